@@ -1,0 +1,58 @@
+"""Everything that goes wrong in a way that a person can act on.
+
+    WebbDuckError
+    ├── SettingsError          the studio cannot start like this (exit code 2)
+    ├── RequestError           what was asked for does not fit; refused before it is queued
+    │   ├── UnknownName        a checkpoint, LoRA, scheduler, job or image that is not there
+    │   └── QueueFull          as many jobs wait as may wait
+    ├── ModelError             a model file is missing, broken or of a kind that is not supported
+    ├── GenerationError        a job failed while it ran
+    │   └── OutOfMemory        the device's memory did not suffice
+    ├── StorageError           a file could not be written or read
+    └── Cancelled              not a failure: the user stopped the job
+
+The text of each is one sentence that says what happened and what to do. It is shown as it is,
+so it never holds a traceback, a secret, or markup.
+"""
+
+from __future__ import annotations
+
+
+class WebbDuckError(Exception):
+    """Base of all errors that are worded for people."""
+
+
+class SettingsError(WebbDuckError):
+    """The studio cannot start with these settings."""
+
+
+class RequestError(WebbDuckError):
+    """What was asked for does not validate or does not fit what is installed."""
+
+
+class UnknownName(RequestError):
+    """A name or id that stands for nothing here."""
+
+
+class QueueFull(RequestError):
+    """As many jobs are queued as the limit allows."""
+
+
+class ModelError(WebbDuckError):
+    """A model file cannot be used."""
+
+
+class GenerationError(WebbDuckError):
+    """A job failed while it ran."""
+
+
+class OutOfMemory(GenerationError):
+    """The device's memory did not suffice for what was asked."""
+
+
+class StorageError(WebbDuckError):
+    """A file could not be written or read."""
+
+
+class Cancelled(WebbDuckError):
+    """The user stopped the job that is running."""

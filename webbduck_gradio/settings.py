@@ -1,0 +1,86 @@
+"""What the owner of the studio decided: folders, limits, who may reach it. Read once, then frozen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import SettingsError
+
+HOME = Path(__file__).resolve().parent.parent
+"""The folder of the studio: app.py, checkpoint/, lora/, outputs/, inpaint_input/."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Folders are absolute. Times in seconds."""
+
+    checkpoints: Path = HOME / "checkpoint"
+    loras: Path = HOME / "lora"
+    outputs: Path = HOME / "outputs"
+    inputs: Path = HOME / "inpaint_input"
+    plugins: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 7860
+    share: bool = False
+    open_browser: bool = False
+    auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    max_queued: int = 32
+    thumb_concurrency: int = 2
+    catalog_poll_seconds: float = 3.0
+
+    @property
+    def private(self) -> Path:
+        """The studio's own records inside the output folder; never served, but for previews and thumbnails."""
+        return self.outputs / ".webbduck"
+
+    @property
+    def previews(self) -> Path:
+        return self.private / "previews"
+
+    @property
+    def thumbnails(self) -> Path:
+        return self.private / "thumbnails"
+
+    def make_folders(self) -> None:
+        """Create what is missing. Raises `SettingsError` naming the folder that cannot be used."""
+        for folder in (self.checkpoints / "sdxl", self.loras):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                # A read-only model folder is fine as long as it is there.
+                if not folder.parent.is_dir():
+                    raise SettingsError(_cannot_use(folder, error)) from None
+        for folder in (self.outputs, self.private, self.previews, self.thumbnails, self.inputs):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / f".write-test-{os.getpid()}"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                raise SettingsError(_cannot_use(folder, error)) from None
+
+
+def _cannot_use(folder: Path, error: OSError) -> str:
+    reason = error.strerror or error.__class__.__name__
+    return (
+        f"The folder {folder} cannot be written ({reason.lower()}); choose another or change its permissions."
+    )
+
+
+def number_from(
+    environment: Mapping[str, str], name: str, default: float, least: float, most: float
+) -> float:
+    """A number from an environment variable. Raises `SettingsError` where it is none or out of range."""
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not least <= value <= most:
+        raise SettingsError(f"{name} must be a number from {least:g} to {most:g}, not {text[:40]!r}.")
+    return value
