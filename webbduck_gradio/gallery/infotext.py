@@ -1,0 +1,194 @@
+"""The `parameters` text that AUTOMATIC1111's studio began and all others read.
+
+    {prompt}
+    Negative prompt: {negative}
+    Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 1024x1024, ...
+
+What the format cannot carry, and what its readers see instead (our own chunk has it all, exactly):
+
+- "Negative prompt:" inside a prompt would end the prompt for some readers and crash sd-parsers. It is
+  written "Negative prompt :". CLIP's tokenizer splits the colon off anyway, so both make the same tokens.
+- An empty prompt: the text begins with a newline, without which stable-diffusion-prompt-reader finds no
+  settings. The others strip it.
+- Readers strip white space around the prompt; A1111 around each of its lines too.
+- A line of the prompt that starts with "Steps:" stays as it is. A1111 and sd-parsers read it right,
+  stable-diffusion-prompt-reader takes it for the settings.
+- `prompt_2`, the paths of input pictures and the size of the batch have no place in the format.
+- LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, the way A1111 asks for them.
+
+Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stable-diffusion-prompt-reader.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..request import SCHEDULERS, GenerationRequest
+
+NEGATIVE = "Negative prompt:"
+SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
+PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+SIZE = re.compile(r"^(\d+)x(\d+)$")
+LORA_TAG = re.compile(r"<lora:([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>")
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """A `parameters` text taken apart. `fields` are the pairs of its last line, all of them text."""
+
+    prompt: str
+    negative_prompt: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+def sampler_and_schedule(scheduler: str) -> tuple[str, str | None]:
+    """'DPM++ 2M Karras' -> ('DPM++ 2M', 'Karras'); without a schedule in the name: (name, None)."""
+    for schedule in SCHEDULE_TYPES:
+        if scheduler.endswith(" " + schedule):
+            return scheduler[: -len(schedule) - 1], schedule
+    return scheduler, None
+
+
+def scheduler_name(sampler: str, schedule: str | None) -> str | None:
+    """Our name of A1111's sampler and schedule type; None where we have no such scheduler."""
+    names = {name.casefold(): name for name in SCHEDULERS}
+    given = schedule if schedule and schedule.casefold() not in ("automatic", "none", "normal") else None
+    asked = f"{sampler} {given}" if given and not sampler.casefold().endswith(given.casefold()) else sampler
+    return names.get(asked.strip().casefold())
+
+
+def parameters_text(
+    request: GenerationRequest,
+    seed: int,
+    *,
+    model_name: str | None = None,
+    model_hash: str | None = None,
+    version: str,
+    extras: Mapping[str, Any] | None = None,
+) -> str:
+    """The text for the picture that `request` made with `seed`.
+
+    `model_name` defaults to the request's checkpoint; `model_hash` is its AutoV2 hash (10 hex digits).
+    `extras` are further pairs by A1111's names, written before `Version`; None values are left out.
+    """
+    lines = [_guard(_with_lora_tags(request))]
+    if request.negative_prompt.strip():
+        lines.append(f"{NEGATIVE} {_guard(request.negative_prompt)}")
+    pairs = _pairs(request, seed, model_name or request.base_model, model_hash)
+    pairs |= dict(extras or {})
+    hashes = pairs.pop("Hashes", None)
+    shown = [f"{key}: {_quote(value)}" for key, value in pairs.items() if value is not None]
+    if hashes:  # written raw, as flat JSON, because that is how its readers look for it
+        shown.append(f"Hashes: {json.dumps(hashes)}")
+    shown.append(f"Version: {_quote(version)}")
+    lines.append(", ".join(shown))
+    return "\n".join(lines)
+
+
+def parse(text: str) -> Infotext:
+    """Take a `parameters` text apart by A1111's own rules. Never raises; what is no pair is prompt."""
+    *lines, last = text.strip().split("\n")
+    pairs = PAIR.findall(last)
+    if len(pairs) < 3:
+        lines.append(last)
+        pairs = []
+    prompt: list[str] = []
+    negative: list[str] = []
+    target = prompt
+    for line in (line.strip() for line in lines):
+        if line.startswith(NEGATIVE):
+            target = negative
+            line = line[len(NEGATIVE) :].strip()
+        if target or line:  # A1111 drops empty lines before the first word
+            target.append(line)
+    fields: dict[str, str] = {}
+    for key, value in pairs:
+        value = _unquote(value)
+        size = SIZE.match(value)
+        if size:
+            fields[f"{key}-1"], fields[f"{key}-2"] = size.groups()
+        else:
+            fields[key] = value
+    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+
+
+def lora_tags(prompt: str) -> tuple[str, list[tuple[str, float]]]:
+    """The prompt without its `<lora:NAME:WEIGHT>` tags, and the tags' names and weights, in order."""
+    found: list[tuple[str, float]] = []
+    for name, weight in LORA_TAG.findall(prompt):
+        try:
+            found.append((name, float(weight)))
+        except ValueError:
+            return prompt, []
+    return (LORA_TAG.sub("", prompt).strip() if found else prompt), found
+
+
+def _with_lora_tags(request: GenerationRequest) -> str:
+    tags = [
+        f"<lora:{_tag_name(lora.name)}:{_number(lora.weight)}>"
+        for lora in request.loras
+        if f"<lora:{_tag_name(lora.name)}:" not in request.prompt
+    ]
+    return " ".join([request.prompt, *tags]) if tags else request.prompt
+
+
+def _pairs(request: GenerationRequest, seed: int, model: str, model_hash: str | None) -> dict[str, Any]:
+    """The fixed part of the last line, in A1111's order."""
+    sampler, schedule = sampler_and_schedule(request.scheduler)
+    pairs: dict[str, Any] = {
+        "Steps": request.steps,
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": _number(request.cfg),
+        "Seed": seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": model_hash,
+        "Model": model,
+    }
+    if request.image:
+        pairs["Denoising strength"] = _number(request.strength)
+    if request.mask:
+        pairs["Mask blur"] = request.mask_blur
+        # A1111 has no name of its own for what our "replace" does.
+        pairs["Masked content"] = "original" if request.inpainting_fill == "keep" else None
+    if request.second_pass_model:
+        pairs["Refiner"] = request.second_pass_model
+        if request.second_pass_mode == "refiner":
+            pairs["Refiner switch at"] = _number(1 - request.refinement_strength)
+    return pairs
+
+
+def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:
+    """`Lora hashes` as A1111 writes it: 'name: hash12, name2: hash12', names without ',' and ':'."""
+    return ", ".join(f"{_tag_name(name)}: {value}" for name, value in hashes.items()) or None
+
+
+def _tag_name(name: str) -> str:
+    return re.sub(r"[,:<>\n]", "", name)
+
+
+def _guard(text: str) -> str:
+    return text.replace(NEGATIVE, "Negative prompt :")
+
+
+def _number(value: float) -> str:
+    """7.0 -> '7', 6.5 -> '6.5', 1 - 0.3 -> '0.7': exact to 12 digits."""
+    return str(int(value)) if float(value).is_integer() else repr(round(float(value), 12))
+
+
+def _quote(value: Any) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text
+
+
+def _unquote(value: str) -> str:
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value.strip()
+    try:
+        return str(json.loads(value))
+    except ValueError:
+        return value
