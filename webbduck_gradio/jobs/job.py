@@ -1,0 +1,150 @@
+"""What the queue knows about one job, as an immutable snapshot."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from pydantic import ValidationError
+
+from ..request import GenerationRequest, explain
+from .live import Live
+
+Kind = Literal["generate", "test", "upscale", "caption"]
+State = Literal["queued", "running", "completed", "failed", "cancelled", "interrupted"]
+
+KINDS: tuple[str, ...] = get_args(Kind)
+FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
+"""States that a job never leaves; a retry is a new job."""
+
+REQUESTS: dict[str, type[GenerationRequest]] = {"generate": GenerationRequest, "test": GenerationRequest}
+"""The request that belongs to each kind that this version can run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job at one moment. Times are seconds since 1970, durations are seconds."""
+
+    id: str
+    kind: Kind
+    state: State
+    request: GenerationRequest
+    owner: str | None
+    position: int | None
+    """1 = next; only while queued."""
+    created: float
+    started: float | None
+    finished: float | None
+    step: int
+    """Denoising steps done of the current image, of `total`."""
+    total: int
+    image_index: int
+    """The image being made, from 0."""
+    status: str
+    """What is going on, or how it ended; one line for people."""
+    run: str | None
+    images: tuple[str, ...]
+    """Ids of the finished images, as they finish."""
+    warnings: tuple[str, ...]
+    error: str | None
+    """Why it failed or was interrupted; one sentence."""
+    preview: int
+    """0 = there is none; rises with each new preview."""
+    cancel_requested: bool
+    seconds_per_step: float | None = None
+    """Measured in this job; None before there is something to go by."""
+    seconds_left: float | None = None
+    """Estimate for the running job from its own measured steps; None before there is something to go by."""
+    unreadable: str | None = None
+    """Why the stored request does not validate any more (`request` then holds what could be read)."""
+
+    @property
+    def ended(self) -> bool:
+        return self.state in FINAL
+
+    def waited(self, now: float) -> float:
+        """Seconds between submission and start, or until `now` (or the end) where it has not started."""
+        return max(0.0, (self.started or self.finished or now) - self.created)
+
+
+def read_request(kind: str, text: str) -> tuple[GenerationRequest, str | None]:
+    """The stored request, and None or the sentence that says why it does not validate any more.
+
+    Fields that were added since get their defaults, which stand for what was done before they existed.
+    """
+    model = REQUESTS.get(kind)
+    if model is None:
+        request, _ = _salvage(GenerationRequest, text)
+        return request, f"This version of the studio cannot run jobs of the kind {kind}."
+    try:
+        return model.model_validate_json(text), None
+    except ValidationError as error:
+        request, known = _salvage(model, text)
+        why = explain(error, model) if known else "it is not a readable request."
+        return request, f"This job's stored settings do not fit this version of the studio: {why}"
+
+
+def _salvage(model: type[GenerationRequest], text: str) -> tuple[GenerationRequest, bool]:
+    """As much of a request as still validates, for showing only; and whether it was a request at all."""
+    try:
+        stored = json.loads(text)
+    except ValueError:
+        stored = None
+    known = isinstance(stored, dict)
+    fields: dict[str, Any] = {k: v for k, v in stored.items() if k in model.model_fields} if known else {}
+    while True:
+        try:
+            return model(**{"base_model": "unknown", "seed": 0, **fields}), known
+        except ValidationError as error:
+            wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & fields.keys()
+            # An error of the whole (a combination) names no field: keep the words, drop the rest.
+            fields = {k: v for k, v in fields.items() if k not in wrong} if wrong else {}
+
+
+def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
+    """Snapshot of a row of the table, with what is only in memory while it runs."""
+    request, unreadable = read_request(row["kind"], row["request"])
+    state: State = row["state"]
+    job = Job(
+        id=row["id"],
+        kind=row["kind"],
+        state=state,
+        request=request,
+        owner=row["owner"],
+        position=position if state == "queued" else None,
+        created=row["created"],
+        started=row["started"],
+        finished=row["finished"],
+        step=row["step"],
+        total=row["total"],
+        image_index=len(json.loads(row["images"])),
+        status=row["status"],
+        run=row["run"],
+        images=tuple(json.loads(row["images"])),
+        warnings=tuple(json.loads(row["warnings"])),
+        error=row["error"],
+        preview=0,
+        cancel_requested=bool(row["cancel_requested"]),
+        seconds_per_step=row["seconds_per_step"],
+        unreadable=unreadable,
+    )
+    if state != "running" or live is None:
+        return job
+    return replace(
+        job,
+        step=live.step,
+        total=live.total,
+        image_index=live.image_index,
+        status=live.status or _where(live, request.num_images),
+        preview=live.preview,
+        seconds_per_step=live.seconds_per_step(),
+        seconds_left=live.seconds_left(request.num_images),
+    )
+
+
+def _where(live: Live, num_images: int) -> str:
+    """'Image 2 of 4, step 3 of 20'"""
+    image = f"Image {live.image_index + 1} of {num_images}, step" if num_images > 1 else "Step"
+    return f"{image} {live.step} of {live.total}"

@@ -1,0 +1,264 @@
+"""Runs one claimed job: where the core and the gallery meet. One job at a time, whatever happens above."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import Cancelled, WebbDuckError
+from ..settings import Settings
+from .job import Job, State
+from .store import Store, kept_text
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.generation import Generator
+    from ..gallery.storage import Outputs, Run
+    from ..models.registry import Registry
+
+log = logging.getLogger(__name__)
+
+GPU = threading.RLock()
+"""One job at a time in this process. Gradio's lane makes the order; this is the guarantee: Gradio frees
+its slot when a client cancels the call, although the function still runs."""
+
+PREVIEW_SIDE = 384
+"""Longest side of a preview, in pixels."""
+PREVIEW_SECONDS = 0.25
+"""Least time between two previews."""
+WRITE_AGAIN_SECONDS = 1.0
+
+STOPPED = "The studio was stopped while this job ran; retry it to make it anew."
+
+
+class _Stopping(Cancelled):
+    """The studio is being stopped; the job is not cancelled but interrupted."""
+
+
+class Worker:
+    """Makes the generator on first use, in the thread that runs the job: torch is imported only then."""
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        outputs: Outputs,
+        settings: Settings,
+        make_generator: Callable[[], Generator],
+    ):
+        self.store, self.registry, self.outputs, self.settings = store, registry, outputs, settings
+        self._make_generator = make_generator
+        self._generator: Generator | None = None
+        self._making = threading.Lock()
+        self._stopping = threading.Event()
+        for leftover in settings.previews.glob("*.jpg*"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+    # ---- the generator
+
+    @property
+    def generator(self) -> Generator:
+        """Made on first use; importing torch takes seconds."""
+        with self._making:
+            if self._generator is None:
+                self._generator = self._make_generator()
+            return self._generator
+
+    @property
+    def made(self) -> Generator | None:
+        """The generator, if it was made already; never waits."""
+        return self._generator
+
+    def warm_up(self) -> None:
+        """Import torch and diffusers in the background, so that the first job need not wait for it."""
+
+        def load() -> None:
+            try:
+                _ = self.generator
+            except Exception:
+                # The first job will meet the same and tell the user.
+                log.exception("The generator could not be made ready")
+
+        threading.Thread(target=load, name="warm-up", daemon=True).start()
+
+    # ---- jobs
+
+    def run(self, job: Job) -> None:
+        """Run a job that was claimed, to one of the final states. Never raises."""
+        with GPU:
+            state, error = self._outcome(job)
+            self._drop_preview(job)
+            self._finish(job, state, error)
+
+    def shutdown(self, timeout: float = 8.0) -> None:
+        """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
+
+        A step that takes longer is not waited for: the job is marked, and the process may end.
+        """
+        self._stopping.set()
+        if GPU.acquire(timeout=timeout):
+            GPU.release()
+        self.store.recover(STOPPED)
+
+    def _outcome(self, job: Job) -> tuple[State, str | None]:
+        run = _LazyRun(self, job)
+        state: State = "failed"
+        error: str | None = None
+        try:
+            self._generate(job, run)
+            state = "completed"
+        except _Stopping:
+            state, error = "interrupted", STOPPED
+        except Cancelled:
+            state = "cancelled"
+        except WebbDuckError as problem:
+            error = str(problem)
+            log.info("Job %s failed: %s", job.id, problem, exc_info=problem.__cause__)
+        except OSError as problem:
+            error = _disk_sentence(problem)
+            log.exception("Job %s failed", job.id)
+        except MemoryError:
+            error = "The computer's memory did not suffice; choose a smaller size or close other programs."
+            log.exception("Job %s failed", job.id)
+        except BaseException as problem:
+            error = (
+                f"Something went wrong inside the studio ({type(problem).__name__}); the log has the details."
+            )
+            log.exception("Job %s failed", job.id)
+        try:
+            run.close(state)
+        except Exception:
+            # The pictures themselves are saved; only the run's closing record is not.
+            log.exception("The record of run %s could not be completed", run.id)
+        return state, error
+
+    def _generate(self, job: Job, run: _LazyRun) -> None:
+        checkpoint = self.registry.checkpoint(job.request.base_model)
+        reporter = _Reporter(self, job)
+        reporter.check()
+        reporter.status("Preparing")
+        for picture in self.generator.generate(job.request, checkpoint, reporter):
+            for warning in picture.warnings:
+                self.store.warn(job.id, warning)
+            image_id = run.get().save(picture.index, picture.image, picture.seed, picture.warnings, {})
+            self.store.image_done(job.id, image_id)
+            if len(self.store.get(job.id).images) < job.request.num_images:
+                reporter.check()
+
+    def _finish(self, job: Job, state: State, error: str | None) -> None:
+        """Write the end of the job. While the disk refuses that, wait: the queue must not go on blindly."""
+        while True:
+            try:
+                kept = kept_text(len(self.store.get(job.id).images), job.request.num_images)
+                status = state.capitalize() if state == "completed" else f"{state.capitalize()}; {kept}"
+                self.store.finish(job.id, state, error, status)
+                log.info("Job %s %s", job.id, status[0].lower() + status[1:])
+                return
+            except WebbDuckError as problem:
+                log.error("The end of job %s (%s) could not be written: %s", job.id, state, problem)
+                self.store.status(job.id, f"Waiting: {problem}")
+            except Exception:
+                log.exception("The end of job %s (%s) could not be written", job.id, state)
+                return
+            if self._stopping.wait(WRITE_AGAIN_SECONDS):
+                return
+
+    def _drop_preview(self, job: Job) -> None:
+        for path in (self.preview_path(job.id), self._unfinished_preview(job.id)):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def preview_path(self, job_id: str) -> Path:
+        """Where the live preview of a running job lies (JPEG)."""
+        return self.settings.previews / f"{job_id}.jpg"
+
+    def _unfinished_preview(self, job_id: str) -> Path:
+        return self.settings.previews / f"{job_id}.jpg.part"
+
+    def write_preview(self, job: Job, image: Image) -> None:
+        """Replace the job's preview file; a failure costs the preview, not the job."""
+        small = image.convert("RGB")
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        part = self._unfinished_preview(job.id)
+        try:
+            # Renamed, so that no page reads half a file; not synced, because it is gone after the job.
+            with open(part, "wb") as file:
+                small.save(file, "JPEG", quality=80)
+            os.replace(part, self.preview_path(job.id))
+        except OSError as error:
+            log.warning("The preview of job %s could not be written: %s", job.id, error)
+            return
+        self.store.new_preview(job.id)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping.is_set()
+
+
+class _LazyRun:
+    """The run's folder is made when the first picture is there, so that no job leaves an empty one."""
+
+    def __init__(self, worker: Worker, job: Job):
+        self._worker, self._job = worker, job
+        self._run: Run | None = None
+
+    @property
+    def id(self) -> str | None:
+        return self._run.id if self._run else None
+
+    def get(self) -> Run:
+        if self._run is None:
+            job = self._job
+            self._run = self._worker.outputs.new_run(job.request, job.kind, job.id, job.owner)
+            # Before the first picture is saved: after a kill the job then still knows where to look.
+            self._worker.store.run_started(job.id, self._run.id)
+        return self._run
+
+    def close(self, state: str) -> None:
+        if self._run is not None:
+            self._run.close(state)
+
+
+class _Reporter:
+    """What the core reports while it works (`core.reporting.Reporter`)."""
+
+    def __init__(self, worker: Worker, job: Job):
+        self._worker, self._store, self._job = worker, worker.store, job
+        self._last_preview = float("-inf")
+
+    def step(self, image_index: int, step: int, total: int) -> None:
+        self._store.progress(self._job.id, image_index, step, total)
+
+    def status(self, text: str) -> None:
+        self._store.status(self._job.id, text)
+
+    def check(self) -> None:
+        if self._worker.stopping:
+            raise _Stopping(STOPPED)
+        if self._store.cancelled(self._job.id):
+            raise Cancelled("The job was cancelled.")
+
+    def wants_preview(self) -> bool:
+        return time.monotonic() - self._last_preview >= PREVIEW_SECONDS
+
+    def preview(self, image: Image) -> None:
+        if self.wants_preview():
+            self._last_preview = time.monotonic()
+            self._worker.write_preview(self._job, image)
+
+
+def _disk_sentence(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full; free some space, then retry this job."
+    reason = (error.strerror or type(error).__name__).lower()
+    where = f" {error.filename}" if error.filename else ""
+    return f"A file{where} could not be read or written ({reason}); check the folder, then retry this job."
