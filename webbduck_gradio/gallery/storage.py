@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -184,12 +185,22 @@ class Outputs:
             self._held = FolderLock(self.private / "lock")
             self._clean()
 
+    def unlock(self) -> None:
+        """Let another process have the output folder."""
+        if self._held is not None:
+            self._held.release()
+            self._held = None
+
     def _clean(self) -> None:
         for leftover in self.temporary.glob("*.tmp"):
             try:
                 leftover.unlink()
             except OSError as error:
                 log.warning("could not remove %s: %s", leftover, error)
+        for name in os.listdir(self.root):
+            if RUN_NAME.match(name):
+                with suppress(OSError):  # succeeds only for a run whose first picture never came
+                    (self.root / name).rmdir()
 
     def new_run(
         self, request: GenerationRequest, kind: str = "generate", job_id: str = "", owner: str | None = None
@@ -227,7 +238,7 @@ class Outputs:
 
     def images_of(self, run_id: str) -> list[str]:
         """Ids of all pictures of a run, upscaled ones included. Raises `UnknownName`."""
-        info = self._read_run(run_id) if is_image_id(f"{run_id}/0.png") and self._is_run(run_id) else None
+        info = self._read_run(run_id) if self._is_run(run_id) else None
         if info is None:
             raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
         return [id for image in info.images for id in (image.id, *image.variants)]
@@ -236,7 +247,9 @@ class Outputs:
         """Whether a job of this process still adds to the run."""
         return run_id in self._open
 
-    def _is_run(self, run_id: str) -> bool:
+    def _is_run(self, run_id: object) -> bool:
+        if not isinstance(run_id, str) or not is_image_id(f"{run_id}/0.png"):
+            return False
         path = self.root / run_id
         return "/" not in run_id and path.is_dir() and not path.is_symlink()
 

@@ -1,0 +1,13 @@
+"""A gallery in a temporary folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.settings import Settings
+
+
+@pytest.fixture
+def outputs(settings: Settings) -> Outputs:
+    return Outputs(settings)

@@ -1,0 +1,158 @@
+"""Thumbnails: small, made once, and never a way to bring the studio down."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from gallery_helpers import finished_run, picture
+from PIL import Image
+
+from webbduck_gradio.errors import StorageError, UnknownName
+from webbduck_gradio.gallery import thumbnails as module
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.thumbnails import Thumbnails
+from webbduck_gradio.settings import Settings
+
+
+@pytest.fixture
+def thumbnails(settings: Settings, outputs: Outputs) -> Thumbnails:
+    return Thumbnails(settings, outputs)
+
+
+def place(settings: Settings, image: Image.Image, name: str = "0.png") -> str:
+    folder = settings.outputs / "run"
+    folder.mkdir(exist_ok=True)
+    image.save(folder / name)
+    return f"run/{name}"
+
+
+def test_small_and_inside_its_folder(settings: Settings, thumbnails: Thumbnails):
+    path = thumbnails.thumbnail(place(settings, picture("green", (1024, 512))))
+    assert path.is_relative_to(settings.thumbnails)
+    with Image.open(path) as small:
+        assert small.format == "WEBP" and small.size == (384, 192)
+        assert small.convert("RGB").getpixel((100, 100))[1] > 100
+    with Image.open(thumbnails.thumbnail("run/0.png", 256)) as small:
+        assert small.size == (256, 128)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "L", "P", "1", "I;16", "CMYK"])
+def test_every_kind_of_pixel(settings: Settings, thumbnails: Thumbnails, mode: str):
+    name = "0.jpg" if mode == "CMYK" else "0.png"
+    with Image.open(thumbnails.thumbnail(place(settings, Image.new(mode, (500, 500)), name))) as small:
+        small.load()
+
+
+def test_photographs_stand_upright(settings: Settings, thumbnails: Thumbnails):
+    folder = settings.outputs / "run"
+    folder.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    picture(size=(800, 400)).save(folder / "0.jpg", exif=exif)
+    with Image.open(thumbnails.thumbnail("run/0.jpg")) as small:
+        assert small.size == (192, 384)
+
+
+def test_made_once_also_when_many_ask(
+    settings: Settings, thumbnails: Thumbnails, monkeypatch: pytest.MonkeyPatch
+):
+    image_id = place(settings, picture(size=(900, 900)))
+    made: list[str] = []
+    original = Thumbnails._make
+    monkeypatch.setattr(
+        Thumbnails, "_make", lambda self, *args: made.append(args[1]) or original(self, *args)
+    )
+    with ThreadPoolExecutor(8) as pool:
+        paths = set(pool.map(lambda _: thumbnails.thumbnail(image_id), range(32)))
+    assert len(paths) == 1 and made == [image_id]
+    assert not thumbnails._in_work
+
+
+def test_a_changed_picture_gets_a_new_one(settings: Settings, thumbnails: Thumbnails):
+    before = thumbnails.thumbnail(place(settings, picture("red", (400, 400))))
+    after = thumbnails.thumbnail(place(settings, picture("blue", (401, 400))))
+    assert before != after
+
+
+def test_no_more_than_allowed_at_a_time(
+    settings: Settings, thumbnails: Thumbnails, monkeypatch: pytest.MonkeyPatch
+):
+    ids = [place(settings, picture(size=(300, 300)), f"{number}.png") for number in range(12)]
+    lock, running, most = threading.Lock(), 0, 0
+    original = Thumbnails._make
+
+    def counted(self, *args):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        original(self, *args)
+        with lock:
+            running -= 1
+
+    monkeypatch.setattr(Thumbnails, "_make", counted)
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(thumbnails.thumbnail, ids))
+    assert 1 <= most <= settings.thumb_concurrency
+
+
+def bomb(path: Path, side: int = 20_000) -> None:
+    """A small PNG file that says that it is huge, and would be once decoded."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    row = b"\0" + bytes(side)
+    data = b"".join(packer.compress(row) for _ in range(side)) + packer.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+
+
+def test_a_bomb_is_refused_and_not_decoded(settings: Settings, thumbnails: Thumbnails):
+    (settings.outputs / "run").mkdir()
+    bomb(settings.outputs / "run" / "0.png")
+    with pytest.raises(StorageError, match="more than 178 megapixels"):
+        thumbnails.thumbnail("run/0.png")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"no picture", b"RIFF\0\0\0\0WEBPVP8 "])
+def test_broken_pictures_get_a_sentence(settings: Settings, thumbnails: Thumbnails, content: bytes):
+    (settings.outputs / "run").mkdir()
+    (settings.outputs / "run" / "0.png").write_bytes(content)
+    with pytest.raises(StorageError, match=r"run/0\.png .*damaged"):
+        thumbnails.thumbnail("run/0.png")
+    assert not list(settings.thumbnails.rglob("*.webp"))
+
+
+def test_a_cut_off_picture_gets_a_sentence(settings: Settings, thumbnails: Thumbnails):
+    place(settings, Image.effect_noise((300, 300), 90))
+    path = settings.outputs / "run" / "0.png"
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(StorageError, match=r"run/0\.png cannot be read"):
+        thumbnails.thumbnail("run/0.png")
+
+
+def test_unknown_ids(thumbnails: Thumbnails):
+    with pytest.raises(UnknownName):
+        thumbnails.thumbnail("../x.png")
+
+
+def test_a_full_disk(
+    settings: Settings, thumbnails: Thumbnails, outputs: Outputs, monkeypatch: pytest.MonkeyPatch
+):
+    run = finished_run(outputs)
+
+    def full(target, write, temporary):
+        raise StorageError("x.webp could not be saved because the disk is full.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "write_atomically", full)
+        with pytest.raises(StorageError, match="disk is full"):
+            thumbnails.thumbnail(f"{run.id}/0.png")
+    assert thumbnails.thumbnail(f"{run.id}/0.png").is_file()
