@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.worker import Worker
+from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / ".webbduck" / "jobs.sqlite3"
+def path(settings: Settings) -> Path:
+    return settings.private / "jobs.sqlite3"
 
 
 @pytest.fixture
@@ -21,6 +25,16 @@ def store(path: Path) -> Iterator[Store]:
     store = Store(path)
     yield store
     store.close()
+
+
+@pytest.fixture
+def make_worker(store: Store, settings: Settings) -> Callable[..., Worker]:
+    """Makes a worker on the fixture's store with the generator that it is given."""
+
+    def make(generator) -> Worker:
+        return Worker(store, Registry(settings), Outputs(settings), settings, lambda: generator)
+
+    return make
 
 
 @pytest.fixture

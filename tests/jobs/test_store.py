@@ -174,7 +174,7 @@ def test_progress_and_previews_raise_the_version_but_write_nothing(store: Store,
     assert log.stat().st_size == size
     seen = store.get(job.id)
     assert (seen.step, seen.total, seen.image_index, seen.preview) == (20, 20, 0, 20)
-    assert seen.status == "Image 1 of 2, step 20 of 20"
+    assert seen.status == ""
     store.status(job.id, "Loading a model")
     assert store.running().status == "Loading a model"  # type: ignore[union-attr]
 
@@ -286,7 +286,7 @@ def test_queued_jobs_survive_kill_9(path: Path) -> None:
     )  # fmt: skip
     assert process.stdout is not None
     ids = [process.stdout.readline().strip() for _ in range(7)]
-    with pytest.raises(SettingsError, match="Another studio"):
+    with pytest.raises(SettingsError, match="Another WebbDuck"):
         Store(path)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -302,7 +302,7 @@ def test_queued_jobs_survive_kill_9(path: Path) -> None:
 
 def test_two_studios_on_one_folder_are_refused(store: Store, path: Path, ask) -> None:
     store.submit(ask())
-    with pytest.raises(SettingsError, match="Another studio is already using"):
+    with pytest.raises(SettingsError, match="Another WebbDuck"):
         Store(path)
     assert store.counts()["queued"] == 1
 

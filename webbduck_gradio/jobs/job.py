@@ -43,7 +43,7 @@ class Job:
     image_index: int
     """The image being made, from 0."""
     status: str
-    """What is going on, or how it ended; one line for people."""
+    """What is going on, or how it ended; one line for people. Empty while it paints: the step tells."""
     run: str | None
     images: tuple[str, ...]
     """Ids of the finished images, as they finish."""
@@ -137,14 +137,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
         step=live.step,
         total=live.total,
         image_index=live.image_index,
-        status=live.status or _where(live, request.num_images),
+        status=live.status,
         preview=live.preview,
         seconds_per_step=live.seconds_per_step(),
         seconds_left=live.seconds_left(request.num_images),
     )
-
-
-def _where(live: Live, num_images: int) -> str:
-    """'Image 2 of 4, step 3 of 20'"""
-    image = f"Image {live.image_index + 1} of {num_images}, step" if num_images > 1 else "Step"
-    return f"{image} {live.step} of {live.total}"

@@ -51,14 +51,14 @@ class Pump(threading.Thread):
         super().__init__(name="pump", daemon=True)
         self._store, self._secret, self._login = store, secret, login
         self._base = base_url.rstrip("/")
-        self._stop = threading.Event()
+        self._stopping = threading.Event()
         self._told = ""
         self.pause_after_error = 1.0
         """Seconds to wait after a failed ticket; doubled up to eightfold while it goes on."""
 
     def stop(self, timeout: float = 2.0) -> None:
         """Post no more tickets; waits up to `timeout` seconds for the thread to end."""
-        self._stop.set()
+        self._stopping.set()
         self._store.wake()
         if self.is_alive() and self is not threading.current_thread():
             self.join(timeout)
@@ -67,16 +67,16 @@ class Pump(threading.Thread):
         failures = 0
         # trust_env=False: a proxy of the environment must not stand between the server and itself.
         with httpx.Client(timeout=httpx.Timeout(10, read=None), trust_env=False) as client:
-            while not self._stop.is_set():
+            while not self._stopping.is_set():
                 try:
-                    if self._store.wait_for_work(timeout=1.0) and not self._stop.is_set():
+                    if self._store.wait_for_work(timeout=1.0) and not self._stopping.is_set():
                         self._ticket(client)
                         failures, self._told = 0, ""
                 except Exception as error:
-                    if self._stop.is_set():
+                    if self._stopping.is_set():
                         break
                     self._log_once(error)
-                    self._stop.wait(self.pause_after_error * min(2**failures, 8))
+                    self._stopping.wait(self.pause_after_error * min(2**failures, 8))
                     failures += 1
 
     def _ticket(self, client: httpx.Client) -> None:
@@ -100,7 +100,7 @@ class Pump(threading.Thread):
         with client.stream("GET", url) as stream:
             stream.raise_for_status()
             for line in stream.iter_lines():
-                if self._stop.is_set():
+                if self._stopping.is_set():
                     return
                 if line.startswith("event:"):
                     event = line[len("event:") :].strip()

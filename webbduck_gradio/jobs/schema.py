@@ -1,14 +1,12 @@
-"""The database of the queue: opening, migrating, setting a damaged one aside, one owner at a time."""
+"""The database of the queue: opening, migrating, setting a damaged one aside."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sqlite3
-import sys
 import time
 from pathlib import Path
-from typing import IO
 
 from ..errors import SettingsError
 
@@ -160,29 +158,3 @@ def _set_aside(path: Path) -> Path:
             f"The database {path} is damaged and cannot be set aside ({reason}); move it away by hand."
         ) from None
     return aside
-
-
-def own(path: Path) -> IO[bytes]:
-    """Make this process the one owner of the folder's queue until the file is closed or the process dies.
-
-    Two studios on one output folder would each take the other's running job for one that was
-    interrupted. Raises `SettingsError` where another studio has it.
-    """
-    lock = open(path.with_name(path.name + ".lock"), "ab")  # noqa: SIM115  # open as long as the store is
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            lock.seek(0)
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.close()
-        raise SettingsError(
-            f"Another studio is already using {path.parent.parent}; "
-            "stop it, or choose another folder with --output."
-        ) from None
-    return lock

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import QueueFull, RequestError, SettingsError, StorageError, UnknownName
+from ..gallery.files import FolderLock
 from ..request import GenerationRequest
 from . import schema
 from .job import FINAL, REQUESTS, Job, Kind, State, job_of, read_request
@@ -52,9 +53,11 @@ class Store:
         self._live: dict[str, Live] = {}
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._news = threading.Condition()
+        self._woken = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._owned = schema.own(path)
+            # Two studios on one folder would each take the other's running job for an interrupted one.
+            self._owned = FolderLock(path.with_name(path.name + ".lock"))
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise SettingsError(
@@ -64,7 +67,7 @@ class Store:
             self._writer, self.problem = schema.open_database(path)
             self._reader = schema.connect(path)
         except BaseException:
-            self._owned.close()
+            self._owned.release()
             raise
         self._reader.execute("PRAGMA query_only = 1")
 
@@ -73,7 +76,7 @@ class Store:
         with self._write_lock, self._read_lock:
             self._reader.close()
             self._writer.close()
-            self._owned.close()
+            self._owned.release()
 
     # ---- what the pages ask
 
@@ -176,11 +179,14 @@ class Store:
     def wait_for_work(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until a job can be claimed; whether there is one."""
         with self._news:
-            return bool(self._news.wait_for(lambda: bool(self._read(WAITING)), timeout))
+            found = self._news.wait_for(lambda: self._woken or bool(self._read(WAITING)), timeout)
+            woken, self._woken = self._woken, False
+            return bool(found) and not woken
 
     def wake(self) -> None:
-        """Let a waiting pump look around (it is being stopped)."""
+        """End the waiting of `wait_for_work` with False (the pump is being stopped)."""
         with self._news:
+            self._woken = True
             self._news.notify_all()
 
     def claim(self) -> Job | None:

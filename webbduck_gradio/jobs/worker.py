@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, WebbDuckError
 from ..settings import Settings
@@ -73,10 +73,9 @@ class Worker:
                 self._generator = self._make_generator()
             return self._generator
 
-    @property
-    def made(self) -> Generator | None:
-        """The generator, if it was made already; never waits."""
-        return self._generator
+    def describe(self) -> dict[str, Any]:
+        """Device, memory and loaded pipeline; {} until the generator was made. Never waits for it."""
+        return self._generator.describe() if self._generator else {}
 
     def warm_up(self) -> None:
         """Import torch and diffusers in the background, so that the first job need not wait for it."""
@@ -257,7 +256,7 @@ class _Reporter:
 
 
 def _disk_sentence(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return "The disk is full; free some space, then retry this job."
     reason = (error.strerror or type(error).__name__).lower()
     where = f" {error.filename}" if error.filename else ""
