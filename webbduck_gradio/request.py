@@ -36,10 +36,22 @@ MAX_PIXELS = 4096 * 2304
 
 SCHEDULERS = (
     "DPM++ 2M Karras",
+    "DPM++ 2M",
+    "DPM++ 2M SDE Karras",
+    "DPM++ 2M SDE",
+    "DPM++ 3M SDE Karras",
     "DPM++ 3M SDE",
     "DPM++ SDE Karras",
+    "DPM++ SDE",
     "Euler",
     "Euler a",
+    "Heun",
+    "DPM2 Karras",
+    "DPM2",
+    "DPM2 a Karras",
+    "DPM2 a",
+    "LMS Karras",
+    "LMS",
     "UniPC",
     "DDIM",
 )

@@ -1,0 +1,53 @@
+"""Latents to pixels, with an eye on numbers that are none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..errors import GenerationError
+
+RESCUED = "The VAE gave no valid numbers in half precision; it decoded the picture again in full precision."
+
+
+@torch.no_grad()
+def decode(pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, tuple[str, ...]]:
+    """The picture of latents (1, 4, h, w) and warnings. Raises `GenerationError`."""
+    if not torch.isfinite(latents).all():
+        raise GenerationError(
+            "The numbers overflowed while drawing; lower CFG or the LoRA weights, or try another scheduler."
+        )
+    vae = pipe.vae
+    raw = _unscaled(vae, latents)
+    # SDXL's own VAE overflows in half precision and says so in its configuration.
+    full = vae.dtype == torch.float32 or (vae.dtype == torch.float16 and vae.config.force_upcast)
+    pixels = _decoded(vae, raw, torch.float32 if full else vae.dtype)
+    warnings: tuple[str, ...] = ()
+    if not full and not torch.isfinite(pixels).all():
+        pixels, warnings = _decoded(vae, raw, torch.float32), (RESCUED,)
+    if not torch.isfinite(pixels).all():
+        raise GenerationError("The checkpoint's VAE gave no valid numbers; its file is probably damaged.")
+    return pipe.image_processor.postprocess(pixels.float(), output_type="pil")[0], warnings
+
+
+def _unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """From the UNet's scale to the VAE's own."""
+    mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+    if mean is not None and std is not None:
+        shape = (1, len(mean), 1, 1)
+        scale = torch.tensor(std, device=latents.device).view(shape) / vae.config.scaling_factor
+        return latents * scale + torch.tensor(mean, device=latents.device).view(shape)
+    return latents / vae.config.scaling_factor
+
+
+def _decoded(vae: Any, raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    before = vae.dtype
+    try:
+        if before != dtype:
+            vae.to(dtype=dtype)
+        return vae.decode(raw.to(vae.device, dtype), return_dict=False)[0]
+    finally:
+        if before != dtype:
+            vae.to(dtype=before)  # half to full and back is exact

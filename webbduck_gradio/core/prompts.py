@@ -1,0 +1,98 @@
+"""Prompts to embeddings: weights, long prompts, both text encoders.
+
+An unweighted prompt of at most 75 tokens gives exactly what diffusers' own `encode_prompt` gives. Longer ones
+are read in chunks of 75 that are laid side by side, as AUTOMATIC1111 does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..models.tokens import CHUNK, END, START, Chunk, chunks
+
+PAD_2 = 0
+"""The second encoder's padding; the first pads with the end token."""
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """`prompt`, `negative`: (1, chunks * 77, width); `pooled`, `negative_pooled`: (1, width of encoder 2)."""
+
+    prompt: torch.Tensor
+    negative: torch.Tensor
+    pooled: torch.Tensor
+    negative_pooled: torch.Tensor
+
+    def arguments(self) -> dict[str, torch.Tensor]:
+        """As the pipelines of diffusers name them."""
+        return {
+            "prompt_embeds": self.prompt,
+            "negative_prompt_embeds": self.negative,
+            "pooled_prompt_embeds": self.pooled,
+            "negative_pooled_prompt_embeds": self.negative_pooled,
+        }
+
+
+@torch.no_grad()
+def encode(pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0) -> Embeddings:
+    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers left out at the end.
+
+    An empty negative prompt becomes zeros where the checkpoint was trained that way, as SDXL was
+    (`force_zeros_for_empty_prompt`).
+    """
+    asked = (chunks(prompt), chunks(prompt_2) if prompt_2.strip() else chunks(prompt))
+    zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
+    unasked = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
+    length = max(len(part) for part in asked + unasked)
+    embeds, pooled = _both(pipe, [_padded(part, length) for part in asked], clip_skip)
+    if zeros:
+        return Embeddings(embeds, torch.zeros_like(embeds), pooled, torch.zeros_like(pooled))
+    # diffusers leaves clip_skip out of the negative prompt; A1111 does not, and the two should match.
+    negative_embeds, negative_pooled = _both(pipe, [_padded(part, length) for part in unasked], clip_skip)
+    return Embeddings(embeds, negative_embeds, pooled, negative_pooled)
+
+
+def _padded(prompt: Sequence[Chunk], length: int) -> list[Chunk]:
+    return [*prompt, *chunks("") * (length - len(prompt))]
+
+
+def _both(pipe: Any, prompts: list[list[Chunk]], clip_skip: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(embeddings of both encoders side by side, pooled output of the second's first chunk)."""
+    encoders = [pipe.text_encoder, pipe.text_encoder_2]
+    widths = []
+    for encoder, prompt, pad in zip(encoders, prompts, (END, PAD_2), strict=True):
+        if encoder is None:  # a refiner has only the second
+            continue
+        states, pooled = _encode(encoder, prompt, pad, clip_skip)
+        widths.append(states)
+    return torch.cat(widths, dim=-1).to(pipe.text_encoder_2.dtype), pooled
+
+
+def _encode(
+    encoder: Any, prompt: Sequence[Chunk], pad: int, clip_skip: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    states, pooled = [], None
+    for chunk in prompt:
+        free = CHUNK - len(chunk.ids)
+        ids = torch.tensor([[START, *chunk.ids, END, *[pad] * free]], device=encoder.device)
+        output = encoder(ids, output_hidden_states=True)
+        state = output.hidden_states[-(clip_skip + 2)]
+        if any(weight != 1 for weight in chunk.weights):
+            state = _weighted(state, torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free]))
+        states.append(state)
+        pooled = output[0] if pooled is None else pooled
+    assert pooled is not None  # a prompt has at least one chunk
+    return torch.cat(states, dim=1), pooled
+
+
+def _weighted(state: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """Each token's vector times its weight, the whole brought back to its mean (AUTOMATIC1111's way)."""
+    exact = state.float()
+    scaled = exact * weights.to(state.device)[None, :, None]
+    mean = scaled.mean()
+    # A mean of nothing cannot be brought back; the weights then stand as they are.
+    return (scaled * (exact.mean() / mean) if mean != 0 else scaled).to(state.dtype)

@@ -1,0 +1,150 @@
+"""The header of a safetensors file: names, types and shapes of its tensors, and its metadata.
+
+Nothing but the header is read, so a file of several gigabytes is known in milliseconds, and nothing in
+it can run. The format: https://github.com/huggingface/safetensors#format
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+
+MAX_HEADER = 100_000_000
+"""Longest header in bytes; the safetensors library has the same limit."""
+
+PICKLE_ENDINGS = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
+PICKLE_REASON = (
+    "is a pickle file, which could run any program when it is opened; get or convert it to .safetensors"
+)
+
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tensor:
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Header:
+    """`tensors` by name; `metadata` as the file's author wrote it (all text, nothing checked)."""
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def width(self, name: str) -> int | None:
+        """Size of the last axis of tensor `name`; None where there is no such tensor."""
+        tensor = self.tensors.get(name)
+        return tensor.shape[-1] if tensor and tensor.shape else None
+
+
+def read_header(path: Path) -> Header:
+    """Read and check the header of `path`. Raises `ModelError` with one sentence per kind of damage."""
+    name = path.name
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise ModelError(f"{name} is not a regular file; put the model file itself there.")
+        if status.st_size == 0:
+            raise ModelError(f"{name} is empty; download it again.")
+        with path.open("rb") as file:
+            start = file.read(512)
+            length = int.from_bytes(start[:8], "little")
+            _check_start(name, start, length, status.st_size)
+            file.seek(8)
+            text = file.read(length)
+    except OSError as error:
+        reason = (error.strerror or error.__class__.__name__).lower()
+        raise ModelError(f"{name} cannot be read ({reason}); check that it is there and readable.") from None
+    if len(text) < length:
+        raise ModelError(f"{name} is cut off in its header; download it again.")
+    return _checked(name, _parse(name, text), status.st_size - 8 - length)
+
+
+def _check_start(name: str, start: bytes, length: int, size: int) -> None:
+    other = _what_else(start)
+    if other:
+        raise ModelError(f"{name} is no safetensors file: it {other}.")
+    if len(start) < 8:
+        raise ModelError(f"{name} is cut off in its header; download it again.")
+    if not any(start):
+        raise ModelError(f"{name} holds only zeros, so its download did not finish; download it again.")
+    if length > MAX_HEADER:
+        raise ModelError(f"{name} is no safetensors file; look at what was downloaded.")
+    if length > size - 8:
+        raise ModelError(f"{name} is cut off in its header; download it again.")
+
+
+def _what_else(start: bytes) -> str | None:
+    """What people save under this name by mistake, by its first bytes."""
+    text = start.lstrip().lower()
+    if text.startswith(b"version https://git-lfs"):
+        return "is the pointer of a Git LFS repository; fetch the file itself with `git lfs pull`"
+    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "is a web page, probably an error or log-in page that was saved instead; download it again"
+    if start.startswith(b"PK\x03\x04") or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
+        return PICKLE_REASON
+    if start.startswith(b"GGUF"):
+        return "is a GGUF file, which this studio does not load; get the safetensors version"
+    return None
+
+
+def _parse(name: str, text: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except (ValueError, RecursionError):
+        raise ModelError(f"{name} has a damaged header; download it again.") from None
+    if not isinstance(header, dict):
+        raise ModelError(f"{name} has a damaged header; download it again.")
+    return header
+
+
+def _checked(name: str, raw: dict[str, Any], data_size: int) -> Header:
+    """Types, shapes and places must fit each other and cover the file exactly."""
+    damaged = ModelError(f"{name} has a damaged header; download it again.")
+    metadata = raw.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict):
+        raise damaged
+    tensors: dict[str, Tensor] = {}
+    places: list[tuple[int, int]] = []
+    for key, entry in raw.items():
+        try:
+            dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
+            numbers = (*shape, begin, end)
+            fits = all(type(n) is int and n >= 0 for n in numbers)
+            fits = fits and (dtype not in _BITS or math.prod(shape) * _BITS[dtype] == (end - begin) * 8)
+        except (TypeError, KeyError, ValueError):
+            raise damaged from None
+        if not fits or not isinstance(dtype, str):
+            raise damaged
+        tensors[key] = Tensor(dtype, shape)
+        places.append((begin, end))
+    places.sort()
+    reached = 0
+    for begin, end in places:
+        if begin != reached:
+            raise damaged
+        reached = end
+    if reached > data_size:
+        raise ModelError(
+            f"{name} is incomplete: {reached - data_size:,} of {reached:,} bytes are missing; "
+            "download it again."
+        )
+    if reached < data_size:
+        raise ModelError(
+            f"{name} is damaged: it has {data_size - reached:,} bytes too many at its end; download it again."
+        )
+    if not tensors:
+        raise ModelError(f"{name} holds no weights; download it again.")
+    return Header(tensors, {str(key): value for key, value in metadata.items() if isinstance(value, str)})

@@ -1,0 +1,187 @@
+"""CLIP's tokens: how a prompt is weighted and cut into chunks. No model and no torch, so it is instant.
+
+Syntax as AUTOMATIC1111's: `(x)` weighs x by 1.1, `(x:1.3)` by 1.3, `[x]` by 1/1.1; they nest; `\\(` is a
+bracket; `BREAK` in capitals starts a new chunk. A chunk holds 75 tokens; a prompt takes as many chunks as
+it needs, so nothing is cut off.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+
+CHUNK = 75
+"""Tokens of a prompt that the text encoders read at once (77 with start and end)."""
+START, END = 49406, 49407
+COMMA = 267
+BACKTRACK = 20
+"""A chunk that fills up within this many tokens after a comma ends at the comma, to keep phrases whole."""
+
+Weighted = tuple[str, float]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """At most 75 token ids (without start and end) and the weight of each."""
+
+    ids: tuple[int, ...]
+    weights: tuple[float, ...]
+
+
+@cache
+def tokenizer() -> Tokenizer:
+    """CLIP's tokenizer, which all SDXL checkpoints share, from its 48,894 merges (OpenAI CLIP, MIT)."""
+    text = gzip.decompress((Path(__file__).parent / "clip_merges.txt.gz").read_bytes()).decode()
+    merges = [(left, right) for left, right in (line.split(" ") for line in text.split("\n"))]
+    # The ids are the order of: 256 bytes, the same at a word's end, the merges, start, end.
+    alphabet = _alphabet()
+    words = [*alphabet, *(each + "</w>" for each in alphabet), *(left + right for left, right in merges)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    made = Tokenizer(
+        models.BPE(
+            vocab={word: index for index, word in enumerate(words)},
+            merges=merges,
+            unk_token="<|endoftext|>",
+            continuing_subword_prefix="",
+            end_of_word_suffix="</w>",
+        )
+    )
+    made.normalizer = normalizers.Sequence(
+        [normalizers.NFC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Lowercase()]
+    )
+    # Start and end are no special words here: a prompt that spells them out does not end there.
+    word = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(word, behavior="removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    return made
+
+
+def _alphabet() -> list[str]:
+    """One printable character for each byte, in the order of CLIP's vocabulary (as GPT-2's)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [chr(byte) for byte in printable] + [chr(256 + index) for index in range(len(others))]
+
+
+def token_ids(text: str) -> list[int]:
+    """Token ids of plain text, without start and end."""
+    return tokenizer().encode(text, add_special_tokens=False).ids
+
+
+_NUMBER = re.compile(r":\s*([+-]?(?:\d+\.?\d*|\.\d+))\s*\)")
+_BREAK = re.compile(r"\s*\bBREAK\b\s*")
+_STEP = 1.1
+
+
+def parse(prompt: str) -> list[Weighted | None]:
+    """Text with its weight, piece by piece; None stands for BREAK. Brackets that do not pair are text."""
+    pieces: list[Weighted | None] = []
+    open_round: list[int] = []
+    open_square: list[int] = []
+    text = ""
+
+    def flush() -> None:
+        nonlocal text
+        for index, part in enumerate(_BREAK.split(text)):
+            if index:
+                pieces.append(None)
+            if part:
+                pieces.append((part, 1.0))
+        text = ""
+
+    def weigh(start: int, factor: float) -> None:
+        for index in range(start, len(pieces)):
+            piece = pieces[index]
+            if piece is not None:
+                pieces[index] = (piece[0], piece[1] * factor)
+
+    position = 0
+    while position < len(prompt):
+        char = prompt[position]
+        number = _NUMBER.match(prompt, position) if open_round else None
+        if char == "\\" and prompt[position + 1 : position + 2] in tuple("()[]\\"):
+            text += prompt[position + 1]
+            position += 1
+        elif char in "([":
+            flush()
+            (open_round if char == "(" else open_square).append(len(pieces))
+        elif number:
+            flush()
+            weigh(open_round.pop(), float(number[1]))
+            position = number.end() - 1
+        elif char == ")" and open_round:
+            flush()
+            weigh(open_round.pop(), _STEP)
+        elif char == "]" and open_square:
+            flush()
+            weigh(open_square.pop(), 1 / _STEP)
+        else:
+            text += char
+        position += 1
+    flush()
+    # A bracket that was never closed weighs all that follows, as in AUTOMATIC1111.
+    for start in open_round:
+        weigh(start, _STEP)
+    for start in open_square:
+        weigh(start, 1 / _STEP)
+    return _merged(pieces)
+
+
+def _merged(pieces: list[Weighted | None]) -> list[Weighted | None]:
+    """Neighbours of equal weight become one, so that brackets around nothing change no token."""
+    merged: list[Weighted | None] = []
+    for piece in pieces:
+        last = merged[-1] if merged else None
+        if piece is not None and last is not None and last[1] == piece[1]:
+            merged[-1] = (last[0] + piece[0], piece[1])
+        else:
+            merged.append(piece)
+    return merged
+
+
+def chunks(prompt: str) -> tuple[Chunk, ...]:
+    """The prompt's chunks; an empty prompt has one empty chunk."""
+    done: list[Chunk] = []
+    ids: list[int] = []
+    weights: list[float] = []
+
+    def close(upto: int) -> None:
+        nonlocal ids, weights
+        done.append(Chunk(tuple(ids[:upto]), tuple(weights[:upto])))
+        ids, weights = ids[upto:], weights[upto:]
+
+    for piece in parse(prompt):
+        if piece is None:
+            close(len(ids))
+            continue
+        for token in token_ids(piece[0]):
+            if len(ids) == CHUNK:
+                close(_cut(ids, token))
+            ids.append(token)
+            weights.append(piece[1])
+    if ids or not done:
+        close(len(ids))
+    return tuple(done)
+
+
+def _cut(ids: list[int], following: int) -> int:
+    """Where a full chunk ends: behind its last comma when that is near, else at its very end."""
+    if following == COMMA or COMMA not in ids[-BACKTRACK:]:
+        return len(ids)
+    return len(ids) - ids[::-1].index(COMMA)
+
+
+def count(prompt: str) -> dict[str, int | bool]:
+    """For the counter: tokens, limit of the chunks in use, whether more than one is needed, chunks."""
+    found = chunks(prompt)
+    tokens = sum(len(chunk.ids) for chunk in found)
+    return {"tokens": tokens, "limit": CHUNK, "over": len(found) > 1, "chunks": len(found)}
