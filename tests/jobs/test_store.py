@@ -421,7 +421,7 @@ def test_a_database_of_a_newer_version_is_left_alone(path: Path, ask) -> None:
 
 @pytest.mark.parametrize("version", range(len(schema.MIGRATIONS)))
 def test_every_earlier_schema_migrates_and_keeps_its_jobs(path: Path, ask, version: int) -> None:
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     db = schema.connect(path)
     schema.migrate(db, schema.MIGRATIONS[:version])
     if version:
