@@ -120,7 +120,7 @@ def test_broken_parts_of_a_folder(starter_copy: Path) -> None:
     weights = starter_copy / "unet" / "diffusion_pytorch_model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1])
-    with pytest.raises(ModelError, match="1 of .* bytes are missing"):
+    with pytest.raises(ModelError, match=r"1 of .* bytes are missing"):
         inspect_folder(starter_copy)
     weights.rename(weights.with_suffix(".bin"))
     with pytest.raises(ModelError, match="pickle"):

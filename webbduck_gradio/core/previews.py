@@ -36,7 +36,7 @@ def picture(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None) -> Ima
 
 
 def fit(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[float]]:
-    """Factors for another VAE, by least squares of latents (n, 4, h, w) and pictures (n, 3, 8h, 8w) in -1..1."""
+    """Factors for another VAE from latents (n, 4, h, w) and their pictures (n, 3, 8h, 8w) in -1..1."""
     colours = torch.nn.functional.avg_pool2d(pictures.float(), 8).permute(0, 2, 3, 1).reshape(-1, 3)
     values = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     known = torch.cat([values, torch.ones(len(values), 1)], dim=1)

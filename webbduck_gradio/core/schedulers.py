@@ -7,21 +7,50 @@ for every picture.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import diffusers
+import torch
+from diffusers import (
+    DDIMScheduler,
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    KDPM2AncestralDiscreteScheduler,
+    KDPM2DiscreteScheduler,
+    LMSDiscreteScheduler,
+    UniPCMultistepScheduler,
+)
+from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler, DPMSolverSDEScheduler
 
 from ..errors import RequestError
 from ..request import SCHEDULERS
 
 
+class SeededSDE(DPMSolverSDEScheduler):
+    """DPM++ SDE whose noise is drawn on the CPU, so that it is the same on every device."""
+
+    noise_sampler: Any
+
+    def step(self, model_output: Any, timestep: Any, sample: Any, *args: Any, **more: Any) -> Any:
+        if self.noise_sampler is None:
+            sigmas = self.sigmas[self.sigmas > 0].cpu()
+            like = torch.empty(sample.shape, dtype=torch.float32)
+            # A little wider than the schedule: rounding would otherwise ask just outside of it.
+            bounds = float(sigmas.min()) * 0.999, float(sigmas.max()) * 1.001
+            tree = BrownianTreeNoiseSampler(like, *bounds, seed=self.noise_sampler_seed)
+            self.noise_sampler = lambda high, low: tree(high.cpu(), low.cpu()).to(sample)
+        return super().step(model_output, timestep, sample, *args, **more)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """`kind`: class in diffusers. `scaled`: its samples are x0 + sigma * noise, not of unit variance."""
+    """`kind`: class of diffusers. `scaled`: its samples are x0 + sigma * noise, not of unit variance."""
 
-    kind: str
+    kind: type
     settings: Mapping[str, Any] = field(default_factory=dict)
     scaled: bool = False
     seeded: bool = False
@@ -32,29 +61,28 @@ _KARRAS = {"use_karras_sigmas": True}
 _2M = {"algorithm_type": "dpmsolver++", "solver_order": 2}
 _2M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
 _3M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}
-_MULTISTEP = "DPMSolverMultistepScheduler"
 
 RECIPES: dict[str, Recipe] = {
-    "DPM++ 2M": Recipe(_MULTISTEP, _2M),
-    "DPM++ 2M Karras": Recipe(_MULTISTEP, _2M | _KARRAS),
-    "DPM++ 2M SDE": Recipe(_MULTISTEP, _2M_SDE),
-    "DPM++ 2M SDE Karras": Recipe(_MULTISTEP, _2M_SDE | _KARRAS),
-    "DPM++ 3M SDE": Recipe(_MULTISTEP, _3M_SDE),
-    "DPM++ 3M SDE Karras": Recipe(_MULTISTEP, _3M_SDE | _KARRAS),
-    "DPM++ SDE": Recipe("DPMSolverSDEScheduler", scaled=True, seeded=True),
-    "DPM++ SDE Karras": Recipe("DPMSolverSDEScheduler", _KARRAS, scaled=True, seeded=True),
-    "Euler": Recipe("EulerDiscreteScheduler", scaled=True),
-    "Euler a": Recipe("EulerAncestralDiscreteScheduler", scaled=True),
-    "Heun": Recipe("HeunDiscreteScheduler", scaled=True),
-    "DPM2": Recipe("KDPM2DiscreteScheduler", scaled=True),
-    "DPM2 Karras": Recipe("KDPM2DiscreteScheduler", _KARRAS, scaled=True),
-    "DPM2 a": Recipe("KDPM2AncestralDiscreteScheduler", scaled=True),
-    "DPM2 a Karras": Recipe("KDPM2AncestralDiscreteScheduler", _KARRAS, scaled=True),
-    "LMS": Recipe("LMSDiscreteScheduler", scaled=True),
-    "LMS Karras": Recipe("LMSDiscreteScheduler", _KARRAS, scaled=True),
-    "UniPC": Recipe("UniPCMultistepScheduler", {"solver_type": "bh2"}),
+    "DPM++ 2M": Recipe(DPMSolverMultistepScheduler, _2M),
+    "DPM++ 2M Karras": Recipe(DPMSolverMultistepScheduler, _2M | _KARRAS),
+    "DPM++ 2M SDE": Recipe(DPMSolverMultistepScheduler, _2M_SDE),
+    "DPM++ 2M SDE Karras": Recipe(DPMSolverMultistepScheduler, _2M_SDE | _KARRAS),
+    "DPM++ 3M SDE": Recipe(DPMSolverMultistepScheduler, _3M_SDE),
+    "DPM++ 3M SDE Karras": Recipe(DPMSolverMultistepScheduler, _3M_SDE | _KARRAS),
+    "DPM++ SDE": Recipe(SeededSDE, scaled=True, seeded=True),
+    "DPM++ SDE Karras": Recipe(SeededSDE, _KARRAS, scaled=True, seeded=True),
+    "Euler": Recipe(EulerDiscreteScheduler, scaled=True),
+    "Euler a": Recipe(EulerAncestralDiscreteScheduler, scaled=True),
+    "Heun": Recipe(HeunDiscreteScheduler, scaled=True),
+    "DPM2": Recipe(KDPM2DiscreteScheduler, scaled=True),
+    "DPM2 Karras": Recipe(KDPM2DiscreteScheduler, _KARRAS, scaled=True),
+    "DPM2 a": Recipe(KDPM2AncestralDiscreteScheduler, scaled=True),
+    "DPM2 a Karras": Recipe(KDPM2AncestralDiscreteScheduler, _KARRAS, scaled=True),
+    "LMS": Recipe(LMSDiscreteScheduler, scaled=True),
+    "LMS Karras": Recipe(LMSDiscreteScheduler, _KARRAS, scaled=True),
+    "UniPC": Recipe(UniPCMultistepScheduler, {"solver_type": "bh2"}),
     "DDIM": Recipe(
-        "DDIMScheduler", {"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"}
+        DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"}
     ),
 }
 
@@ -70,7 +98,7 @@ _SCHEDULE = (
 """What belongs to the checkpoint, not to the sampler."""
 
 
-FEW = 8
+FEW = 10
 """Below this number of steps 'linspace' makes second-order samplers overshoot (14 for .4 at 2 steps)."""
 
 
@@ -90,9 +118,8 @@ def build(name: str, pristine: Mapping[str, Any], steps: int, seed: int) -> Any:
         config["noise_sampler_seed"] = seed
     if pristine.get("rescale_betas_zero_snr"):
         config["rescale_betas_zero_snr"] = True
-    kind = getattr(diffusers, recipe.kind)
-    known = kind._get_init_keys(kind)
-    return kind(**{key: value for key, value in config.items() if key in known})
+    known = inspect.signature(recipe.kind).parameters
+    return recipe.kind(**{key: value for key, value in config.items() if key in known})
 
 
 def spacing(pristine: Mapping[str, Any], steps: int) -> str:
@@ -107,5 +134,12 @@ def spacing(pristine: Mapping[str, Any], steps: int) -> str:
 
 def is_scaled(scheduler: Any) -> bool:
     """Whether its samples are x0 + sigma * noise (Euler and kin) instead of unit variance."""
-    kind = type(scheduler).__name__
-    return any(recipe.scaled for recipe in RECIPES.values() if recipe.kind == kind)
+    return any(recipe.scaled for recipe in RECIPES.values() if recipe.kind is type(scheduler))
+
+
+ZERO_SNR = frozenset(
+    name
+    for name, recipe in RECIPES.items()
+    if "rescale_betas_zero_snr" in inspect.signature(recipe.kind).parameters
+)
+"""Samplers that can start from pure noise; the others ignore that a checkpoint was trained so."""

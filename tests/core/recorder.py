@@ -1,0 +1,33 @@
+"""A reporter for tests."""
+
+from __future__ import annotations
+
+from PIL import Image
+
+from webbduck_gradio.errors import Cancelled
+
+
+class Recorder:
+    """A reporter that keeps what it was told, and can cancel after a number of steps."""
+
+    def __init__(self, previews: bool = False, cancel_after: int | None = None):
+        self.steps: list[tuple[int, int, int]] = []
+        self.previews: list[Image.Image] = []
+        self.texts: list[str] = []
+        self.wanted, self.cancel_after = previews, cancel_after
+
+    def step(self, image_index: int, step: int, total: int) -> None:
+        self.steps.append((image_index, step, total))
+
+    def preview(self, image: Image.Image) -> None:
+        self.previews.append(image)
+
+    def wants_preview(self) -> bool:
+        return self.wanted
+
+    def check(self) -> None:
+        if self.cancel_after is not None and len(self.steps) >= self.cancel_after:
+            raise Cancelled("Stopped.")
+
+    def status(self, text: str) -> None:
+        self.texts.append(text)

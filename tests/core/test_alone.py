@@ -1,0 +1,63 @@
+"""No network, and no torch outside the core: in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(code: str, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["request", "settings", "errors", "models.registry", "models.tokens", "core", "core.reporting"],
+)
+def test_no_torch_and_no_gradio_outside_their_floors(module: str) -> None:
+    code = f"import sys, webbduck_gradio.{module}; print(sorted({{'torch', 'gradio', 'diffusers', "
+    code += "'transformers', 'starlette'} & set(sys.modules)))"
+    assert run(code).strip() == "[]"
+
+
+def test_a_picture_without_any_network_and_without_noise_in_the_log(starter_checkpoints: Path) -> None:
+    code = """
+import socket, sys
+from pathlib import Path
+
+def refuse(*arguments, **more):
+    raise AssertionError(f"the network was asked for {arguments}")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+
+from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.settings import Settings
+
+class Quiet:
+    step = preview = status = lambda self, *_: None
+    wants_preview = lambda self: True
+    check = lambda self: None
+
+registry = Registry(Settings(checkpoints=Path(sys.argv[1])))
+request = registry.settle({"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
+for picture in Generator("cpu").generate(request, registry.checkpoint(request.base_model), Quiet()):
+    print(picture.image.size)
+"""
+    assert run(code, str(starter_checkpoints)).strip() == "(64, 64)"

@@ -1,0 +1,46 @@
+"""Numbers that are none are noticed, and decoded again where that helps."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy
+import pytest
+import torch
+
+from webbduck_gradio.core.decoding import RESCUED, decode
+from webbduck_gradio.errors import GenerationError
+
+
+class Parts:
+    def __init__(self, vae, image_processor):
+        self.vae, self.image_processor = vae, image_processor
+
+
+@pytest.fixture
+def parts(pipe) -> Parts:
+    return Parts(copy.deepcopy(pipe.vae), pipe.image_processor)
+
+
+LATENTS = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_half_precision_that_overflows_is_decoded_again_and_said(parts, pipe) -> None:
+    expected, none = decode(pipe, LATENTS)
+    assert none == ()
+    parts.vae.to(torch.bfloat16)
+    inner = parts.vae.decode
+    parts.vae.decode = lambda raw, **more: (
+        (inner(raw, **more)[0] * float("nan"),) if raw.dtype == torch.bfloat16 else inner(raw, **more)
+    )
+    picture, warnings = decode(parts, LATENTS)
+    assert warnings == (RESCUED,) and parts.vae.dtype == torch.bfloat16
+    assert numpy.abs(numpy.asarray(picture).astype(float) - numpy.asarray(expected)).mean() < 3
+
+
+def test_what_cannot_be_rescued_is_an_error(parts) -> None:
+    with pytest.raises(GenerationError, match="overflowed"):
+        decode(parts, LATENTS * float("inf"))
+    parts.vae.decode = lambda raw, **more: (torch.full((1, 3, 64, 64), float("nan")),)
+    with pytest.raises(GenerationError, match="VAE"):
+        decode(parts, LATENTS)

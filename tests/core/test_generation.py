@@ -1,0 +1,179 @@
+"""What the user asked for is what is drawn: the same again, alone or in a batch, after a cancel too."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from recorder import Recorder
+
+from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, OutOfMemory
+
+
+def test_the_same_request_gives_the_same_pixels(paint) -> None:
+    (first,), (again,) = paint(), paint()
+    assert first.shape == (64, 64, 3) and first.dtype == numpy.uint8
+    assert numpy.array_equal(first, again)
+    assert first.std() > 5  # a picture, not a plain colour
+
+
+def test_each_picture_of_a_batch_equals_its_seed_alone(generator, starter, ask) -> None:
+    request = ask(num_images=3, scheduler="DPM++ SDE Karras", negative_prompt="hat")
+    pictures = list(generator.generate(request, starter, Recorder()))
+    assert [each.index for each in pictures] == [0, 1, 2]
+    assert [each.seed for each in pictures] == [7, 8, 9]
+    assert len({each.image.tobytes() for each in pictures}) == 3
+    for each in pictures:
+        (alone,) = generator.generate(request.alone(each.index), starter, Recorder())
+        assert alone.image.tobytes() == each.image.tobytes() and alone.seed == each.seed
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"prompt": "a blue balloon at night"},
+        {"prompt": "a red duck on a pond, (sunset:1.5)"},
+        {"negative_prompt": "pond"},
+        {"seed": 8},
+        {"steps": 5},
+        {"cfg": 9.0},
+        {"scheduler": "Euler a"},
+        {"width": 72},
+        {"height": 88},
+    ],
+    ids=str,
+)
+def test_every_field_reaches_the_picture(paint, fields: dict) -> None:
+    (plain,), (changed,) = paint(), paint(**fields)
+    assert changed.shape[:2] == (fields.get("height", 64), fields.get("width", 64))
+    assert plain.shape != changed.shape or not numpy.array_equal(plain, changed)
+
+
+def test_the_prompt_is_followed(generator, registry, starter) -> None:
+    """The mean colour of a picture follows the colour that the prompt names."""
+
+    def mean(colour: str) -> numpy.ndarray:
+        request = registry.settle({"prompt": f"a {colour} duck on a pond", "seed": 3, "num_images": 3})
+        pictures = generator.generate(request, starter, Recorder())
+        return numpy.mean([numpy.asarray(each.image).mean(axis=(0, 1)) for each in pictures], axis=0)
+
+    red, blue = mean("red"), mean("blue")
+    assert red[0] - blue[0] > 4 and blue[2] - red[2] > 4
+
+
+def test_progress_is_reported_step_by_step(generator, starter, ask) -> None:
+    recorder = Recorder()
+    list(generator.generate(ask(num_images=2), starter, recorder))
+    assert recorder.steps == [(image, step, 4) for image in (0, 1) for step in (1, 2, 3, 4)]
+    assert recorder.previews == [] and recorder.texts[-1] == "Drawing"
+
+
+def test_samplers_with_two_evaluations_report_their_own_total(generator, starter, ask) -> None:
+    recorder = Recorder()
+    list(generator.generate(ask(scheduler="Heun"), starter, recorder))
+    assert recorder.steps == [(0, step, 7) for step in range(1, 8)]
+
+
+def test_pictures_come_as_they_finish(generator, starter, ask) -> None:
+    recorder = Recorder()
+    pictures = generator.generate(ask(num_images=3), starter, recorder)
+    next(pictures)
+    assert len(recorder.steps) == 4
+    pictures.close()
+    assert len(recorder.steps) == 4
+
+
+@pytest.mark.parametrize("after", [0, 1, 3, 4, 6])
+def test_cancel_stops_within_a_step_and_leaves_no_trace(generator, starter, ask, paint, after: int) -> None:
+    request = ask(num_images=2, scheduler="DPM++ 2M Karras")
+    (expected, _) = paint(num_images=2, scheduler="DPM++ 2M Karras")
+    recorder = Recorder(cancel_after=after, previews=True)
+    finished = []
+    with pytest.raises(Cancelled):
+        for picture in generator.generate(request, starter, recorder):
+            finished.append(picture)
+    assert len(recorder.steps) == after
+    assert [numpy.asarray(each.image).tobytes() for each in finished] == [expected.tobytes()] * (after > 4)
+    (next_one, _) = paint(num_images=2, scheduler="DPM++ 2M Karras")
+    assert numpy.array_equal(next_one, expected)
+
+
+def test_another_generator_draws_the_same(starter, ask, paint) -> None:
+    fresh = Generator("cpu")
+    recorder = Recorder()
+    (picture,) = fresh.generate(ask(), starter, recorder)
+    assert numpy.array_equal(numpy.asarray(picture.image), paint()[0])
+    assert recorder.texts[0] == "Loading webbduck-starter"
+    assert fresh.describe()["loaded"] == "webbduck-starter"
+    fresh.free()
+    assert fresh.describe()["loaded"] is None
+    (again,) = fresh.generate(ask(), starter, Recorder())
+    assert again.image.tobytes() == picture.image.tobytes()
+
+
+def test_equal_to_the_bare_pipeline(pipe, paint, ask) -> None:
+    """Nothing between the request and diffusers changes a pixel."""
+    from diffusers import EulerDiscreteScheduler
+
+    request = ask(steps=10, scheduler="Euler")
+    before = pipe.scheduler
+    pipe.scheduler = EulerDiscreteScheduler.from_config(before.config, timestep_spacing="linspace")
+    try:
+        bare = pipe(
+            request.prompt,
+            width=64,
+            height=64,
+            num_inference_steps=10,
+            guidance_scale=request.cfg,
+            generator=torch.Generator().manual_seed(7),
+        ).images[0]
+    finally:
+        pipe.scheduler = before
+    assert numpy.array_equal(numpy.asarray(bare), paint(steps=10, scheduler="Euler")[0])
+
+
+def test_describe_tells_device_memory_and_versions(generator, pipe) -> None:
+    facts = generator.describe()
+    assert facts["device"] == "cpu" and facts["dtype"] == "float32"
+    assert 0 < facts["memory_used"] < facts["memory_total"]
+    assert facts["versions"]["torch"] == torch.__version__
+
+
+def test_a_folder_that_breaks_after_the_scan_is_one_sentence(starter, ask, tmp_path: Path) -> None:
+    folder = tmp_path / "broken"
+    shutil.copytree(starter.path, folder, copy_function=shutil.copyfile)
+    (folder / "unet").chmod(0o755)
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    generator = Generator("cpu")
+    broken = dataclasses.replace(starter, name="broken", path=folder)
+    with pytest.raises(ModelError, match=r"^broken could not be loaded \(.*\); copy .* again\.$"):
+        list(generator.generate(ask(), broken, Recorder()))
+    (picture,) = generator.generate(ask(), starter, Recorder())
+    assert picture.image.size == (64, 64)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, "64 x 64"),
+        (RuntimeError("shapes"), GenerationError, "RuntimeError"),
+    ],
+)
+def test_faults_inside_torch_fail_one_job_with_a_sentence(
+    generator, starter, ask, paint, pipe, error, expected, words, monkeypatch
+) -> None:
+    before = paint()[0]
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipe.unet, "forward", fail)
+        with pytest.raises(expected, match=words):
+            list(generator.generate(ask(), starter, Recorder()))
+    assert numpy.array_equal(paint()[0], before)

@@ -1,0 +1,66 @@
+"""Embeddings: diffusers' own to the bit for plain prompts; weights and long prompts on top."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from webbduck_gradio.core.prompts import encode
+
+LONG = "a red duck with a top hat on a pond at sunset, " * 12
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "prompt_2"),
+    [
+        ("a red duck on a pond", "", ""),
+        ("a red duck on a pond", "a hat, night", ""),
+        ("a red duck on a pond", "", "a balloon"),
+        ("", "", ""),
+        ("duck " * 75, "", ""),
+    ],
+)
+def test_plain_prompts_are_bit_identical_to_diffusers(pipe, prompt, negative, prompt_2) -> None:
+    ours = encode(pipe, prompt, negative, prompt_2)
+    with torch.no_grad():
+        theirs = pipe.encode_prompt(prompt, prompt_2 or None, negative_prompt=negative or None)
+    for mine, other in zip(
+        (ours.prompt, ours.negative, ours.pooled, ours.negative_pooled), theirs, strict=True
+    ):
+        assert torch.equal(mine, other)
+
+
+@pytest.mark.parametrize("skip", [1, 2])
+def test_clip_skip_is_diffusers_own(pipe, skip: int) -> None:
+    with torch.no_grad():
+        theirs = pipe.encode_prompt("a red duck", clip_skip=skip)[0]
+    assert torch.equal(encode(pipe, "a red duck", "", clip_skip=skip).prompt, theirs)
+
+
+def test_long_prompts_are_read_to_their_end(pipe) -> None:
+    embeddings = encode(pipe, LONG, "hat")
+    assert embeddings.prompt.shape[1] == 3 * 77 == embeddings.negative.shape[1]
+    changed = encode(pipe, LONG + "night", "hat")
+    assert torch.equal(changed.prompt[:, :154], embeddings.prompt[:, :154])
+    assert not torch.equal(changed.prompt[:, 154:], embeddings.prompt[:, 154:])
+    assert torch.equal(changed.pooled, embeddings.pooled)
+    assert encode(pipe, "duck", LONG).prompt.shape[1] == 3 * 77
+
+
+def test_weights_scale_their_tokens_and_keep_the_mean(pipe) -> None:
+    plain = encode(pipe, "a red duck", "").prompt
+    weighted = encode(pipe, "a (red:1.5) duck", "").prompt
+    width = pipe.text_encoder.config.hidden_size
+    ratio = weighted[0, :, :width] / plain[0, :, :width]
+    assert ratio[2].mean() / ratio[1].mean() == pytest.approx(1.5, rel=1e-3)
+    assert weighted[..., :width].mean() == pytest.approx(float(plain[..., :width].mean()), abs=1e-5)
+    assert torch.equal(encode(pipe, "a (red:1.0) duck", "").prompt, plain)
+    with torch.no_grad():
+        brackets = pipe.encode_prompt("a (red) duck")[0]
+    assert torch.equal(encode(pipe, r"a \(red\) duck", "").prompt, brackets)
+
+
+def test_break_starts_a_new_chunk(pipe) -> None:
+    both = encode(pipe, "a red duck BREAK a pond", "")
+    assert torch.equal(both.prompt[:, :77], encode(pipe, "a red duck", "").prompt)
+    assert torch.equal(both.prompt[:, 77:], encode(pipe, "a pond", "").prompt)

@@ -1,0 +1,126 @@
+"""Each sampler recovers a known distribution with an exact denoiser, and draws with the starter."""
+
+from __future__ import annotations
+
+import inspect
+import math
+
+import numpy
+import pytest
+import torch
+
+from webbduck_gradio.core import schedulers
+from webbduck_gradio.core.schedulers import RECIPES, build
+from webbduck_gradio.errors import RequestError
+from webbduck_gradio.request import SCHEDULERS
+
+PRISTINE = {
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+    "steps_offset": 1,
+    "timestep_spacing": "leading",
+}
+MEAN, DEVIATION = 0.7, 0.4
+
+
+def exact(scheduler, sample: torch.Tensor, timestep: float, prediction: str) -> torch.Tensor:
+    """What a perfect model of N(0.7, 0.4) puts out for `sample`, a unit-variance one, at `timestep`."""
+    product = scheduler.alphas_cumprod.clamp(min=1e-12)
+    log_sigma = ((1 - product) / product).sqrt().log()
+    low = int(timestep)
+    part = timestep - low
+    sigma = float((log_sigma[low] * (1 - part) + log_sigma[min(low + 1, 999)] * part).exp())
+    alpha = 1 / math.sqrt(1 + sigma**2)
+    noise = sigma * alpha
+    variance = alpha**2 * DEVIATION**2 + noise**2
+    clean = MEAN + alpha * DEVIATION**2 / variance * (sample - alpha * MEAN)
+    epsilon = (sample - alpha * clean) / noise
+    return epsilon if prediction == "epsilon" else alpha * epsilon - noise * clean
+
+
+def recovered(name: str, steps: int, prediction: str = "epsilon", **config: object) -> tuple[float, float]:
+    scheduler = build(name, PRISTINE | {"prediction_type": prediction} | config, steps, seed=0)
+    scheduler.set_timesteps(steps)
+    generator = torch.Generator().manual_seed(0)
+    more = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
+    x = torch.randn(1, 4, 50, 50, generator=generator) * scheduler.init_noise_sigma
+    for timestep in scheduler.timesteps:
+        sample = scheduler.scale_model_input(x, timestep)
+        output = exact(scheduler, sample, float(timestep), prediction)
+        x = scheduler.step(output, timestep, x, **more, return_dict=False)[0]
+    return float(x.mean()), float(x.std())
+
+
+def test_every_name_has_a_recipe_and_every_recipe_a_name() -> None:
+    assert set(RECIPES) == set(SCHEDULERS) and len(SCHEDULERS) == len(set(SCHEDULERS))
+    first_version = {
+        "UniPC",
+        "DPM++ 2M Karras",
+        "DPM++ SDE Karras",
+        "DPM++ 3M SDE",
+        "Euler",
+        "Euler a",
+        "DDIM",
+    }
+    assert first_version <= set(SCHEDULERS)
+    with pytest.raises(RequestError, match="must be one of"):
+        build("Fast", PRISTINE, 20, 0)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_known_distribution_is_recovered(name: str, prediction: str) -> None:
+    mean, deviation = recovered(name, 30, prediction)
+    assert mean == pytest.approx(MEAN, abs=0.04)
+    assert deviation == pytest.approx(DEVIATION, abs=0.075)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 10, 12])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_few_steps_start_at_the_top_and_never_overshoot(name: str, steps: int) -> None:
+    """With few steps the spread may be too small (a blurred mean), but neither the mean nor noise is left."""
+    mean, deviation = recovered(name, steps)
+    assert mean == pytest.approx(MEAN, abs=0.05)
+    assert deviation < 0.56
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_zero_terminal_snr_starts_from_pure_noise_where_the_sampler_knows_it(name: str) -> None:
+    scheduler = build(name, PRISTINE | {"rescale_betas_zero_snr": True}, 30, 0)
+    scheduler.set_timesteps(30)
+    knows = "rescale_betas_zero_snr" in scheduler.config
+    assert knows == (name in schedulers.ZERO_SNR)
+    if knows:
+        assert float(scheduler.timesteps[0]) == 999 and float(scheduler.alphas_cumprod[-1]) < 1e-6
+
+
+def test_nothing_of_one_sampler_stays_in_the_next() -> None:
+    for name in SCHEDULERS:
+        build(name, PRISTINE, 20, 0)
+    assert build("DPM++ 2M", PRISTINE, 20, 0).config.use_karras_sigmas is False
+    assert build("DPM++ 2M", PRISTINE, 20, 0).config.algorithm_type == "dpmsolver++"
+
+
+def test_distilled_checkpoints_keep_their_trailing_steps() -> None:
+    scheduler = build("Euler", PRISTINE | {"timestep_spacing": "trailing"}, 20, 0)
+    scheduler.set_timesteps(20)
+    assert float(scheduler.timesteps[-1]) == 49
+
+
+def test_each_sampler_draws_its_own_finite_picture(paint) -> None:
+    pictures = {name: paint(scheduler=name, steps=12)[0] for name in SCHEDULERS}
+    assert len({picture.tobytes() for picture in pictures.values()}) == len(SCHEDULERS)
+    reference = pictures["Euler"].astype(float)
+    for name, picture in pictures.items():
+        assert picture.std() > 5, name
+        # They draw the same motif: the same noise, the same prompt.
+        assert numpy.abs(picture - reference).mean() < 60, name
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_each_sampler_draws_with_hardly_any_steps(paint, name: str, steps: int) -> None:
+    assert paint(scheduler=name, steps=steps)[0].shape == (64, 64, 3)
