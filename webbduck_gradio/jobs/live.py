@@ -21,29 +21,42 @@ class Live:
     preview: int = 0
     cancel: threading.Event = field(default_factory=threading.Event)
     """Set when the user wants this job, and no other, to stop at its next step."""
-    _measured: int = 0
-    _seconds: float = 0.0
+    cancel_after_image: threading.Event = field(default_factory=threading.Event)
+    """Set when the user wants it to stop once the image being made is finished."""
     _last: float | None = None
+    _steps: int = 0
+    _seconds: float = 0.0
+    _gaps: int = 0
+    _gap_seconds: float = 0.0
 
     def stepped(self, image_index: int, step: int, total: int, now: float | None = None) -> None:
-        """After a denoising step. Only the time between two steps of one image counts as a step's time.
+        """After a denoising step; `now` in seconds of the monotonic clock.
 
-        The first step of an image carries the encoding of the prompt or the decoding of the image
-        before it, so it would make the estimate too long.
+        Only the time between two steps of one image counts as a step's. The first step of an image
+        carries what lies between images (decoding, saving), which is measured for itself.
         """
         now = time.monotonic() if now is None else now
-        if self._last is not None and image_index == self.image_index and step > self.step:
-            self._measured += step - self.step
-            self._seconds += now - self._last
+        if self._last is not None:
+            if image_index == self.image_index and step > self.step:
+                self._steps += step - self.step
+                self._seconds += now - self._last
+            elif image_index == self.image_index + 1:
+                self._gaps += 1
+                self._gap_seconds += max(0.0, now - self._last - step * (self.seconds_per_step() or 0.0))
         self.image_index, self.step, self.total, self._last = image_index, step, total, now
 
     def seconds_per_step(self) -> float | None:
-        return self._seconds / self._measured if self._measured >= LEAST_STEPS else None
+        """Measured; None before `LEAST_STEPS` steps were."""
+        return self._seconds / self._steps if self._steps >= LEAST_STEPS else None
 
     def seconds_left(self, num_images: int) -> float | None:
-        """Seconds of denoising that remain for the whole batch; None before there is something to go by."""
+        """What the rest of the batch takes at the measured pace; None before there is something to go by.
+
+        The end of an image (decoding, saving) counts from the second image on, when it was measured.
+        """
         pace = self.seconds_per_step()
         if pace is None or not self.total:
             return None
-        steps = self.total - self.step + self.total * max(0, num_images - 1 - self.image_index)
-        return max(0.0, steps * pace)
+        images = num_images - self.image_index
+        steps = self.total * images - self.step
+        return max(0.0, steps * pace) + images * (self._gap_seconds / self._gaps if self._gaps else 0.0)

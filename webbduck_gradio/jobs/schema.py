@@ -39,6 +39,10 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX jobs_by_place ON jobs(state, place, number)",
         "CREATE INDEX jobs_by_end ON jobs(finished, number) WHERE finished IS NOT NULL",
     ),
+    (
+        "ALTER TABLE jobs ADD COLUMN retry_of TEXT",
+        "CREATE TABLE switches(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    ),
 )
 """Step n brings a database from version n to n + 1. A step that was released is never edited."""
 

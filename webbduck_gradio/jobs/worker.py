@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import Cancelled, WebbDuckError
 from ..settings import Settings
 from .job import Job, State
+from .recovery import recover
 from .store import Store, kept_text
 
 if TYPE_CHECKING:
@@ -91,6 +92,10 @@ class Worker:
 
     # ---- jobs
 
+    def recover(self) -> int:
+        """At start, before the pump: what ran when the studio died becomes interrupted. How many jobs."""
+        return recover(self.store, self.outputs)
+
     def run(self, job: Job) -> None:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
@@ -121,9 +126,11 @@ class Worker:
             state = "cancelled"
         except WebbDuckError as problem:
             error = str(problem)
+            self._pause_if_full(problem.__cause__)
             log.info("Job %s failed: %s", job.id, problem, exc_info=problem.__cause__)
         except OSError as problem:
             error = _disk_sentence(problem)
+            self._pause_if_full(problem)
             log.exception("Job %s failed", job.id)
         except MemoryError:
             error = "The computer's memory did not suffice; choose a smaller size or close other programs."
@@ -150,8 +157,8 @@ class Worker:
                 self.store.warn(job.id, warning)
             image_id = run.get().save(picture.index, picture.image, picture.seed, picture.warnings, {})
             self.store.image_done(job.id, image_id)
-            if len(self.store.get(job.id).images) < job.request.num_images:
-                reporter.check()
+            if picture.index + 1 < job.request.num_images:
+                reporter.check_between_images()
 
     def _finish(self, job: Job, state: State, error: str | None) -> None:
         """Write the end of the job. While the disk refuses that, wait: the queue must not go on blindly."""
@@ -170,6 +177,15 @@ class Worker:
                 return
             if self._stopping.wait(WRITE_AGAIN_SECONDS):
                 return
+
+    def _pause_if_full(self, problem: BaseException | None) -> None:
+        """No further job is worth starting until there is room for its pictures."""
+        if not isinstance(problem, OSError) or not _is_full(problem):
+            return
+        try:
+            self.store.pause("The disk is full; free some space, then resume the queue.")
+        except WebbDuckError as error:
+            log.warning("The queue is paused for want of space, but only until a restart: %s", error)
 
     def _drop_preview(self, job: Job) -> None:
         for path in (self.preview_path(job.id), self._unfinished_preview(job.id)):
@@ -246,6 +262,11 @@ class _Reporter:
         if self._store.cancelled(self._job.id):
             raise Cancelled("The job was cancelled.")
 
+    def check_between_images(self) -> None:
+        self.check()
+        if self._store.cancelled_after_image(self._job.id):
+            raise Cancelled("The job was cancelled.")
+
     def wants_preview(self) -> bool:
         return time.monotonic() - self._last_preview >= PREVIEW_SECONDS
 
@@ -255,8 +276,12 @@ class _Reporter:
             self._worker.write_preview(self._job, image)
 
 
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
 def _disk_sentence(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+    if _is_full(error):
         return "The disk is full; free some space, then retry this job."
     reason = (error.strerror or type(error).__name__).lower()
     where = f" {error.filename}" if error.filename else ""

@@ -1,0 +1,385 @@
+"""Retry, move, pause, clear, several at once, history, and the estimate of the time left."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from webbduck_gradio.errors import QueueFull, RequestError, StorageError, UnknownName
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.jobs import records
+from webbduck_gradio.jobs import store as statements
+from webbduck_gradio.jobs.live import Live
+from webbduck_gradio.jobs.order import moved
+from webbduck_gradio.jobs.recovery import recover
+from webbduck_gradio.jobs.store import Store
+
+
+def ids(jobs) -> list[str]:
+    return [job.id for job in jobs]
+
+
+def end(store: Store, job, state: str = "failed") -> None:
+    """Take the next job, which must be this one, to an end."""
+    claimed = store.claim()
+    assert claimed is not None
+    assert claimed.id == job.id
+    assert store.finish(job.id, state, None if state == "completed" else "because")  # type: ignore[arg-type]
+
+
+# ---- retry
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
+def test_retry_is_a_new_job_with_the_same_request_and_seeds(store: Store, ask, state: str) -> None:
+    old = store.submit(ask(seed=None, num_images=3), kind="test", owner="anna", warnings=["old"])
+    end(store, old, state)
+    waiting = store.submit(ask())
+    new = store.retry(old.id, owner="ben", warnings=["new"])
+    assert new.id != old.id
+    assert new.request == old.request
+    assert (new.kind, new.state, new.position, new.retry_of) == ("test", "queued", 2, old.id)
+    assert (new.owner, new.warnings, new.images, new.error) == ("ben", ("new",), (), None)
+    assert store.get(old.id).state == state
+    assert ids(store.queued()) == [waiting.id, new.id]
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "completed"])
+def test_what_has_not_failed_is_not_retried(store: Store, ask, state: str) -> None:
+    job = store.submit(ask())
+    if state != "queued":
+        store.claim()
+    if state == "completed":
+        store.finish(job.id, "completed")
+    with pytest.raises(RequestError, match=f"is {state}; only a failed"):
+        store.retry(job.id)
+    assert sum(store.counts().values()) == 1
+
+
+def test_retry_into_a_full_queue_is_refused(path: Path, ask) -> None:
+    store = Store(path, max_queued=1)
+    old = store.submit(ask())
+    end(store, old)
+    store.submit(ask())
+    with pytest.raises(QueueFull):
+        store.retry(old.id)
+    store.close()
+
+
+def test_a_request_that_no_longer_fits_is_not_retried_as_something_else(path: Path, ask) -> None:
+    store = Store(path)
+    job = store.submit(ask())
+    end(store, job)
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE jobs SET request = json_set(request, '$.steps', 0)")
+    db.close()
+    store = Store(path)
+    assert "steps must be" in (store.get(job.id).unreadable or "")
+    with pytest.raises(RequestError, match="steps must be"):
+        store.retry(job.id)
+    assert store.queued() == []
+    store.close()
+
+
+# ---- order
+
+
+def test_moving_jobs(store: Store, ask) -> None:
+    a, b, c, d = (store.submit(ask(name)).id for name in "abcd")
+    assert ids(store.move(c, "up")) == [a, c, b, d]
+    assert ids(store.move(c, "top")) == [c, a, b, d]
+    assert ids(store.move(c, "up")) == [c, a, b, d]
+    assert ids(store.move(a, "down")) == [c, b, a, d]
+    assert ids(store.move(c, 4)) == [b, a, d, c]
+    assert ids(store.move(c, 2)) == [b, c, a, d]
+    assert ids(store.move([d, c], 1)) == [c, d, b, a]  # together, in the order that they had
+    assert ids(store.move(c, "bottom")) == [d, b, a, c]
+    new = store.submit(ask("new")).id
+    assert ids(store.queued()) == [d, b, a, c, new]
+    assert [store.get(job).position for job in (d, b, a, c, new)] == [1, 2, 3, 4, 5]
+    assert [store.claim().id for _ in range(5)] == [d, b, a, c, new]  # type: ignore[union-attr]
+
+
+def test_an_order_survives_a_restart(path: Path, ask) -> None:
+    store = Store(path)
+    a, b, c = (store.submit(ask(name)).id for name in "abc")
+    store.move(c, "top")
+    store.close()
+    store = Store(path)
+    assert ids(store.queued()) == [c, a, b]
+    store.close()
+
+
+@pytest.mark.parametrize("to", [0, -1, 4, 2.0, True, None, "first", "", [1]])
+def test_a_position_that_is_none_is_refused_and_nothing_moves(store: Store, ask, to) -> None:
+    jobs = ids([store.submit(ask()) for _ in range(3)])
+    before = store.list_version
+    with pytest.raises(RequestError, match="position must be"):
+        store.move(jobs[0], to)
+    assert ids(store.queued()) == jobs
+    assert store.list_version == before
+
+
+def test_only_waiting_jobs_move(store: Store, ask) -> None:
+    running, waiting, last = (store.submit(ask()) for _ in range(3))
+    store.claim()
+    with pytest.raises(RequestError, match="already running"):
+        store.move([last.id, running.id], "top")
+    with pytest.raises(UnknownName):
+        store.move([last.id, "nothing"], "top")
+    assert ids(store.queued()) == [waiting.id, last.id]
+
+
+def test_every_move_of_every_selection_keeps_all_jobs_and_their_relative_order() -> None:
+    order = list("abcde")
+    for size in range(1, 6):
+        for chosen in itertools.combinations(order, size):
+            rest = [job for job in order if job not in chosen]
+            for to in ("up", "down", "top", "bottom", *range(1, 7 - size)):
+                new = moved(order, chosen, to)
+                assert [job for job in new if job in chosen] == list(chosen)
+                assert [job for job in new if job not in chosen] == rest
+                if isinstance(to, int):
+                    assert new.index(chosen[0]) == to - 1
+                if to == "up":
+                    assert all(new.index(job) >= order.index(job) - 1 for job in chosen)
+    assert moved(order, ["b", "c", "e"], "up") == list("bcaed")
+    assert moved(order, ["a", "c", "d"], "down") == list("baecd")
+
+
+# ---- pause
+
+
+def test_pause_lets_the_running_job_end_and_starts_no_other(store: Store, ask) -> None:
+    running, waiting = store.submit(ask()), store.submit(ask())
+    store.claim()
+    store.pause()
+    assert store.paused
+    assert store.pause_reason is None
+    assert not store.cancelled(running.id)
+    assert store.finish(running.id, "completed")
+    assert store.claim() is None
+    assert not store.wait_for_work(timeout=0.01)
+    assert store.submit(ask()).position == 2  # submitting goes on
+    store.resume()
+    assert not store.paused
+    assert store.wait_for_work(timeout=0.01)
+    assert store.claim().id == waiting.id  # type: ignore[union-attr]
+
+
+def test_a_pause_survives_a_restart(path: Path, ask) -> None:
+    store = Store(path)
+    store.submit(ask())
+    store.pause("The disk is full.")
+    store.pause()  # does not hide the reason
+    store.close()
+    store = Store(path)
+    assert (store.paused, store.pause_reason) == (True, "The disk is full.")
+    assert store.claim() is None
+    store.resume()
+    store.close()
+    store = Store(path)
+    assert (store.paused, store.pause_reason) == (False, None)
+    assert store.claim() is not None
+    store.close()
+
+
+def test_pause_and_resume_are_news(store: Store) -> None:
+    for change in (store.pause, store.resume):
+        before = store.list_version
+        change()
+        assert store.list_version > before
+
+
+def test_a_pause_holds_also_when_the_disk_takes_no_writing(store: Store, ask) -> None:
+    store.submit(ask())
+    store.database.writer.execute("PRAGMA query_only = 1")
+    with pytest.raises(StorageError):
+        store.pause("The disk is full.")
+    store.database.writer.execute("PRAGMA query_only = 0")
+    assert store.claim() is None
+
+
+# ---- clearing
+
+
+def test_clearing_the_queue_cancels_what_waits_and_nothing_else(store: Store, ask) -> None:
+    running, *waiting = (store.submit(ask()) for _ in range(4))
+    store.claim()
+    assert store.clear_queued() == 3
+    assert store.counts() | {"running": 1, "cancelled": 3, "queued": 0} == store.counts()
+    assert store.get(running.id).state == "running"
+    assert not store.cancelled(running.id)
+    assert store.get(waiting[0].id).status == "Cancelled before it started"
+    assert store.retry(waiting[0].id).position == 1
+
+
+def test_clearing_the_history_keeps_what_has_not_ended(store: Store, ask) -> None:
+    ended, running, waiting = (store.submit(ask()) for _ in range(3))
+    end(store, ended)
+    store.claim()
+    assert store.clear_finished() == 1
+    with pytest.raises(UnknownName, match="cleared from the history"):
+        store.get(ended.id)
+    assert store.get(running.id).state == "running"
+    assert ids(store.queued()) == [waiting.id]
+
+
+def test_removing_one_from_the_history(store: Store, ask) -> None:
+    ended, waiting = store.submit(ask()), store.submit(ask())
+    end(store, ended)
+    store.remove(ended.id)
+    assert store.recent() == []
+    with pytest.raises(UnknownName):
+        store.remove(ended.id)
+    with pytest.raises(RequestError, match="is queued; cancel it"):
+        store.remove(waiting.id)
+
+
+def test_the_newest_of_the_history_are_kept(path: Path, ask) -> None:
+    store = Store(path, max_history=5)
+    jobs = []
+    for number in range(8):
+        jobs.append(store.submit(ask(f"job {number}")))
+        end(store, jobs[-1], "completed" if number % 2 else "failed")
+    assert ids(store.recent(100)) == ids(reversed(jobs[3:]))
+    store.close()
+
+
+def test_a_thousand_are_kept_unless_told_otherwise(store: Store) -> None:
+    assert store.max_history == 1000
+
+
+def test_several_at_once_tells_of_each_that_could_not(store: Store, ask) -> None:
+    done, a, b = (store.submit(ask()) for _ in range(3))
+    end(store, done, "completed")
+    jobs, refusals = store.several(store.cancel, [a.id, done.id, "nothing", b.id])
+    assert ids(jobs) == [a.id, b.id]
+    assert {job.state for job in jobs} == {"cancelled"}
+    assert len(refusals) == 2
+    assert "already completed" in refusals[0]
+    retried, refusals = store.several(store.retry, [a.id, b.id])
+    assert [job.retry_of for job in retried] == [a.id, b.id]
+    assert refusals == []
+    assert store.several(store.remove, [a.id]) == ([], [])
+
+
+# ---- after an unclean end
+
+
+def test_a_picture_that_was_saved_but_not_noted_is_found_again(
+    store: Store, settings, make_worker, ask
+) -> None:
+    outputs = Outputs(settings)
+    job = store.submit(ask(num_images=4))
+    store.claim()
+    run = outputs.new_run(job.request, job.kind, job.id)
+    store.run_started(job.id, run.id)
+    for index in range(2):
+        image_id = run.save(index, Image.new("RGB", (8, 8)), index)
+        if index == 0:
+            store.image_done(job.id, image_id)
+    begun = outputs.new_run(job.request, job.kind, job.id)  # as if killed before its first picture
+    # the process dies here; a new one starts:
+    assert recover(store, Outputs(settings)) == 1
+    job = store.get(job.id)
+    assert job.images == (f"{run.id}/0.png", f"{run.id}/1.png")
+    assert (job.state, job.status) == ("interrupted", "Interrupted; 2 of 4 images kept")
+    assert json.loads((run.path / "meta.json").read_text())["state"] == "interrupted"
+    assert not begun.path.exists()
+    assert recover(store, outputs) == 0
+
+
+def test_recovery_touches_no_folder_that_holds_anything(store: Store, settings, ask) -> None:
+    job = store.submit(ask())
+    store.claim()
+    notes = settings.outputs / "my notes"
+    notes.mkdir()
+    (notes / "a.txt").write_text("mine")
+    store.run_started(job.id, "2026-01-01_00-00-00")  # the user deleted it meanwhile
+    assert recover(store, Outputs(settings)) == 1
+    assert (notes / "a.txt").read_text() == "mine"
+    assert settings.private.is_dir()
+
+
+# ---- times
+
+
+def test_no_time_left_is_told_before_there_is_something_to_go_by() -> None:
+    live = Live()
+    assert live.seconds_left(2) is None
+    live.stepped(0, 1, 10, now=100.0)  # may have carried the loading of the model
+    live.stepped(0, 2, 10, now=100.5)
+    assert live.seconds_per_step() is None
+    assert live.seconds_left(2) is None
+    live.stepped(0, 3, 10, now=101.0)
+    assert live.seconds_per_step() == 0.5
+    assert live.seconds_left(2) == pytest.approx(17 * 0.5)
+
+
+def test_the_time_between_images_counts_once_it_was_measured() -> None:
+    live = Live()
+    now = 0.0
+    for step in range(1, 5):
+        now += 1.0
+        live.stepped(0, step, 4, now=now)
+    assert live.seconds_left(3) == pytest.approx(8 * 1.0)
+    live.stepped(1, 1, 4, now=now + 3.0)  # 2 s of decoding and saving, 1 s for the step
+    assert live.seconds_per_step() == 1.0
+    assert live.seconds_left(3) == pytest.approx(7 * 1.0 + 2 * 2.0)
+
+
+def test_a_second_pass_with_its_own_steps_does_not_spoil_the_pace() -> None:
+    live = Live()
+    for step in range(1, 4):
+        live.stepped(0, step, 3, now=float(step))
+    live.stepped(0, 1, 5, now=50.0)  # starts again at 1: loading lies between
+    live.stepped(0, 2, 5, now=51.0)
+    assert live.seconds_per_step() == 1.0
+    assert live.seconds_left(1) == pytest.approx(3.0)
+
+
+def test_times_of_a_job(store: Store, ask) -> None:
+    job = store.submit(ask(steps=4))
+    assert (job.started, job.finished) == (None, None)
+    assert job.waited(job.created + 7) == 7
+    started = store.claim()
+    assert started is not None
+    assert started.started is not None
+    assert started.waited(started.started + 99) == started.started - started.created
+    for step in range(1, 5):
+        store.progress(job.id, 0, step, 4)
+    assert store.get(job.id).seconds_left == 0
+    store.finish(job.id, "completed")
+    ended = store.get(job.id)
+    assert ended.finished is not None
+    assert ended.created <= ended.started <= ended.finished  # type: ignore[operator]
+    assert ended.seconds_per_step is not None  # kept
+    assert ended.seconds_left is None
+
+
+# ---- cost
+
+
+@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
+def test_the_queries_of_a_tick_use_an_index(store: Store, query: str) -> None:
+    assert_index(store, getattr(records, query))
+
+
+@pytest.mark.parametrize("query", ["CLAIM", "LAST_PLACE", "CANCEL_QUEUED", "RETAIN"])
+def test_what_each_job_writes_uses_an_index(store: Store, query: str) -> None:
+    assert_index(store, getattr(statements, query))
+
+
+def assert_index(store: Store, text: str) -> None:
+    values = (0,) * text.count("?")
+    plan = store.database.reader.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
+    steps = [row["detail"] for row in plan]
+    assert not [step for step in steps if "SCAN" in step and "INDEX" not in step], steps
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps

@@ -1,0 +1,66 @@
+"""After an unclean end: what the job that ran had finished is found again, what it had begun is tidied up."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from ..errors import StorageError, UnknownName
+from ..gallery.files import write_atomically
+from .job import Job
+from .store import Store
+
+if TYPE_CHECKING:
+    from ..gallery.storage import Outputs
+
+log = logging.getLogger(__name__)
+
+
+def recover(store: Store, outputs: Outputs) -> int:
+    """At start, before anything runs: mark the job that ran as interrupted, with all its pictures. How many.
+
+    A kill between the saving of a picture and its entry in the queue must not lose it.
+    """
+    job = store.running()
+    if job is not None:
+        if job.run is not None:
+            _find_pictures(store, outputs, job, job.run)
+        _remove_empty_runs(outputs, job.started or job.created)
+    return store.recover()
+
+
+def _find_pictures(store: Store, outputs: Outputs, job: Job, run: str) -> None:
+    try:
+        for image_id in outputs.images_of(run):
+            store.image_done(job.id, image_id)
+        _close_record(outputs, run)
+    except UnknownName:
+        pass  # no picture was saved, or the user deleted the run
+    except (OSError, StorageError) as error:
+        log.warning("The pictures of the interrupted job %s could not be looked through: %s", job.id, error)
+
+
+def _close_record(outputs: Outputs, run: str) -> None:
+    """The run's meta.json still says that the job is running."""
+    path = outputs.root / run / "meta.json"
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return
+    if isinstance(meta, dict) and meta.get("state") == "running":
+        meta["state"] = "interrupted"
+        text = json.dumps(meta, ensure_ascii=False, indent=2)
+        write_atomically(path, lambda file: file.write(text.encode("utf-8")), outputs.temporary)
+        outputs.changed()
+
+
+def _remove_empty_runs(outputs: Outputs, since: float) -> None:
+    """Folders made since then (seconds since 1970) for a picture that was never saved."""
+    with suppress(OSError):
+        for folder in outputs.root.iterdir():
+            # Two seconds of grace: file systems round times. rmdir takes nothing but an empty folder.
+            if not folder.name.startswith(".") and folder.is_dir() and folder.stat().st_mtime >= since - 2:
+                with suppress(OSError):
+                    folder.rmdir()
