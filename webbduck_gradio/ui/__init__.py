@@ -1,0 +1,1 @@
+"""The page and the API: Gradio lives here (and in app.py), and nowhere else."""

@@ -1,0 +1,112 @@
+"""`python app.py`: what starts, and what is refused with one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from webbduck_gradio.command_line import address_lines, settings_from
+from webbduck_gradio.errors import SettingsError
+from webbduck_gradio.settings import HOME
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(HOME / "app.py"), *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+def refused(finished: subprocess.CompletedProcess[str]) -> str:
+    """The sentence of a refused start: exit code 2, one line, no traceback."""
+    assert finished.returncode == 2, finished.stderr
+    lines = finished.stderr.strip().splitlines()
+    assert len(lines) == 1, finished.stderr
+    return lines[0]
+
+
+def test_help_explains_every_flag() -> None:
+    text = run("--help").stdout
+    for flag in "host port listen share auth no-auth output checkpoints loras open".split():
+        assert f"--{flag}" in text
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        sentence = refused(run("--port", str(port), "--output", str(tmp_path)))
+    assert sentence.startswith(f"Port {port} on 127.0.0.1 cannot be used")
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    sentence = refused(run("--output", str(tmp_path / "file" / "outputs")))
+    assert sentence.startswith(f"The folder {tmp_path / 'file' / 'outputs'} cannot be written")
+
+
+def test_the_studio_needs_a_new_python() -> None:
+    """app.py parses and speaks plainly in a Python that is too old for the rest."""
+    program = "import sys; sys.version_info = (3, 9, 1); sys.argv[0] = 'app.py'; import app"
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=HOME)
+    assert finished.stderr.strip() == "WebbDuck needs Python 3.11 or newer; this is 3.9."
+    assert finished.returncode == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--port", "0"],
+        ["--port", "70000"],
+        ["--auth", "nameonly"],
+        ["--auth", "a:b", "--no-auth"],
+        ["--auth", "a:b", "--auth", "a:c"],
+        ["--listen", "--host", "10.0.0.1"],
+    ],
+)
+def test_contradictions_are_refused(arguments: list[str]) -> None:
+    with pytest.raises(SettingsError):
+        settings_from(arguments, {})
+
+
+@pytest.mark.parametrize(
+    "environment", [{"WEBBDUCK_THUMB_CONCURRENCY": "many"}, {"WEBBDUCK_CATALOG_POLL_SECONDS": "0"}]
+)
+def test_environment_that_is_no_number_is_refused(environment: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(environment))):
+        settings_from([], environment)
+
+
+def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
+    environment = {"WEBBDUCK_OUTPUT_DIR": str(tmp_path / "environment"), "WEBBDUCK_THUMB_CONCURRENCY": "5"}
+    assert settings_from([], environment).outputs == tmp_path / "environment"
+    assert settings_from([], environment).thumb_concurrency == 5
+    assert settings_from(["--output", str(tmp_path / "flag")], environment).outputs == tmp_path / "flag"
+
+
+@pytest.mark.parametrize("arguments", [["--listen"], ["--share"], ["--host", "192.168.1.5"]])
+def test_being_reachable_makes_a_password(arguments: list[str]) -> None:
+    first, second = settings_from(arguments, {}), settings_from(arguments, {})
+    ((user, password),) = first.auth
+    assert len(password) >= 12
+    assert password != second.auth[0][1]
+    told = "\n".join(address_lines(first, "http://0.0.0.0:7860", None, made_password=True))
+    assert user in told and password in told
+
+
+def test_no_password_is_said_in_red() -> None:
+    settings = settings_from(["--listen", "--no-auth"], {})
+    assert settings.auth == ()
+    assert "\033[31mNo password" in "\n".join(address_lines(settings, "http://0.0.0.0:7860", None, False))
+
+
+def test_the_local_studio_needs_no_password() -> None:
+    settings = settings_from([], {})
+    assert (settings.host, settings.port, settings.auth) == ("127.0.0.1", 7860, ())
+    assert address_lines(settings, "http://127.0.0.1:7860", None, False) == [
+        "WebbDuck is at http://127.0.0.1:7860"
+    ]

@@ -1,0 +1,193 @@
+"""The command line: flags and environment -> Settings -> the running studio."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from . import __version__
+from .errors import SettingsError
+from .settings import Settings, number_from
+
+LISTEN_HOST = "0.0.0.0"
+RED, PLAIN = "\033[31m", "\033[0m"
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        prog="python app.py",
+        description="WebbDuck, a local SDXL studio. Opens at http://127.0.0.1:7860.",
+        epilog="Environment, where a flag is not given: WEBBDUCK_OUTPUT_DIR, WEBBDUCK_PLUGINS_DIR, "
+        "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3).",
+    )
+    flags.add_argument(
+        "--host", metavar="ADDRESS", help="address to answer at (default 127.0.0.1: this computer only)"
+    )
+    flags.add_argument("--port", type=int, default=7860, help="port to answer at (default 7860)")
+    flags.add_argument(
+        "--listen",
+        action="store_true",
+        help="answer on all network interfaces; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
+        "--share",
+        action="store_true",
+        help="make a public Gradio link; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
+        "--auth",
+        action="append",
+        default=[],
+        metavar="USER:PASSWORD",
+        help="ask for this user name and password; give it again for more users",
+    )
+    flags.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="with --listen or --share: let everyone in who finds the address",
+    )
+    flags.add_argument(
+        "--output", type=Path, metavar="DIR", help="where pictures are kept (default outputs/)"
+    )
+    flags.add_argument(
+        "--checkpoints", type=Path, metavar="DIR", help="where checkpoints lie (default checkpoint/)"
+    )
+    flags.add_argument("--loras", type=Path, metavar="DIR", help="where LoRAs lie (default lora/)")
+    flags.add_argument(
+        "--inputs", type=Path, metavar="DIR", help="where input images are kept (default inpaint_input/)"
+    )
+    flags.add_argument("--open", action="store_true", help="open the studio in the browser")
+    flags.add_argument("--verbose", action="store_true", help="write more into the log")
+    flags.add_argument("--version", action="version", version=f"WebbDuck {__version__}")
+    return flags
+
+
+def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings of a command line and an environment. Raises `SettingsError`; flags that do not parse exit."""
+    asked = parser().parse_args(arguments)
+    if not 1 <= asked.port <= 65535:
+        raise SettingsError(f"--port must be a number from 1 to 65535, not {asked.port}.")
+    if asked.listen and asked.host:
+        raise SettingsError("Give --listen or --host, not both; --listen answers on all interfaces.")
+    if asked.no_auth and asked.auth:
+        raise SettingsError("Give --auth or --no-auth, not both.")
+    host = asked.host or (LISTEN_HOST if asked.listen else "127.0.0.1")
+    reachable = asked.share or host not in ("127.0.0.1", "localhost", "::1")
+    auth = tuple(_user(each) for each in asked.auth)
+    if len({user for user, _ in auth}) < len(auth):
+        raise SettingsError("--auth names the same user twice; give each user once.")
+    if reachable and not auth and not asked.no_auth:
+        auth = (("duck", secrets.token_urlsafe(9)),)
+    defaults = Settings()
+    output = asked.output or (
+        Path(text) if (text := environment.get("WEBBDUCK_OUTPUT_DIR")) else defaults.outputs
+    )
+    plugins = environment.get("WEBBDUCK_PLUGINS_DIR")
+    return Settings(
+        checkpoints=_folder(asked.checkpoints or defaults.checkpoints),
+        loras=_folder(asked.loras or defaults.loras),
+        outputs=_folder(output),
+        inputs=_folder(asked.inputs or defaults.inputs),
+        plugins=_folder(Path(plugins)) if plugins else None,
+        host=host,
+        port=asked.port,
+        share=asked.share,
+        open_browser=asked.open,
+        auth=auth,
+        thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
+        catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),
+    )
+
+
+def _folder(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _user(text: str) -> tuple[str, str]:
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise SettingsError("--auth takes USER:PASSWORD, for example --auth duck:secret.")
+    return user, password
+
+
+def address_lines(settings: Settings, url: str, share_url: str | None, made_password: bool) -> list[str]:
+    """What the owner is told at the start: where, and who may come in."""
+    shown = url.replace("//0.0.0.0", "//127.0.0.1")
+    lines = [f"WebbDuck is at {shown}"]
+    if settings.host == LISTEN_HOST:
+        lines.append(
+            f"Other computers of the network reach it at this computer's address, port {settings.port}."
+        )
+    if share_url:
+        lines.append(f"Public link: {share_url}")
+    reachable = settings.host not in ("127.0.0.1", "localhost", "::1") or settings.share
+    if made_password:
+        (user, password) = settings.auth[0]
+        lines.append(f"User name: {user}   Password for this run: {password}")
+    elif reachable and not settings.auth:
+        lines.append(
+            f"{RED}No password: everyone who finds the address can make, see and delete pictures.{PLAIN}"
+        )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studio until it is stopped. Exit code 2 with one sentence where it cannot start."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # No model hub is ever asked: models are local files.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    logging.basicConfig(
+        level=logging.DEBUG if "--verbose" in given else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    for noisy in (
+        "httpx",
+        "httpcore",
+        "PIL",
+        "urllib3",
+        "asyncio",
+        "multipart",
+        "python_multipart",
+        "filelock",
+    ):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        settings = settings_from(given, os.environ)
+        from .ui.server import StudioServer
+
+        server = StudioServer(settings)
+        server.start()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(
+            f"The package {error.name} is missing; run: python -m pip install -r requirements.txt",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    made = bool(settings.auth) and not any(each.startswith("--auth") for each in given)
+    print("\n".join(address_lines(settings, server.url, server.share_url, made)), flush=True)
+    try:
+        server.wait()
+    except KeyboardInterrupt:
+        print("Stopping; the running job will be shown as interrupted.", flush=True)
+    finally:
+        server.close()
+    return 0
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

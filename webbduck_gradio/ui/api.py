@@ -1,0 +1,239 @@
+"""The named endpoints, for gradio_client and plain HTTP.
+
+Gradio validates none of the parameters of `gr.api`: each goes into the one request, which does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from pydantic.fields import FieldInfo
+
+from ..errors import RequestError, WebbDuckError
+from ..jobs import lane
+from ..jobs.job import Job, Kind
+from ..request import SCHEDULERS, GenerationRequest
+from . import views
+from .security import uploaded
+from .services import Services
+
+log = logging.getLogger(__name__)
+
+FOLLOWERS = 64
+"""Clients that may wait for their jobs at the same time; the queue itself holds fewer."""
+FOLLOW_SECONDS = 0.1
+
+PICTURES = ("image", "mask")
+CHECKPOINT_DEFAULTS = ("width", "height", "steps", "cfg", "scheduler")
+Answer = tuple[list[gr.FileData], dict[str, Any]]
+
+GENERATE_DOC = """Make pictures.
+
+None for a setting that the checkpoint has a default for means that default; seed None or -1 is random.
+Answers the files and {job_id, status, run, seeds, images, warnings, request}; with
+wait_for_result=False at once, without files."""
+TEST_DOC = """One picture with these settings; else as /generate."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def sentence(fn: F) -> F:
+    """An error of ours reaches the client as its one sentence; any other as one that says where to look."""
+
+    def told(error: Exception) -> gr.Error:
+        if isinstance(error, WebbDuckError):
+            return gr.Error(str(error), print_exception=False)
+        log.exception("An endpoint failed")
+        return gr.Error(
+            "Something went wrong inside the studio; its log has the details.", print_exception=False
+        )
+
+    if asyncio.iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def waiting(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await fn(*args, **kwargs)
+            except gr.Error:
+                raise
+            except Exception as error:
+                raise told(error) from None
+
+        return waiting  # type: ignore[return-value]
+
+    @functools.wraps(fn)
+    def answering(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise told(error) from None
+
+    return answering  # type: ignore[return-value]
+
+
+def with_parameters(
+    fn: Callable[[dict[str, Any], str | None], Any], doc: str, leave_out: tuple[str, ...] = (), **more: Any
+) -> Callable[..., Any]:
+    """`fn(asked, owner)` as an endpoint whose parameters are the fields of the request.
+
+    They are read off `GenerationRequest`, so that the API cannot fall behind it. A field that the
+    checkpoint has a default for defaults to None.
+    """
+    parameters = [
+        inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default, annotation=kind)
+        for name, default, kind in [
+            *(
+                (name, *_default_and_type(name, field))
+                for name, field in GenerationRequest.model_fields.items()
+                if name not in leave_out
+            ),
+            *((name, default, type(default)) for name, default in more.items()),
+            ("request", None, gr.Request),
+        ]
+    ]
+    # The prompt comes first and is the one parameter without a default.
+    parameters[0] = parameters[0].replace(default=inspect.Parameter.empty)
+    signature = inspect.Signature(parameters, return_annotation=Answer)
+
+    async def endpoint(*values: Any) -> Answer:
+        asked = dict(zip(signature.parameters, values, strict=False))
+        request = asked.pop("request", None)
+        return await fn(asked, getattr(request, "username", None))
+
+    endpoint.__name__ = fn.__name__
+    endpoint.__doc__ = doc
+    endpoint.__signature__ = signature  # type: ignore[attr-defined]
+    endpoint.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": Answer}
+    return endpoint
+
+
+def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
+    if name in PICTURES:
+        return None, gr.FileData | None
+    if name in CHECKPOINT_DEFAULTS or name in ("base_model", "seed"):
+        return None, field.annotation | None  # type: ignore[operator]
+    if name == "loras":
+        return None, list[dict[str, Any]] | None
+    return field.default, field.annotation
+
+
+def register(services: Services, ticket_secret: str) -> None:
+    """Put every endpoint into the Blocks that is being built. Comes before the page's own events,
+    since names that collide are renamed silently."""
+    store, registry = services.store, services.registry
+
+    def file_of(path: Path) -> gr.FileData:
+        return gr.FileData(path=str(path), orig_name=path.name, meta={"_type": "gradio.FileData"})
+
+    def stored_input(value: Any) -> str | None:
+        if value is None:
+            return None
+        return services.inputs.store(uploaded(value, services, Path(get_upload_folder())))
+
+    def info(job: Job) -> dict[str, Any]:
+        view = views.job_view(job)
+        return {key: view[key] for key in ("job_id", "status", "run", "seeds", "warnings", "request")} | {
+            "images": view["images"],
+            "position": view["position"],
+            "headline": view["headline"],
+            "error": view["error"],
+        }
+
+    async def followed(job: Job) -> Job:
+        """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
+        progress = gr.Progress()
+        told: tuple[int, int, int] | None = None
+        while not (job := store.get(job.id)).ended:
+            now = (job.image_index, job.step, job.total)
+            if job.total and now != told:
+                done = job.image_index * job.total + job.step
+                progress((done, job.total * job.request.num_images), desc=views.headline(job), unit="steps")
+                told = now
+            await asyncio.sleep(FOLLOW_SECONDS)
+        return job
+
+    async def run(kind: Kind, asked: dict[str, Any], wait: Any, owner: str | None) -> Answer:
+        if not isinstance(wait, bool):
+            raise RequestError("wait_for_result must be true or false.")
+        for field in PICTURES:
+            asked[field] = await asyncio.to_thread(stored_input, asked.get(field))
+        job = await asyncio.to_thread(services.submit, asked, kind, owner)
+        if wait:
+            job = await followed(job)
+            if job.state != "completed" and not job.images:
+                raise gr.Error(job.error or views.headline(job), print_exception=False)
+        return [file_of(services.outputs.resolve(image)) for image in job.images], info(job)
+
+    @sentence
+    async def generate(asked: dict[str, Any], owner: str | None) -> Answer:
+        return await run("generate", asked, asked.pop("wait_for_result"), owner)
+
+    @sentence
+    async def test(asked: dict[str, Any], owner: str | None) -> Answer:
+        return await run("test", asked | {"num_images": 1}, True, owner)
+
+    @sentence
+    def models() -> list[dict[str, Any]]:
+        """The checkpoints: name, architecture, defaults, and why one cannot be used."""
+        return [views.checkpoint_view(checkpoint) for checkpoint in registry.checkpoints()]
+
+    @sentence
+    def schedulers() -> list[str]:
+        """Names of the samplers."""
+        return list(SCHEDULERS)
+
+    @sentence
+    def loras(base_model: str | None = None) -> list[dict[str, Any]]:
+        """The LoRAs; `compatible` tells whether each fits `base_model`."""
+        return views.loras_view(services, base_model)
+
+    @sentence
+    def queue() -> dict[str, Any]:
+        """The running job, the queued ones in order, and the last that ended."""
+        return views.queue_view(services)
+
+    @sentence
+    def job(job_id: str) -> dict[str, Any]:
+        """One job."""
+        return views.job_view(store.get(job_id))
+
+    @sentence
+    def cancel(job_id: str) -> dict[str, Any]:
+        """Cancel a queued job at once, the running one at its next step; finished images are kept."""
+        return views.job_view(store.cancel(job_id))
+
+    @sentence
+    def gallery(start: int = 0, limit: int = 50, query: str = "") -> list[dict[str, Any]]:
+        """Runs, newest first, with their images and settings."""
+        return views.gallery_view(services, start, limit, query)
+
+    @sentence
+    def image(image_id: str) -> tuple[gr.FileData, dict[str, Any]]:
+        """A finished picture and its metadata."""
+        return file_of(services.outputs.resolve(image_id)), views.image_view(services, image_id)
+
+    @sentence
+    def health() -> dict[str, Any]:
+        """Device, memory, catalog, queue, loaded checkpoint, versions."""
+        return services.health()
+
+    @sentence
+    def gpu_lane(ticket: str) -> str:
+        return lane.claim_and_run(store, services.worker, ticket, ticket_secret)
+
+    waiting = {"concurrency_id": "follow", "concurrency_limit": FOLLOWERS}
+    gr.api(with_parameters(generate, GENERATE_DOC, wait_for_result=True), api_name="generate", **waiting)
+    gr.api(with_parameters(test, TEST_DOC, leave_out=("num_images",)), api_name="test", **waiting)
+    for endpoint in (models, schedulers, loras, queue, job, cancel, gallery, image, health):
+        gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="ask", concurrency_limit=16)
+    gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

@@ -1,0 +1,96 @@
+// What every view of the page shares: the bus, drawing without markup, sizes, keys.
+window.webbduck = (() => {
+  const last = new Map();
+  const subscribers = new Map();
+
+  /** Tell the subscribers of a channel, and those that come later. */
+  function publish(channel, value) {
+    last.set(channel, value);
+    for (const tell of subscribers.get(channel) ?? []) tell(value);
+  }
+
+  /** Call `tell` now, where there is something already, and with everything that comes. */
+  function subscribe(channel, tell) {
+    if (!subscribers.has(channel)) subscribers.set(channel, new Set());
+    subscribers.get(channel).add(tell);
+    if (last.has(channel)) tell(last.get(channel));
+  }
+
+  /** An element: h("p", {class: "x", onclick: f}, "text", child). Text stays text, never markup. */
+  function h(tag, attributes = {}, ...children) {
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes ?? {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (name in node && typeof value !== "string") node[name] = value;
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    for (const child of children.flat()) if (child !== null && child !== undefined) node.append(child);
+    return node;
+  }
+
+  /** Put these in place of what `node` holds; null stands for nothing. */
+  function put(node, ...children) {
+    node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  }
+
+  const pathOf = (id) => id.split("/").map(encodeURIComponent).join("/");
+  const imageUrl = (id) => `media/image/${pathOf(id)}`;
+  const thumbUrl = (id) => `media/thumb/${pathOf(id)}`;
+  const previewUrl = (job) => `media/preview/${job.job_id}.jpg?v=${job.preview}`;
+
+  /** "31 s", "4 min", "2 h", or the date: how long ago a time (seconds since 1970) was. */
+  function ago(time) {
+    const seconds = Math.max(0, Date.now() / 1000 - time);
+    if (seconds < 60) return `${Math.round(seconds)} s ago`;
+    if (seconds < 3600) return `${Math.round(seconds / 60)} min ago`;
+    if (seconds < 86400) return `${Math.round(seconds / 3600)} h ago`;
+    return new Date(time * 1000).toLocaleDateString();
+  }
+
+  function bytes(count) {
+    if (count === null || count === undefined) return "";
+    const units = ["B", "KiB", "MiB", "GiB"];
+    let unit = 0;
+    while (count >= 1024 && unit < units.length - 1) { count /= 1024; unit += 1; }
+    return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+  }
+
+  async function copy(text, button) {
+    try {
+      await navigator.clipboard.writeText(text);
+      const before = button.textContent;
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = before; }, 1200);
+    } catch { window.prompt("Copy this:", text); }
+  }
+
+  const sizes = {
+    table: { "1:1": [1024, 1024], "4:3": [1152, 896], "3:2": [1216, 832], "16:9": [1344, 768], "2:3": [832, 1216], "9:16": [768, 1344] },
+    scaled(preset, checkpoint) {
+      const known = last.get("catalog")?.checkpoints.find((each) => each.name === checkpoint);
+      const native = known?.native_size ?? 1024;
+      return this.table[preset].map((side) => Math.max(8, Math.round(side * native / 1024 / 8) * 8));
+    },
+    of(preset, checkpoint, width, height) {
+      return this.table[preset] ? this.scaled(preset, checkpoint) : [width, height];
+    },
+    preset(checkpoint, width, height) {
+      return Object.keys(this.table).find((preset) => {
+        const [w, h] = this.scaled(preset, checkpoint);
+        return w === width && h === height;
+      }) ?? "Custom";
+    },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
+      event.preventDefault();
+      event.stopPropagation();
+      setTimeout(() => document.querySelector("#generate")?.click(), 60);
+    }
+  }, true);
+
+  return { publish, subscribe, h, put, imageUrl, thumbUrl, previewUrl, ago, bytes, copy, sizes, last, lastSeed: null };
+})();

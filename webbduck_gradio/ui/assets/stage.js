@@ -1,0 +1,152 @@
+// The picture: the job that this page follows, its preview and progress, its images, what went wrong.
+const { h, put, imageUrl, thumbUrl, previewUrl, bytes } = webbduck;
+const find = (name) => element.querySelector(`.${name}`);
+const notices = find("notices"), canvas = find("canvas"), now = find("now"), strip = find("strip"), line = find("statusline");
+const picture = h("img", { alt: "", class: "main" });
+const bar = h("div", { class: "bar" });
+const track = h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
+const tools = h("div", { class: "tools" },
+  h("a", { class: "tool download", download: "" }, "Download"),
+  h("a", { class: "tool open", target: "_blank", rel: "noopener" }, "Full size"),
+  h("button", { class: "tool reseed", type: "button", onclick: () => trigger("use_seed", { seed: shown.seed }) }, "Use seed"));
+const frame = h("figure", { class: "frame" }, picture, tools, track);
+let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), picked = null, shown = {};
+
+const all = () => (jobs ? [...jobs.jobs, ...jobs.recent] : []);
+const running = () => jobs?.jobs.find((job) => job.job_id === jobs.active_job_id) ?? null;
+
+/** The job to show: the running one; else this page's own; else the last one that has pictures. */
+function current() {
+  const own = all().find((job) => job.job_id === mine);
+  if (picked) {
+    const chosen = all().find((job) => job.job_id === picked.job);
+    if (chosen && !(own && own.status === "running" && own !== chosen)) return chosen;
+  }
+  if (own && own.status !== "queued") return own;
+  return running() ?? own ?? jobs?.recent.find((job) => job.images.length) ?? null;
+}
+
+function notice(kind, text, key) {
+  if ([...notices.children].some((each) => each.dataset.key === key)) return;
+  notices.append(h("div", { class: `notice ${kind}`, "data-key": key },
+    h("span", {}, text),
+    h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => event.target.closest(".notice").remove() }, "×")));
+}
+
+let coming = "";
+/** Swap the picture once the new one has loaded, so that nothing flickers; one that is gone is not shown. */
+function showPicture(source, alt) {
+  picture.alt = alt;
+  if (coming === source && frame.parentNode === canvas) return;
+  coming = source;
+  const next = new Image();
+  next.onload = () => {
+    if (coming !== source) return;
+    picture.src = source;
+    if (frame.parentNode !== canvas) put(canvas, frame);
+  };
+  next.src = source;
+}
+
+function empty() {
+  coming = "";
+  const starter = jobs && webbduck.last.get("catalog")?.checkpoints.every((each) => !each.usable || each.name === "webbduck-starter");
+  const none = webbduck.last.get("catalog") && !webbduck.last.get("catalog").checkpoints.some((each) => each.usable);
+  const examples = starter ? props.starter_examples : props.examples;
+  put(canvas, none
+    ? h("div", { class: "empty" }, h("h2", {}, "No checkpoints yet"),
+        h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here by itself."))
+    : h("div", { class: "empty" },
+        h("h2", {}, "Describe a picture, press Generate"),
+        h("p", {}, "It is made on this computer. Nothing is sent anywhere."),
+        h("p", {}, starter ? "The bundled starter model draws small cartoon scenes with ducks. Try one:" : "Try one:"),
+        h("div", { class: "examples" }, examples.map((prompt) =>
+          h("button", { type: "button", onclick: () => trigger("use_prompt", { prompt }) }, prompt)))));
+}
+
+function draw() {
+  if (!jobs) return;
+  const job = current();
+  const active = job?.status === "running";
+  if (!job) { empty(); now.hidden = true; put(strip); return statusLine(); }
+  const view = active && live.job_id === job.job_id ? { ...job, ...live } : job;
+  const images = view.images;
+  const wanted = picked?.job === job.job_id ? picked.image : null;
+  const preview = active && view.preview && !wanted;
+  const image = wanted ?? (preview ? null : images.at(-1));
+  shown = { seed: null };
+  if (preview) showPicture(previewUrl(view), `Preview: ${job.request.prompt}`);
+  else if (image) {
+    showPicture(imageUrl(image), job.request.prompt || "Finished picture");
+    shown.seed = job.seeds[images.indexOf(image)] ?? null;
+    tools.querySelector(".download").href = imageUrl(image);
+    tools.querySelector(".open").href = imageUrl(image);
+  } else { coming = ""; put(canvas, h("div", { class: "empty" },
+    h("p", {}, job.status === "failed" || job.status === "interrupted" ? "No picture was made." : job.status === "cancelled" ? "Cancelled before a picture was finished." : "The picture appears here."))); }
+  frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
+  frame.classList.toggle("preview", Boolean(preview));
+  tools.hidden = !image;
+  track.hidden = !active;
+  bar.style.width = `${(view.progress * 100).toFixed(1)}%`;
+  track.setAttribute("aria-valuenow", Math.round(view.progress * 100));
+
+  now.hidden = false;
+  now.dataset.state = job.status;
+  find("headline").textContent = view.headline;
+  const own = all().find((each) => each.job_id === mine);
+  find("mine").textContent = own && own !== job && own.status === "queued" ? `Yours: ${own.headline.toLowerCase()}` : "";
+  const cancel = find("cancel");
+  const stoppable = own && own !== job && own.status === "queued" ? own : job;
+  cancel.hidden = !["running", "queued"].includes(stoppable.status);
+  cancel.disabled = Boolean(view.cancelling) && stoppable === job;
+  cancel.onclick = () => { cancel.disabled = true; trigger("cancel_job", { job_id: stoppable.job_id }); };
+
+  for (const warning of job.warnings) notice("warning", warning, `${job.job_id} ${warning}`);
+  if (job.error && job.job_id === mine) notice("error", job.error, `${job.job_id} ${job.error}`);
+
+  const known = [...strip.children].map((each) => each.dataset.id).join();
+  if (job.request.num_images < 2) put(strip);
+  else if (known !== images.join()) put(strip, ...images.map((id, index) =>
+    h("button", { type: "button", "data-id": id, "aria-label": `Picture ${index + 1} of ${job.request.num_images}, seed ${job.seeds[index]}`,
+      onclick: () => { picked = { job: job.job_id, image: id }; draw(); } }, h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }))));
+  for (const each of strip.children) each.setAttribute("aria-pressed", String(each.dataset.id === image));
+  statusLine();
+}
+
+function statusLine() {
+  const seeds = all().filter((job) => job.seeds.length);
+  const own = seeds.find((job) => job.job_id === mine);
+  const newest = shown.seed ?? own?.seeds.at(-1) ?? jobs.recent.find((job) => job.seeds.length)?.seeds.at(-1);
+  webbduck.lastSeed = newest ?? null;
+  const device = jobs.device ?? {};
+  const waiting = jobs.queued_count;
+  const parts = [
+    newest === undefined ? null : h("span", { class: "seed" }, "Seed ", h("b", {}, String(newest)),
+      h("button", { type: "button", onclick: (event) => webbduck.copy(String(newest), event.target) }, "Copy")),
+    h("span", {}, waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty"),
+    h("span", { class: "device" }, `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`),
+    h("a", { href: "?view=api" }, "API"),
+  ];
+  put(line, parts);
+}
+
+webbduck.subscribe("jobs", (value) => { jobs = value; draw(); });
+webbduck.subscribe("live", (value) => { live = value; draw(); });
+webbduck.subscribe("catalog", () => { if (jobs && !current()) empty(); });
+let seenOutcome = 0;
+webbduck.subscribe("outcome", (value) => {
+  if (value.at === seenOutcome) return;
+  seenOutcome = value.at;
+  for (const old of notices.querySelectorAll(".asked")) old.remove();
+  if (value.error) {
+    notice("error", value.error, `asked ${value.at}`);
+    notices.lastChild.classList.add("asked");
+  }
+  if (value.job_id) {
+    mine = value.job_id;
+    picked = null;
+    sessionStorage.setItem("webbduck-job", mine);
+    for (const old of notices.querySelectorAll(".notice.error")) old.remove();
+    draw();
+  }
+});

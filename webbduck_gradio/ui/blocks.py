@@ -1,0 +1,100 @@
+"""The page: four tabs, one timer.
+
+Data flows one way. The timer asks for version counters; what changed is fetched as JSON into hidden
+components, whose script publishes it on the page's bus; the views (assets/*.js) draw it with
+textContent. Buttons in the views come back as events of their component.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gradio as gr
+
+from . import api, gallery, loras, queue, studio, views
+from .events import QUIET
+from .services import Services
+from .theme import asset
+
+TICK_SECONDS = 0.5
+
+CHANNEL_JS = "const name = element.querySelector('[data-channel]').dataset.channel;" + (
+    "const tell = () => { if (props.value) webbduck.publish(name, JSON.parse(props.value)); };"
+    "watch('value', tell); tell();"
+)
+
+
+def channel(name: str) -> gr.HTML:
+    """A hidden component: JSON that an event puts into it reaches the subscribers of `name` in the page."""
+    return gr.HTML(
+        "",
+        html_template=f"<i data-channel='{name}'></i>",
+        js_on_load=CHANNEL_JS,
+        elem_id=f"channel-{name}",
+        elem_classes="channel",
+    )
+
+
+def build(services: Services, ticket_secret: str) -> gr.Blocks:
+    """All of the page and the API."""
+    store, registry, outputs = services.store, services.registry, services.outputs
+
+    def versions() -> str:
+        return f"{store.list_version}.{store.version}.{registry.version}.{outputs.version}"
+
+    def jobs() -> str:
+        return json.dumps(views.queue_view(services) | {"device": services.device()})
+
+    def live() -> str:
+        return json.dumps(views.live_view(services))
+
+    def catalog() -> str:
+        return json.dumps(
+            {
+                "checkpoints": [views.checkpoint_view(c) for c in registry.checkpoints()],
+                "loras": views.loras_view(services, None),
+                "problems": list(registry.problems),
+            }
+        )
+
+    with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
+        # The API first: names that collide are renamed silently, the later one losing.
+        api.register(services, ticket_secret)
+        gr.HTML(asset("brand.html"), elem_id="brand", js_on_load=None)
+        channels = {name: channel(name) for name in ("jobs", "live", "catalog", "gallery", "outcome")}
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab("Studio", id="studio", elem_id="tab-studio"):
+                form = studio.build(services, channels["outcome"])
+            with gr.Tab("Gallery", id="gallery", elem_id="tab-gallery"):
+                gallery.build(services, form)
+            with gr.Tab("Queue", id="queue", elem_id="tab-queue"):
+                queue.build(services, channels)
+            with gr.Tab("LoRAs", id="loras", elem_id="tab-loras"):
+                loras.build()
+
+        counters = [
+            gr.Textbox(visible=False, elem_id=f"version-{name}")
+            for name in ("jobs", "live", "catalog", "gallery")
+        ]
+        pulse = gr.Textbox(visible=False, elem_id="pulse")
+        gr.Timer(TICK_SECONDS).tick(versions, None, pulse, **QUIET)
+        pulse.change(None, pulse, counters, js="(text) => text.split('.')", **QUIET)
+        counters[0].change(jobs, None, channels["jobs"], **QUIET)
+        counters[1].change(live, None, channels["live"], **QUIET)
+        counters[2].change(catalog, None, channels["catalog"], **QUIET)
+        counters[2].change(form.choices, form.checkpoint, form.checkpoint, **QUIET)
+        counters[3].change(
+            lambda version: json.dumps({"version": version}), counters[3], channels["gallery"], **QUIET
+        )
+
+        def first() -> list[Any]:
+            return [jobs(), live(), catalog(), *form.defaults()]
+
+        page.load(
+            first,
+            None,
+            [channels["jobs"], channels["live"], channels["catalog"], *form.settled_by_checkpoint],
+            **QUIET,
+        )
+    return page

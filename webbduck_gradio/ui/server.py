@@ -1,0 +1,126 @@
+"""Starts the studio: the page, the lane that feeds the GPU, and what must stop in order."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from ..errors import SettingsError
+from ..jobs.lane import Pump
+from ..settings import Settings
+from .blocks import build
+from .security import Door, Gatekeeper
+from .services import CatalogWatch, Services
+from .theme import ASSETS, asset, theme
+
+log = logging.getLogger(__name__)
+
+MAX_THREADS = 128
+"""More than the clients that may wait at once: a waiting client must not hold up the lane."""
+MAX_UPLOAD = "64mb"
+WARM_UP_SECONDS = 1.0
+"""After the page answers; torch's import would slow down the first page."""
+
+
+class StudioServer:
+    """The running studio. `url` is the local address, `share_url` the public one where asked for."""
+
+    def __init__(self, settings: Settings):
+        """Raises `SettingsError` where a folder, the queue or the port cannot be used."""
+        settings.make_folders()
+        check_port(settings.host, settings.port)
+        self.settings = settings
+        self.services = Services.start(settings)
+        self.url = ""
+        self.share_url: str | None = None
+        self._secret = secrets.token_urlsafe(32)
+        self._door = Door(settings.auth)
+        self._watch = CatalogWatch(self.services.registry, settings.catalog_poll_seconds)
+        self._pump: Pump | None = None
+        self._page: gr.Blocks | None = None
+
+    def start(self) -> None:
+        """Answer at the address, then feed the lane."""
+        settings = self.settings
+        page = self._page = build(self.services, self._secret)
+        page.queue(api_open=False, default_concurrency_limit=1)
+        try:
+            _, local, share = page.launch(
+                server_name=settings.host,
+                server_port=settings.port,
+                share=settings.share,
+                inbrowser=settings.open_browser,
+                auth=self._door.check,
+                auth_message="WebbDuck: this studio asks for a password.",
+                prevent_thread_lock=True,
+                quiet=True,
+                show_error=False,
+                max_threads=MAX_THREADS,
+                max_file_size=MAX_UPLOAD,
+                allowed_paths=[str(settings.outputs)],
+                favicon_path=ASSETS / "duck.svg",
+                footer_links=[],
+                run_history=False,
+                enable_monitoring=False,
+                ssr_mode=False,
+                pwa=False,
+                mcp_server=False,
+                theme=theme(),
+                css=asset("studio.css"),
+                head=f"<script>{asset('common.js')}</script>",
+                app_kwargs={"middleware": [Middleware(Gatekeeper, services=self.services)]},
+            )
+        except OSError as error:
+            raise SettingsError(
+                f"The studio could not open {settings.host}:{settings.port} ({error})."
+            ) from None
+        self.url, self.share_url = local.rstrip("/"), share
+        login = self._door.internal if settings.auth else None
+        self._pump = Pump(self.services.store, loopback(settings), self._secret, login)
+        self._pump.start()
+        self._watch.start()
+        threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up).start()
+
+    def wait(self) -> None:
+        """Until Ctrl+C or SIGTERM."""
+        threading.Event().wait()
+
+    def close(self) -> None:
+        """Stop in order: no new tickets, the running job put back as interrupted, then the page."""
+        if self._pump:
+            self._pump.stop()
+        self._watch.stop()
+        self.services.worker.shutdown()
+        if self._page:
+            self._page.close(verbose=False)
+        self.services.store.close()
+
+
+def loopback(settings: Settings) -> str:
+    """Where this process reaches its own page."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "localhost": "127.0.0.1"}.get(settings.host, settings.host)
+    if ":" in host and not host.startswith("["):
+        host = f"[{host}]"
+    return f"http://{host}:{settings.port}"
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises `SettingsError` where the address cannot be opened, before anything else is loaded."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise SettingsError(f"This computer has no address {host}; choose another --host.") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(
+            f"Port {port} on {host} cannot be used ({reason}); "
+            "stop the program that has it or choose another --port."
+        ) from None

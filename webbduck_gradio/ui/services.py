@@ -1,0 +1,122 @@
+"""The floors below, made once and handed to everything in the page and the API."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from .. import __version__
+from ..gallery.inputs import Inputs
+from ..gallery.storage import Outputs
+from ..gallery.thumbnails import Thumbnails
+from ..jobs.job import Job, Kind
+from ..jobs.store import Store
+from ..jobs.worker import Worker
+from ..models.registry import Registry
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..core.generation import Generator
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Services:
+    """One of each; every method of theirs may be called from any thread."""
+
+    settings: Settings
+    registry: Registry
+    store: Store
+    outputs: Outputs
+    inputs: Inputs
+    thumbnails: Thumbnails
+    worker: Worker
+
+    @classmethod
+    def start(cls, settings: Settings) -> Services:
+        """Open the folders and the queue; what was running when the last server died becomes interrupted."""
+        registry = Registry(settings)
+        store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
+        outputs = Outputs(settings)
+        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(settings))
+        interrupted = store.recover()
+        if interrupted:
+            log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
+        return cls(
+            settings, registry, store, outputs, Inputs(settings), Thumbnails(settings, outputs), worker
+        )
+
+    def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
+        """The one way into the queue, for the page and the API alike.
+
+        Raises `RequestError` with one sentence for whatever does not fit, before anything is queued.
+        """
+        request = self.registry.settle(asked)
+        warnings = self.registry.admit(request)
+        return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
+
+    def device(self) -> dict[str, Any]:
+        """The device line: what is known without waking torch up before it is needed."""
+        described = self.worker.describe()
+        if described:
+            return described
+        memory = psutil.virtual_memory()
+        return {
+            "device": "starting",
+            "memory_used": memory.total - memory.available,
+            "memory_total": memory.total,
+            "loaded": None,
+        }
+
+    def health(self) -> dict[str, Any]:
+        checkpoints = self.registry.checkpoints()
+        return {
+            "status": "ok",
+            "version": __version__,
+            **self.device(),
+            "catalog": {
+                "checkpoints": sum(c.unusable is None for c in checkpoints),
+                "unusable_checkpoints": sum(c.unusable is not None for c in checkpoints),
+                "loras": len(self.registry.loras()),
+                "problems": list(self.registry.problems),
+            },
+            "queue": self.store.counts(),
+        }
+
+
+def _make_generator(settings: Settings) -> Generator:
+    # Torch is imported here, when the first job (or the warm-up) needs it.
+    from ..core.generation import Generator
+
+    return Generator()
+
+
+class CatalogWatch(threading.Thread):
+    """Looks for new, changed and vanished model files every few seconds."""
+
+    def __init__(self, registry: Registry, seconds: float):
+        super().__init__(name="catalog-watch", daemon=True)
+        self.registry, self.seconds = registry, seconds
+        self._stop_asked = threading.Event()
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(self.seconds):
+            try:
+                self.registry.refresh()
+            except Exception:
+                log.exception("The model folders could not be read")
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+
+
+def inside(path: Path, folder: Path) -> bool:
+    """Whether `path`, symlinks resolved, lies in `folder`."""
+    return path.resolve().is_relative_to(folder.resolve())

@@ -1,0 +1,237 @@
+"""What the page and the API show: plain dicts made of jobs, runs, checkpoints and LoRAs.
+
+The page draws them with textContent, never as markup, so they hold plain text.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import RequestError
+from ..gallery import metadata
+from ..gallery.storage import RunInfo
+from ..jobs.job import Job
+from ..models.registry import Checkpoint, Lora
+from .services import Services
+
+RECENT = 20
+"""Finished jobs that the queue shows."""
+MAX_RUNS = 200
+"""Most runs in one page of the gallery."""
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th ..."""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: "0.8 s", "12 s", "3 min 5 s", "2 h 10 min"."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def headline(job: Job) -> str:
+    """One line that says where a job stands."""
+    count = job.request.num_images
+    if job.state == "queued":
+        place = job.position or 1
+        return "Queued, next in line" if place == 1 else f"Queued, {ordinal(place)} in line"
+    if job.state == "running":
+        if job.cancel_requested:
+            return "Cancelling"
+        if job.status or not job.total:
+            return job.status or "Starting"
+        text = f"Step {job.step} of {job.total}"
+        if count > 1:
+            text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
+        if job.seconds_left is not None:
+            text += f", about {seconds(job.seconds_left)} left"
+        return text
+    if job.state == "completed":
+        took = seconds((job.finished or 0) - (job.started or 0))
+        return f"Done in {took}" if count == 1 else f"{len(job.images)} images in {took}"
+    return job.status or job.error or job.state.capitalize()
+
+
+def job_view(job: Job) -> dict[str, Any]:
+    """A job for the page and the API. Times are seconds since 1970."""
+    request = job.request
+    return {
+        "job_id": job.id,
+        "kind": job.kind,
+        "status": job.state,
+        "headline": headline(job),
+        "position": job.position,
+        "step": job.step,
+        "total": job.total,
+        "image_index": job.image_index,
+        "progress": progress(job),
+        "preview": job.preview,
+        "cancelling": job.cancel_requested,
+        "seconds_left": job.seconds_left,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "run": job.run,
+        "images": list(job.images),
+        "seeds": [request.seed_of(index_of(image)) for image in job.images],
+        "warnings": list(job.warnings),
+        "error": job.error,
+        "owner": job.owner,
+        "request": request.model_dump(mode="json"),
+        "told": meaningful(request.model_dump(mode="json")),
+    }
+
+
+def meaningful(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that had a say in the picture, for showing: what is empty or not in use is left out."""
+    unused: set[str] = set()
+    if not request.get("second_pass_model"):
+        unused |= {"second_pass_mode", "refinement_strength"}
+    if not request.get("image"):
+        unused |= {"strength"}
+    if not request.get("mask"):
+        unused |= {"inpainting_fill", "mask_blur"}
+    return {
+        name: value
+        for name, value in request.items()
+        if name not in unused and value not in (None, "", [], ())
+    }
+
+
+def index_of(image_id: str) -> int:
+    """Index in its batch of the image "RUN/3.png"."""
+    return int(image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0])
+
+
+def progress(job: Job) -> float:
+    """Share of the whole job that is done, 0 to 1; never falls while the job runs."""
+    if job.state != "running":
+        return 1.0 if job.state == "completed" else 0.0
+    of_image = job.step / job.total if job.total else 0.0
+    return min(1.0, (job.image_index + of_image) / job.request.num_images)
+
+
+def queue_view(services: Services) -> dict[str, Any]:
+    """The answer of /queue and the state that every page draws."""
+    store = services.store
+    running = store.running()
+    queued = store.queued()
+    return {
+        "active_job_id": running.id if running else None,
+        "queued_count": len(queued),
+        "paused": False,
+        "jobs": [job_view(job) for job in ([running] if running else []) + queued],
+        "recent": [job_view(job) for job in store.recent(RECENT)],
+        "problem": store.problem,
+        "time": time.time(),
+    }
+
+
+def live_view(services: Services) -> dict[str, Any]:
+    """What changes at every step: small, since it goes out several times a second."""
+    running = services.store.running()
+    if running is None:
+        return {}
+    return {
+        "job_id": running.id,
+        "headline": headline(running),
+        "progress": progress(running),
+        "preview": running.preview,
+        "images": list(running.images),
+        "cancelling": running.cancel_requested,
+    }
+
+
+def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
+    defaults = checkpoint.defaults
+    return {
+        "name": checkpoint.name,
+        "arch": checkpoint.arch,
+        "layout": checkpoint.layout,
+        "prediction_type": checkpoint.prediction_type,
+        "native_size": checkpoint.native_size,
+        "size_bytes": checkpoint.size_bytes,
+        "usable": checkpoint.unusable is None,
+        "reason": checkpoint.unusable,
+        "defaults": {
+            "steps": defaults.steps,
+            "cfg": defaults.cfg,
+            "width": defaults.width,
+            "height": defaults.height,
+            "scheduler": defaults.scheduler,
+        },
+    }
+
+
+def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
+    return {
+        "name": lora.name,
+        "description": lora.description,
+        "weight": lora.weight,
+        "trigger": lora.trigger,
+        "arch": lora.arch,
+        "kind": lora.kind,
+        "size_bytes": lora.size_bytes,
+        "compatible": compatible,
+        "reason": lora.unusable,
+    }
+
+
+def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:
+    """All LoRAs; with a checkpoint named, whether each can be used with it. Raises `UnknownName`."""
+    fitting = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
+    return [
+        lora_view(lora, None if fitting is None else lora.name in fitting)
+        for lora in services.registry.loras()
+    ]
+
+
+def gallery_view(services: Services, start: Any, limit: Any, query: Any) -> list[dict[str, Any]]:
+    """A page of runs, newest first. Raises `RequestError` for a page that cannot be."""
+    if not _whole(start) or start < 0 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
+        raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
+    if not isinstance(query, str) or len(query) > 400:
+        raise RequestError("query must be text of at most 400 characters.")
+    return [run_view(run) for run in services.outputs.runs(start, limit, query)]
+
+
+def run_view(run: RunInfo) -> dict[str, Any]:
+    """A run for the page and the API."""
+    return {
+        "run": run.id,
+        "created": run.created,
+        "problem": run.problem,
+        "images": [
+            {
+                "id": image.id,
+                "seed": image.seed,
+                "size_bytes": image.size_bytes,
+                "modified": image.modified,
+                "variants": list(image.variants),
+            }
+            for image in run.images
+        ],
+        "meta": dict(run.meta),
+    }
+
+
+def image_view(services: Services, image_id: str) -> dict[str, Any]:
+    """What a picture tells about itself. Raises `UnknownName`, `StorageError`."""
+    found = metadata.read(services.outputs.resolve(image_id))
+    told = meaningful(found["request"]) if found["request"] else None
+    return {"id": image_id, **found, "told": told}
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
