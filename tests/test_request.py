@@ -52,7 +52,7 @@ def test_refused_with_one_sentence(asked: dict, sentence: str) -> None:
 
 
 def test_a_missing_checkpoint_is_named() -> None:
-    with pytest.raises(RequestError, match="^base_model is missing.$"):
+    with pytest.raises(RequestError, match=r"^base_model is missing\.$"):
         GenerationRequest.of(prompt="a duck")
 
 

@@ -33,7 +33,7 @@ class Settings:
 
     @property
     def private(self) -> Path:
-        """The studio's own records inside the output folder; never served, but for previews and thumbnails."""
+        """The studio's own records; never served, but for previews and thumbnails."""
         return self.outputs / ".webbduck"
 
     @property

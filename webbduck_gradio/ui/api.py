@@ -165,6 +165,8 @@ def register(services: Services, ticket_secret: str) -> None:
     async def run(kind: Kind, asked: dict[str, Any], wait: Any, owner: str | None) -> Answer:
         if not isinstance(wait, bool):
             raise RequestError("wait_for_result must be true or false.")
+        if asked["loras"] is None:
+            asked["loras"] = ()
         for field in PICTURES:
             asked[field] = await asyncio.to_thread(stored_input, asked.get(field))
         job = await asyncio.to_thread(services.submit, asked, kind, owner)

@@ -46,7 +46,7 @@ class Services:
         store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
         worker = Worker(store, registry, outputs, settings, lambda: _make_generator(settings))
-        interrupted = store.recover()
+        interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
         return cls(

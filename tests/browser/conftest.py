@@ -1,0 +1,48 @@
+"""Chromium for the tests that drive the page; they are left out, and named, where there is none."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    program = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    if program is None:
+        text = "Chromium is not installed, so the page is not tested (Debian: apt install chromium)."
+        if os.environ.get("WEBBDUCK_REQUIRE_BROWSER"):
+            pytest.fail(text)
+        pytest.skip(text)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Browser, studio) -> Iterator[Page]:
+    """The studio in a fresh wide window. An error in the page's scripts fails the test."""
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    tab = context.new_page()
+    errors: list[str] = []
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto(studio.url)
+    tab.wait_for_selector(".statusline .device")
+    yield tab
+    context.close()
+    assert errors == []

@@ -1,0 +1,188 @@
+"""The page as a person uses it, in Chromium, with the starter checkpoint."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+DONE = ".now[data-state=completed]"
+
+
+def fill(page: Page, prompt: str, seed: str = "7", **fields: str) -> None:
+    page.fill("#prompt textarea", prompt)
+    page.fill("#seed textarea, #seed input", seed)
+    for name, value in fields.items():
+        page.fill(f"#{name} input", value)
+
+
+def shown(page: Page) -> np.ndarray:
+    """Pixels of the finished picture that the Studio shows."""
+    source = page.get_attribute("img.main", "src")
+    assert source and source.startswith("media/image/")
+    answer = page.request.get(page.url.split("?")[0] + source)
+    return np.asarray(Image.open(io.BytesIO(answer.body())).convert("RGB")).astype(int)
+
+
+def generate(page: Page, prompt: str, **fields: str) -> np.ndarray:
+    fill(page, prompt, **fields)
+    page.click("#generate")
+    page.wait_for_function("prompt => document.querySelector('img.main')?.alt === prompt", arg=prompt)
+    page.wait_for_selector(DONE, timeout=60_000)
+    page.wait_for_function("document.querySelector('img.main').getAttribute('src').startsWith('media/image/')")
+    return shown(page)
+
+
+def test_type_generate_and_see_the_colour(page: Page) -> None:
+    red = generate(page, "a red duck on a pond")
+    blue = generate(page, "a yellow duck on a pond")
+    clearly_red = [((p[..., 0] > 120) & (p[..., 0] > p[..., 1] + 60) & (p[..., 0] > p[..., 2] + 60)).mean() for p in (red, blue)]
+    assert clearly_red[0] > 0.04
+    assert clearly_red[0] > 3 * clearly_red[1]
+
+
+def test_a_batch_shows_its_pictures(page: Page) -> None:
+    generate(page, "a green duck", batch="3", steps="4")
+    expect(page.locator(".strip button")).to_have_count(3)
+    page.locator(".strip button").first.click()
+    page.wait_for_function("document.querySelector('img.main').getAttribute('src').endsWith('/0.png')")
+    expect(page.locator(".statusline .seed b")).to_have_text("7")
+
+
+def test_the_preview_and_cancel(page: Page, studio) -> None:
+    fill(page, "a duck that takes long", steps="150", batch="8")
+    page.click("#generate")
+    page.wait_for_function("document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')", timeout=60_000)
+    expect(page.locator(".now .headline")).to_contain_text("step")
+    page.click(".now .cancel")
+    page.wait_for_selector(".now[data-state=cancelled]", timeout=30_000)
+    assert studio.services.store.running() is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("steps", "0", "steps must be a whole number from 1 to 150, not 0"),
+        ("width", "-8", "width must be a whole number from 64 to 4,096, a multiple of 8, not -8"),
+        ("batch", "9", "num_images must be a whole number from 1 to 8, not 9"),
+    ],
+)
+def test_what_does_not_fit_is_said_on_the_page(page: Page, field: str, value: str, sentence: str) -> None:
+    fill(page, "a duck", **{field: value})
+    page.click("#generate")
+    expect(page.locator(".notice.error")).to_contain_text(sentence)
+    assert page.input_value(f"#{field} input") == value, "what was typed stays"
+
+
+def test_a_seed_that_is_no_number_is_said(page: Page) -> None:
+    fill(page, "a duck", seed="lucky")
+    page.click("#generate")
+    expect(page.locator(".notice.error")).to_contain_text("seed must be a whole number")
+
+
+def test_presets_and_custom(page: Page, studio) -> None:
+    native = studio.services.registry.checkpoint("webbduck-starter").native_size
+    page.get_by_label("16:9").check(force=True)
+    expect(page.locator("#width input")).to_have_value(str(1344 * native // 1024))
+    expect(page.locator("#height input")).to_have_value(str(768 * native // 1024))
+    page.fill("#width input", "200")
+    expect(page.get_by_label("Custom")).to_be_checked()
+    page.fill("#width input", str(native))
+    page.fill("#height input", str(native))
+    expect(page.get_by_label("1:1")).to_be_checked()
+
+
+def test_the_seed_row(page: Page) -> None:
+    generate(page, "a duck", seed="1234", steps="2")
+    page.click("#dice")
+    expect(page.locator("#seed textarea, #seed input")).to_have_value("")
+    page.click("#reuse")
+    expect(page.locator("#seed textarea, #seed input")).to_have_value("1234")
+
+
+def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
+    page.click("#prompt textarea")
+    page.keyboard.type("a pink duck, typed quickly")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function("webbduck.last.get('jobs').recent[0]?.request.prompt === 'a pink duck, typed quickly'", timeout=60_000)
+
+
+def test_five_jobs_and_close(chromium: Browser, studio) -> None:
+    context = chromium.new_context()
+    tab = context.new_page()
+    tab.goto(studio.url)
+    tab.wait_for_selector(".statusline .device")
+    before = studio.services.store.counts()["completed"]
+    fill(tab, "one of five", steps="12")
+    for press in range(5):
+        tab.click("#generate")
+        tab.wait_for_function(
+            "n => webbduck.last.get('jobs').jobs.concat(webbduck.last.get('jobs').recent)"
+            ".filter(job => job.request.prompt === 'one of five').length === n",
+            arg=press + 1,
+        )
+    context.close()
+    end = time.monotonic() + 90
+    while studio.services.store.counts()["completed"] < before + 5:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    mine = [job for job in studio.services.store.recent(20) if job.request.prompt == "one of five"]
+    assert [len(job.images) for job in mine] == [1] * 5
+
+
+def test_reload_while_running_finds_the_job_again(page: Page) -> None:
+    fill(page, "a duck over a reload", steps="150", batch="4")
+    page.click("#generate")
+    page.wait_for_selector(".now[data-state=running]")
+    page.reload()
+    page.wait_for_selector(".now[data-state=running]")
+    page.wait_for_function("document.querySelector('img.main')?.alt.includes('a duck over a reload')", timeout=30_000)
+    page.click(".now .cancel")
+    page.wait_for_selector(".now[data-state=cancelled]", timeout=30_000)
+
+
+def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
+    prompt = "a <b>duck</b> & ${alert(1)} {{value}}"
+    generate(page, prompt, steps="2")
+    page.get_by_role("tab", name="Queue").click()
+    expect(page.locator(".jobs.ended .job").first.locator(".prompt")).to_have_text(prompt)
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator(".cell").first.click()
+    expect(page.locator(".lightbox h3")).to_have_text(prompt)
+    expect(page.locator(".lightbox dl")).to_contain_text("webbduck-starter")
+    page.keyboard.press("Escape")
+    expect(page.locator(".lightbox")).not_to_be_visible()
+
+
+def test_the_loras_tab_says_what_to_do(page: Page) -> None:
+    page.get_by_role("tab", name="LoRAs").click()
+    expect(page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
+
+
+def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
+    page.get_by_role("tab", name="LoRAs").click()
+    broken = studio.settings.loras / "half <i>copied</i>.safetensors"
+    broken.write_bytes(b"")
+    try:
+        expect(page.locator(".card h3")).to_have_text("half <i>copied</i>", timeout=15_000)
+    finally:
+        broken.unlink()
+    expect(page.locator(".card")).to_have_count(0, timeout=15_000)
+
+
+def test_phone(chromium: Browser, studio) -> None:
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    tab = context.new_page()
+    tab.goto(studio.url)
+    tab.wait_for_selector(".statusline .device")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
+    box = tab.locator("#generate").bounding_box()
+    assert box and box["y"] + box["height"] <= 844 and box["height"] >= 40, "Generate is in reach"
+    fill(tab, "a duck on the phone", steps="2")
+    tab.click("#generate")
+    tab.wait_for_function("document.querySelector('img.main')?.alt === 'a duck on the phone'", timeout=60_000)
+    context.close()

@@ -1,0 +1,166 @@
+"""The studio as a process: killed with jobs queued, started again; stopped; with the network cut off."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from conftest import free_port
+from gradio_client import Client
+from PIL import Image
+
+from webbduck_gradio.settings import HOME, Settings
+
+
+@contextmanager
+def process(settings: Settings, port: int, *before: str) -> Iterator[subprocess.Popen[bytes]]:
+    """`python app.py` on these folders, answering when this returns."""
+    log = settings.outputs.parent / f"log-{time.time_ns()}"
+    command = [sys.executable, *before, str(HOME / "app.py"), "--port", str(port)]
+    folders = {"output": settings.outputs, "checkpoints": settings.checkpoints, "loras": settings.loras}
+    for flag, folder in [*folders.items(), ("inputs", settings.inputs)]:
+        command += [f"--{flag}", str(folder)]
+    with log.open("wb") as file:
+        server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        wait_until(lambda: b"WebbDuck is at" in log.read_bytes() or server.poll() is not None, 90)
+        assert server.poll() is None, log.read_text()
+        yield server
+    finally:
+        if server.poll() is None:
+            server.kill()
+        server.wait(30)
+
+
+def wait_until(happened, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def finished(client: Client) -> list[dict]:
+    return client.predict(api_name="/queue")["recent"]
+
+
+def test_kill_nine_with_five_queued(settings: Settings) -> None:
+    port = free_port()
+    with process(settings, port) as server:
+        client = Client(f"http://127.0.0.1:{port}", verbose=False)
+        asked = [
+            client.predict("a duck", seed=n, steps=40, wait_for_result=False, api_name="/generate")[1]["job_id"]
+            for n in range(6)
+        ]
+        wait_until(lambda: client.predict(asked[0], api_name="/job")["step"] > 0)
+        running = client.predict(api_name="/queue")["active_job_id"]
+        server.send_signal(signal.SIGKILL)
+        server.wait()
+        client.close()
+    with process(settings, port):
+        client = Client(f"http://127.0.0.1:{port}", verbose=False)
+        wait_until(lambda: len(finished(client)) == len(asked))
+        states = {job["job_id"]: job["status"] for job in finished(client)}
+        client.close()
+    assert set(states) == set(asked)
+    # The one that ran is marked and not started again by itself; whatever waited was done, once.
+    done = [job for job in asked if states[job] == "completed"]
+    assert states[running] in ("interrupted", "completed")
+    assert set(asked) - set(done) <= {running}
+    metas = [json.loads(path.read_text()) for path in settings.outputs.glob("*/meta.json")]
+    assert sorted(meta["job_id"] for meta in metas) == sorted(done)
+    for path in settings.outputs.glob("*/*.png"):
+        with Image.open(path) as image:
+            image.load()
+
+
+def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings) -> None:
+    port = free_port()
+    with process(settings, port) as server:
+        client = Client(f"http://127.0.0.1:{port}", verbose=False)
+        jobs = [
+            client.predict("a duck", seed=1, steps=150, num_images=8, wait_for_result=False, api_name="/generate")[1]
+            for _ in range(2)
+        ]
+        wait_until(lambda: client.predict(jobs[0]["job_id"], api_name="/job")["step"] > 0)
+        client.close()
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+    from webbduck_gradio.jobs.store import Store
+
+    store = Store(settings.private / "jobs.sqlite3")
+    states = [store.get(job["job_id"]).state for job in jobs]
+    store.close()
+    assert states == ["interrupted", "queued"]
+
+
+def test_no_attempt_to_reach_the_network(settings: Settings, tmp_path: Path) -> None:
+    """From the start to a finished picture, nothing but loopback is asked for."""
+    report = tmp_path / "asked"
+    guard = tmp_path / "guard" / "sitecustomize.py"
+    guard.parent.mkdir()
+    guard.write_text(GUARD.format(report=str(report)))
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(guard.parent))
+        with process(settings, port):
+            assert (guard.parent / "loaded").exists(), "the guard stood"
+            client = Client(f"http://127.0.0.1:{port}", verbose=False)
+            images, _ = client.predict("a duck", steps=2, api_name="/generate")
+            client.close()
+    assert len(images) == 1
+    assert not report.exists(), report.read_text()
+
+
+GUARD = '''
+import pathlib, socket
+pathlib.Path(__file__).with_name("loaded").touch()
+LOCAL = (None, "", "127.0.0.1", "localhost", "::1", "0.0.0.0", b"127.0.0.1", b"localhost")
+def told(what):
+    with open({report!r}, "a") as file:
+        file.write(repr(what) + chr(10))
+    raise OSError("the network is cut off")
+connect, resolve = socket.socket.connect, socket.getaddrinfo
+def guarded_connect(self, address):
+    if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOCAL:
+        told(address)
+    return connect(self, address)
+def guarded_resolve(host, *rest, **more):
+    if host not in LOCAL:
+        told(host)
+    return resolve(host, *rest, **more)
+socket.socket.connect, socket.getaddrinfo = guarded_connect, guarded_resolve
+'''
+
+
+def test_the_port_answers_before_torch_is_imported(settings: Settings) -> None:
+    program = (
+        "import sys; from webbduck_gradio.ui.server import StudioServer; "
+        "from webbduck_gradio.settings import Settings; from pathlib import Path; import httpx, dataclasses; "
+        f"s = Settings(outputs=Path({str(settings.outputs)!r}), checkpoints=Path({str(settings.checkpoints)!r}), "
+        f"loras=Path({str(settings.loras)!r}), inputs=Path({str(settings.inputs)!r}), port={free_port()}); "
+        "import webbduck_gradio.ui.server as server; server.WARM_UP_SECONDS = 1000; "
+        "studio = StudioServer(s); studio.start(); "
+        "print(httpx.get(studio.url).status_code, 'torch' in sys.modules, 'diffusers' in sys.modules); "
+        "import os; sys.stdout.flush(); os._exit(0)"
+    )
+    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=HOME, timeout=120)
+    assert finished.stdout.strip() == "200 False False", finished.stderr
+
+
+def test_a_second_studio_on_the_same_folder_is_refused(settings: Settings) -> None:
+    with process(settings, free_port()):
+        second = subprocess.run(
+            [sys.executable, str(HOME / "app.py"), "--port", str(free_port()), "--output", str(settings.outputs)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert second.returncode == 2
+    assert len(second.stderr.strip().splitlines()) == 1, second.stderr

@@ -1,0 +1,199 @@
+"""The named endpoints, through gradio_client against a running studio with the starter checkpoint."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from webbduck_gradio.request import SCHEDULERS
+
+FEW = {"steps": 6, "scheduler": "Euler"}
+
+
+@pytest.fixture(scope="module")
+def client(studio) -> Iterator[Client]:
+    with_client = Client(studio.url, verbose=False)
+    yield with_client
+    with_client.close()
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def reddish(picture: np.ndarray) -> float:
+    """Share of the pixels that are clearly red."""
+    red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
+    return float(((red > 120) & (red > green + 60) & (red > blue + 60)).mean())
+
+
+def bluish(picture: np.ndarray) -> float:
+    red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
+    return float(((blue > 100) & (blue > green + 40) & (blue > red + 40)).mean())
+
+
+def test_the_picture_follows_the_prompt_and_comes_again(client: Client) -> None:
+    (first,), info = client.predict("a red duck on a pond", seed=7, api_name="/generate")
+    (again,), _ = client.predict("a red duck on a pond", seed=7, api_name="/generate")
+    (other,), _ = client.predict("a blue duck on a pond", seed=7, api_name="/generate")
+    assert np.array_equal(pixels(first), pixels(again))
+    assert reddish(pixels(first)) > 0.04
+    assert reddish(pixels(first)) > 3 * reddish(pixels(other))
+    assert info["status"] == "completed"
+    assert info["seeds"] == [7]
+    assert info["request"]["prompt"] == "a red duck on a pond"
+    assert info["images"] == [f"{info['run']}/0.png"]
+    assert info["warnings"] == []
+
+
+def test_image_i_of_a_batch_is_seed_plus_i_alone(client: Client) -> None:
+    batch, info = client.predict("a green duck", seed=40, num_images=3, **FEW, api_name="/generate")
+    assert info["seeds"] == [40, 41, 42]
+    for index, path in enumerate(batch):
+        (alone,), _ = client.predict("a green duck", seed=40 + index, **FEW, api_name="/generate")
+        assert np.array_equal(pixels(path), pixels(alone))
+
+
+def test_test_makes_one_picture(client: Client) -> None:
+    images, info = client.predict("a duck", **FEW, api_name="/test")
+    assert len(images) == 1
+    assert client.predict(info["job_id"], api_name="/job")["kind"] == "test"
+
+
+def test_no_seed_is_a_random_one_and_zero_is_zero(client: Client) -> None:
+    seeds = [client.predict("a duck", steps=1, api_name="/generate")[1]["seeds"][0] for _ in range(2)]
+    assert seeds[0] != seeds[1]
+    assert client.predict("a duck", seed=0, steps=1, api_name="/generate")[1]["seeds"] == [0]
+    assert client.predict("a duck", seed=-1, steps=1, api_name="/generate")[1]["seeds"] != [-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"steps": 0}, "steps must be a whole number from 1 to 150, not 0."),
+        ({"width": -8}, "width must be a whole number from 64 to 4,096, a multiple of 8, not -8."),
+        ({"width": "wide"}, "width must be a whole number from 64 to 4,096, a multiple of 8, not 'wide'."),
+        ({"scheduler": "Oiler"}, f"scheduler must be one of: {', '.join(SCHEDULERS)}."),
+        ({"base_model": "gone"}, "There is no checkpoint named 'gone'; there is: webbduck-starter."),
+        ({"base_model": "../../etc/passwd"}, "There is no checkpoint named '../../etc/passwd'"),
+        ({"num_images": 99}, "num_images must be a whole number from 1 to 8, not 99."),
+        ({"image": {"path": "/etc/passwd"}}, "The image must be an uploaded file or the id"),
+        ({"image": "../.webbduck/jobs.sqlite3"}, "The image must be an uploaded file or the id"),
+        ({"wait_for_result": "yes"}, "wait_for_result must be true or false."),
+        ({"loras": [{"name": "none such"}]}, "none such|LoRA"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_the_server_goes_on(client: Client, asked: Any, sentence: str) -> None:
+    before = client.predict(api_name="/health")["queue"]
+    with pytest.raises(AppError) as refused:
+        client.predict("a duck", **asked, api_name="/generate")
+    text = str(refused.value)
+    assert any(part in text for part in sentence.split("|"))
+    assert "\n" not in text and "Traceback" not in text
+    assert client.predict(api_name="/health")["queue"] == before
+
+
+def test_a_prompt_that_is_too_long_is_refused(client: Client) -> None:
+    with pytest.raises(AppError, match="prompt has 5,000 characters; at most 4,000 are possible"):
+        client.predict("a" * 5000, api_name="/generate")
+
+
+def test_progress_is_reported(client: Client) -> None:
+    job = client.submit("a duck", seed=1, num_images=2, steps=20, api_name="/generate")
+    seen = set()
+    while not job.done():
+        for unit in job.status().progress_data or []:
+            seen.add((unit.index, unit.length))
+        time.sleep(0.02)
+    assert len(seen) >= 3
+    assert all(length == 40 and 0 < index <= 40 for index, length in seen)
+
+
+def test_a_job_is_answered_at_once_followed_and_cancelled(client: Client) -> None:
+    _, running = client.predict("a duck", steps=100, num_images=8, wait_for_result=False, api_name="/generate")
+    _, queued = client.predict("a boat", steps=100, wait_for_result=False, api_name="/generate")
+    queue = client.predict(api_name="/queue")
+    assert queued["job_id"] in [job["job_id"] for job in queue["jobs"]]
+    assert client.predict(queued["job_id"], api_name="/cancel")["status"] == "cancelled"
+    wait_until(lambda: client.predict(running["job_id"], api_name="/job")["step"] > 0)
+    client.predict(running["job_id"], api_name="/cancel")
+    wait_until(lambda: client.predict(running["job_id"], api_name="/job")["status"] == "cancelled")
+    with pytest.raises(AppError, match="it is already cancelled"):
+        client.predict(running["job_id"], api_name="/cancel")
+
+
+def test_unknown_ids_are_refused(client: Client) -> None:
+    with pytest.raises(AppError, match="There is no job"):
+        client.predict("nope", api_name="/job")
+    with pytest.raises(AppError, match="There is no such picture"):
+        client.predict("../../etc/passwd", api_name="/image")
+
+
+def test_lists_and_health(client: Client) -> None:
+    (starter,) = client.predict(api_name="/models")
+    assert starter["name"] == "webbduck-starter" and starter["usable"]
+    assert client.predict(api_name="/schedulers") == list(SCHEDULERS)
+    assert client.predict(api_name="/loras") == []
+    health = client.predict(api_name="/health")
+    assert health["status"] == "ok"
+    assert health["catalog"]["checkpoints"] == 1
+    assert health["memory_total"] > health["memory_used"] > 0
+
+
+def test_the_gallery_lists_what_was_made(client: Client) -> None:
+    _, info = client.predict('a duck, "quoted", <b>bold</b>', seed=3, steps=1, api_name="/generate")
+    newest = client.predict(api_name="/gallery")[0]
+    assert newest["run"] == info["run"]
+    assert newest["meta"]["prompt"] == 'a duck, "quoted", <b>bold</b>'
+    file, told = client.predict(info["images"][0], api_name="/image")
+    assert pixels(file).shape[2] == 3
+    assert told["request"] == info["request"]
+
+
+def test_the_lane_is_closed_to_clients(studio, client: Client) -> None:
+    """Hidden is not enough: a call by name needs the secret of the pump."""
+    import httpx
+
+    url = f"{studio.url}/gradio_api/call/gpu_lane"
+    event = httpx.post(url, json={"data": ["guess"]}).json()["event_id"]
+    assert "error" in httpx.get(f"{url}/{event}").text
+    assert "gpu_lane" not in str(client.view_api(return_format="dict"))
+
+
+def test_cancelling_the_call_never_lets_two_jobs_run(studio, client: Client) -> None:
+    """Gradio's own cancel frees its slot at once; the worker's lock still runs one job at a time."""
+    job = client.submit("a duck", steps=60, seed=5, api_name="/generate")
+    wait_until(lambda: studio.services.store.running() is not None)
+    job.cancel()
+    most = 0
+    done = threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.is_set():
+            most = max(most, studio.services.store.counts()["running"])
+            time.sleep(0.005)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    client.predict("a boat", steps=4, seed=6, api_name="/generate")
+    done.set()
+    watcher.join()
+    assert most == 1
+
+
+def wait_until(happened: Any, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
