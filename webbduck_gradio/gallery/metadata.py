@@ -126,6 +126,7 @@ def read(path: Path) -> dict[str, Any]:
             "prompt": "",
             "negative_prompt": "",
             "problems": [],
+            "settings": {},
         }
         texts = _texts(image)
     text = texts.get(PARAMETERS)
@@ -140,7 +141,19 @@ def read(path: Path) -> dict[str, Any]:
         }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], path.name, found)
+    found["settings"] = found["request"] or _settings_of(found)
     return found
+
+
+def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    seed = found["fields"].get("Seed", "")
+    return {
+        "prompt": found["prompt"],
+        "negative_prompt": found["negative_prompt"],
+        "base_model": found["fields"].get("Model"),
+        "scheduler": found["fields"].get("Sampler"),
+        "seed": int(seed) if seed.isdecimal() else None,
+    }
 
 
 def _texts(image: Image.Image) -> dict[str, str]:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -25,39 +23,16 @@ from PIL import Image
 from ..errors import StorageError, UnknownName
 from ..request import GenerationRequest
 from ..settings import Settings
-from . import metadata
+from . import metadata, search
+from .favourites import Favourites
 from .files import FolderLock, cannot_write, sync_folder, write_atomically
+from .index import Index
+from .runs import META, ImageInfo, RunInfo, image_id, is_image_id, is_run_name, read_folder
+from .watch import Watcher
 
 log = logging.getLogger(__name__)
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-META = "meta.json"
-RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
-VARIANT = re.compile(r"^(.+)_upscaled(?:-\d+)?$")
-MAX_META_BYTES = 4 * 2**20
-SETTLED_NS = 2 * 10**9
-
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """One picture of a run. `variants` are the ids of its upscaled copies."""
-
-    id: str
-    seed: int | None
-    size_bytes: int
-    modified: float
-    variants: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """A run that holds at least one picture. `meta` is meta.json as it is ({} where there is none)."""
-
-    id: str
-    created: float
-    images: tuple[ImageInfo, ...]
-    meta: Mapping[str, Any] = field(default_factory=dict)
-    problem: str | None = None
+__all__ = ["META", "ImageInfo", "Outputs", "Run", "RunInfo", "is_image_id"]
 
 
 class Run:
@@ -133,7 +108,7 @@ class Run:
         self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
         self._meta["versions"] = chunk["versions"]
         self._write_meta()
-        self._outputs.changed()
+        self._outputs.changed(self.id)
         return f"{self.id}/{name}"
 
     def close(self, state: str) -> None:
@@ -142,7 +117,7 @@ class Run:
         self._outputs._open.discard(self.id)
         if self.path.is_dir() and not _remove_if_empty(self.path):
             self._write_meta()
-        self._outputs.changed()
+        self._outputs.changed(self.id)
 
     def _make_folder(self) -> None:
         # Whoever deletes a run while it is being made still gets the pictures that come after.
@@ -169,10 +144,17 @@ class Outputs:
         self._lock = threading.Lock()
         self._open: set[str] = set()
         self._held: FolderLock | None = None
-        self._known: dict[str, tuple[int, RunInfo | None]] = {}
+        self._watcher: Watcher | None = None
+        self.favourites = Favourites(self.root / "favorites.json", self.temporary)
+        self._index = Index(self.root, self.private / "gallery.sqlite3", self.favourites.__contains__)
 
-    def changed(self) -> None:
-        """Say that something was added or removed."""
+    def changed(self, *run_ids: str) -> None:
+        """Say that something was added to or removed from these runs, so that listings show it at once."""
+        try:
+            self._index.refresh(run_ids)
+        except StorageError as error:
+            # What was done on disk counts; the next look at the folders finds it.
+            log.warning("%s", error)
         with self._lock:
             self.version += 1
 
@@ -198,7 +180,7 @@ class Outputs:
             except OSError as error:
                 log.warning("could not remove %s: %s", leftover, error)
         for name in os.listdir(self.root):
-            if RUN_NAME.match(name):
+            if is_run_name(name):
                 with suppress(OSError):  # succeeds only for a run whose first picture never came
                     (self.root / name).rmdir()
 
@@ -238,10 +220,10 @@ class Outputs:
 
     def images_of(self, run_id: str) -> list[str]:
         """Ids of all pictures of a run, upscaled ones included. Raises `UnknownName`."""
-        info = self._read_run(run_id) if self._is_run(run_id) else None
-        if info is None:
+        folder = read_folder(self.root, run_id) if self._is_run(run_id) else None
+        if folder is None:
             raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
-        return [id for image in info.images for id in (image.id, *image.variants)]
+        return [image_id(run_id, name) for name in folder.files]
 
     def is_open(self, run_id: str) -> bool:
         """Whether a job of this process still adds to the run."""
@@ -251,94 +233,60 @@ class Outputs:
         if not isinstance(run_id, str) or not is_image_id(f"{run_id}/0.png"):
             return False
         path = self.root / run_id
-        return "/" not in run_id and path.is_dir() and not path.is_symlink()
+        return path.is_dir() and path.resolve() == self.root.resolve() / run_id  # no link on the way
 
     def runs(self, start: int = 0, limit: int = 50, query: str = "") -> list[RunInfo]:
-        """Runs with at least one picture, newest first. `query`: words that all must occur in the record."""
-        found = self._scan()
-        words = query.casefold().split()
-        if words:
-            found = [run for run in found if all(word in _haystack(run) for word in words)]
-        return found[start : start + limit]
+        """Runs with at least one picture that matches `query` (see `search`), newest first.
 
-    def _scan(self) -> list[RunInfo]:
-        """All runs; only folders whose time of change is new are read again."""
-        seen: dict[str, tuple[int, RunInfo | None]] = {}
-        with os.scandir(self.root) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                try:
-                    if not entry.is_dir(follow_symlinks=False):
-                        continue
-                    stamp = entry.stat().st_mtime_ns
-                    known = self._known.get(entry.name)
-                    if time.time_ns() - stamp < SETTLED_NS:
-                        known = None  # the clock of the file system may be too coarse to tell two changes
-                    seen[entry.name] = (
-                        known if known and known[0] == stamp else (stamp, self._read_run(entry.name))
-                    )
-                except OSError:  # it went away while we looked
-                    continue
-        self._known = seen
-        found = [info for _, info in seen.values() if info]
-        return sorted(found, key=lambda run: (run.created, *_name_order(run.id)), reverse=True)
+        Raises `RequestError` for a query that cannot be understood.
+        """
+        asked = search.parse(query)
+        return self._index_in_step().list_runs(asked, start, limit)
 
-    def _read_run(self, run_id: str) -> RunInfo | None:
-        folder = self.root / run_id
-        files = {
-            entry.name: entry.stat()
-            for entry in os.scandir(folder)
-            if is_image_id(f"{run_id}/{entry.name}") and entry.is_file(follow_symlinks=False)
-        }
-        if not files:
-            return None
-        meta, problem = read_meta(folder)
-        stems = {PurePosixPath(name).stem for name in files}
-        variants: dict[str, list[str]] = {}
-        for name in sorted(files, key=_name_order):
-            match = VARIANT.match(PurePosixPath(name).stem)
-            if match and match[1] in stems:
-                variants.setdefault(match[1], []).append(name)
-        upscaled = {name for names in variants.values() for name in names}
-        images = tuple(
-            ImageInfo(
-                id=f"{run_id}/{name}",
-                seed=_seed(meta, name),
-                size_bytes=files[name].st_size,
-                modified=files[name].st_mtime,
-                variants=tuple(f"{run_id}/{other}" for other in variants.get(PurePosixPath(name).stem, ())),
-            )
-            for name in sorted(files, key=_name_order)
-            if name not in upscaled
-        )
-        return RunInfo(run_id, _created(run_id, meta, files[min(files)].st_mtime), images, meta, problem)
+    def images(
+        self, start: int = 0, limit: int = 100, query: str = "", oldest_first: bool = False
+    ) -> list[ImageInfo]:
+        """Pictures that match `query`, over all runs, newest first; upscaled copies are their `variants`."""
+        asked = search.parse(query)
+        return self._index_in_step().list_images(asked, start, limit, oldest_first)
 
+    def count(self, query: str = "") -> int:
+        """How many pictures match."""
+        return self._index_in_step().count(search.parse(query))
 
-def is_image_id(image_id: object) -> bool:
-    """Whether this can be an id: a relative path of plain names that ends as a picture's does."""
-    if not isinstance(image_id, str) or len(image_id) > 1024 or not image_id.lower().endswith(ENDINGS):
-        return False
-    if any(mark in image_id for mark in "\\:") or any(ord(letter) < 32 for letter in image_id):
-        return False
-    parts = image_id.split("/")
-    return all(part and not part.startswith(".") for part in parts)
+    def count_runs(self) -> int:
+        """How many runs hold a picture."""
+        return self._index_in_step().count_runs()
 
+    def favourite(self, image_id: str, favourite: bool = True) -> None:
+        """Mark or unmark a picture. Raises `UnknownName`, `StorageError`."""
+        self.resolve(image_id)
+        self.favourites.set(image_id, favourite)
+        self._index.set_favourite(image_id, favourite)
+        self.changed()
 
-def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
-    """A run's meta.json, and a sentence where it cannot be used."""
-    path = folder / META
-    try:
-        if path.stat().st_size > MAX_META_BYTES:
-            return {}, f"{folder.name}/{META} is too large to be ours; it is left as it is."
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}, None
-    except (OSError, ValueError, RecursionError):
-        return {}, f"{folder.name}/{META} cannot be read; the pictures are shown without it."
-    if not isinstance(meta, dict):
-        return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
-    return meta, None
+    def watch(self) -> None:
+        """Keep the index in step in the background from now on; without it, each listing looks first."""
+        if self._watcher is None:
+            self._watcher = Watcher(self.root, self._index, self.changed)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all folders have been looked at since `watch`."""
+        return self._watcher is None or self._watcher.complete.is_set()
+
+    def close(self) -> None:
+        """Stop the background work and let go of the folder."""
+        if self._watcher is not None:
+            self._watcher.stop()
+            self._watcher = None
+        self._index.close()
+        self.unlock()
+
+    def _index_in_step(self) -> Index:
+        if self._watcher is None:
+            self._index.reconcile()
+        return self._index
 
 
 def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:
@@ -348,40 +296,6 @@ def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:
         "second_pass_model second_pass_mode refinement_strength inpainting_fill mask_blur"
     )
     return {key: fields[key] for key in keys.split()}
-
-
-def _seed(meta: Mapping[str, Any], name: str) -> int | None:
-    images = meta.get("images")
-    entry = images.get(name) if isinstance(images, dict) else None
-    seed = entry.get("seed") if isinstance(entry, dict) else None
-    return seed if isinstance(seed, int) else None
-
-
-def _created(run_id: str, meta: Mapping[str, Any], fallback: float) -> float:
-    """Seconds since 1970: as recorded, else as the folder's name says, else the file's."""
-    stamp = meta.get("timestamp")
-    if isinstance(stamp, (int, float)) and not isinstance(stamp, bool) and 0 < stamp < 1e11:
-        return float(stamp)
-    match = RUN_NAME.match(run_id)
-    if match:
-        try:
-            return time.mktime(time.strptime(match[1], "%Y-%m-%d_%H-%M-%S"))
-        except (ValueError, OverflowError):
-            pass
-    return fallback
-
-
-def _name_order(name: str) -> tuple[tuple[int, int | str], ...]:
-    """Order by the numbers in a name: 2.png before 10.png, RUN-2 before RUN-10."""
-    return tuple(
-        (0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", name) if part
-    )
-
-
-def _haystack(run: RunInfo) -> str:
-    keys = ("prompt", "negative_prompt", "base_model", "scheduler", "seed", "loras")
-    seeds = " ".join(str(image.seed) for image in run.images if image.seed is not None)
-    return " ".join([run.id, seeds, *(str(run.meta.get(key, "")) for key in keys)]).casefold()
 
 
 def _remove_if_empty(folder: Path) -> bool:

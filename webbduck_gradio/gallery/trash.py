@@ -75,7 +75,7 @@ class Trash:
         for image in waiting:
             _move(folder / image, self._outputs.root / image)
         shutil.rmtree(folder, ignore_errors=True)
-        self._outputs.changed()
+        self._outputs.changed(*runs)
         return tuple(waiting)
 
     def path(self, entry_id: str, image_id: str) -> Path:
@@ -111,7 +111,7 @@ class Trash:
             _move(self._outputs.root / image, folder / image)
         for run in sorted({image.rpartition("/")[0] for image in images} - {""}):
             self._keep_meta(run, folder)
-        self._outputs.changed()
+        self._outputs.changed(*{image.rpartition("/")[0] for image in images})
         return entry
 
     def _keep_meta(self, run: str, folder: Path) -> None:

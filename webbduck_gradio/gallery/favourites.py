@@ -1,0 +1,72 @@
+"""The pictures that the user marked, in the first version's file: `favorites.json` in the output folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from pathlib import Path
+
+from ..errors import StorageError
+from .files import write_atomically
+
+log = logging.getLogger(__name__)
+PREFIX = "outputs/"
+"""The first version's names of pictures begin so, whatever the folder is called."""
+
+
+class Favourites:
+    """`{"outputs/RUN/0.png": true}`. Unknown entries are kept; a broken file is never overwritten."""
+
+    def __init__(self, path: Path, temporary: Path):
+        self._path = path
+        self._temporary = temporary
+        self._lock = threading.Lock()
+        self._stamp: int | None = -1
+        self._marks: dict[str, object] = {}
+        self.problem: str | None = None
+
+    def __contains__(self, image_id: str) -> bool:
+        with self._lock:
+            self._load()
+            return bool(self._marks.get(PREFIX + image_id))
+
+    def ids(self) -> set[str]:
+        """Ids of all favourites, also of pictures that are in the trash."""
+        with self._lock:
+            self._load()
+            return {key.removeprefix(PREFIX) for key, marked in self._marks.items() if marked}
+
+    def set(self, image_id: str, favourite: bool) -> None:
+        """Mark or unmark a picture. Raises `StorageError`."""
+        with self._lock:
+            self._load()
+            if self.problem:
+                raise StorageError(self.problem)
+            marks = {key: marked for key, marked in self._marks.items() if key != PREFIX + image_id}
+            if favourite:
+                marks[PREFIX + image_id] = True
+            text = json.dumps(marks, ensure_ascii=False, indent=2).encode()
+            write_atomically(self._path, lambda file: file.write(text), self._temporary)
+            self._marks, self._stamp = marks, self._time()
+
+    def _time(self) -> int | None:
+        try:
+            return self._path.stat().st_mtime_ns
+        except OSError:
+            return None
+
+    def _load(self) -> None:
+        """Read the file where it was written since, by us or by hand."""
+        stamp = self._time()
+        if stamp == self._stamp:
+            return
+        self._stamp, self.problem = stamp, None
+        try:
+            marks = json.loads(self._path.read_text(encoding="utf-8")) if stamp is not None else {}
+            if not isinstance(marks, dict):
+                raise ValueError("not an object")
+            self._marks = marks
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("%s cannot be read: %s", self._path, error)
+            self.problem = f"{self._path.name} cannot be read; repair or remove it to mark favourites."
