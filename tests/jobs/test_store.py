@@ -17,6 +17,7 @@ import pytest
 from webbduck_gradio.errors import QueueFull, RequestError, SettingsError, StorageError, UnknownName
 from webbduck_gradio.jobs import schema
 from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import HOME
 
 
@@ -334,6 +335,23 @@ def test_a_request_that_no_longer_fits_fails_and_blocks_nothing(path: Path, ask)
     assert "steps must be a whole number from 1 to 150" in errors[0]
     assert "a_field_of_long_ago" in errors[1]
     assert "not a readable request" in errors[2]
+    store.close()
+
+
+def test_a_fault_in_a_validator_costs_the_job_and_not_the_queue(path: Path, ask, monkeypatch) -> None:
+    store = Store(path)
+    odd, good = store.submit(ask("odd")), store.submit(ask("good"))
+    check = GenerationRequest.model_validate_json
+
+    def faulty(text: str) -> GenerationRequest:
+        if '"odd"' in text:
+            raise TypeError("'>=' not supported between NoneType and int")
+        return check(text)
+
+    monkeypatch.setattr(GenerationRequest, "model_validate_json", faulty)
+    assert store.claim().id == good.id  # type: ignore[union-attr]
+    assert store.get(odd.id).state == "failed"
+    assert "could not be read (TypeError)" in (store.get(odd.id).error or "")
     store.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -11,6 +12,8 @@ from pydantic import ValidationError
 
 from ..request import GenerationRequest, explain
 from .live import Live
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["generate", "test", "upscale", "caption"]
 State = Literal["queued", "running", "completed", "failed", "cancelled", "interrupted"]
@@ -92,6 +95,11 @@ def read_request(kind: str, text: str) -> tuple[GenerationRequest, str | None]:
         request, known = _salvage(model, text)
         why = explain(error, model) if known else "it is not a readable request."
         return request, f"This job's stored settings do not fit this version of the studio: {why}"
+    except Exception as error:
+        # A fault in a validator must cost this job, not the queue behind it.
+        log.exception("A stored request could not be validated")
+        request, _ = _salvage(model, text)
+        return request, f"This job's stored settings could not be read ({type(error).__name__})."
 
 
 def _salvage(model: type[GenerationRequest], text: str) -> tuple[GenerationRequest, bool]:
@@ -107,8 +115,10 @@ def _salvage(model: type[GenerationRequest], text: str) -> tuple[GenerationReque
             return model(**{"base_model": "unknown", "seed": 0, **fields}), known
         except ValidationError as error:
             wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & fields.keys()
-            # An error of the whole (a combination) names no field: keep the words, drop the rest.
+            # An error of the whole (a combination) names no field.
             fields = {k: v for k, v in fields.items() if k not in wrong} if wrong else {}
+        except Exception:
+            return model.model_construct(base_model="unknown", seed=0), known
 
 
 def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:

@@ -99,6 +99,7 @@ class Worker:
     def run(self, job: Job) -> None:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
+            log.info("Job %s started: %s, %d image(s)", job.id, job.kind, job.request.num_images)
             state, error = self._outcome(job)
             self._drop_preview(job)
             self._finish(job, state, error)

@@ -1,0 +1,78 @@
+"""A true studio server that takes orders on its standard input, for tests that kill it.
+
+    python studio.py FOLDER CHECKPOINTS PORT [painter]
+
+Each line in is a JSON object {"do": ...}, each line out its answer. With `painter` the core is a
+stand-in that paints at once, so that a kill falls on saving and writing as often as on drawing.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent.parent), str(Path(__file__).resolve().parent)]
+
+from webbduck_gradio.errors import WebbDuckError  # noqa: E402
+from webbduck_gradio.settings import Settings  # noqa: E402
+
+
+def folders(folder: Path, checkpoints: Path, port: int) -> Settings:
+    return Settings(
+        checkpoints=checkpoints,
+        loras=folder / "lora",
+        outputs=folder / "outputs",
+        inputs=folder / "inpaint_input",
+        port=port,
+    )
+
+
+def obey(server: Any, order: dict[str, Any]) -> Any:
+    store = server.services.store
+    match order["do"]:
+        case "submit":
+            return server.services.submit(order["asked"], "generate").id
+        case "cancel":
+            return store.cancel(order["id"], order["after_image"]).state
+        case "retry":
+            return store.retry(order["id"]).id
+        case "move":
+            return len(store.move(order["id"], order["to"]))
+        case "pause":
+            return store.pause()
+        case "resume":
+            return store.resume()
+        case "counts":
+            return store.counts()
+    raise ValueError(order)
+
+
+def main() -> None:
+    folder, checkpoints, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    from webbduck_gradio.ui.server import StudioServer
+
+    server = StudioServer(folders(folder, checkpoints, port))
+    if "painter" in sys.argv:
+        from painter import Painter
+
+        server.services.worker._make_generator = lambda: Painter(lambda *_: time.sleep(0.005))
+    threading.excepthook = lambda failed: logging.error("A thread died", exc_info=failed.exc_value)
+    server.start()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        try:
+            answer = {"answer": obey(server, json.loads(line))}
+        except WebbDuckError as error:
+            answer = {"refused": str(error)}
+        print(json.dumps(answer), flush=True)
+    server.close()
+
+
+if __name__ == "__main__":
+    main()
