@@ -55,7 +55,9 @@ def test_kill_nine_with_five_queued(settings: Settings) -> None:
     with process(settings, port) as server:
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         asked = [
-            client.predict("a duck", seed=n, steps=40, wait_for_result=False, api_name="/generate")[1]["job_id"]
+            client.predict("a duck", seed=n, steps=40, wait_for_result=False, api_name="/generate")[1][
+                "job_id"
+            ]
             for n in range(6)
         ]
         wait_until(lambda: client.predict(asked[0], api_name="/job")["step"] > 0)
@@ -85,7 +87,9 @@ def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings) -> None:
     with process(settings, port) as server:
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         jobs = [
-            client.predict("a duck", seed=1, steps=150, num_images=8, wait_for_result=False, api_name="/generate")[1]
+            client.predict(
+                "a duck", seed=1, steps=150, num_images=8, wait_for_result=False, api_name="/generate"
+            )[1]
             for _ in range(2)
         ]
         wait_until(lambda: client.predict(jobs[0]["job_id"], api_name="/job")["step"] > 0)
@@ -118,7 +122,7 @@ def test_no_attempt_to_reach_the_network(settings: Settings, tmp_path: Path) -> 
     assert not report.exists(), report.read_text()
 
 
-GUARD = '''
+GUARD = """
 import pathlib, socket
 pathlib.Path(__file__).with_name("loaded").touch()
 LOCAL = (None, "", "127.0.0.1", "localhost", "::1", "0.0.0.0", b"127.0.0.1", b"localhost")
@@ -136,28 +140,49 @@ def guarded_resolve(host, *rest, **more):
         told(host)
     return resolve(host, *rest, **more)
 socket.socket.connect, socket.getaddrinfo = guarded_connect, guarded_resolve
-'''
+"""
+
+
+BEFORE_TORCH = """
+import os, sys
+from pathlib import Path
+import httpx
+from webbduck_gradio.settings import Settings
+from webbduck_gradio.ui import server
+
+server.WARM_UP_SECONDS = 1000
+checkpoints, outputs, loras, inputs = map(Path, sys.argv[1:5])
+settings = Settings(checkpoints, loras, outputs, inputs, port=int(sys.argv[5]))
+studio = server.StudioServer(settings)
+studio.start()
+print(httpx.get(studio.url).status_code, "torch" in sys.modules, "diffusers" in sys.modules, flush=True)
+os._exit(0)
+"""
 
 
 def test_the_port_answers_before_torch_is_imported(settings: Settings) -> None:
-    program = (
-        "import sys; from webbduck_gradio.ui.server import StudioServer; "
-        "from webbduck_gradio.settings import Settings; from pathlib import Path; import httpx, dataclasses; "
-        f"s = Settings(outputs=Path({str(settings.outputs)!r}), checkpoints=Path({str(settings.checkpoints)!r}), "
-        f"loras=Path({str(settings.loras)!r}), inputs=Path({str(settings.inputs)!r}), port={free_port()}); "
-        "import webbduck_gradio.ui.server as server; server.WARM_UP_SECONDS = 1000; "
-        "studio = StudioServer(s); studio.start(); "
-        "print(httpx.get(studio.url).status_code, 'torch' in sys.modules, 'diffusers' in sys.modules); "
-        "import os; sys.stdout.flush(); os._exit(0)"
+    folders = [settings.checkpoints, settings.outputs, settings.loras, settings.inputs]
+    finished = subprocess.run(
+        [sys.executable, "-c", BEFORE_TORCH, *map(str, folders), str(free_port())],
+        capture_output=True,
+        text=True,
+        cwd=HOME,
+        timeout=120,
     )
-    finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=HOME, timeout=120)
     assert finished.stdout.strip() == "200 False False", finished.stderr
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(settings: Settings) -> None:
     with process(settings, free_port()):
         second = subprocess.run(
-            [sys.executable, str(HOME / "app.py"), "--port", str(free_port()), "--output", str(settings.outputs)],
+            [
+                sys.executable,
+                str(HOME / "app.py"),
+                "--port",
+                str(free_port()),
+                "--output",
+                str(settings.outputs),
+            ],
             capture_output=True,
             text=True,
             timeout=60,

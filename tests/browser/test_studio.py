@@ -32,15 +32,20 @@ def generate(page: Page, prompt: str, **fields: str) -> np.ndarray:
     fill(page, prompt, **fields)
     page.click("#generate")
     page.wait_for_function("prompt => document.querySelector('img.main')?.alt === prompt", arg=prompt)
-    page.wait_for_selector(DONE, timeout=60_000)
-    page.wait_for_function("document.querySelector('img.main').getAttribute('src').startsWith('media/image/')")
+    page.wait_for_selector(DONE)
+    page.wait_for_function(
+        "document.querySelector('img.main').getAttribute('src').startsWith('media/image/')"
+    )
     return shown(page)
 
 
 def test_type_generate_and_see_the_colour(page: Page) -> None:
     red = generate(page, "a red duck on a pond")
     blue = generate(page, "a yellow duck on a pond")
-    clearly_red = [((p[..., 0] > 120) & (p[..., 0] > p[..., 1] + 60) & (p[..., 0] > p[..., 2] + 60)).mean() for p in (red, blue)]
+    clearly_red = [
+        ((p[..., 0] > 120) & (p[..., 0] > p[..., 1] + 60) & (p[..., 0] > p[..., 2] + 60)).mean()
+        for p in (red, blue)
+    ]
     assert clearly_red[0] > 0.04
     assert clearly_red[0] > 3 * clearly_red[1]
 
@@ -56,10 +61,12 @@ def test_a_batch_shows_its_pictures(page: Page) -> None:
 def test_the_preview_and_cancel(page: Page, studio) -> None:
     fill(page, "a duck that takes long", steps="150", batch="8")
     page.click("#generate")
-    page.wait_for_function("document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')", timeout=60_000)
+    page.wait_for_function(
+        "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
+    )
     expect(page.locator(".now .headline")).to_contain_text("step")
     page.click(".now .cancel")
-    page.wait_for_selector(".now[data-state=cancelled]", timeout=30_000)
+    page.wait_for_selector(".now[data-state=cancelled]")
     assert studio.services.store.running() is None
 
 
@@ -108,7 +115,9 @@ def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
     page.click("#prompt textarea")
     page.keyboard.type("a pink duck, typed quickly")
     page.keyboard.press("Control+Enter")
-    page.wait_for_function("webbduck.last.get('jobs').recent[0]?.request.prompt === 'a pink duck, typed quickly'", timeout=60_000)
+    page.wait_for_function(
+        "webbduck.last.get('jobs').recent[0]?.request.prompt === 'a pink duck, typed quickly'"
+    )
 
 
 def test_five_jobs_and_close(chromium: Browser, studio) -> None:
@@ -140,9 +149,9 @@ def test_reload_while_running_finds_the_job_again(page: Page) -> None:
     page.wait_for_selector(".now[data-state=running]")
     page.reload()
     page.wait_for_selector(".now[data-state=running]")
-    page.wait_for_function("document.querySelector('img.main')?.alt.includes('a duck over a reload')", timeout=30_000)
+    page.wait_for_function("document.querySelector('img.main')?.alt.includes('a duck over a reload')")
     page.click(".now .cancel")
-    page.wait_for_selector(".now[data-state=cancelled]", timeout=30_000)
+    page.wait_for_selector(".now[data-state=cancelled]")
 
 
 def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
@@ -165,13 +174,13 @@ def test_the_loras_tab_says_what_to_do(page: Page) -> None:
 
 def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
     page.get_by_role("tab", name="LoRAs").click()
-    broken = studio.settings.loras / "half <i>copied</i>.safetensors"
+    broken = studio.settings.loras / "half <i>copied.safetensors"
     broken.write_bytes(b"")
     try:
-        expect(page.locator(".card h3")).to_have_text("half <i>copied</i>", timeout=15_000)
+        expect(page.locator(".card h3")).to_have_text("half <i>copied")
     finally:
         broken.unlink()
-    expect(page.locator(".card")).to_have_count(0, timeout=15_000)
+    expect(page.locator(".card")).to_have_count(0)
 
 
 def test_phone(chromium: Browser, studio) -> None:
@@ -184,5 +193,5 @@ def test_phone(chromium: Browser, studio) -> None:
     assert box and box["y"] + box["height"] <= 844 and box["height"] >= 40, "Generate is in reach"
     fill(tab, "a duck on the phone", steps="2")
     tab.click("#generate")
-    tab.wait_for_function("document.querySelector('img.main')?.alt === 'a duck on the phone'", timeout=60_000)
+    tab.wait_for_function("document.querySelector('img.main')?.alt === 'a duck on the phone'")
     context.close()

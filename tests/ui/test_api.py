@@ -120,7 +120,9 @@ def test_progress_is_reported(client: Client) -> None:
 
 
 def test_a_job_is_answered_at_once_followed_and_cancelled(client: Client) -> None:
-    _, running = client.predict("a duck", steps=100, num_images=8, wait_for_result=False, api_name="/generate")
+    _, running = client.predict(
+        "a duck", steps=100, num_images=8, wait_for_result=False, api_name="/generate"
+    )
     _, queued = client.predict("a boat", steps=100, wait_for_result=False, api_name="/generate")
     queue = client.predict(api_name="/queue")
     assert queued["job_id"] in [job["job_id"] for job in queue["jobs"]]

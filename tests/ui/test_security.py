@@ -65,7 +65,13 @@ def test_gradios_file_route_gives_out_pictures_only(studio: StudioServer, pictur
     link = outputs / "link.png"
     link.unlink(missing_ok=True)
     link.symlink_to("/etc/passwd")
-    kept = [outputs / ".webbduck" / "jobs.sqlite3", page, link, Path("/etc/passwd"), outputs / picture[:19] / "meta.json"]
+    kept = [
+        outputs / ".webbduck" / "jobs.sqlite3",
+        page,
+        link,
+        Path("/etc/passwd"),
+        outputs / picture[:19] / "meta.json",
+    ]
     for path in kept:
         answer = get(studio, f"{route}{path}")
         assert answer.status_code in (401, 403, 404), path

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 from pydantic.fields import FieldInfo
 
@@ -79,6 +80,11 @@ def sentence(fn: F) -> F:
             raise told(error) from None
 
     return answering  # type: ignore[return-value]
+
+
+def whole(value: Any) -> Any:
+    """3 for 3.0, which is how JSON clients may send it; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def with_parameters(
@@ -152,6 +158,17 @@ def register(services: Services, ticket_secret: str) -> None:
     async def followed(job: Job) -> Job:
         """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
         progress = gr.Progress()
+        # Gradio's own cancel names this call; the gatekeeper turns it into a cancel of this one job.
+        call = LocalContext.event_id.get(None)
+        if call:
+            services.calls[call] = job.id
+        try:
+            return await ended(job, progress)
+        finally:
+            if call:
+                services.calls.pop(call, None)
+
+    async def ended(job: Job, progress: gr.Progress) -> Job:
         told: tuple[int, int, int] | None = None
         while not (job := store.get(job.id)).ended:
             now = (job.image_index, job.step, job.total)
@@ -210,9 +227,35 @@ def register(services: Services, ticket_secret: str) -> None:
         return views.job_view(store.get(job_id))
 
     @sentence
-    def cancel(job_id: str) -> dict[str, Any]:
-        """Cancel a queued job at once, the running one at its next step; finished images are kept."""
-        return views.job_view(store.cancel(job_id))
+    def cancel(job_id: str, after_image: bool = False) -> dict[str, Any]:
+        """Cancel a queued job at once, the running one at its next step or after the image that it is at;
+        finished images are kept."""
+        if not isinstance(after_image, bool):
+            raise RequestError("after_image must be true or false.")
+        return views.job_view(store.cancel(job_id, after_image))
+
+    @sentence
+    def retry(job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+        """A failed, cancelled or interrupted job again, with the same seeds, as a new job."""
+        return views.job_view(store.retry(job_id, request.username if request else None))
+
+    @sentence
+    def pause() -> dict[str, Any]:
+        """Start no further job; the running one ends first."""
+        store.pause()
+        return views.queue_view(services)
+
+    @sentence
+    def resume() -> dict[str, Any]:
+        """Go on after /pause."""
+        store.resume()
+        return views.queue_view(services)
+
+    @sentence
+    def move(job_id: str, position: int | str) -> dict[str, Any]:
+        """Move a queued job: to a position (1 = next), or "up", "down", "top", "bottom"."""
+        store.move(job_id, whole(position))
+        return views.queue_view(services)
 
     @sentence
     def gallery(start: int = 0, limit: int = 50, query: str = "") -> list[dict[str, Any]]:
@@ -236,6 +279,20 @@ def register(services: Services, ticket_secret: str) -> None:
     waiting = {"concurrency_id": "follow", "concurrency_limit": FOLLOWERS}
     gr.api(with_parameters(generate, GENERATE_DOC, wait_for_result=True), api_name="generate", **waiting)
     gr.api(with_parameters(test, TEST_DOC, leave_out=("num_images",)), api_name="test", **waiting)
-    for endpoint in (models, schedulers, loras, queue, job, cancel, gallery, image, health):
+    for endpoint in (
+        models,
+        schedulers,
+        loras,
+        queue,
+        job,
+        cancel,
+        retry,
+        pause,
+        resume,
+        move,
+        gallery,
+        image,
+        health,
+    ):
         gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="ask", concurrency_limit=16)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

@@ -63,13 +63,13 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         api.register(services, ticket_secret)
         gr.HTML(asset("brand.html"), elem_id="brand", js_on_load=None)
         channels = {name: channel(name) for name in ("jobs", "live", "catalog", "gallery", "outcome")}
-        with gr.Tabs(elem_id="tabs"):
+        with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Studio", id="studio", elem_id="tab-studio"):
                 form = studio.build(services, channels["outcome"])
             with gr.Tab("Gallery", id="gallery", elem_id="tab-gallery"):
                 gallery.build(services, form)
             with gr.Tab("Queue", id="queue", elem_id="tab-queue"):
-                queue.build(services, channels)
+                queue.build(services, form, channels, tabs)
             with gr.Tab("LoRAs", id="loras", elem_id="tab-loras"):
                 loras.build()
 

@@ -13,6 +13,7 @@ One ASGI layer in front of Gradio:
 from __future__ import annotations
 
 import hmac
+import json
 import logging
 import re
 import secrets
@@ -22,7 +23,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import anyio.to_thread
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RequestError, UnknownName, WebbDuckError
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 FILE_ROUTE = re.compile(r"/(?:gradio_api/)?file[=/](?P<path>.*)", re.DOTALL)
+LOG_IN = "Log in first."
+MAX_CANCEL_BYTES = 10_000
 JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 PICTURE_HEADERS = [
     (b"x-content-type-options", b"nosniff"),
@@ -61,6 +64,11 @@ class Gatekeeper:
             await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
             return
         path = scope["path"]
+        if path.rstrip("/") == "/gradio_api/cancel":
+            handled, receive = await self._cancelling(receive)
+            if handled:
+                await JSONResponse({"success": True})(scope, receive, send)
+                return
         if path.startswith("/media/"):
             await self._media(path, scope, receive, send)
             return
@@ -73,35 +81,78 @@ class Gatekeeper:
         await self.app(scope, receive, send)
 
     async def _media(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        kind, _, name = path.removeprefix("/media/").partition("/")
         try:
-            file = await self._file_of(path, scope)
+            if kind == "preview":
+                await self._preview(name, scope, receive, send)
+                return
+            file = await self._file_of(kind, name, scope)
         except WebbDuckError as error:
             await PlainTextResponse(str(error), status_code=404)(scope, receive, send)
             return
         if file is None:
-            await PlainTextResponse("Log in first.", status_code=401)(scope, receive, send)
+            await PlainTextResponse(LOG_IN, status_code=401)(scope, receive, send)
             return
-        inner = dict(
-            scope, path=f"/gradio_api/file={file}", raw_path=quote(f"/gradio_api/file={file}").encode()
-        )
-        lasting = b"no-cache" if "/preview/" in path else b"private, max-age=86400"
-        await self.app(inner, receive, with_headers(send, [*PICTURE_HEADERS, (b"cache-control", lasting)]))
+        route = f"/gradio_api/file={file}"
+        inner = dict(scope, path=route, raw_path=quote(route).encode())
+        headers = [*PICTURE_HEADERS, (b"cache-control", b"private, max-age=86400")]
+        await self.app(inner, receive, with_headers(send, headers))
 
-    async def _file_of(self, path: str, scope: Scope) -> Path | None:
+    async def _file_of(self, kind: str, name: str, scope: Scope) -> Path | None:
         """The file behind /media/KIND/NAME, None without login. Raises `UnknownName` where there is none."""
-        kind, _, name = path.removeprefix("/media/").partition("/")
         if kind == "image":
             return self.services.outputs.resolve(name)
-        if kind == "preview" and JOB_ID.fullmatch(name.removesuffix(".jpg")):
-            preview = self.services.settings.previews / f"{name.removesuffix('.jpg')}.jpg"
-            if preview.is_file():
-                return preview
         if kind == "thumb":
             # Making one costs time, so only for who may see it.
             if not await self._logged_in(scope):
                 return None
             return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
         raise UnknownName("There is no such picture.")
+
+    async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """A live preview, read at once: its file is replaced several times a second."""
+        if not await self._logged_in(scope):
+            await PlainTextResponse(LOG_IN, status_code=401)(scope, receive, send)
+            return
+        job_id = name.removesuffix(".jpg")
+        if not JOB_ID.fullmatch(job_id):
+            raise UnknownName("There is no such picture.")
+        path = self.services.worker.preview_path(job_id)
+        try:
+            content = await anyio.to_thread.run_sync(path.read_bytes)
+        except OSError:
+            raise UnknownName("The preview is gone; its job has ended.") from None
+        answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
+        await answer(scope, receive, with_headers(send, PICTURE_HEADERS))
+
+    async def _cancelling(self, receive: Receive) -> tuple[bool, Receive]:
+        """A client's job.cancel(): its job is cancelled, and the call that waits for it ends by itself.
+
+        Gradio is not told: it would drop every call of that client to the same endpoint, not this one
+        alone. The call's id is random and known to its own client only, so it needs no further check.
+        """
+        body, more = b"", True
+        while more and len(body) <= MAX_CANCEL_BYTES:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            asked = None
+        call = asked.get("event_id") if isinstance(asked, dict) else None
+        if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
+            return True, receive
+        first = True
+
+        async def again() -> Message:
+            nonlocal first
+            if not first:
+                return await receive()
+            first = False
+            return {"type": "http.request", "body": body, "more_body": more}
+
+        return False, again
 
     async def _logged_in(self, scope: Scope) -> bool:
         if not self.services.settings.auth:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from .. import __version__
+from ..errors import RequestError
 from ..gallery.inputs import Inputs
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
@@ -38,6 +39,8 @@ class Services:
     inputs: Inputs
     thumbnails: Thumbnails
     worker: Worker
+    calls: dict[str, str] = field(default_factory=dict)
+    """Job of each API call that waits for one, by Gradio's id of the call."""
 
     @classmethod
     def start(cls, settings: Settings) -> Services:
@@ -61,6 +64,17 @@ class Services:
         request = self.registry.settle(asked)
         warnings = self.registry.admit(request)
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
+
+    def cancel_call(self, call: str) -> bool:
+        """A client gave up its call: cancel its job and no other. False where the call waits for none."""
+        job_id = self.calls.get(call)
+        if job_id is None:
+            return False
+        try:
+            self.store.cancel(job_id)
+        except RequestError:
+            log.debug("Call %s was cancelled when its job %s had ended", call, job_id)
+        return True
 
     def device(self) -> dict[str, Any]:
         """The device line: what is known without waking torch up before it is needed."""

@@ -10,7 +10,7 @@ import gradio as gr
 from ..errors import WebbDuckError
 from ..jobs.job import Kind
 from ..models.registry import Checkpoint
-from ..request import DEFAULT_SCHEDULER, MAX_PROMPT, SCHEDULERS
+from ..request import DEFAULT_SCHEDULER, MAX_PROMPT, SCHEDULERS, GenerationRequest
 from .events import QUIET, outcome, payload
 from .services import Services
 from .theme import asset
@@ -62,6 +62,27 @@ class Form:
         """What choosing a checkpoint sets, after the checkpoint itself."""
         names = ("width", "height", "steps", "cfg", "scheduler")
         return [self.checkpoint, *(self.fields[name] for name in names), self.preset]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every control that a stored request sets."""
+        return [*self.fields.values(), self.preset]
+
+    def filled(self, request: GenerationRequest) -> list[Any]:
+        """Values of `outputs` that ask for this request again, seed included."""
+        values = request.model_dump()
+        native = next((c.native_size for c in self._checkpoints() if c.name == request.base_model), 1024)
+        fitting = (p for p in PRESETS if preset_size(p, native) == (request.width, request.height))
+        return [str(values[name]) if name == "seed" else values[name] for name in self.fields] + [
+            next(fitting, CUSTOM)
+        ]
+
+    def nothing(self) -> list[Any]:
+        """Leave every control as it is."""
+        return [gr.skip() for _ in self.outputs]
+
+    def _checkpoints(self) -> tuple[Checkpoint, ...]:
+        return self.services.registry.checkpoints()
 
     def choices(self, chosen: str | None) -> Any:
         """The dropdown after the catalog changed: what is chosen stays while it is there."""

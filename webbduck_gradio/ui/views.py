@@ -88,6 +88,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "warnings": list(job.warnings),
         "error": job.error,
         "owner": job.owner,
+        "waited": job.waited(time.time()) if job.state != "queued" else None,
         "request": request.model_dump(mode="json"),
         "told": meaningful(request.model_dump(mode="json")),
     }
@@ -130,7 +131,9 @@ def queue_view(services: Services) -> dict[str, Any]:
     return {
         "active_job_id": running.id if running else None,
         "queued_count": len(queued),
-        "paused": False,
+        "paused": store.paused,
+        "pause_reason": store.pause_reason,
+        "counts": store.counts(),
         "jobs": [job_view(job) for job in ([running] if running else []) + queued],
         "recent": [job_view(job) for job in store.recent(RECENT)],
         "problem": store.problem,
@@ -150,6 +153,7 @@ def live_view(services: Services) -> dict[str, Any]:
         "preview": running.preview,
         "images": list(running.images),
         "cancelling": running.cancel_requested,
+        "device": services.device(),
     }
 
 

@@ -83,6 +83,18 @@ window.webbduck = (() => {
     },
   };
 
+  const tab = (name) => [...document.querySelectorAll("#tabs > .tab-wrapper button[role=tab]")].find((each) => each.textContent.trim().startsWith(name));
+  const openTab = (name) => tab(name)?.click();
+
+  // Counts in the Queue tab's title; Gradio draws the tab, so its text is looked for.
+  subscribe("jobs", (state) => {
+    const queue = tab("Queue");
+    if (!queue) return;
+    const open = state.jobs.length;
+    if (open) queue.dataset.count = state.paused ? `${open}, paused` : open; else delete queue.dataset.count;
+    document.title = open ? `(${open}) WebbDuck` : "WebbDuck";
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
@@ -92,5 +104,5 @@ window.webbduck = (() => {
     }
   }, true);
 
-  return { publish, subscribe, h, put, imageUrl, thumbUrl, previewUrl, ago, bytes, copy, sizes, last, lastSeed: null };
+  return { publish, subscribe, h, put, imageUrl, thumbUrl, previewUrl, ago, bytes, copy, sizes, openTab, last, lastSeed: null };
 })();

@@ -78,6 +78,7 @@ async function open(id) {
     (found.problems ?? []).map((text) => h("p", { class: "problem" }, text)));
 }
 
+webbduck.subscribe("show", (value) => { if (value.image) { webbduck.last.delete("show"); open(value.image); } });
 more.onclick = () => { wanted += PAGE; refresh(); };
 webbduck.subscribe("gallery", (value) => { if (value.version !== version) { version = value.version; refresh(); } });
 refresh();

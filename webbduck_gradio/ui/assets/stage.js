@@ -118,7 +118,7 @@ function statusLine() {
   const own = seeds.find((job) => job.job_id === mine);
   const newest = shown.seed ?? own?.seeds.at(-1) ?? jobs.recent.find((job) => job.seeds.length)?.seeds.at(-1);
   webbduck.lastSeed = newest ?? null;
-  const device = jobs.device ?? {};
+  const device = live.device ?? jobs.device ?? {};
   const waiting = jobs.queued_count;
   const parts = [
     newest === undefined ? null : h("span", { class: "seed" }, "Seed ", h("b", {}, String(newest)),
@@ -135,7 +135,7 @@ webbduck.subscribe("live", (value) => { live = value; draw(); });
 webbduck.subscribe("catalog", () => { if (jobs && !current()) empty(); });
 let seenOutcome = 0;
 webbduck.subscribe("outcome", (value) => {
-  if (value.at === seenOutcome) return;
+  if (value.at === seenOutcome || value.where) return;
   seenOutcome = value.at;
   for (const old of notices.querySelectorAll(".asked")) old.remove();
   if (value.error) {
