@@ -23,7 +23,7 @@ from .search import COLUMNS, Query, words
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 PER_MILLISECOND = 1024
 """Row numbers per millisecond; when they are taken, the next millisecond's are used."""
 MAX_SHOWN = 200
@@ -45,6 +45,7 @@ SCHEMA = (
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, modified_ns INTEGER NOT NULL,
         size_bytes INTEGER NOT NULL, width INTEGER, height INTEGER, seed INTEGER, variant_of TEXT,
         favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, UNIQUE (run, name))""",
+    "CREATE INDEX variants ON images (run) WHERE variant_of IS NOT NULL",
     f"""CREATE VIRTUAL TABLE search USING fts5 (
         {", ".join(COLUMNS)}, tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So'")""",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
@@ -76,13 +77,14 @@ class Index:
                     "SELECT id FROM runs WHERE images > 0 ORDER BY created DESC, id DESC LIMIT ? OFFSET ?",
                     (limit, start),
                 )
-                return [self._run_info(db, run) for (run,) in rows.fetchall()]
+                return self._run_infos(db, [run for (run,) in rows], None)
             found: dict[int, list[int]] = {}
             for image, run in db.execute(*_select("images.id, images.run", query)):
                 if run not in found and len(found) == start + limit:
                     break
                 found.setdefault(run, []).append(image)
-            return [self._run_info(db, run, found[run]) for run in list(found)[start:]]
+            page = list(found)[start:]
+            return self._run_infos(db, page, [id for run in page for id in found[run][:MAX_SHOWN]])
 
     def list_images(
         self, query: Query, start: int, limit: int, oldest_first: bool = False
@@ -91,8 +93,8 @@ class Index:
         with self._reading() as db:
             sql, values = _select("images.id", query, oldest_first)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
-            found = {row["id"]: row for row in self._rows(db, ids)}
-            return [self._image_info(db, found[id]) for id in ids if id in found]
+            infos = self._image_infos(db, self._rows(db, ids))
+            return [infos[id] for id in ids]
 
     def count(self, query: Query) -> int:
         """How many pictures match."""
@@ -262,49 +264,65 @@ class Index:
         db.executemany("DELETE FROM images WHERE id = ?", ((id,) for id in ids))
         db.executemany("DELETE FROM search WHERE rowid = ?", ((id,) for id in ids))
 
-    def _run_info(self, db: sqlite3.Connection, run: int, ids: Sequence[int] | None = None) -> RunInfo:
-        name, created, total = db.execute(
-            "SELECT name, created, images FROM runs WHERE id = ?", (run,)
-        ).fetchone()
+    def _run_infos(
+        self, db: sqlite3.Connection, page: Sequence[int], ids: Sequence[int] | None
+    ) -> list[RunInfo]:
+        """These folders, with these pictures, or their newest ones."""
+        about = {
+            row["id"]: row
+            for row in db.execute(
+                f"SELECT id, name, created, images FROM runs WHERE id IN ({_marks(page)})", page
+            )
+        }
         if ids is None:
-            rows = db.execute(
-                "SELECT *, ? AS run_name FROM images WHERE run = ? AND variant_of IS NULL "
-                "ORDER BY id DESC LIMIT ?",
-                (name, run, MAX_SHOWN),
-            ).fetchall()
+            small = [run for run in page if about[run]["images"] <= MAX_SHOWN]
+            select = "SELECT * FROM images WHERE variant_of IS NULL AND run"
+            rows = db.execute(f"{select} IN ({_marks(small)})", small).fetchall()
+            for run in set(page) - set(small):
+                rows += db.execute(f"{select} = ? ORDER BY id DESC LIMIT ?", (run, MAX_SHOWN)).fetchall()
         else:
-            rows = self._rows(db, ids[:MAX_SHOWN])
-        rows.sort(key=lambda row: runs.name_order(row["name"]))
-        meta, problem = runs.read_meta(self._root / name) if name else ({}, None)
-        images = tuple(self._image_info(db, row) for row in rows)
-        return RunInfo(name, created, images, meta, problem, total)
+            rows = self._rows(db, ids)
+        infos = self._image_infos(db, rows)
+        images: dict[int, list[ImageInfo]] = {}
+        for row in sorted(rows, key=lambda row: runs.name_order(row["name"])):
+            images.setdefault(row["run"], []).append(infos[row["id"]])
+        answer = []
+        for name, created, total, shown in (
+            (about[run]["name"], about[run]["created"], about[run]["images"], images.get(run, ()))
+            for run in page
+        ):
+            meta, problem = runs.read_meta(self._root / name) if name else ({}, None)
+            answer.append(RunInfo(name, created, tuple(shown), meta, problem, total))
+        return answer
 
     def _rows(self, db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
-        marks = ", ".join("?" * len(ids))
-        return db.execute(
-            "SELECT images.*, runs.name AS run_name FROM images JOIN runs ON runs.id = images.run "
-            f"WHERE images.id IN ({marks})",
-            list(ids),
-        ).fetchall()
+        return db.execute(f"SELECT * FROM images WHERE id IN ({_marks(ids)})", ids).fetchall()
 
-    def _image_info(self, db: sqlite3.Connection, row: sqlite3.Row) -> ImageInfo:
-        prefix = f"{Path(row['name']).stem}_upscaled"
-        variants = db.execute(
-            "SELECT name FROM images WHERE run = ? AND name >= ? AND name < ? AND variant_of = ?",
-            (row["run"], prefix, prefix + "\U0010ffff", row["name"]),
-        ).fetchall()
-        names = sorted((name for (name,) in variants), key=runs.name_order)
-        return ImageInfo(
-            id=runs.image_id(row["run_name"], row["name"]),
-            seed=row["seed"],
-            size_bytes=row["size_bytes"],
-            modified=row["modified_ns"] / 1e9,
-            variants=tuple(runs.image_id(row["run_name"], name) for name in names),
-            width=row["width"],
-            height=row["height"],
-            favourite=bool(row["favourite"]),
-            problem=row["problem"],
-        )
+    def _image_infos(self, db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> dict[int, ImageInfo]:
+        """By row number."""
+        of = sorted({row["run"] for row in rows})
+        names = dict(db.execute(f"SELECT id, name FROM runs WHERE id IN ({_marks(of)})", of).fetchall())
+        variants: dict[tuple[int, str], list[str]] = {}
+        select = "SELECT run, name, variant_of FROM images WHERE variant_of IS NOT NULL AND run"
+        for run, name, original in db.execute(f"{select} IN ({_marks(of)})", of):
+            variants.setdefault((run, original), []).append(name)
+        return {
+            row["id"]: ImageInfo(
+                id=runs.image_id(names[row["run"]], row["name"]),
+                seed=row["seed"],
+                size_bytes=row["size_bytes"],
+                modified=row["modified_ns"] / 1e9,
+                variants=tuple(
+                    runs.image_id(names[row["run"]], name)
+                    for name in sorted(variants.get((row["run"], row["name"]), ()), key=runs.name_order)
+                ),
+                width=row["width"],
+                height=row["height"],
+                favourite=bool(row["favourite"]),
+                problem=row["problem"],
+            )
+            for row in rows
+        }
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -410,6 +428,10 @@ def _select(what: str, query: Query, oldest_first: bool | None = False) -> tuple
         table = "search"  # counting needs the full-text index alone
     order = "" if oldest_first is None else f" ORDER BY {key} {'ASC' if oldest_first else 'DESC'}"
     return f"SELECT {what} FROM {table} WHERE {' AND '.join(where)}{order}", values
+
+
+def _marks(values: Sequence[int]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _first_id(seconds: float) -> int:

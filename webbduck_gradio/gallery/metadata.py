@@ -18,7 +18,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import PIL
 from PIL import Image
@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 from .. import __version__
 from ..errors import RequestError
 from ..request import GenerationRequest
-from . import infotext
+from . import exif, foreign, infotext
 from .files import open_picture
 from .infotext import parameters_text
 
@@ -35,7 +35,13 @@ __all__ = ["CHUNK", "PARAMETERS", "batch_request", "describe", "parameters_text"
 
 CHUNK = "webbduck"
 PARAMETERS = "parameters"
+UPSCALED = "webbduck-upscaled"
+"""Chunk of an upscaled copy: where it came from and how it was made."""
 SCHEMA = 1
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
+"""Endings that a picture can be saved under, and Pillow's names of them."""
+QUALITY = 95
+"""Of JPEG and WebP, from 1 to 100."""
 VERSION = f"WebbDuck {__version__}"
 
 
@@ -70,6 +76,32 @@ def describe(
         "warnings": list(warnings),
         "facts": facts,
     }
+
+
+def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping[str, Any]) -> None:
+    """Encode a picture with its metadata; `format` is one of `FORMATS`. PNG keeps every pixel as it is."""
+    if format == "png":
+        image.save(file, format="PNG", pnginfo=png_info(chunk))
+        return
+    name = FORMATS[format]
+    options = exif.save_options(parameters_of(chunk), json.dumps(chunk, default=str), name)
+    if name == "JPEG":
+        options["subsampling"] = 0  # colours at full resolution
+    image.save(file, format=name, quality=QUALITY, **options)
+
+
+def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Mapping[str, Any]) -> None:
+    """Encode an upscaled picture as PNG with all texts of its original and what was done to it.
+
+    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... Raises `StorageError` where the
+    original cannot be read.
+    """
+    with open_picture(original, original.name) as before:
+        texts = _texts(before)
+    info = PngInfo()
+    for key, text in {**texts, UPSCALED: json.dumps(about, default=str)}.items():
+        info.add_text(key, text)
+    image.save(file, format="PNG", pnginfo=info)
 
 
 def png_info(chunk: Mapping[str, Any]) -> PngInfo:
@@ -109,65 +141,59 @@ def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
 def read(path: Path) -> dict[str, Any]:
     """What the picture tells. Raises `StorageError` where it is no readable picture.
 
-    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111" or None); `webbduck` (our chunk
-    or None); `request` (the exact request as a dict, or None); `parameters` (A1111's text or None);
-    `fields` (its pairs), `prompt`, `negative_prompt` (text, "" where unknown); `problems` (sentences).
+    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "fooocus", "invokeai", "comfyui",
+    "swarmui", "novelai" or None); `webbduck` (our chunk or None); `upscaled` (how this copy was made larger,
+    or None); `request` (the exact request as a dict, or None); `settings` (the request, else what `foreign`
+    understood); `prompt`, `negative_prompt` ("" where unknown); `parameters` (A1111's text or None) and
+    `fields` (its pairs); `texts` (other tools' chunks as they are); `problems` (sentences).
     """
     with open_picture(path, path.name) as image:
-        found: dict[str, Any] = {
-            "format": image.format,
-            "width": image.width,
-            "height": image.height,
-            "tool": None,
-            "webbduck": None,
-            "request": None,
-            "parameters": None,
-            "fields": {},
-            "prompt": "",
-            "negative_prompt": "",
-            "problems": [],
-            "settings": {},
-        }
+        found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image)
+    tool, settings = foreign.read(texts)
     text = texts.get(PARAMETERS)
-    if text is not None:
-        parsed = infotext.parse(text)
-        found |= {
-            "parameters": text,
-            "fields": dict(parsed.fields),
-            "prompt": parsed.prompt,
-            "negative_prompt": parsed.negative_prompt,
-            "tool": "a1111" if parsed.fields else None,
-        }
+    is_json = text is not None and text.lstrip().startswith("{")
+    found |= {
+        "tool": tool,
+        "webbduck": None,
+        "upscaled": _json_object(texts.get(UPSCALED)),
+        "request": None,
+        "settings": settings,
+        "parameters": text,
+        "fields": dict(infotext.parse(text).fields) if text and not is_json else {},
+        "texts": {key: value for key, value in texts.items() if key not in (PARAMETERS, CHUNK, UPSCALED)},
+        "problems": [],
+    }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], path.name, found)
-    found["settings"] = found["request"] or _settings_of(found)
+    for key in ("prompt", "negative_prompt"):
+        found[key] = found["settings"].get(key) or ""
     return found
 
 
-def _settings_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    seed = found["fields"].get("Seed", "")
-    return {
-        "prompt": found["prompt"],
-        "negative_prompt": found["negative_prompt"],
-        "base_model": found["fields"].get("Model"),
-        "scheduler": found["fields"].get("Sampler"),
-        "seed": int(seed) if seed.isdecimal() else None,
-    }
-
-
 def _texts(image: Image.Image) -> dict[str, str]:
+    """All text of the file by the names of PNG's chunks, wherever the format keeps it."""
+    if image.format != "PNG":
+        return exif.texts(image)
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-    if image.format == "PNG" and PARAMETERS not in texts and CHUNK not in texts:
+    if not any(key in texts for key in (PARAMETERS, CHUNK, "prompt", "invokeai_metadata")):
         # Some programs write their text after the pixels; Pillow gets there by decoding them.
-        texts = dict(getattr(image, "text", {}))
+        texts |= {str(key): str(value) for key, value in getattr(image, "text", {}).items()}
     return texts
+
+
+def _json_object(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
     try:
         chunk = json.loads(text)
-        asked = chunk["request"]
+        asked = dict(chunk["request"])
     except (ValueError, KeyError, TypeError, RecursionError):
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
@@ -178,8 +204,4 @@ def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
     except (RequestError, TypeError) as error:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return
-    found |= {
-        "request": request.model_dump(mode="json"),
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
-    }
+    found["request"] = found["settings"] = request.model_dump(mode="json")

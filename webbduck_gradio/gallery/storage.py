@@ -27,7 +27,8 @@ from . import metadata, search
 from .favourites import Favourites
 from .files import FolderLock, cannot_write, sync_folder, write_atomically
 from .index import Index
-from .runs import META, ImageInfo, RunInfo, image_id, is_image_id, is_run_name, read_folder
+from .runs import META, ImageInfo, RunInfo, is_image_id, is_run_name, read_folder
+from .runs import image_id as image_id_of
 from .watch import Watcher
 
 log = logging.getLogger(__name__)
@@ -80,7 +81,8 @@ class Run:
 
         `facts` is what the core knows beyond the request (JSON values); `versions` in it joins ours.
         """
-        name = f"{picture_index}.png"
+        format = getattr(self._request, "output_format", "png")
+        name = f"{picture_index}.{format}"
         target = self.path / name
         if target.exists():
             raise StorageError(f"{self.id}/{name} is already there and is not replaced.")
@@ -93,10 +95,11 @@ class Run:
             warnings=warnings,
             facts=facts,
         )
-        info = metadata.png_info(chunk)
         self._make_folder()
         write_atomically(
-            target, lambda file: image.save(file, format="PNG", pnginfo=info), self._outputs.temporary
+            target,
+            lambda file: metadata.save_picture(image, file, format, chunk),
+            self._outputs.temporary,
         )
         self._meta["images"][name] = {
             "seed": seed,
@@ -218,12 +221,45 @@ class Outputs:
             raise unknown
         return path
 
+    def save_variant(
+        self,
+        image_id: str,
+        image: Image.Image,
+        scale: float,
+        upscaler: str,
+        warnings: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Save an upscaled copy beside its original, N_upscaled.png (-2, -3 ... when taken); answer its id.
+
+        It carries all metadata of the original, whoever made that. Raises `UnknownName`, `StorageError`.
+        """
+        original = self.resolve(image_id)
+        run_id, _, name = image_id.rpartition("/")
+        about = {
+            "from": image_id,
+            "scale": scale,
+            "upscaler": upscaler,
+            "warnings": list(warnings),
+            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "facts": dict(facts or {}),
+        }
+        with self._lock:
+            stem, number = f"{Path(name).stem}_upscaled", 1
+            while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
+                number += 1
+            write_atomically(
+                target, lambda file: metadata.save_upscaled(image, file, original, about), self.temporary
+            )
+        self.changed(run_id)
+        return image_id_of(run_id, target.name)
+
     def images_of(self, run_id: str) -> list[str]:
         """Ids of all pictures of a run, upscaled ones included. Raises `UnknownName`."""
         folder = read_folder(self.root, run_id) if self._is_run(run_id) else None
         if folder is None:
             raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
-        return [image_id(run_id, name) for name in folder.files]
+        return [image_id_of(run_id, name) for name in folder.files]
 
     def is_open(self, run_id: str) -> bool:
         """Whether a job of this process still adds to the run."""

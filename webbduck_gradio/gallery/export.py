@@ -1,0 +1,53 @@
+"""A selection of pictures as one zip file, as they are on disk, so that their metadata goes along."""
+
+from __future__ import annotations
+
+import time
+import uuid
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import RequestError, StorageError
+from ..settings import Settings
+from .files import cannot_write
+from .runs import META
+from .storage import Outputs
+
+MAX_IMAGES = 5000
+KEEP_SECONDS = 3600
+
+
+def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Path:
+    """Write the pictures (and their runs' meta.json) to a new zip file and answer it.
+
+    Inside, a picture has the name of its id: RUN/0.png. The file lies in `exports` of the studio's own
+    folder; those older than an hour are removed. Raises `UnknownName` where a picture is not there (then
+    nothing is written), `RequestError` for none or too many, `StorageError` where the disk is full.
+    """
+    ids = list(dict.fromkeys(image_ids))
+    if not 1 <= len(ids) <= MAX_IMAGES:
+        raise RequestError(f"Choose from 1 to {MAX_IMAGES:,} pictures to export, not {len(ids):,}.")
+    sources = {id: outputs.resolve(id) for id in ids}
+    for run in sorted({id.rpartition("/")[0] for id in ids} - {""}):
+        record = outputs.root / run / META
+        if record.is_file() and not record.is_symlink():
+            sources[f"{run}/{META}"] = record
+    folder = settings.private / "exports"
+    target = folder / f"webbduck-{uuid.uuid4().hex[:12]}.zip"
+    try:
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.zip"):
+            if time.time() - old.stat().st_mtime > KEEP_SECONDS:
+                old.unlink()
+        # Pictures are compressed already. Opened one by one, so that memory does not grow with them.
+        with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
+            for name, source in sources.items():
+                archive.write(source, name)
+    except FileNotFoundError as error:
+        target.unlink(missing_ok=True)
+        raise StorageError("A picture went away while it was exported; try again.") from error
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise StorageError(cannot_write(target, error)) from error
+    return target
