@@ -296,6 +296,22 @@ def test_a_picture_that_was_saved_but_not_noted_is_found_again(
     assert recover(store, outputs) == 0
 
 
+def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
+    store: Store, settings, ask
+) -> None:
+    outputs = Outputs(settings)
+    job = store.submit(ask(num_images=4))
+    store.claim()
+    run = outputs.new_run(job.request, job.kind, job.id)
+    store.run_started(job.id, run.id)
+    store.recover("The studio was stopped.")  # the step took too long; the thread goes on for a moment
+    image_id = run.save(0, Image.new("RGB", (8, 8)), 0)
+    assert recover(store, Outputs(settings)) == 0
+    assert store.get(job.id).images == (image_id,)
+    assert store.get(job.id).error == "The studio was stopped."
+    assert json.loads((run.path / "meta.json").read_text())["state"] == "interrupted"
+
+
 def test_recovery_touches_no_folder_that_holds_anything(store: Store, settings, ask) -> None:
     job = store.submit(ask())
     store.claim()

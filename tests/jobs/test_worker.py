@@ -189,6 +189,23 @@ def test_a_fault_ends_this_job_with_a_sentence_and_no_other(
     assert run(store, worker, ask()).state == "completed"
 
 
+def test_a_full_disk_met_by_the_gallery_pauses_the_queue_too(store: Store, make_worker, ask) -> None:
+    def full(image: int, step: int, request) -> None:
+        raise StorageError("0.png could not be saved because the disk is full.") from OSError(
+            errno.ENOSPC, "No space left on device"
+        )
+
+    waiting = store.submit(ask())
+    store.move(waiting.id, "bottom")
+    job = store.submit(ask())
+    store.move(job.id, "top")
+    make_worker(Painter(full)).run(store.claim())
+    assert "disk is full" in (store.get(job.id).error or "")
+    assert store.paused
+    assert store.claim() is None
+    assert store.get(waiting.id).state == "queued"
+
+
 def test_the_log_has_the_details(store: Store, make_worker, ask, caplog) -> None:
     run(store, make_worker(Painter(fault(ZeroDivisionError("secret detail")))), ask(num_images=2))
     assert "secret detail" in caplog.text

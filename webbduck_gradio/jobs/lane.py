@@ -56,8 +56,8 @@ class Pump(threading.Thread):
         self.pause_after_error = 1.0
         """Seconds to wait after a failed ticket; doubled up to eightfold while it goes on."""
 
-    def stop(self, timeout: float = 2.0) -> None:
-        """Post no more tickets; waits up to `timeout` seconds for the thread to end."""
+    def stop(self, timeout: float = 0.0) -> None:
+        """Post no more tickets; waits up to `timeout` seconds for the one in flight, thus for its job."""
         self._stopping.set()
         self._store.wake()
         if self.is_alive() and self is not threading.current_thread():

@@ -21,13 +21,16 @@ log = logging.getLogger(__name__)
 def recover(store: Store, outputs: Outputs) -> int:
     """At start, before anything runs: mark the job that ran as interrupted, with all its pictures. How many.
 
-    A kill between the saving of a picture and its entry in the queue must not lose it.
+    A kill between the saving of a picture and its entry in the queue must not lose it. The same
+    happens to a job that a hurried shutdown had marked already while it was still at work.
     """
-    job = store.running()
-    if job is not None:
-        if job.run is not None:
-            _find_pictures(store, outputs, job, job.run)
-        _remove_empty_runs(outputs, job.started or job.created)
+    last = next(iter(store.recent(1)), None)
+    stopped = last if last is not None and last.state == "interrupted" else None
+    for job in (store.running(), stopped):
+        if job is not None:
+            if job.run is not None:
+                _find_pictures(store, outputs, job, job.run)
+            _remove_empty_runs(outputs, job.started or job.created)
     return store.recover()
 
 

@@ -104,7 +104,7 @@ class Worker:
             self._drop_preview(job)
             self._finish(job, state, error)
 
-    def shutdown(self, timeout: float = 8.0) -> None:
+    def shutdown(self, timeout: float = 6.0) -> None:
         """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
 
         A step that takes longer is not waited for: the job is marked, and the process may end.
