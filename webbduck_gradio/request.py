@@ -117,7 +117,7 @@ class GenerationRequest(Vocabulary):
     scheduler: Name = DEFAULT_SCHEDULER
     seed: Annotated[Whole, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed)] = Field(
         default=None, validate_default=True
-    )  # type: ignore[assignment]  # the validator draws a seed for None
+    )  # the validator draws a seed for None
     num_images: Annotated[Whole, Field(ge=1, le=MAX_IMAGES)] = 1
     loras: Annotated[tuple[LoraUse, ...], Field(max_length=MAX_LORAS)] = ()
     second_pass_model: Name | None = None
@@ -128,6 +128,20 @@ class GenerationRequest(Vocabulary):
     strength: Annotated[Number, Field(gt=0, le=1)] = 0.75
     inpainting_fill: Literal["replace", "keep"] = "replace"
     mask_blur: Annotated[Whole, Field(ge=0, le=64)] = 8
+    resize_mode: Literal["crop", "pad", "stretch"] = "crop"
+    """How `image` is fitted to width x height: cut, filled up at the sides, or distorted."""
+    inpaint_area: Literal["whole", "masked"] = "whole"
+    """'masked': only the mask's surroundings are drawn, at width x height, and put back into `image`."""
+    inpaint_padding: Annotated[Whole, Field(ge=0, le=512)] = 32
+    """Surroundings of the mask that are looked at, in pixels of `image` (with 'masked')."""
+    refiner_switch: Annotated[Number, Field(ge=0.1, le=0.95)] = 0.8
+    """Part of the schedule after which a refiner goes on."""
+    second_pass_steps: Annotated[Annotated[int, Field(ge=1, le=150)] | None, BeforeValidator(_no_bool)] = None
+    """Steps of an img2img second pass, before its strength; None = as many as the first."""
+    clip_skip: Annotated[Whole, Field(ge=0, le=4)] = 0
+    """Text encoder layers left out beyond the one that SDXL leaves out anyway."""
+    emphasis: Literal["mean", "none"] = "mean"
+    """Whether weighted prompts are brought back to their mean, as AUTOMATIC1111 does."""
 
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod
@@ -146,11 +160,14 @@ class GenerationRequest(Vocabulary):
     @model_validator(mode="after")
     def _combination(self) -> GenerationRequest:
         if self.width * self.height > MAX_PIXELS:
-            raise ValueError(
-                f"{self.width} x {self.height} is more than {MAX_PIXELS / 1e6:.1f} megapixels; choose a smaller size"
-            )
+            size, most = f"{self.width} x {self.height}", f"{MAX_PIXELS / 1e6:.1f} megapixels"
+            raise ValueError(f"{size} is more than {most}; choose a smaller size")
         if self.mask and not self.image:
             raise ValueError("A mask needs the image that it belongs to")
+        if self.image and int(self.steps * self.strength) < 1:
+            raise ValueError(
+                f"{self.steps} steps at strength {self.strength:g} leave no step to draw; raise one of them"
+            )
         names = [lora.name for lora in self.loras]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
@@ -164,6 +181,24 @@ class GenerationRequest(Vocabulary):
     def alone(self, index: int) -> GenerationRequest:
         """The request that makes image `index` of this batch again, by itself."""
         return self.model_copy(update={"seed": self.seed_of(index), "num_images": 1})
+
+
+class UpscaleRequest(Vocabulary):
+    """A finished picture made larger. `image`: the id of a picture or of an uploaded file."""
+
+    image: Name
+    scale: Literal[2, 4] = 2
+    upscaler: Name | None = None
+    """None = the first model that is there, else Lanczos."""
+
+
+class CaptionRequest(Vocabulary):
+    """A picture put into words. `max_tokens`: longest answer."""
+
+    image: Name
+    style: Name = "detailed"
+    captioner: Name | None = None
+    max_tokens: Annotated[Whole, Field(ge=1, le=1000)] = 300
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy
 import pytest
+from making import inpaint_copy, lora, refiner_copy, store
+from PIL import Image, ImageDraw
 from recorder import Recorder
 
 from webbduck_gradio.core.generation import Generator
@@ -17,12 +19,27 @@ from webbduck_gradio.settings import Settings
 
 
 @pytest.fixture(scope="session")
-def registry(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Registry:
+def folders(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A studio with the starter, an inpainting one and a refiner made from it, and LoRAs that fit it."""
     folder = tmp_path_factory.mktemp("studio")
     settings = Settings(
-        checkpoints=starter_checkpoints, loras=folder, outputs=folder / "out", inputs=folder / "in"
+        checkpoints=folder / "checkpoint", loras=folder / "lora", outputs=folder / "out", inputs=folder / "in"
     )
-    return Registry(settings)
+    settings.make_folders()
+    sdxl, starter = settings.checkpoints / "sdxl", starter_checkpoints / "sdxl" / "webbduck-starter"
+    (sdxl / starter.name).symlink_to(starter)
+    inpaint_copy(starter, sdxl / "painter")
+    refiner_copy(starter, sdxl / "refiner")
+    pipe = Generator("cpu").pipelines.get(Registry(settings).checkpoint(starter.name), lambda text: None).pipe
+    lora(pipe, settings.loras / "whole.safetensors", seed=1)
+    lora(pipe, settings.loras / "kohya.safetensors", seed=1, layout="kohya")
+    lora(pipe, settings.loras / "unet.safetensors", seed=2, text=False)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def registry(folders: Settings) -> Registry:
+    return Registry(folders)
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +48,13 @@ def starter(registry: Registry) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def generator() -> Generator:
-    return Generator("cpu")
+def generator(registry: Registry) -> Generator:
+    return Generator("cpu", registry)
 
 
 @pytest.fixture(scope="session")
 def pipe(generator: Generator, starter: Checkpoint) -> Any:
-    return generator.pipelines.get(starter, lambda text: None)
+    return generator.pipelines.get(starter, lambda text: None).pipe
 
 
 Ask = Callable[..., GenerationRequest]
@@ -48,7 +65,14 @@ def ask(registry: Registry) -> Ask:
     """A small, quick request; what is given replaces it."""
 
     def make(**fields: Any) -> GenerationRequest:
-        quick = {"prompt": "a red duck on a pond", "seed": 7, "steps": 4, "width": 64, "height": 64}
+        quick: dict[str, Any] = {
+            "prompt": "a red duck on a pond",
+            "seed": 7,
+            "steps": 4,
+            "width": 64,
+            "height": 64,
+        }
+        quick["base_model"] = "webbduck-starter"
         return registry.settle(quick | fields)
 
     return make
@@ -58,10 +82,30 @@ Paint = Callable[..., list[numpy.ndarray]]
 
 
 @pytest.fixture(scope="session")
-def paint(generator: Generator, starter: Checkpoint, ask: Ask) -> Paint:
-    """The pixels of each picture of a request."""
+def paint(generator: Generator, registry: Registry, ask: Ask) -> Paint:
+    """The pixels of each picture of a request, as integers that may be subtracted."""
 
-    def make(**fields: Any) -> list[numpy.ndarray]:
-        return [numpy.asarray(each.image) for each in generator.generate(ask(**fields), starter, Recorder())]
+    def make(recorder: Recorder | None = None, **fields: Any) -> list[numpy.ndarray]:
+        request = ask(**fields)
+        registry.admit(request)
+        checkpoint = registry.checkpoint(request.base_model)
+        pictures = generator.generate(request, checkpoint, recorder or Recorder())
+        return [numpy.asarray(each.image).astype(int) for each in pictures]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def image(folders: Settings, generator: Generator, ask: Ask, starter: Checkpoint) -> str:
+    """Id of an input picture: a red duck, 96 x 80."""
+    request = ask(width=96, height=80, steps=10, seed=3)
+    (picture,) = generator.generate(request, starter, Recorder())
+    return store(folders, picture.image)
+
+
+@pytest.fixture(scope="session")
+def mask(folders: Settings) -> str:
+    """Id of a mask for it: a disc in the middle."""
+    disc = Image.new("L", (96, 80), 0)
+    ImageDraw.Draw(disc).ellipse((30, 20, 60, 50), fill=255)
+    return store(folders, disc)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import shutil
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from model_files import SDXL, checkpoint_shapes, kohya, save
+from PIL import Image
 
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
 from webbduck_gradio.models.registry import STARTER, Registry
+from webbduck_gradio.models.wording import resolve
 from webbduck_gradio.settings import Settings
 
 
@@ -185,16 +189,154 @@ def test_what_has_no_effect_is_said(settings: Settings) -> None:
     assert registry.admit(request) == ["At CFG 1 there is no guidance, so the negative prompt has no effect."]
 
 
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        ({"image": "0" * 64 + ".png"}, "Starting from a picture"),
-        ({"second_pass_model": STARTER}, "second pass"),
-        ({"loras": ({"name": "x"},)}, "LoRAs"),
-        ({"prompt_2": "x"}, "second prompt"),
-    ],
-)
-def test_what_the_core_cannot_do_yet_is_refused(settings: Settings, asked: dict, words: str) -> None:
+def picture(settings: Settings, image: Image.Image) -> str:
+    """Store an input picture as the page does."""
+    data = BytesIO()
+    image.save(data, "PNG")
+    name = hashlib.sha256(data.getvalue()).hexdigest() + ".png"
+    (settings.inputs / name).write_bytes(data.getvalue())
+    return name
+
+
+def test_input_pictures_are_checked_before_queueing(settings: Settings) -> None:
     registry = Registry(settings)
-    with pytest.raises(RequestError, match=words):
-        registry.admit(registry.settle(asked))
+    image = picture(settings, Image.new("RGB", (40, 30), "red"))
+    small = picture(settings, Image.new("L", (20, 30), 255))
+    empty = picture(settings, Image.new("L", (40, 30), 0))
+    clear = picture(settings, Image.new("RGBA", (40, 30), (255, 255, 255, 0)))
+    good = picture(settings, Image.new("L", (40, 30), 255))
+    (settings.inputs / ("1" * 64 + ".png")).write_bytes(b"no picture")
+
+    def admit(**asked: object) -> list[str]:
+        return registry.admit(registry.settle(asked))
+
+    assert admit(image=image) == [] and admit(image=image, mask=good) == []
+    for asked, words in (
+        ({"image": "0" * 64 + ".png"}, "no longer there"),
+        ({"image": "1" * 64 + ".png"}, "cannot be read"),
+        ({"image": image, "mask": small}, "different sizes"),
+        ({"image": image, "mask": empty}, "mask is empty"),
+        ({"image": image, "mask": clear}, "mask is empty"),
+    ):
+        with pytest.raises(RequestError, match=words):
+            admit(**asked)
+
+
+def second(settings: Settings, name: str, **changes: dict) -> None:
+    """A copy of the starter with changed configurations: {"unet/config.json": {...}}."""
+    folder = settings.checkpoints / "sdxl" / name
+    shutil.copytree(
+        (settings.checkpoints / "sdxl" / STARTER).resolve(), folder, copy_function=shutil.copyfile
+    )
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for file, values in changes.items():
+        path = folder / file
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_second_passes_that_cannot_work_are_refused(settings: Settings) -> None:
+    second(settings, "refiner", **{"model_index.json": {"requires_aesthetics_score": True}})
+    second(settings, "painter", **{"unet/config.json": {"in_channels": 9}})
+    second(
+        settings,
+        "zsnr",
+        **{"scheduler/scheduler_config.json": {"rescale_betas_zero_snr": True}},
+    )
+    registry = Registry(settings)
+    assert [each.name for each in registry.second_pass_models()] == ["refiner", STARTER, "zsnr"]
+    image = picture(settings, Image.new("RGB", (40, 30), "red"))
+
+    def admit(**asked: object) -> list[str]:
+        return registry.admit(registry.settle({"base_model": STARTER, **asked}))
+
+    assert admit(second_pass_model="refiner") == []
+    assert admit(second_pass_model=STARTER, second_pass_steps=9) == []
+    assert admit(second_pass_model="refiner", image=image) == []
+    for asked, words in (
+        ({"second_pass_model": "nothing"}, "no checkpoint named 'nothing'"),
+        ({"second_pass_model": "painter"}, "made for inpainting"),
+        ({"second_pass_model": "refiner", "scheduler": "Heun"}, "Heun loses its way"),
+        (
+            {"second_pass_model": "refiner", "image": image, "second_pass_mode": "refiner"},
+            "only pictures made",
+        ),
+        ({"second_pass_model": "zsnr", "second_pass_mode": "refiner"}, "another noise schedule"),
+        ({"second_pass_model": "refiner", "steps": 1}, "cannot be split"),
+        ({"second_pass_model": STARTER, "second_pass_steps": 2}, "no step for the second pass"),
+        ({"base_model": "refiner"}, "choose it as the second pass"),
+        ({"base_model": "painter"}, "give it a picture and a mask"),
+        ({"base_model": "zsnr", "scheduler": "LMS"}, "cannot start from pure noise"),
+        ({"clip_skip": 4}, "leaves nothing"),
+    ):
+        with pytest.raises((RequestError, ModelError), match=words):
+            admit(**asked)
+
+
+def test_what_plays_no_part_is_said(settings: Settings) -> None:
+    registry = Registry(settings)
+
+    def admit(**asked: object) -> list[str]:
+        return registry.admit(registry.settle(asked))
+
+    assert admit(strength=0.5, mask_blur=3) == [
+        "strength has no effect without a picture.",
+        "mask_blur has no effect without a mask.",
+    ]
+    assert admit(refiner_switch=0.5) == ["refiner_switch has no effect without a second pass."]
+    assert admit(second_pass_model=STARTER, refiner_switch=0.5) == [
+        "refiner_switch has no effect when the second pass is img2img."
+    ]
+
+
+def test_loras_are_checked_before_queueing(settings: Settings) -> None:
+    width = Registry(settings).checkpoint(STARTER).context
+    ours = {"unet.x.attn2.to_k.lora_A.weight": (4, width)}
+    save(settings.loras / "crayon.safetensors", ours, {"modelspec.trigger_phrase": "in crayon"})
+    save(settings.loras / "styles" / "ink.safetensors", ours)
+    save(settings.loras / "old.safetensors", kohya(768))
+    save(settings.loras / "real.safetensors", kohya(2048))
+    save(settings.loras / "odd.safetensors", ours | {"unet.x.hada_w1_a": (4, 4)})
+    registry = Registry(settings)
+
+    def admit(prompt: str = "a duck", **asked: object) -> list[str]:
+        return registry.admit(registry.settle({"prompt": prompt, **asked}))
+
+    note = ["Added to the prompt: in crayon (the trigger of crayon)."]
+    assert admit(loras=[{"name": "crayon", "weight": 0.5}]) == note
+    assert admit("a duck <lora:crayon:0.5>") == note
+    assert admit("a duck In  Crayon <lora:crayon>, <lora:ink:-1>") == []
+    assert admit("a duck <lora:styles/ink>") == []
+    for asked, words in (
+        ({"loras": [{"name": "none"}]}, "no LoRA named 'none'"),
+        ({"loras": [{"name": "old"}]}, "old is made for Stable Diffusion 1"),
+        ({"loras": [{"name": "real"}]}, "made for SDXL of another size"),
+        ({"loras": [{"name": "odd"}]}, "of the kind LoHa"),
+        ({"prompt": "<lora:crayon>", "loras": [{"name": "crayon"}]}, "asked for twice"),
+        ({"prompt": "<lora:crayon:3>"}, "from -2 to 2"),
+        ({"prompt": "<lora:crayon:x>"}, "from -2 to 2"),
+        ({"prompt": "<lora:crayon:nan>"}, "from -2 to 2"),
+        ({"prompt": "<lora:crayon:1:1>"}, "more than one weight"),
+        ({"negative_prompt": "<lora:crayon>"}, "The negative prompt holds <lora:crayon>"),
+    ):
+        with pytest.raises((RequestError, ModelError), match=words):
+            admit(**asked)
+
+
+def test_the_resolved_prompt(settings: Settings) -> None:
+    ours = {"unet.x.attn2.to_k.lora_A.weight": (4, 8)}
+    save(settings.loras / "crayon.safetensors", ours, {"modelspec.trigger_phrase": "in crayon"})
+    registry = Registry(settings)
+
+    def resolved(prompt: str, weight: float | None = None) -> str:
+        loras = () if weight is None else ({"name": "crayon", "weight": weight},)
+        return resolve(registry, registry.settle({"prompt": prompt, "loras": loras})).prompt
+
+    assert resolved("a duck") == "a duck"
+    assert resolved("a  duck ,  odd", None) == "a  duck ,  odd"  # nothing is touched without need
+    assert resolved("a duck, ", 1) == "a duck, in crayon"
+    assert resolved("", 1) == "in crayon"
+    assert resolved("in crayons", 1) == "in crayons, in crayon"
+    assert resolved("IN CRAYON a duck", 1) == "IN CRAYON a duck"
+    assert resolved("a duck", -1) == "a duck" and resolved("a duck", 0) == "a duck"
+    assert resolved("a <lora:crayon:1>, big duck") == "a, big duck, in crayon"

@@ -9,31 +9,60 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 
 import psutil
 import torch
 from PIL import Image
 
-from ..errors import GenerationError, OutOfMemory, WebbDuckError
-from ..models.registry import Checkpoint
+from ..errors import GenerationError, ModelError, OutOfMemory, WebbDuckError
+from ..models import admission
+from ..models.registry import Checkpoint, Registry
+from ..models.wording import Wording, resolve
 from ..request import GenerationRequest
-from . import previews, schedulers
+from . import pictures
 from .decoding import decode
-from .modes import text2img
-from .pipelines import Pipelines
+from .drawing import Brush, Drawing
+from .modes import img2img, inpaint, text2img, two_pass
+from .pipelines import Loaded, Pipelines, key_of
 from .prompts import Embeddings, encode
 from .reporting import Picture, Reporter
 
 log = logging.getLogger(__name__)
 
+Result = TypeVar("Result")
+
+REMEMBERED = 16
+"""Prompts whose embeddings are kept."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request needs, all of it ready: the same for each picture of the batch."""
+
+    request: GenerationRequest
+    wording: Wording
+    first: Brush
+    second: Brush | None = None
+    continues: bool = False
+    image: Image.Image | None = None
+    canvas: inpaint.Canvas | None = None
+
 
 class Generator:
     """Makes pictures. Not for two threads at once: the worker holds the one lock."""
 
-    def __init__(self, device: str | None = None):
-        self.pipelines = Pipelines(device)
+    def __init__(
+        self, device: str | None = None, registry: Registry | None = None, policy: str | None = None
+    ):
+        """`registry` is asked for LoRAs, second-pass checkpoints and input pictures; `policy`: a name of
+        `pipelines.POLICIES`, None = by the device's memory."""
+        self.pipelines = Pipelines(device, policy)
+        self._registry = registry
+        self._embeddings: dict[Any, Embeddings] = {}
 
     def generate(
         self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
@@ -43,22 +72,89 @@ class Generator:
         Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemory`, `GenerationError`.
         """
         reporter.check()
-        pipe, embeddings = _worded(request, lambda: self._prepare(request, checkpoint, reporter))
+        saved: list[str] = []  # how memory was saved, for people
+        plan: Plan | None = None
         for index in range(request.num_images):
-            reporter.check()
-            draw = _Drawing(pipe, request, checkpoint, reporter, index)
-            image, warnings = _worded(request, lambda draw=draw: draw.run(embeddings))
-            yield Picture(index, request.seed_of(index), image, warnings)
+            while True:
+                try:
+                    plan = plan or _worded(request, lambda: self._prepare(request, checkpoint, reporter))
+                    reporter.check()
+                    image, warnings = _worded(request, partial(_draw, plan, index, reporter))
+                    break
+                except OutOfMemory:
+                    plan = None
+                    self._embeddings.clear()
+                    if not self.pipelines.thriftier():
+                        raise
+                    saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
+            yield Picture(index, request.seed_of(index), image, (*warnings, *saved), _facts(plan))
 
-    def _prepare(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
-    ) -> tuple[Any, Embeddings]:
-        pipe = self.pipelines.get(checkpoint, reporter.status)
-        reporter.check()
-        reporter.status("Reading the prompt")
-        embeddings = encode(pipe, request.prompt, request.negative_prompt, request.prompt_2)
+    def _prepare(self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter) -> Plan:
+        wording = self._wording(request)
+        second = self._catalog().second_pass(request) if request.second_pass_model else None
+        fitting = [use for use in wording.loras if second and use[0].fits(second)]
+        image, canvas = self._inputs(request)
+        first_brush = self._brush(request, checkpoint, wording, wording.loras, reporter)
+        if second is None:
+            plan = Plan(request, wording, first_brush, image=image, canvas=canvas)
+        else:
+            keep = [checkpoint]
+            brush = (
+                first_brush
+                if key_of(second) == key_of(checkpoint)
+                else self._brush(request, second, wording, fitting, reporter, keep)
+            )
+            continues = admission.continues(request, second)
+            plan = Plan(request, wording, first_brush, brush, continues, image, canvas)
         reporter.status("Drawing")
-        return pipe, embeddings
+        return plan
+
+    def _brush(
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        wording: Wording,
+        loras: Any,
+        reporter: Reporter,
+        keep: Any = (),
+    ) -> Brush:
+        loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
+        reporter.check()
+        return Brush(loaded, self._encoded(request, loaded, wording, reporter))
+
+    def _encoded(
+        self, request: GenerationRequest, loaded: Loaded, wording: Wording, reporter: Reporter
+    ) -> Embeddings:
+        texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
+        key = (key_of(loaded.checkpoint), loaded.adapters.active, texts, request.clip_skip, request.emphasis)
+        found = self._embeddings.pop(key, None)
+        if found is None:
+            reporter.status("Reading the prompt")
+            found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
+        self._embeddings[key] = found
+        for old in list(self._embeddings)[:-REMEMBERED]:
+            del self._embeddings[old]
+        return found
+
+    def _wording(self, request: GenerationRequest) -> Wording:
+        if self._registry is None and not request.loras:
+            return Wording(request.prompt, request.negative_prompt, request.prompt_2, (), ())
+        return resolve(self._catalog(), request)
+
+    def _catalog(self) -> Registry:
+        if self._registry is None:
+            raise ModelError("This generator knows no catalog; give it one to use LoRAs or input pictures.")
+        return self._registry
+
+    def _inputs(self, request: GenerationRequest) -> tuple[Image.Image | None, inpaint.Canvas | None]:
+        if request.image is None:
+            return None, None
+        catalog = self._catalog()
+        image = pictures.read(catalog.input_path(request.image))
+        if request.mask is None:
+            return pictures.fit(image, (request.width, request.height), request.resize_mode), None
+        mask = pictures.read_mask(catalog.input_path(request.mask))
+        return None, inpaint.prepare(request, image, mask)
 
     def describe(self) -> dict[str, Any]:
         """Device, memory in bytes, what is loaded, versions."""
@@ -71,59 +167,63 @@ class Generator:
             name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
             used, total = memory.total - memory.available, memory.total
         packages = ("torch", "diffusers", "transformers", "peft", "safetensors")
+        names = self.pipelines.names
         return {
             "device": self.pipelines.device,
             "name": name,
             "memory_used": used,
             "memory_total": total,
             "dtype": str(self.pipelines.dtype).removeprefix("torch."),
-            "loaded": self.pipelines.loaded,
+            "policy": self.pipelines.policy.name,
+            "loaded": names[-1] if names else None,
+            "in_memory": names,
             "versions": {package: importlib.metadata.version(package) for package in packages},
         }
 
     def free(self) -> None:
         """Let go of the models in memory; the next job loads them again."""
         self.pipelines.free()
+        self._embeddings.clear()
 
 
-class _Drawing:
-    """One picture of a batch: its scheduler, its noise, its progress."""
-
-    def __init__(
-        self,
-        pipe: Any,
-        request: GenerationRequest,
-        checkpoint: Checkpoint,
-        reporter: Reporter,
-        index: int,
-    ):
-        self.pipe, self.request, self.checkpoint = pipe, request, checkpoint
-        self.reporter, self.index = reporter, index
-
-    def run(self, embeddings: Embeddings) -> tuple[Image.Image, tuple[str, ...]]:
-        seed = self.request.seed_of(self.index)
-        pristine = self.pipe.scheduler
-        scheduler = schedulers.build(self.request.scheduler, pristine.config, self.request.steps, seed)
-        previews.watch(scheduler, self.reporter.wants_preview, self._show)
-        self.pipe.scheduler = scheduler
-        try:
-            generator = torch.Generator("cpu").manual_seed(seed)
-            latents = text2img.draw(self.pipe, self.request, embeddings, generator, self._stepped)
-        finally:
-            # Whatever happens, the next picture finds the checkpoint as it was loaded.
-            self.pipe.scheduler = pristine
-        return decode(self.pipe, latents)
-
-    def _stepped(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        self.reporter.step(self.index, step + 1, pipe.num_timesteps)
-        self.reporter.check()
-        return tensors
-
-    def _show(self, latents: torch.Tensor) -> None:
-        self.reporter.preview(previews.picture(latents, self.checkpoint.latent_rgb))
+def _draw(plan: Plan, index: int, reporter: Reporter) -> tuple[Image.Image, tuple[str, ...]]:
+    """One picture and its warnings."""
+    request, second = plan.request, plan.second
+    drawing = Drawing(request, index, reporter)
+    if plan.canvas is not None:
+        latents = inpaint.draw(drawing, plan.first, plan.canvas)
+    elif plan.image is not None:
+        latents = img2img.draw(drawing, plan.first, plan.image, request.strength, request.steps)
+    else:
+        until = request.refiner_switch if plan.continues else None
+        latents = text2img.draw(drawing, plan.first, until)
+    last = plan.first
+    if second is not None and plan.continues:
+        reporter.status("Second pass")
+        latents, last = two_pass.resume(drawing, second, latents), second
+    image, warnings = decode(last.loaded.pipe, latents)
+    if second is not None and not plan.continues:
+        reporter.status("Second pass")
+        image, more = decode(second.loaded.pipe, two_pass.refine(drawing, second, image))
+        warnings = tuple(dict.fromkeys((*warnings, *more)))
+    if plan.canvas is not None:
+        image = inpaint.finish(plan.canvas, image, request.mask_blur)
+    return image, warnings
 
 
-def _worded(request: GenerationRequest, work: Any) -> Any:
+def _facts(plan: Plan) -> dict[str, Any]:
+    """What was not typed but took part: for the metadata."""
+    facts: dict[str, Any] = {}
+    if plan.wording.prompt != plan.request.prompt:
+        facts["resolved_prompt"] = plan.wording.prompt
+    if plan.wording.loras:
+        facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+    if plan.second is not None:
+        facts["second_pass"] = "refiner" if plan.continues else "img2img"
+    return facts
+
+
+def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
     """Run `work`; what goes wrong inside torch or diffusers is logged and put in one sentence."""
     try:
         return work()

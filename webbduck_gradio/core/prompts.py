@@ -38,8 +38,11 @@ class Embeddings:
 
 
 @torch.no_grad()
-def encode(pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0) -> Embeddings:
-    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers left out at the end.
+def encode(
+    pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0, emphasis: str = "mean"
+) -> Embeddings:
+    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers left out at the end. `emphasis` 'none'
+    leaves weighted prompts at the mean that their weights give.
 
     An empty negative prompt becomes zeros where the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
@@ -48,11 +51,13 @@ def encode(pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip:
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
     unasked = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
     length = max(len(part) for part in asked + unasked)
-    embeds, pooled = _both(pipe, [_padded(part, length) for part in asked], clip_skip)
+    embeds, pooled = _both(pipe, [_padded(part, length) for part in asked], clip_skip, emphasis)
     if zeros:
         return Embeddings(embeds, torch.zeros_like(embeds), pooled, torch.zeros_like(pooled))
     # diffusers leaves clip_skip out of the negative prompt; A1111 does not, and the two should match.
-    negative_embeds, negative_pooled = _both(pipe, [_padded(part, length) for part in unasked], clip_skip)
+    negative_embeds, negative_pooled = _both(
+        pipe, [_padded(part, length) for part in unasked], clip_skip, emphasis
+    )
     return Embeddings(embeds, negative_embeds, pooled, negative_pooled)
 
 
@@ -60,20 +65,22 @@ def _padded(prompt: Sequence[Chunk], length: int) -> list[Chunk]:
     return [*prompt, *chunks("") * (length - len(prompt))]
 
 
-def _both(pipe: Any, prompts: list[list[Chunk]], clip_skip: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _both(
+    pipe: Any, prompts: list[list[Chunk]], clip_skip: int, emphasis: str
+) -> tuple[torch.Tensor, torch.Tensor]:
     """(embeddings of both encoders side by side, pooled output of the second's first chunk)."""
     encoders = [pipe.text_encoder, pipe.text_encoder_2]
     widths = []
     for encoder, prompt, pad in zip(encoders, prompts, (END, PAD_2), strict=True):
         if encoder is None:  # a refiner has only the second
             continue
-        states, pooled = _encode(encoder, prompt, pad, clip_skip)
+        states, pooled = _encode(encoder, prompt, pad, clip_skip, emphasis)
         widths.append(states)
     return torch.cat(widths, dim=-1).to(pipe.text_encoder_2.dtype), pooled
 
 
 def _encode(
-    encoder: Any, prompt: Sequence[Chunk], pad: int, clip_skip: int
+    encoder: Any, prompt: Sequence[Chunk], pad: int, clip_skip: int, emphasis: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     states, pooled = [], None
     for chunk in prompt:
@@ -82,17 +89,19 @@ def _encode(
         output = encoder(ids, output_hidden_states=True)
         state = output.hidden_states[-(clip_skip + 2)]
         if any(weight != 1 for weight in chunk.weights):
-            state = _weighted(state, torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free]))
+            state = _weighted(state, torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free]), emphasis)
         states.append(state)
         pooled = output[0] if pooled is None else pooled
     assert pooled is not None  # a prompt has at least one chunk
     return torch.cat(states, dim=1), pooled
 
 
-def _weighted(state: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+def _weighted(state: torch.Tensor, weights: torch.Tensor, emphasis: str) -> torch.Tensor:
     """Each token's vector times its weight, the whole brought back to its mean (AUTOMATIC1111's way)."""
     exact = state.float()
     scaled = exact * weights.to(state.device)[None, :, None]
+    if emphasis == "none":
+        return scaled.to(state.dtype)
     mean = scaled.mean()
     # A mean of nothing cannot be brought back; the weights then stand as they are.
     return (scaled * (exact.mean() / mean) if mean != 0 else scaled).to(state.dtype)

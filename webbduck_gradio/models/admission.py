@@ -4,36 +4,178 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from PIL import Image, ImageOps
+
 from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
+from .inspect import NAMES
+from .wording import Wording, resolve
 
 if TYPE_CHECKING:
-    from .registry import Registry
+    from .registry import Checkpoint, Lora, Registry
+
+SPLITS_BADLY = frozenset({"Heun", "DPM2 Karras", "LMS Karras"})
+"""Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""
+
+KNOWS_ZERO_SNR = frozenset(
+    {
+        "DPM++ 2M",
+        "DPM++ 2M Karras",
+        "DPM++ 2M SDE",
+        "DPM++ 2M SDE Karras",
+        "DPM++ 3M SDE",
+        "DPM++ 3M SDE Karras",
+        "Euler",
+        "Euler a",
+        "UniPC",
+        "DDIM",
+    }
+)
+"""Samplers that can start from pure noise, as checkpoints with zero terminal SNR need."""
 
 
 def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     """Raises `RequestError` or `ModelError` with one sentence; returns warnings about what will differ."""
     checkpoint = registry.checkpoint(request.base_model)
+    _check_base(checkpoint, request)
+    wording = resolve(registry, request)
+    for lora, _ in wording.loras:
+        _check_lora(lora, checkpoint)
+    _check_inputs(registry, request)
+    warnings = list(wording.notes)
+    if request.second_pass_model:
+        second = registry.second_pass(request)
+        _check_second_pass(request, checkpoint, second)
+        warnings += _lost_on(second, wording)
+    return warnings + _without_effect(registry, request)
+
+
+def continues(request: GenerationRequest, second: Checkpoint) -> bool:
+    """Whether the second model takes over unfinished latents, instead of refining the finished picture."""
+    if request.second_pass_mode == "auto":
+        return second.arch == "sdxl-refiner" and request.image is None
+    return request.second_pass_mode == "refiner"
+
+
+def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
     if checkpoint.arch == "sdxl-refiner":
         raise ModelError(
             f"{checkpoint.name} is a refiner, which only continues another checkpoint's picture; "
             "choose it as the second pass."
         )
-    # What the core cannot do yet; each line goes when the core learns it.
-    for asked, what in (
-        (request.image, "Starting from a picture"),
-        (request.mask, "Inpainting"),
-        (request.second_pass_model, "A second pass"),
-        (request.loras, "Using LoRAs"),
-        (request.prompt_2, "A second prompt"),
-    ):
-        if asked:
-            raise RequestError(f"{what} is not possible in this version yet; leave it out.")
-    return _warnings(request)
+    if checkpoint.arch == "sdxl-inpaint" and not request.mask:
+        raise ModelError(
+            f"{checkpoint.name} is made for inpainting only; give it a picture and a mask, "
+            "or choose another checkpoint."
+        )
+    _check_sampler(request, checkpoint)
+    if request.clip_skip > checkpoint.clip_layers - 2:
+        raise RequestError(
+            f"clip_skip {request.clip_skip} leaves nothing of {checkpoint.name}'s text encoders, which have "
+            f"{checkpoint.clip_layers} layers; lower it."
+        )
 
 
-def _warnings(request: GenerationRequest) -> list[str]:
+def _check_sampler(request: GenerationRequest, checkpoint: Checkpoint) -> None:
+    if checkpoint.zero_snr and request.scheduler not in KNOWS_ZERO_SNR:
+        raise RequestError(
+            f"{request.scheduler} cannot start from pure noise, as {checkpoint.name} was trained to; "
+            f"choose one of: {', '.join(sorted(KNOWS_ZERO_SNR))}."
+        )
+
+
+def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
+    if not lora.fits(checkpoint):
+        made_for = NAMES.get(lora.arch, "another architecture")
+        if lora.arch == checkpoint.arch:
+            made_for = f"{made_for} of another size"
+        raise ModelError(f"The LoRA {lora.name} is made for {made_for}; {checkpoint.name} cannot use it.")
+
+
+def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Checkpoint) -> None:
+    if continues(request, second):
+        if request.image:
+            raise RequestError(
+                "A refiner continues only pictures made from words; choose img2img as the second pass's mode."
+            )
+        if request.scheduler in SPLITS_BADLY:
+            raise RequestError(
+                f"{request.scheduler} loses its way where the refiner takes over; choose another scheduler, "
+                "or img2img as the second pass's mode."
+            )
+        if first.zero_snr != second.zero_snr:
+            raise RequestError(
+                f"{second.name} was trained on another noise schedule than {first.name}; "
+                "choose img2img as the second pass's mode."
+            )
+        kept = int(request.steps * request.refiner_switch)
+        if not 1 <= kept < request.steps:
+            raise RequestError(
+                f"{request.steps} steps cannot be split at {request.refiner_switch:g}; take more steps."
+            )
+        return
+    _check_sampler(request, second)
+    steps = request.second_pass_steps or request.steps
+    if int(steps * request.refinement_strength) < 1:
+        raise RequestError(
+            f"{steps} steps at refinement_strength {request.refinement_strength:g} leave no step for the "
+            "second pass; raise one of them."
+        )
+
+
+def _lost_on(second: Checkpoint, wording: Wording) -> list[str]:
+    lost = [lora.name for lora, weight in wording.loras if weight and not lora.fits(second)]
+    return [f"{second.name} cannot use the LoRAs {', '.join(lost)}; the second pass goes without."] * bool(
+        lost
+    )
+
+
+def _check_inputs(registry: Registry, request: GenerationRequest) -> None:
+    if request.image is None:
+        return
+    size = _upright_size(registry, request.image)
+    if request.mask is None:
+        return
+    if _upright_size(registry, request.mask) != size:
+        raise RequestError("The mask and the picture have different sizes; paint the mask on this picture.")
+    with Image.open(registry.input_path(request.mask)) as mask:
+        light = mask.convert("RGBA")
+        painted = Image.alpha_composite(Image.new("RGBA", light.size, (0, 0, 0, 255)), light).convert("L")
+        if painted.getextrema()[1] < 128:  # type: ignore[operator]  # mode L has two numbers
+            raise RequestError("The mask is empty; paint over what should change.")
+
+
+def _upright_size(registry: Registry, file_id: str) -> tuple[int, int]:
+    try:
+        with Image.open(registry.input_path(file_id), formats=("PNG", "JPEG", "WEBP")) as image:
+            return ImageOps.exif_transpose(image).size
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise RequestError("The input picture cannot be read; choose it again.") from None
+
+
+def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]:
+    """What was asked for beside its default, but plays no part in this request."""
     warnings = []
     if request.cfg == 1 and request.negative_prompt.strip():
         warnings.append("At CFG 1 there is no guidance, so the negative prompt has no effect.")
+    idle: list[tuple[str, tuple[str, ...]]] = []
+    if not request.image:
+        idle.append(("without a picture", ("strength", "resize_mode")))
+    if not request.mask:
+        idle.append(("without a mask", ("inpainting_fill", "mask_blur", "inpaint_area", "inpaint_padding")))
+    elif request.inpaint_area == "masked":
+        idle.append(("when only the mask is drawn", ("resize_mode",)))
+    else:
+        idle.append(("when the whole picture is drawn", ("inpaint_padding",)))
+    if not request.second_pass_model:
+        second = ("second_pass_mode", "refinement_strength", "refiner_switch", "second_pass_steps")
+        idle.append(("without a second pass", second))
+    elif continues(request, registry.second_pass(request)):
+        idle.append(("when a refiner continues", ("refinement_strength", "second_pass_steps")))
+    else:
+        idle.append(("when the second pass is img2img", ("refiner_switch",)))
+    for when, names in idle:
+        for name in names:
+            if getattr(request, name) != GenerationRequest.model_fields[name].default:
+                warnings.append(f"{name} has no effect {when}.")
     return warnings

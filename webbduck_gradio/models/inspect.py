@@ -47,6 +47,7 @@ class Findings:
     zero_snr: bool = False
     native_size: int = 1024
     context: int = 0
+    clip_layers: int = 12
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, latent_rgb."""
 
@@ -156,8 +157,18 @@ def inspect_folder(folder: Path) -> Findings:
         zero_snr=scheduler.get("rescale_betas_zero_snr") is True,
         native_size=sample_size * 8 if isinstance(sample_size, int) and sample_size > 0 else 1024,
         context=context if isinstance(context, int) else 0,
+        clip_layers=_clip_layers(folder),
         extras=read_json(own, folder.name) if own.is_file() else {},
     )
+
+
+def _clip_layers(folder: Path) -> int:
+    layers = []
+    for part in ("text_encoder", "text_encoder_2"):
+        config = folder / part / "config.json"
+        if config.is_file():
+            layers.append(read_json(config, folder.name).get("num_hidden_layers", 12))
+    return min((number for number in layers if isinstance(number, int)), default=12)
 
 
 def _folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:

@@ -40,6 +40,8 @@ class Checkpoint:
     zero_snr: bool = False
     context: int = 0
     """Width of the cross-attention; a LoRA of another width cannot fit. 0 where not known."""
+    clip_layers: int = 12
+    """Layers of the text encoder that has fewest."""
     latent_rgb: tuple[tuple[float, ...], ...] | None = None
     """Four rows of three factors and one row of bias; None = SDXL's own."""
 
@@ -133,6 +135,25 @@ class Registry:
             raise ModelError(lora.unusable)
         return lora
 
+    def second_pass(self, request: GenerationRequest) -> Checkpoint:
+        """The checkpoint of the request's second pass. Raises `UnknownName` or `ModelError`."""
+        checkpoint = self.checkpoint(request.second_pass_model or "")
+        if checkpoint.arch == "sdxl-inpaint":
+            raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
+        return checkpoint
+
+    def second_pass_models(self) -> tuple[Checkpoint, ...]:
+        """Checkpoints that can go over another one's picture."""
+        usable = (each for each in self.checkpoints() if not each.unusable)
+        return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
+
+    def input_path(self, file_id: str) -> Path:
+        """File of an input picture. Raises `UnknownName` where it is gone."""
+        path = self.settings.inputs / file_id
+        if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
+            raise UnknownName("The input picture is no longer there; choose it again.")
+        return path
+
     def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:
         """The request with the checkpoint's defaults where nothing was asked (None or absent)."""
         fields = dict(asked)
@@ -223,6 +244,7 @@ def _checkpoint(
         unusable=unusable,
         zero_snr=known.zero_snr,
         context=known.context,
+        clip_layers=known.clip_layers,
         latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
         **_sizes(path, stamp),
     )
@@ -257,6 +279,12 @@ def _latent_rgb(said: Any, source: str, problems: list[str]) -> tuple[tuple[floa
     return rows
 
 
+def _why_no_lora(name: str, kind: str) -> str | None:
+    if kind in ("LoRA", "LoCon"):
+        return None
+    return f"The LoRA {name} is of the kind {kind}, which cannot be applied yet; choose a LoRA or LoCon."
+
+
 def _lora(
     name: str, path: Path, findings: LoraFindings | str, stamp: Signature, note: dict, problems: list[str]
 ) -> Lora:
@@ -270,7 +298,7 @@ def _lora(
         trigger=text(note, "trigger", known.trigger, source, problems),
         weight=number(note, "weight", 1.0, source, problems),
         description=text(note, "description", known.description, source, problems),
-        unusable=findings if isinstance(findings, str) else None,
+        unusable=findings if isinstance(findings, str) else _why_no_lora(name, known.kind),
         context=known.context,
         **_sizes(path, stamp),
     )

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import torch
+from diffusers import StableDiffusionXLPipeline
 
-from ...request import GenerationRequest
-from ..prompts import Embeddings
+from ..drawing import Brush, Drawing
 
 
-def draw(
-    pipe: Any,
-    request: GenerationRequest,
-    embeddings: Embeddings,
-    generator: torch.Generator,
-    on_step: Callable[..., dict[str, Any]],
-) -> torch.Tensor:
-    """Latents (1, 4, height / 8, width / 8) of one picture."""
-    return pipe(
-        **embeddings.arguments(),
+def draw(drawing: Drawing, brush: Brush, until: float | None = None) -> torch.Tensor:
+    """Latents (1, 4, height / 8, width / 8); still noisy where a refiner goes on at `until`."""
+    request = drawing.request
+    return drawing.run(
+        brush,
+        StableDiffusionXLPipeline,
+        request.steps,
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.cfg,
-        generator=generator,
-        output_type="latent",
-        callback_on_step_end=on_step,
-    ).images
+        denoising_end=until,
+    )

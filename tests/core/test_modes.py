@@ -1,0 +1,162 @@
+"""From pictures to pictures: img2img, inpainting, second passes."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+from making import store
+from PIL import Image, ImageDraw, ImageFilter
+from recorder import Recorder
+
+from webbduck_gradio.errors import Cancelled
+from webbduck_gradio.request import SCHEDULERS
+
+SIZE = {"width": 96, "height": 80}
+STARTER = "webbduck-starter"
+BLUE = "a blue duck on a pond"
+
+
+@pytest.fixture(scope="module")
+def original(folders, image) -> numpy.ndarray:
+    return numpy.asarray(Image.open(folders.inputs / image)).astype(int)
+
+
+@pytest.fixture(scope="module")
+def area(folders, mask) -> numpy.ndarray:
+    return numpy.asarray(Image.open(folders.inputs / mask))
+
+
+def far(one: numpy.ndarray, other: numpy.ndarray) -> float:
+    return float(numpy.abs(one - other).mean())
+
+
+def test_strength_decides_how_much_of_the_picture_stays(paint, image, original) -> None:
+    distances = [
+        far(paint(prompt=BLUE, image=image, strength=strength, steps=10, **SIZE)[0], original)
+        for strength in (0.1, 0.5, 1.0)
+    ]
+    assert distances[0] < distances[1] < distances[2] and distances[2] > 1.5 * distances[0]
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_sampler_starts_from_a_picture(paint, image, original, name: str) -> None:
+    """Had one kept the noise, or started from another amount of it, the picture would be lost."""
+    drawn = paint(image=image, strength=0.2, steps=10, scheduler=name, **SIZE)[0]
+    assert 0 < far(drawn, original) < 25
+
+
+def test_pictures_are_turned_upright_fitted_and_put_on_white(paint, folders) -> None:
+    tall = Image.new("RGB", (40, 80), "red")
+    tall.getexif()[0x0112] = 6  # turned by a quarter: people see it 80 x 40
+    ImageDraw.Draw(tall).ellipse((4, 10, 30, 60), fill="blue")
+    turned = tall.transpose(Image.Transpose.ROTATE_270)
+
+    def draw(picture: Image.Image, mode: str = "crop") -> bytes:
+        return paint(image=store(folders, picture), strength=0.3, resize_mode=mode)[0].tobytes()
+
+    assert draw(tall, "pad") == draw(turned, "pad")
+    assert len({draw(turned, mode) for mode in ("crop", "pad", "stretch")}) == 3
+    assert draw(Image.new("RGBA", (64, 64), (255, 0, 0, 0))) == draw(Image.new("RGB", (64, 64), "white"))
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_not_one_pixel_outside_the_mask_changes(paint, image, mask, original, area, name: str) -> None:
+    asked = {"image": image, "mask": mask, "mask_blur": 0, "scheduler": name, "strength": 0.9} | SIZE
+    drawn = paint(prompt=BLUE, **asked)[0]
+    assert (drawn[area == 0] == original[area == 0]).all()
+    assert (drawn[area == 255] != original[area == 255]).any(axis=-1).mean() > 0.5
+
+
+@pytest.mark.parametrize("base_model", [STARTER, "painter"])
+@pytest.mark.parametrize("where", ["whole", "masked"])
+def test_the_blurred_mask_is_the_border(
+    paint, image, mask, original, area, base_model: str, where: str
+) -> None:
+    soft = numpy.asarray(Image.fromarray(area).filter(ImageFilter.GaussianBlur(4)))
+    more = SIZE if where == "whole" else {"inpaint_padding": 8}
+    asked = {"image": image, "mask": mask, "mask_blur": 4, "inpaint_area": where} | more
+    drawn = paint(prompt=BLUE, base_model=base_model, **asked)[0]
+    assert drawn.shape == original.shape
+    assert (drawn[soft == 0] == original[soft == 0]).all()
+    assert (drawn[soft > 250] != original[soft > 250]).any(axis=-1).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    ("base", "changed"),
+    [
+        ({}, {"inpainting_fill": "keep"}),
+        ({}, {"mask_blur": 0}),
+        ({}, {"inpaint_area": "masked", "inpaint_padding": 4}),
+        ({}, {"strength": 1.0}),
+        ({}, {"second_pass_model": STARTER, "refinement_strength": 0.5}),
+        ({"inpaint_area": "masked"}, {"inpaint_padding": 0}),
+    ],
+    ids=str,
+)
+def test_each_setting_of_inpainting_reaches_the_picture(paint, image, mask, base, changed) -> None:
+    base = {"image": image, "mask": mask} | base | SIZE
+    assert not numpy.array_equal(paint(**base), paint(**base | changed))
+
+
+def test_a_second_pass_never_touches_what_the_mask_protects(paint, image, mask, original, area) -> None:
+    drawn = paint(image=image, mask=mask, mask_blur=0, second_pass_model=STARTER, prompt=BLUE, **SIZE)[0]
+    assert (drawn[area == 0] == original[area == 0]).all()
+
+
+def test_a_split_with_the_same_model_equals_one_pass(paint) -> None:
+    whole = paint(scheduler="Euler", steps=15)[0]
+    split = paint(scheduler="Euler", steps=15, second_pass_model=STARTER, second_pass_mode="refiner")[0]
+    assert numpy.abs(whole - split).max() <= 2
+
+
+def test_a_true_refiner_takes_over(paint) -> None:
+    recorder = Recorder()
+    one, two = paint(steps=10), paint(recorder, steps=10, second_pass_model="refiner")
+    assert not numpy.array_equal(one, two)
+    assert [total for _, _, total in recorder.steps] == [8] * 8 + [2] * 2
+    assert recorder.texts[-1] == "Second pass"
+    assert not numpy.array_equal(paint(steps=10, second_pass_model="refiner", refiner_switch=0.5), two)
+
+
+def test_any_other_checkpoint_refines_the_finished_picture(paint) -> None:
+    recorder = Recorder()
+    asked = {"steps": 10, "second_pass_model": STARTER}
+    one = paint(steps=10)[0]
+    gentle = paint(recorder, **asked, refinement_strength=0.2)[0]
+    assert [total for _, _, total in recorder.steps] == [10] * 10 + [2] * 2
+    strong = paint(**asked, refinement_strength=0.9)[0]
+    assert 0 < far(gentle, one) < far(strong, one)
+    assert not numpy.array_equal(paint(**asked, refinement_strength=0.2, second_pass_steps=20)[0], gentle)
+    assert paint(steps=10, second_pass_model="refiner", second_pass_mode="img2img")[0].shape == one.shape
+
+
+MODES = {
+    "img2img": lambda image, mask: {"image": image} | SIZE,
+    "inpaint": lambda image, mask: {"image": image, "mask": mask} | SIZE,
+    "refiner": lambda image, mask: {"second_pass_model": "refiner"},
+    "refined": lambda image, mask: {"second_pass_model": STARTER, "refinement_strength": 0.5},
+}
+
+
+@pytest.mark.parametrize("scheduler", ["DPM++ 2M Karras", "DPM++ SDE Karras", "Euler a"])
+@pytest.mark.parametrize("mode", MODES)
+def test_batches_equal_their_pictures_alone_in_every_mode(
+    paint, image, mask, mode: str, scheduler: str
+) -> None:
+    asked = MODES[mode](image, mask) | {"scheduler": scheduler}
+    first, second = paint(**asked, num_images=2)
+    assert not numpy.array_equal(first, second)
+    assert numpy.array_equal(paint(**asked, seed=8)[0], second)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_cancel_at_any_step_of_any_mode_leaves_no_trace(paint, image, mask, mode: str) -> None:
+    asked = MODES[mode](image, mask)
+    recorder = Recorder()
+    expected = paint(recorder, **asked)
+    for after in range(len(recorder.steps)):
+        stopped = Recorder(cancel_after=after)
+        with pytest.raises(Cancelled):
+            paint(stopped, **asked)
+        assert len(stopped.steps) == after
+    assert numpy.array_equal(paint(**asked), expected)

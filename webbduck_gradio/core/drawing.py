@@ -1,0 +1,62 @@
+"""One picture being drawn: its noise, its scheduler, its progress. The modes say what is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..request import GenerationRequest
+from . import previews, schedulers
+from .pipelines import Loaded
+from .prompts import Embeddings
+from .reporting import Reporter
+
+
+@dataclass(frozen=True)
+class Brush:
+    """A checkpoint in memory and what it was told."""
+
+    loaded: Loaded
+    embeddings: Embeddings
+
+
+class Drawing:
+    """Picture `index` of a request. One generator gives the noise of all its passes: seeding the second
+    pass with the same seed again would repeat the first one's noise."""
+
+    def __init__(self, request: GenerationRequest, index: int, reporter: Reporter):
+        self.request, self.index, self.reporter = request, index, reporter
+        self.seed = request.seed_of(index)
+        self.generator = torch.Generator("cpu").manual_seed(self.seed)
+
+    def run(self, brush: Brush, kind: type, steps: int, **arguments: Any) -> torch.Tensor:
+        """Latents from a pipeline of `kind`. Whatever happens, the checkpoint stays as it was loaded."""
+        pipe = brush.loaded.view(kind)
+        pristine = pipe.scheduler
+        scheduler = schedulers.build(self.request.scheduler, brush.loaded.scheduler, steps, self.seed)
+        rgb = brush.loaded.checkpoint.latent_rgb
+        previews.watch(
+            scheduler,
+            self.reporter.wants_preview,
+            lambda latents: self.reporter.preview(previews.picture(latents, rgb)),
+        )
+        pipe.scheduler = scheduler
+        try:
+            return pipe(
+                **brush.embeddings.arguments(),
+                **arguments,
+                num_inference_steps=steps,
+                guidance_scale=self.request.cfg,
+                generator=self.generator,
+                output_type="latent",
+                callback_on_step_end=self._stepped,
+            ).images
+        finally:
+            pipe.scheduler = pristine
+
+    def _stepped(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        self.reporter.step(self.index, step + 1, pipe.num_timesteps)
+        self.reporter.check()
+        return tensors
