@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webbduck_gradio.gallery import foreign, metadata
+from webbduck_gradio.gallery import foreign, metadata, pngtext
 from webbduck_gradio.gallery.reuse import read_settings
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.request import GenerationRequest
@@ -190,14 +191,30 @@ def test_comfyuis_webp(tmp_path: Path):
     assert found["tool"] == "comfyui" and found["fields"]["loras"] == [{"name": "party-hat", "weight": 0.8}]
 
 
-def test_text_after_the_pixels(tmp_path: Path):
-    path = save_png(tmp_path / "x.png", {"parameters": A1111})
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("more", ["", "🦆"])
+def test_text_after_the_pixels(tmp_path: Path, packed: bool, more: str):
+    path, info = tmp_path / "x.png", PngInfo()
+    info.add_text("parameters", more + A1111, zip=packed)
+    picture().save(path, pnginfo=info)
     data = path.read_bytes()
-    start = data.index(b"tEXt") - 4
+    start = data.index(b"parameters\0") - 8
     end = start + 12 + int.from_bytes(data[start : start + 4], "big")
     moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]
     path.write_bytes(moved)
-    assert read_settings(path)["fields"]["seed"] == 4015
+    fields = read_settings(path)["fields"]
+    assert (fields["seed"], fields["prompt"]) == (4015, more + PROMPT)
+    for cut in range(0, len(moved), 7):
+        path.write_bytes(moved[:cut])
+        pngtext.texts(path)
+
+
+def test_a_text_bomb_is_passed_over(tmp_path: Path):
+    data = save_png(tmp_path / "x.png", {}).read_bytes()
+    body = b"parameters\0\0" + zlib.compress(b"a" * 100_000_000, 9)
+    chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
+    (tmp_path / "x.png").write_bytes(data[:-12] + chunk + data[-12:])
+    assert read_settings(tmp_path / "x.png")["fields"] == {}
 
 
 def test_what_is_not_installed_is_named_and_renamed_files_are_found(tmp_path: Path):

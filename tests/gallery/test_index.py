@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from webbduck_gradio.errors import RequestError
+from webbduck_gradio.errors import RequestError, StorageError
+from webbduck_gradio.gallery import about as about_module
 from webbduck_gradio.gallery import index as index_module
 from webbduck_gradio.gallery import runs as runs_module
 from webbduck_gradio.gallery import search, watch
@@ -302,7 +303,7 @@ def test_a_lost_or_damaged_index_is_built_again(settings: Settings, damage: str)
     for _ in range(3):  # damage inside is met only while reading; then the next look finds all again
         try:
             counts.append(again.count("duck"))
-        except index_module.StorageError as error:
+        except StorageError as error:
             assert "gallery's index" in str(error)
     assert counts[-1] == 40 and len(again.runs(limit=100)) == 40
     again.close()
@@ -322,7 +323,7 @@ def test_damage_while_it_runs(settings: Settings, outputs: Outputs):
     for _ in range(4):
         try:
             counts.append(Outputs(settings).count("duck"))
-        except index_module.StorageError:
+        except StorageError:
             counts.append(0)
     assert counts[-1] == 30
 
@@ -359,6 +360,84 @@ def test_folders_that_vanish_while_they_are_read(settings: Settings, outputs: Ou
 
     monkeypatch.setattr(runs_module, "read_folder", vanish)
     assert outputs.count("duck") == 2
+
+
+def test_a_picture_that_vanishes_while_its_folder_is_listed(
+    settings: Settings, outputs: Outputs, monkeypatch
+):
+    folder = old_run(settings, "2025-01-01_10-00-00", images=3, prompt="duck")
+    original = os.scandir
+
+    def vanish(path):
+        entries = list(original(path))
+        if Path(path) == folder and (folder / "1.png").exists():
+            for entry in entries:
+                entry.is_file(follow_symlinks=False)
+            (folder / "1.png").unlink()
+        return iter(entries)
+
+    monkeypatch.setattr(runs_module.os, "scandir", vanish)
+    found = runs_module.read_folder(settings.outputs, folder.name)
+    assert found is not None and list(found.files) == ["0.png", "2.png"]
+
+
+def test_a_large_folder_is_read_in_parts(settings: Settings, outputs: Outputs, monkeypatch):
+    monkeypatch.setattr(index_module, "BATCH", 4)
+    old_run(settings, "a", images=11)
+    for number in range(9):
+        old_run(settings, f"b/{number}", images=3)
+    assert outputs.count() == 38
+    (settings.outputs / "a" / "5.png").unlink()
+    picture().save(settings.outputs / "a" / "new.png")
+    assert outputs.count() == 38
+    assert {image.id for image in outputs.images(query="name:a")} == {
+        *(f"a/{number}.png" for number in range(11) if number != 5), "a/new.png"}  # fmt: skip
+
+
+def test_a_folder_that_changes_while_it_is_read(settings: Settings, outputs: Outputs, monkeypatch):
+    folder = old_run(settings, "other", images=3)
+    original, more = about_module.read, iter(range(10, 13))
+
+    def read(path: Path, meta, name: str):
+        for number in more:
+            picture().save(folder / f"{number}.png")
+            break
+        return original(path, meta, name)
+
+    monkeypatch.setattr(about_module, "read", read)
+    assert outputs.count() == 6
+
+
+def test_saving_does_not_wait_for_another_programs_pictures(
+    settings: Settings, outputs: Outputs, monkeypatch
+):
+    reading, go_on = threading.Event(), threading.Event()
+    original = about_module.read
+
+    def slow(path: Path, meta, name: str):
+        if path.parent.name == "other":
+            reading.set()
+            assert go_on.wait(30)
+        return original(path, meta, name)
+
+    monkeypatch.setattr(about_module, "read", slow)
+    old_run(settings, "other", images=3)
+    outputs.watch()
+    assert reading.wait(30)
+    run = finished_run(outputs)  # would hang here
+    assert [hit.id for hit in outputs.runs()] == [run.id]
+    go_on.set()
+    assert wait_until(lambda: outputs.count() == 4)
+    outputs.close()
+
+
+def test_a_copy_that_comes_later_marks_its_original(settings: Settings, outputs: Outputs):
+    folder = old_run(settings, "other", images=2)
+    assert outputs.count("is:upscaled") == 0
+    picture().save(folder / "1_upscaled.png")
+    assert [image.id for image in outputs.images(query="is:upscaled")] == ["other/1.png"]
+    (folder / "1_upscaled.png").unlink()
+    assert outputs.count("is:upscaled") == 0 and outputs.count() == 2
 
 
 def wait_until(condition, seconds: float = 20) -> bool:

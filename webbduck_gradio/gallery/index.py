@@ -2,6 +2,9 @@
 
 Nothing lives only here. A picture's row number grows with its time, so that "newest first" is the order of
 the table and of the full-text index alike, and a page of results needs no sorting.
+
+Folders are read outside of transactions, which stay short: who saves a picture never waits while thousands of
+another program's are read. A folder that changed in between is read again.
 """
 
 from __future__ import annotations
@@ -9,69 +12,59 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
-import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import StorageError
 from . import about, runs
+from .about import About
+from .database import Database
 from .runs import Folder, ImageInfo, RunInfo
 from .search import COLUMNS, Query, words
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
 PER_MILLISECOND = 1024
 """Row numbers per millisecond; when they are taken, the next millisecond's are used."""
 MAX_SHOWN = 200
 """Pictures of one folder in a `RunInfo`; only folders of other programs hold more."""
-PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
-DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 SETTLED_NS = 2 * 10**9
 UNSETTLED = "0-0"
 """Stamp of a folder that changed just now: some file systems' clocks are too coarse to tell two changes."""
-BATCH = 64
-"""Folders per transaction while the index is built, so that pages can be read in between."""
+BATCH = 256
+"""Pictures per transaction, so that memory stays small and others may write in between."""
+ATTEMPTS = 5
 
-SCHEMA = (
-    """CREATE TABLE runs (
-        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created REAL NOT NULL, stamp TEXT NOT NULL,
-        images INTEGER NOT NULL)""",
-    "CREATE INDEX runs_newest ON runs (created DESC, id DESC) WHERE images > 0",
-    """CREATE TABLE images (
-        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, modified_ns INTEGER NOT NULL,
-        size_bytes INTEGER NOT NULL, width INTEGER, height INTEGER, seed INTEGER, variant_of TEXT,
-        favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, UNIQUE (run, name))""",
-    "CREATE INDEX variants ON images (run) WHERE variant_of IS NOT NULL",
-    f"""CREATE VIRTUAL TABLE search USING fts5 (
-        {", ".join(COLUMNS)}, tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So'")""",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
-)
+
+@dataclass(frozen=True)
+class Part:
+    """Some pictures of a folder, read and ready to be written. `folder` None: it holds none."""
+
+    name: str
+    stamp: str | None
+    """None where the folder is gone."""
+    folder: Folder | None
+    images: Sequence[tuple[int, str, About]]
+    """Place in the folder, name, and what it says."""
+    last: bool
 
 
 class Index:
-    """Safe to use from several threads; writing takes turns, reading does not wait for it."""
+    """Safe to use from several threads."""
 
     def __init__(self, root: Path, database: Path, is_favourite: Callable[[str], bool] = lambda _: False):
         self._root = root
-        self._database = database
         self._is_favourite = is_favourite
-        self._write = threading.RLock()
-        self._local = threading.local()
-        self._generation = 0
-        self.when_lost: Callable[[], None] = lambda: None
-        """Called when a damaged index was thrown away, so that somebody reads the folders again."""
-        self._db: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
+        self.database = Database(database)
 
     # Reading
 
     def list_runs(self, query: Query, start: int, limit: int) -> list[RunInfo]:
         """Folders with a picture that matches, newest first."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             if query.empty:
                 rows = db.execute(
                     "SELECT id FROM runs WHERE images > 0 ORDER BY created DESC, id DESC LIMIT ? OFFSET ?",
@@ -90,7 +83,7 @@ class Index:
         self, query: Query, start: int, limit: int, oldest_first: bool = False
     ) -> list[ImageInfo]:
         """Pictures that match, newest first; upscaled copies are with their originals."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             sql, values = _select("images.id", query, oldest_first)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
             infos = self._image_infos(db, self._rows(db, ids))
@@ -98,33 +91,42 @@ class Index:
 
     def count(self, query: Query) -> int:
         """How many pictures match."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             return int(db.execute(*_select("count(*)", query, None)).fetchone()[0])
 
     def count_runs(self) -> int:
         """How many folders hold a picture."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             return int(db.execute("SELECT count(*) FROM runs WHERE images > 0").fetchone()[0])
 
     def stamps(self) -> dict[str, str]:
         """The state of each folder when it was read."""
-        with self._reading() as db:
+        with self.database.reading() as db:
             return dict(db.execute("SELECT name, stamp FROM runs").fetchall())
 
     # Keeping in step
 
     def refresh(self, names: Iterable[str]) -> bool:
         """Read these folders again; whether something had changed. Never raises for what is on disk."""
+        waiting, attempts = deque(names), Counter[str]()
+        ready: list[Part] = []
         changed = False
-        with self._writing() as db:
-            for name in names:
-                changed |= self._refresh(db, name)
+        while waiting or ready:
+            parts: Iterator[Part] = self._read(waiting.popleft()) if waiting else iter(())
+            for part in parts:
+                ready.append(part)
+                if sum(len(part.images) + 1 for part in ready) >= BATCH:
+                    changed |= self._write(ready, waiting, attempts)
+                    ready = []
+            if not waiting and ready:
+                changed |= self._write(ready, waiting, attempts)
+                ready = []
         return changed
 
     def reconcile(self, stop: Callable[[], bool] = lambda: False) -> bool:
         """Compare all folders with the index and read those that differ; whether something had changed.
 
-        Newest names first, in small transactions. `stop` is asked between them.
+        Newest names first. `stop` is asked now and then.
         """
         known = self.stamps()
         stale = []
@@ -145,7 +147,7 @@ class Index:
     def set_favourite(self, image_id: str, favourite: bool) -> None:
         """Note what the list of favourites says of a picture."""
         run, _, name = image_id.rpartition("/")
-        with self._writing() as db:
+        with self.database.writing() as db:
             row = db.execute(
                 "SELECT images.id FROM images JOIN runs ON runs.id = run "
                 "WHERE runs.name = ? AND images.name = ?",
@@ -162,74 +164,111 @@ class Index:
 
     def close(self) -> None:
         """Close all connections; who still reads gets an error."""
-        with self._write:
-            if self._db is not None:
-                for db in (self._db, *self._readers):
-                    db.close()
-                self._db = None
-                self._readers.clear()
+        self.database.close()
 
     # Inside
 
-    def _refresh(self, db: sqlite3.Connection, name: str) -> bool:
+    def _read(self, name: str) -> Iterator[Part]:
+        """Compare a folder with the index and read what is new in it, in parts."""
+        path = self._root / name
         try:
-            stamp = runs.stamp(self._root / name)
+            stamp = runs.stamp(path)
             folder = runs.read_folder(self._root, name)
         except OSError:
-            return self._forget(db, name)
-        row = db.execute("SELECT id, stamp, created FROM runs WHERE name = ?", (name,)).fetchone()
-        created = folder.created if folder else 0.0
-        if row is None:
-            cursor = db.execute(
-                "INSERT INTO runs (name, created, stamp, images) VALUES (?, ?, ?, 0)", (name, created, stamp)
-            )
-            assert cursor.lastrowid is not None
-            run, all_again, edited = cursor.lastrowid, True, False
-        else:
-            run = row["id"]
-            # A record that was written again may say something else about every picture.
-            before = row["stamp"].split("-")[1]
-            edited = before not in (UNSETTLED.split("-")[1], stamp.split("-")[1])
-            all_again = edited or row["stamp"] == UNSETTLED or row["created"] != created
-        changed = self._refresh_images(db, run, folder, all_again) or edited
-        if time.time_ns() - int(stamp.split("-")[0]) < SETTLED_NS:
-            stamp = UNSETTLED
-        count = len(folder.files) - len(folder.variant_of) if folder else 0
-        db.execute(
-            "UPDATE runs SET created = ?, stamp = ?, images = ? WHERE id = ?", (created, stamp, count, run)
-        )
+            yield Part(name, None, None, (), True)
+            return
+        todo = self._new_names(name, stamp, folder) if folder else []
+        order = {image: place for place, image in enumerate(folder.files)} if folder else {}
+        for first in range(0, max(len(todo), 1), BATCH):
+            images = [
+                (order[image], image, about.read(path / image, folder.meta, image))
+                for image in todo[first : first + BATCH]
+                if folder
+            ]
+            yield Part(name, stamp, folder, images, first + BATCH >= len(todo))
+
+    def _new_names(self, name: str, stamp: str, folder: Folder) -> list[str]:
+        """Pictures of the folder that the index does not know as they are now."""
+        with self.database.reading() as db:
+            run = db.execute("SELECT id, stamp, created FROM runs WHERE name = ?", (name,)).fetchone()
+            if run is None:
+                return list(folder.files)
+            known = db.execute(
+                "SELECT name, modified_ns, size_bytes, variant_of FROM images WHERE run = ?", (run["id"],)
+            ).fetchall()
+        # A record that was written again may say something else about every picture.
+        edited = run["stamp"] != UNSETTLED and run["stamp"].split("-")[1] != stamp.split("-")[1]
+        doubtful = run["stamp"] == UNSETTLED or run["created"] != folder.created
+        if edited or (folder.meta and doubtful):
+            return list(folder.files)
+        had_copies = {row["variant_of"] for row in known}
+        has_copies = set(folder.variant_of.values())
+        before = {row["name"]: (*tuple(row)[1:], row["name"] in had_copies) for row in known}
+        return [
+            image
+            for image, stat in folder.files.items()
+            if before.get(image)
+            != (stat.st_mtime_ns, stat.st_size, folder.variant_of.get(image), image in has_copies)
+        ]
+
+    def _write(self, parts: Sequence[Part], waiting: deque[str], attempts: Counter[str]) -> bool:
+        """Write what was read; folders that changed since are put back to `waiting`."""
+        changed, stale = False, set()
+        with self.database.writing() as db:
+            for part in parts:
+                if part.name in stale:
+                    continue
+                if _stamp(self._root / part.name) != part.stamp:
+                    stale.add(part.name)
+                elif part.stamp is None or part.folder is None:
+                    changed |= self._forget(db, part)
+                else:
+                    changed |= self._write_part(db, part, part.folder, part.stamp)
+        attempts.update(stale)
+        # One that changes all the time is left to the next look.
+        waiting.extend(name for name in stale if attempts[name] < ATTEMPTS and name not in waiting)
         return changed
 
-    def _refresh_images(
-        self, db: sqlite3.Connection, run: int, folder: Folder | None, all_again: bool
-    ) -> bool:
-        known = {
-            row["name"]: row
-            for row in db.execute(
-                "SELECT id, name, modified_ns, size_bytes, variant_of FROM images WHERE run = ?", (run,)
+    def _write_part(self, db: sqlite3.Connection, part: Part, folder: Folder, stamp: str) -> bool:
+        db.execute(
+            "INSERT INTO runs (name, created, stamp, images) VALUES (?, ?, '', 0) ON CONFLICT DO NOTHING",
+            (part.name, folder.created),
+        )
+        (run,) = db.execute("SELECT id FROM runs WHERE name = ?", (part.name,)).fetchone()
+        names = [name for _, name, _ in part.images]
+        select = f"SELECT * FROM images WHERE run = ? AND name IN ({_marks(names)})"
+        before = {row["name"]: row for row in db.execute(select, (run, *names))}
+        everything = db.execute("SELECT id, name FROM images WHERE run = ?", (run,)) if part.last else ()
+        gone = [row["id"] for row in everything if row["name"] not in folder.files]
+        again = [before[name]["id"] for _, name, _ in part.images if name in before]
+        self._delete(db, [*gone, *again])
+        changed = bool(gone)
+        for place, name, said in part.images:
+            self._insert(db, run, folder, name, place, said)
+            old, stat = before.get(name), folder.files[name]
+            changed |= old is None or (old["modified_ns"], old["size_bytes"]) != (
+                stat.st_mtime_ns,
+                stat.st_size,
             )
-        }
-        if folder is None:
-            self._delete(db, [row["id"] for row in known.values()])
-            return bool(known)
-        same = set()
-        for name, stat in folder.files.items():
-            row = known.get(name)
-            now = (stat.st_mtime_ns, stat.st_size, folder.variant_of.get(name))
-            if row and (row["modified_ns"], row["size_bytes"], row["variant_of"]) == now:
-                same.add(name)
-        keep = set() if all_again else same
-        self._delete(db, [row["id"] for name, row in known.items() if name not in keep])
-        for position, name in enumerate(folder.files):
-            if name not in keep:
-                self._insert(db, run, folder, name, position)
-        return len(same) < len(known) or len(same) < len(folder.files)
+        count = "SELECT count(*) FROM images WHERE run = :run AND variant_of IS NULL"
+        db.execute(
+            f"UPDATE runs SET created = :created, images = ({count}) WHERE id = :run",
+            {"created": folder.created, "run": run},
+        )
+        if part.last:
+            (old_stamp,) = db.execute("SELECT stamp FROM runs WHERE id = ?", (run,)).fetchone()
+            edited = old_stamp not in ("", UNSETTLED) and old_stamp.split("-")[1] != stamp.split("-")[1]
+            fresh = time.time_ns() - max(int(time_ns) for time_ns in stamp.split("-")) < SETTLED_NS
+            db.execute("UPDATE runs SET stamp = ? WHERE id = ?", (UNSETTLED if fresh else stamp, run))
+            changed |= edited
+        return changed
 
-    def _insert(self, db: sqlite3.Connection, run: int, folder: Folder, name: str, position: int) -> None:
+    def _insert(
+        self, db: sqlite3.Connection, run: int, folder: Folder, name: str, place: int, said: About
+    ) -> None:
         stat, original = folder.files[name], folder.variant_of.get(name)
-        said = about.read(self._root / folder.id / name, folder.meta, name)
         own = runs.is_run_name(folder.id) or bool(folder.meta)
-        created = folder.created + position / 1000 if own else stat.st_mtime
+        created = folder.created + place / 1000 if own else stat.st_mtime
         favourite = self._is_favourite(runs.image_id(folder.id, name))
         id = _free_id(db, created)
         db.execute(
@@ -240,25 +279,29 @@ class Index:
             ),
         )  # fmt: skip
         if original is None:
-            texts = dict(said.texts, name=f"{folder.id} {name}")
-            if folder.variant_of and name in folder.variant_of.values():
-                texts["kind"] += " upscaled"
-            if favourite:
-                texts["kind"] += " favourite"
+            marks = [said.texts.get("kind", "")]
+            marks += ["upscaled"] if name in folder.variant_of.values() else []
+            marks += ["favourite"] if favourite else []
+            texts = {**said.texts, "name": f"{folder.id} {name}", "kind": " ".join(marks)}
             db.execute(
                 f"INSERT INTO search (rowid, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})",
                 (id, *(words(texts.get(column, "")) for column in COLUMNS)),
             )
 
-    def _forget(self, db: sqlite3.Connection, name: str) -> bool:
-        row = db.execute("SELECT id, images FROM runs WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            return False
-        self._delete(
-            db, [image for (image,) in db.execute("SELECT id FROM images WHERE run = ?", (row["id"],))]
-        )
-        db.execute("DELETE FROM runs WHERE id = ?", (row["id"],))
-        return bool(row["images"])
+    def _forget(self, db: sqlite3.Connection, part: Part) -> bool:
+        """Drop the pictures of a folder that is gone or empty; an empty one's state is kept."""
+        row = db.execute("SELECT id, images FROM runs WHERE name = ?", (part.name,)).fetchone()
+        if row is not None:
+            ids = db.execute("SELECT id FROM images WHERE run = ?", (row["id"],)).fetchall()
+            self._delete(db, [id for (id,) in ids])
+            db.execute("DELETE FROM runs WHERE id = ?", (row["id"],))
+        if part.stamp is not None:
+            fresh = time.time_ns() - int(part.stamp.split("-")[0]) < SETTLED_NS
+            db.execute(
+                "INSERT INTO runs (name, created, stamp, images) VALUES (?, 0, ?, 0)",
+                (part.name, UNSETTLED if fresh else part.stamp),
+            )
+        return bool(row and row["images"])
 
     def _delete(self, db: sqlite3.Connection, ids: Sequence[int]) -> None:
         db.executemany("DELETE FROM images WHERE id = ?", ((id,) for id in ids))
@@ -324,84 +367,6 @@ class Index:
             for row in rows
         }
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._write:
-            db = self._open()
-            try:
-                with db:
-                    db.execute("BEGIN IMMEDIATE")
-                    yield db
-            except sqlite3.DatabaseError as error:
-                self._recover(error)
-                raise StorageError(f"The gallery's index could not be written ({error}).") from error
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        if self._db is None:
-            with self._write:
-                self._open()
-        if getattr(self._local, "generation", None) != self._generation:
-            self._local.db = self._connect()
-            self._local.generation = self._generation
-            self._readers.append(self._local.db)
-        try:
-            self._local.db.execute("BEGIN")  # all that the block reads is of one moment
-            try:
-                yield self._local.db
-            finally:
-                self._local.db.rollback()
-        except sqlite3.DatabaseError as error:
-            self._recover(error)
-            raise StorageError(f"The gallery's index could not be read ({error}); try again.") from error
-
-    def _recover(self, error: sqlite3.DatabaseError) -> None:
-        """A damaged index is thrown away; the next reconciling builds it again."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
-            return
-        log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
-        with self._write:
-            self.close()
-            self._remove()
-        self.when_lost()
-
-    def _open(self) -> sqlite3.Connection:
-        """The writing connection, opened on first use: a second studio is refused before it writes."""
-        if self._db is not None:
-            return self._db
-        for _ in range(2):
-            try:
-                db = self._connect()
-                db.execute("BEGIN IMMEDIATE")
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                for statement in SCHEMA if version == 0 else ():
-                    db.execute(statement)
-                db.execute("COMMIT")
-                if version in (0, SCHEMA_VERSION):
-                    self._db = db
-                    self._generation += 1
-                    return db
-                db.close()
-            except sqlite3.DatabaseError as error:
-                if getattr(error, "sqlite_errorcode", None) in PASSING:
-                    raise StorageError(f"The gallery's index cannot be opened ({error}).") from error
-                log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
-            self._remove()
-        raise StorageError(f"The gallery's index {self._database} cannot be created; remove the file.")
-
-    def _connect(self) -> sqlite3.Connection:
-        # Autocommit, with explicit transactions; the writing connection is guarded by `_write`.
-        db = sqlite3.connect(self._database, timeout=30, isolation_level=None, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        return db
-
-    def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{self._database}{ending}").unlink(missing_ok=True)
-
 
 def _select(what: str, query: Query, oldest_first: bool | None = False) -> tuple[str, list[Any]]:
     """A SELECT over the pictures that match; `oldest_first` None: in no order."""
@@ -430,7 +395,14 @@ def _select(what: str, query: Query, oldest_first: bool | None = False) -> tuple
     return f"SELECT {what} FROM {table} WHERE {' AND '.join(where)}{order}", values
 
 
-def _marks(values: Sequence[int]) -> str:
+def _stamp(folder: Path) -> str | None:
+    try:
+        return runs.stamp(folder)
+    except OSError:
+        return None
+
+
+def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 

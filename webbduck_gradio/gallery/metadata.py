@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 from .. import __version__
 from ..errors import RequestError
 from ..request import GenerationRequest
-from . import exif, foreign, infotext
+from . import exif, foreign, infotext, pngtext
 from .files import open_picture
 from .infotext import parameters_text
 
@@ -97,7 +97,7 @@ def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Map
     original cannot be read.
     """
     with open_picture(original, original.name) as before:
-        texts = _texts(before)
+        texts = _texts(before, original)
     info = PngInfo()
     for key, text in {**texts, UPSCALED: json.dumps(about, default=str)}.items():
         info.add_text(key, text)
@@ -149,7 +149,7 @@ def read(path: Path) -> dict[str, Any]:
     """
     with open_picture(path, path.name) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
-        texts = _texts(image)
+        texts = _texts(image, path)
     tool, settings = foreign.read(texts)
     text = texts.get(PARAMETERS)
     is_json = text is not None and text.lstrip().startswith("{")
@@ -171,14 +171,13 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _texts(image: Image.Image) -> dict[str, str]:
+def _texts(image: Image.Image, path: Path) -> dict[str, str]:
     """All text of the file by the names of PNG's chunks, wherever the format keeps it."""
     if image.format != "PNG":
         return exif.texts(image)
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     if not any(key in texts for key in (PARAMETERS, CHUNK, "prompt", "invokeai_metadata")):
-        # Some programs write their text after the pixels; Pillow gets there by decoding them.
-        texts |= {str(key): str(value) for key, value in getattr(image, "text", {}).items()}
+        texts |= pngtext.texts(path)  # some programs write their text after the pixels
     return texts
 
 

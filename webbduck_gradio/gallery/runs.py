@@ -7,6 +7,7 @@ import os
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -89,11 +90,11 @@ def stamp(folder: Path) -> str:
 def read_folder(root: Path, run_id: str) -> Folder | None:
     """The pictures in one folder, without those below it; None where there are none."""
     folder = root / run_id
-    files = {
-        entry.name: entry.stat()
-        for entry in sorted(os.scandir(folder), key=lambda entry: name_order(entry.name))
-        if is_image_id(image_id(run_id, entry.name)) and entry.is_file(follow_symlinks=False)
-    }
+    files = {}
+    for entry in sorted(os.scandir(folder), key=lambda entry: name_order(entry.name)):
+        if is_image_id(image_id(run_id, entry.name)) and entry.is_file(follow_symlinks=False):
+            with suppress(FileNotFoundError):  # it went away while we looked
+                files[entry.name] = entry.stat()
     if not files:
         return None
     meta, problem = read_meta(folder) if run_id else ({}, None)

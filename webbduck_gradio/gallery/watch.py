@@ -50,7 +50,7 @@ class Watcher(events.FileSystemEventHandler):
         self._ended = threading.Event()
         self.complete = threading.Event()
         """Set once the first look at all folders is done."""
-        index.when_lost = self.look
+        index.database.when_lost = self.look
         self._thread = threading.Thread(target=self._run, name="gallery-index", daemon=True)
         self._thread.start()
 

@@ -1,0 +1,137 @@
+"""The index's SQLite file: opened on first use, thrown away when it is damaged."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import StorageError
+from .search import COLUMNS
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 2
+PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+SCHEMA = (
+    """CREATE TABLE runs (
+        id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created REAL NOT NULL, stamp TEXT NOT NULL,
+        images INTEGER NOT NULL)""",
+    "CREATE INDEX runs_newest ON runs (created DESC, id DESC) WHERE images > 0",
+    """CREATE TABLE images (
+        id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, modified_ns INTEGER NOT NULL,
+        size_bytes INTEGER NOT NULL, width INTEGER, height INTEGER, seed INTEGER, variant_of TEXT,
+        favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, UNIQUE (run, name))""",
+    "CREATE INDEX variants ON images (run) WHERE variant_of IS NOT NULL",
+    f"""CREATE VIRTUAL TABLE search USING fts5 (
+        {", ".join(COLUMNS)}, tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So'")""",
+    f"PRAGMA user_version = {SCHEMA_VERSION}",
+)
+
+
+class Database:
+    """Safe to use from several threads; writing takes turns, reading does not wait for it."""
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._write = threading.RLock()
+        self._local = threading.local()
+        self._generation = 0
+        self.when_lost: Callable[[], None] = lambda: None
+        """Called when a damaged index was thrown away, so that somebody reads the folders again."""
+        self._db: sqlite3.Connection | None = None
+        self._readers: list[sqlite3.Connection] = []
+
+    def close(self) -> None:
+        """Close all connections; who still reads gets an error."""
+        with self._write:
+            if self._db is not None:
+                for db in (self._db, *self._readers):
+                    db.close()
+                self._db = None
+                self._readers.clear()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction. Raises `StorageError` where it fails; then nothing was written."""
+        with self._write:
+            db = self._open()
+            try:
+                with db:
+                    db.execute("BEGIN IMMEDIATE")
+                    yield db
+            except sqlite3.DatabaseError as error:
+                self._recover(error)
+                raise StorageError(f"The gallery's index could not be written ({error}).") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A view of one moment. Raises `StorageError` where the file is damaged."""
+        if self._db is None:
+            with self._write:
+                self._open()
+        if getattr(self._local, "generation", None) != self._generation:
+            self._local.db = self._connect()
+            self._local.generation = self._generation
+            self._readers.append(self._local.db)
+        try:
+            self._local.db.execute("BEGIN")  # all that the block reads is of one moment
+            try:
+                yield self._local.db
+            finally:
+                self._local.db.rollback()
+        except sqlite3.DatabaseError as error:
+            self._recover(error)
+            raise StorageError(f"The gallery's index could not be read ({error}); try again.") from error
+
+    def _recover(self, error: sqlite3.DatabaseError) -> None:
+        """Throw a damaged index away."""
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+            return
+        log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
+        with self._write:
+            self.close()
+            self._remove()
+        self.when_lost()
+
+    def _open(self) -> sqlite3.Connection:
+        """The writing connection, opened on first use: a second studio is refused before it writes."""
+        if self._db is not None:
+            return self._db
+        for _ in range(2):
+            try:
+                db = self._connect()
+                db.execute("BEGIN IMMEDIATE")
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+                for statement in SCHEMA if version == 0 else ():
+                    db.execute(statement)
+                db.execute("COMMIT")
+                if version in (0, SCHEMA_VERSION):
+                    self._db = db
+                    self._generation += 1
+                    return db
+                db.close()
+            except sqlite3.DatabaseError as error:
+                if getattr(error, "sqlite_errorcode", None) in PASSING:
+                    raise StorageError(f"The gallery's index cannot be opened ({error}).") from error
+                log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
+            self._remove()
+        raise StorageError(f"The gallery's index {self._path} cannot be created; remove the file.")
+
+    def _connect(self) -> sqlite3.Connection:
+        # Autocommit, with explicit transactions; the writing connection is guarded by `_write`.
+        db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+        db.row_factory = sqlite3.Row
+        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        return db
+
+    def _remove(self) -> None:
+        for ending in ("", "-wal", "-shm"):
+            Path(f"{self._path}{ending}").unlink(missing_ok=True)
