@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+"""What a picture depends on to the bit, beside the device."""
+
 REMEMBERED = 16
 """Prompts whose embeddings are kept."""
 
@@ -166,7 +169,6 @@ class Generator:
             memory = psutil.virtual_memory()
             name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
             used, total = memory.total - memory.available, memory.total
-        packages = ("torch", "diffusers", "transformers", "peft", "safetensors")
         names = self.pipelines.names
         return {
             "device": self.pipelines.device,
@@ -177,7 +179,7 @@ class Generator:
             "policy": self.pipelines.policy.name,
             "loaded": names[-1] if names else None,
             "in_memory": names,
-            "versions": {package: importlib.metadata.version(package) for package in packages},
+            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         }
 
     def free(self) -> None:
@@ -213,7 +215,13 @@ def _draw(plan: Plan, index: int, reporter: Reporter) -> tuple[Image.Image, tupl
 
 def _facts(plan: Plan) -> dict[str, Any]:
     """What was not typed but took part: for the metadata."""
-    facts: dict[str, Any] = {}
+    loaded = plan.first.loaded
+    facts: dict[str, Any] = {
+        "device": str(loaded.pipe.device),
+        "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
+        "rng": "CPU",
+        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+    }
     if plan.wording.prompt != plan.request.prompt:
         facts["resolved_prompt"] = plan.wording.prompt
     if plan.wording.loras:

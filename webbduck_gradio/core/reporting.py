@@ -38,4 +38,4 @@ class Picture:
     image: Image
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What took part beside the request: resolved_prompt, loras, second_pass."""
+    """What took part beside the request: device, dtype, versions, resolved_prompt, loras, second_pass."""

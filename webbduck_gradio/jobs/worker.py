@@ -156,7 +156,9 @@ class Worker:
         for picture in self.generator.generate(job.request, checkpoint, reporter):
             for warning in picture.warnings:
                 self.store.warn(job.id, warning)
-            image_id = run.get().save(picture.index, picture.image, picture.seed, picture.warnings, {})
+            image_id = run.get().save(
+                picture.index, picture.image, picture.seed, picture.warnings, picture.facts
+            )
             self.store.image_done(job.id, image_id)
             if picture.index + 1 < job.request.num_images:
                 reporter.check_between_images()

@@ -48,7 +48,7 @@ class Services:
         registry = Registry(settings)
         store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
-        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(settings))
+        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry))
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
@@ -105,11 +105,11 @@ class Services:
         }
 
 
-def _make_generator(settings: Settings) -> Generator:
+def _make_generator(registry: Registry) -> Generator:
     # Torch is imported here, when the first job (or the warm-up) needs it.
     from ..core.generation import Generator
 
-    return Generator()
+    return Generator(registry=registry)
 
 
 class CatalogWatch(threading.Thread):
