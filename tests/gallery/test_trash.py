@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,6 +112,51 @@ def test_a_selection_is_one_entry_and_all_or_nothing(outputs: Outputs, trash: Tr
     entry = trash.delete_images(chosen[:2])
     assert ids(outputs) == chosen[2:]
     assert set(trash.restore(entry.id)) == set(chosen[:2])
+
+
+WORKER = """
+import random, sys
+from pathlib import Path
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.trash import Trash
+from webbduck_gradio.settings import Settings
+settings = Settings(outputs=Path(sys.argv[1]))
+outputs = Outputs(settings)
+trash = Trash(settings, outputs)
+chance = random.Random(int(sys.argv[2]))
+print("ready", flush=True)
+while True:
+    for run in outputs.runs():
+        if chance.random() < 0.5:
+            trash.delete_run(run.id)
+        else:
+            trash.delete_image(run.images[0].id)
+    for entry in trash.entries():
+        trash.restore(entry.id)
+"""
+
+
+def test_kill_loses_no_picture(outputs: Outputs, trash: Trash, settings: Settings):
+    """Killed at any moment of deleting and restoring, each picture is in its place or can be restored."""
+    for seed in range(4):
+        finished_run(outputs, 3, seed=seed)
+    before = tree(settings.outputs)
+    for attempt in range(6):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WORKER, str(settings.outputs), str(attempt)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.1 + 0.037 * attempt)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+    for entry in trash.entries():
+        trash.restore(entry.id)
+    assert tree(settings.outputs) == before
+    assert len(ids(outputs)) == 12
 
 
 def test_emptied_for_good(outputs: Outputs, trash: Trash, settings: Settings):

@@ -235,7 +235,9 @@ def show(what: str, value: str) -> None:
 
 
 def each(action: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> str:
-    return spread([timed(partial(action, *call)) for call in calls])
+    cpu = time.process_time()
+    seconds = [timed(partial(action, *call)) for call in calls]
+    return f"{spread(seconds)}; processor {(time.process_time() - cpu) / len(calls) * 1e3:.1f} ms each"
 
 
 def _wait_for(outputs: Outputs) -> None:

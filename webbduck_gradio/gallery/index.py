@@ -62,17 +62,17 @@ class Index:
 
     # Reading
 
-    def list_runs(self, query: Query, start: int, limit: int) -> list[RunInfo]:
+    def list_runs(self, query: Query, start: int, limit: int, oldest_first: bool = False) -> list[RunInfo]:
         """Folders with a picture that matches, newest first."""
         with self.database.reading() as db:
             if query.empty:
+                order = "created, id" if oldest_first else "created DESC, id DESC"
                 rows = db.execute(
-                    "SELECT id FROM runs WHERE images > 0 ORDER BY created DESC, id DESC LIMIT ? OFFSET ?",
-                    (limit, start),
+                    f"SELECT id FROM runs WHERE images > 0 ORDER BY {order} LIMIT ? OFFSET ?", (limit, start)
                 )
                 return self._run_infos(db, [run for (run,) in rows], None)
             found: dict[int, list[int]] = {}
-            for image, run in db.execute(*_select("images.id, images.run", query)):
+            for image, run in db.execute(*_select("images.id, images.run", query, oldest_first)):
                 if run not in found and len(found) == start + limit:
                     break
                 found.setdefault(run, []).append(image)

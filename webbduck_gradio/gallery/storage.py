@@ -271,13 +271,15 @@ class Outputs:
         path = self.root / run_id
         return path.is_dir() and path.resolve() == self.root.resolve() / run_id  # no link on the way
 
-    def runs(self, start: int = 0, limit: int = 50, query: str = "") -> list[RunInfo]:
+    def runs(
+        self, start: int = 0, limit: int = 50, query: str = "", oldest_first: bool = False
+    ) -> list[RunInfo]:
         """Runs with at least one picture that matches `query` (see `search`), newest first.
 
         Raises `RequestError` for a query that cannot be understood.
         """
         asked = search.parse(query)
-        return self._index_in_step().list_runs(asked, start, limit)
+        return self._index_in_step().list_runs(asked, start, limit, oldest_first)
 
     def images(
         self, start: int = 0, limit: int = 100, query: str = "", oldest_first: bool = False

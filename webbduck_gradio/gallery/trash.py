@@ -65,18 +65,17 @@ class Trash:
         of that name is there by now; then nothing is moved."""
         entry = self._entry(entry_id)
         folder = self._folder / entry_id
-        waiting = [image for image in entry.images if (folder / image).is_file()]
-        taken = next((image for image in waiting if (self._outputs.root / image).exists()), None)
+        taken = next((image for image in entry.images if (self._outputs.root / image).exists()), None)
         if taken:
             raise StorageError(f"{taken} cannot be restored because there is another file of that name.")
-        runs = {image.rpartition("/")[0] for image in waiting}
+        runs = {image.rpartition("/")[0] for image in entry.images}
         for run in sorted(runs):
             self._move_meta(folder / "meta" / run / META, self._outputs.root / run / META)
-        for image in waiting:
+        for image in entry.images:
             _move(folder / image, self._outputs.root / image)
         shutil.rmtree(folder, ignore_errors=True)
         self._outputs.changed(*runs)
-        return tuple(waiting)
+        return entry.images
 
     def path(self, entry_id: str, image_id: str) -> Path:
         """The file of a deleted picture, for its thumbnail. Raises `UnknownName`."""
@@ -107,11 +106,14 @@ class Trash:
         except OSError as error:
             raise StorageError(cannot_write(folder, error)) from error
         write_atomically(folder / ENTRY, lambda file: file.write(record), self._outputs.temporary)
-        for image in images:
-            _move(self._outputs.root / image, folder / image)
-        for run in sorted({image.rpartition("/")[0] for image in images} - {""}):
-            self._keep_meta(run, folder)
-        self._outputs.changed(*{image.rpartition("/")[0] for image in images})
+        runs = {image.rpartition("/")[0] for image in images}
+        try:
+            for image in images:
+                _move(self._outputs.root / image, folder / image)
+            for run in sorted(runs - {""}):
+                self._keep_meta(run, folder)
+        finally:  # also where it stopped half-way: what has moved is in the trash
+            self._outputs.changed(*runs)
         return entry
 
     def _keep_meta(self, run: str, folder: Path) -> None:
@@ -142,8 +144,10 @@ class Trash:
     def _read(self, entry_id: str) -> TrashEntry | None:
         try:
             record = json.loads((self._folder / entry_id / ENTRY).read_text(encoding="utf-8"))
-            images = tuple(image for image in record["images"] if is_image_id(image))
-            return TrashEntry(entry_id, float(record["deleted"]), images)
+            folder = self._folder / entry_id
+            named = (image for image in record["images"] if is_image_id(image))
+            images = tuple(image for image in named if (folder / image).is_file())
+            return TrashEntry(entry_id, float(record["deleted"]), images) if images else None
         except (OSError, ValueError, KeyError, TypeError) as error:
             log.info("trash entry %s cannot be read: %s", entry_id, error)
             return None
