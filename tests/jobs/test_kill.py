@@ -135,7 +135,7 @@ def test_no_job_and_no_picture_is_lost_to_kill_9(
     studio = Studio(tmp_path, starter_checkpoints, free_port(), log, core)
     studio.do(do="resume")
     try:
-        for _ in range(1200):  # two minutes: far more than it takes
+        for _ in range(6000):  # ten minutes: far more than it takes
             counts = (studio.do(do="counts") or {})["answer"]
             if not counts["queued"] and not counts["running"]:
                 break

@@ -204,6 +204,8 @@ def test_a_pause_holds_also_when_the_disk_takes_no_writing(store: Store, ask) ->
         store.pause("The disk is full.")
     store.database.writer.execute("PRAGMA query_only = 0")
     assert store.claim() is None
+    store.resume()  # the refused change left no open transaction behind
+    assert store.claim() is not None
 
 
 # ---- clearing

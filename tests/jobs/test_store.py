@@ -130,6 +130,7 @@ def test_cancelling_the_running_job_asks_only_it_to_stop(store: Store, ask) -> N
     store.finish(running.id, "cancelled")
     assert store.claim().id == waiting.id  # type: ignore[union-attr]
     assert not store.cancelled(waiting.id)
+    assert not store.cancelled(running.id)  # nothing is kept of a job that has ended
 
 
 def test_a_late_cancel_never_hits_the_next_job(store: Store, ask) -> None:
@@ -466,6 +467,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SettingsError, match="cannot be"):
         Store(tmp_path / "file" / "jobs.sqlite3")
+
+
+def test_a_commit_is_on_the_disk_before_it_is_answered(store: Store) -> None:
+    """No test can cut the power; SQLite promises it at this setting (2 = FULL)."""
+    assert store.database.writer.execute("PRAGMA synchronous").fetchone()[0] == 2
+    assert store.database.writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
 def test_a_refused_write_is_a_sentence_and_changes_nothing(store: Store, ask) -> None:
