@@ -230,6 +230,7 @@ def test_recent_is_newest_first(store: Store, ask) -> None:
         store.finish(job.id, "completed")
         ids.append(job.id)
     assert [job.id for job in store.recent(3)] == ids[:1:-1]
+    assert [job.id for job in store.recent(3, start=3)] == ids[1::-1]
 
 
 def test_waiting_for_work_is_woken_by_a_submit(store: Store, ask) -> None:

@@ -13,7 +13,7 @@ import pytest
 from painter import Painter
 from PIL import Image
 
-from webbduck_gradio.errors import OutOfMemory, StorageError
+from webbduck_gradio.errors import OutOfMemory, RequestError, StorageError
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.jobs.job import Job
 from webbduck_gradio.jobs.store import Store
@@ -246,6 +246,42 @@ def test_one_job_at_a_time_whatever_calls(store: Store, make_worker, ask) -> Non
         thread.join()
     assert painter.most_active == 1
     assert store.counts()["completed"] == 8
+
+
+def test_memory_is_freed_between_jobs_and_not_under_one(store: Store, make_worker, ask) -> None:
+    freed: list[str] = []
+    refused: list[str] = []
+
+    def free(image: int, step: int, request) -> None:
+        def other() -> None:
+            try:
+                worker.free()
+            except RequestError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join(30)
+
+    painter = Painter(free)
+    painter.free = lambda: freed.append("freed")  # type: ignore[method-assign]
+    worker = make_worker(painter)
+    worker.free()  # nothing was loaded yet
+    run(store, worker, ask(steps=1))
+    assert (len(refused), freed) == (1, [])
+    assert "job is running" in refused[0]
+    worker.free()
+    assert freed == ["freed"]
+
+
+def test_a_disk_that_takes_no_writing_does_not_stop_the_shutdown(store: Store, make_worker, ask) -> None:
+    store.submit(ask())
+    store.claim()
+    worker = make_worker(Painter())
+    store.database.writer.execute("PRAGMA query_only = 1")
+    worker.shutdown()
+    store.database.writer.execute("PRAGMA query_only = 0")
+    assert store.recover() == 1  # as the next start does
 
 
 def test_shutdown_puts_the_running_job_back_as_interrupted(store: Store, settings, make_worker, ask) -> None:

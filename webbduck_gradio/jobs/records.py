@@ -15,7 +15,7 @@ _POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
 ONE = f"SELECT *, {_POSITION} FROM jobs WHERE id = ?"
 QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
 RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
-RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY finished DESC, number DESC LIMIT ?"
+RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY finished DESC, number DESC LIMIT ? OFFSET ?"
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
 WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
 """The queries of every tick; each is answered from an index."""
@@ -64,9 +64,9 @@ class Records:
         rows = self.database.read(RUNNING)
         return self._job(rows[0]) if rows else None
 
-    def recent(self, limit: int = 20) -> list[Job]:
-        """The jobs that ended last, newest first."""
-        return [self._job(row) for row in self.database.read(RECENT, limit)]
+    def recent(self, limit: int = 20, start: int = 0) -> list[Job]:
+        """The jobs that ended last, newest first; `start` leaves out as many of the newest."""
+        return [self._job(row) for row in self.database.read(RECENT, limit, start)]
 
     def counts(self) -> dict[str, int]:
         """Jobs by state; every state is there."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, WebbDuckError
+from ..errors import Cancelled, RequestError, WebbDuckError
 from ..settings import Settings
 from .job import Job, State
 from .recovery import recover
@@ -90,6 +90,16 @@ class Worker:
 
         threading.Thread(target=load, name="warm-up", daemon=True).start()
 
+    def free(self) -> None:
+        """Let go of the models in memory. Raises `RequestError` while a job runs."""
+        if not GPU.acquire(blocking=False):
+            raise RequestError("A job is running; free the memory when it has ended, or cancel it.")
+        try:
+            if self._generator is not None:
+                self._generator.free()
+        finally:
+            GPU.release()
+
     # ---- jobs
 
     def recover(self) -> int:
@@ -112,7 +122,10 @@ class Worker:
         self._stopping.set()
         if GPU.acquire(timeout=timeout):
             GPU.release()
-        self.store.recover(STOPPED)
+        try:
+            self.store.recover(STOPPED)
+        except WebbDuckError as problem:
+            log.error("The running job will be marked at the next start: %s", problem)
 
     def _outcome(self, job: Job) -> tuple[State, str | None]:
         run = _LazyRun(self, job)
