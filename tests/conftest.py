@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
+from running import STARTER, free_port, studio_settings
+
 from webbduck_gradio.settings import HOME, Settings
 
 if TYPE_CHECKING:
     from webbduck_gradio.ui.server import StudioServer
-
-STARTER = "webbduck-starter"
 
 
 @pytest.fixture(scope="session")
@@ -30,32 +29,10 @@ def starter_checkpoints() -> Path:
     pytest.fail("The starter checkpoint is not in checkpoint/sdxl/webbduck-starter.")
 
 
-def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Settings:
-    """Settings with folders of their own below `root`; the checkpoint folder links to the starter."""
-    checkpoints = root / "checkpoint"
-    (checkpoints / "sdxl").mkdir(parents=True)
-    (checkpoints / "sdxl" / STARTER).symlink_to(starter_checkpoints / "sdxl" / STARTER)
-    settings = Settings(
-        checkpoints=checkpoints,
-        loras=root / "lora",
-        outputs=root / "outputs",
-        inputs=root / "inpaint_input",
-        **more,
-    )
-    settings.make_folders()
-    return settings
-
-
 @pytest.fixture
 def settings(tmp_path: Path, starter_checkpoints: Path) -> Settings:
     """Folders of its own for each test."""
     return studio_settings(tmp_path, starter_checkpoints)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

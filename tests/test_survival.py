@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import free_port
 from gradio_client import Client
 from PIL import Image
+from running import free_port, wait_until
 
 from webbduck_gradio.settings import HOME, Settings
 
@@ -37,13 +37,6 @@ def process(settings: Settings, port: int, *before: str) -> Iterator[subprocess.
         if server.poll() is None:
             server.kill()
         server.wait(30)
-
-
-def wait_until(happened, seconds: float = 120) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def finished(client: Client) -> list[dict]:

@@ -13,6 +13,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
+from running import wait_until
 
 from webbduck_gradio.request import SCHEDULERS
 
@@ -192,10 +193,3 @@ def test_cancelling_the_call_never_lets_two_jobs_run(studio, client: Client) -> 
     done.set()
     watcher.join()
     assert most == 1
-
-
-def wait_until(happened: Any, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)

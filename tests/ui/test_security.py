@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import free_port, studio_settings
 from PIL import Image
+from running import free_port, studio_settings
 
 from webbduck_gradio.ui.server import StudioServer
 

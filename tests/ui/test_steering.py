@@ -1,0 +1,100 @@
+"""Steering the queue through the API: retry, pause, resume, move, and a client's own cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from running import wait_until
+
+
+@pytest.fixture(scope="module")
+def client(studio) -> Iterator[Client]:
+    with_client = Client(studio.url, verbose=False)
+    yield with_client
+    with_client.close()
+
+
+@pytest.fixture(autouse=True)
+def resumed(studio) -> Iterator[None]:
+    """Whatever a test does, the shared studio's queue is empty and runs again afterwards."""
+    yield
+    studio.services.store.clear_queued()
+    studio.services.store.resume()
+    if running := studio.services.store.running():
+        studio.services.store.cancel(running.id)
+    wait_until(lambda: studio.services.store.running() is None)
+
+
+def submit(client: Client, prompt: str, **asked: Any) -> str:
+    asked = {"steps": 2, "seed": 1, "wait_for_result": False, **asked}
+    return client.predict(prompt, **asked, api_name="/generate")[1]["job_id"]
+
+
+def job(client: Client, job_id: str) -> dict:
+    return client.predict(job_id, api_name="/job")
+
+
+def test_paused_jobs_wait_and_move_and_run_in_the_new_order(client: Client) -> None:
+    assert client.predict(api_name="/pause")["paused"] is True
+    first, second, third = (submit(client, f"a duck {n}") for n in range(3))
+    time.sleep(1.0)
+    assert client.predict(api_name="/queue")["active_job_id"] is None
+    client.predict(third, 1, api_name="/move")
+    queue = client.predict(first, "down", api_name="/move")
+    assert [each["job_id"] for each in queue["jobs"]] == [third, second, first]
+    assert [each["position"] for each in queue["jobs"]] == [1, 2, 3]
+    with pytest.raises(AppError, match="The position must be"):
+        client.predict(first, 9, api_name="/move")
+    client.predict(api_name="/resume")
+    wait_until(lambda: job(client, first)["status"] == "completed")
+    ended = [each["job_id"] for each in client.predict(api_name="/queue")["recent"][:3]]
+    assert ended == [first, second, third]
+
+
+def test_retry_is_a_new_job_with_the_same_seeds(client: Client) -> None:
+    client.predict(api_name="/pause")
+    first = submit(client, "a duck", seed=None, num_images=2)
+    client.predict(first, api_name="/cancel")
+    again = client.predict(first, api_name="/retry")
+    assert again["job_id"] != first
+    assert again["request"] == job(client, first)["request"]
+    with pytest.raises(AppError, match="only a failed, cancelled or interrupted one can be retried"):
+        client.predict(again["job_id"], api_name="/retry")
+
+
+def test_the_33rd_is_refused_and_nothing_is_lost(client: Client) -> None:
+    client.predict(api_name="/pause")
+    jobs = [submit(client, "a duck") for _ in range(32)]
+    with pytest.raises(AppError, match="The queue is full: 32 jobs are waiting"):
+        submit(client, "one too many")
+    assert [each["job_id"] for each in client.predict(api_name="/queue")["jobs"]] == jobs
+
+
+def test_a_clients_cancel_cancels_its_job_alone(studio, client: Client) -> None:
+    calls = [client.submit(f"a duck {n}", steps=150, seed=n, api_name="/generate") for n in range(2)]
+    store = studio.services.store
+    wait_until(lambda: store.running() is not None and len(store.queued()) == 1)
+    wait_until(lambda: len(studio.services.calls) == 2)
+    queued = store.queued()[0]
+    running = store.running()
+    by_prompt = {f"a duck {n}": call for n, call in enumerate(calls)}
+    by_prompt[queued.request.prompt].cancel()
+    wait_until(lambda: store.get(queued.id).state == "cancelled")
+    assert store.get(running.id).state == "running"
+    images, info = by_prompt[running.request.prompt].result(timeout=90)
+    assert info["status"] == "completed" and len(images) == 1
+
+
+def test_cancel_after_the_image_keeps_it(client: Client) -> None:
+    running = submit(client, "a duck", steps=40, num_images=4)
+    wait_until(lambda: job(client, running)["step"] > 0)
+    client.predict(running, True, api_name="/cancel")
+    wait_until(lambda: job(client, running)["status"] == "cancelled")
+    ended = job(client, running)
+    assert 1 <= len(ended["images"]) < 4
+    assert f"{len(ended['images'])} of 4" in ended["headline"]
