@@ -1,10 +1,10 @@
-"""After an unclean end: what the job that ran had finished is found again, what it had begun is tidied up."""
+"""After an unclean end: the pictures that the job had finished are found again."""
 
 from __future__ import annotations
 
 import json
 import logging
-from contextlib import suppress
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from ..errors import StorageError, UnknownName
@@ -27,17 +27,16 @@ def recover(store: Store, outputs: Outputs) -> int:
     last = next(iter(store.recent(1)), None)
     stopped = last if last is not None and last.state == "interrupted" else None
     for job in (store.running(), stopped):
-        if job is not None:
-            if job.run is not None:
-                _find_pictures(store, outputs, job, job.run)
-            _remove_empty_runs(outputs, job.started or job.created)
+        if job is not None and job.run is not None:
+            _find_pictures(store, outputs, job, job.run)
     return store.recover()
 
 
 def _find_pictures(store: Store, outputs: Outputs, job: Job, run: str) -> None:
     try:
         for image_id in outputs.images_of(run):
-            store.image_done(job.id, image_id)
+            if PurePosixPath(image_id).stem.isdecimal():  # not what was made of them later: 0_upscaled.png
+                store.image_done(job.id, image_id)
         _close_record(outputs, run)
     except UnknownName:
         pass  # no picture was saved, or the user deleted the run
@@ -57,13 +56,3 @@ def _close_record(outputs: Outputs, run: str) -> None:
         text = json.dumps(meta, ensure_ascii=False, indent=2)
         write_atomically(path, lambda file: file.write(text.encode("utf-8")), outputs.temporary)
         outputs.changed()
-
-
-def _remove_empty_runs(outputs: Outputs, since: float) -> None:
-    """Folders made since then (seconds since 1970) for a picture that was never saved."""
-    with suppress(OSError):
-        for folder in outputs.root.iterdir():
-            # Two seconds of grace: file systems round times. rmdir takes nothing but an empty folder.
-            if not folder.name.startswith(".") and folder.is_dir() and folder.stat().st_mtime >= since - 2:
-                with suppress(OSError):
-                    folder.rmdir()

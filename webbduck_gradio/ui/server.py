@@ -99,6 +99,7 @@ class StudioServer:
         if self._page:
             self._page.close(verbose=False)
         self.services.store.close()
+        self.services.outputs.close()
 
 
 def loopback(settings: Settings) -> str:

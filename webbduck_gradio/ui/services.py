@@ -48,6 +48,7 @@ class Services:
         registry = Registry(settings)
         store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
+        outputs.lock()  # tidies up what a crash left half written
         worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry))
         interrupted = worker.recover()
         if interrupted:
