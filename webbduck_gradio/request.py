@@ -142,6 +142,8 @@ class GenerationRequest(Vocabulary):
     """Text encoder layers left out beyond the one that SDXL leaves out anyway."""
     emphasis: Literal["mean", "none"] = "mean"
     """Whether weighted prompts are brought back to their mean, as AUTOMATIC1111 does."""
+    output_format: Literal["png", "jpg", "webp"] = "png"
+    """PNG keeps every pixel; all three carry the same metadata."""
 
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod

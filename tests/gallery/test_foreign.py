@@ -245,6 +245,19 @@ def test_what_does_not_fit_is_named(tmp_path: Path):
     assert found["fields"] == {} and "says nothing" in found["problems"][0] and found["raw"] == "holiday"
 
 
+@pytest.mark.parametrize(("told", "ours"), [(1, 0), (2, 0), (3, 1), (6, 4)])
+def test_clip_skip_counts_from_where_sdxl_begins(tmp_path: Path, told: int, ours: int):
+    text = f"a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Clip skip: {told}, Emphasis: No norm"
+    fields = read_settings(save_png(tmp_path / "x.png", {"parameters": text}))["fields"]
+    assert (fields["clip_skip"], fields["emphasis"]) == (ours, "none")
+
+
+def test_a_field_that_fits_alone_is_kept(tmp_path: Path):
+    text = "a duck\nSteps: 1, Sampler: Euler, CFG scale: 7, Seed: 1, Denoising strength: 0.3"
+    found = read_settings(save_png(tmp_path / "x.png", {"parameters": text}))
+    assert (found["fields"]["steps"], found["fields"]["strength"]) == (1, 0.3) and not found["problems"]
+
+
 def test_our_own_picture_gives_its_request_exactly(tmp_path: Path):
     asked = request(
         prompt="Negative prompt: x", loras=[{"name": "hat", "weight": 0.5}], num_images=3, steps=7

@@ -71,6 +71,17 @@ def test_every_format_tells_all(tmp_path: Path, format: str, asked: GenerationRe
         image.load()
 
 
+@pytest.mark.parametrize(("format", "name"), [("png", "PNG"), ("jpg", "JPEG"), ("webp", "WEBP")])
+def test_a_run_in_the_asked_format(outputs: Outputs, format: str, name: str):
+    run = finished_run(outputs, 2, output_format=format)
+    ids = [f"{run.id}/{index}.{format}" for index in range(2)]
+    (found,) = outputs.runs(query="duck")
+    assert [image.id for image in found.images] == ids and [image.seed for image in found.images] == [7, 8]
+    with Image.open(outputs.resolve(ids[1])) as image:
+        assert image.format == name
+    assert metadata.read(outputs.resolve(ids[1]))["request"]["seed"] == 8
+
+
 @pytest.mark.parametrize("format", ["jpg", "webp"])
 def test_the_user_comment_is_as_civitai_wants_it(tmp_path: Path, format: str):
     with Image.open(save(tmp_path, format, request(prompt="Ente 🦆"))) as image:

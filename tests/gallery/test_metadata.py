@@ -180,6 +180,50 @@ def test_loras_stand_in_the_prompt_and_in_the_hashes(tmp_path: Path):
     assert infotext.lora_tags(prompt) == ("a duck", [("hat", 0.8), ("a b c", -1.0)])
 
 
+FILE = "a" * 64 + ".png"
+
+
+@pytest.mark.parametrize(
+    ("fields", "facts", "expected"),
+    [
+        ({"image": FILE}, {"rng": "CPU"}, "Denoising strength: 0.75, RNG: CPU"),
+        ({"clip_skip": 1}, {"rng": "CPU"}, "Clip skip: 3, RNG: CPU"),
+        ({"emphasis": "none"}, {}, "Emphasis: No norm"),
+        (
+            {
+                "image": FILE,
+                "mask": FILE,
+                "inpaint_area": "masked",
+                "inpainting_fill": "keep",
+                "mask_blur": 3,
+            },
+            {},
+            "Denoising strength: 0.75, Mask blur: 3, Inpaint area: Only masked, Masked area padding: 32, "
+            "Masked content: original",
+        ),
+        ({"second_pass_model": "r"}, {"second_pass": "refiner"}, "Refiner: r, Refiner switch at: 0.8"),
+        (
+            {"second_pass_model": "r", "second_pass_steps": 12},
+            {"second_pass": "img2img"},
+            "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 12, Hires checkpoint: r",
+        ),
+    ],
+)
+def test_what_a_request_adds_to_the_line(tmp_path: Path, fields: dict, facts: dict, expected: str):
+    with Image.open(save(tmp_path, request(**fields), facts=facts)) as image:
+        line = image.info["parameters"].split("\n")[-1]
+    assert f"Model: webbduck-starter, {expected}, Version: " in line
+
+
+def test_the_prompt_is_the_one_that_was_drawn(tmp_path: Path):
+    asked = request(prompt="a __colour__ duck <lora:hat:0.5>")
+    facts = {"resolved_prompt": "a red duck, party hat", "loras": [{"name": "hat", "weight": 0.5}]}
+    path = save(tmp_path, asked, facts=facts)
+    with Image.open(path) as image:
+        assert image.info["parameters"].startswith("a red duck, party hat <lora:hat:0.5>\nSteps")
+    assert metadata.read(path)["request"]["prompt"] == asked.prompt
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_scheduler_names_go_both_ways(scheduler: str):
     assert infotext.scheduler_name(*infotext.sampler_and_schedule(scheduler)) == scheduler

@@ -35,7 +35,7 @@ def read(texts: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
     """The tool and its settings from a picture's text chunks; (None, {}) where nothing is understood.
 
     Keys as in `GenerationRequest`, as far as the tool tells, plus `schedule` (the schedule type, where the
-    tool names it apart from the sampler), `model_hash` and `clip_skip`. Never raises.
+    tool names it apart from the sampler), `model_hash`, and `clip_skip` as A1111 counts it. Never raises.
     """
     try:
         parameters = texts.get("parameters")
@@ -84,6 +84,8 @@ def _a1111(parsed: infotext.Infotext) -> dict[str, Any]:
         "strength": fields.get("Denoising strength"),
         "clip_skip": fields.get("Clip skip"),
         "second_pass_model": fields.get("Refiner"),
+        "refiner_switch": fields.get("Refiner switch at"),
+        "emphasis": "none" if fields.get("Emphasis") == "No norm" else None,
         "loras": [{"name": name, "weight": weight} for name, weight in loras],
     }
 
@@ -192,7 +194,7 @@ def _known(settings: dict[str, Any]) -> dict[str, Any]:
     """What the tool did tell, numbers as numbers, names without folder and ending."""
     for key in ("steps", "seed", "width", "height", "clip_skip"):
         settings[key] = _number(settings.get(key), int)
-    for key in ("cfg", "strength"):
+    for key in ("cfg", "strength", "refiner_switch"):
         settings[key] = _number(settings.get(key), float)
     for key in ("base_model", "second_pass_model"):
         settings[key] = _plain_name(settings.get(key))

@@ -13,7 +13,7 @@ What the format cannot carry, and what its readers see instead (our own chunk ha
 - Readers strip white space around the prompt; A1111 around each of its lines too.
 - A line of the prompt that starts with "Steps:" stays as it is. A1111 and sd-parsers read it right,
   stable-diffusion-prompt-reader takes it for the settings.
-- `prompt_2`, the paths of input pictures and the size of the batch have no place in the format.
+- `prompt_2`, the ids of input pictures, `resize_mode` and the size of the batch have no place in it.
 - LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, the way A1111 asks for them.
 
 Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stable-diffusion-prompt-reader.
@@ -32,6 +32,8 @@ from ..request import SCHEDULERS, GenerationRequest
 NEGATIVE = "Negative prompt:"
 SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+SDXL_CLIP_SKIP = 2
+"""What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
 LORA_TAG = re.compile(r"<lora:([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>")
 
@@ -68,17 +70,20 @@ def parameters_text(
     model_name: str | None = None,
     model_hash: str | None = None,
     version: str,
+    rng: str | None = None,
+    second_pass: str | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> str:
     """The text for the picture that `request` made with `seed`.
 
     `model_name` defaults to the request's checkpoint; `model_hash` is its AutoV2 hash (10 hex digits).
+    `rng` is "CPU" where the noise is drawn there; `second_pass` what "auto" came to ("refiner", "img2img").
     `extras` are further pairs by A1111's names, written before `Version`; None values are left out.
     """
     lines = [_guard(_with_lora_tags(request))]
     if request.negative_prompt.strip():
         lines.append(f"{NEGATIVE} {_guard(request.negative_prompt)}")
-    pairs = _pairs(request, seed, model_name or request.base_model, model_hash)
+    pairs = _pairs(request, seed, model_name or request.base_model, model_hash, rng, second_pass)
     pairs |= dict(extras or {})
     hashes = pairs.pop("Hashes", None)
     shown = [f"{key}: {_quote(value)}" for key, value in pairs.items() if value is not None]
@@ -136,10 +141,17 @@ def _with_lora_tags(request: GenerationRequest) -> str:
     return " ".join([request.prompt, *tags]) if tags else request.prompt
 
 
-def _pairs(request: GenerationRequest, seed: int, model: str, model_hash: str | None) -> dict[str, Any]:
-    """The fixed part of the last line, in A1111's order."""
+def _pairs(
+    request: GenerationRequest,
+    seed: int,
+    model: str,
+    model_hash: str | None,
+    rng: str | None,
+    second: str | None,
+) -> dict[str, Any]:
+    """The last line in A1111's order; None values are left out later."""
     sampler, schedule = sampler_and_schedule(request.scheduler)
-    pairs: dict[str, Any] = {
+    return {
         "Steps": request.steps,
         "Sampler": sampler,
         "Schedule type": schedule,
@@ -148,18 +160,43 @@ def _pairs(request: GenerationRequest, seed: int, model: str, model_hash: str | 
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": model,
+        "Denoising strength": _number(request.strength) if request.image else None,
+        "Clip skip": request.clip_skip + SDXL_CLIP_SKIP if request.clip_skip else None,
+        "RNG": rng,
+        **_inpaint_pairs(request),
+        **_second_pass_pairs(request, second or request.second_pass_mode),
+        "Emphasis": "No norm" if request.emphasis == "none" else None,
     }
-    if request.image:
-        pairs["Denoising strength"] = _number(request.strength)
-    if request.mask:
-        pairs["Mask blur"] = request.mask_blur
+
+
+def _inpaint_pairs(request: GenerationRequest) -> dict[str, Any]:
+    if not request.mask:
+        return {}
+    only_masked = request.inpaint_area == "masked"
+    return {
+        "Mask blur": request.mask_blur,
+        "Inpaint area": "Only masked" if only_masked else None,
+        "Masked area padding": request.inpaint_padding if only_masked else None,
         # A1111 has no name of its own for what our "replace" does.
-        pairs["Masked content"] = "original" if request.inpainting_fill == "keep" else None
-    if request.second_pass_model:
-        pairs["Refiner"] = request.second_pass_model
-        if request.second_pass_mode == "refiner":
-            pairs["Refiner switch at"] = _number(1 - request.refinement_strength)
-    return pairs
+        "Masked content": "original" if request.inpainting_fill == "keep" else None,
+    }
+
+
+def _second_pass_pairs(request: GenerationRequest, way: str) -> dict[str, Any]:
+    """A refiner is A1111's refiner; drawing again with img2img is its hires fix at the same size."""
+    if not request.second_pass_model:
+        return {}
+    if way == "img2img":
+        again = {
+            "Hires upscale": 1,
+            "Hires steps": request.second_pass_steps,
+            "Hires checkpoint": request.second_pass_model,
+        }
+        return (
+            again if request.image else {"Denoising strength": _number(request.refinement_strength), **again}
+        )
+    switch = _number(request.refiner_switch) if way == "refiner" else None
+    return {"Refiner": request.second_pass_model, "Refiner switch at": switch}
 
 
 def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:

@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .. import __version__
 from ..errors import RequestError
-from ..request import GenerationRequest
+from ..request import GenerationRequest, LoraUse
 from . import exif, foreign, infotext, pngtext
 from .files import open_picture
 from .infotext import parameters_text
@@ -113,9 +113,16 @@ def png_info(chunk: Mapping[str, Any]) -> PngInfo:
 
 
 def parameters_of(chunk: Mapping[str, Any]) -> str:
-    """The A1111 text for a description."""
+    """The A1111 text for a description.
+
+    The prompt is the one that was drawn, with wildcards and trigger phrases filled in, as A1111 writes it.
+    """
     request = GenerationRequest.of(**chunk["request"])
     facts = chunk["facts"]
+    drawn = {"prompt": facts.get("resolved_prompt", request.prompt)}
+    if "loras" in facts:
+        drawn["loras"] = tuple(LoraUse.model_construct(**lora) for lora in facts["loras"])
+    request = request.model_copy(update=drawn)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
     if model_hash:
@@ -125,8 +132,9 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
         request.seed,
         model_hash=model_hash,
         version=VERSION,
+        rng=facts.get("rng"),
+        second_pass=facts.get("second_pass"),
         extras={
-            "RNG": facts.get("rng"),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
         },

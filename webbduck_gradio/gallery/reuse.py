@@ -61,8 +61,8 @@ def read_settings(
         problems.append("The picture says nothing about how it was made.")
     if found["request"] is None:
         _translate_sampler(wanted, problems)
-        if wanted.pop("clip_skip", 1) not in (1, 2):
-            problems.append("The picture was made with a clip skip, which is not used here.")
+        if "clip_skip" in wanted:  # 1 and 2 are what SDXL takes anyway
+            wanted["clip_skip"] = max(wanted["clip_skip"] - infotext.SDXL_CLIP_SKIP, 0)
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     wanted.pop("schedule", None)
@@ -155,8 +155,10 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
             continue
+        # Alone, so that one field that does not fit leaves the others; only a mask needs its picture.
+        more = {"image": wanted.get("image")} if key == "mask" else {}
         try:
-            request = GenerationRequest.of(**{"base_model": "any", "image": "0" * 64 + ".png", key: value})
+            request = GenerationRequest.of(**{"base_model": "any", **more, key: value})
         except RequestError as error:
             problems.append(f"The picture's {LABELS.get(key, key)} was left out: {error}")
         else:
