@@ -9,9 +9,9 @@ import numpy
 import pytest
 import torch
 
-from webbduck_gradio.core import schedulers
 from webbduck_gradio.core.schedulers import RECIPES, build
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.models import admission
 from webbduck_gradio.request import SCHEDULERS
 
 PRISTINE = {
@@ -41,16 +41,61 @@ def exact(scheduler, sample: torch.Tensor, timestep: float, prediction: str) -> 
     return epsilon if prediction == "epsilon" else alpha * epsilon - noise * clean
 
 
-def recovered(name: str, steps: int, prediction: str = "epsilon", **config: object) -> tuple[float, float]:
-    scheduler = build(name, PRISTINE | {"prediction_type": prediction} | config, steps, seed=0)
-    scheduler.set_timesteps(steps)
-    generator = torch.Generator().manual_seed(0)
+def run(scheduler, timesteps, x: torch.Tensor, generator: torch.Generator, prediction: str) -> torch.Tensor:
     more = {"generator": generator} if "generator" in inspect.signature(scheduler.step).parameters else {}
-    x = torch.randn(1, 4, 50, 50, generator=generator) * scheduler.init_noise_sigma
-    for timestep in scheduler.timesteps:
+    for timestep in timesteps:
         sample = scheduler.scale_model_input(x, timestep)
         output = exact(scheduler, sample, float(timestep), prediction)
         x = scheduler.step(output, timestep, x, **more, return_dict=False)[0]
+    return x
+
+
+def made(name: str, steps: int, prediction: str = "epsilon", **config: object):
+    scheduler = build(name, PRISTINE | {"prediction_type": prediction} | config, steps, seed=0)
+    scheduler.set_timesteps(steps)
+    return scheduler
+
+
+def begin_at(scheduler, index: int) -> None:
+    if hasattr(scheduler, "set_begin_index"):
+        scheduler.set_begin_index(index)
+
+
+def recovered(name: str, steps: int, prediction: str = "epsilon", **config: object) -> tuple[float, float]:
+    """Mean and deviation of what the sampler draws from noise."""
+    scheduler = made(name, steps, prediction, **config)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 4, 50, 50, generator=generator) * scheduler.init_noise_sigma
+    x = run(scheduler, scheduler.timesteps, x, generator, prediction)
+    return float(x.mean()), float(x.std())
+
+
+def recovered_from_a_picture(name: str, steps: int, strength: float, prediction: str) -> tuple[float, float]:
+    """The same from noised samples of the distribution, as img2img starts."""
+    scheduler = made(name, steps, prediction)
+    generator = torch.Generator().manual_seed(0)
+    start = (steps - int(steps * strength)) * scheduler.order
+    timesteps = scheduler.timesteps[start:]
+    begin_at(scheduler, start)
+    x = torch.randn(1, 4, 50, 50, generator=generator) * DEVIATION + MEAN
+    x = scheduler.add_noise(x, torch.randn(x.shape, generator=generator), timesteps[:1])
+    x = run(scheduler, timesteps, x, generator, prediction)
+    return float(x.mean()), float(x.std())
+
+
+def recovered_in_two(name: str, steps: int, switch: float, prediction: str) -> tuple[float, float]:
+    """The same with a fresh sampler from `switch` on, as diffusers hands over to a refiner."""
+    first, second = made(name, steps, prediction), made(name, steps, prediction)
+    generator = torch.Generator().manual_seed(0)
+    cutoff = round(1000 - switch * 1000)
+    begin_at(first, 0)
+    x = torch.randn(1, 4, 50, 50, generator=generator) * first.init_noise_sigma
+    x = run(first, first.timesteps[: int((first.timesteps >= cutoff).sum())], x, generator, prediction)
+    left = int((second.timesteps < cutoff).sum())
+    left += second.order == 2 and left % 2 == 0
+    start = len(second.timesteps) - left
+    begin_at(second, start)
+    x = run(second, second.timesteps[start:], x, generator, prediction)
     return float(x.mean()), float(x.std())
 
 
@@ -78,6 +123,25 @@ def test_a_known_distribution_is_recovered(name: str, prediction: str) -> None:
     assert deviation == pytest.approx(DEVIATION, abs=0.075)
 
 
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_it_is_recovered_from_a_picture_too(name: str, prediction: str) -> None:
+    for steps, strength in ((30, 0.6), (20, 0.3)):
+        mean, deviation = recovered_from_a_picture(name, steps, strength, prediction)
+        assert mean == pytest.approx(MEAN, abs=0.04)
+        assert deviation == pytest.approx(DEVIATION, abs=0.09)
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_split_schedule_loses_nothing_where_it_is_allowed(name: str, prediction: str) -> None:
+    lost = max(
+        abs(recovered_in_two(name, 30, switch, prediction)[1] - recovered(name, 30, prediction)[1])
+        for switch in (0.8, 0.5)
+    )
+    assert (lost > 0.027) == (name in admission.SPLITS_BADLY), lost
+
+
 @pytest.mark.parametrize("steps", [1, 2, 3, 5, 9, 10, 12])
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_few_steps_start_at_the_top_and_never_overshoot(name: str, steps: int) -> None:
@@ -92,7 +156,7 @@ def test_zero_terminal_snr_starts_from_pure_noise_where_the_sampler_knows_it(nam
     scheduler = build(name, PRISTINE | {"rescale_betas_zero_snr": True}, 30, 0)
     scheduler.set_timesteps(30)
     knows = "rescale_betas_zero_snr" in scheduler.config
-    assert knows == (name in schedulers.ZERO_SNR)
+    assert knows == (name in admission.KNOWS_ZERO_SNR)
     if knows:
         assert float(scheduler.timesteps[0]) == 999 and float(scheduler.alphas_cumprod[-1]) < 1e-6
 

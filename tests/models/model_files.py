@@ -33,7 +33,20 @@ def checkpoint_shapes(
     return shapes
 
 
-SDXL = checkpoint_shapes(2048, 2816)
+CLIP, OPEN_CLIP = "conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."
+PARTS: dict[str, tuple[int, ...]] = {
+    "first_stage_model.encoder.down.0.block.0.conv2.weight": (2, 2, 3, 3),
+    "first_stage_model.decoder.up.0.block.0.conv2.weight": (2, 2, 3, 3),
+    "first_stage_model.quant_conv.weight": (8, 8, 1, 1),
+    CLIP + "embeddings.token_embedding.weight": (9, 2),
+    CLIP + "encoder.layers.11.mlp.fc1.weight": (2, 2),
+    OPEN_CLIP + "token_embedding.weight": (9, 2),
+    OPEN_CLIP + "transformer.resblocks.31.mlp.c_fc.weight": (2, 2),
+    OPEN_CLIP + "text_projection": (2, 1280),
+}
+"""The other parts of a checkpoint, as far as a header tells whether they are there."""
+
+SDXL = checkpoint_shapes(2048, 2816) | PARTS
 
 
 def kohya(width: int, prefix: str = "lora_unet_", **more: tuple[int, ...]) -> dict[str, tuple[int, ...]]:

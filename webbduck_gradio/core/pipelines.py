@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import gc
 import inspect
+import json
 import logging
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
-from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
+from diffusers import EulerDiscreteScheduler, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
 from ..errors import ModelError
+from ..models.header import read_header
 from ..models.inspect import variant
+from ..models.layout import configs
 from ..models.registry import Checkpoint
 from .loras import Adapters, Use
 
@@ -192,15 +197,18 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     refiner = checkpoint.arch == "sdxl-refiner"
     kind = StableDiffusionXLImg2ImgPipeline if refiner else StableDiffusionXLPipeline
     try:
-        pipe = kind.from_pretrained(
-            checkpoint.path,
-            dtype=dtype,
-            variant=variant(checkpoint.path),
-            local_files_only=True,
-            use_safetensors=True,
-            add_watermarker=False,
-        )
-    except (torch.OutOfMemoryError, MemoryError):
+        if checkpoint.layout == "single_file":
+            pipe = _from_file(checkpoint, kind, dtype)
+        else:
+            pipe = kind.from_pretrained(
+                checkpoint.path,
+                dtype=dtype,
+                variant=variant(checkpoint.path),
+                local_files_only=True,
+                use_safetensors=True,
+                add_watermarker=False,
+            )
+    except (torch.OutOfMemoryError, MemoryError, ModelError):
         raise
     except Exception as error:
         log.exception("Loading %s failed", checkpoint.path)
@@ -212,6 +220,34 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
             # LoRAs switch gradients off, which changes the last bit of some layers: off from the start.
             part.eval().requires_grad_(False)
     return pipe
+
+
+def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
+    """A file in the original layout. The configuration comes from its header, so nothing is fetched;
+    in the file's own number format the weights stay where they are on disk until they are used."""
+    parts = configs(
+        checkpoint.name,
+        read_header(checkpoint.path),
+        checkpoint.arch,
+        checkpoint.prediction_type,
+        checkpoint.zero_snr,
+    )
+    with tempfile.TemporaryDirectory(prefix="webbduck-") as folder:
+        for part, config in parts.items():
+            name = {"model_index": "model_index.json", "scheduler": "scheduler/scheduler_config.json"}
+            path = Path(folder, name.get(part, f"{part}/config.json"))
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(json.dumps(config), "utf-8")
+        return kind.from_single_file(
+            str(checkpoint.path),
+            config=folder,
+            dtype=dtype,
+            local_files_only=True,
+            add_watermarker=False,
+            tokenizer=None,
+            tokenizer_2=None,
+            scheduler=EulerDiscreteScheduler.from_config(parts["scheduler"]),
+        )
 
 
 def _brief(error: Exception) -> str:

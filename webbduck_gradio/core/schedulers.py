@@ -46,6 +46,17 @@ class SeededSDE(DPMSolverSDEScheduler):
         return super().step(model_output, timestep, sample, *args, **more)
 
 
+class StartableLMS(LMSDiscreteScheduler):
+    """LMS that may start in the middle (img2img, second pass): there the order grows with the steps that
+    were really taken; diffusers takes it from the place in the schedule and gets the noise wrong."""
+
+    def step(
+        self, model_output: Any, timestep: Any, sample: Any, order: int = 4, return_dict: bool = True
+    ) -> Any:
+        order = min(order, len(self.derivatives) + 1)
+        return super().step(model_output, timestep, sample, order=order, return_dict=return_dict)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """`kind`: class of diffusers. `scaled`: its samples are x0 + sigma * noise, not of unit variance."""
@@ -78,8 +89,8 @@ RECIPES: dict[str, Recipe] = {
     "DPM2 Karras": Recipe(KDPM2DiscreteScheduler, _KARRAS, scaled=True),
     "DPM2 a": Recipe(KDPM2AncestralDiscreteScheduler, scaled=True),
     "DPM2 a Karras": Recipe(KDPM2AncestralDiscreteScheduler, _KARRAS, scaled=True),
-    "LMS": Recipe(LMSDiscreteScheduler, scaled=True),
-    "LMS Karras": Recipe(LMSDiscreteScheduler, _KARRAS, scaled=True),
+    "LMS": Recipe(StartableLMS, scaled=True),
+    "LMS Karras": Recipe(StartableLMS, _KARRAS, scaled=True),
     "UniPC": Recipe(UniPCMultistepScheduler, {"solver_type": "bh2"}),
     "DDIM": Recipe(
         DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"}
@@ -135,11 +146,3 @@ def spacing(pristine: Mapping[str, Any], steps: int) -> str:
 def is_scaled(scheduler: Any) -> bool:
     """Whether its samples are x0 + sigma * noise (Euler and kin) instead of unit variance."""
     return any(recipe.scaled for recipe in RECIPES.values() if recipe.kind is type(scheduler))
-
-
-ZERO_SNR = frozenset(
-    name
-    for name, recipe in RECIPES.items()
-    if "rescale_betas_zero_snr" in inspect.signature(recipe.kind).parameters
-)
-"""Samplers that can start from pure noise; the others ignore that a checkpoint was trained so."""

@@ -14,7 +14,7 @@ from .wording import Wording, resolve
 if TYPE_CHECKING:
     from .registry import Checkpoint, Lora, Registry
 
-SPLITS_BADLY = frozenset({"Heun", "DPM2 Karras", "LMS Karras"})
+SPLITS_BADLY = frozenset({"Heun", "DPM2 Karras"})
 """Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""
 
 KNOWS_ZERO_SNR = frozenset(

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
+from .layout import configs
 
 UNET = "model.diffusion_model."
 
@@ -61,7 +62,8 @@ def architecture(header: Header) -> str:
         return "flux"
     width = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
     label = header.width(UNET + "label_emb.0.0.weight")
-    if width == 1280 or (width is None and label == 2560):
+    only_open_clip = any(key.startswith("conditioner.embedders.0.model.") for key in keys)
+    if width == 1280 or (label is not None and only_open_clip) or (width is None and label == 2560):
         return "sdxl-refiner"
     if width == 768 and label is None:
         return "sd1"
@@ -113,10 +115,17 @@ def inspect_file(path: Path) -> Findings:
         config = sidecar.read_text("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
     except OSError:
         config = ""
+    predicts, zero_snr = prediction_type(header, config), "ztsnr" in header.tensors
+    clip_layers = 12
+    if arch in SUPPORTED:
+        parts = configs(path.name, header, arch, predicts, zero_snr)
+        layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
+        clip_layers = min(layers)
     return Findings(
         arch=arch,
-        prediction_type=prediction_type(header, config),
-        zero_snr="ztsnr" in header.tensors,
+        prediction_type=predicts,
+        zero_snr=zero_snr,
+        clip_layers=clip_layers,
         native_size={"sd1": 512, "sd2": 768}.get(arch, 1024),
         context=header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight") or 0,
     )

@@ -261,8 +261,6 @@ def _why_unusable(name: str, arch: str, path: Path) -> str | None:
     if arch not in SUPPORTED:
         what = NAMES.get(arch, "of an architecture that is not known")
         return f"{name} is {what}, which this studio does not load; choose an SDXL checkpoint."
-    if path.is_file():
-        return f"{name} is a single file, which this version cannot load yet; use a diffusers folder."
     return None
 
 
