@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from webbduck_gradio.errors import RequestError, StorageError
+from webbduck_gradio.errors import RequestError, StorageError, UnknownName
 from webbduck_gradio.gallery import about as about_module
 from webbduck_gradio.gallery import index as index_module
 from webbduck_gradio.gallery import runs as runs_module
@@ -197,6 +197,15 @@ def test_pages_join_without_gap_or_repetition(settings: Settings, outputs: Outpu
         assert len(images) == len(set(images)) == 69
         backwards = [image.id for image in outputs.images(0, 100, query, oldest_first=True)]
         assert backwards == images[::-1]
+
+
+def test_one_run(settings: Settings, outputs: Outputs):
+    old_run(settings, "2025-01-01_10-00-00", images=3, prompt="duck")
+    run = outputs.run("2025-01-01_10-00-00")
+    assert run == outputs.runs()[0] and run.total == 3
+    for unknown in ("2025-01-01_10-00-01", "..", "", None, "../outputs/2025-01-01_10-00-00"):
+        with pytest.raises(UnknownName):
+            outputs.run(unknown)
 
 
 def test_upscaled_copies_are_with_their_originals(settings: Settings, outputs: Outputs):
@@ -536,6 +545,22 @@ def test_text_and_names_that_are_no_unicode(settings: Settings, outputs: Outputs
     shutil.copy(folder / "0.png", os.fsencode(settings.outputs) + b"/\xff/0.png")
     assert [image.id for image in outputs.images(query="duck here")] == ["2025-01-01_10-00-00/0.png"]
     assert outputs.count("\ud800 duck") == outputs.count() == 1
+
+
+def test_threads_that_come_and_go_leave_no_files_open(outputs: Outputs):
+    finished_run(outputs)
+    outputs.watch()
+    assert wait_until(lambda: outputs.complete)
+
+    def read_in_threads(count: int) -> int:
+        for _ in range(count):
+            thread = threading.Thread(target=outputs.runs)
+            thread.start()
+            thread.join()
+        return len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+
+    assert read_in_threads(40) <= read_in_threads(5)
+    outputs.close()
 
 
 def test_too_many_words_are_refused():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import shutil
 import statistics
 import sys
@@ -246,7 +245,12 @@ def _wait_for(outputs: Outputs) -> None:
 
 
 def _memory() -> float:
-    """Largest memory of this process so far, in MiB; the system counts in KiB, macOS in bytes."""
+    """Largest memory of this process so far, in MiB; not known on Windows."""
+    try:
+        import resource
+    except ImportError:
+        return float("nan")
+    # The system counts in KiB, macOS in bytes.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 

@@ -6,7 +6,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StorageError
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
+MAX_IDLE = 8
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 SCHEMA = (
@@ -40,21 +41,22 @@ class Database:
     def __init__(self, path: Path):
         self._path = path
         self._write = threading.RLock()
-        self._local = threading.local()
         self._generation = 0
         self.when_lost: Callable[[], None] = lambda: None
         """Called when a damaged index was thrown away, so that somebody reads the folders again."""
         self._db: sqlite3.Connection | None = None
-        self._readers: list[sqlite3.Connection] = []
+        # Reading connections that nobody uses; threads come and go, so that they cannot keep their own.
+        self._idle: list[sqlite3.Connection] = []
 
     def close(self) -> None:
-        """Close all connections; who still reads gets an error."""
+        """Close the file; who still reads it may end that."""
         with self._write:
+            self._generation += 1
             if self._db is not None:
-                for db in (self._db, *self._readers):
-                    db.close()
+                self._db.close()
                 self._db = None
-                self._readers.clear()
+            while self._idle:
+                self._idle.pop().close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -75,16 +77,28 @@ class Database:
         if self._db is None:
             with self._write:
                 self._open()
-        if getattr(self._local, "generation", None) != self._generation:
-            self._local.db = self._connect()
-            self._local.generation = self._generation
-            self._readers.append(self._local.db)
+        generation = self._generation
+        db = self._reader()
         try:
-            self._local.db.execute("BEGIN")  # all that the block reads is of one moment
+            db.execute("BEGIN")  # all that the block reads is of one moment
             try:
-                yield self._local.db
+                yield db
             finally:
-                self._local.db.rollback()
+                db.rollback()
+        except sqlite3.DatabaseError as error:
+            self._recover(error)
+            raise StorageError(f"The gallery's index could not be read ({error}); try again.") from error
+        finally:
+            if generation == self._generation and len(self._idle) < MAX_IDLE:
+                self._idle.append(db)
+            else:
+                db.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        with suppress(IndexError):  # none is idle
+            return self._idle.pop()
+        try:
+            return self._connect()
         except sqlite3.DatabaseError as error:
             self._recover(error)
             raise StorageError(f"The gallery's index could not be read ({error}); try again.") from error
@@ -113,7 +127,6 @@ class Database:
                 db.execute("COMMIT")
                 if version in (0, SCHEMA_VERSION):
                     self._db = db
-                    self._generation += 1
                     return db
                 db.close()
             except sqlite3.DatabaseError as error:

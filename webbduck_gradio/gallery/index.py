@@ -89,6 +89,12 @@ class Index:
             infos = self._image_infos(db, self._rows(db, ids))
             return [infos[id] for id in ids]
 
+    def one_run(self, name: str) -> RunInfo | None:
+        """The folder of this name; None where it holds no picture."""
+        with self.database.reading() as db:
+            row = db.execute("SELECT id FROM runs WHERE name = ? AND images > 0", (name,)).fetchone()
+            return self._run_infos(db, [row["id"]], None)[0] if row else None
+
     def count(self, query: Query) -> int:
         """How many pictures match."""
         with self.database.reading() as db:

@@ -281,6 +281,13 @@ class Outputs:
         asked = search.parse(query)
         return self._index_in_step().list_runs(asked, start, limit, oldest_first)
 
+    def run(self, run_id: str) -> RunInfo:
+        """One run with its pictures. Raises `UnknownName`."""
+        found = self._index_in_step().one_run(run_id) if isinstance(run_id, str) else None
+        if found is None:
+            raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
+        return found
+
     def images(
         self, start: int = 0, limit: int = 100, query: str = "", oldest_first: bool = False
     ) -> list[ImageInfo]:
