@@ -21,15 +21,18 @@ from PIL import Image
 from ..errors import GenerationError, ModelError, OutOfMemory, WebbDuckError
 from ..models import admission
 from ..models.registry import Checkpoint, Registry
+from ..models.tools import Captioner, Upscaler
 from ..models.wording import Wording, resolve
-from ..request import GenerationRequest
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from . import pictures
+from .captioning import caption
 from .decoding import decode
 from .drawing import Brush, Drawing
 from .modes import img2img, inpaint, text2img, two_pass
 from .pipelines import Loaded, Pipelines, key_of
 from .prompts import Embeddings, encode
 from .reporting import Picture, Reporter
+from .upscaling import LANCZOS, upscale
 
 log = logging.getLogger(__name__)
 
@@ -158,6 +161,39 @@ class Generator:
             return pictures.fit(image, (request.width, request.height), request.resize_mode), None
         mask = pictures.read_mask(catalog.input_path(request.mask))
         return None, inpaint.prepare(request, image, mask)
+
+    def upscale(
+        self, image: Image.Image, request: UpscaleRequest, upscaler: Upscaler | None, reporter: Reporter
+    ) -> Picture:
+        """A larger picture; other models leave the memory first. Raises as `generate`."""
+        self.free()
+        reporter.check()
+        reporter.status("Upscaling")
+        model = upscaler.path if upscaler else None
+        grown, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+        method = upscaler.name if upscaler else LANCZOS
+        return Picture(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
+
+    def caption(
+        self, image: Image.Image, request: CaptionRequest, captioner: Captioner
+    ) -> tuple[str, tuple[str, ...]]:
+        """The caption and warnings; other models leave the memory first."""
+        self.free()
+        try:
+            return caption(
+                image,
+                captioner,
+                request.style,
+                request.max_tokens,
+                self.pipelines.device,
+                self.pipelines.dtype,
+            )
+        except (torch.OutOfMemoryError, MemoryError):
+            raise OutOfMemory(
+                f"There is too little memory for {captioner.name}; choose a smaller one."
+            ) from None
+        finally:
+            self.free()
 
     def describe(self) -> dict[str, Any]:
         """Device, memory in bytes, what is loaded, versions."""

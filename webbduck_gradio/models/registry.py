@@ -16,6 +16,7 @@ from .header import PICKLE_ENDINGS
 from .inspect import NAMES, SUPPORTED, Findings, LoraFindings, inspect_file, inspect_folder, inspect_lora
 from .notes import Defaults, number, read_notes, text, with_defaults
 from .scan import Signature, model_entries, signature
+from .tools import Captioner, Upscaler, by_name, find_captioners, find_upscalers
 
 STARTER = "webbduck-starter"
 """The bundled checkpoint; a user's own comes before it."""
@@ -153,6 +154,30 @@ class Registry:
         if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
             raise UnknownName("The input picture is no longer there; choose it again.")
         return path
+
+    def upscalers(self) -> tuple[Upscaler, ...]:
+        """All in `checkpoint/upscale`, also unusable ones."""
+        return find_upscalers(self.settings)
+
+    def upscaler(self, name: str | None) -> Upscaler | None:
+        """By name; for None the first usable one, or None (Lanczos) where there is none."""
+        if name is not None:
+            return by_name(self.upscalers(), name, "upscaler")
+        return next((each for each in self.upscalers() if not each.unusable), None)
+
+    def captioners(self) -> tuple[Captioner, ...]:
+        """Plug-ins and all in `checkpoint/caption`, also unusable ones."""
+        return find_captioners(self.settings)
+
+    def captioner(self, name: str | None) -> Captioner:
+        """By name; for None the first usable one. Raises `UnknownName` or `ModelError`."""
+        if name is not None:
+            return by_name(self.captioners(), name, "captioner")
+        usable = next((each for each in self.captioners() if not each.unusable), None)
+        if usable is None:
+            folder = self.settings.checkpoints / "caption"
+            raise ModelError(f"There is no captioner; put a model's folder into {folder}.")
+        return usable
 
     def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:
         """The request with the checkpoint's defaults where nothing was asked (None or absent)."""
