@@ -129,14 +129,16 @@ class Index:
                 ready = []
         return changed
 
-    def reconcile(self, stop: Callable[[], bool] = lambda: False) -> bool:
+    def reconcile(self, stop: Callable[[], bool] = lambda: False, below: str = "") -> bool:
         """Compare all folders with the index and read those that differ; whether something had changed.
 
-        Newest names first. `stop` is asked now and then.
+        Newest names first. `stop` is asked now and then. `below` restricts it to one folder and those in it.
         """
         known = self.stamps()
+        if below:
+            known = {name: old for name, old in known.items() if f"{name}/".startswith(f"{below}/")}
         stale = []
-        for name, path in _folders(self._root):
+        for name, path in _folders(self._root, below):
             try:
                 if known.pop(name, None) != runs.stamp(path):
                     stale.append(name)
@@ -177,8 +179,10 @@ class Index:
     def _read(self, name: str) -> Iterator[Part]:
         """Compare a folder with the index and read what is new in it, in parts."""
         path = self._root / name
+        stamp = _stamp(path)
         try:
-            stamp = runs.stamp(path)
+            if stamp is None:
+                raise FileNotFoundError(path)
             folder = runs.read_folder(self._root, name)
         except OSError:
             yield Part(name, None, None, (), True)
@@ -402,8 +406,9 @@ def _select(what: str, query: Query, oldest_first: bool | None = False) -> tuple
 
 
 def _stamp(folder: Path) -> str | None:
+    """The state of a folder; None where it is gone, or only a link to somewhere else."""
     try:
-        return runs.stamp(folder)
+        return None if folder.is_symlink() else runs.stamp(folder)
     except OSError:
         return None
 
@@ -429,17 +434,17 @@ def _free_id(db: sqlite3.Connection, created: float) -> int:
         first += PER_MILLISECOND
 
 
-def _folders(root: Path) -> Iterator[tuple[str, Path]]:
-    """All folders below `root` and itself, by their ids; hidden ones and links left out."""
-    waiting = [("", root)]
+def _folders(root: Path, below: str = "") -> Iterator[tuple[str, Path]]:
+    """The folder `below` and all in it, by their ids; hidden ones and links left out."""
+    waiting = [(below, root / below)]
     while waiting:
         name, path = waiting.pop()
         yield name, path
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
-                    below = runs.image_id(name, entry.name)
-                    if runs.is_image_id(f"{below}/0.png") and entry.is_dir(follow_symlinks=False):
-                        waiting.append((below, Path(entry.path)))
+                    inside = runs.image_id(name, entry.name)
+                    if runs.is_image_id(f"{inside}/0.png") and entry.is_dir(follow_symlinks=False):
+                        waiting.append((inside, Path(entry.path)))
         except OSError as error:
             log.info("could not list %s: %s", path, error)

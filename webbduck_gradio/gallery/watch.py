@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 SETTLE = 0.2
 """Seconds to gather events in before reading, so that a file is not read ten times while it is written."""
-LOOK_EVERY = 300.0
+LOOK_EVERY = 120.0
 LOOK_EVERY_BLIND = 2.0
 """Seconds between looks at all folders: with the system's events, and where it gives none."""
 
@@ -45,6 +45,7 @@ class Watcher(events.FileSystemEventHandler):
         self._changed = changed
         self._lock = threading.Lock()
         self._stale: set[str] = set()
+        self._folders: set[str] = set()
         self._look = True
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -80,8 +81,8 @@ class Watcher(events.FileSystemEventHandler):
         if name.startswith(".") or "/." in name:
             return
         with self._lock:
-            if is_folder:
-                self._look = True
+            if is_folder and is_image_id(f"{name}/0.png"):
+                self._folders.add(name)
             elif is_image_id(name) or path.name == META:
                 self._stale.add(name.rpartition("/")[0])
             else:
@@ -120,11 +121,14 @@ class Watcher(events.FileSystemEventHandler):
     def _once(self) -> None:
         self._wake.clear()
         with self._lock:
-            stale, look = self._stale, self._look
-            self._stale, self._look = set(), False
+            stale, folders, look = self._stale, self._folders, self._look
+            self._stale, self._folders, self._look = set(), set(), False
         changed = self._index.refresh(sorted(stale)) if stale else False
         if look:
             changed |= self._index.reconcile(self._ended.is_set)
+        else:
+            for folder in sorted(folders):
+                changed |= self._index.reconcile(self._ended.is_set, below=folder)
         if changed:
             self._changed()
         self.complete.set()
