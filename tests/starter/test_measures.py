@@ -43,10 +43,10 @@ def test_blur_lowers_sharpness() -> None:
 
 
 def test_the_judge_learns_and_knows_how_good_it_is() -> None:
-    judge = train_judge(make_lessons(None, 320, seed=1, held_out=False), steps=90, batch=32)
-    measured = accuracy(judge, make_lessons(None, 96, seed=2, held_out=True))
+    judge = train_judge(make_lessons(None, 240, seed=1, held_out=False), steps=80, batch=20)
+    measured = accuracy(judge, make_lessons(None, 64, seed=2, held_out=True))
     assert set(measured) == set(QUESTIONS)
-    assert measured["setting"] > 0.85
+    assert measured["setting"] > 0.8
     assert measured["time"] > 0.9
     shown = sample(random.Random(5))
     answer = judge.say([draw(shown, 3)])[0]

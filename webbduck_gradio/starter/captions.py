@@ -192,7 +192,7 @@ def _parts(
     elif attributes.hat is None and attributes.subject == "duck" and rng.random() < 0.22:
         hat = rng.choice(("no hat", "no hat", "without a hat"))
     setting = _setting(attributes, rng) if rng.random() < 0.94 else None
-    silent_share = 0.55 if attributes.time == "day" else 0.04
+    silent_share = 0.35 if attributes.time == "day" else 0.04
     time = None if rng.random() < silent_share else rng.choice(_TIMES[attributes.time])
     facing = None
     if attributes.subject == "duck" and rng.random() < 0.15:

@@ -129,12 +129,13 @@ def encode_bank(vae: AutoencoderKL, work: Path, shards: int) -> None:
         if path.exists():
             continue
         width, height = _shard_size(shard)
+        pictures = [draw(attributes, seed, width, height) for attributes, seed in _shard_pictures(shard)]
         latents = []
-        for attributes, seed in _shard_pictures(shard):
-            picture = to_tensor([draw(attributes, seed, width, height)])
+        for start in range(0, SHARD, 8):
             # Half precision: its error is a hundredth of the latents' deviation, the time a third.
             with torch.autocast("cpu", dtype=torch.bfloat16):
-                latents.append(vae.encode(picture).latent_dist.mode().float())
+                posterior = vae.encode(to_tensor(pictures[start : start + 8])).latent_dist
+            latents.append(posterior.mode().float())
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
             np.save(file, torch.cat(latents).half().numpy())
