@@ -105,10 +105,13 @@ class Index:
         with self.database.reading() as db:
             return int(db.execute("SELECT count(*) FROM runs WHERE images > 0").fetchone()[0])
 
-    def stamps(self) -> dict[str, str]:
-        """The state of each folder when it was read."""
+    def stamps(self, below: str = "") -> dict[str, str]:
+        """The state of each folder when it was read; of `below` and those in it."""
+        inside = (
+            " WHERE name = :it OR name >= :it || '/' AND name < :it || '0'" if below else ""
+        )  # 0 follows /
         with self.database.reading() as db:
-            return dict(db.execute("SELECT name, stamp FROM runs").fetchall())
+            return dict(db.execute(f"SELECT name, stamp FROM runs{inside}", {"it": below}).fetchall())
 
     # Keeping in step
 
@@ -134,9 +137,7 @@ class Index:
 
         Newest names first. `stop` is asked now and then. `below` restricts it to one folder and those in it.
         """
-        known = self.stamps()
-        if below:
-            known = {name: old for name, old in known.items() if f"{name}/".startswith(f"{below}/")}
+        known = self.stamps(below)
         stale = []
         for name, path in _folders(self._root, below):
             try:
