@@ -94,19 +94,27 @@ def job_view(job: Job) -> dict[str, Any]:
     }
 
 
+ONLY_WITH: dict[str, tuple[str, ...]] = {
+    "second_pass_model": (
+        "second_pass_mode",
+        "refinement_strength",
+        "refiner_switch",
+        "second_pass_steps",
+    ),
+    "image": ("strength", "resize_mode"),
+    "mask": ("inpainting_fill", "mask_blur", "inpaint_area", "inpaint_padding"),
+}
+"""Settings that have a say only where another one is given."""
+
+
 def meaningful(request: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that had a say in the picture, for showing: what is empty or not in use is left out."""
-    unused: set[str] = set()
-    if not request.get("second_pass_model"):
-        unused |= {"second_pass_mode", "refinement_strength"}
-    if not request.get("image"):
-        unused |= {"strength"}
-    if not request.get("mask"):
-        unused |= {"inpainting_fill", "mask_blur"}
+    unused = {name for giver, names in ONLY_WITH.items() if not request.get(giver) for name in names}
+    usual = {"clip_skip": 0, "emphasis": "mean", "output_format": "png", "num_images": 1}
     return {
         name: value
         for name, value in request.items()
-        if name not in unused and value not in (None, "", [], ())
+        if name not in unused and value not in (None, "", [], ()) and usual.get(name) != value
     }
 
 

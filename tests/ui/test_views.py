@@ -1,0 +1,73 @@
+"""What is shown of jobs and requests: words, numbers with units, nothing that had no say."""
+
+from __future__ import annotations
+
+import pytest
+
+from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.ui import views
+from webbduck_gradio.ui.studio import PRESETS, preset_size
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (1, "1st"),
+        (2, "2nd"),
+        (3, "3rd"),
+        (4, "4th"),
+        (11, "11th"),
+        (12, "12th"),
+        (13, "13th"),
+        (21, "21st"),
+        (32, "32nd"),
+    ],
+)
+def test_ordinals(number: int, text: str) -> None:
+    assert views.ordinal(number) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.84, "0.8 s"),
+        (12.4, "12 s"),
+        (59.6, "1 min"),
+        (185, "3 min 5 s"),
+        (120, "2 min"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_durations(value: float, text: str) -> None:
+    assert views.seconds(value) == text
+
+
+def test_settings_without_a_say_are_not_shown() -> None:
+    plain = GenerationRequest.of(base_model="x", prompt="a duck", seed=1).model_dump(mode="json")
+    assert set(views.meaningful(plain)) == {
+        "base_model",
+        "prompt",
+        "seed",
+        "width",
+        "height",
+        "steps",
+        "cfg",
+        "scheduler",
+    }
+    picture = "0" * 64 + ".png"
+    masked = GenerationRequest.of(base_model="x", seed=1, image=picture, mask=picture).model_dump(mode="json")
+    assert {"strength", "mask_blur", "inpainting_fill"} <= set(views.meaningful(masked))
+
+
+def test_every_field_that_is_shown_only_sometimes_exists() -> None:
+    named = set(views.ONLY_WITH) | {name for names in views.ONLY_WITH.values() for name in names}
+    assert named <= set(GenerationRequest.model_fields)
+
+
+@pytest.mark.parametrize("native", [128, 256, 512, 768, 1024])
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_sizes_that_a_request_takes(preset: str, native: int) -> None:
+    width, height = preset_size(preset, native)
+    request = GenerationRequest.of(base_model="x", width=width, height=height)
+    wanted = PRESETS[preset][0] / PRESETS[preset][1]
+    assert abs(request.width / request.height / wanted - 1) < 0.06
