@@ -40,7 +40,7 @@ def caption(
     except Exception as error:
         log.exception("Captioning with %s failed", captioner.name)
         raise GenerationError(
-            f"{captioner.name} could not caption the picture ({type(error).__name__}); the log has the details."
+            f"{captioner.name} could not describe it ({type(error).__name__}); the log has the details."
         ) from error
 
 

@@ -1,0 +1,209 @@
+"""`python -m webbduck_gradio.benchmark`: what the studio costs beside the bare pipeline.
+
+All numbers that are compared come from one run, taken in turns, so that a busy machine slows both alike.
+Printed are medians, the spread between the quartiles, and ratios. `--full-size` measures SDXL's own size
+with random weights: speed does not depend on the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import platform
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .models.registry import STARTER, Registry
+from .request import GenerationRequest
+from .settings import Settings
+
+Work = Callable[[], object]
+
+
+class Silent:
+    """A reporter that wants nothing."""
+
+    def step(self, image_index: int, step: int, total: int) -> None: ...
+    def preview(self, image: Any) -> None: ...
+    def check(self) -> None: ...
+    def status(self, text: str) -> None: ...
+    def wants_preview(self) -> bool:
+        return False
+
+
+def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each work, round by round; the first, warming round is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name, _ in works}
+    for number in range(rounds + 1):
+        for name, work in works:
+            start = time.perf_counter()
+            work()
+            if number:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def show(title: str, seconds: dict[str, list[float]], base: str) -> float:
+    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio."""
+    print(f"\n{title}")
+    against, ratio = statistics.median(seconds[base]), 1.0
+    for name, values in seconds.items():
+        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+        ratio = middle / against
+        print(f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}")
+    return ratio
+
+
+def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
+    """(a) /generate through gradio_client against the bare diffusers pipeline; the ratio."""
+    import torch
+    from gradio_client import Client
+
+    from .core import schedulers
+    from .core.prompts import encode
+    from .ui.server import StudioServer
+
+    server = StudioServer(settings)
+    server.start()
+    try:
+        registry = server.services.registry
+        checkpoint = registry.checkpoint(STARTER)
+        generator = server.services.worker.generator
+        pipe = generator.pipelines.get(checkpoint, print).pipe
+        client = Client(server.url, verbose=False)
+        request = registry.settle({"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1})
+
+        def bare() -> None:
+            loaded = pipe.scheduler
+            pipe.scheduler = schedulers.build(request.scheduler, loaded.config, request.steps, request.seed)
+            try:
+                pipe(
+                    **embeddings.arguments(),
+                    width=request.width,
+                    height=request.height,
+                    num_inference_steps=request.steps,
+                    guidance_scale=request.cfg,
+                    generator=torch.Generator().manual_seed(request.seed),
+                )
+            finally:
+                pipe.scheduler = loaded
+
+        embeddings = encode(pipe, request.prompt, "")
+        request = request.model_copy(update={"steps": 20})
+        bare()
+        start = time.perf_counter()
+        bare()
+        once = time.perf_counter() - start
+        # Enough steps that the job takes as long as asked; at most what a request may have.
+        request = request.model_copy(update={"steps": min(150, max(20, round(20 * seconds / once)))})
+        asked = request.model_dump(include={"prompt", "base_model", "seed", "steps", "cfg", "scheduler"})
+        taken = in_turns(
+            [
+                ("bare StableDiffusionXLPipeline", bare),
+                ("/generate through gradio_client", lambda: client.predict(**asked, api_name="/generate")),
+            ],
+            rounds,
+        )
+        return show(
+            f"(a) one picture, {request.width} x {request.height}, {request.steps} steps",
+            taken,
+            "bare StableDiffusionXLPipeline",
+        )
+    finally:
+        server.close()
+
+
+def switching(settings: Settings, rounds: int) -> None:
+    """(b) the next picture after a change, with what is in memory against loading all anew."""
+    from .core.generation import Generator
+
+    registry = Registry(settings)
+    checkpoint = registry.checkpoint(STARTER)
+    twin_path = settings.outputs.parent / "twin"
+    twin_path.symlink_to(checkpoint.path.resolve())
+    twin = dataclasses.replace(checkpoint, name="twin", path=twin_path)
+    generator = Generator(registry=registry)
+
+    def draw(on: Any, **changed: Any) -> bool:
+        fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
+        request: GenerationRequest = registry.settle(fields)
+        return bool(list(generator.generate(request, on, Silent())))
+
+    def reloaded() -> None:
+        generator.free()
+        draw(checkpoint)
+
+    works: list[tuple[str, Work]] = [
+        ("all loaded anew", reloaded),
+        ("nothing changed", lambda: draw(checkpoint)),
+        ("another checkpoint and back", lambda: (draw(twin), draw(checkpoint))),
+        ("another sampler", lambda: (draw(checkpoint, scheduler="UniPC"), draw(checkpoint))),
+        ("another prompt", lambda: (draw(checkpoint, prompt="a blue duck"), draw(checkpoint))),
+    ]
+    loras = registry.loras(STARTER)
+    if loras:
+        stack = [{"name": loras[0].name}]
+        works.append(("a LoRA and back", lambda: (draw(checkpoint, loras=stack), draw(checkpoint))))
+    show("(b) one-step pictures after a change", in_turns(works, rounds), "all loaded anew")
+
+
+def full_size(rounds: int, steps: int) -> None:
+    """(c) steps per second and peak memory at 1024 x 1024, as a share of the device's own matrix peak."""
+    import torch
+
+    from .core import fullsize
+    from .core.pipelines import best_device, dtype_for
+
+    device = best_device()
+    dtype = dtype_for(device)
+    peak = fullsize.matrix_peak(device, dtype)
+    print(f"\n(c) full-size SDXL, random weights, 1024 x 1024, {steps} steps, {device}, {dtype}")
+    print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")
+    pipe = fullsize.pipeline(device, dtype)
+    for batch in (1, 4):
+        for name, work in fullsize.works(pipe, steps, batch):
+            if device.startswith("cuda"):
+                torch.cuda.reset_peak_memory_stats()
+            taken = in_turns([(name, work)], rounds)[name]
+            rate = steps * batch / statistics.median(taken)
+            # Two forwards a step (guidance), 6.76 TFLOP each at this size.
+            share = rate * 2 * fullsize.FORWARD_1024 / peak
+            memory = (
+                f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.startswith("cuda") else "-"
+            )
+            print(f"  batch {batch}  {name:<24} {rate:6.2f} steps/s  {share:6.1%} of the peak  {memory}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.benchmark", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the picture of (a) (default 4)")
+    parser.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
+    parser.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
+    parser.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING)
+    print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
+    with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = Settings(outputs=Path(folder, "outputs"), inputs=Path(folder, "inputs"), port=port)
+        if options.checkpoints:
+            settings = dataclasses.replace(settings, checkpoints=options.checkpoints)
+        studio_overhead(settings, options.rounds, options.seconds)
+        switching(settings, options.rounds)
+    if options.full_size:
+        full_size(options.rounds, options.steps)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
