@@ -291,7 +291,9 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
 
 def test_loras_are_checked_before_queueing(settings: Settings) -> None:
     width = Registry(settings).checkpoint(STARTER).context
-    ours = {"unet.x.attn2.to_k.lora_A.weight": (4, width)}
+    place = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight"
+    ours = {place: (4, width)}
+    save(settings.loras / "misfit.safetensors", ours | {place.replace("blocks.0", "blocks.7"): (4, width)})
     save(settings.loras / "crayon.safetensors", ours, {"modelspec.trigger_phrase": "in crayon"})
     save(settings.loras / "styles" / "ink.safetensors", ours)
     save(settings.loras / "old.safetensors", kohya(768))
@@ -312,6 +314,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
         ({"loras": [{"name": "old"}]}, "old is made for Stable Diffusion 1"),
         ({"loras": [{"name": "real"}]}, "made for SDXL of another size"),
         ({"loras": [{"name": "odd"}]}, "of the kind LoHa"),
+        ({"loras": [{"name": "misfit"}]}, "misfit does not fit webbduck-starter: 1 of its 2 attention parts"),
         ({"prompt": "<lora:crayon>", "loras": [{"name": "crayon"}]}, "asked for twice"),
         ({"prompt": "<lora:crayon:3>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:x>"}, "from -2 to 2"),

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 
 from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
+from .fitting import missing_parts
 from .inspect import NAMES
 from .wording import Wording, resolve
 
@@ -90,6 +91,12 @@ def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
         if lora.arch == checkpoint.arch:
             made_for = f"{made_for} of another size"
         raise ModelError(f"The LoRA {lora.name} is made for {made_for}; {checkpoint.name} cannot use it.")
+    missing, parts = missing_parts(lora.path, checkpoint.path)
+    if missing:
+        raise ModelError(
+            f"The LoRA {lora.name} does not fit {checkpoint.name}: {missing} of its {parts} attention parts "
+            "are not in it; choose one that was made for it."
+        )
 
 
 def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Checkpoint) -> None:
