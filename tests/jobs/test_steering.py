@@ -153,6 +153,20 @@ def test_every_move_of_every_selection_keeps_all_jobs_and_their_relative_order()
     assert moved(order, ["a", "c", "d"], "down") == list("baecd")
 
 
+def test_a_change_that_fails_half_way_has_not_happened(store: Store, ask) -> None:
+    job, other = store.submit(ask()), store.submit(ask())
+    db = store.database.writer
+    db.execute(
+        f"""CREATE TEMP TRIGGER fault BEFORE UPDATE ON jobs WHEN NEW.id = '{job.id}' AND NEW.place = 2
+        BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"""
+    )
+    with pytest.raises(StorageError, match="disk I/O error"):
+        store.move(other.id, "top")  # renumbers both, the other one first
+    db.execute("DROP TRIGGER fault")
+    assert [each.id for each in store.queued()] == [job.id, other.id]
+    assert [each.id for each in store.move(other.id, "top")] == [other.id, job.id]
+
+
 # ---- pause
 
 

@@ -486,17 +486,3 @@ def test_a_refused_write_is_a_sentence_and_changes_nothing(store: Store, ask) ->
     store.database.writer.execute("PRAGMA max_page_count = 1000000")
     assert store.submit(ask()).position == waiting + 1
     assert store.claim().id == job.id  # type: ignore[union-attr]
-
-
-def test_a_change_that_fails_half_way_has_not_happened(store: Store, ask) -> None:
-    job, other = store.submit(ask()), store.submit(ask())
-    db = store.database.writer
-    db.execute(
-        f"""CREATE TEMP TRIGGER fault BEFORE UPDATE ON jobs WHEN NEW.id = '{job.id}' AND NEW.place = 2
-        BEGIN SELECT RAISE(ABORT, 'disk I/O error'); END"""
-    )
-    with pytest.raises(StorageError, match="disk I/O error"):
-        store.move(other.id, "top")  # renumbers both, the other one first
-    db.execute("DROP TRIGGER fault")
-    assert [each.id for each in store.queued()] == [job.id, other.id]
-    assert [each.id for each in store.move(other.id, "top")] == [other.id, job.id]
