@@ -106,7 +106,6 @@ def test_folders(starter_copy: Path, part: str, values: dict, arch: str) -> None
         ("vae/config.json", "no vae/config.json"),
         ("scheduler/scheduler_config.json", "no scheduler/scheduler_config.json"),
         ("tokenizer_2/tokenizer_config.json", "no tokenizer_2/tokenizer_config.json"),
-        ("tokenizer/tokenizer.json", "no vocabulary in tokenizer"),
         ("text_encoder_2/model.safetensors", "no weights in text_encoder_2"),
         ("model_index.json", "model_index.json cannot be read"),
     ],
@@ -114,6 +113,14 @@ def test_folders(starter_copy: Path, part: str, values: dict, arch: str) -> None
 def test_incomplete_folders_name_what_is_missing(starter_copy: Path, missing: str, words: str) -> None:
     (starter_copy / missing).unlink()
     with pytest.raises(ModelError, match=words):
+        inspect_folder(starter_copy)
+
+
+def test_a_tokenizer_without_its_vocabulary_is_noticed(starter_copy: Path) -> None:
+    """transformers would load it silently, with a vocabulary of two words."""
+    for name in ("tokenizer.json", "merges.txt"):
+        (starter_copy / "tokenizer" / name).unlink(missing_ok=True)
+    with pytest.raises(ModelError, match="no vocabulary in tokenizer"):
         inspect_folder(starter_copy)
 
 

@@ -206,7 +206,8 @@ def _check_part(folder: Path, part: str) -> None:
         raise ModelError(f"{folder.name} has no {part}/{config}; copy the checkpoint folder again.")
     if part.startswith("tokenizer"):
         # Without these a tokenizer of two words is made, and no prompt means anything.
-        if not ((folder / part / "tokenizer.json").is_file() or (folder / part / "merges.txt").is_file()):
+        whole = (folder / part / "tokenizer.json").is_file()
+        if not (whole or all((folder / part / name).is_file() for name in ("vocab.json", "merges.txt"))):
             raise ModelError(f"{folder.name} has no vocabulary in {part}; copy the checkpoint folder again.")
     elif part != "scheduler":
         weights = weight_files(folder / part)
