@@ -167,6 +167,20 @@ def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
     expect(page.locator(".lightbox")).not_to_be_visible()
 
 
+def test_delete_undo_and_use_the_settings(page: Page) -> None:
+    generate(page, "a duck to delete", seed="77", steps="2")
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator(".cell").first.click()
+    expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")
+    page.get_by_role("button", name="Delete").click()
+    expect(page.locator(".lightbox h3")).not_to_have_text("a duck to delete")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")
+    page.get_by_role("button", name="Use these settings").click()
+    expect(page.locator("#prompt textarea")).to_have_value("a duck to delete")
+    expect(page.locator("#seed textarea, #seed input")).to_have_value("77")
+
+
 def test_the_loras_tab_says_what_to_do(page: Page) -> None:
     page.get_by_role("tab", name="LoRAs").click()
     expect(page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")

@@ -193,3 +193,43 @@ def test_cancelling_the_call_never_lets_two_jobs_run(studio, client: Client) -> 
     done.set()
     watcher.join()
     assert most == 1
+
+
+def test_tokenize_counts_as_the_encoders_do(client: Client) -> None:
+    assert client.predict("a photo of a cat", api_name="/tokenize") == {
+        "tokens": 5,
+        "limit": 75,
+        "over": False,
+        "chunks": 1,
+    }
+    long = client.predict("duck " * 100, api_name="/tokenize")
+    assert (long["tokens"], long["over"], long["chunks"]) == (100, True, 2)
+    with pytest.raises(AppError, match="which must be one of"):
+        client.predict("a", None, "other", api_name="/tokenize")
+
+
+def test_delete_and_restore(client: Client) -> None:
+    file, info = client.predict("a duck", seed=9, steps=1, num_images=2, api_name="/generate")
+    gone, kept = info["images"]
+    deleted = client.predict(gone, api_name="/delete_image")
+    assert deleted["images"] == [gone]
+    with pytest.raises(AppError, match="There is no such picture"):
+        client.predict(gone, api_name="/image")
+    assert client.predict(kept, api_name="/image")[1]["id"] == kept
+    assert client.predict(deleted["id"], api_name="/restore")["images"] == [gone]
+    assert np.array_equal(pixels(client.predict(gone, api_name="/image")[0]), pixels(file[0]))
+
+
+def test_the_gallery_after_a_time(client: Client) -> None:
+    _, info = client.predict("the newest duck", seed=9, steps=1, api_name="/generate")
+    newest = client.predict(api_name="/gallery")[0]
+    assert newest["run"] == info["run"]
+    assert client.predict(0, 50, newest["created"], api_name="/gallery") == []
+    with pytest.raises(AppError, match="after must be a time"):
+        client.predict(0, 50, "yesterday", api_name="/gallery")
+
+
+def test_what_else_is_there(client: Client) -> None:
+    assert client.predict(api_name="/second_pass_models") == ["webbduck-starter"]
+    assert client.predict(api_name="/upscalers") == []
+    assert "detailed" in client.predict(api_name="/caption_styles")

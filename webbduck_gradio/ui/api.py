@@ -6,23 +6,23 @@ Gradio validates none of the parameters of `gr.api`: each goes into the one requ
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
 from gradio.utils import get_upload_folder
 from pydantic.fields import FieldInfo
 
-from ..errors import RequestError, WebbDuckError
+from ..errors import RequestError
 from ..jobs import lane
 from ..jobs.job import Job, Kind
-from ..request import SCHEDULERS, GenerationRequest
-from . import views
+from ..request import GenerationRequest
+from . import library_api, views
+from .events import ASK, file_of, sentence
 from .security import uploaded
 from .services import Services
 
@@ -42,44 +42,6 @@ None for a setting that the checkpoint has a default for means that default; see
 Answers the files and {job_id, status, run, seeds, images, warnings, request}; with
 wait_for_result=False at once, without files."""
 TEST_DOC = """One picture with these settings; else as /generate."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def sentence(fn: F) -> F:
-    """An error of ours reaches the client as its one sentence; any other as one that says where to look."""
-
-    def told(error: Exception) -> gr.Error:
-        if isinstance(error, WebbDuckError):
-            return gr.Error(str(error), print_exception=False)
-        log.exception("An endpoint failed")
-        return gr.Error(
-            "Something went wrong inside the studio; its log has the details.", print_exception=False
-        )
-
-    if asyncio.iscoroutinefunction(fn):
-
-        @functools.wraps(fn)
-        async def waiting(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await fn(*args, **kwargs)
-            except gr.Error:
-                raise
-            except Exception as error:
-                raise told(error) from None
-
-        return waiting  # type: ignore[return-value]
-
-    @functools.wraps(fn)
-    def answering(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return fn(*args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise told(error) from None
-
-    return answering  # type: ignore[return-value]
 
 
 def whole(value: Any) -> Any:
@@ -136,10 +98,7 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
 def register(services: Services, ticket_secret: str) -> None:
     """Put every endpoint into the Blocks that is being built. Comes before the page's own events,
     since names that collide are renamed silently."""
-    store, registry = services.store, services.registry
-
-    def file_of(path: Path) -> gr.FileData:
-        return gr.FileData(path=str(path), orig_name=path.name, meta={"_type": "gradio.FileData"})
+    store = services.store
 
     def stored_input(value: Any) -> str | None:
         if value is None:
@@ -202,21 +161,6 @@ def register(services: Services, ticket_secret: str) -> None:
         return await run("test", asked | {"num_images": 1}, True, owner)
 
     @sentence
-    def models() -> list[dict[str, Any]]:
-        """The checkpoints: name, architecture, defaults, and why one cannot be used."""
-        return [views.checkpoint_view(checkpoint) for checkpoint in registry.checkpoints()]
-
-    @sentence
-    def schedulers() -> list[str]:
-        """Names of the samplers."""
-        return list(SCHEDULERS)
-
-    @sentence
-    def loras(base_model: str | None = None) -> list[dict[str, Any]]:
-        """The LoRAs; `compatible` tells whether each fits `base_model`."""
-        return views.loras_view(services, base_model)
-
-    @sentence
     def queue() -> dict[str, Any]:
         """The running job, the queued ones in order, and the last that ended."""
         return views.queue_view(services)
@@ -258,16 +202,6 @@ def register(services: Services, ticket_secret: str) -> None:
         return views.queue_view(services)
 
     @sentence
-    def gallery(start: int = 0, limit: int = 50, query: str = "") -> list[dict[str, Any]]:
-        """Runs, newest first, with their images and settings."""
-        return views.gallery_view(services, start, limit, query)
-
-    @sentence
-    def image(image_id: str) -> tuple[gr.FileData, dict[str, Any]]:
-        """A finished picture and its metadata."""
-        return file_of(services.outputs.resolve(image_id)), views.image_view(services, image_id)
-
-    @sentence
     def health() -> dict[str, Any]:
         """Device, memory, catalog, queue, loaded checkpoint, versions."""
         return services.health()
@@ -280,9 +214,6 @@ def register(services: Services, ticket_secret: str) -> None:
     gr.api(with_parameters(generate, GENERATE_DOC, wait_for_result=True), api_name="generate", **waiting)
     gr.api(with_parameters(test, TEST_DOC, leave_out=("num_images",)), api_name="test", **waiting)
     for endpoint in (
-        models,
-        schedulers,
-        loras,
         queue,
         job,
         cancel,
@@ -290,9 +221,8 @@ def register(services: Services, ticket_secret: str) -> None:
         pause,
         resume,
         move,
-        gallery,
-        image,
         health,
     ):
-        gr.api(endpoint, api_name=endpoint.__name__, concurrency_id="ask", concurrency_limit=16)
+        gr.api(endpoint, api_name=endpoint.__name__, **ASK)
+    library_api.register(services)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

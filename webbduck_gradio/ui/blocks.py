@@ -67,7 +67,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             with gr.Tab("Studio", id="studio", elem_id="tab-studio"):
                 form = studio.build(services, channels["outcome"])
             with gr.Tab("Gallery", id="gallery", elem_id="tab-gallery"):
-                gallery.build(services, form)
+                gallery.build(services, form, channels, tabs)
             with gr.Tab("Queue", id="queue", elem_id="tab-queue"):
                 queue.build(services, form, channels, tabs)
             with gr.Tab("LoRAs", id="loras", elem_id="tab-loras"):

@@ -1,12 +1,23 @@
-"""What the tabs' events share."""
+"""What the tabs' events and the endpoints share."""
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import json
+import logging
 import time
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
 
 import gradio as gr
+
+from ..errors import WebbDuckError
+
+log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How the page's own events run: at once, without Gradio's spinner, outside the public API."""
@@ -21,3 +32,48 @@ def outcome(**found: Any) -> str:
 def payload(event: gr.EventData) -> dict[str, Any]:
     """What a view sent along; anything but a table of values counts as nothing."""
     return event._data if isinstance(event._data, dict) else {}
+
+
+ASK: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
+"""Lane of the endpoints that answer at once."""
+
+
+def file_of(path: Path) -> gr.FileData:
+    """A file of ours as an endpoint's answer."""
+    return gr.FileData(path=str(path), orig_name=path.name, meta={"_type": "gradio.FileData"})
+
+
+def sentence(fn: F) -> F:
+    """An error of ours reaches the client as its one sentence; any other as one that says where to look."""
+
+    def told(error: Exception) -> gr.Error:
+        if isinstance(error, WebbDuckError):
+            return gr.Error(str(error), print_exception=False)
+        log.exception("An endpoint failed")
+        return gr.Error(
+            "Something went wrong inside the studio; its log has the details.", print_exception=False
+        )
+
+    if asyncio.iscoroutinefunction(fn):
+
+        @functools.wraps(fn)
+        async def waiting(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await fn(*args, **kwargs)
+            except gr.Error:
+                raise
+            except Exception as error:
+                raise told(error) from None
+
+        return waiting  # type: ignore[return-value]
+
+    @functools.wraps(fn)
+    def answering(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return fn(*args, **kwargs)
+        except gr.Error:
+            raise
+        except Exception as error:
+            raise told(error) from None
+
+    return answering  # type: ignore[return-value]

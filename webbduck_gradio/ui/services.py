@@ -16,6 +16,7 @@ from ..errors import RequestError
 from ..gallery.inputs import Inputs
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
+from ..gallery.trash import Trash
 from ..jobs.job import Job, Kind
 from ..jobs.store import Store
 from ..jobs.worker import Worker
@@ -38,6 +39,7 @@ class Services:
     outputs: Outputs
     inputs: Inputs
     thumbnails: Thumbnails
+    trash: Trash
     worker: Worker
     calls: dict[str, str] = field(default_factory=dict)
     """Job of each API call that waits for one, by Gradio's id of the call."""
@@ -49,12 +51,20 @@ class Services:
         store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
         outputs.lock()  # tidies up what a crash left half written
+        outputs.watch()
         worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry))
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
         return cls(
-            settings, registry, store, outputs, Inputs(settings), Thumbnails(settings, outputs), worker
+            settings,
+            registry,
+            store,
+            outputs,
+            Inputs(settings),
+            Thumbnails(settings, outputs),
+            Trash(settings, outputs),
+            worker,
         )
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:

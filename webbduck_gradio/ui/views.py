@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import RequestError
 from ..gallery import metadata
 from ..gallery.storage import RunInfo
+from ..gallery.trash import TrashEntry
 from ..jobs.job import Job
 from ..models.registry import Checkpoint, Lora
 from .services import Services
@@ -209,13 +210,27 @@ def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any
     ]
 
 
-def gallery_view(services: Services, start: Any, limit: Any, query: Any) -> list[dict[str, Any]]:
-    """A page of runs, newest first. Raises `RequestError` for a page that cannot be."""
+def gallery_view(
+    services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0
+) -> list[dict[str, Any]]:
+    """A page of runs, newest first, made after `after` (seconds since 1970).
+
+    Raises `RequestError` for a page that cannot be.
+    """
+    if isinstance(after, bool) or not isinstance(after, (int, float)) or after != after:
+        raise RequestError("after must be a time in seconds since 1970.")
     if not _whole(start) or start < 0 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
         raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
     if not isinstance(query, str) or len(query) > 400:
         raise RequestError("query must be text of at most 400 characters.")
-    return [run_view(run) for run in services.outputs.runs(start, limit, query)]
+    found = services.outputs.runs(start, limit, query)
+    # Newest first, so what is older than `after` stands at the end.
+    return [run_view(run) for run in found if run.created > after]
+
+
+def trash_view(entry: TrashEntry) -> dict[str, Any]:
+    """A deletion, with the id that undoes it."""
+    return {"id": entry.id, "deleted": entry.deleted, "images": list(entry.images)}
 
 
 def run_view(run: RunInfo) -> dict[str, Any]:

@@ -71,12 +71,39 @@ async function open(id) {
     found.negative_prompt ? h("p", { class: "negative" }, `Without: ${found.negative_prompt}`) : null,
     h("div", { class: "actions" },
       h("a", { href: imageUrl(id), download: "" }, "Download"),
+      found.request ? h("button", { type: "button", onclick: () => { dialog.close(); trigger("reuse", { id }); } }, "Use these settings") : null,
       h("button", { type: "button", onclick: (event) => webbduck.copy(found.prompt, event.target) }, "Copy prompt"),
-      found.parameters ? h("button", { type: "button", onclick: (event) => webbduck.copy(found.parameters, event.target) }, "Copy all settings") : null),
+      found.parameters ? h("button", { type: "button", onclick: (event) => webbduck.copy(found.parameters, event.target) }, "Copy all settings") : null,
+      h("button", { type: "button", class: "delete", onclick: () => remove(id) }, "Delete")),
     h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value))]),
       h("dt", {}, "file"), h("dd", {}, `${id}, ${found.width} × ${found.height} px`)),
     (found.problems ?? []).map((text) => h("p", { class: "problem" }, text)));
 }
+
+const toast = h("div", { class: "toast", role: "status", hidden: true });
+document.body.append(toast);
+let fading = null;
+/** Delete, and offer the way back for a while. */
+async function remove(id) {
+  const all = ids(), next = all[all.indexOf(id) + 1] ?? all[all.indexOf(id) - 1];
+  let done;
+  try { done = await server.webbduck_delete(id); } catch { done = { error: "The server did not answer; nothing was deleted." }; }
+  if (done.error) { info.append(h("p", { class: "problem" }, done.error)); return; }
+  if (next) open(next); else dialog.close();
+  const undo = h("button", { type: "button", onclick: async () => {
+    toast.hidden = true;
+    const back = await server.webbduck_restore(done.id);
+    if (back.error) problem.textContent = back.error; else { await refresh(); open(id); }
+  } }, "Undo");
+  put(toast, h("span", {}, "Moved to the trash."), undo);
+  (dialog.open ? dialog : document.body).append(toast);
+  toast.hidden = false;
+  clearTimeout(fading);
+  fading = setTimeout(() => { toast.hidden = true; }, 15000);
+  refresh();
+}
+dialog.addEventListener("close", () => document.body.append(toast));
+dialog.addEventListener("keydown", (event) => { if (event.key === "Delete" && opened) remove(opened); });
 
 webbduck.subscribe("show", (value) => { if (value.image) { webbduck.last.delete("show"); open(value.image); } });
 more.onclick = () => { wanted += PAGE; refresh(); };

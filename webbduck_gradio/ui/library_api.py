@@ -1,0 +1,117 @@
+"""The endpoints about what there is: models, pictures, words. They answer at once."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import gradio as gr
+
+from ..errors import RequestError
+from ..models import tokens
+from ..models.tools import STYLES
+from ..request import MAX_PROMPT, SCHEDULERS
+from . import views
+from .events import ASK, file_of, sentence
+from .services import Services
+
+PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+
+
+def register(services: Services) -> None:
+    """Put the endpoints into the Blocks that is being built."""
+    registry = services.registry
+
+    @sentence
+    def models() -> list[dict[str, Any]]:
+        """The checkpoints: name, architecture, defaults, and why one cannot be used."""
+        return [views.checkpoint_view(checkpoint) for checkpoint in registry.checkpoints()]
+
+    @sentence
+    def second_pass_models() -> list[str]:
+        """Checkpoints that can go over another one's picture: refiners, and any SDXL checkpoint."""
+        return [checkpoint.name for checkpoint in registry.second_pass_models()]
+
+    @sentence
+    def schedulers() -> list[str]:
+        """Names of the samplers."""
+        return list(SCHEDULERS)
+
+    @sentence
+    def upscalers() -> list[dict[str, Any]]:
+        """The upscaling models, and why one cannot be used. Without any, Lanczos enlarges."""
+        return [{"name": each.name, "reason": each.unusable} for each in registry.upscalers()]
+
+    @sentence
+    def captioners() -> list[dict[str, Any]]:
+        """The captioners, and why one cannot be used."""
+        return [
+            {"name": each.name, "kind": each.kind, "reason": each.unusable} for each in registry.captioners()
+        ]
+
+    @sentence
+    def caption_styles() -> list[str]:
+        """How a captioner may be asked to write."""
+        return list(STYLES)
+
+    @sentence
+    def loras(base_model: str | None = None) -> list[dict[str, Any]]:
+        """The LoRAs; `compatible` tells whether each fits `base_model`."""
+        return views.loras_view(services, base_model)
+
+    @sentence
+    def tokenize(
+        text: str,
+        base_model: str | None = None,
+        which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
+    ) -> dict[str, Any]:
+        """Tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
+        if not isinstance(text, str) or len(text) > MAX_PROMPT:
+            raise RequestError(f"text must be text of at most {MAX_PROMPT:,} characters.")
+        if which not in PROMPTS:
+            raise RequestError(f"which must be one of: {', '.join(PROMPTS)}.")
+        if base_model is not None:
+            registry.checkpoint(base_model)
+        # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.
+        return dict(tokens.count(text))
+
+    @sentence
+    def gallery(start: int = 0, limit: int = 50, after: float = 0.0, query: str = "") -> list[dict[str, Any]]:
+        """Runs, newest first, with their images and settings; only those made after the time `after`."""
+        return views.gallery_view(services, start, limit, query, after)
+
+    @sentence
+    def image(image_id: str) -> tuple[gr.FileData, dict[str, Any]]:
+        """A finished picture and its metadata."""
+        return file_of(services.outputs.resolve(image_id)), views.image_view(services, image_id)
+
+    @sentence
+    def delete_image(image_id: str) -> dict[str, Any]:
+        """Move a picture to the trash; /restore with the answer's `id` brings it back."""
+        return views.trash_view(services.trash.delete_image(image_id))
+
+    @sentence
+    def delete_run(run: str) -> dict[str, Any]:
+        """Move all pictures of a run to the trash."""
+        return views.trash_view(services.trash.delete_run(run))
+
+    @sentence
+    def restore(entry_id: str) -> dict[str, Any]:
+        """Bring back what a deletion moved to the trash."""
+        return {"id": entry_id, "images": list(services.trash.restore(entry_id))}
+
+    for endpoint in (
+        models,
+        second_pass_models,
+        schedulers,
+        upscalers,
+        captioners,
+        caption_styles,
+        loras,
+        tokenize,
+        gallery,
+        image,
+        delete_image,
+        delete_run,
+        restore,
+    ):
+        gr.api(endpoint, api_name=endpoint.__name__, **ASK)
