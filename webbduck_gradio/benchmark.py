@@ -130,15 +130,17 @@ def switching(settings: Settings, rounds: int) -> None:
     twin_path.symlink_to(checkpoint.path.resolve())
     twin = dataclasses.replace(checkpoint, name="twin", path=twin_path)
     generator = Generator(registry=registry)
+    # Loading anew is measured on a generator of its own: it empties what the others are to find in memory.
+    forgetful = Generator(registry=registry)
 
-    def draw(on: Any, **changed: Any) -> bool:
+    def draw(on: Any, by: Any = generator, **changed: Any) -> bool:
         fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
         request: GenerationRequest = registry.settle(fields)
-        return bool(list(generator.generate(request, on, Silent())))
+        return bool(list(by.generate(request, on, Silent())))
 
     def reloaded() -> None:
-        generator.free()
-        draw(checkpoint)
+        forgetful.free()
+        draw(checkpoint, forgetful)
 
     works: list[tuple[str, Work]] = [
         ("all loaded anew", reloaded),
@@ -183,12 +185,16 @@ def full_size(rounds: int, steps: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.benchmark", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each is measured, at least 2 (default 5)"
+    )
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the picture of (a) (default 4)")
     parser.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
     parser.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
     parser.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
     options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2")
     logging.basicConfig(level=logging.WARNING)
     print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
