@@ -64,7 +64,7 @@ class StudioServer:
                 max_file_size=MAX_UPLOAD,
                 allowed_paths=[str(settings.outputs)],
                 favicon_path=ASSETS / "duck.svg",
-                footer_links=[],
+                footer_links=["api"],  # hidden by our style sheet; the status line's link presses it
                 run_history=False,
                 enable_monitoring=False,
                 ssr_mode=False,

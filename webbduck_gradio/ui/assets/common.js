@@ -1,3 +1,20 @@
+// Dark unless light was asked for, in the address or by the switch. Gradio would follow the system.
+window.webbduckTheme = (() => {
+  let wanted = new URL(window.location.href).searchParams.get("__theme") ?? localStorage.getItem("webbduck-theme") ?? "dark";
+  const apply = () => {
+    if (document.body.classList.contains("dark") !== (wanted === "dark")) document.body.classList.toggle("dark", wanted === "dark");
+  };
+  const start = () => {
+    apply();
+    new MutationObserver(apply).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  };
+  if (document.body) start(); else document.addEventListener("DOMContentLoaded", start);
+  return {
+    dark: () => wanted === "dark",
+    turn: () => { wanted = wanted === "dark" ? "light" : "dark"; localStorage.setItem("webbduck-theme", wanted); apply(); },
+  };
+})();
+
 // What every view of the page shares: the bus, drawing without markup, sizes, keys.
 window.webbduck = (() => {
   const last = new Map();

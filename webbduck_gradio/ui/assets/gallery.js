@@ -37,6 +37,8 @@ function section(run, key) {
         h("img", { src: thumbUrl(image.id), alt: "", loading: "lazy", onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, "cannot be read")) })))));
 }
 
+// Outside of the tab, which hides what is in it, and inside of what the style sheet covers.
+const home = document.querySelector(".gradio-container main") ?? document.body;
 const picture = h("img", { alt: "" }), info = h("div", { class: "info" });
 const dialog = h("dialog", { class: "lightbox", "aria-label": "Picture" },
   h("div", { class: "big" }, picture), info,
@@ -46,7 +48,7 @@ dialog.addEventListener("keydown", (event) => {
   if (event.key === "ArrowLeft") step(-1);
 });
 dialog.addEventListener("click", (event) => { if (event.target === dialog || event.target.classList.contains("big")) dialog.close(); });
-document.body.append(dialog);
+home.append(dialog);
 let opened = null;
 
 const ids = () => runs.flatMap((run) => run.images.map((image) => image.id));
@@ -81,7 +83,7 @@ async function open(id) {
 }
 
 const toast = h("div", { class: "toast", role: "status", hidden: true });
-document.body.append(toast);
+home.append(toast);
 let fading = null;
 /** Delete, and offer the way back for a while. */
 async function remove(id) {
@@ -96,13 +98,13 @@ async function remove(id) {
     if (back.error) problem.textContent = back.error; else { await refresh(); open(id); }
   } }, "Undo");
   put(toast, h("span", {}, "Moved to the trash."), undo);
-  (dialog.open ? dialog : document.body).append(toast);
+  (dialog.open ? dialog : home).append(toast);
   toast.hidden = false;
   clearTimeout(fading);
   fading = setTimeout(() => { toast.hidden = true; }, 15000);
   refresh();
 }
-dialog.addEventListener("close", () => document.body.append(toast));
+dialog.addEventListener("close", () => home.append(toast));
 dialog.addEventListener("keydown", (event) => { if (event.key === "Delete" && opened) remove(opened); });
 
 webbduck.subscribe("show", (value) => { if (value.image) { webbduck.last.delete("show"); open(value.image); } });

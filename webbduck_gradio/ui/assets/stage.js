@@ -125,7 +125,8 @@ function statusLine() {
       h("button", { type: "button", onclick: (event) => webbduck.copy(String(newest), event.target) }, "Copy")),
     h("span", {}, waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty"),
     h("span", { class: "device" }, `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`),
-    h("a", { href: "?view=api" }, "API"),
+    h("span", { class: "links" }, h("button", { type: "button", onclick: () => { webbduckTheme.turn(); statusLine(); } }, webbduckTheme.dark() ? "Light" : "Dark"),
+      h("button", { type: "button", onclick: () => document.querySelector("footer button.show-api, footer .show-api")?.click() }, "API")),
   ];
   put(line, parts);
 }
