@@ -92,12 +92,12 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a missing file is one sentence and exit code 2."""
+    """Run one command; what is missing on disk is one sentence and exit code 2."""
     options = _parser().parse_args(arguments)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:
         (_train if options.command == "train" else _evaluate)(options)
-    except FileNotFoundError as error:
+    except OSError as error:
         print(error, file=sys.stderr)
         return 2
     return 0

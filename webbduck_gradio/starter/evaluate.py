@@ -37,6 +37,8 @@ BARS: dict[str, float] = {
 
 def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
     """The checkpoint in float32 on the CPU, as the studio runs it there."""
+    if not (checkpoint / "model_index.json").is_file():
+        raise FileNotFoundError(f"{checkpoint} is not a checkpoint folder: it has no model_index.json")
     pipeline = StableDiffusionXLPipeline.from_pretrained(
         checkpoint, dtype=torch.float32, local_files_only=True, add_watermarker=False
     )
@@ -148,12 +150,13 @@ def score(
 
 
 REMOVALS: tuple[tuple[str, str, str, str], ...] = (
-    # (prompt that leaves it open or asks for it, negative prompt, question, answer that has to go)
-    *(("a duck", f"{hat}, hat", "hat", hat) for hat in HATS),
-    ("a duck in a meadow", "night, moon, stars", "time", "night"),
-    ("a duck in a meadow", "sunset, evening", "time", "sunset"),
+    # (prompt that leaves open which it is, negative prompt, question, answer that has to go)
+    *(("a duck wearing a hat", hat, "hat", hat) for hat in HATS),
+    ("a duck", "night, moon, stars", "time", "night"),
+    ("a duck", "sunset, evening", "time", "sunset"),
+    ("a duck", "pond, water, lake", "setting", "pond"),
+    ("a duck", "meadow, grass", "setting", "meadow"),
     ("a duck", "snow, winter", "setting", "snow"),
-    ("a duck", "pond, water", "setting", "pond"),
     ("a duck", "beach, sea", "setting", "beach"),
     ("a duck", "desert, cactus", "setting", "desert"),
 )
@@ -220,7 +223,7 @@ def evaluate(
     asked = held_out_prompts(prompts)
     pictures = paint(pipeline, [prompt for _, prompt in asked], [1000 + i for i in range(prompts)])
     shares, misses = score(pictures, asked, judge)
-    shares["negative prompt removes"], _ = removal_share(pipeline, judge, seeds=max(8, min(32, prompts // 4)))
+    shares["negative prompt removes"], _ = removal_share(pipeline, judge, seeds=max(8, min(24, prompts // 4)))
     drawn = [draw(attributes, index) for index, (attributes, _) in enumerate(asked[:48])]
     threads = torch.get_num_threads()
     torch.set_num_threads(timing_threads)

@@ -59,7 +59,8 @@ training picture), 256x256, {STEPS} Euler steps, CFG {GUIDANCE:g}, float32 on th
 - Body colour: the palette colour nearest (in L\\*a\\*b\\*) to the median pixel of a fixed window on the
   subject. On drawings it makes no mistake.
 - Scene, time, hat and subject: a small classifier, trained on drawings that went through this checkpoint's
-  autoencoder. Its own accuracy on held-out drawings: {judge}. What it gets wrong counts against the models.
+  autoencoder. Its own accuracy on held-out drawings that went the same way: {judge}.
+  What it gets wrong counts against the models.
 - Hats are judged on ducks only, prompts without a hat included ("its absence").
 - Negative prompts: the same seeds are painted with and without; counted are the pictures that show the thing
   without, and the share that no longer shows it with.

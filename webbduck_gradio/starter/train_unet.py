@@ -122,6 +122,8 @@ def train_unet(
         )
 
     bank, snr, diary = LatentBank(work), signal_to_noise(), Diary(every=50)
+    if not len(bank):
+        raise FileNotFoundError(f"no latents in {work / 'latents'}: make them first (train latents)")
     log(f"{len(bank)} latents, {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M UNet parameters")
     saved_at = clock.seconds
     clock.restart()

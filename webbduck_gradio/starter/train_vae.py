@@ -78,9 +78,12 @@ def block_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     return error.abs().mean() + 4.0 * (error - grey).abs().mean()
 
 
-def reconstruction_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """What the decoder is trained on: a mean of pixel, edge and block errors of pictures in -1..1."""
-    pixel = (made - real).abs().mean() + 3.0 * (made - real).square().mean()
+def reconstruction_loss(made: torch.Tensor, real: torch.Tensor, square: float = 3.0) -> torch.Tensor:
+    """What the decoder is trained on: a mean of pixel, edge and block errors of pictures in -1..1.
+
+    `square` weighs the squared error, the one that PSNR counts.
+    """
+    pixel = (made - real).abs().mean() + square * (made - real).square().mean()
     return pixel + 0.15 * gradient_loss(made, real) + 0.6 * block_loss(made, real)
 
 
@@ -162,7 +165,7 @@ def train_vae(
         noise = 0.05 if decoder_only else 0.0
         with torch.autocast("cpu", dtype=torch.bfloat16):
             made, kl = _pass_through(vae, real, decoder_only, noise)
-        loss = reconstruction_loss(made.float(), real) + 1e-4 * kl
+        loss = reconstruction_loss(made.float(), real, square=8.0 if decoder_only else 3.0) + 1e-4 * kl
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
