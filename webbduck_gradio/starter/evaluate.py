@@ -86,6 +86,8 @@ class Report:
     """What was measured; shares are 0..1."""
 
     prompts: int
+    distinct: int
+    """Prompts that differ in their words: rare subjects have few held-out combinations, so some recur."""
     shares: dict[str, float]
     judge: dict[str, float]
     """The judge's own accuracy on held-out drawings, by question."""
@@ -231,6 +233,7 @@ def evaluate(
     torch.set_num_threads(threads)
     report = Report(
         prompts=prompts,
+        distinct=len({prompt for _, prompt in asked}),
         shares=shares,
         judge={question: judge_accuracy[question] for question in QUESTIONS},
         psnr=held_out_psnr(pipeline.vae),

@@ -104,6 +104,10 @@ def export_parts(
         "provenance": provenance,
     }
     (partial / "webbduck.json").write_text(json.dumps(about, indent=1) + "\n")
+    for path in partial.rglob("config.json"):
+        config = json.loads(path.read_text())
+        if config.pop("_name_or_path", None) is not None:  # where it was loaded from is nobody's business
+            path.write_text(json.dumps(config, indent=2) + "\n")
     for path in [partial, *partial.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     size = folder_bytes(partial)

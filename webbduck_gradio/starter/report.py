@@ -49,8 +49,9 @@ def _page(report: Report, checkpoint: Path) -> str:
 
 Written by `python -m webbduck_gradio.starter evaluate --prompts {report.prompts} --report docs`.
 
-{report.prompts} held-out prompts (their combinations of subject, colour, hat, setting and time are in no
-training picture), 256x256, {STEPS} Euler steps, CFG {GUIDANCE:g}, float32 on the CPU.
+{report.prompts} held-out prompts ({report.distinct} different ones; the others recur with another seed).
+Their combinations of subject, colour, hat, setting and time are in no training picture. 256x256,
+{STEPS} Euler steps, CFG {GUIDANCE:g}, float32 on the CPU.
 
 {report.table()}
 
