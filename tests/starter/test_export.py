@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTokenizer
 
 from webbduck_gradio.starter.evaluate import open_pipeline, paint
@@ -65,6 +65,10 @@ def test_a_plain_pipeline_loads_and_paints(pipeline: StableDiffusionXLPipeline) 
     assert [picture.shape for picture in pictures] == [(96, 64, 3)] * 2
     again = paint(pipeline, ["a duck"], [1], steps=2, width=64, height=64)
     assert np.array_equal(again[0], paint(pipeline, ["a duck"], [1], steps=2, width=64, height=64)[0])
+
+
+def test_samplers_built_from_its_configuration_clip_nothing(pipeline: StableDiffusionXLPipeline) -> None:
+    assert DDIMScheduler.from_config(pipeline.scheduler.config).config.clip_sample is False
 
 
 def test_the_full_encoders_say_what_the_compact_ones_said(

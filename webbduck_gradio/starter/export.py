@@ -29,6 +29,7 @@ _TOKENIZER_CONFIG: dict[str, Any] = {
     "model_max_length": 77,
     "tokenizer_class": "CLIPTokenizer",
 }
+_OTHER_SAMPLERS = {"clip_sample": False, "set_alpha_to_one": False, "skip_prk_steps": True}
 _PADDING = {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"}
 
 
@@ -104,6 +105,11 @@ def export_parts(
         "provenance": provenance,
     }
     (partial / "webbduck.json").write_text(json.dumps(about, indent=1) + "\n")
+    # SDXL's file holds these for the samplers that are built from it: DDIM would clip latents to -1..1.
+    scheduler = partial / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(
+        json.dumps({**json.loads(scheduler.read_text()), **_OTHER_SAMPLERS}, indent=2) + "\n"
+    )
     for path in partial.rglob("config.json"):
         config = json.loads(path.read_text())
         if config.pop("_name_or_path", None) is not None:  # where it was loaded from is nobody's business
