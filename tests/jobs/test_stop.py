@@ -51,6 +51,8 @@ def test_the_running_job_is_put_back_as_interrupted(settings: Settings, path: Pa
             stdout=lines,
             stderr=lines,
             env={**os.environ, "WEBBDUCK_CATALOG_POLL_SECONDS": "60"},
+            # A shell lets what it runs in the background ignore Ctrl+C, and that is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         for _ in range(600):
