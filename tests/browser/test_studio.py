@@ -172,7 +172,7 @@ def test_delete_undo_and_use_the_settings(page: Page) -> None:
     page.get_by_role("tab", name="Gallery").click()
     page.locator(".cell").first.click()
     expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
     expect(page.locator(".lightbox h3")).not_to_have_text("a duck to delete")
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")

@@ -69,6 +69,7 @@ class Generator:
         self.pipelines = Pipelines(device, policy)
         self._registry = registry
         self._embeddings: dict[Any, Embeddings] = {}
+        self._threads = torch.get_num_threads()
 
     def generate(
         self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
@@ -77,6 +78,9 @@ class Generator:
 
         Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemory`, `GenerationError`.
         """
+        # OpenMP counts its threads for each calling thread by itself, and sums in another order where the
+        # count differs: the last bits of a picture must not depend on which thread of a pool runs the job.
+        torch.set_num_threads(self._threads)
         reporter.check()
         saved: list[str] = []  # how memory was saved, for people
         plan: Plan | None = None
