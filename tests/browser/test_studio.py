@@ -168,6 +168,7 @@ def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
 
 
 def test_delete_undo_and_use_the_settings(page: Page) -> None:
+    generate(page, "a duck that stays", seed="76", steps="2")
     generate(page, "a duck to delete", seed="77", steps="2")
     page.get_by_role("tab", name="Gallery").click()
     page.locator(".cell").first.click()

@@ -50,7 +50,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
             request = GenerationRequest.of(**(found["request"] or {}))
         except WebbDuckError as error:
             return [outcome(error=str(error)), gr.Tabs(selected="studio"), *form.nothing()]
-        return [gr.skip(), gr.Tabs(selected="studio"), *form.filled(request)]
+        return [form.told(request), gr.Tabs(selected="studio"), *form.filled(request)]
 
     view.reuse(reuse, None, [channels["outcome"], tabs, *form.outputs], **QUIET)
 

@@ -36,7 +36,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
             job = services.store.get(str(payload(event).get("id", "")))
         except WebbDuckError as error:
             return [outcome(error=str(error), where="queue"), gr.skip(), *form.nothing()]
-        return [gr.skip(), gr.Tabs(selected="studio"), *form.filled(job.request)]
+        return [form.told(job.request), gr.Tabs(selected="studio"), *form.filled(job.request)]
 
     view.steer(act, None, channels["outcome"], **QUIET)
     view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **QUIET)

@@ -14,6 +14,7 @@ from ..request import DEFAULT_SCHEDULER, MAX_PROMPT, SCHEDULERS, GenerationReque
 from .events import QUIET, outcome, payload
 from .services import Services
 from .theme import asset
+from .views import meaningful
 
 PRESETS = {
     "1:1": (1024, 1024),
@@ -76,6 +77,16 @@ class Form:
         return [str(values[name]) if name == "seed" else values[name] for name in self.fields] + [
             next(fitting, CUSTOM)
         ]
+
+    def told(self, request: GenerationRequest) -> Any:
+        """For the outcome channel: which settings of the request the page has no control for."""
+        usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump()
+        values = meaningful(request.model_dump(mode="json"))
+        left = [name for name in values if name not in self.fields and values[name] != usual[name]]
+        if not left:
+            return gr.skip()
+        names = ", ".join(left).replace("_", " ")
+        return outcome(error=f"Left out, since the Studio has no control for it: {names}.")
 
     def nothing(self) -> list[Any]:
         """Leave every control as it is."""
