@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import time
+from pathlib import Path
+
 from PIL import Image
 
 from webbduck_gradio.gallery.storage import Outputs, Run
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
 
 
 def request(**fields) -> GenerationRequest:
@@ -23,3 +28,23 @@ def finished_run(outputs: Outputs, count: int = 1, **fields) -> Run:
         run.save(index, picture(), asked.seed_of(index))
     run.close("completed")
     return run
+
+
+def old_run(settings: Settings, name: str, images: int = 1, **meta) -> Path:
+    """A run as the first version left it."""
+    folder = settings.outputs / name
+    folder.mkdir(parents=True)
+    for number in range(images):
+        picture().save(folder / f"{number}.png")
+    if meta:
+        (folder / "meta.json").write_text(json.dumps(meta))
+    return folder
+
+
+def wait_until(condition, seconds: float = 20) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False

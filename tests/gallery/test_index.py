@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from gallery_helpers import finished_run, picture, request
+from gallery_helpers import finished_run, old_run, picture, request, wait_until
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -20,21 +20,10 @@ from webbduck_gradio.errors import RequestError, StorageError, UnknownName
 from webbduck_gradio.gallery import about as about_module
 from webbduck_gradio.gallery import index as index_module
 from webbduck_gradio.gallery import runs as runs_module
-from webbduck_gradio.gallery import search, watch
+from webbduck_gradio.gallery import search
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
-
-
-def old_run(settings: Settings, name: str, images: int = 1, **meta) -> Path:
-    """A run as the first version left it."""
-    folder = settings.outputs / name
-    folder.mkdir(parents=True)
-    for number in range(images):
-        picture().save(folder / f"{number}.png")
-    if meta:
-        (folder / "meta.json").write_text(json.dumps(meta))
-    return folder
 
 
 @pytest.fixture
@@ -448,101 +437,6 @@ def test_a_copy_that_comes_later_marks_its_original(settings: Settings, outputs:
     assert [image.id for image in outputs.images(query="is:upscaled")] == ["other/1.png"]
     (folder / "1_upscaled.png").unlink()
     assert outputs.count("is:upscaled") == 0 and outputs.count() == 2
-
-
-def wait_until(condition, seconds: float = 20) -> bool:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
-
-
-# watchdog 7.1 warns where a watched folder leaves and comes back; it goes on.
-@pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
-@pytest.mark.parametrize("blind", [False, True])
-def test_followed_in_the_background(settings: Settings, outputs: Outputs, monkeypatch, blind: bool):
-    if blind:  # as where Linux's limit of watched folders is reached
-
-        def no_more(*args, **kwargs):
-            raise OSError(28, "inotify watch limit reached")
-
-        monkeypatch.setattr(watch.Observer, "schedule", no_more)
-        monkeypatch.setattr(watch, "LOOK_EVERY_BLIND", 0.1)
-    old_run(settings, "2025-01-01_10-00-00", prompt="duck")
-    outputs.watch()
-    try:
-        assert wait_until(lambda: outputs.complete and outputs.count() == 1)
-        version = outputs.version
-        folder = old_run(settings, "2025-01-01_10-00-01", prompt="goose")
-        assert wait_until(lambda: outputs.count("goose") == 1 and outputs.version > version)
-        picture().save(folder / "1.png")
-        assert wait_until(lambda: outputs.count() == 3)
-        (folder / "1.png").unlink()
-        assert wait_until(lambda: outputs.count() == 2)
-        folder.rename(settings.outputs / "renamed")
-        assert wait_until(lambda: [run.id for run in outputs.runs(query="goose")] == ["renamed"])
-        (settings.outputs / "link").symlink_to(settings.outputs.parent / "elsewhere")
-        shutil.rmtree(settings.outputs / "renamed")
-        assert wait_until(lambda: outputs.count() == 1)
-        deep = old_run(settings, "by/date/2025", images=2, prompt="swan").parent
-        assert wait_until(lambda: outputs.count("swan") == 2)
-        shutil.move(deep.parent, settings.outputs.parent / "elsewhere")
-        assert wait_until(lambda: outputs.count() == 1)
-        shutil.move(settings.outputs.parent / "elsewhere", settings.outputs / "back")
-        assert wait_until(lambda: {run.id for run in outputs.runs(query="swan")} == {"back/date/2025"})
-        shutil.rmtree(settings.outputs / "back")
-        assert wait_until(lambda: outputs.count() == 1)
-        run = finished_run(outputs)
-        assert outputs.runs()[0].id == run.id  # our own are there at once
-    finally:
-        outputs.close()
-
-
-def test_nothing_is_redrawn_for_thumbnails_and_records(settings: Settings, outputs: Outputs):
-    finished_run(outputs)
-    outputs.watch()
-    assert wait_until(lambda: outputs.complete)
-    time.sleep(0.5)
-    version = outputs.version
-    (settings.thumbnails / "x.webp").write_bytes(b"x")
-    (settings.previews / "x.jpg").write_bytes(b"x")
-    (settings.outputs / "notes.txt").write_text("x")
-    time.sleep(1)
-    assert outputs.version == version
-    outputs.close()
-
-
-def test_reading_while_writing(settings: Settings, outputs: Outputs):
-    """Pages are answered while runs are added and removed, and show whole runs only."""
-    errors: list[BaseException] = []
-    done = threading.Event()
-
-    def read() -> None:
-        try:
-            while not done.is_set():
-                for run in outputs.runs(0, 20):
-                    assert run.images and all(image.seed is not None for image in run.images)
-                outputs.images(0, 20, "duck")
-        except BaseException as error:
-            errors.append(error)
-
-    outputs.watch()
-    readers = [threading.Thread(target=read) for _ in range(4)]
-    for reader in readers:
-        reader.start()
-    trash = Trash(settings, outputs)
-    for number in range(15):
-        run = finished_run(outputs, 2, seed=number)
-        if number % 3 == 0:
-            trash.delete_run(run.id)
-    done.set()
-    for reader in readers:
-        reader.join()
-    assert errors == []
-    assert len(outputs.runs()) == 10
-    outputs.close()
 
 
 def test_text_and_names_that_are_no_unicode(settings: Settings, outputs: Outputs):

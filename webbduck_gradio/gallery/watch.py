@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 from watchdog import events
-from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
+from .. import observing
 from ..errors import WebbDuckError
 from .index import Index
 from .runs import META, is_image_id
@@ -21,19 +22,9 @@ SETTLE = 0.2
 """Seconds to gather events in before reading, so that a file is not read ten times while it is written."""
 LOOK_EVERY = 120.0
 LOOK_EVERY_BLIND = 2.0
-"""Seconds between looks at all folders: with the system's events, and where it gives none."""
-
-EVENTS: list[type[events.FileSystemEvent]] = [
-    events.FileCreatedEvent,
-    events.FileMovedEvent,
-    events.FileDeletedEvent,
-    events.FileClosedEvent,
-    events.DirCreatedEvent,
-    events.DirMovedEvent,
-    events.DirDeletedEvent,
-]
-if not sys.platform.startswith("linux"):  # elsewhere nobody tells when a file was closed
-    EVENTS.append(events.FileModifiedEvent)
+HEARING_TEST_EVERY = 2.0
+"""Seconds between looks at all folders: with the system's events, and where it gives none; and between
+looks at whether it still gives them."""
 
 
 class Watcher(events.FileSystemEventHandler):
@@ -90,17 +81,7 @@ class Watcher(events.FileSystemEventHandler):
         self._wake.set()
 
     def _run(self) -> None:
-        every = LOOK_EVERY
-        observer = Observer()
-        try:
-            observer.schedule(self, str(self._root), recursive=True, event_filter=EVENTS)
-            observer.start()
-        except OSError as error:
-            # Most often Linux's limit of watched folders.
-            log.warning(
-                "the system does not tell about changes in %s (%s); looking instead", self._root, error
-            )
-            every = LOOK_EVERY_BLIND
+        observer = observing.observe(self._root, self)
         while not self._ended.is_set():
             try:
                 self._once()
@@ -111,12 +92,23 @@ class Watcher(events.FileSystemEventHandler):
             except Exception:
                 log.exception("the gallery's index could not be brought up to date")
                 self._ended.wait(5)
-            if not self._wake.wait(every):
-                self._look = True
+            observer = self._rest(observer)
             self._ended.wait(SETTLE)
-        if observer.is_alive():
-            observer.stop()
-            observer.join(timeout=10)
+        observing.end(observer)
+
+    def _rest(self, observer: BaseObserver | None) -> BaseObserver | None:
+        """Wait for something to read or the time of the next look; gives up an observer gone deaf."""
+        next_look = time.monotonic() + (LOOK_EVERY if observer else LOOK_EVERY_BLIND)
+        while not self._wake.wait(min(HEARING_TEST_EVERY, max(0.0, next_look - time.monotonic()))):
+            if observer and not observing.hears(observer):
+                log.warning("the system no longer tells about changes in %s; looking instead", self._root)
+                observing.end(observer)
+                self._look = True
+                return None
+            if time.monotonic() >= next_look:
+                self._look = True
+                break
+        return observer
 
     def _once(self) -> None:
         self._wake.clear()

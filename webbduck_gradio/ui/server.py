@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
 MAX_UPLOAD = "64mb"
+STYLE_SHEETS = ("studio.css", "queue.css", "gallery.css", "loras.css")
+"""The first sets the colours and what all tabs share; each tab has one of its own."""
 WARM_UP_SECONDS = 1.0
 """After the page answers; torch's import would slow down the first page."""
 
@@ -71,7 +73,7 @@ class StudioServer:
                 pwa=False,
                 mcp_server=False,
                 theme=theme(),
-                css=asset("studio.css"),
+                css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
                 head=f"<script>{asset('common.js')}</script>",
                 app_kwargs={"middleware": [Middleware(Gatekeeper, services=self.services)]},
             )
