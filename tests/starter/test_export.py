@@ -11,10 +11,10 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTokenizer
 
-from webbduck_gradio.starter.evaluate import open_pipeline, paint
 from webbduck_gradio.starter.export import MAX_BYTES, export_parts, folder_bytes, write_tokenizers
 from webbduck_gradio.starter.latents import PreviewColours
 from webbduck_gradio.starter.models import CompactVocabulary, TextSide, load_tokenizers, make_unet, tokenize
+from webbduck_gradio.starter.painting import open_pipeline, paint
 from webbduck_gradio.starter.train_vae import VAE_CONFIG
 
 PREVIEW = PreviewColours([[0.1, 0.2, 0.3]] * 4, [0.0, 0.1, 0.2])

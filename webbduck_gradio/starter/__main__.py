@@ -7,6 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
+from .report import PARTS
+from .trainings import TRAININGS
+
 BUNDLED = Path("checkpoint/sdxl/webbduck-starter")
 DEFAULT_WORK = Path.home() / ".cache" / "webbduck-starter"
 
@@ -14,20 +17,18 @@ DEFAULT_WORK = Path.home() / ".cache" / "webbduck-starter"
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.starter", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train, going on where an earlier run stopped")
+    train = commands.add_parser("train", help="train a part, going on where an earlier run stopped")
     train.add_argument(
         "part",
         nargs="?",
         default="all",
-        choices=("vae", "latents", "unet", "decoder", "export", "all"),
-        help="vae: the autoencoder; latents: freeze it and encode the drawings; unet: UNet and "
-        "text encoders; decoder: improve only the autoencoder's decoder; export: write the folder; "
-        "all: vae, latents, unet, export",
+        choices=tuple(TRAININGS),
+        help="; ".join(f"{name}: {words}" for name, (words, _) in TRAININGS.items()),
     )
     train.add_argument(
         "--work", type=Path, default=DEFAULT_WORK, help="folder of training state (%(default)s)"
     )
-    train.add_argument("--minutes", type=float, help="length of this part (vae 60, unet 100, decoder 30)")
+    train.add_argument("--minutes", type=float, help="length of this part's training")
     train.add_argument("--threads", type=int, default=2, help="CPU threads (%(default)s)")
     train.add_argument(
         "--start-from", type=Path, help="VAE folder (diffusers layout) to begin with, not from noise"
@@ -39,10 +40,14 @@ def _parser() -> argparse.ArgumentParser:
         default=BUNDLED,
         help="checkpoint folder with CLIP's tokenizers (%(default)s)",
     )
-    train.add_argument("--out", type=Path, default=BUNDLED, help="checkpoint folder to write (%(default)s)")
+    train.add_argument(
+        "--base", type=Path, default=BUNDLED, help="base checkpoint that other parts start from (%(default)s)"
+    )
+    train.add_argument("--out", type=Path, help="file or folder to write (the bundled place)")
     train.add_argument("--provenance", default="Trained from scratch on drawings by webbduck_gradio.starter.")
-    judge = commands.add_parser("evaluate", help="measure a checkpoint, print the table, write the report")
-    judge.add_argument("--checkpoint", type=Path, default=BUNDLED, help="checkpoint folder (%(default)s)")
+    judge = commands.add_parser("evaluate", help="measure the kit, print the tables, write the report")
+    judge.add_argument("parts", nargs="*", choices=tuple(PARTS), help="what to measure (everything)")
+    judge.add_argument("--checkpoint", type=Path, default=BUNDLED, help="base checkpoint (%(default)s)")
     judge.add_argument("--prompts", type=int, default=200, help="held-out prompts (%(default)s)")
     judge.add_argument(
         "--work", type=Path, default=DEFAULT_WORK, help="where the judge is kept (%(default)s)"
@@ -57,38 +62,19 @@ def _parser() -> argparse.ArgumentParser:
 def _train(options: argparse.Namespace) -> None:
     import torch
 
-    from .export import export_trained
-    from .latents import encode_bank, freeze_vae, load_frozen_vae
-    from .models import load_tokenizers
-    from .train_unet import train_unet
-    from .train_vae import train_vae
-
     torch.set_num_threads(options.threads)
-    work, part = options.work, options.part
-    if part in ("vae", "all"):
-        train_vae(work, minutes=options.minutes or 60, start_from=options.start_from)
-    if part in ("latents", "all"):
-        if not (work / "vae").exists():
-            freeze_vae(train_vae(work, minutes=0), work)
-        encode_bank(load_frozen_vae(work), work, options.shards)
-    if part in ("unet", "all"):
-        train_unet(work, load_tokenizers(options.tokenizers), minutes=options.minutes or 100)
-    if part == "decoder":
-        train_vae(work, minutes=options.minutes or 30, start_from=work / "vae", decoder_only=True)
-    if part in ("export", "all"):
-        export_trained(work, options.out, load_tokenizers(options.tokenizers)[0], options.provenance)
+    TRAININGS[options.part][1](options)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from .report import write_report
+    from .sections import Bench
 
     torch.set_num_threads(options.threads)
-    report = write_report(options.checkpoint, options.work, options.prompts, options.report)
-    print(report.table())
-    for miss in report.misses:
-        print(f"missed: {miss}")
+    bench = Bench(options.checkpoint, options.work, options.prompts, options.report)
+    write_report(bench, options.parts or tuple(PARTS))
 
 
 def main(arguments: list[str] | None = None) -> int:

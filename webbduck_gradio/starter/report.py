@@ -1,87 +1,97 @@
-"""The written form of an evaluation: a page in Markdown with contact sheets beside it."""
+"""The written form of an evaluation: a page in Markdown, one section for each part of the kit.
+
+A part that is measured again replaces its own section of the page and leaves the others as they were.
+"""
 
 from __future__ import annotations
 
-import json
+import importlib
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from .evaluate import GUIDANCE, STEPS, Report, evaluate, open_pipeline, paint
-from .scenes import SIZES, draw
-from .sheets import contact_sheet, save_jpeg
+from .export import folder_bytes
+from .sections import Bench, Section
 
-_SHOWN = 48
-_WIDE_PROMPTS = (
-    "a yellow duck wearing a golden crown on a pond at sunset",
-    "a green duck wearing a red party hat in the snow on a sunny day",
-    "a white duck in a meadow on a sunny day",
-    "a black cat on the beach at night",
-)
+PARTS: dict[str, str] = {
+    "checkpoint": "evaluate_checkpoint",
+    "refiner": "evaluate_refiner",
+    "loras": "evaluate_loras",
+    "upscaler": "evaluate_upscaler",
+    "captioner": "evaluate_captioner",
+}
+"""Each part of the kit and the module here whose `section(bench)` measures it. It gives back a `Section`, or
+None where the part's weights are not there."""
 
+_INTRODUCTION = """# The starter kit, measured
 
-def write_report(checkpoint: Path, work: Path, prompts: int, folder: Path | None) -> Report:
-    """Evaluate `checkpoint`; where `folder` is given, write starter-kit.md and its contact sheets there."""
-    report, pictures, asked = evaluate(checkpoint, work, prompts)
-    if folder is None:
-        return report
-    folder.mkdir(parents=True, exist_ok=True)
-    labels = [prompt for _, prompt in asked]
-    save_jpeg(contact_sheet(pictures[:_SHOWN], labels[:_SHOWN]), folder / "starter-kit.jpg")
-    # Drawn above, painted below: is it the same illustrator?
-    drawn = [draw(attributes, index) for index, (attributes, _) in enumerate(asked[:8])]
-    beside = contact_sheet(
-        [*drawn, *pictures[:8]], [f"drawn: {p}" for p in labels[:8]] + [f"painted: {p}" for p in labels[:8]]
-    )
-    save_jpeg(beside, folder / "starter-kit-drawn-and-painted.jpg", 150_000)
-    pipeline = open_pipeline(checkpoint)
-    wide, names = [], []
-    for width, height in SIZES[1:]:
-        wide += paint(pipeline, _WIDE_PROMPTS, [5, 6, 7, 8], width=width, height=height)
-        names += [f"{width}x{height}: {prompt}" for prompt in _WIDE_PROMPTS]
-    save_jpeg(contact_sheet(wide, names), folder / "starter-kit-sizes.jpg", 200_000)
-    (folder / "starter-kit.md").write_text(_page(report, checkpoint), encoding="utf-8")
-    return report
-
-
-def _page(report: Report, checkpoint: Path) -> str:
-    provenance = json.loads((checkpoint / "webbduck.json").read_text())["provenance"]
-    judge = ", ".join(f"{question} {value:.1%}" for question, value in report.judge.items())
-    return f"""# The starter kit, measured
-
-Written by `python -m webbduck_gradio.starter evaluate --prompts {report.prompts} --report docs`.
-
-{report.prompts} held-out prompts ({report.distinct} different ones; the others recur with another seed).
-Their combinations of subject, colour, hat, setting and time are in no training picture. 256x256,
-{STEPS} Euler steps, CFG {GUIDANCE:g}, float32 on the CPU.
-
-{report.table()}
-
-## How it is measured
-
-- Body colour: the palette colour nearest (in L\\*a\\*b\\*) to the median pixel of a fixed window on the
-  subject. On drawings it makes no mistake.
-- Scene, time, hat and subject: a small classifier, trained on drawings that went through this checkpoint's
-  autoencoder. Its own accuracy on held-out drawings that went the same way: {judge}.
-  What it gets wrong counts against the models.
-- Hats are judged on ducks only, prompts without a hat included ("its absence").
-- Negative prompts: the same seeds are painted with and without; counted are the pictures that show the thing
-  without, and the share that no longer shows it with.
-- PSNR: 48 held-out drawings, encoded and decoded in float32.
-
-## Pictures
-
-The first {_SHOWN} prompts, not chosen:
-
-![{_SHOWN} pictures with their prompts](starter-kit.jpg)
-
-Drawn (above) and painted (below) from the same words:
-
-![drawn and painted](starter-kit-drawn-and-painted.jpg)
-
-Other sizes:
-
-![other aspect ratios](starter-kit-sizes.jpg)
-
-## Where the weights come from
-
-{provenance}
+Written by `python -m webbduck_gradio.starter evaluate --report docs`; `evaluate PART --report docs` measures
+one part again. Every number is of the committed weights.
 """
+
+
+def measure(part: str, bench: Bench) -> Section | None:
+    """The section of one of PARTS, or None where there is nothing to measure."""
+    try:
+        module = importlib.import_module(f".{PARTS[part]}", __package__)
+    except ModuleNotFoundError as error:
+        if error.name != f"{__package__}.{PARTS[part]}":
+            raise
+        return None
+    found: Section | None = module.section(bench)
+    return found
+
+
+def write_report(
+    bench: Bench, parts: Sequence[str] = tuple(PARTS), say: Callable[[str], None] = print
+) -> list[Section]:
+    """Measure `parts`, printing each table as it is done; where `bench` has a folder, its page is renewed."""
+    sections = []
+    for part in parts:
+        section = measure(part, bench)
+        if section is None:
+            say(f"\n{part}: not there, not measured")
+            continue
+        say(f"\n## {section.title}\n\n{section.table()}")
+        for miss in section.misses:
+            say(f"missed: {miss}")
+        sections.append(section)
+        if bench.folder is not None:
+            bench.folder.mkdir(parents=True, exist_ok=True)
+            page = bench.folder / "starter-kit.md"
+            old = page.read_text("utf-8") if page.is_file() else ""
+            page.write_text(updated(old, section, sizes(bench)), encoding="utf-8")
+    return sections
+
+
+def updated(page: str, section: Section, size_table: str) -> str:
+    """`page` with this section in place of its older version, or at the end; introduction and sizes anew."""
+    kept: dict[str, str] = {}
+    for text in re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]:
+        title = text.splitlines()[0].removeprefix("## ").strip()
+        kept[title] = text.strip()
+    kept["Sizes"] = f"## Sizes\n\n{size_table}"
+    kept[section.title] = f"## {section.title}\n\n{section.table()}\n\n{section.text.strip()}"
+    return "\n\n".join([_INTRODUCTION.strip(), *kept.values()]) + "\n"
+
+
+def sizes(bench: Bench) -> str:
+    """The bundled files of the kit and their bytes, as a table."""
+    rows, total = [], 0
+    for name, path in bundled(bench):
+        size = folder_bytes(path) if path.is_dir() else path.stat().st_size
+        total += size
+        rows.append(f"| `{name}` | {size / 1e6:.2f} MB |")
+    bar = f"| all | **{total / 1e6:.2f} MB** of at most 60 |"
+    return "\n".join(["| part | size |", "|---|---|", *rows, bar])
+
+
+def bundled(bench: Bench) -> list[tuple[str, Path]]:
+    """Name and place of each part of the kit that is there: all their names begin with webbduck-starter."""
+    found = [
+        *sorted((bench.models / "sdxl").glob("webbduck-starter*")),
+        *sorted((bench.models / "upscale").glob("webbduck-starter*")),
+        *sorted((bench.models / "caption").glob("webbduck-starter*")),
+    ]
+    named = [(f"checkpoint/{path.parent.name}/{path.name}", path) for path in found]
+    return named + [(f"lora/{path.name}", path) for path in sorted(bench.loras.glob("webbduck-starter*"))]

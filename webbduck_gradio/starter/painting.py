@@ -1,0 +1,95 @@
+"""Painting held-out prompts and saying what the pictures show: what all parts of the evaluation use."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionXLPipeline
+
+from .captions import full_caption
+from .judge import Judge
+from .measures import subject_colour
+from .scenes import Attributes, sample
+
+STEPS = 20
+GUIDANCE = 5.0
+_BATCH = 8
+_PROMPT_SEED = 2026
+
+
+def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
+    """The checkpoint in float32 on the CPU, as the studio runs it there."""
+    if not (checkpoint / "model_index.json").is_file():
+        raise FileNotFoundError(f"{checkpoint} is not a checkpoint folder: it has no model_index.json")
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        checkpoint, dtype=torch.float32, local_files_only=True, add_watermarker=False
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def held_out_prompts(count: int, seed: int = _PROMPT_SEED) -> list[tuple[Attributes, str]]:
+    """Prompts that name combinations which no training picture showed, with what they ask for."""
+    rng = random.Random(seed)
+    shown = [sample(rng, held_out=True) for _ in range(count)]
+    return [(attributes, full_caption(attributes, rng)) for attributes in shown]
+
+
+def paint(
+    pipeline: StableDiffusionXLPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    negative: str | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    steps: int = STEPS,
+) -> list[np.ndarray]:
+    """One picture (height, width, 3) of RGB bytes for each prompt and seed."""
+    pictures: list[np.ndarray] = []
+    for start in range(0, len(prompts), _BATCH):
+        part = list(prompts[start : start + _BATCH])
+        options: dict[str, Any] = {"negative_prompt": [negative] * len(part)} if negative is not None else {}
+        made = pipeline(
+            part,
+            num_inference_steps=steps,
+            guidance_scale=GUIDANCE,
+            width=width,
+            height=height,
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds[start : start + _BATCH]],
+            output_type="np",
+            **options,
+        ).images
+        pictures += [(picture * 255).round().astype(np.uint8) for picture in made]
+    return pictures
+
+
+def score(
+    pictures: Sequence[np.ndarray], asked: Sequence[tuple[Attributes, str]], judge: Judge
+) -> tuple[dict[str, float], list[str]]:
+    """Shares of pictures that show what was asked, and the prompts that were missed."""
+    hits: dict[str, list[bool]] = {name: [] for name in ("body colour", "scene", "time of day", "subject")}
+    hits["hat kind or its absence"] = []
+    misses = []
+    for picture, (attributes, prompt) in zip(pictures, asked, strict=True):
+        seen = judge.say([picture])[0]
+        colour = subject_colour(picture, attributes.subject, attributes.setting, attributes.time)
+        results = {
+            "body colour": (colour, attributes.colour),
+            "scene": (seen["setting"], attributes.setting),
+            "time of day": (seen["time"], attributes.time),
+            "subject": (seen["subject"], attributes.subject),
+        }
+        if attributes.subject == "duck":
+            results["hat kind or its absence"] = (seen["hat"], attributes.hat or "no hat")
+        for name, (saw, wanted) in results.items():
+            hits[name].append(saw == wanted)
+        wrong = [f"{name}: {saw}" for name, (saw, wanted) in results.items() if saw != wanted]
+        if wrong:
+            misses.append(f"{prompt} -> {', '.join(wrong)}")
+    return {name: statistics.fmean(values) if values else 0.0 for name, values in hits.items()}, misses
