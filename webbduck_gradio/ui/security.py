@@ -45,7 +45,7 @@ PICTURE_HEADERS = [
 
 
 def media(kind: str, name: str) -> str:
-    """URL, relative to the page, of a picture: kind is image, thumb or preview."""
+    """URL, relative to the page, of a picture: kind is image, thumb, input (a job's, small) or preview."""
     return f"media/{kind}/{quote(name)}"
 
 
@@ -107,7 +107,15 @@ class Gatekeeper:
             if not await self._logged_in(scope):
                 return None
             return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
+        if kind == "input":
+            if not await self._logged_in(scope):
+                return None
+            return await anyio.to_thread.run_sync(self._input_thumbnail, name)
         raise UnknownName("There is no such picture.")
+
+    def _input_thumbnail(self, file_id: str) -> Path:
+        """A small copy of the picture that a job was given. Raises `UnknownName` where there is none."""
+        return self.services.thumbnails.of_file(self.services.inputs.path(file_id), file_id, 256)
 
     async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A live preview, read at once: its file is replaced several times a second."""

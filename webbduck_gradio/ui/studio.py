@@ -286,7 +286,8 @@ def _stage_events(services: Services, stage: gr.HTML, form: Form, told: gr.HTML)
 
     def cancel(event: gr.EventData) -> Any:
         try:
-            services.store.cancel(str(payload(event).get("job_id", "")))
+            asked = payload(event)
+            services.store.cancel(str(asked.get("job_id", "")), after_image=asked.get("after_image") is True)
         except WebbDuckError as error:
             return outcome(error=str(error))
         return gr.skip()

@@ -49,7 +49,7 @@ def headline(job: Job) -> str:
         return "Queued, next in line" if place == 1 else f"Queued, {ordinal(place)} in line"
     if job.state == "running":
         if job.cancel_requested:
-            return "Cancelling"
+            return "Stops after this image" if job.cancel_after_image else "Cancelling"
         if job.status or not job.total:
             return job.status or "Starting"
         text = f"Step {job.step} of {job.total}"
@@ -79,7 +79,10 @@ def job_view(job: Job) -> dict[str, Any]:
         "progress": progress(job),
         "preview": job.preview,
         "cancelling": job.cancel_requested,
+        "cancel_after_image": job.cancel_after_image,
         "seconds_left": job.seconds_left,
+        "seconds_per_step": job.seconds_per_step,
+        "retry_of": job.retry_of,
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
@@ -162,6 +165,7 @@ def live_view(services: Services) -> dict[str, Any]:
         "preview": running.preview,
         "images": list(running.images),
         "cancelling": running.cancel_requested,
+        "cancel_after_image": running.cancel_after_image,
         "device": services.device(),
     }
 

@@ -54,6 +54,7 @@ window.webbduck = (() => {
   const pathOf = (id) => id.split("/").map(encodeURIComponent).join("/");
   const imageUrl = (id) => `media/image/${pathOf(id)}`;
   const thumbUrl = (id) => `media/thumb/${pathOf(id)}`;
+  const inputUrl = (id) => (id.includes("/") ? thumbUrl(id) : `media/input/${pathOf(id)}`);
   const previewUrl = (job) => `media/preview/${job.job_id}.jpg?v=${job.preview}`;
 
   /** "31 s", "4 min", "2 h", or the date: how long ago a time (seconds since 1970) was. */
@@ -121,5 +122,5 @@ window.webbduck = (() => {
     }
   }, true);
 
-  return { publish, subscribe, h, put, imageUrl, thumbUrl, previewUrl, ago, bytes, copy, sizes, openTab, last, lastSeed: null };
+  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, sizes, openTab, last, lastSeed: null };
 })();

@@ -10,13 +10,26 @@ const tools = h("div", { class: "tools" },
   h("a", { class: "tool open", target: "_blank", rel: "noopener" }, "Full size"),
   h("button", { class: "tool reseed", type: "button", onclick: () => trigger("use_seed", { seed: shown.seed }) }, "Use seed"));
 const frame = h("figure", { class: "frame" }, picture, tools, track);
-let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), picked = null, shown = {};
+let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), watched = null, picked = null, shown = {};
 
+let stoppable = null, settling = false;
 const all = () => (jobs ? [...jobs.jobs, ...jobs.recent] : []);
 const running = () => jobs?.jobs.find((job) => job.job_id === jobs.active_job_id) ?? null;
 
-/** The job to show: the running one; else this page's own; else the last one that has pictures. */
+/** Follow a job: this page's own latest, or with `chosen` one that was asked for, which is shown also while it waits. */
+function follow(id, chosen = false) {
+  mine = id;
+  watched = chosen ? id : null;
+  picked = null;
+  if (id) sessionStorage.setItem("webbduck-job", id); else sessionStorage.removeItem("webbduck-job");
+  for (const old of notices.querySelectorAll(".notice.error")) old.remove();
+  draw();
+}
+
+/** The job to show: the one that was chosen; else this page's own; else the running one; else the last that has pictures. */
 function current() {
+  const asked = watched && all().find((job) => job.job_id === watched);
+  if (asked && !picked) return asked;
   const own = all().find((job) => job.job_id === mine);
   if (picked) {
     const chosen = all().find((job) => job.job_id === picked.job);
@@ -26,11 +39,12 @@ function current() {
   return running() ?? own ?? jobs?.recent.find((job) => job.images.length) ?? null;
 }
 
+const dismissed = new Set();
 function notice(kind, text, key) {
-  if ([...notices.children].some((each) => each.dataset.key === key)) return;
-  notices.append(h("div", { class: `notice ${kind}`, "data-key": key },
+  if (dismissed.has(key) || [...notices.children].some((each) => each.dataset.key === key)) return;
+  notices.append(h("div", { class: `notice ${kind}${key.startsWith("asked") ? "" : " of-job"}`, "data-key": key },
     h("span", {}, text),
-    h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => event.target.closest(".notice").remove() }, "×")));
+    h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismissed.add(key); event.target.closest(".notice").remove(); } }, "×")));
 }
 
 let coming = "";
@@ -94,13 +108,24 @@ function draw() {
   now.dataset.state = job.status;
   find("headline").textContent = view.headline;
   const own = all().find((each) => each.job_id === mine);
-  find("mine").textContent = own && own !== job && own.status === "queued" ? `Yours: ${own.headline.toLowerCase()}` : "";
-  const cancel = find("cancel");
-  const stoppable = own && own !== job && own.status === "queued" ? own : job;
-  cancel.hidden = !["running", "queued"].includes(stoppable.status);
-  cancel.disabled = Boolean(view.cancelling) && stoppable === job;
-  cancel.onclick = () => { cancel.disabled = true; trigger("cancel_job", { job_id: stoppable.job_id }); };
+  const waits = own && own !== job && own.status === "queued";
+  find("mine").textContent = waits ? `Yours: ${own.headline.toLowerCase()}` : "";
+  // What is shown is what is cancelled.
+  const cancel = find("cancel"), after = find("after"), elsewhere = running();
+  cancel.hidden = !["running", "queued"].includes(job.status);
+  if (stoppable !== job.job_id) {
+    // A press that was meant for the job before must not hit this one.
+    if (stoppable) { settling = true; setTimeout(() => { settling = false; draw(); }, 700); }
+    stoppable = job.job_id;
+  }
+  cancel.disabled = settling || (Boolean(view.cancelling) && !view.cancel_after_image);
+  cancel.onclick = () => { cancel.disabled = true; trigger("cancel_job", { job_id: job.job_id }); };
+  after.hidden = !active || Boolean(view.cancelling) || images.length + 1 >= (job.request.num_images ?? 1);
+  after.onclick = () => { after.hidden = true; trigger("cancel_job", { job_id: job.job_id, after_image: true }); };
+  find("follow").hidden = !elsewhere || elsewhere === job;
+  find("follow").onclick = () => follow(elsewhere.job_id, true);
 
+  for (const old of notices.querySelectorAll(".of-job")) if (!old.dataset.key.startsWith(job.job_id)) old.remove();
   for (const warning of job.warnings) notice("warning", warning, `${job.job_id} ${warning}`);
   if (job.error && job.job_id === mine) notice("error", job.error, `${job.job_id} ${job.error}`);
 
@@ -131,7 +156,14 @@ function statusLine() {
   put(line, parts);
 }
 
-webbduck.subscribe("jobs", (value) => { jobs = value; draw(); });
+webbduck.subscribe("jobs", (value) => {
+  const first = !jobs;
+  jobs = value;
+  // A page that was opened again goes on with what runs, unless its own job still waits or runs.
+  if (first && mine && running() && !jobs.jobs.some((job) => job.job_id === mine)) mine = null;
+  draw();
+});
+webbduck.subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
 webbduck.subscribe("live", (value) => { live = value; draw(); });
 webbduck.subscribe("catalog", () => { if (jobs && !current()) empty(); });
 let seenOutcome = 0;
@@ -143,11 +175,5 @@ webbduck.subscribe("outcome", (value) => {
     notice("error", value.error, `asked ${value.at}`);
     notices.lastChild.classList.add("asked");
   }
-  if (value.job_id) {
-    mine = value.job_id;
-    picked = null;
-    sessionStorage.setItem("webbduck-job", mine);
-    for (const old of notices.querySelectorAll(".notice.error")) old.remove();
-    draw();
-  }
+  if (value.job_id) follow(value.job_id);
 });
