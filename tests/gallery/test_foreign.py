@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from webbduck_gradio.gallery import foreign, metadata, pngtext
-from webbduck_gradio.gallery.reuse import read_settings
+from webbduck_gradio.gallery.reuse import understand
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
@@ -145,7 +145,7 @@ def save_exif(path: Path, comment: bytes | str, inner: bool = True) -> Path:
 
 @pytest.mark.parametrize(("tool", "texts", "expected"), SAMPLES, ids=NAMES)
 def test_it_fills_the_form(tmp_path: Path, tool: str, texts: dict[str, str], expected: dict):
-    found = read_settings(save_png(tmp_path / "x.png", texts))
+    found = understand(save_png(tmp_path / "x.png", texts))
     assert found["tool"] == tool
     assert {key: found["fields"].get(key) for key in expected} == expected
     # What the form is filled with can be asked for.
@@ -178,7 +178,7 @@ def test_the_gallery_finds_it(settings: Settings, outputs: Outputs, tool: str, t
     ],
 )
 def test_jpeg_and_webp(tmp_path: Path, ending: str, comment: bytes, inner: bool):
-    fields = read_settings(save_exif(tmp_path / f"x.{ending}", comment, inner))["fields"]
+    fields = understand(save_exif(tmp_path / f"x.{ending}", comment, inner))["fields"]
     assert {key: fields[key] for key in ("prompt", "seed", "steps", "cfg")} == {
         "prompt": PROMPT, "seed": 4015, "steps": 28, "cfg": 6.5}  # fmt: skip
 
@@ -187,7 +187,7 @@ def test_comfyuis_webp(tmp_path: Path):
     exif = Image.Exif()
     exif[0x010F], exif[0x0110] = f"workflow:{COMFY['workflow']}", f"prompt:{COMFY['prompt']}"
     picture().save(tmp_path / "x.webp", exif=exif)
-    found = read_settings(tmp_path / "x.webp")
+    found = understand(tmp_path / "x.webp")
     assert found["tool"] == "comfyui" and found["fields"]["loras"] == [{"name": "party-hat", "weight": 0.8}]
 
 
@@ -202,7 +202,7 @@ def test_text_after_the_pixels(tmp_path: Path, packed: bool, more: str):
     end = start + 12 + int.from_bytes(data[start : start + 4], "big")
     moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]
     path.write_bytes(moved)
-    fields = read_settings(path)["fields"]
+    fields = understand(path)["fields"]
     assert (fields["seed"], fields["prompt"]) == (4015, more + PROMPT)
     for cut in range(0, len(moved), 7):
         path.write_bytes(moved[:cut])
@@ -214,21 +214,21 @@ def test_a_text_bomb_is_passed_over(tmp_path: Path):
     body = b"parameters\0\0" + zlib.compress(b"a" * 100_000_000, 9)
     chunk = len(body).to_bytes(4, "big") + b"zTXt" + body + zlib.crc32(b"zTXt" + body).to_bytes(4, "big")
     (tmp_path / "x.png").write_bytes(data[:-12] + chunk + data[-12:])
-    assert read_settings(tmp_path / "x.png")["fields"] == {}
+    assert understand(tmp_path / "x.png")["fields"] == {}
 
 
 def test_what_is_not_installed_is_named_and_renamed_files_are_found(tmp_path: Path):
     path = save_png(tmp_path / "x.png", {"parameters": A1111})
-    found = read_settings(path, {"other": None}, {"party-hat": None})
+    found = understand(path, {"other": None}, {"party-hat": None})
     assert "base_model" not in found["fields"] and found["fields"]["loras"] == EXPECTED["loras"]
     assert found["problems"] == ["The checkpoint sd_xl_base_1.0 is not installed; the chosen one stays."]
-    found = read_settings(
+    found = understand(
         path, {"my-sdxl": "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b"}, {}
     )
     assert found["fields"]["base_model"] == "my-sdxl" and found["fields"]["loras"] == []
     assert any("my-sdxl" in problem for problem in found["problems"])
     assert any("LoRA party-hat is not installed" in problem for problem in found["problems"])
-    assert read_settings(path, {"SD_XL_BASE_1.0": None})["fields"]["base_model"] == "SD_XL_BASE_1.0"
+    assert understand(path, {"SD_XL_BASE_1.0": None})["fields"]["base_model"] == "SD_XL_BASE_1.0"
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path):
@@ -236,25 +236,25 @@ def test_what_does_not_fit_is_named(tmp_path: Path):
         "a duck\nSteps: 500, Sampler: Restart, Schedule type: Karras, CFG scale: 7, Seed: 99999999999, "
         "Size: 30x513"
     )
-    found = read_settings(save_png(tmp_path / "x.png", {"parameters": text}))
+    found = understand(save_png(tmp_path / "x.png", {"parameters": text}))
     assert found["fields"] == {"prompt": "a duck", "negative_prompt": "", "cfg": 7.0}
     said = " ".join(found["problems"])
     for word in ("steps", "no sampler Restart", "seed", "width", "height"):
         assert word in said
-    found = read_settings(save_png(tmp_path / "y.png", {"Comment": "holiday"}))
+    found = understand(save_png(tmp_path / "y.png", {"Comment": "holiday"}))
     assert found["fields"] == {} and "says nothing" in found["problems"][0] and found["raw"] == "holiday"
 
 
 @pytest.mark.parametrize(("told", "ours"), [(1, 0), (2, 0), (3, 1), (6, 4)])
 def test_clip_skip_counts_from_where_sdxl_begins(tmp_path: Path, told: int, ours: int):
     text = f"a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Clip skip: {told}, Emphasis: No norm"
-    fields = read_settings(save_png(tmp_path / "x.png", {"parameters": text}))["fields"]
+    fields = understand(save_png(tmp_path / "x.png", {"parameters": text}))["fields"]
     assert (fields["clip_skip"], fields["emphasis"]) == (ours, "none")
 
 
 def test_a_field_that_fits_alone_is_kept(tmp_path: Path):
     text = "a duck\nSteps: 1, Sampler: Euler, CFG scale: 7, Seed: 1, Denoising strength: 0.3"
-    found = read_settings(save_png(tmp_path / "x.png", {"parameters": text}))
+    found = understand(save_png(tmp_path / "x.png", {"parameters": text}))
     assert (found["fields"]["steps"], found["fields"]["strength"]) == (1, 0.3) and not found["problems"]
 
 
@@ -264,11 +264,11 @@ def test_our_own_picture_gives_its_request_exactly(tmp_path: Path):
     )
     chunk = metadata.describe(asked, 2, facts={"model_hash": "31e35c80fc"})
     picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(chunk))
-    found = read_settings(tmp_path / "x.png")
+    found = understand(tmp_path / "x.png")
     exact = asked.alone(2).model_dump(mode="json", exclude_none=True)
     assert found["fields"] == exact
     assert found["problems"] == [] and found["tool"] == "webbduck"
-    assert read_settings(tmp_path / "x.png", {"renamed": "31e35c80fc"})["fields"]["base_model"] == "renamed"
+    assert understand(tmp_path / "x.png", {"renamed": "31e35c80fc"})["fields"]["base_model"] == "renamed"
 
 
 json_values = st.recursive(
@@ -295,6 +295,6 @@ def test_damaged_samples_never_break_reading(tmp_path: Path, sample: int):
     texts = SAMPLES[sample][1]
     for key, text in texts.items():
         for cut in range(0, len(text), 37):
-            read_settings(save_png(tmp_path / "x.png", {**texts, key: text[:cut]}))
+            understand(save_png(tmp_path / "x.png", {**texts, key: text[:cut]}))
         for value in ("null", "[]", "3", '{"a": null}', '{"sui_image_params": {"loras": 3}}', '{"1": 3}'):
-            read_settings(save_png(tmp_path / "x.png", {**texts, key: value}))
+            understand(save_png(tmp_path / "x.png", {**texts, key: value}))

@@ -28,6 +28,7 @@ PARSERS: dict[str, type[Parser]] = {
     "novelai": NovelAIParser,
 }
 MODEL_ENDINGS = (".safetensors", ".ckpt", ".gguf", ".pt", ".pth")
+LORA_HASH = re.compile(r"\s*([^,:]+): ([0-9a-fA-F]{8,64})")
 COMBINED_LORA = re.compile(r"^(.*) : (-?[\d.]+)$")
 
 
@@ -35,7 +36,8 @@ def read(texts: Mapping[str, str]) -> tuple[str | None, dict[str, Any]]:
     """The tool and its settings from a picture's text chunks; (None, {}) where nothing is understood.
 
     Keys as in `GenerationRequest`, as far as the tool tells, plus `schedule` (the schedule type, where the
-    tool names it apart from the sampler), `model_hash`, and `clip_skip` as A1111 counts it. Never raises.
+    tool names it apart from the sampler), `model_hash`, `lora_hashes` (by name), and `clip_skip` as A1111
+    counts it. Never raises.
     """
     try:
         parameters = texts.get("parameters")
@@ -87,6 +89,23 @@ def _a1111(parsed: infotext.Infotext) -> dict[str, Any]:
         "refiner_switch": fields.get("Refiner switch at"),
         "emphasis": "none" if fields.get("Emphasis") == "No norm" else None,
         "loras": [{"name": name, "weight": weight} for name, weight in loras],
+        "lora_hashes": dict(LORA_HASH.findall(fields.get("Lora hashes", ""))) or None,
+        **_hires(fields),
+    }
+
+
+def _hires(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The hires fix: its denoising strength is not img2img's. At the same size it is our second pass."""
+    if not any(name.startswith("Hires") for name in fields):
+        return {}
+    if fields.get("Hires upscale") != "1" or "Hires checkpoint" not in fields:
+        return {"strength": None}
+    return {
+        "strength": None,
+        "second_pass_model": fields["Hires checkpoint"],
+        "second_pass_mode": "img2img",
+        "second_pass_steps": fields.get("Hires steps"),
+        "refinement_strength": fields.get("Denoising strength"),
     }
 
 
@@ -192,9 +211,9 @@ def _parse(parser: type[Parser], texts: Mapping[str, str]) -> PromptInfo | None:
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
     """What the tool did tell, numbers as numbers, names without folder and ending."""
-    for key in ("steps", "seed", "width", "height", "clip_skip"):
+    for key in ("steps", "seed", "width", "height", "clip_skip", "second_pass_steps"):
         settings[key] = _number(settings.get(key), int)
-    for key in ("cfg", "strength", "refiner_switch"):
+    for key in ("cfg", "strength", "refiner_switch", "refinement_strength"):
         settings[key] = _number(settings.get(key), float)
     for key in ("base_model", "second_pass_model"):
         settings[key] = _plain_name(settings.get(key))

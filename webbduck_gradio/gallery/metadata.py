@@ -158,10 +158,15 @@ def read(path: Path) -> dict[str, Any]:
     with open_picture(path, path.name) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image, path)
+    return found | understand(texts, path.name)
+
+
+def understand(texts: Mapping[str, str], name: str) -> dict[str, Any]:
+    """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises."""
     tool, settings = foreign.read(texts)
     text = texts.get(PARAMETERS)
     is_json = text is not None and text.lstrip().startswith("{")
-    found |= {
+    found: dict[str, Any] = {
         "tool": tool,
         "webbduck": None,
         "upscaled": _json_object(texts.get(UPSCALED)),
@@ -173,7 +178,7 @@ def read(path: Path) -> dict[str, Any]:
         "problems": [],
     }
     if CHUNK in texts:
-        _read_chunk(texts[CHUNK], path.name, found)
+        _read_chunk(texts[CHUNK], name, found)
     for key in ("prompt", "negative_prompt"):
         found[key] = found["settings"].get(key) or ""
     return found

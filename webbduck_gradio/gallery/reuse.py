@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from ..errors import RequestError
+from ..errors import RequestError, UnknownName
 from ..request import GenerationRequest, LoraUse
 from . import infotext, metadata
 
@@ -41,7 +42,121 @@ LABELS = {
 }
 
 
-def read_settings(
+NEUTRAL: dict[str, Any] = {
+    "prompt": "",
+    "negative_prompt": "",
+    "prompt_2": "",
+    "loras": [],
+    "image": None,
+    "mask": None,
+    "second_pass_model": None,
+    "num_images": 1,
+    "clip_skip": 0,
+    "emphasis": "mean",
+}
+"""What a picture's settings mean where they say nothing: nothing left over from the form before."""
+
+HARMLESS = {
+    "Version", "Lora hashes", "Hashes", "TI hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
+    "Seed",
+    "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
+    "Refiner", "Refiner switch at", "Emphasis", "Mask blur", "Inpaint area", "Masked area padding",
+    "Masked content", "Mask mode", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
+}  # fmt: skip
+"""A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
+
+
+class Model(Protocol):
+    """What is asked of an installed checkpoint or LoRA."""
+
+    @property
+    def name(self) -> str: ...
+
+
+class Catalog(Protocol):
+    """What is asked of `models.registry.Registry`."""
+
+    def checkpoints(self) -> Sequence[Model]:
+        """All checkpoints."""
+
+    def loras(self) -> Sequence[Model]:
+        """All LoRAs."""
+
+    def input_path(self, file_id: str) -> Path:
+        """File of an input picture. Raises `UnknownName` where it is gone."""
+
+
+def read_settings(path: Path, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+    """Any picture's settings for the form: (values, notes).
+
+    `values`: fields of `GenerationRequest`, each valid by itself, with JSON values. They also say what the
+    picture did without (no LoRA, no input picture ...), so that nothing of the form before stays. A field
+    that is missing keeps what the form has. {} where the picture tells nothing.
+    `notes`: a sentence for everything that was left out, replaced or not found. Raises `StorageError` where
+    the file is no readable picture.
+    """
+    return _for_form(metadata.read(path), registry)
+
+
+def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+    """As `read_settings`, for a `parameters` text that was pasted in. Never raises."""
+    found = metadata.understand({metadata.PARAMETERS: text}, "the text")
+    if not found["settings"]:
+        return {}, ["The text holds no settings that can be read."]
+    return _for_form(found, registry)
+
+
+def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+    checkpoints = {model.name: _hash_of(registry, model) for model in registry.checkpoints()}
+    loras = {model.name: _hash_of(registry, model) for model in registry.loras()}
+    said = _understand(found, checkpoints, loras)
+    fields, notes = said["fields"], said["problems"]
+    if not fields:
+        return {}, notes
+    if found["request"] is None:
+        notes += _not_taken_over(found)
+    for key, what in (("image", "input picture"), ("mask", "mask")):
+        if fields.get(key):
+            try:
+                registry.input_path(fields[key])
+            except UnknownName:
+                for each in {key, "mask"}:
+                    fields.pop(each, None)
+                notes.append(f"The picture's {what} is no longer there; choose it again.")
+    return {**NEUTRAL, **fields}, notes
+
+
+def _hash_of(registry: Catalog, model: Model) -> str | None:
+    """Hash of an installed file (AutoV2, of LoRAs AutoV3), as far as it has been computed."""
+    return getattr(model, "hash", None)
+
+
+def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
+    """What another tool's settings name that has no counterpart here, in one sentence."""
+    notes = []
+    fields, settings = found["fields"], found["settings"]
+    second_pass = settings.get("second_pass_mode") == "img2img"
+    others = [
+        name for name in fields if name not in HARMLESS and not (second_pass and name.startswith("Hires"))
+    ]
+    shown = [f"{name.removesuffix('-1')} {fields[name][:40]}" for name in others if not name.endswith("-2")]
+    shown += _fooocus_styles(found["parameters"] or "") if found["tool"] == "fooocus" else []
+    if shown:
+        notes.append(f"Not taken over, since there is nothing like it here: {', '.join(shown[:12])}.")
+    if settings.get("strength"):
+        notes.append("It was made from another picture, which it does not carry; choose that one again.")
+    return notes
+
+
+def _fooocus_styles(text: str) -> list[str]:
+    try:
+        styles = json.loads(text)["styles"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return []  # its A1111 way of writing has no styles
+    return [f"styles {styles[:80]}"] if isinstance(styles, str) and styles != "[]" else []
+
+
+def understand(
     path: Path,
     checkpoints: Mapping[str, str | None] | None = None,
     loras: Mapping[str, str | None] | None = None,
@@ -54,7 +169,14 @@ def read_settings(
     replaced), `tool` and `raw` (the text as it is, to show where nothing could be read). Raises
     `StorageError` where the file is no readable picture.
     """
-    found = metadata.read(path)
+    return _understand(metadata.read(path), checkpoints, loras)
+
+
+def _understand(
+    found: Mapping[str, Any],
+    checkpoints: Mapping[str, str | None] | None,
+    loras: Mapping[str, str | None] | None,
+) -> dict[str, Any]:
     problems = list(found["problems"])
     wanted = dict(found["settings"])
     if not wanted:
@@ -65,12 +187,17 @@ def read_settings(
             wanted["clip_skip"] = max(wanted["clip_skip"] - infotext.SDXL_CLIP_SKIP, 0)
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
+    lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
     wanted.pop("schedule", None)
     for key in ("base_model", "second_pass_model"):
-        if wanted.get(key) and checkpoints is not None:
+        if checkpoints is None:
+            continue
+        if key == "base_model" and model_hash and not wanted.get(key):
+            wanted[key] = f"with the hash {model_hash}"  # what A1111 wrote before it wrote names
+        if wanted.get(key):
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
     if loras is not None:
-        _find_loras(wanted, facts.get("lora_hashes") or {}, loras, problems)
+        _find_loras(wanted, lora_hashes, loras, problems)
     return {
         "tool": found["tool"],
         "fields": _valid(wanted, problems),
@@ -110,7 +237,7 @@ def _find_model(
         problems.append(f"The {LABELS[key]} {name} is not installed; the chosen one stays.")
     elif match != name:
         wanted[key] = match
-        if match.casefold() != name.casefold():
+        if match.casefold() != name.casefold() and not name.startswith("with the hash "):
             problems.append(f"The {LABELS[key]} {name} is called {match} here (it is the same file).")
 
 
@@ -125,8 +252,10 @@ def _find_loras(
         match = _match(lora["name"], hashes.get(lora["name"]), installed)
         if match is None:
             problems.append(f"The LoRA {lora['name']} is not installed and was left out.")
-        else:
-            kept.append({**lora, "name": match})
+            continue
+        if match.casefold() != lora["name"].casefold():
+            problems.append(f"The LoRA {lora['name']} is called {match} here (it is the same file).")
+        kept.append({**lora, "name": match})
     if "loras" in wanted:
         wanted["loras"] = kept
 
