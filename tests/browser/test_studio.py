@@ -127,15 +127,14 @@ def test_five_jobs_and_close(chromium: Browser, studio) -> None:
     tab.wait_for_selector(".statusline .device")
     before = studio.services.store.counts()["completed"]
     fill(tab, "one of five", steps="12")
-    for press in range(5):
-        tab.click("#generate")
-        tab.wait_for_function(
-            "n => webbduck.last.get('jobs').jobs.concat(webbduck.last.get('jobs').recent)"
-            ".filter(job => job.request.prompt === 'one of five').length === n",
-            arg=press + 1,
-        )
+    for _ in range(5):
+        tab.click("#generate")  # at once, without waiting for an answer
+    tab.wait_for_function(
+        "webbduck.last.get('jobs').jobs.concat(webbduck.last.get('jobs').recent)"
+        ".filter(job => job.request.prompt === 'one of five').length === 5"
+    )
     context.close()
-    end = time.monotonic() + 90
+    end = time.monotonic() + 300
     while studio.services.store.counts()["completed"] < before + 5:
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -21,6 +21,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How the page's own events run: at once, without Gradio's spinner, outside the public API."""
+PRESS: dict[str, Any] = QUIET | {"trigger_mode": "multiple"}
+"""The same for presses of a person: each counts, also while the one before is on its way."""
 
 
 def outcome(**found: Any) -> str:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from ..errors import RequestError, WebbDuckError
 from ..jobs.store import Store
-from .events import QUIET, outcome, payload
+from .events import PRESS, outcome, payload
 from .services import Services
 from .studio import Form
 from .theme import asset
@@ -38,8 +38,8 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
             return [outcome(error=str(error), where="queue"), gr.skip(), *form.nothing()]
         return [form.told(job.request), gr.Tabs(selected="studio"), *form.filled(job.request)]
 
-    view.steer(act, None, channels["outcome"], **QUIET)
-    view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **QUIET)
+    view.steer(act, None, channels["outcome"], **PRESS)
+    view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **PRESS)
 
 
 def steer(store: Store, asked: dict[str, Any], owner: str | None) -> list[str]:

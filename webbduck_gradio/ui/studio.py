@@ -11,7 +11,7 @@ from ..errors import WebbDuckError
 from ..jobs.job import Kind
 from ..models.registry import Checkpoint
 from ..request import DEFAULT_SCHEDULER, MAX_PROMPT, SCHEDULERS, GenerationRequest
-from .events import QUIET, outcome, payload
+from .events import PRESS, QUIET, outcome, payload
 from .services import Services
 from .theme import asset
 from .views import meaningful
@@ -246,8 +246,8 @@ def build(services: Services, told: gr.HTML) -> Form:
         return submit("test", values, request)
 
     inputs = list(fields.values())
-    generate.click(submit_batch, inputs, told, **QUIET)
-    test.click(submit_test, inputs, told, **QUIET)
+    generate.click(submit_batch, inputs, told, **PRESS)
+    test.click(submit_test, inputs, told, **PRESS)
 
     checkpoint.input(form.choose, checkpoint, form.settled_by_checkpoint[1:], **QUIET)
     size = [width_field, height_field]
@@ -294,4 +294,4 @@ def _stage_events(services: Services, stage: gr.HTML, form: Form, told: gr.HTML)
 
     stage.use_prompt(use_prompt, None, form.fields["prompt"], **QUIET)
     stage.use_seed(use_seed, None, form.fields["seed"], **QUIET)
-    stage.cancel_job(cancel, None, told, **QUIET)
+    stage.cancel_job(cancel, None, told, **PRESS)
