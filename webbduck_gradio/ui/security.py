@@ -45,7 +45,7 @@ PICTURE_HEADERS = [
 
 
 def media(kind: str, name: str) -> str:
-    """URL, relative to the page, of a picture: kind is image, thumb, input (a job's, small) or preview."""
+    """URL, relative to the page, of a picture: kind is image, thumb, input-thumb or preview."""
     return f"media/{kind}/{quote(name)}"
 
 
@@ -107,7 +107,7 @@ class Gatekeeper:
             if not await self._logged_in(scope):
                 return None
             return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
-        if kind == "input":
+        if kind == "input-thumb":
             if not await self._logged_in(scope):
                 return None
             return await anyio.to_thread.run_sync(self._input_thumbnail, name)

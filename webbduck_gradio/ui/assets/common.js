@@ -54,7 +54,7 @@ window.webbduck = (() => {
   const pathOf = (id) => id.split("/").map(encodeURIComponent).join("/");
   const imageUrl = (id) => `media/image/${pathOf(id)}`;
   const thumbUrl = (id) => `media/thumb/${pathOf(id)}`;
-  const inputUrl = (id) => (id.includes("/") ? thumbUrl(id) : `media/input/${pathOf(id)}`);
+  const inputUrl = (id) => (id.includes("/") ? thumbUrl(id) : `media/input-thumb/${pathOf(id)}`);
   const previewUrl = (job) => `media/preview/${job.job_id}.jpg?v=${job.preview}`;
 
   /** "31 s", "4 min", "2 h", or the date: how long ago a time (seconds since 1970) was. */
