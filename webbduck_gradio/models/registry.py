@@ -46,6 +46,11 @@ class Checkpoint:
     latent_rgb: tuple[tuple[float, ...], ...] | None = None
     """Four rows of three factors and one row of bias; None = SDXL's own."""
 
+    @property
+    def lora_arch(self) -> str:
+        """Architecture of the LoRAs that it takes."""
+        return self.arch.removesuffix("-inpaint")
+
 
 @dataclass(frozen=True)
 class Lora:
@@ -64,7 +69,7 @@ class Lora:
     def fits(self, checkpoint: Checkpoint) -> bool:
         if self.context and checkpoint.context:
             return self.context == checkpoint.context
-        return self.arch == checkpoint.arch.removesuffix("-inpaint")
+        return self.arch == checkpoint.lora_arch
 
 
 class Registry:

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
 MAX_UPLOAD = "64mb"
-STYLE_SHEETS = ("studio.css", "queue.css", "gallery.css", "loras.css")
+STYLE_SHEETS = ("studio.css", "queue.css", "gallery.css", "loras.css", "stack.css")
 """The first sets the colours and what all tabs share; each tab has one of its own."""
 WARM_UP_SECONDS = 1.0
 """After the page answers; torch's import would slow down the first page."""

@@ -13,6 +13,7 @@ from ..models.registry import Checkpoint
 from ..request import DEFAULT_SCHEDULER, MAX_PROMPT, SCHEDULERS, GenerationRequest
 from .events import PRESS, QUIET, outcome, payload
 from .services import Services
+from .stack import build_stack
 from .theme import asset
 from .views import meaningful
 
@@ -162,6 +163,7 @@ def build(services: Services, told: gr.HTML) -> Form:
                     max_length=MAX_PROMPT,
                     elem_id="negative",
                 )
+                stack = build_stack(checkpoint)
                 preset = gr.Radio([*PRESETS, CUSTOM], value=preset_name, label="Size", elem_id="presets")
                 with gr.Row(elem_classes="fields"):
                     width_field = gr.Number(
@@ -222,6 +224,7 @@ def build(services: Services, told: gr.HTML) -> Form:
         "scheduler": scheduler_field,
         "seed": seed,
         "num_images": batch,
+        "loras": stack,
     }
     form = Form(services, checkpoint, fields, preset)
 

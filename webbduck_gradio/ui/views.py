@@ -175,6 +175,8 @@ def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
         "name": checkpoint.name,
         "arch": checkpoint.arch,
+        "lora_arch": checkpoint.lora_arch,
+        "context": checkpoint.context,
         "layout": checkpoint.layout,
         "prediction_type": checkpoint.prediction_type,
         "native_size": checkpoint.native_size,
@@ -198,6 +200,7 @@ def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
         "weight": lora.weight,
         "trigger": lora.trigger,
         "arch": lora.arch,
+        "context": lora.context,
         "kind": lora.kind,
         "size_bytes": lora.size_bytes,
         "compatible": compatible,

@@ -101,6 +101,13 @@ window.webbduck = (() => {
     },
   };
 
+  // As `Lora.fits` in models/registry.py: by the width of the cross-attention, where both are known.
+  const fits = (lora, checkpoint) => lora.context && checkpoint.context ? lora.context === checkpoint.context : lora.arch === checkpoint.lora_arch;
+  const ARCHS = { sdxl: "SDXL", "sdxl-inpaint": "SDXL inpainting", "sdxl-refiner": "SDXL refiner", "sdxl-edit": "SDXL edit", "sdxl-lcm": "SDXL LCM", "ssd-1b": "SSD-1B", vega: "Vega", playground: "Playground 2.5", sd1: "SD 1.5", sd2: "SD 2", sd3: "SD 3", flux: "FLUX", unknown: "unknown kind" };
+  const archName = (each) => ARCHS[each.arch] ?? each.arch;
+  /** What a LoRA that does not fit this checkpoint is made for. */
+  const madeFor = (lora, checkpoint) => lora.arch === "unknown" ? "another architecture" : archName(lora) + (lora.arch === checkpoint.lora_arch ? " of another size" : "");
+
   const tab = (name) => [...document.querySelectorAll("#tabs > .tab-wrapper button[role=tab]")].find((each) => each.textContent.trim().startsWith(name));
   const openTab = (name) => tab(name)?.click();
 
@@ -122,5 +129,5 @@ window.webbduck = (() => {
     }
   }, true);
 
-  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, sizes, openTab, last, lastSeed: null };
+  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, sizes, fits, archName, madeFor, openTab, last, lastSeed: null };
 })();

@@ -1,0 +1,63 @@
+"""The LoRA stack of the Studio: which LoRAs, how strongly, in which order.
+
+Its value in the page is JSON: every LoRA of the stack, also those switched off, which stay in the page and
+never reach a request. Towards events it is the `loras` field of the request, in both directions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from ..request import MAX_LORAS
+from .events import QUIET
+from .theme import asset
+
+
+def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
+    """The component; its view follows the catalog, `checkpoint` and the prompt of the page."""
+    stack = gr.HTML(
+        "",
+        html_template=asset("stack.html"),
+        js_on_load=asset("stack.js"),
+        elem_id="stack",
+        most=MAX_LORAS,
+    )
+    # On the one instance, since Gradio writes an interface file beside each subclass of a component.
+    stack.preprocess = asked_of  # type: ignore[method-assign]
+    stack.postprocess = shown_of  # type: ignore[method-assign, assignment]
+    tell: dict[str, Any] = {"js": "(name) => { webbduck.publish('checkpoint', { name }); }", **QUIET}
+    checkpoint.change(None, checkpoint, None, **tell)
+    page = gr.context.Context.root_block
+    if page is not None:
+        page.load(None, checkpoint, None, **tell)
+    return stack
+
+
+def asked_of(payload: Any) -> Any:
+    """The `loras` that the stack asks for. What is no stack is handed on for the request to refuse."""
+    if not payload:
+        return []
+    try:
+        entries = json.loads(payload)
+    except (TypeError, ValueError, RecursionError):
+        return payload
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return entries
+    return [
+        {key: entry[key] for key in ("name", "weight") if key in entry}
+        for entry in entries
+        if entry.get("on", True)
+    ]
+
+
+def shown_of(loras: Any) -> str:
+    """A stack that holds just these LoRAs, all switched on."""
+    if isinstance(loras, str) or loras is None:
+        return loras or ""
+    uses: Iterable[Any] = loras
+    told = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
+    return json.dumps([{"name": use["name"], "weight": use["weight"], "on": True} for use in told])
