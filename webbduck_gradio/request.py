@@ -78,6 +78,8 @@ Whole = Annotated[int, BeforeValidator(_no_bool)]
 Number = Annotated[float, BeforeValidator(_no_bool)]
 Side = Annotated[int, BeforeValidator(_no_bool), Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
+PictureId = Annotated[str, Field(min_length=1, max_length=1024)]
+"""What the gallery calls a picture, "RUN/0.png", or the name of a stored input picture."""
 FileId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.(png|jpg|jpeg|webp)$")]
 """Name of a stored input picture: the SHA-256 of its bytes and its ending."""
 
@@ -188,16 +190,16 @@ class GenerationRequest(Vocabulary):
 class UpscaleRequest(Vocabulary):
     """A finished picture made larger. `image`: the id of a picture or of an uploaded file."""
 
-    image: Name
+    image: PictureId
     scale: Literal[2, 4] = 2
     upscaler: Name | None = None
-    """None = the first model that is there, else Lanczos."""
+    """A model's name or "Lanczos"; None = the first model that is there, else Lanczos."""
 
 
 class CaptionRequest(Vocabulary):
     """A picture put into words. `max_tokens`: longest answer."""
 
-    image: Name
+    image: PictureId
     style: Name = "detailed"
     captioner: Name | None = None
     max_tokens: Annotated[Whole, Field(ge=1, le=1000)] = 300

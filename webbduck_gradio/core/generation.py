@@ -170,18 +170,27 @@ class Generator:
         self, image: Image.Image, request: UpscaleRequest, upscaler: Upscaler | None, reporter: Reporter
     ) -> Picture:
         """A larger picture; other models leave the memory first. Raises as `generate`."""
+        torch.set_num_threads(self._threads)
         self.free()
         reporter.check()
         reporter.status("Upscaling")
         model = upscaler.path if upscaler else None
-        grown, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+        try:
+            grown, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+        finally:
+            self.free()
         method = upscaler.name if upscaler else LANCZOS
         return Picture(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
 
     def caption(
-        self, image: Image.Image, request: CaptionRequest, captioner: Captioner
+        self,
+        image: Image.Image,
+        request: CaptionRequest,
+        captioner: Captioner,
+        reporter: Reporter | None = None,
     ) -> tuple[str, tuple[str, ...]]:
-        """The caption and warnings; other models leave the memory first."""
+        """The caption and warnings; other models leave the memory first, and the captioner after it."""
+        torch.set_num_threads(self._threads)
         self.free()
         try:
             return caption(
@@ -191,6 +200,7 @@ class Generator:
                 request.max_tokens,
                 self.pipelines.device,
                 self.pipelines.dtype,
+                reporter,
             )
         except (torch.OutOfMemoryError, MemoryError):
             raise OutOfMemory(

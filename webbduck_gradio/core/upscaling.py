@@ -1,4 +1,7 @@
-"""Larger pictures: any model that spandrel knows, in tiles; Lanczos where there is none."""
+"""Larger pictures: any model that spandrel knows, in tiles; Lanczos where there is none.
+
+Real-ESRGAN's compact kind, which the bundled upscaler is of, is built here and needs no further package.
+"""
 
 from __future__ import annotations
 
@@ -7,44 +10,64 @@ import logging
 import sys
 import types
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
-from ..errors import ModelError, OutOfMemory, RequestError
+from ..errors import ModelError, OutOfMemory, RequestError, WebbDuckError
+from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
+from .compact import from_state
 from .reporting import Reporter
+
+__all__ = ["LANCZOS", "load", "upscale"]
 
 log = logging.getLogger(__name__)
 
 TILE, LEAST_TILE, OVERLAP = 256, 64, 32
 """Pixels of the input that are looked at together, and that neighbours share."""
-MAX_PIXELS = 8192 * 8192
-LANCZOS = "Lanczos"
+
+
+class Network(Protocol):
+    """Makes (1, 3, h, w) in 0..1 `scale` times larger; `dtype` is what it takes."""
+
+    scale: int
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def __call__(self, pixels: torch.Tensor) -> torch.Tensor: ...
 
 
 def upscale(
     image: Image.Image, scale: int, model: Path | None, device: str, reporter: Reporter
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """`image` at `scale` times its size, and warnings. Raises `ModelError`, `OutOfMemory`, `RequestError`."""
+    """`image` at `scale` times its size, and warnings. `model` None: Lanczos.
+
+    A model that enlarges less is applied again while that does not lead too far; what it makes too large or
+    too small is brought to the size with Lanczos, which the warnings say.
+    Raises `ModelError`, `OutOfMemory`, `RequestError`, and what the reporter raises.
+    """
     image = image.convert("RGB")
     wanted = (image.width * scale, image.height * scale)
-    if wanted[0] * wanted[1] > MAX_PIXELS:
-        raise RequestError(
-            f"{wanted[0]} x {wanted[1]} pixels are more than {MAX_PIXELS / 1e6:.0f} megapixels; "
-            "choose a smaller scale."
-        )
+    _check_size(*wanted)
     if model is None:
-        said = f"No upscaling model is installed; {LANCZOS} enlarged the picture without adding detail."
+        said = f"{LANCZOS} enlarged the picture; without a model no detail is added."
         return image.resize(wanted, Image.Resampling.LANCZOS), (said,)
     network = load(model, device)
-    pixels = torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 255
-    passes = 0
-    while pixels.shape[-1] < wanted[0]:
-        pixels = _in_tiles(network, pixels, device, reporter)
+    passes = 1
+    while network.scale ** (passes + 1) <= scale:
         passes += 1
+    _check_size(*(side * network.scale**passes for side in image.size))
+    work = _Work(network, device, reporter)
+    work.plan(image.height, image.width, passes)
+    pixels = torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 255
+    for _ in range(passes):
+        pixels = work.in_tiles(pixels)
     grown = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
     if grown.size == wanted:
         return grown, ()
@@ -54,21 +77,50 @@ def upscale(
     return grown.resize(wanted, Image.Resampling.LANCZOS), (said,)
 
 
-def load(path: Path, device: str) -> Any:
-    """The model in a safetensors file, as spandrel describes it. Raises `ModelError`."""
-    spandrel = _spandrel()
+def _check_size(width: int, height: int) -> None:
+    if width * height > MAX_UPSCALED_PIXELS:
+        raise RequestError(
+            f"{width} x {height} pixels are more than {MAX_UPSCALED_PIXELS / 1e6:.0f} megapixels; "
+            "choose a smaller scale."
+        )
+
+
+def load(path: Path, device: str) -> Network:
+    """The model in a safetensors file. Raises `ModelError`, `OutOfMemory`."""
     try:
-        network = spandrel.ModelLoader(torch.device(device)).load_from_file(path)
+        return _compact(path, device) or _by_spandrel(path, device)
+    except WebbDuckError:
+        raise
     except (torch.OutOfMemoryError, MemoryError):
         raise OutOfMemory(f"There is too little memory for {path.stem}; free some, then try again.") from None
     except Exception as error:
         log.exception("Loading %s failed", path)
         raise ModelError(f"{path.name} is no upscaling model that is known here; choose another.") from error
+
+
+def _compact(path: Path, device: str) -> Network | None:
+    """The network of a file of the compact kind, None for any other file."""
+    state = load_file(path)
+    if not is_compact({name: tuple(tensor.shape) for name, tensor in state.items()}):
+        return None
+    network = from_state(dict(zip(bare_names(state), state.values(), strict=True)))
+    if network.scale < 2:
+        raise _does_not_enlarge(path)
+    return network.to(device, torch.float16 if torch.device(device).type == "cuda" else torch.float32)
+
+
+def _by_spandrel(path: Path, device: str) -> Network:
+    network: Any = _spandrel().ModelLoader(torch.device(device)).load_from_file(path)
     if network.purpose not in ("SR", "Restoration") or network.scale < 2 or network.input_channels != 3:
-        raise ModelError(f"{path.name} does not enlarge colour pictures; choose another upscaler.")
+        raise _does_not_enlarge(path)
     network.eval()
     half = torch.device(device).type == "cuda" and network.supports_half
-    return network.half() if half else network.float()
+    found: Network = network.half() if half else network.float()
+    return found
+
+
+def _does_not_enlarge(path: Path) -> ModelError:
+    return ModelError(f"{path.name} does not enlarge colour pictures; choose another upscaler.")
 
 
 def _spandrel() -> Any:
@@ -89,44 +141,72 @@ def _spandrel() -> Any:
     try:
         return importlib.import_module("spandrel")
     except ImportError:
-        raise ModelError(
-            "Upscaling with a model needs a package: `pip install --no-deps spandrel==0.4.2 einops`."
-        ) from None
+        raise ModelError(NEEDS_SPANDREL) from None
     finally:
         for name in stand_ins:  # others look for torchvision too, and shall not find this
             sys.modules.pop(name, None)
 
 
-def _in_tiles(network: Any, pixels: torch.Tensor, device: str, reporter: Reporter) -> torch.Tensor:
-    """One pass over (3, h, w) in 0..1, with smaller tiles where memory is short."""
-    size = TILE
-    while True:
-        try:
-            return _pass(network, pixels, size, device, reporter)
-        except (torch.OutOfMemoryError, MemoryError):
-            size //= 2
-            if size < LEAST_TILE:
-                raise OutOfMemory("There is too little memory to enlarge this picture.") from None
-            log.warning("Memory was short; going on with tiles of %d pixels", size)
+@dataclass
+class _Work:
+    """The passes of one upscaling; counts its tiles over all of them."""
+
+    network: Network
+    device: str
+    reporter: Reporter
+    size: int = 0
+    done: int = 0
+    total: int = 0
+    _sizes: list[tuple[int, int]] = field(default_factory=list)
+    """Height and width that each pass begins with."""
+
+    def plan(self, height: int, width: int, passes: int) -> None:
+        grown = [self.network.scale**number for number in range(passes)]
+        self._sizes = [(height * each, width * each) for each in grown]
+        # Models that tile by themselves, or need to see the picture as a whole, say so.
+        internal = getattr(getattr(self.network, "tiling", None), "name", "") == "INTERNAL"
+        self.size = max(self._sizes[-1]) if internal else TILE
+        self._count()
+
+    def _count(self) -> None:
+        self.total = sum(len(_places(*size, self.size)) for size in self._sizes)
+
+    def in_tiles(self, pixels: torch.Tensor) -> torch.Tensor:
+        """One pass over (3, h, w) in 0..1, with smaller tiles where memory is short."""
+        before = self.done
+        while True:
+            try:
+                return self._pass(pixels)
+            except (torch.OutOfMemoryError, MemoryError):
+                self.size = min(self.size, TILE * 2) // 2
+                if self.size < LEAST_TILE:
+                    raise OutOfMemory("There is too little memory to enlarge this picture.") from None
+                log.warning("Memory was short; going on with tiles of %d pixels", self.size)
+                self.done = before
+                self._count()
+
+    @torch.no_grad()
+    def _pass(self, pixels: torch.Tensor) -> torch.Tensor:
+        scale, (_, height, width) = self.network.scale, pixels.shape
+        total = torch.zeros(3, height * scale, width * scale)
+        weights = torch.zeros(1, height * scale, width * scale)
+        for top, left in _places(height, width, self.size):
+            self.reporter.check()
+            tile = pixels[None, :, top : top + self.size, left : left + self.size]
+            grown = self.network(tile.to(self.device, self.network.dtype))[0].float().cpu().clamp(0, 1)
+            weight = _ramp(grown.shape[1], scale)[:, None] * _ramp(grown.shape[2], scale)
+            down, right = top * scale, left * scale
+            area = (slice(None), slice(down, down + grown.shape[1]), slice(right, right + grown.shape[2]))
+            total[area] += grown * weight
+            weights[area] += weight
+            self.done += 1
+            self.reporter.step(0, self.done, self.total)
+        return total.div_(weights)
 
 
-@torch.no_grad()
-def _pass(network: Any, pixels: torch.Tensor, size: int, device: str, reporter: Reporter) -> torch.Tensor:
-    scale, (_, height, width) = network.scale, pixels.shape
-    total = torch.zeros(3, height * scale, width * scale)
-    weights = torch.zeros(1, height * scale, width * scale)
-    places = [(top, left) for top in _starts(height, size) for left in _starts(width, size)]
-    for number, (top, left) in enumerate(places, 1):
-        reporter.check()
-        tile = pixels[None, :, top : top + size, left : left + size].to(device, network.dtype)
-        grown = network(tile)[0].float().cpu().clamp(0, 1)
-        weight = _ramp(grown.shape[1], scale)[:, None] * _ramp(grown.shape[2], scale)
-        down, right = top * scale, left * scale
-        area = (slice(None), slice(down, down + grown.shape[1]), slice(right, right + grown.shape[2]))
-        total[area] += grown * weight
-        weights[area] += weight
-        reporter.step(0, number, len(places))
-    return total / weights
+def _places(height: int, width: int, size: int) -> list[tuple[int, int]]:
+    """Top left corners of the tiles."""
+    return [(top, left) for top in _starts(height, size) for left in _starts(width, size)]
 
 
 def _starts(length: int, size: int) -> Iterator[int]:

@@ -141,6 +141,7 @@ class Outputs:
 
     def __init__(self, settings: Settings):
         self.root = settings.outputs
+        self._inputs = settings.inputs
         self.private = settings.private
         self.temporary = settings.private / "tmp"
         self.version = 0
@@ -191,6 +192,10 @@ class Outputs:
         self, request: GenerationRequest, kind: str = "generate", job_id: str = "", owner: str | None = None
     ) -> Run:
         """Create the folder of a job, named by the local time. Raises `StorageError`."""
+        return Run(self, self._new_folder(), request, kind, job_id, owner)
+
+    def _new_folder(self) -> Path:
+        """Made by nobody else at the same time; open until the caller discards it from `_open`."""
         stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
         number = 1
         while True:
@@ -199,7 +204,7 @@ class Outputs:
                 path.mkdir()  # fails where it exists, also when another process was first
                 sync_folder(self.root)
                 self._open.add(path.name)
-                return Run(self, path, request, kind, job_id, owner)
+                return path
             except FileExistsError:
                 number += 1
             except OSError as error:
@@ -236,14 +241,7 @@ class Outputs:
         """
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
-        about = {
-            "from": image_id,
-            "scale": scale,
-            "upscaler": upscaler,
-            "warnings": list(warnings),
-            "created": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "facts": dict(facts or {}),
-        }
+        about = _about_upscaled(image_id, scale, upscaler, warnings, facts)
         with self._lock:
             stem, number = f"{Path(name).stem}_upscaled", 1
             while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
@@ -253,6 +251,41 @@ class Outputs:
             )
         self.changed(run_id)
         return image_id_of(run_id, target.name)
+
+    def save_upscaled_input(
+        self,
+        file_id: str,
+        image: Image.Image,
+        scale: float,
+        upscaler: str,
+        warnings: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+    ) -> str:
+        """As `save_variant`, for a stored input picture: it becomes 0.png of a run of its own."""
+        original = self._inputs / file_id
+        about = _about_upscaled(file_id, scale, upscaler, warnings, facts)
+        path = self._new_folder()
+        meta = {
+            "timestamp": datetime.now().timestamp(),
+            "created": about["created"],
+            "kind": "upscale",
+            "state": "completed",
+            "upscaled": about,
+        }
+        text = json.dumps(meta, ensure_ascii=False, indent=2, default=str)
+        try:
+            write_atomically(
+                path / "0.png",
+                lambda file: metadata.save_upscaled(image, file, original, about),
+                self.temporary,
+            )
+            write_atomically(path / META, lambda file: file.write(text.encode("utf-8")), self.temporary)
+        finally:
+            self._open.discard(path.name)
+            with suppress(OSError):  # succeeds only where the picture could not be written
+                path.rmdir()
+        self.changed(path.name)
+        return image_id_of(path.name, "0.png")
 
     def images_of(self, run_id: str) -> list[str]:
         """Ids of all pictures of a run, upscaled ones included. Raises `UnknownName`."""
@@ -332,6 +365,19 @@ class Outputs:
         if self._watcher is None:
             self._index.reconcile()
         return self._index
+
+
+def _about_upscaled(
+    source: str, scale: float, upscaler: str, warnings: Sequence[str], facts: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return {
+        "from": source,
+        "scale": scale,
+        "upscaler": upscaler,
+        "warnings": list(warnings),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "facts": dict(facts or {}),
+    }
 
 
 def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
-from ..request import GenerationRequest, explain
+from ..errors import RequestError
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, explain
 from .live import Live
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,14 @@ RETRYABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
 AT_ONCE, AFTER_IMAGE = 1, 2
 """What the column `cancel_requested` holds beside 0."""
 
-REQUESTS: dict[str, type[GenerationRequest]] = {"generate": GenerationRequest, "test": GenerationRequest}
+AnyRequest = GenerationRequest | UpscaleRequest | CaptionRequest
+
+REQUESTS: dict[str, type[AnyRequest]] = {
+    "generate": GenerationRequest,
+    "test": GenerationRequest,
+    "upscale": UpscaleRequest,
+    "caption": CaptionRequest,
+}
 """The request that belongs to each kind that this version can run."""
 
 
@@ -37,7 +45,8 @@ class Job:
     id: str
     kind: Kind
     state: State
-    request: GenerationRequest
+    request: AnyRequest
+    """Of the type that REQUESTS names for the kind; `painting` where only a picture's settings will do."""
     owner: str | None
     position: int | None
     """1 = next; only while queued."""
@@ -45,7 +54,7 @@ class Job:
     started: float | None
     finished: float | None
     step: int
-    """Denoising steps done of the current image, of `total`."""
+    """Denoising steps done of the current image, or tiles of an upscaling, of `total`."""
     total: int
     image_index: int
     """The image being made, from 0."""
@@ -70,17 +79,38 @@ class Job:
     """The job that this one repeats."""
     unreadable: str | None = None
     """Why the stored request does not validate any more (`request` then holds what could be read)."""
+    result: dict[str, Any] | None = None
+    """What came out beside pictures: {caption, style, captioner} of a caption job; else None."""
 
     @property
     def ended(self) -> bool:
         return self.state in FINAL
+
+    @property
+    def painting(self) -> GenerationRequest:
+        """The settings of the pictures. Raises `RequestError` for a job that draws none."""
+        if not isinstance(self.request, GenerationRequest):
+            raise RequestError(f"Job {self.id} is of the kind {self.kind}; it has no settings of a picture.")
+        return self.request
+
+    @property
+    def images_asked(self) -> int:
+        """Pictures that the job makes when all goes well; 0 for a caption."""
+        return images_asked(self.request)
 
     def waited(self, now: float) -> float:
         """Seconds between submission and start, or until `now` (or the end) where it has not started."""
         return max(0.0, (self.started or self.finished or now) - self.created)
 
 
-def read_request(kind: str, text: str) -> tuple[GenerationRequest, str | None]:
+def images_asked(request: AnyRequest) -> int:
+    """Pictures that a request makes; 0 for a caption."""
+    if isinstance(request, GenerationRequest):
+        return request.num_images
+    return 1 if isinstance(request, UpscaleRequest) else 0
+
+
+def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
     """The stored request, and None or the sentence that says why it does not validate any more.
 
     Fields that were added since get their defaults, which stand for what was done before they existed.
@@ -102,7 +132,7 @@ def read_request(kind: str, text: str) -> tuple[GenerationRequest, str | None]:
         return request, f"This job's stored settings could not be read ({type(error).__name__})."
 
 
-def _salvage(model: type[GenerationRequest], text: str) -> tuple[GenerationRequest, bool]:
+def _salvage(model: type[AnyRequest], text: str) -> tuple[AnyRequest, bool]:
     """As much of a request as still validates, for showing only; and whether it was a request at all."""
     try:
         stored = json.loads(text)
@@ -110,15 +140,18 @@ def _salvage(model: type[GenerationRequest], text: str) -> tuple[GenerationReque
         stored = None
     known = isinstance(stored, dict)
     fields: dict[str, Any] = {k: v for k, v in stored.items() if k in model.model_fields} if known else {}
+    needed: dict[str, Any] = {"image": "unknown"}
+    if model is GenerationRequest:
+        needed = {"base_model": "unknown", "seed": 0}
     while True:
         try:
-            return model(**{"base_model": "unknown", "seed": 0, **fields}), known
+            return model(**{**needed, **fields}), known
         except ValidationError as error:
             wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & fields.keys()
             # An error of the whole (a combination) names no field.
             fields = {k: v for k, v in fields.items() if k not in wrong} if wrong else {}
         except Exception:
-            return model.model_construct(base_model="unknown", seed=0), known
+            return model.model_construct(None, **needed), known
 
 
 def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
@@ -149,6 +182,7 @@ def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
         retry_of=row["retry_of"],
         seconds_per_step=row["seconds_per_step"],
         unreadable=unreadable,
+        result=json.loads(row["result"]) if row["result"] else None,
     )
     if state != "running" or live is None:
         return job
@@ -160,5 +194,5 @@ def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
         status=live.status,
         preview=live.preview,
         seconds_per_step=live.seconds_per_step(),
-        seconds_left=live.seconds_left(request.num_images),
+        seconds_left=live.seconds_left(max(1, images_asked(request))),
     )

@@ -43,6 +43,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE jobs ADD COLUMN retry_of TEXT",
         "CREATE TABLE switches(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     ),
+    # What a job made that is no picture, as JSON: {caption, style, captioner}.
+    ("ALTER TABLE jobs ADD COLUMN result TEXT",),
 )
 """Step n brings a database from version n to n + 1. A step that was released is never edited."""
 

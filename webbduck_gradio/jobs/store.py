@@ -7,12 +7,24 @@ import logging
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ..errors import QueueFull, RequestError
-from ..request import GenerationRequest
-from .job import AFTER_IMAGE, AT_ONCE, FINAL, REQUESTS, RETRYABLE, Job, Kind, State, read_request
+from .job import (
+    AFTER_IMAGE,
+    AT_ONCE,
+    FINAL,
+    REQUESTS,
+    RETRYABLE,
+    AnyRequest,
+    Job,
+    Kind,
+    State,
+    images_asked,
+    read_request,
+)
 from .live import Live
 from .order import Where, moved
 from .records import QUEUED, WAITING, Records, is_id, no_such
@@ -48,7 +60,7 @@ class Store(Records):
 
     def submit(
         self,
-        request: GenerationRequest,
+        request: AnyRequest,
         kind: Kind = "generate",
         owner: str | None = None,
         warnings: Sequence[str] = (),
@@ -57,7 +69,7 @@ class Store(Records):
 
         Raises `QueueFull` when `max_queued` jobs wait, `RequestError` for a kind that cannot be run.
         """
-        if kind not in REQUESTS:
+        if kind not in REQUESTS or not isinstance(request, REQUESTS[kind]):
             raise RequestError(f"The studio cannot run jobs of the kind {str(kind)[:40]!r}.")
         with self.database.writing() as db:
             job_id = self._insert(db, kind, request.model_dump_json(), owner, warnings)
@@ -290,6 +302,11 @@ class Store(Records):
         """A picture is on the disk; recorded also when the job was stopped meanwhile."""
         self._append(job_id, "images", image_id)
 
+    def answer(self, job_id: str, result: Mapping[str, Any]) -> None:
+        """What the job made that is no picture (JSON values); it is on the disk when this returns."""
+        with self.database.writing() as db:
+            db.execute("UPDATE jobs SET result = ? WHERE id = ?", (_storable(json.dumps(result)), job_id))
+
     def warn(self, job_id: str, text: str) -> None:
         """Add a warning to the job; the same one only once."""
         self._append(job_id, "warnings", text)
@@ -326,7 +343,7 @@ class Store(Records):
             rows = db.execute("SELECT id, request, kind, images FROM jobs WHERE state = 'running'").fetchall()
             for row in rows:
                 request, _ = read_request(row["kind"], row["request"])
-                kept = f"Interrupted; {kept_text(len(json.loads(row['images'])), request.num_images)}"
+                kept = f"Interrupted; {kept_text(len(json.loads(row['images'])), images_asked(request))}"
                 db.execute(
                     "UPDATE jobs SET state = 'interrupted', finished = ?, error = ?, status = ? WHERE id = ?",
                     (time.time(), reason, kept, row["id"]),
@@ -361,7 +378,9 @@ def _storable(text: str | None) -> str | None:
 
 
 def kept_text(done: int, asked: int) -> str:
-    """'2 of 4 images kept'"""
+    """'2 of 4 images kept'; `asked` is 0 for a caption."""
+    if not asked:
+        return "no caption was made"
     if not done:
         return "no image was finished"
     return f"{done} of {asked} image{'s' if asked != 1 else ''} kept"

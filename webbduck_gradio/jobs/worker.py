@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, RequestError, WebbDuckError
 from ..settings import Settings
+from . import tools
 from .job import Job, State
 from .recovery import recover
 from .store import Store, kept_text
@@ -109,7 +110,7 @@ class Worker:
     def run(self, job: Job) -> None:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
-            log.info("Job %s started: %s, %d image(s)", job.id, job.kind, job.request.num_images)
+            log.info("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
             state, error = self._outcome(job)
             self._drop_preview(job)
             self._finish(job, state, error)
@@ -132,7 +133,10 @@ class Worker:
         state: State = "failed"
         error: str | None = None
         try:
-            self._generate(job, run)
+            if job.kind in tools.WORK:
+                tools.WORK[job.kind](self, job, _Reporter(self, job))
+            else:
+                self._generate(job, run)
             state = "completed"
         except _Stopping:
             state, error = "interrupted", STOPPED
@@ -162,25 +166,26 @@ class Worker:
         return state, error
 
     def _generate(self, job: Job, run: _LazyRun) -> None:
-        checkpoint = self.registry.checkpoint(job.request.base_model)
+        request = job.painting
+        checkpoint = self.registry.checkpoint(request.base_model)
         reporter = _Reporter(self, job)
         reporter.check()
         reporter.status("Preparing")
-        for picture in self.generator.generate(job.request, checkpoint, reporter):
+        for picture in self.generator.generate(request, checkpoint, reporter):
             for warning in picture.warnings:
                 self.store.warn(job.id, warning)
             image_id = run.get().save(
                 picture.index, picture.image, picture.seed, picture.warnings, picture.facts
             )
             self.store.image_done(job.id, image_id)
-            if picture.index + 1 < job.request.num_images:
+            if picture.index + 1 < request.num_images:
                 reporter.check_between_images()
 
     def _finish(self, job: Job, state: State, error: str | None) -> None:
         """Write the end of the job. While the disk refuses that, wait: the queue must not go on blindly."""
         while True:
             try:
-                kept = kept_text(len(self.store.get(job.id).images), job.request.num_images)
+                kept = kept_text(len(self.store.get(job.id).images), job.images_asked)
                 status = state.capitalize() if state == "completed" else f"{state.capitalize()}; {kept}"
                 self.store.finish(job.id, state, error, status)
                 log.info("Job %s %s", job.id, status[0].lower() + status[1:])
@@ -249,7 +254,7 @@ class _LazyRun:
     def get(self) -> Run:
         if self._run is None:
             job = self._job
-            self._run = self._worker.outputs.new_run(job.request, job.kind, job.id, job.owner)
+            self._run = self._worker.outputs.new_run(job.painting, job.kind, job.id, job.owner)
             # Before the first picture is saved: after a kill the job then still knows where to look.
             self._worker.store.run_started(job.id, self._run.id)
         return self._run

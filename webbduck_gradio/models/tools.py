@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
 import os
 import stat
+import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -16,6 +20,9 @@ from .scan import model_entries
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
 """How a captioner may be asked to write."""
+LANCZOS = "Lanczos"
+"""The upscaler that is always there; it adds no detail."""
+MAX_UPSCALED_PIXELS = 8192 * 8192
 
 
 @dataclass(frozen=True)
@@ -50,10 +57,51 @@ def _why_broken(path: Path) -> str | None:
     if path.suffix.lower() in PICKLE_ENDINGS:
         return f"{path.name} {PICKLE_REASON}."
     try:
-        read_header(path)
+        header = read_header(path)
     except ModelError as error:
         return str(error)
-    return None
+    if is_compact({name: tensor.shape for name, tensor in header.tensors.items()}):
+        return None
+    return None if has_spandrel() else f"{path.name} is of another kind than Compact. {NEEDS_SPANDREL}"
+
+
+NEEDS_SPANDREL = (
+    "Other upscaling models than Compact ones need a package; add it with "
+    f"`{sys.executable} -m pip install --no-deps spandrel==0.4.2 einops==0.8.2`."
+)
+"""Without --no-deps pip would fetch torchvision as well, which nothing here needs."""
+
+
+def has_spandrel() -> bool:
+    """Whether the package for upscaling models of all kinds is installed."""
+    return all(importlib.util.find_spec(name) is not None for name in ("spandrel", "einops"))
+
+
+def bare_names(names: Iterable[str]) -> list[str]:
+    """Names of weights without what the usual training programs put before them."""
+    names = list(names)
+    for wrapper in ("params_ema.", "params."):
+        if names and all(name.startswith(wrapper) for name in names):
+            return [name.removeprefix(wrapper) for name in names]
+    return names
+
+
+def is_compact(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether weights of these names and shapes are a network that `core.compact` builds."""
+    found = dict(zip(bare_names(shapes), shapes.values(), strict=True))
+    last = sum(name.endswith(".bias") for name in found) * 2 - 2  # every second layer is an activation
+    if last < 2:
+        return False
+    wanted = {f"body.{index}.weight" for index in range(last + 1)}
+    wanted |= {f"body.{index}.bias" for index in range(0, last + 1, 2)}
+    if found.keys() != wanted or len(found["body.0.weight"]) != 4:
+        return False
+    width, outputs = found["body.0.weight"][0], found[f"body.{last}.weight"][0]
+    scale = math.isqrt(outputs // 3)
+    layers = [(width, 3, 3, 3), *[(width, width, 3, 3)] * (last // 2 - 1), (3 * scale * scale, width, 3, 3)]
+    return [found[f"body.{index}.weight"] for index in range(0, last + 1, 2)] == layers and all(
+        found[f"body.{index}.weight"] == (width,) for index in range(1, last, 2)
+    )
 
 
 def find_captioners(settings: Settings) -> tuple[Captioner, ...]:

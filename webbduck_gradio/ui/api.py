@@ -21,10 +21,10 @@ from ..errors import RequestError
 from ..jobs import lane
 from ..jobs.job import Job, Kind
 from ..request import GenerationRequest
-from . import library_api, views
+from . import library_api, tools_api, views
 from .events import ASK, file_of, sentence
 from .security import uploaded
-from .services import Services
+from .services import Services, inside
 
 log = logging.getLogger(__name__)
 
@@ -105,6 +105,13 @@ def register(services: Services, ticket_secret: str) -> None:
             return None
         return services.inputs.store(uploaded(value, services, Path(get_upload_folder())))
 
+    def picture_id(value: Any) -> str:
+        """The id of a picture of the gallery as it is; a file is stored and gets one."""
+        path = uploaded(value, services, Path(get_upload_folder()))
+        if inside(path, services.outputs.root):
+            return path.relative_to(services.outputs.root.resolve()).as_posix()
+        return services.inputs.store(path)
+
     def info(job: Job) -> dict[str, Any]:
         view = views.job_view(job)
         return {key: view[key] for key in ("job_id", "status", "run", "seeds", "warnings", "request")} | {
@@ -133,7 +140,7 @@ def register(services: Services, ticket_secret: str) -> None:
             now = (job.image_index, job.step, job.total)
             if job.total and now != told:
                 done = job.image_index * job.total + job.step
-                progress((done, job.total * job.request.num_images), desc=views.headline(job), unit="steps")
+                progress((done, job.total * max(1, job.images_asked)), desc=views.headline(job), unit="steps")
                 told = now
             await asyncio.sleep(FOLLOW_SECONDS)
         return job
@@ -225,4 +232,5 @@ def register(services: Services, ticket_secret: str) -> None:
     ):
         gr.api(endpoint, api_name=endpoint.__name__, **ASK)
     library_api.register(services)
+    tools_api.register(services, picture_id, followed, waiting)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

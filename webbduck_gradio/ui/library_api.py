@@ -8,7 +8,7 @@ import gradio as gr
 
 from ..errors import RequestError
 from ..models import tokens
-from ..models.tools import STYLES
+from ..models.tools import LANCZOS, STYLES
 from ..request import MAX_PROMPT, SCHEDULERS
 from . import views
 from .events import ASK, file_of, sentence
@@ -38,8 +38,9 @@ def register(services: Services) -> None:
 
     @sentence
     def upscalers() -> list[dict[str, Any]]:
-        """The upscaling models, and why one cannot be used. Without any, Lanczos enlarges."""
-        return [{"name": each.name, "reason": each.unusable} for each in registry.upscalers()]
+        """The upscaling models and why one cannot be used, then "Lanczos", which is always there."""
+        found = [{"name": each.name, "reason": each.unusable} for each in registry.upscalers()]
+        return [*found, {"name": LANCZOS, "reason": None}]
 
     @sentence
     def captioners() -> list[dict[str, Any]]:

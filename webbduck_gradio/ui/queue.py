@@ -33,10 +33,10 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
 
     def edit(event: gr.EventData) -> Any:
         try:
-            job = services.store.get(str(payload(event).get("id", "")))
+            request = services.store.get(str(payload(event).get("id", ""))).painting
         except WebbDuckError as error:
             return [outcome(error=str(error), where="queue"), gr.skip(), *form.nothing()]
-        return [form.told(job.request), gr.Tabs(selected="studio"), *form.filled(job.request)]
+        return [form.told(request), gr.Tabs(selected="studio"), *form.filled(request)]
 
     view.steer(act, None, channels["outcome"], **PRESS)
     view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **PRESS)

@@ -17,6 +17,7 @@ from ..gallery.inputs import Inputs
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
 from ..gallery.trash import Trash
+from ..jobs import tools
 from ..jobs.job import Job, Kind
 from ..jobs.store import Store
 from ..jobs.worker import Worker
@@ -75,6 +76,22 @@ class Services:
         request = self.registry.settle(asked)
         warnings = self.registry.admit(request)
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
+
+    def submit_upscale(self, asked: Mapping[str, Any], owner: str | None = None) -> Job:
+        """Ask for a larger copy of a picture: `image` (an id of ours), `scale`, `upscaler`.
+
+        Raises as `submit`; what will run stands in the job's request.
+        """
+        request, warnings = tools.settle_upscale(self.registry, self.outputs, asked)
+        return self.store.submit(request, kind="upscale", owner=owner, warnings=warnings)
+
+    def submit_caption(self, asked: Mapping[str, Any], owner: str | None = None) -> Job:
+        """Ask for a picture's words: `image` (an id of ours), `style`, `captioner`, `max_tokens`.
+
+        Raises as `submit`. The words come as the ended job's `result`: {caption, style, captioner, image}.
+        """
+        request = tools.settle_caption(self.registry, self.outputs, asked)
+        return self.store.submit(request, kind="caption", owner=owner)
 
     def cancel_call(self, call: str) -> bool:
         """A client gave up its call: cancel its job and no other. False where the call waits for none."""

@@ -11,10 +11,12 @@ from typing import Any
 
 from ..errors import RequestError
 from ..gallery import metadata
+from ..gallery.inputs import FILE_ID
 from ..gallery.storage import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.job import Job
 from ..models.registry import Checkpoint, Lora
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from .services import Services
 
 RECENT = 20
@@ -43,7 +45,7 @@ def seconds(value: float) -> str:
 
 def headline(job: Job) -> str:
     """One line that says where a job stands."""
-    count = job.request.num_images
+    count = job.images_asked
     if job.state == "queued":
         place = job.position or 1
         return "Queued, next in line" if place == 1 else f"Queued, {ordinal(place)} in line"
@@ -52,7 +54,7 @@ def headline(job: Job) -> str:
             return "Stops after this image" if job.cancel_after_image else "Cancelling"
         if job.status or not job.total:
             return job.status or "Starting"
-        text = f"Step {job.step} of {job.total}"
+        text = f"{'Tile' if job.kind == 'upscale' else 'Step'} {job.step} of {job.total}"
         if count > 1:
             text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
         if job.seconds_left is not None:
@@ -60,16 +62,21 @@ def headline(job: Job) -> str:
         return text
     if job.state == "completed":
         took = seconds((job.finished or 0) - (job.started or 0))
-        return f"Done in {took}" if count == 1 else f"{len(job.images)} images in {took}"
+        return f"Done in {took}" if count <= 1 else f"{len(job.images)} images in {took}"
     return job.status or job.error or job.state.capitalize()
 
 
 def job_view(job: Job) -> dict[str, Any]:
     """A job for the page and the API. Times are seconds since 1970."""
     request = job.request
+    seeds: list[int] = []
+    if isinstance(request, GenerationRequest):
+        seeds = [request.seed_of(index_of(image)) for image in job.images]
     return {
         "job_id": job.id,
         "kind": job.kind,
+        "title": title(job),
+        "result": job.result,
         "status": job.state,
         "headline": headline(job),
         "position": job.position,
@@ -88,7 +95,7 @@ def job_view(job: Job) -> dict[str, Any]:
         "finished": job.finished,
         "run": job.run,
         "images": list(job.images),
-        "seeds": [request.seed_of(index_of(image)) for image in job.images],
+        "seeds": seeds,
         "warnings": list(job.warnings),
         "error": job.error,
         "owner": job.owner,
@@ -96,6 +103,20 @@ def job_view(job: Job) -> dict[str, Any]:
         "request": request.model_dump(mode="json"),
         "told": meaningful(request.model_dump(mode="json")),
     }
+
+
+def title(job: Job) -> str:
+    """What the job is about, in one line: a picture's prompt, or what is done to which picture."""
+    request = job.request
+    if isinstance(request, UpscaleRequest):
+        return f"Upscale {_picture(request.image)} {request.scale} times with {request.upscaler}"
+    if isinstance(request, CaptionRequest):
+        return f"Describe {_picture(request.image)} ({request.style.replace('_', ' ')})"
+    return request.prompt
+
+
+def _picture(image: str) -> str:
+    return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
 
 
 ONLY_WITH: dict[str, tuple[str, ...]] = {
@@ -132,7 +153,7 @@ def progress(job: Job) -> float:
     if job.state != "running":
         return 1.0 if job.state == "completed" else 0.0
     of_image = job.step / job.total if job.total else 0.0
-    return min(1.0, (job.image_index + of_image) / job.request.num_images)
+    return min(1.0, (job.image_index + of_image) / max(1, job.images_asked))
 
 
 def queue_view(services: Services) -> dict[str, Any]:

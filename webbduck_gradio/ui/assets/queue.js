@@ -15,7 +15,7 @@ function make(job) {
   for (const [name, value] of Object.entries(job.told)) {
     details.append(h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, typeof value === "object" ? JSON.stringify(value) : String(value)));
   }
-  const box = h("input", { type: "checkbox", "aria-label": `Choose the job ${job.request.prompt || id}`, onchange: (event) => {
+  const box = h("input", { type: "checkbox", "aria-label": `Choose the job ${job.title || id}`, onchange: (event) => {
     if (event.target.checked) chosen.add(id); else chosen.delete(id);
     showChosen();
   } });
@@ -34,7 +34,7 @@ function make(job) {
       h("span", { class: "if running" }, button("After this image", "Cancel after the image that it is at", () => steer("cancel_after_image", [id]))),
       h("span", { class: "if open" }, h("button", { type: "button", class: "cancel", onclick: () => steer("cancel", [id]) }, "Cancel")),
       h("span", { class: "if done" }, button("Show", "Show its pictures in the gallery", () => { webbduck.publish("show", { image: rows.get(id).job.images.at(-1) }); webbduck.openTab("Gallery"); })),
-      button("Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id })),
+      h("span", { class: "edit" }, button("Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id }))),
       h("span", { class: "if ended" }, button("Remove", "Remove from the list; its pictures stay", () => steer("remove", [id])))),
     h("div", { class: "track" }, h("div", { class: "bar" })));
   row.addEventListener("keydown", (event) => {
@@ -67,8 +67,10 @@ function update(job) {
   entry.box.checked = chosen.has(job.job_id);
   find("place").textContent = job.position ?? "";
   find("state").textContent = job.headline;
-  find("prompt").textContent = request.prompt || "(no prompt)";
-  const facts = [job.kind === "test" ? "test" : null, request.base_model, `${request.width} × ${request.height} px`, `${request.steps} steps`,
+  find("prompt").textContent = job.title || "(no prompt)";
+  const painted = ["generate", "test"].includes(job.kind);
+  row.querySelector(".edit").hidden = !painted;
+  const facts = !painted ? [job.result?.caption, job.owner] : [job.kind === "test" ? "test" : null, request.base_model, `${request.width} × ${request.height} px`, `${request.steps} steps`,
     request.scheduler, `CFG ${request.cfg}`, `seed ${request.seed}`, request.num_images > 1 ? `${request.num_images} images` : null,
     ...request.loras.map((lora) => `${lora.name} ${lora.weight}`), job.owner];
   if (job.error) facts.unshift(job.error);

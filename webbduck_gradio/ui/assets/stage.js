@@ -13,8 +13,10 @@ const frame = h("figure", { class: "frame" }, picture, tools, track);
 let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), watched = null, picked = null, shown = {};
 
 let stoppable = null, settling = false;
-const all = () => (jobs ? [...jobs.jobs, ...jobs.recent] : []);
-const running = () => jobs?.jobs.find((job) => job.job_id === jobs.active_job_id) ?? null;
+/** Jobs that paint; larger copies and captions are shown where they were asked for. */
+const paints = (job) => job.kind === "generate" || job.kind === "test";
+const all = () => (jobs ? [...jobs.jobs, ...jobs.recent].filter(paints) : []);
+const running = () => all().find((job) => job.job_id === jobs.active_job_id) ?? null;
 
 /** Follow a job: this page's own latest, or with `chosen` one that was asked for, which is shown also while it waits. */
 function follow(id, chosen = false) {
@@ -36,7 +38,7 @@ function current() {
     if (chosen && !(own && own.status === "running" && own !== chosen)) return chosen;
   }
   if (own && own.status !== "queued") return own;
-  return running() ?? own ?? jobs?.recent.find((job) => job.images.length) ?? null;
+  return running() ?? own ?? all().find((job) => job.finished && job.images.length) ?? null;
 }
 
 const dismissed = new Set();

@@ -1,0 +1,123 @@
+"""Jobs that work on a picture that is there: making it larger, putting it into words.
+
+The picture is named by an id that we gave out: of the gallery ("RUN/0.png") or of a stored input picture.
+Asked here before they are queued, done here when their turn comes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RequestError
+from ..gallery.files import open_picture
+from ..gallery.inputs import FILE_ID
+from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, STYLES
+from ..request import CaptionRequest, UpscaleRequest
+from .job import Job
+
+if TYPE_CHECKING:
+    from ..core.reporting import Reporter
+    from ..gallery.storage import Outputs
+    from ..models.registry import Registry
+    from .worker import Worker
+
+log = logging.getLogger(__name__)
+
+
+# ---- asking
+
+
+def settle_upscale(
+    registry: Registry, outputs: Outputs, asked: Mapping[str, Any]
+) -> tuple[UpscaleRequest, tuple[str, ...]]:
+    """The request with the upscaler that will run in its `upscaler`, and warnings.
+
+    Asked: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model that is there).
+    Raises `RequestError` (`UnknownName`) or `ModelError` for what cannot be done.
+    """
+    request = UpscaleRequest.of(**{key: value for key, value in asked.items() if value is not None})
+    with open_picture(picture_path(registry, outputs, request.image), "The picture") as image:
+        width, height = image.width * request.scale, image.height * request.scale
+    if width * height > MAX_UPSCALED_PIXELS:
+        raise RequestError(
+            f"{width} x {height} pixels are more than {MAX_UPSCALED_PIXELS / 1e6:.0f} megapixels; "
+            "choose a smaller scale or picture."
+        )
+    if request.upscaler == LANCZOS:
+        return request, ()
+    model = registry.upscaler(request.upscaler)
+    if model is not None:
+        return request.model_copy(update={"upscaler": model.name}), ()
+    missing = f"No usable upscaling model is in {registry.settings.checkpoints / 'upscale'}."
+    return request.model_copy(update={"upscaler": LANCZOS}), (missing,)
+
+
+def settle_caption(registry: Registry, outputs: Outputs, asked: Mapping[str, Any]) -> CaptionRequest:
+    """The request with the captioner that will run in its `captioner`.
+
+    Asked: `image`, `style` (one of `models.tools.STYLES`), `captioner` (None = the first usable one),
+    `max_tokens` (1 to 1000). Raises `RequestError` (`UnknownName`) or `ModelError`.
+    """
+    request = CaptionRequest.of(**{key: value for key, value in asked.items() if value is not None})
+    if request.style not in STYLES:
+        raise RequestError(f"style must be one of: {', '.join(STYLES)}.")
+    picture_path(registry, outputs, request.image)
+    return request.model_copy(update={"captioner": registry.captioner(request.captioner).name})
+
+
+def picture_path(registry: Registry, outputs: Outputs, image: str) -> Path:
+    """The file that an id stands for. Raises `UnknownName` where there is none."""
+    return registry.input_path(image) if FILE_ID.fullmatch(image) else outputs.resolve(image)
+
+
+# ---- doing
+
+
+def upscale(worker: Worker, job: Job, reporter: Reporter) -> None:
+    """The copy goes beside its original as N_upscaled.png; that of an input picture into a run of its own."""
+    from ..core.pictures import read
+
+    request = job.request
+    assert isinstance(request, UpscaleRequest)
+    path = picture_path(worker.registry, worker.outputs, request.image)
+    model = None if request.upscaler == LANCZOS else worker.registry.upscaler(request.upscaler)
+    reporter.check()
+    picture = worker.generator.upscale(read(path), request, model, reporter)
+    reporter.check()
+    for warning in picture.warnings:
+        worker.store.warn(job.id, warning)
+    is_input = FILE_ID.fullmatch(request.image) is not None
+    save: Any = worker.outputs.save_upscaled_input if is_input else worker.outputs.save_variant
+    image_id = save(
+        request.image,
+        picture.image,
+        request.scale,
+        picture.facts["upscaler"],
+        (*job.warnings, *picture.warnings),
+        {key: value for key, value in picture.facts.items() if key not in ("upscaler", "scale")},
+    )
+    worker.store.image_done(job.id, image_id)
+
+
+def caption(worker: Worker, job: Job, reporter: Reporter) -> None:
+    """The words become the job's result: {caption, style, captioner}."""
+    from ..core.pictures import read
+
+    request = job.request
+    assert isinstance(request, CaptionRequest)
+    captioner = worker.registry.captioner(request.captioner)
+    image = read(picture_path(worker.registry, worker.outputs, request.image))
+    reporter.check()
+    text, warnings = worker.generator.caption(image, request, captioner, reporter)
+    for warning in warnings:
+        worker.store.warn(job.id, warning)
+    worker.store.answer(
+        job.id, {"caption": text, "style": request.style, "captioner": captioner.name, "image": request.image}
+    )
+
+
+WORK: dict[str, Callable[[Worker, Job, Reporter], None]] = {"upscale": upscale, "caption": caption}
+"""How each kind of job is done that draws nothing new."""

@@ -1,0 +1,153 @@
+"""Trains the starter upscaler: twice as large, on drawings made large and shrunk, and on ordinary pictures.
+
+Nobody knows how a picture became as small as it is, so the training shrinks by several rules. A share of
+pictures that are no drawings keeps the network from inventing outlines where there are none.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageFilter
+from safetensors.torch import save_file
+
+from ..core.compact import Compact
+from .ordinary import Picture, ordinary
+from .scenes import NATIVE_SIZE, draw, sample
+from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+
+SCALE, WIDTH, DEPTH = 2, 48, 8
+LARGE = NATIVE_SIZE * SCALE
+CROP = 48
+"""Side of the small crops in pixels."""
+KERNELS = ("area", "bicubic", "lanczos", "soft")
+"""How a picture is shrunk; "soft": blurred first, as pictures that went through an autoencoder are."""
+_SEED = 2209
+_RULES = {
+    "area": Image.Resampling.BOX,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "soft": Image.Resampling.BOX,
+}
+
+
+def shrink(picture: Picture, kernel: str, scale: int = SCALE, blur: float = 0.8) -> Picture:
+    """The picture `scale` times smaller by one of KERNELS; `blur` is the deviation in large pixels."""
+    image = Image.fromarray(picture)
+    if kernel == "soft":
+        image = image.filter(ImageFilter.GaussianBlur(blur * scale / 2))
+    size = (image.width // scale, image.height // scale)
+    return np.asarray(image.resize(size, _RULES[kernel]))
+
+
+def training_pairs(step: int, drawings: int = 3, others: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+    """Small and large crops of a step in 0..1, (n, 3, side, side); decided by `step`."""
+    rng = random.Random(_SEED * 1_000_003 + step)
+    small, large = [], []
+    for number in range(drawings + others):
+        seed = rng.randrange(2**31)
+        whole = draw(sample(rng), seed, LARGE, LARGE) if number < drawings else ordinary(seed, NATIVE_SIZE)
+        shrunk = shrink(whole, rng.choice(KERNELS), blur=rng.uniform(0.4, 1.1))
+        for _ in range(4 if number < drawings else 3):
+            top, left = (rng.randrange(shrunk.shape[0] - CROP + 1) for _ in range(2))
+            turn = rng.randrange(8)
+            small.append(_turned(shrunk[top : top + CROP, left : left + CROP], turn))
+            top, left, side = top * SCALE, left * SCALE, CROP * SCALE
+            large.append(_turned(whole[top : top + side, left : left + side], turn))
+    return to_unit(small), to_unit(large)
+
+
+def _turned(crop: Picture, turn: int) -> Picture:
+    return np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
+
+
+def to_unit(pictures: list[Picture]) -> torch.Tensor:
+    """RGB bytes of equal size -> (count, 3, height, width) floats in 0..1."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return (stacked.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def train_upscaler(
+    work: Path,
+    minutes: float,
+    steps: int | None = None,
+    width: int = WIDTH,
+    depth: int = DEPTH,
+    peak: float = 2e-3,
+    log: Callable[[str], None] = print,
+) -> Compact:
+    """Train until `minutes` or `steps` are used up, keeping `work`/upscaler.pt up to date.
+
+    Gives back the network with its averaged weights.
+    """
+    torch.manual_seed(_SEED)
+    path = work / "upscaler.pt"
+    network = Compact(width, depth, SCALE)
+    with torch.no_grad():
+        # Near repeated pixels at first: the network begins with a picture, not with noise.
+        for parameter in network.body[-1].parameters():
+            parameter.mul_(0.1)
+    clock = Clock(minutes=minutes, steps=steps)
+    state = load_state(path)
+    if state is not None:
+        network.load_state_dict(state["model"])
+        clock.step, clock.seconds = state["step"], state["seconds"]
+    trained = list(network.parameters())
+    average = AveragedWeights(trained, decay=0.998)
+    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-4)
+    if state is not None:
+        average.values = state["average"]
+        optimiser.load_state_dict(state["optimiser"])
+    diary = Diary(every=50)
+    saved_at = clock.seconds
+
+    def save() -> None:
+        kept = {"model": network.state_dict(), "average": average.values, "optimiser": optimiser.state_dict()}
+        save_state(path, {**kept, "step": clock.step, "seconds": clock.seconds})
+
+    clock.restart()
+    while not clock.done:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up=60)
+        small, large = training_pairs(clock.step)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            made = network(small)
+        error = made.float() - large
+        # The squared error is what PSNR counts; the absolute one keeps flat areas clean.
+        loss = error.abs().mean() + 6.0 * error.square().mean()
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, 0.5)
+        optimiser.step()
+        average.update(clock.step)
+        clock.tick()
+        diary.note(clock, {"loss": loss.item(), "psnr": -10 * math.log10(error.square().mean().item())})
+        if clock.seconds - saved_at > 60:
+            saved_at = clock.seconds
+            save()
+    save()
+    average.swap_in()
+    log(f"trained {clock.step} steps in {clock.seconds / 60:.1f} minutes")
+    return network
+
+
+def export_upscaler(network: Compact, path: Path, provenance: str) -> None:
+    """Write the weights with what they are, where they come from and their licence."""
+    about = {
+        "architecture": "Compact",
+        "modelspec.architecture": "compact",
+        "modelspec.title": "WebbDuck starter upscaler, x2",
+        "modelspec.license": "Apache-2.0",
+        "scale": str(network.scale),
+        "provenance": provenance,
+    }
+    state = {name: value.detach().float().contiguous() for name, value in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".tmp")
+    save_file(state, partial, metadata=about)
+    partial.replace(path)
