@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
+import re
 import secrets
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
-from . import __version__
+from . import __version__, logs
 from .errors import SettingsError
-from .settings import Settings, number_from
+from .settings import LOOPBACK, Settings, number_from
 
 LISTEN_HOST = "0.0.0.0"
+MADE_USER = "duck"
+EVERYWHERE = (LISTEN_HOST, "::")
 RED, PLAIN = "\033[31m", "\033[0m"
 
 
 def parser() -> argparse.ArgumentParser:
     flags = argparse.ArgumentParser(
         prog="python app.py",
+        allow_abbrev=False,
         description="WebbDuck, a local SDXL studio. Opens at http://127.0.0.1:7860.",
         epilog="Environment, where a flag is not given: WEBBDUCK_OUTPUT_DIR, WEBBDUCK_PLUGINS_DIR, "
+        "WEBBDUCK_AUTH (USER:PASSWORD, which a process list does not show), "
         "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3).",
     )
     flags.add_argument(
@@ -42,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
         help="make a public Gradio link; asks for a password (see --auth, --no-auth)",
     )
     flags.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="address at which a reverse proxy makes the studio known, for example "
+        "https://example.org/duck; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
         "--auth",
         action="append",
         default=[],
@@ -51,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--no-auth",
         action="store_true",
-        help="with --listen or --share: let everyone in who finds the address",
+        help="with --listen, --share or --public-url: let everyone in who finds the address",
     )
     flags.add_argument(
         "--output", type=Path, metavar="DIR", help="where pictures are kept (default outputs/)"
@@ -79,12 +90,14 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     if asked.no_auth and asked.auth:
         raise SettingsError("Give --auth or --no-auth, not both.")
     host = asked.host or (LISTEN_HOST if asked.listen else "127.0.0.1")
-    reachable = asked.share or host not in ("127.0.0.1", "localhost", "::1")
-    auth = tuple(_user(each) for each in asked.auth)
+    public_url = _public_url(asked.public_url) if asked.public_url else None
+    reachable = asked.share or public_url or host not in LOOPBACK
+    given = asked.auth or [text for text in [environment.get("WEBBDUCK_AUTH")] if text and not asked.no_auth]
+    auth = tuple(_user(each) for each in given)
     if len({user for user, _ in auth}) < len(auth):
         raise SettingsError("--auth names the same user twice; give each user once.")
     if reachable and not auth and not asked.no_auth:
-        auth = (("duck", secrets.token_urlsafe(9)),)
+        auth = ((MADE_USER, secrets.token_urlsafe(9)),)
     defaults = Settings()
     output = asked.output or (
         Path(text) if (text := environment.get("WEBBDUCK_OUTPUT_DIR")) else defaults.outputs
@@ -99,6 +112,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         host=host,
         port=asked.port,
         share=asked.share,
+        public_url=public_url,
         open_browser=asked.open,
         auth=auth,
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
@@ -110,6 +124,20 @@ def _folder(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    plain = re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", parts.path)
+    if not known or not plain or ".." in parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise SettingsError(
+            "--public-url takes the address of the studio, for example https://example.org/duck."
+        )
+    return text.rstrip("/")
+
+
 def _user(text: str) -> tuple[str, str]:
     user, colon, password = text.partition(":")
     if not (user and colon and password):
@@ -119,19 +147,24 @@ def _user(text: str) -> tuple[str, str]:
 
 def address_lines(settings: Settings, url: str, share_url: str | None, made_password: bool) -> list[str]:
     """What the owner is told at the start: where, and who may come in."""
-    shown = url.replace("//0.0.0.0", "//127.0.0.1")
+    shown = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
     lines = [f"WebbDuck is at {shown}"]
-    if settings.host == LISTEN_HOST:
+    if settings.host in EVERYWHERE:
         lines.append(
             f"Other computers of the network reach it at this computer's address, port {settings.port}."
         )
+    elif settings.host not in LOOPBACK:
+        lines.append(f"Other computers of the network reach it at {settings.host}, port {settings.port}.")
+    if settings.public_url:
+        lines.append(f"Through the reverse proxy it is known as {settings.public_url}")
     if share_url:
         lines.append(f"Public link: {share_url}")
-    reachable = settings.host not in ("127.0.0.1", "localhost", "::1") or settings.share
+    elif settings.share:
+        lines.append("There is no public link: Gradio's servers could not be reached.")
     if made_password:
         (user, password) = settings.auth[0]
         lines.append(f"User name: {user}   Password for this run: {password}")
-    elif reachable and not settings.auth:
+    elif not settings.only_here and not settings.auth:
         lines.append(
             f"{RED}No password: everyone who finds the address can make, see and delete pictures.{PLAIN}"
         )
@@ -145,27 +178,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    logging.basicConfig(
-        level=logging.DEBUG if "--verbose" in given else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for noisy in (
-        "httpx",
-        "httpcore",
-        "PIL",
-        "urllib3",
-        "asyncio",
-        "multipart",
-        "python_multipart",
-        "filelock",
-    ):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logs.to_terminal("--verbose" in given)
     signal.signal(signal.SIGTERM, _stop)
     try:
         settings = settings_from(given, os.environ)
         from .ui.server import StudioServer
 
         server = StudioServer(settings)
+        logs.to_file(settings.logs)
         server.start()
     except SettingsError as error:
         print(error, file=sys.stderr)
@@ -178,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 0
-    made = bool(settings.auth) and not any(each.startswith("--auth") for each in given)
+    asked_for = any(each.startswith("--auth") for each in given) or os.environ.get("WEBBDUCK_AUTH")
+    made = bool(settings.auth) and not asked_for
     print("\n".join(address_lines(settings, server.url, server.share_url, made)), flush=True)
     try:
         server.wait()

@@ -13,6 +13,9 @@ HOME = Path(__file__).resolve().parent.parent
 """The folder of the studio: app.py, checkpoint/, lora/, outputs/, inpaint_input/."""
 
 
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
 @dataclass(frozen=True)
 class Settings:
     """Folders are absolute. Times in seconds."""
@@ -25,6 +28,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 7860
     share: bool = False
+    public_url: str | None = None
+    """Address under which a reverse proxy makes the studio known, without a slash at its end."""
     open_browser: bool = False
     auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     max_queued: int = 32
@@ -35,6 +40,20 @@ class Settings:
     def private(self) -> Path:
         """The studio's own records; never served, but for previews and thumbnails."""
         return self.outputs / ".webbduck"
+
+    @property
+    def only_here(self) -> bool:
+        """Whether this computer alone can reach the studio."""
+        return self.host in LOOPBACK and not self.share and not self.public_url
+
+    @property
+    def uploads(self) -> Path:
+        """What clients sent and no job has taken yet."""
+        return self.private / "uploads"
+
+    @property
+    def logs(self) -> Path:
+        return self.private / "logs"
 
     @property
     def previews(self) -> Path:
@@ -53,7 +72,15 @@ class Settings:
                 # A read-only model folder is fine as long as it is there.
                 if not folder.parent.is_dir():
                     raise SettingsError(_cannot_use(folder, error)) from None
-        for folder in (self.outputs, self.private, self.previews, self.thumbnails, self.inputs):
+        for folder in (
+            self.outputs,
+            self.private,
+            self.previews,
+            self.thumbnails,
+            self.uploads,
+            self.logs,
+            self.inputs,
+        ):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 probe = folder / f".write-test-{os.getpid()}"

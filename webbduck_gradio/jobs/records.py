@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -17,6 +18,7 @@ QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
 RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
 RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY finished DESC, number DESC LIMIT ? OFFSET ?"
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
+INPUT = re.compile(r"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
 WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
 """The queries of every tick; each is answered from an index."""
 
@@ -67,6 +69,11 @@ class Records:
     def recent(self, limit: int = 20, start: int = 0) -> list[Job]:
         """The jobs that ended last, newest first; `start` leaves out as many of the newest."""
         return [self._job(row) for row in self.database.read(RECENT, limit, start)]
+
+    def input_references(self) -> set[str]:
+        """Ids of the input pictures that any job still remembered was given."""
+        rows = self.database.read("SELECT request FROM jobs")
+        return {name for row in rows for name in INPUT.findall(row["request"])}
 
     def counts(self) -> dict[str, int]:
         """Jobs by state; every state is there."""

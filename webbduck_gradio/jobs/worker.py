@@ -38,6 +38,9 @@ PREVIEW_SECONDS = 0.25
 """Least time between two previews."""
 WRITE_AGAIN_SECONDS = 1.0
 
+DISK_FULL = "The disk is full; free some space, and the queue goes on by itself."
+"""Why the worker pauses the queue; the housekeeping resumes it."""
+
 STOPPED = "The studio was stopped while this job ran; retry it to make it anew."
 
 
@@ -204,7 +207,7 @@ class Worker:
         if not isinstance(problem, OSError) or not _is_full(problem):
             return
         try:
-            self.store.pause("The disk is full; free some space, then resume the queue.")
+            self.store.pause(DISK_FULL)
         except WebbDuckError as error:
             log.warning("The queue is paused for want of space, but only until a restart: %s", error)
 

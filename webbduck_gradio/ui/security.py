@@ -2,46 +2,50 @@
 
 One ASGI layer in front of Gradio:
 
-- requests of foreign origins are refused (another page in the user's browser must not drive the
-  studio), and, while there is no password, requests that name a foreign host (DNS rebinding);
-- pictures are asked for by id under /media/ and become Gradio file requests inside, so that
-  Gradio's own login decides who sees them;
-- Gradio's own file route gives out finished pictures, previews and thumbnails of the output
-  folder, never the queue's database or a stray page that lies there, and fetches no URL.
+- requests of other sites, and under names that are not the studio's, are refused (`strangers`);
+- only the routes that the studio uses are there, without the password only the log-in page (`routes`),
+  and wrong passwords cost time (`door`);
+- bodies are bounded and looked at before Gradio acts on them (`bodies`);
+- pictures are asked for by id under /media/ and become Gradio file requests inside;
+- Gradio's own file route gives out finished pictures, previews, thumbnails and uploads, never the queue's
+  database or a stray page that lies beside them, and fetches no URL;
+- the page gets a Content-Security-Policy, and whatever goes wrong inside reaches the client as one sentence.
 """
 
 from __future__ import annotations
 
-import hmac
-import json
+import asyncio
 import logging
+import math
 import re
-import secrets
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio.to_thread
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RequestError, UnknownName, WebbDuckError
 from ..settings import Settings
+from . import bodies, routes
+from .door import Door, Throttle
+from .headers import COMMON, PICTURE, as_page, with_headers
 from .services import Services, inside
+from .strangers import Strangers
 
 log = logging.getLogger(__name__)
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".webp"}
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-FILE_ROUTE = re.compile(r"/(?:gradio_api/)?file[=/](?P<path>.*)", re.DOTALL)
+FILE_ROUTE = re.compile(r"(?:/gradio_api)?/file[=/](?P<path>.*)", re.DOTALL)
 LOG_IN = "Log in first."
-MAX_CANCEL_BYTES = 10_000
+NO_SUCH_FILE = "There is no such file."
+WENT_WRONG = "The studio could not make sense of this request."
+UPLOADS_AT_ONCE = 4
 JOB_ID = re.compile(r"[0-9a-f]{8,64}")
-PICTURE_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
-]
 
 
 def media(kind: str, name: str) -> str:
@@ -49,36 +53,154 @@ def media(kind: str, name: str) -> str:
     return f"media/{kind}/{quote(name)}"
 
 
+@dataclass
+class Watch:
+    """What the gatekeeper goes by. `page_scripts`: those that Gradio adds to the page by itself."""
+
+    services: Services
+    door: Door
+    strangers: Strangers
+    endpoints: Mapping[str, bodies.Signature] = field(default_factory=dict)
+    lengths: Mapping[int, int] = field(default_factory=dict)
+    """Number of values that each of Gradio's functions takes, by its number."""
+    page_scripts: Sequence[str] = ()
+    throttle: Throttle = field(default_factory=Throttle)
+
+    @property
+    def prefix(self) -> str:
+        """Path below which a reverse proxy has put the studio, "" where it has the root."""
+        return urlsplit(self.services.settings.public_url or "").path.rstrip("/")
+
+
 class Gatekeeper:
     """The ASGI layer; see the module."""
 
-    def __init__(self, app: ASGIApp, services: Services):
-        self.app, self.services = app, services
+    def __init__(self, app: ASGIApp, watch: Watch):
+        self.app, self.watch, self.services = app, watch, watch.services
+        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # Gradio uses none
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        refusal = refuse_stranger(scope, self.services.settings)
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        sending = with_headers(noting, COMMON)
+        try:
+            await self._answer(self._without_prefix(scope), receive, sending)
+        except ClientDisconnect:
+            pass
+        except WebbDuckError as error:
+            if started:
+                raise
+            status = 413 if isinstance(error, bodies.BodyTooLarge) else 400
+            await refuse(str(error), status)(scope, receive, sending)
+        except Exception:
+            # Gradio meets some malformed requests with an exception of its own.
+            log.warning("%s %.200s failed", scope["method"], scope["path"], exc_info=True)
+            if started:
+                raise
+            await refuse(WENT_WRONG, 400)(scope, receive, sending)
+
+    def _without_prefix(self, scope: Scope) -> Scope:
+        """A proxy may hand the path on with its prefix or without it; Gradio wants it without."""
+        prefix, path = self.watch.prefix, scope["path"]
+        if prefix and (path == prefix or path.startswith(f"{prefix}/")):
+            path = path.removeprefix(prefix) or "/"
+            return dict(scope, path=path, raw_path=quote(path).encode())
+        return scope
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        refusal = self.watch.strangers.refusal(headers)
         if refusal:
-            await PlainTextResponse(refusal, status_code=403)(scope, receive, send)
+            await refuse(refusal, 403)(scope, receive, send)
             return
         path = scope["path"]
-        if path.rstrip("/") == "/gradio_api/cancel":
-            handled, receive = await self._cancelling(receive)
-            if handled:
-                await JSONResponse({"success": True})(scope, receive, send)
-                return
-        if path.startswith("/media/"):
+        route = routes.find(scope["method"], path)
+        if route is None:
+            await refuse("There is nothing here.", 404)(scope, receive, send)
+            return
+        if route.needs_login and not await self._logged_in(scope):
+            await refuse(LOG_IN, 401)(scope, receive, send)
+            return
+        if bodies.announced(scope) > route.max_body:
+            raise bodies.BodyTooLarge(bodies.too_large(route.max_body))
+        receive = bodies.bounded(receive, route.max_body)
+        if path == "/":
+            send = as_page(send, self.watch.page_scripts) if scope["method"] == "GET" else send
+        elif path.startswith("/media/"):
             await self._media(path, scope, receive, send)
             return
-        asked = FILE_ROUTE.fullmatch(path)
-        if asked:
+        elif scope["method"] == "POST":
+            await self._post(path, scope, receive, send, route.max_body)
+            return
+        elif asked := FILE_ROUTE.fullmatch(path):
             if not may_serve(asked["path"], self.services.settings):
-                await PlainTextResponse("There is no such file.", status_code=403)(scope, receive, send)
+                await refuse(NO_SUCH_FILE, 403)(scope, receive, send)
                 return
-            send = with_headers(send, PICTURE_HEADERS)
+            send = with_headers(send, PICTURE)
         await self.app(scope, receive, send)
+
+    async def _post(self, path: str, scope: Scope, receive: Receive, send: Send, most: int) -> None:
+        """A request with a body. What is small is read first, uploads are counted as they come."""
+        path = path.rstrip("/")
+        if path == "/gradio_api/upload":
+            async with self._uploads:
+                await anyio.to_thread.run_sync(self.services.housekeeping.room_for_upload)
+                await self.app(scope, receive, send)
+            return
+        body = await bodies.whole(receive)
+        if path == "/login":
+            await self._log_in(body, scope, bodies.again(body, receive), send)
+            return
+        asked = bodies.parsed(body)
+        if path == "/gradio_api/cancel":
+            call = asked.get("event_id")
+            # Gradio is not told: it would drop every call of that client to the same endpoint, not this one
+            # alone. The call's id is random and known to its own client only, so it needs no further check.
+            if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
+                await JSONResponse({"success": True})(scope, receive, send)
+                return
+        elif path.startswith("/gradio_api/call/"):
+            bodies.check_call(path, asked, self.watch.endpoints)
+        elif path in ("/gradio_api/queue/join", "/gradio_api/run/predict"):
+            bodies.check_event(asked, self.watch.lengths)
+        await self.app(scope, bodies.again(body, receive), send)
+
+    async def _log_in(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a log-in on to Gradio, as often as the throttle lets this address try."""
+        if not self.services.settings.auth:
+            await self.app(scope, receive, send)
+            return
+        user = parse_qs(body.decode("latin-1")).get("username", [""])[0].strip()
+        if self.watch.door.is_internal(user):
+            await self.app(scope, receive, send)
+            return
+        address = (scope.get("client") or ("unknown", 0))[0]
+        seconds = math.ceil(self.watch.throttle.wait(address))
+        if seconds:
+            text = f"There were too many wrong passwords; wait {seconds} seconds, then try again."
+            answer = JSONResponse({"detail": text}, 429, {"retry-after": str(seconds)})
+            await answer(scope, receive, send)
+            return
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                self.watch.throttle.passed(address)
+            await send(message)
+
+        await self.app(scope, receive, noting)
 
     async def _media(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         kind, _, name = path.removeprefix("/media/").partition("/")
@@ -86,30 +208,22 @@ class Gatekeeper:
             if kind == "preview":
                 await self._preview(name, scope, receive, send)
                 return
-            file = await self._file_of(kind, name, scope)
+            file = await self._file_of(kind, name)
         except WebbDuckError as error:
-            await PlainTextResponse(str(error), status_code=404)(scope, receive, send)
-            return
-        if file is None:
-            await PlainTextResponse(LOG_IN, status_code=401)(scope, receive, send)
+            await refuse(str(error), 404)(scope, receive, send)
             return
         route = f"/gradio_api/file={file}"
         inner = dict(scope, path=route, raw_path=quote(route).encode())
-        headers = [*PICTURE_HEADERS, (b"cache-control", b"private, max-age=86400")]
+        headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
         await self.app(inner, receive, with_headers(send, headers))
 
-    async def _file_of(self, kind: str, name: str, scope: Scope) -> Path | None:
-        """The file behind /media/KIND/NAME, None without login. Raises `UnknownName` where there is none."""
+    async def _file_of(self, kind: str, name: str) -> Path:
+        """The file behind /media/KIND/NAME. Raises `UnknownName` where there is none."""
         if kind == "image":
             return self.services.outputs.resolve(name)
         if kind == "thumb":
-            # Making one costs time, so only for who may see it.
-            if not await self._logged_in(scope):
-                return None
             return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
         if kind == "input-thumb":
-            if not await self._logged_in(scope):
-                return None
             return await anyio.to_thread.run_sync(self._input_thumbnail, name)
         raise UnknownName("There is no such picture.")
 
@@ -119,9 +233,6 @@ class Gatekeeper:
 
     async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A live preview, read at once: its file is replaced several times a second."""
-        if not await self._logged_in(scope):
-            await PlainTextResponse(LOG_IN, status_code=401)(scope, receive, send)
-            return
         job_id = name.removesuffix(".jpg")
         if not JOB_ID.fullmatch(job_id):
             raise UnknownName("There is no such picture.")
@@ -131,36 +242,7 @@ class Gatekeeper:
         except OSError:
             raise UnknownName("The preview is gone; its job has ended.") from None
         answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
-        await answer(scope, receive, with_headers(send, PICTURE_HEADERS))
-
-    async def _cancelling(self, receive: Receive) -> tuple[bool, Receive]:
-        """A client's job.cancel(): its job is cancelled, and the call that waits for it ends by itself.
-
-        Gradio is not told: it would drop every call of that client to the same endpoint, not this one
-        alone. The call's id is random and known to its own client only, so it needs no further check.
-        """
-        body, more = b"", True
-        while more and len(body) <= MAX_CANCEL_BYTES:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-        try:
-            asked = json.loads(body)
-        except ValueError:
-            asked = None
-        call = asked.get("event_id") if isinstance(asked, dict) else None
-        if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
-            return True, receive
-        first = True
-
-        async def again() -> Message:
-            nonlocal first
-            if not first:
-                return await receive()
-            first = False
-            return {"type": "http.request", "body": body, "more_body": more}
-
-        return False, again
+        await answer(scope, receive, with_headers(send, PICTURE))
 
     async def _logged_in(self, scope: Scope) -> bool:
         if not self.services.settings.auth:
@@ -179,47 +261,24 @@ class Gatekeeper:
         return answered[:1] == [200]
 
 
-def with_headers(send: Send, headers: list[tuple[bytes, bytes]]) -> Send:
-    """`send` that puts these headers in place of what the answer has."""
-    names = {name for name, _ in headers}
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            kept = [(n, v) for n, v in message.get("headers", []) if n.lower() not in names]
-            message = dict(message, headers=kept + headers)
-        await send(message)
-
-    return sending
-
-
-def refuse_stranger(scope: Scope, settings: Settings) -> str | None:
-    """Why this request is refused, or None."""
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    host = headers.get("host", "")
-    origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-        return "Requests from other sites are refused."
-    private = settings.host in LOOPBACK and not settings.share and not settings.auth
-    if private and (urlsplit(f"//{host}").hostname or "") not in LOOPBACK:
-        return "This studio answers under localhost only; start it with --listen to reach it by another name."
-    return None
+def refuse(sentence: str, status: int) -> Response:
+    """An answer of one sentence, in the form that Gradio's page and clients read."""
+    return JSONResponse({"detail": sentence, "error": sentence}, status)
 
 
 def may_serve(path: str, settings: Settings) -> bool:
-    """Whether Gradio's file route may look at this path (its own checks follow)."""
+    """Whether Gradio's file route may look at this path (its own checks follow): at pictures of the output
+    folder, beside its private part, and at thumbnails, previews and uploaded pictures."""
     if "://" in path or path.startswith("//") or "\0" in path:
         return False
     try:
         file = Path(path).resolve()
+        served = (settings.previews, settings.thumbnails, settings.uploads)
+        if file.suffix.lower() not in IMAGE_ENDINGS or not inside(file, settings.outputs):
+            return False
+        return not inside(file, settings.private) or any(inside(file, folder) for folder in served)
     except (OSError, ValueError, RuntimeError):
         return False
-    if not inside(file, settings.outputs):
-        return True
-    if file.suffix.lower() not in IMAGE_ENDINGS:
-        return False
-    if inside(file, settings.private):
-        return inside(file, settings.previews) or inside(file, settings.thumbnails)
-    return True
 
 
 def uploaded(value: Any, services: Services, uploads: Path) -> Path:
@@ -239,25 +298,3 @@ def uploaded(value: Any, services: Services, uploads: Path) -> Path:
         raise RequestError(
             "The image must be an uploaded file or the id of a picture in the gallery."
         ) from None
-
-
-class Door:
-    """Who may log in: the owner's users, and the studio's own pump with a secret of this process."""
-
-    def __init__(self, users: tuple[tuple[str, str], ...]):
-        self.users = dict(users)
-        self.internal = (f"webbduck-{secrets.token_hex(8)}", secrets.token_urlsafe(32))
-
-    def __call__(self, user: str, password: str) -> bool:
-        for name, wanted in [*self.users.items(), self.internal]:
-            # Both comparisons are always made: the time taken tells nothing about either.
-            known = hmac.compare_digest(user.encode(), name.encode())
-            right = hmac.compare_digest(password.encode(), wanted.encode())
-            if known & right:
-                return True
-        return False
-
-    @property
-    def check(self) -> Callable[[str, str], bool] | None:
-        """For Gradio's launch(auth=...): None where no password is asked."""
-        return self if self.users else None

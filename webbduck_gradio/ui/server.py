@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import secrets
 import socket
 import threading
+from urllib.parse import urlsplit
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from ..errors import SettingsError
-from ..jobs.lane import Pump
+from ..jobs.lane import LANE, Pump
 from ..settings import Settings
 from .blocks import build
-from .security import Door, Gatekeeper
+from .bodies import Signature
+from .door import Door
+from .security import Gatekeeper, Watch
 from .services import CatalogWatch, Services
+from .strangers import Strangers
 from .theme import ASSETS, asset, theme
 
 log = logging.getLogger(__name__)
@@ -25,6 +31,9 @@ MAX_THREADS = 128
 MAX_UPLOAD = "64mb"
 STYLE_SHEETS = ("studio.css", "queue.css", "gallery.css", "loras.css", "stack.css")
 """The first sets the colours and what all tabs share; each tab has one of its own."""
+SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+OWN_UPLOADS = "WEBBDUCK_UPLOADS"
+"""Set by this process for itself, once it has told Gradio where uploads go."""
 WARM_UP_SECONDS = 1.0
 """After the page answers; torch's import would slow down the first page."""
 
@@ -42,6 +51,7 @@ class StudioServer:
         self.share_url: str | None = None
         self._secret = secrets.token_urlsafe(32)
         self._door = Door(settings.auth)
+        self._strangers = Strangers(settings)
         self._watch = CatalogWatch(self.services.registry, settings.catalog_poll_seconds)
         self._pump: Pump | None = None
         self._page: gr.Blocks | None = None
@@ -49,8 +59,18 @@ class StudioServer:
     def start(self) -> None:
         """Answer at the address, then feed the lane."""
         settings = self.settings
+        keep_uploads_in(settings)
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
+        head = f"<script>{asset('common.js')}</script>"
+        watch = Watch(
+            self.services,
+            self._door,
+            self._strangers,
+            endpoints=signatures(page),
+            lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
+            page_scripts=SCRIPT.findall(head),
+        )
         try:
             _, local, share = page.launch(
                 server_name=settings.host,
@@ -74,18 +94,22 @@ class StudioServer:
                 mcp_server=False,
                 theme=theme(),
                 css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
-                head=f"<script>{asset('common.js')}</script>",
-                app_kwargs={"middleware": [Middleware(Gatekeeper, services=self.services)]},
+                head=head,
+                root_path=urlsplit(settings.public_url or "").path,
+                app_kwargs={"middleware": [Middleware(Gatekeeper, watch=watch)]},
             )
         except OSError as error:
             raise SettingsError(
                 f"The studio could not open {settings.host}:{settings.port} ({error})."
             ) from None
         self.url, self.share_url = local.rstrip("/"), share
+        if share:
+            self._strangers.public.add(urlsplit(share).netloc.lower())
         login = self._door.internal if settings.auth else None
         self._pump = Pump(self.services.store, loopback(settings), self._secret, login)
         self._pump.start()
         self._watch.start()
+        self.services.housekeeping.start()
         threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up).start()
 
     def wait(self) -> None:
@@ -97,11 +121,31 @@ class StudioServer:
         if self._pump:
             self._pump.stop()
         self._watch.stop()
+        self.services.housekeeping.stop()
         self.services.worker.shutdown()
         if self._page:
             self._page.close(verbose=False)
         self.services.store.close()
         self.services.outputs.close()
+
+
+def keep_uploads_in(settings: Settings) -> None:
+    """Gradio keeps uploads in one folder for each process: ours instead of a place in /tmp that is shared
+    with every other Gradio program. Finished pictures are served from where they lie, not copied there."""
+    if not os.environ.get(OWN_UPLOADS):
+        os.environ["GRADIO_TEMP_DIR"] = os.environ[OWN_UPLOADS] = str(settings.uploads)
+    gr.set_static_paths([settings.outputs])
+
+
+def signatures(page: gr.Blocks) -> dict[str, Signature]:
+    """The parameters of each endpoint that a client may call by name."""
+    found = {}
+    for name, endpoint in page.get_api_info()["named_endpoints"].items():
+        parameters = endpoint["parameters"]
+        needed = (each["parameter_name"] for each in parameters if not each["parameter_has_default"])
+        names = tuple(each["parameter_name"] for each in parameters)
+        found[name.lstrip("/")] = Signature(names, frozenset(needed))
+    return found | {LANE: Signature(("ticket",), frozenset(("ticket",)))}
 
 
 def loopback(settings: Settings) -> str:

@@ -18,6 +18,7 @@ from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
 from ..gallery.trash import Trash
 from ..jobs import tools
+from ..jobs.housekeeping import Housekeeping
 from ..jobs.job import Job, Kind
 from ..jobs.store import Store
 from ..jobs.worker import Worker
@@ -42,6 +43,7 @@ class Services:
     thumbnails: Thumbnails
     trash: Trash
     worker: Worker
+    housekeeping: Housekeeping
     calls: dict[str, str] = field(default_factory=dict)
     """Job of each API call that waits for one, by Gradio's id of the call."""
 
@@ -57,15 +59,17 @@ class Services:
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
+        inputs = Inputs(settings)
         return cls(
             settings,
             registry,
             store,
             outputs,
-            Inputs(settings),
+            inputs,
             Thumbnails(settings, outputs),
             Trash(settings, outputs),
             worker,
+            Housekeeping(settings, store, inputs),
         )
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:

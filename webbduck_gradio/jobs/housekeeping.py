@@ -1,0 +1,132 @@
+"""Keeps what is temporary small, and lets the queue go on when a full disk has room again."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+from ..errors import StorageError, WebbDuckError
+from ..gallery.inputs import FILE_ID, Inputs
+from ..gallery.room import trim
+from ..gallery.runs import META
+from ..settings import Settings
+from .store import Store
+from .worker import DISK_FULL
+
+log = logging.getLogger(__name__)
+
+MEBIBYTE = 2**20
+MAX_UPLOADS = 1024 * MEBIBYTE
+UPLOAD_SECONDS = 6 * 3600.0
+"""An upload that no job has taken for so long is removed; what a job takes is copied to the inputs."""
+MAX_THUMBNAILS = 1024 * MEBIBYTE
+MAX_UNUSED_INPUTS = 1024 * MEBIBYTE
+"""Input pictures that no job and no run refers to."""
+UNUSED_INPUT_SECONDS = 24 * 3600.0
+ROOM = 48 * MEBIBYTE
+"""Free space at which a queue that paused for want of space goes on: a few large pictures."""
+LOOK_SECONDS = 5.0
+TIDY_SECONDS = 600.0
+REFERENCE = re.compile(rb"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
+
+
+class Housekeeping(threading.Thread):
+    """Works in the background from `start` to `stop`."""
+
+    def __init__(self, settings: Settings, store: Store, inputs: Inputs):
+        super().__init__(name="housekeeping", daemon=True)
+        self._settings, self._store, self._inputs = settings, store, inputs
+        self._stop_asked = threading.Event()
+        self._tidied = float("-inf")
+
+    def stop(self) -> None:
+        self._stop_asked.set()
+
+    def run(self) -> None:
+        while not self._stop_asked.wait(LOOK_SECONDS):
+            try:
+                self.go_on_when_there_is_room()
+                if time.monotonic() - self._tidied > TIDY_SECONDS:
+                    self._tidied = time.monotonic()
+                    self.tidy()
+            except Exception:
+                log.exception("The studio could not tidy up")
+
+    # ---- room
+
+    def room_for_upload(self) -> None:
+        """Raises `StorageError` where the uploads' folder or the disk is full."""
+        if trim(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS) > MAX_UPLOADS:
+            raise StorageError("Too many pictures were uploaded at once; try again in a few minutes.")
+        if not self._has_room():
+            raise StorageError("The disk is full, so no picture can be uploaded; free some space first.")
+
+    def go_on_when_there_is_room(self) -> bool:
+        """Resume a queue that the studio itself paused for want of space; whether it did."""
+        if self._store.pause_reason != DISK_FULL or not self._has_room():
+            return False
+        try:
+            self._store.resume()
+        except WebbDuckError as error:
+            log.warning("%s", error)
+            return False
+        log.info("There is room on the disk again; the queue goes on")
+        return True
+
+    def _has_room(self) -> bool:
+        """Whether `ROOM` bytes can be had. They are asked for: nothing else tells of a quota."""
+        probe = self._settings.private / f"room-{os.getpid()}.tmp"
+        try:
+            with open(probe, "wb") as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, ROOM)
+                else:
+                    file.truncate(ROOM)
+                    file.seek(ROOM - 1)
+                    file.write(b"\0")
+            return True
+        except OSError as error:
+            log.debug("No room on the disk: %s", error)
+            return False
+        finally:
+            with contextlib.suppress(OSError):
+                probe.unlink(missing_ok=True)
+
+    # ---- tidying
+
+    def tidy(self) -> None:
+        """Remove what is too old or too much: uploads, thumbnails, input pictures that nothing refers to."""
+        trim(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
+        trim(self._settings.thumbnails, MAX_THUMBNAILS)
+        self._tidy_inputs()
+
+    def _tidy_inputs(self) -> None:
+        folder = self._settings.inputs
+        old = [path for path in folder.glob("*.*") if FILE_ID.fullmatch(path.name)]
+        old = [path for path in old if time.time() - path.stat().st_mtime > UNUSED_INPUT_SECONDS / 24]
+        if not old:
+            return
+        used = self._store.input_references() | self._references_of_runs()
+        trim(
+            folder,
+            MAX_UNUSED_INPUTS,
+            UNUSED_INPUT_SECONDS,
+            keep=lambda path: path.name in used or not FILE_ID.fullmatch(path.name) or path.parent != folder,
+        )
+
+    def _references_of_runs(self) -> set[str]:
+        """Input pictures that finished pictures were made from, also those in the trash."""
+        found: set[str] = set()
+        places = (self._settings.outputs.glob(f"*/{META}"), self._trash().rglob(META))
+        for meta in (each for place in places for each in place):
+            with contextlib.suppress(OSError):
+                found.update(name.decode() for name in REFERENCE.findall(meta.read_bytes()))
+        return found
+
+    def _trash(self) -> Path:
+        return self._settings.private / "trash"

@@ -1,0 +1,151 @@
+"""Bodies of requests: bounded while they are read, and looked at before Gradio acts on them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.types import Message, Receive, Scope
+
+from ..errors import RequestError
+
+MOST_VALUES = 50_000
+"""Values in one body; more is no request of ours."""
+DEEPEST = 60
+"""Gradio itself walks over the values by recursion."""
+
+
+class BodyTooLarge(RequestError):
+    """More bytes than the route takes."""
+
+
+def bounded(receive: Receive, most: int) -> Receive:
+    """`receive` that raises `BodyTooLarge` once more than `most` bytes have come."""
+    taken = 0
+
+    async def receiving() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            raise BodyTooLarge(too_large(most))
+        return message
+
+    return receiving
+
+
+def too_large(most: int) -> str:
+    size = f"{most >> 20} MiB" if most >= 2**20 else f"{most:,} bytes"
+    return f"The request is larger than the {size} that are possible here."
+
+
+def announced(scope: Scope) -> int:
+    """Bytes that the request says it carries; 0 where it does not say. Raises `RequestError`."""
+    text = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
+    if not text.isdigit() or len(text) > 15:
+        raise RequestError("The request's Content-Length is no number.")
+    return int(text)
+
+
+async def whole(receive: Receive) -> bytes:
+    """All of a body that is bounded already."""
+    parts, more = [], True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body that was read once more."""
+    given = False
+
+    async def receiving() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receiving
+
+
+@dataclass(frozen=True)
+class Signature:
+    """An endpoint's parameters by name, in order; `needed` are those without a default."""
+
+    names: tuple[str, ...]
+    needed: frozenset[str]
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON table of a body. Raises `RequestError` with one sentence for anything else."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        raise RequestError("The request is not readable JSON.") from None
+    if not isinstance(value, dict):
+        raise RequestError('The request must be a JSON table, for example {"data": []}.')
+    check_values(value)
+    return value
+
+
+def check_values(value: Any) -> None:
+    """Refuse what is too much or too deep to be meant, and addresses in place of files: Gradio would fetch
+    them. Walks without recursion."""
+    left, seen = [(value, 0)], 0
+    while left:
+        each, depth = left.pop()
+        seen += 1
+        if seen > MOST_VALUES or depth > DEEPEST:
+            raise RequestError("The request holds more values than any request of the studio.")
+        if isinstance(each, dict):
+            path = each.get("path")
+            if isinstance(path, str) and path.lstrip().lower().startswith(("http:", "https:", "//", "ftp:")):
+                raise RequestError("Pictures are uploaded, never fetched from an address.")
+            left.extend((inner, depth + 1) for inner in each.values())
+        elif isinstance(each, list):
+            left.extend((inner, depth + 1) for inner in each)
+
+
+def check_call(path: str, asked: dict[str, Any], endpoints: Mapping[str, Signature]) -> None:
+    """A call of an endpoint gives each parameter once; Gradio would drop what is over without a word.
+
+    Raises `RequestError`. `path` begins with /gradio_api/call/.
+    """
+    name = path.removeprefix("/gradio_api/call/").rstrip("/")
+    by_name = name.startswith("v2/")
+    name = name.removeprefix("v2/")
+    endpoint = endpoints.get(name)
+    if endpoint is None:
+        raise RequestError(f"There is no endpoint /{name[:60]}.")
+    if by_name:
+        unknown = next((each for each in asked if each not in endpoint.names), None)
+        if unknown is not None:
+            raise RequestError(f"/{name} has no parameter named {unknown[:60]!r}.")
+        missing = next((each for each in endpoint.names if each in endpoint.needed - asked.keys()), None)
+        if missing is not None:
+            raise RequestError(f"/{name} needs the parameter {missing}.")
+        return
+    data = asked.get("data")
+    if not isinstance(data, list):
+        raise RequestError('The request must hold a list named "data".')
+    if len(data) != len(endpoint.names):
+        raise RequestError(
+            f"/{name} takes {len(endpoint.names)} values in data, not {len(data)}; "
+            f"/gradio_api/call/v2/{name} takes them by name and fills in the rest."
+        )
+
+
+def check_event(asked: dict[str, Any], lengths: Mapping[int, int]) -> None:
+    """What the page and gradio_client send: the number of a function, and as many values as it takes."""
+    number, data = asked.get("fn_index"), asked.get("data")
+    if not isinstance(number, int) or isinstance(number, bool) or number not in lengths:
+        raise RequestError("There is no such endpoint; reload the page if the studio was started anew.")
+    if not isinstance(data, list) or len(data) != lengths[number]:
+        raise RequestError(f'The request must hold a list named "data" with {lengths[number]} values.')

@@ -1,0 +1,62 @@
+"""What of Gradio's server may be reached: the page and the API, and without the password the log-in alone.
+
+Gradio serves more than the studio uses (a proxy to other servers, an editor of the app's code, traces).
+What does not stand here is not there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+MEBIBYTE = 2**20
+MAX_JSON = 2 * MEBIBYTE
+MAX_UPLOAD = 65 * MEBIBYTE
+"""One picture of 64 MiB and what HTTP puts around it. Each upload has a limit, not each file in it."""
+MAX_LOGIN = 4096
+
+
+@dataclass(frozen=True)
+class Route:
+    """`needs_login`: where there is a password. `max_body`: bytes that a request may carry."""
+
+    methods: frozenset[str]
+    path: re.Pattern[str]
+    needs_login: bool
+    max_body: int = 0
+
+
+def _route(methods: str, path: str, needs_login: bool = True, max_body: int = 0) -> Route:
+    return Route(frozenset(methods.split()), re.compile(path, re.DOTALL), needs_login, max_body)
+
+
+GRADIO = "/gradio_api"
+
+ROUTES = (
+    # The log-in page and what it is made of; the same files make the studio's page.
+    _route("GET HEAD", r"/", needs_login=False),
+    _route("GET HEAD", r"/(assets|static|svelte)/.*", needs_login=False),
+    _route("GET HEAD", r"(/gradio_api)?/theme\.css", needs_login=False),
+    _route("GET HEAD", r"/(favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d{1,4})?)", needs_login=False),
+    _route("POST", r"/login/?", needs_login=False, max_body=MAX_LOGIN),
+    _route("GET", r"/logout", needs_login=False),
+    # Gradio's launch() asks for this one itself; it answers true or false.
+    _route("GET", rf"{GRADIO}/startup-events", needs_login=False),
+    # The page and the clients.
+    _route("GET HEAD", r"/media/.*"),
+    _route("GET", r"/config/?"),
+    _route("GET", rf"{GRADIO}/(info/?|openapi\.json|app_id/?|login_check/?|user/?)"),
+    _route("GET", rf"{GRADIO}/heartbeat/[^/]{{1,64}}"),
+    _route("GET", rf"{GRADIO}/(queue/data|queue/status|upload_progress)"),
+    _route("GET", rf"{GRADIO}/call/(v2/)?[^/]{{1,64}}/[^/]{{1,64}}"),
+    _route("GET HEAD", rf"({GRADIO})?/file[=/].*"),
+    _route("POST", rf"{GRADIO}/(queue/join|run/predict/?|component_server/?|reset/?)", max_body=MAX_JSON),
+    _route("POST", rf"{GRADIO}/call/(v2/)?[^/]{{1,64}}/?", max_body=MAX_JSON),
+    _route("POST", rf"{GRADIO}/cancel/?", max_body=MAX_LOGIN),
+    _route("POST", rf"{GRADIO}/upload/?", max_body=MAX_UPLOAD),
+)
+
+
+def find(method: str, path: str) -> Route | None:
+    """The route of a request, None where there is none."""
+    return next((r for r in ROUTES if method in r.methods and r.path.fullmatch(path)), None)
