@@ -9,7 +9,9 @@ from typing import Any
 import gradio as gr
 
 from ..errors import RequestError, WebbDuckError
+from ..jobs.job import Job
 from ..jobs.store import Store
+from . import views
 from .events import PRESS, outcome, payload
 from .services import Services
 from .studio import Form
@@ -21,15 +23,34 @@ MOST_IDS = 1100
 
 def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
     """The tab's view and its events."""
-    view = gr.HTML("", html_template=asset("queue.html"), js_on_load=asset("queue.js"), elem_id="queue-view")
+
+    def webbduck_history(asked: Any) -> dict[str, Any]:
+        limit = asked.get("limit") if isinstance(asked, dict) else None
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_IDS:
+            return {"error": "The page asked for jobs that cannot be."}
+        try:
+            return {"jobs": [views.job_view(job) for job in services.store.recent(limit)]}
+        except WebbDuckError as error:
+            return {"error": str(error)}
+
+    view = gr.HTML(
+        "",
+        html_template=asset("queue.html"),
+        js_on_load=asset("queue-row.js") + asset("queue.js"),
+        elem_id="queue-view",
+        server_functions=[webbduck_history],
+    )
 
     def act(event: gr.EventData, request: gr.Request) -> Any:
         asked = payload(event)
         try:
-            refusals = steer(services.store, asked, request.username)
+            jobs, refusals = steer(services.store, asked, request.username)
         except WebbDuckError as error:
-            refusals = [str(error)]
-        return outcome(error=" ".join(refusals), where="queue") if refusals else gr.skip()
+            jobs, refusals = [], [str(error)]
+        retried = jobs[-1].id if jobs and asked.get("action") == "retry" else None
+        if not refusals and not retried:
+            return gr.skip()
+        return outcome(error=" ".join(refusals), where="queue", follow=retried)
 
     def edit(event: gr.EventData) -> Any:
         try:
@@ -42,8 +63,10 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
     view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **PRESS)
 
 
-def steer(store: Store, asked: dict[str, Any], owner: str | None) -> list[str]:
-    """Do what the view asks: `action`, with the jobs `ids` where it is about jobs. Sentences of refusal.
+def steer(store: Store, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
+    """Do what the view asks: `action`, with the jobs `ids` where it is about jobs.
+
+    Answers the jobs that came of it (a retry's are new ones), and a sentence for each refusal.
 
     Raises `RequestError` for an action that is none, and what the store refuses as a whole.
     """
@@ -65,8 +88,8 @@ def steer(store: Store, asked: dict[str, Any], owner: str | None) -> list[str]:
     }
     action = asked.get("action")
     if action in each:
-        return store.several(each[action], ids)[1]
+        return store.several(each[action], ids)
     if action in whole:
         whole[action]()
-        return []
+        return [], []
     raise RequestError(f"There is no action {json.dumps(action)[:40]}.")
