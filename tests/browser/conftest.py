@@ -30,7 +30,7 @@ def chromium() -> Iterator[Browser]:
         if os.environ.get("WEBBDUCK_REQUIRE_BROWSER"):
             pytest.fail(text)
         pytest.skip(text)
-    expect.set_options(timeout=30_000)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from PIL import Image
+from playwright.sync_api import Browser, Locator, Page, expect
+from running import wait_until
 
 from webbduck_gradio.request import GenerationRequest
 
@@ -19,76 +20,182 @@ def paused(studio) -> Iterator[None]:
     store.pause()
     yield
     store.clear_queued()
-    store.resume()
     if running := store.running():
         store.cancel(running.id)
-    end = time.monotonic() + 60
-    while store.running():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: store.running() is None, 300)
+    store.resume()
 
 
 @pytest.fixture
 def queue(page: Page, studio) -> Page:
     """Three jobs that wait, and the tab open."""
     submit(studio, "first", "second", "third")
-    page.get_by_role("tab", name="Queue").click()
+    open_queue(page)
     expect(rows(page)).to_have_count(3)
     return page
 
 
-def submit(studio, *prompts: str) -> None:
+def open_queue(page: Page) -> None:
+    page.get_by_role("tab", name="Queue").click()
+
+
+def submit(studio, *prompts: str, **more) -> list[str]:
+    """Jobs in this order; their ids."""
     native = studio.services.registry.checkpoint("webbduck-starter").native_size
-    for seed, prompt in enumerate(prompts):
-        request = GenerationRequest.of(
-            base_model="webbduck-starter", prompt=prompt, seed=seed, steps=2, width=native, height=native
-        )
-        studio.services.store.submit(request)
+    small = {"base_model": "webbduck-starter", "steps": 2, "width": native, "height": native}
+    requests = [
+        GenerationRequest.of(**{**small, "prompt": prompt, "seed": seed, **more})
+        for seed, prompt in enumerate(prompts)
+    ]
+    return [studio.services.store.submit(request).id for request in requests]
 
 
-def rows(page: Page):
+def rows(page: Page) -> Locator:
     return page.locator(".jobs.waiting .job")
 
 
-def row(page: Page, prompt: str):
+def row(page: Page, prompt: str) -> Locator:
     return page.locator(".jobs .job", has=page.get_by_text(prompt, exact=True))
+
+
+def press(page: Page, prompt: str, action: str) -> None:
+    row(page, prompt).locator(f".acts .{action}").click()
 
 
 def expect_order(page: Page, *prompts: str) -> None:
     expect(rows(page).locator(".prompt")).to_have_text(list(prompts))
 
 
+def drag(page: Page, prompt: str, onto: str, give_up: bool = False) -> None:
+    """Drag by the handle, with a real mouse, to the upper half of another row."""
+    grip, target = row(page, prompt).locator(".grip").bounding_box(), row(page, onto).bounding_box()
+    assert grip and target
+    page.mouse.move(grip["x"] + 10, grip["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(target["x"] + 20, target["y"] + 5, steps=6)
+    if give_up:
+        page.keyboard.press("Escape")
+    page.mouse.up()
+
+
 def test_the_tab_counts_what_is_open(queue: Page) -> None:
     expect(queue.get_by_role("tab", name="Queue")).to_have_attribute("data-count", "3, paused")
     expect(queue.locator(".queue .note")).to_contain_text("Paused")
+    expect(queue.locator(".queue .summary")).to_have_text("3 waiting")
+
+
+def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
+    (tmp_path / "lora").mkdir()
+    source = tmp_path / "input.png"
+    Image.new("RGB", (64, 32), "red").save(source)
+    submit(
+        studio,
+        "a <b>duck</b>",
+        num_images=3,
+        cfg=4.5,
+        scheduler="UniPC",
+        loras=[{"name": "film", "weight": 0.8}],
+        image=studio.services.inputs.store(source),
+        strength=0.6,
+    )
+    open_queue(page)
+    told = row(page, "a <b>duck</b>")
+    expect(told.locator(".place")).to_have_text("1")
+    expect(told.locator(".state")).to_have_text("Queued, next in line")
+    expect(told.locator(".mode")).to_have_text("Image to image")
+    expect(told.locator(".timing")).to_contain_text("waiting for")
+    for fact in (
+        "webbduck-starter",
+        "UniPC",
+        "2 steps",
+        "CFG 4.5",
+        "seed 0",
+        "3 images",
+        "film 0.8",
+        "strength 0.6",
+    ):
+        expect(told.locator(".facts")).to_contain_text(fact)
+    page.wait_for_function("document.querySelector('.waiting .thumb img')?.naturalWidth > 0")
+    told.locator("summary").click()
+    names = told.locator("dl dt").all_inner_texts()
+    assert {name.replace("_", " ") for name in GenerationRequest.model_fields} <= set(names)
 
 
 def test_buttons_and_keyboard_reorder(queue: Page) -> None:
-    row(queue, "third").get_by_role("button", name="Move to the top").click()
+    press(queue, "third", "top")
     expect_order(queue, "third", "first", "second")
-    row(queue, "third").get_by_role("button", name="Move down").click()
+    press(queue, "third", "down")
     expect_order(queue, "first", "third", "second")
     row(queue, "second").locator("summary").focus()
     queue.keyboard.press("Alt+ArrowUp")
     expect_order(queue, "first", "second", "third")
     queue.keyboard.press("Alt+ArrowUp")
     expect_order(queue, "second", "first", "third")
+    row(queue, "third").locator(".grip").focus()
+    queue.keyboard.press("Home")
+    expect_order(queue, "third", "second", "first")
+    queue.keyboard.press("ArrowDown")
+    expect_order(queue, "second", "third", "first")
+    expect(row(queue, "third").locator(".grip")).to_be_focused()
 
 
-def test_dragging_reorders(queue: Page) -> None:
-    row(queue, "third").drag_to(row(queue, "first"), source_position={"x": 300, "y": 10})
+def test_dragging_reorders(queue: Page, studio) -> None:
+    drag(queue, "third", onto="first")
     expect_order(queue, "third", "first", "second")
+    wait_until(lambda: studio.services.store.queued()[0].request.prompt == "third")
+    drag(queue, "second", onto="third", give_up=True)
+    expect(queue.locator(".dragged")).to_have_count(0)
+    expect_order(queue, "third", "first", "second")
+    for prompt in ("first", "second"):
+        row(queue, prompt).get_by_role("checkbox").check()
+    drag(queue, "second", onto="third")  # the selected ones go together, in their order
+    expect_order(queue, "first", "second", "third")
+    wait_until(
+        lambda: [job.request.prompt for job in studio.services.store.queued()] == ["first", "second", "third"]
+    )
 
 
-def test_unfolded_details_and_the_choice_stay_when_something_changes(queue: Page, studio) -> None:
+def test_the_keyboard_selects_unfolds_and_cancels(queue: Page) -> None:
+    row(queue, "first").locator("summary").focus()
+    queue.keyboard.press("ArrowDown")
+    queue.keyboard.press("x")
+    expect(row(queue, "second").get_by_role("checkbox")).to_be_checked()
+    queue.keyboard.press("Space")
+    expect(row(queue, "second").locator("dl")).to_be_visible()
+    queue.keyboard.press("Delete")
+    expect_order(queue, "first", "third")
+    queue.get_by_role("button", name="Queue them again").click()
+    expect_order(queue, "first", "third", "second")
+
+
+def test_what_is_open_selected_and_scrolled_stays_when_something_changes(queue: Page, studio) -> None:
+    submit(studio, *(f"more {n}" for n in range(8)))
+    expect(rows(queue)).to_have_count(11)
     row(queue, "second").locator("summary").click()
     row(queue, "third").get_by_role("checkbox").check()
-    submit(studio, "fourth")
-    expect(rows(queue)).to_have_count(4)
-    expect(row(queue, "second").locator(".details")).to_be_visible()
-    expect(row(queue, "second").locator(".details")).to_contain_text("webbduck-starter")
+    queue.evaluate("window.scrollTo(0, 150)")
+    queue.evaluate("document.querySelector('.waiting .job').kept = true")
+    before = row(queue, "third").bounding_box()
+    submit(studio, "one more")
+    expect(rows(queue)).to_have_count(12)
+    assert row(queue, "third").bounding_box() == before
+    assert queue.evaluate("document.querySelector('.waiting .job').kept"), "the row was not made anew"
+    expect(row(queue, "second").locator("dl.details")).to_be_visible()
+    expect(row(queue, "second").locator("dl.details")).to_contain_text("webbduck-starter")
     expect(row(queue, "third").get_by_role("checkbox")).to_be_checked()
-    expect(queue.locator(".chosen .count")).to_have_text("1 job chosen")
+    expect(queue.locator(".chosen .count")).to_have_text("1 job selected")
+
+
+def test_nothing_is_redrawn_while_nothing_changes(queue: Page) -> None:
+    row(queue, "first").locator("summary").focus()  # the rows are drawn
+    queue.evaluate(
+        """window.changes = [];
+        new MutationObserver((found) => window.changes.push(...found.filter((each) =>
+            !each.target.parentElement?.closest('.timing') && !each.target.closest?.('.timing'))))
+        .observe(document.querySelector('.queue'), {subtree: true, childList: true, attributes: true})"""
+    )
+    queue.evaluate("new Promise((done) => setTimeout(done, 2500))")  # several ticks
+    assert queue.evaluate("window.changes.length") == 0
 
 
 def test_several_are_cancelled_retried_and_removed_together(queue: Page, studio) -> None:
@@ -106,16 +213,74 @@ def test_several_are_cancelled_retried_and_removed_together(queue: Page, studio)
     assert len(studio.services.store.recent(100)) == before - 2
 
 
-def test_resume_runs_them(queue: Page) -> None:
+def test_cancel_the_running_one_and_the_next_goes_on(queue: Page, studio) -> None:
+    (long,) = submit(studio, "long", steps=150, num_images=8)
+    studio.services.store.move(long, "top")
     queue.locator("[data-do=resume]").click()
-    expect(rows(queue)).to_have_count(0, timeout=90_000)
-    expect(queue.locator(".jobs.ended .job[data-state=completed]").first.locator(".prompt")).to_have_text(
-        "third"
+    running = queue.locator(".job[data-state=running]", has_text="long")
+    expect(running).to_be_visible(timeout=300_000)
+    expect(running.locator(".state")).to_contain_text("step", timeout=300_000)
+    expect(running.locator(".track")).to_be_visible()
+    running.locator(".acts .cancel").click()
+    expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text(
+        "long", timeout=300_000
     )
+    expect(rows(queue)).to_have_count(0, timeout=300_000)
+    done = queue.locator(".jobs.ended .job[data-state=completed]")
+    expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
+    done.first.locator(".acts .gallery").click()
+    expect(queue.locator(".lightbox h3")).to_have_text("third")
+
+
+def test_watch_another_job_in_the_studio(queue: Page) -> None:
+    press(queue, "second", "watch")
+    expect(queue.locator(".now .headline")).to_contain_text("2nd in line")
+    queue.locator(".now .cancel").click()
+    expect(queue.locator(".now")).to_have_attribute("data-state", "cancelled")
+    open_queue(queue)
+    expect_order(queue, "first", "third")
+
+
+def test_older_jobs_are_shown_on_demand_and_forgotten_after_a_second_press(page: Page, studio) -> None:
+    for job in submit(studio, *(f"job {n}" for n in range(25))):
+        studio.services.store.cancel(job)
+    open_queue(page)
+    ended = page.locator(".jobs.ended .job")
+    expect(ended).to_have_count(20)
+    page.get_by_role("button", name="Show older jobs").click()
+    expect(ended).to_have_count(25)
+    expect(ended.last.locator(".prompt")).to_have_text("job 0")
+    press(page, "job 0", "remove")
+    expect(ended).to_have_count(24)
+    clear = page.locator("[data-do=clear_finished]")
+    clear.click()
+    expect(ended).to_have_count(24)
+    clear.click()
+    expect(ended).to_have_count(0)
+
+
+def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(page: Page, studio) -> None:
+    submit(studio, *(f"job {n}" for n in range(32)))
+    page.fill("#prompt textarea", "one too many")
+    page.click("#generate")
+    expect(page.locator(".notice.error")).to_contain_text("The queue is full: 32 jobs are waiting")
+    assert page.input_value("#prompt textarea") == "one too many"
+
+
+def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(page: Page, studio) -> None:
+    studio.services.store.resume()
+    studio.services.store.pause("The disk is full; free some space, then resume the queue.")
+    open_queue(page)
+    expect(page.locator(".queue .note")).to_have_text(
+        "The disk is full; free some space, then resume the queue."
+    )
+    page.locator("[data-do=resume]").click()
+    expect(page.locator(".queue .note")).to_be_hidden()
+    assert not studio.services.store.paused
 
 
 def test_edit_as_new_fills_the_studio(queue: Page) -> None:
-    row(queue, "second").get_by_role("button", name="Put its settings into the Studio").click()
+    press(queue, "second", "edit")
     expect(queue.locator("#prompt textarea")).to_have_value("second")
     expect(queue.locator("#prompt textarea")).to_be_visible()
     expect(queue.locator("#steps input")).to_have_value("2")
@@ -124,13 +289,31 @@ def test_edit_as_new_fills_the_studio(queue: Page) -> None:
 
 def test_two_browsers_see_the_same(queue: Page, chromium: Browser, studio) -> None:
     context = chromium.new_context()
+    context.set_default_timeout(120_000)
     other = context.new_page()
     other.goto(studio.url)
     other.wait_for_selector(".statusline .device")
-    other.get_by_role("tab", name="Queue").click()
+    open_queue(other)
     expect_order(other, "first", "second", "third")
-    row(other, "first").get_by_role("button", name="Move down").click()
+    press(other, "first", "down")
     expect_order(queue, "second", "first", "third")
-    row(queue, "second").locator(".cancel").click()
+    press(queue, "second", "cancel")
     expect_order(other, "first", "third")
+    context.close()
+
+
+def test_on_a_phone_rows_are_steered_by_touch(chromium: Browser, studio) -> None:
+    submit(studio, "first", "second", "third")
+    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    context.set_default_timeout(120_000)
+    phone = context.new_page()
+    phone.goto(studio.url)
+    phone.wait_for_selector(".statusline .device")
+    open_queue(phone)
+    expect(rows(phone)).to_have_count(3)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
+    row(phone, "second").locator(".acts .top").tap()
+    expect_order(phone, "second", "first", "third")
+    row(phone, "first").locator(".acts .cancel").tap()
+    expect_order(phone, "second", "third")
     context.close()

@@ -79,10 +79,10 @@ function detailsOf(job) {
   ];
 }
 
-/** The picture that stands for a job: its last result, else its live preview, else what it was given. */
+/** The picture that stands for a job: its live preview, else its last result, else what it was given. */
 function thumbOf(job) {
-  if (job.images.length) return thumbUrl(job.images.at(-1));
   if (job.status === "running" && job.preview) return previewUrl(job);
+  if (job.images.length) return thumbUrl(job.images.at(-1));
   return job.request.image ? inputUrl(job.request.image) : "";
 }
 
