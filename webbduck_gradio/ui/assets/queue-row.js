@@ -5,6 +5,8 @@ let clock = 0;  // seconds that the server's clock is ahead of this computer's
 const now = () => Date.now() / 1000 + clock;
 const isOpen = (job) => ["queued", "running"].includes(job.status);
 const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
+/** Only these are shown in the Studio. */
+const paints = (job) => ["generate", "test"].includes(job.kind);
 const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
 
 function setText(node, text) { if (node.textContent !== text) node.textContent = text; }

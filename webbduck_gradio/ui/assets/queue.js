@@ -62,7 +62,7 @@ function make(job) {
     h("dl", { class: "details" }));
   const row = h("li", { class: "job", "data-id": id },
     h("div", { class: "pick" }, grip, box),
-    h("button", { type: "button", class: "thumb", onclick: () => { const last = jobOf(id).images.at(-1); if (last) openInGallery(last); else if (isOpen(jobOf(id))) watch(id); } }),
+    h("button", { type: "button", class: "thumb", onclick: () => { const last = jobOf(id).images.at(-1); if (last) openInGallery(last); else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id); } }),
     h("div", { class: "main" }, details, h("div", { class: "strip" })),
     h("div", { class: "acts" },
       act("watch", "Watch", "Watch it in the Studio", () => watch(id)),
@@ -89,12 +89,12 @@ function update(job) {
   entry.job = job;
   if (entry.key === key) return;
   entry.key = key;
-  const { row } = entry, open = isOpen(job), paints = ["generate", "test"].includes(job.kind);
+  const { row } = entry, open = isOpen(job);
   if (row.dataset.state !== job.status) row.dataset.state = job.status;
-  const shown = { watch: open, gallery: job.images.length > 0,
+  const shown = { watch: open && paints(job), gallery: job.images.length > 0,
     after: job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
     top: job.status === "queued", up: job.status === "queued", down: job.status === "queued",
-    retry: isRetryable(job), edit: paints, remove: !open, cancel: open };
+    retry: isRetryable(job), edit: paints(job), remove: !open, cancel: open };
   for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do_${name}`], !yes);
   entry.do_cancel.disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
   entry.grip.disabled = job.status !== "queued";
@@ -112,7 +112,7 @@ function update(job) {
   entry.bar.style.width = `${(job.progress * 100).toFixed(1)}%`;
   entry.track.setAttribute("aria-valuenow", Math.round(job.progress * 100));
   drawThumb(entry.thumb, job);
-  entry.thumb.setAttribute("aria-label", job.images.length ? "Show its pictures in the gallery" : open ? "Watch it in the Studio" : "No picture");
+  entry.thumb.setAttribute("aria-label", job.images.length ? "Show its pictures in the gallery" : open && paints(job) ? "Watch it in the Studio" : "No picture");
   drawStrip(entry.strip, job, openInGallery);
   if (entry.details.open) drawDetails(job.job_id);
 }
