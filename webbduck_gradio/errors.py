@@ -27,7 +27,14 @@ class SettingsError(WebbDuckError):
 
 
 class RequestError(WebbDuckError):
-    """What was asked for does not validate or does not fit what is installed."""
+    """What was asked for does not validate or does not fit what is installed.
+
+    `field` names the setting of the request that it is about, where it is about one.
+    """
+
+    def __init__(self, text: str = "", field: str | None = None):
+        super().__init__(text)
+        self.field = field
 
 
 class UnknownName(RequestError):

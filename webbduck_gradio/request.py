@@ -95,7 +95,7 @@ class Vocabulary(BaseModel):
         try:
             return cls(**asked)
         except ValidationError as error:
-            raise RequestError(explain(error, cls)) from None
+            raise RequestError(explain(error, cls), field=_field_of(error)) from None
 
 
 class LoraUse(Vocabulary):
@@ -237,6 +237,11 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
         wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "a table of name and weight")
         return f"{field} must be {wanted}, not {shown}."
     return f"{field} must be {_range_of(model, first['loc'])}, not {shown}."
+
+
+def _field_of(error: ValidationError) -> str | None:
+    where = error.errors(include_url=False)[0]["loc"]
+    return str(where[0]) if where else None
 
 
 def _shorten(value: Any) -> str:

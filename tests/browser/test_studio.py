@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from webbduck_gradio.ui.form import PRESETS
+
 DONE = ".now[data-state=completed]"
 
 
@@ -93,9 +95,11 @@ def test_a_seed_that_is_no_number_is_said(page: Page) -> None:
 
 def test_presets_and_custom(page: Page, studio) -> None:
     native = studio.services.registry.checkpoint("webbduck-starter").native_size
-    page.get_by_label("16:9").check(force=True)
-    expect(page.locator("#width input")).to_have_value(str(1344 * native // 1024))
-    expect(page.locator("#height input")).to_have_value(str(768 * native // 1024))
+    for name, (width, height) in PRESETS.items():
+        page.get_by_label(name, exact=True).check(force=True)
+        expect(page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
+        expect(page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
+        expect(page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
     page.fill("#width input", "200")
     expect(page.get_by_label("Custom")).to_be_checked()
     page.fill("#width input", str(native))

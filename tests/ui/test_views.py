@@ -6,7 +6,7 @@ import pytest
 
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.ui import views
-from webbduck_gradio.ui.studio import PRESETS, Form, preset_size
+from webbduck_gradio.ui.form import Form
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,8 @@ def test_every_field_that_is_shown_only_sometimes_exists() -> None:
     assert named <= set(GenerationRequest.model_fields)
 
 
-@pytest.mark.parametrize("native", [128, 256, 512, 768, 1024])
-@pytest.mark.parametrize("preset", PRESETS)
-def test_presets_are_sizes_that_a_request_takes(preset: str, native: int) -> None:
-    width, height = preset_size(preset, native)
-    request = GenerationRequest.of(base_model="x", width=width, height=height)
-    wanted = PRESETS[preset][0] / PRESETS[preset][1]
-    assert abs(request.width / request.height / wanted - 1) < 0.06
-
-
 def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None:
-    form = Form(None, None, dict.fromkeys(["prompt", "base_model", "seed"]), None)  # type: ignore[arg-type]
+    form = Form(None, dict.fromkeys(["prompt", "base_model", "seed"]), None)  # type: ignore[arg-type]
     request = GenerationRequest.of(base_model="x", seed=1, clip_skip=2, loras=[{"name": "ink"}])
     assert "no control for it: loras, clip skip" in form.told(request)
     assert "Left out" not in str(form.told(GenerationRequest.of(base_model="x", seed=1, prompt="a duck")))

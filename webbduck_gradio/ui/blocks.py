@@ -83,18 +83,28 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         counters[0].change(jobs, None, channels["jobs"], **QUIET)
         counters[1].change(live, None, channels["live"], **QUIET)
         counters[2].change(catalog, None, channels["catalog"], **QUIET)
-        counters[2].change(form.choices, form.checkpoint, form.checkpoint, **QUIET)
+        models = [form.checkpoint, form.fields["second_pass_model"]]
+        counters[2].change(form.choices, models, models, **QUIET)
         counters[3].change(
             lambda version: json.dumps({"version": version}), counters[3], channels["gallery"], **QUIET
         )
 
-        def first() -> list[Any]:
-            return [jobs(), live(), catalog(), *form.defaults()]
+        def first(remembered: Any) -> list[Any]:
+            return [jobs(), live(), catalog(), *form.opened(remembered)]
 
+        remembered = gr.JSON(visible=False)
+        controls = list(form.fields.values())
         page.load(
             first,
+            remembered,
+            [channels["jobs"], channels["live"], channels["catalog"], *form.outputs],
+            js="() => webbduck.form.recalled()",
+            **QUIET,
+        ).then(
             None,
-            [channels["jobs"], channels["live"], channels["catalog"], *form.settled_by_checkpoint],
+            controls,
+            None,
+            js=form.script("open"),
             **QUIET,
         )
     return page

@@ -12,8 +12,8 @@ from ..errors import WebbDuckError
 from ..request import GenerationRequest
 from . import views
 from .events import QUIET, outcome, payload
+from .form import Form
 from .services import Services
-from .studio import Form
 from .theme import asset
 
 log = logging.getLogger(__name__)

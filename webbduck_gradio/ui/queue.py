@@ -13,8 +13,8 @@ from ..jobs.job import Job
 from ..jobs.store import Store
 from . import views
 from .events import PRESS, outcome, payload
+from .form import Form
 from .services import Services
-from .studio import Form
 from .theme import asset
 
 MOST_IDS = 1100

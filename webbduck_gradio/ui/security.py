@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio.to_thread
 from starlette.requests import ClientDisconnect
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RequestError, UnknownName, WebbDuckError
@@ -49,7 +49,7 @@ JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
 def media(kind: str, name: str) -> str:
-    """URL, relative to the page, of a picture: kind is image, thumb, input-thumb or preview."""
+    """URL, relative to the page, of a picture: kind is image, thumb, input, input-thumb or preview."""
     return f"media/{kind}/{quote(name)}"
 
 
@@ -208,6 +208,9 @@ class Gatekeeper:
             if kind == "preview":
                 await self._preview(name, scope, receive, send)
                 return
+            if kind == "input":
+                await self._input(name, scope, receive, send)
+                return
             file = await self._file_of(kind, name)
         except WebbDuckError as error:
             await refuse(str(error), 404)(scope, receive, send)
@@ -243,6 +246,12 @@ class Gatekeeper:
             raise UnknownName("The preview is gone; its job has ended.") from None
         answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
         await answer(scope, receive, with_headers(send, PICTURE))
+
+    async def _input(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """An input picture, by the id that it is stored under; what it names never changes."""
+        answer = FileResponse(self.services.inputs.path(name))
+        headers = [*PICTURE, (b"cache-control", b"private, max-age=31536000, immutable")]
+        await answer(scope, receive, with_headers(send, headers))
 
     async def _logged_in(self, scope: Scope) -> bool:
         if not self.services.settings.auth:

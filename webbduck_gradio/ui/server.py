@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from ..settings import Settings
 from .blocks import build
 from .bodies import Signature
 from .door import Door
+from .form import facts
 from .security import Gatekeeper, Watch
 from .services import CatalogWatch, Services
 from .strangers import Strangers
@@ -29,7 +31,9 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
 MAX_UPLOAD = "64mb"
-STYLE_SHEETS = ("studio.css", "queue.css", "gallery.css", "loras.css", "stack.css")
+SCRIPTS = ("common.js", "form.js", "mask.js")
+"""What the views share, in the order in which it needs each other."""
+STYLE_SHEETS = ("studio.css", "stage.css", "form.css", "queue.css", "gallery.css", "loras.css", "stack.css")
 """The first sets the colours and what all tabs share; each tab has one of its own."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
@@ -62,7 +66,7 @@ class StudioServer:
         keep_uploads_in(settings)
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
-        head = f"<script>{asset('common.js')}</script>"
+        head = page_head()
         watch = Watch(
             self.services,
             self._door,
@@ -146,6 +150,12 @@ def signatures(page: gr.Blocks) -> dict[str, Signature]:
         names = tuple(each["parameter_name"] for each in parameters)
         found[name.lstrip("/")] = Signature(names, frozenset(needed))
     return found | {LANE: Signature(("ticket",), frozenset(("ticket",)))}
+
+
+def page_head() -> str:
+    """The scripts that every view of the page uses, and what they know of the request."""
+    known = f"window.webbduckFacts = {json.dumps(facts())};"
+    return "".join(f"<script>{script}</script>" for script in (known, *(asset(name) for name in SCRIPTS)))
 
 
 def loopback(settings: Settings) -> str:

@@ -83,24 +83,6 @@ window.webbduck = (() => {
     } catch { window.prompt("Copy this:", text); }
   }
 
-  const sizes = {
-    table: { "1:1": [1024, 1024], "4:3": [1152, 896], "3:2": [1216, 832], "16:9": [1344, 768], "2:3": [832, 1216], "9:16": [768, 1344] },
-    scaled(preset, checkpoint) {
-      const known = last.get("catalog")?.checkpoints.find((each) => each.name === checkpoint);
-      const native = known?.native_size ?? 1024;
-      return this.table[preset].map((side) => Math.max(8, Math.round(side * native / 1024 / 8) * 8));
-    },
-    of(preset, checkpoint, width, height) {
-      return this.table[preset] ? this.scaled(preset, checkpoint) : [width, height];
-    },
-    preset(checkpoint, width, height) {
-      return Object.keys(this.table).find((preset) => {
-        const [w, h] = this.scaled(preset, checkpoint);
-        return w === width && h === height;
-      }) ?? "Custom";
-    },
-  };
-
   // As `Lora.fits` in models/registry.py: by the width of the cross-attention, where both are known.
   const fits = (lora, checkpoint) => lora.context && checkpoint.context ? lora.context === checkpoint.context : lora.arch === checkpoint.lora_arch;
   const ARCHS = { sdxl: "SDXL", "sdxl-inpaint": "SDXL inpainting", "sdxl-refiner": "SDXL refiner", "sdxl-edit": "SDXL edit", "sdxl-lcm": "SDXL LCM", "ssd-1b": "SSD-1B", vega: "Vega", playground: "Playground 2.5", sd1: "SD 1.5", sd2: "SD 2", sd3: "SD 3", flux: "FLUX", unknown: "unknown kind" };
@@ -121,7 +103,7 @@ window.webbduck = (() => {
   });
 
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !document.querySelector("dialog[open]")) {
       // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
       event.preventDefault();
       event.stopPropagation();
@@ -129,5 +111,5 @@ window.webbduck = (() => {
     }
   }, true);
 
-  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, sizes, fits, archName, madeFor, openTab, last, lastSeed: null };
+  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, fits, archName, madeFor, openTab, last, lastSeed: null };
 })();

@@ -8,6 +8,7 @@ const track = h("div", { class: "track", role: "progressbar", "aria-label": "Pro
 const tools = h("div", { class: "tools" },
   h("a", { class: "tool download", download: "" }, "Download"),
   h("a", { class: "tool open", target: "_blank", rel: "noopener" }, "Full size"),
+  h("button", { class: "tool inpaint", type: "button", title: "Paint on it what should be drawn anew", onclick: () => trigger("use_image", { id: shown.image, purpose: "inpaint" }) }, "Inpaint"),
   h("button", { class: "tool reseed", type: "button", onclick: () => trigger("use_seed", { seed: shown.seed }) }, "Use seed"));
 const frame = h("figure", { class: "frame" }, picture, tools, track);
 let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), watched = null, picked = null, shown = {};
@@ -90,7 +91,7 @@ function draw() {
   const wanted = picked?.job === job.job_id ? picked.image : null;
   const preview = active && view.preview && !wanted;
   const image = wanted ?? (preview ? null : images.at(-1));
-  shown = { seed: null };
+  shown = { seed: null, image };
   if (preview) showPicture(previewUrl(view), `Preview: ${job.request.prompt}`);
   else if (image) {
     showPicture(imageUrl(image), job.request.prompt || "Finished picture");
@@ -173,7 +174,8 @@ webbduck.subscribe("outcome", (value) => {
   if (value.at === seenOutcome || value.where) return;
   seenOutcome = value.at;
   for (const old of notices.querySelectorAll(".asked")) old.remove();
-  if (value.error) {
+  webbduck.form.calm();
+  if (value.error && !(value.field && webbduck.form.complain(value.field, value.error))) {
     notice("error", value.error, `asked ${value.at}`);
     notices.lastChild.classList.add("asked");
   }

@@ -1,0 +1,189 @@
+// The form as the page's scripts see it: its values, what is shown of it, its groups, and what is wrong in it.
+webbduck.form = (() => {
+  const { publish, subscribe, h, put } = webbduck;
+  const { limits, side_step: STEP, max_pixels: MAX_PIXELS } = window.webbduckFacts;
+  const CONTROLS = {
+    base_model: "#checkpoint", prompt: "#prompt", negative_prompt: "#negative", prompt_2: "#prompt-2", width: "#width", height: "#height",
+    steps: "#steps", cfg: "#cfg", scheduler: "#scheduler", seed: "#seed", num_images: "#batch", image: "#image", mask: "#mask",
+    strength: "#strength", resize_mode: "#resize-mode", inpainting_fill: "#inpainting-fill", mask_blur: "#mask-blur",
+    inpaint_area: "#inpaint-area", inpaint_padding: "#inpaint-padding", second_pass_model: "#second-model", second_pass_mode: "#second-mode",
+    refinement_strength: "#refinement-strength", refiner_switch: "#refiner-switch", second_pass_steps: "#second-steps",
+    clip_skip: "#clip-skip", emphasis: "#emphasis", output_format: "#output-format",
+  };
+  const RANGES = ["strength", "refinement_strength", "refiner_switch"];
+  const names = { cfg: "CFG", num_images: "Images", clip_skip: "CLIP skip" };
+  const called = (field) => names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+  let state = null, opened = false;
+
+  const control = (field) => document.querySelector(CONTROLS[field] ?? `#${field}`);
+  const entry = (field) => control(field)?.querySelector("textarea, input");
+
+  /** The values of all controls, from Gradio. Before the page has its settings back nothing is remembered. */
+  function changed(fields, values) {
+    if (!opened) return;
+    state = Object.fromEntries(fields.map((name, index) => [name, values[index]]));
+    show();
+    publish("form", state);
+    remember();
+  }
+
+  /** The page has its values: those it was left with, or the checkpoint's. */
+  function open(fields, values) {
+    opened = true;
+    prepare();
+    changed(fields, values);
+  }
+
+  let remembering = null;
+  function remember() {
+    clearTimeout(remembering);
+    remembering = setTimeout(keep, 250);
+  }
+  const keep = () => { if (state) try { localStorage.setItem("webbduck-form", JSON.stringify(state)); } catch { /* no room: the page forgets, nothing else */ } };
+  window.addEventListener("pagehide", keep);
+  function recalled() {
+    try { return JSON.parse(localStorage.getItem("webbduck-form") ?? "null"); } catch { return null; }
+  }
+
+  /** Put a value into a text or number control, as if it had been typed. */
+  function set(field, value) {
+    const input = entry(field);
+    if (!input) return;
+    input.value = value ?? "";
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+
+  // -- what is shown ------------------------------------------------------------------------------------
+
+  const arch = (name) => webbduck.last.get("catalog")?.checkpoints.find((each) => each.name === name)?.arch;
+
+  /** Whether the second model takes over unfinished latents (as models/admission.py decides). */
+  function continues() {
+    if (state.second_pass_mode === "auto") return arch(state.second_pass_model) === "sdxl-refiner" && !state.image;
+    return state.second_pass_mode === "refiner";
+  }
+
+  function show() {
+    const image = Boolean(state.image), mask = image && Boolean(state.mask), masked = state.inpaint_area === "masked";
+    const second = Boolean(state.second_pass_model), over = second && !continues();
+    const meant = {
+      strength: image, resize_mode: image && !(mask && masked), inpainting_fill: mask, inpaint_area: mask, mask_blur: mask,
+      inpaint_padding: mask && masked, second_pass_mode: second, refiner_switch: second && !over, refinement_strength: over, second_pass_steps: over,
+    };
+    for (const [field, yes] of Object.entries(meant)) control(field)?.classList.toggle("off", !yes);
+    control("negative_prompt")?.classList.toggle("filled", Boolean(state.negative_prompt));
+    for (const field of RANGES) {
+      const range = control(field)?.querySelector(".range");
+      if (range && document.activeElement !== range && state[field] !== null) range.value = state[field];
+    }
+    said("image", mask ? `Inpainting, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
+    said("second", second ? `${state.second_pass_model}, ${over ? `strength ${number(state.refinement_strength)}` : `from ${percent(state.refiner_switch)}`}` : "");
+    said("more", [state.prompt_2 ? "second prompt" : "", state.clip_skip ? `CLIP skip ${state.clip_skip}` : "", state.emphasis === "none" ? "weights as they are" : "",
+      state.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[state.output_format] : ""].filter(Boolean).join(", "));
+    const text = document.querySelector(".second-said");
+    if (text) text.textContent = !second ? "Another checkpoint that goes over the picture: a refiner, or any SDXL checkpoint."
+      : over ? "Draws the finished picture again with this model; strength 0 to 1 says how much may change."
+      : image ? "A refiner can only take over a picture made from words; choose Draws over."
+      : `Takes over the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
+  }
+  const number = (value) => (value === null || value === undefined ? "?" : String(Number(Number(value).toFixed(3))));
+  const percent = (value) => `${Math.round(value * 100)} %`;
+  function said(fold, text) {
+    const node = document.querySelector(`[data-fold="${fold}"] .fold-said`);
+    if (node) node.textContent = text;
+  }
+  subscribe("catalog", () => { if (state) show(); });
+
+  // -- groups that fold ---------------------------------------------------------------------------------
+
+  const folds = (() => { try { return JSON.parse(localStorage.getItem("webbduck-folds")) ?? {}; } catch { return {}; } })();
+  function unfold(name, yes = true) {
+    const head = document.querySelector(`[data-fold="${name}"]`);
+    if (!head) return;
+    folds[name] = yes;
+    localStorage.setItem("webbduck-folds", JSON.stringify(folds));
+    head.setAttribute("aria-expanded", String(yes));
+    head.closest(".fold").classList.toggle("open", yes);
+  }
+  document.addEventListener("click", (event) => {
+    const head = event.target.closest?.(".fold-head");
+    if (head) unfold(head.dataset.fold, head.getAttribute("aria-expanded") !== "true");
+  });
+
+  /** What Gradio's controls lack: a slider beside some numbers. Called once they are there. */
+  function prepare() {
+    for (const [name, yes] of Object.entries(folds)) if (yes) unfold(name);
+    for (const field of RANGES) {
+      const block = control(field), { least = 0.05, most } = limits[field];
+      if (!block || block.querySelector(".range")) continue;
+      block.classList.add("ranged");
+      // Beside the number, which has the name and the keys; for the pointer only.
+      block.append(h("input", { type: "range", class: "range", min: String(least), max: String(most), step: "0.05", tabindex: "-1", "aria-hidden": "true",
+        oninput: (event) => set(field, Number(event.target.value)) }));
+    }
+    for (const [field] of Object.entries(limits)) {
+      entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
+      entry(field)?.addEventListener("blur", check);
+    }
+  }
+
+  // -- what is wrong, said at the control ---------------------------------------------------------------
+
+  let checking = null;
+  function problemOf(field, value) {
+    const { least, most, above, step, whole } = limits[field];
+    if (value === null || value === undefined || value === "" || ["seed", "second_pass_steps"].includes(field)) return null;
+    if (whole && !Number.isInteger(value)) return `${called(field)} must be a whole number.`;
+    if ((least !== undefined && value < least) || value > most || (above !== undefined && value <= above)) return `${called(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
+    if (step && value % step) return `${called(field)} must be a multiple of ${step}.`;
+    return null;
+  }
+  function check() {
+    if (!state) return;
+    for (const field of Object.keys(limits)) {
+      const text = problemOf(field, state[field]);
+      if (!text) { if (control(field)?.dataset.complaint === "live") complain(field, null); continue; }
+      const near = limits[field].step && !(state[field] < limits[field].least || state[field] > limits[field].most)
+        ? [Math.floor(state[field] / STEP) * STEP, Math.ceil(state[field] / STEP) * STEP] : [];
+      complain(field, text, "live", near);
+    }
+    const { width, height } = state;
+    if (width * height > MAX_PIXELS && !problemOf("width", width) && !problemOf("height", height))
+      complain("height", `${width} × ${height} px is more than ${(MAX_PIXELS / 1e6).toFixed(1)} megapixels; choose a smaller size.`, "live");
+  }
+
+  /** Say `text` at a field's control until it is dismissed or the value changes; null takes it back. */
+  function complain(field, text, kind = "asked", near = []) {
+    const block = control(field), input = entry(field);
+    if (!block) return false;
+    const place = block.closest(".fields") ?? block, id = `said-${field}`;
+    const old = document.getElementById(id);
+    if (!text) {
+      old?.remove();
+      delete block.dataset.complaint;
+      input?.removeAttribute("aria-invalid");
+      input?.removeAttribute("aria-errormessage");
+      return true;
+    }
+    if (old?.dataset.text === text) return true;
+    old?.remove();
+    block.dataset.complaint = kind;
+    input?.setAttribute("aria-invalid", "true");
+    input?.setAttribute("aria-errormessage", id);
+    const note = h("div", { class: "notice error at-control", id, role: "alert", "data-text": text }, h("span", {}, text),
+      near.map((value) => h("button", { type: "button", class: "near", onclick: () => { set(field, value); complain(field, null); } }, `Use ${value}`)),
+      h("button", { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => complain(field, null) }, "×"));
+    place.after(note);
+    const fold = block.closest(".fold");
+    if (fold && kind === "asked") unfold(fold.querySelector("[data-fold]").dataset.fold);
+    if (kind === "asked") note.scrollIntoView({ block: "nearest" });
+    return true;
+  }
+  /** All that was said about the last press of Generate. */
+  function calm() {
+    for (const field of Object.keys(CONTROLS)) if (control(field)?.dataset.complaint === "asked") complain(field, null);
+  }
+
+  return { changed, open, recalled, set, control, entry, complain, calm, unfold, state: () => state, continues, called, arch };
+})();

@@ -1,0 +1,162 @@
+// The input picture: dropped, pasted, chosen or sent from the gallery; its mask is painted in the editor.
+const { h, put, form } = webbduck;
+const chooser = element.querySelector(".chooser"), file = element.querySelector(".file"), chosen = element.querySelector(".chosen-picture"), said = element.querySelector(".said");
+const urlOf = (id) => `media/input/${id}`;
+let shown = { image: "", mask: "" }, size = null, openMask = false;
+
+function say(text) {
+  put(said, text ? h("div", { class: "notice error at-control" }, h("span", {}, text), h("button", { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") }, "×")) : null);
+  if (text) form.unfold("image");
+}
+
+async function store(blob, name) {
+  try {
+    const sent = await upload(new File([blob], name, { type: blob.type }));
+    return await server.webbduck_store({ path: sent.path });
+  } catch { return { error: "The picture could not be sent to the server; try again." }; }
+}
+
+async function use(blob) {
+  say("");
+  chooser.classList.add("busy");
+  const found = await store(blob, blob.name || "pasted.png");
+  chooser.classList.remove("busy");
+  if (found.error) return say(found.error);
+  size = found;
+  form.set("mask", "");
+  form.set("image", found.id);
+  form.unfold("image");
+}
+webbduck.useFile = use;
+
+chooser.onclick = () => file.click();
+file.onchange = () => { if (file.files[0]) use(file.files[0]); file.value = ""; };
+
+function remove() { form.set("mask", ""); form.set("image", ""); say(""); }
+
+async function paint() {
+  const id = shown.image;
+  if (!size) return;
+  const done = await webbduck.editMask({ source: urlOf(id), width: size.width, height: size.height, mask: shown.mask ? urlOf(shown.mask) : null });
+  if (!done || shown.image !== id) return;
+  if (!done.mask) return form.set("mask", "");
+  const found = await store(done.mask, "mask.png");
+  if (found.error) return say(found.error);
+  form.set("mask", found.id);
+}
+
+/** Take the picture's size over where it can be had, else offer the nearest ones. */
+function takeSize() {
+  const { side_step: STEP, max_pixels: MOST, limits } = window.webbduckFacts;
+  const { width, height } = size, fits = (w, hgt) => w % STEP === 0 && hgt % STEP === 0 && Math.min(w, hgt) >= limits.width.least && Math.max(w, hgt) <= limits.width.most && w * hgt <= MOST;
+  if (fits(width, height)) { form.set("width", width); form.set("height", height); return put(offers); }
+  const native = webbduck.last.get("catalog")?.checkpoints.find((each) => each.name === form.state().base_model)?.native_size ?? 1024;
+  const scale = Math.sqrt(native * native / (width * height)), round = (side) => Math.round(side / STEP) * STEP;
+  const near = [[Math.floor(width / STEP) * STEP, Math.floor(height / STEP) * STEP], [Math.ceil(width / STEP) * STEP, Math.ceil(height / STEP) * STEP], [round(width * scale), round(height * scale)]];
+  const different = near.filter((each, index) => fits(...each) && near.findIndex((other) => other.join() === each.join()) === index);
+  put(offers, h("p", {}, width % STEP || height % STEP ? `The picture is ${width} × ${height} px; a size must be a multiple of ${STEP}.` : `The picture is ${width} × ${height} px, which is not possible as a size.`,
+    different.length ? " Near it: " : ""), different.map(([w, hgt]) => h("button", { type: "button", onclick: () => { form.set("width", w); form.set("height", hgt); put(offers); } }, `${w} × ${hgt}`)));
+}
+const offers = h("div", { class: "offers", role: "status" });
+
+const picture = h("img", { alt: "Input picture" }), overlay = h("canvas", { class: "mask-overlay", "aria-hidden": "true" });
+const facts = h("p", { class: "facts" });
+const button = (text, title, action, name = "") => h("button", { type: "button", class: name, title, onclick: action }, text);
+const paintButton = button("Paint mask", "Mark the part of the picture that is drawn anew", paint, "paint");
+const unmask = button("Remove mask", "Draw over all of the picture again", () => form.set("mask", ""), "unmask");
+put(chosen, h("button", { type: "button", class: "view", "aria-label": "Paint the mask", onclick: paint }, picture, overlay),
+  h("div", { class: "beside" }, facts, paintButton, unmask,
+    button("Take its size", "Set width and height to the picture's", takeSize, "take-size"),
+    button("Remove", "Go on without an input picture", remove, "remove")),
+  offers);
+
+async function draw(state) {
+  const { image, mask } = state;
+  if (image === shown.image && mask === shown.mask) return;
+  const before = shown;
+  shown = { image, mask };
+  chooser.hidden = Boolean(image);
+  chosen.hidden = !image;
+  if (!image) { size = null; put(offers); return; }
+  if (image !== before.image) {
+    picture.src = urlOf(image);
+    put(offers);
+    if (size?.id !== image) {
+      size = null;
+      const found = await server.webbduck_size(image);
+      if (shown.image !== image) return;
+      if (found.error) { remove(); return say(found.error); }
+      size = found;
+    }
+    facts.textContent = `${size.width} × ${size.height} px`;
+  }
+  paintButton.textContent = mask ? "Edit mask" : "Paint mask";
+  unmask.hidden = !mask;
+  await tint(mask);
+  if (openMask) { openMask = false; paint(); }
+}
+
+/** The mask over the small picture, in the accent's colour. */
+async function tint(mask) {
+  overlay.hidden = !mask;
+  if (!mask || !size) return;
+  const light = new Image();
+  light.src = urlOf(mask);
+  try { await light.decode(); } catch { return; }
+  const scale = Math.min(1, 360 / Math.max(size.width, size.height));
+  overlay.width = Math.max(1, Math.round(size.width * scale));
+  overlay.height = Math.max(1, Math.round(size.height * scale));
+  const context = overlay.getContext("2d", { willReadFrequently: true });
+  context.drawImage(light, 0, 0, overlay.width, overlay.height);
+  const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    const strength = pixels.data[at];
+    pixels.data.set([255, 200, 61, strength * 0.6], at);
+  }
+  context.putImageData(pixels, 0, 0);
+}
+
+webbduck.subscribe("form", draw);
+webbduck.subscribe("signal", (asked) => {
+  if (!["mask", "image"].includes(asked.open)) return;
+  form.unfold("image");
+  openMask = asked.open === "mask";
+  // The values may have come before the wish.
+  if (openMask && size && shown.image && size.id === shown.image) { openMask = false; paint(); }
+});
+
+// -- drop and paste, anywhere in the Studio ---------------------------------------------------------------
+const studio = () => document.querySelector("#studio");
+const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
+const zone = (name, title, text) => h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
+const dropper = h("div", { class: "dropper", hidden: true }, zone("use", "Use as input picture", "Draw over it, or a part of it"), zone("read", "Read its settings", "Fill the form with how it was made"));
+let own = false, leaving = null;
+document.addEventListener("dragstart", () => { own = true; });
+document.addEventListener("dragend", () => { own = false; });
+const brings = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+document.addEventListener("dragover", (event) => {
+  if (!brings(event)) return;
+  event.preventDefault();
+  clearTimeout(leaving);
+  leaving = setTimeout(() => { dropper.hidden = true; }, 400);
+  if (dropper.parentNode !== studio()) studio().append(dropper);
+  dropper.hidden = false;
+  const over = event.target.closest?.(".zone");
+  for (const each of dropper.children) each.classList.toggle("over", each === over);
+}, true);
+document.addEventListener("drop", (event) => {
+  if (!brings(event)) return;
+  event.preventDefault();
+  event.stopPropagation();
+  clearTimeout(leaving);
+  dropper.hidden = true;
+  const dropped = event.dataTransfer.files[0];
+  if (!dropped) return;
+  if (event.target.closest?.("[data-zone=read]")) webbduck.readSettings?.(dropped); else use(dropped);
+}, true);
+document.addEventListener("paste", (event) => {
+  const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
+  if (!pasted || !active()) return;
+  event.preventDefault();
+  use(pasted);
+}, true);

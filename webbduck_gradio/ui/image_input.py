@@ -1,0 +1,92 @@
+"""The input picture of the Studio, its mask, and how both are used."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from PIL import Image, ImageOps
+
+from ..errors import WebbDuckError
+from .security import uploaded
+from .services import Services
+from .theme import asset
+
+log = logging.getLogger(__name__)
+
+RESIZE = [("Crop", "crop"), ("Pad", "pad"), ("Stretch", "stretch")]
+
+
+def build(services: Services, fields: dict[str, Any]) -> None:
+    """The group's controls; form.js shows the ones that mean something for what is chosen."""
+
+    def webbduck_store(value: Any) -> dict[str, Any]:
+        """Keep an upload, or a picture of the gallery, as an input: {id, width, height} or {error}."""
+        return answer(lambda: stored(services, value))
+
+    def webbduck_size(file_id: Any) -> dict[str, Any]:
+        """Width and height of a stored input as people see it (upright)."""
+        return answer(lambda: described(services, str(file_id)))
+
+    gr.HTML(
+        "",
+        html_template=asset("image_input.html"),
+        js_on_load=asset("mask.js") + asset("image_input.js"),
+        elem_id="image-input",
+        apply_default_css=False,
+        server_functions=[webbduck_store, webbduck_size],
+    )
+    # The ids of stored files; the view above writes them.
+    fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
+    fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
+    fields["strength"] = gr.Number(0.75, label="Denoising strength", step=0.05, elem_id="strength")
+    fields["resize_mode"] = gr.Radio(
+        RESIZE, value="crop", label="Fit to the size", elem_id="resize-mode", elem_classes="segmented"
+    )
+    fields["inpainting_fill"] = gr.Radio(
+        [("Replace it", "replace"), ("Keep as start", "keep")],
+        value="replace",
+        label="What is under the mask",
+        elem_id="inpainting-fill",
+        elem_classes="segmented",
+    )
+    fields["inpaint_area"] = gr.Radio(
+        [("Whole picture", "whole"), ("Only masked", "masked")],
+        value="whole",
+        label="Drawn at the chosen size",
+        elem_id="inpaint-area",
+        elem_classes="segmented",
+    )
+    with gr.Row(elem_classes="fields"):
+        fields["mask_blur"] = gr.Number(8, label="Mask blur, px", step=1, elem_id="mask-blur", min_width=60)
+        fields["inpaint_padding"] = gr.Number(
+            32, label="Padding, px", step=8, elem_id="inpaint-padding", min_width=60
+        )
+
+
+def stored(services: Services, value: Any) -> dict[str, Any]:
+    """Store what a client means by `value` (see `security.uploaded`). Raises `WebbDuckError`."""
+    path = uploaded(value, services, Path(get_upload_folder()))
+    return described(services, services.inputs.store(path))
+
+
+def described(services: Services, file_id: str) -> dict[str, Any]:
+    """Id and upright size in pixels. Raises `UnknownName`."""
+    with Image.open(services.inputs.path(file_id)) as image:
+        width, height = ImageOps.exif_transpose(image).size
+    return {"id": file_id, "width": width, "height": height}
+
+
+def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the work answers, or {"error": one sentence}."""
+    try:
+        return work()
+    except WebbDuckError as error:
+        return {"error": str(error)}
+    except Exception:
+        log.exception("The Studio's view could not be served")
+        return {"error": "That did not work; the log has the details."}
