@@ -17,6 +17,7 @@ from ..models.registry import Checkpoint
 from ..request import DEFAULT_SCHEDULER, MAX_PIXELS, MAX_PROMPT, SCHEDULERS, SIDE_STEP, GenerationRequest
 from .events import outcome
 from .services import Services
+from .stack import asked_of, shown_of
 from .views import meaningful
 
 PRESETS = {
@@ -180,6 +181,8 @@ class Form:
         asked = dict(zip(self.fields, values, strict=True))
         for name in EMPTY:
             asked[name] = asked[name] or None
+        if "loras" in asked:
+            asked["loras"] = asked_of(asked["loras"])
         for name in TYPED:
             asked[name] = (asked[name] or "").strip() or None
         for name in self._hidden(asked):
@@ -215,6 +218,8 @@ def _is_base(checkpoint: Checkpoint) -> bool:
 
 def shown_as(name: str, value: Any) -> Any:
     """The value of a request's field as its control holds it."""
+    if name == "loras":
+        return shown_of(value)
     if name in TYPED:
         return "" if value is None else str(value)
     return "" if value is None and name in EMPTY else value

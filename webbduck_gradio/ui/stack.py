@@ -1,7 +1,8 @@
 """The LoRA stack of the Studio: which LoRAs, how strongly, in which order.
 
 Its value in the page is JSON: every LoRA of the stack, also those switched off, which stay in the page and
-never reach a request. Towards events it is the `loras` field of the request, in both directions.
+never reach a request. The form turns it into the `loras` of the request and back (`asked_of`, `shown_of`);
+the component cannot, since Gradio makes it anew for a session that it sends an update to.
 """
 
 from __future__ import annotations
@@ -26,9 +27,6 @@ def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
         elem_id="stack",
         most=MAX_LORAS,
     )
-    # On the one instance, since Gradio writes an interface file beside each subclass of a component.
-    stack.preprocess = asked_of  # type: ignore[method-assign]
-    stack.postprocess = shown_of  # type: ignore[method-assign, assignment]
     tell: dict[str, Any] = {"js": "(name) => { webbduck.publish('checkpoint', { name }); }", **QUIET}
     checkpoint.change(None, checkpoint, None, **tell)
     page = gr.context.Context.root_block
