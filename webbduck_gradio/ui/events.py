@@ -36,6 +36,17 @@ def payload(event: gr.EventData) -> dict[str, Any]:
     return event._data if isinstance(event._data, dict) else {}
 
 
+def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the work answers, or {"error": one sentence}."""
+    try:
+        return work()
+    except WebbDuckError as error:
+        return {"error": str(error)}
+    except Exception:
+        log.exception("A view could not be served")
+        return {"error": "That did not work; the log has the details."}
+
+
 ASK: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
 """Lane of the endpoints that answer at once."""
 

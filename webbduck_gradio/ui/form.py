@@ -16,6 +16,7 @@ from ..errors import RequestError, WebbDuckError
 from ..models.registry import Checkpoint
 from ..request import DEFAULT_SCHEDULER, MAX_PIXELS, MAX_PROMPT, SCHEDULERS, SIDE_STEP, GenerationRequest
 from .events import outcome
+from .help import HELP
 from .services import Services
 from .stack import asked_of, shown_of
 from .views import meaningful
@@ -288,4 +289,5 @@ def facts() -> dict[str, Any]:
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
         "limits": limits(),
+        "help": HELP,
     }

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +9,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 
-from ..errors import WebbDuckError
+from .events import answer
 from .security import uploaded
 from .services import Services
 from .theme import asset
-
-log = logging.getLogger(__name__)
 
 RESIZE = [("Crop", "crop"), ("Pad", "pad"), ("Stretch", "stretch")]
 
@@ -79,14 +75,3 @@ def described(services: Services, file_id: str) -> dict[str, Any]:
     with Image.open(services.inputs.path(file_id)) as image:
         width, height = ImageOps.exif_transpose(image).size
     return {"id": file_id, "width": width, "height": height}
-
-
-def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the work answers, or {"error": one sentence}."""
-    try:
-        return work()
-    except WebbDuckError as error:
-        return {"error": str(error)}
-    except Exception:
-        log.exception("The Studio's view could not be served")
-        return {"error": "That did not work; the log has the details."}

@@ -1,4 +1,4 @@
-"""The prompts of the Studio."""
+"""The prompts of the Studio, their token counter, and prompts that were saved."""
 
 from __future__ import annotations
 
@@ -6,12 +6,34 @@ from typing import Any
 
 import gradio as gr
 
-from ..request import MAX_PROMPT
+from ..errors import WebbDuckError
+from ..models import tokens, wording
+from ..models.registry import Registry
+from ..request import MAX_PROMPT, GenerationRequest
+from .events import answer
 from .services import Services
+from .shelf import Shelf
+from .stack import asked_of
+from .theme import asset
+
+PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
-def build(services: Services, fields: dict[str, Any]) -> None:
-    """Prompt and negative prompt."""
+def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
+    """Prompt, counter and negative prompt."""
+
+    def webbduck_tokens(asked: Any) -> dict[str, Any]:
+        return answer(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
+
+    def webbduck_prompts(_: Any) -> dict[str, Any]:
+        return answer(shelf.content)
+
+    def webbduck_keep_prompt(asked: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
+
+    def webbduck_drop_prompt(entry_id: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.drop_prompt(entry_id))
+
     fields["prompt"] = gr.Textbox(
         label="Prompt",
         lines=3,
@@ -21,6 +43,14 @@ def build(services: Services, fields: dict[str, Any]) -> None:
         elem_id="prompt",
         autofocus=True,
     )
+    gr.HTML(
+        "",
+        html_template=asset("prompt.html"),
+        js_on_load=asset("prompt.js"),
+        elem_id="prompt-foot",
+        apply_default_css=False,
+        server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
+    )
     fields["negative_prompt"] = gr.Textbox(
         label="Negative prompt",
         lines=1,
@@ -29,3 +59,23 @@ def build(services: Services, fields: dict[str, Any]) -> None:
         max_length=MAX_PROMPT,
         elem_id="negative",
     )
+
+
+def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
+    """Tokens of each prompt as the text encoders get it, trigger phrases and all (see `tokens.count`).
+
+    `problem`: the sentence with which a press of Generate would be refused because of the wording, or None;
+    `added`: what is put into the prompt.
+    """
+    texts = {name: str(asked.get(name) or "")[:MAX_PROMPT] for name in PROMPTS}
+    added: list[str] = []
+    problem = None
+    try:
+        request = GenerationRequest.of(base_model="any", loras=asked_of(asked.get("loras")), **texts)
+        said = wording.resolve(registry, request)
+    except WebbDuckError as error:
+        problem = str(error)
+    else:
+        texts = {name: getattr(said, name) for name in PROMPTS}
+        added = list(said.notes)
+    return {name: tokens.count(text) for name, text in texts.items()} | {"added": added, "problem": problem}

@@ -9,10 +9,11 @@ import gradio as gr
 from ..errors import WebbDuckError
 from ..jobs.job import Kind
 from ..request import MAX_PROMPT, SCHEDULERS, SIDE_STEP
-from . import image_input, prompt_box, second_pass
+from . import desk, image_input, prompt_box, second_pass
 from .events import PRESS, QUIET, outcome, payload
 from .form import BY_CHECKPOINT, PRESETS, Form, facts, settings_of
 from .services import Services
+from .shelf import Shelf
 from .stack import build_stack
 from .theme import asset
 
@@ -58,6 +59,7 @@ def build(services: Services, told: gr.HTML) -> Form:
     default = services.registry.default_checkpoint()
     start = settings_of(default)
     signal = signal_channel()
+    shelf = Shelf(services.settings.private / "shelf.json")
     form = Form(services, fields, signal)
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="controls"):
@@ -70,7 +72,8 @@ def build(services: Services, told: gr.HTML) -> Form:
                         elem_id="checkpoint",
                         min_width=120,
                     )
-                prompt_box.build(services, fields)
+                    menu = desk.view(services, shelf)
+                prompt_box.build(services, fields, shelf)
                 fields["loras"] = build_stack(form.checkpoint)
                 _size(fields, start)
                 with gr.Row(elem_classes="fields"):
@@ -117,6 +120,7 @@ def build(services: Services, told: gr.HTML) -> Form:
                 examples=list(EXAMPLES),
             )
     _submitting(services, form, told, generate, test)
+    desk.wire(services, menu, shelf, form, told)
     by_checkpoint = [fields[name] for name in BY_CHECKPOINT]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **QUIET)
     _stage_events(services, stage, form, told)

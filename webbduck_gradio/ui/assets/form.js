@@ -122,6 +122,7 @@ webbduck.form = (() => {
       block.append(h("input", { type: "range", class: "range", min: String(least), max: String(most), step: "0.05", tabindex: "-1", "aria-hidden": "true",
         oninput: (event) => set(field, Number(event.target.value)) }));
     }
+    for (const [field, text] of Object.entries(window.webbduckFacts.help)) webbduck.help(control(field), field, text);
     for (const [field] of Object.entries(limits)) {
       entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
       entry(field)?.addEventListener("blur", check);

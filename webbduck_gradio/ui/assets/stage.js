@@ -175,6 +175,7 @@ webbduck.subscribe("outcome", (value) => {
   seenOutcome = value.at;
   for (const old of notices.querySelectorAll(".asked")) old.remove();
   webbduck.form.calm();
+  for (const note of value.notes ?? []) notice("warning", note, `note ${value.at} ${note}`);
   if (value.error && !(value.field && webbduck.form.complain(value.field, value.error))) {
     notice("error", value.error, `asked ${value.at}`);
     notices.lastChild.classList.add("asked");

@@ -1,0 +1,106 @@
+"""Settings as a whole: presets, reset, reading them from a picture or a text, and the way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from ..errors import WebbDuckError
+from ..gallery.reuse import read_settings, read_text
+from ..request import MAX_PROMPT, GenerationRequest
+from .events import QUIET, answer, outcome, payload
+from .form import Form, settings_of
+from .security import uploaded
+from .services import Services
+from .shelf import Shelf
+from .theme import asset
+
+LONGEST_TEXT = 4 * MAX_PROMPT
+"""Of a pasted `parameters` text, in characters."""
+
+MODELS = ("base_model", "second_pass_model")
+
+
+def view(services: Services, shelf: Shelf) -> gr.HTML:
+    """The menu beside the checkpoint."""
+
+    def webbduck_shelf(_: Any) -> dict[str, Any]:
+        return answer(shelf.content)
+
+    def webbduck_keep_preset(asked: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.keep_preset(asked.get("name"), asked.get("settings")))
+
+    def webbduck_drop_preset(name: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.drop_preset(name))
+
+    return gr.HTML(
+        "",
+        html_template=asset("desk.html"),
+        js_on_load=asset("desk.js"),
+        elem_id="desk",
+        apply_default_css=False,
+        min_width=96,
+        scale=0,
+        server_functions=[webbduck_shelf, webbduck_keep_preset, webbduck_drop_preset],
+    )
+
+
+def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.HTML) -> None:
+    """The events of `view`, once the form has all of its controls. Each can be taken back."""
+    registry = services.registry
+
+    def filled(values: dict[str, Any], what: str, notes: list[str]) -> list[Any]:
+        return [outcome(done=what, notes=notes), *form.partly(values)]
+
+    def refused(error: WebbDuckError) -> list[Any]:
+        return [outcome(error=str(error)), *form.nothing()]
+
+    def preset(event: gr.EventData) -> list[Any]:
+        name = payload(event).get("name")
+        try:
+            kept = shelf.preset(name)
+        except WebbDuckError as error:
+            return refused(error)
+        values = form.recall(kept)
+        models = [kept[key] for key in MODELS if kept.get(key) and values.get(key) != kept[key]]
+        gone = [f"{model} is no longer there; the chosen model stays." for model in models]
+        return filled(values, f"Preset {name}", gone)
+
+    def reset(event: gr.EventData) -> list[Any]:
+        """Everything but the checkpoint as a first visit finds it."""
+        chosen = payload(event).get("base_model")
+        checkpoint = next((c for c in registry.checkpoints() if c.name == chosen), None)
+        fields = GenerationRequest.model_fields
+        usual = {name: fields[name].default for name in form.fields if name in fields}
+        usual |= {"seed": None, "loras": []} | settings_of(checkpoint)
+        usual.pop("base_model", None)
+        return filled({key: usual[key] for key in usual if key in form.fields}, "Reset", [])
+
+    def restore(event: gr.EventData) -> list[Any]:
+        """The form as it was before one of the others."""
+        return form.partly(form.recall(payload(event).get("values")))
+
+    def paste(event: gr.EventData) -> list[Any]:
+        text = str(payload(event).get("text", ""))[:LONGEST_TEXT]
+        values, notes = read_text(text, registry)
+        return filled(values, "Settings of the pasted text", notes)
+
+    def read_picture(event: gr.EventData) -> list[Any]:
+        try:
+            path = uploaded(payload(event).get("file"), services, Path(get_upload_folder()))
+            values, notes = read_settings(path, registry)
+        except WebbDuckError as error:
+            return refused(error)
+        if not values:
+            return [outcome(error=" ".join(notes)), *form.nothing()]
+        return filled(values, "Settings of the picture", notes)
+
+    outputs = [told, *form.outputs]
+    desk.apply_preset(preset, None, outputs, **QUIET)
+    desk.reset(reset, None, outputs, **QUIET)
+    desk.restore(restore, None, form.outputs, **QUIET)
+    desk.paste_parameters(paste, None, outputs, **QUIET)
+    desk.read_picture(read_picture, None, outputs, **QUIET)

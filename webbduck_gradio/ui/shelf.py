@@ -1,0 +1,112 @@
+"""What a person keeps for later: named presets of settings, and prompts. One file, written atomically."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, StorageError
+from ..gallery.files import write_atomically
+from ..request import MAX_PROMPT
+
+log = logging.getLogger(__name__)
+
+MOST_PRESETS, MOST_PROMPTS = 200, 500
+LONGEST_NAME = 80
+NOT_KEPT = ("prompt", "negative_prompt", "prompt_2", "seed", "image", "mask")
+"""A preset is about how, not about what: prompts are kept by themselves."""
+
+
+class Shelf:
+    """`{"presets": {NAME: settings}, "prompts": [{"id", "prompt", "negative_prompt"}, ...]}`.
+
+    Unknown keys are kept; a file that cannot be read is never overwritten. Safe from any thread.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._lock = threading.Lock()
+
+    def content(self) -> dict[str, Any]:
+        """Presets by name and prompts, newest first. Raises `StorageError` where the file is damaged."""
+        with self._lock:
+            return self._read()
+
+    def keep_preset(self, name: Any, settings: Any) -> dict[str, Any]:
+        """Keep settings of the form under a name, in place of what had it. Raises `RequestError`."""
+        name = name.strip() if isinstance(name, str) else ""
+        if not name or len(name) > LONGEST_NAME:
+            raise RequestError(f"A preset needs a name of at most {LONGEST_NAME} characters.")
+        if not isinstance(settings, dict):
+            raise RequestError("The preset holds no settings.")
+        kept = {key: value for key, value in settings.items() if key not in NOT_KEPT}
+        with self._lock:
+            content = self._read()
+            presets = {**content["presets"], name: kept}
+            if len(presets) > MOST_PRESETS:
+                raise RequestError(f"There are {MOST_PRESETS} presets; remove one first.")
+            return self._write(content | {"presets": presets})
+
+    def drop_preset(self, name: Any) -> dict[str, Any]:
+        """Remove a preset."""
+        with self._lock:
+            content = self._read()
+            rest = {key: value for key, value in content["presets"].items() if key != name}
+            return self._write(content | {"presets": rest})
+
+    def preset(self, name: Any) -> dict[str, Any]:
+        """The settings of a preset. Raises `RequestError` where there is none."""
+        found = self.content()["presets"].get(name)
+        if not isinstance(found, dict):
+            raise RequestError("That preset is no longer there.")
+        return found
+
+    def keep_prompt(self, prompt: Any, negative: Any) -> dict[str, Any]:
+        """Keep a prompt with its negative prompt, once. Raises `RequestError`."""
+        texts = [text.strip() if isinstance(text, str) else "" for text in (prompt, negative)]
+        if not texts[0] or any(len(text) > MAX_PROMPT for text in texts):
+            raise RequestError("There is no prompt to keep; write one first.")
+        with self._lock:
+            content = self._read()
+            entry = {"id": f"{time.time_ns():x}", "prompt": texts[0], "negative_prompt": texts[1]}
+            same = (entry["prompt"], entry["negative_prompt"])
+            others = [
+                each for each in content["prompts"] if (each["prompt"], each["negative_prompt"]) != same
+            ]
+            if len(others) >= MOST_PROMPTS:
+                raise RequestError(f"There are {MOST_PROMPTS} saved prompts; remove one first.")
+            return self._write(content | {"prompts": [entry, *others]})
+
+    def drop_prompt(self, entry_id: Any) -> dict[str, Any]:
+        """Remove a saved prompt."""
+        with self._lock:
+            content = self._read()
+            rest = [each for each in content["prompts"] if each["id"] != entry_id]
+            return self._write(content | {"prompts": rest})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            content = json.loads(self._path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            content = {}
+        except (OSError, ValueError, RecursionError) as error:
+            log.warning("%s cannot be read: %s", self._path, error)
+            raise StorageError(f"{self._path} cannot be read; repair or remove it to keep presets.") from None
+        content = content if isinstance(content, dict) else {}
+        presets, prompts = content.get("presets"), content.get("prompts")
+        keys = ("id", "prompt", "negative_prompt")
+        sound = [
+            each
+            for each in (prompts if isinstance(prompts, list) else [])
+            if isinstance(each, dict) and all(isinstance(each.get(key), str) for key in keys)
+        ]
+        return {**content, "presets": presets if isinstance(presets, dict) else {}, "prompts": sound}
+
+    def _write(self, content: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(content, ensure_ascii=False, indent=1).encode()
+        write_atomically(self._path, lambda file: file.write(text), self._path.parent)
+        return content
