@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 Training = Callable[[argparse.Namespace], None]
+
+MODELS = Path("checkpoint")
+"""Where the bundled models lie."""
 
 
 def _vae(options: argparse.Namespace) -> None:
@@ -46,6 +50,22 @@ def _export(options: argparse.Namespace) -> None:
     export_trained(options.work, options.out, load_tokenizers(options.tokenizers)[0], options.provenance)
 
 
+def _upscaler(options: argparse.Namespace) -> None:
+    from .evaluate_upscaler import FILE
+    from .train_upscaler import export_upscaler, train_upscaler
+
+    network = train_upscaler(options.work, minutes=options.minutes or 25)
+    export_upscaler(network, options.out or MODELS / "upscale" / FILE, options.provenance)
+
+
+def _captioner(options: argparse.Namespace) -> None:
+    from .evaluate_captioner import FOLDER
+    from .train_captioner import export_captioner, train_captioner
+
+    model = train_captioner(options.work, minutes=options.minutes or 40)
+    export_captioner(model, options.out or MODELS / "caption" / FOLDER, options.provenance)
+
+
 def _all(options: argparse.Namespace) -> None:
     for part in (_vae, _latents, _unet, _export):
         part(options)
@@ -57,5 +77,7 @@ TRAININGS: dict[str, tuple[str, Training]] = {
     "unet": ("UNet and text encoders (100 minutes)", _unet),
     "decoder": ("improve only the autoencoder's decoder (30 minutes)", _decoder),
     "export": ("write the checkpoint folder", _export),
+    "upscaler": ("the upscaler, and write its file (25 minutes)", _upscaler),
+    "captioner": ("the captioner, and write its folder (40 minutes)", _captioner),
     "all": ("the base checkpoint: vae, latents, unet, export", _all),
 }
