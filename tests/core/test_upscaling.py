@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -11,12 +10,14 @@ import pytest
 import torch
 from PIL import Image
 from recorder import Recorder
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from webbduck_gradio.core import upscaling
+from webbduck_gradio.core.compact import Compact
 from webbduck_gradio.core.upscaling import upscale
 from webbduck_gradio.errors import Cancelled, ModelError, RequestError
 from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.tools import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
 
 
@@ -27,16 +28,24 @@ def picture() -> Image.Image:
 
 
 def write(path: Path, scale: int, weight: float) -> Path:
-    """A real network of Real-ESRGAN's compact kind, small; with `weight` 0 it repeats pixels."""
-    if importlib.util.find_spec("spandrel") is None:
-        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops")
+    """A network of Real-ESRGAN's compact kind, small; with `weight` 0 it repeats pixels."""
+    torch.manual_seed(0)
+    state = {key: value * weight for key, value in Compact(8, 2, scale).state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(state, path)
+    return path
+
+
+def write_esrgan(path: Path) -> Path:
+    """A tiny network of a kind that only spandrel knows, x2."""
+    if not has_spandrel():
+        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops==0.8.2")
     upscaling._spandrel()
-    from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+    from spandrel.architectures.ESRGAN import ESRGAN
 
     torch.manual_seed(0)
-    network = SRVGGNetCompact(num_feat=8, num_conv=2, upscale=scale)
-    state = {key: value * weight for key, value in network.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
+    state = ESRGAN(num_filters=4, num_blocks=1, scale=2).state_dict()
     save_file({key: value.contiguous() for key, value in state.items()}, path)
     return path
 
@@ -64,8 +73,12 @@ def test_another_scale_than_the_models_is_said(tmp_path, picture) -> None:
     twice, four = (write(tmp_path / f"{scale}.safetensors", scale, 0) for scale in (2, 4))
     grown, warnings = upscale(small, 2, four, "cpu", Recorder())
     assert grown.size == (80, 60) and "enlarges 4 times" in warnings[0]
-    grown, warnings = upscale(small, 4, twice, "cpu", Recorder())  # two passes
+    recorder = Recorder()
+    grown, warnings = upscale(small, 4, twice, "cpu", recorder)  # two passes
     assert grown.size == (160, 120) and warnings == ()
+    assert recorder.steps == [(0, 1, 2), (0, 2, 2)]  # counted over both
+    grown, warnings = upscale(small, 4, write(tmp_path / "3.safetensors", 3, 0), "cpu", Recorder())
+    assert grown.size == (160, 120) and "enlarges 3 times" in warnings[0]
 
 
 def test_without_a_model_lanczos_is_said(picture) -> None:
@@ -91,11 +104,40 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
 
 
 def test_no_stand_in_for_torchvision_stays_behind() -> None:
-    if importlib.util.find_spec("spandrel") is None:
-        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops")
+    if not has_spandrel():
+        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops==0.8.2")
     upscaling._spandrel()
     module = sys.modules.get("torchvision")
     assert module is None or module.__file__
+
+
+def test_a_compact_file_gives_what_spandrel_makes_of_it(tmp_path, picture) -> None:
+    path = write(tmp_path / "compact.safetensors", 2, 1)
+    write_esrgan(tmp_path / "esrgan.safetensors")  # leaves out the test where there is no spandrel
+    pixels = torch.from_numpy(numpy.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 255
+    theirs = upscaling._spandrel().ModelLoader(torch.device("cpu")).load_from_file(path).eval()
+    with torch.no_grad():
+        ours, other = upscaling.load(path, "cpu")(pixels).clamp(0, 1), theirs(pixels)
+    assert (ours - other).abs().max() < 1e-5
+    wrapped = {f"params_ema.{name}": value for name, value in load_file(path).items()}
+    save_file(wrapped, tmp_path / "wrapped.safetensors")
+    with torch.no_grad():
+        assert torch.equal(upscaling.load(tmp_path / "wrapped.safetensors", "cpu")(pixels).clamp(0, 1), ours)
+
+
+def test_other_kinds_need_spandrel_and_say_so(settings, picture, monkeypatch) -> None:
+    folder = settings.checkpoints / "upscale"
+    other = write_esrgan(folder / "other.safetensors")
+    small = picture.crop((0, 0, 40, 30))
+    assert upscale(small, 2, other, "cpu", Recorder())[0].size == (80, 60)
+    write(folder / "compact.safetensors", 2, 1)
+    monkeypatch.setitem(sys.modules, "spandrel", None)  # as if it were not installed
+    reasons = {each.name: each.unusable for each in Registry(settings).upscalers()}
+    assert reasons["compact"] is None
+    assert "-m pip install --no-deps spandrel==" in str(reasons["other"])
+    with pytest.raises(ModelError, match="pip install --no-deps spandrel=="):
+        upscale(small, 2, other, "cpu", Recorder())
+    assert upscale(small, 2, folder / "compact.safetensors", "cpu", Recorder())[0].size == (80, 60)
 
 
 def test_the_catalog_and_the_generator(settings, picture, generator, paint) -> None:

@@ -193,6 +193,7 @@ def train_captioner(
     width: int = WIDTH,
     batch: int = 32,
     peak: float = 1e-3,
+    warm_up: int = 150,
     log: Callable[[str], None] = print,
 ) -> BlipForConditionalGeneration:
     """Train until `minutes` or `steps` are used up, keeping `work`/captioner.pt up to date.
@@ -225,7 +226,7 @@ def train_captioner(
     clock.restart()
     while not clock.done:
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up=150)
+            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
         pictures, texts, shown = training_batch(clock.step, batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = model.vision_model(pixel_values=pictures).last_hidden_state
