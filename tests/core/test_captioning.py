@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from PIL import Image
+from recorder import Recorder
 
 from webbduck_gradio.core.captioning import NO_STYLES
 from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.errors import GenerationError, ModelError, RequestError
+from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, RequestError
 from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.request import CaptionRequest
 
@@ -66,8 +70,59 @@ def test_a_model_from_a_local_folder(studio) -> None:
     registry = Registry(studio)
     text, warnings = caption(registry, "blip", max_tokens=8)
     assert isinstance(text, str) and set(text.split()) <= set(WORDS) | {word.lower() for word in WORDS}
-    assert warnings == (NO_STYLES.format(name="blip"),)
+    assert warnings[0] == NO_STYLES.format(name="blip")
+    assert all("cut off after 8 tokens" in warning for warning in warnings[1:])
     assert caption(registry, "blip", max_tokens=8)[0] == text
+
+
+class Asked(Recorder):
+    """Notes which checkpoints are in memory when the work begins."""
+
+    def __init__(self, generator: Generator, **more: int):
+        super().__init__(**more)
+        self.generator, self.in_memory = generator, []
+
+    def status(self, text: str) -> None:
+        self.in_memory.append((text, list(self.generator.pipelines.names)))
+
+
+def test_memory_is_given_to_the_captioner_and_back(studio, generator, paint) -> None:
+    registry = Registry(studio)
+    before = paint()[0]
+    assert generator.pipelines.names
+    recorder = Asked(generator)
+    request = CaptionRequest.of(image="0.png", max_tokens=3)
+    generator.caption(Image.new("RGB", (40, 30)), request, registry.captioner("blip"), recorder)
+    assert recorder.in_memory == [("Describing with blip", [])]
+    assert numpy.array_equal(paint()[0], before)
+
+
+def test_a_cancelled_caption_stops_between_two_words(studio) -> None:
+    registry, generator = Registry(studio), Generator("cpu", None)
+    stopped = Recorder(cancel_after=0)
+    request = CaptionRequest.of(image="0.png", max_tokens=30)
+    with pytest.raises(Cancelled):
+        generator.caption(Image.new("RGB", (40, 30)), request, registry.captioner("blip"), stopped)
+
+
+def test_a_model_with_opening_texts_is_asked_for_the_style(studio, tmp_path, blip) -> None:
+    folder = studio.checkpoints / "caption" / "styled"
+    shutil.copytree(blip, folder)
+    prompts = {"short": "a red", "booru": "pond"}
+    (folder / "webbduck.json").write_text(json.dumps({"style_prompts": prompts, "warning": "Only ducks."}))
+    registry = Registry(studio)
+    said = {
+        style: caption(registry, "styled", style=style, max_tokens=6)
+        for style in ("short", "booru", "detailed")
+    }
+    assert said["short"][0] != said["booru"][0]
+    assert all("a red" not in text for text, _ in said.values())  # what was given is not part of the answer
+    assert said["short"][1][0] == "Only ducks."
+    assert NO_STYLES.format(name="styled") in said["detailed"][1]
+    assert NO_STYLES.format(name="styled") not in said["short"][1]
+    (folder / "webbduck.json").write_text('{"style_prompts": 3}')
+    with pytest.raises(ModelError, match="style_prompts must be texts"):
+        caption(registry, "styled")
 
 
 def test_plug_ins_of_the_first_version(studio) -> None:
@@ -94,9 +149,18 @@ def test_a_plug_in_that_others_could_change_is_not_run(studio) -> None:
     marker = studio.plugins / "ran"
     path = plugin(studio, "open", f"open({str(marker)!r}, 'w')\n")
     path.chmod(0o666)
-    with pytest.raises(ModelError, match="others than you can change it"):
+    with pytest.raises(ModelError, match=r"others than you can change .*captioner.py; `chmod go-w"):
         caption(Registry(studio), "open")
+    path.chmod(0o644)
+    for folder in (path.parent, studio.plugins / "captioners", studio.plugins):
+        folder.chmod(0o777)  # there, others could put another file in its place
+        with pytest.raises(ModelError, match=f"others than you can change {folder};"):
+            caption(Registry(studio), "open")
+        folder.chmod(0o755)
     assert not marker.exists()
+    with pytest.raises(GenerationError, match="AttributeError"):  # now it runs, and has no generate_caption
+        caption(Registry(studio), "open")
+    assert marker.exists()
 
 
 def test_folders_that_cannot_be_used_say_why(studio) -> None:

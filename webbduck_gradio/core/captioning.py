@@ -121,7 +121,9 @@ def _by_model(
 
 def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     try:
         processor: Any = AutoProcessor.from_pretrained(captioner.path, local_files_only=True)
         model: Any = AutoModelForImageTextToText.from_pretrained(

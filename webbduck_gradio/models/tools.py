@@ -20,6 +20,8 @@ from .scan import model_entries
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
 """How a captioner may be asked to write."""
+BUNDLED = "webbduck-starter"
+"""How the names of the bundled models begin."""
 LANCZOS = "Lanczos"
 """The upscaler that is always there; it adds no detail."""
 MAX_UPSCALED_PIXELS = 8192 * 8192
@@ -46,11 +48,13 @@ class Captioner:
 
 
 def find_upscalers(settings: Settings) -> tuple[Upscaler, ...]:
+    """By name, the bundled one last: what somebody put there is taken before it."""
     root = settings.checkpoints / "upscale"
-    return tuple(
+    found = [
         Upscaler(name, path, path.stat().st_size, _why_broken(path))
         for name, path in model_entries(root, folders=False)
-    )
+    ]
+    return tuple(sorted(found, key=lambda each: each.name.startswith(BUNDLED)))
 
 
 def _why_broken(path: Path) -> str | None:
@@ -105,7 +109,10 @@ def is_compact(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 
 
 def find_captioners(settings: Settings) -> tuple[Captioner, ...]:
-    """Plug-ins first, then folders in `checkpoint/caption`; a name stands for the first one that has it."""
+    """Plug-ins first, then folders in `checkpoint/caption`, the bundled one last.
+
+    A name stands for the first one that has it.
+    """
     found: dict[str, Captioner] = {}
     for root in (settings.plugins, HOME / "plugins"):
         for path in sorted((root / "captioners").glob("*/captioner.py")) if root else []:
@@ -114,18 +121,36 @@ def find_captioners(settings: Settings) -> tuple[Captioner, ...]:
     for path in sorted((settings.checkpoints / "caption").glob("*/config.json")):
         name = path.parent.name
         found.setdefault(name, Captioner(name, path.parent, "folder", _why_no_captioner(path.parent)))
-    return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda each: each.name.startswith(BUNDLED)))
 
 
 def _why_not_owned(path: Path) -> str | None:
-    """A plug-in runs as the user, so nobody else may be able to write it."""
+    """A plug-in runs as the user, so nobody else may be able to write it or to put another in its place."""
     if not hasattr(os, "getuid"):
         return None
-    for each in (path, path.parent):
+    for each in (path, *list(path.parents)[:3]):  # NAME, captioners, and the folder of plug-ins
         status = each.stat()
-        if status.st_uid != os.getuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            return f"The plug-in {path.parent.name} is not run: others than you can change it; fix its owner."
+        if status.st_uid != os.getuid():
+            return f"The plug-in {path.parent.name} is not run: {each} is not yours; copy it to your own."
+        by_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+        if by_group or status.st_mode & stat.S_IWOTH:
+            return (
+                f"The plug-in {path.parent.name} is not run: others than you can change {each}; "
+                f"`chmod go-w {each}` forbids it."
+            )
     return None
+
+
+def _is_own_group(gid: int) -> bool:
+    """Whether a group is the user's alone, as most systems make one for each user."""
+    import grp
+    import pwd
+
+    try:
+        user, group = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return group.gr_name == user and set(group.gr_mem) <= {user}
 
 
 def _why_no_captioner(folder: Path) -> str | None:
