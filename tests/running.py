@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import time
 from collections.abc import Callable
@@ -11,6 +12,10 @@ from typing import Any
 from webbduck_gradio.settings import Settings
 
 STARTER = "webbduck-starter"
+PATIENCE = 300.0
+"""Seconds after which a test gives up; only a defect takes that long, also on a loaded machine."""
+PORTS = range(18_000, 32_000)
+"""Below those that the system hands out for connections, which could take a free one at any moment."""
 
 
 def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Settings:
@@ -30,12 +35,18 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at."""
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
-def wait_until(happened: Callable[[], Any], seconds: float = 120) -> None:
+def wait_until(happened: Callable[[], Any], seconds: float = PATIENCE) -> None:
     """Return as soon as `happened()` is true; fail when it is not after `seconds`."""
     end = time.monotonic() + seconds
     while not happened():

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from running import PATIENCE
 
 from webbduck_gradio.command_line import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
@@ -16,7 +17,7 @@ from webbduck_gradio.settings import HOME
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(HOME / "app.py"), *arguments], capture_output=True, text=True, timeout=60
+        [sys.executable, str(HOME / "app.py"), *arguments], capture_output=True, text=True, timeout=PATIENCE
     )
 
 

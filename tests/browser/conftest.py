@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds; the first picture waits for torch, which a loaded machine takes long to import."""
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
@@ -38,15 +39,27 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(chromium: Browser, studio) -> Iterator[Page]:
-    """The studio in a fresh wide window. An error in the page's scripts fails the test."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-    context.set_default_timeout(PATIENCE)
-    tab = context.new_page()
+def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
+    """Opens the studio in a browser of its own: window(**options). An error in its scripts fails the test."""
+    contexts: list[BrowserContext] = []
     errors: list[str] = []
-    tab.on("pageerror", lambda error: errors.append(str(error)))
-    tab.goto(studio.url)
-    tab.wait_for_selector(".statusline .device")
-    yield tab
-    context.close()
+
+    def open_it(url: str = studio.url, **options: Any) -> Page:
+        contexts.append(chromium.new_context(**options))
+        contexts[-1].set_default_timeout(PATIENCE)
+        tab = contexts[-1].new_page()
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.goto(url)
+        tab.wait_for_selector(".statusline .device")
+        return tab
+
+    yield open_it
+    for context in contexts:
+        context.close()
     assert errors == []
+
+
+@pytest.fixture
+def page(window: Callable[..., Page]) -> Page:
+    """The studio in a fresh wide window."""
+    return window(viewport={"width": 1440, "height": 900}, color_scheme="dark")

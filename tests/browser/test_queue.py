@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 from running import wait_until
 
 from webbduck_gradio.request import GenerationRequest
@@ -16,13 +16,17 @@ from webbduck_gradio.request import GenerationRequest
 def paused(studio) -> Iterator[None]:
     """The queue stands still, so that what a test does to it is all that happens; it is empty afterwards."""
     store = studio.services.store
-    store.clear_finished()
     store.pause()
+    if running := store.running():
+        store.cancel(running.id)
+    wait_until(lambda: store.running() is None)
+    store.clear_queued()
+    store.clear_finished()
     yield
     store.clear_queued()
     if running := store.running():
         store.cancel(running.id)
-    wait_until(lambda: store.running() is None, 300)
+    wait_until(lambda: store.running() is None)
     store.resume()
 
 
@@ -219,13 +223,11 @@ def test_cancel_the_running_one_and_the_next_goes_on(queue: Page, studio) -> Non
     queue.locator("[data-do=resume]").click()
     running = queue.locator(".job[data-state=running]", has_text="long")
     expect(running).to_be_visible(timeout=300_000)
-    expect(running.locator(".state")).to_contain_text("step", timeout=300_000)
+    expect(running.locator(".state")).to_contain_text("step")
     expect(running.locator(".track")).to_be_visible()
     running.locator(".acts .cancel").click()
-    expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text(
-        "long", timeout=300_000
-    )
-    expect(rows(queue)).to_have_count(0, timeout=300_000)
+    expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
+    expect(rows(queue)).to_have_count(0)
     done = queue.locator(".jobs.ended .job[data-state=completed]")
     expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
     done.first.locator(".acts .gallery").click()
@@ -287,28 +289,19 @@ def test_edit_as_new_fills_the_studio(queue: Page) -> None:
     expect(queue.locator("#seed textarea, #seed input")).to_have_value("1")
 
 
-def test_two_browsers_see_the_same(queue: Page, chromium: Browser, studio) -> None:
-    context = chromium.new_context()
-    context.set_default_timeout(120_000)
-    other = context.new_page()
-    other.goto(studio.url)
-    other.wait_for_selector(".statusline .device")
+def test_two_browsers_see_the_same(queue: Page, window) -> None:
+    other = window()
     open_queue(other)
     expect_order(other, "first", "second", "third")
     press(other, "first", "down")
     expect_order(queue, "second", "first", "third")
     press(queue, "second", "cancel")
     expect_order(other, "first", "third")
-    context.close()
 
 
-def test_on_a_phone_rows_are_steered_by_touch(chromium: Browser, studio) -> None:
+def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
     submit(studio, "first", "second", "third")
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    context.set_default_timeout(120_000)
-    phone = context.new_page()
-    phone.goto(studio.url)
-    phone.wait_for_selector(".statusline .device")
+    phone = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     open_queue(phone)
     expect(rows(phone)).to_have_count(3)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
@@ -316,4 +309,3 @@ def test_on_a_phone_rows_are_steered_by_touch(chromium: Browser, studio) -> None
     expect_order(phone, "second", "first", "third")
     row(phone, "first").locator(".acts .cancel").tap()
     expect_order(phone, "second", "third")
-    context.close()

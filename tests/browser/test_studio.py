@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-import time
 
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
+from running import wait_until
 
 from webbduck_gradio.ui.form import PRESETS
 
@@ -124,11 +124,8 @@ def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
     )
 
 
-def test_five_jobs_and_close(chromium: Browser, studio) -> None:
-    context = chromium.new_context()
-    tab = context.new_page()
-    tab.goto(studio.url)
-    tab.wait_for_selector(".statusline .device")
+def test_five_jobs_and_close(window, studio) -> None:
+    tab = window()
     before = studio.services.store.counts()["completed"]
     fill(tab, "one of five", steps="12")
     for _ in range(5):
@@ -137,11 +134,8 @@ def test_five_jobs_and_close(chromium: Browser, studio) -> None:
         "webbduck.last.get('jobs').jobs.concat(webbduck.last.get('jobs').recent)"
         ".filter(job => job.request.prompt === 'one of five').length === 5"
     )
-    context.close()
-    end = time.monotonic() + 300
-    while studio.services.store.counts()["completed"] < before + 5:
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    tab.context.close()
+    wait_until(lambda: studio.services.store.counts()["completed"] >= before + 5)
     mine = [job for job in studio.services.store.recent(20) if job.request.prompt == "one of five"]
     assert [len(job.images) for job in mine] == [1] * 5
 
@@ -201,15 +195,11 @@ def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
     expect(page.locator(".card")).to_have_count(0)
 
 
-def test_phone(chromium: Browser, studio) -> None:
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    tab = context.new_page()
-    tab.goto(studio.url)
-    tab.wait_for_selector(".statusline .device")
+def test_phone(window) -> None:
+    tab = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
     box = tab.locator("#generate").bounding_box()
     assert box and box["y"] + box["height"] <= 844 and box["height"] >= 40, "Generate is in reach"
     fill(tab, "a duck on the phone", steps="2")
     tab.click("#generate")
     tab.wait_for_function("document.querySelector('img.main')?.alt === 'a duck on the phone'")
-    context.close()

@@ -41,7 +41,7 @@ def old_run(settings: Settings, name: str, images: int = 1, **meta) -> Path:
     return folder
 
 
-def wait_until(condition, seconds: float = 20) -> bool:
+def wait_until(condition, seconds: float = 120) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

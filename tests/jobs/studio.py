@@ -3,7 +3,8 @@
     python studio.py FOLDER CHECKPOINTS PORT [painter]
 
 Each line in is a JSON object {"do": ...}, each line out its answer. With `painter` the core is a
-stand-in that paints at once, so that a kill falls on saving and writing as often as on drawing.
+stand-in that paints at once, so that a kill falls on saving and writing as often as on drawing; it
+takes a second for each step of a prompt that has the word "slow".
 """
 
 from __future__ import annotations
@@ -61,7 +62,10 @@ def main() -> None:
     if "painter" in sys.argv:
         from painter import Painter
 
-        server.services.worker._make_generator = lambda: Painter(lambda *_: time.sleep(0.005))
+        def pace(_image: int, _step: int, request: Any) -> None:
+            time.sleep(1 if "slow" in request.prompt else 0.005)
+
+        server.services.worker._make_generator = lambda: Painter(pace)
     threading.excepthook = lambda failed: logging.error("A thread died", exc_info=failed.exc_value)
     server.start()
     print("ready", flush=True)

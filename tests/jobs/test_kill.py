@@ -8,7 +8,6 @@ import os
 import random
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from running import PATIENCE, free_port
 from studio import folders
 
 from webbduck_gradio.gallery import metadata
@@ -66,7 +66,7 @@ class Studio:
 
     def gone(self) -> None:
         """Wait for its end, and let go of the pipes."""
-        self.process.wait(60)
+        self.process.wait(PATIENCE)
         for pipe in (self._in, self._out):
             with contextlib.suppress(BrokenPipeError):
                 pipe.close()
@@ -99,12 +99,6 @@ def disturb(studio: Studio, dice: random.Random, known: list[str]) -> bool:
     if what in ("submit", "retry") and "answer" in answer:
         known.append(answer["answer"])
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import httpx
 import pytest
 from painter import Painter
+from running import PATIENCE, free_port, wait_until
 
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.jobs.lane import IDLE, LANE, Pump, claim_and_run
@@ -40,21 +40,13 @@ def served(lane: Callable[[str], str], auth: bool = False, port: int | None = No
         gr.api(gpu_lane, api_name=LANE, api_visibility="private", concurrency_id="gpu", concurrency_limit=1)
     blocks.queue(api_open=False, default_concurrency_limit=1)
     _, url, _ = blocks.launch(
-        prevent_thread_lock=True, quiet=True, server_port=port, auth=allowed if auth else None,
+        prevent_thread_lock=True, quiet=True, server_port=port or free_port(), auth=allowed if auth else None,
         server_name="127.0.0.1", enable_monitoring=False,
     )  # fmt: skip
     try:
         yield url
     finally:
         blocks.close(verbose=False)
-
-
-def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
-    """A generous end for what must happen; how fast it does is not asserted."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.01)
 
 
 def ended(store: Store, count: int) -> Callable[[], bool]:
@@ -83,7 +75,7 @@ def test_the_pump_runs_all_jobs_in_order_through_gradio(store: Store, make_worke
         wait_until(ended(store, 6))
         assert [job.id for job in reversed(store.recent())] == before + after
         assert {job.state for job in store.recent()} == {"completed"}
-        pump.stop(5)
+        pump.stop(PATIENCE)
         assert not pump.is_alive()
         left = store.submit(ask("nobody pumps any more"))
     assert store.get(left.id).state == "queued"
@@ -98,7 +90,7 @@ def test_a_ticket_of_somebody_else_runs_nothing(store: Store, make_worker, ask) 
     with served(lambda ticket: claim_and_run(store, worker, ticket, SECRET)) as url:
         call = f"{url}gradio_api/call/{LANE}"
         event = httpx.post(call, json={"data": ["guess"]}, trust_env=False).json()["event_id"]
-        answer = httpx.get(f"{call}/{event}", trust_env=False, timeout=30).text
+        answer = httpx.get(f"{call}/{event}", trust_env=False, timeout=PATIENCE).text
     assert "event: error" in answer
     assert store.counts()["queued"] == 1
 
@@ -118,9 +110,7 @@ def test_a_lane_that_is_stopping_claims_nothing(store: Store, make_worker, ask) 
 def test_the_pump_survives_a_server_that_is_away_and_says_so_once(
     store: Store, make_worker, ask, pumps, caplog
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     worker = make_worker(Painter())
     job = store.submit(ask())
     pump = Pump(store, f"http://127.0.0.1:{port}", SECRET)
@@ -170,9 +160,7 @@ def test_the_pump_stands_no_chance_without_the_login(store: Store, make_worker, 
 
 def test_the_pump_logs_in_again_when_the_server_forgot_it(store: Store, make_worker, ask, pumps) -> None:
     worker = make_worker(Painter())
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     pump = Pump(store, f"http://127.0.0.1:{port}/", SECRET, LOGIN)
     pump.pause_after_error = 0.02
     pumps.append(pump)
@@ -192,7 +180,7 @@ def test_gradios_own_cancel_frees_the_slot_but_not_the_lock(store: Store, make_w
     def hold(image: int, step: int, request) -> None:
         if request.prompt == "held":
             reached.set()
-            release.wait(60)
+            release.wait(PATIENCE)
 
     painter = Painter(hold)
     worker = make_worker(painter)
@@ -209,14 +197,14 @@ def test_gradios_own_cancel_frees_the_slot_but_not_the_lock(store: Store, make_w
         joined = httpx.post(
             f"{url}gradio_api/queue/join", json={"data": [SECRET], **session}, trust_env=False
         ).json()
-        assert reached.wait(30)
+        assert reached.wait(PATIENCE)
         httpx.post(
             f"{url}gradio_api/cancel", json={**session, "event_id": joined["event_id"]}, trust_env=False
         )
         pump = Pump(store, url, SECRET)
         pumps.append(pump)
         pump.start()
-        assert waiting.wait(30)  # the second ticket is in the lane while the first job still runs
+        assert waiting.wait(PATIENCE)  # the second ticket is in the lane while the first job still runs
         time.sleep(0.5)  # time enough to claim what it must not claim
         assert store.get(held.id).state == "running"
         assert store.get(other.id).state == "queued"

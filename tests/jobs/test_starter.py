@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 from PIL import Image
+from running import PATIENCE
 
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.jobs.store import Store
@@ -68,7 +69,7 @@ def test_cancel_stops_the_true_core_and_the_next_job_is_as_ever(
         claimed = store.claim()
         assert claimed is not None
         worker.run(claimed)
-    watcher.join(60)
+    watcher.join(PATIENCE)
     first, long, last = (store.get(job.id) for job in jobs)
     assert (first.state, long.state, last.state) == ("completed", "cancelled", "completed")
     assert long.images == ()

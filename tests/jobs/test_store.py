@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from running import PATIENCE
 
 from webbduck_gradio.errors import QueueFull, RequestError, SettingsError, StorageError, UnknownName
 from webbduck_gradio.jobs import schema
@@ -236,10 +237,10 @@ def test_recent_is_newest_first(store: Store, ask) -> None:
 def test_waiting_for_work_is_woken_by_a_submit(store: Store, ask) -> None:
     assert not store.wait_for_work(timeout=0.01)
     found: list[bool] = []
-    waiter = threading.Thread(target=lambda: found.append(store.wait_for_work(timeout=60)))
+    waiter = threading.Thread(target=lambda: found.append(store.wait_for_work(timeout=PATIENCE)))
     waiter.start()
     store.submit(ask())
-    waiter.join(30)
+    waiter.join(PATIENCE)
     assert found == [True]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from painter import Painter
 from PIL import Image
+from running import PATIENCE
 
 from webbduck_gradio.errors import OutOfMemory, RequestError, StorageError
 from webbduck_gradio.gallery.storage import Outputs
@@ -261,7 +262,7 @@ def test_memory_is_freed_between_jobs_and_not_under_one(store: Store, make_worke
 
         thread = threading.Thread(target=other)
         thread.start()
-        thread.join(30)
+        thread.join(PATIENCE)
 
     painter = Painter(free)
     painter.free = lambda: freed.append("freed")  # type: ignore[method-assign]
@@ -290,19 +291,19 @@ def test_shutdown_puts_the_running_job_back_as_interrupted(store: Store, setting
     def wait(image: int, step: int, request) -> None:
         if image == 1:
             reached.set()
-            worker._stopping.wait(30)
+            worker._stopping.wait(PATIENCE)
 
     worker = make_worker(Painter(wait))
     job = store.submit(ask(num_images=3))
     thread = threading.Thread(target=lambda: worker.run(store.claim()))
     thread.start()
-    assert reached.wait(30)
+    assert reached.wait(PATIENCE)
     worker.shutdown()
     after = store.get(job.id)
     assert after.state == "interrupted"
     assert after.status == "Interrupted; 1 of 3 images kept"
     assert "studio was stopped" in (after.error or "")
-    thread.join(30)
+    thread.join(PATIENCE)
     assert leftovers(settings) == []
 
 
@@ -311,17 +312,17 @@ def test_a_step_that_never_ends_does_not_hold_up_the_shutdown(store: Store, make
 
     def hang(image: int, step: int, request) -> None:
         reached.set()
-        release.wait(60)
+        release.wait(PATIENCE)
 
     worker = make_worker(Painter(hang))
     job = store.submit(ask())
     thread = threading.Thread(target=lambda: worker.run(store.claim()))
     thread.start()
-    assert reached.wait(30)
+    assert reached.wait(PATIENCE)
     worker.shutdown(timeout=0.05)
     assert store.get(job.id).state == "interrupted"
     release.set()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert store.get(job.id).state == "interrupted"  # the late end changes nothing
 
 

@@ -110,19 +110,19 @@ def test_a_prompt_that_is_too_long_is_refused(client: Client) -> None:
 
 
 def test_progress_is_reported(client: Client) -> None:
-    job = client.submit("a duck", seed=1, num_images=2, steps=20, api_name="/generate")
+    job = client.submit("a duck", seed=1, num_images=2, steps=75, api_name="/generate")
     seen = set()
     while not job.done():
         for unit in job.status().progress_data or []:
             seen.add((unit.index, unit.length))
         time.sleep(0.02)
     assert len(seen) >= 3
-    assert all(length == 40 and 0 < index <= 40 for index, length in seen)
+    assert all(length == 150 and 0 < index <= 150 for index, length in seen)
 
 
 def test_a_job_is_answered_at_once_followed_and_cancelled(client: Client) -> None:
     _, running = client.predict(
-        "a duck", steps=100, num_images=8, wait_for_result=False, api_name="/generate"
+        "a duck", steps=150, num_images=8, wait_for_result=False, api_name="/generate"
     )
     _, queued = client.predict("a boat", steps=100, wait_for_result=False, api_name="/generate")
     queue = client.predict(api_name="/queue")
@@ -175,7 +175,7 @@ def test_the_lane_is_closed_to_clients(studio, client: Client) -> None:
 
 def test_cancelling_the_call_never_lets_two_jobs_run(studio, client: Client) -> None:
     """Gradio's own cancel frees its slot at once; the worker's lock still runs one job at a time."""
-    job = client.submit("a duck", steps=60, seed=5, api_name="/generate")
+    job = client.submit("a duck", steps=150, num_images=8, seed=5, api_name="/generate")
     wait_until(lambda: studio.services.store.running() is not None)
     job.cancel()
     most = 0
