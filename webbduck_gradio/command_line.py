@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import re
 import secrets
@@ -206,7 +207,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopping; the running job will be shown as interrupted.", flush=True)
     finally:
-        server.close()
+        at_rest = server.close()
+    if not at_rest:
+        # The core is in the middle of a step. Python would wait for it, or pull the ground from under it.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
     return 0
 
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,21 @@ from running import PATIENCE, free_port, wait_until
 
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.settings import HOME, Settings
+
+HANGS = """
+import sys, time
+sys.path.insert(0, {painter!r})
+from painter import Painter
+from webbduck_gradio import command_line
+from webbduck_gradio.jobs.worker import Worker
+
+def start(self, *arguments, init=Worker.__init__):
+    init(self, *arguments)
+    self._make_generator = lambda: Painter(lambda *_: time.sleep(3600))
+
+Worker.__init__ = start
+sys.exit(command_line.main())
+"""
 
 
 def state_of(path: Path, job_id: str) -> str:
@@ -25,6 +41,41 @@ def state_of(path: Path, job_id: str) -> str:
         db.close()
 
 
+@pytest.fixture
+def launch(
+    settings: Settings, tmp_path: Path
+) -> Iterator[Callable[..., tuple[subprocess.Popen[bytes], Path]]]:
+    """Starts a studio on these folders; answers the process and its log."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*program: str) -> tuple[subprocess.Popen[bytes], Path]:
+        flags = {
+            "--port": free_port(),
+            "--output": settings.outputs,
+            "--checkpoints": settings.checkpoints,
+            "--loras": settings.loras,
+            "--inputs": settings.inputs,
+        }
+        log = tmp_path / "log.txt"
+        with log.open("wb") as lines:
+            server = subprocess.Popen(
+                [sys.executable, *program, *(str(part) for pair in flags.items() for part in pair)],
+                stdout=lines,
+                stderr=lines,
+                cwd=HOME,
+                env={**os.environ, "WEBBDUCK_CATALOG_POLL_SECONDS": "60"},
+                # A shell lets what it runs in the background ignore Ctrl+C, and that is inherited.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            )
+        started.append(server)
+        return server, log
+
+    yield start
+    for server in started:
+        server.kill()
+        server.wait()
+
+
 @pytest.mark.parametrize(
     ("how", "painting"),
     [
@@ -33,47 +84,46 @@ def state_of(path: Path, job_id: str) -> str:
     ],
 )
 def test_the_running_job_is_put_back_as_interrupted(
-    settings: Settings, path: Path, ask, how, painting: bool
+    settings: Settings, path: Path, ask, launch, how, painting: bool
 ) -> None:
     store = Store(path)
     long, waiting = store.submit(ask(steps=150, num_images=8, width=256, height=256)), store.submit(ask())
     store.close()
-    flags = {
-        "--port": free_port(),
-        "--output": settings.outputs,
-        "--checkpoints": settings.checkpoints,
-        "--loras": settings.loras,
-        "--inputs": settings.inputs,
-    }
-    log = settings.outputs / "log.txt"
-    with log.open("wb") as lines:
-        server = subprocess.Popen(
-            [sys.executable, str(HOME / "app.py"), *(str(part) for pair in flags.items() for part in pair)],
-            stdout=lines,
-            stderr=lines,
-            env={**os.environ, "WEBBDUCK_CATALOG_POLL_SECONDS": "60"},
-            # A shell lets what it runs in the background ignore Ctrl+C, and that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-    try:
+    server, log = launch(str(HOME / "app.py"))
 
-        def reached() -> bool:
-            assert server.poll() is None, log.read_text()
-            if painting:
-                return any(settings.previews.glob("*.jpg"))
-            return state_of(path, long.id) == "running"
+    def reached() -> bool:
+        assert server.poll() is None, log.read_text()
+        if painting:
+            return any(settings.previews.glob("*.jpg"))
+        return state_of(path, long.id) == "running"
 
-        wait_until(reached)
-        server.send_signal(how)
-        assert server.wait(PATIENCE) == 0, log.read_text()
-    finally:
-        server.kill()
-        server.wait()
+    wait_until(reached)
+    server.send_signal(how)
+    assert server.wait(PATIENCE) == 0, log.read_text()
     store = Store(path)
     job = store.get(long.id)
     assert job.state == "interrupted", log.read_text()
     assert "studio was stopped" in (job.error or "")
     assert store.get(waiting.id).state == "queued"
-    assert list(settings.previews.iterdir()) == []
     assert "Traceback" not in log.read_text()
+    store.close()
+
+
+def test_a_step_that_takes_an_hour_does_not_keep_the_process(
+    settings: Settings, path: Path, ask, launch
+) -> None:
+    store = Store(path)
+    long, waiting = store.submit(ask()), store.submit(ask())
+    store.close()
+    server, log = launch("-c", HANGS.format(painter=str(Path(__file__).parent)))
+
+    def reached() -> bool:
+        assert server.poll() is None, log.read_text()
+        return state_of(path, long.id) == "running"
+
+    wait_until(reached)
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(PATIENCE) == 0, log.read_text()
+    store = Store(path)
+    assert (store.get(long.id).state, store.get(waiting.id).state) == ("interrupted", "queued")
     store.close()

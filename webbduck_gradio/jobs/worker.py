@@ -118,18 +118,21 @@ class Worker:
             self._drop_preview(job)
             self._finish(job, state, error)
 
-    def shutdown(self, timeout: float = 6.0) -> None:
+    def shutdown(self, timeout: float = 6.0) -> bool:
         """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
 
-        A step that takes longer is not waited for: the job is marked, and the process may end.
+        A step that takes longer is not waited for: the job is marked, and the process may end. False
+        where something is still at work then: a step of the core, or the loading of it.
         """
         self._stopping.set()
-        if GPU.acquire(timeout=timeout):
+        ended = GPU.acquire(timeout=timeout)
+        if ended:
             GPU.release()
         try:
             self.store.recover(STOPPED)
         except WebbDuckError as problem:
             log.error("The running job will be marked at the next start: %s", problem)
+        return ended and not self._making.locked()
 
     def _outcome(self, job: Job) -> tuple[State, str | None]:
         run = _LazyRun(self, job)

@@ -120,17 +120,21 @@ class StudioServer:
         """Until Ctrl+C or SIGTERM."""
         threading.Event().wait()
 
-    def close(self) -> None:
-        """Stop in order: no new tickets, the running job put back as interrupted, then the page."""
+    def close(self) -> bool:
+        """Stop in order: no new tickets, the running job put back as interrupted, then the page.
+
+        False where the core could not be brought to rest; all that matters is on the disk then too.
+        """
         if self._pump:
             self._pump.stop()
         self._watch.stop()
         self.services.housekeeping.stop()
-        self.services.worker.shutdown()
+        at_rest = self.services.worker.shutdown()
         if self._page:
             self._page.close(verbose=False)
         self.services.store.close()
         self.services.outputs.close()
+        return at_rest
 
 
 def keep_uploads_in(settings: Settings) -> None:
