@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import StorageError
 from . import metadata, runs
+from .search import exact_word
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class About:
     seed: int | None = None
     problem: str | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
+    names: frozenset[tuple[str, str]] = frozenset()
+    """What the picture was made with: (column, name) of checkpoints, LoRAs, the sampler."""
 
 
 def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
@@ -36,12 +39,16 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
     except StorageError as error:
         return About(problem=str(error), texts={"kind": "broken"})
     settings = found["settings"]
+    names = _names(settings)
     return About(
         width=found["width"],
         height=found["height"],
         seed=_whole(settings.get("seed")),
         problem=found["problems"][0] if found["problems"] else None,
-        texts=_texts(settings, found["tool"] or "", found["width"], found["height"], settings.get("seed")),
+        texts=_texts(
+            settings, names, found["tool"] or "", found["width"], found["height"], settings.get("seed")
+        ),
+        names=_pairs(names),
     )
 
 
@@ -50,19 +57,41 @@ def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> Ab
     seed = _whole(one.get("seed"))
     request = meta.get("request")
     settings = {**meta, **request} if isinstance(request, dict) else meta
-    return About(width, height, seed, None, _texts(settings, tool, width, height, seed))
+    names = _names(settings)
+    return About(width, height, seed, None, _texts(settings, names, tool, width, height, seed), _pairs(names))
+
+
+def _names(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Names of what the picture was made with, by column."""
+    models = [_text(settings.get(key)) for key in ("base_model", "second_pass_model")]
+    samplers = [_text(settings.get("scheduler"))]
+    return {
+        "model": [name for name in models if name],
+        "lora": _lora_names(settings.get("loras")),
+        "sampler": [name for name in samplers if name],
+    }
+
+
+def _pairs(names: Mapping[str, list[str]]) -> frozenset[tuple[str, str]]:
+    return frozenset((column, name) for column, found in names.items() for name in found)
 
 
 def _texts(
-    settings: Mapping[str, Any], tool: str, width: int | None, height: int | None, seed: object
+    settings: Mapping[str, Any],
+    names: Mapping[str, list[str]],
+    tool: str,
+    width: int | None,
+    height: int | None,
+    seed: object,
 ) -> dict[str, str]:
     size = f"{width}x{height} {width} {height}" if width and height else ""
     return {
         "prompt": f"{_text(settings.get('prompt'))} {_text(settings.get('prompt_2'))}".strip(),
         "negative": _text(settings.get("negative_prompt")),
-        "model": f"{_text(settings.get('base_model'))} {_text(settings.get('second_pass_model'))}".strip(),
-        "lora": " ".join(_lora_names(settings.get("loras"))),
-        "sampler": _text(settings.get("scheduler")),
+        **{
+            column: " ".join(f"{name} {exact_word(name)}" for name in found)
+            for column, found in names.items()
+        },
         "seed": "" if seed is None else str(seed),
         "size": size,
         "kind": _kind(settings),

@@ -14,7 +14,7 @@ from .search import COLUMNS
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 MAX_IDLE = 8
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -28,6 +28,8 @@ SCHEMA = (
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, modified_ns INTEGER NOT NULL,
         size_bytes INTEGER NOT NULL, width INTEGER, height INTEGER, seed INTEGER, variant_of TEXT,
         favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, UNIQUE (run, name))""",
+    # Checkpoints, LoRAs, samplers that pictures were made with, for choosing; some may have no picture left.
+    "CREATE TABLE names (kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID",
     "CREATE INDEX variants ON images (run) WHERE variant_of IS NOT NULL",
     f"""CREATE VIRTUAL TABLE search USING fts5 (
         {", ".join(COLUMNS)}, tokenize = "unicode61 remove_diacritics 2 categories 'L* N* Co So'")""",

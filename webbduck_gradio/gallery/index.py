@@ -17,18 +17,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from . import about, runs
+from . import about, listing, runs
 from .about import About
 from .database import Database
+from .listing import PER_MILLISECOND, first_id, select
 from .runs import Folder, ImageInfo, RunInfo
 from .search import COLUMNS, Query, words
 
 log = logging.getLogger(__name__)
 
-PER_MILLISECOND = 1024
-"""Row numbers per millisecond; when they are taken, the next millisecond's are used."""
 MAX_SHOWN = 200
 """Pictures of one folder in a `RunInfo`; only folders of other programs hold more."""
 SETTLED_NS = 2 * 10**9
@@ -72,7 +70,7 @@ class Index:
                 )
                 return self._run_infos(db, [run for (run,) in rows], None)
             found: dict[int, list[int]] = {}
-            for image, run in db.execute(*_select("images.id, images.run", query, oldest_first)):
+            for image, run in db.execute(*select("images.id, images.run", query, oldest_first)):
                 if run not in found and len(found) == start + limit:
                     break
                 found.setdefault(run, []).append(image)
@@ -84,7 +82,7 @@ class Index:
     ) -> list[ImageInfo]:
         """Pictures that match, newest first; upscaled copies are with their originals."""
         with self.database.reading() as db:
-            sql, values = _select("images.id", query, oldest_first)
+            sql, values = select("images.id", query, oldest_first)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
             infos = self._image_infos(db, self._rows(db, ids))
             return [infos[id] for id in ids]
@@ -98,7 +96,17 @@ class Index:
     def count(self, query: Query) -> int:
         """How many pictures match."""
         with self.database.reading() as db:
-            return int(db.execute(*_select("count(*)", query, None)).fetchone()[0])
+            return int(db.execute(*select("count(*)", query, None)).fetchone()[0])
+
+    def layout(self, query: Query, oldest_first: bool = False) -> list[int]:
+        """How many pictures each folder of `list_runs` shows, in its order."""
+        with self.database.reading() as db:
+            return [min(count, MAX_SHOWN) for count in listing.counts(db, query, oldest_first)]
+
+    def names(self) -> dict[str, list[tuple[str, int]]]:
+        """Checkpoints, LoRAs and samplers that pictures were made with: name and number of pictures."""
+        with self.database.reading() as db:
+            return listing.names(db)
 
     def count_runs(self) -> int:
         """How many folders hold a picture."""
@@ -225,7 +233,9 @@ class Index:
     def _write(self, parts: Sequence[Part], waiting: deque[str], attempts: Counter[str]) -> bool:
         """Write what was read; folders that changed since are put back to `waiting`."""
         changed, stale = False, set()
+        names = {name for part in parts for _, _, said in part.images for name in said.names}
         with self.database.writing() as db:
+            db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
             for part in parts:
                 if part.name in stale:
                     continue
@@ -379,33 +389,6 @@ class Index:
         }
 
 
-def _select(what: str, query: Query, oldest_first: bool | None = False) -> tuple[str, list[Any]]:
-    """A SELECT over the pictures that match; `oldest_first` None: in no order."""
-    where: list[str] = []
-    values: list[Any] = []
-    table, key = "images", "images.id"
-    if query.match:
-        table, key = "search CROSS JOIN images ON images.id = search.rowid", "search.rowid"
-        expression = f"({query.match}) NOT ({query.without})" if query.without else query.match
-        where.append("search MATCH ?")
-        values.append(expression)
-    else:
-        where.append("images.variant_of IS NULL")
-        if query.without:
-            where.append("images.id NOT IN (SELECT rowid FROM search WHERE search MATCH ?)")
-            values.append(query.without)
-    if query.since is not None:
-        where.append(f"{key} >= ?")
-        values.append(_first_id(query.since))
-    if query.until is not None:
-        where.append(f"{key} < ?")
-        values.append(_first_id(query.until))
-    if oldest_first is None and query.match:
-        table = "search"  # counting needs the full-text index alone
-    order = "" if oldest_first is None else f" ORDER BY {key} {'ASC' if oldest_first else 'DESC'}"
-    return f"SELECT {what} FROM {table} WHERE {' AND '.join(where)}{order}", values
-
-
 def _stamp(folder: Path) -> str | None:
     """The state of a folder; None where it is gone, or only a link to somewhere else."""
     try:
@@ -418,12 +401,8 @@ def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _first_id(seconds: float) -> int:
-    return round(seconds * 1000) * PER_MILLISECOND
-
-
 def _free_id(db: sqlite3.Connection, created: float) -> int:
-    first = _first_id(max(created, 0))
+    first = first_id(max(created, 0))
     while True:
         row = db.execute(
             "SELECT max(id) FROM images WHERE id >= ? AND id < ?", (first, first + PER_MILLISECOND)

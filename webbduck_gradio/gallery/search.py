@@ -4,6 +4,7 @@
     "red duck"          these words in this order
     -hat                without the word
     model:starter       in the checkpoint's name; likewise lora: sampler: prompt: negative: name: tool: kind:
+    model:="my model"   a checkpoint of exactly this name; likewise lora:= and sampler:=
     seed:42             this seed; size:1024x768 or size:1024 (one of the sides)
     date:2025-11        that month; also 2025, 2025-11-22, >=2025-11-01, <2025-11, 2025-01..2025-03,
                         today, yesterday
@@ -15,6 +16,7 @@ What has a colon and is none of these is looked for as text, because prompts hav
 from __future__ import annotations
 
 import calendar
+import hashlib
 import re
 import time
 from dataclasses import dataclass
@@ -32,11 +34,15 @@ FIELDS = {name: name for name in COLUMNS} | {
     "file": "name",
 }
 EXACT = ("seed", "size")
+NAMES = ("model", "lora", "sampler")
+"""Columns that hold names, each followed by its `exact_word`."""
+MARK = "\ue000"
+"""Begins the one word of the index that stands for a whole name; it stands in no text that people write."""
 FAVOURITE_WORDS = ("favourite", "favourites", "favorite", "favorites", "fav", "favorit")
 MIN_PREFIX = 3
 MAX_TERMS = 32
 
-TERM = re.compile(r'(-?)(?:([A-Za-z]+):)?(?:"([^"]*)"?|(\S+))')
+TERM = re.compile(r'(-?)(?:([A-Za-z]+):(=?))?(?:"([^"]*)"?|(\S+))')
 ALONE = re.compile(
     "([\u1100-\u11ff\u2600-\u27bf\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U0001f000-\U0001faff])"
 )
@@ -57,6 +63,11 @@ class Query:
         return self == Query()
 
 
+def exact_word(name: str) -> str:
+    """One word for a whole name, so that "Euler" is told from "Euler a". Case makes no difference."""
+    return MARK + hashlib.sha256(name.casefold().encode("utf-8", "replace")).hexdigest()[:16]
+
+
 def words(text: str) -> str:
     """Text as the index stores it: letters of scripts without spaces apart, no NUL, no half pairs."""
     text = text.replace("\0", " ")
@@ -74,8 +85,14 @@ def parse(text: str) -> Query:
     terms = list(TERM.finditer(text))
     if len(terms) > MAX_TERMS:
         raise RequestError(f"The search has {len(terms)} words; at most {MAX_TERMS} are possible.")
-    for minus, name, quoted, word in (term.groups() for term in terms):
+    for minus, name, equals, quoted, word in (term.groups() for term in terms):
         name = (name or "").lower()
+        if equals and FIELDS.get(name) in NAMES:
+            asked = exact_word(quoted if quoted is not None else word or "")
+            (without if minus else match).append(f"{{{FIELDS[name]}}} : {_phrase(asked)}")
+            continue
+        if equals and name not in (*FIELDS, "date"):
+            quoted, word = None, f"={quoted if quoted is not None else word}"  # a part of the text
         if word and word.endswith(":") and word[:-1].lower() in {*FIELDS, "date"}:
             continue  # a filter that is still being typed
         if name == "date" and not minus:
@@ -101,10 +118,14 @@ def _expression(name: str, quoted: str | None, word: str | None) -> str | None:
     given = words(given)
     if not any(letter.isalnum() or ALONE.match(letter) for letter in given):
         return None
-    phrase = '"' + given.replace('"', '""').strip() + '"'
+    phrase = _phrase(given)
     length = len(re.sub(r"\W+$", "", given))
     prefix = quoted is None and column not in EXACT and length >= MIN_PREFIX
     return f"{{{column}}} : {phrase}{'*' if prefix else ''}" if column else phrase + ("*" if prefix else "")
+
+
+def _phrase(text: str) -> str:
+    return '"' + text.replace('"', '""').strip() + '"'
 
 
 def _date(text: str) -> tuple[float | None, float | None]:

@@ -332,6 +332,14 @@ class Outputs:
         """How many pictures match."""
         return self._index_in_step().count(search.parse(query))
 
+    def layout(self, query: str = "", oldest_first: bool = False) -> list[int]:
+        """How many pictures each run of `runs` shows, over all pages. Raises `RequestError`."""
+        return self._index_in_step().layout(search.parse(query), oldest_first)
+
+    def names(self) -> dict[str, list[tuple[str, int]]]:
+        """What pictures were made with, to choose from: `model`, `lora`, `sampler`, each with its number."""
+        return self._index_in_step().names()
+
     def count_runs(self) -> int:
         """How many runs hold a picture."""
         return self._index_in_step().count_runs()
