@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import RequestError, StorageError
+from ..errors import RequestError, StorageError, UnknownName
 from ..settings import Settings
 from .files import cannot_write
 from .runs import META
@@ -16,6 +17,7 @@ from .storage import Outputs
 
 MAX_IMAGES = 5000
 KEEP_SECONDS = 3600
+NAME = re.compile(r"webbduck-[0-9a-f]{12}\.zip")
 
 
 def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Path:
@@ -51,3 +53,11 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
         target.unlink(missing_ok=True)
         raise StorageError(cannot_write(target, error)) from error
     return target
+
+
+def exported(settings: Settings, name: str) -> Path:
+    """The zip file of this name that `export` wrote. Raises `UnknownName` for everything else."""
+    path = settings.private / "exports" / name
+    if not NAME.fullmatch(name) or not path.is_file():
+        raise UnknownName("This zip file is no longer there; export the pictures again.")
+    return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import StorageError
@@ -37,15 +38,16 @@ class Favourites:
             self._load()
             return {key.removeprefix(PREFIX) for key, marked in self._marks.items() if marked}
 
-    def set(self, image_id: str, favourite: bool) -> None:
-        """Mark or unmark a picture. Raises `StorageError`."""
+    def set(self, image_ids: Iterable[str], favourite: bool) -> None:
+        """Mark or unmark pictures. Raises `StorageError`."""
+        keys = {PREFIX + image_id for image_id in image_ids}
         with self._lock:
             self._load()
             if self.problem:
                 raise StorageError(self.problem)
-            marks = {key: marked for key, marked in self._marks.items() if key != PREFIX + image_id}
+            marks = {key: marked for key, marked in self._marks.items() if key not in keys}
             if favourite:
-                marks[PREFIX + image_id] = True
+                marks |= dict.fromkeys(sorted(keys), True)
             text = json.dumps(marks, ensure_ascii=False, indent=2).encode()
             write_atomically(self._path, lambda file: file.write(text), self._temporary)
             self._marks, self._stamp = marks, self._time()

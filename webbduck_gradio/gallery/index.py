@@ -161,23 +161,26 @@ class Index:
             changed |= self.refresh(stale[first : first + BATCH])
         return changed
 
-    def set_favourite(self, image_id: str, favourite: bool) -> None:
-        """Note what the list of favourites says of a picture."""
-        run, _, name = image_id.rpartition("/")
+    def set_favourites(self, image_ids: Iterable[str], favourite: bool) -> None:
+        """Note what the list of favourites says of these pictures."""
         with self.database.writing() as db:
-            row = db.execute(
-                "SELECT images.id FROM images JOIN runs ON runs.id = run "
-                "WHERE runs.name = ? AND images.name = ?",
-                (run, name),
-            ).fetchone()
-            if row is None:
-                return
-            db.execute("UPDATE images SET favourite = ? WHERE id = ?", (favourite, row[0]))
-            kind = db.execute("SELECT kind FROM search WHERE rowid = ?", row).fetchone()
-            if kind:
-                rest = " ".join(word for word in kind[0].split() if word != "favourite")
-                text = f"{rest} favourite" if favourite else rest
-                db.execute("UPDATE search SET kind = ? WHERE rowid = ?", (text, row[0]))
+            for image_id in image_ids:
+                self._set_favourite(db, image_id, favourite)
+
+    def _set_favourite(self, db: sqlite3.Connection, image_id: str, favourite: bool) -> None:
+        run, _, name = image_id.rpartition("/")
+        row = db.execute(
+            "SELECT images.id FROM images JOIN runs ON runs.id = run WHERE runs.name = ? AND images.name = ?",
+            (run, name),
+        ).fetchone()
+        if row is None:
+            return
+        db.execute("UPDATE images SET favourite = ? WHERE id = ?", (favourite, row[0]))
+        kind = db.execute("SELECT kind FROM search WHERE rowid = ?", row).fetchone()
+        if kind:
+            rest = " ".join(word for word in kind[0].split() if word != "favourite")
+            text = f"{rest} favourite" if favourite else rest
+            db.execute("UPDATE search SET kind = ? WHERE rowid = ?", (text, row[0]))
 
     def close(self) -> None:
         """Close all connections; who still reads gets an error."""

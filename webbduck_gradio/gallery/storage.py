@@ -344,11 +344,12 @@ class Outputs:
         """How many runs hold a picture."""
         return self._index_in_step().count_runs()
 
-    def favourite(self, image_id: str, favourite: bool = True) -> None:
-        """Mark or unmark a picture. Raises `UnknownName`, `StorageError`."""
-        self.resolve(image_id)
-        self.favourites.set(image_id, favourite)
-        self._index.set_favourite(image_id, favourite)
+    def favourite(self, *image_ids: str, favourite: bool = True) -> None:
+        """Mark or unmark pictures; none where one is unknown. Raises `UnknownName`, `StorageError`."""
+        for image_id in image_ids:
+            self.resolve(image_id)
+        self.favourites.set(image_ids, favourite)
+        self._index.set_favourites(image_ids, favourite)
         self.changed()
 
     def watch(self) -> None:

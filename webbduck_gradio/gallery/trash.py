@@ -84,6 +84,10 @@ class Trash:
             raise UnknownName("This picture is no longer in the trash.")
         return path
 
+    def size_bytes(self) -> int:
+        """What emptying the trash would free, in bytes."""
+        return sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+
     def empty(self) -> int:
         """Delete for good all that is in the trash; answer the number of pictures."""
         count = 0

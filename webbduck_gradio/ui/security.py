@@ -30,6 +30,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RequestError, UnknownName, WebbDuckError
+from ..gallery.export import exported
 from ..settings import Settings
 from . import bodies, routes
 from .door import Door, Throttle
@@ -226,6 +227,10 @@ class Gatekeeper:
             return self.services.outputs.resolve(name)
         if kind == "thumb":
             return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
+        if kind == "trash":
+            return await anyio.to_thread.run_sync(self._deleted, name)
+        if kind == "export":
+            return exported(self.services.settings, name)
         if kind == "input-thumb":
             return await anyio.to_thread.run_sync(self._input_thumbnail, name)
         raise UnknownName("There is no such picture.")
@@ -233,6 +238,12 @@ class Gatekeeper:
     def _input_thumbnail(self, file_id: str) -> Path:
         """A small copy of the picture that a job was given. Raises `UnknownName` where there is none."""
         return self.services.thumbnails.of_file(self.services.inputs.path(file_id), file_id, 256)
+
+    def _deleted(self, name: str) -> Path:
+        """Thumbnail of a picture in the trash: ENTRY/RUN/0.png."""
+        entry, _, image_id = name.partition("/")
+        path = self.services.trash.path(entry, image_id)
+        return self.services.thumbnails.of_file(path, image_id)
 
     async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A live preview, read at once: its file is replaced several times a second."""

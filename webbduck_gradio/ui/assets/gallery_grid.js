@@ -1,0 +1,209 @@
+// The grid: only what is near the window is in the page, however many pictures there are.
+const GAP = 8, HEAD = 30, FOOT = 14, AHEAD = 700, RUNS_A_PAGE = 30, IMAGES_A_PAGE = 90, PAGES_KEPT = 80, ASKED_AT_ONCE = 3;
+const SIDES = { small: 132, middle: 188, large: 280 };
+
+/**
+ * `ask(start, limit)` answers a page of runs (or of pictures, when flat), `draw` makes nodes:
+ * cell(image), head(run, index), blank(). A place is {run, image} by number; when flat, run is 0.
+ */
+function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
+  let flat = false, counts = [], total = 0, side = "middle", epoch = 0;
+  let columns = 1, cell = 188, inset = 0, measured = false, rows = { top: [0], first: [] }, column = [];
+  let pages = new Map(), asked = new Map(), nodes = new Map();
+  const pageSize = () => (flat ? IMAGES_A_PAGE : RUNS_A_PAGE);
+  const length = () => (flat ? total : counts.length);
+
+  function measure() {
+    const style = getComputedStyle(canvas), width = canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    inset = parseFloat(style.paddingLeft);
+    if (width <= 0) return false;
+    const wanted = width < 600 ? Math.min(SIDES[side] * 0.64, (width - 2 * GAP) / 2) : SIDES[side];
+    columns = Math.max(2, Math.round((width + GAP) / (wanted + GAP)));
+    cell = Math.floor((width - GAP * (columns - 1)) / columns);
+    arrange();
+    measured = true;
+    return true;
+  }
+
+  /** Runs side by side, as many as fit into a row; a run of more than a row takes several lines. */
+  function arrange() {
+    if (flat) { canvas.style.height = `${Math.ceil(total / columns) * (cell + GAP) + FOOT}px`; return; }
+    const top = [], first = [];
+    column = new Uint16Array(counts.length);
+    let y = 0, at = columns, lines = 0;
+    counts.forEach((count, run) => {
+      const wide = Math.min(count, columns);
+      if (at + wide > columns) {
+        if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
+        top.push(y); first.push(run); at = 0; lines = 1;
+      }
+      column[run] = at; at += wide; lines = Math.max(lines, Math.ceil(count / columns));
+    });
+    if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
+    top.push(y);
+    rows = { top, first };
+    canvas.style.height = `${y + FOOT}px`;
+  }
+
+  /** Row at a height, by halving. */
+  function rowAt(y) {
+    let low = 0, high = Math.max(0, rows.first.length - 1);
+    while (low < high) { const middle = (low + high + 1) >> 1; if (rows.top[middle] <= y) low = middle; else high = middle - 1; }
+    return low;
+  }
+
+  /** First and last-but-one number of the runs (or pictures) that are near the window. */
+  function near(ahead = AHEAD) {
+    const from = scroller.scrollTop - ahead, to = scroller.scrollTop + scroller.clientHeight + ahead;
+    if (flat) {
+      const step = cell + GAP;
+      return [Math.max(0, Math.floor(from / step)) * columns, Math.min(total, Math.ceil(to / step) * columns)];
+    }
+    if (!counts.length) return [0, 0];
+    const last = rowAt(to) + 1;
+    return [rows.first[rowAt(Math.max(0, from))], last < rows.first.length ? rows.first[last] : counts.length];
+  }
+
+  const item = (index) => pages.get(Math.floor(index / pageSize()))?.[index % pageSize()];
+  const placeOf = (index) => (flat
+    ? { x: (index % columns) * (cell + GAP), y: Math.floor(index / columns) * (cell + GAP) }
+    : { x: column[index] * (cell + GAP), y: rows.top[rowOf(index)] });
+  function rowOf(run) {
+    let low = 0, high = rows.first.length - 1;
+    while (low < high) { const middle = (low + high + 1) >> 1; if (rows.first[middle] <= run) low = middle; else high = middle - 1; }
+    return low;
+  }
+
+  const keyOf = (found, index) => (!found ? `blank ${index} ${flat ? 1 : counts[index]}` : flat ? `${found.id} ${found.v} ${found.favourite ?? ""} ${found.variants?.length ?? 0}`
+    : `${found.run} ${found.total} ${found.images.map((image) => `${image.id}${image.v}${image.favourite ?? ""}${image.variants?.length ?? 0}`).join()}`);
+
+  function make(found, index) {
+    if (flat) return found ? draw.cell(found) : draw.blank();
+    const cells = found ? found.images.slice(0, counts[index]).map((image) => draw.cell(image)) : Array.from({ length: counts[index] }, draw.blank);
+    return h("article", { class: "g-run", "data-run": found?.run ?? null }, found ? draw.head(found) : h("header", { class: "g-head" }), h("div", { class: "g-cells" }, cells));
+  }
+
+  function render() {
+    if (!scroller.clientHeight || (!measured && !measure())) return;
+    const [from, to] = near(), kept = new Map();
+    for (let index = from; index < to; index += 1) {
+      const found = item(index);
+      if (!found) want(Math.floor(index / pageSize()));
+      const key = keyOf(found, index);
+      const node = nodes.get(key) ?? make(found, index);
+      kept.set(key, node);
+      const { x, y } = placeOf(index), wide = flat ? 1 : Math.min(counts[index], columns);
+      node.style.transform = `translate(${x + inset}px, ${y}px)`;
+      node.style.width = `${wide * (cell + GAP) - GAP}px`;
+      node.style.setProperty("--columns", wide);
+      if (flat) node.style.height = `${cell}px`;
+      node.dataset.index = index;
+      if (node.parentNode !== canvas) canvas.append(node);
+    }
+    for (const [key, node] of nodes) if (!kept.has(key)) node.remove();
+    nodes = kept;
+    canvas.style.setProperty("--cell", `${cell}px`);
+    loadThumbs();
+    drawn?.();
+  }
+
+  let lastTop = 0, lastLoad = 0, waiting = null;
+  /** Pictures get their thumbnails when they stay in view; those that fly by cost nothing. */
+  function loadThumbs() {
+    clearTimeout(waiting);
+    const flown = Math.abs(scroller.scrollTop - lastTop), now = performance.now();
+    if (flown > scroller.clientHeight * 1.5 && now - lastLoad < 400) { waiting = setTimeout(loadThumbs, 120); lastTop = scroller.scrollTop; return; }
+    lastTop = scroller.scrollTop; lastLoad = now;
+    for (const image of canvas.querySelectorAll("img[data-src]")) { image.src = image.dataset.src; delete image.dataset.src; }
+  }
+
+  async function want(page) {
+    if (asked.has(page) || asked.size >= ASKED_AT_ONCE) return;
+    const mine = epoch;
+    asked.set(page, true);
+    let found;
+    try { found = await ask(page * pageSize(), pageSize()); } catch { found = { error: "The server did not answer; what is shown may be old." }; }
+    if (mine !== epoch) return;
+    asked.delete(page);
+    if (found.error) return failed(found.error);
+    keep(page, found.runs ?? found.images);
+    schedule();
+  }
+
+  function keep(page, items) {
+    pages.delete(page);
+    pages.set(page, items);
+    const [from, to] = near(), used = (each) => each >= Math.floor(from / pageSize()) && each <= Math.floor(to / pageSize());
+    for (const old of pages.keys()) { if (pages.size <= PAGES_KEPT) break; if (!used(old)) pages.delete(old); }
+  }
+
+  let frame = 0;
+  const schedule = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; render(); }); };
+  scroller.addEventListener("scroll", schedule, { passive: true });
+  new ResizeObserver(() => {
+    if (!canvas.clientWidth) return;
+    if (!measured) return schedule();
+    const [first] = near(0), before = placeOf(Math.min(first, Math.max(0, length() - 1))).y, into = scroller.scrollTop - (length() ? before : 0);
+    if (!measure()) return;
+    if (length() && scroller.scrollTop > cell) scroller.scrollTop = placeOf(first).y + into; // the same pictures stay in view
+    schedule();
+  }).observe(scroller);
+
+  return {
+    schedule, render,
+    get flat() { return flat; },
+    get count() { return length(); },
+    get pictures() { return flat ? total : counts.reduce((sum, each) => sum + each, 0); },
+    get columns() { return columns; },
+    resize(wanted) { side = wanted; measure(); schedule(); },
+    /** Something else is asked for: from the top. `page` is the first page, which may be all that is known yet. */
+    begin(isFlat, page) {
+      epoch += 1; pages = new Map(); asked = new Map();
+      flat = isFlat;
+      if (flat) total = page.length; else counts = page.map((run) => run.images.length);
+      pages.set(0, page);
+      scroller.scrollTop = 0;
+      measured = measure(); schedule();
+    },
+    /** How much there is; `fresh` (pages by number) replace what was known, which keeps what is in view in its place. */
+    settle(layout, fresh = null) {
+      const before = flat ? total : counts, height = canvas.offsetHeight;
+      if (flat) total = layout.total; else counts = layout.counts;
+      if (fresh) { epoch += 1; asked = new Map(); pages = fresh; }
+      measure();
+      const grown = flat ? total - before : counts.length - before.length;
+      const above = flat ? grown > 0 : grown > 0 && before.every((count, run) => counts[run + grown] === count);
+      if (fresh && above && scroller.scrollTop > cell) scroller.scrollTop += canvas.offsetHeight - height;
+      schedule();
+    },
+    pagesInView() { const [from, to] = near(); return to > from ? Array.from({ length: Math.floor((to - 1) / pageSize()) - Math.floor(from / pageSize()) + 1 }, (_, each) => Math.floor(from / pageSize()) + each) : [0]; },
+    pageSize,
+    item,
+    /** The run or picture of this number, fetched where it is not here. */
+    async load(index) {
+      if (index < 0 || index >= length()) return null;
+      if (!item(index)) {
+        const page = Math.floor(index / pageSize()), mine = epoch;
+        const found = await ask(page * pageSize(), pageSize());
+        if (mine !== epoch || found.error) return null;
+        keep(page, found.runs ?? found.images);
+      }
+      return item(index) ?? null;
+    },
+    /** Place of a picture that is here: {index, image}; null where it is not. */
+    find(id) {
+      for (const [page, items] of pages) {
+        for (const [each, found] of items.entries()) {
+          const image = flat ? (found.id === id ? 0 : -1) : found.images.findIndex((one) => one.id === id);
+          if (image >= 0) return { index: page * pageSize() + each, image };
+        }
+      }
+      return null;
+    },
+    show(index) {
+      const { y } = placeOf(index), high = flat ? cell : HEAD + Math.ceil(counts[index] / columns) * (cell + GAP);
+      if (y < scroller.scrollTop || y + high > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = Math.max(0, y - GAP);
+      schedule();
+    },
+  };
+}

@@ -1,0 +1,130 @@
+// The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
+const MOST_ZOOM = 16, SWIPE = 60;
+
+/** `stage` holds the picture; `step(by)` is a swipe to the side, `away()` one downwards. */
+function makeZoom(stage, { step, away, moved }) {
+  const picture = h("img", { alt: "", draggable: false, class: "main" }), second = h("img", { alt: "", draggable: false });
+  const layer = h("div", { class: "g-layer" }, picture), over = h("div", { class: "g-over", hidden: true }, h("div", { class: "g-layer" }, second));
+  const handle = h("div", { class: "g-slider", role: "slider", tabindex: "0", "aria-label": "Compare: share of the first picture", "aria-valuemin": "0", "aria-valuemax": "100", hidden: true }, h("span", { class: "g-grip" }));
+  const labels = [h("span", { class: "g-label first", hidden: true }), h("span", { class: "g-label second", hidden: true })];
+  const wait = h("p", { class: "g-wait", hidden: true });
+  stage.append(layer, over, handle, ...labels, wait);
+  let scale = 1, x = 0, y = 0, split = 50, natural = [1, 1];
+  const pointers = new Map();
+
+  /** Pictures that are smaller than the window grow, but not beyond all measure. */
+  function fitted() {
+    const grow = Math.min(stage.clientWidth / natural[0], stage.clientHeight / natural[1]);
+    return Math.min(grow, 4);
+  }
+  function draw() {
+    const fit = fitted();
+    for (const each of [layer, over.firstChild]) {
+      each.style.width = `${natural[0] * fit}px`;
+      each.style.height = `${natural[1] * fit}px`;
+      each.style.transform = `translate(calc(-50% + ${x}px), calc(-50% + ${y}px)) scale(${scale})`;
+    }
+    const real = scale * fit;
+    for (const each of [picture, second]) each.style.imageRendering = real >= 4 && scale > 1 ? "pixelated" : "";
+    over.style.clipPath = `inset(0 0 0 ${split}%)`;
+    handle.style.left = `${split}%`;
+    handle.setAttribute("aria-valuenow", Math.round(split));
+    stage.classList.toggle("zoomed", scale > 1);
+    moved?.(real, scale);
+  }
+  function zoom(factor, at = null) {
+    const box = stage.getBoundingClientRect(), next = Math.min(MOST_ZOOM, Math.max(1, scale * factor));
+    const px = (at?.x ?? box.left + box.width / 2) - box.left - box.width / 2, py = (at?.y ?? box.top + box.height / 2) - box.top - box.height / 2;
+    x = px - (px - x) * next / scale; y = py - (py - y) * next / scale;
+    scale = next;
+    bound();
+  }
+  /** The picture stays where at least its edge is in the window. */
+  function bound() {
+    const wide = Math.max(0, (natural[0] * fitted() * scale - stage.clientWidth) / 2), high = Math.max(0, (natural[1] * fitted() * scale - stage.clientHeight) / 2);
+    x = Math.max(-wide, Math.min(wide, x)); y = Math.max(-high, Math.min(high, y));
+    if (scale === 1) { x = 0; y = 0; }
+    draw();
+  }
+  const fit = () => { scale = 1; x = 0; y = 0; draw(); };
+  const real = (at = null) => { if (scale > 1) fit(); else zoom(Math.max(1 / fitted(), 2), at); };
+
+  stage.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event); }, { passive: false });
+  stage.addEventListener("dblclick", (event) => { if (!event.target.closest("button, .g-slider")) real(event); });
+  let start = null, pinch = null, sliding = false;
+  stage.addEventListener("pointerdown", (event) => {
+    if (event.target.closest("button, a")) return;
+    pointers.set(event.pointerId, event);
+    try { stage.setPointerCapture(event.pointerId); } catch { /* the pointer is already gone */ }
+    sliding = !handle.hidden && (event.target.closest(".g-slider") || (scale === 1 && event.button === 0));
+    start = { x: event.clientX, y: event.clientY, fromX: x, fromY: y };
+    if (pointers.size === 2) { const [a, b] = [...pointers.values()]; pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY); sliding = false; }
+    if (sliding) slide(event);
+  });
+  function slide(event) { const box = stage.getBoundingClientRect(); split = Math.max(0, Math.min(100, (event.clientX - box.left) / box.width * 100)); draw(); }
+  stage.addEventListener("pointermove", (event) => {
+    if (!pointers.has(event.pointerId)) return;
+    pointers.set(event.pointerId, event);
+    if (pointers.size === 2 && pinch) {
+      const [a, b] = [...pointers.values()], now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      zoom(now / pinch, { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 });
+      pinch = now;
+    } else if (sliding) slide(event);
+    else if (start && scale > 1) { x = start.fromX + event.clientX - start.x; y = start.fromY + event.clientY - start.y; bound(); }
+  });
+  function end(event) {
+    if (!pointers.delete(event.pointerId)) return;
+    if (start && !pinch && !sliding && scale === 1 && event.pointerType !== "mouse" && event.type === "pointerup") {
+      const dx = event.clientX - start.x, dy = event.clientY - start.y;
+      if (Math.abs(dx) > SWIPE && Math.abs(dx) > 2 * Math.abs(dy)) step(dx < 0 ? 1 : -1);
+      else if (dy > 2 * SWIPE && dy > 2 * Math.abs(dx)) away();
+    }
+    if (!pointers.size) { start = null; pinch = null; sliding = false; }
+  }
+  stage.addEventListener("pointerup", end);
+  stage.addEventListener("pointercancel", end);
+  handle.addEventListener("keydown", (event) => {
+    const by = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[event.key];
+    if (by === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    split = Math.max(0, Math.min(100, split + by));
+    draw();
+  });
+  new ResizeObserver(bound).observe(stage);
+
+  function load(target, source, small, alt, size) {
+    target.alt = alt;
+    if (target.dataset.source === source) return;
+    target.dataset.source = source;
+    if (small) target.src = small; // the small copy stands in until the picture is there
+    const coming = new Image();
+    const current = () => target.dataset.source === source;
+    coming.onload = () => {
+      if (!current()) return;
+      target.src = source;
+      wait.hidden = true;
+      if (target === picture) { natural = [coming.naturalWidth, coming.naturalHeight]; bound(); }
+    };
+    coming.onerror = () => { if (current()) { target.removeAttribute("src"); wait.hidden = false; wait.textContent = "This picture cannot be shown; it may be damaged or gone."; } };
+    wait.hidden = true;
+    coming.src = source;
+    if (size && target === picture) { natural = size; bound(); }
+  }
+  return {
+    zoom, fit, real,
+    get zoomed() { return scale > 1; },
+    show(source, small, alt, size) { scale = 1; x = 0; y = 0; load(picture, source, small, alt, size); draw(); },
+    /** A second picture over the first one, right of the slider; null for none. */
+    compare(source, alt = "", texts = []) {
+      over.hidden = handle.hidden = source === null;
+      labels.forEach((label, each) => { label.hidden = source === null; label.textContent = texts[each] ?? ""; });
+      if (source === null) return;
+      split = 50;
+      load(second, source, null, alt, null);
+      draw();
+      handle.focus();
+    },
+    get comparing() { return !over.hidden; },
+  };
+}
