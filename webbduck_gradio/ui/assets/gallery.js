@@ -26,6 +26,7 @@ grid.resize(side);
 function cell(image) {
   const name = image.id.split("/").at(-1);
   const picture = h("img", { "data-src": thumbOf(image), alt: "", decoding: "async", draggable: "false",
+    class: image.w ? (image.w > image.h ? "wide" : "tall") : null, style: image.w ? `aspect-ratio: ${image.w} / ${image.h}` : null,
     onload: (event) => event.target.classList.add("there"),
     onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it.")) });
   const node = h("div", { class: "cell", "data-id": image.id },
