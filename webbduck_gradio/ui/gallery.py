@@ -116,9 +116,9 @@ def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tupl
     image_id, what = str(asked.get("id", "")), asked.get("what")
     path = services.outputs.resolve(image_id)
     if what == "upscale":
-        return services.submit({"image": image_id, "scale": asked.get("scale", 2)}, "upscale", owner), []
+        return services.submit_upscale({"image": image_id, "scale": asked.get("scale", 2)}, owner), []
     if what == "caption":
-        return services.submit({"image": image_id}, "caption", owner), []
+        return services.submit_caption({"image": image_id}, owner), []
     if what not in ("again", "vary"):
         raise RequestError(f"There is no action {json.dumps(what)[:40]}.")
     values, notes = read_settings(path, services.registry)

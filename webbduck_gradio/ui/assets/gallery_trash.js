@@ -43,7 +43,7 @@ function makeTrash(box, { toast, restored, closed }) {
         h("button", { type: "button", class: "danger", onclick: emptyIt }, "Delete for good")));
     put(list, found.entries.length ? found.entries.map(entry) : h("p", { class: "nothing" }, "The trash is empty. Deleted pictures wait here until it is emptied."),
       found.deletions > found.entries.length ? h("p", { class: "muted" }, `And ${many(found.deletions - found.entries.length, "older deletion")}.`) : null);
-    if (!box.contains(document.activeElement)) box.querySelector(".back").focus(); // the pressed button is gone
+    if (!box.contains(document.activeElement) || document.activeElement.disabled) box.querySelector(".back").focus(); // the pressed button is gone
   }
   function entry(one) {
     const thumbs = one.images.map((id) => h("img", { src: `media/trash/${one.id}/${id.split("/").map(encodeURIComponent).join("/")}`, alt: id, title: id, loading: "lazy", onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, "no thumbnail")) }));
