@@ -289,6 +289,32 @@ def test_the_same_again_and_varied(gallery: Page, studio, album: list[str]) -> N
     expect(gallery.locator(".g-count")).to_have_text("11 pictures in 6 runs")
 
 
+def test_into_the_studio_to_be_drawn_over(gallery: Page, album: list[str]) -> None:
+    cell(gallery, album[2]).locator(".open").click()
+    gallery.get_by_role("button", name="To img2img").click()
+    expect(gallery.locator(".input-picture .facts")).to_have_text("96 × 96 px")
+    expect(gallery.locator("#width input")).to_have_value("96")
+    expect(gallery.locator("dialog.mask-editor")).not_to_be_visible()
+    gallery.get_by_role("tab", name="Gallery").click()
+    cell(gallery, album[3]).locator(".open").click()
+    gallery.get_by_role("button", name="To inpaint").click()
+    expect(gallery.locator("dialog.mask-editor")).to_be_visible()
+
+
+def test_an_upscaled_copy_made_from_the_lightbox(gallery: Page, studio, album: list[str]) -> None:
+    cell(gallery, album[2]).locator(".open").click()
+    gallery.get_by_role("button", name="Upscale 2×").click()
+    expect(gallery.locator(".toast")).to_contain_text("Upscaling is queued")
+    copies = gallery.locator(".g-copies")
+    expect(copies).to_contain_text("0_upscaled.png", timeout=120_000)
+    copies.get_by_role("button", name="Compare").click()
+    expect(gallery.locator(".g-differences")).to_contain_text("192 × 192 px")
+    gallery.keyboard.press("Escape")
+    gallery.get_by_role("button", name="Caption", exact=True).click()
+    expect(gallery.locator(".toast")).to_contain_text("There is no captioner")
+    gallery.keyboard.press("Escape")
+
+
 def ended(page: Page, studio, press: Callable[[], None]):
     """The job that a press makes, once it has ended."""
     store = studio.services.store

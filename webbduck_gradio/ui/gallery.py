@@ -17,7 +17,7 @@ from ..errors import RequestError, WebbDuckError
 from ..gallery.export import export
 from ..gallery.reuse import read_settings
 from ..jobs.job import Job
-from ..request import MAX_PROMPT
+from ..request import MAX_PROMPT, GenerationRequest
 from . import gallery_views as views
 from .events import QUIET, outcome, payload
 from .form import Form
@@ -49,15 +49,16 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
             values, notes = settings_of(services, asked)
         except WebbDuckError as error:
             return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
-        told = outcome(warnings=notes, error=" ".join(notes) or None)
-        return [told if notes else gr.skip(), gr.Tabs(selected="studio"), *_partly(form, values)]
+        notes += form_lacks(form, values)
+        told = outcome(error=" ".join(notes)) if notes else gr.skip()
+        return [told, gr.Tabs(selected="studio"), *form.partly(values)]
 
     def send(event: gr.EventData) -> Any:
         """A picture into the Studio as its input picture."""
         asked = payload(event)
         purpose = "inpaint" if asked.get("purpose") == "inpaint" else "img2img"
         try:
-            filled = _use_image(form, str(asked.get("id", "")), purpose)
+            filled = form.use_image(str(asked.get("id", "")), purpose)
         except WebbDuckError as error:
             return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
         return [gr.skip(), gr.Tabs(selected="studio"), *filled]
@@ -69,7 +70,9 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
             job, notes = submit(services, asked, request.username)
         except WebbDuckError as error:
             return outcome(error=str(error), where="gallery")
-        return outcome(job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"))
+        # The Studio follows what is drawn there; a copy or a caption appears beside its picture.
+        elsewhere = {} if job.kind == "generate" else {"where": "gallery"}
+        return outcome(job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"), **elsewhere)
 
     into_form = [channels["outcome"], tabs, *form.outputs]
     view.reuse(reuse, None, into_form, **QUIET)
@@ -77,19 +80,12 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
     view.make(make, None, channels["outcome"], **QUIET)
 
 
-def _partly(form: Form, values: dict[str, Any]) -> list[Any]:
-    partly = getattr(form, "partly", None)
-    if partly:
-        return partly(values)
-    shown = {name: str(value) if name == "seed" else value for name, value in values.items()}
-    return [shown.get(name, gr.skip()) for name in form.fields] + [gr.skip()]
-
-
-def _use_image(form: Form, image_id: str, purpose: str) -> list[Any]:
-    use_image = getattr(form, "use_image", None)
-    if use_image is None:
-        raise RequestError("The Studio cannot take an input picture yet.")
-    return use_image(image_id, purpose)
+def form_lacks(form: Form, values: dict[str, Any]) -> list[str]:
+    """A sentence about the settings that the Studio has no control for, where they are not the usual ones."""
+    usual = GenerationRequest(base_model="any", seed=0).model_dump(mode="json")
+    left = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
+    names = ", ".join(left).replace("_", " ")
+    return [f"Left out, since the Studio has no control for it: {names}."] if left else []
 
 
 def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -33,7 +33,16 @@ MAX_THREADS = 128
 MAX_UPLOAD = "64mb"
 SCRIPTS = ("common.js", "parts.js", "form.js", "keys.js", "mask.js")
 """What the views share, in the order in which it needs each other."""
-STYLE_SHEETS = ("studio.css", "stage.css", "form.css", "queue.css", "gallery.css", "lightbox.css", "loras.css", "stack.css")
+STYLE_SHEETS = (
+    "studio.css",
+    "stage.css",
+    "form.css",
+    "queue.css",
+    "gallery.css",
+    "lightbox.css",
+    "loras.css",
+    "stack.css",
+)
 """The first sets the colours and what all tabs share; each tab has one of its own."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
