@@ -159,7 +159,7 @@ def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
     page.get_by_role("tab", name="Gallery").click()
     page.locator(".cell").first.click()
     expect(page.locator(".lightbox h3")).to_have_text(prompt)
-    expect(page.locator(".lightbox dl")).to_contain_text("webbduck-starter")
+    expect(page.locator(".lightbox .info")).to_contain_text("webbduck-starter")
     page.keyboard.press("Escape")
     expect(page.locator(".lightbox")).not_to_be_visible()
 

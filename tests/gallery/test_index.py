@@ -256,7 +256,7 @@ def test_favourites(settings: Settings, outputs: Outputs):
     _lose_index(outputs)
     again = Outputs(settings)
     assert [image.id for image in again.images(query="is:fav")] == [f"{run.id}/1.png"]
-    again.favourite(f"{run.id}/1.png", False)
+    again.favourite(f"{run.id}/1.png", favourite=False)
     assert again.images(query="is:favourite") == []
     trash = Trash(settings, again)
     again.favourite(f"{run.id}/0.png")
