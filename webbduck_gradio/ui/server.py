@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
 MAX_UPLOAD = "64mb"
-SCRIPTS = ("common.js", "parts.js", "form.js", "keys.js", "mask.js")
+SCRIPTS = ("common.js", "parts.js", "form.js", "keys.js", "mask.js", "viewer.js")
 """What the views share, in the order in which it needs each other."""
 STYLE_SHEETS = (
     "studio.css",

@@ -9,27 +9,13 @@ import gradio as gr
 from ..errors import WebbDuckError
 from ..jobs.job import Kind
 from ..request import MAX_PROMPT, SCHEDULERS, SIDE_STEP
-from . import desk, image_input, prompt_box, second_pass
-from .events import PRESS, QUIET, outcome, payload
-from .form import BY_CHECKPOINT, PRESETS, Form, facts, settings_of
+from . import desk, image_input, picture, prompt_box, second_pass
+from .events import PRESS, QUIET, outcome
+from .form import BY_CHECKPOINT, Form, settings_of
 from .services import Services
 from .shelf import Shelf
 from .stack import build_stack
 from .theme import asset
-
-__all__ = ["EXAMPLES", "PRESETS", "STARTER_EXAMPLES", "Form", "build", "facts"]
-
-STARTER_EXAMPLES = (
-    "a red duck on a pond",
-    "a yellow duck wearing a crown at sunset",
-    "a blue duck with a party hat in the snow",
-    "a green house in a meadow at night",
-)
-EXAMPLES = (
-    "a duck on a lake at dawn, mist, golden light, photograph",
-    "a lighthouse on a cliff, storm, oil painting",
-    "a reading corner by a window, plants, warm light",
-)
 
 
 def fold(name: str, title: str) -> gr.HTML:
@@ -111,19 +97,12 @@ def build(services: Services, told: gr.HTML) -> Form:
                     "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
                 )
         with gr.Column(elem_id="picture"):
-            stage = gr.HTML(
-                "",
-                html_template=asset("stage.html"),
-                js_on_load=asset("stage.js"),
-                elem_id="stage",
-                starter_examples=list(STARTER_EXAMPLES),
-                examples=list(EXAMPLES),
-            )
+            stage = picture.view(services)
     _submitting(services, form, told, generate, test)
     desk.wire(services, menu, shelf, form, told)
     by_checkpoint = [fields[name] for name in BY_CHECKPOINT]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **QUIET)
-    _stage_events(services, stage, form, told)
+    picture.wire(services, stage, form, told)
     return form
 
 
@@ -213,32 +192,3 @@ def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Butt
         js=form.script("changed"),
         **QUIET,
     )
-
-
-def _stage_events(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
-    def use_prompt(event: gr.EventData) -> str:
-        return str(payload(event).get("prompt", ""))[:MAX_PROMPT]
-
-    def use_seed(event: gr.EventData) -> Any:
-        seed = payload(event).get("seed")
-        return str(seed) if isinstance(seed, int) else gr.skip()
-
-    def cancel(event: gr.EventData) -> Any:
-        try:
-            asked = payload(event)
-            services.store.cancel(str(asked.get("job_id", "")), after_image=asked.get("after_image") is True)
-        except WebbDuckError as error:
-            return outcome(error=str(error))
-        return gr.skip()
-
-    def use_image(event: gr.EventData) -> Any:
-        asked = payload(event)
-        try:
-            return [gr.skip(), *form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))]
-        except WebbDuckError as error:
-            return [outcome(error=str(error)), *form.nothing()]
-
-    stage.use_prompt(use_prompt, None, form.fields["prompt"], **QUIET)
-    stage.use_seed(use_seed, None, form.fields["seed"], **QUIET)
-    stage.cancel_job(cancel, None, told, **PRESS)
-    stage.use_image(use_image, None, [told, *form.outputs], **QUIET)

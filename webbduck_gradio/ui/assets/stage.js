@@ -1,18 +1,38 @@
 // The picture: the job that this page follows, its preview and progress, its images, what went wrong.
 const { h, put, imageUrl, thumbUrl, previewUrl, bytes } = webbduck;
 const find = (name) => element.querySelector(`.${name}`);
-const notices = find("notices"), canvas = find("canvas"), now = find("now"), strip = find("strip"), line = find("statusline");
+const notices = find("notices"), canvas = find("canvas"), now = find("now"), row = find("now-row"), strip = find("strip"), line = find("statusline");
 const picture = h("img", { alt: "", class: "main" });
 const bar = h("div", { class: "bar" });
 const track = h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, bar);
-const tools = h("div", { class: "tools" },
-  h("a", { class: "tool download", download: "" }, "Download"),
-  h("a", { class: "tool open", target: "_blank", rel: "noopener" }, "Full size"),
-  h("button", { class: "tool inpaint", type: "button", title: "Paint on it what should be drawn anew", onclick: () => trigger("use_image", { id: shown.image, purpose: "inpaint" }) }, "Inpaint"),
-  h("button", { class: "tool reseed", type: "button", onclick: () => trigger("use_seed", { seed: shown.seed }) }, "Use seed"));
-const frame = h("figure", { class: "frame" }, picture, tools, track);
+const SVG = "http://www.w3.org/2000/svg";
+function icon(name) {
+  const svg = document.createElementNS(SVG, "svg"), use = document.createElementNS(SVG, "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#icon-${name}`);
+  svg.append(use);
+  return svg;
+}
+const tool = (name, title, action) => h("button", { type: "button", class: `tool ${name}`, title, "aria-label": title, onclick: action }, icon(name));
+const take = (purpose) => trigger("use_image", { id: shown.image, purpose });
+const download = h("a", { class: "tool download", download: "", title: "Download", "aria-label": "Download" }, icon("download"));
+const favourite = tool("favourite", "Favourite", () => favour());
+const enlarge = tool("upscale", "Make a larger copy");
+const compareTool = tool("compare", "Compare", () => compare());
+const tools = h("div", { class: "tools", role: "toolbar", "aria-label": "Picture" },
+  tool("zoom", "Zoom", () => webbduck.zoom(picture.src, picture.alt)), compareTool, enlarge,
+  tool("inpaint", "Inpaint: paint what should be drawn anew", () => take("inpaint")), tool("input", "Use as input picture", () => take("img2img")),
+  tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })), favourite, download,
+  tool("delete", "Delete, with a way back", () => remove()));
+const waitingText = h("p", { class: "coming", "aria-hidden": "true" });
+const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
 let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), watched = null, picked = null, shown = {};
 
+/** Place in its batch of the picture RUN/3.png, from 0, and its seed. */
+const placeOf = (id) => Number.parseInt(id.split("/").at(-1), 10);
+const seedOf = (job, id) => (job.request.seed + placeOf(id)) % 2 ** 32;
+/** Pictures that were deleted. */
+const gone = new Set();
 let stoppable = null, settling = false;
 /** Jobs that paint; larger copies and captions are shown where they were asked for. */
 const paints = (job) => job.kind === "generate" || job.kind === "test";
@@ -39,7 +59,7 @@ function current() {
     if (chosen && !(own && own.status === "running" && own !== chosen)) return chosen;
   }
   if (own && own.status !== "queued") return own;
-  return running() ?? own ?? all().find((job) => job.finished && job.images.length) ?? null;
+  return running() ?? own ?? all().find((job) => job.finished && job.images.some((id) => !gone.has(id))) ?? null;
 }
 
 const dismissed = new Set();
@@ -50,23 +70,44 @@ function notice(kind, text, key) {
     h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismissed.add(key); event.target.closest(".notice").remove(); } }, "×")));
 }
 
-let coming = "";
+let coming = "", stripKey = "";
 /** Swap the picture once the new one has loaded, so that nothing flickers; one that is gone is not shown. */
 function showPicture(source, alt) {
   picture.alt = alt;
-  if (coming === source && frame.parentNode === canvas) return;
+  if (frame.parentNode !== canvas) { picture.hidden = true; put(canvas, frame); }
+  if (coming === source) return;
   coming = source;
   const next = new Image();
   next.onload = () => {
     if (coming !== source) return;
     picture.src = source;
-    if (frame.parentNode !== canvas) put(canvas, frame);
+    picture.hidden = false;
+  };
+  next.onerror = () => {
+    const id = shown.picture;
+    if (coming !== source || !id || source !== imageUrl(id)) return;
+    gone.add(id);
+    draw();
   };
   next.src = source;
+}
+/** The place of the picture while there is none yet: of its proportions, so that nothing jumps when it comes. */
+function showPlace(text) {
+  coming = "";
+  picture.hidden = true;
+  picture.alt = "";
+  waitingText.textContent = text;
+  if (frame.parentNode !== canvas) put(canvas, frame);
+}
+/** Progress and Cancel lie over the picture while it is made, below it afterwards. */
+function placeNow(over) {
+  const place = over ? frame : row;
+  if (now.parentNode !== place) place.append(now);
 }
 
 function empty() {
   coming = "";
+  placeNow(false);
   const starter = jobs && webbduck.last.get("catalog")?.checkpoints.every((each) => !each.usable || each.name === "webbduck-starter");
   const none = webbduck.last.get("catalog") && !webbduck.last.get("catalog").checkpoints.some((each) => each.usable);
   const examples = starter ? props.starter_examples : props.examples;
@@ -74,35 +115,45 @@ function empty() {
     ? h("div", { class: "empty" }, h("h2", {}, "No checkpoints yet"),
         h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here by itself."))
     : h("div", { class: "empty" },
-        h("h2", {}, "Describe a picture, press Generate"),
-        h("p", {}, "It is made on this computer. Nothing is sent anywhere."),
-        h("p", {}, starter ? "The bundled starter model draws small cartoon scenes with ducks. Try one:" : "Try one:"),
+        h("h2", {}, "What should the picture show?"),
+        h("ol", {}, h("li", {}, "Describe it at the left", starter ? ": the bundled starter model draws cartoon scenes with ducks." : "."),
+          h("li", {}, "Press Generate, or Ctrl+Enter. It is made on this computer, and nothing is sent anywhere."),
+          h("li", {}, "Every picture is kept in the Gallery with all of its settings.")),
+        h("p", {}, "Try one of these:"),
         h("div", { class: "examples" }, examples.map((prompt) =>
-          h("button", { type: "button", onclick: () => trigger("use_prompt", { prompt }) }, prompt)))));
+          h("button", { type: "button", onclick: () => { trigger("use_prompt", { prompt }); webbduck.form.entry("prompt")?.focus(); } }, prompt)))));
 }
 
 function draw() {
   if (!jobs) return;
   const job = current();
   const active = job?.status === "running";
-  if (!job) { empty(); now.hidden = true; put(strip); return statusLine(); }
+  if (!job) { empty(); now.hidden = true; put(strip); stripKey = ""; return statusLine(); }
   const view = active && live.job_id === job.job_id ? { ...job, ...live } : job;
-  const images = view.images;
+  const images = view.images.filter((id) => !gone.has(id));
   const wanted = picked?.job === job.job_id ? picked.image : null;
-  const preview = active && view.preview && !wanted;
-  const image = wanted ?? (preview ? null : images.at(-1));
-  shown = { seed: null, image };
+  const preview = active && view.preview && !wanted && settings.preview;
+  const original = wanted ?? (preview ? null : images.at(-1)), image = larger(original);
+  const open = active || job.status === "queued";
+  frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
+  if (comparing && shown.image !== original) endComparing();
+  shown = { seed: null, image: original ?? null, picture: image ?? null, job };
   if (preview) showPicture(previewUrl(view), `Preview: ${job.request.prompt}`);
   else if (image) {
     showPicture(imageUrl(image), job.request.prompt || "Finished picture");
-    shown.seed = job.seeds[images.indexOf(image)] ?? null;
-    tools.querySelector(".download").href = imageUrl(image);
-    tools.querySelector(".open").href = imageUrl(image);
-  } else { coming = ""; put(canvas, h("div", { class: "empty" },
-    h("p", {}, job.status === "failed" || job.status === "interrupted" ? "No picture was made." : job.status === "cancelled" ? "Cancelled before a picture was finished." : "The picture appears here."))); }
-  frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
+    shown.seed = seedOf(job, original);
+    download.href = imageUrl(image);
+    about(original);
+  } else if (open) showPlace(active ? "" : "Waiting in the queue");
+  else {
+    coming = "";
+    placeNow(false);
+    put(canvas, h("div", { class: "empty" }, h("p", {}, job.status === "cancelled" ? "Cancelled before a picture was finished." : job.images.length ? "The picture is no longer there." : "No picture was made.")));
+  }
+  placeNow(open && frame.parentNode === canvas);
   frame.classList.toggle("preview", Boolean(preview));
   tools.hidden = !image;
+  compareTool.disabled = !others().length;
   track.hidden = !active;
   bar.style.width = `${(view.progress * 100).toFixed(1)}%`;
   track.setAttribute("aria-valuenow", Math.round(view.progress * 100));
@@ -132,31 +183,166 @@ function draw() {
   for (const warning of job.warnings) notice("warning", warning, `${job.job_id} ${warning}`);
   if (job.error && job.job_id === mine) notice("error", job.error, `${job.job_id} ${job.error}`);
 
-  const known = [...strip.children].map((each) => each.dataset.id).join();
-  if (job.request.num_images < 2) put(strip);
-  else if (known !== images.join()) put(strip, ...images.map((id, index) =>
-    h("button", { type: "button", "data-id": id, "aria-label": `Picture ${index + 1} of ${job.request.num_images}, seed ${job.seeds[index]}`,
-      onclick: () => { picked = { job: job.job_id, image: id }; draw(); } }, h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }))));
-  for (const each of strip.children) each.setAttribute("aria-pressed", String(each.dataset.id === image));
+  // A place for each picture of the batch from the start, so that the strip's coming moves nothing.
+  const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0, key = [...images, pending].join();
+  if (job.request.num_images < 2) { put(strip); stripKey = ""; }
+  else if (stripKey !== key) {
+    stripKey = key;
+    put(strip, ...images.map((id) =>
+      h("button", { type: "button", "data-id": id, "aria-label": `Picture ${placeOf(id) + 1} of ${job.request.num_images}, seed ${seedOf(job, id)}`,
+        onclick: () => { picked = { job: job.job_id, image: id }; draw(); } }, h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }))),
+    ...Array.from({ length: pending }, () => h("span", { class: "pending", "aria-hidden": "true" })));
+  }
+  for (const each of strip.querySelectorAll("button")) each.setAttribute("aria-pressed", String(each.dataset.id === original));
   statusLine();
 }
+
+// -- what can be done with the picture --------------------------------------------------------------------
+
+const enlarged = new Map();
+let enlarging = null;
+/** The larger copy of a picture that was asked for here, once it is there. */
+const larger = (id) => enlarged.get(id) ?? id;
+webbduck.menu(enlarge, "Make a larger copy", (close) => [2, 4].map((scale) => h("button", { type: "button", class: "menu-item", onclick: () => { close(); trigger("upscale", { id: shown.image, scale }); } }, `${scale} times as large`)));
+function followEnlarging() {
+  const job = enlarging && [...jobs.jobs, ...jobs.recent].find((each) => each.job_id === enlarging);
+  if (!job || ["queued", "running"].includes(job.status)) return;
+  enlarging = null;
+  if (job.status !== "completed") return notice("error", job.error ?? job.headline, `asked ${job.job_id}`);
+  enlarged.set(job.request.image, job.images.at(-1));
+  webbduck.toast("The larger copy is shown; Compare sets it beside the original.");
+}
+
+const known = new Map();
+/** Whether the picture is a favourite. */
+async function about(id) {
+  if (!known.has(id)) {
+    known.set(id, false);
+    try { known.set(id, Boolean((await server.webbduck_about(id))?.favourite)); } catch { known.delete(id); }
+  }
+  if (shown.image !== id) return;
+  favourite.setAttribute("aria-pressed", String(known.get(id)));
+  favourite.title = known.get(id) ? "A favourite; press to take it back" : "Favourite";
+}
+async function favour() {
+  const id = shown.image, wanted = !known.get(id);
+  let found = null;
+  try { found = await server.webbduck_favour({ id, favourite: wanted }); } catch { /* said below */ }
+  if (!found || found.error) return webbduck.toast(found?.error ?? "The server did not answer.");
+  known.set(id, wanted);
+  about(id);
+}
+webbduck.subscribe("gallery", async () => {
+  known.clear();
+  for (const id of gone) { // what was brought back elsewhere is shown again
+    const found = await fetch(thumbUrl(id), { method: "HEAD", cache: "no-store" }).catch(() => null);
+    if (found?.ok) { gone.delete(id); draw(); }
+  }
+});
+
+async function remove() {
+  const id = shown.image;
+  let done = null;
+  try { done = await server.webbduck_remove(id); } catch { /* said below */ }
+  if (!done || done.error) return webbduck.toast(done?.error ?? "The server did not answer; nothing was deleted.");
+  gone.add(id);
+  picked = null;
+  draw();
+  webbduck.toast("Moved to the trash.", async () => {
+    const back = await server.webbduck_bring_back(done.id);
+    if (back?.error) return webbduck.toast(back.error);
+    gone.delete(id);
+    draw();
+  });
+}
+
+let comparing = null;
+/** What the picture can be compared with: its original, its input, the batch's others, the one before. */
+function others() {
+  if (!shown.picture) return [];
+  const found = [];
+  if (shown.picture !== shown.image) found.push({ name: "its original", source: imageUrl(shown.image) });
+  if (shown.job.request.image) found.push({ name: "the input picture", source: `media/input/${shown.job.request.image}` });
+  const batch = shown.job.images.filter((id) => !gone.has(id));
+  batch.forEach((id, index) => { if (id !== shown.image) found.push({ name: `picture ${index + 1} of the batch`, source: imageUrl(id) }); });
+  const before = all().find((job) => job.finished && job.finished < (shown.job.finished ?? Infinity) && job !== shown.job && job.images.some((id) => !gone.has(id)));
+  if (before) found.push({ name: "the picture before", source: imageUrl(before.images.findLast((id) => !gone.has(id))) });
+  return found;
+}
+function compare() {
+  if (comparing) return endComparing();
+  comparing = webbduck.compare(frame, others());
+  compareTool.setAttribute("aria-pressed", "true");
+}
+function endComparing() {
+  comparing.end();
+  comparing = null;
+  compareTool.setAttribute("aria-pressed", "false");
+}
+picture.addEventListener("dblclick", () => webbduck.zoom(picture.src, picture.alt));
+strip.addEventListener("keydown", (event) => {
+  const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key], next = by && [...strip.querySelectorAll("button")][[...strip.querySelectorAll("button")].indexOf(document.activeElement) + by];
+  if (next) { event.preventDefault(); next.focus(); next.click(); }
+});
+
+// -- the status line, and what is set for this browser ------------------------------------------------------
+
+const settings = { preview: true, notify: false };
+try { Object.assign(settings, JSON.parse(localStorage.getItem("webbduck-view") ?? "{}")); } catch { /* as usual */ }
+function keep() { localStorage.setItem("webbduck-view", JSON.stringify(settings)); draw(); }
+async function turnNotify(box) {
+  if (box.checked && (!window.isSecureContext || !("Notification" in window))) {
+    box.checked = false;
+    return webbduck.toast("The browser allows notifications only under localhost or https.");
+  }
+  if (box.checked && await Notification.requestPermission() !== "granted") {
+    box.checked = false;
+    webbduck.toast("The browser does not allow notifications of this page; change that in its settings.");
+  }
+  settings.notify = box.checked;
+  keep();
+}
+const LONG = 15;
+const told = new Set();
+/** A word from the system when a job of this page that took long has ended while nobody looked. */
+function notify() {
+  for (const job of jobs.recent) {
+    if (told.has(job.job_id) || !asked.has(job.job_id)) continue;
+    told.add(job.job_id);
+    if (!settings.notify || document.hasFocus() || job.finished - job.created < LONG) continue;
+    const sent = new Notification(`WebbDuck: ${job.headline}`, { body: job.request.prompt, icon: job.images.length ? thumbUrl(job.images.at(-1)) : undefined, tag: job.job_id });
+    sent.onclick = () => { window.focus(); sent.close(); };
+  }
+}
+const asked = new Set();
+
+const seedValue = h("b", {}), seedPart = h("span", { class: "seed", hidden: true }, "Seed ", seedValue,
+  h("button", { type: "button", "aria-label": "Copy the seed", onclick: (event) => webbduck.copy(seedValue.textContent, event.target) }, "Copy"));
+const queuePart = h("button", { type: "button", class: "queue-part", title: "Open the queue", onclick: () => webbduck.openTab("Queue") }), devicePart = h("span", { class: "device-part" });
+const viewButton = h("button", { type: "button" }, "View");
+webbduck.menu(viewButton, "View", () => {
+  const box = (text, on, change) => h("label", { class: "menu-check" }, h("input", { type: "checkbox", checked: on, onchange: change }), text);
+  return [
+    box("Show the picture while it is made", settings.preview, (event) => { settings.preview = event.target.checked; keep(); }),
+    box(`Notify me when a job over ${LONG} s ends`, settings.notify, (event) => turnNotify(event.target)),
+    box("Light theme", !webbduckTheme.dark(), () => webbduckTheme.turn()),
+  ];
+});
+put(line, seedPart, queuePart, devicePart, h("span", { class: "links" }, viewButton,
+  h("button", { type: "button", onclick: () => webbduck.showKeys() }, "Keys"),
+  h("button", { type: "button", onclick: () => document.querySelector("footer button.show-api, footer .show-api")?.click() }, "API")));
 
 function statusLine() {
   const seeds = all().filter((job) => job.seeds.length);
   const own = seeds.find((job) => job.job_id === mine);
-  const newest = shown.seed ?? own?.seeds.at(-1) ?? jobs.recent.find((job) => job.seeds.length)?.seeds.at(-1);
+  const newest = shown.seed ?? own?.seeds.at(-1) ?? seeds.find((job) => job.finished)?.seeds.at(-1);
   webbduck.lastSeed = newest ?? null;
-  const device = live.device ?? jobs.device ?? {};
-  const waiting = jobs.queued_count;
-  const parts = [
-    newest === undefined ? null : h("span", { class: "seed" }, "Seed ", h("b", {}, String(newest)),
-      h("button", { type: "button", onclick: (event) => webbduck.copy(String(newest), event.target) }, "Copy")),
-    h("span", {}, waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty"),
-    h("span", { class: "device" }, `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`),
-    h("span", { class: "links" }, h("button", { type: "button", onclick: () => { webbduckTheme.turn(); statusLine(); } }, webbduckTheme.dark() ? "Light" : "Dark"),
-      h("button", { type: "button", onclick: () => document.querySelector("footer button.show-api, footer .show-api")?.click() }, "API")),
-  ];
-  put(line, parts);
+  const device = live.device ?? jobs.device ?? {}, waiting = jobs.queued_count;
+  seedPart.hidden = newest === undefined;
+  seedValue.textContent = String(newest ?? "");
+  queuePart.textContent = waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty";
+  devicePart.textContent = `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`;
+  devicePart.classList.add("device");
 }
 
 webbduck.subscribe("jobs", (value) => {
@@ -164,6 +350,8 @@ webbduck.subscribe("jobs", (value) => {
   jobs = value;
   // A page that was opened again goes on with what runs, unless its own job still waits or runs.
   if (first && mine && running() && !jobs.jobs.some((job) => job.job_id === mine)) mine = null;
+  followEnlarging();
+  notify();
   draw();
 });
 webbduck.subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
@@ -180,5 +368,6 @@ webbduck.subscribe("outcome", (value) => {
     notice("error", value.error, `asked ${value.at}`);
     notices.lastChild.classList.add("asked");
   }
-  if (value.job_id) follow(value.job_id);
+  if (value.upscale) { enlarging = value.upscale; webbduck.toast("The larger copy is being made."); }
+  if (value.job_id) { asked.add(value.job_id); follow(value.job_id); }
 });
