@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import WebbDuckError
+from ..errors import RequestError, WebbDuckError
 from ..request import MAX_PROMPT
-from . import views
+from . import gallery_views, views
 from .events import PRESS, QUIET, answer, outcome, payload
 from .form import Form
 from .services import Services
@@ -35,13 +35,19 @@ def view(services: Services) -> gr.HTML:
 
     def webbduck_favour(asked: Any) -> dict[str, Any]:
         def mark() -> dict[str, Any]:
-            services.outputs.favourite(str(asked.get("id")), asked.get("favourite") is True)
+            services.outputs.favourite(str(asked.get("id")), favourite=asked.get("favourite") is True)
             return {}
 
         return answer(mark)
 
     def webbduck_remove(image_id: Any) -> dict[str, Any]:
-        return answer(lambda: views.trash_view(services.trash.delete_image(image_id)))
+        def remove() -> dict[str, Any]:
+            reason = gallery_views.needed(services, [str(image_id)])
+            if reason:
+                raise RequestError(reason)
+            return views.trash_view(services.trash.delete_image(image_id))
+
+        return answer(remove)
 
     def webbduck_bring_back(entry_id: Any) -> dict[str, Any]:
         return answer(lambda: {"images": list(services.trash.restore(entry_id))})
