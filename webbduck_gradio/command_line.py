@@ -75,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--inputs", type=Path, metavar="DIR", help="where input images are kept (default inpaint_input/)"
     )
+    flags.add_argument(
+        "--no-hf-cache", action="store_true", help="leave out the models in Hugging Face's cache"
+    )
     flags.add_argument("--open", action="store_true", help="open the studio in the browser")
     flags.add_argument("--verbose", action="store_true", help="write more into the log")
     flags.add_argument("--version", action="version", version=f"WebbDuck {__version__}")
@@ -110,6 +113,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         outputs=_folder(output),
         inputs=_folder(asked.inputs or defaults.inputs),
         plugins=_folder(Path(plugins)) if plugins else None,
+        hf_cache=None if asked.no_hf_cache else hf_cache(environment),
         host=host,
         port=asked.port,
         share=asked.share,
@@ -119,6 +123,17 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
         catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),
     )
+
+
+def hf_cache(environment: Mapping[str, str]) -> Path | None:
+    """Hugging Face's cache of models: WEBBDUCK_HF_CACHE (a folder or "off"), else where its tools keep it."""
+    asked = environment.get("WEBBDUCK_HF_CACHE", "").strip()
+    if asked.lower() in ("off", "no", "0", "false"):
+        return None
+    hub = environment.get("HF_HUB_CACHE")
+    home = environment.get("HF_HOME")
+    folder = asked or hub or (str(Path(home, "hub")) if home else "~/.cache/huggingface/hub")
+    return _folder(Path(folder))
 
 
 def _folder(path: Path) -> Path:

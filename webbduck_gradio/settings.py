@@ -25,6 +25,9 @@ class Settings:
     outputs: Path = HOME / "outputs"
     inputs: Path = HOME / "inpaint_input"
     plugins: Path | None = None
+    wildcards: Path = HOME / "wildcards"
+    hf_cache: Path | None = None
+    """Hugging Face's cache, whose models are used where they lie; None leaves it alone."""
     host: str = "127.0.0.1"
     port: int = 7860
     share: bool = False

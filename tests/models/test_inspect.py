@@ -12,7 +12,8 @@ from model_files import SDXL, UNET, checkpoint_shapes, kohya, save
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models import inspect
 from webbduck_gradio.models.header import read_header
-from webbduck_gradio.models.inspect import inspect_file, inspect_folder, inspect_lora
+from webbduck_gradio.models.inspect import inspect_file, inspect_folder
+from webbduck_gradio.models.lorafile import inspect_lora
 
 CHECKPOINTS = {
     "sdxl": SDXL,

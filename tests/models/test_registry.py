@@ -78,12 +78,14 @@ def test_models_json_of_the_first_version_gives_defaults(settings: Settings, sdx
         STARTER: {"defaults": {"steps": 12, "cfg": 3.5, "height": 96, "author": "me"}, "rating": 5},
         "vanished": {"defaults": {"steps": 99}},
     }
-    text = json.dumps(notes)
-    (sdxl / "models.json").write_text(text)
+    (sdxl / "models.json").write_text(json.dumps(notes))
     registry = Registry(settings)
     defaults = registry.checkpoint(STARTER).defaults
     assert (defaults.steps, defaults.cfg, defaults.height) == (12, 3.5, 96)
-    assert registry.problems == () and (sdxl / "models.json").read_text() == text
+    assert registry.problems == ()
+    notes["vanished"]["missing"] = True
+    kept = json.loads((sdxl / "models.json").read_text())
+    assert kept == notes and list(kept) == list(notes)
 
 
 @pytest.mark.parametrize(
@@ -122,7 +124,7 @@ def test_loras_json_of_the_first_version(settings: Settings) -> None:
     plain, crayon = registry.loras()
     assert (crayon.name, crayon.trigger, crayon.weight) == ("styles/crayon", "in crayon", 0.7)
     assert (plain.arch, plain.weight, plain.description) == ("sd1", 1.0, "old")
-    assert registry.problems == ("loras.json, plain: weight must be a number; 1 is used.",)
+    assert registry.problems == ("loras.json, plain: weight must be a number from -2 to 2; 1 is used.",)
 
 
 def test_loras_are_filtered_by_what_fits(settings: Settings) -> None:

@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
 from .fitting import missing_parts
-from .inspect import NAMES
+from .lorafile import NAMES
 from .wording import Wording, resolve
 
 if TYPE_CHECKING:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ModelError
 
@@ -29,19 +32,42 @@ _BITS = {
     "U64": 64, "I64": 64, "F64": 64, "C64": 64, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6,
 }  # fmt: skip
 
+_COLUMNS = itemgetter("dtype", "shape", "data_offsets")
 
-@dataclass(frozen=True)
-class Tensor:
+
+class Tensor(NamedTuple):
     dtype: str
     shape: tuple[int, ...]
+
+
+class Tensors(Mapping[str, Tensor]):
+    """The tensors of a checked header. Each is made when asked for, since most of thousands never are."""
+
+    def __init__(self, raw: dict[str, dict[str, Any]]):
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> Tensor:
+        entry = self._raw[name]
+        return Tensor(entry["dtype"], tuple(entry["shape"]))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
 
 
 @dataclass(frozen=True)
 class Header:
     """`tensors` by name; `metadata` as the file's author wrote it (all text, nothing checked)."""
 
-    tensors: dict[str, Tensor]
+    tensors: Mapping[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
+    axes: frozenset[int] = frozenset(range(9))
+    """Numbers of axes that its tensors have, so that most files need not be looked through for a kind."""
 
     def width(self, name: str) -> int | None:
         """Size of the last axis of tensor `name`; None where there is no such tensor."""
@@ -116,26 +142,36 @@ def _checked(name: str, raw: dict[str, Any], data_size: int) -> Header:
     metadata = raw.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict):
         raise damaged
-    tensors: dict[str, Tensor] = {}
-    places: list[tuple[int, int]] = []
-    for key, entry in raw.items():
-        try:
-            dtype, shape, (begin, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-            numbers = (*shape, begin, end)
-            fits = all(type(n) is int and n >= 0 for n in numbers)
-            fits = fits and (dtype not in _BITS or math.prod(shape) * _BITS[dtype] == (end - begin) * 8)
-        except (TypeError, KeyError, ValueError):
-            raise damaged from None
-        if not fits or not isinstance(dtype, str):
+    if not raw:
+        raise ModelError(f"{name} holds no weights; download it again.")
+    # Column by column, since a LoRA has thousands of tensors and a folder thousands of LoRAs.
+    try:
+        dtypes, shapes, places = zip(*map(_COLUMNS, raw.values()), strict=True)
+        kinds = {*map(type, dtypes)}, {*map(type, shapes)}, {*map(type, places)}, {*map(len, places)}
+        numbers = {*map(type, chain.from_iterable(shapes)), *map(type, chain.from_iterable(places))}
+    except (TypeError, KeyError):
+        raise damaged from None
+    if kinds != ({str}, {list}, {list}, {2}) or numbers != {int}:
+        raise damaged
+    if min(chain.from_iterable(shapes), default=0) < 0:
+        raise damaged
+    spans = [(end - begin) * 8 for begin, end in places]
+    sizes = list(map(math.prod, shapes))
+    for dtype in {*dtypes} & _BITS.keys():
+        bits = _BITS[dtype]
+        if len({*dtypes}) == 1:
+            fits = [size * bits for size in sizes] == spans
+        else:
+            rows = zip(dtypes, sizes, spans, strict=True)
+            fits = all(size * bits == span for own, size, span in rows if own == dtype)
+        if not fits:
             raise damaged
-        tensors[key] = Tensor(dtype, shape)
-        places.append((begin, end))
-    places.sort()
-    reached = 0
-    for begin, end in places:
-        if begin != reached:
-            raise damaged
-        reached = end
+    begins, ends = zip(*places, strict=True)
+    if begins[1:] != ends[:-1]:
+        begins, ends = zip(*sorted(places), strict=True)
+    if begins[0] != 0 or begins[1:] != ends[:-1]:
+        raise damaged
+    reached = ends[-1]
     if reached > data_size:
         raise ModelError(
             f"{name} is incomplete: {reached - data_size:,} of {reached:,} bytes are missing; "
@@ -145,6 +181,5 @@ def _checked(name: str, raw: dict[str, Any], data_size: int) -> Header:
         raise ModelError(
             f"{name} is damaged: it has {data_size - reached:,} bytes too many at its end; download it again."
         )
-    if not tensors:
-        raise ModelError(f"{name} holds no weights; download it again.")
-    return Header(tensors, {str(key): value for key, value in metadata.items() if isinstance(value, str)})
+    texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
+    return Header(Tensors(raw), texts, frozenset(map(len, shapes)))

@@ -17,24 +17,10 @@ from typing import Any
 from ..errors import ModelError
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
 from .layout import configs
+from .lorafile import is_lora
+from .suggested import said_by_metadata, said_by_scheduler
 
 UNET = "model.diffusion_model."
-
-NAMES = {
-    "sdxl": "SDXL",
-    "sdxl-inpaint": "SDXL inpainting",
-    "sdxl-refiner": "SDXL refiner",
-    "sdxl-edit": "SDXL instruct-pix2pix",
-    "sdxl-lcm": "distilled SDXL (full LCM)",
-    "ssd-1b": "SSD-1B",
-    "vega": "Segmind Vega",
-    "playground": "Playground 2.5",
-    "sd1": "Stable Diffusion 1",
-    "sd2": "Stable Diffusion 2",
-    "sd3": "Stable Diffusion 3",
-    "flux": "FLUX",
-}
-"""How an architecture is called in texts for people."""
 
 SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
 
@@ -50,7 +36,7 @@ class Findings:
     context: int = 0
     clip_layers: int = 12
     extras: dict[str, Any] = field(default_factory=dict)
-    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb."""
+    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
 
 
 def architecture(header: Header) -> str:
@@ -128,6 +114,7 @@ def inspect_file(path: Path) -> Findings:
         clip_layers=clip_layers,
         native_size={"sd1": 512, "sd2": 768}.get(arch, 1024),
         context=header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight") or 0,
+        extras={"said": said} if (said := said_by_metadata(header.metadata)) else {},
     )
 
 
@@ -167,7 +154,8 @@ def inspect_folder(folder: Path) -> Findings:
         native_size=sample_size * 8 if isinstance(sample_size, int) and sample_size > 0 else 1024,
         context=context if isinstance(context, int) else 0,
         clip_layers=_clip_layers(folder),
-        extras=read_json(own, folder.name) if own.is_file() else {},
+        extras=(read_json(own, folder.name) if own.is_file() else {})
+        | ({"said": said} if (said := said_by_scheduler(scheduler)) else {}),
     )
 
 
@@ -252,126 +240,3 @@ def read_json(path: Path, owner: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"{owner}: {path.name} must hold a table in braces.")
     return value
-
-
-# -- LoRAs ---------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class LoraFindings:
-    """What is known of a LoRA. `context`: width of the cross-attention that it was made for (0 = unknown)."""
-
-    arch: str
-    kind: str
-    context: int = 0
-    trigger: str = ""
-    description: str = ""
-
-
-_KINDS = (
-    ("hada_", "LoHa"),
-    ("lokr_", "LoKr"),
-    (".on_input", "IA3"),
-    ("dora_scale", "DoRA"),
-    ("lora_magnitude_vector", "DoRA"),
-    (".oft_", "OFT"),
-    ("oft_blocks", "OFT"),
-    ("lora_mid", "CP-LoCon"),
-)
-_WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
-_DOWN = re.compile(r"attn2[._]to_k.*(lora_down|lora_A|lora\.down)(\.\w+)?\.weight$")
-_DEEP = re.compile(r".*transformer_blocks[._](\d+)[._]")
-_LORA_KEY = re.compile(
-    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|hada_w|lokr_w|oft_blocks|\.diff(_b)?$"
-)
-
-
-def is_lora(header: Header) -> bool:
-    return any(_LORA_KEY.search(key) for key in header.tensors)
-
-
-def lora_kind(header: Header) -> str:
-    """'LoRA', 'LoCon' (convolutions too), or one of LyCORIS' other kinds."""
-    for mark, kind in _KINDS:
-        if any(mark in key for key in header.tensors):
-            return kind
-    if any(key.endswith((".diff", ".diff_b")) for key in header.tensors):
-        return "full difference"
-    convolutions = any(
-        len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1
-        for key, tensor in header.tensors.items()
-        if _LORA_KEY.search(key)
-    )
-    return "LoCon" if convolutions else "LoRA"
-
-
-def inspect_lora(path: Path) -> LoraFindings:
-    """A LoRA file. Raises `ModelError` for broken files and for what is no LoRA."""
-    if path.suffix.lower() in PICKLE_ENDINGS:
-        raise ModelError(f"{path.name} {PICKLE_REASON}.")
-    header = read_header(path)
-    if not is_lora(header):
-        arch = architecture(header)
-        what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
-        raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
-    arch, context = _lora_architecture(header)
-    return LoraFindings(
-        arch=arch,
-        kind=lora_kind(header),
-        context=context,
-        trigger=_trigger(header.metadata),
-        description=header.metadata.get("modelspec.description", "").strip()[:2000],
-    )
-
-
-def _lora_architecture(header: Header) -> tuple[str, int]:
-    keys = header.tensors
-    if any("double_blocks" in key or "single_transformer_blocks" in key for key in keys):
-        return "flux", 0
-    if any("joint_blocks" in key for key in keys):
-        return "sd3", 0
-    said = _said_architecture(header.metadata)
-    for key, tensor in keys.items():
-        if _DOWN.search(key) and len(tensor.shape) >= 2:
-            width = tensor.shape[1]
-            return _WIDTHS.get(width, said or "unknown"), width
-    if any(key.startswith(("lora_te2_", "text_encoder_2.")) for key in keys):
-        return "sdxl", 0
-    if _depth(keys, _DEEP) >= 2:  # only SDXL has more than one transformer block in a row
-        return "sdxl", 0
-    return said or "unknown", 0
-
-
-def _said_architecture(metadata: dict[str, str]) -> str:
-    """What the trainer wrote; used only where the shapes leave it open."""
-    said = (metadata.get("ss_base_model_version") or metadata.get("modelspec.architecture") or "").lower()
-    if "refiner" in said:
-        return "sdxl-refiner"
-    for mark, arch in (
-        ("sdxl", "sdxl"),
-        ("stable-diffusion-xl", "sdxl"),
-        ("stable-diffusion-v1", "sd1"),
-        ("sd_v1", "sd1"),
-        ("stable-diffusion-v2", "sd2"),
-        ("sd_v2", "sd2"),
-        ("sd3", "sd3"),
-        ("flux", "flux"),
-    ):
-        if mark in said:
-            return arch
-    return ""
-
-
-def _trigger(metadata: dict[str, str]) -> str:
-    said = metadata.get("modelspec.trigger_phrase", "").strip()
-    if said:
-        return said[:500]
-    try:
-        datasets = json.loads(metadata.get("ss_tag_frequency", "{}"))
-        counts: dict[str, int] = {}
-        for tags in datasets.values():
-            for tag, count in tags.items():
-                counts[tag.strip()] = counts.get(tag.strip(), 0) + int(count)
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        return ""
-    return max(counts, key=lambda tag: counts[tag], default="")[:500]

@@ -1,15 +1,12 @@
 """models.json and loras.json: what the owner of the studio noted about their models.
 
-The formats of the first version. Both are for people to edit: nothing is dropped or rewritten here, and
-what does not fit is said in `problems`.
+The formats of the first version. Both are for people to edit: a value that does not fit is said in `problems`
+and not used. The files themselves are read and written by `keeping`.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from ..errors import RequestError
@@ -25,31 +22,6 @@ class Defaults:
     width: int
     height: int
     scheduler: str
-
-
-def read_notes(path: Path, problems: list[str]) -> dict[str, dict[str, Any]]:
-    """The table of `path`, {} where there is none; entries that are no tables are left out and reported."""
-    try:
-        text = path.read_text("utf-8")
-        table = json.loads(text) if text.strip() else {}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        problems.append(f"{path.name} cannot be read ({(error.strerror or 'unknown reason').lower()}).")
-        return {}
-    except json.JSONDecodeError as error:
-        problems.append(f"{path.name} is not valid JSON (line {error.lineno}); it is left as it is.")
-        return {}
-    except (ValueError, RecursionError):
-        problems.append(f"{path.name} is not valid JSON; it is left as it is.")
-        return {}
-    if not isinstance(table, dict):
-        problems.append(f"{path.name} must hold a table in braces; it is left as it is.")
-        return {}
-    for name, entry in table.items():
-        if not isinstance(entry, dict):
-            problems.append(f"{path.name}: the entry {name!r} must be a table in braces; it has no effect.")
-    return {name: entry for name, entry in table.items() if isinstance(entry, dict)}
 
 
 def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
@@ -77,10 +49,12 @@ def _least(base: Defaults, key: str, value: Any) -> dict[str, Any]:
 
 
 def number(entry: dict[str, Any], key: str, default: float, source: str, problems: list[str]) -> float:
-    """A finite number of a note; anything else is reported and `default` stands in."""
-    value = entry.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        problems.append(f"{source}: {key} must be a number; {default:g} is used.")
+    """A LoRA's weight in a note, null or absent for `default`; anything else is reported, not used."""
+    value = entry.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -2 <= value <= 2:
+        problems.append(f"{source}: {key} must be a number from -2 to 2; {default:g} is used.")
         return default
     return float(value)
 
@@ -93,3 +67,15 @@ def text(entry: dict[str, Any], key: str, default: str, source: str, problems: l
         problems.append(f"{source}: {key} must be text; it has no effect.")
         return default
     return value
+
+
+def texts(
+    entry: dict[str, Any], key: str, default: tuple[str, ...], source: str, problems: list[str]
+) -> tuple[str, ...]:
+    value = entry.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        problems.append(f"{source}: {key} must be a list of texts; it has no effect.")
+        return default
+    return tuple(value)

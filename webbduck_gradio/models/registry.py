@@ -3,102 +3,149 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 from ..errors import ModelError, UnknownName
 from ..request import GenerationRequest
 from ..settings import Settings
 from . import admission
-from .header import PICKLE_ENDINGS
-from .inspect import NAMES, SUPPORTED, Findings, LoraFindings, inspect_file, inspect_folder, inspect_lora
-from .notes import Defaults, number, read_notes, text, with_defaults
-from .scan import Signature, model_entries, signature
+from .edits import checked_defaults, checked_lora_changes
+from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
+from .hashes import Hashes
+from .hub import hub_checkpoints, hub_loras
+from .inspect import Findings
+from .keeping import NoteFile
+from .lorafile import LoraFindings
+from .memory import Memory
+from .scan import candidates, stamps_below
+from .shelf import Look, Shelf
 from .tools import Captioner, Upscaler, by_name, find_captioners, find_upscalers
+
+__all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 
 STARTER = "webbduck-starter"
 """The bundled checkpoint; a user's own comes before it."""
 
-Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """`unusable` is None when it can be used, else the reason in one sentence."""
-
-    name: str
-    path: Path
-    layout: Literal["diffusers", "single_file"]
-    arch: str
-    prediction_type: str
-    native_size: int
-    size_bytes: int
-    modified: float
-    defaults: Defaults
-    unusable: str | None
-    zero_snr: bool = False
-    context: int = 0
-    """Width of the cross-attention; a LoRA of another width cannot fit. 0 where not known."""
-    clip_layers: int = 12
-    """Layers of the text encoder that has fewest."""
-    latent_rgb: tuple[tuple[float, ...], ...] | None = None
-    """Four rows of three factors and one row of bias; None = SDXL's own."""
-
-    @property
-    def lora_arch(self) -> str:
-        """Architecture of the LoRAs that it takes."""
-        return self.arch.removesuffix("-inpaint")
-
-
-@dataclass(frozen=True)
-class Lora:
-    name: str
-    path: Path
-    arch: str
-    kind: str
-    trigger: str
-    weight: float
-    description: str
-    size_bytes: int
-    modified: float
-    unusable: str | None
-    context: int = 0
-
-    def fits(self, checkpoint: Checkpoint) -> bool:
-        if self.context and checkpoint.context:
-            return self.context == checkpoint.context
-        return self.arch == checkpoint.lora_arch
+OTHERS = ("upscale", "caption", "vae", "wildcards")
+"""Folders in checkpoint/ that hold no checkpoints."""
 
 
 class Registry:
-    """What is on disk. Scans when made; `refresh` looks again and reads only what changed."""
+    """What is on disk. Looks when made, and again with `refresh`. Safe to use from several threads."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self.version = 0
         self.problems: tuple[str, ...] = ()
+        self.unsettled = False
+        """Whether files are still being written, so that another look is due soon."""
         self._lock = threading.Lock()
-        self._seen: dict[Path, tuple[Signature, Any]] = {}
+        self._memory = Memory(settings.private / "catalog.sqlite3")
+        self.hashes = Hashes(self._memory)
+        self.hashes.found = self._hashes_found
+        self._shelf = Shelf(self._memory)
+        self._checkpoint_notes = NoteFile(settings.checkpoints / "sdxl" / "models.json", fresh_checkpoint)
+        self._lora_notes = NoteFile(settings.loras / "loras.json", fresh_lora)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
+        self._others: object = None
         self.refresh()
 
-    def refresh(self) -> bool:
-        """Scan again; True (and a higher `version`) when something changed."""
+    def refresh(self, patient: bool = False) -> bool:
+        """Look again; True (and a higher `version`) when something changed. Reads only what changed.
+
+        With `patient`, files that are still being written keep their old entry, or have none, until they
+        are complete.
+        """
         with self._lock:
             problems: list[str] = []
-            seen: dict[Path, tuple[Signature, Any]] = {}
-            checkpoints = self._scan_checkpoints(seen, problems)
-            loras = self._scan_loras(seen, problems)
-            state = (checkpoints, loras, tuple(problems))
-            changed = state != (self._checkpoints, self._loras, self.problems) or self.version == 0
-            self._seen = seen
-            if changed:
-                self._checkpoints, self._loras, self.problems = state
+            look = self._shelf.look(patient)
+            checkpoints = self._list_checkpoints(look, problems)
+            loras = self._list_loras(look, problems)
+            self._shelf.end(look)
+            self.unsettled = look.unsettled
+            others = stamps_below(
+                *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
+            )
+            missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
+            state = (checkpoints, loras, tuple(problems), (others, missing))
+            changed = state != (self._checkpoints, self._loras, self.problems, self._others)
+            if changed or self.version == 0:
+                self._checkpoints, self._loras, self.problems, self._others = state
                 self.version += 1
+                everything: list[Checkpoint | Lora] = [*checkpoints.values(), *loras.values()]
+                for each in everything:
+                    if each.hash is None and each.path.is_file() and not each.unusable:
+                        self.hashes.want(each.path, each.stamp, isinstance(each, Lora))
             return changed
+
+    def _hashes_found(self) -> None:
+        """Put the hashes that became known into the entries; pages that show them look again."""
+        with self._lock:
+            for name, model in self._checkpoints.items():
+                self._checkpoints[name] = replace(model, hash=self.hashes.of(model.path, model.stamp))
+            for name, lora in self._loras.items():
+                self._loras[name] = replace(lora, hash=self.hashes.of(lora.path, lora.stamp))
+            self.version += 1
+
+    @property
+    def missing_loras(self) -> tuple[str, ...]:
+        """Entries of loras.json whose files are gone."""
+        return self._lora_notes.missing
+
+    @property
+    def missing_checkpoints(self) -> tuple[str, ...]:
+        """Entries of models.json whose files are gone."""
+        return self._checkpoint_notes.missing
+
+    def edit_lora(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Save what the owner wants of a LoRA to loras.json: trigger, weight, description, tags, favourite,
+        preview (id of a picture). None goes back to what the file says.
+
+        Raises `UnknownName`, `RequestError` for a value that cannot be, `ModelError` where it is not saved.
+        """
+        lora = self._known_lora(name)
+        checked = checked_lora_changes(changes)
+        with self._lock:
+            self._lora_notes.edit(name, self._file_of(lora), checked)
+        self.refresh(patient=True)
+
+    def edit_checkpoint(self, name: str, defaults: Mapping[str, Any]) -> None:
+        """Save a checkpoint's defaults to models.json; None for a setting goes back to the suggested one.
+
+        Raises as `edit_lora`.
+        """
+        known = self._checkpoints.get(name)
+        if known is None:
+            raise UnknownName(f"There is no checkpoint named {_shown(name)}.")
+        checked = checked_defaults(known.suggested or known.defaults, defaults)
+        with self._lock:
+            noted = self._checkpoint_notes.of(name).get("defaults")
+            merged = {**(noted if isinstance(noted, dict) else {}), **checked}
+            self._checkpoint_notes.edit(name, None, {"defaults": merged})
+        self.refresh(patient=True)
+
+    def lora_note(self, name: str) -> dict[str, Any]:
+        """A LoRA's entry in loras.json as it stands there."""
+        return dict(self._lora_notes.of(name, self._file_of(self._known_lora(name))))
+
+    def _known_lora(self, name: str) -> Lora:
+        lora = self._loras.get(name) if isinstance(name, str) else None
+        if lora is None:
+            raise UnknownName(f"There is no LoRA named {_shown(str(name))} in {self.settings.loras}.")
+        return lora
+
+    def any_lora(self, name: str) -> Lora:
+        """A LoRA by name, also one that cannot be used. Raises `UnknownName`."""
+        return self._known_lora(name)
+
+    def _file_of(self, lora: Lora) -> str | None:
+        if lora.from_hub:
+            return None
+        return lora.path.relative_to(self.settings.loras).as_posix()
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All of them, also unusable ones, sorted by name."""
@@ -134,9 +181,7 @@ class Registry:
 
     def lora(self, name: str) -> Lora:
         """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
-        lora = self._loras.get(name)
-        if lora is None:
-            raise UnknownName(f"There is no LoRA named {_shown(name)} in {self.settings.loras}.")
+        lora = self._known_lora(name)
         if lora.unusable:
             raise ModelError(lora.unusable)
         return lora
@@ -203,130 +248,64 @@ class Registry:
         """Check what is asked before it is queued: `admission.admit`."""
         return admission.admit(self, request)
 
-    # -- scanning --------------------------------------------------------------------------------------
+    # -- listing ---------------------------------------------------------------------------------------
 
-    def _scan_checkpoints(self, seen: dict, problems: list[str]) -> dict[str, Checkpoint]:
-        root = self.settings.checkpoints / "sdxl"
-        noted = read_notes(root / "models.json", problems)
-        found = {}
-        for name, path in model_entries(root, folders=True):
-            inspect = inspect_folder if path.is_dir() else inspect_file
-            findings, stamp = self._inspected(path, inspect, seen)
-            found[name] = _checkpoint(name, path, findings, stamp, noted.get(name, {}), problems)
-        return found
+    def _list_checkpoints(self, look: Look, problems: list[str]) -> dict[str, Checkpoint]:
+        root, notes = self.settings.checkpoints, self._checkpoint_notes
+        own = candidates(root / "sdxl", folders=True)
+        taken = {each.name for each in own}
+        for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS})):
+            own.append(replace(each, name=f"checkpoint/{each.name}") if each.name in taken else each)
+        hub = hub_checkpoints(self.settings.hf_cache)
+        found = look.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
+        notes.read(problems)
+        present = [(each.name, None) for each in own if each.name in found or each.name in self._checkpoints]
+        notes.keep_in_step(present, look.renamed(own, self._checkpoints), problems)
+        listed = {}
+        for each in own + hub:
+            result = found.get(each.name)
+            if isinstance(result, Checkpoint):  # as it was, until its file is complete
+                listed[each.name] = result
+            elif isinstance(result, Findings | str):
+                made = checkpoint_entry(each, result, notes.of(each.name), problems)
+                known = self.hashes.of(each.path, each.stamp)
+                listed[each.name] = replace(made, hash=known, from_hub=each in hub)
+        return listed
 
-    def _scan_loras(self, seen: dict, problems: list[str]) -> dict[str, Lora]:
-        noted = read_notes(self.settings.loras / "loras.json", problems)
-        by_file = {entry["file"]: entry for entry in noted.values() if isinstance(entry.get("file"), str)}
-        found = {}
-        for name, path in model_entries(self.settings.loras, folders=False):
-            findings, stamp = self._inspected(path, inspect_lora, seen)
-            relative = path.relative_to(self.settings.loras).as_posix()
-            note = noted.get(name) or by_file.get(relative) or {}
-            found[name] = _lora(name, path, findings, stamp, note, problems)
-        return found
+    def _list_loras(self, look: Look, problems: list[str]) -> dict[str, Lora]:
+        notes = self._lora_notes
+        own = candidates(self.settings.loras, folders=False)
+        hub = hub_loras(self.settings.hf_cache)
+        found = look.read(own + hub, self._loras, lambda each: "lora")
+        beside = look.beside(own + hub, notes.path, problems)
+        notes.read(problems)
+        files = {each.name: each.path.relative_to(self.settings.loras).as_posix() for each in own}
+        present = [(name, file) for name, file in files.items() if name in found or name in self._loras]
+        notes.keep_in_step(present, look.renamed(own, self._loras), problems)
+        listed = {}
+        hub_names = {each.name for each in hub}
+        for each in own + hub:
+            result = found.get(each.name)
+            if isinstance(result, Lora):
+                listed[each.name] = result
+            elif isinstance(result, LoraFindings) or (isinstance(result, str) and each.name in files):
+                note = notes.of(each.name, files.get(each.name))
+                made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
+                known = self.hashes.of(each.path, each.stamp)
+                listed[each.name] = replace(made, hash=known, from_hub=each.name in hub_names)
+        return listed
 
-    def _inspected(
-        self, path: Path, inspect: Callable[[Path], Found], seen: dict
-    ) -> tuple[Found | str, Signature]:
-        """Findings, or the reason why there are none; from memory while the files are the same."""
-        stamp = signature(path)
-        known = self._seen.get(path)
-        if known and known[0] == stamp:
-            result = known[1]
-        else:
-            try:
-                result = inspect(path)
-            except ModelError as error:
-                result = str(error)
-        seen[path] = (stamp, result)
-        return result, stamp
+
+def fresh_checkpoint(file: str | None) -> dict[str, Any]:
+    """A new entry of models.json: all settings as suggested."""
+    return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
+
+
+def fresh_lora(file: str | None) -> dict[str, Any]:
+    """A new entry of loras.json: all as the file says."""
+    named = {} if file is None else {"file": file}
+    return {**named, "trigger": None, "weight": None, "description": None}
 
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:57] + "...")
-
-
-def _sizes(path: Path, stamp: Signature) -> dict[str, Any]:
-    weights = [each for each in stamp if Path(each[0]).suffix in PICKLE_ENDINGS | {".safetensors"}]
-    return {
-        "size_bytes": sum(size for _, size, _ in weights),
-        "modified": max((time for _, _, time in stamp), default=0) / 1e9,
-    }
-
-
-def _checkpoint(
-    name: str, path: Path, findings: Findings | str, stamp: Signature, note: dict, problems: list[str]
-) -> Checkpoint:
-    known = findings if isinstance(findings, Findings) else Findings("unknown")
-    unusable = findings if isinstance(findings, str) else _why_unusable(name, known.arch, path)
-    defaults = _usual_defaults(known.native_size)
-    defaults = with_defaults(defaults, known.extras.get("defaults"), f"{name}/webbduck.json", problems)
-    defaults = with_defaults(defaults, note.get("defaults"), f"models.json, {name}", problems)
-    return Checkpoint(
-        name=name,
-        path=path,
-        layout="diffusers" if path.is_dir() else "single_file",
-        arch=known.arch,
-        prediction_type=known.prediction_type,
-        native_size=known.native_size,
-        defaults=defaults,
-        unusable=unusable,
-        zero_snr=known.zero_snr,
-        context=known.context,
-        clip_layers=known.clip_layers,
-        latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
-        **_sizes(path, stamp),
-    )
-
-
-def _usual_defaults(size: int) -> Defaults:
-    """SDXL's usual settings; a model of small pictures needs fewer steps and less guidance."""
-    if size < 512:
-        return Defaults(20, 5.0, size, size, "Euler")
-    return Defaults(30, 6.0, size, size, "DPM++ 2M Karras")
-
-
-def _why_unusable(name: str, arch: str, path: Path) -> str | None:
-    if arch not in SUPPORTED:
-        what = NAMES.get(arch, "of an architecture that is not known")
-        return f"{name} is {what}, which this studio does not load; choose an SDXL checkpoint."
-    return None
-
-
-def _latent_rgb(said: Any, source: str, problems: list[str]) -> tuple[tuple[float, ...], ...] | None:
-    if said is None:
-        return None
-    try:
-        rows = tuple(tuple(float(n) for n in row) for row in (*said["factors"], said["bias"]))
-    except (TypeError, KeyError, ValueError):
-        rows = ()
-    if len(rows) != 5 or any(len(row) != 3 for row in rows):
-        problems.append(f"{source}: latent_rgb needs factors (4 x 3 numbers) and bias (3 numbers).")
-        return None
-    return rows
-
-
-def _why_no_lora(name: str, kind: str) -> str | None:
-    if kind in ("LoRA", "LoCon"):
-        return None
-    return f"The LoRA {name} is of the kind {kind}, which cannot be applied yet; choose a LoRA or LoCon."
-
-
-def _lora(
-    name: str, path: Path, findings: LoraFindings | str, stamp: Signature, note: dict, problems: list[str]
-) -> Lora:
-    known = findings if isinstance(findings, LoraFindings) else LoraFindings("unknown", "unknown")
-    source = f"loras.json, {name}"
-    return Lora(
-        name=name,
-        path=path,
-        arch=known.arch,
-        kind=known.kind,
-        trigger=text(note, "trigger", known.trigger, source, problems),
-        weight=number(note, "weight", 1.0, source, problems),
-        description=text(note, "description", known.description, source, problems),
-        unusable=findings if isinstance(findings, str) else _why_no_lora(name, known.kind),
-        context=known.context,
-        **_sizes(path, stamp),
-    )

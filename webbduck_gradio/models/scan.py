@@ -1,55 +1,106 @@
-"""Which files and folders of a model folder are models."""
+"""Which files and folders of a model folder are models: told by listing, without opening any."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .header import PICKLE_ENDINGS
 
-UNFINISHED = (".part", ".tmp", ".crdownload", ".aria2", ".download")
+UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".aria2", ".download", ".opdownload", ".incomplete")
+ENDINGS = PICKLE_ENDINGS | {".safetensors"}
+PICTURES = (
+    ".preview.png",
+    ".png",
+    ".preview.jpg",
+    ".jpg",
+    ".preview.jpeg",
+    ".jpeg",
+    ".preview.webp",
+    ".webp",
+)
+"""Endings of a preview beside NAME.safetensors, the best first."""
+NOTES = (".json", ".civitai.info")
+"""Endings of what other programs note beside NAME.safetensors, the one to believe first."""
 
-Signature = tuple[tuple[str, int, int], ...]
-"""(name, bytes, modified in ns) of each file that counts: equal as long as nothing has to be read again."""
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file or folder that may be a model. `stamp` is equal as long as nothing has to be read again."""
+
+    name: str
+    path: Path
+    is_folder: bool
+    stamp: str
+    size: int
+    modified: float
+    """Seconds since 1970 of the last change; 0 where it cannot be told."""
+    beside: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
+    """Files of the same name with another ending: ending -> (path, stamp)."""
+
+    def preview(self) -> tuple[Path, str] | None:
+        """The picture beside it, with its stamp."""
+        return next((self.beside[ending] for ending in PICTURES if ending in self.beside), None)
 
 
-def model_entries(root: Path, folders: bool) -> Iterator[tuple[str, Path]]:
-    """(name, path) of every model below `root`, nested ones too, sorted by path.
+def candidates(root: Path, folders: bool, skip: frozenset[str] = frozenset()) -> list[Candidate]:
+    """Every model below `root`, nested ones too, sorted by path.
 
     The name is the path below `root` with `/`, without `.safetensors`. With `folders`, a folder with a
-    model_index.json is one model (diffusers layout). Links are followed, each real folder once.
+    model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
+    names folders directly below `root` to leave out.
     """
     taken: set[str] = set()
-    for path in sorted(_candidates(root, folders, set()), key=lambda path: (path.is_file(), path.as_posix())):
+    named = []
+    found = sorted(_found(root, folders, set(), skip), key=lambda each: (not each[1], each[0].as_posix()))
+    for path, is_folder, listed in found:
         relative = path.relative_to(root).as_posix()
-        name = relative if path.is_dir() else relative.removesuffix(".safetensors")
+        name = relative if is_folder else relative.removesuffix(".safetensors")
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)
-        yield name, path
+        named.append(_candidate(name, path, is_folder, listed))
+    return named
 
 
-def _candidates(folder: Path, folders: bool, seen: set[Path]) -> Iterator[Path]:
+def model_entries(root: Path, folders: bool) -> Iterator[tuple[str, Path]]:
+    """(name, path) of `candidates`."""
+    return ((each.name, each.path) for each in candidates(root, folders))
+
+
+Listed = Mapping[str, "os.DirEntry[str]"]
+
+
+def _found(
+    folder: Path, folders: bool, seen: set[Path], skip: frozenset[str] = frozenset()
+) -> Iterator[tuple[Path, bool, Listed]]:
+    """(path, whether it is a folder, what lies beside it)."""
     real = folder.resolve()
     if real in seen:
         return
     seen.add(real)
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        with os.scandir(folder) as entries:
+            listed = {entry.name: entry for entry in entries}
     except OSError:
         return
-    for entry in entries:
-        path = Path(entry.path)
-        if entry.name.startswith(".") or entry.name.endswith(UNFINISHED):
+    for name, entry in sorted(listed.items()):
+        if name.startswith(".") or name.endswith(UNFINISHED):
             continue
+        path = Path(entry.path)
         if _is_folder(entry):
+            if name in skip:
+                continue
             if folders and (path / "model_index.json").is_file():
-                yield path
+                yield path, True, {}
             else:
-                yield from _candidates(path, folders, seen)
-        elif path.suffix.lower() in PICKLE_ENDINGS | {".safetensors"}:
-            yield path
+                yield from _found(path, folders, seen)
+        elif os.path.splitext(name)[1].lower() in ENDINGS:
+            yield path, False, listed
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -59,21 +110,60 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def signature(path: Path) -> Signature:
-    """Of a file: its own; of a folder: that of all JSON and weight files inside, and of a sidecar."""
-    files = [path, path.with_suffix(".yaml")]
-    if path.is_dir():
-        files = sorted(
-            file
-            for pattern in ("*.json", "*/*.json", "*/*.safetensors", "*/merges.txt")
-            for file in path.glob(pattern)
-        )
-    return tuple(found for file in files if (found := _stamp(file)))
-
-
-def _stamp(file: Path) -> tuple[str, int, int] | None:
+def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candidate:
+    if is_folder:
+        return _folder(name, path)
     try:
-        status = file.stat()
+        status = listed[path.name].stat()
     except OSError:
-        return None
-    return file.as_posix(), status.st_size, status.st_mtime_ns
+        return Candidate(name, path, False, "gone", 0, 0.0)
+    beside = {}
+    for ending in (*NOTES, *PICTURES, ".yaml"):
+        entry = listed.get(path.stem + ending)
+        if entry is not None:
+            try:
+                beside[ending] = Path(entry.path), _stamp(entry.stat())
+            except OSError:
+                continue
+    stamp = _stamp(status)
+    if ".yaml" in beside:
+        stamp += "+" + beside[".yaml"][1]
+    return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside)
+
+
+def _folder(name: str, path: Path) -> Candidate:
+    """Its stamp is that of all JSON and weight files inside."""
+    digest, size, modified = hashlib.sha256(), 0, 0.0
+    for pattern in ("*.json", "*/*.json", "*/*.safetensors", "*/merges.txt"):
+        for file in sorted(path.glob(pattern)):
+            try:
+                status = file.stat()
+            except OSError:
+                continue
+            digest.update(f"{file.relative_to(path)}\0{_stamp(status)}\0".encode("utf-8", "surrogatepass"))
+            size += status.st_size if file.suffix in ENDINGS else 0
+            modified = max(modified, status.st_mtime)
+    return Candidate(name, path, True, digest.hexdigest()[:32], size, modified)
+
+
+def _stamp(status: os.stat_result) -> str:
+    # The permissions belong to it: a file that may be read at last has to be read again.
+    mode = stat.S_IMODE(status.st_mode)
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_ino}:{mode:o}"
+
+
+def stamp_of(path: Path) -> str:
+    """Stamp of one file, "gone" where it is not there."""
+    try:
+        return _stamp(path.stat())
+    except OSError:
+        return "gone"
+
+
+def stamps_below(*roots: Path) -> tuple[tuple[str, str], ...]:
+    """(path, stamp) of every file below these folders, for telling whether anything is different."""
+    found = []
+    for root in roots:
+        for folder, _, names in os.walk(root):
+            found += [(path := os.path.join(folder, name), stamp_of(Path(path))) for name in names]
+    return tuple(sorted(found))

@@ -16,13 +16,14 @@ from starlette.middleware import Middleware
 
 from ..errors import SettingsError
 from ..jobs.lane import LANE, Pump
+from ..models.watcher import CatalogWatcher
 from ..settings import Settings
 from .blocks import build
 from .bodies import Signature
 from .door import Door
 from .form import facts
 from .security import Gatekeeper, Watch
-from .services import CatalogWatch, Services
+from .services import Services
 from .strangers import Strangers
 from .theme import ASSETS, asset, theme
 
@@ -65,7 +66,7 @@ class StudioServer:
         self._secret = secrets.token_urlsafe(32)
         self._door = Door(settings.auth)
         self._strangers = Strangers(settings)
-        self._watch = CatalogWatch(self.services.registry, settings.catalog_poll_seconds)
+        self._watch = CatalogWatcher(self.services.registry)
         self._pump: Pump | None = None
         self._page: gr.Blocks | None = None
 

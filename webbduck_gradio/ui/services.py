@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,25 +141,6 @@ def _make_generator(registry: Registry) -> Generator:
     from ..core.generation import Generator
 
     return Generator(registry=registry)
-
-
-class CatalogWatch(threading.Thread):
-    """Looks for new, changed and vanished model files every few seconds."""
-
-    def __init__(self, registry: Registry, seconds: float):
-        super().__init__(name="catalog-watch", daemon=True)
-        self.registry, self.seconds = registry, seconds
-        self._stop_asked = threading.Event()
-
-    def run(self) -> None:
-        while not self._stop_asked.wait(self.seconds):
-            try:
-                self.registry.refresh()
-            except Exception:
-                log.exception("The model folders could not be read")
-
-    def stop(self) -> None:
-        self._stop_asked.set()
 
 
 def inside(path: Path, folder: Path) -> bool:

@@ -1,0 +1,118 @@
+"""Hashes that other tools know model files by, computed in the background when nothing else wants the disk.
+
+AutoV2, of checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
+AutoV3, of LoRAs: the first 12 digits of the SHA-256 of what follows the safetensors header.
+What a file says about its own hash is not believed; see the metadata `sshs_model_hash`, which can be wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from .memory import Memory
+from .scan import stamp_of
+
+log = logging.getLogger(__name__)
+
+CHUNK = 4 * 2**20
+PAUSE = 0.005
+"""Seconds of rest after each chunk, so that a picture being made hardly notices."""
+
+
+def autov2(path: Path, stop: Callable[[], bool] = lambda: False) -> str | None:
+    """Hash of a checkpoint file; None when stopped. Raises OSError."""
+    return _digest(path, 0, 10, stop)
+
+
+def autov3(path: Path, stop: Callable[[], bool] = lambda: False) -> str | None:
+    """Hash of a LoRA file's weights; None when stopped. Raises OSError."""
+    with path.open("rb") as file:
+        skip = 8 + int.from_bytes(file.read(8), "little")
+    return _digest(path, skip, 12, stop)
+
+
+def _digest(path: Path, skip: int, length: int, stop: Callable[[], bool]) -> str | None:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(skip)
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+            if stop():
+                return None
+    return digest.hexdigest()[:length]
+
+
+class Hashes:
+    """Known hashes, and the thread that finds out the others, one file after the other."""
+
+    def __init__(self, memory: Memory):
+        self._memory = memory
+        self._known = memory.hashes()
+        self._wanted: OrderedDict[Path, tuple[str, bool]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.found: Callable[[], None] = lambda: None
+        """Called when some became known and nothing is left to do."""
+
+    def of(self, path: Path, stamp: str) -> str | None:
+        """The hash of a file that has this stamp (`scan`), None while it is not known."""
+        known = self._known.get(str(path))
+        return known[1] if known and known[0] == stamp else None
+
+    def want(self, path: Path, stamp: str, lora: bool) -> None:
+        """Find this one out, some time."""
+        with self._lock:
+            self._wanted[path] = (stamp, lora)
+        self._wake.set()
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="model-hashes", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._ended.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        if sys.platform == "linux":
+            # There a thread has a priority of its own.
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        while not self._ended.is_set():
+            self._wake.wait()
+            self._wake.clear()
+            if self._work_off() and not self._ended.is_set():
+                self.found()
+
+    def _work_off(self) -> bool:
+        some = False
+        while not self._ended.is_set():
+            with self._lock:
+                if not self._wanted:
+                    return some
+                path, (stamp, lora) = self._wanted.popitem(last=False)
+            if self.of(path, stamp) is not None:
+                continue
+            try:
+                known = (autov3 if lora else autov2)(path, lambda: self._ended.wait(PAUSE))
+            except OSError as error:
+                log.info("no hash of %s (%s)", path, error)
+                continue
+            # A file that changed meanwhile is asked for again with its new stamp.
+            if known is not None and stamp_of(path) == stamp.partition("+")[0]:
+                self._known[str(path)] = (stamp, known)
+                self._memory.keep_hash(str(path), stamp, known)
+                some = True
+        return some

@@ -1,0 +1,221 @@
+"""What a LoRA file is, told from its header alone: architecture, kind, and what its trainer wrote.
+
+The kinds are told by the marks that kohya's sd-scripts, peft and LyCORIS put into the names of tensors,
+the architecture by the width of the cross-attention that the LoRA was made for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
+
+NAMES = {
+    "sdxl": "SDXL",
+    "sdxl-inpaint": "SDXL inpainting",
+    "sdxl-refiner": "SDXL refiner",
+    "sdxl-edit": "SDXL instruct-pix2pix",
+    "sdxl-lcm": "distilled SDXL (full LCM)",
+    "ssd-1b": "SSD-1B",
+    "vega": "Segmind Vega",
+    "playground": "Playground 2.5",
+    "sd1": "Stable Diffusion 1",
+    "sd2": "Stable Diffusion 2",
+    "sd3": "Stable Diffusion 3",
+    "flux": "FLUX",
+}
+"""How an architecture is called in texts for people."""
+
+TOP_TAGS = 6
+"""Training tags that the catalog remembers of each LoRA; `training` reads all."""
+
+
+@dataclass(frozen=True)
+class LoraFindings:
+    """What is known of a LoRA. `context`: width of the cross-attention that it was made for (0 = unknown)."""
+
+    arch: str
+    kind: str
+    context: int = 0
+    trigger: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    """Most frequent training tags."""
+    thumbnail: bool = False
+    """Whether a picture is embedded (`modelspec.thumbnail`)."""
+
+
+_KINDS = (
+    ("hada_", "LoHa"),
+    ("lokr_", "LoKr"),
+    (".on_input", "IA3"),
+    ("dora_scale", "DoRA"),
+    ("lora_magnitude_vector", "DoRA"),
+    (".oft_", "OFT"),
+    ("oft_blocks", "OFT"),
+    ("lora_mid", "CP-LoCon"),
+)
+_WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
+_DOWN = re.compile(r"^.*attn2[._]to_k.*(?:lora_down|lora_A|lora\.down)(?:\.\w+)?\.weight$", re.MULTILINE)
+_DEEP = re.compile(r"transformer_blocks[._][1-9]\d*[._]")
+_FULL = re.compile(r"\.diff(?:_b)?$", re.MULTILINE)
+_LORA_KEY = re.compile(
+    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|hada_w|lokr_w|oft_blocks|\.oft_|\.on_input"
+    r"|\.diff(?:_b)?$",
+    re.MULTILINE,
+)
+# Patterns look at all names at once, a line each: thousands of names, thousands of files.
+
+
+def is_lora(header: Header) -> bool:
+    return _LORA_KEY.search("\n".join(header.tensors)) is not None
+
+
+def lora_kind(header: Header) -> str:
+    """'LoRA', 'LoCon' (convolutions too), or one of LyCORIS' other kinds."""
+    return _kind(header, "\n".join(header.tensors))
+
+
+def _kind(header: Header, names: str) -> str:
+    for mark, kind in _KINDS:
+        if mark in names:
+            return kind
+    if _FULL.search(names):
+        return "full difference"
+    convolutions = 4 in header.axes and any(
+        len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1 and _LORA_KEY.search(name)
+        for name, tensor in header.tensors.items()
+    )
+    return "LoCon" if convolutions else "LoRA"
+
+
+def inspect_lora(path: Path) -> LoraFindings:
+    """A LoRA file. Raises `ModelError` for broken files and for what is no LoRA."""
+    if path.suffix.lower() in PICKLE_ENDINGS:
+        raise ModelError(f"{path.name} {PICKLE_REASON}.")
+    header = read_header(path)
+    names = "\n".join(header.tensors)
+    if not _LORA_KEY.search(names):
+        from .inspect import architecture  # which asks this module in turn
+
+        arch = architecture(header)
+        what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
+        raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
+    arch, context = _architecture(header, names)
+    metadata = header.metadata
+    tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
+    said = metadata.get("modelspec.trigger_phrase", "").strip()
+    return LoraFindings(
+        arch=arch,
+        kind=_kind(header, names),
+        context=context,
+        trigger=(said or (tags[0] if tags else ""))[:500],
+        description=metadata.get("modelspec.description", "").strip()[:2000],
+        tags=tags,
+        thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
+    )
+
+
+def _architecture(header: Header, names: str) -> tuple[str, int]:
+    """Architecture and width of the cross-attention, 0 where no layer tells."""
+    if "double_blocks" in names or "single_transformer_blocks" in names:
+        return "flux", 0
+    if "joint_blocks" in names:
+        return "sd3", 0
+    said = _said_architecture(header.metadata)
+    for found in _DOWN.finditer(names):
+        shape = header.tensors[found[0]].shape
+        if len(shape) >= 2:
+            return _WIDTHS.get(shape[1]) or said or _structure(names), shape[1]
+    structure = _structure(names)
+    return (structure if structure != "unknown" else said or structure), 0
+
+
+def _structure(names: str) -> str:
+    """Only SDXL has a second text encoder, or more than one transformer block in a row."""
+    if "lora_te2_" in names or "text_encoder_2." in names or _DEEP.search(names):
+        return "sdxl"
+    return "unknown"
+
+
+def _said_architecture(metadata: Mapping[str, str]) -> str:
+    """What the trainer wrote; used only where the shapes leave it open."""
+    said = (metadata.get("ss_base_model_version") or metadata.get("modelspec.architecture") or "").lower()
+    if "refiner" in said:
+        return "sdxl-refiner"
+    for mark, arch in (
+        ("sdxl", "sdxl"),
+        ("stable-diffusion-xl", "sdxl"),
+        ("stable-diffusion-v1", "sd1"),
+        ("sd_v1", "sd1"),
+        ("stable-diffusion-v2", "sd2"),
+        ("sd_v2", "sd2"),
+        ("sd3", "sd3"),
+        ("flux", "flux"),
+    ):
+        if mark in said:
+            return arch
+    return "sd2" if metadata.get("ss_v2", "").lower() == "true" else ""
+
+
+def training_tags(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
+    """(tag, count) over all training folders, most frequent first; [] where nothing is said."""
+    counts: Counter[str] = Counter()
+    try:
+        for tags in json.loads(metadata.get("ss_tag_frequency", "{}")).values():
+            for tag, count in tags.items():
+                counts[tag.strip()] += int(count)
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        return []
+    counts.pop("", None)
+    return counts.most_common()
+
+
+FACTS = {
+    "ss_base_model_version": "Base",
+    "ss_sd_model_name": "Trained on",
+    "ss_network_module": "Network",
+    "ss_network_dim": "Rank",
+    "ss_network_alpha": "Alpha",
+    "ss_resolution": "Resolution",
+    "ss_num_train_images": "Training images",
+    "ss_epoch": "Epoch",
+    "ss_steps": "Steps",
+    "ss_output_name": "Trained as",
+    "ss_training_comment": "Comment",
+    "modelspec.title": "Title",
+    "modelspec.author": "Author",
+    "modelspec.license": "License",
+    "modelspec.date": "Date",
+    "modelspec.architecture": "Architecture",
+    "modelspec.usage_hint": "Usage",
+    "modelspec.tags": "Tags",
+}
+"""Metadata worth a line of its own, and what people call it."""
+
+
+def training(path: Path) -> dict[str, Any]:
+    """All that a LoRA file says about itself: `rank`, `facts` (label: text), `tags` [(tag, count)] and
+    `metadata` (everything, as it is written). Raises `ModelError`."""
+    header = read_header(path)
+    facts = {label: header.metadata[key] for key, label in FACTS.items() if header.metadata.get(key)}
+    ranks = Counter(
+        min(tensor.shape[:2])
+        for name, tensor in header.tensors.items()
+        if len(tensor.shape) >= 2 and _LORA_KEY.search(name)
+    )
+    metadata = {key: text for key, text in header.metadata.items() if key != "modelspec.thumbnail"}
+    return {
+        "rank": ranks.most_common(1)[0][0] if ranks else None,
+        "tensors": len(header.tensors),
+        "facts": facts,
+        "tags": training_tags(header.metadata),
+        "metadata": metadata,
+    }

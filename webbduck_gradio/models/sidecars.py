@@ -1,0 +1,75 @@
+"""What other programs note beside a LoRA: AUTOMATIC1111's NAME.json and Civitai's NAME.civitai.info."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+
+MAX_BYTES = 4_000_000
+MAX_TEXT = 4000
+
+
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """`trigger`, `weight`, `description`, `notes`, `negative`, `base`, `tags`, as far as it says them.
+
+    Raises `ModelError` where it cannot be read. Values that are not what they should be count as not said.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path.name} is too large for notes about a model; it is left alone.")
+        said = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        reason = (error.strerror or "unknown reason").lower()
+        raise ModelError(f"{path.name} cannot be read ({reason}).") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{path.name} is not valid JSON; it is left as it is.") from None
+    if not isinstance(said, dict):
+        return {}
+    found = _civitai(said) if path.name.endswith(".civitai.info") else _automatic1111(said)
+    return {key: value for key, value in found.items() if value not in (None, "", [])}
+
+
+def _automatic1111(said: dict[str, Any]) -> dict[str, Any]:
+    weight = said.get("preferred weight")
+    return {
+        "trigger": _text(said.get("activation text")),
+        # 0 is what AUTOMATIC1111 writes where nothing was chosen.
+        "weight": weight if _number(weight) and weight else None,
+        "description": _text(said.get("description")),
+        "notes": _text(said.get("notes")),
+        "negative": _text(said.get("negative text")),
+        "base": _text(said.get("sd version")),
+    }
+
+
+def _civitai(said: dict[str, Any]) -> dict[str, Any]:
+    model = said.get("model") if isinstance(said.get("model"), dict) else {}
+    assert isinstance(model, dict)
+    words = said.get("trainedWords")
+    tags = model.get("tags")
+    return {
+        "trigger": _text(words[0]).strip(" ,") if isinstance(words, list) and words else None,
+        "description": _plain(_text(said.get("description")) or _text(model.get("description"))),
+        "base": _text(said.get("baseModel")),
+        "tags": [_text(tag)[:80] for tag in tags[:20] if _text(tag)] if isinstance(tags, list) else None,
+    }
+
+
+def _text(value: Any) -> str:
+    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _plain(markup: str) -> str:
+    """Civitai's descriptions are HTML; what people read of them."""
+    text = re.sub(r"<(br|/p|/li|/h\d)\b[^>]*>", "\n", markup, flags=re.IGNORECASE)
+    return html.unescape(re.sub(r"<[^>]*>", "", text)).strip()
