@@ -39,7 +39,7 @@ def asked(page: Page, seed: str) -> list[dict]:
     found = page.wait_for_function(
         "seed => { const state = webbduck.last.get('jobs');"
         "const job = [...state.jobs, ...state.recent].find(job => job.request.seed === seed);"
-        "return job?.images.length ? job : null; }",
+        "return job ?? null; }",
         arg=int(seed),
     )
     return found.json_value()["request"]["loras"]
@@ -67,6 +67,7 @@ def test_the_stack_is_what_is_asked(page: Page, loras: Path) -> None:
     rows.nth(0).get_by_title("Remove").click()
     rows.nth(0).get_by_title("Remove").click()
     assert asked(page, "503") == []
+    page.wait_for_function("webbduck.last.get('jobs').recent.filter(job => job.images.length).length >= 3")
     page.get_by_role("tab", name="Gallery").click()
     page.locator(".cell").nth(2).click()
     page.get_by_role("button", name="Use these settings").click()

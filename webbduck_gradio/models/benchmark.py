@@ -1,14 +1,16 @@
 """How fast the catalog is: `python -m webbduck_gradio.models.benchmark [--loras 2000]`.
 
 Makes that many LoRA files with the full header of an SDXL LoRA (every layer of the UNet and of both text
-encoders, 2,958 tensors) and a tag table; their weights are holes in the file, since no weight is read.
-Prints the median of several runs of each, and how many headers each read.
+encoders, 2,958 tensors) and a tag table, in some different ranks; their weights are holes in the file, since
+no weight is read. Prints how long each took and how many headers it read. The CPU seconds tell more where
+other programs run beside it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -21,7 +23,6 @@ from .registry import Registry
 
 T = TypeVar("T")
 
-RANK = 16
 UNET = {
     **dict.fromkeys(("input_blocks_4_1", "input_blocks_5_1"), (2, 640)),
     **dict.fromkeys(("input_blocks_7_1", "input_blocks_8_1", "middle_block_1"), (10, 1280)),
@@ -54,14 +55,14 @@ def layers() -> Iterator[tuple[str, int, int]]:
             yield name + "mlp_fc2", 4 * width, width
 
 
-def write_lora(path: Path, number: int) -> None:
+def write_lora(path: Path, number: int, rank: int) -> None:
     """A LoRA file with a full header, metadata of its own and a hole for weights."""
     tags = {f"tag {tag} of {number}": 200 - tag for tag in range(150)}
     header: dict[str, object] = {
         "__metadata__": {
             "ss_base_model_version": "sdxl_base_v1-0",
             "ss_network_module": "networks.lora",
-            "ss_network_dim": str(RANK),
+            "ss_network_dim": str(rank),
             "ss_output_name": f"lora {number}",
             "ss_tag_frequency": json.dumps({"10_pictures": tags}),
         }
@@ -70,8 +71,8 @@ def write_lora(path: Path, number: int) -> None:
     for name, into, out in layers():
         for part, shape in (
             ("alpha", []),
-            ("lora_down.weight", [RANK, into]),
-            ("lora_up.weight", [out, RANK]),
+            ("lora_down.weight", [rank, into]),
+            ("lora_up.weight", [out, rank]),
         ):
             size = 2 * (shape[0] * shape[1] if shape else 1)
             header[f"{name}.{part}"] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
@@ -86,6 +87,7 @@ def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     asked.add_argument("--loras", type=int, default=2000, help="how many files (default 2000)")
     asked.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
+    asked.add_argument("--kinds", type=int, default=12, help="different shapes among them (default 12)")
     wanted = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
@@ -96,16 +98,18 @@ def main() -> None:
         )
         settings.make_folders()
         for number in range(wanted.loras):
-            write_lora(settings.loras / f"lora {number:04}.safetensors", number)
-        size = (settings.loras / "lora 0000.safetensors").stat().st_size
-        print(f"{wanted.loras} LoRAs, {sum(1 for _ in layers()) * 3} tensors and {size / 1e6:.0f} MB each")
+            write_lora(settings.loras / f"lora {number:04}.safetensors", number, 4 + number % wanted.kinds)
+        print(f"{wanted.loras} LoRAs, {sum(1 for _ in layers()) * 3} tensors each, {wanted.kinds} shapes")
         measure(settings, wanted.runs)
 
 
 def measure(settings: Settings, runs: int) -> None:
     memory = settings.private / "catalog.sqlite3"
-    cold, warm, nothing, single = [], [], [], []
-    reads = {}
+    cold: list[Times] = []
+    warm: list[Times] = []
+    nothing: list[Times] = []
+    single: list[Times] = []
+    reads: dict[str, int] = {}
     for run in range(runs):
         for file in settings.private.glob("catalog.sqlite3*"):
             file.unlink()
@@ -119,21 +123,29 @@ def measure(settings: Settings, runs: int) -> None:
         nothing.append(timed(registry.refresh)[1])
         reads["nothing changed"] = registry._shelf.headers_read - reads["warm"]
         before = registry._shelf.headers_read
-        write_lora(settings.loras / "lora 0000.safetensors", 10_000 + run)
+        write_lora(settings.loras / "lora 0000.safetensors", 10_000 + run, 4)
         changed, took = timed(registry.refresh)
         assert changed
         single.append(took)
         reads["one replaced"] = registry._shelf.headers_read - before
+    print("wall and CPU seconds (all processes), medians:")
     rows = {"cold": cold, "warm": warm, "nothing changed": nothing, "one replaced": single}
     for name, times in rows.items():
-        print(f"{name:16} {statistics.median(times):7.3f} s, {reads[name]} headers read")
+        print(f"{name:16} {middle(times, 0):7.2f} {middle(times, 1):7.2f}, {reads[name]} headers read")
 
 
-def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What the work answers and the seconds that it took."""
-    start = time.perf_counter()
+Times = tuple[float, float]
+
+
+def middle(times: list[Times], which: int) -> float:
+    return statistics.median(each[which] for each in times)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, Times]:
+    """What the work answers, the seconds that it took, and those of the processors."""
+    start, used = time.perf_counter(), sum(os.times()[:4])
     result = work()
-    return result, time.perf_counter() - start
+    return result, (time.perf_counter() - start, sum(os.times()[:4]) - used)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ it can run. The format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
+import functools
 import json
 import math
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -45,6 +47,8 @@ class Tensors(Mapping[str, Tensor]):
 
     def __init__(self, raw: dict[str, dict[str, Any]]):
         self._raw = raw
+        self.told: dict[str, Any] = {}
+        """What was found out from these tensors alone, for files that share them."""
 
     def __getitem__(self, name: str) -> Tensor:
         entry = self._raw[name]
@@ -95,7 +99,7 @@ def read_header(path: Path) -> Header:
         raise ModelError(f"{name} cannot be read ({reason}); check that it is there and readable.") from None
     if len(text) < length:
         raise ModelError(f"{name} is cut off in its header; download it again.")
-    return _checked(name, _parse(name, text), status.st_size - 8 - length)
+    return _checked(name, text, status.st_size - 8 - length)
 
 
 def _check_start(name: str, start: bytes, length: int, size: int) -> None:
@@ -126,35 +130,81 @@ def _what_else(start: bytes) -> str | None:
     return None
 
 
-def _parse(name: str, text: bytes) -> dict[str, Any]:
+_METADATA = re.compile(r"\s*\{\s*\"__metadata__\"\s*:\s*(?=\{)")
+_NEXT = re.compile(r"\s*(?:,\s*(?=\")|(?=\}))")
+
+
+def _checked(name: str, text: bytes, data_size: int) -> Header:
+    """The header in `text`, which must tell of exactly `data_size` bytes."""
     try:
-        header = json.loads(text)
+        metadata, rest = _split(text.decode())
+        layout = _layout(rest)
     except (ValueError, RecursionError):
         raise ModelError(f"{name} has a damaged header; download it again.") from None
-    if not isinstance(header, dict):
-        raise ModelError(f"{name} has a damaged header; download it again.")
-    return header
+    if not layout.tensors:
+        raise ModelError(f"{name} holds no weights; download it again.")
+    if layout.reached > data_size:
+        raise ModelError(
+            f"{name} is incomplete: {layout.reached - data_size:,} of {layout.reached:,} bytes are missing; "
+            "download it again."
+        )
+    if layout.reached < data_size:
+        raise ModelError(
+            f"{name} is damaged: it has {data_size - layout.reached:,} bytes too many at its end; "
+            "download it again."
+        )
+    said = layout.metadata or metadata
+    texts = {str(key): value for key, value in said.items() if isinstance(value, str)}
+    return Header(layout.tensors, texts, layout.axes)
 
 
-def _checked(name: str, raw: dict[str, Any], data_size: int) -> Header:
-    """Types, shapes and places must fit each other and cover the file exactly."""
-    damaged = ModelError(f"{name} has a damaged header; download it again.")
+def _split(text: str) -> tuple[dict[str, Any], str]:
+    """The metadata, where it comes first as it nearly always does, and the JSON of the rest."""
+    start = _METADATA.match(text)
+    if start is None:
+        return {}, text
+    metadata, end = json.JSONDecoder().raw_decode(text, start.end())
+    after = _NEXT.match(text, end)
+    if after is None:
+        raise ValueError("something else follows the metadata")
+    return metadata, "{" + text[after.end() :]
+
+
+class _Layout(NamedTuple):
+    """What the tensors are and where they lie; `reached`: bytes that they take."""
+
+    tensors: Tensors
+    metadata: dict[str, Any]
+    axes: frozenset[int]
+    reached: int
+
+
+@functools.lru_cache(maxsize=16)
+def _layout(text: str) -> _Layout:
+    """Types, shapes and places must fit each other and leave no gap. Raises ValueError.
+
+    Remembered for a few texts: files of one trainer differ in their metadata only, and a folder may hold
+    thousands of them.
+    """
+    raw = json.loads(text)
+    if not isinstance(raw, dict):
+        raise ValueError("no table")
     metadata = raw.pop("__metadata__", None) or {}
     if not isinstance(metadata, dict):
-        raise damaged
+        raise ValueError("the metadata is no table")
     if not raw:
-        raise ModelError(f"{name} holds no weights; download it again.")
-    # Column by column, since a LoRA has thousands of tensors and a folder thousands of LoRAs.
+        return _Layout(Tensors({}), metadata, frozenset(), 0)
+    # Column by column, since a LoRA has thousands of tensors.
     try:
         dtypes, shapes, places = zip(*map(_COLUMNS, raw.values()), strict=True)
         kinds = {*map(type, dtypes)}, {*map(type, shapes)}, {*map(type, places)}, {*map(len, places)}
         numbers = {*map(type, chain.from_iterable(shapes)), *map(type, chain.from_iterable(places))}
     except (TypeError, KeyError):
-        raise damaged from None
+        raise ValueError("an entry is no tensor") from None
     if kinds != ({str}, {list}, {list}, {2}) or numbers != {int}:
-        raise damaged
+        raise ValueError("an entry is no tensor")
     if min(chain.from_iterable(shapes), default=0) < 0:
-        raise damaged
+        raise ValueError("a negative size")
     spans = [(end - begin) * 8 for begin, end in places]
     sizes = list(map(math.prod, shapes))
     for dtype in {*dtypes} & _BITS.keys():
@@ -165,21 +215,15 @@ def _checked(name: str, raw: dict[str, Any], data_size: int) -> Header:
             rows = zip(dtypes, sizes, spans, strict=True)
             fits = all(size * bits == span for own, size, span in rows if own == dtype)
         if not fits:
-            raise damaged
+            raise ValueError("a shape that does not fit its place")
     begins, ends = zip(*places, strict=True)
     if begins[1:] != ends[:-1]:
         begins, ends = zip(*sorted(places), strict=True)
     if begins[0] != 0 or begins[1:] != ends[:-1]:
-        raise damaged
-    reached = ends[-1]
-    if reached > data_size:
-        raise ModelError(
-            f"{name} is incomplete: {reached - data_size:,} of {reached:,} bytes are missing; "
-            "download it again."
-        )
-    if reached < data_size:
-        raise ModelError(
-            f"{name} is damaged: it has {data_size - reached:,} bytes too many at its end; download it again."
-        )
-    texts = {str(key): value for key, value in metadata.items() if isinstance(value, str)}
-    return Header(Tensors(raw), texts, frozenset(map(len, shapes)))
+        raise ValueError("a gap or an overlap")
+    return _Layout(Tensors(raw), metadata, frozenset(map(len, shapes)), ends[-1])
+
+
+def forget_layouts() -> None:
+    """Give back the memory of what was remembered, once many files have been read."""
+    _layout.cache_clear()

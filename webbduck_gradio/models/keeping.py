@@ -37,14 +37,11 @@ class NoteFile:
         self._fresh = fresh
         self._stamp = ""
         self._table: dict[str, Any] = {}
+        self._entries: dict[str, Entry] = {}
+        self._by_file: dict[str, str] = {}
         self._broken: str | None = None
         self.missing: tuple[str, ...] = ()
         """Names of the entries whose files are gone."""
-
-    @property
-    def entries(self) -> dict[str, Entry]:
-        """The entries that are tables. While the file is broken, those from before it was."""
-        return {name: entry for name, entry in self._table.items() if isinstance(entry, dict)}
 
     def read(self, problems: list[str]) -> None:
         """Read it where it changed; what is wrong with it goes into `problems`."""
@@ -52,7 +49,7 @@ class NoteFile:
         if stamp != self._stamp:
             self._stamp, self._broken = stamp, None
             try:
-                self._table = _parse(self.path)
+                self._take(_parse(self.path))
             except ModelError as error:
                 self._broken = str(error)
         if self._broken:
@@ -63,17 +60,22 @@ class NoteFile:
                     f"{self.path.name}: the entry {name!r} must be a table in braces; it has no effect."
                 )
 
+    def _take(self, table: dict[str, Any]) -> None:
+        """While the file is broken, the table from before it was stays."""
+        self._table = table
+        self._entries = {name: entry for name, entry in table.items() if isinstance(entry, dict)}
+        self._by_file = {
+            entry["file"]: key for key, entry in self._entries.items() if isinstance(entry.get("file"), str)
+        }
+
     def of(self, name: str, file: str | None = None) -> Entry:
         """The entry of a model: by its name, else the one that names its file; {} where there is none."""
-        key = self._key(name, file, self.entries)
-        return self.entries[key] if key is not None else {}
+        return self._entries.get(self._key(name, file) or "", {})
 
-    def _key(self, name: str, file: str | None, entries: Mapping[str, Entry]) -> str | None:
-        if name in entries:
+    def _key(self, name: str, file: str | None) -> str | None:
+        if name in self._entries:
             return name
-        if file is None:
-            return None
-        return next((key for key, entry in entries.items() if entry.get("file") == file), None)
+        return None if file is None else self._by_file.get(file)
 
     def keep_in_step(
         self,
@@ -84,7 +86,11 @@ class NoteFile:
         """Add entries of new models (name, file), mark those of gone ones, let renamed ones keep theirs."""
         if self._broken or not self.path.parent.is_dir():
             return
-        table = {renamed.get(name, name): copy.deepcopy(entry) for name, entry in self._table.items()}
+        # One level down is all that is changed here.
+        table = {
+            renamed.get(name, name): dict(entry) if isinstance(entry, dict) else entry
+            for name, entry in self._table.items()
+        }
         entries = {name: entry for name, entry in table.items() if isinstance(entry, dict)}
         by_file = {entry["file"]: key for key, entry in entries.items() if isinstance(entry.get("file"), str)}
         kept = set()
@@ -118,8 +124,7 @@ class NoteFile:
         if self._broken:
             raise ModelError(f"{self._broken} Repair it to save changes here.")
         table = copy.deepcopy(self._table)
-        entries = {key: entry for key, entry in table.items() if isinstance(entry, dict)}
-        key = self._key(name, file, entries)
+        key = self._key(name, file)
         if key is None:
             if name in table:
                 raise ModelError(
@@ -152,7 +157,8 @@ class NoteFile:
         finally:
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-        self._table, self._stamp = table, stamp_of(self.path)
+        self._take(table)
+        self._stamp = stamp_of(self.path)
 
 
 def _parse(path: Path) -> dict[str, Any]:

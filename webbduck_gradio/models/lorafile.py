@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
-from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
+from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
 
 NAMES = {
     "sdxl": "SDXL",
@@ -101,20 +101,26 @@ def inspect_lora(path: Path) -> LoraFindings:
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
-    names = "\n".join(header.tensors)
-    if not _LORA_KEY.search(names):
+    shared = header.tensors.told if isinstance(header.tensors, Tensors) else {}
+    if not shared:
+        names = "\n".join(header.tensors)
+        shared["lora"] = _LORA_KEY.search(names) is not None
+        shared["kind"] = _kind(header, names) if shared["lora"] else ""
+        shared["shape"] = _shape(header, names)
+    if not shared["lora"]:
         from .inspect import architecture  # which asks this module in turn
 
         arch = architecture(header)
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
-    arch, context = _architecture(header, names)
+    sure, likely, context = shared["shape"]
+    arch = sure or _said_architecture(header.metadata) or likely
     metadata = header.metadata
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
     said = metadata.get("modelspec.trigger_phrase", "").strip()
     return LoraFindings(
         arch=arch,
-        kind=_kind(header, names),
+        kind=shared["kind"],
         context=context,
         trigger=(said or (tags[0] if tags else ""))[:500],
         description=metadata.get("modelspec.description", "").strip()[:2000],
@@ -123,26 +129,20 @@ def inspect_lora(path: Path) -> LoraFindings:
     )
 
 
-def _architecture(header: Header, names: str) -> tuple[str, int]:
-    """Architecture and width of the cross-attention, 0 where no layer tells."""
+def _shape(header: Header, names: str) -> tuple[str, str, int]:
+    """Architecture where the tensors leave no doubt ("" else), the likely one, width of the cross-attention
+    (0 where no layer tells)."""
     if "double_blocks" in names or "single_transformer_blocks" in names:
-        return "flux", 0
+        return "flux", "flux", 0
     if "joint_blocks" in names:
-        return "sd3", 0
-    said = _said_architecture(header.metadata)
+        return "sd3", "sd3", 0
+    # Only SDXL has a second text encoder, or more than one transformer block in a row.
+    sdxl = "lora_te2_" in names or "text_encoder_2." in names or _DEEP.search(names) is not None
     for found in _DOWN.finditer(names):
         shape = header.tensors[found[0]].shape
         if len(shape) >= 2:
-            return _WIDTHS.get(shape[1]) or said or _structure(names), shape[1]
-    structure = _structure(names)
-    return (structure if structure != "unknown" else said or structure), 0
-
-
-def _structure(names: str) -> str:
-    """Only SDXL has a second text encoder, or more than one transformer block in a row."""
-    if "lora_te2_" in names or "text_encoder_2." in names or _DEEP.search(names):
-        return "sdxl"
-    return "unknown"
+            return _WIDTHS.get(shape[1], ""), "sdxl" if sdxl else "unknown", shape[1]
+    return ("sdxl", "sdxl", 0) if sdxl else ("", "unknown", 0)
 
 
 def _said_architecture(metadata: Mapping[str, str]) -> str:

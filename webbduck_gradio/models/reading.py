@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .header import forget_layouts
 from .inspect import Findings, inspect_file, inspect_folder
 from .lorafile import LoraFindings, inspect_lora
 from .sidecars import read_sidecar
@@ -75,6 +76,7 @@ def read_many(wanted: Sequence[Wanted]) -> list[Result]:
     results: list[Result] = [{}] * len(wanted)
     for start, answer in enumerate(answers):
         results[start::cores] = answer
+    forget_layouts()
     return results
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..request import SCHEDULERS
 from . import api, gallery, loras, queue, studio, views
 from .events import QUIET
 from .services import Services
@@ -55,6 +56,11 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
                 "checkpoints": [views.checkpoint_view(c) for c in registry.checkpoints()],
                 "loras": views.loras_view(services, None),
                 "problems": list(registry.problems),
+                "samplers": list(SCHEDULERS),
+                "missing": {
+                    "loras.json": list(registry.missing_loras),
+                    "models.json": list(registry.missing_checkpoints),
+                },
             }
         )
 
@@ -71,7 +77,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             with gr.Tab("Queue", id="queue", elem_id="tab-queue"):
                 queue.build(services, form, channels, tabs)
             with gr.Tab("LoRAs", id="loras", elem_id="tab-loras"):
-                loras.build()
+                loras.build(services, form, channels)
 
         counters = [
             gr.Textbox(visible=False, elem_id=f"version-{name}")

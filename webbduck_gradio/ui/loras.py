@@ -1,12 +1,86 @@
-"""The LoRAs tab: what lies in the LoRA folder, and what each is."""
+"""The LoRAs tab: what lies in the model folders, what each is, and what its owner wants of it."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import gradio as gr
 
+from ..errors import ModelError, RequestError, WebbDuckError
+from ..models.lorafile import training
+from . import views
+from .events import QUIET, outcome, payload
+from .form import Form
+from .gallery import told
+from .services import Services
 from .theme import asset
 
+DEFAULTS = ("steps", "cfg", "width", "height", "scheduler")
 
-def build() -> None:
-    """The tab's view; it draws what the catalog channel publishes."""
-    gr.HTML("", html_template=asset("loras.html"), js_on_load=asset("loras.js"), elem_id="loras-view")
+
+def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
+    """The tab's view; it draws what the catalog channel publishes and asks for details itself."""
+    registry = services.registry
+
+    def webbduck_lora(name: Any) -> dict[str, Any]:
+        return told(lambda: lora_details(services, str(name)))
+
+    def webbduck_edit_lora(asked: Any) -> dict[str, Any]:
+        def edit() -> dict[str, Any]:
+            name, changes = _named(asked)
+            if changes.get("preview") == "last":
+                changes = {**changes, "preview": services.lora_previews.last(name)}
+            registry.edit_lora(name, changes)
+            return lora_details(services, name)
+
+        return told(edit)
+
+    def webbduck_edit_checkpoint(asked: Any) -> dict[str, Any]:
+        def edit() -> dict[str, Any]:
+            registry.edit_checkpoint(*_named(asked))
+            return {}
+
+        return told(edit)
+
+    view = gr.HTML(
+        "",
+        html_template=asset("loras.html"),
+        js_on_load=asset("loras.js"),
+        elem_id="loras-view",
+        server_functions=[webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint],
+    )
+
+    def use_current(event: gr.EventData, *values: Any) -> str:
+        name = str(payload(event).get("name", ""))
+        try:
+            registry.edit_checkpoint(name, dict(zip(DEFAULTS, values, strict=True)))
+        except WebbDuckError as error:
+            return outcome(error=str(error), where="loras")
+        return outcome(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
+
+    view.use_current(use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **QUIET)
+
+
+def _named(asked: Any) -> tuple[str, dict[str, Any]]:
+    if not isinstance(asked, dict) or not isinstance(asked.get("changes"), dict):
+        raise RequestError("The page asked for a change that cannot be.")
+    return str(asked.get("name", "")), asked["changes"]
+
+
+def lora_details(services: Services, name: str) -> dict[str, Any]:
+    """All that is known of a LoRA: `lora` as in the list, `note` (loras.json), what its file says, pictures.
+
+    Raises `UnknownName`. A file that cannot be read has `said` None.
+    """
+    lora = services.registry.any_lora(name)
+    try:
+        said = training(lora.path)
+    except ModelError:
+        said = None
+    view = views.lora_view(lora, None)
+    return {
+        "lora": {**view, "description": lora.description},
+        "note": services.registry.lora_note(name),
+        "said": said,
+        "pictures": services.lora_previews.made_with(name),
+    }

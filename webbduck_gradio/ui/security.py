@@ -231,6 +231,8 @@ class Gatekeeper:
             return await anyio.to_thread.run_sync(self._deleted, name)
         if kind == "export":
             return exported(self.services.settings, name)
+        if kind == "lora":
+            return await anyio.to_thread.run_sync(self.services.lora_previews.picture, name)
         if kind == "input-thumb":
             return await anyio.to_thread.run_sync(self._input_thumbnail, name)
         raise UnknownName("There is no such picture.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from ..jobs.store import Store
 from ..jobs.worker import Worker
 from ..models.registry import Registry
 from ..settings import Settings
+from .lora_previews import LoraPreviews
 
 if TYPE_CHECKING:
     from ..core.generation import Generator
@@ -70,6 +72,10 @@ class Services:
             worker,
             Housekeeping(settings, store, inputs),
         )
+
+    @functools.cached_property
+    def lora_previews(self) -> LoraPreviews:
+        return LoraPreviews(self.settings, self.registry, self.outputs, self.thumbnails)
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
         """The one way into the queue, for the page and the API alike.

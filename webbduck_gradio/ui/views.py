@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from ..errors import RequestError
@@ -192,7 +193,6 @@ def live_view(services: Services) -> dict[str, Any]:
 
 
 def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
-    defaults = checkpoint.defaults
     return {
         "name": checkpoint.name,
         "arch": checkpoint.arch,
@@ -204,13 +204,12 @@ def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
         "size_bytes": checkpoint.size_bytes,
         "usable": checkpoint.unusable is None,
         "reason": checkpoint.unusable,
-        "defaults": {
-            "steps": defaults.steps,
-            "cfg": defaults.cfg,
-            "width": defaults.width,
-            "height": defaults.height,
-            "scheduler": defaults.scheduler,
-        },
+        "modified": checkpoint.modified,
+        "hash": checkpoint.hash,
+        "zero_snr": checkpoint.zero_snr,
+        "from_hub": checkpoint.from_hub,
+        "defaults": asdict(checkpoint.defaults),
+        "suggested": asdict(checkpoint.suggested or checkpoint.defaults),
     }
 
 
@@ -224,9 +223,26 @@ def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
         "context": lora.context,
         "kind": lora.kind,
         "size_bytes": lora.size_bytes,
+        "modified": lora.modified,
+        "tags": list(lora.tags),
+        "favourite": lora.favourite,
+        "preview": preview_token(lora),
+        "base": lora.base,
+        "notes": lora.notes,
+        "hash": lora.hash,
+        "from_hub": lora.from_hub,
         "compatible": compatible,
         "reason": lora.unusable,
     }
+
+
+def preview_token(lora: Lora) -> str | None:
+    """Changes with the picture that stands for the LoRA; None where only pictures made with it can."""
+    if lora.chosen_preview:
+        return lora.chosen_preview
+    if lora.preview:
+        return lora.preview[1]
+    return lora.stamp if lora.thumbnail else None
 
 
 def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:

@@ -85,7 +85,7 @@ window.webbduck = (() => {
 
   // As `Lora.fits` in models/registry.py: by the width of the cross-attention, where both are known.
   const fits = (lora, checkpoint) => lora.context && checkpoint.context ? lora.context === checkpoint.context : lora.arch === checkpoint.lora_arch;
-  const ARCHS = { sdxl: "SDXL", "sdxl-inpaint": "SDXL inpainting", "sdxl-refiner": "SDXL refiner", "sdxl-edit": "SDXL edit", "sdxl-lcm": "SDXL LCM", "ssd-1b": "SSD-1B", vega: "Vega", playground: "Playground 2.5", sd1: "SD 1.5", sd2: "SD 2", sd3: "SD 3", flux: "FLUX", unknown: "unknown kind" };
+  const ARCHS = { sdxl: "SDXL", "sdxl-inpaint": "SDXL inpainting", "sdxl-refiner": "SDXL refiner", "sdxl-edit": "SDXL edit", "sdxl-lcm": "SDXL LCM", "ssd-1b": "SSD-1B", vega: "Vega", playground: "Playground 2.5", sd1: "SD 1.5", sd2: "SD 2", sd3: "SD 3", flux: "FLUX", unknown: "unknown base" };
   const archName = (each) => ARCHS[each.arch] ?? each.arch;
   /** What a LoRA that does not fit this checkpoint is made for. */
   const madeFor = (lora, checkpoint) => lora.arch === "unknown" ? "another architecture" : archName(lora) + (lora.arch === checkpoint.lora_arch ? " of another size" : "");

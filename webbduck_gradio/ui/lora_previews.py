@@ -1,0 +1,101 @@
+"""The picture that stands for a LoRA, and the pictures made with it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+import logging
+from pathlib import Path
+
+from ..errors import ModelError, UnknownName, WebbDuckError
+from ..gallery.files import open_picture
+from ..gallery.storage import Outputs
+from ..gallery.thumbnails import Thumbnails
+from ..models.header import read_header
+from ..models.registry import Lora, Registry
+from ..settings import Settings
+
+log = logging.getLogger(__name__)
+
+MOST_RUNS = 60
+"""Runs that are looked at for pictures made with a LoRA."""
+MAX_EMBEDDED = 8_000_000
+
+
+class LoraPreviews:
+    """Small copies of previews; like all thumbnails made once, and served from our own folder."""
+
+    def __init__(self, settings: Settings, registry: Registry, outputs: Outputs, thumbnails: Thumbnails):
+        self._folder = settings.thumbnails / "lora"
+        self._registry, self._outputs, self._thumbnails = registry, outputs, thumbnails
+
+    def picture(self, name: str) -> Path:
+        """The owner's choice, else the picture beside the file, else the one inside, else the newest made
+        with it. Raises `UnknownName` where there is none."""
+        lora = self._registry.any_lora(name)
+        for source in (self._chosen, self._beside, self._inside, self._newest):
+            try:
+                found = source(lora)
+            except WebbDuckError as error:
+                log.info("no preview of %s: %s", name, error)
+                continue
+            if found is not None:
+                return found
+        raise UnknownName(f"There is no picture of {name} yet.")
+
+    def made_with(self, name: str, limit: int = 24) -> list[str]:
+        """Ids of the newest pictures made with this LoRA."""
+        words = name.replace('"', " ")
+        found: list[str] = []
+        for run in self._outputs.runs(0, MOST_RUNS, f'lora:"{words}"'):
+            used = run.meta.get("loras")
+            names = [each.get("name") for each in used if isinstance(each, dict)] if used else []
+            if name in names:
+                found += [image.id for image in run.images]
+        return found[:limit]
+
+    def last(self, name: str) -> str:
+        """The newest picture made with this LoRA, else the newest of all. Raises `UnknownName`."""
+        for image in self.made_with(name, 1):
+            return image
+        for newest in self._outputs.images(0, 1):
+            return newest.id
+        raise UnknownName("There is no picture yet; make one in the Studio first.")
+
+    def _chosen(self, lora: Lora) -> Path | None:
+        if lora.chosen_preview is None:
+            return None
+        return self._thumbnails.thumbnail(lora.chosen_preview)
+
+    def _beside(self, lora: Lora) -> Path | None:
+        if lora.preview is None:
+            return None
+        return self._thumbnails.of_file(lora.preview[0], f"lora/{lora.name}")
+
+    def _inside(self, lora: Lora) -> Path | None:
+        if not lora.thumbnail:
+            return None
+        key = hashlib.sha256(f"{lora.path}\0{lora.stamp}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        target = self._folder / f"{key}.webp"
+        if not target.exists():
+            said = read_header(lora.path).metadata.get("modelspec.thumbnail", "")
+            try:
+                data = base64.b64decode(said.partition("base64,")[2][:MAX_EMBEDDED], validate=True)
+            except (binascii.Error, ValueError):
+                raise ModelError(f"The picture inside {lora.name} is damaged.") from None
+            target.parent.mkdir(parents=True, exist_ok=True)
+            # Drawn anew, so that nothing but a picture is ever served.
+            with open_picture(io.BytesIO(data), f"the picture inside {lora.name}") as image:
+                image.thumbnail((384, 384))
+                small = image.convert("RGB")
+            unfinished = target.with_suffix(".tmp")
+            small.save(unfinished, "WEBP", quality=85)
+            unfinished.replace(target)
+        return target
+
+    def _newest(self, lora: Lora) -> Path | None:
+        for image in self.made_with(lora.name, 1):
+            return self._thumbnails.thumbnail(image)
+        return None
