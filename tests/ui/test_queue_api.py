@@ -12,6 +12,9 @@ from gradio_client.exceptions import AppError
 from running import PATIENCE, wait_until
 
 
+SMALL = {"width": 64, "height": 64}
+
+
 @pytest.fixture(scope="module")
 def client(studio) -> Iterator[Client]:
     with_client = Client(studio.url, verbose=False)
@@ -31,7 +34,7 @@ def resumed(studio) -> Iterator[None]:
 
 
 def submit(client: Client, prompt: str, **asked: Any) -> str:
-    asked = {"steps": 2, "seed": 1, "wait_for_result": False, **asked}
+    asked = {"steps": 2, "seed": 1, "wait_for_result": False, **SMALL, **asked}
     return client.predict(prompt, **asked, api_name="/generate")[1]["job_id"]
 
 
@@ -78,7 +81,8 @@ def test_the_33rd_is_refused_and_nothing_is_lost(client: Client) -> None:
 def test_a_clients_cancel_cancels_its_job_alone(studio, client: Client) -> None:
     # Eight pictures: what runs goes on until the end of the test, however slow the test is.
     calls = [
-        client.submit(f"a duck {n}", steps=150, num_images=8, seed=n, api_name="/generate") for n in range(2)
+        client.submit(f"a duck {n}", steps=150, num_images=8, seed=n, **SMALL, api_name="/generate")
+        for n in range(2)
     ]
     store = studio.services.store
     wait_until(lambda: store.running() is not None and len(store.queued()) == 1)
