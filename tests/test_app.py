@@ -75,7 +75,12 @@ def test_contradictions_are_refused(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "environment", [{"WEBBDUCK_THUMB_CONCURRENCY": "many"}, {"WEBBDUCK_CATALOG_POLL_SECONDS": "0"}]
+    "environment",
+    [
+        {"WEBBDUCK_THUMB_CONCURRENCY": "many"},
+        {"WEBBDUCK_CATALOG_POLL_SECONDS": "0"},
+        {"WEBBDUCK_MAX_QUEUED": "0"},
+    ],
 )
 def test_environment_that_is_no_number_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(environment))):
@@ -86,6 +91,7 @@ def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
     environment = {"WEBBDUCK_OUTPUT_DIR": str(tmp_path / "environment"), "WEBBDUCK_THUMB_CONCURRENCY": "5"}
     assert settings_from([], environment).outputs == tmp_path / "environment"
     assert settings_from([], environment).thumb_concurrency == 5
+    assert settings_from([], {"WEBBDUCK_MAX_QUEUED": "3"}).max_queued == 3
     assert settings_from(["--output", str(tmp_path / "flag")], environment).outputs == tmp_path / "flag"
 
 

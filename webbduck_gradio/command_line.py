@@ -31,7 +31,8 @@ def parser() -> argparse.ArgumentParser:
         description="WebbDuck, a local SDXL studio. Opens at http://127.0.0.1:7860.",
         epilog="Environment, where a flag is not given: WEBBDUCK_OUTPUT_DIR, WEBBDUCK_PLUGINS_DIR, "
         "WEBBDUCK_AUTH (USER:PASSWORD, which a process list does not show), "
-        "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3).",
+        "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3), "
+        "WEBBDUCK_MAX_QUEUED (default 32).",
     )
     flags.add_argument(
         "--host", metavar="ADDRESS", help="address to answer at (default 127.0.0.1: this computer only)"
@@ -121,6 +122,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         open_browser=asked.open,
         auth=auth,
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
+        max_queued=int(number_from(environment, "WEBBDUCK_MAX_QUEUED", 32, 1, 1000)),
         catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),
     )
 

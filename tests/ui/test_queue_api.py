@@ -11,7 +11,6 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from running import PATIENCE, wait_until
 
-
 SMALL = {"width": 64, "height": 64}
 
 

@@ -162,13 +162,17 @@ def queue_view(services: Services) -> dict[str, Any]:
     store = services.store
     running = store.running()
     queued = store.queued()
+    waiting = [job_view(job) for job in queued]
+    if store.paused:
+        for view in waiting:
+            view["headline"] += "; the queue is paused"
     return {
         "active_job_id": running.id if running else None,
         "queued_count": len(queued),
         "paused": store.paused,
         "pause_reason": store.pause_reason,
         "counts": store.counts(),
-        "jobs": [job_view(job) for job in ([running] if running else []) + queued],
+        "jobs": [job_view(job) for job in ([running] if running else [])] + waiting,
         "recent": [job_view(job) for job in store.recent(RECENT)],
         "problem": store.problem,
         "time": time.time(),

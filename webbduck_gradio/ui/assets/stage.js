@@ -70,6 +70,14 @@ function notice(kind, text, key) {
     h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismissed.add(key); event.target.closest(".notice").remove(); } }, "×")));
 }
 
+/** What concerns the whole queue: why the studio paused it, what was wrong at the start. */
+function queueNotices() {
+  for (const [key, text] of [["asked paused", jobs.pause_reason], ["asked problem", jobs.problem]]) {
+    const old = [...notices.children].find((each) => each.dataset.key === key);
+    if (!text) { old?.remove(); dismissed.delete(key); } else notice("warning", text, key);
+  }
+}
+
 let coming = "", stripKey = "";
 /** Swap the picture once the new one has loaded, so that nothing flickers; one that is gone is not shown. */
 function showPicture(source, alt) {
@@ -352,6 +360,7 @@ webbduck.subscribe("jobs", (value) => {
   if (first && mine && running() && !jobs.jobs.some((job) => job.job_id === mine)) mine = null;
   followEnlarging();
   notify();
+  queueNotices();
   draw();
 });
 webbduck.subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
