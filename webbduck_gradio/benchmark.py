@@ -161,10 +161,10 @@ def full_size(rounds: int, steps: int) -> None:
     import torch
 
     from .core import fullsize
-    from .core.pipelines import best_device, dtype_for
+    from .core.memory import best_device, chosen_dtype
 
     device = best_device()
-    dtype = dtype_for(device)
+    dtype = chosen_dtype(device)
     peak = fullsize.matrix_peak(device, dtype)
     print(f"\n(c) full-size SDXL, random weights, 1024 x 1024, {steps} steps, {device}, {dtype}")
     print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")

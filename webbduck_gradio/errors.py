@@ -54,7 +54,12 @@ class GenerationError(WebbDuckError):
 
 
 class OutOfMemory(GenerationError):
-    """The device's memory did not suffice for what was asked."""
+    """The device's memory did not suffice for what was asked. `decoding`: it was turning the finished
+    latents into a picture that took too much."""
+
+    def __init__(self, text: str, decoding: bool = False):
+        super().__init__(text)
+        self.decoding = decoding
 
 
 class StorageError(WebbDuckError):

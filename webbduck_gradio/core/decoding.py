@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +12,25 @@ from PIL import Image
 from ..errors import GenerationError
 
 RESCUED = "The VAE gave no valid numbers in half precision; it decoded the picture again in full precision."
+READ_AGAIN = (
+    "The VAE gave no valid numbers in half precision; it read the input picture again in full precision."
+)
+
+
+def is_half(vae: Any) -> bool:
+    """Whether it encodes in half precision, which may overflow."""
+    return vae.dtype != torch.float32 and not vae.config.force_upcast
+
+
+@contextmanager
+def in_full_precision(vae: Any) -> Iterator[None]:
+    """Let diffusers encode with this VAE in full precision meanwhile."""
+    before = vae.config.force_upcast
+    vae.register_to_config(force_upcast=True)
+    try:
+        yield
+    finally:
+        vae.register_to_config(force_upcast=before)
 
 
 @torch.no_grad()
@@ -47,7 +68,7 @@ def _decoded(vae: Any, raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     try:
         if before != dtype:
             vae.to(dtype=dtype)
-        return vae.decode(raw.to(vae.device, dtype), return_dict=False)[0]
+        return vae.decode(raw.to(dtype), return_dict=False)[0]
     finally:
         if before != dtype:
             vae.to(dtype=before)  # half to full and back is exact

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ..request import GenerationRequest
+from ..request import MAX_SEED, GenerationRequest
 from . import previews, schedulers
 from .pipelines import Loaded
 from .prompts import Embeddings
@@ -30,12 +31,25 @@ class Drawing:
         self.request, self.index, self.reporter = request, index, reporter
         self.seed = request.seed_of(index)
         self.generator = torch.Generator("cpu").manual_seed(self.seed)
+        self._begun = False
 
-    def run(self, brush: Brush, kind: type, steps: int, **arguments: Any) -> torch.Tensor:
-        """Latents from a pipeline of `kind`. Whatever happens, the checkpoint stays as it was loaded."""
+    def run(
+        self,
+        brush: Brush,
+        kind: type,
+        steps: int,
+        schedule: Mapping[str, Any] | None = None,
+        **arguments: Any,
+    ) -> torch.Tensor:
+        """Latents from a pipeline of `kind`. `schedule`: that of the pass which this one continues; None =
+        the checkpoint's own. Whatever happens, the checkpoint stays as it was loaded."""
         pipe = brush.loaded.view(kind)
         pristine = pipe.scheduler
-        scheduler = schedulers.build(self.request.scheduler, brush.loaded.scheduler, steps, self.seed)
+        # A pass that goes over the finished picture needs noise of its own, also from samplers with a seed.
+        seed = self.seed if schedule or not self._begun else self.seed + MAX_SEED + 1
+        self._begun = True
+        schedule = schedule or brush.loaded.scheduler
+        scheduler = schedulers.build(self.request.scheduler, schedule, steps, seed)
         rgb = brush.loaded.checkpoint.latent_rgb
         previews.watch(
             scheduler,

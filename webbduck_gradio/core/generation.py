@@ -24,9 +24,9 @@ from ..models.registry import Checkpoint, Registry
 from ..models.tools import Captioner, Upscaler
 from ..models.wording import Wording, resolve
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
-from . import pictures
+from . import memory, pictures
 from .captioning import caption
-from .decoding import decode
+from .decoding import READ_AGAIN, decode, in_full_precision, is_half
 from .drawing import Brush, Drawing
 from .modes import img2img, inpaint, text2img, two_pass
 from .pipelines import Loaded, Pipelines, key_of
@@ -62,11 +62,15 @@ class Generator:
     """Makes pictures. Not for two threads at once: the worker holds the one lock."""
 
     def __init__(
-        self, device: str | None = None, registry: Registry | None = None, policy: str | None = None
+        self,
+        device: str | None = None,
+        registry: Registry | None = None,
+        policy: str | None = None,
+        precision: str | None = None,
     ):
-        """`registry` is asked for LoRAs, second-pass checkpoints and input pictures; `policy`: a name of
-        `pipelines.POLICIES`, None = by the device's memory."""
-        self.pipelines = Pipelines(device, policy)
+        """`registry` is asked for LoRAs, second-pass checkpoints and input pictures. The others are as
+        `Pipelines` takes them. Raises `SettingsError`."""
+        self.pipelines = Pipelines(device, policy, precision)
         self._registry = registry
         self._embeddings: dict[Any, Embeddings] = {}
         self._threads = torch.get_num_threads()
@@ -82,6 +86,8 @@ class Generator:
         # count differs: the last bits of a picture must not depend on which thread of a pool runs the job.
         torch.set_num_threads(self._threads)
         reporter.check()
+        pixels = request.width * request.height
+        self.pipelines.begin(pixels)
         saved: list[str] = []  # how memory was saved, for people
         plan: Plan | None = None
         for index in range(request.num_images):
@@ -91,13 +97,15 @@ class Generator:
                     reporter.check()
                     image, warnings = _worded(request, partial(_draw, plan, index, reporter))
                     break
-                except OutOfMemory:
-                    plan = None
-                    self._embeddings.clear()
-                    if not self.pipelines.thriftier():
-                        raise
-                    saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
-            yield Picture(index, request.seed_of(index), image, (*warnings, *saved), _facts(plan))
+                except OutOfMemory as error:
+                    sentence, decoding = str(error), error.decoding
+                # Outside of the handler, whose error holds on to all that was in use when memory ran out.
+                plan = None
+                self._embeddings.clear()
+                if not self.pipelines.thriftier(pixels, decoding):
+                    raise OutOfMemory(sentence)
+                saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
+            yield Picture(index, request.seed_of(index), image, (*warnings, *saved), self._facts(plan))
 
     def _prepare(self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter) -> Plan:
         wording = self._wording(request)
@@ -128,15 +136,25 @@ class Generator:
         reporter: Reporter,
         keep: Any = (),
     ) -> Brush:
-        loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
+        try:
+            loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_shortage(error):
+                raise
+            log.exception("Out of memory while loading %s", checkpoint.path)
+            raise OutOfMemory(
+                f"There is too little memory to load {checkpoint.name}; close other programs that use it, "
+                "or start the studio with --memory offload."
+            ) from None
         reporter.check()
-        return Brush(loaded, self._encoded(request, loaded, wording, reporter))
+        return Brush(loaded, self._encoded(request, loaded, wording, loras, reporter))
 
     def _encoded(
-        self, request: GenerationRequest, loaded: Loaded, wording: Wording, reporter: Reporter
+        self, request: GenerationRequest, loaded: Loaded, wording: Wording, uses: Any, reporter: Reporter
     ) -> Embeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
-        key = (key_of(loaded.checkpoint), loaded.adapters.active, texts, request.clip_skip, request.emphasis)
+        loras = tuple((str(lora.path), lora.modified, weight) for lora, weight in uses)
+        key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
         found = self._embeddings.pop(key, None)
         if found is None:
             reporter.status("Reading the prompt")
@@ -165,6 +183,27 @@ class Generator:
             return pictures.fit(image, (request.width, request.height), request.resize_mode), None
         mask = pictures.read_mask(catalog.input_path(request.mask))
         return None, inpaint.prepare(request, image, mask)
+
+    def _facts(self, plan: Plan) -> dict[str, Any]:
+        """What was not typed but took part: for the metadata."""
+        loaded = plan.first.loaded
+        facts: dict[str, Any] = {
+            "device": str(loaded.device),
+            "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
+            "rng": "CPU",
+            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        }
+        if plan.wording.prompt != plan.request.prompt:
+            facts["resolved_prompt"] = plan.wording.prompt
+        if plan.wording.loras:
+            facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+        if plan.second is not None:
+            facts["second_pass"] = "refiner" if plan.continues else "img2img"
+        if self.pipelines.policy.tiled:
+            facts["memory_policy"] = (
+                self.pipelines.policy.name
+            )  # tiles differ from a whole in the last digits
+        return facts
 
     def upscale(
         self, image: Image.Image, request: UpscaleRequest, upscaler: Upscaler | None, reporter: Reporter
@@ -202,7 +241,9 @@ class Generator:
                 self.pipelines.dtype,
                 reporter,
             )
-        except (torch.OutOfMemoryError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_shortage(error):
+                raise
             raise OutOfMemory(
                 f"There is too little memory for {captioner.name}; choose a smaller one."
             ) from None
@@ -241,44 +282,59 @@ class Generator:
 def _draw(plan: Plan, index: int, reporter: Reporter) -> tuple[Image.Image, tuple[str, ...]]:
     """One picture and its warnings."""
     request, second = plan.request, plan.second
-    drawing = Drawing(request, index, reporter)
-    if plan.canvas is not None:
-        latents = inpaint.draw(drawing, plan.first, plan.canvas)
-    elif plan.image is not None:
-        latents = img2img.draw(drawing, plan.first, plan.image, request.strength, request.steps)
-    else:
-        until = request.refiner_switch if plan.continues else None
-        latents = text2img.draw(drawing, plan.first, until)
+    if second is not None:
+        second.loaded.rest()
+    drawing, latents, warnings = _first_pass(plan, index, reporter)
     last = plan.first
     if second is not None and plan.continues:
         reporter.status("Second pass")
-        latents, last = two_pass.resume(drawing, second, latents), second
-    image, warnings = decode(last.loaded.pipe, latents)
+        plan.first.loaded.rest()
+        latents, last = two_pass.resume(drawing, second, latents, plan.first), second
+    image = _decoded(request, last, latents, warnings)
     if second is not None and not plan.continues:
         reporter.status("Second pass")
-        image, more = decode(second.loaded.pipe, two_pass.refine(drawing, second, image))
-        warnings = tuple(dict.fromkeys((*warnings, *more)))
+        plan.first.loaded.rest()
+        image = _decoded(request, second, two_pass.refine(drawing, second, image), warnings)
     if plan.canvas is not None:
         image = inpaint.finish(plan.canvas, image, request.mask_blur)
-    return image, warnings
+    return image, tuple(dict.fromkeys(warnings))
 
 
-def _facts(plan: Plan) -> dict[str, Any]:
-    """What was not typed but took part: for the metadata."""
-    loaded = plan.first.loaded
-    facts: dict[str, Any] = {
-        "device": str(loaded.pipe.device),
-        "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
-        "rng": "CPU",
-        "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
-    }
-    if plan.wording.prompt != plan.request.prompt:
-        facts["resolved_prompt"] = plan.wording.prompt
-    if plan.wording.loras:
-        facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
-    if plan.second is not None:
-        facts["second_pass"] = "refiner" if plan.continues else "img2img"
-    return facts
+def _first_pass(plan: Plan, index: int, reporter: Reporter) -> tuple[Drawing, torch.Tensor, list[str]]:
+    """The drawing, its latents (unfinished where a refiner goes on), and warnings."""
+
+    def draw() -> tuple[Drawing, torch.Tensor]:
+        drawing = Drawing(plan.request, index, reporter)
+        if plan.canvas is not None:
+            return drawing, inpaint.draw(drawing, plan.first, plan.canvas)
+        if plan.image is not None:
+            strength, steps = plan.request.strength, plan.request.steps
+            return drawing, img2img.draw(drawing, plan.first, plan.image, strength, steps)
+        until = plan.request.refiner_switch if plan.continues else None
+        return drawing, text2img.draw(drawing, plan.first, until)
+
+    drawing, latents = draw()
+    vae = plan.first.loaded.pipe.vae
+    may_overflow = plan.image is not None or plan.canvas is not None
+    if may_overflow and not torch.isfinite(latents).all() and is_half(vae):
+        with in_full_precision(vae):
+            drawing, latents = draw()
+        return drawing, latents, [READ_AGAIN]
+    return drawing, latents, []
+
+
+def _decoded(
+    request: GenerationRequest, brush: Brush, latents: torch.Tensor, warnings: list[str]
+) -> Image.Image:
+    try:
+        image, more = decode(brush.loaded.pipe, latents)
+    except (RuntimeError, MemoryError) as error:
+        if not memory.is_shortage(error):
+            raise
+        log.exception("Out of memory while decoding %s", tuple(latents.shape))
+        raise OutOfMemory(_too_large(request), decoding=True) from None
+    warnings.extend(more)
+    return image
 
 
 def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
@@ -287,13 +343,19 @@ def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
         return work()
     except WebbDuckError:
         raise
-    except (torch.OutOfMemoryError, MemoryError):
-        log.exception("Out of memory at %d x %d", request.width, request.height)
-        raise OutOfMemory(
-            f"The memory is too small for {request.width} x {request.height} pixels; choose a smaller size."
-        ) from None
     except Exception as error:
+        if memory.is_shortage(error):
+            log.exception("Out of memory at %d x %d", request.width, request.height)
+            raise OutOfMemory(_too_large(request)) from None
         log.exception("Generation failed")
         raise GenerationError(
             f"The picture could not be drawn ({error.__class__.__name__}); the log has the details."
         ) from error
+
+
+def _too_large(request: GenerationRequest) -> str:
+    loras = " or fewer LoRAs" if request.loras else ""
+    return (
+        f"The memory is too small for {request.width} x {request.height} pixels; "
+        f"choose a smaller size{loras}."
+    )

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import json
 import logging
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import ModelError
+from ..errors import ModelError, OutOfMemory
 from ..models.header import read_header
 from ..models.inspect import variant
 from ..models.layout import configs
 from ..models.registry import Checkpoint
+from . import memory
 from .loras import Adapters, Use
+from .memory import OFFLOAD, TILED, Policy
 
 log = logging.getLogger(__name__)
 
@@ -31,54 +30,16 @@ log = logging.getLogger(__name__)
 transformers_logging.disable_progress_bar()
 diffusers_logging.disable_progress_bar()
 
-GIB = 2**30
 Key = tuple[str, float]
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How thriftily memory is used; each is slower than the one before and draws the same motif."""
-
-    name: str
-    tiled: bool = False
-    """The VAE works on tiles of 512 pixels."""
-    offload: bool = False
-    """Parts wait in main memory until their turn."""
-
-
-POLICIES = (Policy("resident"), Policy("tiled", tiled=True), Policy("offload", tiled=True, offload=True))
-
-
-def best_device() -> str:
-    """'cuda', 'mps' or 'cpu': the fastest that works here."""
-    if torch.cuda.is_available():
-        return "cuda"
-    if torch.backends.mps.is_available():
-        return "mps"
-    return "cpu"
-
-
-def dtype_for(device: str) -> torch.dtype:
-    """Half precision where the hardware is made for it; on the CPU fp16 is unusably slow."""
-    return torch.float32 if torch.device(device).type == "cpu" else torch.float16
-
-
-def policy_for(device: str) -> Policy:
-    """By its memory: an SDXL checkpoint takes 7 GB in half precision, decoding 1024 x 1024 up to 4 more."""
-    kind = torch.device(device).type
-    if kind == "cuda":
-        total = torch.cuda.get_device_properties(device).total_memory
-        return POLICIES[0 if total >= 11 * GIB else 1 if total >= 9 * GIB else 2]
-    return POLICIES[1 if kind == "mps" else 0]
 
 
 class Loaded:
     """A checkpoint in memory, the pipelines that share its parts, and its LoRAs."""
 
-    def __init__(self, checkpoint: Checkpoint, pipe: Any):
-        self.checkpoint, self.pipe = checkpoint, pipe
+    def __init__(self, checkpoint: Checkpoint, pipe: Any, offloaded: bool = False):
+        self.checkpoint, self.pipe, self.offloaded = checkpoint, pipe, offloaded
         self.adapters = Adapters(pipe)
-        self.scheduler = pipe.scheduler.config
+        self.scheduler = dict(pipe.scheduler.config)
         """The checkpoint's own noise schedule, never changed."""
         self._views: dict[type, Any] = {type(pipe): pipe}
 
@@ -92,6 +53,16 @@ class Loaded:
                     parts[setting] = self.pipe.config[setting]
             self._views[kind] = _quiet(kind(**parts, add_watermarker=False))
         return self._views[kind]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; with parts in main memory that is not where they lie."""
+        return self.pipe._execution_device
+
+    def rest(self) -> None:
+        """Send parts that wait for their turn back to main memory, before another model needs the room."""
+        for hook in getattr(self.pipe, "_all_hooks", ()):
+            hook.offload()
 
     @property
     def size(self) -> int:
@@ -108,11 +79,20 @@ def _quiet(pipe: Any) -> Any:
 class Pipelines:
     """Loads checkpoints on first use and keeps the last ones as far as the memory allows."""
 
-    def __init__(self, device: str | None = None, policy: str | None = None, budget: int | None = None):
-        self.device = device or best_device()
-        self.dtype = dtype_for(self.device)
-        self.policy = next((each for each in POLICIES if each.name == policy), policy_for(self.device))
-        self.budget = budget or _budget(self.device)
+    def __init__(
+        self,
+        device: str | None = None,
+        policy: str | None = None,
+        precision: str | None = None,
+        budget: int | None = None,
+    ):
+        """`policy`: a name of `memory.POLICIES`; `precision`: of `memory.PRECISIONS`; `budget`: bytes that
+        checkpoints may take together. None = by the device. Raises `SettingsError`."""
+        self.device = memory.chosen_device(device)
+        self.dtype = memory.chosen_dtype(self.device, precision)
+        self.policy = self._usual = memory.chosen_policy(self.device, policy)
+        self.budget = budget or memory.budget(self.device)
+        self._short_at: int | None = None
         self._loaded: dict[Key, Loaded] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype, self.policy.name)
 
@@ -123,7 +103,10 @@ class Pipelines:
         loras: Sequence[Use] = (),
         keep: Sequence[Checkpoint] = (),
     ) -> Loaded:
-        """The checkpoint with exactly these LoRAs; `keep` stays in memory beside it. Raises `ModelError`."""
+        """The checkpoint with exactly these LoRAs; `keep` stays in memory beside it.
+
+        Raises `ModelError`, `OutOfMemory`.
+        """
         key = key_of(checkpoint)
         loaded = self._loaded.pop(key, None)
         if loaded is None:
@@ -131,6 +114,9 @@ class Pipelines:
             status(f"Loading {checkpoint.name}")
             loaded = self._load(checkpoint)
         self._loaded[key] = loaded  # the last one is the one used last
+        memory.tile(loaded.pipe.vae, self.policy.tiled)
+        for each in self._loaded.values():
+            each.rest()
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
         loaded.adapters.use(loras)
@@ -141,56 +127,69 @@ class Pipelines:
         """Names of the checkpoints in memory, the last used last."""
         return [each.checkpoint.name for each in self._loaded.values()]
 
-    def thriftier(self) -> bool:
-        """Go on with less memory, after letting go of everything; False where there is no less."""
-        at = POLICIES.index(self.policy) + 1
-        if at == len(POLICIES) or (POLICIES[at].offload and torch.device(self.device).type == "cpu"):
+    def begin(self, pixels: int) -> None:
+        """A job of pictures of this size: smaller ones than that for which memory was short are drawn
+        with the usual policy again."""
+        if self._short_at is not None and pixels < self._short_at:
+            self._short_at = None
+            self._change(self._usual)
+
+    def thriftier(self, pixels: int, decoding: bool) -> bool:
+        """Go on with less memory; False where there is no less. `decoding`: it ran short in the VAE."""
+        can_offload = torch.device(self.device).type != "cpu" and not self.policy.offload
+        if not self.policy.tiled and (decoding or not can_offload):
+            policy = TILED
+        elif can_offload:
+            policy = OFFLOAD
+        else:
             return False
-        self.policy = POLICIES[at]
-        log.warning("Memory was short; going on with policy %s", self.policy.name)
-        self.free()
+        log.warning("Memory was short; going on with policy %s", policy.name)
+        self._short_at = pixels
+        self._change(policy)
         return True
+
+    def _change(self, policy: Policy) -> None:
+        if policy.offload != self.policy.offload:
+            self._loaded.clear()  # loaded anew, to where the policy wants it
+        self.policy = policy
+        for loaded in list(self._loaded.values())[:-1]:  # all but the one used last
+            del self._loaded[key_of(loaded.checkpoint)]
+        memory.collect(self.device)
 
     def free(self) -> None:
         """Let go of all that is loaded."""
         self._loaded.clear()
-        gc.collect()  # pipelines and their views hold each other
-        if torch.device(self.device).type == "cuda":
-            torch.cuda.empty_cache()
+        memory.collect(self.device)
 
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
-        for key, loaded in list(self._loaded.items()):  # its own older version on disk is of no use
-            if key[0] == str(checkpoint.path):
-                del self._loaded[key], loaded
+        for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
+            del self._loaded[key]  # its own older version on disk is of no use
+        # Files are in half precision mostly; in full precision they take twice as much.
+        wanted = checkpoint.size_bytes * self.dtype.itemsize // 2
         for key in [key for key in self._loaded if key not in keep]:
-            # Files are in half precision mostly; in full precision they take twice as much.
-            wanted = checkpoint.size_bytes * self.dtype.itemsize // 2
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]
-        gc.collect()
+        memory.collect(self.device)
+        whole = self.dtype != torch.float16  # in the files' own format the weights stay on disk
+        if whole and torch.device(self.device).type == "cpu" and wanted > memory.free_bytes(self.device):
+            # The system would end the whole studio, with every job in it.
+            half = "" if self.dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
+            raise OutOfMemory(
+                f"{checkpoint.name} needs {wanted / memory.GIB:.1f} GiB of memory and "
+                f"{memory.free_bytes(self.device) / memory.GIB:.1f} are free; close other programs{half}."
+            )
 
     def _load(self, checkpoint: Checkpoint) -> Loaded:
         pipe = _quiet(_read(checkpoint, self.dtype))
-        if self.policy.tiled:
-            # Its own threshold is the size that it was trained at: 1024 pixels would not be tiled.
-            pipe.vae.enable_tiling()
-            pipe.vae.tile_sample_min_size, pipe.vae.tile_latent_min_size = 512, 64
         if self.policy.offload:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)
-        return Loaded(checkpoint, pipe)
+        return Loaded(checkpoint, pipe, self.policy.offload)
 
 
 def key_of(checkpoint: Checkpoint) -> Key:
     return str(checkpoint.path), checkpoint.modified
-
-
-def _budget(device: str) -> int:
-    """Bytes that checkpoints may take together."""
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
-    return psutil.virtual_memory().total // 2
 
 
 def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
@@ -208,9 +207,11 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
                 use_safetensors=True,
                 add_watermarker=False,
             )
-    except (torch.OutOfMemoryError, MemoryError, ModelError):
+    except ModelError:
         raise
     except Exception as error:
+        if memory.is_shortage(error):
+            raise
         log.exception("Loading %s failed", checkpoint.path)
         raise ModelError(
             f"{checkpoint.name} could not be loaded ({_brief(error)}); copy the checkpoint again."

@@ -10,12 +10,15 @@ from ..drawing import Brush, Drawing
 from . import img2img
 
 
-def resume(drawing: Drawing, brush: Brush, latents: torch.Tensor) -> torch.Tensor:
-    """Finish noisy latents from the switch point on, on the same schedule."""
+def resume(drawing: Drawing, brush: Brush, latents: torch.Tensor, first: Brush) -> torch.Tensor:
+    """Finish noisy latents of `first` from the switch point on, on its schedule."""
+    # What the refiner puts out is its own; where the steps lie is what the first one's noise asks for.
+    own = brush.loaded.scheduler.get("prediction_type", "epsilon")
     return drawing.run(
         brush,
         StableDiffusionXLImg2ImgPipeline,
         drawing.request.steps,
+        schedule=first.loaded.scheduler | {"prediction_type": own},
         image=latents,
         denoising_start=drawing.request.refiner_switch,
     )

@@ -1,0 +1,125 @@
+"""The device, the number format, and how thriftily memory is used."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+import torch
+
+from ..errors import SettingsError
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How thriftily memory is used; each is slower than the one before and draws the same motif."""
+
+    name: str
+    tiled: bool = False
+    """The VAE works on tiles of 512 pixels."""
+    offload: bool = False
+    """Parts wait in main memory until their turn."""
+
+
+RESIDENT = Policy("resident")
+TILED = Policy("tiled", tiled=True)
+OFFLOAD = Policy("offload", tiled=True, offload=True)
+POLICIES = (RESIDENT, TILED, OFFLOAD)
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def best_device() -> str:
+    """'cuda', 'mps' or 'cpu': the fastest that works here."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def chosen_device(asked: str | None) -> str:
+    """The device to work on; None = the best. Raises `SettingsError` where it is not there."""
+    if asked is None:
+        return best_device()
+    try:
+        torch.empty(1, device=asked)
+    except (RuntimeError, AssertionError, AttributeError):
+        raise SettingsError(
+            f"--device {asked} cannot be used here; leave it out to use {best_device()}."
+        ) from None
+    return asked
+
+
+def chosen_dtype(device: str, asked: str | None = None) -> torch.dtype:
+    """Half precision where the hardware is made for it; on the CPU fp16 is unusably slow."""
+    if asked is not None:
+        return PRECISIONS[asked]
+    return torch.float32 if torch.device(device).type == "cpu" else torch.float16
+
+
+def chosen_policy(device: str, asked: str | None = None) -> Policy:
+    """By the memory that is free: an SDXL checkpoint takes 7 GB in half precision, decoding 1024 x 1024 up
+    to 4 more."""
+    if asked is not None:
+        return next(each for each in POLICIES if each.name == asked)
+    kind = torch.device(device).type
+    if kind == "cuda":
+        return by_free_memory(torch.cuda.mem_get_info(device)[0])
+    return TILED if kind == "mps" else RESIDENT
+
+
+def by_free_memory(free: int) -> Policy:
+    """For `free` bytes on a graphics card."""
+    return RESIDENT if free >= 11 * GIB else TILED if free >= 9 * GIB else OFFLOAD
+
+
+def budget(device: str) -> int:
+    """Bytes that checkpoints may take together."""
+    if torch.device(device).type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
+    return psutil.virtual_memory().total // 2
+
+
+def free_bytes(device: str) -> int:
+    """Bytes that can still be taken on the device."""
+    if torch.device(device).type == "cuda":
+        # What torch holds ready for itself is free too.
+        return torch.cuda.mem_get_info(device)[0] + (
+            torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        )
+    return psutil.virtual_memory().available
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether memory ran out; the CPU's and Apple's allocators say it with a plain RuntimeError."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        mark in str(error)
+        for mark in ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+    )
+
+
+def collect(device: str) -> None:
+    """Give back what nothing holds any more."""
+    gc.collect()  # pipelines and their views hold each other
+    kind = torch.device(device).type
+    if kind == "cuda":
+        torch.cuda.empty_cache()
+    elif kind == "mps":
+        torch.mps.empty_cache()
+
+
+def tile(vae: Any, on: bool) -> None:
+    """Decode and encode in tiles of 512 pixels, or at once."""
+    if not on:
+        vae.disable_tiling()
+        return
+    # Its own threshold is the size that it was trained at: 1024 pixels would not be tiled.
+    vae.enable_tiling()
+    vae.tile_sample_min_size, vae.tile_latent_min_size = 512, 64
