@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from . import __version__, logs
 from .errors import SettingsError
-from .settings import LOOPBACK, Settings, number_from
+from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
+
 
 LISTEN_HOST = "0.0.0.0"
 MADE_USER = "duck"
@@ -79,6 +80,23 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--no-hf-cache", action="store_true", help="leave out the models in Hugging Face's cache"
     )
+    flags.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where to compute: cuda, cuda:1, mps or cpu (default: the fastest that is there)",
+    )
+    flags.add_argument(
+        "--memory",
+        choices=MEMORY,
+        help="resident: models stay on the device; tiled: pictures are decoded in tiles; offload: parts of a "
+        "model wait in main memory as well (default: by the memory that is free on the device)",
+    )
+    flags.add_argument(
+        "--precision",
+        choices=PRECISION,
+        help="number format of the models (default: float16, on the CPU float32; "
+        "bfloat16 there takes half the memory)",
+    )
     flags.add_argument("--open", action="store_true", help="open the studio in the browser")
     flags.add_argument("--verbose", action="store_true", help="write more into the log")
     flags.add_argument("--version", action="version", version=f"WebbDuck {__version__}")
@@ -121,6 +139,9 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         public_url=public_url,
         open_browser=asked.open,
         auth=auth,
+        device=_device(asked.device),
+        memory=asked.memory,
+        precision=asked.precision,
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
         max_queued=int(number_from(environment, "WEBBDUCK_MAX_QUEUED", 32, 1, 1000)),
         catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),
@@ -136,6 +157,19 @@ def hf_cache(environment: Mapping[str, str]) -> Path | None:
     home = environment.get("HF_HOME")
     folder = asked or hub or (str(Path(home, "hub")) if home else "~/.cache/huggingface/hub")
     return _folder(Path(folder))
+
+
+def _device(name: str | None) -> str | None:
+    """Tried at once, so that the studio does not start with one that is not there."""
+    if name is None:
+        return None
+    if not re.fullmatch(r"(cuda|mps|cpu|xpu)(:\d+)?", name):
+        raise SettingsError(f"--device must be cuda, cuda:NUMBER, mps or cpu, not {name[:40]!r}.")
+    if name != "cpu":
+        from .core.memory import chosen_device  # loads torch
+
+        chosen_device(name)
+    return name
 
 
 def _folder(path: Path) -> Path:

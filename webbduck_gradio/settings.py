@@ -12,6 +12,9 @@ from .errors import SettingsError
 HOME = Path(__file__).resolve().parent.parent
 """The folder of the studio: app.py, checkpoint/, lora/, outputs/, inpaint_input/."""
 
+MEMORY = ("resident", "tiled", "offload")
+PRECISION = ("float32", "bfloat16", "float16")
+
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -35,6 +38,12 @@ class Settings:
     """Address under which a reverse proxy makes the studio known, without a slash at its end."""
     open_browser: bool = False
     auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    device: str | None = None
+    """'cuda', 'cuda:1', 'mps' or 'cpu'; None = the fastest that is there."""
+    memory: str | None = None
+    """How thriftily memory is used, one of `MEMORY`; None = by what is free on the device."""
+    precision: str | None = None
+    """Number format of the models, one of `PRECISION`; None = by the device."""
     max_queued: int = 32
     thumb_concurrency: int = 2
     catalog_poll_seconds: float = 3.0

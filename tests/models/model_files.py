@@ -51,4 +51,4 @@ SDXL = checkpoint_shapes(2048, 2816) | PARTS
 
 def kohya(width: int, prefix: str = "lora_unet_", **more: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     name = prefix + "input_blocks_4_1_transformer_blocks_0_attn2_to_k"
-    return {f"{name}.lora_down.weight": (4, width), f"{name}.lora_up.weight": (8, 4), **more}
+    return {f"{name}.lora_down.weight": (4, width), f"{name}.lora_up.weight": (2, 4), **more}

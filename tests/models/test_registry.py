@@ -316,7 +316,10 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
         ({"loras": [{"name": "old"}]}, "old is made for Stable Diffusion 1"),
         ({"loras": [{"name": "real"}]}, "made for SDXL of another size"),
         ({"loras": [{"name": "odd"}]}, "of the kind LoHa"),
-        ({"loras": [{"name": "misfit"}]}, "misfit does not fit webbduck-starter: 1 of its 2 attention parts"),
+        (
+            {"loras": [{"name": "misfit"}]},
+            "misfit does not fit webbduck-starter: 1 of its 2 parts have no counterpart",
+        ),
         ({"prompt": "<lora:crayon>", "loras": [{"name": "crayon"}]}, "asked for twice"),
         ({"prompt": "<lora:crayon:3>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:x>"}, "from -2 to 2"),

@@ -96,7 +96,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
     together, alone = embeddings(pipe, batch), embeddings(pipe, 1)
 
     class Unnamed:
-        latent_rgb = None
+        latent_rgb, prediction_type, zero_snr = None, "epsilon", False
 
     brush = Brush(Loaded(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
 

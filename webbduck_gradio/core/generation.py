@@ -141,7 +141,7 @@ class Generator:
         except (RuntimeError, MemoryError) as error:
             if not memory.is_shortage(error):
                 raise
-            log.exception("Out of memory while loading %s", checkpoint.path)
+            memory.report(f"loading {checkpoint.path}")
             raise OutOfMemory(
                 f"There is too little memory to load {checkpoint.name}; close other programs that use it, "
                 "or start the studio with --memory offload."
@@ -200,9 +200,8 @@ class Generator:
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
         if self.pipelines.policy.tiled:
-            facts["memory_policy"] = (
-                self.pipelines.policy.name
-            )  # tiles differ from a whole in the last digits
+            # What is decoded in tiles differs a little from what is decoded at once.
+            facts["memory_policy"] = self.pipelines.policy.name
         return facts
 
     def upscale(
@@ -257,9 +256,9 @@ class Generator:
             free, total = torch.cuda.mem_get_info(device)
             name, used = torch.cuda.get_device_name(device), total - free
         else:
-            memory = psutil.virtual_memory()
+            main = psutil.virtual_memory()
             name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
-            used, total = memory.total - memory.available, memory.total
+            used, total = main.total - main.available, main.total
         names = self.pipelines.names
         return {
             "device": self.pipelines.device,
@@ -331,7 +330,7 @@ def _decoded(
     except (RuntimeError, MemoryError) as error:
         if not memory.is_shortage(error):
             raise
-        log.exception("Out of memory while decoding %s", tuple(latents.shape))
+        memory.report(f"decoding {request.width} x {request.height} pixels")
         raise OutOfMemory(_too_large(request), decoding=True) from None
     warnings.extend(more)
     return image
@@ -345,7 +344,7 @@ def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
         raise
     except Exception as error:
         if memory.is_shortage(error):
-            log.exception("Out of memory at %d x %d", request.width, request.height)
+            memory.report(f"drawing {request.width} x {request.height} pixels")
             raise OutOfMemory(_too_large(request)) from None
         log.exception("Generation failed")
         raise GenerationError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import logging
+import traceback
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +12,8 @@ import psutil
 import torch
 
 from ..errors import SettingsError
+
+log = logging.getLogger(__name__)
 
 GIB = 2**30
 
@@ -103,6 +107,11 @@ def is_shortage(error: BaseException) -> bool:
         mark in str(error)
         for mark in ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
     )
+
+
+def report(what: str) -> None:
+    """Log the shortage that is being handled, as text: its frames would keep the tensors alive in a log."""
+    log.error("Memory ran out while %s\n%s", what, traceback.format_exc())
 
 
 def collect(device: str) -> None:

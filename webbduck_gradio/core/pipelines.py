@@ -39,7 +39,10 @@ class Loaded:
     def __init__(self, checkpoint: Checkpoint, pipe: Any, offloaded: bool = False):
         self.checkpoint, self.pipe, self.offloaded = checkpoint, pipe, offloaded
         self.adapters = Adapters(pipe)
-        self.scheduler = dict(pipe.scheduler.config)
+        self.scheduler = dict(pipe.scheduler.config) | {
+            "prediction_type": checkpoint.prediction_type,
+            "rescale_betas_zero_snr": checkpoint.zero_snr,
+        }
         """The checkpoint's own noise schedule, never changed."""
         self._views: dict[type, Any] = {type(pipe): pipe}
 

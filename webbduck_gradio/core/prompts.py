@@ -47,7 +47,9 @@ def encode(
     An empty negative prompt becomes zeros where the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
     """
-    asked = (chunks(prompt), chunks(prompt_2) if prompt_2.strip() else chunks(prompt))
+    # A refiner has the second encoder alone, and the prompt is what the user wants to see in the picture.
+    second = prompt_2 if prompt_2.strip() and pipe.text_encoder is not None else prompt
+    asked = (chunks(prompt), chunks(second))
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
     unasked = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
     length = max(len(part) for part in asked + unasked)

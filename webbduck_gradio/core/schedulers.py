@@ -69,6 +69,8 @@ class Recipe:
 
 
 _KARRAS = {"use_karras_sigmas": True}
+_EXPONENTIAL = {"use_exponential_sigmas": True}
+_SGM = {"timestep_spacing": "trailing"}
 _2M = {"algorithm_type": "dpmsolver++", "solver_order": 2}
 _2M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
 _3M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}
@@ -76,13 +78,20 @@ _3M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 3}
 RECIPES: dict[str, Recipe] = {
     "DPM++ 2M": Recipe(DPMSolverMultistepScheduler, _2M),
     "DPM++ 2M Karras": Recipe(DPMSolverMultistepScheduler, _2M | _KARRAS),
+    "DPM++ 2M Exponential": Recipe(DPMSolverMultistepScheduler, _2M | _EXPONENTIAL),
+    "DPM++ 2M SGM Uniform": Recipe(DPMSolverMultistepScheduler, _2M | _SGM),
+    "DPM++ 2M SDE Exponential": Recipe(DPMSolverMultistepScheduler, _2M_SDE | _EXPONENTIAL),
     "DPM++ 2M SDE": Recipe(DPMSolverMultistepScheduler, _2M_SDE),
     "DPM++ 2M SDE Karras": Recipe(DPMSolverMultistepScheduler, _2M_SDE | _KARRAS),
     "DPM++ 3M SDE": Recipe(DPMSolverMultistepScheduler, _3M_SDE),
     "DPM++ 3M SDE Karras": Recipe(DPMSolverMultistepScheduler, _3M_SDE | _KARRAS),
+    "DPM++ 3M SDE Exponential": Recipe(DPMSolverMultistepScheduler, _3M_SDE | _EXPONENTIAL),
     "DPM++ SDE": Recipe(SeededSDE, scaled=True, seeded=True),
     "DPM++ SDE Karras": Recipe(SeededSDE, _KARRAS, scaled=True, seeded=True),
+    "DPM++ SDE SGM Uniform": Recipe(SeededSDE, _SGM, scaled=True, seeded=True),
     "Euler": Recipe(EulerDiscreteScheduler, scaled=True),
+    "Euler Karras": Recipe(EulerDiscreteScheduler, _KARRAS, scaled=True),
+    "Euler SGM Uniform": Recipe(EulerDiscreteScheduler, _SGM, scaled=True),
     "Euler a": Recipe(EulerAncestralDiscreteScheduler, scaled=True),
     "Heun": Recipe(HeunDiscreteScheduler, scaled=True),
     "DPM2": Recipe(KDPM2DiscreteScheduler, scaled=True),

@@ -22,11 +22,17 @@ KNOWS_ZERO_SNR = frozenset(
     {
         "DPM++ 2M",
         "DPM++ 2M Karras",
+        "DPM++ 2M Exponential",
+        "DPM++ 2M SGM Uniform",
         "DPM++ 2M SDE",
         "DPM++ 2M SDE Karras",
+        "DPM++ 2M SDE Exponential",
         "DPM++ 3M SDE",
         "DPM++ 3M SDE Karras",
+        "DPM++ 3M SDE Exponential",
         "Euler",
+        "Euler Karras",
+        "Euler SGM Uniform",
         "Euler a",
         "UniPC",
         "DDIM",
@@ -70,6 +76,10 @@ def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
             "or choose another checkpoint."
         )
     _check_sampler(request, checkpoint)
+    _check_clip_skip(request, checkpoint)
+
+
+def _check_clip_skip(request: GenerationRequest, checkpoint: Checkpoint) -> None:
     if request.clip_skip > checkpoint.clip_layers - 2:
         raise RequestError(
             f"clip_skip {request.clip_skip} leaves nothing of {checkpoint.name}'s text encoders, which have "
@@ -94,12 +104,13 @@ def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
     missing, parts = missing_parts(lora.path, checkpoint.path)
     if missing:
         raise ModelError(
-            f"The LoRA {lora.name} does not fit {checkpoint.name}: {missing} of its {parts} attention parts "
-            "are not in it; choose one that was made for it."
+            f"The LoRA {lora.name} does not fit {checkpoint.name}: {missing} of its {parts} parts have "
+            "no counterpart in it; choose one that was made for it."
         )
 
 
 def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Checkpoint) -> None:
+    _check_clip_skip(request, second)
     if continues(request, second):
         if request.image:
             raise RequestError(
@@ -163,6 +174,11 @@ def _upright_size(registry: Registry, file_id: str) -> tuple[int, int]:
 def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]:
     """What was asked for beside its default, but plays no part in this request."""
     warnings = []
+    if request.mask and request.output_format != "png":
+        warnings.append(
+            f"A {request.output_format} file keeps no pixel exactly, so those outside of the mask change "
+            "a little as well; choose png to keep them."
+        )
     if request.cfg == 1 and request.negative_prompt.strip():
         warnings.append("At CFG 1 there is no guidance, so the negative prompt has no effect.")
     idle: list[tuple[str, tuple[str, ...]]] = []

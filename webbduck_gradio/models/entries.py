@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -89,6 +89,7 @@ def checkpoint_entry(
     """A checkpoint from what its header says and its entry in models.json."""
     name = candidate.name
     known = findings if isinstance(findings, Findings) else Findings("unknown")
+    known = _as_its_owner_says(known, note, f"models.json, {name}", problems)
     unusable = findings if isinstance(findings, str) else _why_unusable(name, known.arch)
     usual = usual_defaults(known)
     suggested = with_defaults(usual, known.extras.get("defaults"), f"{name}/webbduck.json", problems)
@@ -109,6 +110,24 @@ def checkpoint_entry(
         latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
         suggested=suggested,
         stamp=candidate.stamp,
+    )
+
+
+def _as_its_owner_says(
+    known: Findings, note: Mapping[str, Any], source: str, problems: list[str]
+) -> Findings:
+    """What the model was trained to put out, and whether from pure noise: many files carry no mark of it."""
+    prediction, zero_snr = note.get("prediction_type"), note.get("zero_snr")
+    if prediction not in (None, "epsilon", "v_prediction"):
+        problems.append(f"{source}: prediction_type must be epsilon or v_prediction.")
+        prediction = None
+    if zero_snr not in (None, True, False):
+        problems.append(f"{source}: zero_snr must be true or false.")
+        zero_snr = None
+    return replace(
+        known,
+        prediction_type=prediction or known.prediction_type,
+        zero_snr=known.zero_snr if zero_snr is None else zero_snr,
     )
 
 

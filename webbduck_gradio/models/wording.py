@@ -15,6 +15,13 @@ from ..request import MAX_LORAS, GenerationRequest, LoraUse
 if TYPE_CHECKING:
     from .registry import Lora, Registry
 
+UNREAD = (
+    (re.compile(r"(?<!\\)\[[^\[\]]*:\s*\d*\.?\d+\s*\]"), "prompt editing"),
+    (re.compile(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), "alternating words"),
+    (re.compile(r"\bAND\b"), "AND of several prompts"),
+)
+"""What AUTOMATIC1111 reads as more than words, and this studio does not."""
+
 TAG = re.compile(r"<lora:([^<>:]+)((?::[^<>:]*)*)>")
 
 
@@ -44,13 +51,30 @@ def resolve(registry: Registry, request: GenerationRequest) -> Wording:
         raise RequestError(f"The LoRA {twice} is asked for twice; keep one, in the stack or in the prompt.")
     if len(loras) > MAX_LORAS:
         raise RequestError(f"{len(loras)} LoRAs are asked for; at most {MAX_LORAS} are possible.")
-    notes = []
+    notes = _unread(request)
     for lora, weight in loras:
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
         if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
             prompt = f"{prompt.rstrip().rstrip(',')}, {lora.trigger}" if prompt.strip() else lora.trigger
             notes.append(f"Added to the prompt: {lora.trigger} (the trigger of {lora.name}).")
     return Wording(prompt, request.negative_prompt, request.prompt_2, tuple(loras), tuple(notes))
+
+
+def _unread(request: GenerationRequest) -> list[str]:
+    """A sentence for each thing that AUTOMATIC1111 would read otherwise."""
+    text = "\n".join((request.prompt, request.negative_prompt, request.prompt_2))
+    return [
+        f"{found[0][:60]} is read as plain words: {what} is not supported."
+        for pattern, what in UNREAD
+        if (found := pattern.search(text))
+    ]
+
+
+def without_tags(prompt: str) -> str:
+    """The words that are left when `<lora:...>` is taken out."""
+    if not TAG.search(prompt):
+        return prompt
+    return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", TAG.sub(" ", prompt))).strip()
 
 
 def _without_tags(registry: Registry, prompt: str) -> tuple[str, list[tuple[Lora, float]]]:
@@ -61,10 +85,7 @@ def _without_tags(registry: Registry, prompt: str) -> tuple[str, list[tuple[Lora
         if len(weights) > 1:
             raise RequestError(f"{found[0]} has more than one weight; write it as <lora:{found[1]}:1>.")
         tagged.append((lora, _weight(found[0], weights[0]) if weights else lora.weight))
-    if not tagged:
-        return prompt, []
-    rest = TAG.sub(" ", prompt)
-    return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", rest)).strip(), tagged
+    return without_tags(prompt), tagged
 
 
 def _weight(tag: str, text: str) -> float:

@@ -9,6 +9,7 @@ import gradio as gr
 from ..errors import RequestError
 from ..models import tokens
 from ..models.tools import LANCZOS, STYLES
+from ..models.wording import without_tags
 from ..request import MAX_PROMPT, SCHEDULERS
 from . import views
 from .events import ASK, file_of, sentence
@@ -73,7 +74,13 @@ def register(services: Services) -> None:
         if base_model is not None:
             registry.checkpoint(base_model)
         # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.
-        return dict(tokens.count(text))
+        return dict(tokens.count(without_tags(text)))
+
+    @sentence
+    def free_memory() -> dict[str, Any]:
+        """Let go of the models in memory; the next job loads what it needs. Refused while a job runs.
+        Answers `freed` (names of the checkpoints that were there) and the device as /health does."""
+        return services.free_memory()
 
     @sentence
     def gallery(start: int = 0, limit: int = 50, after: float = 0.0, query: str = "") -> list[dict[str, Any]]:
@@ -109,6 +116,7 @@ def register(services: Services) -> None:
         caption_styles,
         loras,
         tokenize,
+        free_memory,
         gallery,
         image,
         delete_image,

@@ -52,6 +52,9 @@ def view(services: Services) -> gr.HTML:
     def webbduck_bring_back(entry_id: Any) -> dict[str, Any]:
         return answer(lambda: {"images": list(services.trash.restore(entry_id))})
 
+    def webbduck_free_memory() -> dict[str, Any]:
+        return answer(services.free_memory)
+
     return gr.HTML(
         "",
         html_template=asset("stage.html"),
@@ -60,7 +63,13 @@ def view(services: Services) -> gr.HTML:
         apply_default_css=False,
         starter_examples=list(STARTER_EXAMPLES),
         examples=list(EXAMPLES),
-        server_functions=[webbduck_about, webbduck_favour, webbduck_remove, webbduck_bring_back],
+        server_functions=[
+            webbduck_about,
+            webbduck_favour,
+            webbduck_remove,
+            webbduck_bring_back,
+            webbduck_free_memory,
+        ],
     )
 
 

@@ -56,7 +56,7 @@ class Services:
         outputs = Outputs(settings)
         outputs.lock()  # tidies up what a crash left half written
         outputs.watch()
-        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry))
+        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry, settings))
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
@@ -113,6 +113,15 @@ class Services:
             log.debug("Call %s was cancelled when its job %s had ended", call, job_id)
         return True
 
+    def free_memory(self) -> dict[str, Any]:
+        """Let go of the models in memory: `device`, and `freed`, the names of what was there.
+
+        Raises `RequestError` while a job runs.
+        """
+        held = self.worker.describe().get("in_memory", [])
+        self.worker.free()
+        return {"freed": held, **self.device()}
+
     def device(self) -> dict[str, Any]:
         """The device line: what is known without waking torch up before it is needed."""
         described = self.worker.describe()
@@ -142,11 +151,11 @@ class Services:
         }
 
 
-def _make_generator(registry: Registry) -> Generator:
+def _make_generator(registry: Registry, settings: Settings) -> Generator:
     # Torch is imported here, when the first job (or the warm-up) needs it.
     from ..core.generation import Generator
 
-    return Generator(registry=registry)
+    return Generator(settings.device, registry, settings.memory, settings.precision)
 
 
 def inside(path: Path, folder: Path) -> bool:

@@ -336,7 +336,18 @@ webbduck.menu(viewButton, "View", () => {
     box("Light theme", !webbduckTheme.dark(), () => webbduckTheme.turn()),
   ];
 });
-put(line, seedPart, queuePart, devicePart, h("span", { class: "links" }, viewButton,
+/** Let go of the models, and show at once how much memory that gave back. */
+async function freeMemory() {
+  let found = null;
+  try { found = await server.webbduck_free_memory(); } catch { /* said below */ }
+  if (!found || found.error) return webbduck.toast(found?.error ?? "The server did not answer.");
+  jobs.device = found;
+  delete live.device;
+  statusLine();
+  webbduck.toast(found.freed.length ? "The models left the memory; the next picture loads them again." : "No model was in memory.");
+}
+put(line, seedPart, queuePart, devicePart, h("span", { class: "links" },
+  h("button", { type: "button", class: "free", title: "Let go of the models in memory; the next picture loads them again", onclick: freeMemory }, "Free memory"), viewButton,
   h("button", { type: "button", onclick: () => webbduck.showKeys() }, "Keys"),
   h("button", { type: "button", onclick: () => document.querySelector("footer button.show-api, footer .show-api")?.click() }, "API")));
 
@@ -351,6 +362,7 @@ function statusLine() {
   queuePart.textContent = waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty";
   devicePart.textContent = `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`;
   devicePart.classList.add("device");
+  devicePart.title = device.policy ? `Models in ${device.dtype}, memory policy "${device.policy}"; in memory: ${device.in_memory.join(", ") || "none"}` : "";
 }
 
 webbduck.subscribe("jobs", (value) => {

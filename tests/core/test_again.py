@@ -1,0 +1,84 @@
+"""A picture is made again, bit for bit, from what its own file says: through the gallery and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+import pytest
+from PIL import Image
+from recorder import Recorder
+
+from webbduck_gradio.gallery.reuse import read_settings
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.request import SCHEDULERS, GenerationRequest
+from webbduck_gradio.settings import Settings
+
+SIZE = {"width": 96, "height": 80}
+STARTER = "webbduck-starter"
+LONG = "a (red:1.3) duck, on a pond at sunset, [with] a hat \\(small\\), " * 7 + "BREAK (night)"
+
+MODES: dict[str, dict[str, Any]] = {
+    "txt2img": {},
+    "img2img": {"image": "IMAGE", **SIZE},
+    "inpaint": {"image": "IMAGE", "mask": "MASK", **SIZE},
+    "only masked": {"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"},
+    "9 channels": {"image": "IMAGE", "mask": "MASK", "base_model": "painter", **SIZE},
+    "refiner": {"second_pass_model": "refiner"},
+    "second pass": {"second_pass_model": STARTER, "refinement_strength": 0.5},
+    "LoRA, long weighted prompt": {
+        "prompt": LONG + " <lora:unet:0.4>",
+        "negative_prompt": "(hat:1.4), " * 30,
+        "loras": [{"name": "whole", "weight": -0.7}],
+        "clip_skip": 1,
+    },
+}
+
+
+@pytest.fixture
+def remake(tmp_path, folders, generator, registry, ask, image, mask):
+    """Draw a batch into a gallery; then each wanted picture alone, from its file. Pairs of pixels."""
+    settings = Settings(
+        checkpoints=folders.checkpoints, loras=folders.loras, outputs=tmp_path / "out", inputs=folders.inputs
+    )
+    settings.make_folders()
+    stored = {"IMAGE": image, "MASK": mask}
+
+    def draw(request: GenerationRequest) -> list[Any]:
+        registry.admit(request)
+        return list(generator.generate(request, registry.checkpoint(request.base_model), Recorder()))
+
+    def make(indices: tuple[int, ...], **asked: Any) -> None:
+        asked = {
+            name: stored.get(each, each) if isinstance(each, str) else each for name, each in asked.items()
+        }
+        request = ask(**{"steps": 3} | asked)
+        outputs = Outputs(settings)
+        run = outputs.new_run(request)
+        ids = [
+            run.save(each.index, each.image, each.seed, each.warnings, each.facts) for each in draw(request)
+        ]
+        run.close("completed")
+        paths = [outputs.resolve(each) for each in ids]
+        assert len({path.read_bytes()[-2000:] for path in paths}) == len(paths)
+        for index in indices:
+            found = read_settings(paths[index])
+            assert found["problems"] == []
+            alone = GenerationRequest.of(**found["fields"])
+            assert alone.num_images == 1 and alone.seed == request.seed_of(index)
+            with Image.open(paths[index]) as saved:
+                (again,) = draw(alone)
+                assert numpy.array_equal(numpy.asarray(saved), numpy.asarray(again.image))
+        outputs.close()
+
+    return make
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_each_of_four_is_made_again_alone(remake, mode: str) -> None:
+    remake((3, 1, 0, 2), num_images=4, **MODES[mode])
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_with_every_sampler(remake, scheduler: str) -> None:
+    remake((1,), num_images=2, scheduler=scheduler, negative_prompt="hat")
