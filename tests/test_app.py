@@ -32,6 +32,7 @@ def refused(finished: subprocess.CompletedProcess[str]) -> str:
 def test_help_explains_every_flag() -> None:
     text = run("--help").stdout
     flags = ["host", "port", "listen", "share", "auth", "no-auth", "output", "checkpoints", "loras", "open"]
+    flags += ["device", "memory", "precision"]
     assert [flag for flag in flags if f"--{flag}" not in text] == []
 
 
@@ -67,6 +68,8 @@ def test_the_studio_needs_a_new_python() -> None:
         ["--auth", "a:b", "--no-auth"],
         ["--auth", "a:b", "--auth", "a:c"],
         ["--listen", "--host", "10.0.0.1"],
+        ["--device", "toaster"],
+        ["--device", "cuda:77"],
     ],
 )
 def test_contradictions_are_refused(arguments: list[str]) -> None:
@@ -85,6 +88,13 @@ def test_contradictions_are_refused(arguments: list[str]) -> None:
 def test_environment_that_is_no_number_is_refused(environment: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(environment))):
         settings_from([], environment)
+
+
+def test_device_memory_and_precision_can_be_chosen() -> None:
+    chosen = settings_from(["--device", "cpu", "--memory", "tiled", "--precision", "bfloat16"], {})
+    assert (chosen.device, chosen.memory, chosen.precision) == ("cpu", "tiled", "bfloat16")
+    usual = settings_from([], {})
+    assert (usual.device, usual.memory, usual.precision) == (None, None, None)
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from .models.registry import STARTER, Registry
 from .request import GenerationRequest
-from .settings import Settings
+from .settings import PRECISION, Settings
 
 Work = Callable[[], object]
 
@@ -122,10 +122,13 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
 
 def switching(settings: Settings, rounds: int) -> None:
     """(b) the next picture after a change, with what is in memory against loading all anew."""
+    from .core import fullsize
     from .core.generation import Generator
 
     registry = Registry(settings)
     checkpoint = registry.checkpoint(STARTER)
+    fullsize.lora(checkpoint, settings.loras / "benchmark.safetensors")
+    registry.refresh()
     twin_path = settings.outputs.parent / "twin"
     twin_path.symlink_to(checkpoint.path.resolve())
     twin = dataclasses.replace(checkpoint, name="twin", path=twin_path)
@@ -149,38 +152,58 @@ def switching(settings: Settings, rounds: int) -> None:
         ("another sampler", lambda: (draw(checkpoint, scheduler="UniPC"), draw(checkpoint))),
         ("another prompt", lambda: (draw(checkpoint, prompt="a blue duck"), draw(checkpoint))),
     ]
-    loras = registry.loras(STARTER)
-    if loras:
-        stack = [{"name": loras[0].name}]
-        works.append(("a LoRA and back", lambda: (draw(checkpoint, loras=stack), draw(checkpoint))))
+    stack = [{"name": "benchmark"}]
+    works.append(("a LoRA and back", lambda: (draw(checkpoint, loras=stack), draw(checkpoint))))
     show("(b) one-step pictures after a change", in_turns(works, rounds), "all loaded anew")
 
 
-def full_size(rounds: int, steps: int) -> None:
-    """(c) steps per second and peak memory at 1024 x 1024, as a share of the device's own matrix peak."""
+def previewing(settings: Settings, rounds: int) -> None:
+    """(d) what one live preview costs, beside one step."""
+    from .core.generation import Generator
+
+    class Watching(Silent):
+        def wants_preview(self) -> bool:
+            return True
+
+    registry = Registry(settings)
+    checkpoint, generator = registry.checkpoint(STARTER), Generator(registry=registry)
+    request = registry.settle({"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
+
+    def draw(reporter: Any) -> None:
+        list(generator.generate(request, checkpoint, reporter))
+
+    works: list[tuple[str, Work]] = [
+        ("20 steps without previews", lambda: draw(Silent())),
+        ("20 steps, a preview at each", lambda: draw(Watching())),
+    ]
+    show("(d) live previews; the studio makes at most four a second", in_turns(works, rounds), works[0][0])
+
+
+def full_size(rounds: int, steps: int, side: int, precision: str | None, batches: Sequence[int]) -> None:
+    """(c) steps per second and peak memory, as a share of the device's own matrix peak."""
     import torch
 
     from .core import fullsize
     from .core.memory import best_device, chosen_dtype
 
     device = best_device()
-    dtype = chosen_dtype(device)
+    dtype = chosen_dtype(device, precision)
     peak = fullsize.matrix_peak(device, dtype)
-    print(f"\n(c) full-size SDXL, random weights, 1024 x 1024, {steps} steps, {device}, {dtype}")
+    print(f"\n(c) full-size SDXL, random weights, {side} x {side}, {steps} steps, {device}, {dtype}")
     print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")
     pipe = fullsize.pipeline(device, dtype)
-    for batch in (1, 4):
-        for name, work in fullsize.works(pipe, steps, batch):
+    for batch in batches:
+        for name, work in fullsize.works(pipe, steps, batch, side):
             if device.startswith("cuda"):
                 torch.cuda.reset_peak_memory_stats()
             taken = in_turns([(name, work)], rounds)[name]
             rate = steps * batch / statistics.median(taken)
-            # Two forwards a step (guidance), 6.76 TFLOP each at this size.
-            share = rate * 2 * fullsize.FORWARD_1024 / peak
-            memory = (
-                f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.startswith("cuda") else "-"
+            # Two forwards a step (guidance).
+            share = rate * 2 * fullsize.FORWARD[side] / peak
+            print(
+                f"  batch {batch}  {name:<24} {rate:8.4f} steps/s  {share:6.1%} of the peak  "
+                f"{fullsize.peak_memory(device) / 2**30:.1f} GiB"
             )
-            print(f"  batch {batch}  {name:<24} {rate:6.2f} steps/s  {share:6.1%} of the peak  {memory}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -191,6 +214,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the picture of (a) (default 4)")
     parser.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
     parser.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
+    parser.add_argument(
+        "--side", type=int, choices=(512, 768, 1024), default=1024, help="its size in pixels (default 1024)"
+    )
+    parser.add_argument("--precision", choices=PRECISION, help="its number format (default: by the device)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], help="its batches (default 1 4)")
+    parser.add_argument("--only-full-size", action="store_true", help="leave the other measurements out")
     parser.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
     options = parser.parse_args(arguments)
     if options.rounds < 2:
@@ -201,13 +230,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
-        settings = Settings(outputs=Path(folder, "outputs"), inputs=Path(folder, "inputs"), port=port)
+        settings = Settings(
+            outputs=Path(folder, "outputs"),
+            inputs=Path(folder, "inputs"),
+            loras=Path(folder, "lora"),
+            port=port,
+        )
         if options.checkpoints:
             settings = dataclasses.replace(settings, checkpoints=options.checkpoints)
-        studio_overhead(settings, options.rounds, options.seconds)
-        switching(settings, options.rounds)
-    if options.full_size:
-        full_size(options.rounds, options.steps)
+        if not options.only_full_size:
+            studio_overhead(settings, options.rounds, options.seconds)
+            switching(settings, options.rounds)
+            previewing(settings, options.rounds)
+    if options.full_size or options.only_full_size:
+        full_size(options.rounds, options.steps, options.side, options.precision, options.batches)
     return 0
 
 

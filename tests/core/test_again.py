@@ -62,9 +62,9 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
         paths = [outputs.resolve(each) for each in ids]
         assert len({path.read_bytes()[-2000:] for path in paths}) == len(paths)
         for index in indices:
-            found = read_settings(paths[index])
-            assert found["problems"] == []
-            alone = GenerationRequest.of(**found["fields"])
+            fields, notes = read_settings(paths[index], registry)
+            assert notes == []
+            alone = GenerationRequest.of(**fields)
             assert alone.num_images == 1 and alone.seed == request.seed_of(index)
             with Image.open(paths[index]) as saved:
                 (again,) = draw(alone)

@@ -7,8 +7,11 @@ import copy
 import numpy
 import pytest
 import torch
+from diffusers import AutoencoderKL
+from recorder import Recorder
 
-from webbduck_gradio.core.decoding import RESCUED, decode
+from webbduck_gradio.core.decoding import READ_AGAIN, RESCUED, decode
+from webbduck_gradio.core.generation import Generator
 from webbduck_gradio.errors import GenerationError
 
 
@@ -44,3 +47,25 @@ def test_what_cannot_be_rescued_is_an_error(parts) -> None:
     parts.vae.decode = lambda raw, **more: (torch.full((1, 3, 64, 64), float("nan")),)
     with pytest.raises(GenerationError, match="VAE"):
         decode(parts, LATENTS)
+
+
+def test_an_input_picture_that_overflows_is_read_again_and_said(
+    registry, starter, ask, image, monkeypatch
+) -> None:
+    generator = Generator("cpu", registry, precision="bfloat16")
+    vae = generator.pipelines.get(starter, lambda text: None).pipe.vae
+    vae.register_to_config(force_upcast=False)
+    asked = ask(image=image, width=96, height=80)
+    (expected,) = generator.generate(asked, starter, Recorder())
+    assert expected.warnings == ()
+    inner = AutoencoderKL._encode
+
+    def encode(self: AutoencoderKL, pixels: torch.Tensor) -> torch.Tensor:
+        return inner(self, pixels) * (float("nan") if pixels.dtype == torch.bfloat16 else 1)
+
+    monkeypatch.setattr(AutoencoderKL, "_encode", encode)
+    (picture,) = generator.generate(asked, starter, Recorder())
+    assert picture.warnings == (READ_AGAIN,)
+    assert not vae.config.force_upcast and vae.dtype == torch.bfloat16
+    far = numpy.asarray(picture.image).astype(float) - numpy.asarray(expected.image)
+    assert numpy.abs(far).mean() < 12

@@ -107,6 +107,38 @@ def test_cancel_stops_within_a_step_and_leaves_no_trace(generator, starter, ask,
     assert numpy.array_equal(next_one, expected)
 
 
+def test_cancel_whenever_it_is_asked_for_leaves_no_trace(registry, starter, ask, paint) -> None:
+    """Also while loading, applying LoRAs, reading the prompt, and between the two passes."""
+
+    class Impatient(Recorder):
+        def __init__(self, patience: int):
+            super().__init__()
+            self.patience = patience
+
+        def check(self) -> None:
+            self.patience -= 1
+            if self.patience < 0:
+                raise Cancelled("Stopped.")
+
+    asked = {
+        "steps": 2,
+        "loras": [{"name": "whole", "weight": 1}],
+        "second_pass_model": "refiner",
+        "refiner_switch": 0.5,
+    }
+    request, generator, stopped = ask(**asked), Generator("cpu", registry), 0
+    while True:
+        try:
+            pictures = list(generator.generate(request, starter, Impatient(stopped)))
+            break
+        except Cancelled:
+            stopped += 1
+    assert stopped >= 6  # at the start, after each checkpoint, before drawing, at each step
+    (again,) = generator.generate(request, starter, Recorder())
+    assert numpy.array_equal(again.image, paint(**asked)[0])
+    assert again.image.tobytes() == pictures[0].image.tobytes()
+
+
 def test_another_generator_draws_the_same(starter, ask, paint) -> None:
     fresh = Generator("cpu")
     recorder = Recorder()

@@ -66,7 +66,7 @@ def test_a_negative_prompt_removes_what_it_names(paint) -> None:
 
     def water(picture: numpy.ndarray) -> float:
         """Share of the lower part that is clearly blue."""
-        red, green, blue = (picture[150:, :, channel] for channel in range(3))
+        red, _, blue = (picture[150:, :, channel] for channel in range(3))
         return float(((blue > red + 50) & (blue > 100)).mean())
 
     asked = {"prompt": "a yellow duck", "seed": 8, **FULL}

@@ -64,3 +64,11 @@ def test_break_starts_a_new_chunk(pipe) -> None:
     both = encode(pipe, "a red duck BREAK a pond", "")
     assert torch.equal(both.prompt[:, :77], encode(pipe, "a red duck", "").prompt)
     assert torch.equal(both.prompt[:, 77:], encode(pipe, "a pond", "").prompt)
+
+
+def test_a_refiner_gets_the_prompt_and_not_the_second_one(generator, registry, pipe) -> None:
+    refiner = generator.pipelines.get(registry.checkpoint("refiner"), lambda text: None).pipe
+    both = encode(refiner, "a red duck", "", "oil painting")
+    assert torch.equal(both.prompt, encode(refiner, "a red duck", "").prompt)
+    assert torch.equal(both.pooled, encode(refiner, "a red duck", "").pooled)
+    assert not torch.equal(both.prompt, encode(refiner, "oil painting", "").prompt)

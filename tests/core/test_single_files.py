@@ -15,6 +15,7 @@ from recorder import Recorder
 
 from webbduck_gradio.core.generation import Generator
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.fitting import checkpoint_modules
 from webbduck_gradio.models.header import Header, Tensor
 from webbduck_gradio.models.layout import configs
 from webbduck_gradio.models.registry import Registry
@@ -71,6 +72,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def draw(catalog, painter):
     def make(base_model: str, **asked):
         quick = {"prompt": "a (red:1.2) duck", "seed": 1, "steps": 3, "width": 64, "height": 64}
+        catalog.refresh()
         request = catalog.settle(quick | {"scheduler": "Euler", "base_model": base_model} | asked)
         catalog.admit(request)
         (picture,) = painter.generate(request, catalog.checkpoint(base_model), Recorder())
@@ -116,6 +118,65 @@ def test_the_inpainting_one_paints_and_keeps_the_rest(draw, studio, no_network) 
     outside = numpy.asarray(mask) == 0
     assert (drawn[outside] == numpy.asarray(image)[outside]).all()
     assert (drawn[~outside] != numpy.asarray(image)[~outside]).any(axis=-1).mean() > 0.9
+
+
+def test_the_owner_may_say_what_no_header_tells(draw, studio, catalog, no_network) -> None:
+    """A v-prediction file without its marks, as many are."""
+    folder = studio.checkpoints / "sdxl"
+    (folder / "unmarked.safetensors").hardlink_to(folder / "base.safetensors")
+    (folder / "models.json").write_text('{"unmarked": {"prediction_type": "v_prediction"}}')
+    assert numpy.array_equal(draw("unmarked"), draw("v"))
+    (folder / "models.json").write_text('{"unmarked": {"prediction_type": "x"}}')
+    assert numpy.array_equal(draw("unmarked"), draw("base"))
+    assert any("prediction_type must be epsilon or v_prediction" in each for each in catalog.problems)
+
+
+@pytest.mark.parametrize("kind", ["base", "refiner"])
+def test_every_modules_name_and_size_is_told_by_the_header(catalog, parts, kind: str) -> None:
+    """What LoRAs are compared with: the modules that diffusers really makes of the file."""
+    expected = {}
+    for part, mark in (("unet", ""), ("text_encoder", "te1_"), ("text_encoder_2", "te2_")):
+        for name, module in parts[kind][part].named_modules() if part in parts[kind] else ():
+            weight = getattr(module, "weight", None)
+            if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and name != "text_projection":
+                expected[mark + name.removeprefix("text_model.").replace(".", "_")] = tuple(weight.shape[:2])
+    found = checkpoint_modules(catalog.checkpoint(kind).path, 2)
+    assert {name: found.get(name) for name in expected} == expected
+
+
+def test_a_locon_in_the_original_numbering_is_applied_whole(studio, parts, draw, no_network) -> None:
+    """Convolutions, time embeddings and both text encoders, as kohya's trainer names them."""
+    from safetensors.torch import save_file
+
+    generator, tensors = torch.Generator().manual_seed(0), {}
+    keys = [
+        (key.removeprefix("model.diffusion_model."), each)
+        for key, each in original.unet(parts["base"]["unet"]).items()
+        if key.endswith(".weight") and each.ndim > 1
+    ]
+    names = [
+        ("lora_unet_" + key.removesuffix(".weight").replace(".", "_"), each)
+        for key, each in keys
+        if ".transformer_blocks." in key or "_layers." in key or ".op." in key
+    ]
+    for which, part in (("te1", "text_encoder"), ("te2", "text_encoder_2")):
+        for name, module in parts["base"][part].named_modules():
+            if name.endswith(("_proj", "fc1")) and name != "text_projection":
+                flat = name.removeprefix("text_model.").replace(".", "_")
+                names.append((f"lora_{which}_text_model_{flat}", module.weight))
+    for name, weight in names:
+        tensors[name + ".lora_down.weight"] = torch.randn(2, *weight.shape[1:], generator=generator) * 0.1
+        ends = (1,) * (weight.ndim - 2)
+        tensors[name + ".lora_up.weight"] = torch.randn(weight.shape[0], 2, *ends, generator=generator) * 0.1
+        tensors[name + ".alpha"] = torch.tensor(2.0)
+    save_file(tensors, studio.loras / "locon.safetensors")
+    other = {key.replace("input_blocks_1_", "input_blocks_99_"): each for key, each in tensors.items()}
+    save_file(other, studio.loras / "elsewhere.safetensors")
+    plain = draw("base")
+    assert not numpy.array_equal(draw("base", loras=[{"name": "locon"}]), plain)
+    with pytest.raises(ModelError, match=r"elsewhere does not fit base: \d+ of its \d+ parts have no"):
+        draw("base", loras=[{"name": "elsewhere"}])
+    assert numpy.array_equal(draw("base"), plain)
 
 
 @pytest.mark.parametrize(

@@ -66,3 +66,31 @@ def test_what_fits_and_what_does_not(tmp_path: Path, file: Path, folder: Path, l
     for checkpoint in (file, folder):
         assert missing_parts(fits, checkpoint) == (0, 5)
         assert missing_parts(misses, checkpoint) == (5, 5)
+
+
+def test_parts_of_another_size_do_not_fit(tmp_path: Path, file: Path, folder: Path) -> None:
+    ours = PLACES[0][0].replace(".", "_")
+    shapes = {f"lora_unet_{ours}.lora_down.weight": (4, 3), f"lora_unet_{ours}.lora_up.weight": (2, 4)}
+    lora = save(tmp_path / "wide.safetensors", shapes)
+    assert missing_parts(lora, file) == missing_parts(lora, folder) == (1, 1)
+
+
+# (original numbering, diffusers' names) beside attention
+OTHERS = [
+    ("input_blocks_0_0", "conv_in"),
+    ("input_blocks_1_0_in_layers_2", "down_blocks_0_resnets_0_conv1"),
+    ("input_blocks_3_0_op", "down_blocks_0_downsamplers_0_conv"),
+    ("input_blocks_8_0_skip_connection", "down_blocks_2_resnets_1_conv_shortcut"),
+    ("input_blocks_8_1_proj_in", "down_blocks_2_attentions_1_proj_in"),
+    ("middle_block_0_emb_layers_1", "mid_block_resnets_0_time_emb_proj"),
+    ("middle_block_2_out_layers_3", "mid_block_resnets_1_conv2"),
+    ("output_blocks_2_2_conv", "up_blocks_0_upsamplers_0_conv"),
+    ("output_blocks_8_0_in_layers_2", "up_blocks_2_resnets_2_conv1"),
+    ("time_embed_2", "time_embedding_linear_2"),
+    ("label_emb_0_0", "add_embedding_linear_1"),
+]
+
+
+@pytest.mark.parametrize(("original", "theirs"), OTHERS)
+def test_the_names_of_all_other_parts(original: str, theirs: str) -> None:
+    assert diffusers_name(original, 2) == theirs == diffusers_name(theirs, 2)

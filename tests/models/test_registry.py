@@ -348,3 +348,34 @@ def test_the_resolved_prompt(settings: Settings) -> None:
     assert resolved("IN CRAYON a duck", 1) == "IN CRAYON a duck"
     assert resolved("a duck", -1) == "a duck" and resolved("a duck", 0) == "a duck"
     assert resolved("a <lora:crayon:1>, big duck") == "a, big duck, in crayon"
+
+
+def test_what_a1111_reads_otherwise_is_said(settings: Settings) -> None:
+    registry = Registry(settings)
+
+    def notes(**asked: str) -> list[str]:
+        return registry.admit(registry.settle(asked))
+
+    for text, words in (
+        ("a [cat:dog:0.5]", "[cat:dog:0.5] is read as plain words: prompt editing"),
+        ("a [dog:10]", "[dog:10] is read as plain words: prompt editing"),
+        ("a [cat|dog]", "[cat|dog] is read as plain words: alternating words"),
+        ("a cat AND a dog", "AND is read as plain words"),
+    ):
+        assert notes(prompt=text) == [each for each in notes(prompt=text) if each.startswith(words)] != []
+        assert notes(prompt="a", negative_prompt=text)[0].startswith(words)
+    for text in (r"a \[cat:dog:0.5\]", "a [cat], and (a dog:1.2)", "[[a]]"):
+        assert notes(prompt=text) == []
+
+
+def test_a_lossy_file_cannot_keep_the_pixels_outside_of_a_mask(settings: Settings) -> None:
+    settings.inputs.mkdir(parents=True, exist_ok=True)
+    names = {}
+    for which, letter in (("image", "a"), ("mask", "b")):
+        names[which] = letter * 64 + ".png"
+        Image.new("RGB", (64, 64), "white").save(settings.inputs / names[which])
+    registry = Registry(settings)
+    asked = {"prompt": "a", **names}
+    assert registry.admit(registry.settle(asked)) == []
+    (said,) = registry.admit(registry.settle(asked | {"output_format": "jpg"}))
+    assert said.startswith("A jpg file keeps no pixel exactly")

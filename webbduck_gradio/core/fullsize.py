@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
 
 from ..models.layout import scheduler
+from ..models.registry import Checkpoint
 from ..request import GenerationRequest
 from .drawing import Brush, Drawing
 from .modes import text2img
-from .pipelines import Loaded
+from .pipelines import Loaded, Pipelines
 from .prompts import Embeddings
 
-FORWARD_1024 = 6.76e12
-"""Floating-point operations of one forward of SDXL's UNet at 1024 x 1024."""
+FORWARD = {512: 1.59e12, 768: 3.64e12, 1024: 6.76e12}
+"""Floating-point operations of one forward of SDXL's UNet by the picture's side in pixels."""
 
 UNET: dict[str, Any] = {
     "addition_embed_type": "text_time",
@@ -118,6 +122,28 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]
+
+
+def lora(checkpoint: Checkpoint, path: Path) -> None:
+    """A LoRA of rank 8 with small random weights on all attention of the checkpoint's UNet."""
+    unet = Pipelines().get(checkpoint, lambda text: None).pipe.unet
+    generator, tensors = torch.Generator().manual_seed(0), {}
+    for name, module in unet.named_modules():
+        if isinstance(module, torch.nn.Linear) and name.endswith(("to_q", "to_k", "to_v", "to_out.0")):
+            for part, shape in (("A", (8, module.in_features)), ("B", (module.out_features, 8))):
+                tensors[f"unet.{name}.lora_{part}.weight"] = 0.1 * torch.randn(shape, generator=generator)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+
+
+def peak_memory(device: str) -> int:
+    """Most bytes that were taken: on the graphics card since its counter was reset, else by the process."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows, where nobody measures on the CPU
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
 
 
 def _wait(pipe: Any) -> None:
