@@ -18,7 +18,6 @@ from . import __version__, logs
 from .errors import SettingsError
 from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
 
-
 LISTEN_HOST = "0.0.0.0"
 MADE_USER = "duck"
 EVERYWHERE = (LISTEN_HOST, "::")
