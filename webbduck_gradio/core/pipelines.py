@@ -39,11 +39,7 @@ class Loaded:
     def __init__(self, checkpoint: Checkpoint, pipe: Any, offloaded: bool = False):
         self.checkpoint, self.pipe, self.offloaded = checkpoint, pipe, offloaded
         self.adapters = Adapters(pipe)
-        self.scheduler = dict(pipe.scheduler.config) | {
-            "prediction_type": checkpoint.prediction_type,
-            "rescale_betas_zero_snr": checkpoint.zero_snr,
-        }
-        """The checkpoint's own noise schedule, never changed."""
+        self._pristine = dict(pipe.scheduler.config)
         self._views: dict[type, Any] = {type(pipe): pipe}
 
     def view(self, kind: type) -> Any:
@@ -56,6 +52,14 @@ class Loaded:
                     parts[setting] = self.pipe.config[setting]
             self._views[kind] = _quiet(kind(**parts, add_watermarker=False))
         return self._views[kind]
+
+    @property
+    def scheduler(self) -> dict[str, Any]:
+        """The checkpoint's own noise schedule, as its file and its owner say."""
+        return self._pristine | {
+            "prediction_type": self.checkpoint.prediction_type,
+            "rescale_betas_zero_snr": self.checkpoint.zero_snr,
+        }
 
     @property
     def device(self) -> torch.device:
@@ -116,6 +120,7 @@ class Pipelines:
             self._make_room(checkpoint, {key_of(each) for each in keep})
             status(f"Loading {checkpoint.name}")
             loaded = self._load(checkpoint)
+        loaded.checkpoint = checkpoint  # what its owner says of it may be new
         self._loaded[key] = loaded  # the last one is the one used last
         memory.tile(loaded.pipe.vae, self.policy.tiled)
         for each in self._loaded.values():
