@@ -52,8 +52,8 @@ def view(services: Services) -> gr.HTML:
     def webbduck_bring_back(entry_id: Any) -> dict[str, Any]:
         return answer(lambda: {"images": list(services.trash.restore(entry_id))})
 
-    def webbduck_free_memory() -> dict[str, Any]:
-        return answer(services.free_memory)
+    def webbduck_free_memory(_asked: Any = None) -> dict[str, Any]:
+        return answer(services.free_memory)  # the page always sends one value
 
     return gr.HTML(
         "",
