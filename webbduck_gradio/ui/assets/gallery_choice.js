@@ -26,7 +26,7 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
   }
   function mark(node) {
     const on = ids.has(node.dataset.id);
-    node.classList.toggle("chosen", on);
+    node.classList.toggle("picked", on);
     node.querySelector(".tick")?.setAttribute("aria-checked", String(on));
   }
   function toggle(id) { if (!ids.delete(id)) ids.add(id); anchor = id; show(); }

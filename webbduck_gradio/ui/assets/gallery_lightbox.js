@@ -4,7 +4,7 @@
 function makeLightbox(home, { grid, act, ask }) {
   const stage = h("div", { class: "g-stage" }), panel = h("aside", { class: "info", "aria-label": "About the picture" }), strip = h("div", { class: "g-strip", role: "list", "aria-label": "The run's pictures" });
   const place = h("span", { class: "g-place" }), level = h("button", { type: "button", class: "g-level", title: "Fit, or every pixel (double click)", onclick: () => view.real() });
-  const heart = iconButton("heart", "Favourite (S)", () => favour()), split = iconButton("compare", "Compare (C)", () => toggleCompare());
+  const heart = iconButton("heart", "Favourite (S)", () => favour(), { class: "g-heart" }), split = iconButton("compare", "Compare (C)", () => toggleCompare());
   const tools = h("div", { class: "g-lighttools" }, place, h("span", { class: "g-gap" }),
     iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4)), level, iconButton("plus", "Larger (+)", () => view.zoom(1.4)),
     split, heart, iconButton("full", "Full screen (F)", fullscreen), iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare")),
@@ -106,6 +106,7 @@ function makeLightbox(home, { grid, act, ask }) {
     dialog.classList.remove("comparing");
     split.setAttribute("aria-pressed", "false");
     view.compare(null);
+    if (dialog.open) split.focus({ preventScroll: true });
     for (const each of strip.children) each.removeAttribute("data-second");
     if (again && found) about.show(found, captions.get(shown.id));
   }
@@ -141,7 +142,9 @@ function makeLightbox(home, { grid, act, ask }) {
     ArrowRight: () => step(1), ArrowLeft: () => step(-1), Delete: remove, "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4),
     0: () => view.fit(), 1: () => view.real(), f: fullscreen, s: favour, c: toggleCompare, i: () => dialog.classList.toggle("bare"),
   };
-  dialog.addEventListener("keydown", (event) => {
+  // On the document: what had the focus may be gone from the page.
+  document.addEventListener("keydown", (event) => {
+    if (!dialog.open || event.defaultPrevented || [...document.querySelectorAll("dialog[open]")].at(-1) !== dialog) return;
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
     const action = keys[event.key] ?? keys[event.key.toLowerCase()];
     if (action) { event.preventDefault(); action(); }
