@@ -58,6 +58,11 @@ UNITS = {"mask_blur": " px", "inpaint_padding": " px"}
 LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes"}
 
 
+def is_flat(asked: Any) -> bool:
+    """Whether the page asks for pictures one by one instead of by run."""
+    return isinstance(asked, dict) and bool(asked.get("flat"))
+
+
 def query_of(asked: Any) -> tuple[str, bool]:
     """Search and order that the page asks for. Raises `RequestError` for what cannot be."""
     page = asked if isinstance(asked, dict) else {}
@@ -122,7 +127,7 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
     """A page of runs, or of pictures where the page asks for them one by one."""
     query, oldest = query_of(asked)
     start, limit = span_of(asked)
-    if asked.get("flat"):
+    if is_flat(asked):
         images = services.outputs.images(start, limit, query, oldest)
         return {"start": start, "images": [card(image) for image in images]}
     runs = services.outputs.runs(start, limit, query, oldest)
@@ -132,7 +137,7 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 def layout(services: Services, asked: Any) -> dict[str, Any]:
     """How much there is: `counts` of pictures by run; their `total` where they are asked one by one."""
     query, oldest = query_of(asked)
-    if asked.get("flat"):
+    if is_flat(asked):
         return {"total": services.outputs.count(query)}
     return {"counts": services.outputs.layout(query, oldest)}
 
