@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.errors import RequestError
+from webbduck_gradio.request import CaptionRequest, GenerationRequest
 from webbduck_gradio.ui import gallery, gallery_views
 from webbduck_gradio.ui.services import Services
 
@@ -108,17 +109,16 @@ def test_choosing_takes_upscaled_copies_along(services: Services, ask) -> None:
 
 
 @pytest.mark.parametrize("kind", ["upscale", "caption"])
-def test_what_a_waiting_job_needs_is_kept(services: Services, ask, kind: str, monkeypatch) -> None:
+def test_what_a_waiting_job_needs_is_kept(services: Services, ask, kind: str) -> None:
     (image_id,) = make_run(services)
-    monkeypatch.setattr(services.registry, "captioner", lambda name: None) if kind == "caption" else None
     if kind == "upscale":
         job = services.submit_upscale({"image": image_id, "scale": 2})
     else:
-        from webbduck_gradio.request import CaptionRequest
-
         job = services.store.submit(CaptionRequest.of(image=image_id), kind="caption")
     for asked in ({"ids": [image_id]}, {"run": image_id.rpartition("/")[0]}):
         assert f"needed by a waiting job ({kind})" in ask("delete", asked)["error"]
+    with pytest.raises(RequestError, match="needed by a waiting job"):
+        gallery_views.refuse_needed(services, [image_id])
     assert services.outputs.resolve(image_id).is_file()
     services.store.cancel(job.id)
     assert ask("delete", {"ids": [image_id]})["images"] == [image_id]

@@ -72,6 +72,10 @@ class Model(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def hash(self) -> str | None:
+        """AutoV2, of LoRAs AutoV3; None while it has not been computed."""
+
 
 class Catalog(Protocol):
     """What is asked of `models.registry.Registry`."""
@@ -107,8 +111,8 @@ def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
 
 
 def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, Any], list[str]]:
-    checkpoints = {model.name: _hash_of(registry, model) for model in registry.checkpoints()}
-    loras = {model.name: _hash_of(registry, model) for model in registry.loras()}
+    checkpoints = {model.name: model.hash for model in registry.checkpoints()}
+    loras = {model.name: model.hash for model in registry.loras()}
     said = _understand(found, checkpoints, loras)
     fields, notes = said["fields"], said["problems"]
     if not fields:
@@ -124,11 +128,6 @@ def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, An
                     fields.pop(each, None)
                 notes.append(f"The picture's {what} is no longer there; choose it again.")
     return {**NEUTRAL, **fields}, notes
-
-
-def _hash_of(registry: Catalog, model: Model) -> str | None:
-    """Hash of an installed file (AutoV2, of LoRAs AutoV3), as far as it has been computed."""
-    return getattr(model, "hash", None)
 
 
 def _not_taken_over(found: Mapping[str, Any]) -> list[str]:

@@ -163,9 +163,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
                 ids = views.ids_of(asked.get("ids") if isinstance(asked, dict) else asked)
                 if isinstance(asked, dict) and asked.get("copies"):
                     ids = views.with_copies(services, ids)
-            reason = views.needed(services, ids)
-            if reason:
-                raise RequestError(reason)
+            views.refuse_needed(services, ids)
             return views.entry_view(trash.delete_images(ids))
 
         return told(delete)

@@ -175,6 +175,13 @@ def needed(services: Services, ids: Iterable[str]) -> str | None:
     return None
 
 
+def refuse_needed(services: Services, ids: Iterable[str]) -> None:
+    """Raises `RequestError` where a waiting or running job needs one of these pictures."""
+    reason = needed(services, ids)
+    if reason:
+        raise RequestError(reason)
+
+
 def picture(services: Services, image_id: Any) -> dict[str, Any]:
     """All that the lightbox tells of a picture. Raises `UnknownName`, `StorageError`."""
     path = services.outputs.resolve(image_id)

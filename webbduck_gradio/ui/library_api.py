@@ -11,7 +11,7 @@ from ..models import tokens
 from ..models.tools import LANCZOS, STYLES
 from ..models.wording import without_tags
 from ..request import MAX_PROMPT, SCHEDULERS
-from . import views
+from . import gallery_views, views
 from .events import ASK, file_of, sentence
 from .services import Services
 
@@ -95,11 +95,13 @@ def register(services: Services) -> None:
     @sentence
     def delete_image(image_id: str) -> dict[str, Any]:
         """Move a picture to the trash; /restore with the answer's `id` brings it back."""
+        gallery_views.refuse_needed(services, [image_id])
         return views.trash_view(services.trash.delete_image(image_id))
 
     @sentence
     def delete_run(run: str) -> dict[str, Any]:
         """Move all pictures of a run to the trash."""
+        gallery_views.refuse_needed(services, services.outputs.images_of(run))
         return views.trash_view(services.trash.delete_run(run))
 
     @sentence
