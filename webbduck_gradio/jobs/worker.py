@@ -180,9 +180,9 @@ class Worker:
         for picture in self.generator.generate(request, checkpoint, reporter):
             for warning in picture.warnings:
                 self.store.warn(job.id, warning)
-            image_id = run.get().save(
-                picture.index, picture.image, picture.seed, picture.warnings, picture.facts
-            )
+            loras = [lora["name"] for lora in picture.facts.get("loras", ())]
+            facts = {**self.registry.known_hashes(request.base_model, loras), **picture.facts}
+            image_id = run.get().save(picture.index, picture.image, picture.seed, picture.warnings, facts)
             self.store.image_done(job.id, image_id)
             if picture.index + 1 < request.num_images:
                 reporter.check_between_images()

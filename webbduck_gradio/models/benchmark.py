@@ -115,19 +115,19 @@ def measure(settings: Settings, runs: int) -> None:
             file.unlink()
         registry, took = timed(lambda: Registry(settings))
         cold.append(took)
-        reads["cold"] = registry._shelf.headers_read
+        reads["cold"] = registry.headers_read
         assert memory.exists()
         registry, took = timed(lambda: Registry(settings))
         warm.append(took)
-        reads["warm"] = registry._shelf.headers_read
+        reads["warm"] = registry.headers_read
         nothing.append(timed(registry.refresh)[1])
-        reads["nothing changed"] = registry._shelf.headers_read - reads["warm"]
-        before = registry._shelf.headers_read
+        reads["nothing changed"] = registry.headers_read - reads["warm"]
+        before = registry.headers_read
         write_lora(settings.loras / "lora 0000.safetensors", 10_000 + run, 4)
         changed, took = timed(registry.refresh)
         assert changed
         single.append(took)
-        reads["one replaced"] = registry._shelf.headers_read - before
+        reads["one replaced"] = registry.headers_read - before
     print("wall and CPU seconds (all processes), medians:")
     rows = {"cold": cold, "warm": warm, "nothing changed": nothing, "one replaced": single}
     for name, times in rows.items():

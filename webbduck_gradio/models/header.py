@@ -179,7 +179,7 @@ class _Layout(NamedTuple):
     reached: int
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=48)
 def _layout(text: str) -> _Layout:
     """Types, shapes and places must fit each other and leave no gap. Raises ValueError.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ..settings import Settings
 from . import admission
 from .edits import checked_defaults, checked_lora_changes
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
+from .extras import Vae, Wildcard, find_vaes, find_wildcards
 from .hashes import Hashes
 from .hub import hub_checkpoints, hub_loras
 from .inspect import Findings
@@ -90,6 +91,11 @@ class Registry:
             for name, lora in self._loras.items():
                 self._loras[name] = replace(lora, hash=self.hashes.of(lora.path, lora.stamp))
             self.version += 1
+
+    @property
+    def headers_read(self) -> int:
+        """How many files were opened to find out what they are, since the start."""
+        return self._shelf.headers_read
 
     @property
     def missing_loras(self) -> tuple[str, ...]:
@@ -204,6 +210,23 @@ class Registry:
         if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
             raise UnknownName("The input picture is no longer there; choose it again.")
         return path
+
+    def vaes(self) -> tuple[Vae, ...]:
+        """All in `checkpoint/vae`, also broken ones."""
+        return find_vaes(self.settings)
+
+    def wildcards(self) -> tuple[Wildcard, ...]:
+        """The text files in `wildcards`."""
+        return find_wildcards(self.settings)
+
+    def known_hashes(self, base_model: str, loras: Iterable[str]) -> dict[str, Any]:
+        """For a picture's metadata: `model_hash` (AutoV2) and `lora_hashes` (AutoV3), as far as known."""
+        model = self._checkpoints.get(base_model)
+        known = {name: self._loras[name].hash for name in loras if name in self._loras}
+        hashes = {name: known_hash for name, known_hash in known.items() if known_hash}
+        return ({"model_hash": model.hash} if model and model.hash else {}) | (
+            {"lora_hashes": hashes} if hashes else {}
+        )
 
     def upscalers(self) -> tuple[Upscaler, ...]:
         """All in `checkpoint/upscale`, also unusable ones."""

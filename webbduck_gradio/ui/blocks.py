@@ -14,7 +14,7 @@ import gradio as gr
 
 from ..request import SCHEDULERS
 from . import api, gallery, loras, queue, studio, views
-from .events import QUIET
+from .events import QUIET, outcome
 from .services import Services
 from .theme import asset
 
@@ -64,6 +64,16 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             }
         )
 
+    def follow(chosen: str | None, second: str | None) -> list[Any]:
+        """The choices after the catalog changed, and the name of what can no longer be chosen."""
+        shown = form.choices(chosen, second)
+        gone = [] if not chosen or chosen in form.usable() else [f"{chosen} can no longer be used"]
+        if gone and shown[0]["value"]:
+            gone = [f"{gone[0]}; {shown[0]['value']} is chosen instead"]
+        if second and second not in [each.name for each in registry.second_pass_models()]:
+            gone.append(f"{second} can no longer be the second pass")
+        return [*shown, outcome(error=f"{'. '.join(gone)}.") if gone else gr.skip()]
+
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: names that collide are renamed silently, the later one losing.
         api.register(services, ticket_secret)
@@ -90,7 +100,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         counters[1].change(live, None, channels["live"], **QUIET)
         counters[2].change(catalog, None, channels["catalog"], **QUIET)
         models = [form.checkpoint, form.fields["second_pass_model"]]
-        counters[2].change(form.choices, models, models, **QUIET)
+        counters[2].change(follow, models, [*models, channels["outcome"]], **QUIET)
         counters[3].change(
             lambda version: json.dumps({"version": version}), counters[3], channels["gallery"], **QUIET
         )

@@ -61,6 +61,21 @@ def register(services: Services) -> None:
         return views.loras_view(services, base_model)
 
     @sentence
+    def vaes() -> list[dict[str, Any]]:
+        """VAEs of their own in checkpoint/vae, and why one is not sound."""
+        return [
+            {"name": each.name, "size_bytes": each.size_bytes, "reason": each.unusable}
+            for each in registry.vaes()
+        ]
+
+    @sentence
+    def wildcards() -> list[dict[str, Any]]:
+        """The lists in wildcards/: name and number of lines."""
+        return [
+            {"name": each.name, "lines": each.lines, "reason": each.unusable} for each in registry.wildcards()
+        ]
+
+    @sentence
     def tokenize(
         text: str,
         base_model: str | None = None,
@@ -117,6 +132,8 @@ def register(services: Services) -> None:
         captioners,
         caption_styles,
         loras,
+        vaes,
+        wildcards,
         tokenize,
         free_memory,
         gallery,
