@@ -46,7 +46,8 @@ def read_one(kind: str, path: str) -> Result:
     try:
         if kind == "sidecar":
             return {"found": read_sidecar(Path(path))}
-        return {"found": asdict(INSPECT[kind](Path(path)))}
+        found = asdict(INSPECT[kind](Path(path)))
+        return {"found": json.loads(json.dumps(found))}  # the same, wherever it was read
     except ModelError as error:
         return {"reason": str(error)}
     except Exception:

@@ -1,0 +1,87 @@
+"""The LoRAs tab: files appear by themselves, are found, read, edited, and put into the Studio."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lora_files import make_lora
+from playwright.sync_api import Page, expect
+from running import STARTER, wait_until
+
+NAME = 'styles/ink <script>alert(1)<script> "wash" 🦆'
+
+
+@pytest.fixture
+def folder(studio) -> Iterator[Path]:
+    yield studio.settings.loras
+    for path in studio.settings.loras.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    wait_until(lambda: not studio.services.registry.loras())
+
+
+def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> None:
+    starter = studio.settings.checkpoints / "sdxl" / STARTER
+    page.get_by_role("tab", name="LoRAs").click()
+    expect(page.locator(".cards")).to_contain_text("No LoRAs yet")
+    tags = json.dumps({"10_x": {"ink": 40, "<b>paper</b>": 7}})
+    make_lora(folder / f"{NAME}.safetensors", starter, {"ss_tag_frequency": tags, "ss_network_dim": "2"})
+    make_lora(folder / "crayon.safetensors", starter, {"modelspec.trigger_phrase": "in crayon"})
+    cards = page.locator(".cards .card")
+    expect(cards).to_have_count(2)
+    page.fill(".catalog .find", "paper wash")
+    expect(cards).to_have_count(1)
+    expect(cards.locator("h3")).to_have_text(NAME)
+    cards.locator(".pic").click()
+    sheet = page.locator(".lora-details .sheet")
+    expect(sheet.locator(".chips")).to_have_text("ink 40<b>paper</b> 7")
+    sheet.get_by_label("Trigger phrase").fill("ink wash <i>")
+    sheet.get_by_label("Default weight").fill("0.65")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    noted = json.loads((folder / "loras.json").read_text())[NAME]
+    assert (noted["trigger"], noted["weight"]) == ("ink wash <i>", 0.65)
+    sheet.get_by_label("Default weight").fill("7")
+    sheet.locator("form").evaluate("form => { form.noValidate = true; }")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_contain_text("must be a number from -2 to 2")
+    sheet.get_by_role("button", name="Add to Studio").click()
+    row = page.locator(".stack ol li")
+    expect(row).to_contain_text("Adds to the prompt: ink wash <i>")
+    expect(row.locator("input[type=number]")).to_have_value("0.65")
+    (folder / f"{NAME}.safetensors").unlink()
+    expect(row).to_contain_text("No longer in the lora folder.")
+    page.get_by_role("tab", name="LoRAs").click()
+    page.fill(".catalog .find", "")
+    expect(cards.locator("h3")).to_have_text("crayon")
+    expect(page.locator(".catalog .missing")).to_contain_text(NAME)
+
+
+def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> None:
+    sdxl = studio.settings.checkpoints / "sdxl"
+    page.get_by_role("tab", name="LoRAs").click()
+    page.get_by_role("button", name="Checkpoints").click()
+    mine = page.locator(".model", has_text="second duck")
+    expect(page.locator(".model")).to_have_count(1)
+    shutil.copytree((sdxl / STARTER).resolve(), sdxl / "second duck", copy_function=shutil.copyfile)
+    try:
+        mine.get_by_label("Steps").fill("9")
+        mine.get_by_role("button", name="Save defaults").click()
+        wait_until(lambda: studio.services.registry.checkpoint("second duck").defaults.steps == 9)
+        page.get_by_role("tab", name="Studio").click()
+        page.click("#checkpoint input")
+        page.get_by_role("option", name="second duck").click()
+        expect(page.locator("#steps input")).to_have_value("9")
+        page.fill("#steps input", "11")
+        page.get_by_role("tab", name="LoRAs").click()
+        mine.get_by_role("button", name="Use the Studio’s settings").click()
+        wait_until(lambda: studio.services.registry.checkpoint("second duck").defaults.steps == 11)
+        page.get_by_role("tab", name="Studio").click()
+    finally:
+        shutil.rmtree(sdxl / "second duck")
+    expect(page.locator("#checkpoint input")).to_have_value(STARTER)
+    expect(page.locator(".notice.error")).to_contain_text("second duck can no longer be used")

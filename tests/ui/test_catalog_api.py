@@ -1,0 +1,103 @@
+"""The catalog through the API of a running studio, and the pictures that stand for LoRAs."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from gradio_client import Client
+from lora_files import lora_bytes, make_lora
+from PIL import Image
+from running import STARTER, wait_until
+
+SCRIPT = 'it\'s <script>alert(1)<script> "x" 🦆'
+
+
+@pytest.fixture(scope="module")
+def client(studio) -> Client:
+    return Client(studio.url, verbose=False, httpx_kwargs={"timeout": 120})
+
+
+@pytest.fixture
+def folder(studio) -> Iterator[Path]:
+    """The running studio's LoRA folder, emptied afterwards."""
+    yield studio.settings.loras
+    for path in studio.settings.loras.rglob("*"):
+        if path.is_file() and path.name != "loras.json":
+            path.unlink()
+    wait_until(lambda: not studio.services.registry.loras())
+
+
+def loras(client: Client, base: str | None = None) -> dict[str, Any]:
+    return {each["name"]: each for each in client.predict(base, api_name="/loras")}
+
+
+def picture(colour: str, format: str = "PNG") -> bytes:
+    data = io.BytesIO()
+    Image.new("RGB", (40, 30), colour).save(data, format)
+    return data.getvalue()
+
+
+def test_added_replaced_edited_and_removed(client: Client, studio, folder: Path) -> None:
+    starter = studio.settings.checkpoints / "sdxl" / STARTER
+    whole = lora_bytes(starter, {"modelspec.trigger_phrase": "one"})
+    with (folder / f"{SCRIPT}.safetensors").open("wb") as slow:
+        for start in range(0, len(whole), len(whole) // 4 + 1):
+            slow.write(whole[start : start + len(whole) // 4 + 1])
+            slow.flush()
+            assert SCRIPT not in loras(client)
+    wait_until(lambda: SCRIPT in loras(client))
+    found = loras(client, STARTER)[SCRIPT]
+    assert found["compatible"] is True and found["trigger"] == "one" and found["reason"] is None
+    make_lora(folder / f"{SCRIPT}.safetensors", starter, {"modelspec.trigger_phrase": "two"})
+    wait_until(lambda: loras(client)[SCRIPT]["trigger"] == "two")
+    table = json.loads((folder / "loras.json").read_text())
+    table[SCRIPT]["weight"] = 0.35
+    (folder / "loras.json").write_text(json.dumps(table))
+    wait_until(lambda: loras(client)[SCRIPT]["weight"] == 0.35)
+    (folder / f"{SCRIPT}.safetensors").rename(folder / "plain.safetensors")
+    wait_until(lambda: list(loras(client)) == ["plain"])
+    assert loras(client)["plain"]["weight"] == 0.35
+    wait_until(lambda: loras(client)["plain"]["hash"])
+    (folder / "plain.safetensors").unlink()
+    wait_until(lambda: not loras(client))
+    assert client.predict(api_name="/vaes") == [] and isinstance(client.predict(api_name="/wildcards"), list)
+
+
+def colour(studio, name: str) -> tuple[int, ...] | int:
+    """Colour of the LoRA's preview as the page gets it, or the status of the answer."""
+    answer = httpx.get(f"{studio.url}/media/lora/{quote(name)}", timeout=120)
+    if answer.status_code != 200:
+        return answer.status_code
+    assert answer.headers["content-type"] == "image/webp"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    found = Image.open(io.BytesIO(answer.content)).convert("RGB").getpixel((20, 15))
+    return tuple(255 if channel > 128 else 0 for channel in found)
+
+
+def test_previews_by_name_alone(studio, folder: Path) -> None:
+    starter = studio.settings.checkpoints / "sdxl" / STARTER
+    inside = "data:image/png;base64," + base64.b64encode(picture("#0000ff")).decode()
+    make_lora(folder / "styles" / f"{SCRIPT}.safetensors", starter, {"modelspec.thumbnail": inside})
+    make_lora(folder / "bare.safetensors", starter)
+    make_lora(folder / "bad.safetensors", starter, {"modelspec.thumbnail": "data:image/png;base64,eA=="})
+    registry, name = studio.services.registry, f"styles/{SCRIPT}"
+    wait_until(lambda: len(registry.loras()) == 3)
+    assert colour(studio, name) == (0, 0, 255)
+    (folder / "styles" / f"{SCRIPT}.preview.png").write_bytes(picture("#00ff00"))
+    wait_until(lambda: registry.lora(name).preview)
+    assert colour(studio, name) == (0, 255, 0)
+    registry.edit_lora(name, {"preview": "nothing/0.png"})
+    assert colour(studio, name) == (0, 255, 0), "a chosen picture that is gone gives way"
+    for none in ("bare", "bad", "../loras.json", "/etc/passwd", "bare.safetensors", "", "styles"):
+        assert colour(studio, none) == 404
+    (folder / "bare.jpg").write_bytes(b"<svg onload=alert(1)>")
+    wait_until(lambda: registry.lora("bare").preview)
+    assert colour(studio, "bare") == 404
