@@ -129,9 +129,8 @@ def test_an_installation_of_the_first_version_works_unchanged(settings: Settings
         )
     loras_json.write_text(FIRST_VERSION_LORAS)
     models = settings.checkpoints / "sdxl" / "models.json"
-    models.write_text(
-        '{"gone": {"defaults": {"steps": 50}, "x": 1}, "%s": {"defaults": {"cfg": 4}}}' % STARTER
-    )
+    old = {"gone": {"defaults": {"steps": 50}, "x": 1}, STARTER: {"defaults": {"cfg": 4}}}
+    models.write_text(json.dumps(old))
     registry = Registry(settings)
     crayon, ink, new = (registry.lora(name) for name in ("crayon", "styles/ink", "new"))
     assert (crayon.trigger, crayon.weight, crayon.description) == ("in crayon", 0.7, "wax & paper")
