@@ -101,3 +101,24 @@ def test_previews_by_name_alone(studio, folder: Path) -> None:
     (folder / "bare.jpg").write_bytes(b"<svg onload=alert(1)>")
     wait_until(lambda: registry.lora("bare").preview)
     assert colour(studio, "bare") == 404
+
+
+def test_pictures_made_with_a_lora_stand_for_it(studio, folder: Path) -> None:
+    services, starter = studio.services, studio.settings.checkpoints / "sdxl" / STARTER
+    for name in ("ink", "ink wash"):
+        make_lora(folder / f"{name}.safetensors", starter)
+    wait_until(lambda: len(services.registry.loras()) == 2)
+    made = []
+    for name, colour_of in (("ink", "#ff0000"), ("ink wash", "#0000ff")):
+        request = services.registry.settle({"prompt": "a duck", "seed": 1, "loras": [{"name": name}]})
+        run = services.outputs.new_run(request, "generate", f"job of {name}")
+        made.append(run.save(0, Image.new("RGB", (64, 64), colour_of), 1))
+        run.close("completed")
+    previews = services.lora_previews
+    wait_until(lambda: previews.made_with("ink wash"))
+    assert (previews.made_with("ink"), previews.made_with("ink wash")) == ([made[0]], [made[1]])
+    assert colour(studio, "ink") == (255, 0, 0) and colour(studio, "ink wash") == (0, 0, 255)
+    services.registry.edit_lora("ink", {"preview": previews.last("ink wash")})
+    assert colour(studio, "ink") == (0, 0, 255)
+    services.trash.delete_image(made[1])
+    assert colour(studio, "ink") == (255, 0, 0)

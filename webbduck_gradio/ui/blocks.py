@@ -7,14 +7,13 @@ textContent. Buttons in the views come back as events of their component.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import gradio as gr
 
 from ..request import SCHEDULERS
 from . import api, gallery, loras, queue, studio, views
-from .events import QUIET, outcome
+from .events import QUIET, outcome, page_json
 from .services import Services
 from .theme import asset
 
@@ -45,13 +44,13 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         return f"{store.list_version}.{store.version}.{registry.version}.{outputs.version}"
 
     def jobs() -> str:
-        return json.dumps(views.queue_view(services) | {"device": services.device()})
+        return page_json(views.queue_view(services) | {"device": services.device()})
 
     def live() -> str:
-        return json.dumps(views.live_view(services))
+        return page_json(views.live_view(services))
 
     def catalog() -> str:
-        return json.dumps(
+        return page_json(
             {
                 "checkpoints": [views.checkpoint_view(c) for c in registry.checkpoints()],
                 "loras": views.loras_view(services, None),
@@ -102,7 +101,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         models = [form.checkpoint, form.fields["second_pass_model"]]
         counters[2].change(follow, models, [*models, channels["outcome"]], **QUIET)
         counters[3].change(
-            lambda version: json.dumps({"version": version}), counters[3], channels["gallery"], **QUIET
+            lambda version: page_json({"version": version}), counters[3], channels["gallery"], **QUIET
         )
 
         def first(remembered: Any) -> list[Any]:

@@ -25,10 +25,15 @@ PRESS: dict[str, Any] = QUIET | {"trigger_mode": "multiple"}
 """The same for presses of a person: each counts, also while the one before is on its way."""
 
 
+def page_json(value: Any) -> str:
+    """JSON for a component of the page. No tag stands in it as such: Gradio warns of every `<script`."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
 def outcome(**found: Any) -> str:
     """What became of a press, for the page's outcome channel: job_id, warnings, error."""
     # The time makes each outcome differ from the one before, so that the page sees every press.
-    return json.dumps({"job_id": None, "warnings": [], "error": None, "at": time.time_ns(), **found})
+    return page_json({"job_id": None, "warnings": [], "error": None, "at": time.time_ns(), **found})
 
 
 def payload(event: gr.EventData) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ..request import MAX_LORAS
-from .events import QUIET
+from .events import QUIET, page_json
 from .theme import asset
 
 
@@ -58,4 +58,4 @@ def shown_of(loras: Any) -> str:
         return loras or ""
     uses: Iterable[Any] = loras
     told = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
-    return json.dumps([{"name": use["name"], "weight": use["weight"], "on": True} for use in told])
+    return page_json([{"name": use["name"], "weight": use["weight"], "on": True} for use in told])

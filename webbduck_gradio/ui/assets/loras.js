@@ -20,11 +20,12 @@ function addToStudio(name) {
 
 // -- LoRAs: the cards --------------------------------------------------------------------------------
 
+/** The picture over its stand-in, the name's first letter, which stays where there is none. */
 function picture(lora, lazy) {
   const image = h("img", { alt: "", loading: lazy ? "lazy" : null, decoding: "async" });
-  image.onerror = () => image.replaceWith(h("span", { class: "none", "aria-hidden": "true" }, (lora.name.split("/").pop() || "?")[0].toUpperCase()));
+  image.onerror = () => image.remove();
   image.src = previewUrl(lora);
-  return image;
+  return [h("span", { class: "none", "aria-hidden": "true" }, ([...(lora.name.split("/").pop() || "?")][0]).toUpperCase()), image];
 }
 
 async function edit(name, changes) {
