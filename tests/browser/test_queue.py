@@ -63,7 +63,7 @@ def row(page: Page, prompt: str) -> Locator:
 
 
 def press(page: Page, prompt: str, action: str) -> None:
-    row(page, prompt).locator(f".acts .{action}").click()
+    row(page, prompt).locator(f".acts .do-{action}").click()
 
 
 def expect_order(page: Page, *prompts: str) -> None:
@@ -225,12 +225,12 @@ def test_cancel_the_running_one_and_the_next_goes_on(queue: Page, studio) -> Non
     expect(running).to_be_visible(timeout=300_000)
     expect(running.locator(".state")).to_contain_text("step")
     expect(running.locator(".track")).to_be_visible()
-    running.locator(".acts .cancel").click()
+    running.locator(".acts .do-cancel").click()
     expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
     expect(rows(queue)).to_have_count(0)
     done = queue.locator(".jobs.ended .job[data-state=completed]")
     expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
-    done.first.locator(".acts .gallery").click()
+    done.first.locator(".acts .do-gallery").click()
     expect(queue.locator(".lightbox h3")).to_have_text("third")
 
 
@@ -305,7 +305,7 @@ def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
     open_queue(phone)
     expect(rows(phone)).to_have_count(3)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
-    row(phone, "second").locator(".acts .top").tap()
+    row(phone, "second").locator(".acts .do-top").tap()
     expect_order(phone, "second", "first", "third")
-    row(phone, "first").locator(".acts .cancel").tap()
+    row(phone, "first").locator(".acts .do-cancel").tap()
     expect_order(phone, "second", "third")

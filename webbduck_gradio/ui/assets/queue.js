@@ -52,7 +52,7 @@ function move(ids, to) {
 
 function make(job) {
   const id = job.job_id, text = promptOf(job);
-  const act = (name, label, title, run) => h("button", { type: "button", class: name, title, "aria-label": `${title}: ${text}`, onclick: run }, label);
+  const act = (name, label, title, run) => h("button", { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run }, label);
   const box = h("input", { type: "checkbox", "aria-label": `Select: ${text}`, onclick: (event) => pick(id, event.target.checked, event.shiftKey) });
   const grip = h("button", { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" }, h("i", { "aria-hidden": "true" }), h("b", { class: "place" }));
   const details = h("details", { ontoggle: () => drawDetails(id) },
@@ -78,7 +78,7 @@ function make(job) {
     h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("div", { class: "bar" })));
   const parts = { row, box, grip, details };
   for (const name of ["place", "state", "mode", "timing", "prompt", "facts", "why", "strip", "thumb", "track", "bar"]) parts[name] = row.querySelector(`.${name}`);
-  for (const each of row.querySelectorAll(".acts button")) parts[`do_${each.classList[0]}`] = each;
+  for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
   row.addEventListener("keydown", (event) => pressed(event, id));
   grip.addEventListener("pointerdown", (event) => grab(event, id));
   return { ...parts, job, key: "" };
@@ -95,8 +95,8 @@ function update(job) {
     after: job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
     top: job.status === "queued", up: job.status === "queued", down: job.status === "queued",
     retry: isRetryable(job), edit: paints(job), remove: !open, cancel: open };
-  for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do_${name}`], !yes);
-  entry.do_cancel.disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
+  for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
+  entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
   entry.grip.disabled = job.status !== "queued";
   const place = job.position ? `Move, now number ${job.position} in line: ${promptOf(job)}` : "";
   if (entry.grip.getAttribute("aria-label") !== place) entry.grip.setAttribute("aria-label", place);
