@@ -53,7 +53,7 @@ function card(lora, model) {
     why ? h("p", { class: "why" }, why) : lora.description ? h("p", { class: "about" }, lora.description) : null,
     lora.tags.length ? h("p", { class: "tags" }, lora.tags.join(" · ")) : null,
     h("footer", {}, h("span", {}, `Weight ${lora.weight}`), h("span", {}, bytes(lora.size_bytes)), h("span", {}, date(lora.modified)),
-      why ? null : button("Add to Studio", () => addToStudio(lora.name), { class: "add" })));
+      why ? null : button("Add", () => addToStudio(lora.name), { class: "add", "aria-label": `Add ${lora.name} to the Studio`, title: "Add to the Studio" })));
 }
 
 function chosen() {
