@@ -14,6 +14,12 @@ BUNDLED = Path("checkpoint/sdxl/webbduck-starter")
 DEFAULT_WORK = Path.home() / ".cache" / "webbduck-starter"
 
 
+def _part(name: str) -> str:
+    if name not in PARTS:
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(PARTS)}")
+    return name
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.starter", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -46,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="file or folder to write (the bundled place)")
     train.add_argument("--provenance", default="Trained from scratch on drawings by webbduck_gradio.starter.")
     judge = commands.add_parser("evaluate", help="measure the kit, print the tables, write the report")
-    judge.add_argument("parts", nargs="*", choices=tuple(PARTS), help="what to measure (everything)")
+    judge.add_argument(
+        "parts", nargs="*", type=_part, metavar="PART", help=f"what to measure: {', '.join(PARTS)} (all)"
+    )
     judge.add_argument("--checkpoint", type=Path, default=BUNDLED, help="base checkpoint (%(default)s)")
     judge.add_argument("--prompts", type=int, default=200, help="held-out prompts (%(default)s)")
     judge.add_argument(

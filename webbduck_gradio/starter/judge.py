@@ -94,13 +94,20 @@ class Lessons:
     answers: dict[str, torch.Tensor]
 
 
-def make_lessons(vae: AutoencoderKL | None, count: int, seed: int, held_out: bool) -> Lessons:
-    """Drawings, through the autoencoder where one is given. Every fourth is another subject than a duck."""
+def make_lessons(
+    vae: AutoencoderKL | None,
+    count: int,
+    seed: int,
+    held_out: bool,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> Lessons:
+    """Drawings, through the autoencoder where one is given. `change` puts each into a style first."""
     rng = random.Random(seed)
     pictures, answers = [], []
     for start in range(0, count, 8):
         shown = [sample(rng, held_out) for _ in range(min(8, count - start))]
-        batch = to_tensor([draw(attributes, rng.randrange(2**31)) for attributes in shown])
+        drawn = [draw(attributes, rng.randrange(2**31)) for attributes in shown]
+        batch = to_tensor([change(picture) for picture in drawn] if change else drawn)
         if vae is not None:
             batch = through_autoencoder(vae, batch)
         pictures.append(shrink(batch).half())
@@ -138,7 +145,11 @@ def accuracy(judge: Judge, lessons: Lessons) -> dict[str, float]:
 
 
 def judge_for(
-    vae: AutoencoderKL, store: Path, count: int = 2400, log: Callable[[str], None] = print
+    vae: AutoencoderKL,
+    store: Path,
+    count: int = 2400,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+    log: Callable[[str], None] = print,
 ) -> tuple[Judge, dict[str, float]]:
     """The judge kept at `store`, or a newly trained one, with its accuracy on held-out drawings."""
     state = load_state(store)
@@ -147,7 +158,9 @@ def judge_for(
         judge.load_state_dict(state["judge"])
         return judge.eval(), state["accuracy"]
     log(f"training the judge on {count} drawings")
-    judge = train_judge(make_lessons(vae, count, seed=21, held_out=False), steps=max(200, count // 3))
-    measured = accuracy(judge, make_lessons(vae, max(64, count // 8), seed=22, held_out=True))
+    judge = train_judge(
+        make_lessons(vae, count, seed=21, held_out=False, change=change), steps=max(200, count // 3)
+    )
+    measured = accuracy(judge, make_lessons(vae, max(64, count // 8), seed=22, held_out=True, change=change))
     save_state(store, {"judge": judge.state_dict(), "accuracy": measured})
     return judge, measured

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,10 +119,19 @@ def _shard_pictures(shard: int) -> list[tuple[Attributes, int]]:
     return [(sample(rng), rng.randrange(2**31)) for _ in range(SHARD)]
 
 
+Change = Callable[[np.ndarray, int], np.ndarray]
+"""(picture, its drawing seed) -> the picture in another style, or in a worse state."""
+
+
 @torch.no_grad()
-def encode_bank(vae: AutoencoderKL, work: Path, shards: int) -> None:
-    """Make the shards that are not there yet, each written whole or not at all."""
-    folder = work / "latents"
+def encode_bank(
+    vae: AutoencoderKL, work: Path, shards: int, name: str = "latents", change: Change | None = None
+) -> None:
+    """Make the shards of the bank `name` that are not there yet, each written whole or not at all.
+
+    Every bank holds the same pictures; with `change`, each of them changed.
+    """
+    folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
     vae = vae.to(memory_format=torch.channels_last)
     for shard in range(shards):
@@ -129,7 +139,10 @@ def encode_bank(vae: AutoencoderKL, work: Path, shards: int) -> None:
         if path.exists():
             continue
         width, height = _shard_size(shard)
-        pictures = [draw(attributes, seed, width, height) for attributes, seed in _shard_pictures(shard)]
+        shown = _shard_pictures(shard)
+        pictures = [draw(attributes, seed, width, height) for attributes, seed in shown]
+        if change is not None:
+            pictures = [change(picture, seed) for picture, (_, seed) in zip(pictures, shown, strict=True)]
         latents = []
         for start in range(0, SHARD, 8):
             # Half precision: its error is a hundredth of the latents' deviation, the time a third.
@@ -148,6 +161,8 @@ class Batch:
 
     latents: torch.Tensor
     attributes: list[Attributes]
+    seeds: list[int]
+    """The drawing seed of each picture."""
     width: int
     height: int
 
@@ -155,9 +170,9 @@ class Batch:
 class LatentBank:
     """Batches from the shards found so far; call `refresh` now and then while more are being made."""
 
-    def __init__(self, work: Path) -> None:
-        self._folder = work / "latents"
-        self._shards: dict[int, tuple[torch.Tensor, list[Attributes]]] = {}
+    def __init__(self, work: Path, name: str = "latents") -> None:
+        self._folder = work / name
+        self._shards: dict[int, tuple[torch.Tensor, list[tuple[Attributes, int]]]] = {}
         self._by_size: dict[tuple[int, int], list[int]] = {}
         self.refresh()
 
@@ -168,7 +183,7 @@ class LatentBank:
             if shard in self._shards:
                 continue
             latents = torch.from_numpy(np.load(path))
-            self._shards[shard] = (latents, [attributes for attributes, _ in _shard_pictures(shard)])
+            self._shards[shard] = (latents, _shard_pictures(shard))
             self._by_size.setdefault(_shard_size(shard), []).append(shard)
 
     def __len__(self) -> int:
@@ -178,10 +193,11 @@ class LatentBank:
         """`count` pictures of one size: the native square with `square_share`, else one of the others."""
         others = [size for size in self._by_size if size != SIZES[0]]
         size = SIZES[0] if not others or rng.random() < square_share else rng.choice(others)
-        rows, attributes = [], []
+        rows, attributes, seeds = [], [], []
         for _ in range(count):
             latents, shown = self._shards[rng.choice(self._by_size[size])]
             index = rng.randrange(SHARD)
             rows.append(latents[index])
-            attributes.append(shown[index])
-        return Batch(torch.stack(rows).float(), attributes, *size)
+            attributes.append(shown[index][0])
+            seeds.append(shown[index][1])
+        return Batch(torch.stack(rows).float(), attributes, seeds, *size)

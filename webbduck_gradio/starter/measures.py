@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -51,20 +53,29 @@ def to_lab(colours: npt.ArrayLike) -> npt.NDArray[np.float64]:
     )
 
 
+Tone = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
+"""RGB colours (..., 3) in 0..255 -> what a style makes of them."""
+
+
 def _shades(colour: Colour, time: str) -> list[Colour]:
     """How a subject of this colour appears at `time`: in its own tone, in its light and in its shadow."""
     tinted = subject_tint(colour, time)
     return [tinted, light(tinted, 0.16), dark(tinted, 0.16)]
 
 
-def subject_colour(picture: Picture, subject: str, setting: str, time: str) -> str:
+def subject_colour(picture: Picture, subject: str, setting: str, time: str, tone: Tone | None = None) -> str:
     """The name of the palette colour nearest to the middle of the subject, or rather to its median pixel.
 
     `subject`, `setting` and `time` are what was asked for: they say where to look and which tint to expect.
+    `tone` is what the picture's style does to every colour of the palette.
     """
     middle = to_lab(np.median(colour_window(picture, subject, setting), axis=0))
+    toned = tone or (lambda colours: colours)
     distances = {
-        name: min(float(np.linalg.norm(to_lab(shade) - middle)) for shade in _shades(colour, time))
+        name: min(
+            float(np.linalg.norm(to_lab(toned(np.asarray(shade))) - middle))
+            for shade in _shades(colour, time)
+        )
         for name, colour in PALETTE.items()
     }
     return min(distances, key=lambda name: distances[name])
@@ -74,3 +85,14 @@ def sharpness(picture: Picture) -> float:
     """Mean absolute difference between neighbouring grey values, in 0..255: falls when outlines blur."""
     grey = picture.astype(np.float64).mean(axis=2)
     return float((np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) / 2)
+
+
+def acutance(picture: Picture, share: float = 0.02) -> float:
+    """How steep the edges are: the mean step in grey (0..255) over the steepest `share` of all pixels.
+
+    Grain in flat areas, which raises `sharpness`, hardly reaches these.
+    """
+    grey = picture.astype(np.float64).mean(axis=2)
+    steps = np.hypot(np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]).ravel()
+    count = max(1, round(share * len(steps)))
+    return float(np.partition(steps, -count)[-count:].mean())

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import StableDiffusionXLPipeline
+from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
 from .captions import full_caption
 from .judge import Judge
-from .measures import subject_colour
+from .measures import Tone, subject_colour
 from .scenes import Attributes, sample
 
 STEPS = 20
@@ -32,6 +32,15 @@ def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def open_refiner(folder: Path) -> StableDiffusionXLImg2ImgPipeline:
+    """A refiner's folder in float32 on the CPU."""
+    refiner = StableDiffusionXLImg2ImgPipeline.from_pretrained(
+        folder, dtype=torch.float32, local_files_only=True, add_watermarker=False
+    )
+    refiner.set_progress_bar_config(disable=True)
+    return refiner
 
 
 def held_out_prompts(count: int, seed: int = _PROMPT_SEED) -> list[tuple[Attributes, str]]:
@@ -69,16 +78,46 @@ def paint(
     return pictures
 
 
+def paint_with_refiner(
+    base: StableDiffusionXLPipeline,
+    refiner: StableDiffusionXLImg2ImgPipeline,
+    prompts: Sequence[str],
+    seeds: Sequence[int],
+    switch: float = 0.8,
+    steps: int = STEPS,
+) -> list[np.ndarray]:
+    """As `paint`, with the steps after `switch` (share of the noise schedule) taken by the refiner."""
+    pictures: list[np.ndarray] = []
+    for start in range(0, len(prompts), _BATCH):
+        part = list(prompts[start : start + _BATCH])
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + _BATCH]]
+        options: dict[str, Any] = {
+            "num_inference_steps": steps,
+            "guidance_scale": GUIDANCE,
+            "generator": generators,
+        }
+        latents = base(part, denoising_end=switch, output_type="latent", **options).images
+        made = refiner(part, denoising_start=switch, image=latents, output_type="np", **options).images
+        pictures += [(picture * 255).round().astype(np.uint8) for picture in made]
+    return pictures
+
+
 def score(
-    pictures: Sequence[np.ndarray], asked: Sequence[tuple[Attributes, str]], judge: Judge
+    pictures: Sequence[np.ndarray],
+    asked: Sequence[tuple[Attributes, str]],
+    judge: Judge,
+    tone: Tone | None = None,
 ) -> tuple[dict[str, float], list[str]]:
-    """Shares of pictures that show what was asked, and the prompts that were missed."""
+    """Shares of pictures that show what was asked, and the prompts that were missed.
+
+    `tone`: what the pictures' style does to flat colours.
+    """
     hits: dict[str, list[bool]] = {name: [] for name in ("body colour", "scene", "time of day", "subject")}
     hits["hat kind or its absence"] = []
     misses = []
     for picture, (attributes, prompt) in zip(pictures, asked, strict=True):
         seen = judge.say([picture])[0]
-        colour = subject_colour(picture, attributes.subject, attributes.setting, attributes.time)
+        colour = subject_colour(picture, attributes.subject, attributes.setting, attributes.time, tone)
         results = {
             "body colour": (colour, attributes.colour),
             "scene": (seen["setting"], attributes.setting),

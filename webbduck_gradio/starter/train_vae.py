@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 
 from .scenes import NATIVE_SIZE, SIZES, draw, sample
+from .styles import STYLES
 from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
 
 VAE_CONFIG: dict[str, Any] = {
@@ -36,6 +37,8 @@ VAE_CONFIG: dict[str, Any] = {
 }
 CROP = 128
 """Side of the crops in pixels; every other step sees whole pictures, as the studio decodes them."""
+STYLED_SHARE = 0.5
+"""Of the pictures that the decoder alone is trained on: the LoRAs' styles need colours that drawings lack."""
 _SEED = 1207
 
 
@@ -45,17 +48,28 @@ def to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
     return stacked.float().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 
-def training_batch(step: int, crops: int = 8) -> torch.Tensor:
-    """The pictures of a step: crops on even steps, two whole ones on odd steps; decided by `step`."""
+def training_batch(step: int, crops: int = 8, styled: float = 0.0) -> torch.Tensor:
+    """The pictures of a step: crops on even steps, two whole ones on odd steps; decided by `step`.
+
+    `styled` is the share (0..1) of pictures in one of the styles of the LoRAs.
+    """
     rng = random.Random(_SEED * 1_000_003 + step)
+
+    def one(width: int = NATIVE_SIZE, height: int = NATIVE_SIZE) -> np.ndarray:
+        picture = draw(sample(rng), rng.randrange(2**31), width, height)
+        if styled and rng.random() < styled:
+            picture = rng.choice(list(STYLES.values())).apply(picture)
+        return picture
+
     if step % 2:
         width, height = rng.choice(SIZES) if rng.random() < 0.3 else SIZES[0]
-        return to_tensor([draw(sample(rng), rng.randrange(2**31), width, height) for _ in range(2)])
+        return to_tensor([one(width, height) for _ in range(2)])
     pictures = []
     for _ in range(crops // 2):
-        picture = draw(sample(rng), rng.randrange(2**31))
+        picture = one()
         for _ in range(2):
-            top, left = (rng.randrange(NATIVE_SIZE - CROP + 1) for _ in range(2))
+            # On the grid of latents: that is where pixel art has its squares.
+            top, left = (8 * rng.randrange((NATIVE_SIZE - CROP) // 8 + 1) for _ in range(2))
             pictures.append(picture[top : top + CROP, left : left + CROP])
     return to_tensor(pictures)
 
@@ -119,7 +133,8 @@ def train_vae(
 ) -> AutoencoderKL:
     """Train until `minutes` or `steps` are used up, keeping `work`/vae.pt (and vae-decoder.pt) up to date.
 
-    `decoder_only` freezes the encoder of the finished vae.pt: latents that were made with it stay valid.
+    `decoder_only` freezes the encoder of the finished vae.pt: latents that were made with it stay valid. The
+    decoder then also learns to show the styles of the LoRAs.
     Gives back the model with its averaged weights.
     """
     torch.manual_seed(_SEED)
@@ -160,7 +175,7 @@ def train_vae(
     while not clock.done:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        real = training_batch(clock.step)
+        real = training_batch(clock.step, styled=STYLED_SHARE if decoder_only else 0.0)
         # Latents that the sampler makes are never exact, so the decoder learns to bear a little noise.
         noise = 0.05 if decoder_only else 0.0
         with torch.autocast("cpu", dtype=torch.bfloat16):
