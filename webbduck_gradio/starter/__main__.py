@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 from .report import PARTS
-from .trainings import TRAININGS
+from .trainings import BUNDLED, TRAININGS
 
-BUNDLED = Path("checkpoint/sdxl/webbduck-starter")
 DEFAULT_WORK = Path.home() / ".cache" / "webbduck-starter"
 
 
@@ -50,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
         "--base", type=Path, default=BUNDLED, help="base checkpoint that other parts start from (%(default)s)"
     )
     train.add_argument("--out", type=Path, help="file or folder to write (the bundled place)")
-    train.add_argument("--provenance", default="Trained from scratch on drawings by webbduck_gradio.starter.")
+    train.add_argument("--provenance", help="where the weights come from, written into the folder")
     judge = commands.add_parser("evaluate", help="measure the kit, print the tables, write the report")
     judge.add_argument(
         "parts", nargs="*", type=_part, metavar="PART", help=f"what to measure: {', '.join(PARTS)} (all)"

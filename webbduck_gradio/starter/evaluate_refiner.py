@@ -18,15 +18,15 @@ from .refiner import LAST_STEPS
 from .scenes import draw
 from .sections import Bench, Row, Section
 from .sheets import contact_sheet, save_jpeg
+from .trainings import REFINER
 
-NAME = "webbduck-starter-refiner"
 SWITCH = 0.8
 _SHOWN = 16
 
 
 def section(bench: Bench) -> Section | None:
     """Base and refiner against the base alone; None where there is no refiner."""
-    folder = bench.models / "sdxl" / NAME
+    folder = bench.models / "sdxl" / REFINER
     if not (folder / "model_index.json").is_file():
         return None
     refiner = open_refiner(folder)

@@ -60,6 +60,27 @@ def latest_vae(work: Path) -> AutoencoderKL:
     return vae.eval()
 
 
+def export_vae(vae: AutoencoderKL, folder: Path) -> None:
+    """Put `vae` into a checkpoint folder in place of the one there, which has to have the same encoder.
+
+    The UNet's latents and the preview colours stay valid only with that encoder.
+    """
+    there = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
+    for ours, theirs in zip(vae.encoder.parameters(), there.encoder.parameters(), strict=True):
+        if not torch.equal(ours.half(), theirs.half()):
+            raise ValueError(
+                f"{folder} was made with another encoder; its UNet would not understand this one"
+            )
+    partial = folder / ".vae.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    vae.half().save_pretrained(partial, safe_serialization=True)
+    vae.float()
+    weights = "diffusion_pytorch_model.safetensors"
+    (partial / weights).chmod(0o644)
+    os.replace(partial / weights, folder / "vae" / weights)
+    shutil.rmtree(partial)
+
+
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files below `folder`."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

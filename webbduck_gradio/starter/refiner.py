@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import StableDiffusionXLImg2ImgPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 
 from .models import POOLED_WIDTH, TEXT_WIDTHS, TIME_ID_WIDTH, UNET_CONFIG, make_unet
@@ -103,13 +103,3 @@ def export_refiner(unet: UNet2DConditionModel, base: Path, folder: Path, provena
         os.replace(folder, old)
     os.replace(partial, folder)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def open_base(folder: Path) -> StableDiffusionXLPipeline:
-    """The base checkpoint in float32, its text encoders ready for training against."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained(
-        folder, dtype=torch.float32, local_files_only=True, add_watermarker=False
-    )
-    pipeline.unet.requires_grad_(False)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline

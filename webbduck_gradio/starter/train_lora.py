@@ -21,7 +21,7 @@ from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, 
 
 RANK = 8
 BATCH = 12
-SHARDS = 40
+SHARDS = 24
 EMPTY_SHARE = 0.12
 """Pictures trained without a caption: guidance leads away from these, so they need the style too."""
 _ADAPTER = "style"

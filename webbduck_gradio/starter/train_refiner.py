@@ -18,7 +18,7 @@ from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, 
 
 STATE = "refiner.pt"
 BATCH = 16
-SHARDS = 100
+SHARDS = 72
 """Of the bank of good drawings; there are half as many of poor ones."""
 POOR_SHARE = 0.25
 """Batches of degraded drawings."""

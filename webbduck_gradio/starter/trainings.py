@@ -9,10 +9,18 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+BUNDLED = Path("checkpoint/sdxl/webbduck-starter")
+REFINER = "webbduck-starter-refiner"
+LORAS = Path("lora")
+
 Training = Callable[[argparse.Namespace], None]
 
 MODELS = Path("checkpoint")
 """Where the bundled models lie."""
+
+
+def _provenance(options: argparse.Namespace) -> str:
+    return options.provenance or "Trained from scratch on drawings by webbduck_gradio.starter."
 
 
 def _vae(options: argparse.Namespace) -> None:
@@ -38,16 +46,61 @@ def _unet(options: argparse.Namespace) -> None:
 
 
 def _decoder(options: argparse.Namespace) -> None:
+    """Goes on from the checkpoint's own autoencoder and puts the result into it and into the refiner's."""
+    from diffusers import AutoencoderKL
+
+    from .export import export_vae, latest_vae
     from .train_vae import train_vae
 
-    train_vae(options.work, minutes=options.minutes or 30, start_from=options.work / "vae", decoder_only=True)
+    kept = options.work / "vae"
+    if not kept.exists():
+        source = options.base / "vae"
+        if not source.exists():
+            raise FileNotFoundError(
+                f"{source} is not there: train the vae first or name a checkpoint (--base)"
+            )
+        AutoencoderKL.from_pretrained(source, local_files_only=True).float().save_pretrained(kept)
+    train_vae(options.work, minutes=options.minutes or 30, start_from=kept, decoder_only=True)
+    for folder in (options.out or options.base, options.base.with_name(REFINER)):
+        if (folder / "vae").exists():
+            export_vae(latest_vae(options.work), folder)
 
 
 def _export(options: argparse.Namespace) -> None:
     from .export import export_trained
     from .models import load_tokenizers
 
-    export_trained(options.work, options.out, load_tokenizers(options.tokenizers)[0], options.provenance)
+    tokenizer = load_tokenizers(options.tokenizers)[0]
+    export_trained(options.work, options.out or BUNDLED, tokenizer, _provenance(options))
+
+
+def _refiner(options: argparse.Namespace) -> None:
+    from .painting import open_pipeline
+    from .refiner import export_refiner
+    from .train_refiner import refiner_banks, train_refiner
+
+    base = open_pipeline(options.base)
+    refiner_banks(base.vae, options.work)
+    unet = train_refiner(options.work, base, minutes=options.minutes or 40)
+    provenance = options.provenance or (
+        "UNet: begun from the base's where its shapes fit, trained by webbduck_gradio.starter on its own "
+        "drawings. VAE, text encoder, tokenizer: the base's. Licence: Apache-2.0, as the project."
+    )
+    export_refiner(unet, options.base, options.out or options.base.with_name(REFINER), provenance)
+
+
+def _lora(style: str) -> Training:
+    def train(options: argparse.Namespace) -> None:
+        from .lora_files import bundle_lora
+        from .painting import open_pipeline
+        from .train_lora import style_bank, train_lora
+
+        base = open_pipeline(options.base)
+        style_bank(base.vae, options.work, style)
+        train_lora(options.work, base, style, minutes=options.minutes or 30)
+        bundle_lora(options.work, options.base, style, options.out or LORAS)
+
+    return train
 
 
 def _upscaler(options: argparse.Namespace) -> None:
@@ -55,7 +108,7 @@ def _upscaler(options: argparse.Namespace) -> None:
     from .train_upscaler import export_upscaler, train_upscaler
 
     network = train_upscaler(options.work, minutes=options.minutes or 25)
-    export_upscaler(network, options.out or MODELS / "upscale" / FILE, options.provenance)
+    export_upscaler(network, options.out or MODELS / "upscale" / FILE, _provenance(options))
 
 
 def _captioner(options: argparse.Namespace) -> None:
@@ -63,7 +116,7 @@ def _captioner(options: argparse.Namespace) -> None:
     from .train_captioner import export_captioner, train_captioner
 
     model = train_captioner(options.work, minutes=options.minutes or 40)
-    export_captioner(model, options.out or MODELS / "caption" / FOLDER, options.provenance)
+    export_captioner(model, options.out or MODELS / "caption" / FOLDER, _provenance(options))
 
 
 def _all(options: argparse.Namespace) -> None:
@@ -75,9 +128,12 @@ TRAININGS: dict[str, tuple[str, Training]] = {
     "vae": ("the autoencoder (60 minutes unless said otherwise)", _vae),
     "latents": ("freeze the autoencoder and encode the drawings", _latents),
     "unet": ("UNet and text encoders (100 minutes)", _unet),
-    "decoder": ("improve only the autoencoder's decoder (30 minutes)", _decoder),
+    "decoder": ("improve the bundled autoencoder's decoder, on the LoRAs' styles too (30 minutes)", _decoder),
     "export": ("write the checkpoint folder", _export),
     "upscaler": ("the upscaler, and write its file (25 minutes)", _upscaler),
     "captioner": ("the captioner, and write its folder (40 minutes)", _captioner),
     "all": ("the base checkpoint: vae, latents, unet, export", _all),
+    "refiner": ("the second-pass model: latents, UNet, folder (40 minutes)", _refiner),
+    "lora-ink": ("the ink sketch LoRA: latents, training, file (30 minutes)", _lora("ink")),
+    "lora-pixel": ("the pixel art LoRA: latents, training, file (30 minutes)", _lora("pixel")),
 }
