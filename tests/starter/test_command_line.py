@@ -18,7 +18,14 @@ def test_help_names_both_commands(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["train", "export"], ["train", "unet"], ["train", "decoder"], ["evaluate", "--checkpoint", "nowhere"]],
+    [
+        ["train", "export"],
+        ["train", "unet"],
+        ["train", "decoder", "--base", "nowhere"],
+        ["train", "refiner", "--base", "nowhere"],
+        ["train", "lora-ink", "--base", "nowhere"],
+        ["evaluate", "--checkpoint", "nowhere"],
+    ],
 )
 def test_what_is_missing_is_one_sentence(
     words: list[str], tmp_path: Path, starter_checkpoints: Path, capsys: pytest.CaptureFixture[str]

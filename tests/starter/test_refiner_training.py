@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
@@ -12,7 +13,7 @@ from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 from webbduck_gradio.models.inspect import inspect_folder
 from webbduck_gradio.starter.degrade import degraded
 from webbduck_gradio.starter.latents import LatentBank, encode_bank
-from webbduck_gradio.starter.painting import open_pipeline, open_refiner, paint_with_refiner
+from webbduck_gradio.starter.painting import finish_with_refiner, open_pipeline, open_refiner, paint
 from webbduck_gradio.starter.refiner import export_refiner, refiner_from_base, refiner_time_ids
 from webbduck_gradio.starter.train_refiner import encode_second, load_refiner, refiner_loss, train_refiner
 from webbduck_gradio.starter.train_unet import signal_to_noise
@@ -66,8 +67,20 @@ def test_twenty_steps_lower_its_loss_and_its_folder_loads(
     refiner = open_refiner(folder)
     assert refiner.config.requires_aesthetics_score
     assert refiner.text_encoder is None
-    (picture,) = paint_with_refiner(base, refiner, ["a duck"], [1], steps=5)
-    assert picture.shape == (256, 256, 3)
+    switched: list[torch.Tensor] = []
+    (alone,) = paint(base, ["a duck"], [1], width=64, height=64, steps=5, switched=switched)
+    options = {"num_inference_steps": 5, "guidance_scale": 5.0, "width": 64, "height": 64}
+    handed = base(
+        "a duck",
+        denoising_end=0.8,
+        output_type="latent",
+        generator=[torch.Generator().manual_seed(1)],
+        **options,
+    ).images
+    assert torch.equal(torch.cat(switched), handed)
+    (picture,) = finish_with_refiner(refiner, switched, ["a duck"], steps=5)
+    assert picture.shape == (64, 64, 3)
+    assert not np.array_equal(picture, alone)
 
 
 def test_no_latents_is_one_sentence(base: StableDiffusionXLPipeline, tmp_path: Path) -> None:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import statistics
-import time
 
 import numpy as np
-import torch
 from diffusers import StableDiffusionXLPipeline
 
 from .judge import QUESTIONS, Judge
@@ -27,10 +25,6 @@ BARS: dict[str, float] = {
     "negative prompt removes": 0.80,
 }
 _SHOWN = 48
-REPEATS = 7
-"""Pictures that are timed."""
-_THREADS = 2
-"""The bar for the time of one picture is meant for two cores."""
 _WIDE_PROMPTS = (
     "a yellow duck wearing a golden crown on a pond at sunset",
     "a green duck wearing a red party hat in the snow on a sunny day",
@@ -72,57 +66,15 @@ def removal_share(pipeline: StableDiffusionXLPipeline, judge: Judge, seeds: int)
     return (gone / counted if counted else 0.0), counted
 
 
-def time_one_picture(pipeline: StableDiffusionXLPipeline, repeats: int = REPEATS) -> dict[str, float]:
-    """Median seconds of a whole 256x256 picture at 20 steps, and of its parts."""
-    spent: dict[str, list[float]] = {"picture": [], "text encoders": [], "UNet": [], "VAE": []}
-    for repeat in range(repeats + 1):
-        start = time.perf_counter()
-        embeddings = pipeline.encode_prompt("a yellow duck on a pond", do_classifier_free_guidance=True)
-        encoded = time.perf_counter()
-        names = (
-            "prompt_embeds",
-            "negative_prompt_embeds",
-            "pooled_prompt_embeds",
-            "negative_pooled_prompt_embeds",
-        )
-        latents = pipeline(
-            **dict(zip(names, embeddings, strict=True)),
-            num_inference_steps=STEPS,
-            guidance_scale=GUIDANCE,
-            generator=torch.Generator().manual_seed(repeat),
-            output_type="latent",
-        ).images
-        denoised = time.perf_counter()
-        with torch.no_grad():
-            pipeline.vae.decode(latents / pipeline.vae.config.scaling_factor)
-        end = time.perf_counter()
-        if repeat:  # The first run warms up.
-            for name, value in zip(
-                spent, (end - start, encoded - start, denoised - encoded, end - denoised), strict=True
-            ):
-                spent[name].append(value)
-    return {name: statistics.median(values) for name, values in spent.items()}
-
-
 def section(bench: Bench) -> Section:
     """Everything measured on the base checkpoint."""
     pipeline, judge, asked, pictures = bench.pipeline, bench.judge, bench.asked, bench.pictures
     shares, misses = score(pictures, asked, judge)
-    seeds = max(8, min(24, bench.prompts // 4))
+    seeds = max(4, min(12, bench.prompts // 4))
     shares["negative prompt removes"], _ = removal_share(pipeline, judge, seeds)
     rows = [Row.share(name, shares[name], bar) for name, bar in BARS.items()]
     mean, worst = held_out_psnr(pipeline.vae)
     rows += [Row.at_least("VAE PSNR, mean", mean, 29, "dB"), Row("VAE PSNR, worst", f"{worst:.2f} dB")]
-    threads = torch.get_num_threads()
-    torch.set_num_threads(_THREADS)
-    seconds = time_one_picture(pipeline)
-    torch.set_num_threads(threads)
-    whole = seconds.pop("picture")
-    parts = ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items())
-    rows.append(
-        Row(f"one picture, median of {REPEATS}, {_THREADS} threads", f"{whole:.2f} s", "4 s", whole <= 4)
-    )
-    rows.append(Row("of which", parts))
     drawn = [draw(attributes, index) for index, (attributes, _) in enumerate(asked[:_SHOWN])]
     painted_sharp, drawn_sharp = (
         statistics.fmean(sharpness(each) for each in group) for group in (pictures[:_SHOWN], drawn)

@@ -13,14 +13,13 @@ from PIL import Image
 
 from .evaluate_checkpoint import BARS
 from .measures import acutance
-from .painting import open_refiner, paint_with_refiner, score
+from .painting import SWITCH, finish_with_refiner, open_refiner, score
 from .refiner import LAST_STEPS
 from .scenes import draw
 from .sections import Bench, Row, Section
 from .sheets import contact_sheet, save_jpeg
 from .trainings import REFINER
 
-SWITCH = 0.8
 _SHOWN = 16
 
 
@@ -32,7 +31,7 @@ def section(bench: Bench) -> Section | None:
     refiner = open_refiner(folder)
     prompts = [prompt for _, prompt in bench.asked]
     alone = bench.pictures
-    finished = paint_with_refiner(bench.pipeline, refiner, prompts, bench.seeds, SWITCH)
+    finished = finish_with_refiner(refiner, bench.switched, prompts)
     before, _ = score(alone, bench.asked, bench.judge)
     after, misses = score(finished, bench.asked, bench.judge)
     rows = [

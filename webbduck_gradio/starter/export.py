@@ -60,21 +60,25 @@ def latest_vae(work: Path) -> AutoencoderKL:
     return vae.eval()
 
 
-def export_vae(vae: AutoencoderKL, folder: Path) -> None:
-    """Put `vae` into a checkpoint folder in place of the one there, which has to have the same encoder.
+def export_vae(vae: AutoencoderKL, folder: Path, share: float = 0.6) -> None:
+    """Put `vae` into a checkpoint folder, mixed with the one there, which has to have the same encoder.
 
-    The UNet's latents and the preview colours stay valid only with that encoder.
+    The UNet's latents and the preview colours stay valid only with that encoder. `share` (0..1) is how much
+    of the decoder's weights is new: the mean of a decoder and its fine-tuned successor shows the new styles
+    nearly as well as the successor and the plain drawings nearly as well as the old one.
     """
-    there = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True)
+    there = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).float()
     for ours, theirs in zip(vae.encoder.parameters(), there.encoder.parameters(), strict=True):
         if not torch.equal(ours.half(), theirs.half()):
             raise ValueError(
                 f"{folder} was made with another encoder; its UNet would not understand this one"
             )
+    theirs = there.state_dict()
+    mixed = {name: theirs[name] * (1 - share) + new * share for name, new in vae.float().state_dict().items()}
+    there.load_state_dict(mixed)
     partial = folder / ".vae.partial"
     shutil.rmtree(partial, ignore_errors=True)
-    vae.half().save_pretrained(partial, safe_serialization=True)
-    vae.float()
+    there.half().save_pretrained(partial, safe_serialization=True)
     weights = "diffusion_pytorch_model.safetensors"
     (partial / weights).chmod(0o644)
     os.replace(partial / weights, folder / "vae" / weights)

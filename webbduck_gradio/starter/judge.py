@@ -147,7 +147,7 @@ def accuracy(judge: Judge, lessons: Lessons) -> dict[str, float]:
 def judge_for(
     vae: AutoencoderKL,
     store: Path,
-    count: int = 2400,
+    count: int = 1000,
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     log: Callable[[str], None] = print,
 ) -> tuple[Judge, dict[str, float]]:

@@ -19,6 +19,8 @@ from .scenes import Attributes, sample
 
 STEPS = 20
 GUIDANCE = 5.0
+SWITCH = 0.8
+"""Share of the noise schedule after which a refiner takes over."""
 _BATCH = 8
 _PROMPT_SEED = 2026
 
@@ -58,8 +60,19 @@ def paint(
     width: int | None = None,
     height: int | None = None,
     steps: int = STEPS,
+    switched: list[torch.Tensor] | None = None,
 ) -> list[np.ndarray]:
-    """One picture (height, width, 3) of RGB bytes for each prompt and seed."""
+    """One picture (height, width, 3) of RGB bytes for each prompt and seed.
+
+    `switched` collects the noisy latents that a refiner would take over (switch at SWITCH).
+    """
+
+    def stepped(pipe: Any, _step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        last = [each for each in pipe.scheduler.timesteps if each >= 1000 * (1 - SWITCH)][-1]
+        if switched is not None and timestep == last:
+            switched.append(tensors["latents"].clone())
+        return tensors
+
     pictures: list[np.ndarray] = []
     for start in range(0, len(prompts), _BATCH):
         part = list(prompts[start : start + _BATCH])
@@ -72,32 +85,31 @@ def paint(
             height=height,
             generator=[torch.Generator().manual_seed(seed) for seed in seeds[start : start + _BATCH]],
             output_type="np",
+            callback_on_step_end=stepped,
             **options,
         ).images
         pictures += [(picture * 255).round().astype(np.uint8) for picture in made]
     return pictures
 
 
-def paint_with_refiner(
-    base: StableDiffusionXLPipeline,
+def finish_with_refiner(
     refiner: StableDiffusionXLImg2ImgPipeline,
+    switched: Sequence[torch.Tensor],
     prompts: Sequence[str],
-    seeds: Sequence[int],
-    switch: float = 0.8,
     steps: int = STEPS,
 ) -> list[np.ndarray]:
-    """As `paint`, with the steps after `switch` (share of the noise schedule) taken by the refiner."""
+    """Pictures from the latents that `paint` collected, their last steps taken by the refiner."""
     pictures: list[np.ndarray] = []
-    for start in range(0, len(prompts), _BATCH):
-        part = list(prompts[start : start + _BATCH])
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + _BATCH]]
-        options: dict[str, Any] = {
-            "num_inference_steps": steps,
-            "guidance_scale": GUIDANCE,
-            "generator": generators,
-        }
-        latents = base(part, denoising_end=switch, output_type="latent", **options).images
-        made = refiner(part, denoising_start=switch, image=latents, output_type="np", **options).images
+    for latents in switched:
+        part = list(prompts[len(pictures) : len(pictures) + len(latents)])
+        made = refiner(
+            part,
+            denoising_start=SWITCH,
+            image=latents,
+            num_inference_steps=steps,
+            guidance_scale=GUIDANCE,
+            output_type="np",
+        ).images
         pictures += [(picture * 255).round().astype(np.uint8) for picture in made]
     return pictures
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from diffusers import StableDiffusionXLPipeline
 
 from .judge import Judge, judge_for
@@ -104,6 +105,17 @@ class Bench:
         return [1000 + index for index in range(self.prompts)]
 
     @cached_property
+    def _painted(self) -> tuple[list[np.ndarray], list[torch.Tensor]]:
+        switched: list[torch.Tensor] = []
+        prompts = [prompt for _, prompt in self.asked]
+        return paint(self.pipeline, prompts, self.seeds, switched=switched), switched
+
+    @property
     def pictures(self) -> list[np.ndarray]:
         """What the base checkpoint paints for the held-out prompts."""
-        return paint(self.pipeline, [prompt for _, prompt in self.asked], self.seeds)
+        return self._painted[0]
+
+    @property
+    def switched(self) -> list[torch.Tensor]:
+        """The same pictures' noisy latents, batch by batch, where a refiner takes over."""
+        return self._painted[1]
