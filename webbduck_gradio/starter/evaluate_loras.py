@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
-from safetensors.torch import load_file
 
 from .evaluate_checkpoint import BARS
 from .judge import Judge, judge_for
+from .lora_files import with_lora
 from .painting import open_pipeline, paint, score
 from .sections import Bench, Row, Section
 from .sheets import contact_sheet, save_jpeg
@@ -55,8 +55,7 @@ def _one(bench: Bench, style: str, path: Path) -> Section:
     prompts = [f"{STYLES[style].trigger}, {prompt}" for _, prompt in asked]
     few = min(_BETWEEN, count)
     bare = paint(bench.pipeline, prompts[:few], seeds[:few])
-    pipeline = open_pipeline(bench.checkpoint)
-    pipeline.load_lora_weights(load_file(path), adapter_name=style)
+    pipeline = with_lora(open_pipeline(bench.checkpoint), path, style)
     painted: dict[float, list[np.ndarray]] = {}
     for weight in WEIGHTS:
         number = count if weight == 1.0 else few

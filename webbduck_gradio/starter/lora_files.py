@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers import StableDiffusionXLPipeline
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
@@ -113,6 +115,7 @@ def write_lora(
     about = metadata(path.stem, trigger, description, layout, steps, pictures)
     partial = path.with_suffix(".partial")
     save_file(LAYOUTS[layout](weights), partial, metadata=about)
+    partial.chmod(0o644)
     os.replace(partial, path)
 
 
@@ -124,6 +127,18 @@ def note_lora(folder: Path, name: str, **noted: Any) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", "utf-8")
     os.replace(partial, path)
+
+
+def with_lora(pipeline: StableDiffusionXLPipeline, path: Path, name: str) -> StableDiffusionXLPipeline:
+    """`pipeline` with the LoRA at `path` as its adapter `name`."""
+    logger = logging.getLogger("diffusers.loaders.lora_base")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns that there is nothing for the text encoders
+    try:
+        pipeline.load_lora_weights(load_file(path), adapter_name=name)
+    finally:
+        logger.setLevel(level)
+    return pipeline
 
 
 def write_preview(folder: Path, name: str, picture: np.ndarray) -> None:
@@ -140,8 +155,7 @@ def bundle_lora(work: Path, base: Path, style: str, folder: Path) -> Path:
     pictures = len(LatentBank(work, f"latents-{style}"))
     write_lora(path, weights, layout, trigger, description, steps, pictures)
     note_lora(folder, name, trigger=trigger, weight=1.0, description=description)
-    pipeline = open_pipeline(base)
-    pipeline.load_lora_weights(load_file(path), adapter_name=style)
+    pipeline = with_lora(open_pipeline(base), path, style)
     prompt, seed = _PREVIEW
     write_preview(folder, name, paint(pipeline, [f"{trigger}, {prompt}"], [seed])[0])
     return path

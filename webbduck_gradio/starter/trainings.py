@@ -9,14 +9,12 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-BUNDLED = Path("checkpoint/sdxl/webbduck-starter")
+MODELS, LORAS = Path("checkpoint"), Path("lora")
+"""Where the bundled models lie."""
+BUNDLED = MODELS / "sdxl" / "webbduck-starter"
 REFINER = "webbduck-starter-refiner"
-LORAS = Path("lora")
 
 Training = Callable[[argparse.Namespace], None]
-
-MODELS = Path("checkpoint")
-"""Where the bundled models lie."""
 
 
 def _provenance(options: argparse.Namespace) -> str:
