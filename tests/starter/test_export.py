@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTokenizer
 
-from webbduck_gradio.starter.export import MAX_BYTES, export_parts, folder_bytes, write_tokenizers
+from webbduck_gradio.starter.export import MAX_BYTES, export_parts, export_vae, folder_bytes, write_tokenizers
 from webbduck_gradio.starter.latents import PreviewColours
 from webbduck_gradio.starter.models import CompactVocabulary, TextSide, load_tokenizers, make_unet, tokenize
 from webbduck_gradio.starter.painting import open_pipeline, paint
@@ -96,3 +97,22 @@ def test_tokenizers_in_their_short_form_are_the_same(
         assert ours(words, **options).input_ids == theirs(words, **options).input_ids
     assert written[0].pad_token_id == 49_407
     assert written[1].pad_token_id == 0
+
+
+def test_a_finer_decoder_is_mixed_in_and_another_encoder_refused(exported: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(exported / "vae", folder / "vae")
+    before = AutoencoderKL.from_pretrained(folder / "vae").float()
+    finer = AutoencoderKL.from_pretrained(folder / "vae").float()
+    with torch.no_grad():
+        finer.decoder.conv_out.bias += 1.0
+    export_vae(finer, folder, share=0.5)
+    after = AutoencoderKL.from_pretrained(folder / "vae").float()
+    change = after.decoder.conv_out.bias - before.decoder.conv_out.bias
+    assert torch.allclose(change, torch.tensor(0.5), atol=2e-3)
+    assert torch.equal(after.encoder.conv_in.weight, before.encoder.conv_in.weight)
+    with torch.no_grad():
+        finer.encoder.conv_in.bias += 1.0
+    with pytest.raises(ValueError, match="another encoder"):
+        export_vae(finer, folder)
+    assert [path.name for path in folder.iterdir()] == ["vae"]

@@ -13,7 +13,7 @@ from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
 from webbduck_gradio.core.loras import Adapters
-from webbduck_gradio.models.inspect import inspect_lora
+from webbduck_gradio.models.lorafile import inspect_lora
 from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.starter.latents import LatentBank

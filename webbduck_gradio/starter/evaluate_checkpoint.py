@@ -70,7 +70,7 @@ def section(bench: Bench) -> Section:
     """Everything measured on the base checkpoint."""
     pipeline, judge, asked, pictures = bench.pipeline, bench.judge, bench.asked, bench.pictures
     shares, misses = score(pictures, asked, judge)
-    seeds = max(4, min(12, bench.prompts // 4))
+    seeds = max(4, min(8, bench.prompts // 4))
     shares["negative prompt removes"], _ = removal_share(pipeline, judge, seeds)
     rows = [Row.share(name, shares[name], bar) for name, bar in BARS.items()]
     mean, worst = held_out_psnr(pipeline.vae)
@@ -115,8 +115,8 @@ Their combinations of subject, colour, hat, setting and time are in no training 
 
 - Body colour: the palette colour nearest (in L\\*a\\*b\\*) to the median pixel of a fixed window on the
   subject. On drawings it makes no mistake.
-- Scene, time, hat and subject: a small classifier, trained on drawings that went through this checkpoint's
-  autoencoder. Its own accuracy on held-out drawings that went the same way: {accuracy}.
+- Scene, time, hat and subject: a small classifier that learned from drawings. Its own accuracy on held-out
+  drawings that went through this checkpoint's autoencoder: {accuracy}.
   What it gets wrong counts against the models.
 - Hats are judged on ducks only, prompts without a hat included ("its absence").
 - Negative prompts: the same seeds are painted with and without; counted are the pictures that show the thing

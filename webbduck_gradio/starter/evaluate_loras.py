@@ -19,8 +19,8 @@ from .styles import STYLES, Style
 
 WEIGHTS = (0.0, 0.5, 1.0)
 CONTENT_BAR = 0.85
-_PROMPTS = 48
-_BETWEEN = 16
+_PROMPTS = 40
+_BETWEEN = 8
 """Prompts painted at weight 0 and 0.5 too."""
 _SHOWN = 8
 
@@ -104,7 +104,7 @@ def _one(bench: Bench, style: str, path: Path) -> Section:
 def style_judge(bench: Bench, style: str) -> tuple[Judge, dict[str, float]]:
     """A judge that learned from drawings in this style, with its accuracy on held-out ones."""
     return judge_for(
-        bench.pipeline.vae, bench.work / f"judge-{style}.pt", count=800, change=STYLES[style].apply
+        bench.pipeline.vae, bench.work / f"judge-{style}.pt", count=900, change=STYLES[style].apply
     )
 
 

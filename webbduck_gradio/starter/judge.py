@@ -1,7 +1,7 @@
 """A small classifier that says what a picture shows: the judge of the evaluation.
 
-It learns from drawings that went through the checkpoint's own autoencoder, so softness of that decoder is
-not taken for a mistake, and it is told its own accuracy on held-out drawings before it judges anything.
+It learns from drawings, shrunk so far that a soft decoder hardly shows, and its own accuracy is measured on
+held-out drawings that went through the checkpoint's autoencoder before it judges anything.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def accuracy(judge: Judge, lessons: Lessons) -> dict[str, float]:
 def judge_for(
     vae: AutoencoderKL,
     store: Path,
-    count: int = 1000,
+    count: int = 1200,
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     log: Callable[[str], None] = print,
 ) -> tuple[Judge, dict[str, float]]:
@@ -158,9 +158,8 @@ def judge_for(
         judge.load_state_dict(state["judge"])
         return judge.eval(), state["accuracy"]
     log(f"training the judge on {count} drawings")
-    judge = train_judge(
-        make_lessons(vae, count, seed=21, held_out=False, change=change), steps=max(200, count // 3)
-    )
-    measured = accuracy(judge, make_lessons(vae, max(64, count // 8), seed=22, held_out=True, change=change))
+    lessons = make_lessons(None, count, seed=21, held_out=False, change=change)
+    judge = train_judge(lessons, steps=max(200, count // 3))
+    measured = accuracy(judge, make_lessons(vae, max(64, count // 12), seed=22, held_out=True, change=change))
     save_state(store, {"judge": judge.state_dict(), "accuracy": measured})
     return judge, measured

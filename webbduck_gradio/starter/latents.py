@@ -192,7 +192,8 @@ class LatentBank:
     def batch(self, rng: random.Random, count: int, square_share: float = 0.7) -> Batch:
         """`count` pictures of one size: the native square with `square_share`, else one of the others."""
         others = [size for size in self._by_size if size != SIZES[0]]
-        size = SIZES[0] if not others or rng.random() < square_share else rng.choice(others)
+        square = SIZES[0] in self._by_size and (not others or rng.random() < square_share)
+        size = SIZES[0] if square else rng.choice(others)
         rows, attributes, seeds = [], [], []
         for _ in range(count):
             latents, shown = self._shards[rng.choice(self._by_size[size])]
