@@ -114,7 +114,7 @@ def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candid
     if is_folder:
         return _folder(name, path)
     try:
-        status = listed[path.name].stat()
+        status = _status(listed[path.name])
     except OSError:
         return Candidate(name, path, False, "gone", 0, 0.0)
     beside = {}
@@ -122,7 +122,7 @@ def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candid
         entry = listed.get(path.stem + ending)
         if entry is not None:
             try:
-                beside[ending] = Path(entry.path), _stamp(entry.stat())
+                beside[ending] = Path(entry.path), _stamp(_status(entry))
             except OSError:
                 continue
     stamp = _stamp(status)
@@ -144,6 +144,11 @@ def _folder(name: str, path: Path) -> Candidate:
             size += status.st_size if file.suffix in ENDINGS else 0
             modified = max(modified, status.st_mtime)
     return Candidate(name, path, True, digest.hexdigest()[:32], size, modified)
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result:
+    # On Windows the listing leaves out what tells files apart.
+    return os.stat(entry.path) if os.name == "nt" else entry.stat()
 
 
 def _stamp(status: os.stat_result) -> str:
