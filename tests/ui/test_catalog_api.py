@@ -118,8 +118,14 @@ def test_pictures_made_with_a_lora_stand_for_it(studio, folder: Path) -> None:
     previews = services.lora_previews
     wait_until(lambda: previews.made_with("ink wash"))
     assert (previews.made_with("ink"), previews.made_with("ink wash")) == ([made[0]], [made[1]])
+    tagged = services.registry.settle({"prompt": "a duck <lora:ink wash:0.5>", "seed": 1})
+    run = services.outputs.new_run(tagged, "generate", "a tag")
+    made.append(run.save(0, Image.new("RGB", (64, 64), "#0000ff"), 1))
+    run.close("completed")
+    wait_until(lambda: previews.made_with("ink wash") == [made[2], made[1]])
+    assert previews.made_with("ink") == [made[0]]
     assert colour(studio, "ink") == (255, 0, 0) and colour(studio, "ink wash") == (0, 0, 255)
     services.registry.edit_lora("ink", {"preview": previews.last("ink wash")})
     assert colour(studio, "ink") == (0, 0, 255)
-    services.trash.delete_image(made[1])
+    services.trash.delete_image(made[2])
     assert colour(studio, "ink") == (255, 0, 0)

@@ -7,7 +7,10 @@ import binascii
 import hashlib
 import io
 import logging
+import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import ModelError, UnknownName, WebbDuckError
 from ..gallery.files import open_picture
@@ -22,6 +25,15 @@ log = logging.getLogger(__name__)
 MOST_RUNS = 60
 """Runs that are looked at for pictures made with a LoRA."""
 MAX_EMBEDDED = 8_000_000
+
+
+def _uses(meta: Mapping[str, Any], name: str) -> bool:
+    """Whether a run's record names this LoRA, in its list or as a tag of the prompt."""
+    listed = meta.get("loras")
+    if any(isinstance(each, dict) and each.get("name") == name for each in listed or ()):
+        return True
+    names = "|".join(re.escape(each) for each in {name, name.rpartition("/")[2]})
+    return re.search(rf"<lora:\s*(?:{names})\s*[:>]", str(meta.get("prompt", ""))) is not None
 
 
 class LoraPreviews:
@@ -48,13 +60,12 @@ class LoraPreviews:
     def made_with(self, name: str, limit: int = 24) -> list[str]:
         """Ids of the newest pictures made with this LoRA."""
         words = name.replace('"', " ")
-        found: list[str] = []
-        for run in self._outputs.runs(0, MOST_RUNS, f'lora:"{words}"'):
-            used = run.meta.get("loras")
-            names = [each.get("name") for each in used if isinstance(each, dict)] if used else []
-            if name in names:
-                found += [image.id for image in run.images]
-        return found[:limit]
+        # In the stack, or typed into the prompt as <lora:NAME:1>, of which the index keeps the words.
+        queries = (f'lora:"{words}"', f'prompt:"lora {words}"', f'prompt:"lora {words.rpartition("/")[2]}"')
+        runs = {run.id: run for query in queries for run in self._outputs.runs(0, MOST_RUNS, query)}
+        used = [run for run in runs.values() if _uses(run.meta, name)]
+        used.sort(key=lambda run: run.created, reverse=True)
+        return [image.id for run in used for image in run.images][:limit]
 
     def last(self, name: str) -> str:
         """The newest picture made with this LoRA, else the newest of all. Raises `UnknownName`."""
