@@ -8,7 +8,7 @@ const SIDES = { small: 132, middle: 188, large: 280 };
  */
 function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
   let flat = false, counts = [], total = 0, side = "middle", epoch = 0;
-  let columns = 1, cell = 188, inset = 0, measured = false, rows = { top: [0], first: [] }, column = [];
+  let columns = 1, cell = 188, inset = 0, measured = false, fittedFor = "", asking = 0, rows = { top: [0], first: [] }, column = [];
   let pages = new Map(), asked = new Map(), nodes = new Map();
   const pageSize = () => (flat ? IMAGES_A_PAGE : RUNS_A_PAGE);
   const length = () => (flat ? total : counts.length);
@@ -18,11 +18,33 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     inset = parseFloat(style.paddingLeft);
     if (width <= 0) return false;
     const wanted = width < 600 ? Math.min(SIDES[side] * 0.64, (width - 2 * GAP) / 2) : SIDES[side];
-    columns = Math.max(2, Math.round((width + GAP) / (wanted + GAP)));
+    const key = `${width} ${side} ${flat} ${asking}`;
+    if (key !== fittedFor) { fittedFor = key; columns = fitting(width, wanted); }
     cell = Math.floor((width - GAP * (columns - 1)) / columns);
     arrange();
     measured = true;
     return true;
+  }
+
+  /** How many columns: about as many as the wanted size gives, so that the runs leave few places empty. */
+  function fitting(width, wanted) {
+    const usual = Math.max(2, Math.round((width + GAP) / (wanted + GAP)));
+    if (flat || !counts.length) return usual;
+    const some = counts.slice(0, 400), pictures = some.reduce((sum, each) => sum + each, 0);
+    let best = usual, least = Infinity;
+    for (const each of [usual, usual + 1, usual - 1, usual + 2]) {
+      if (each < 2) continue;
+      let places = 0, at = each;
+      for (const count of some) {
+        const wide = Math.min(count, each);
+        if (at + wide > each) { places += each; at = 0; }
+        places += (Math.ceil(count / each) - 1) * each;
+        at += wide;
+      }
+      const waste = places / pictures + 0.12 * Math.abs(each - usual);
+      if (waste < least - 0.001) { least = waste; best = each; }
+    }
+    return best;
   }
 
   /** Runs side by side, as many as fit into a row; a run of more than a row takes several lines. */
@@ -158,7 +180,7 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     resize(wanted) { side = wanted; measure(); schedule(); },
     /** Something else is asked for: from the top. `page` is the first page, which may be all that is known yet. */
     begin(isFlat, page) {
-      epoch += 1; pages = new Map(); asked = new Map();
+      epoch += 1; asking += 1; pages = new Map(); asked = new Map();
       flat = isFlat;
       if (flat) total = page.length; else counts = page.map((run) => run.images.length);
       pages.set(0, page);

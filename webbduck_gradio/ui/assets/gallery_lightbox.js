@@ -2,7 +2,7 @@
 
 /** `grid` knows what comes next; `act(name, id, more)` does what concerns other parts of the page. */
 function makeLightbox(home, { grid, act, ask }) {
-  const stage = h("div", { class: "g-stage" }), panel = h("aside", { class: "info", "aria-label": "About the picture" }), strip = h("div", { class: "g-strip", role: "list", "aria-label": "The run's pictures" });
+  const stage = h("div", { class: "g-stage" }), panel = h("aside", { class: "info", "aria-label": "About the picture" }), strip = h("div", { class: "g-strip", role: "group", "aria-label": "The run's pictures" });
   const place = h("span", { class: "g-place" }), level = h("button", { type: "button", class: "g-level", title: "Fit, or every pixel (double click)", onclick: () => view.real() });
   const heart = iconButton("heart", "Favourite (S)", () => favour(), { class: "g-heart" }), split = iconButton("compare", "Compare (C)", () => toggleCompare());
   const tools = h("div", { class: "g-lighttools" }, place, h("span", { class: "g-gap" }),
@@ -41,7 +41,7 @@ function makeLightbox(home, { grid, act, ask }) {
 
   function drawStrip() {
     const ids = found.run.flatMap((image) => [image, ...(image.variants ?? []).map((id) => ({ id, copy: true }))]);
-    put(strip, ids.length > 1 ? ids.map((image) => h("button", { type: "button", role: "listitem", class: image.copy ? "copy" : "", "data-id": image.id, title: image.copy ? `${image.id}, an upscaled copy` : image.id,
+    put(strip, ids.length > 1 ? ids.map((image) => h("button", { type: "button", class: image.copy ? "copy" : "", "data-id": image.id, title: image.copy ? `${image.id}, an upscaled copy` : image.id,
       "aria-current": String(image.id === shown.id), onclick: () => (other ? compare(image.id) : open(image)) }, h("img", { src: thumbOf(image), alt: image.id, loading: "lazy" }))) : []);
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
