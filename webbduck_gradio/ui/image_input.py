@@ -9,7 +9,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps
 
-from .events import answer
+from ..errors import WebbDuckError
+from ..models.tools import STYLES
+from .events import PRESS, answer, outcome, payload
 from .security import uploaded
 from .services import Services
 from .theme import asset
@@ -17,7 +19,16 @@ from .theme import asset
 RESIZE = [("Crop", "crop"), ("Pad", "pad"), ("Stretch", "stretch")]
 
 
-def build(services: Services, fields: dict[str, Any]) -> None:
+STYLE_NAMES = {
+    "detailed": "In detail",
+    "short": "In one sentence",
+    "sd_prompt": "As a prompt",
+    "midjourney": "As a Midjourney prompt",
+    "booru": "As booru tags",
+}
+
+
+def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
     """The group's controls; form.js shows the ones that mean something for what is chosen."""
 
     def webbduck_store(value: Any) -> dict[str, Any]:
@@ -28,14 +39,25 @@ def build(services: Services, fields: dict[str, Any]) -> None:
         """Width and height of a stored input as people see it (upright)."""
         return answer(lambda: described(services, str(file_id)))
 
-    gr.HTML(
+    def caption(event: gr.EventData, request: gr.Request) -> str:
+        asked = payload(event)
+        try:
+            wanted = {"image": asked.get("image"), "style": asked.get("style")}
+            job = services.submit_caption(wanted, request.username)
+        except WebbDuckError as error:
+            return outcome(where="input", error=str(error))
+        return outcome(where="input", caption=job.id)
+
+    view = gr.HTML(
         "",
         html_template=asset("image_input.html"),
-        js_on_load=asset("mask.js") + asset("image_input.js"),
+        js_on_load=asset("image_input.js"),
         elem_id="image-input",
         apply_default_css=False,
+        styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
         server_functions=[webbduck_store, webbduck_size],
     )
+    view.caption(caption, None, told, **PRESS)
     # The ids of stored files; the view above writes them.
     fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
     fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)

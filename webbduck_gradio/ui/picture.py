@@ -42,10 +42,11 @@ def view(services: Services) -> gr.HTML:
 
     def webbduck_remove(image_id: Any) -> dict[str, Any]:
         def remove() -> dict[str, Any]:
-            reason = gallery_views.needed(services, [str(image_id)])
+            ids = gallery_views.with_copies(services, [str(image_id)])
+            reason = gallery_views.needed(services, ids)
             if reason:
                 raise RequestError(reason)
-            return views.trash_view(services.trash.delete_image(image_id))
+            return views.trash_view(services.trash.delete_images(ids))
 
         return answer(remove)
 

@@ -81,7 +81,7 @@ def build(services: Services, told: gr.HTML) -> Form:
                 _seed(fields)
                 with gr.Column(elem_classes="fold", elem_id="fold-image"):
                     fold("image", "Input picture")
-                    image_input.build(services, fields)
+                    image_input.build(services, fields, told)
                 with gr.Column(elem_classes="fold", elem_id="fold-second"):
                     fold("second", "Second pass")
                     second_pass.build(services, fields)

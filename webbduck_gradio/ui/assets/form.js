@@ -125,7 +125,8 @@ webbduck.form = (() => {
     for (const [field, text] of Object.entries(window.webbduckFacts.help)) webbduck.help(control(field), field, text);
     for (const [field] of Object.entries(limits)) {
       entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
-      entry(field)?.addEventListener("blur", check);
+      // A little later: a press that took the focus must not find its button moved by the sentence.
+      entry(field)?.addEventListener("blur", () => { clearTimeout(checking); checking = setTimeout(check, 300); });
     }
   }
 

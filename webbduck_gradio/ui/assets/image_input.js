@@ -64,11 +64,33 @@ const facts = h("p", { class: "facts" });
 const button = (text, title, action, name = "") => h("button", { type: "button", class: name, title, onclick: action }, text);
 const paintButton = button("Paint mask", "Mark the part of the picture that is drawn anew", paint, "paint");
 const unmask = button("Remove mask", "Draw over all of the picture again", () => form.set("mask", ""), "unmask");
+// Words for the picture come by the queue, since a model has to look at it.
+const describe = button("Describe", "Have the picture put into words", null, "describe"), words = h("div", { class: "words", role: "status" });
+let describing = null;
+webbduck.menu(describe, "Describe the picture", (close) => props.styles.map(([style, name]) => h("button", { type: "button", class: "menu-item", onclick: () => { close(); trigger("caption", { image: shown.image, style }); } }, name)));
+webbduck.subscribe("outcome", (value) => {
+  if (value.where !== "input") return;
+  if (value.error) say(value.error);
+  if (value.caption) { describing = { job: value.caption, image: shown.image }; put(words, h("p", {}, "Looking at the picture")); }
+});
+webbduck.subscribe("jobs", (state) => {
+  const job = describing && [...state.jobs, ...state.recent].find((each) => each.job_id === describing.job);
+  if (!job || describing.image !== shown.image) return;
+  if (job.status === "queued") return put(words, h("p", {}, job.headline));
+  if (job.status === "running") return put(words, h("p", {}, "Looking at the picture"));
+  describing = null;
+  const text = job.result?.caption;
+  if (!text) { put(words); return say(job.error ?? job.headline); }
+  const before = form.state().prompt;
+  put(words, h("p", { class: "caption" }, text), h("button", { type: "button", onclick: () => { form.set("prompt", text); put(words); webbduck.toast("Put in as the prompt.", () => form.set("prompt", before)); } }, "Use as prompt"),
+    h("button", { type: "button", onclick: () => put(words) }, "Dismiss"));
+});
+
 put(chosen, h("button", { type: "button", class: "view", "aria-label": "Paint the mask", onclick: paint }, picture, overlay),
   h("div", { class: "beside" }, facts, paintButton, unmask,
     button("Take its size", "Set width and height to the picture's", takeSize, "take-size"),
-    button("Remove", "Go on without an input picture", remove, "remove")),
-  offers);
+    describe, button("Remove", "Go on without an input picture", remove, "remove")),
+  words, offers);
 
 async function draw(state) {
   const { image, mask } = state;
@@ -77,6 +99,7 @@ async function draw(state) {
   shown = { image, mask };
   chooser.hidden = Boolean(image);
   chosen.hidden = !image;
+  if (image !== before.image) { put(words); describing = null; }
   if (!image) { size = null; put(offers); return; }
   if (image !== before.image) {
     picture.src = urlOf(image);

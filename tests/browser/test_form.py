@@ -1,0 +1,300 @@
+"""The Studio's form: each control reaches the request, is remembered, is filled, and says what is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+from running import STARTER, free_port, studio_settings, wait_until
+
+from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
+from webbduck_gradio.ui.server import StudioServer
+
+OTHER = "another-checkpoint"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Settings:
+    """Folders with two checkpoints."""
+    root = tmp_path_factory.mktemp("form")
+    settings = studio_settings(root, starter_checkpoints, port=free_port())
+    (settings.checkpoints / "sdxl" / OTHER).symlink_to(starter_checkpoints / "sdxl" / STARTER)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def form_studio(place: Settings) -> Iterator[list[StudioServer]]:
+    """The studio whose form is tried, with a queue that stands still. In a list, since a test restarts it."""
+    holder = [started(place)]
+    yield holder
+    holder[0].close()
+
+
+def started(place: Settings) -> StudioServer:
+    server = StudioServer(place)
+    server.start()
+    server.services.store.pause()
+    return server
+
+
+@pytest.fixture
+def tab(window: Callable[..., Page], form_studio: list[StudioServer]) -> Page:
+    return window(form_studio[0].url, viewport={"width": 1440, "height": 900})
+
+
+def drawn(name: str, size: tuple[int, int], folder: Path) -> Path:
+    path = folder / f"{name}.png"
+    Image.effect_mandelbrot(size, (-2, -1.2, 1, 1.2), 30).convert("RGB").save(path)
+    return path
+
+
+def generated(page: Page, server: StudioServer) -> GenerationRequest:
+    """Press Generate; the request that the job stores."""
+    store = server.services.store
+    store.clear_queued()
+    page.click("#generate")
+    wait_until(lambda: store.queued() or page.locator(".notice.error").count())
+    assert store.queued(), page.locator(".notice.error").all_text_contents()
+    return store.queued()[0].painting
+
+
+def number(selector: str) -> Callable[[Page, Any], None]:
+    return lambda page, value: page.fill(f"{selector} input", str(value))
+
+
+def text(selector: str) -> Callable[[Page, Any], None]:
+    return lambda page, value: page.fill(f"{selector} textarea, {selector} input", str(value))
+
+
+def option(selector: str) -> Callable[[Page, Any], None]:
+    def choose(page: Page, value: Any) -> None:
+        page.click(f"{selector} input")
+        page.get_by_role("option", name=str(value), exact=True).click()
+
+    return choose
+
+
+def segment(selector: str, label: str) -> Callable[[Page, Any], None]:
+    return lambda page, _: page.locator(selector).get_by_label(label, exact=True).check(force=True)
+
+
+PLAIN: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "prompt": (text("#prompt"), "a duck (that swims:1.2)"),
+    "negative_prompt": (text("#negative"), "rain"),
+    "prompt_2": (text("#prompt-2"), "calm water"),
+    "width": (number("#width"), 320),
+    "height": (number("#height"), 192),
+    "steps": (number("#steps"), 7),
+    "cfg": (number("#cfg"), 3.5),
+    "scheduler": (option("#scheduler"), "UniPC"),
+    "seed": (text("#seed"), 0),
+    "num_images": (number("#batch"), 3),
+    "clip_skip": (number("#clip-skip"), 1),
+    "emphasis": (segment("#emphasis", "As weighted"), "none"),
+    "output_format": (segment("#output-format", "WebP"), "webp"),
+}
+TAKES_OVER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "second_pass_model": (option("#second-model"), STARTER),
+    "second_pass_mode": (segment("#second-mode", "Takes over"), "refiner"),
+    "refiner_switch": (number("#refiner-switch"), 0.6),
+}
+DRAWS_OVER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "second_pass_mode": (segment("#second-mode", "Draws over"), "img2img"),
+    "refinement_strength": (number("#refinement-strength"), 0.45),
+    "second_pass_steps": (text("#second-steps"), 11),
+}
+WITH_PICTURE: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "strength": (number("#strength"), 0.55),
+    "resize_mode": (segment("#resize-mode", "Pad"), "pad"),
+}
+WITH_MASK: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "inpainting_fill": (segment("#inpainting-fill", "Keep as start"), "keep"),
+    "mask_blur": (number("#mask-blur"), 3),
+    "inpaint_area": (segment("#inpaint-area", "Only masked"), "masked"),
+    "inpaint_padding": (number("#inpaint-padding"), 48),
+}
+BY_OTHER_TESTS = {"loras": "test_stack.py", "image": "below", "mask": "below", "base_model": "below"}
+
+
+def test_the_table_names_every_setting() -> None:
+    named = {*PLAIN, *TAKES_OVER, *DRAWS_OVER, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
+    assert named == set(GenerationRequest.model_fields)
+
+
+def test_each_control_shows_in_the_stored_request(
+    tab: Page, form_studio: list[StudioServer], tmp_path: Path
+) -> None:
+    server = form_studio[0]
+    for group in ("image", "second", "more"):
+        tab.evaluate("name => webbduck.form.unfold(name)", group)
+    text("#seed")(tab, 12)
+    before = generated(tab, server)
+    assert before.base_model == OTHER, "a checkpoint of the user's own comes first"
+    option("#checkpoint")(tab, STARTER)
+    wait_until(lambda: tab.evaluate("webbduck.form.state().base_model") == STARTER)
+    asked = {"base_model": STARTER}
+
+    def try_all(changes: dict[str, tuple[Callable[[Page, Any], None], Any]]) -> None:
+        nonlocal before
+        for field, (change, value) in changes.items():
+            change(tab, value)
+            now = generated(tab, server)
+            asked[field] = value
+            assert getattr(now, field) == value != getattr(before, field), field
+            before = now
+        # Nothing of what was asked for before has gone.
+        assert {name: getattr(before, name) for name in asked} == asked
+
+    try_all(PLAIN)
+    try_all(TAKES_OVER)
+    del asked["refiner_switch"]
+    try_all(DRAWS_OVER)
+
+    picture = drawn("input", (320, 200), tmp_path)
+    tab.set_input_files("#image-input .file", picture)
+    expect(tab.locator(".chosen-picture .facts")).to_have_text("320 × 200 px")
+    now = generated(tab, server)
+    assert now.image == f"{hashlib.sha256(picture.read_bytes()).hexdigest()}.png"
+    try_all(WITH_PICTURE)
+    tab.click(".chosen-picture .paint")
+    tab.locator(".mask-view").press(" ")
+    tab.get_by_role("button", name="Use mask").click()
+    tab.wait_for_function("webbduck.form.state().mask")
+    assert generated(tab, server).mask == tab.evaluate("webbduck.form.state().mask")
+    del asked["resize_mode"]  # it has a say only while the whole picture is drawn
+    try_all(WITH_MASK)
+
+    # What means nothing is neither shown nor asked for.
+    tab.locator(".chosen-picture .remove").click()
+    option("#second-model")(tab, "Off")
+    for selector in ("#strength", "#mask-blur", "#inpaint-area", "#second-mode", "#refinement-strength"):
+        expect(tab.locator(selector)).to_be_hidden()
+    usual = GenerationRequest.of(base_model=STARTER, seed=0)
+    now = generated(tab, server)
+    for field in (*TAKES_OVER, *DRAWS_OVER, *WITH_PICTURE, *WITH_MASK, "image", "mask"):
+        assert getattr(now, field) == getattr(usual, field), field
+
+
+def test_settings_survive_reload_new_tab_and_restart(
+    tab: Page, form_studio: list[StudioServer], place: Settings, tmp_path: Path
+) -> None:
+    tab.fill("#prompt textarea", "a duck that is remembered")
+    tab.fill("#width input", "250")  # out of step, and still as it was typed
+    tab.click("[data-fold=more]")
+    segment("#output-format", "JPEG")(tab, None)
+    tab.set_input_files("#image-input .file", drawn("kept", (64, 64), tmp_path))
+    tab.wait_for_function("webbduck.form.state().image && webbduck.form.state().output_format === 'jpg'")
+    left = tab.evaluate("webbduck.form.state()")
+
+    def same(page: Page) -> None:
+        page.wait_for_function("webbduck.form?.state()")
+        assert page.evaluate("webbduck.form.state()") == left
+        expect(page.locator("#output-format")).to_be_visible()
+
+    tab.reload()
+    same(tab)
+    second = tab.context.new_page()
+    second.goto(tab.url)
+    same(second)
+    second.close()
+    form_studio[0].close()
+    form_studio[0] = started(place)
+    tab.goto(tab.url)
+    same(tab)
+
+
+def test_a_pasted_text_of_settings_fills_the_form_and_can_be_taken_back(tab: Page) -> None:
+    tab.fill("#prompt textarea", "before")
+    tab.evaluate(
+        """() => {
+        const area = document.querySelector('#prompt textarea'), data = new DataTransfer();
+        area.focus();
+        data.setData('text/plain', `a castle, (clouds:1.2)
+Negative prompt: rain, wind
+Steps: 12, Sampler: Euler a, CFG scale: 7.5, Seed: 4711, Size: 192x256, Model: not-here, Clip skip: 3`);
+        const options = { clipboardData: data, bubbles: true, cancelable: true };
+        area.dispatchEvent(new ClipboardEvent('paste', options));
+        }"""
+    )
+    expect(tab.locator("#seed textarea, #seed input")).to_have_value("4711")
+    wanted = {
+        "prompt": "a castle, (clouds:1.2)",
+        "negative_prompt": "rain, wind",
+        "steps": 12,
+        "scheduler": "Euler a",
+        "cfg": 7.5,
+        "width": 192,
+        "height": 256,
+        "clip_skip": 1,
+    }
+    state = tab.evaluate("webbduck.form.state()")
+    assert {name: state[name] for name in wanted} == wanted
+    expect(tab.locator(".notice.warning")).to_contain_text("not-here")
+    tab.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    expect(tab.locator("#prompt textarea")).to_have_value("before")
+
+
+def test_presets_prompts_and_reset(tab: Page) -> None:
+    tab.fill("#steps input", "9")
+    tab.fill("#prompt textarea", "a duck worth keeping")
+    tab.get_by_role("button", name="Presets", exact=True).click()
+    tab.get_by_label("Name of a new preset").fill("<b>nine</b>")
+    tab.keyboard.press("Enter")
+    tab.get_by_role("button", name="Saved prompts").click()
+    tab.get_by_role("button", name="Keep the present prompt").click()
+    expect(tab.locator("#studio-toast")).to_contain_text("Prompt kept")
+
+    tab.get_by_role("button", name="Presets", exact=True).click()
+    tab.get_by_role("button", name="Reset everything").click()
+    expect(tab.locator("#prompt textarea")).to_have_value("")
+    expect(tab.locator("#steps input")).to_have_value("20")
+    tab.get_by_role("button", name="Presets", exact=True).click()
+    tab.get_by_role("button", name="<b>nine</b>", exact=True).click()
+    expect(tab.locator("#steps input")).to_have_value("9")
+    expect(tab.locator("#prompt textarea")).to_have_value("")
+    tab.get_by_role("button", name="Saved prompts").click()
+    tab.get_by_role("button", name="a duck worth keeping", exact=True).click()
+    expect(tab.locator("#prompt textarea")).to_have_value("a duck worth keeping")
+
+
+def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
+    tab: Page, form_studio: list[StudioServer]
+) -> None:
+    tab.fill("#width input", "250")
+    said = tab.locator("#said-width")
+    expect(said).to_contain_text("Width must be a multiple of 8")
+    expect(tab.locator("#width input")).to_have_value("250")
+    expect(tab.locator("#width input")).to_have_attribute("aria-invalid", "true")
+    said.get_by_role("button", name="Use 248").click()
+    expect(tab.locator("#width input")).to_have_value("248")
+    expect(said).to_have_count(0)
+    tab.fill("#clip-skip input", "9")
+    form_studio[0].services.store.clear_queued()
+    tab.click("#generate")
+    # The group opens, and the sentence stays there until it is read.
+    expect(tab.locator("#said-clip_skip")).to_be_visible()
+    tab.locator("#said-clip_skip .dismiss").click()
+    expect(tab.locator("#said-clip_skip")).to_have_count(0)
+    assert not form_studio[0].services.store.queued()
+
+
+def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_checkpoints: Path) -> None:
+    from transformers import CLIPTokenizer
+
+    real = CLIPTokenizer.from_pretrained(starter_checkpoints / "sdxl" / STARTER / "tokenizer")
+    for prompt in ("a red duck", "Größe: 3,5 日本 🦆!", "don't, won't; it's 2026", "a duck on a pond, " * 20):
+        tokens = len(real(prompt, truncation=False)["input_ids"]) - 2
+        tab.fill("#prompt textarea", prompt)
+        expect(tab.locator(".prompt-foot .counter")).to_have_text(
+            f"{tokens} / {75 if tokens <= 75 else 150}", timeout=60_000
+        )
+    assert tokens > 75
+    expect(tab.locator(".prompt-said")).to_contain_text("read in 2 parts of 75: nothing is cut off")
+    tab.fill("#prompt-2 textarea", "three more words")
+    expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")

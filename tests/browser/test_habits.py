@@ -1,0 +1,131 @@
+"""Keys, and what a person needs who has only them or listens to the page."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+from running import wait_until
+
+DONE = ".now[data-state=completed]"
+MOST_TABS = 150
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until the element has the focus, which must be seen on the way."""
+    for _ in range(MOST_TABS):
+        page.keyboard.press("Tab")
+        focus = page.evaluate(
+            """selector => {
+                const node = document.activeElement, seen = node.closest('label:has(:focus-visible)') ?? node;
+                const outlined = [node, seen].some((each) => getComputedStyle(each).outlineStyle !== 'none');
+                return { there: node.matches(selector), outlined, what: node.outerHTML.slice(0, 200) };
+            }""",
+            selector,
+        )
+        assert focus["outlined"], f"no visible focus on {focus['what']}"
+        if focus["there"]:
+            return
+    pytest.fail(f"Tab never reaches {selector}")
+
+
+def test_the_whole_way_by_keyboard_alone(page: Page, studio) -> None:
+    keys = page.keyboard
+    # The prompt has the focus when the page opens.
+    keys.type("a duck made by keyboard alone")
+    keys.press("Control+Enter")
+    page.wait_for_selector(DONE)
+    expect(page.locator("img.main")).to_have_attribute("alt", "a duck made by keyboard alone")
+    picture = page.get_attribute("img.main", "src")
+    image_id = picture.removeprefix("media/image/")
+    tab_to(page, ".tool.zoom")
+    keys.press("Enter")
+    expect(page.locator(".viewer img")).to_be_visible()
+    keys.press("+")
+    keys.press("Escape")
+    expect(page.locator(".viewer")).to_have_count(0)
+    tab_to(page, ".tool.delete")
+    keys.press("Enter")
+    expect(page.locator("#studio-toast")).to_contain_text("Moved to the trash")
+    assert not (studio.settings.outputs / image_id).exists()
+    tab_to(page, "#studio-toast button")
+    keys.press("Enter")
+    expect(page.locator("img.main")).to_have_attribute("src", picture)
+    assert (studio.settings.outputs / image_id).is_file()
+
+
+def test_shortcut_keys(page: Page, studio) -> None:
+    area = page.locator("#prompt textarea")
+    area.fill("a red duck on a pond")
+    area.evaluate("node => node.setSelectionRange(2, 10)")
+    area.press("Control+ArrowUp")
+    area.press("Control+ArrowUp")
+    expect(area).to_have_value("a (red duck:1.2) on a pond")
+    for _ in range(2):
+        area.press("Control+ArrowDown")
+    expect(area).to_have_value("a red duck on a pond")
+    area.press("Control+ArrowDown")
+    area.press("Control+z")
+    expect(area).to_have_value("a red duck on a pond")
+
+    area.press("?")
+    expect(area).to_have_value("a red duck? on a pond")
+    page.locator("#dice").press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    page.locator("#dice").press("/")
+    expect(area).to_be_focused()
+
+    page.fill("#steps input", "150")
+    page.fill("#batch input", "8")
+    page.locator("#batch input").press("Control+Enter")
+    page.wait_for_selector(".now[data-state=running]")
+    # Escape closes what is open before it cancels anything.
+    page.get_by_role("button", name="Presets", exact=True).click()
+    expect(page.locator(".menu:popover-open")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(".menu:popover-open")).to_have_count(0)
+    assert studio.services.store.running()
+    wait_until(lambda: page.locator(".now .cancel").is_enabled())
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".now[data-state=cancelled]")
+
+
+def violations(page: Page, where: str) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{where}: {each['id']} ({each['impact']}) at {each['nodes'][0]['html'][:160]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_no_serious_barrier_in_any_tab(window, studio, theme: str) -> None:
+    page = window(f"{studio.url}/?__theme={theme}", viewport={"width": 1440, "height": 900})
+    page.fill("#prompt textarea", "a duck to be read aloud")
+    page.fill("#steps input", "2")
+    page.click("#generate")
+    page.wait_for_selector(DONE)
+    for group in ("image", "second", "more"):
+        page.evaluate("name => webbduck.form.unfold(name)", group)
+    page.fill("#width input", "250")
+    expect(page.locator("#said-width")).to_be_visible()
+    found = violations(page, "Studio")
+    page.hover("img.main")
+    page.click(".tool.inpaint")
+    expect(page.locator(".mask-editor .paper img")).to_be_visible()
+    found += violations(page, "mask editor")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Presets", exact=True).click()
+    found += violations(page, "menu")
+    page.keyboard.press("Escape")
+    for tab in ("Gallery", "Queue", "LoRAs"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(600)  # what a tab draws when it is first seen
+        found += violations(page, tab)
+    assert not found, "\n".join(found)
+    # The check sees what is wrong, where something is.
+    page.evaluate("document.querySelector('main').append(document.createElement('button'))")
+    assert violations(page, "with a button without a name")

@@ -1,0 +1,117 @@
+"""The mask's editor: what was painted is, pixel for pixel, what the core gets."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+from running import wait_until
+
+from webbduck_gradio.core.pictures import read_mask
+
+WIDTH, HEIGHT = 4096, 2304
+
+PAINTED = """() => {
+    const sheet = document.querySelector('.mask-editor .sheet');
+    const pixels = sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height).data;
+    const bits = new Uint8Array(pixels.length / 32);
+    for (let at = 0; at < pixels.length / 4; at += 1) if (pixels[4 * at + 3] >= 128) bits[at >> 3] |= 128 >> (at & 7);
+    let text = '';
+    for (let at = 0; at < bits.length; at += 8192) text += String.fromCharCode(...bits.subarray(at, at + 8192));
+    return btoa(text);
+}"""  # noqa: E501
+
+
+def painted(page: Page) -> np.ndarray:
+    """What the editor shows as painted."""
+    bits = np.frombuffer(base64.b64decode(page.evaluate(PAINTED)), dtype=np.uint8)
+    return np.unpackbits(bits).reshape(HEIGHT, WIDTH).astype(bool)
+
+
+@pytest.fixture
+def standing_still(studio) -> Iterator[None]:
+    store = studio.services.store
+    store.pause()
+    yield
+    store.clear_queued()
+    store.resume()
+
+
+def test_what_was_painted_is_what_the_core_gets(
+    page: Page, studio, tmp_path: Path, standing_still: None
+) -> None:
+    shown = tmp_path / "large.jpg"
+    Image.linear_gradient("L").resize((WIDTH, HEIGHT)).convert("RGB").save(shown)
+    page.click("[data-fold=image]")
+    page.set_input_files("#image-input .file", shown)
+    expect(page.locator(".chosen-picture .facts")).to_have_text(f"{WIDTH} × {HEIGHT} px")
+    page.click(".chosen-picture .paint")
+    view = page.locator(".mask-view")
+    box = view.bounding_box()
+    assert box
+    left, top, zoom = page.evaluate(
+        "document.querySelector('.paper').style.transform.match(/-?[\\d.]+/g).map(Number)"
+    )
+
+    def on_screen(x: float, y: float) -> tuple[float, float]:
+        return box["x"] + left + x * zoom, box["y"] + top + y * zoom
+
+    def stroke(start: tuple[float, float], end: tuple[float, float]) -> None:
+        page.mouse.move(*on_screen(*start))
+        page.mouse.down()
+        page.mouse.move(*on_screen(*end), steps=5)
+        page.mouse.up()
+
+    size = int(page.locator(".brush-size").inner_text().removesuffix(" px"))
+    stroke((500, 1000), (3500, 1000))
+    across = painted(page)
+    # Independent of the editor: all that is nearer to the line than the brush's radius, give or take a pixel
+    # of the screen.
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    far = np.hypot(np.maximum(0, np.maximum(500 - x, x - 3500)), y - 1000)
+    slack = 1 / zoom + 1
+    assert across[far < size / 2 - slack].all()
+    assert not across[far > size / 2 + slack].any()
+
+    page.keyboard.press("e")
+    stroke((2000, 500), (2000, 1500))
+    erased = painted(page)
+    assert across[1000, 2000] and not erased[1000, 2000] and not (erased & ~across).any()
+    page.keyboard.press("i")
+    assert (painted(page) == ~erased).all()
+    page.keyboard.press("Control+z")
+    assert (painted(page) == erased).all()
+    page.keyboard.press("Control+z")
+    assert (painted(page) == across).all()
+    page.keyboard.press("Delete")
+    assert not painted(page).any()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+y")
+    page.keyboard.press("Control+z")
+    page.mouse.wheel(0, -300)  # zoomed in, a dab is as exact
+    page.keyboard.press("b")
+    page.keyboard.press(" ")
+    wanted = painted(page)
+    page.get_by_role("button", name="Use mask").click()
+    page.wait_for_function("webbduck.form.state().mask")
+
+    page.fill("#prompt textarea", "a duck on what was painted")
+    page.click("#generate")
+    store = studio.services.store
+    wait_until(lambda: store.queued() or page.locator(".notice.error").count())
+    job = store.queued()[-1]
+    got = np.asarray(read_mask(studio.services.inputs.path(job.request.mask))) == 255
+    assert got.shape == (HEIGHT, WIDTH)
+    assert (got == wanted).all()
+
+    # Opened again it shows what was kept, and taking it over unchanged keeps its name.
+    page.click(".chosen-picture .paint")
+    wait_until(lambda: (painted(page) == wanted).all(), 60)
+    page.get_by_role("button", name="Use mask").click()
+    expect(page.locator(".mask-editor")).to_have_count(0)
+    assert page.evaluate("webbduck.form.state().mask") == job.request.mask
