@@ -193,7 +193,7 @@ def test_settings_survive_reload_new_tab_and_restart(
     left = tab.evaluate("webbduck.form.state()")
 
     def same(page: Page) -> None:
-        page.wait_for_function("webbduck.form?.state()")
+        page.wait_for_function("window.webbduck?.form?.state()")
         assert page.evaluate("webbduck.form.state()") == left
         expect(page.locator("#output-format")).to_be_visible()
 

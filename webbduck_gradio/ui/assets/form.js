@@ -32,6 +32,7 @@ webbduck.form = (() => {
     opened = true;
     prepare();
     changed(fields, values);
+    check();
   }
 
   let remembering = null;
