@@ -204,8 +204,8 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
     """The moves alone: on this device they lead to where the parts are already."""
     from diffusers import StableDiffusionXLPipeline
 
-    monkeypatch.setattr("diffusers.pipelines.pipeline_utils.get_device", lambda: "cpu:0", raising=False)
     generator = Generator("cpu", registry, policy="offload")
+    generator.pipelines._apart = True
     moved: list[str] = []
     offload = StableDiffusionXLPipeline.enable_model_cpu_offload
     monkeypatch.setattr(

@@ -100,6 +100,7 @@ class Pipelines:
         self.policy = self._usual = memory.chosen_policy(self.device, policy)
         self.budget = budget or memory.budget(self.device)
         self._short_at: int | None = None
+        self._apart = torch.device(self.device).type != "cpu"  # parts can wait elsewhere than they work
         self._loaded: dict[Key, Loaded] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype, self.policy.name)
 
@@ -144,7 +145,7 @@ class Pipelines:
 
     def thriftier(self, pixels: int, decoding: bool) -> bool:
         """Go on with less memory; False where there is no less. `decoding`: it ran short in the VAE."""
-        can_offload = torch.device(self.device).type != "cpu" and not self.policy.offload
+        can_offload = self._apart and not self.policy.offload
         if not self.policy.tiled and (decoding or not can_offload):
             policy = TILED
         elif can_offload:
@@ -189,7 +190,7 @@ class Pipelines:
 
     def _load(self, checkpoint: Checkpoint) -> Loaded:
         pipe = _quiet(_read(checkpoint, self.dtype))
-        if self.policy.offload:
+        if self.policy.offload and self._apart:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)
