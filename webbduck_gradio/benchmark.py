@@ -1,7 +1,8 @@
 """`python -m webbduck_gradio.benchmark`: what the studio costs beside the bare pipeline.
 
 All numbers that are compared come from one run, taken in turns, so that a busy machine slows both alike.
-Printed are medians, the spread between the quartiles, and ratios. `--full-size` measures SDXL's own size
+Printed are medians, the spread between the quartiles, and ratios; beside them the seconds that the processor
+really worked for it, which a busy machine changes less. `--full-size` measures SDXL's own size
 with random weights: speed does not depend on the weights.
 """
 
@@ -18,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .models.registry import STARTER, Registry
 from .request import GenerationRequest
@@ -38,26 +39,41 @@ class Silent:
         return False
 
 
-def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each work, round by round; the first, warming round is not counted."""
-    seconds: dict[str, list[float]] = {name: [] for name, _ in works}
+class Taken(NamedTuple):
+    """Seconds: by the clock, and of this process' work on all its threads."""
+
+    clock: float
+    work: float
+
+
+def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[Taken]]:
+    """What each work takes, round by round; the first, warming round is not counted."""
+    taken: dict[str, list[Taken]] = {name: [] for name, _ in works}
     for number in range(rounds + 1):
         for name, work in works:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             work()
             if number:
-                seconds[name].append(time.perf_counter() - start)
-    return seconds
+                taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
+    return taken
 
 
-def show(title: str, seconds: dict[str, list[float]], base: str) -> float:
-    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio."""
+def show(title: str, taken: dict[str, list[Taken]], base: str) -> float:
+    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio.
+
+    The ratio is the median of the rounds' own ratios: what slows one round slows both of its works.
+    """
     print(f"\n{title}")
-    against, ratio = statistics.median(seconds[base]), 1.0
-    for name, values in seconds.items():
-        low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-        ratio = middle / against
-        print(f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}")
+    ratio = 1.0
+    for name, values in taken.items():
+        low, middle, high = statistics.quantiles([each.clock for each in values], n=4, method="inclusive")
+        pairs = list(zip(values, taken[base], strict=True))
+        ratio = statistics.median(one.clock / other.clock for one, other in pairs)
+        busy = statistics.median(one.work / other.work for one, other in pairs)
+        print(
+            f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}"
+            f"   work {statistics.median(each.work for each in values):8.3f} s  x {busy:.3f}"
+        )
     return ratio
 
 
@@ -197,7 +213,7 @@ def full_size(rounds: int, steps: int, side: int, precision: str | None, batches
             if device.startswith("cuda"):
                 torch.cuda.reset_peak_memory_stats()
             taken = in_turns([(name, work)], rounds)[name]
-            rate = steps * batch / statistics.median(taken)
+            rate = steps * batch / statistics.median(each.clock for each in taken)
             # Two forwards a step (guidance).
             share = rate * 2 * fullsize.FORWARD[side] / peak
             print(
