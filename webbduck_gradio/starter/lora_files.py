@@ -33,7 +33,7 @@ BUNDLED: dict[str, tuple[str, str]] = {
     ),
 }
 """Style -> the layout of its file and what it says of itself."""
-_PREVIEW = ("a yellow duck wearing a red cap in a meadow on a sunny day", 4)
+_PREVIEW = ("an orange duck on the beach on a sunny day", 1001)
 """Prompt and seed of the preview pictures."""
 
 
