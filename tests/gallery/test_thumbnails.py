@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import struct
 import threading
 import zlib
@@ -13,7 +15,6 @@ from gallery_helpers import finished_run, picture
 from PIL import Image
 
 from webbduck_gradio.errors import StorageError, UnknownName
-from webbduck_gradio.gallery import thumbnails as module
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.settings import Settings
@@ -148,11 +149,12 @@ def test_a_full_disk(
 ):
     run = finished_run(outputs)
 
-    def full(target, write, temporary):
-        raise StorageError("x.webp could not be saved because the disk is full.")
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_atomically", full)
+        patch.setattr(os, "fsync", full)
         with pytest.raises(StorageError, match="disk is full"):
             thumbnails.thumbnail(f"{run.id}/0.png")
+    assert not [path for path in settings.private.rglob("*") if path.suffix in (".tmp", ".webp")]
     assert thumbnails.thumbnail(f"{run.id}/0.png").is_file()

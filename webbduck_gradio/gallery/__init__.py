@@ -4,7 +4,8 @@
     runs        what one folder holds; ids of pictures
     metadata    what a picture says about itself: infotext (A1111's text), exif (JPEG, WebP), pngtext
     foreign     pictures of other tools; reuse: any picture's settings as fields of the request
-    index       SQLite with full-text search; search (what is typed), about, database, watch (in step)
+    index       SQLite with full-text search; search (what is typed), listing (what the page asks), about,
+                database, watch (in step)
     thumbnails, inputs, trash, favourites, export
     benchmark   `python -m webbduck_gradio.gallery.benchmark`
 
