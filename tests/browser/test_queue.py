@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from running import wait_until
 
-from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request import CaptionRequest, GenerationRequest, UpscaleRequest
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,22 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
     told.locator("summary").click()
     names = told.locator("dl dt").all_inner_texts()
     assert {name.replace("_", " ") for name in GenerationRequest.model_fields} <= set(names)
+
+
+def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -> None:
+    store = studio.services.store
+    store.submit(UpscaleRequest(image="RUN/0.png", scale=4, upscaler="Lanczos"), kind="upscale")
+    caption = store.submit(CaptionRequest(image="RUN/0.png", captioner="told"), kind="caption")
+    open_queue(page)
+    upscale, describe = rows(page).nth(0), rows(page).nth(1)
+    expect(upscale.locator(".mode")).to_have_text("Upscale 4×")
+    expect(upscale.locator(".facts")).to_have_text("Lanczos")
+    expect(describe.locator(".mode")).to_have_text("Caption")
+    expect(describe.locator(".facts")).to_have_text("told · detailed")
+    for action in ("watch", "edit"):  # the Studio shows and asks for pictures that are drawn
+        expect(upscale.locator(f".do-{action}")).to_be_hidden()
+    store.answer(caption.id, {"caption": "a <b>duck</b>", "style": "detailed", "captioner": "told"})
+    expect(describe.locator(".answer")).to_have_text("a <b>duck</b>")
 
 
 def test_buttons_and_keyboard_reorder(queue: Page) -> None:

@@ -75,7 +75,7 @@ function detailsOf(job) {
   const used = Object.entries(job.told), rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
     ...used.flatMap(([name, value]) => pair(name, valueOf(name, value))),
-    ...(job.result ? Object.entries(job.result).flatMap(([name, value]) => pair(name, valueOf(name, value))) : []),
+    ...(job.result ? Object.entries(job.result).filter(([name]) => !(name in job.request)).flatMap(([name, value]) => pair(name, valueOf(name, value))) : []),
     ...Object.entries(about).filter(([, value]) => value).flatMap(([name, value]) => pair(name, value)),
     ...rest.flatMap(([name, value]) => pair(name, valueOf(name, value), "unused")),
   ];

@@ -58,7 +58,7 @@ function make(job) {
   const details = h("details", { ontoggle: () => drawDetails(id) },
     h("summary", {},
       h("span", { class: "line" }, h("span", { class: "state" }), h("span", { class: "mode" }), h("span", { class: "timing" })),
-      h("span", { class: "prompt" }), h("span", { class: "facts" }), h("span", { class: "why" })),
+      h("span", { class: "prompt" }), h("span", { class: "facts" }), h("span", { class: "answer" }), h("span", { class: "why" })),
     h("dl", { class: "details" }));
   const row = h("li", { class: "job", "data-id": id },
     h("div", { class: "pick" }, grip, box),
@@ -77,7 +77,7 @@ function make(job) {
       act("cancel", "Cancel", "Cancel", () => cancel([id]))),
     h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("div", { class: "bar" })));
   const parts = { row, box, grip, details };
-  for (const name of ["place", "state", "mode", "timing", "prompt", "facts", "why", "strip", "thumb", "track", "bar"]) parts[name] = row.querySelector(`.${name}`);
+  for (const name of ["place", "state", "mode", "timing", "prompt", "facts", "answer", "why", "strip", "thumb", "track", "bar"]) parts[name] = row.querySelector(`.${name}`);
   for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
   row.addEventListener("keydown", (event) => pressed(event, id));
   grip.addEventListener("pointerdown", (event) => grab(event, id));
@@ -106,7 +106,8 @@ function update(job) {
   setText(entry.timing, timesOf(job));
   setText(entry.prompt, promptOf(job));
   setText(entry.facts, factsOf(job));
-  setText(entry.why, [job.error, job.result?.caption, ...job.warnings].filter(Boolean).join(" "));
+  setText(entry.answer, job.result?.caption ?? "");
+  setText(entry.why, [job.error, ...job.warnings].filter(Boolean).join(" "));
   entry.why.classList.toggle("error", Boolean(job.error));
   setHidden(entry.track, job.status !== "running");
   entry.bar.style.width = `${(job.progress * 100).toFixed(1)}%`;
