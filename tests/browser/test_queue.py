@@ -105,7 +105,7 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
     open_queue(page)
     told = row(page, "a <b>duck</b>")
     expect(told.locator(".place")).to_have_text("1")
-    expect(told.locator(".state")).to_have_text("Queued, next in line")
+    expect(told.locator(".state")).to_have_text("Queued, next in line; the queue is paused")
     expect(told.locator(".mode")).to_have_text("Image to image")
     expect(told.locator(".timing")).to_contain_text("waiting for")
     for fact in (
