@@ -20,13 +20,16 @@ from webbduck_gradio.settings import HOME, Settings
 
 
 @contextmanager
-def process(settings: Settings, port: int, *before: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    settings: Settings, port: int, *before: str, more: tuple[str, ...] = ()
+) -> Iterator[subprocess.Popen[bytes]]:
     """`python app.py` on these folders, answering when this returns."""
     log = settings.outputs.parent / f"log-{time.time_ns()}"
     command = [sys.executable, *before, str(HOME / "app.py"), "--port", str(port)]
     folders = {"output": settings.outputs, "checkpoints": settings.checkpoints, "loras": settings.loras}
     for flag, folder in [*folders.items(), ("inputs", settings.inputs)]:
         command += [f"--{flag}", str(folder)]
+    command += more
     with log.open("wb") as file:
         server = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
     try:

@@ -243,7 +243,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
         wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "a table of name and weight")
         return f"{field} must be {wanted}, not {shown}."
-    return f"{field} must be {_range_of(model, first['loc'])}, not {shown}."
+    return f"{field} must be {range_of(model, first['loc'])}, not {shown}."
 
 
 def _field_of(error: ValidationError) -> str | None:
@@ -258,7 +258,7 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _range_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def range_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """'a whole number from 1 to 150', read off the field's own constraints."""
     owner: type[BaseModel] = LoraUse if len(location) > 1 and location[0] == "loras" else model
     field = owner.model_fields.get(str(location[-1]))

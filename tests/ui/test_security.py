@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
-from running import free_port, studio_settings
 
 from webbduck_gradio.ui.server import StudioServer
 
@@ -94,17 +92,6 @@ def test_a_name_that_is_not_ours_is_refused(studio: StudioServer) -> None:
     port = studio.settings.port
     assert get(studio, "/config", Host=f"evil.example:{port}").status_code == 403
     assert get(studio, "/config", Host=f"localhost:{port}").status_code == 200
-
-
-@pytest.fixture(scope="module")
-def locked(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Iterator[StudioServer]:
-    """A studio with a password."""
-    root = tmp_path_factory.mktemp("locked")
-    settings = studio_settings(root, starter_checkpoints, port=free_port(), auth=(("duck", "secret"),))
-    server = StudioServer(settings)
-    server.start()
-    yield server
-    server.close()
 
 
 def test_nothing_without_the_password(locked: StudioServer) -> None:

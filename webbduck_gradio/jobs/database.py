@@ -83,7 +83,7 @@ class Database:
                 self._undo()
                 raise StorageError(
                     f"The queue could not be written ({error}); free some space or check the disk."
-                ) from None
+                ) from error
             except BaseException:
                 self._undo()
                 raise

@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 
 from ..errors import StorageError, WebbDuckError
-from ..gallery.inputs import FILE_ID, Inputs
+from ..gallery.inputs import FILE_ID
 from ..gallery.room import trim
 from ..gallery.runs import META
 from ..settings import Settings
+from .reserve import Reserve
 from .store import Store
 from .worker import DISK_FULL
 
@@ -38,9 +39,9 @@ REFERENCE = re.compile(rb"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
 class Housekeeping(threading.Thread):
     """Works in the background from `start` to `stop`."""
 
-    def __init__(self, settings: Settings, store: Store, inputs: Inputs):
+    def __init__(self, settings: Settings, store: Store, reserve: Reserve):
         super().__init__(name="housekeeping", daemon=True)
-        self._settings, self._store, self._inputs = settings, store, inputs
+        self._settings, self._store, self._reserve = settings, store, reserve
         self._stop_asked = threading.Event()
         self._tidied = float("-inf")
 
@@ -75,6 +76,7 @@ class Housekeeping(threading.Thread):
         except WebbDuckError as error:
             log.warning("%s", error)
             return False
+        self._reserve.keep()
         log.info("There is room on the disk again; the queue goes on")
         return True
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, RequestError, WebbDuckError
+from ..request import GenerationRequest
 from ..settings import Settings
 from . import tools
 from .job import Job, State
 from .recovery import recover
+from .reserve import Reserve
 from .store import Store, kept_text
 
 if TYPE_CHECKING:
@@ -64,6 +67,8 @@ class Worker:
         self._generator: Generator | None = None
         self._making = threading.Lock()
         self._stopping = threading.Event()
+        self.reserve = Reserve(settings.private / "reserve")
+        self.reserve.keep()
         for leftover in settings.previews.glob("*.jpg*"):
             with contextlib.suppress(OSError):
                 leftover.unlink()
@@ -113,7 +118,7 @@ class Worker:
     def run(self, job: Job) -> None:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
-            log.info("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
+            log.debug("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
             state, error = self._outcome(job)
             self._drop_preview(job)
             self._finish(job, state, error)
@@ -151,7 +156,8 @@ class Worker:
         except WebbDuckError as problem:
             error = str(problem)
             self._pause_if_full(problem.__cause__)
-            log.info("Job %s failed: %s", job.id, problem, exc_info=problem.__cause__)
+            # What it says stands in the job's one line; the cause is for whoever looks into it.
+            log.debug("Job %s failed", job.id, exc_info=problem.__cause__)
         except OSError as problem:
             error = _disk_sentence(problem)
             self._pause_if_full(problem)
@@ -194,7 +200,7 @@ class Worker:
                 kept = kept_text(len(self.store.get(job.id).images), job.images_asked)
                 status = state.capitalize() if state == "completed" else f"{state.capitalize()}; {kept}"
                 self.store.finish(job.id, state, error, status)
-                log.info("Job %s %s", job.id, status[0].lower() + status[1:])
+                log.info("%s", _line(self.store.get(job.id), status))
                 return
             except WebbDuckError as problem:
                 log.error("The end of job %s (%s) could not be written: %s", job.id, state, problem)
@@ -207,8 +213,10 @@ class Worker:
 
     def _pause_if_full(self, problem: BaseException | None) -> None:
         """No further job is worth starting until there is room for its pictures."""
-        if not isinstance(problem, OSError) or not _is_full(problem):
+        if problem is None or not _is_full(problem):
             return
+        # What follows has to be written down.
+        self.reserve.give_up()
         try:
             self.store.pause(DISK_FULL)
         except WebbDuckError as error:
@@ -303,8 +311,24 @@ class _Reporter:
             self._worker.write_preview(self._job, image)
 
 
-def _is_full(error: OSError) -> bool:
-    return error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+def _line(job: Job, status: str) -> str:
+    """The one line of the log for a job that ended. What it should paint stays out of the log."""
+    wanted = job.request
+    about: list[str] = [job.kind]
+    if isinstance(wanted, GenerationRequest):
+        size = f"{wanted.width} x {wanted.height}, {wanted.steps} steps"
+        about.append(f"{len(job.images)} of {job.images_asked} images, {wanted.base_model}, {size}")
+    about.append(f"{(job.finished or 0) - (job.started or 0):.1f} s, waited {job.waited(time.time()):.1f} s")
+    about += [f"run {job.run}"] * bool(job.run) + [f"for {job.owner}"] * bool(job.owner)
+    why = f"; {job.error}" if job.error else ""
+    return f"Job {job.id} {status[0].lower()}{status[1:]}: {', '.join(about)}{why}"
+
+
+def _is_full(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+    return isinstance(error, OSError) and error.errno in full
 
 
 def _disk_sentence(error: OSError) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..request import SCHEDULERS
-from . import api, gallery, loras, queue, studio, views
+from . import api, described, gallery, loras, queue, studio, views
 from .events import QUIET, outcome, page_json
 from .services import Services
 from .theme import asset
@@ -76,6 +76,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: names that collide are renamed silently, the later one losing.
         api.register(services, ticket_secret)
+        described.describe(page)
         gr.HTML(asset("brand.html"), elem_id="brand", js_on_load=None)
         channels = {name: channel(name) for name in ("jobs", "live", "catalog", "gallery", "outcome")}
         with gr.Tabs(elem_id="tabs") as tabs:

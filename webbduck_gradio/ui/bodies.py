@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,9 @@ MOST_VALUES = 50_000
 """Values in one body; more is no request of ours."""
 DEEPEST = 60
 """Gradio itself walks over the values by recursion."""
+
+
+NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
 
 class BodyTooLarge(RequestError):
@@ -47,6 +50,13 @@ def announced(scope: Scope) -> int:
     if not text.isdigit() or len(text) > 15:
         raise RequestError("The request's Content-Length is no number.")
     return int(text)
+
+
+def check_is_json(scope: Scope) -> None:
+    """Raises `RequestError` where the request does not call itself JSON."""
+    kind = next((value for name, value in scope["headers"] if name.lower() == b"content-type"), b"")
+    if kind.split(b";")[0].strip().lower() != b"application/json":
+        raise RequestError("Send the request as JSON, with the header Content-Type: application/json.")
 
 
 async def whole(receive: Receive) -> bytes:
@@ -83,21 +93,24 @@ class Signature:
     needed: frozenset[str]
 
 
-def parsed(body: bytes) -> dict[str, Any]:
-    """The JSON table of a body. Raises `RequestError` with one sentence for anything else."""
+def parsed(body: bytes, ours: Callable[[str], bool]) -> dict[str, Any]:
+    """The JSON table of a body. Raises `RequestError` with one sentence for anything else.
+
+    `ours` tells whether a path lies where clients' files do.
+    """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         raise RequestError("The request is not readable JSON.") from None
     if not isinstance(value, dict):
         raise RequestError('The request must be a JSON table, for example {"data": []}.')
-    check_values(value)
+    check_values(value, ours)
     return value
 
 
-def check_values(value: Any) -> None:
-    """Refuse what is too much or too deep to be meant, and addresses in place of files: Gradio would fetch
-    them. Walks without recursion."""
+def check_values(value: Any, ours: Callable[[str], bool]) -> None:
+    """Refuse what is too much or too deep to be meant, addresses in place of files (Gradio would fetch them),
+    and files that are not the client's own. Walks without recursion."""
     left, seen = [(value, 0)], 0
     while left:
         each, depth = left.pop()
@@ -108,6 +121,8 @@ def check_values(value: Any) -> None:
             path = each.get("path")
             if isinstance(path, str) and path.lstrip().lower().startswith(("http:", "https:", "//", "ftp:")):
                 raise RequestError("Pictures are uploaded, never fetched from an address.")
+            if "meta" in each and not (isinstance(path, str) and ours(path)):
+                raise RequestError(NOT_OURS)
             left.extend((inner, depth + 1) for inner in each.values())
         elif isinstance(each, list):
             left.extend((inner, depth + 1) for inner in each)

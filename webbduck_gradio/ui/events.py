@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import json
 import logging
 import time
@@ -72,6 +73,8 @@ def sentence(fn: F) -> F:
             "Something went wrong inside the studio; its log has the details.", print_exception=False
         )
 
+    # Gradio reads types off the signature and takes those that are still text for Any.
+    signature = inspect.signature(fn, eval_str=True)
     if asyncio.iscoroutinefunction(fn):
 
         @functools.wraps(fn)
@@ -83,6 +86,7 @@ def sentence(fn: F) -> F:
             except Exception as error:
                 raise told(error) from None
 
+        waiting.__signature__ = signature  # type: ignore[attr-defined]
         return waiting  # type: ignore[return-value]
 
     @functools.wraps(fn)
@@ -94,4 +98,5 @@ def sentence(fn: F) -> F:
         except Exception as error:
             raise told(error) from None
 
+    answering.__signature__ = signature  # type: ignore[attr-defined]
     return answering  # type: ignore[return-value]

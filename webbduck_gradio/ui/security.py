@@ -25,11 +25,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio.to_thread
+from gradio.utils import get_upload_folder
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import RequestError, UnknownName, WebbDuckError
+from ..errors import RequestError, StorageError, UnknownName, WebbDuckError
 from ..gallery.export import exported
 from ..settings import Settings
 from . import bodies, routes
@@ -46,6 +47,7 @@ LOG_IN = "Log in first."
 NO_SUCH_FILE = "There is no such file."
 WENT_WRONG = "The studio could not make sense of this request."
 UPLOADS_AT_ONCE = 4
+STATUS: dict[type[WebbDuckError], int] = {bodies.BodyTooLarge: 413, StorageError: 507}
 JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -102,8 +104,7 @@ class Gatekeeper:
         except WebbDuckError as error:
             if started:
                 raise
-            status = 413 if isinstance(error, bodies.BodyTooLarge) else 400
-            await refuse(str(error), status)(scope, receive, sending)
+            await refuse(str(error), STATUS.get(type(error), 400))(scope, receive, sending)
         except Exception:
             # Gradio meets some malformed requests with an exception of its own.
             log.warning("%s %.200s failed", scope["method"], scope["path"], exc_info=True)
@@ -165,7 +166,9 @@ class Gatekeeper:
         if path == "/login":
             await self._log_in(body, scope, bodies.again(body, receive), send)
             return
-        asked = bodies.parsed(body)
+        bodies.check_is_json(scope)
+        asked = bodies.parsed(body, self._is_clients)
+        send = plainly(scope, receive, send)
         if path == "/gradio_api/cancel":
             call = asked.get("event_id")
             # Gradio is not told: it would drop every call of that client to the same endpoint, not this one
@@ -178,6 +181,15 @@ class Gatekeeper:
         elif path in ("/gradio_api/queue/join", "/gradio_api/run/predict"):
             bodies.check_event(asked, self.watch.lengths)
         await self.app(scope, bodies.again(body, receive), send)
+
+    def _is_clients(self, path: str) -> bool:
+        """Whether a path that a client sends may stand for a file: an upload or something of the outputs.
+        What is done with it is checked where it is opened; see `uploaded`."""
+        folders = (Path(get_upload_folder()), self.services.settings.outputs)
+        try:
+            return Path(path).is_absolute() and any(inside(Path(path), folder) for folder in folders)
+        except (OSError, ValueError, RuntimeError):
+            return False
 
     async def _log_in(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a log-in on to Gradio, as often as the throttle lets this address try."""
@@ -288,6 +300,21 @@ def refuse(sentence: str, status: int) -> Response:
     return JSONResponse({"detail": sentence, "error": sentence}, status)
 
 
+def plainly(scope: Scope, receive: Receive, send: Send) -> Send:
+    """`send` that puts one sentence in place of FastAPI's list of what does not fit its model."""
+    replaced = False
+
+    async def sending(message: Message) -> None:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and message["status"] in (422, 500):
+            replaced = True
+            await refuse(WENT_WRONG, 400)(scope, receive, send)
+        elif not replaced:
+            await send(message)
+
+    return sending
+
+
 def may_serve(path: str, settings: Settings) -> bool:
     """Whether Gradio's file route may look at this path (its own checks follow): at pictures of the output
     folder, beside its private part, and at thumbnails, previews and uploaded pictures."""
@@ -310,13 +337,11 @@ def uploaded(value: Any, services: Services, uploads: Path) -> Path:
     """
     name = value.get("path") if isinstance(value, dict) else getattr(value, "path", value)
     if not isinstance(name, str) or not name or "\0" in name:
-        raise RequestError("The image must be an uploaded file or the id of a picture in the gallery.")
+        raise RequestError(bodies.NOT_OURS)
     try:
         path = Path(name)
         if path.is_absolute() and inside(path, uploads) and path.resolve().is_file():
             return path.resolve()
         return services.outputs.resolve(name)
     except (OSError, ValueError, UnknownName):
-        raise RequestError(
-            "The image must be an uploaded file or the id of a picture in the gallery."
-        ) from None
+        raise RequestError(bodies.NOT_OURS) from None

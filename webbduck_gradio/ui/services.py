@@ -60,17 +60,16 @@ class Services:
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
-        inputs = Inputs(settings)
         return cls(
             settings,
             registry,
             store,
             outputs,
-            inputs,
+            Inputs(settings),
             Thumbnails(settings, outputs),
             Trash(settings, outputs),
             worker,
-            Housekeeping(settings, store, inputs),
+            Housekeeping(settings, store, worker.reserve),
         )
 
     @functools.cached_property

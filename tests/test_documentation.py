@@ -1,0 +1,63 @@
+"""The examples of the documentation run as they stand, against a studio with the starter checkpoint."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from webbduck_gradio.settings import HOME
+
+LOCAL = "http://127.0.0.1:7860"
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def test_the_examples_of_the_api_page(studio) -> None:
+    examples = blocks(HOME / "docs" / "api.md", "python")
+    assert len(examples) >= 9
+    names: dict[str, object] = {}
+    for number, example in enumerate(examples):
+        code = compile(example.replace(LOCAL, studio.url), f"docs/api.md, example {number + 1}", "exec")
+        exec(code, names)
+    assert names["call"].done() and names["again"]["job_id"]  # type: ignore[attr-defined, index]
+    names["studio"].close()  # type: ignore[attr-defined]
+
+
+def test_the_examples_of_the_readme(studio) -> None:
+    names: dict[str, object] = {}
+    for example in blocks(HOME / "README.md", "python"):
+        exec(compile(example.replace(LOCAL, studio.url), "README.md", "exec"), names)
+    assert names["info"]["status"] == "completed"  # type: ignore[index]
+    names["studio"].close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/api.md"])
+def test_the_examples_with_curl(studio, page: str) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not installed")
+    (example,) = (each for each in blocks(HOME / page, "sh") if "curl" in each)
+    command = example.replace(LOCAL, studio.url)
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=300)
+    assert "event: complete" in done.stdout, done.stdout + done.stderr
+    assert '"status": "completed"' in done.stdout
+
+
+def test_every_endpoint_is_in_the_api_page(studio) -> None:
+    import httpx
+
+    text = (HOME / "docs" / "api.md").read_text()
+    there = httpx.get(f"{studio.url}/gradio_api/info").json()["named_endpoints"]
+    assert [name for name in there if name not in text] == []
+    # What the page "Use via API" shows: what each endpoint and parameter means, and the types.
+    for name, endpoint in there.items():
+        assert endpoint["description"], name
+        for each in endpoint["parameters"]:
+            assert each["python_type"]["description"], (name, each["parameter_name"])
+            assert each["python_type"]["type"] != "Any", (name, each["parameter_name"])
+        assert all(each["python_type"]["type"] != "Any" for each in endpoint["returns"]), name

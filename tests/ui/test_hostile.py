@@ -1,0 +1,479 @@
+"""Hostile input, by endpoint and by field: each attack ends in one clean sentence, the server still serves,
+nothing is queued, and nothing is written outside the studio's folders."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import attacks
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import HOME
+from webbduck_gradio.ui.server import StudioServer
+
+RUN = "2021-01-02_03-04-05"
+TOO_TELLING = ("Traceback", 'File "', "site-packages", "\n", "root:x:", "sqlite3.", "pydantic")
+CALLS = 0
+JSON_TYPE = {"content-type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def target(studio: StudioServer) -> Iterator[StudioServer]:
+    """The running studio with a picture to aim at, links that lead out, pages that lie in its outputs, and
+    the queue paused, so that what should not have been queued would show."""
+    outputs = studio.settings.outputs
+    folder = outputs / RUN
+    folder.mkdir(exist_ok=True)
+    Image.new("RGB", (64, 64), "orange").save(folder / "0.png")
+    (folder / "meta.json").write_text("{}")
+    for link, leads_to in [
+        (folder / "link.png", "/etc/passwd"),
+        (folder / "loop.png", "loop.png"),
+        (outputs / "linked", "/etc"),
+    ]:
+        link.unlink(missing_ok=True)
+        link.symlink_to(leads_to)
+    (outputs / "page.html").write_text("<script>alert(1)</script>")
+    (outputs / "vector.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>')
+    studio.services.store.pause()
+    yield studio
+    print(f"\n{CALLS} hostile requests")
+    studio.services.store.clear_queued()
+    studio.services.store.resume()
+    for name in ("linked", "page.html", "vector.svg"):
+        (outputs / name).unlink()
+    (folder / "link.png").unlink()
+    (folder / "loop.png").unlink()
+
+
+CLIENT = httpx.Client(verify=False, trust_env=False, timeout=120)
+"""One for all: what a client costs to make is more than a request."""
+NOT_LOOKED_AT = {"__pycache__", ".git", ".venv", ".webbduck", "inpaint_input"}
+
+
+def tree(folder: Path) -> set[str]:
+    """What lies below a folder, but for caches and where the studio may write."""
+    found: set[str] = set()
+    for root, folders, files in os.walk(folder):
+        folders[:] = [each for each in folders if each not in NOT_LOOKED_AT and not each.endswith("_cache")]
+        found.update(os.path.join(root, each) for each in [*folders, *files])
+    return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_outside(target: StudioServer) -> Iterator[None]:
+    """After all tests: no file is new outside the folders for uploads, inputs and logs."""
+    places = [target.settings.outputs.parent, HOME / "webbduck_gradio", HOME / "checkpoint", HOME / "lora"]
+
+    def seen() -> list[set[str]]:
+        return [tree(place) for place in places] + [set(os.listdir("/")), set(os.listdir(HOME))]
+
+    before = seen()
+    yield
+    assert seen() == before
+
+
+@pytest.fixture(autouse=True)
+def unharmed(target: StudioServer) -> Iterator[None]:
+    """After each test: nothing is queued, and it serves."""
+    jobs = target.services.store.counts()
+    yield
+    assert target.services.store.counts() == jobs
+    assert ask(target, "health")[0] == "answered"
+
+
+def ask(target: StudioServer, endpoint: str, values: dict[str, Any] | None = None) -> tuple[str, Any]:
+    """("answered", data) or ("refused", sentence) of a call by keyword over plain HTTP."""
+    global CALLS
+    CALLS += 1
+    url = f"{target.url}/gradio_api/call/v2/{endpoint}"
+    answer = CLIENT.post(url, content=json.dumps(values or {}), headers=JSON_TYPE)
+    if answer.status_code != 200:
+        assert answer.status_code < 500, answer.text
+        return "refused", answer.json()["error"]
+    stream = CLIENT.get(f"{url}/{answer.json()['event_id']}").text
+    event, data = re.findall(r"event: (\w+)\ndata: (.*)", stream)[-1]
+    value = json.loads(data)
+    return ("answered", value) if event == "complete" else ("refused", (value or {}).get("error"))
+
+
+def filled(value: Any, target: StudioServer) -> Any:
+    """The attack with its placeholders filled in."""
+    if isinstance(value, str):
+        for name, text in {
+            "run": RUN,
+            "home": str(HOME),
+            "outputs": str(target.settings.outputs),
+            "checkpoints": str(target.settings.checkpoints),
+        }.items():
+            value = value.replace(f"{{{name}}}", text)
+        return value
+    if isinstance(value, list):
+        return [filled(each, target) for each in value]
+    if isinstance(value, dict):
+        return {key: filled(each, target) for key, each in value.items()}
+    return value
+
+
+def must_be_refused(target: StudioServer, endpoint: str, field: str, values: list[Any], **more: Any) -> None:
+    def one(value: Any) -> str | None:
+        value = filled(value, target)
+        kind, text = ask(target, endpoint, {**more, field: value})
+        what = f"/{endpoint} {field}={value!r:.80}: {kind} {text!r:.200}"
+        if kind != "refused" or not isinstance(text, str) or not text.strip():
+            return what
+        return what if any(each in text for each in TOO_TELLING) or len(text) > 400 else None
+
+    with ThreadPoolExecutor(6) as pool:
+        wrong = [each for each in pool.map(one, values) if each]
+    assert not wrong, "\n".join(wrong)
+
+
+WHOLE = ("width", "height", "steps", "seed", "num_images", "mask_blur", "inpaint_padding", "clip_skip")
+NUMBERS = ("cfg", "strength", "refinement_strength", "refiner_switch")
+CHOICES = ("second_pass_mode", "inpainting_fill", "resize_mode", "inpaint_area", "emphasis", "output_format")
+NAMES = ("base_model", "scheduler", "second_pass_model")
+TEXTS = ("prompt", "negative_prompt", "prompt_2")
+
+
+def of_field(name: str) -> list[Any]:
+    """The attacks on a field of a generation request."""
+    if name in WHOLE or name == "second_pass_steps":
+        return attacks.NOT_WHOLE + ([] if name == "seed" else [-1])
+    if name in NUMBERS:
+        return [*attacks.NOT_A_NUMBER, -1]
+    if name in CHOICES:
+        return [*attacks.NOT_A_CHOICE, None]
+    if name in NAMES:
+        return [*attacks.TRAVERSAL, 5, True, [], {}, attacks.NAN]
+    if name in TEXTS:
+        return [*attacks.NOT_TEXT, None]
+    if name == "loras":
+        return attacks.NOT_LORAS
+    assert name in ("image", "mask"), f"{name} has no attacks yet"
+    return [*attacks.as_files(), *(each for each in attacks.TRAVERSAL if each)]
+
+
+@pytest.mark.parametrize("field", list(GenerationRequest.model_fields))
+def test_generate(target: StudioServer, field: str) -> None:
+    more = {"prompt": "a duck", "wait_for_result": False}
+    if field == "mask":
+        more["image"] = f"{RUN}/0.png"
+    must_be_refused(target, "generate", field, of_field(field), **more)
+
+
+@pytest.mark.parametrize("endpoint", ["generate", "upscale", "caption"])
+def test_waiting_is_a_switch(target: StudioServer, endpoint: str) -> None:
+    more = {"prompt": "a duck"} if endpoint == "generate" else {"image": f"{RUN}/0.png"}
+    must_be_refused(target, endpoint, "wait_for_result", [*attacks.NOT_A_SWITCH, None], **more)
+
+
+FILES = [
+    *attacks.as_files(),
+    *attacks.TRAVERSAL,
+    *(each for each in attacks.NOT_AN_ID if not isinstance(each, dict)),  # {"path": id} is an id
+]
+IDS = [*attacks.TRAVERSAL, *attacks.NOT_AN_ID]
+TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "field", "values", "more"),
+    [
+        ("test", "steps", attacks.NOT_WHOLE, {"prompt": "a duck"}),
+        ("test", "image", list(attacks.as_files()), {"prompt": "a duck"}),
+        ("upscale", "image", FILES, {"wait_for_result": False}),
+        ("upscale", "scale", [*attacks.NOT_WHOLE, 3, 0, -2, 8, None], {"image": f"{RUN}/0.png"}),
+        ("upscale", "upscaler", TOOL_NAMES, {"image": f"{RUN}/0.png"}),
+        ("caption", "image", FILES, {"wait_for_result": False}),
+        ("caption", "style", [*attacks.NOT_A_CHOICE, None], {"image": f"{RUN}/0.png"}),
+        ("caption", "captioner", TOOL_NAMES, {"image": f"{RUN}/0.png"}),
+        ("caption", "max_tokens", [*attacks.NOT_WHOLE, 0, -1, None], {"image": f"{RUN}/0.png"}),
+        ("tokenize", "text", [*attacks.NOT_TEXT[:-1], None], {}),
+        ("tokenize", "base_model", [*attacks.TRAVERSAL, 5, [], {}], {"text": "a"}),
+        ("tokenize", "which", [*attacks.NOT_A_CHOICE, None], {"text": "a"}),
+        ("loras", "base_model", [*(each for each in attacks.TRAVERSAL if each), 5, [1], {"a": 1}], {}),
+        ("job", "job_id", IDS, {}),
+        ("cancel", "job_id", IDS, {}),
+        ("cancel", "after_image", [*attacks.NOT_A_SWITCH, None], {"job_id": "0" * 16}),
+        ("retry", "job_id", IDS, {}),
+        ("move", "job_id", IDS, {"position": 1}),
+        ("move", "position", [*attacks.NOT_WHOLE, None, 0, -1, "first"], {"job_id": "0" * 16}),
+        ("gallery", "start", [*attacks.NOT_WHOLE, -1, None], {}),
+        ("gallery", "limit", [*attacks.NOT_WHOLE, 0, -1, 201, None], {}),
+        ("gallery", "after", ["now", "", [], {}, True, attacks.NAN, None], {}),
+        ("gallery", "query", [5, [], {}, True, None, "a" * 401], {}),
+        ("image", "image_id", IDS, {}),
+        ("delete_image", "image_id", IDS, {}),
+        ("delete_run", "run", [each for each in IDS if each not in ("{run}",)], {}),
+        ("restore", "entry_id", IDS, {}),
+        ("health", "extra", [1, "x", None, {}], {}),
+        ("queue", "job_id", [1, "x", None, {}], {}),
+        ("generate", "wdith", [512], {"prompt": "a duck"}),
+        ("generate", "request", ["x", {}], {"prompt": "a duck"}),
+        ("generate", "__class__", ["x", {}], {"prompt": "a duck"}),
+        ("gpu_lane", "ticket", ["", "guess", None, 5, [], {}, "a" * 5000], {}),
+    ],
+)
+def test_endpoints(target: StudioServer, endpoint: str, field: str, values: list[Any], more: dict) -> None:
+    must_be_refused(target, endpoint, field, values, **more)
+
+
+def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
+    """A parameter that is added to the API later needs its attacks here."""
+    tried = {
+        mark.args[1][number][:2] for mark in test_endpoints.pytestmark for number in range(len(mark.args[1]))
+    }
+    tried |= {("generate", field) for field in [*GenerationRequest.model_fields, "wait_for_result"]}
+    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "caption")}
+    # /test takes the fields of /generate through the same function.
+    tried |= {("test", field) for field in GenerationRequest.model_fields}
+    there = CLIENT.get(f"{target.url}/gradio_api/info").json()["named_endpoints"]
+    parameters = {
+        (name.lstrip("/"), each["parameter_name"])
+        for name, endpoint in there.items()
+        for each in endpoint["parameters"]
+    }
+    assert len(there) == 25
+    assert parameters - tried == set()
+
+
+def upload(target: StudioServer, name: str, content: bytes) -> httpx.Response:
+    global CALLS
+    CALLS += 1
+    return CLIENT.post(f"{target.url}/gradio_api/upload", files={"files": (name, content)}, timeout=60)
+
+
+@pytest.mark.parametrize("endpoint", ["generate", "upscale", "caption"])
+def test_files_that_are_no_usable_picture(target: StudioServer, endpoint: str) -> None:
+    stored = len(list(target.settings.inputs.iterdir()))
+    more = {"prompt": "a duck"} if endpoint == "generate" else {}
+    values = []
+    for name, content in attacks.bad_files().items():
+        (path,) = upload(target, name, content).json()
+        values.append({"path": path, "meta": attacks.META})
+    must_be_refused(target, endpoint, "image", values, wait_for_result=False, **more)
+    assert len(list(target.settings.inputs.iterdir())) == stored
+
+
+@pytest.mark.parametrize("name", list(attacks.good_files()))
+def test_unusual_pictures_are_taken(target: StudioServer, name: str) -> None:
+    (path,) = upload(target, name, attacks.good_files()[name]).json()
+    kind, answer = ask(
+        target,
+        "generate",
+        {"prompt": "a duck", "image": {"path": path, "meta": attacks.META}, "wait_for_result": False},
+    )
+    assert kind == "answered", answer
+    job = answer[1]["job_id"]
+    assert ask(target, "cancel", {"job_id": job})[0] == "answered"
+    target.services.store.remove(job)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../../evil.png", "..\\..\\evil.png", "/etc/cron.d/evil", "a\0b.png", "", ".", "..", "~/x", "<b>.png",
+     "a" * 300, "con", "x.png\r\nSet-Cookie: a=b", "$(id).png", "%2e%2e%2fevil.png"],
+)  # fmt: skip
+def test_names_of_uploads_stay_in_their_folder(target: StudioServer, name: str) -> None:
+    content = attacks.saved(Image.new("RGB", (8, 8)), "PNG")
+    answer = upload(target, name, content)
+    if answer.status_code == 200:
+        for path in answer.json():
+            assert Path(path).resolve().is_relative_to(Path(path).parents[1].resolve())
+            assert "uploads" in Path(path).parts and ".webbduck" in Path(path).parts
+    else:
+        assert answer.status_code in (400, 422), answer.text
+
+
+def test_too_much_is_refused_before_it_is_kept(target: StudioServer) -> None:
+    def endless() -> Iterator[bytes]:
+        yield b"--x\r\nContent-Disposition: form-data; name=files; filename=a.png\r\n\r\n"
+        for _ in range(70):
+            yield b"\0" * 2**20
+        yield b"\r\n--x--\r\n"
+
+    uploads = target.settings.uploads
+    before = sum(path.stat().st_size for path in uploads.rglob("*") if path.is_file())
+    headers = {"content-type": "multipart/form-data; boundary=x"}
+    url = f"{target.url}/gradio_api/upload"
+    assert CLIENT.post(url, content=endless(), headers=headers, timeout=120).status_code == 413
+    announced = CLIENT.post(url, content=b"x", headers={**headers, "content-length": str(2**40)}, timeout=60)
+    assert announced.status_code == 413
+    after = sum(path.stat().st_size for path in uploads.rglob("*") if path.is_file())
+    assert after <= before
+
+
+POSTS = [
+    "/gradio_api/call/generate",
+    "/gradio_api/call/v2/generate",
+    "/gradio_api/queue/join",
+    "/gradio_api/run/predict",
+    "/gradio_api/component_server",
+    "/gradio_api/cancel",
+    "/gradio_api/reset",
+    "/gradio_api/upload",
+    "/login",
+]
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_malformed_bodies(target: StudioServer, path: str) -> None:
+    global CALLS
+    for name, body in attacks.bodies().items():
+        CALLS += 1
+        answer = CLIENT.post(target.url + path, content=body, headers=JSON_TYPE)
+        assert 400 <= answer.status_code < 500, (name, answer.status_code, answer.text[:300])
+        assert not any(each in answer.text for each in ("Traceback", 'File "')), name
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"fn_index": -1}, {"fn_index": 10**6}, {"fn_index": "0"}, {"fn_index": None}, {"fn_index": [0]},
+        {"fn_index": True}, {"fn_index": 1.5}, {"session_hash": None}, {"session_hash": [1]},
+        {"session_hash": {"a": 1}}, {"data": None}, {"data": []}, {"data": "x"}, {"trigger_id": "x"},
+        {"event_data": {"a": [1]}, "fn_index": -5}, {"batched": "maybe"}, {"event_id": {"a": 1}},
+    ],
+)  # fmt: skip
+def test_joining_the_queue_with_nonsense(target: StudioServer, values: dict[str, Any]) -> None:
+    global CALLS
+    CALLS += 1
+    asked = {"fn_index": 0, "session_hash": "abc", "data": [], **values}
+    answer = CLIENT.post(f"{target.url}/gradio_api/queue/join", json=asked)
+    assert 400 <= answer.status_code < 500, answer.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"fn_name": "__class__"}, {"fn_name": "__init__"}, {"fn_name": "postprocess"},
+        {"fn_name": "get_config"},
+        {"fn_name": None}, {"fn_name": 5}, {"fn_name": ["x"]}, {"component_id": -1}, {"component_id": "x"},
+        {"component_id": [1]}, {"component_id": {"a": 1}}, {"session_hash": [1]},
+    ],
+)  # fmt: skip
+def test_functions_of_components(target: StudioServer, values: dict[str, Any]) -> None:
+    global CALLS
+    CALLS += 1
+    asked = {"data": "x", "component_id": 1, "session_hash": "abc", "fn_name": "webbduck_runs", **values}
+    answer = CLIENT.post(f"{target.url}/gradio_api/component_server", json=asked)
+    assert 400 <= answer.status_code < 500, answer.text
+    assert "Traceback" not in answer.text
+
+
+FILES_ASKED = ["/etc/passwd", "/proc/self/environ", "{home}/app.py", "{outputs}/.webbduck/jobs.sqlite3",
+    "{outputs}/page.html", "{outputs}/vector.svg", "{outputs}/{run}/meta.json", "{outputs}/{run}/link.png",
+    "{outputs}/linked/passwd", "{outputs}/{run}/../../outputs/.webbduck/lock", "http://127.0.0.1:9/x.png",
+    "https://example.org/x.png", "//example.org/x.png", "%00.png", "{outputs}/.webbduck/logs/webbduck.log",
+    "{outputs}/.webbduck/tmp/x.png", "{checkpoints}/sdxl/models.json", "..%2f..%2fetc%2fpasswd"]  # fmt: skip
+
+
+@pytest.mark.parametrize("route", ["/gradio_api/file=", "/file=", "/gradio_api/file/", "/gradio_api/proxy="])
+def test_files_that_are_not_given_out(target: StudioServer, route: str) -> None:
+    global CALLS
+    for path in FILES_ASKED:
+        CALLS += 1
+        answer = CLIENT.get(f"{target.url}{route}{filled(path, target)}")
+        assert answer.status_code in (400, 401, 403, 404), (path, answer.status_code)
+        assert b"root:" not in answer.content and b"alert" not in answer.content and len(answer.content) < 400
+
+
+@pytest.mark.parametrize("kind", ["image", "thumb", "input", "input-thumb", "preview", "other", "..", ""])
+def test_media_by_hostile_ids(target: StudioServer, kind: str) -> None:
+    global CALLS
+    for attack in attacks.TRAVERSAL:
+        name = filled(attack, target)
+        if name in ("/", " ") or len(name) > 2000:
+            continue
+        CALLS += 1
+        for quoted in (name, name.replace("/", "%2f")):
+            try:
+                answer = CLIENT.get(f"{target.url}/media/{kind}/{quoted}")
+            except httpx.InvalidURL:
+                continue
+            served = answer.status_code == 200 and answer.headers["content-type"].startswith("image/")
+            assert served or answer.status_code in (400, 403, 404), (name, answer.status_code)
+            if served:  # another spelling of the picture's own id
+                assert answer.headers["x-content-type-options"] == "nosniff"
+            assert b"root:" not in answer.content and b"SQLite" not in answer.content
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "prompt_2"])
+def test_text_stays_text(target: StudioServer, field: str) -> None:
+    """What looks like a script or a template is a prompt like any other, and comes back as it was."""
+    for text in attacks.INJECTIONS:
+        asked = {"prompt": "a duck", field: text, "wait_for_result": False}
+        kind, answer = ask(target, "generate", asked)
+        assert kind == "answered", (text, answer)
+        assert answer[1]["request"][field] == text
+        target.services.store.cancel(answer[1]["job_id"])
+        target.services.store.remove(answer[1]["job_id"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=8,
+)
+FIELDS = [
+    ("job", "job_id"),
+    ("move", "position"),
+    ("image", "image_id"),
+    ("restore", "entry_id"),
+    ("gallery", "start"),
+    ("gallery", "query"),
+    ("tokenize", "text"),
+    ("tokenize", "which"),
+    ("loras", "base_model"),
+    ("generate", "loras"),
+    ("generate", "steps"),
+    ("generate", "image"),
+    ("generate", "second_pass_mode"),
+    ("upscale", "image"),
+    ("caption", "style"),
+]
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(place=st.sampled_from(FIELDS), value=JSON)
+def test_anything_anywhere(target: StudioServer, place: tuple[str, str], value: Any) -> None:
+    """An answer or one sentence, whatever JSON value is given for a parameter."""
+    endpoint, field = place
+    needed = {"move": {"job_id": "0" * 16}, "tokenize": {"text": "a"}, "generate": {"prompt": "a duck"}}
+    values = {**needed.get(endpoint, {}), field: value}
+    if endpoint in ("generate", "upscale", "caption"):
+        values.setdefault("image", f"{RUN}/0.png" if endpoint != "generate" else None)
+        values["wait_for_result"] = False
+    kind, answer = ask(target, endpoint, values)
+    if kind == "refused":
+        assert isinstance(answer, str) and answer.strip(), (place, value, answer)
+        assert not any(each in answer for each in ("Traceback", 'File "', "site-packages")), answer
+    elif endpoint in ("generate", "upscale", "caption"):
+        job = next(each for each in (answer[1:] or answer) if isinstance(each, dict))["job_id"]
+        target.services.store.cancel(job)
+        target.services.store.remove(job)
+
+
+def test_the_tables_are_as_large_as_the_documentation_says() -> None:
+    counted = len(attacks.TRAVERSAL) + len(list(attacks.as_files())) + len(attacks.bad_files())
+    assert counted + len(attacks.bodies()) + len(attacks.NOT_LORAS) + len(attacks.INJECTIONS) >= 250
+    assert inspect.isfunction(attacks.good_files) and math.isnan(attacks.NAN)

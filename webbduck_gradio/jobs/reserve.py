@@ -1,0 +1,38 @@
+"""A little space kept back, so that a full disk can still take the record of what it interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+BYTES = 2 * 2**20
+"""The queue's database and a run's meta.json need a few kilobytes each."""
+
+
+class Reserve:
+    """A file of `BYTES` that is given up when the disk is full."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def keep(self) -> None:
+        """Make the file where it is not there; nothing happens where there is no room for it."""
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_size >= BYTES:
+                return
+        try:
+            with self._path.open("wb") as file:
+                # Written, not only made long: a hole takes no space.
+                file.write(os.urandom(BYTES))
+        except OSError as error:
+            log.debug("No space is kept back: %s", error)
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Free the space."""
+        with contextlib.suppress(OSError):
+            self._path.unlink(missing_ok=True)
