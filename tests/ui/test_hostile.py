@@ -186,6 +186,7 @@ FILES = [
     *attacks.TRAVERSAL,
     *(each for each in attacks.NOT_AN_ID if not isinstance(each, dict)),  # {"path": id} is an id
 ]
+UPSCALED = {"image": f"{RUN}/0.png", "wait_for_result": False}
 IDS = [*attacks.TRAVERSAL, *attacks.NOT_AN_ID]
 TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
 
@@ -196,12 +197,12 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("test", "steps", attacks.NOT_WHOLE, {"prompt": "a duck"}),
         ("test", "image", list(attacks.as_files()), {"prompt": "a duck"}),
         ("upscale", "image", FILES, {"wait_for_result": False}),
-        ("upscale", "scale", [*attacks.NOT_WHOLE, 3, 0, -2, 8, None], {"image": f"{RUN}/0.png"}),
-        ("upscale", "upscaler", TOOL_NAMES, {"image": f"{RUN}/0.png"}),
+        ("upscale", "scale", [*attacks.NOT_WHOLE, 3, 0, -2, 8], UPSCALED),
+        ("upscale", "upscaler", TOOL_NAMES, UPSCALED),
         ("caption", "image", FILES, {"wait_for_result": False}),
-        ("caption", "style", [*attacks.NOT_A_CHOICE, None], {"image": f"{RUN}/0.png"}),
-        ("caption", "captioner", TOOL_NAMES, {"image": f"{RUN}/0.png"}),
-        ("caption", "max_tokens", [*attacks.NOT_WHOLE, 0, -1, None], {"image": f"{RUN}/0.png"}),
+        ("caption", "style", [*attacks.NOT_A_CHOICE, None], UPSCALED),
+        ("caption", "captioner", TOOL_NAMES, UPSCALED),
+        ("caption", "max_tokens", [*attacks.NOT_WHOLE, 0, -1, None], UPSCALED),
         ("tokenize", "text", [*attacks.NOT_TEXT[:-1], None], {}),
         ("tokenize", "base_model", [*attacks.TRAVERSAL, 5, [], {}], {"text": "a"}),
         ("tokenize", "which", [*attacks.NOT_A_CHOICE, None], {"text": "a"}),
@@ -247,7 +248,7 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
         for name, endpoint in there.items()
         for each in endpoint["parameters"]
     }
-    assert len(there) == 25
+    assert len(there) >= 25
     assert parameters - tried == set()
 
 
