@@ -18,6 +18,12 @@ from .services import Services
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
+def check_name(field: str, value: object) -> None:
+    """Raises `RequestError` where a name is no text."""
+    if value is not None and not isinstance(value, str):
+        raise RequestError(f"{field} must be a name.")
+
+
 def register(services: Services) -> None:
     """Put the endpoints into the Blocks that is being built."""
     registry = services.registry
@@ -58,6 +64,7 @@ def register(services: Services) -> None:
     @sentence
     def loras(base_model: str | None = None) -> list[dict[str, Any]]:
         """The LoRAs; `compatible` tells whether each fits `base_model`."""
+        check_name("base_model", base_model)
         return views.loras_view(services, base_model)
 
     @sentence
@@ -86,6 +93,7 @@ def register(services: Services) -> None:
             raise RequestError(f"text must be text of at most {MAX_PROMPT:,} characters.")
         if which not in PROMPTS:
             raise RequestError(f"which must be one of: {', '.join(PROMPTS)}.")
+        check_name("base_model", base_model)
         if base_model is not None:
             registry.checkpoint(base_model)
         # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.

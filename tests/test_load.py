@@ -1,0 +1,78 @@
+"""Fifty users at once for five minutes: runs by -m slow; WEBBDUCK_LOAD_SECONDS makes it shorter."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import threading
+import time
+
+import httpx
+import psutil
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+from running import free_port
+from test_survival import process
+
+from webbduck_gradio.settings import Settings
+
+USERS = 50
+SECONDS = float(os.environ.get("WEBBDUCK_LOAD_SECONDS", "300"))
+MOST_GROWTH = 400 * 2**20
+"""Bytes that the server may have gained from the first minute's end to the last job's."""
+
+
+@pytest.mark.slow
+def test_fifty_users_at_once(settings: Settings) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    done, full, errors, ticks = [], [], [], []
+    end = threading.Event()
+
+    def user(number: int) -> None:
+        client = Client(url, verbose=False)
+        asked = {"seed": number, "steps": 2, "width": 128, "height": 128}
+        while not end.is_set():
+            try:
+                done.append(client.predict(f"duck {number}", **asked, api_name="/generate")[1]["job_id"])
+            except AppError as error:
+                (full if "The queue is full" in str(error) else errors).append(str(error))
+                end.wait(1)
+            except Exception as error:
+                errors.append(repr(error))
+                end.wait(1)
+        client.close()
+
+    with process(settings, port) as server:
+        memory = psutil.Process(server.pid).memory_info
+        with httpx.Client(base_url=url, timeout=120) as page:
+            config = page.get("/config").json()
+            tick = next(
+                each["id"] for each in config["dependencies"] if any(t[1] == "tick" for t in each["targets"])
+            )
+            users = [threading.Thread(target=user, args=(number,), daemon=True) for number in range(USERS)]
+            for each in users:
+                each.start()
+            started, first = time.monotonic(), 0
+            while time.monotonic() - started < SECONDS:
+                before = time.monotonic()
+                asked = {"fn_index": tick, "data": [], "session_hash": "load"}
+                assert page.post("/gradio_api/run/predict", json=asked).status_code == 200
+                ticks.append(time.monotonic() - before)
+                if not first and time.monotonic() - started > SECONDS / 5:
+                    first = memory().rss
+                time.sleep(0.5)
+            end.set()
+            for each in users:
+                each.join(120)
+        grown = memory().rss - first
+    p95 = statistics.quantiles(ticks, n=20)[-1]
+    print(
+        f"\n{USERS} users, {SECONDS:.0f} s: {len(done)} jobs, {len(full)} times full, {len(errors)} errors, "
+        f"memory {grown / 2**20:+.0f} MiB, tick median {statistics.median(ticks) * 1000:.0f} ms, "
+        f"p95 {p95 * 1000:.0f} ms"
+    )
+    assert errors == []
+    assert done and len(set(done)) == len(done)
+    assert grown < MOST_GROWTH
