@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 FOLLOWERS = 64
 """Clients that may wait for their jobs at the same time; the queue itself holds fewer."""
-FOLLOW_SECONDS = 0.1
+FOLLOW_SECONDS = 0.05
 
 PICTURES = ("image", "mask")
 CHECKPOINT_DEFAULTS = ("width", "height", "steps", "cfg", "scheduler")
