@@ -13,7 +13,8 @@ from PIL import Image, ImageDraw, ImageFont
 Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB bytes."""
 
-KINDS = ("leaves", "leaves", "leaves", "texture", "gradient", "text")
+KINDS = ("leaves", "leaves", "leaves", "texture", "texture", "texture", "gradient", "text")
+"""By lot, each as often as it stands here."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?-+*/()&%"
 
 
@@ -25,10 +26,17 @@ def ordinary(seed: int, size: int = 256, kind: str | None = None) -> Picture:
     return np.clip(made, 0, 255).round().astype(np.uint8)
 
 
-def noise(rng: np.random.Generator, size: int, slope: float) -> npt.NDArray[np.float64]:
-    """(size, size) noise with mean 0 and deviation 1 whose amplitude falls with frequency ** -slope."""
+def noise(
+    rng: np.random.Generator, size: int, slope: float, stretch: float = 1, angle: float = 0
+) -> npt.NDArray[np.float64]:
+    """(size, size) noise with mean 0 and deviation 1 whose amplitude falls with frequency ** -slope.
+
+    `stretch` above 1 draws it out in a direction, as hair and grass are; `angle` in radians.
+    """
     down, right = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
-    frequency = np.maximum(np.hypot(down, right), 1 / size)
+    along = np.cos(angle) * right + np.sin(angle) * down
+    across = np.cos(angle) * down - np.sin(angle) * right
+    frequency = np.maximum(np.hypot(along * stretch, across), 1 / size)
     white = np.fft.rfft2(rng.standard_normal((size, size)))
     found = np.fft.irfft2(white * frequency**-slope, s=(size, size))
     return (found - found.mean()) / (found.std() + 1e-9)
@@ -40,9 +48,13 @@ def _colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
     return np.clip(grey + rng.standard_normal(3) * (18 if rng.random() < 0.7 else 70), 0, 255)
 
 
+def _hair(rng: np.random.Generator, size: int, slope: float) -> npt.NDArray[np.float64]:
+    return noise(rng, size, slope, rng.uniform(1, 6), rng.uniform(0, np.pi))[..., None]
+
+
 def _texture(rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
     slope = rng.uniform(0.3, 2.0)
-    shared = noise(rng, size, slope)[..., None]
+    shared = _hair(rng, size, slope) if rng.random() < 0.5 else noise(rng, size, slope)[..., None]
     own = np.stack([noise(rng, size, slope) for _ in range(3)], axis=-1)
     return _colour(rng) + rng.uniform(5, 45) * shared + rng.uniform(0, 12) * own
 
@@ -81,7 +93,8 @@ def _leaves(rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:
     found = np.asarray(sheet.resize((size, size), Image.Resampling.BOX), dtype=np.float64)
     light = 1 + 0.12 * noise(rng, size, 2.0)[..., None]
     grain = noise(rng, size, rng.uniform(0.2, 1.2))[..., None] * rng.uniform(0, 14)
-    return found * light + grain
+    hair = _hair(rng, size, rng.uniform(0.3, 1.0)) * rng.uniform(0, 28) if rng.random() < 0.5 else 0
+    return found * light + grain + hair
 
 
 def _text(rng: np.random.Generator, size: int) -> npt.NDArray[np.float64]:

@@ -45,7 +45,7 @@ def shrink(picture: Picture, kernel: str, scale: int = SCALE, blur: float = 0.8)
     return np.asarray(image.resize(size, _RULES[kernel]))
 
 
-def training_pairs(step: int, drawings: int = 3, others: int = 2) -> tuple[torch.Tensor, torch.Tensor]:
+def training_pairs(step: int, drawings: int = 1, others: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     """Small and large crops of a step in 0..1, (n, 3, side, side); decided by `step`."""
     rng = random.Random(_SEED * 1_000_003 + step)
     small, large = [], []
@@ -53,7 +53,7 @@ def training_pairs(step: int, drawings: int = 3, others: int = 2) -> tuple[torch
         seed = rng.randrange(2**31)
         whole = draw(sample(rng), seed, LARGE, LARGE) if number < drawings else ordinary(seed, NATIVE_SIZE)
         shrunk = shrink(whole, rng.choice(KERNELS), blur=rng.uniform(0.4, 1.1))
-        for _ in range(4 if number < drawings else 3):
+        for _ in range(4):
             top, left = (rng.randrange(shrunk.shape[0] - CROP + 1) for _ in range(2))
             turn = rng.randrange(8)
             small.append(_turned(shrunk[top : top + CROP, left : left + CROP], turn))
