@@ -37,7 +37,8 @@ DEVIATION = np.array((0.26862954, 0.26130258, 0.27577711), np.float32)
 """CLIP's normalisation, as BLIP's processor does it."""
 WARNING = (
     "The starter captioner knows only cartoon scenes like the starter checkpoint's "
-    "(duck, boat, balloon, house, cat); put another captioner into checkpoint/caption for other pictures."
+    "(duck, boat, balloon, house, cat) and often takes one hat for another; "
+    "put another captioner into checkpoint/caption for other pictures."
 )
 _SEED = 2507
 _UNKNOWN_SHARE = 0.06
