@@ -14,10 +14,11 @@ MOST_TABS = 150
 def tab_to(page: Page, selector: str) -> None:
     """Press Tab until the element has the focus, which must be seen on the way."""
     for _ in range(MOST_TABS):
-        page.keyboard.press("Tab")
         focus = page.evaluate(
             """selector => {
-                const node = document.activeElement, seen = node.closest('label:has(:focus-visible)') ?? node;
+                const node = document.activeElement;
+                if (node === document.body) return { there: false, outlined: true };  // round the end
+                const seen = node.closest('label:has(:focus-visible)') ?? node;
                 const outlined = [node, seen].some((each) => getComputedStyle(each).outlineStyle !== 'none');
                 return { there: node.matches(selector), outlined, what: node.outerHTML.slice(0, 200) };
             }""",
@@ -26,6 +27,7 @@ def tab_to(page: Page, selector: str) -> None:
         assert focus["outlined"], f"no visible focus on {focus['what']}"
         if focus["there"]:
             return
+        page.keyboard.press("Tab")
     pytest.fail(f"Tab never reaches {selector}")
 
 
@@ -36,7 +38,11 @@ def test_the_whole_way_by_keyboard_alone(page: Page, studio) -> None:
     keys.press("Control+Enter")
     page.wait_for_selector(DONE)
     expect(page.locator("img.main")).to_have_attribute("alt", "a duck made by keyboard alone")
+    page.wait_for_function(
+        "document.querySelector('img.main').getAttribute('src').startsWith('media/image/')"
+    )
     picture = page.get_attribute("img.main", "src")
+    assert picture
     image_id = picture.removeprefix("media/image/")
     tab_to(page, ".tool.zoom")
     keys.press("Enter")
@@ -68,8 +74,9 @@ def test_shortcut_keys(page: Page, studio) -> None:
     area.press("Control+z")
     expect(area).to_have_value("a red duck on a pond")
 
+    area.press("End")
     area.press("?")
-    expect(area).to_have_value("a red duck? on a pond")
+    expect(area).to_have_value("a red duck on a pond?")
     page.locator("#dice").press("?")
     expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
     page.keyboard.press("Escape")

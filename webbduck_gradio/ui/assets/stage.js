@@ -124,7 +124,7 @@ function empty() {
         h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here by itself."))
     : h("div", { class: "empty" },
         h("h2", {}, "What should the picture show?"),
-        h("ol", {}, h("li", {}, "Describe it at the left", starter ? ": the bundled starter model draws cartoon scenes with ducks." : "."),
+        h("ol", {}, h("li", {}, "Describe it in words", starter ? ": the bundled starter model draws cartoon scenes with ducks." : "."),
           h("li", {}, "Press Generate, or Ctrl+Enter. It is made on this computer, and nothing is sent anywhere."),
           h("li", {}, "Every picture is kept in the Gallery with all of its settings.")),
         h("p", {}, "Try one of these:"),
@@ -261,7 +261,10 @@ async function remove() {
     if (back?.error) return webbduck.toast(back.error);
     gone.delete(id);
     draw();
+    tools.querySelector(".delete").focus();
   });
+  // The picture may have gone with its buttons; the keyboard goes on at the way back.
+  if (document.activeElement === document.body || !tools.isConnected || tools.hidden) document.querySelector("#studio-toast button")?.focus();
 }
 
 let comparing = null;
