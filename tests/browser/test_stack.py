@@ -69,7 +69,8 @@ def test_the_stack_is_what_is_asked(page: Page, loras: Path) -> None:
     assert asked(page, "503") == []
     page.wait_for_function("webbduck.last.get('jobs').recent.filter(job => job.images.length).length >= 3")
     page.get_by_role("tab", name="Gallery").click()
-    page.locator(".cell").nth(2).click()
+    first = page.evaluate("webbduck.last.get('jobs').recent.find(job => job.request.seed === 501).images[0]")
+    page.locator(f'.cell[data-id="{first}"] .open').click()
     page.get_by_role("button", name="Use these settings").click()
     expect(page.locator("#seed textarea, #seed input")).to_have_value("501")
     expect(rows).to_have_count(2)
