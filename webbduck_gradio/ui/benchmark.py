@@ -85,10 +85,17 @@ def share_of_a_core(server: psutil.Process, seconds: float) -> float:
     return 100 * (used() - before) / (time.perf_counter() - start)
 
 
-def settled(server: psutil.Process) -> None:
-    """Wait until the import of torch and the first scan are over: less than a tenth of a core is used."""
-    time.sleep(5)
-    while share_of_a_core(server, 2) > 10:
+def settled(server: psutil.Process, url: str | None = None) -> None:
+    """Wait until the start is over: the studio's at `url` has its core ready, and little is going on."""
+    from gradio_client import Client
+
+    if url:
+        client = Client(url, verbose=False)
+        while client.predict(api_name="/health")["device"] == "starting":
+            time.sleep(1)
+        client.close()
+    time.sleep(10)
+    while share_of_a_core(server, 5) > 10:
         pass
 
 
@@ -205,7 +212,7 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
         given = ["--output", f"{folder}/outputs", "--inputs", f"{folder}/inputs", "--loras", f"{folder}/lora"]
         with process(str(home / "app.py"), *given, "--port", str(free_port())) as (studio, url):
-            settled(studio)
+            settled(studio, url)
             idle(studio, url, options.seconds, options.pages)
             gaps(url, options.jobs)
     return 0
