@@ -205,6 +205,7 @@ def register(services: Services, ticket_secret: str) -> None:
     @sentence
     def move(job_id: str, position: int | str) -> dict[str, Any]:
         """Move a queued job: to a position (1 = next), or "up", "down", "top", "bottom"."""
+        store.get(job_id)  # one job: the store itself would take several
         store.move(job_id, whole(position))
         return views.queue_view(services)
 

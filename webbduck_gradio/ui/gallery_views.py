@@ -78,7 +78,7 @@ def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
     start, limit = page.get("start", 0), page.get("limit", 60)
     if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, limit)):
         raise RequestError("start and limit must be whole numbers.")
-    if start < 0 or not 1 <= limit <= most:
+    if not 0 <= start <= 10**9 or not 1 <= limit <= most:
         raise RequestError(f"start must be 0 or more, and limit from 1 to {most}.")
     return start, limit
 

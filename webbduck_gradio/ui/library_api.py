@@ -118,6 +118,7 @@ def register(services: Services) -> None:
     @sentence
     def delete_image(image_id: str) -> dict[str, Any]:
         """Move a picture to the trash; /restore with the answer's `id` brings it back."""
+        services.outputs.resolve(image_id)  # before it is compared with anything: it may be no text
         gallery_views.refuse_needed(services, [image_id])
         return views.trash_view(services.trash.delete_image(image_id))
 

@@ -267,7 +267,7 @@ def gallery_view(
     """
     if isinstance(after, bool) or not isinstance(after, (int, float)) or after != after:
         raise RequestError("after must be a time in seconds since 1970.")
-    if not _whole(start) or start < 0 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
+    if not _whole(start) or not 0 <= start <= 10**9 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
         raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
     if not isinstance(query, str) or len(query) > 400:
         raise RequestError("query must be text of at most 400 characters.")
