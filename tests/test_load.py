@@ -31,7 +31,7 @@ def test_fifty_users_at_once(settings: Settings) -> None:
     end = threading.Event()
 
     def user(number: int) -> None:
-        client = Client(url, verbose=False)
+        client = Client(url, verbose=False, httpx_kwargs={"timeout": 120})
         asked = {"seed": number, "steps": 2, "width": 128, "height": 128}
         while not end.is_set():
             try:
