@@ -107,8 +107,10 @@ def register(services: Services, ticket_secret: str) -> None:
 
     def picture_id(value: Any) -> str:
         """The id of a picture of the gallery as it is; a file is stored and gets one."""
-        path = uploaded(value, services, Path(get_upload_folder()))
-        if inside(path, services.outputs.root):
+        uploads = Path(get_upload_folder())
+        path = uploaded(value, services, uploads)
+        # The folder of uploads may lie inside the one of outputs.
+        if inside(path, services.outputs.root) and not inside(path, uploads):
             return path.relative_to(services.outputs.root.resolve()).as_posix()
         return services.inputs.store(path)
 
