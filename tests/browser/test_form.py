@@ -274,7 +274,10 @@ def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
     said.get_by_role("button", name="Use 248").click()
     expect(tab.locator("#width input")).to_have_value("248")
     expect(said).to_have_count(0)
+    tab.click("[data-fold=more]")
     tab.fill("#clip-skip input", "9")
+    tab.click("[data-fold=more]")
+    expect(tab.locator("#clip-skip")).to_be_hidden()
     form_studio[0].services.store.clear_queued()
     tab.click("#generate")
     # The group opens, and the sentence stays there until it is read.
