@@ -299,5 +299,6 @@ def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_
         )
     assert tokens > 75
     expect(tab.locator(".prompt-said")).to_contain_text("read in 2 parts of 75: nothing is cut off")
+    tab.click("[data-fold=more]")
     tab.fill("#prompt-2 textarea", "three more words")
     expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
