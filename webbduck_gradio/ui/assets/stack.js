@@ -66,9 +66,9 @@ function row(item) {
   slider.oninput = () => weigh(slider.value, number);
   shade();
   const place = items.indexOf(item);
-  return h("li", { class: item.on ? "" : "off", "data-name": item.name },
+  return h("li", { class: item.on ? "" : "resting", "data-name": item.name },
     h("label", { class: "name" },
-      h("input", { type: "checkbox", checked: item.on, "aria-label": `Use ${item.name}`, onchange: (event) => { item.on = event.target.checked; event.target.closest("li").classList.toggle("off", !item.on); save(); } }),
+      h("input", { type: "checkbox", checked: item.on, "aria-label": `Use ${item.name}`, onchange: (event) => { item.on = event.target.checked; event.target.closest("li").classList.toggle("resting", !item.on); save(); } }),
       h("span", { title: item.name }, item.name)),
     h("div", { class: "order" },
       h("button", { type: "button", class: "up", "aria-label": `Move ${item.name} up`, title: "Move up", disabled: place === 0, onclick: () => move(place, -1) }, "↑"),
