@@ -133,7 +133,8 @@ function place(list, jobs, nothing) {
   if (empty && jobs.length) empty.remove();
   jobs.forEach((job, index) => {
     if (!rows.has(job.job_id)) rows.set(job.job_id, make(job));
-    update(job.job_id === live.job_id ? { ...job, ...live } : job);
+    // What came step by step is older than the end of the job.
+    update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
     const { row } = rows.get(job.job_id);
     if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
   });
@@ -343,7 +344,7 @@ webbduck.subscribe("jobs", (value) => {
 webbduck.subscribe("live", (value) => {
   live = value;
   const job = visible() && !dragging && state?.jobs.find((each) => each.job_id === live.job_id);
-  if (job && rows.has(job.job_id)) update({ ...job, ...live });
+  if (job?.status === "running" && rows.has(job.job_id)) update({ ...job, ...live });
 });
 let seen = 0;
 webbduck.subscribe("outcome", (value) => {
