@@ -231,5 +231,5 @@ def test_the_gallery_after_a_time(client: Client) -> None:
 
 def test_what_else_is_there(client: Client) -> None:
     assert client.predict(api_name="/second_pass_models") == ["webbduck-starter"]
-    assert client.predict(api_name="/upscalers") == []
+    assert [each["name"] for each in client.predict(api_name="/upscalers")] == ["Lanczos"]
     assert "detailed" in client.predict(api_name="/caption_styles")
