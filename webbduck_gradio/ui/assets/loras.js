@@ -13,8 +13,8 @@ const button = (text, onclick, attributes = {}) => h("button", { type: "button",
 const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);
 const copies = (text, label) => button(label, (event) => { event.stopPropagation(); webbduck.copy(text, event.currentTarget); }, { class: "quiet", title: `Copy “${text}”` });
 
-function addToStudio(name) {
-  webbduck.publish("add-lora", { name });
+function addToStudio({ name, weight }) {
+  webbduck.publish("add-lora", { name, weight });
   webbduck.openTab("Studio");
 }
 
@@ -53,7 +53,7 @@ function card(lora, model) {
     why ? h("p", { class: "why" }, why) : lora.description ? h("p", { class: "about" }, lora.description) : null,
     lora.tags.length ? h("p", { class: "tags" }, lora.tags.join(" · ")) : null,
     h("footer", {}, h("span", {}, `Weight ${lora.weight}`), h("span", {}, bytes(lora.size_bytes)), h("span", {}, date(lora.modified)),
-      why ? null : button("Add", () => addToStudio(lora.name), { class: "add", "aria-label": `Add ${lora.name} to the Studio`, title: "Add to the Studio" })));
+      why ? null : button("Add", () => addToStudio(lora), { class: "add", "aria-label": `Add ${lora.name} to the Studio`, title: "Add to the Studio" })));
 }
 
 function chosen() {
@@ -197,7 +197,7 @@ function details({ lora, note, said, pictures }) {
     h("p", { class: "badges" }, badge(webbduck.archName(lora)), lora.kind === "unknown" ? null : badge(lora.kind), lora.from_hub ? badge("Hugging Face cache") : null),
     misfit ? h("p", { class: "why" }, misfit) : null,
     h("div", { class: "actions" },
-      misfit ? null : button("Add to Studio", () => { dialog.close(); addToStudio(lora.name); }, { class: "primary" }),
+      misfit ? null : button("Add to Studio", () => { dialog.close(); addToStudio(lora); }, { class: "primary" }),
       lora.trigger ? copies(lora.trigger, "Copy trigger words") : null,
       button(lora.favourite ? "★ Favourite" : "☆ Favourite", () => change({ favourite: !lora.favourite }, lora.favourite ? "No longer a favourite." : "Marked as favourite."), { "aria-pressed": String(lora.favourite) }),
       button("Use the last picture", () => change({ preview: "last" }, "The last picture is the preview now."), { title: "The newest picture made with it becomes its preview" }),

@@ -113,10 +113,10 @@ function remove(item) {
   (rows.children[Math.min(place, items.length - 1)]?.querySelector(".remove") ?? add).focus();
 }
 
-function insert(name) {
+function insert(name, weight) {
   const there = items.find((item) => item.name === name);
   if (there) there.on = true;
-  else if (items.length < props.most) items.push({ name, weight: lora(name)?.weight ?? 1, on: true });
+  else if (items.length < props.most) items.push({ name, weight: weight ?? lora(name)?.weight ?? 1, on: true });
   draw();
   save();
 }
@@ -178,6 +178,6 @@ box.onkeydown = (event) => {
 watch("value", () => { if (!props.value) save(); else if (props.value !== JSON.stringify(items)) take(props.value); });
 webbduck.subscribe("catalog", (value) => { catalog = value; hints(); if (!search.hidden) look(); });
 webbduck.subscribe("checkpoint", (value) => { checkpoint = value.name; hints(); if (!search.hidden) look(); });
-webbduck.subscribe("add-lora", (value) => { if (value.name) { webbduck.last.delete("add-lora"); insert(value.name); } });
+webbduck.subscribe("add-lora", (value) => { if (value.name) { webbduck.last.delete("add-lora"); insert(value.name, value.weight); } });
 document.addEventListener("input", (event) => { if (event.target.closest("#prompt")) hints(); });
 if (props.value) take(props.value); else restore();
