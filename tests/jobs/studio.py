@@ -56,6 +56,8 @@ def obey(server: Any, order: dict[str, Any]) -> Any:
 def main() -> None:
     folder, checkpoints, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    # Each start of a job has a line, so that one that ran twice is seen.
+    logging.getLogger("webbduck_gradio.jobs.worker").setLevel(logging.DEBUG)
     from webbduck_gradio.ui.server import StudioServer
 
     server = StudioServer(folders(folder, checkpoints, port))
