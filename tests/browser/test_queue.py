@@ -121,6 +121,7 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
         expect(told.locator(".facts")).to_contain_text(fact)
     page.wait_for_function("document.querySelector('.waiting .thumb img')?.naturalWidth > 0")
     told.locator("summary").click()
+    expect(told.locator("dl dt").first).to_be_visible()
     names = told.locator("dl dt").all_inner_texts()
     assert {name.replace("_", " ") for name in GenerationRequest.model_fields} <= set(names)
 
