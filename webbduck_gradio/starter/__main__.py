@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--work", type=Path, default=DEFAULT_WORK, help="folder of training state (%(default)s)"
     )
-    train.add_argument("--minutes", type=float, help="length of this part's training")
+    train.add_argument("--minutes", type=float, help="length of each part's training")
     train.add_argument("--threads", type=int, default=2, help="CPU threads (%(default)s)")
     train.add_argument(
         "--start-from", type=Path, help="VAE folder (diffusers layout) to begin with, not from noise"

@@ -23,7 +23,7 @@ from ..models.tools import STYLES
 from .described import OPENINGS, UNKNOWN, describe, vocabulary
 from .ordinary import Picture, ordinary
 from .scenes import COLOURS, HATS, SETTINGS, SIZES, SUBJECTS, TIMES, Attributes, draw, sample
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import Clock, Training
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer, BlipForConditionalGeneration
@@ -205,49 +205,30 @@ def train_captioner(
     tokenizer = make_tokenizer(work / "captioner-tokenizer")
     model, eye = make_captioner(len(tokenizer), width).train(), Eye(width)
     both = nn.ModuleDict({"model": model, "eye": eye})
-    path = work / "captioner.pt"
-    clock = Clock(minutes=minutes, steps=steps)
-    state = load_state(path)
-    if state is not None:
-        both.load_state_dict(state["model"])
-        clock.step, clock.seconds = state["step"], state["seconds"]
-    trained = list(both.parameters())
-    average = AveragedWeights(trained, decay=0.998)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.98), weight_decay=0.02)
-    if state is not None:
-        average.values = state["average"]
-        optimiser.load_state_dict(state["optimiser"])
-    diary = Diary(every=50)
-    saved_at = clock.seconds
+    training = Training(
+        work / "captioner.pt",
+        {"model": both},
+        both.parameters(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.998,
+        weight_decay=0.02,
+        betas=(0.9, 0.98),
+    )
 
-    def save() -> None:
-        kept = {"model": both.state_dict(), "average": average.values, "optimiser": optimiser.state_dict()}
-        save_state(path, {**kept, "step": clock.step, "seconds": clock.seconds})
-
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        pictures, texts, shown = training_batch(clock.step, batch)
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures, texts, shown = training_batch(step, batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = model.vision_model(pixel_values=pictures).last_hidden_state
             eye_loss, colours = eye.loss(found, shown)
             asked = [text for pair in zip(*texts, strict=True) for text in pair]
             words = word_loss(model, torch.cat([found, found]), asked, tokenizer)
-        loss = words + 0.3 * eye_loss
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
-        diary.note(clock, {"words": words.item(), "eye": eye_loss.item(), "colours": colours})
-        if clock.seconds - saved_at > 60:
-            saved_at = clock.seconds
-            save()
-    save()
-    average.swap_in()
-    log(f"trained {clock.step} steps in {clock.seconds / 60:.1f} minutes")
+        return words + 0.3 * eye_loss, {"words": words.item(), "eye": eye_loss.item(), "colours": colours}
+
+    training.run(loss_of)
+    log(f"trained {training.clock.step} steps in {training.clock.seconds / 60:.1f} minutes")
     return model.eval()
 
 

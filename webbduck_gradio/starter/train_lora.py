@@ -17,7 +17,7 @@ from .models import time_ids, tokenize
 from .scenes import Attributes
 from .styles import STYLES
 from .train_unet import noise_loss, signal_to_noise
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import Clock, Training, load_state
 
 RANK = 8
 BATCH = 12
@@ -103,65 +103,50 @@ def train_lora(
     `base` has the LoRA on its UNet afterwards. Gives back the averaged weights, by their name in the UNet.
     """
     named = add_lora(base)
-    trained = list(named.values())
     torch.manual_seed(_SEED)
-    path = state_file(work, style)
-    average = AveragedWeights(trained, decay=0.995)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-3, fused=True)
-    clock = Clock(minutes=minutes, steps=steps)
-    state = load_state(path)
-    if state is not None:
-        with torch.no_grad():
-            for name, weight in named.items():
-                weight.copy_(state["weights"][name])
-        optimiser.load_state_dict(state["optimiser"])
-        average.values = state["average"]
-        clock.step, clock.seconds = state["step"], state["seconds"]
-        torch.manual_seed(_SEED + clock.step)
-
-    def save() -> None:
-        save_state(
-            path,
-            {
-                "weights": {name: weight.detach() for name, weight in named.items()},
-                "optimiser": optimiser.state_dict(),
-                "average": average.values,
-                "step": clock.step,
-                "seconds": clock.seconds,
-            },
-        )
-
+    training = Training(
+        state_file(work, style),
+        {"weights": _Weights(named)},
+        named.values(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.995,
+        weight_decay=1e-3,
+    )
     bank = LatentBank(work, f"latents-{style}")
     if not len(bank):
         raise FileNotFoundError(f"no latents in {work / f'latents-{style}'}: make them first (style_bank)")
-    log(f"{len(bank)} latents, {sum(weight.numel() for weight in trained) / 1e6:.3f} M LoRA parameters")
-    unet = base.unet.to(memory_format=torch.channels_last)
-    snr, diary, saved_at = signal_to_noise(), Diary(every=25), clock.seconds
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        rng = random.Random(_SEED * 1_000_003 + clock.step)
+    log(
+        f"{len(bank)} latents, {sum(weight.numel() for weight in named.values()) / 1e6:.3f} M LoRA parameters"
+    )
+    unet, snr = base.unet.to(memory_format=torch.channels_last), signal_to_noise()
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        rng = random.Random(_SEED * 1_000_003 + step)
         drawn = bank.batch(rng, batch, square_share=0.8)
         context, pooled = encode_both(base, captions_for(drawn.attributes, STYLES[style].trigger, rng))
-        loss = noise_loss(
-            unet, drawn.latents, context, pooled, time_ids(drawn.width, drawn.height, batch), snr
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
-        diary.note(clock, {"loss": loss.item()})
-        if clock.step % 100 == 0:
-            bank.refresh()
-        if clock.seconds - saved_at > 120:
-            saved_at = clock.seconds
-            save()
-    save()
-    average.swap_in()
+        ids = time_ids(drawn.width, drawn.height, batch)
+        return noise_loss(unet, drawn.latents, context, pooled, ids, snr), {}
+
+    training.run(loss_of, after=lambda step: None if step % 100 else bank.refresh(), tell_every=25)
     return {name: weight.detach().clone() for name, weight in named.items()}
+
+
+class _Weights:
+    """Some of a model's parameters, by name, as a part of a training's file."""
+
+    def __init__(self, named: dict[str, torch.nn.Parameter]) -> None:
+        self._named = named
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {name: weight.detach() for name, weight in self._named.items()}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, torch.Tensor], /) -> None:
+        for name, weight in self._named.items():
+            weight.copy_(state[name])
 
 
 def load_lora(work: Path, style: str) -> tuple[dict[str, torch.Tensor], int]:

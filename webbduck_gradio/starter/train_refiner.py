@@ -14,7 +14,7 @@ from .latents import LatentBank, encode_bank
 from .models import make_unet, tokenize
 from .refiner import LAST_STEPS, REFINER_CONFIG, refiner_from_base, refiner_time_ids
 from .train_unet import caption_batch, signal_to_noise
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import AveragedWeights, Clock, Training, load_state
 
 STATE = "refiner.pt"
 BATCH = 16
@@ -79,72 +79,42 @@ def train_refiner(
     Gives back the UNet with its averaged weights.
     """
     torch.manual_seed(_SEED)
-    path = work / STATE
-    state = load_state(path)
     unet = refiner_from_base(base.unet).to(memory_format=torch.channels_last)
-    trained = list(unet.parameters())
-    average = AveragedWeights(trained, decay=0.998)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
-    clock = Clock(minutes=minutes, steps=steps)
-    if state is not None:
-        unet.load_state_dict(state["unet"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.values = state["average"]
-        clock.step, clock.seconds = state["step"], state["seconds"]
-        torch.manual_seed(_SEED + clock.step)
-
-    def save() -> None:
-        save_state(
-            path,
-            {
-                "unet": unet.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "average": average.values,
-                "step": clock.step,
-                "seconds": clock.seconds,
-            },
-        )
-
-    good, poor = LatentBank(work), LatentBank(work, "latents-poor")
+    training = Training(
+        work / STATE,
+        {"unet": unet},
+        unet.parameters(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.998,
+        weight_decay=1e-2,
+    )
+    good, poor, snr = LatentBank(work), LatentBank(work, "latents-poor"), signal_to_noise()
     if not len(good) or not len(poor):
         raise FileNotFoundError(f"no latents in {work}: make them first (refiner_banks)")
-    parameters = sum(parameter.numel() for parameter in trained) / 1e6
+    parameters = sum(parameter.numel() for parameter in unet.parameters()) / 1e6
     log(f"{len(good)} good and {len(poor)} poor latents, {parameters:.2f} M parameters")
-    snr, diary, saved_at = signal_to_noise(), Diary(every=50), clock.seconds
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        rng = random.Random(_SEED * 1_000_003 + clock.step)
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        rng = random.Random(_SEED * 1_000_003 + step)
         is_poor = rng.random() < POOR_SHARE
         drawn = (poor if is_poor else good).batch(rng, batch)
         scores = [poor_score(seed) if is_poor else rng.uniform(*GOOD) for seed in drawn.seeds]
         texts, zeroed = caption_batch(drawn.attributes, rng)
         context, pooled = encode_second(base, texts)
         kept = (~zeroed).float()
-        loss = refiner_loss(
-            unet,
-            drawn.latents,
-            context * kept.view(-1, 1, 1),
-            pooled * kept.view(-1, 1),
-            refiner_time_ids(drawn.width, drawn.height, torch.tensor(scores)),
-            snr,
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
-        diary.note(clock, {"loss": loss.item()})
-        if clock.step % 200 == 0:
+        context, pooled = context * kept.view(-1, 1, 1), pooled * kept.view(-1, 1)
+        ids = refiner_time_ids(drawn.width, drawn.height, torch.tensor(scores))
+        return refiner_loss(unet, drawn.latents, context, pooled, ids, snr), {}
+
+    def refresh(step: int) -> None:
+        if step % 200 == 0:
             good.refresh()
             poor.refresh()
-        if clock.seconds - saved_at > 120:
-            saved_at = clock.seconds
-            save()
-    save()
-    average.swap_in()
+
+    training.run(loss_of, after=refresh)
     return unet
 
 

@@ -15,7 +15,7 @@ from .captions import caption, full_caption
 from .latents import LatentBank
 from .models import CompactVocabulary, TextSide, make_scheduler, make_unet, time_ids, tokenize
 from .scenes import Attributes
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import AveragedWeights, Clock, Training, load_state
 
 BATCH = 16
 EMPTY_SHARE = 0.09
@@ -95,42 +95,25 @@ def train_unet(
     state = load_state(path)
     vocabulary = CompactVocabulary(state["ids"]) if state else CompactVocabulary.of_captions(tokenizers[0])
     unet, text = make_unet(unet_config).to(memory_format=torch.channels_last), TextSide(vocabulary)
-    clock = Clock(minutes=minutes, steps=steps)
-    trained = [*unet.parameters(), *text.parameters()]
-    average = AveragedWeights(trained, decay=0.999)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-2, fused=True)
-    if state is not None:
-        unet.load_state_dict(state["unet"])
-        text.load_state_dict(state["text"])
-        optimiser.load_state_dict(state["optimiser"])
-        average.values = state["average"]
-        clock.step, clock.seconds = state["step"], state["seconds"]
-        torch.manual_seed(_SEED + clock.step)
-
-    def save() -> None:
-        save_state(
-            path,
-            {
-                "unet": unet.state_dict(),
-                "text": text.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "average": average.values,
-                "ids": vocabulary.ids,
-                "step": clock.step,
-                "seconds": clock.seconds,
-            },
-        )
-
-    bank, snr, diary = LatentBank(work), signal_to_noise(), Diary(every=50)
+    training = Training(
+        path,
+        {"unet": unet, "text": text},
+        [*unet.parameters(), *text.parameters()],
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.999,
+        weight_decay=1e-2,
+        notes={"ids": vocabulary.ids},
+    )
+    bank, snr = LatentBank(work), signal_to_noise()
     if not len(bank):
         raise FileNotFoundError(f"no latents in {work / 'latents'}: make them first (train latents)")
     log(f"{len(bank)} latents, {sum(p.numel() for p in unet.parameters()) / 1e6:.2f} M UNet parameters")
-    saved_at = clock.seconds
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        rng = random.Random(_SEED * 1_000_003 + clock.step)
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        rng = random.Random(_SEED * 1_000_003 + step)
         drawn = bank.batch(rng, batch)
         texts, zeroed = caption_batch(drawn.attributes, rng)
         first, second = tokenize(tokenizers, texts)
@@ -138,23 +121,10 @@ def train_unet(
             context, pooled = text(vocabulary.rows(first), vocabulary.rows(second))
         kept = (~zeroed).float()
         context, pooled = context.float() * kept.view(-1, 1, 1), pooled.float() * kept.view(-1, 1)
-        loss = noise_loss(
-            unet, drawn.latents, context, pooled, time_ids(drawn.width, drawn.height, batch), snr
-        )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
-        diary.note(clock, {"loss": loss.item()})
-        if clock.step % 200 == 0:
-            bank.refresh()
-        if clock.seconds - saved_at > 150:
-            saved_at = clock.seconds
-            save()
-    save()
-    average.swap_in()
+        ids = time_ids(drawn.width, drawn.height, batch)
+        return noise_loss(unet, drawn.latents, context, pooled, ids, snr), {}
+
+    training.run(loss_of, after=lambda step: None if step % 200 else bank.refresh())
     return unet, text
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from ..core.compact import Compact
 from .ordinary import Picture, ordinary
 from .scenes import NATIVE_SIZE, draw, sample
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import Clock, Training
 
 SCALE, WIDTH, DEPTH = 2, 32, 8
 LARGE = NATIVE_SIZE * SCALE
@@ -101,51 +101,33 @@ def train_upscaler(
     Gives back the network with its averaged weights.
     """
     torch.manual_seed(_SEED)
-    path = work / "upscaler.pt"
     network = Compact(width, depth, SCALE)
     with torch.no_grad():
         # Near repeated pixels at first: the network begins with a picture, not with noise.
         for parameter in network.body[-1].parameters():
             parameter.mul_(0.1)
-    clock = Clock(minutes=minutes, steps=steps)
-    state = load_state(path)
-    if state is not None:
-        network.load_state_dict(state["model"])
-        clock.step, clock.seconds = state["step"], state["seconds"]
-    trained = list(network.parameters())
-    average = AveragedWeights(trained, decay=0.998)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-4)
-    if state is not None:
-        average.values = state["average"]
-        optimiser.load_state_dict(state["optimiser"])
-    diary = Diary(every=50)
-    saved_at = clock.seconds
+    training = Training(
+        work / "upscaler.pt",
+        {"model": network},
+        network.parameters(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=60,
+        decay=0.998,
+        weight_decay=1e-4,
+        clip=0.5,
+    )
 
-    def save() -> None:
-        kept = {"model": network.state_dict(), "average": average.values, "optimiser": optimiser.state_dict()}
-        save_state(path, {**kept, "step": clock.step, "seconds": clock.seconds})
-
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up=60)
-        small, large = training_pairs(clock.step)
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        small, large = training_pairs(step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             made = network(small)
         loss, gain = relative_error(made.float(), small, large)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 0.5)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
-        diary.note(clock, {"loss": loss.item(), "gain": gain})
-        if clock.seconds - saved_at > 60:
-            saved_at = clock.seconds
-            save()
-    save()
-    average.swap_in()
-    log(f"trained {clock.step} steps in {clock.seconds / 60:.1f} minutes")
+        return loss, {"gain": gain}
+
+    training.run(loss_of)
+    log(f"trained {training.clock.step} steps in {training.clock.seconds / 60:.1f} minutes")
     return network
 
 

@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 
 from .scenes import NATIVE_SIZE, SIZES, draw, sample
 from .styles import STYLES
-from .training import AveragedWeights, Clock, Diary, learning_rate, load_state, save_state
+from .training import Clock, Training
 
 VAE_CONFIG: dict[str, Any] = {
     "in_channels": 3,
@@ -141,65 +141,42 @@ def train_vae(
     path = work / ("vae-decoder.pt" if decoder_only else "vae.pt")
     vae = AutoencoderKL.from_pretrained(start_from) if start_from else AutoencoderKL(**(config or VAE_CONFIG))
     vae = vae.float().to(memory_format=torch.channels_last)
-    clock = Clock(minutes=minutes, steps=steps)
     trained = list(vae.parameters())
     if decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
         trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
-    state = load_state(path)
-    if state is not None:
-        vae.load_state_dict(state["model"])
-        clock.step, clock.seconds = state["step"], state["seconds"]
-    average = AveragedWeights(trained, decay=0.998)
-    optimiser = torch.optim.AdamW(trained, lr=peak, betas=(0.9, 0.99), weight_decay=1e-4)
-    if state is not None:
-        average.values = state["average"]
-        optimiser.load_state_dict(state["optimiser"])
-    diary = Diary(every=50)
-    saved_at = clock.seconds
+    training = Training(
+        path,
+        {"model": vae},
+        trained,
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.998,
+        weight_decay=1e-4,
+    )
+    # Latents that the sampler makes are never exact, so the decoder learns to bear a little noise.
+    noise = 0.05 if decoder_only else 0.0
 
-    def save() -> None:
-        save_state(
-            path,
-            {
-                "model": vae.state_dict(),
-                "average": average.values,
-                "optimiser": optimiser.state_dict(),
-                "step": clock.step,
-                "seconds": clock.seconds,
-            },
-        )
-
-    clock.restart()
-    while not clock.done:
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(peak, clock.step, clock.progress, warm_up)
-        real = training_batch(clock.step, styled=STYLED_SHARE if decoder_only else 0.0)
-        # Latents that the sampler makes are never exact, so the decoder learns to bear a little noise.
-        noise = 0.05 if decoder_only else 0.0
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        real = training_batch(step, styled=STYLED_SHARE if decoder_only else 0.0)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             made, kl = _pass_through(vae, real, decoder_only, noise)
         loss = reconstruction_loss(made.float(), real, square=8.0 if decoder_only else 3.0) + 1e-4 * kl
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        optimiser.step()
-        average.update(clock.step)
-        clock.tick()
         error = (made.detach().float().clamp(-1, 1) - real).square().mean().item() / 4
-        diary.note(clock, {"loss": loss.item(), "psnr": -10 * math.log10(error), "kl": kl.item()})
-        if clock.seconds - saved_at > 120:
-            saved_at = clock.seconds
-            save()
-        if clock.step % 500 == 0:
-            average.swap_in()
-            mean, worst = held_out_psnr(vae, 16)
-            average.swap_out()
-            log(f"held-out PSNR {mean:.2f} dB, worst {worst:.2f}")
-            clock.restart()
-    save()
-    average.swap_in()
+        return loss, {"psnr": -10 * math.log10(error), "kl": kl.item()}
+
+    def tell(step: int) -> None:
+        if step % 500:
+            return
+        training.average.swap_in()
+        mean, worst = held_out_psnr(vae, 16)
+        training.average.swap_out()
+        log(f"held-out PSNR {mean:.2f} dB, worst {worst:.2f}")
+
+    training.run(loss_of, after=tell)
     return vae
 
 

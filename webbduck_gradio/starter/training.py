@@ -1,4 +1,4 @@
-"""What every training here shares: the clock that drives the learning rate, averaged weights, checkpoints.
+"""What every training here shares: the loop, the clock that drives the learning rate, averaged weights, state.
 
 A training can be stopped at any time and goes on from its last checkpoint file, with another number of
 threads if wanted. Its length is given in minutes of training (not of the wall clock) or in steps.
@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -124,3 +124,97 @@ class Diary:
                 f"step {clock.step}  {clock.seconds / 60:.1f} min  {clock.progress:.1%}  {means}", flush=True
             )
             self._sums, self._count = {}, 0
+
+
+class Part(Protocol):
+    """What a training's file holds by name: a module, or anything else with a state."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any], /) -> Any: ...
+
+
+class Training:
+    """AdamW with a warm-up, a cosine and averaged weights, that goes on from `path` where that is there.
+
+    `parts` are kept in the file by their names, `notes` as they are; `trained` are the parameters that move.
+    From `seed` torch's random numbers begin anew when a training goes on: it does not draw the same again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        parts: Mapping[str, Part],
+        trained: Iterable[nn.Parameter],
+        clock: Clock,
+        *,
+        seed: int,
+        peak: float,
+        warm_up: int,
+        decay: float,
+        weight_decay: float,
+        betas: tuple[float, float] = (0.9, 0.99),
+        clip: float = 1.0,
+        notes: dict[str, Any] | None = None,
+    ) -> None:
+        self._path, self._parts, self._notes = path, parts, notes or {}
+        self._trained, self.clock = list(trained), clock
+        self._peak, self._warm_up, self._clip = peak, warm_up, clip
+        self.average = AveragedWeights(self._trained, decay)
+        self._optimiser = torch.optim.AdamW(
+            self._trained, lr=peak, betas=betas, weight_decay=weight_decay, fused=True
+        )
+        state = load_state(path)
+        if state is not None:
+            for name, part in parts.items():
+                part.load_state_dict(state[name])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self.average.values = state["average"]
+            clock.step, clock.seconds = state["step"], state["seconds"]
+            torch.manual_seed(seed + clock.step)
+
+    def save(self) -> None:
+        """Write the state, whole or not at all."""
+        save_state(
+            self._path,
+            {
+                **{name: part.state_dict() for name, part in self._parts.items()},
+                **self._notes,
+                "optimiser": self._optimiser.state_dict(),
+                "average": self.average.values,
+                "step": self.clock.step,
+                "seconds": self.clock.seconds,
+            },
+        )
+
+    def run(
+        self,
+        loss_of: Callable[[int], tuple[torch.Tensor, dict[str, float]]],
+        after: Callable[[int], None] = lambda _step: None,
+        tell_every: int = 50,
+    ) -> None:
+        """Train until the clock is done, saving every two minutes; then put the averaged weights in.
+
+        `loss_of(step)` gives the loss and the further values that the diary prints; `after(step)` is called
+        behind each step, and its time does not count.
+        """
+        clock, diary, saved_at = self.clock, Diary(tell_every), self.clock.seconds
+        clock.restart()
+        while not clock.done:
+            for group in self._optimiser.param_groups:
+                group["lr"] = learning_rate(self._peak, clock.step, clock.progress, self._warm_up)
+            loss, told = loss_of(clock.step)
+            self._optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self._trained, self._clip)
+            self._optimiser.step()
+            self.average.update(clock.step)
+            clock.tick()
+            diary.note(clock, {"loss": loss.item(), **told})
+            if clock.seconds - saved_at > 120:
+                saved_at = clock.seconds
+                self.save()
+            after(clock.step)
+            clock.restart()
+        self.save()
+        self.average.swap_in()

@@ -117,8 +117,15 @@ def _captioner(options: argparse.Namespace) -> None:
     export_captioner(model, options.out or MODELS / "caption" / FOLDER, _provenance(options))
 
 
-def _all(options: argparse.Namespace) -> None:
+def _base(options: argparse.Namespace) -> None:
     for part in (_vae, _latents, _unet, _export):
+        part(options)
+
+
+def _all(options: argparse.Namespace) -> None:
+    if options.out:
+        raise OSError("--out names the place of one part: train the parts one by one, or leave it away.")
+    for part in (_base, _decoder, _refiner, *map(_lora, ("ink", "pixel")), _upscaler, _captioner):
         part(options)
 
 
@@ -130,8 +137,9 @@ TRAININGS: dict[str, tuple[str, Training]] = {
     "export": ("write the checkpoint folder", _export),
     "upscaler": ("the upscaler, and write its file (25 minutes)", _upscaler),
     "captioner": ("the captioner, and write its folder (40 minutes)", _captioner),
-    "all": ("the base checkpoint: vae, latents, unet, export", _all),
+    "base": ("the base checkpoint: vae, latents, unet, export", _base),
     "refiner": ("the second-pass model: latents, UNet, folder (40 minutes)", _refiner),
     "lora-ink": ("the ink sketch LoRA: latents, training, file (30 minutes)", _lora("ink")),
     "lora-pixel": ("the pixel art LoRA: latents, training, file (30 minutes)", _lora("pixel")),
+    "all": ("the whole kit, one part after another", _all),
 }
