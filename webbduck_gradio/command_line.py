@@ -211,7 +211,10 @@ def address_lines(settings: Settings, url: str, share_url: str | None, made_pass
     if share_url:
         lines.append(f"Public link: {share_url}")
     elif settings.share:
-        lines.append("There is no public link: Gradio's servers could not be reached.")
+        lines.append(
+            "There is no public link: Gradio's servers could not be reached; "
+            "start the studio again to try anew (--verbose tells more)."
+        )
     if made_password:
         (user, password) = settings.auth[0]
         lines.append(f"User name: {user}   Password for this run: {password}")

@@ -12,10 +12,20 @@
     └── Cancelled              not a failure: the user stopped the job
 
 The text of each is one sentence that says what happened and what to do. It is shown as it is,
-so it never holds a traceback, a secret, or markup.
+so it never holds a traceback, a secret or markup, nor, but for SettingsError, this computer's folders.
 """
 
 from __future__ import annotations
+
+import re
+
+FOLDERS = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:)?[\\/](?:[^\s'"\\/]+[\\/])+""")
+"""The part of an absolute path before its last name."""
+
+
+def without_folders(text: str) -> str:
+    """A text of another library, each file in it by its name alone: it may be shown to clients."""
+    return FOLDERS.sub("", text)
 
 
 class WebbDuckError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -11,9 +12,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from gradio_client import Client
+from PIL import Image
 from running import PATIENCE, free_port, wait_until
 
 from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.request import UpscaleRequest
 from webbduck_gradio.settings import HOME, Settings
 
 HANGS = """
@@ -76,35 +80,62 @@ def launch(
         server.wait()
 
 
+def paints(settings: Settings, _path: Path, _job: str) -> bool:
+    """The true core is in the middle of a picture."""
+    return any(settings.previews.glob("*.jpg"))
+
+
+def has_begun(_settings: Settings, path: Path, job: str) -> bool:
+    """It was claimed a moment ago, so torch or the checkpoint is being loaded."""
+    return state_of(path, job) == "running"
+
+
 @pytest.mark.parametrize(
-    ("how", "painting"),
+    ("how", "reached"),
     [
-        pytest.param(signal.SIGTERM, False, id="SIGTERM-while-loading"),
-        pytest.param(signal.SIGINT, True, id="Ctrl+C-while-painting"),
+        pytest.param(signal.SIGTERM, has_begun, id="SIGTERM-while-loading"),
+        pytest.param(signal.SIGINT, paints, id="Ctrl+C-while-painting"),
     ],
 )
 def test_the_running_job_is_put_back_as_interrupted(
-    settings: Settings, path: Path, ask, launch, how, painting: bool
+    settings: Settings, path: Path, ask, launch, how, reached
 ) -> None:
     store = Store(path)
     long, waiting = store.submit(ask(steps=150, num_images=8, width=256, height=256)), store.submit(ask())
     store.close()
     server, log = launch(str(HOME / "app.py"))
+    wait_until(lambda: server.poll() is not None or reached(settings, path, long.id))
+    stopped_in_order(server, log, how, path, long.id, waiting.id)
 
-    def reached() -> bool:
-        assert server.poll() is None, log.read_text()
-        if painting:
-            return any(settings.previews.glob("*.jpg"))
-        return state_of(path, long.id) == "running"
 
-    wait_until(reached)
+def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path, ask, launch) -> None:
+    (settings.checkpoints / "upscale").symlink_to(HOME / "checkpoint" / "upscale")
+    run = settings.outputs / "2020-01-01_00-00-00"
+    run.mkdir()
+    Image.effect_noise((3600, 3600), 40).convert("RGB").save(run / "0.png", compress_level=1)
+    store = Store(path)
+    large = UpscaleRequest(image=f"{run.name}/0.png", scale=2, upscaler="webbduck-starter-x2")
+    long, waiting = store.submit(large, kind="upscale"), store.submit(ask())
+    store.close()
+    server, log = launch(str(HOME / "app.py"))
+    wait_until(lambda: server.poll() is not None or b"WebbDuck is at" in log.read_bytes())
+    client = Client(re.findall(r"WebbDuck is at (\S+)", log.read_text())[0], verbose=False)
+    wait_until(lambda: client.predict(long.id, api_name="/job")["step"] > 0)
+    # The client's stream stays open, as a page's does: nothing may wait for it.
+    stopped_in_order(server, log, signal.SIGTERM, path, long.id, waiting.id)
+    client.close()
+    assert [each.name for each in run.iterdir()] == ["0.png"]
+
+
+def stopped_in_order(server, log: Path, how: int, path: Path, running: str, waiting: str) -> None:
+    assert server.poll() is None, log.read_text()
     server.send_signal(how)
     assert server.wait(PATIENCE) == 0, log.read_text()
     store = Store(path)
-    job = store.get(long.id)
+    job = store.get(running)
     assert job.state == "interrupted", log.read_text()
     assert "studio was stopped" in (job.error or "")
-    assert store.get(waiting.id).state == "queued"
+    assert store.get(waiting).state == "queued"
     assert "Traceback" not in log.read_text()
     store.close()
 

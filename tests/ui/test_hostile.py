@@ -145,7 +145,11 @@ def must_be_refused(target: StudioServer, endpoint: str, field: str, values: lis
         what = f"/{endpoint} {field}={value!r:.80}: {kind} {text!r:.200}"
         if kind != "refused" or not isinstance(text, str) or not text.strip():
             return what
-        return what if any(each in text for each in TOO_TELLING) or len(text) > 400 else None
+        # Folders of the server, unless the attack itself brought them.
+        folders = [
+            str(each) for each in (HOME, target.settings.outputs.parent) if str(each) not in repr(value)
+        ]
+        return what if any(each in text for each in [*TOO_TELLING, *folders]) or len(text) > 400 else None
 
     with ThreadPoolExecutor(6) as pool:
         wrong = [each for each in pool.map(one, values) if each]

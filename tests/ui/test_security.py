@@ -8,6 +8,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from webbduck_gradio.settings import HOME
 from webbduck_gradio.ui.server import StudioServer
 
 
@@ -121,3 +122,27 @@ def test_the_lane_runs_behind_the_password(locked: StudioServer) -> None:
     _, info = client.predict("a duck", steps=1, seed=1, api_name="/generate")
     assert info["status"] == "completed"
     assert client.predict(info["job_id"], api_name="/job")["owner"] == "duck"
+
+
+def test_no_answer_tells_where_things_lie(studio: StudioServer, picture: str) -> None:
+    """But for the files of an answer: Gradio's clients fetch each by its path."""
+    import json
+
+    from gradio_client import Client
+
+    folders = [str(HOME), str(studio.settings.outputs.parent), str(Path.home())]
+    client = Client(studio.url, verbose=False)
+    by_name = client.view_api(return_format="dict")["named_endpoints"]
+    told = {
+        path: get(studio, path).text for path in ("/", "/config", "/gradio_api/info", "/gradio_api/app_id")
+    }
+    for name, endpoint in by_name.items():
+        if not endpoint["parameters"] and name not in ("/free_memory", "/pause", "/resume"):
+            told[name] = json.dumps(client.predict(api_name=name))
+    told["/gallery"] = json.dumps(client.predict(api_name="/gallery"))
+    told["/loras"] = json.dumps(client.predict("webbduck-starter", api_name="/loras"))
+    told["/image"] = json.dumps(client.predict(picture, api_name="/image")[1])
+    client.close()
+    assert len(told) > 12
+    for name, text in told.items():
+        assert [folder for folder in folders if folder in text] == [], name

@@ -15,7 +15,7 @@ from diffusers import EulerDiscreteScheduler, StableDiffusionXLImg2ImgPipeline, 
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import ModelError, OutOfMemory
+from ..errors import ModelError, OutOfMemory, without_folders
 from ..models.header import read_header
 from ..models.inspect import variant
 from ..models.layout import configs
@@ -261,5 +261,5 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
 
 
 def _brief(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    lines = without_folders(str(error)).strip().splitlines()
     return (lines[0][:160] if lines else error.__class__.__name__).rstrip(".")

@@ -136,7 +136,7 @@ class Database:
                     raise StorageError(f"The gallery's index cannot be opened ({error}).") from error
                 log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
             self._remove()
-        raise StorageError(f"The gallery's index {self._path} cannot be created; remove the file.")
+        raise StorageError(f"The gallery's index {self._path.name} cannot be created; remove the file.")
 
     def _connect(self) -> sqlite3.Connection:
         # Autocommit, with explicit transactions; the writing connection is guarded by `_write`.

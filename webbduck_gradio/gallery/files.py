@@ -62,11 +62,12 @@ def sync_folder(folder: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """One sentence for a file that could not be written."""
+    """One sentence for a file that could not be written. Clients read it: the log alone tells the folder."""
+    log.warning("%s could not be written: %s", path, error)
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
-        return f"{path.name} could not be saved because the disk is full; free some space in {path.parent}."
+        return f"{path.name} could not be saved because the disk is full; free some space."
     reason = (error.strerror or error.__class__.__name__).lower()
-    return f"{path.name} could not be saved in {path.parent} ({reason}); check the folder's permissions."
+    return f"{path.name} could not be saved ({reason}); check the permissions of its folder."
 
 
 @contextmanager

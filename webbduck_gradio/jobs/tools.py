@@ -51,7 +51,7 @@ def settle_upscale(
     model = registry.upscaler(request.upscaler)
     if model is not None:
         return request.model_copy(update={"upscaler": model.name}), ()
-    missing = f"No usable upscaling model is in {registry.settings.checkpoints / 'upscale'}."
+    missing = "No usable upscaling model is in checkpoint/upscale; Lanczos is used."
     return request.model_copy(update={"upscaler": LANCZOS}), (missing,)
 
 

@@ -123,7 +123,7 @@ class Worker:
             self._drop_preview(job)
             self._finish(job, state, error)
 
-    def shutdown(self, timeout: float = 6.0) -> bool:
+    def shutdown(self, timeout: float = 5.0) -> bool:
         """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
 
         A step that takes longer is not waited for: the job is marked, and the process may end. False
@@ -335,5 +335,5 @@ def _disk_sentence(error: OSError) -> str:
     if _is_full(error):
         return "The disk is full; free some space, then retry this job."
     reason = (error.strerror or type(error).__name__).lower()
-    where = f" {error.filename}" if error.filename else ""
+    where = f" {Path(str(error.filename)).name}" if error.filename else ""
     return f"A file{where} could not be read or written ({reason}); check the folder, then retry this job."

@@ -152,7 +152,7 @@ class NoteFile:
         except (OSError, UnicodeEncodeError) as error:
             reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
             raise ModelError(
-                f"{path.name} cannot be written in {path.parent} ({reason}); check the folder's permissions."
+                f"{path.name} cannot be written ({reason}); check the permissions of its folder."
             ) from None
         finally:
             with contextlib.suppress(OSError):

@@ -141,7 +141,7 @@ class Registry:
     def _known_lora(self, name: str) -> Lora:
         lora = self._loras.get(name) if isinstance(name, str) else None
         if lora is None:
-            raise UnknownName(f"There is no LoRA named {_shown(str(name))} in {self.settings.loras}.")
+            raise UnknownName(f"There is no LoRA named {_shown(str(name))}.")
         return lora
 
     def any_lora(self, name: str) -> Lora:
@@ -169,7 +169,7 @@ class Registry:
     def _instead(self) -> str:
         usable = [each.name for each in self.checkpoints() if not each.unusable]
         if not usable:
-            return f"; put one into {self.settings.checkpoints / 'sdxl'}"
+            return "; put one into checkpoint/sdxl"
         return f"; there {'is' if len(usable) == 1 else 'are'}: " + ", ".join(usable[:8])
 
     def default_checkpoint(self) -> Checkpoint | None:
@@ -248,8 +248,7 @@ class Registry:
             return by_name(self.captioners(), name, "captioner")
         usable = next((each for each in self.captioners() if not each.unusable), None)
         if usable is None:
-            folder = self.settings.checkpoints / "caption"
-            raise ModelError(f"There is no captioner; put a model's folder into {folder}.")
+            raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
         return usable
 
     def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:

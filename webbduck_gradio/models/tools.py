@@ -131,12 +131,14 @@ def _why_not_owned(path: Path) -> str | None:
     for each in (path, *list(path.parents)[:3]):  # NAME, captioners, and the folder of plug-ins
         status = each.stat()
         if status.st_uid != os.getuid():
-            return f"The plug-in {path.parent.name} is not run: {each} is not yours; copy it to your own."
+            return (
+                f"The plug-in {path.parent.name} is not run: {each.name} is not yours; copy it to your own."
+            )
         by_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
         if by_group or status.st_mode & stat.S_IWOTH:
             return (
-                f"The plug-in {path.parent.name} is not run: others than you can change {each}; "
-                f"`chmod go-w {each}` forbids it."
+                f"The plug-in {path.parent.name} is not run: others than you can change {each.name}; "
+                f"`chmod go-w {each.name}` forbids it."
             )
     return None
 

@@ -26,6 +26,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio.to_thread
 from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -105,7 +106,11 @@ class Gatekeeper:
             if started:
                 raise
             await refuse(str(error), STATUS.get(type(error), 400))(scope, receive, sending)
-        except Exception:
+        except Exception as error:
+            if started and isinstance(error.__cause__, HTTPException):
+                # A stream that Gradio breaks off, of a client that it does not know (any more).
+                log.info("%s %.200s ended: %s", scope["method"], scope["path"], error.__cause__.detail)
+                return
             # Gradio meets some malformed requests with an exception of its own.
             log.warning("%s %.200s failed", scope["method"], scope["path"], exc_info=True)
             if started:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -9,9 +10,11 @@ import re
 import secrets
 import socket
 import threading
+from contextlib import nullcontext, redirect_stdout
 from urllib.parse import urlsplit
 
 import gradio as gr
+from gradio.tunneling import CURRENT_TUNNELS
 from starlette.middleware import Middleware
 
 from ..errors import SettingsError
@@ -48,6 +51,9 @@ STYLE_SHEETS = (
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
 """Set by this process for itself, once it has told Gradio where uploads go."""
+CLOSE_SECONDS = 3.0
+"""For the pages' connections to end. With the worker's own wait this stays below the ten seconds that
+service managers give."""
 WARM_UP_SECONDS = 1.0
 """After the page answers; torch's import would slow down the first page."""
 
@@ -85,37 +91,41 @@ class StudioServer:
             lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
             page_scripts=SCRIPT.findall(head),
         )
+        said = io.StringIO()
         try:
-            _, local, share = page.launch(
-                server_name=settings.host,
-                server_port=settings.port,
-                share=settings.share,
-                inbrowser=settings.open_browser,
-                auth=self._door.check,
-                auth_message="WebbDuck: this studio asks for a password.",
-                prevent_thread_lock=True,
-                quiet=True,
-                show_error=False,
-                max_threads=MAX_THREADS,
-                max_file_size=MAX_UPLOAD,
-                allowed_paths=[str(settings.outputs)],
-                favicon_path=ASSETS / "duck.svg",
-                footer_links=["api"],  # hidden by our style sheet; the status line's link presses it
-                run_history=False,
-                enable_monitoring=False,
-                ssr_mode=False,
-                pwa=False,
-                mcp_server=False,
-                theme=theme(),
-                css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
-                head=head,
-                root_path=urlsplit(settings.public_url or "").path,
-                app_kwargs={"middleware": [Middleware(Gatekeeper, watch=watch)]},
-            )
+            with redirect_stdout(said) if settings.share else nullcontext():
+                _, local, share = page.launch(
+                    server_name=settings.host,
+                    server_port=settings.port,
+                    share=settings.share,
+                    inbrowser=settings.open_browser,
+                    auth=self._door.check,
+                    auth_message="WebbDuck: this studio asks for a password.",
+                    prevent_thread_lock=True,
+                    quiet=True,
+                    show_error=False,
+                    max_threads=MAX_THREADS,
+                    max_file_size=MAX_UPLOAD,
+                    allowed_paths=[str(settings.outputs)],
+                    favicon_path=ASSETS / "duck.svg",
+                    footer_links=["api"],  # hidden by our style sheet; the status line's link presses it
+                    run_history=False,
+                    enable_monitoring=False,
+                    ssr_mode=False,
+                    pwa=False,
+                    mcp_server=False,
+                    theme=theme(),
+                    css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
+                    head=head,
+                    root_path=urlsplit(settings.public_url or "").path,
+                    app_kwargs={"middleware": [Middleware(Gatekeeper, watch=watch)]},
+                )
         except OSError as error:
             raise SettingsError(
                 f"The studio could not open {settings.host}:{settings.port} ({error})."
             ) from None
+        # Gradio has paragraphs to say about a link that it could not make; the owner gets one sentence.
+        log.debug("Gradio said: %s", " ".join(said.getvalue().split()))
         self.url, self.share_url = local.rstrip("/"), share
         if share:
             self._strangers.public.add(urlsplit(share).netloc.lower())
@@ -140,8 +150,13 @@ class StudioServer:
         self._watch.stop()
         self.services.housekeeping.stop()
         at_rest = self.services.worker.shutdown()
+        for tunnel in CURRENT_TUNNELS:
+            tunnel.kill()  # a program of its own, which would outlive a hurried end
         if self._page:
-            self._page.close(verbose=False)
+            # It waits for every open connection, and a step that goes on keeps one; the process ends anyway.
+            closing = threading.Thread(target=self._page.close, args=(False,), name="close", daemon=True)
+            closing.start()
+            closing.join(CLOSE_SECONDS if at_rest else 0)
         self.services.store.close()
         self.services.outputs.close()
         return at_rest

@@ -95,7 +95,9 @@ class Shelf:
             content = {}
         except (OSError, ValueError, RecursionError) as error:
             log.warning("%s cannot be read: %s", self._path, error)
-            raise StorageError(f"{self._path} cannot be read; repair or remove it to keep presets.") from None
+            raise StorageError(
+                f"{self._path.name} cannot be read; repair or remove it to keep presets."
+            ) from None
         content = content if isinstance(content, dict) else {}
         presets, prompts = content.get("presets"), content.get("prompts")
         keys = ("id", "prompt", "negative_prompt")

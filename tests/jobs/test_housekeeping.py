@@ -1,0 +1,159 @@
+"""What is kept small by itself: uploads, thumbnails, input pictures. Finished pictures are never touched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from webbduck_gradio.errors import StorageError
+from webbduck_gradio.gallery.inputs import Inputs
+from webbduck_gradio.gallery.room import YOUNG, size_of, trim
+from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.thumbnails import Thumbnails
+from webbduck_gradio.gallery.trash import Trash
+from webbduck_gradio.jobs import housekeeping
+from webbduck_gradio.jobs.housekeeping import UNUSED_INPUT_SECONDS, UPLOAD_SECONDS, Housekeeping
+from webbduck_gradio.jobs.reserve import Reserve
+from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.settings import Settings
+
+HOUR = 3600.0
+
+
+@pytest.fixture
+def keeper(settings: Settings, store: Store) -> Housekeeping:
+    return Housekeeping(settings, store, Reserve(settings.private / "reserve"))
+
+
+def put(path: Path, age: float, size: int = 1000) -> Path:
+    """A file of `size` bytes that was written `age` seconds ago."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+    return aged(path, age)
+
+
+def aged(path: Path, age: float) -> Path:
+    os.utime(path, (time.time() - age,) * 2)
+    return path
+
+
+def colour(number: int) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (64, 64), (number, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_what_is_too_old_goes_and_its_empty_folder_too(tmp_path: Path) -> None:
+    old, new = put(tmp_path / "a" / "old", 2 * HOUR), put(tmp_path / "b" / "new", HOUR - 60)
+    assert trim(tmp_path, 10**9, HOUR) == 1000
+    assert not old.exists() and not old.parent.exists() and new.exists()
+
+
+def test_what_is_too_much_goes_the_oldest_first(tmp_path: Path) -> None:
+    files = [put(tmp_path / f"{age}" / "file", age * HOUR) for age in (5, 1, 4, 2, 3)]
+    assert trim(tmp_path, 2500) == 2000
+    assert {path.parent.name for path in files if path.exists()} == {"1", "2"}
+    assert trim(tmp_path, 2500) == size_of(tmp_path) == 2000, "what fits stays"
+
+
+def test_what_is_in_use_stays_whatever_the_bound(tmp_path: Path) -> None:
+    young = put(tmp_path / "young", YOUNG / 2)
+    kept, other = put(tmp_path / "kept", 9 * HOUR), put(tmp_path / "other", 8 * HOUR)
+    remain = trim(tmp_path, 0, HOUR, keep=lambda path: path.name == "kept")
+    assert young.exists() and kept.exists() and not other.exists()
+    assert remain == 1000, "of those that could be removed"
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    outside = put(tmp_path / "outside" / "file", 9 * HOUR)
+    folder = tmp_path / "uploads"
+    folder.mkdir()
+    (folder / "link").symlink_to(outside.parent)
+    trim(folder, 0, HOUR)
+    assert outside.exists()
+
+
+def test_uploads_go_by_age_and_by_size(keeper: Housekeeping, settings: Settings, monkeypatch) -> None:
+    stale = put(settings.uploads / "1" / "stale.png", UPLOAD_SECONDS + 60)
+    fresh = [put(settings.uploads / f"2{n}" / "fresh.png", HOUR + n) for n in range(4)]
+    keeper.tidy()
+    assert not stale.exists() and all(path.exists() for path in fresh)
+    monkeypatch.setattr(housekeeping, "MAX_UPLOADS", 2000)
+    keeper.tidy()
+    assert [path.exists() for path in fresh] == [True, True, False, False]
+
+
+def test_an_upload_is_refused_while_what_came_just_now_is_too_much(
+    keeper: Housekeeping, settings: Settings, monkeypatch
+) -> None:
+    keeper.room_for_upload()
+    monkeypatch.setattr(housekeeping, "MAX_UPLOADS", 2000)
+    files = [put(settings.uploads / f"{n}" / "new.png", 1) for n in range(3)]
+    with pytest.raises(StorageError, match="Too many pictures were uploaded at once"):
+        keeper.room_for_upload()
+    assert all(path.exists() for path in files), "what a client has just sent is not taken away"
+    for path in files:
+        aged(path, HOUR)
+    keeper.room_for_upload()
+    assert size_of(settings.uploads) <= 2000
+
+
+def test_thumbnails_are_bounded_and_made_again(keeper: Housekeeping, settings: Settings, monkeypatch) -> None:
+    outputs = Outputs(settings)
+    thumbnails = Thumbnails(settings, outputs)
+    folder = settings.outputs / "2020-01-01_00-00-00"
+    folder.mkdir()
+    ids = []
+    for number in range(3):
+        (folder / f"{number}.png").write_bytes(colour(number))
+        aged(folder / f"{number}.png", 9 * HOUR)
+        ids.append(f"{folder.name}/{number}.png")
+    made = [aged(thumbnails.thumbnail(each), HOUR * (3 - n)) for n, each in enumerate(ids)]
+    monkeypatch.setattr(housekeeping, "MAX_THUMBNAILS", made[2].stat().st_size)
+    keeper.tidy()
+    assert [path.exists() for path in made] == [False, False, True]
+    assert all(outputs.resolve(each).exists() for each in ids), "the pictures themselves stay"
+    assert thumbnails.thumbnail(ids[0]) == made[0] and made[0].exists()
+
+
+@pytest.mark.parametrize("bound", ["age", "size"])
+def test_inputs_stay_as_long_as_something_refers_to_them(
+    keeper: Housekeeping, settings: Settings, store: Store, ask: Callable, monkeypatch, bound: str
+) -> None:
+    inputs, outputs = Inputs(settings), Outputs(settings)
+    names = [inputs.store(colour(number)) for number in range(4)]
+    queued, painted, deleted, unused = names
+    store.submit(ask(image=queued))
+    for name, image in (("kept", painted), ("deleted", deleted)):
+        run = outputs.new_run(ask(image=image), "generate", name)
+        run.save(0, Image.new("RGB", (64, 64)), 1)
+        run.close("completed")
+        if name == "deleted":
+            Trash(settings, outputs).delete_run(run.id)
+    foreign = put(settings.inputs / "mine.png", 99 * HOUR)
+    if bound == "size":
+        monkeypatch.setattr(housekeeping, "MAX_UNUSED_INPUTS", 0)
+    age = UNUSED_INPUT_SECONDS + 60 if bound == "age" else UNUSED_INPUT_SECONDS / 2
+    for name in names:
+        aged(settings.inputs / name, age)
+    keeper.tidy()
+    assert [(settings.inputs / name).exists() for name in names] == [True, True, True, False]
+    assert foreign.exists(), "a file that the studio did not put there is not its own to remove"
+    assert unused == names[3]
+
+
+def test_tidying_leaves_everything_else_of_the_outputs(keeper: Housekeeping, settings: Settings) -> None:
+    kept = [
+        put(settings.outputs / "2019-01-01_00-00-00" / "0.png", 9999 * HOUR),
+        put(settings.outputs / "favorites.json", 9999 * HOUR),
+        put(settings.private / "trash" / "entry" / "0.png", 9999 * HOUR),
+        put(settings.private / "logs" / "webbduck.log", 9999 * HOUR),
+    ]
+    keeper.tidy()
+    assert all(path.exists() for path in kept)
