@@ -2,8 +2,9 @@
 
 Starts a studio of its own with an empty output folder. Printed are the server's CPU time as a share of one
 core, with no page, and with pages in Chromium (Playwright, from tests/requirements.txt) beside bare Gradio
-pages with a timer of the same pace, which is the part that is Gradio's own; how long the page takes to show
-a change while 20 are open; and the time from the end of a job to the start of the next one.
+pages with a timer of the same pace, which is the part that is Gradio's own; how long a page takes to show a
+change: alone, while 20 are open in browsers of this computer (whose own share is printed too), and while one
+is open and 19 clients ask as pages do; and the time from the end of a job to the start of the next one.
 """
 
 from __future__ import annotations
@@ -18,13 +19,16 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from .blocks import TICK_SECONDS
 
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 NOTE = """webbduck.subscribe('jobs', (state) => {
@@ -75,14 +79,29 @@ def process(*arguments: str) -> Iterator[tuple[psutil.Process, str]]:
 
 def share_of_a_core(server: psutil.Process, seconds: float) -> float:
     """CPU time of the server in the next `seconds`, in percent of one core."""
+    return shares_of_a_core([server], seconds=seconds)[0]
 
-    def used() -> float:
-        times = server.cpu_times()
-        return times.user + times.system
 
-    before, start = used(), time.perf_counter()
+def shares_of_a_core(*groups: list[psutil.Process], seconds: float) -> list[float]:
+    """The same of several groups of processes over the same time."""
+
+    def used(group: list[psutil.Process]) -> float:
+        found = 0.0
+        for each in group:
+            with suppress(psutil.NoSuchProcess):
+                times = each.cpu_times()
+                found += times.user + times.system
+        return found
+
+    before, start = [used(group) for group in groups], time.perf_counter()
     time.sleep(seconds)
-    return 100 * (used() - before) / (time.perf_counter() - start)
+    took = time.perf_counter() - start
+    return [100 * (used(group) - was) / took for group, was in zip(groups, before, strict=True)]
+
+
+def browsers() -> list[psutil.Process]:
+    """The processes of Chromium that this one has started."""
+    return [each for each in psutil.Process().children(recursive=True) if "chrom" in each.name().lower()]
 
 
 def settled(server: psutil.Process, url: str | None = None) -> None:
@@ -135,16 +154,18 @@ def idle(studio: psutil.Process, url: str, seconds: float, many: int) -> None:
         alone = share_of_a_core(studio, seconds), share_of_a_core(bare, seconds)
         print(f"  no page      studio {alone[0]:6.2f} %   bare Gradio with the same timer {alone[1]:6.2f} %")
         for count in (1, many):
-            shares = []
+            shares, ours = [], []
             for server, address, ready in (
                 (studio, url, ".statusline .device"),
                 (bare, bare_url, "gradio-app"),
             ):
                 windows = pages(browser, address, count, ready)
                 time.sleep(3)
-                shares.append(share_of_a_core(server, seconds))
-                if server is studio and count == many:
-                    responsiveness(windows, url)
+                share, browsing = shares_of_a_core([server], browsers(), seconds=seconds)
+                shares.append(share)
+                ours.append(browsing)
+                if server is studio:
+                    responsiveness(windows[-1], url, f"{count} page(s) open")
                 for window in windows:
                     window.context.close()
             beyond = (shares[0] - alone[0]) - (shares[1] - alone[1])
@@ -152,15 +173,60 @@ def idle(studio: psutil.Process, url: str, seconds: float, many: int) -> None:
                 f"  {count:2} page(s)   studio {shares[0]:6.2f} %   bare Gradio with the same timer "
                 f"{shares[1]:6.2f} %   beyond Gradio's own {beyond:6.2f} %"
             )
+            print(f"              browsers {ours[0]:5.1f} %   those with bare Gradio {ours[1]:5.1f} %")
+        (window,) = pages(browser, url, 1, ".statusline .device")
+        with asking(url, many - 1):
+            time.sleep(3)
+            responsiveness(window, url, f"1 page and {many - 1} clients that ask as pages do")
 
 
-def responsiveness(windows: list[Any], url: str) -> None:
-    """Print how long a change takes to be shown on the last of the pages, and an answer of the API."""
+@contextmanager
+def asking(url: str, count: int) -> Iterator[None]:
+    """`count` clients that ask at the pace of a page, and fetch what a page fetches after a change."""
+    import httpx
+
+    config = httpx.get(f"{url}/config").json()
+    names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
+
+    def functions(event: str, *components: str | None) -> list[int]:
+        wanted = {(each, event) for each, name in names.items() if name in components or not components}
+        return [d["id"] for d in config["dependencies"] if any(tuple(t) in wanted for t in d["targets"])]
+
+    (tick,) = functions("tick")
+    fetched = functions("change", "version-jobs", "version-live")
+    done = threading.Event()
+
+    def page(number: int) -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+
+            def ask(function: int) -> Any:
+                asked = {"fn_index": function, "data": [], "session_hash": f"page{number}"}
+                return client.post("/gradio_api/run/predict", json=asked).json()["data"]
+
+            known = None
+            while not done.wait(TICK_SECONDS):
+                versions = ask(tick)
+                for function in fetched if versions != known else ():
+                    ask(function)
+                known = versions
+
+    threads = [threading.Thread(target=page, args=(number,)) for number in range(count)]
+    for each in threads:
+        each.start()
+    try:
+        yield
+    finally:
+        done.set()
+        for each in threads:
+            each.join()
+
+
+def responsiveness(window: Any, url: str, what: str) -> None:
+    """Print how long a change takes to be shown in the window, and an answer of the API."""
     from gradio_client import Client
 
     client = Client(url, verbose=False)
     shown, asked = [], []
-    window = windows[-1]
     window.evaluate(NOTE)
     for turn in range(10):
         pause = turn % 2 == 0
@@ -172,7 +238,7 @@ def responsiveness(windows: list[Any], url: str) -> None:
         asked.append(time.perf_counter() - start)
     client.close()
     print(
-        f"  with {len(windows)} pages open: a change is shown after {statistics.median(shown):.2f} s "
+        f"  {what}: a change is shown after {statistics.median(shown):.2f} s "
         f"(median; most {max(shown):.2f} s), /queue answers in {statistics.median(asked):.3f} s"
     )
 
