@@ -18,7 +18,7 @@ class Painter:
 
     def __init__(self, at: Callable[[int, int, GenerationRequest], None] = lambda image, step, request: None):
         self.at = at
-        self.threads: list[str] = []
+        self.threads: set[int] = set()
         self.active = 0
         self.most_active = 0
         self._lock = threading.Lock()
@@ -27,6 +27,7 @@ class Painter:
         self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
     ) -> Iterator[Picture]:
         with self._lock:
+            self.threads.add(threading.get_ident())
             self.active += 1
             self.most_active = max(self.most_active, self.active)
         try:

@@ -17,6 +17,7 @@ from ..errors import Cancelled, RequestError, WebbDuckError
 from ..request import GenerationRequest
 from ..settings import Settings
 from . import tools
+from .hand import Hand
 from .job import Job, State
 from .recovery import recover
 from .reserve import Reserve
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 GPU = threading.RLock()
 """One job at a time in this process. Gradio's lane makes the order; this is the guarantee: Gradio frees
 its slot when a client cancels the call, although the function still runs."""
+
+HAND = Hand("core")
 
 PREVIEW_SIDE = 384
 """Longest side of a preview, in pixels."""
@@ -119,7 +122,7 @@ class Worker:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
             log.debug("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
-            state, error = self._outcome(job)
+            state, error = HAND.do(lambda: self._outcome(job))
             self._drop_preview(job)
             self._finish(job, state, error)
 

@@ -80,6 +80,7 @@ class StudioServer:
         """Answer at the address, then feed the lane."""
         settings = self.settings
         keep_uploads_in(settings)
+        keep_no_statistics()
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
         head = page_head()
@@ -168,6 +169,13 @@ def keep_uploads_in(settings: Settings) -> None:
     if not os.environ.get(OWN_UPLOADS):
         os.environ["GRADIO_TEMP_DIR"] = os.environ[OWN_UPLOADS] = str(settings.uploads)
     gr.set_static_paths([settings.outputs])
+
+
+def keep_no_statistics() -> None:
+    """After each call Gradio sums up its last ten thousand, for a page of statistics that is closed here: the
+    busier the studio had been, the slower and larger it would get."""
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 
 def signatures(page: gr.Blocks) -> dict[str, Signature]:
