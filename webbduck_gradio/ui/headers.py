@@ -71,6 +71,8 @@ def own_page(html: bytes, nonce: str) -> bytes:
     """Gradio's page with the nonce at its scripts. With a share link it would load its script from a server
     of Gradio's; ours comes from here also then."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
+    # Behind a proxy's prefix the root is somebody else's.
+    html = html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
     return SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', html)
 
 
