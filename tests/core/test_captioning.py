@@ -154,7 +154,7 @@ def test_a_plug_in_that_others_could_change_is_not_run(studio) -> None:
     path.chmod(0o644)
     for folder in (path.parent, studio.plugins / "captioners", studio.plugins):
         folder.chmod(0o777)  # there, others could put another file in its place
-        with pytest.raises(ModelError, match=f"others than you can change {folder};"):
+        with pytest.raises(ModelError, match=f"others than you can change {folder.name};"):
             caption(Registry(studio), "open")
         folder.chmod(0o755)
     assert not marker.exists()

@@ -1,4 +1,4 @@
-"""What every training here shares: the loop, the clock that drives the learning rate, averaged weights, state.
+"""What every training here shares: the loop, the clock that drives the learning rate, weights, state.
 
 A training can be stopped at any time and goes on from its last checkpoint file, with another number of
 threads if wanted. Its length is given in minutes of training (not of the wall clock) or in steps.
