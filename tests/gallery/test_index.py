@@ -181,10 +181,10 @@ def test_pages_join_without_gap_or_repetition(settings: Settings, outputs: Outpu
     for query in ("", "duck"):
         runs = [run.id for start in range(0, 30, 5) for run in outputs.runs(start, 5, query)]
         assert runs == [f"2025-01-01_10-00-{number:02}" for number in range(22, -1, -1)]
-        assert [run.id for run in outputs.runs(0, 50, query, oldest_first=True)] == runs[::-1]
+        assert [run.id for run in outputs.runs(0, 50, query, order="oldest")] == runs[::-1]
         images = [image.id for start in range(0, 80, 7) for image in outputs.images(start, 7, query)]
         assert len(images) == len(set(images)) == 69
-        backwards = [image.id for image in outputs.images(0, 100, query, oldest_first=True)]
+        backwards = [image.id for image in outputs.images(0, 100, query, order="oldest")]
         assert backwards == images[::-1]
 
 

@@ -15,6 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from running import wait_until
 
+from webbduck_gradio.gallery.order import ORDERS
 from webbduck_gradio.request import SCHEDULERS
 
 FEW = {"steps": 6, "scheduler": "Euler"}
@@ -227,6 +228,22 @@ def test_the_gallery_after_a_time(client: Client) -> None:
     assert client.predict(0, 50, newest["created"], api_name="/gallery") == []
     with pytest.raises(AppError, match="after must be a time"):
         client.predict(0, 50, "yesterday", api_name="/gallery")
+
+
+def test_the_gallery_in_every_order(client: Client) -> None:
+    for side in (64, 128):
+        client.predict("a duck", seed=9, steps=1, width=side, height=side, api_name="/generate")
+    newest = client.predict(api_name="/gallery")
+    for order in ORDERS:
+        runs = client.predict(order=order, api_name="/gallery")
+        assert sorted(run["run"] for run in runs) == sorted(run["run"] for run in newest), order
+    assert client.predict(order="oldest", api_name="/gallery") == newest[::-1]
+    by_size = client.predict(order="file_size", api_name="/gallery")
+    sizes = [max(image["size_bytes"] for image in run["images"]) for run in by_size]
+    assert len(sizes) > 1 and sizes == sorted(sizes, reverse=True)
+    for answers in ((0, 50, 0.0, "", "random"), (0, 50, newest[-1]["created"], "", "prompt")):
+        with pytest.raises(AppError, match="order"):
+            client.predict(*answers, api_name="/gallery")
 
 
 def test_what_else_is_there(client: Client) -> None:

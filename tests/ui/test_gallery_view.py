@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.gallery.order import ORDERS
 from webbduck_gradio.request import CaptionRequest, GenerationRequest
 from webbduck_gradio.ui import gallery, gallery_views
 from webbduck_gradio.ui.services import Services
@@ -46,7 +47,7 @@ def test_pages_and_the_layout_of_all_of_them_agree(services: Services, ask) -> N
     for number in range(7):
         make_run(services, 1 + number % 3, prompt=f"duck {'odd' if number % 2 else 'even'}", seed=number)
     for query in ("", "odd", "-odd", "is:txt2img", "seed:3", "nothing"):
-        for order in ("newest", "oldest"):
+        for order in ORDERS:
             asked = {"query": query, "order": order}
             counts = ask("layout", asked)["counts"]
             pages = [

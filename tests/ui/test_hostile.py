@@ -231,6 +231,7 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("gallery", "limit", [*attacks.NOT_WHOLE, 0, -1, 201, None], {}),
         ("gallery", "after", ["now", "", [], {}, True, attacks.NAN, None], {}),
         ("gallery", "query", [5, [], {}, True, None, "a" * 401], {}),
+        ("gallery", "order", ["", "random", "newest; DROP", 5, [], {}, None], {}),
         ("image", "image_id", IDS, {}),
         ("delete_image", "image_id", IDS, {}),
         ("delete_run", "run", [each for each in IDS if each not in ("{run}",)], {}),

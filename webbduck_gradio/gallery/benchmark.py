@@ -25,6 +25,7 @@ from PIL import Image
 from ..request import SCHEDULERS, GenerationRequest
 from ..settings import Settings
 from . import metadata
+from .order import ORDERS
 from .storage import Outputs
 
 SUBJECTS = (
@@ -222,6 +223,12 @@ def measure(settings: Settings) -> None:
     show(f"{len(asked)} searches, 50 runs", each(outputs.runs, [(0, 50, query) for query in asked]))
     show(f"{len(asked)} searches, 100 pictures", each(outputs.images, [(0, 100, query) for query in asked]))
     show(f"{len(asked)} searches, counted", each(outputs.count, [(query,) for query in asked]))
+    sorts = [name for name in ORDERS if name not in ("newest", "oldest")]
+    show("page of 50 runs, sorted", each(outputs.runs, [(0, 50, "", name) for name in sorts] * 10))
+    show("layout of all runs, sorted", each(outputs.layout, [("", name) for name in sorts] * 3))
+    both = [(0, 50, query, name) for query in asked[::4] for name in sorts]
+    show(f"{len(both)} sorted searches, 50 runs", each(outputs.runs, both))
+    show(f"{len(both)} sorted searches, pictures", each(outputs.images, both))
     show("layout of all runs", each(outputs.layout, [()] * 10))
     show(f"{len(asked)} searches, layout", each(outputs.layout, [(query,) for query in asked]))
     show("names to choose from", each(outputs.names, [()] * 5))

@@ -10,24 +10,38 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import StorageError
+from .order import ORDERS
 from .search import COLUMNS
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 MAX_IDLE = 8
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+SORTED = {each.column: f"{each.column} {each.direction}" for each in ORDERS.values() if each.column}
 
 SCHEMA = (
+    # `prompt`, `model`: as `order.key` makes them, of a run the first of its pictures; `head`: JSON.
     """CREATE TABLE runs (
         id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created REAL NOT NULL, stamp TEXT NOT NULL,
-        images INTEGER NOT NULL)""",
-    "CREATE INDEX runs_newest ON runs (created DESC, id DESC) WHERE images > 0",
+        images INTEGER NOT NULL, head TEXT NOT NULL DEFAULT '{}', pixels INTEGER NOT NULL DEFAULT 0,
+        size_bytes INTEGER NOT NULL DEFAULT 0, prompt TEXT NOT NULL DEFAULT '',
+        model TEXT NOT NULL DEFAULT '')""",
+    "CREATE INDEX runs_newest ON runs (created DESC, id DESC, images) WHERE images > 0",
+    *(
+        f"CREATE INDEX runs_by_{column} ON runs ({order}, created DESC, id DESC, images) WHERE images > 0"
+        for column, order in SORTED.items()
+    ),
     """CREATE TABLE images (
         id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, modified_ns INTEGER NOT NULL,
         size_bytes INTEGER NOT NULL, width INTEGER, height INTEGER, seed INTEGER, variant_of TEXT,
-        favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, UNIQUE (run, name))""",
+        favourite INTEGER NOT NULL DEFAULT 0, problem TEXT, pixels INTEGER NOT NULL, prompt TEXT NOT NULL,
+        model TEXT NOT NULL, UNIQUE (run, name))""",
+    *(
+        f"CREATE INDEX images_by_{column} ON images ({order}, id DESC) WHERE variant_of IS NULL"
+        for column, order in SORTED.items()
+    ),
     # Checkpoints, LoRAs, samplers that pictures were made with, for choosing; some may have no picture left.
     "CREATE TABLE names (kind TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (kind, name)) WITHOUT ROWID",
     "CREATE INDEX variants ON images (run) WHERE variant_of IS NOT NULL",

@@ -26,10 +26,13 @@ MAX_PICTURE_PIXELS = 178_956_970
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object], temporary: Path) -> None:
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], temporary: Path, lasting: bool = True
+) -> None:
     """Have `write` fill a new file in the folder `temporary`, then move it to `path` in one step.
 
-    `temporary` must be on the same file system. Raises `StorageError`; the temporary file never stays.
+    `lasting` False does not wait for the disk, for what can be made again. `temporary`
+    must be on the same file system. Raises `StorageError`; the temporary file never stays.
     """
     temp = temporary / f"{uuid.uuid4().hex}.tmp"
     try:
@@ -37,9 +40,11 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object], temporary:
         with temp.open("xb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         os.replace(temp, path)
-        sync_folder(path.parent)
+        if lasting:
+            sync_folder(path.parent)
     except OSError as error:
         raise StorageError(cannot_write(path, error)) from error
     finally:

@@ -9,6 +9,7 @@ another program's are read. A folder that changed in between is read again.
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sqlite3
@@ -21,9 +22,10 @@ from pathlib import Path
 from . import about, listing, runs
 from .about import About
 from .database import Database
-from .listing import PER_MILLISECOND, first_id, select
+from .listing import NEWEST, PER_MILLISECOND, first_id, select
+from .order import LAST, Order, key
 from .runs import Folder, ImageInfo, RunInfo
-from .search import COLUMNS, Query, words
+from .search import COLUMNS, MARK, Query, words
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ UNSETTLED = "0-0"
 BATCH = 256
 """Pictures per transaction, so that memory stays small and others may write in between."""
 ATTEMPTS = 5
+MAX_PIXELS = 2**62
+"""Some files claim sizes that SQLite cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +64,19 @@ class Index:
 
     # Reading
 
-    def list_runs(self, query: Query, start: int, limit: int, oldest_first: bool = False) -> list[RunInfo]:
-        """Folders with a picture that matches, newest first."""
+    def list_runs(
+        self, query: Query, start: int, limit: int, order: Order = NEWEST, with_meta: bool = True
+    ) -> list[RunInfo]:
+        """Folders with a picture that matches. `with_meta`: their meta.json is read as well."""
         with self.database.reading() as db:
-            if query.empty:
-                order = "created, id" if oldest_first else "created DESC, id DESC"
-                rows = db.execute(
-                    f"SELECT id FROM runs WHERE images > 0 ORDER BY {order} LIMIT ? OFFSET ?", (limit, start)
-                )
-                return self._run_infos(db, [run for (run,) in rows], None)
-            found: dict[int, list[int]] = {}
-            for image, run in db.execute(*select("images.id, images.run", query, oldest_first)):
-                if run not in found and len(found) == start + limit:
-                    break
-                found.setdefault(run, []).append(image)
-            page = list(found)[start:]
-            return self._run_infos(db, page, [id for run in page for id in found[run][:MAX_SHOWN]])
+            page = listing.page_of_runs(db, query, order, start, limit)
+            ids = [id for images in page.values() for id in (images or ())[:MAX_SHOWN]]
+            return self._run_infos(db, list(page), None if query.empty else ids, with_meta)
 
-    def list_images(
-        self, query: Query, start: int, limit: int, oldest_first: bool = False
-    ) -> list[ImageInfo]:
-        """Pictures that match, newest first; upscaled copies are with their originals."""
+    def list_images(self, query: Query, start: int, limit: int, order: Order = NEWEST) -> list[ImageInfo]:
+        """Pictures that match; upscaled copies are with their originals."""
         with self.database.reading() as db:
-            sql, values = select("images.id", query, oldest_first)
+            sql, values = select("images.id", query, order)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
             infos = self._image_infos(db, self._rows(db, ids))
             return [infos[id] for id in ids]
@@ -98,10 +92,10 @@ class Index:
         with self.database.reading() as db:
             return int(db.execute(*select("count(*)", query, None)).fetchone()[0])
 
-    def layout(self, query: Query, oldest_first: bool = False) -> list[int]:
+    def layout(self, query: Query, order: Order = NEWEST) -> list[int]:
         """How many pictures each folder of `list_runs` shows, in its order."""
         with self.database.reading() as db:
-            return [min(count, MAX_SHOWN) for count in listing.counts(db, query, oldest_first)]
+            return [min(count, MAX_SHOWN) for count in listing.counts(db, query, order)]
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """Checkpoints, LoRAs and samplers that pictures were made with: name and number of pictures."""
@@ -274,10 +268,14 @@ class Index:
                 stat.st_mtime_ns,
                 stat.st_size,
             )
-        count = "SELECT count(*) FROM images WHERE run = :run AND variant_of IS NULL"
         db.execute(
-            f"UPDATE runs SET created = :created, images = ({count}) WHERE id = :run",
-            {"created": folder.created, "run": run},
+            """UPDATE runs SET created = :created, head = :head,
+                (images, pixels, size_bytes, prompt, model) = (
+                    SELECT count(*), coalesce(max(pixels), 0), coalesce(max(size_bytes), 0),
+                        coalesce(min(prompt), :last), coalesce(min(model), :last)
+                    FROM images WHERE run = :run AND variant_of IS NULL)
+                WHERE id = :run""",
+            {"created": folder.created, "head": json.dumps(runs.head(folder)), "last": LAST, "run": run},
         )
         if part.last:
             (old_stamp,) = db.execute("SELECT stamp FROM runs WHERE id = ?", (run,)).fetchone()
@@ -296,10 +294,11 @@ class Index:
         favourite = self._is_favourite(runs.image_id(folder.id, name))
         id = _free_id(db, created)
         db.execute(
-            "INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO images VALUES ({_marks(range(14))})",
             (
                 id, run, name, stat.st_mtime_ns, stat.st_size, said.width, said.height, said.seed,
-                original, favourite, said.problem,
+                original, favourite, said.problem, min((said.width or 0) * (said.height or 0), MAX_PIXELS),
+                key(said.texts.get("prompt", "")), key(said.texts.get("model", "").partition(MARK)[0]),
             ),
         )  # fmt: skip
         if original is None:
@@ -332,13 +331,13 @@ class Index:
         db.executemany("DELETE FROM search WHERE rowid = ?", ((id,) for id in ids))
 
     def _run_infos(
-        self, db: sqlite3.Connection, page: Sequence[int], ids: Sequence[int] | None
+        self, db: sqlite3.Connection, page: Sequence[int], ids: Sequence[int] | None, with_meta: bool = True
     ) -> list[RunInfo]:
         """These folders, with these pictures, or their newest ones."""
         about = {
             row["id"]: row
             for row in db.execute(
-                f"SELECT id, name, created, images FROM runs WHERE id IN ({_marks(page)})", page
+                f"SELECT id, name, created, images, head FROM runs WHERE id IN ({_marks(page)})", page
             )
         }
         if ids is None:
@@ -354,12 +353,17 @@ class Index:
         for row in sorted(rows, key=lambda row: runs.name_order(row["name"])):
             images.setdefault(row["run"], []).append(infos[row["id"]])
         answer = []
-        for name, created, total, shown in (
-            (about[run]["name"], about[run]["created"], about[run]["images"], images.get(run, ()))
-            for run in page
-        ):
-            meta, problem = runs.read_meta(self._root / name) if name else ({}, None)
-            answer.append(RunInfo(name, created, tuple(shown), meta, problem, total))
+        for run in page:
+            name, head = about[run]["name"], json.loads(about[run]["head"])
+            meta, problem = {}, head["problem"]
+            if with_meta and name:
+                meta, problem = runs.read_meta(self._root / name)
+            answer.append(
+                RunInfo(
+                    name, about[run]["created"], tuple(images.get(run, ())), meta, problem,
+                    about[run]["images"], head["prompt"], tuple(head["facts"]),
+                )
+            )  # fmt: skip
         return answer
 
     def _rows(self, db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:

@@ -18,6 +18,8 @@ RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
 VARIANT = re.compile(r"^(.+)_upscaled(?:-\d+)?$")
 NOT_IN_IDS = re.compile("[\\\\:\x00-\x1f\ud800-\udfff]")
 MAX_META_BYTES = 4 * 2**20
+HEAD_LETTERS = 600
+"""More of a prompt is not shown above a run."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A folder that holds at least one picture. `meta` is meta.json as it is ({} where there is none).
+    """A folder that holds at least one picture. `meta` is meta.json as it is ({} where there is none, or
+    where it was not asked for); `prompt` and `facts` (checkpoint, sampler) are what a listing shows of it.
 
     `images` holds the pictures that match what was asked for, at most `index.MAX_SHOWN`; `total` counts all
     pictures of the folder (without upscaled copies).
@@ -49,6 +52,8 @@ class RunInfo:
     meta: Mapping[str, Any] = field(default_factory=dict)
     problem: str | None = None
     total: int = 0
+    prompt: str | None = None
+    facts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,17 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
     if not isinstance(meta, dict):
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
     return meta, None
+
+
+def head(folder: Folder) -> dict[str, Any]:
+    """What a listing shows of a folder: `prompt`, `facts`, `problem`, as in `RunInfo`."""
+    prompt = folder.meta.get("prompt")
+    facts = (folder.meta.get("base_model"), folder.meta.get("scheduler"))
+    return {
+        "prompt": prompt[:HEAD_LETTERS] if isinstance(prompt, str) else None,
+        "facts": [each for each in facts if isinstance(each, str) and each],
+        "problem": folder.problem,
+    }
 
 
 def is_run_name(run_id: str) -> bool:

@@ -27,6 +27,7 @@ from . import metadata, search
 from .favourites import Favourites
 from .files import FolderLock, cannot_write, sync_folder, write_atomically
 from .index import Index
+from .order import order_of
 from .runs import META, ImageInfo, RunInfo, is_image_id, is_run_name, read_folder
 from .runs import image_id as image_id_of
 from .watch import Watcher
@@ -305,14 +306,15 @@ class Outputs:
         return path.is_dir() and path.resolve() == self.root.resolve() / run_id  # no link on the way
 
     def runs(
-        self, start: int = 0, limit: int = 50, query: str = "", oldest_first: bool = False
+        self, start: int = 0, limit: int = 50, query: str = "", order: str = "newest", with_meta: bool = True
     ) -> list[RunInfo]:
-        """Runs with at least one picture that matches `query` (see `search`), newest first.
+        """Runs with at least one picture that matches `query` (see `search`), in an order of `order.ORDERS`.
 
-        Raises `RequestError` for a query that cannot be understood.
+        `with_meta` False leaves their meta.json unread. Raises `RequestError` for a query that cannot be
+        understood and for an unknown order.
         """
-        asked = search.parse(query)
-        return self._index_in_step().list_runs(asked, start, limit, oldest_first)
+        asked, wanted = search.parse(query), order_of(order)
+        return self._index_in_step().list_runs(asked, start, limit, wanted, with_meta)
 
     def run(self, run_id: str) -> RunInfo:
         """One run with its pictures. Raises `UnknownName`."""
@@ -322,19 +324,20 @@ class Outputs:
         return found
 
     def images(
-        self, start: int = 0, limit: int = 100, query: str = "", oldest_first: bool = False
+        self, start: int = 0, limit: int = 100, query: str = "", order: str = "newest"
     ) -> list[ImageInfo]:
-        """Pictures that match `query`, over all runs, newest first; upscaled copies are their `variants`."""
-        asked = search.parse(query)
-        return self._index_in_step().list_images(asked, start, limit, oldest_first)
+        """Pictures that match `query`, over all runs; upscaled copies are their `variants`."""
+        asked, wanted = search.parse(query), order_of(order)
+        return self._index_in_step().list_images(asked, start, limit, wanted)
 
     def count(self, query: str = "") -> int:
         """How many pictures match."""
         return self._index_in_step().count(search.parse(query))
 
-    def layout(self, query: str = "", oldest_first: bool = False) -> list[int]:
+    def layout(self, query: str = "", order: str = "newest") -> list[int]:
         """How many pictures each run of `runs` shows, over all pages. Raises `RequestError`."""
-        return self._index_in_step().layout(search.parse(query), oldest_first)
+        asked, wanted = search.parse(query), order_of(order)
+        return self._index_in_step().layout(asked, wanted)
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """What pictures were made with, to choose from: `model`, `lora`, `sampler`, each with its number."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,10 +44,10 @@ class Thumbnails:
         if side not in SIDES:
             raise StorageError(f"Thumbnails are {' or '.join(map(str, SIDES))} pixels wide, not {side}.")
         target = self._target(source, name, side)
-        if target.exists():
+        if _is_whole(target):
             return target
         with self._one_at_a_time(target), self._places:
-            if not target.exists():
+            if not _is_whole(target):
                 self._make(source, name, side, target)
         return target
 
@@ -70,6 +71,7 @@ class Thumbnails:
             target,
             lambda file: small.save(file, format="WEBP", quality=QUALITY, method=2),
             self._outputs.temporary,
+            lasting=False,
         )
 
     @contextmanager
@@ -81,3 +83,15 @@ class Thumbnails:
             yield
         with self._lock:
             self._in_work.pop(target, None)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether it is there with all that its header announces: nobody waited for the disk, so that a power
+    cut can leave a part of it."""
+    try:
+        with file.open("rb") as opened:
+            head = opened.read(12)
+            size = os.fstat(opened.fileno()).st_size
+    except OSError:
+        return False
+    return head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= size

@@ -56,10 +56,12 @@ PARAMETERS: dict[str, str] = {
     "max_tokens": "Longest answer.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
     "which": "Which of the prompts it is.",
-    "start": "Runs to leave out, newest first.",
+    "start": "Runs to leave out, from the first.",
     "limit": "Most runs to answer, 1 to 200.",
     "after": "Only runs made after this time, seconds since 1970.",
     "query": 'Words of the prompt, or filters as "model:NAME seed:7 is:favourite"; at most 400 characters.',
+    "order": "newest, oldest, picture_size or file_size (the largest first), prompt or checkpoint (by the "
+    "alphabet). A run stands where the first of its pictures would.",
     "image_id": 'For example "2026-05-01_12-30-00/0.png", as /generate and /gallery answer it.',
     "run": 'For example "2026-05-01_12-30-00".',
     "entry_id": "The id that /delete_image or /delete_run answered.",

@@ -145,9 +145,9 @@ def served(services: Services) -> list[Callable[..., Any]]:
 
     def webbduck_ids(asked: Any) -> dict[str, Any]:
         def ids() -> dict[str, Any]:
-            query, oldest = views.query_of(asked)
+            query, order = views.query_of(asked)
             start, limit = views.span_of(asked, views.MAX_CHOSEN)
-            return {"ids": [image.id for image in outputs.images(start, limit, query, oldest)]}
+            return {"ids": [image.id for image in outputs.images(start, limit, query, order)]}
 
         return told(ids)
 

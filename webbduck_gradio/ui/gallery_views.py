@@ -63,13 +63,13 @@ def is_flat(asked: Any) -> bool:
     return isinstance(asked, dict) and bool(asked.get("flat"))
 
 
-def query_of(asked: Any) -> tuple[str, bool]:
+def query_of(asked: Any) -> tuple[str, str]:
     """Search and order that the page asks for. Raises `RequestError` for what cannot be."""
     page = asked if isinstance(asked, dict) else {}
     query = page.get("query", "")
     if not isinstance(query, str) or len(query) > MAX_QUERY:
         raise RequestError(f"The search can have at most {MAX_QUERY} characters.")
-    return query, page.get("order") == "oldest"
+    return query, page.get("order", "newest")
 
 
 def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
@@ -93,7 +93,11 @@ def ids_of(asked: Any) -> list[str]:
 
 def card(image: ImageInfo) -> dict[str, Any]:
     """A picture in the grid."""
-    found: dict[str, Any] = {"id": image.id, "v": round(image.modified * 1000) % 10**9}
+    found: dict[str, Any] = {
+        "id": image.id,
+        "v": round(image.modified * 1000) % 10**9,
+        "bytes": image.size_bytes,
+    }
     if image.variants:
         found["variants"] = list(image.variants)
     if image.favourite:
@@ -109,15 +113,12 @@ def card(image: ImageInfo) -> dict[str, Any]:
 
 def section(run: RunInfo) -> dict[str, Any]:
     """A run in the grid, with a line about what it is."""
-    meta = run.meta
-    prompt = meta.get("prompt")
-    facts = [meta.get("base_model"), meta.get("scheduler")]
     return {
         "run": run.id,
         "created": run.created,
         "problem": run.problem,
-        "prompt": prompt if isinstance(prompt, str) else None,
-        "facts": [each for each in facts if isinstance(each, str) and each],
+        "prompt": run.prompt,
+        "facts": list(run.facts),
         "total": run.total,
         "images": [card(image) for image in run.images],
     }
@@ -125,21 +126,21 @@ def section(run: RunInfo) -> dict[str, Any]:
 
 def listing(services: Services, asked: Any) -> dict[str, Any]:
     """A page of runs, or of pictures where the page asks for them one by one."""
-    query, oldest = query_of(asked)
+    query, order = query_of(asked)
     start, limit = span_of(asked)
     if is_flat(asked):
-        images = services.outputs.images(start, limit, query, oldest)
+        images = services.outputs.images(start, limit, query, order)
         return {"start": start, "images": [card(image) for image in images]}
-    runs = services.outputs.runs(start, limit, query, oldest)
+    runs = services.outputs.runs(start, limit, query, order, with_meta=False)
     return {"start": start, "runs": [section(run) for run in runs]}
 
 
 def layout(services: Services, asked: Any) -> dict[str, Any]:
     """How much there is: `counts` of pictures by run; their `total` where they are asked one by one."""
-    query, oldest = query_of(asked)
+    query, order = query_of(asked)
     if is_flat(asked):
         return {"total": services.outputs.count(query)}
-    return {"counts": services.outputs.layout(query, oldest)}
+    return {"counts": services.outputs.layout(query, order)}
 
 
 def with_copies(services: Services, ids: Iterable[str]) -> list[str]:

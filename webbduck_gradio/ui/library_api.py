@@ -106,9 +106,15 @@ def register(services: Services) -> None:
         return services.free_memory()
 
     @sentence
-    def gallery(start: int = 0, limit: int = 50, after: float = 0.0, query: str = "") -> list[dict[str, Any]]:
-        """Runs, newest first, with their images and settings; only those made after the time `after`."""
-        return views.gallery_view(services, start, limit, query, after)
+    def gallery(
+        start: int = 0,
+        limit: int = 50,
+        after: float = 0.0,
+        query: str = "",
+        order: Literal["newest", "oldest", "picture_size", "file_size", "prompt", "checkpoint"] = "newest",
+    ) -> list[dict[str, Any]]:
+        """Runs with their images and settings, in this order; only those made after the time `after`."""
+        return views.gallery_view(services, start, limit, query, after, order)
 
     @sentence
     def image(image_id: str) -> tuple[gr.FileData, dict[str, Any]]:

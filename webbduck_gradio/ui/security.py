@@ -6,7 +6,8 @@ One ASGI layer in front of Gradio:
 - only the routes that the studio uses are there, without the password only the log-in page (`routes`),
   and wrong passwords cost time (`door`);
 - bodies are bounded and looked at before Gradio acts on them (`bodies`);
-- pictures are asked for by id under /media/ and become Gradio file requests inside;
+- pictures are asked for by id under /media/: small ones are answered here, large ones become Gradio file
+  requests inside;
 - Gradio's own file route gives out finished pictures, previews, thumbnails and uploads, never the queue's
   database or a stray page that lies beside them, and fetches no URL;
 - the page gets a Content-Security-Policy, and whatever goes wrong inside reaches the client as one sentence.
@@ -18,7 +19,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,12 @@ class Gatekeeper:
     def __init__(self, app: ASGIApp, watch: Watch):
         self.app, self.watch, self.services = app, watch, watch.services
         self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._small: dict[str, Callable[[str], Path]] = {
+            "thumb": self.services.thumbnails.thumbnail,
+            "trash": self._deleted,
+            "lora": lambda name: self.services.lora_previews.picture(name),
+            "input-thumb": self._input_thumbnail,
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -229,7 +236,10 @@ class Gatekeeper:
             if kind == "input":
                 await self._input(name, scope, receive, send)
                 return
-            file = await self._file_of(kind, name)
+            if kind in self._small:
+                await self._small_picture(kind, name, scope, receive, send)
+                return
+            file = self.services.outputs.resolve(name) if kind == "image" else self._exported(kind, name)
         except WebbDuckError as error:
             await refuse(str(error), 404)(scope, receive, send)
             return
@@ -238,21 +248,25 @@ class Gatekeeper:
         headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
         await self.app(inner, receive, with_headers(send, headers))
 
-    async def _file_of(self, kind: str, name: str) -> Path:
-        """The file behind /media/KIND/NAME. Raises `UnknownName` where there is none."""
-        if kind == "image":
-            return self.services.outputs.resolve(name)
-        if kind == "thumb":
-            return await anyio.to_thread.run_sync(self.services.thumbnails.thumbnail, name)
-        if kind == "trash":
-            return await anyio.to_thread.run_sync(self._deleted, name)
-        if kind == "export":
-            return exported(self.services.settings, name)
-        if kind == "lora":
-            return await anyio.to_thread.run_sync(self.services.lora_previews.picture, name)
-        if kind == "input-thumb":
-            return await anyio.to_thread.run_sync(self._input_thumbnail, name)
-        raise UnknownName("There is no such picture.")
+    def _exported(self, kind: str, name: str) -> Path:
+        """A zip file for the page. Raises `UnknownName` where there is none."""
+        if kind != "export":
+            raise UnknownName("There is no such picture.")
+        return exported(self.services.settings, name)
+
+    async def _small_picture(self, kind: str, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """A thumbnail, without Gradio's detour: the page shows dozens at once. Raises `WebbDuckError`."""
+        make = self._small[kind]
+
+        def content() -> bytes:
+            try:
+                return make(name).read_bytes()
+            except OSError:
+                raise UnknownName("There is no such picture.") from None
+
+        answer = Response(await anyio.to_thread.run_sync(content), media_type="image/webp")
+        headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
+        await answer(scope, receive, with_headers(send, headers))
 
     def _input_thumbnail(self, file_id: str) -> Path:
         """A small copy of the picture that a job was given. Raises `UnknownName` where there is none."""

@@ -259,9 +259,9 @@ def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any
 
 
 def gallery_view(
-    services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0
+    services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0, order: Any = "newest"
 ) -> list[dict[str, Any]]:
-    """A page of runs, newest first, made after `after` (seconds since 1970).
+    """A page of runs in an order of `gallery.order.ORDERS`, made after `after` (seconds since 1970).
 
     Raises `RequestError` for a page that cannot be.
     """
@@ -271,7 +271,11 @@ def gallery_view(
         raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
     if not isinstance(query, str) or len(query) > 400:
         raise RequestError("query must be text of at most 400 characters.")
-    found = services.outputs.runs(start, limit, query)
+    if after > 0 and order != "newest":
+        raise RequestError(
+            "after goes with the order newest alone; with another one, put date:>=... into query."
+        )
+    found = services.outputs.runs(start, limit, query, order)
     # Newest first, so what is older than `after` stands at the end.
     return [run_view(run) for run in found if run.created > after]
 

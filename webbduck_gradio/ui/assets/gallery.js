@@ -3,7 +3,9 @@ const $ = (selector) => element.querySelector(selector);
 const query = $(".g-query"), problem = $(".g-problem"), scroller = $(".g-scroll"), canvas = $(".g-canvas"), countText = $(".g-count");
 const kept = (name, usual) => localStorage.getItem(`webbduck-gallery-${name}`) ?? usual;
 const keep = (name, value) => localStorage.setItem(`webbduck-gallery-${name}`, value);
-let flat = kept("view", "runs") === "single", order = kept("order", "newest"), side = kept("size", "middle");
+// As gallery/order.py names them.
+const ORDERS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["picture_size", "Largest picture"], ["file_size", "Largest file"], ["prompt", "Prompt A–Z"], ["checkpoint", "Checkpoint A–Z"]];
+let flat = kept("view", "runs") === "single", order = ORDERS.find(([name]) => name === kept("order"))?.[0] ?? "newest", side = kept("size", "middle");
 let version = null, epoch = 0, refreshing = false, again = false, started = false;
 // Outside of the tab, which hides what is in it, and inside of what the style sheet covers.
 const home = document.querySelector(".gradio-container main") ?? document.body;
@@ -30,7 +32,7 @@ function cell(image) {
     onload: (event) => event.target.classList.add("there"),
     onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it.")) });
   const node = h("div", { class: "cell", "data-id": image.id },
-    h("button", { type: "button", class: "open", title: image.seed === undefined ? name : `${name}, seed ${image.seed}`, "aria-label": `Open ${image.id}`, onclick: (event) => press(event, image, node) }, picture),
+    h("button", { type: "button", class: "open", title: [name, image.seed === undefined ? "" : `seed ${image.seed}`, image.w ? `${image.w} × ${image.h} px` : "", bytes(image.bytes)].filter(Boolean).join(", "), "aria-label": `Open ${image.id}`, onclick: (event) => press(event, image, node) }, picture),
     h("button", { type: "button", class: "tick", role: "checkbox", "aria-checked": "false", "aria-label": `Choose ${image.id}`, onclick: (event) => (event.shiftKey && choice.anchor ? chooseTo(image.id) : choice.toggle(image.id)) }, icon("tick")),
     image.favourite || image.variants ? h("span", { class: "marks" }, image.favourite ? h("span", { class: "loved", title: "Favourite" }, icon("heart")) : null,
       image.variants ? h("span", { title: many(image.variants.length, "upscaled copy", "upscaled copies") }, `+${image.variants.length}`) : null) : null);
@@ -45,11 +47,20 @@ function head(run) {
   const facts = [when.toLocaleString(), label, ...run.facts, run.total > shown ? `${shown} of ${many(run.total, "picture")}` : ""].filter(Boolean).join("\n");
   return h("header", { class: "g-head", title: facts },
     h("time", { datetime: when.toISOString() }, clock(when)),
+    place(run.images, run.facts[0]) ? h("span", { class: "g-by" }, place(run.images, run.facts[0])) : null,
     h("span", { class: "prompt" }, label), run.problem ? h("span", { class: "problem", title: run.problem }, "record unreadable") : null,
     run.total > shown ? h("span", { class: "muted" }, `${shown} of ${number(run.total)}`) : null,
     h("span", { class: "g-head-acts" },
       h("button", { type: "button", title: "Choose these pictures", "aria-label": "Choose these pictures", onclick: () => choice.add(run.images.map((image) => image.id)) }, icon("tick")),
       run.run ? h("button", { type: "button", title: `Delete the run${run.total > shown ? `, all ${number(run.total)} pictures` : ""}`, "aria-label": "Delete this run", onclick: () => remove({ run: run.run }) }, icon("trash")) : null));
+}
+/** What gives these pictures their place in the list, where that is not the time or the prompt. */
+function place(images, checkpoint) {
+  if (order === "checkpoint") return checkpoint ?? "";
+  if (order === "file_size") return bytes(Math.max(0, ...images.map((image) => image.bytes)));
+  if (order !== "picture_size") return "";
+  const largest = images.filter((image) => image.w).sort((a, b) => b.w * b.h - a.w * a.h)[0];
+  return largest ? `${largest.w} × ${largest.h}` : "";
 }
 /** "14:05" today, "Mon 14:05" this week, the day of the year before that. */
 function clock(when) {
@@ -142,7 +153,7 @@ const trash = makeTrash($(".g-trash"), { toast, restored: () => refresh(), close
 
 const filters = makeFilters($(".g-filters"), () => query.value, (text) => { query.value = text; search(); });
 const runsOrSingle = h("div", { class: "g-switch", role: "group", "aria-label": "Arrangement" }, [["runs", "Runs"], ["single", "Single"]].map(([name, text]) => h("button", { type: "button", "data-view": name, title: name === "runs" ? "Pictures of one job side by side" : "Every picture for itself", onclick: () => { flat = name === "single"; keep("view", name); tools(); search(); } }, text)));
-const sorting = h("select", { class: "g-filter", "aria-label": "Order", onchange: (event) => { order = event.target.value; keep("order", order); search(); } }, h("option", { value: "newest" }, "Newest first"), h("option", { value: "oldest" }, "Oldest first"));
+const sorting = h("select", { class: "g-filter", "aria-label": "Order", title: "A run stands where the first of its pictures would stand", onchange: (event) => { order = event.target.value; keep("order", order); search(); } }, ORDERS.map(([name, text]) => h("option", { value: name }, text)));
 const sizing = h("div", { class: "g-switch g-sizes", role: "group", "aria-label": "Size of the thumbnails" }, [["small", "S"], ["middle", "M"], ["large", "L"]].map(([name, text]) => h("button", { type: "button", "data-size": name, title: `${name[0].toUpperCase()}${name.slice(1)} thumbnails`, onclick: () => { side = name; keep("size", name); grid.resize(side); tools(); } }, text)));
 sorting.value = order;
 put($(".g-tools"), runsOrSingle, sorting, sizing, h("button", { type: "button", class: "g-act g-open-trash", title: "What was deleted", onclick: () => { $(".gallery").classList.add("in-trash"); trash.open(); } }, icon("trash"), "Trash"));
@@ -169,13 +180,15 @@ function facts() {
 /** Something else is wanted: the first page at once, how much there is right after. */
 async function search() {
   const mine = (epoch += 1);
+  canvas.setAttribute("aria-busy", "true");
   filters.show();
   const [page, layout] = [ask("webbduck_list", { ...wanted(), start: 0, limit: grid.flat === flat ? grid.pageSize() : flat ? IMAGES_A_PAGE : RUNS_A_PAGE }), ask("webbduck_layout", wanted())];
   const first = await page;
   if (mine !== epoch) return;
   fail(first.error);
+  if (!first.error) grid.begin(flat, first.images ?? first.runs);
+  requestAnimationFrame(() => { if (mine === epoch) canvas.removeAttribute("aria-busy"); }); // once it is drawn
   if (first.error) return;
-  grid.begin(flat, first.images ?? first.runs);
   const all = await layout;
   if (mine !== epoch) return;
   fail(all.error);

@@ -1,5 +1,5 @@
 // The grid: only what is near the window is in the page, however many pictures there are.
-const GAP = 8, HEAD = 30, FOOT = 14, AHEAD = 700, RUNS_A_PAGE = 30, IMAGES_A_PAGE = 90, PAGES_KEPT = 80, ASKED_AT_ONCE = 3;
+const GAP = 8, HEAD = 30, FOOT = 14, AHEAD = 700, RUNS_A_PAGE = 30, IMAGES_A_PAGE = 90, PAGES_KEPT = 80, ASKED_AT_ONCE = 3, THUMBS_AT_ONCE = 4;
 const SIDES = { small: 132, middle: 188, large: 280 };
 
 /**
@@ -136,7 +136,25 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     const flown = Math.abs(scroller.scrollTop - lastTop), now = performance.now();
     if (flown > scroller.clientHeight * 1.5 && now - lastLoad < 400) { waiting = setTimeout(loadThumbs, 120); lastTop = scroller.scrollTop; return; }
     lastTop = scroller.scrollTop; lastLoad = now;
-    for (const image of canvas.querySelectorAll("img[data-src]")) { image.src = image.dataset.src; delete image.dataset.src; }
+    feed();
+  }
+
+  const loading = new Set();
+  /** A few at a time, those in view first: what else the page asks for must not wait for all of them. */
+  function feed() {
+    for (const image of loading) if (!image.isConnected) { image.removeAttribute("src"); loading.delete(image); }
+    if (loading.size >= THUMBS_AT_ONCE) return;
+    const middle = scroller.getBoundingClientRect().top + scroller.clientHeight / 2;
+    const far = (image) => { const box = image.parentNode.getBoundingClientRect(); return Math.abs((box.top + box.bottom) / 2 - middle); };
+    const waiting = [...canvas.querySelectorAll("img[data-src]")].map((image) => [far(image), image]).sort(([one], [other]) => one - other);
+    for (const [, image] of waiting.slice(0, THUMBS_AT_ONCE - loading.size)) {
+      loading.add(image);
+      const done = () => { loading.delete(image); feed(); };
+      image.addEventListener("load", done, { once: true });
+      image.addEventListener("error", done, { once: true });
+      image.src = image.dataset.src;
+      delete image.dataset.src;
+    }
   }
 
   async function want(page) {
