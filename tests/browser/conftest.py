@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gallery_page import album, gallery
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+__all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 120_000

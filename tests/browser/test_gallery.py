@@ -1,98 +1,16 @@
-"""The Gallery tab as a person uses it: find, look, compare, use again, delete and take back."""
+"""The Gallery tab as a person uses it: find, look, choose, delete and take back; on a phone as well."""
 
 from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
-from collections.abc import Callable, Iterator
 
-import pytest
-from PIL import Image, ImageDraw
+from gallery_page import cell, expect_alone, expect_shown, picture, search, sibling
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from webbduck_gradio.request import GenerationRequest
-
-COLOURS = ("crimson", "gold", "teal", "navy")
-
-
-def picture(colour: str, size: tuple[int, int] = (96, 96)) -> Image.Image:
-    image = Image.new("RGB", size, colour)
-    ImageDraw.Draw(image).ellipse((16, 16, 60, 60), fill="white")
-    return image
-
-
-@pytest.fixture(scope="module")
-def album(studio) -> Iterator[list[str]]:
-    """Ids of the first pictures of six runs, oldest first, made with words that no other test uses."""
-    outputs, made = studio.services.outputs, []
-    for number in range(6):
-        request = GenerationRequest.of(
-            prompt=f"albumword {COLOURS[number % 4]} lantern {'unique' + 'abcdef'[number]}",
-            negative_prompt="fog",
-            base_model="webbduck-starter",
-            width=96,
-            height=96,
-            steps=2 + number,
-            seed=1000 * number,
-            num_images=4 if number == 5 else 1 + number % 2,
-            scheduler="Euler a" if number % 2 else "Euler",
-            loras=[{"name": "lantern-glow", "weight": 0.5}] if number == 2 else [],
-        )
-        run = outputs.new_run(request, "generate", f"job-{number}")
-        for index in range(request.num_images):
-            run.save(index, picture(COLOURS[number % 4]), request.seed_of(index), ["a warning of its own"])
-        run.close("completed")
-        made.append(f"{run.id}/0.png")
-    outputs.save_variant(made[0], picture("crimson", (192, 192)), 2, "Lanczos")
-    yield made
-    for image_id in made:
-        studio.services.trash.delete_run(image_id.rpartition("/")[0])
-    studio.services.trash.empty()
-
-
-@pytest.fixture
-def gallery(page: Page, album: list[str]) -> Page:
-    """The tab, showing the album alone."""
-    page.get_by_role("tab", name="Gallery").click()
-    search(page, "albumword")
-    expect(page.locator(".g-count")).to_have_text("11 pictures in 6 runs")
-    return page
-
-
-def search(page: Page, text: str) -> None:
-    page.fill(".g-query", text)
-    page.keyboard.press("Enter")
-
-
-def cell(page: Page, image_id: str):
-    return page.locator(f'.cell[data-id="{image_id}"]')
-
-
-def shown(page: Page) -> str:
-    """Id of the picture that the lightbox shows."""
-    source = page.locator(".lightbox img.main").get_attribute("data-source") or ""
-    return source.removeprefix("media/image/").split("?")[0]
-
-
-def expect_shown(page: Page, image_id: str) -> None:
-    page.wait_for_function(
-        "id => document.querySelector('.lightbox[open] img.main')?.dataset.source?.split('?')[0]"
-        ".endsWith('media/image/' + id)",
-        arg=image_id,
-    )
-    expect(page.locator(".lightbox .info h3")).to_be_visible()
-
-
-def expect_alone(page: Page, image_id: str) -> None:
-    cells = page.locator(".cell[data-id]")
-    expect(cells).to_have_count(1)  # first: asking several for an attribute fails at once
-    expect(cells).to_have_attribute("data-id", image_id)
-
-
-def sibling(image_id: str, index: int) -> str:
-    return f"{image_id.rpartition('/')[0]}/{index}.png"
 
 
 def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[str]) -> None:
@@ -119,7 +37,7 @@ def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[
     expect(gallery.locator(".g-problem")).to_contain_text("date: takes a day, month or year")
 
 
-def test_runs_or_single_pictures_in_either_order(gallery: Page, album: list[str]) -> None:
+def test_runs_or_single_pictures_in_every_order(gallery: Page, album: list[str]) -> None:
     expect(gallery.locator(".g-run").first.locator(".cell")).to_have_count(4)
     gallery.get_by_role("button", name="Single").click()
     expect(gallery.locator(".g-count")).to_have_text("11 pictures")
@@ -128,83 +46,18 @@ def test_runs_or_single_pictures_in_either_order(gallery: Page, album: list[str]
     expect(gallery.locator('[data-index="0"]')).to_have_attribute("data-id", album[0])
     gallery.get_by_role("button", name="Runs").click()
     expect(gallery.locator('[data-index="0"]')).to_have_attribute("data-run", album[0].rpartition("/")[0])
+    gallery.get_by_label("Order").select_option("prompt")  # crimson a, crimson e, gold b, gold f, navy, teal
+    for place, number in enumerate((0, 4, 1, 5, 3, 2)):
+        run = gallery.locator(f'[data-index="{place}"]')
+        expect(run).to_have_attribute("data-run", album[number].rpartition("/")[0])
+    gallery.get_by_label("Order").select_option("picture_size")
+    expect(gallery.locator('[data-index="0"] .g-by')).to_have_text("96 × 96")
+    gallery.get_by_label("Order").select_option("checkpoint")
+    expect(gallery.locator('[data-index="0"] .g-by')).to_have_text("webbduck-starter")
+    gallery.reload()  # it is remembered
+    gallery.get_by_role("tab", name="Gallery").click()
+    expect(gallery.get_by_label("Order")).to_have_value("checkpoint")
     gallery.get_by_label("Order").select_option("newest")
-
-
-def test_the_lightbox_by_keyboard(gallery: Page, album: list[str]) -> None:
-    gallery.locator(".g-query").focus()
-    gallery.keyboard.press("ArrowDown")
-    gallery.keyboard.press("ArrowRight")
-    gallery.keyboard.press("Enter")
-    expect_shown(gallery, sibling(album[5], 1))
-    info = gallery.locator(".lightbox .info")
-    for text in (
-        "albumword gold lantern",
-        "fog",
-        "webbduck-starter",
-        "Euler a",
-        "5001",
-        "96 × 96 px",
-        "SHA-256",
-    ):
-        expect(info).to_contain_text(text)
-    expect(info.locator(".g-notes.warning")).to_contain_text("a warning of its own")
-    expect(gallery.locator(".g-strip button")).to_have_count(4)
-    gallery.keyboard.press("ArrowRight")
-    expect_shown(gallery, sibling(album[5], 2))
-    gallery.keyboard.press("ArrowRight")
-    expect_shown(gallery, sibling(album[5], 3))
-    gallery.keyboard.press("ArrowRight")  # over the end of the run
-    expect_shown(gallery, album[4])
-    gallery.keyboard.press("ArrowLeft")
-    expect_shown(gallery, sibling(album[5], 3))
-    gallery.keyboard.press("+")
-    expect(gallery.locator(".g-stage")).to_have_class(re.compile("zoomed"))
-    gallery.keyboard.press("0")
-    expect(gallery.locator(".g-stage")).not_to_have_class(re.compile("zoomed"))
-    gallery.keyboard.press("s")
-    expect(gallery.get_by_role("button", name="Favourite (S)")).to_have_attribute("aria-pressed", "true")
-    gallery.keyboard.press("Escape")
-    expect(gallery.locator(".lightbox")).not_to_be_visible()
-    gallery.get_by_role("button", name="Favourites", exact=True).click()
-    expect_alone(gallery, sibling(album[5], 3))
-    expect(gallery.locator(".cell .loved")).to_be_visible()
-
-
-def test_compare_with_the_upscaled_copy_and_with_any_other(gallery: Page, album: list[str]) -> None:
-    cell(gallery, album[0]).locator(".open").click()
-    expect_shown(gallery, album[0])
-    gallery.keyboard.press("c")
-    slider = gallery.get_by_role("slider")
-    expect(slider).to_be_focused()
-    table = gallery.locator(".g-differences")
-    expect(table).to_contain_text("192 × 192 px")
-    gallery.keyboard.press("ArrowRight")
-    expect(slider).to_have_attribute("aria-valuenow", "52")
-    gallery.keyboard.press("Escape")
-    expect(slider).not_to_be_visible()
-    expect(gallery.locator(".lightbox")).to_be_visible()
-    gallery.keyboard.press("Escape")
-    for image_id in (album[1], album[2]):
-        cell(gallery, image_id).locator(".open").click(modifiers=["Control"])
-    expect(gallery.locator(".g-chosen")).to_contain_text("2 chosen")
-    gallery.get_by_role("button", name="Compare", exact=True).click()
-    expect(table).to_contain_text("lantern-glow × 0.5")
-    expect(gallery.locator(".g-label.second")).to_have_text(album[2])
-    gallery.keyboard.press("Escape")
-    gallery.keyboard.press("Escape")
-
-
-def test_delete_a_picture_and_undo(gallery: Page, studio, album: list[str]) -> None:
-    cell(gallery, album[5]).locator(".open").click()
-    expect_shown(gallery, album[5])
-    gallery.keyboard.press("Delete")
-    expect_shown(gallery, sibling(album[5], 1))
-    assert not (studio.settings.outputs / album[5]).exists()
-    gallery.get_by_role("button", name="Undo").click()
-    expect_shown(gallery, album[5])
-    assert (studio.settings.outputs / album[5]).is_file()
-    gallery.keyboard.press("Escape")
 
 
 def test_choose_delete_and_restore_from_the_trash(gallery: Page, studio, album: list[str]) -> None:
@@ -268,70 +121,6 @@ def test_a_zip_of_what_is_chosen_holds_the_metadata(gallery: Page, album: list[s
     assert chunk["request"]["seed"] == 2000
     gallery.keyboard.press("Escape")
     expect(gallery.locator(".g-chosen")).not_to_be_visible()
-
-
-def test_settings_and_prompt_into_the_studio(gallery: Page, album: list[str]) -> None:
-    cell(gallery, album[2]).locator(".open").click()
-    gallery.get_by_role("button", name="Use these settings").click()
-    expect(gallery.locator("#prompt textarea")).to_have_value(re.compile("albumword teal"))
-    expect(gallery.locator("#seed textarea, #seed input")).to_have_value("2000")
-    expect(gallery.locator("#steps input")).to_have_value("4")
-    gallery.get_by_role("tab", name="Gallery").click()
-    cell(gallery, album[4]).locator(".open").click()
-    gallery.get_by_role("button", name="Only the prompt").click()
-    expect(gallery.locator("#prompt textarea")).to_have_value(re.compile("uniquee"))
-    expect(gallery.locator("#seed textarea, #seed input")).to_have_value("2000")
-
-
-def test_the_same_again_and_varied(gallery: Page, studio, album: list[str]) -> None:
-    cell(gallery, album[4]).locator(".open").click()
-    made = ended(gallery, studio, lambda: gallery.get_by_role("button", name="Regenerate").click())
-    assert (made.request.seed, made.request.steps, made.request.num_images) == (4000, 6, 1)
-    made = ended(gallery, studio, lambda: gallery.get_by_role("button", name="Vary").click())
-    assert made.request.seed != 4000 and made.request.prompt.startswith("albumword crimson")
-    gallery.keyboard.press("Escape")
-    for image_id in studio.services.store.recent(2):
-        studio.services.trash.delete_run(image_id.run)
-    expect(gallery.locator(".g-count")).to_have_text("11 pictures in 6 runs")
-
-
-def test_into_the_studio_to_be_drawn_over(gallery: Page, album: list[str]) -> None:
-    cell(gallery, album[2]).locator(".open").click()
-    gallery.get_by_role("button", name="To img2img").click()
-    expect(gallery.locator(".input-picture .facts")).to_have_text("96 × 96 px")
-    expect(gallery.locator("#width input")).to_have_value("96")
-    expect(gallery.locator("dialog.mask-editor")).not_to_be_visible()
-    gallery.get_by_role("tab", name="Gallery").click()
-    cell(gallery, album[3]).locator(".open").click()
-    gallery.get_by_role("button", name="To inpaint").click()
-    expect(gallery.locator("dialog.mask-editor")).to_be_visible()
-
-
-def test_an_upscaled_copy_made_from_the_lightbox(gallery: Page, studio, album: list[str]) -> None:
-    cell(gallery, album[2]).locator(".open").click()
-    gallery.get_by_role("button", name="Upscale 2×").click()
-    expect(gallery.locator(".toast")).to_contain_text("Upscaling is queued")
-    copies = gallery.locator(".g-copies")
-    expect(copies).to_contain_text("0_upscaled.png", timeout=120_000)
-    copies.get_by_role("button", name="Compare").click()
-    expect(gallery.locator(".g-differences")).to_contain_text("192 × 192 px")
-    gallery.keyboard.press("Escape")
-    gallery.get_by_role("button", name="Caption", exact=True).click()
-    expect(gallery.locator(".toast")).to_contain_text(re.compile("A caption is queued|There is no captioner"))
-    gallery.keyboard.press("Escape")
-
-
-def ended(page: Page, studio, press: Callable[[], None]):
-    """The job that a press makes, once it has ended."""
-    store = studio.services.store
-    before = {job.id for job in store.recent(20)}
-    press()
-    expect(page.locator(".toast")).to_contain_text("queued")
-    page.wait_for_function(
-        "ids => webbduck.last.get('jobs').recent.some(job => !ids.includes(job.job_id) && job.images.length)",
-        arg=list(before),
-    )
-    return next(job for job in store.recent(20) if job.id not in before)
 
 
 def test_what_changes_on_disk_appears_and_what_is_in_view_stays(
@@ -403,33 +192,50 @@ def test_on_a_phone(chromium: Browser, studio, album: list[str]) -> None:
     tab.get_by_role("button", name="Filter", exact=True).click()
     cell(tab, album[5]).locator(".open").tap()
     expect_shown(tab, album[5])
-    swipe(tab, -200)
+    finger = Finger(tab)
+    finger.swipe(".lightbox .g-stage", -200, 0)
     expect_shown(tab, sibling(album[5], 1))
-    swipe(tab, 200)
+    finger.swipe(".lightbox .g-stage", 200, 0)
+    expect_shown(tab, album[5])
+    finger.swipe(".lightbox .g-stage", 0, -250)  # up to what the picture tells, not to another one
+    tab.wait_for_function("document.querySelector('.lightbox').scrollTop > 100")
     expect_shown(tab, album[5])
     tab.get_by_role("button", name="Close (Esc)").tap()
-    hold(tab, f'.cell[data-id="{album[5]}"] .open')
+    finger.hold(f'.cell[data-id="{album[5]}"] .open')
     expect(tab.locator(".g-chosen")).to_contain_text("1 chosen")
+    expect(tab.locator(".lightbox")).not_to_be_visible()
     cell(tab, sibling(album[5], 1)).locator(".open").tap()
     expect(tab.locator(".g-chosen")).to_contain_text("2 chosen")
+    cell(tab, album[5]).locator(".open").tap()  # the one that was held
+    expect(tab.locator(".g-chosen")).to_contain_text("1 chosen")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 
 
-TOUCH = """([selector, dx, wait]) => new Promise(done => {
-  const node = document.querySelector(selector), box = node.getBoundingClientRect();
-  const at = (type, x) => node.dispatchEvent(new PointerEvent(type, { pointerId: 5, pointerType: 'touch',
-    bubbles: true, isPrimary: true, clientX: x, clientY: box.top + box.height / 2 }));
-  const middle = box.left + box.width / 2;
-  at('pointerdown', middle);
-  setTimeout(() => { if (dx) at('pointermove', middle + dx); at('pointerup', middle + dx);
-    if (!dx) node.click(); done(); }, wait);
-})"""
+class Finger:
+    """Touches as a screen sends them, in CSS pixels from the middle of an element."""
 
+    def __init__(self, page: Page):
+        self._page, self._session = page, page.context.new_cdp_session(page)
 
-def swipe(page: Page, distance: int) -> None:
-    page.evaluate(TOUCH, [".lightbox .g-stage", distance, 30])
+    def _send(self, kind: str, *points: tuple[float, float]) -> None:
+        touches = [{"x": x, "y": y} for x, y in points]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
+    def _middle(self, selector: str) -> tuple[float, float]:
+        self._page.locator(selector).scroll_into_view_if_needed()
+        box = self._page.locator(selector).bounding_box()
+        assert box is not None
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
-def hold(page: Page, selector: str) -> None:
-    page.evaluate(TOUCH, [selector, 0, 900])
+    def swipe(self, selector: str, dx: float, dy: float) -> None:
+        x, y = self._middle(selector)
+        self._send("touchStart", (x, y))
+        for part in range(1, 9):
+            self._send("touchMove", (x + dx * part / 8, y + dy * part / 8))
+        self._send("touchEnd")
+
+    def hold(self, selector: str) -> None:
+        self._send("touchStart", self._middle(selector))
+        self._page.wait_for_timeout(900)
+        self._send("touchEnd")

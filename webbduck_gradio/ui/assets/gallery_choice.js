@@ -44,6 +44,7 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
       let timer = null;
       const end = () => clearTimeout(timer);
       node.addEventListener("pointerdown", (event) => {
+        delete node.dataset.held; // a long press may end without a click
         if (event.pointerType === "mouse") return;
         timer = setTimeout(() => { node.dataset.held = "1"; navigator.vibrate?.(10); toggle(id); }, LONG_PRESS);
       });

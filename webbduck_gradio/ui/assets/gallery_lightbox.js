@@ -136,7 +136,8 @@ function makeLightbox(home, { grid, act, ask }) {
       say("Copied");
     } catch { say("The browser does not allow it"); }
   }
-  function fullscreen() { if (document.fullscreenElement) document.exitFullscreen(); else dialog.requestFullscreen?.().catch(() => {}); }
+  /** The whole page, since a dialog cannot be; the dialog fills it. */
+  function fullscreen() { if (document.fullscreenElement) document.exitFullscreen(); else document.documentElement.requestFullscreen?.().catch(() => {}); }
 
   const keys = {
     ArrowRight: () => step(1), ArrowLeft: () => step(-1), Delete: remove, "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4),
