@@ -133,8 +133,9 @@ def measure(page: Page, shots: Path | None) -> None:
         page.wait_for_timeout(500)
     shoot("opened")
     for text in SEARCHES:
-        print(f"search {text!r}:", told(page.evaluate(SEARCH, text)), page.inner_text(".g-count"), flush=True)
+        times = told(page.evaluate(SEARCH, text))
         page.wait_for_timeout(200)
+        print(f"search {text!r}: {times}; {page.inner_text('.g-count')}", flush=True)
     again = sorted(page.evaluate(SEARCH, text)["entries"] for text in SEARCHES * 4)
     print(
         f"{len(again)} searches once more, entries: median {statistics.median(again):.0f} ms, "
