@@ -74,6 +74,15 @@ def test_made_once_also_when_many_ask(
     assert not thumbnails._in_work
 
 
+@pytest.mark.parametrize("left", [0, 8, 12, 100])
+def test_what_a_power_cut_left_of_one_is_made_again(settings: Settings, thumbnails: Thumbnails, left: int):
+    place(settings, Image.effect_noise((300, 300), 90).convert("RGB"))
+    made = thumbnails.thumbnail("run/0.png")
+    whole = made.read_bytes()
+    made.write_bytes(whole[:left])
+    assert thumbnails.thumbnail("run/0.png").read_bytes() == whole
+
+
 def test_a_changed_picture_gets_a_new_one(settings: Settings, thumbnails: Thumbnails):
     before = thumbnails.thumbnail(place(settings, picture("red", (400, 400))))
     after = thumbnails.thumbnail(place(settings, picture("blue", (401, 400))))
@@ -149,11 +158,11 @@ def test_a_full_disk(
 ):
     run = finished_run(outputs)
 
-    def full(handle):
+    def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
+        patch.setattr(os, "replace", full)
         with pytest.raises(StorageError, match="disk is full"):
             thumbnails.thumbnail(f"{run.id}/0.png")
     assert not [path for path in settings.private.rglob("*") if path.suffix in (".tmp", ".webp")]

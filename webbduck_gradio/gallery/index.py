@@ -134,10 +134,16 @@ class Index:
                 ready = []
         return changed
 
-    def reconcile(self, stop: Callable[[], bool] = lambda: False, below: str = "") -> bool:
+    def reconcile(
+        self,
+        stop: Callable[[], bool] = lambda: False,
+        below: str = "",
+        progress: Callable[[], None] = lambda: None,
+    ) -> bool:
         """Compare all folders with the index and read those that differ; whether something had changed.
 
-        Newest names first. `stop` is asked now and then. `below` restricts it to one folder and those in it.
+        Newest names first. `stop` is asked now and then, `progress` called when more pictures can be listed.
+        `below` restricts it to one folder and those in it.
         """
         known = self.stamps(below)
         stale = []
@@ -152,7 +158,9 @@ class Index:
         for first in range(0, len(stale), BATCH):
             if stop():
                 break
-            changed |= self.refresh(stale[first : first + BATCH])
+            if self.refresh(stale[first : first + BATCH]):
+                changed = True
+                progress()
         return changed
 
     def set_favourites(self, image_ids: Iterable[str], favourite: bool) -> None:

@@ -25,6 +25,8 @@ LOOK_EVERY_BLIND = 2.0
 HEARING_TEST_EVERY = 2.0
 """Seconds between looks at all folders: with the system's events, and where it gives none; and between
 looks at whether it still gives them."""
+TELL_EVERY = 2.0
+"""Seconds between news of what a look at all folders has found so far."""
 
 
 class Watcher(events.FileSystemEventHandler):
@@ -38,6 +40,7 @@ class Watcher(events.FileSystemEventHandler):
         self._stale: set[str] = set()
         self._folders: set[str] = set()
         self._look = True
+        self._told = 0.0
         self._wake = threading.Event()
         self._ended = threading.Event()
         self.complete = threading.Event()
@@ -117,10 +120,17 @@ class Watcher(events.FileSystemEventHandler):
             self._stale, self._folders, self._look = set(), set(), False
         changed = self._index.refresh(sorted(stale)) if stale else False
         if look:
-            changed |= self._index.reconcile(self._ended.is_set)
+            changed |= self._index.reconcile(self._ended.is_set, progress=self._tell)
         else:
             for folder in sorted(folders):
                 changed |= self._index.reconcile(self._ended.is_set, below=folder)
-        if changed:
-            self._changed()
+        first = not self.complete.is_set()
         self.complete.set()
+        if changed or first:
+            self._changed()
+
+    def _tell(self) -> None:
+        """What a long look has found so far can be seen, without a new listing every moment."""
+        if time.monotonic() - self._told > TELL_EVERY:
+            self._told = time.monotonic()
+            self._changed()

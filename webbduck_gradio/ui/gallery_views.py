@@ -136,11 +136,15 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 
 
 def layout(services: Services, asked: Any) -> dict[str, Any]:
-    """How much there is: `counts` of pictures by run; their `total` where they are asked one by one."""
+    """How much there is: `counts` of pictures by run; their `total` where they are asked one by one.
+
+    `complete` False: the folders are still being looked through, and more may come.
+    """
     query, order = query_of(asked)
+    complete = services.outputs.complete  # before counting: what comes meanwhile is told by a new version
     if is_flat(asked):
-        return {"total": services.outputs.count(query)}
-    return {"counts": services.outputs.layout(query, order)}
+        return {"total": services.outputs.count(query), "complete": complete}
+    return {"counts": services.outputs.layout(query, order), "complete": complete}
 
 
 def with_copies(services: Services, ids: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ const keep = (name, value) => localStorage.setItem(`webbduck-gallery-${name}`, v
 // As gallery/order.py names them.
 const ORDERS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["picture_size", "Largest picture"], ["file_size", "Largest file"], ["prompt", "Prompt A–Z"], ["checkpoint", "Checkpoint A–Z"]];
 let flat = kept("view", "runs") === "single", order = ORDERS.find(([name]) => name === kept("order"))?.[0] ?? "newest", side = kept("size", "middle");
-let version = null, epoch = 0, refreshing = false, again = false, started = false;
+let version = null, complete = true, epoch = 0, refreshing = false, again = false, started = false;
 // Outside of the tab, which hides what is in it, and inside of what the style sheet covers.
 const home = document.querySelector(".gradio-container main") ?? document.body;
 
@@ -169,10 +169,11 @@ function facts() {
   const asked = query.value.trim(), pictures = grid.pictures;
   countText.textContent = grid.flat ? many(pictures, "picture") : `${many(pictures, "picture")} in ${many(grid.count, "run")}`;
   if (asked && !pictures) countText.textContent = "Nothing found";
+  if (!complete) countText.textContent += pictures || asked ? ", still looking through the folders" : "";
   let note = canvas.querySelector(".g-nothing");
   if (pictures) return note?.remove();
   note ??= canvas.appendChild(h("div", { class: "g-nothing nothing" }));
-  put(note, asked ? ["Nothing matches this search.", h("button", { type: "button", class: "g-act", onclick: () => { query.value = ""; search(); } }, "Show all pictures")] : "No pictures yet. What you generate in the Studio is kept here.");
+  put(note, asked ? ["Nothing matches this search.", h("button", { type: "button", class: "g-act", onclick: () => { query.value = ""; search(); } }, "Show all pictures")] : complete ? "No pictures yet. What you generate in the Studio is kept here." : "Looking through the folders.");
 }
 
 // ---- asking
@@ -192,7 +193,7 @@ async function search() {
   const all = await layout;
   if (mine !== epoch) return;
   fail(all.error);
-  if (!all.error) grid.settle(all);
+  if (!all.error) { grid.settle(all); complete = all.complete; }
   facts();
 }
 
@@ -207,6 +208,7 @@ async function refresh() {
     const error = layout.error ?? pages.find((page) => page.error)?.error;
     fail(error);
     if (!error) {
+      complete = layout.complete;
       grid.settle(layout, new Map(pages.map((page, each) => [numbers[each], page.images ?? page.runs])));
       facts();
       box.relisted();
@@ -214,7 +216,7 @@ async function refresh() {
   }
   if (again) { again = false; await refresh(); }
 }
-let choicesAt = 0;
+let choicesAt = 0, offering = null;
 async function offer() {
   choicesAt = Date.now();
   const found = await ask("webbduck_choices", {});
@@ -278,7 +280,8 @@ webbduck.subscribe("gallery", (value) => {
   if (value.version === version) return;
   version = value.version;
   if (started) refresh(); else { started = true; search(); }
-  if (Date.now() - choicesAt > 5000) offer();
+  clearTimeout(offering);
+  offering = setTimeout(offer, Math.max(0, choicesAt + 5000 - Date.now()));
 });
 if (!started) { started = true; search(); }
 offer();
