@@ -20,7 +20,7 @@ const wanted = () => ({ query: query.value.trim(), order, flat });
 
 const grid = makeGrid(scroller, canvas, {
   ask: (start, limit) => server.webbduck_list({ ...wanted(), start, limit }),
-  draw: { cell, head, blank: () => h("div", { class: "cell blank", "aria-hidden": "true" }) },
+  draw: { cell, head, manner: () => order, blank: () => h("div", { class: "cell blank", "aria-hidden": "true" }) },
   failed: fail,
 });
 grid.resize(side);

@@ -4,7 +4,7 @@ const SIDES = { small: 132, middle: 188, large: 280 };
 
 /**
  * `ask(start, limit)` answers a page of runs (or of pictures, when flat), `draw` makes nodes:
- * cell(image), head(run, index), blank(). A place is {run, image} by number; when flat, run is 0.
+ * cell(image), head(run, index), blank(); while manner() is the same, so is what they make. A place is {run, image} by number; when flat, run is 0.
  */
 function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
   let flat = false, counts = [], total = 0, side = "middle", epoch = 0;
@@ -96,7 +96,8 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     return low;
   }
 
-  const keyOf = (found, index) => (!found ? `blank ${index} ${flat ? 1 : counts[index]}` : flat ? `${found.id} ${found.v} ${found.favourite ?? ""} ${found.variants?.length ?? 0}`
+  const keyOf = (found, index) => `${draw.manner()} ${contentOf(found, index)}`;
+  const contentOf = (found, index) => (!found ? `blank ${index} ${flat ? 1 : counts[index]}` : flat ? `${found.id} ${found.v} ${found.favourite ?? ""} ${found.variants?.length ?? 0}`
     : `${found.run} ${found.total} ${found.images.map((image) => `${image.id}${image.v}${image.favourite ?? ""}${image.variants?.length ?? 0}`).join()}`);
 
   function make(found, index) {
