@@ -363,9 +363,8 @@ class Index:
         answer = []
         for run in page:
             name, head = about[run]["name"], json.loads(about[run]["head"])
-            meta, problem = {}, head["problem"]
-            if with_meta and name:
-                meta, problem = runs.read_meta(self._root / name)
+            read = with_meta and name
+            meta, problem = runs.read_meta(self._root / name) if read else ({}, head["problem"])
             answer.append(
                 RunInfo(
                     name, about[run]["created"], tuple(images.get(run, ())), meta, problem,
