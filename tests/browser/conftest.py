@@ -43,12 +43,16 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
-    """Opens the studio in a browser of its own: window(**options). An error in its scripts fails the test."""
+    """Opens the studio in a browser of its own: window(**options), `script` runs before the page's own ones.
+
+    An error in the page's scripts fails the test.
+    """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_it(url: str = studio.url, **options: Any) -> Page:
+    def open_it(url: str = studio.url, script: str = "", **options: Any) -> Page:
         contexts.append(chromium.new_context(**options))
+        contexts[-1].add_init_script(script)
         contexts[-1].set_default_timeout(PATIENCE)
         tab = contexts[-1].new_page()
         tab.on("pageerror", lambda error: errors.append(str(error)))

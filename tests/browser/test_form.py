@@ -136,6 +136,8 @@ def test_each_control_shows_in_the_stored_request(
     text("#seed")(tab, 12)
     before = generated(tab, server)
     assert before.base_model == OTHER, "a checkpoint of the user's own comes first"
+    # The table has a row for each control that there is.
+    assert set(tab.evaluate("Object.keys(webbduck.form.state())")) == set(GenerationRequest.model_fields)
     option("#checkpoint")(tab, STARTER)
     wait_until(lambda: tab.evaluate("webbduck.form.state().base_model") == STARTER)
     asked = {"base_model": STARTER}
@@ -152,6 +154,10 @@ def test_each_control_shows_in_the_stored_request(
         assert {name: getattr(before, name) for name in asked} == asked
 
     try_all(PLAIN)
+    tab.click("#test")
+    wait_until(lambda: len(server.services.store.queued()) == 2)
+    test = server.services.store.queued()[-1]
+    assert (test.kind, test.painting.num_images) == ("test", 1)
     try_all(TAKES_OVER)
     del asked["refiner_switch"]
     try_all(DRAWS_OVER)
@@ -302,3 +308,29 @@ def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_
     tab.click("[data-fold=more]")
     tab.fill("#prompt-2 textarea", "three more words")
     expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
+
+
+def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Settings) -> None:
+    mine = place.checkpoints / "sdxl" / OTHER
+    expect(tab.locator("#checkpoint input")).to_have_value(OTHER)
+    tab.fill("#width input", "320")
+    tab.fill("#steps input", "9")
+    tab.wait_for_function("webbduck.form.state().steps === 9 && webbduck.form.state().width === 320")
+    mine.unlink()
+    try:
+        notice = tab.locator(".notice.error")
+        expect(notice).to_have_count(1)
+        expect(notice).to_contain_text(
+            f"The checkpoint {OTHER} can no longer be used; {STARTER} is chosen instead. "
+            "Size, steps, CFG and sampler stay as they were."
+        )
+        expect(tab.locator("#checkpoint input")).to_have_value(STARTER)
+        expect(tab.locator("#width input")).to_have_value("320")
+        notice.get_by_role("button", name="Use 256 × 256, 20 steps").click()
+        expect(tab.locator("#width input")).to_have_value("256")
+        expect(tab.locator("#steps input")).to_have_value("20")
+        expect(notice).to_have_count(0)
+        tab.locator("#studio-toast").get_by_role("button", name="Undo").click()
+        expect(tab.locator("#width input")).to_have_value("320")
+    finally:
+        mine.symlink_to(place.checkpoints / "sdxl" / STARTER)

@@ -84,4 +84,4 @@ def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> Non
     finally:
         shutil.rmtree(sdxl / "second duck")
     expect(page.locator("#checkpoint input")).to_have_value(STARTER)
-    expect(page.locator(".notice.error")).to_contain_text("second duck can no longer be used")
+    expect(page.locator(".notice.error")).to_contain_text("The checkpoint second duck can no longer be used")

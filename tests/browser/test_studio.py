@@ -195,11 +195,81 @@ def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
     expect(page.locator(".card")).to_have_count(0)
 
 
+def test_swap(page: Page) -> None:
+    page.fill("#width input", "320")
+    page.fill("#height input", "192")
+    page.get_by_role("button", name="Swap width and height").click()
+    expect(page.locator("#width input")).to_have_value("192")
+    expect(page.locator("#height input")).to_have_value("320")
+    page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
+
+
+def test_without_the_live_preview(page: Page) -> None:
+    def preview(on: bool) -> None:
+        page.get_by_role("button", name="View", exact=True).click()
+        page.get_by_label("Show the picture while it is made").set_checked(on)
+        page.keyboard.press("Escape")
+
+    preview(False)
+    fill(page, "a duck that nobody watches", steps="150", batch="8")
+    page.click("#generate")
+    is_preview = "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
+    page.wait_for_function("webbduck.last.get('live')?.preview && webbduck.last.get('live').progress > 0.05")
+    assert not page.evaluate(is_preview)
+    expect(page.locator(".now .headline")).to_contain_text("step")
+    preview(True)
+    page.wait_for_function(is_preview)
+    page.click(".now .cancel")
+    page.wait_for_selector(".now[data-state=cancelled]")
+
+
+def test_how_a_picture_was_made_and_its_settings_again(page: Page) -> None:
+    generate(page, "a duck to be asked about", seed="4321", steps="3")
+    fill(page, "something else", seed="1", steps="5")
+    page.hover("img.main")
+    page.get_by_role("button", name="How it was made").click()
+    about = page.get_by_role("group", name="How it was made")
+    expect(about).to_contain_text("a duck to be asked about")
+    expect(about).to_contain_text("4321")
+    about.get_by_role("button", name="Use all its settings").click()
+    expect(page.locator("#prompt textarea")).to_have_value("a duck to be asked about")
+    expect(page.locator("#seed textarea, #seed input")).to_have_value("4321")
+    expect(page.locator("#steps input")).to_have_value("3")
+    page.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#prompt textarea")).to_have_value("something else")
+
+
 def test_phone(window) -> None:
     tab = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
-    box = tab.locator("#generate").bounding_box()
-    assert box and box["y"] + box["height"] <= 844 and box["height"] >= 40, "Generate is in reach"
+
+    def fits() -> None:
+        assert tab.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
+        assert tab.evaluate("document.documentElement.scrollHeight") <= 844, "one screen, nothing to scroll"
+        box = tab.locator("#generate").bounding_box()
+        assert box and box["y"] + box["height"] <= 844 and box["height"] >= 40, "Generate is in reach"
+
+    fits()
+    expect(tab.locator("#steps")).to_be_hidden()
+    tab.locator(".sheet-head").tap()
+    expect(tab.locator(".sheet-head")).to_have_attribute("aria-expanded", "true")
     fill(tab, "a duck on the phone", steps="2")
-    tab.click("#generate")
+    expect(tab.locator("#generate")).to_be_visible()
+    tab.locator(".stack .add").tap()
+    expect(tab.locator(".stack .search")).to_be_visible()
+    tab.locator(".stack .shut").tap()
+    tab.locator(".sheet-head").tap()
+    expect(tab.locator("#steps")).to_be_hidden()
+    expect(tab.locator(".sheet-said")).to_contain_text("2 steps")
+    tab.locator("#generate").tap()
     tab.wait_for_function("document.querySelector('img.main')?.alt === 'a duck on the phone'")
+    tab.wait_for_selector(DONE)
+    fits()
+    for each in tab.locator(".tools .tool").all():
+        box = each.bounding_box()
+        assert box and box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["height"] >= 40
+    # What is wrong opens the sheet, where it is said.
+    tab.locator(".sheet-head").tap()
+    tab.fill("#steps input", "0")
+    tab.locator(".sheet-head").tap()
+    tab.locator("#generate").tap()
+    expect(tab.locator("#said-steps")).to_be_in_viewport()

@@ -65,13 +65,8 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
     def follow(chosen: str | None, second: str | None) -> list[Any]:
         """The choices after the catalog changed, and the name of what can no longer be chosen."""
-        shown = form.choices(chosen, second)
-        gone = [] if not chosen or chosen in form.usable() else [f"{chosen} can no longer be used"]
-        if gone and shown[0]["value"]:
-            gone = [f"{gone[0]}; {shown[0]['value']} is chosen instead"]
-        if second and second not in [each.name for each in registry.second_pass_models()]:
-            gone.append(f"{second} can no longer be the second pass")
-        return [*shown, outcome(error=f"{'. '.join(gone)}.") if gone else gr.skip()]
+        lost = form.lost(chosen, second)
+        return [*form.choices(chosen, second), outcome(**lost) if lost else gr.skip()]
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: names that collide are renamed silently, the later one losing.
@@ -106,14 +101,17 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         )
 
         def first(remembered: Any) -> list[Any]:
-            return [jobs(), live(), catalog(), *form.opened(remembered)]
+            kept = remembered if isinstance(remembered, dict) else {}
+            lost = form.lost(_name(kept.get("base_model")), _name(kept.get("second_pass_model")))
+            told = outcome(**lost) if lost else gr.skip()
+            return [jobs(), live(), catalog(), told, *form.opened(remembered)]
 
         remembered = gr.JSON(visible=False)
         controls = list(form.fields.values())
         page.load(
             first,
             remembered,
-            [channels["jobs"], channels["live"], channels["catalog"], *form.outputs],
+            [*(channels[name] for name in ("jobs", "live", "catalog", "outcome")), *form.outputs],
             js="() => webbduck.form.recalled()",
             **QUIET,
         ).then(
@@ -124,3 +122,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             **QUIET,
         )
     return page
+
+
+def _name(value: Any) -> str | None:
+    return value if isinstance(value, str) and len(value) <= 200 else None

@@ -79,6 +79,25 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
         usual.pop("base_model", None)
         return filled({key: usual[key] for key in usual if key in form.fields}, "Reset", [])
 
+    def defaults(event: gr.EventData) -> list[Any]:
+        """A checkpoint's own size, steps, CFG and sampler."""
+        name = payload(event).get("base_model")
+        checkpoint = next((c for c in registry.checkpoints() if c.name == name), None)
+        if checkpoint is None:
+            return [outcome(error="That checkpoint is no longer there."), *form.nothing()]
+        return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
+
+    def use_settings(event: gr.EventData) -> list[Any]:
+        """All settings of a picture of the gallery, seed included."""
+        try:
+            path = services.outputs.resolve(str(payload(event).get("id", "")))
+            values, notes = read_settings(path, registry)
+        except WebbDuckError as error:
+            return refused(error)
+        if not values:
+            return [outcome(error=" ".join(notes)), *form.nothing()]
+        return filled(values, "Settings of the picture", notes)
+
     def restore(event: gr.EventData) -> list[Any]:
         """The form as it was before one of the others."""
         return form.partly(form.recall(payload(event).get("values")))
@@ -100,6 +119,8 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
 
     outputs = [told, *form.outputs]
     desk.apply_preset(preset, None, outputs, **QUIET)
+    desk.use_defaults(defaults, None, outputs, **QUIET)
+    desk.use_settings(use_settings, None, outputs, **QUIET)
     desk.reset(reset, None, outputs, **QUIET)
     desk.restore(restore, None, form.outputs, **QUIET)
     desk.paste_parameters(paste, None, outputs, **QUIET)

@@ -16,7 +16,7 @@ from ..errors import RequestError, WebbDuckError
 from ..models.registry import Checkpoint
 from ..request import DEFAULT_SCHEDULER, MAX_PIXELS, MAX_PROMPT, SCHEDULERS, SIDE_STEP, GenerationRequest
 from .events import outcome
-from .help import HELP
+from .help import BUTTONS, HELP
 from .services import Services
 from .stack import asked_of, shown_of
 from .views import meaningful
@@ -136,6 +136,27 @@ class Form:
     def _second_choices(self, chosen: str | None) -> Any:
         names = [c.name for c in self.services.registry.second_pass_models()]
         return gr.update(choices=[("Off", ""), *names], value=chosen if chosen in names else "")
+
+    def lost(self, chosen: str | None, second: str | None) -> dict[str, Any]:
+        """For the outcome channel: what of the chosen models is no longer there, and what happens instead.
+
+        The settings stay as they are, since a person may have set them; `defaults` names the checkpoint whose
+        own ones the page offers, where those are others.
+        """
+        said: dict[str, Any] = {}
+        sentences = []
+        if chosen and chosen not in self.usable():
+            now = self.services.registry.default_checkpoint()
+            sentences.append(f"The checkpoint {chosen} can no longer be used.")
+            if now:
+                sentences[0] = (
+                    f"The checkpoint {chosen} can no longer be used; {now.name} is chosen instead. "
+                    "Size, steps, CFG and sampler stay as they were."
+                )
+                said["defaults"] = {"name": now.name, **settings_of(now)}
+        if second and second not in [each.name for each in self.services.registry.second_pass_models()]:
+            sentences.append(f"{second} can no longer be the second pass, which is off now.")
+        return said | {"error": " ".join(sentences)} if sentences else {}
 
     def choose(self, name: str | None) -> list[Any]:
         """The person chose a checkpoint: its values of `BY_CHECKPOINT`."""
@@ -290,4 +311,5 @@ def facts() -> dict[str, Any]:
         "max_prompt": MAX_PROMPT,
         "limits": limits(),
         "help": HELP,
+        "button_help": BUTTONS,
     }

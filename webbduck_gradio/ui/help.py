@@ -29,3 +29,12 @@ HELP = {
     "emphasis": "Whether weighted words keep the prompt's mean, as A1111 does, or stand as weighted.",
     "output_format": "PNG keeps every pixel; all three carry the settings.",
 }
+
+BUTTONS = {
+    "generate": "Make as many pictures as Images says (Ctrl+Enter).",
+    "test": "Make one picture, whatever Images says.",
+    "swap": "Swap width and height",
+    "dice": "Empty the seed, so that each press takes a new one.",
+    "reuse": "Take the seed of the picture that is shown.",
+}
+"""The same for the buttons, by their element's id."""

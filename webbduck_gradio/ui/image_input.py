@@ -63,19 +63,19 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
     fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
     fields["strength"] = gr.Number(0.75, label="Denoising strength", step=0.05, elem_id="strength")
     fields["resize_mode"] = gr.Radio(
-        RESIZE, value="crop", label="Fit to the size", elem_id="resize-mode", elem_classes="segmented"
+        RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
     )
     fields["inpainting_fill"] = gr.Radio(
         [("Replace it", "replace"), ("Keep as start", "keep")],
         value="replace",
-        label="What is under the mask",
+        label="Masked content",
         elem_id="inpainting-fill",
         elem_classes="segmented",
     )
     fields["inpaint_area"] = gr.Radio(
         [("Whole picture", "whole"), ("Only masked", "masked")],
         value="whole",
-        label="Drawn at the chosen size",
+        label="Inpaint area",
         elem_id="inpaint-area",
         elem_classes="segmented",
     )

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
 MAX_UPLOAD = "64mb"
-SCRIPTS = ("common.js", "parts.js", "form.js", "keys.js", "mask.js", "viewer.js")
+SCRIPTS = ("common.js", "parts.js", "form.js", "sheets.js", "keys.js", "mask.js", "viewer.js")
 """What the views share, in the order in which it needs each other."""
 STYLE_SHEETS = (
     "studio.css",
@@ -46,8 +46,9 @@ STYLE_SHEETS = (
     "lightbox.css",
     "loras.css",
     "stack.css",
+    "sheets.css",
 )
-"""The first sets the colours and what all tabs share; each tab has one of its own."""
+"""The first sets the colours and what all tabs share; each tab has one of its own; the last is for phones."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
 """Set by this process for itself, once it has told Gradio where uploads go."""

@@ -49,6 +49,13 @@ def build(services: Services, told: gr.HTML) -> Form:
     form = Form(services, fields, signal)
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="controls"):
+            gr.HTML(
+                "",
+                html_template=asset("sheets.html"),
+                js_on_load=None,
+                elem_id="sheet-head",
+                apply_default_css=False,
+            )
             with gr.Column(elem_id="settings"):
                 with gr.Row(elem_id="model-row"):
                     fields["base_model"] = gr.Dropdown(
@@ -107,7 +114,10 @@ def build(services: Services, told: gr.HTML) -> Form:
 
 
 def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
-    template = '<div class="size"><div class="size-presets" role="radiogroup" aria-label="Size"></div></div>'
+    template = (
+        '<div class="size"><span class="size-label" id="size-label">Size</span>'
+        '<div class="size-presets" role="radiogroup" aria-labelledby="size-label"></div></div>'
+    )
     gr.HTML("", html_template=template, js_on_load=asset("size.js"), elem_id="size", apply_default_css=False)
     with gr.Row(elem_classes="fields size-row"):
         fields["width"] = gr.Number(

@@ -1,7 +1,7 @@
 // Settings as a whole: presets, reset, what a picture or a text says; each with the way back.
 const { h, form, toast, menu } = webbduck;
 const button = element.querySelector(".presets"), file = element.querySelector(".file");
-// Events: 'apply_preset' 'reset' 'restore' 'paste_parameters' 'read_picture'
+// Events: 'apply_preset' 'use_defaults' 'use_settings' 'reset' 'restore' 'paste_parameters' 'read_picture'
 let before = null;
 webbduck.desk = { run(event, asked) { before = form.state(); trigger(event, asked); } };
 

@@ -11,7 +11,7 @@ webbduck.form = (() => {
     clip_skip: "#clip-skip", emphasis: "#emphasis", output_format: "#output-format",
   };
   const RANGES = ["strength", "refinement_strength", "refiner_switch"];
-  const names = { cfg: "CFG", num_images: "Images", clip_skip: "CLIP skip" };
+  const names = { base_model: "Checkpoint", scheduler: "Sampler", cfg: "CFG", seed: "Seed", num_images: "Images", clip_skip: "CLIP skip" };
   const called = (field) => names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
   let state = null, opened = false;
 
@@ -79,7 +79,7 @@ webbduck.form = (() => {
       if (range && document.activeElement !== range && state[field] !== null) range.value = state[field];
     }
     said("image", mask ? `Inpainting, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
-    said("second", second ? `${state.second_pass_model}, ${over ? `strength ${number(state.refinement_strength)}` : `from ${percent(state.refiner_switch)}`}` : "");
+    said("second", second ? `${over ? `Strength ${number(state.refinement_strength)}` : `From ${percent(state.refiner_switch)}`}, ${state.second_pass_model}` : "");
     said("more", [state.prompt_2 ? "second prompt" : "", state.clip_skip ? `CLIP skip ${state.clip_skip}` : "", state.emphasis === "none" ? "weights as they are" : "",
       state.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[state.output_format] : ""].filter(Boolean).join(", "));
     const text = document.querySelector(".second-said");
@@ -124,6 +124,11 @@ webbduck.form = (() => {
         oninput: (event) => set(field, Number(event.target.value)) }));
     }
     for (const [field, text] of Object.entries(window.webbduckFacts.help)) webbduck.help(control(field), field, text);
+    for (const [name, text] of Object.entries(window.webbduckFacts.button_help)) {
+      const button = document.getElementById(name);
+      if (button) button.title = text;
+    }
+    document.getElementById("swap")?.setAttribute("aria-label", "Swap width and height");
     for (const [field] of Object.entries(limits)) {
       entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
       // A little later: a press that took the focus must not find its button moved by the sentence.
@@ -180,6 +185,7 @@ webbduck.form = (() => {
     place.after(note);
     const fold = block.closest(".fold");
     if (fold && kind === "asked") unfold(fold.querySelector("[data-fold]").dataset.fold);
+    if (kind === "asked") webbduck.sheet.open();
     if (kind === "asked") note.scrollIntoView({ block: "nearest" });
     return true;
   }

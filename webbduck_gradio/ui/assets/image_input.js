@@ -16,10 +16,12 @@ async function store(blob, name) {
   } catch { return { error: "The picture could not be sent to the server; try again." }; }
 }
 
-async function use(blob) {
+async function use(blob) { await take(store(blob, blob.name || "pasted.png")); }
+
+async function take(storing) {
   say("");
   chooser.classList.add("busy");
-  const found = await store(blob, blob.name || "pasted.png");
+  const found = await storing;
   chooser.classList.remove("busy");
   if (found.error) return say(found.error);
   size = found;
@@ -29,8 +31,21 @@ async function use(blob) {
 }
 webbduck.useFile = use;
 
+if (window.matchMedia("(pointer: coarse)").matches) chooser.querySelector("b").textContent = "Choose or take a picture";
 chooser.onclick = () => file.click();
 file.onchange = () => { if (file.files[0]) use(file.files[0]); file.value = ""; };
+
+// The last pictures, so that going on with one needs no way through the gallery.
+const MOST_RECENT = 6, latest = h("div", { class: "latest", role: "group", "aria-label": "Or one of the last pictures", hidden: true });
+chooser.after(latest);
+webbduck.subscribe("jobs", (state) => {
+  const ids = state.recent.filter((job) => ["generate", "test"].includes(job.kind)).flatMap((job) => job.images.toReversed()).slice(0, MOST_RECENT);
+  if (latest.dataset.key === ids.join()) return;
+  latest.dataset.key = ids.join();
+  put(latest, ids.map((id) => h("button", { type: "button", title: "Use as input picture", "aria-label": `Use ${id} as input picture`, onclick: () => take(server.webbduck_store(id)) },
+    h("img", { src: webbduck.thumbUrl(id), alt: "", loading: "lazy", onerror: (event) => event.target.closest("button").remove() }))));
+  latest.hidden = !ids.length || Boolean(shown.image);
+});
 
 function remove() { form.set("mask", ""); form.set("image", ""); say(""); }
 
@@ -87,9 +102,8 @@ webbduck.subscribe("jobs", (state) => {
 });
 
 put(chosen, h("button", { type: "button", class: "view", "aria-label": "Paint the mask", onclick: paint }, picture, overlay),
-  h("div", { class: "beside" }, facts, paintButton, unmask,
-    button("Take its size", "Set width and height to the picture's", takeSize, "take-size"),
-    describe, button("Remove", "Go on without an input picture", remove, "remove")),
+  h("div", { class: "beside" }, h("div", { class: "facts-row" }, facts, button("Remove", "Go on without an input picture", remove, "remove")),
+    paintButton, unmask, button("Take its size", "Set width and height to the picture's", takeSize, "take-size"), describe),
   words, offers);
 
 async function draw(state) {
@@ -99,6 +113,7 @@ async function draw(state) {
   shown = { image, mask };
   chooser.hidden = Boolean(image);
   chosen.hidden = !image;
+  latest.hidden = Boolean(image) || !latest.childElementCount;
   if (image !== before.image) { put(words); describing = null; }
   if (!image) { size = null; put(offers); return; }
   if (image !== before.image) {
@@ -119,7 +134,7 @@ async function draw(state) {
   if (openMask) { openMask = false; paint(); }
 }
 
-/** The mask over the small picture, in the accent's colour. */
+/** The mask over the small picture, in the editor's stripes. */
 async function tint(mask) {
   overlay.hidden = !mask;
   if (!mask || !size) return;
@@ -133,8 +148,8 @@ async function tint(mask) {
   context.drawImage(light, 0, 0, overlay.width, overlay.height);
   const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
   for (let at = 0; at < pixels.data.length; at += 4) {
-    const strength = pixels.data[at];
-    pixels.data.set([255, 200, 61, strength * 0.6], at);
+    const strength = pixels.data[at], x = (at / 4) % overlay.width, y = Math.floor(at / 4 / overlay.width);
+    pixels.data.set([...((x + y) % 16 < 10 ? [255, 200, 61] : [91, 63, 0]), strength * 0.8], at);
   }
   context.putImageData(pixels, 0, 0);
 }
@@ -144,6 +159,7 @@ webbduck.subscribe("signal", (asked) => {
   if (!["mask", "image"].includes(asked.open)) return;
   form.unfold("image");
   openMask = asked.open === "mask";
+  if (!openMask) webbduck.sheet.open();
   // The values may have come before the wish.
   if (openMask && size && shown.image && size.id === shown.image) { openMask = false; paint(); }
 });

@@ -20,7 +20,7 @@
   };
 
   const typing = (node) => node?.matches?.("textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])");
-  const busy = () => document.querySelector("dialog[open], :popover-open, ul.options");
+  const busy = () => document.querySelector("dialog[open], :popover-open, .options");
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey) return;
     const control = event.ctrlKey || event.metaKey;

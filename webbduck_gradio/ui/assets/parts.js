@@ -63,7 +63,7 @@ Object.assign(webbduck, (() => {
   }
   function help(block, field, text) {
     if (!block || document.getElementById(`help-${field}`)) return;
-    if (!texts.isConnected) document.body.append(texts);
+    if (!texts.isConnected) home().append(texts);
     texts.append(h("span", { id: `help-${field}` }, text));
     const name = block.querySelector("[data-testid=block-info]");
     for (const input of block.querySelectorAll("input, textarea")) {

@@ -160,6 +160,7 @@ function choose(name) {
 }
 
 add.onclick = () => open(search.hidden);
+find(".shut").onclick = () => { open(false); add.focus(); };
 box.oninput = () => { at = 0; look(); };
 box.onkeydown = (event) => {
   const options = [...list.querySelectorAll("[role=option][aria-disabled=false]")];

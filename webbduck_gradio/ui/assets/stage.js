@@ -19,11 +19,13 @@ const download = h("a", { class: "tool download", download: "", title: "Download
 const favourite = tool("favourite", "Favourite", () => favour());
 const enlarge = tool("upscale", "Make a larger copy");
 const compareTool = tool("compare", "Compare", () => compare());
+const made = tool("about", "How it was made");
+// Looking at it, going on with it, keeping it.
 const tools = h("div", { class: "tools", role: "toolbar", "aria-label": "Picture" },
-  tool("zoom", "Zoom", () => webbduck.zoom(picture.src, picture.alt)), compareTool, enlarge,
-  tool("inpaint", "Inpaint: paint what should be drawn anew", () => take("inpaint")), tool("input", "Use as input picture", () => take("img2img")),
-  tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })), favourite, download,
-  tool("delete", "Delete, with a way back", () => remove()));
+  tool("zoom", "Zoom", () => webbduck.zoom(picture.src, picture.alt)), compareTool, made,
+  tool("inpaint", "Inpaint: paint what should be drawn anew", () => take("inpaint")), tool("input", "Use as input picture", () => take("img2img")), enlarge,
+  tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })),
+  h("span", { class: "gap", "aria-hidden": "true" }), favourite, download, tool("delete", "Delete, with a way back", () => remove()));
 const waitingText = h("p", { class: "coming", "aria-hidden": "true" });
 const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
 let jobs = null, live = {}, mine = sessionStorage.getItem("webbduck-job"), watched = null, picked = null, shown = {};
@@ -63,10 +65,10 @@ function current() {
 }
 
 const dismissed = new Set();
-function notice(kind, text, key) {
+function notice(kind, text, key, offer = null) {
   if (dismissed.has(key) || [...notices.children].some((each) => each.dataset.key === key)) return;
   notices.append(h("div", { class: `notice ${kind}${key.startsWith("asked") ? "" : " of-job"}`, "data-key": key },
-    h("span", {}, text),
+    h("span", {}, text), offer,
     h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismissed.add(key); event.target.closest(".notice").remove(); } }, "×")));
 }
 
@@ -113,10 +115,26 @@ function placeNow(over) {
   if (now.parentNode !== place) place.append(now);
 }
 
+/** On a phone the toolbar has a row of its own, where it covers nothing. */
+function placeTools() {
+  const place = webbduck.sheet.phone.matches ? find("tools-row") : frame;
+  if (tools.parentNode !== place) place.append(tools);
+}
+webbduck.sheet.phone.addEventListener("change", placeTools);
+placeTools();
+
+/** The chosen checkpoint, which says what the examples are. */
+let base = null;
+webbduck.subscribe("form", (state) => {
+  if (state.base_model === base) return;
+  base = state.base_model;
+  if (jobs && !current()) empty();
+});
+
 function empty() {
   coming = "";
   placeNow(false);
-  const starter = jobs && webbduck.last.get("catalog")?.checkpoints.every((each) => !each.usable || each.name === "webbduck-starter");
+  const starter = base === "webbduck-starter";
   const none = webbduck.last.get("catalog") && !webbduck.last.get("catalog").checkpoints.some((each) => each.usable);
   const examples = starter ? props.starter_examples : props.examples;
   put(canvas, none
@@ -156,7 +174,7 @@ function draw() {
   else {
     coming = "";
     placeNow(false);
-    put(canvas, h("div", { class: "empty" }, h("p", {}, job.status === "cancelled" ? "Cancelled before a picture was finished." : job.images.length ? "The picture is no longer there." : "No picture was made.")));
+    put(canvas, h("div", { class: "empty" }, h("p", {}, job.images.length ? "The picture is no longer there." : "All settings are still here; Generate starts again.")));
   }
   placeNow(open && frame.parentNode === canvas);
   frame.classList.toggle("preview", Boolean(preview));
@@ -220,6 +238,20 @@ function followEnlarging() {
   enlarged.set(job.request.image, job.images.at(-1));
   webbduck.toast("The larger copy is shown; Compare sets it beside the original.");
 }
+
+webbduck.menu(made, "How it was made", (close) => {
+  const { job } = shown, { prompt, negative_prompt, num_images, ...rest } = { ...job.told, seed: shown.seed };
+  const told = (value) => Array.isArray(value) ? value.map((each) => each.name ? `${each.name} ${each.weight}` : String(each)).join(", ") : String(value);
+  const rows = Object.entries(rest).filter(([name]) => !["width", "height", "image", "mask"].includes(name)).map(([name, value]) => [webbduck.form.called(name), told(value)]);
+  return [
+    h("p", { class: "about-prompt" }, prompt || "(no prompt)"),
+    h("dl", { class: "details" }, [...(negative_prompt ? [["Negative", negative_prompt]] : []), ["Size", `${job.request.width} × ${job.request.height} px`], ...rows]
+      .flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
+    h("hr"),
+    h("button", { type: "button", class: "menu-item strong", onclick: () => { close(); webbduck.desk.run("use_settings", { id: shown.image }); } }, "Use all its settings"),
+    h("button", { type: "button", class: "menu-item", onclick: () => { close(); trigger("use_prompt", { prompt }); } }, "Use only its prompt"),
+  ];
+});
 
 const known = new Map();
 /** Whether the picture is a favourite. */
@@ -298,7 +330,8 @@ strip.addEventListener("keydown", (event) => {
 
 // -- the status line, and what is set for this browser ------------------------------------------------------
 
-const settings = { preview: true, notify: false };
+const LONG = 15;
+const settings = { preview: true, notify: false, long: LONG };
 try { Object.assign(settings, JSON.parse(localStorage.getItem("webbduck-view") ?? "{}")); } catch { /* as usual */ }
 function keep() { localStorage.setItem("webbduck-view", JSON.stringify(settings)); draw(); }
 async function turnNotify(box) {
@@ -313,14 +346,13 @@ async function turnNotify(box) {
   settings.notify = box.checked;
   keep();
 }
-const LONG = 15;
 const told = new Set();
 /** A word from the system when a job of this page that took long has ended while nobody looked. */
 function notify() {
   for (const job of jobs.recent) {
     if (told.has(job.job_id) || !asked.has(job.job_id)) continue;
     told.add(job.job_id);
-    if (!settings.notify || document.hasFocus() || job.finished - job.created < LONG) continue;
+    if (!settings.notify || document.hasFocus() || job.finished - job.created < settings.long) continue;
     const sent = new Notification(`WebbDuck: ${job.headline}`, { body: job.request.prompt, icon: job.images.length ? thumbUrl(job.images.at(-1)) : undefined, tag: job.job_id });
     sent.onclick = () => { window.focus(); sent.close(); };
   }
@@ -331,12 +363,15 @@ const seedValue = h("b", {}), seedPart = h("span", { class: "seed", hidden: true
   h("button", { type: "button", "aria-label": "Copy the seed", onclick: (event) => webbduck.copy(seedValue.textContent, event.target) }, "Copy"));
 const queuePart = h("button", { type: "button", class: "queue-part", title: "Open the queue", onclick: () => webbduck.openTab("Queue") }), devicePart = h("span", { class: "device-part" });
 const viewButton = h("button", { type: "button" }, "View");
-webbduck.menu(viewButton, "View", () => {
+webbduck.menu(viewButton, "View", (close) => {
   const box = (text, on, change) => h("label", { class: "menu-check" }, h("input", { type: "checkbox", checked: on, onchange: change }), text);
+  const item = (text, action) => h("button", { type: "button", class: "menu-item", onclick: () => { close(); action(); } }, text);
   return [
     box("Show the picture while it is made", settings.preview, (event) => { settings.preview = event.target.checked; keep(); }),
-    box(`Notify me when a job over ${LONG} s ends`, settings.notify, (event) => turnNotify(event.target)),
+    box(`Notify me when a job over ${settings.long} s ends`, settings.notify, (event) => turnNotify(event.target)),
     box("Light theme", !webbduckTheme.dark(), () => webbduckTheme.turn()),
+    // On a phone the status line has no room for these.
+    ...(webbduck.sheet.phone.matches ? [h("hr"), item("Free memory", freeMemory), item("Keys", webbduck.showKeys), item("API", showApi)] : []),
   ];
 });
 /** Let go of the models, and show at once how much memory that gave back. */
@@ -349,10 +384,13 @@ async function freeMemory() {
   statusLine();
   webbduck.toast(found.freed.length ? "The models left the memory; the next picture loads them again." : "No model was in memory.");
 }
+const showApi = () => document.querySelector("footer button.show-api, footer .show-api")?.click();
 put(line, seedPart, queuePart, devicePart, h("span", { class: "links" },
-  h("button", { type: "button", class: "free", title: "Let go of the models in memory; the next picture loads them again", onclick: freeMemory }, "Free memory"), viewButton,
-  h("button", { type: "button", onclick: () => webbduck.showKeys() }, "Keys"),
-  h("button", { type: "button", onclick: () => document.querySelector("footer button.show-api, footer .show-api")?.click() }, "API")));
+  h("button", { type: "button", class: "free elsewhere", title: "Let go of the models in memory; the next picture loads them again", onclick: freeMemory }, "Free memory"), viewButton,
+  h("button", { type: "button", class: "elsewhere", onclick: () => webbduck.showKeys() }, "Keys"),
+  h("button", { type: "button", class: "elsewhere", onclick: showApi }, "API")));
+
+const deviceName = (name) => !name ? "?" : name === "starting" ? "Starting up" : /^(cpu|cuda|mps|xpu)/.test(name) ? name.toUpperCase() : name;
 
 function statusLine() {
   const seeds = all().filter((job) => job.seeds.length);
@@ -363,7 +401,7 @@ function statusLine() {
   seedPart.hidden = newest === undefined;
   seedValue.textContent = String(newest ?? "");
   queuePart.textContent = waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty";
-  devicePart.textContent = `${device.device ?? "?"}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`;
+  devicePart.textContent = `${deviceName(device.device)}, ${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`;
   devicePart.classList.add("device");
   devicePart.title = device.policy ? `Models in ${device.dtype}, memory policy "${device.policy}"; in memory: ${device.in_memory.join(", ") || "none"}` : "";
 }
@@ -381,6 +419,15 @@ webbduck.subscribe("jobs", (value) => {
 webbduck.subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
 webbduck.subscribe("live", (value) => { live = value; draw(); });
 webbduck.subscribe("catalog", () => { if (jobs && !current()) empty(); });
+/** After another checkpoint had to be chosen: its own settings, where the form has others. */
+function offerDefaults(defaults) {
+  const { name, ...wanted } = defaults ?? {}, state = webbduck.form.state();
+  if (!name || (state && Object.entries(wanted).every(([field, value]) => state[field] === value))) return null;
+  return h("button", { type: "button", class: "near", onclick: (event) => {
+    event.target.closest(".notice").remove();
+    webbduck.desk.run("use_defaults", { base_model: name });
+  } }, `Use ${wanted.width} × ${wanted.height}, ${wanted.steps} steps`);
+}
 let seenOutcome = 0;
 webbduck.subscribe("outcome", (value) => {
   if (value.at === seenOutcome || value.where) return;
@@ -389,7 +436,7 @@ webbduck.subscribe("outcome", (value) => {
   webbduck.form.calm();
   for (const note of value.notes ?? []) notice("warning", note, `note ${value.at} ${note}`);
   if (value.error && !(value.field && webbduck.form.complain(value.field, value.error))) {
-    notice("error", value.error, `asked ${value.at}`);
+    notice("error", value.error, `asked ${value.at}`, offerDefaults(value.defaults));
     notices.lastChild.classList.add("asked");
   }
   if (value.upscale) { enlarging = value.upscale; webbduck.toast("The larger copy is being made."); }

@@ -1,0 +1,128 @@
+"""The input picture: dropped, pasted, measured, and put into words."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import Page, expect
+
+from webbduck_gradio.settings import HOME
+
+CAPTIONER = "webbduck-starter-captioner"
+
+BRING = """([bytes, name, type, zone]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0))], name, { type }));
+    const options = { bubbles: true, cancelable: true };
+    if (zone === 'paste') {
+        document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, ...options }));
+        return;
+    }
+    const fire = (kind, node) => node.dispatchEvent(new DragEvent(kind, { dataTransfer: data, ...options }));
+    fire('dragover', document.querySelector('#stage'));
+    const place = document.querySelector(`.dropper:not([hidden]) [data-zone=${zone}]`);
+    fire('dragover', place);
+    if (!place.classList.contains('over')) throw new Error('the place does not show that it would take it');
+    fire('drop', place);
+}"""
+
+
+def bring(page: Page, path: Path, zone: str, kind: str = "image/png") -> None:
+    """Drop a file on one of the Studio's places, or paste it."""
+    page.evaluate(BRING, [base64.b64encode(path.read_bytes()).decode(), path.name, kind, zone])
+
+
+def drawn(path: Path, size: tuple[int, int], parameters: str | None = None) -> Path:
+    told = PngInfo()
+    if parameters:
+        told.add_text("parameters", parameters)
+    Image.effect_mandelbrot(size, (-2, -1.2, 1, 1.2), 30).convert("RGB").save(path, pnginfo=told)
+    return path
+
+
+def expect_input(page: Page, path: Path, size: str) -> None:
+    expect(page.locator(".chosen-picture .facts")).to_have_text(size)
+    name = f"{hashlib.sha256(path.read_bytes()).hexdigest()}.png"
+    page.wait_for_function("name => webbduck.form.state().image === name", arg=name)
+
+
+def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
+    first, second = drawn(tmp_path / "a.png", (320, 200)), drawn(tmp_path / "b.png", (322, 200))
+    bring(page, first, "use")
+    expect_input(page, first, "320 × 200 px")
+    expect(page.locator(".dropper")).to_be_hidden()
+    page.get_by_role("button", name="Take its size").click()
+    expect(page.locator("#width input")).to_have_value("320")
+    expect(page.locator("#height input")).to_have_value("200")
+
+    bring(page, second, "paste")
+    expect_input(page, second, "322 × 200 px")
+    page.get_by_role("button", name="Take its size").click()
+    expect(page.locator(".offers")).to_contain_text("322 × 200 px; a size must be a multiple of 8")
+    expect(page.locator("#width input")).to_have_value("320")
+    page.get_by_role("button", name="328 × 200").click()
+    expect(page.locator("#width input")).to_have_value("328")
+    expect(page.locator(".offers")).to_be_empty()
+
+    text = tmp_path / "notes.txt"
+    text.write_text("no picture")
+    bring(page, text, "use", "text/plain")
+    expect(page.locator("#image-input .said .notice")).to_be_visible()
+    expect_input(page, second, "322 × 200 px")
+
+
+def test_a_dropped_picture_tells_its_settings(page: Page, tmp_path: Path) -> None:
+    told = "a castle by the sea\nSteps: 13, Sampler: Euler a, CFG scale: 6.5, Seed: 99, Size: 192x256"
+    bring(page, drawn(tmp_path / "told.png", (64, 64), told), "read")
+    expect(page.locator("#prompt textarea")).to_have_value("a castle by the sea")
+    expect(page.locator("#steps input")).to_have_value("13")
+    expect(page.locator("#height input")).to_have_value("256")
+    assert not page.evaluate("webbduck.form.state().image"), "only read, not taken as input"
+
+
+@pytest.fixture
+def captioner(studio) -> Iterator[Path]:
+    """Where the running studio looks for the bundled captioner, which is not there yet."""
+    link = studio.settings.checkpoints / "caption" / CAPTIONER
+    link.parent.mkdir(exist_ok=True)
+    yield link
+    link.unlink(missing_ok=True)
+
+
+def test_a_picture_is_put_into_words(page: Page, captioner: Path) -> None:
+    page.fill("#prompt textarea", "a red duck on a pond")
+    page.fill("#seed textarea, #seed input", "7")
+    page.click("#generate")
+    page.wait_for_selector(".now[data-state=completed]")
+    size = page.locator(".chosen-picture .facts")
+    page.hover("img.main")
+    page.click(".tool.input")
+    expect(size).to_have_text("256 × 256 px")
+    chosen = page.evaluate("webbduck.form.state().image")
+    page.locator(".chosen-picture .remove").click()
+    page.locator(".latest button").first.click()  # the newest of the last pictures
+    expect(size).to_be_visible()
+    assert page.evaluate("webbduck.form.state().image") == chosen
+
+    def describe() -> None:
+        page.get_by_role("button", name="Describe", exact=True).click()
+        page.get_by_role("button", name="In one sentence").click()
+
+    describe()
+    expect(page.locator("#image-input .said")).to_contain_text("There is no captioner; put a model's folder")
+    captioner.symlink_to(HOME / "checkpoint" / "caption" / CAPTIONER)
+    page.locator("#image-input .dismiss").click()
+    describe()
+    words = page.locator(".words .caption")
+    expect(words).to_contain_text("duck")
+    said = words.inner_text()
+    page.get_by_role("button", name="Use as prompt").click()
+    expect(page.locator("#prompt textarea")).to_have_value(said)
+    page.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    expect(page.locator("#prompt textarea")).to_have_value("a red duck on a pond")
