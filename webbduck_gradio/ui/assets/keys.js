@@ -20,11 +20,10 @@
   };
 
   const typing = (node) => node?.matches?.("textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])");
-  const busy = () => document.querySelector("dialog[open], :popover-open, .options");
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey) return;
     const control = event.ctrlKey || event.metaKey;
-    if (event.key === "Escape" && !busy()) {
+    if (event.key === "Escape" && !webbduck.covered()) {
       const cancel = document.querySelector(".now .cancel");
       if (cancel?.offsetParent && !cancel.hidden && !cancel.disabled) { event.preventDefault(); cancel.click(); }
     }
@@ -34,7 +33,7 @@
     }
     if (control || typing(event.target)) return;
     if (event.key === "?") { event.preventDefault(); webbduck.showKeys(); }
-    if (event.key === "/" && !busy()) { event.preventDefault(); webbduck.openTab("Studio"); document.querySelector("#prompt textarea")?.focus(); }
+    if (event.key === "/" && !webbduck.covered()) { event.preventDefault(); webbduck.openTab("Studio"); document.querySelector("#prompt textarea")?.focus(); }
   });
 
   /** (words:1.1), (words:1.2) ... around the selection, the bracket that it is in, or the word at the caret. */

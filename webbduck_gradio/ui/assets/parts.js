@@ -82,5 +82,9 @@ Object.assign(webbduck, (() => {
   document.addEventListener("pointerdown", () => { byKey = false; hide(); }, true);
   document.addEventListener("scroll", hide, true);
 
-  return { toast, menu, help };
+  // What lies over the page when a key goes down: asked early, since the key itself may close it.
+  let over = false;
+  document.addEventListener("keydown", () => { over = Boolean(document.querySelector("dialog[open], :popover-open, .options")); }, true);
+
+  return { toast, menu, help, covered: () => over };
 })());

@@ -37,7 +37,7 @@ webbduck.sheet = (() => {
     if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) { event.preventDefault(); open(false); }
   }, true);
   document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !isOpen() || document.querySelector("dialog[open], :popover-open, .options")) return;
+    if (event.key !== "Escape" || !isOpen() || webbduck.covered()) return;
     event.preventDefault();
     open(false);
     controls().querySelector(".sheet-head").focus();
