@@ -310,6 +310,18 @@ def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_
     expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
 
 
+def test_a_first_visit_explains_itself(tab: Page) -> None:
+    stage = tab.locator(".stage .empty")
+    expect(stage.locator("li")).to_have_count(3)
+    example = stage.get_by_role("button", name="a red duck on a pond")
+    expect(example).to_have_count(0)  # which is for the starter
+    option("#checkpoint")(tab, STARTER)
+    expect(stage).to_contain_text("the bundled starter model draws cartoon scenes with ducks")
+    example.click()
+    expect(tab.locator("#prompt textarea")).to_have_value("a red duck on a pond")
+    expect(tab.locator("#prompt textarea")).to_be_focused()
+
+
 def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Settings) -> None:
     mine = place.checkpoints / "sdxl" / OTHER
     expect(tab.locator("#checkpoint input")).to_have_value(OTHER)
