@@ -174,7 +174,7 @@ webbduck.form = (() => {
       input?.removeAttribute("aria-errormessage");
       return true;
     }
-    if (old?.dataset.text === text) return true;
+    if (old?.dataset.text === text) { if (kind === "asked") reveal(old); return true; }
     old?.remove();
     block.dataset.complaint = kind;
     input?.setAttribute("aria-invalid", "true");
@@ -185,9 +185,13 @@ webbduck.form = (() => {
     place.after(note);
     const fold = block.closest(".fold");
     if (fold && kind === "asked") unfold(fold.querySelector("[data-fold]").dataset.fold);
-    if (kind === "asked") webbduck.sheet.open();
-    if (kind === "asked") note.scrollIntoView({ block: "nearest" });
+    if (kind === "asked") reveal(note);
     return true;
+  }
+  /** Bring what was said into sight; on a phone it lies in the sheet. */
+  function reveal(note) {
+    webbduck.sheet.open();
+    requestAnimationFrame(() => note.scrollIntoView({ block: webbduck.sheet.phone.matches ? "center" : "nearest" }));
   }
   /** All that was said about the last press of Generate. */
   function calm() {

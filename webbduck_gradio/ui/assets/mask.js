@@ -175,10 +175,10 @@ webbduck.editMask = ({ source, width, height, mask }) => new Promise((resolve) =
   const scale = button("", "Fit into the window (0)", fit, "zoom");
   const bar = h("div", { class: "mask-bar" },
     h("div", { class: "group", role: "group", "aria-label": "Tool" }, Object.values(tools)),
-    h("label", { class: "group" }, h("span", { class: "label" }, "Size"), slider, exact),
+    h("label", { class: "group sizes" }, h("span", { class: "label" }, "Size"), slider, exact),
     h("div", { class: "group edits" }, button("Invert", "Swap what is painted and what is not (I)", () => commit({ kind: "invert" })),
       button("Clear", "Take all paint away (Delete)", () => commit({ kind: "clear" })), undoButton, redoButton),
-    h("div", { class: "group", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (-)", () => zoomTo(zoom / 1.5)), scale, button("+", "Zoom in (+)", () => zoomTo(zoom * 1.5))),
+    h("div", { class: "group scale", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (-)", () => zoomTo(zoom / 1.5)), scale, button("+", "Zoom in (+)", () => zoomTo(zoom * 1.5))),
     h("div", { class: "group last" }, button("Cancel", "Close without a change (Esc)", giveUp), button("Use mask", "Take the mask over (Ctrl+Enter)", finish, "primary")));
   const dialog = h("dialog", { class: "mask-editor", "aria-label": "Paint the mask" }, bar, view, h("div", { class: "mask-foot" }, state,
     h("span", { class: "keys" }, "Wheel zooms · [ ] brush size · Space moves · Ctrl+Z undoes")));
