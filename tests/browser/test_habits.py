@@ -18,7 +18,7 @@ def tab_to(page: Page, selector: str) -> None:
             """selector => {
                 const node = document.activeElement;
                 if (node === document.body) return { there: false, outlined: true };  // round the end
-                const seen = node.closest('label:has(:focus-visible)') ?? node;
+                const seen = node.closest('label:has(:focus-visible), .wrap:has(:focus-visible)') ?? node;
                 const outlined = [node, seen].some((each) => getComputedStyle(each).outlineStyle !== 'none');
                 return { there: node.matches(selector), outlined, what: node.outerHTML.slice(0, 200) };
             }""",

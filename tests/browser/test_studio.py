@@ -136,7 +136,8 @@ def test_five_jobs_and_close(window, studio) -> None:
     )
     tab.context.close()
     wait_until(lambda: studio.services.store.counts()["completed"] >= before + 5)
-    mine = [job for job in studio.services.store.recent(20) if job.request.prompt == "one of five"]
+    drawn = [job for job in studio.services.store.recent(20) if job.kind == "generate"]
+    mine = [job for job in drawn if job.request.prompt == "one of five"]
     assert [len(job.images) for job in mine] == [1] * 5
 
 
