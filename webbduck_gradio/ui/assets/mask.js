@@ -163,7 +163,7 @@ webbduck.editMask = ({ source, width, height, mask }) => new Promise((resolve) =
   }
   const most = Math.max(16, Math.round(Math.max(width, height) / 2));
   // The slider moves by ratio, so that small brushes can be set as finely as large ones.
-  const slider = h("input", { type: "range", min: "0", max: "100", step: "1", "aria-label": "Brush size", oninput: (event) => resize(Math.round(most ** (event.target.value / 100))) });
+  const slider = h("input", { type: "range", class: "range", min: "0", max: "100", step: "1", "aria-label": "Brush size", oninput: (event) => resize(Math.round(most ** (event.target.value / 100))) });
   const exact = h("output", { class: "brush-size" });
   function resize(wanted) {
     size = Math.min(most, Math.max(1, Math.round(wanted)));

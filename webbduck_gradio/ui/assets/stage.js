@@ -64,12 +64,19 @@ function current() {
   return running() ?? own ?? all().find((job) => job.finished && job.images.some((id) => !gone.has(id))) ?? null;
 }
 
-const dismissed = new Set();
+const READ = "webbduck-read", MOST_READ = 200;
+let dismissed = new Set();
+try { dismissed = new Set(JSON.parse(localStorage.getItem(READ) ?? "[]")); } catch { /* said once more */ }
+/** What was read stays away, also after a reload. */
+function dismiss(key) {
+  dismissed.add(key);
+  try { localStorage.setItem(READ, JSON.stringify([...dismissed].filter((each) => !each.startsWith("asked")).slice(-MOST_READ))); } catch { /* said once more */ }
+}
 function notice(kind, text, key, offer = null) {
   if (dismissed.has(key) || [...notices.children].some((each) => each.dataset.key === key)) return;
   notices.append(h("div", { class: `notice ${kind}${key.startsWith("asked") ? "" : " of-job"}`, "data-key": key },
     h("span", {}, text), offer,
-    h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismissed.add(key); event.target.closest(".notice").remove(); } }, "×")));
+    h("button", { type: "button", "aria-label": "Dismiss", onclick: (event) => { dismiss(key); event.target.closest(".notice").remove(); } }, "×")));
 }
 
 /** What concerns the whole queue: why the studio paused it, what was wrong at the start. */
