@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import inspect
+import itertools
 import json
 import math
 import os
@@ -36,7 +37,8 @@ TOO_TELLING = (
     "pydantic",
     "went wrong inside",
 )
-CALLS = 0
+HOSTILE = itertools.count()
+"""Moved on with each request that carries an attack, by any thread; those that only look are not counted."""
 JSON_TYPE = {"content-type": "application/json"}
 
 
@@ -60,7 +62,7 @@ def target(studio: StudioServer) -> Iterator[StudioServer]:
     (outputs / "vector.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>')
     studio.services.store.pause()
     yield studio
-    print(f"\n{CALLS} hostile requests")
+    print(f"\n{next(HOSTILE)} hostile requests")
     studio.services.store.clear_queued()
     studio.services.store.resume()
     for name in ("linked", "page.html", "vector.svg"):
@@ -105,10 +107,14 @@ def unharmed(target: StudioServer) -> Iterator[None]:
     assert ask(target, "health")[0] == "answered"
 
 
+def attack(target: StudioServer, endpoint: str, values: dict[str, Any]) -> tuple[str, Any]:
+    """`ask`, counted."""
+    next(HOSTILE)
+    return ask(target, endpoint, values)
+
+
 def ask(target: StudioServer, endpoint: str, values: dict[str, Any] | None = None) -> tuple[str, Any]:
     """("answered", data) or ("refused", sentence) of a call by keyword over plain HTTP."""
-    global CALLS
-    CALLS += 1
     url = f"{target.url}/gradio_api/call/v2/{endpoint}"
     answer = CLIENT.post(url, content=json.dumps(values or {}), headers=JSON_TYPE)
     if answer.status_code != 200:
@@ -141,7 +147,7 @@ def filled(value: Any, target: StudioServer) -> Any:
 def must_be_refused(target: StudioServer, endpoint: str, field: str, values: list[Any], **more: Any) -> None:
     def one(value: Any) -> str | None:
         value = filled(value, target)
-        kind, text = ask(target, endpoint, {**more, field: value})
+        kind, text = attack(target, endpoint, {**more, field: value})
         what = f"/{endpoint} {field}={value!r:.80}: {kind} {text!r:.200}"
         if kind != "refused" or not isinstance(text, str) or not text.strip():
             return what
@@ -268,8 +274,6 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
 
 
 def upload(target: StudioServer, name: str, content: bytes) -> httpx.Response:
-    global CALLS
-    CALLS += 1
     return CLIENT.post(f"{target.url}/gradio_api/upload", files={"files": (name, content)}, timeout=60)
 
 
@@ -279,6 +283,7 @@ def test_files_that_are_no_usable_picture(target: StudioServer, endpoint: str) -
     more = {"prompt": "a duck"} if endpoint == "generate" else {}
     values = []
     for name, content in attacks.bad_files().items():
+        next(HOSTILE)
         (path,) = upload(target, name, content).json()
         values.append({"path": path, "meta": attacks.META})
     must_be_refused(target, endpoint, "image", values, wait_for_result=False, **more)
@@ -306,6 +311,7 @@ def test_unusual_pictures_are_taken(target: StudioServer, name: str) -> None:
 )  # fmt: skip
 def test_names_of_uploads_stay_in_their_folder(target: StudioServer, name: str) -> None:
     content = attacks.saved(Image.new("RGB", (8, 8)), "PNG")
+    next(HOSTILE)
     answer = upload(target, name, content)
     if answer.status_code == 200:
         for path in answer.json():
@@ -326,8 +332,10 @@ def test_too_much_is_refused_before_it_is_kept(target: StudioServer) -> None:
     before = sum(path.stat().st_size for path in uploads.rglob("*") if path.is_file())
     headers = {"content-type": "multipart/form-data; boundary=x"}
     url = f"{target.url}/gradio_api/upload"
+    next(HOSTILE)
     assert CLIENT.post(url, content=endless(), headers=headers, timeout=120).status_code == 413
     # What only says that it is large is refused before it comes.
+    next(HOSTILE)
     line = http.client.HTTPConnection("127.0.0.1", target.settings.port, timeout=60)
     line.putrequest("POST", "/gradio_api/upload")
     for name, value in {**headers, "content-length": str(2**40)}.items():
@@ -354,9 +362,8 @@ POSTS = [
 
 @pytest.mark.parametrize("path", POSTS)
 def test_malformed_bodies(target: StudioServer, path: str) -> None:
-    global CALLS
     for name, body in attacks.bodies().items():
-        CALLS += 1
+        next(HOSTILE)
         answer = CLIENT.post(target.url + path, content=body, headers=JSON_TYPE)
         assert 400 <= answer.status_code < 500, (name, answer.status_code, answer.text[:300])
         assert not any(each in answer.text for each in ("Traceback", 'File "')), name
@@ -372,8 +379,7 @@ def test_malformed_bodies(target: StudioServer, path: str) -> None:
     ],
 )  # fmt: skip
 def test_joining_the_queue_with_nonsense(target: StudioServer, values: dict[str, Any]) -> None:
-    global CALLS
-    CALLS += 1
+    next(HOSTILE)
     asked = {"fn_index": 0, "session_hash": "abc", "data": [], **values}
     answer = CLIENT.post(f"{target.url}/gradio_api/queue/join", json=asked)
     assert 400 <= answer.status_code < 500, answer.text
@@ -389,8 +395,7 @@ def test_joining_the_queue_with_nonsense(target: StudioServer, values: dict[str,
     ],
 )  # fmt: skip
 def test_functions_of_components(target: StudioServer, values: dict[str, Any]) -> None:
-    global CALLS
-    CALLS += 1
+    next(HOSTILE)
     asked = {"data": "x", "component_id": 1, "session_hash": "abc", "fn_name": "webbduck_runs", **values}
     answer = CLIENT.post(f"{target.url}/gradio_api/component_server", json=asked)
     assert 400 <= answer.status_code < 500, answer.text
@@ -406,9 +411,8 @@ FILES_ASKED = ["/etc/passwd", "/proc/self/environ", "{home}/app.py", "{outputs}/
 
 @pytest.mark.parametrize("route", ["/gradio_api/file=", "/file=", "/gradio_api/file/", "/gradio_api/proxy="])
 def test_files_that_are_not_given_out(target: StudioServer, route: str) -> None:
-    global CALLS
     for path in FILES_ASKED:
-        CALLS += 1
+        next(HOSTILE)
         answer = CLIENT.get(f"{target.url}{route}{filled(path, target)}")
         assert answer.status_code in (400, 401, 403, 404), (path, answer.status_code)
         assert b"root:" not in answer.content and b"alert" not in answer.content and len(answer.content) < 400
@@ -418,17 +422,16 @@ def test_files_that_are_not_given_out(target: StudioServer, route: str) -> None:
     "kind", ["image", "thumb", "trash", "export", "lora", "input", "input-thumb", "preview", "other"]
 )
 def test_media_by_hostile_ids(target: StudioServer, kind: str) -> None:
-    global CALLS
     for attack in attacks.TRAVERSAL:
         name = filled(attack, target)
         if name in ("/", " ") or len(name) > 2000:
             continue
-        CALLS += 1
-        for quoted in (name, name.replace("/", "%2f")):
+        for quoted in {name, name.replace("/", "%2f")}:
             try:
                 answer = CLIENT.get(f"{target.url}/media/{kind}/{quoted}")
             except httpx.InvalidURL:
                 continue
+            next(HOSTILE)
             served = answer.status_code == 200 and answer.headers["content-type"].startswith("image/")
             assert served or answer.status_code in (400, 403, 404), (name, answer.status_code)
             if served:  # another spelling of the picture's own id
@@ -441,7 +444,7 @@ def test_text_stays_text(target: StudioServer, field: str) -> None:
     """What looks like a script or a template is a prompt like any other, and comes back as it was."""
     for text in attacks.INJECTIONS:
         asked = {"prompt": "a duck", field: text, "wait_for_result": False}
-        kind, answer = ask(target, "generate", asked)
+        kind, answer = attack(target, "generate", asked)
         assert kind == "answered", (text, answer)
         assert answer[1]["request"][field] == text
         target.services.store.cancel(answer[1]["job_id"])
@@ -487,7 +490,7 @@ def test_anything_anywhere(target: StudioServer, place: tuple[str, str], value: 
     if endpoint in ("generate", "upscale", "caption"):
         values.setdefault("image", f"{RUN}/0.png" if endpoint != "generate" else None)
         values["wait_for_result"] = False
-    kind, answer = ask(target, endpoint, values)
+    kind, answer = attack(target, endpoint, values)
     if kind == "refused":
         assert isinstance(answer, str) and answer.strip(), (place, value, answer)
         assert not any(each in answer for each in TOO_TELLING), (place, value, answer)

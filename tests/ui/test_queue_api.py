@@ -106,3 +106,17 @@ def test_cancel_after_the_image_keeps_it(client: Client) -> None:
     ended = job(client, running)
     assert 1 <= len(ended["images"]) < 8
     assert f"{len(ended['images'])} of 8" in ended["headline"]
+
+
+def test_calls_leave_nothing_behind_in_gradio(client: Client, studio) -> None:
+    """It would sum up its last ten thousand calls after each one."""
+    for _ in range(130):
+        client.predict(api_name="/caption_styles")
+    # Nor does each job leave a session with a copy of the page.
+    before = set(studio._page.state_holder.session_data)
+    for number in range(5):
+        client.predict(f"duck {number}", steps=1, seed=1, **SMALL, api_name="/generate")
+    assert len(set(studio._page.state_holder.session_data) - before) <= 1
+    queue = studio._page._queue
+    assert queue.cached_event_analytics_summary == {"functions": {}}
+    assert len(queue.event_analytics) <= 100

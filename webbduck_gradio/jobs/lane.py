@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import json
 import logging
+import secrets
 import threading
 
 import httpx
@@ -53,6 +54,8 @@ class Pump(threading.Thread):
         self._base = base_url.rstrip("/")
         self._stopping = threading.Event()
         self._told = ""
+        self._session = secrets.token_hex(8)
+        """Gradio keeps a copy of the whole page for each session: one for all tickets, not one for each."""
         self.pause_after_error = 1.0
         """Seconds to wait after a failed ticket; doubled up to eightfold while it goes on."""
 
@@ -76,15 +79,18 @@ class Pump(threading.Thread):
                     if self._stopping.is_set():
                         break
                     self._log_once(error)
+                    # What the broken session may still have to say is not for the next ticket.
+                    self._session = secrets.token_hex(8)
                     self._stopping.wait(self.pause_after_error * min(2**failures, 8))
                     failures += 1
 
     def _ticket(self, client: httpx.Client) -> None:
         url = f"{self._base}/gradio_api/call/{LANE}"
-        answer = client.post(url, json={"data": [self._secret]})
+        ticket = {"data": [self._secret], "session_hash": self._session}
+        answer = client.post(url, json=ticket)
         if answer.status_code == 401 and self._login:
             self._log_in(client)
-            answer = client.post(url, json={"data": [self._secret]})
+            answer = client.post(url, json=ticket)
         answer.raise_for_status()
         self._follow(client, f"{url}/{answer.json()['event_id']}")
 

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 MAX_THREADS = 128
 """More than the clients that may wait at once: a waiting client must not hold up the lane."""
+MAX_SESSIONS = 256
+"""Of pages and clients that Gradio remembers, the one that was idle longest going first. Each takes about
+0.2 MB, and a call over plain HTTP is one of its own."""
 MAX_UPLOAD = "64mb"
 SCRIPTS = ("common.js", "parts.js", "form.js", "sheets.js", "keys.js", "mask.js", "viewer.js")
 """What the views share, in the order in which it needs each other."""
@@ -107,6 +110,7 @@ class StudioServer:
                     quiet=True,
                     show_error=False,
                     max_threads=MAX_THREADS,
+                    state_session_capacity=MAX_SESSIONS,
                     max_file_size=MAX_UPLOAD,
                     allowed_paths=[str(settings.outputs)],
                     favicon_path=ASSETS / "duck.svg",
