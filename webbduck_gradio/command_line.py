@@ -258,7 +258,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         server.wait()
     except KeyboardInterrupt:
-        print("Stopping; the running job will be shown as interrupted.", flush=True)
+        print("Stopping; a job that runs is put back as interrupted.", flush=True)
     finally:
         at_rest = server.close()
     if not at_rest:
