@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -164,6 +165,32 @@ def test_a_caption_arrives_in_the_open_lightbox(
     finally:
         link.unlink()
         studio.services.registry.refresh()
+
+
+def test_what_cannot_be_read_is_not_loaded_and_can_be_deleted(gallery: Page, studio) -> None:
+    folder = studio.settings.outputs / "albumword broken"
+    folder.mkdir()
+    header = b"IHDR" + (20_000).to_bytes(4, "big") * 2 + bytes((8, 0, 0, 0, 0))
+    chunk = b"\0\0\0\r" + header + zlib.crc32(header).to_bytes(4, "big")
+    (folder / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\1IDAT")
+    (folder / "empty.png").write_bytes(b"")
+    asked: list[str] = []
+    gallery.on("request", lambda request: asked.append(request.url))
+    try:
+        expect(cell(gallery, "albumword broken/empty.png")).to_contain_text("not a readable picture")
+        cell(gallery, "albumword broken/huge.png").locator(".open").click()
+        info = gallery.locator(".lightbox .info")
+        expect(info.get_by_role("alert")).to_contain_text("more than 178 megapixels")
+        expect(gallery.locator(".lightbox .g-wait")).to_contain_text("huge.png")
+        info.get_by_role("button", name="Delete").click()
+        expect(gallery.locator(".toast")).to_contain_text("Moved to the trash")
+        assert not (folder / "huge.png").exists()
+        assert not [url for url in asked if "huge.png" in url]
+        gallery.keyboard.press("Escape")
+    finally:
+        (folder / "empty.png").unlink()
+        folder.rmdir()
+    expect(gallery.locator(".g-count")).to_have_text("11 pictures in 6 runs")
 
 
 def test_fullscreen(gallery: Page, album: list[str]) -> None:

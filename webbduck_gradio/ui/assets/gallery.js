@@ -11,7 +11,7 @@ let version = null, complete = true, epoch = 0, refreshing = false, again = fals
 const home = document.querySelector(".gradio-container main") ?? document.body;
 
 async function ask(name, value) {
-  try { return await server[name](value); } catch { return { error: "The server did not answer; what is shown may be old." }; }
+  try { return await server[name](value); } catch { return { error: "The server did not answer; what is shown may be old.", lost: true }; }
 }
 const fail = (text) => { problem.textContent = text ?? ""; };
 const wanted = () => ({ query: query.value.trim(), order, flat });
@@ -27,7 +27,7 @@ grid.resize(side);
 
 function cell(image) {
   const name = image.id.split("/").at(-1);
-  const picture = h("img", { "data-src": thumbOf(image), alt: "", decoding: "async", draggable: "false",
+  const picture = unreadable(image) ? h("span", { class: "broken" }, image.problem) : h("img", { "data-src": thumbOf(image), alt: "", decoding: "async", draggable: "false",
     class: image.w ? (image.w > image.h ? "wide" : "tall") : null, style: image.w ? `aspect-ratio: ${image.w} / ${image.h}` : null,
     onload: (event) => event.target.classList.add("there"),
     onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it.")) });

@@ -23,12 +23,17 @@ function makeLightbox(home, { grid, act, ask }) {
     at = grid.find(id) ?? (at && dialog.open ? at : null);
     if (!dialog.open) { dialog.showModal(); dialog.classList.remove("bare"); }
     if (other) leaveCompare();
-    view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
+    if (unreadable(image)) view.refuse(image.problem); else view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
     position();
     about.tell("Reading its settings");
     const answer = await told(id);
     if (shown?.id !== id) return;
-    if (answer.error) { about.fail(answer.error); put(strip); return; }
+    if (answer.error) {
+      if (!answer.lost) view.refuse(answer.error);
+      about.fail(answer.error, id);
+      put(strip);
+      return;
+    }
     found = answer;
     stage.querySelector("img.main").alt = found.prompt || "Finished picture";
     heart.setAttribute("aria-pressed", String(found.favourite));
@@ -37,13 +42,18 @@ function makeLightbox(home, { grid, act, ask }) {
     split.disabled = strip.children.length < 2 && !found.variants.length;
     if (beside) compare(beside); else ahead();
   }
-  async function told(id) { try { return await ask("webbduck_image", id); } catch { return { error: "The server did not answer." }; } }
+  async function told(id) { try { return await ask("webbduck_image", id); } catch { return { error: "The server did not answer.", lost: true }; } }
 
   function drawStrip() {
     const ids = found.run.flatMap((image) => [image, ...(image.variants ?? []).map((id) => ({ id, copy: true }))]);
     put(strip, ids.length > 1 ? ids.map((image) => h("button", { type: "button", class: image.copy ? "copy" : "", "data-id": image.id, title: image.copy ? `${image.id}, an upscaled copy` : image.id,
-      "aria-current": String(image.id === shown.id), onclick: () => (other ? compare(image.id) : open(image)) }, h("img", { src: thumbOf(image), alt: image.id, loading: "lazy" }))) : []);
+      "aria-current": String(image.id === shown.id), onclick: () => (other ? compare(image.id) : open(image)) }, stripPicture(image))) : []);
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }
+
+  function stripPicture(image) {
+    const broken = () => h("span", { class: "broken", title: image.problem ?? "No thumbnail could be made of it." }, "!");
+    return unreadable(image) ? broken() : h("img", { src: thumbOf(image), alt: image.id, loading: "lazy", onerror: (event) => event.target.replaceWith(broken()) });
   }
 
   function position() {
@@ -81,16 +91,17 @@ function makeLightbox(home, { grid, act, ask }) {
   /** The neighbours are fetched before they are asked for. */
   async function ahead() {
     if (!at) return;
-    for (const by of [1, -1]) { const next = await further(at, by); if (next) new Image().src = imageOf(next.picture); }
+    for (const by of [1, -1]) { const next = await further(at, by); if (next && !unreadable(next.picture)) new Image().src = imageOf(next.picture); }
   }
 
   async function toggleCompare() {
     if (other) return leaveCompare(true);
-    const choice = found?.original ?? found?.variants[0] ?? found?.run.find((image) => image.id !== shown.id)?.id;
+    const choice = found?.original ?? found?.variants[0] ?? found?.run.find((image) => image.id !== shown.id && !unreadable(image))?.id;
     if (choice) compare(choice);
   }
   async function compare(id) {
-    const mine = shown.id;
+    const mine = shown.id, reason = unreadable(found?.run.find((image) => image.id === id) ?? {});
+    if (reason) return about.fail(reason);
     other = id;
     dialog.classList.add("comparing");
     split.setAttribute("aria-pressed", "true");
@@ -99,7 +110,7 @@ function makeLightbox(home, { grid, act, ask }) {
     for (const each of strip.children) each.toggleAttribute("data-second", each.dataset.id === id);
     const answer = await told(id);
     if (shown?.id !== mine || other !== id) return;
-    if (answer.error) about.fail(answer.error); else if (found) about.differences(found, answer);
+    if (answer.error) { leaveCompare(); about.fail(answer.error); } else if (found) about.differences(found, answer);
   }
   function leaveCompare(again = false) {
     other = null;

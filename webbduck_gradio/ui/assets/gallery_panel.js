@@ -1,5 +1,7 @@
 // What a picture tells, and what can be done with it.
 
+const TOOLS = { a1111: "A1111", comfyui: "ComfyUI", fooocus: "Fooocus", invokeai: "InvokeAI", novelai: "NovelAI", swarmui: "SwarmUI" };
+
 /** `act(name, more)` does what the buttons say. */
 function makePanel(panel, { act, open, compare }) {
   const copyButton = (text, what) => h("button", { type: "button", class: "g-copy", title: `Copy ${what}`, "aria-label": `Copy ${what}`, onclick: (event) => copied(text, event.currentTarget) }, icon("copy"));
@@ -17,7 +19,7 @@ function makePanel(panel, { act, open, compare }) {
   }
 
   function actions(found) {
-    const able = found.reusable, image = { id: found.id };
+    const able = found.reusable;
     return h("div", { class: "actions" },
       able ? h("div", { class: "g-acts" },
         action("Use these settings", "All settings into the Studio, seed included", "reuse", { what: "all", class: "primary" }),
@@ -32,11 +34,12 @@ function makePanel(panel, { act, open, compare }) {
         action("Upscale 2×", "A copy of twice its width and height, beside it", "make", { what: "upscale", scale: 2 }),
         action("Upscale 4×", "A copy of four times its width and height, beside it", "make", { what: "upscale", scale: 4 }),
         action("Caption", "Have the picture described in words", "make", { what: "caption" })),
-      h("div", { class: "g-acts quiet" },
-        h("a", { class: "g-act", href: imageOf(image), download: found.id.split("/").at(-1), title: "The file as it is, with its metadata" }, icon("download"), "Download"),
-        h("button", { type: "button", class: "g-act", title: "The picture itself, for pasting elsewhere", onclick: (event) => act("copy", { button: event.currentTarget }) }, icon("copy"), "Copy"),
-        h("button", { type: "button", class: "g-act danger delete", title: "Move it to the trash (Delete)", onclick: () => act("delete") }, icon("trash"), "Delete")));
+      fileActions(found.id, h("button", { type: "button", class: "g-act", title: "The picture itself, for pasting elsewhere", onclick: (event) => act("copy", { button: event.currentTarget }) }, icon("copy"), "Copy")));
   }
+  const fileActions = (id, copy = null) => h("div", { class: "g-acts quiet" },
+    h("a", { class: "g-act", href: imageOf({ id }), download: id.split("/").at(-1), title: "The file as it is, with its metadata" }, icon("download"), "Download"),
+    copy,
+    h("button", { type: "button", class: "g-act danger delete", title: "Move it to the trash (Delete)", onclick: () => act("delete") }, icon("trash"), "Delete"));
 
   /** Upscaled copies, or the picture that this is a copy of. */
   function copies(found) {
@@ -62,7 +65,7 @@ function makePanel(panel, { act, open, compare }) {
       h("div", { class: "g-caption", hidden: !caption }, caption ? captionOf(caption) : null),
       actions(found),
       notes("Warnings", found.warnings, "warning"), notes("What could not be read", found.problems, "warning"),
-      h("section", {}, h("h4", {}, found.tool && !found.tool.startsWith("webbduck") ? `Settings, as ${found.tool} wrote them` : "Settings", found.parameters ? copyButton(found.parameters, "all settings") : null),
+      h("section", {}, h("h4", {}, found.tool && !found.tool.startsWith("webbduck") ? `Settings, as ${TOOLS[found.tool] ?? found.tool} wrote them` : "Settings", found.parameters ? copyButton(found.parameters, "all settings") : null),
         found.rows.length ? rowsOf(found.rows) : h("p", { class: "muted" }, "The picture says nothing about how it was made.")),
       found.raw ? h("section", {}, h("h4", {}, "Text in the file", copyButton(found.raw, "the text")), h("pre", {}, found.raw)) : null,
       copies(found),
@@ -91,7 +94,8 @@ function makePanel(panel, { act, open, compare }) {
   return {
     show, differences,
     tell: (words) => put(panel, h("p", { class: "muted" }, words)),
-    fail: (words) => put(panel, h("p", { class: "problem", role: "alert" }, words)),
+    /** A sentence; with `id`, what can still be done with the file. */
+    fail: (words, id = null) => put(panel, h("p", { class: "problem", role: "alert" }, words), id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), fileActions(id)) : null),
     caption(value) { const box = panel.querySelector(".g-caption"); if (box) { put(box, captionOf(value)); box.hidden = false; } },
   };
 }

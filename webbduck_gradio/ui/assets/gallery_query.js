@@ -2,6 +2,8 @@
 const { h, put, bytes } = webbduck;
 const thumbOf = (image) => `${webbduck.thumbUrl(image.id)}?v=${image.v ?? 0}`;
 const imageOf = (image) => `${webbduck.imageUrl(image.id)}?v=${image.v ?? 0}`;
+/** Why nothing of the picture can be shown; null where it can. A browser would try, even with one that fills its memory. */
+const unreadable = (image) => (image.problem && !image.w ? image.problem : null);
 const number = (value) => value.toLocaleString("en-US");
 const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;
 
@@ -10,7 +12,7 @@ const ICONS = {
   close: "M6 6l12 12M18 6L6 18", left: "M15 5l-7 7 7 7", right: "M9 5l7 7-7 7", tick: "M5 12.500l4.500 4.500L19 7.500",
   trash: "M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12M10 10.500v6M14 10.500v6", download: "M12 4v11M7.500 11l4.500 4.500L16.500 11M5 19.500h14",
   copy: "M9 9h10v10H9zM15 9V5H5v10h4", full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5", compare: "M12 4v16M4 6h6v12H4M20 6h-6v12h6",
-  plus: "M12 5v14M5 12h14", minus: "M5 12h14", info: "M12 11v6M12 7.200v.3", more: "M6 12h.1M12 12h.1M18 12h.1",
+  plus: "M12 5v14M5 12h14", minus: "M5 12h14", info: "M12 3.500a8.500 8.500 0 1 0 0 17a8.500 8.500 0 0 0 0-17zM12 11v5M12 7.600v.2", more: "M6 12h.1M12 12h.1M18 12h.1",
 };
 function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), path = document.createElementNS(svg.namespaceURI, "path");

@@ -115,6 +115,15 @@ function makeZoom(stage, { step, away, moved }) {
     zoom, fit, real,
     get zoomed() { return scale > 1; },
     show(source, small, alt, size) { scale = 1; x = 0; y = 0; load(picture, source, small, alt, size); draw(); },
+    /** Words in place of a picture that cannot be shown. */
+    refuse(words) {
+      scale = 1; natural = [1, 1];
+      picture.dataset.source = ""; picture.alt = "";
+      picture.removeAttribute("src");
+      bound();
+      wait.hidden = false;
+      wait.textContent = words;
+    },
     /** A second picture over the first one, right of the slider; null for none. */
     compare(source, alt = "", texts = []) {
       over.hidden = handle.hidden = source === null;
