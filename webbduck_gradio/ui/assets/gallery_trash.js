@@ -3,7 +3,7 @@ const TOAST_SECONDS = 15;
 
 /** `home` holds the toast while no dialog is open. */
 function makeToast(home, dialog) {
-  const node = h("div", { class: "toast", role: "status", hidden: true });
+  const node = h("div", { class: "toast g-toast", role: "status", hidden: true });
   let fading = null;
   home.append(node);
   dialog.addEventListener("close", () => home.append(node));
