@@ -160,6 +160,21 @@ def test_thousands_of_pictures_stay_a_few_in_the_page(gallery: Page, studio) -> 
         last = gallery.locator('.cell[data-index="1999"]')
         expect(last.locator("img.there")).to_be_visible()
         assert cells.count() < 250 and cell(gallery, first).count() == 0
+        # What is looked at stays in view when something comes before it.
+        gallery.evaluate("() => { document.querySelector('.g-scroll').scrollTop = 4000; }")
+        middle = gallery.locator('.cell[data-index="150"]')
+        expect(middle.locator("img.there")).to_be_visible()
+        looked_at = middle.get_attribute("data-id") or ""
+        gallery.evaluate(
+            "id => document.querySelector(`.cell[data-id='${id}']`).scrollIntoView({ block: 'start' })",
+            looked_at,
+        )
+        picture("gold", (16, 16)).save(folder / "many newest.png")
+        expect(gallery.locator(".g-count")).to_have_text("2,001 pictures")
+        expect(cell(gallery, looked_at)).to_be_in_viewport()
+        (folder / "many newest.png").unlink()
+        expect(gallery.locator(".g-count")).to_have_text("2,000 pictures")
+        expect(cell(gallery, looked_at)).to_be_in_viewport()
         # Shift chooses all between, also those that are not in the page.
         gallery.evaluate("() => { document.querySelector('.g-scroll').scrollTop = 0; }")
         cell(gallery, first).locator(".open").click(modifiers=["Control"])

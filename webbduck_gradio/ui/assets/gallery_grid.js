@@ -86,6 +86,12 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     return [rows.first[rowAt(Math.max(0, from))], last < rows.first.length ? rows.first[last] : counts.length];
   }
 
+  const nameOf = (found) => (flat ? found.id : found.run);
+  /** What stands first in the window, and how far it is scrolled into it. */
+  function inView() {
+    const [first] = near(0), found = item(first);
+    return found ? { name: nameOf(found), into: scroller.scrollTop - placeOf(first).y } : null;
+  }
   const item = (index) => pages.get(Math.floor(index / pageSize()))?.[index % pageSize()];
   const placeOf = (index) => (flat
     ? { x: (index % columns) * (cell + GAP), y: Math.floor(index / columns) * (cell + GAP) }
@@ -208,13 +214,15 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     },
     /** How much there is; `fresh` (pages by number) replace what was known, which keeps what is in view in its place. */
     settle(layout, fresh = null) {
-      const before = flat ? total : counts, height = canvas.offsetHeight;
+      const before = flat ? total : counts, height = canvas.offsetHeight, held = fresh && scroller.scrollTop > cell ? inView() : null;
       if (flat) total = layout.total; else counts = layout.counts;
       if (fresh) { epoch += 1; asked = new Map(); pages = fresh; }
       measure();
+      const now = held && [...pages].flatMap(([page, items]) => items.flatMap((found, each) => (nameOf(found) === held.name ? [page * pageSize() + each] : [])))[0];
       const grown = flat ? total - before : counts.length - before.length;
-      const above = flat ? grown > 0 : grown > 0 && before.every((count, run) => counts[run + grown] === count);
-      if (fresh && above && scroller.scrollTop > cell) scroller.scrollTop += canvas.offsetHeight - height;
+      const above = draw.manner() === "newest" && grown > 0 && (flat || before.every((count, run) => counts[run + grown] === count));
+      if (held && now !== undefined) scroller.scrollTop = placeOf(now).y + held.into;
+      else if (held && above) scroller.scrollTop += canvas.offsetHeight - height; // so much came before it that it left these pages
       schedule();
     },
     pagesInView() { const [from, to] = near(); return to > from ? Array.from({ length: Math.floor((to - 1) / pageSize()) - Math.floor(from / pageSize()) + 1 }, (_, each) => Math.floor(from / pageSize()) + each) : [0]; },
