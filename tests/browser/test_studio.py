@@ -60,6 +60,25 @@ def test_a_batch_shows_its_pictures(page: Page) -> None:
     expect(page.locator(".statusline .seed b")).to_have_text("7")
 
 
+def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
+    fill(page, "a duck that stands still", steps="40", batch="3")
+    page.click("#generate")
+    page.wait_for_selector(".now[data-state=running]")
+
+    def places() -> list[dict | None]:
+        selectors = (".frame", ".strip", ".statusline", "#dock", "#prompt")
+        return [page.locator(each).bounding_box() for each in selectors]
+
+    before = places()
+    page.wait_for_function(
+        "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
+    )
+    assert places() == before
+    page.wait_for_selector(DONE)
+    expect(page.locator(".strip button")).to_have_count(3)
+    assert places() == before
+
+
 def test_the_preview_and_cancel(page: Page, studio) -> None:
     fill(page, "a duck that takes long", steps="150", batch="8")
     page.click("#generate")
