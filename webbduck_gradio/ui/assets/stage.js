@@ -360,7 +360,14 @@ function notify() {
     if (told.has(job.job_id) || !asked.has(job.job_id)) continue;
     told.add(job.job_id);
     if (!settings.notify || document.hasFocus() || job.finished - job.created < settings.long) continue;
-    const sent = new Notification(`WebbDuck: ${job.headline}`, { body: job.request.prompt, icon: job.images.length ? thumbUrl(job.images.at(-1)) : undefined, tag: job.job_id });
+    let sent;
+    try {
+      sent = new Notification(`WebbDuck: ${job.headline}`, { body: job.request.prompt, icon: job.images.length ? thumbUrl(job.images.at(-1)) : undefined, tag: job.job_id });
+    } catch { // Chrome on Android has the name, and refuses the call
+      settings.notify = false;
+      keep();
+      return webbduck.toast("This browser cannot show notifications of a page.");
+    }
     sent.onclick = () => { window.focus(); sent.close(); };
   }
 }
