@@ -371,7 +371,8 @@ function notify() {
     sent.onclick = () => { window.focus(); sent.close(); };
   }
 }
-const asked = new Set();
+/** This page's own jobs, the one before a reload among them. */
+const asked = new Set(mine ? [mine] : []);
 
 const seedValue = h("b", {}), seedPart = h("span", { class: "seed", hidden: true }, "Seed ", seedValue,
   h("button", { type: "button", "aria-label": "Copy the seed", onclick: (event) => webbduck.copy(seedValue.textContent, event.target) }, "Copy"));
@@ -425,6 +426,7 @@ webbduck.subscribe("jobs", (value) => {
   jobs = value;
   // A page that was opened again goes on with what runs, unless its own job still waits or runs.
   if (first && mine && running() && !jobs.jobs.some((job) => job.job_id === mine)) mine = null;
+  if (first) for (const job of jobs.recent) told.add(job.job_id);
   followEnlarging();
   notify();
   queueNotices();
