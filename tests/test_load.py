@@ -19,7 +19,7 @@ from webbduck_gradio.settings import Settings
 
 USERS = 50
 SECONDS = float(os.environ.get("WEBBDUCK_LOAD_SECONDS", "300"))
-MOST_GROWTH = 400 * 2**20
+MOST_GROWTH = 100 * 2**20
 """Bytes that the server may have gained from the first minute's end to the last job's."""
 
 
