@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -127,10 +128,16 @@ def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path,
     assert [each.name for each in run.iterdir()] == ["0.png"]
 
 
-def stopped_in_order(server, log: Path, how: int, path: Path, running: str, waiting: str) -> None:
-    assert server.poll() is None, log.read_text()
+def stop(server: subprocess.Popen[bytes], how: int, log: Path) -> None:
+    since = time.monotonic()
     server.send_signal(how)
     assert server.wait(PATIENCE) == 0, log.read_text()
+    print(f"\n{time.monotonic() - since:.1f} s from the signal to the end of the process")
+
+
+def stopped_in_order(server, log: Path, how: int, path: Path, running: str, waiting: str) -> None:
+    assert server.poll() is None, log.read_text()
+    stop(server, how, log)
     store = Store(path)
     job = store.get(running)
     assert job.state == "interrupted", log.read_text()
@@ -153,8 +160,7 @@ def test_a_step_that_takes_an_hour_does_not_keep_the_process(
         return state_of(path, long.id) == "running"
 
     wait_until(reached)
-    server.send_signal(signal.SIGTERM)
-    assert server.wait(PATIENCE) == 0, log.read_text()
+    stop(server, signal.SIGTERM, log)
     store = Store(path)
     assert (store.get(long.id).state, store.get(waiting.id).state) == ("interrupted", "queued")
     store.close()
