@@ -114,12 +114,13 @@ function makeZoom(stage, { step, away, moved }) {
   return {
     zoom, fit, real,
     get zoomed() { return scale > 1; },
-    show(source, small, alt, size) { scale = 1; x = 0; y = 0; load(picture, source, small, alt, size); draw(); },
+    show(source, small, alt, size) { scale = 1; x = 0; y = 0; layer.style.visibility = ""; load(picture, source, small, alt, size); draw(); },
     /** Words in place of a picture that cannot be shown. */
     refuse(words) {
       scale = 1; natural = [1, 1];
       picture.dataset.source = ""; picture.alt = "";
       picture.removeAttribute("src");
+      layer.style.visibility = "hidden";
       bound();
       wait.hidden = false;
       wait.textContent = words;
