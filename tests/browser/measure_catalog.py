@@ -114,7 +114,7 @@ def change(page: Page, settings: Settings, client: Client) -> None:
     fresh = settings.loras / "zz fresh.safetensors"
     page.fill(".catalog .find", "zz fresh")
     in_page = lambda: page.locator(".cards .card").count()  # noqa: E731
-    in_api = lambda: any(lora["name"] == "zz fresh" for lora in client.predict(api_name="/models")["loras"])  # noqa: E731
+    in_api = lambda: any(lora["name"] == "zz fresh" for lora in client.predict(api_name="/loras"))  # noqa: E731
     for name, seen in (("page", in_page), ("API", in_api)):
         added, removed = [], []
         for _ in range(TIMES):

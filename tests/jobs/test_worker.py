@@ -18,6 +18,7 @@ from webbduck_gradio.errors import OutOfMemory, RequestError, StorageError
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.jobs.job import Job
 from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.worker import PREVIEW_SECONDS, UNWATCHED_PREVIEW_SECONDS
 from webbduck_gradio.settings import HOME, Settings
 
 
@@ -82,6 +83,13 @@ def test_previews_come_while_it_runs_and_go_after_it(store: Store, settings, mak
     assert set(seen) == {(384, 192)}
     assert job.preview == 0
     assert leftovers(settings) == []
+
+
+def test_previews_are_rare_while_nobody_looks(make_worker) -> None:
+    worker = make_worker(Painter())
+    assert worker.preview_seconds == UNWATCHED_PREVIEW_SECONDS
+    worker.look()
+    assert worker.preview_seconds == PREVIEW_SECONDS
 
 
 def test_cancel_keeps_what_is_finished(store: Store, settings, make_worker, ask) -> None:

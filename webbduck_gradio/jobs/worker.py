@@ -41,7 +41,11 @@ HAND = Hand("core")
 PREVIEW_SIDE = 384
 """Longest side of a preview, in pixels."""
 PREVIEW_SECONDS = 0.25
-"""Least time between two previews."""
+"""Least time between two previews while somebody looks."""
+UNWATCHED_PREVIEW_SECONDS = 2.0
+"""The same while nobody does; whoever opens a page then finds one that is not old."""
+WATCHED_SECONDS = 5.0
+"""How long a look lasts. An open page looks twice a second."""
 WRITE_AGAIN_SECONDS = 1.0
 
 DISK_FULL = "The disk is full; free some space, and the queue goes on by itself."
@@ -70,6 +74,7 @@ class Worker:
         self._generator: Generator | None = None
         self._making = threading.Lock()
         self._stopping = threading.Event()
+        self._looked = float("-inf")
         self.reserve = Reserve(settings.private / "reserve")
         self.reserve.keep()
         for leftover in settings.previews.glob("*.jpg*"):
@@ -252,6 +257,16 @@ class Worker:
             return
         self.store.new_preview(job.id)
 
+    def look(self) -> None:
+        """Somebody looks at the studio: for a while previews are worth their time."""
+        self._looked = time.monotonic()
+
+    @property
+    def preview_seconds(self) -> float:
+        """Least time between two previews now."""
+        watched = time.monotonic() - self._looked < WATCHED_SECONDS
+        return PREVIEW_SECONDS if watched else UNWATCHED_PREVIEW_SECONDS
+
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
@@ -306,7 +321,7 @@ class _Reporter:
             raise Cancelled("The job was cancelled.")
 
     def wants_preview(self) -> bool:
-        return time.monotonic() - self._last_preview >= PREVIEW_SECONDS
+        return time.monotonic() - self._last_preview >= self._worker.preview_seconds
 
     def preview(self, image: Image) -> None:
         if self.wants_preview():

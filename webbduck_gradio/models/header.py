@@ -18,6 +18,8 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
+
 from ..errors import ModelError
 
 MAX_HEADER = 100_000_000
@@ -186,7 +188,7 @@ def _layout(text: str) -> _Layout:
     Remembered for a few texts: files of one trainer differ in their metadata only, and a folder may hold
     thousands of them.
     """
-    raw = json.loads(text)
+    raw = orjson.loads(text)
     if not isinstance(raw, dict):
         raise ValueError("no table")
     metadata = raw.pop("__metadata__", None) or {}

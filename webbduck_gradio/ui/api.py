@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ log = logging.getLogger(__name__)
 
 FOLLOWERS = 64
 """Clients that may wait for their jobs at the same time; the queue itself holds fewer."""
-FOLLOW_SECONDS = 0.05
+FOLLOW_SECONDS = 0.02
+"""How often a call that waits for its job looks whether there is news."""
+TELL_SECONDS = 0.25
+"""Least time between two reports of its progress."""
 
 PICTURES = ("image", "mask")
 CHECKPOINT_DEFAULTS = ("width", "height", "steps", "cfg", "scheduler")
@@ -137,14 +141,18 @@ def register(services: Services, ticket_secret: str) -> None:
                 services.calls.pop(call, None)
 
     async def ended(job: Job, progress: gr.Progress) -> Job:
-        told: tuple[int, int, int] | None = None
+        list_seen, told = store.list_version, store.version
         while not (job := store.get(job.id)).ended:
-            now = (job.image_index, job.step, job.total)
-            if job.total and now != told:
+            if job.total:
                 done = job.image_index * job.total + job.step
                 progress((done, job.total * max(1, job.images_asked)), desc=views.headline(job), unit="steps")
-                told = now
-            await asyncio.sleep(FOLLOW_SECONDS)
+            told_at = time.monotonic()
+            # The job is read again only when there is news: its end at once, its steps now and then.
+            while store.list_version == list_seen and (
+                store.version == told or time.monotonic() - told_at < TELL_SECONDS
+            ):
+                await asyncio.sleep(FOLLOW_SECONDS)
+            list_seen, told = store.list_version, store.version
         return job
 
     async def run(kind: Kind, asked: dict[str, Any], wait: Any, owner: str | None) -> Answer:
@@ -172,11 +180,13 @@ def register(services: Services, ticket_secret: str) -> None:
     @sentence
     def queue() -> dict[str, Any]:
         """The running job, the queued ones in order, and the last that ended."""
+        services.worker.look()
         return views.queue_view(services)
 
     @sentence
     def job(job_id: str) -> dict[str, Any]:
         """One job."""
+        services.worker.look()
         return views.job_view(store.get(job_id))
 
     @sentence

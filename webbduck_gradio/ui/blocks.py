@@ -41,6 +41,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
     store, registry, outputs = services.store, services.registry, services.outputs
 
     def versions() -> str:
+        services.worker.look()
         return f"{store.list_version}.{store.version}.{registry.version}.{outputs.version}"
 
     def jobs() -> str:
