@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from webbduck_gradio.starter.judge import QUESTIONS, accuracy, make_lessons, train_judge
-from webbduck_gradio.starter.measures import sharpness, subject_colour, to_lab
+from webbduck_gradio.starter.measures import grain, sharpness, subject_colour, to_lab
 from webbduck_gradio.starter.scenes import draw, sample
 from webbduck_gradio.starter.sheets import contact_sheet
 
@@ -40,6 +40,15 @@ def test_blur_lowers_sharpness() -> None:
     picture = draw(sample(random.Random(1)), 1)
     blurred = np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(1.5)))
     assert sharpness(blurred) < 0.8 * sharpness(picture)
+
+
+def test_noise_raises_the_grain_and_outlines_do_not() -> None:
+    picture = draw(sample(random.Random(1)), 1)
+    noise = np.random.default_rng(0).normal(0, 4, picture.shape)
+    noisy = (picture + noise).clip(0, 255).astype(np.uint8)
+    sharper = np.asarray(Image.fromarray(picture).filter(ImageFilter.SHARPEN))
+    assert grain(noisy) > 0.3
+    assert max(grain(picture), grain(sharper)) < 0.1
 
 
 def test_the_judge_learns_and_knows_how_good_it_is() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
+from scipy.ndimage import median_filter
 
 from .brush import PALETTE, Colour, dark, light, subject_tint
 
@@ -96,3 +97,14 @@ def acutance(picture: Picture, share: float = 0.02) -> float:
     steps = np.hypot(np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]).ravel()
     count = max(1, round(share * len(steps)))
     return float(np.partition(steps, -count)[-count:].mean())
+
+
+def grain(picture: Picture) -> float:
+    """Fine noise in flat areas, in grey values (0..255).
+
+    The mean, over the calmer half of all pixels, of how far each is from the median of its 3 by 3 neighbours:
+    outlines lie in the other half.
+    """
+    grey = picture.astype(np.float64).mean(axis=2)
+    away = np.sort(np.abs(grey - median_filter(grey, size=3)), axis=None)
+    return float(away[: len(away) // 2].mean())

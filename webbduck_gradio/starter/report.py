@@ -15,6 +15,7 @@ from .sections import Bench, Section
 
 PARTS: dict[str, str] = {
     "checkpoint": "evaluate_checkpoint",
+    "samplers": "evaluate_samplers",
     "speed": "evaluate_speed",
     "refiner": "evaluate_refiner",
     "loras": "evaluate_loras",
