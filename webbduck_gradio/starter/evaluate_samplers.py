@@ -53,8 +53,8 @@ def section(bench: Bench) -> Section:
         save_jpeg(sheet, bench.folder / "starter-kit-samplers.jpg", 200_000)
     text = f"""The first {len(asked)} held-out prompts, 256x256, {STEPS} steps, CFG {GUIDANCE:g},
 each sampler as the studio builds it. Grain: how far a pixel is from the median of its 3 by 3 neighbours, over
-the calmer half of each picture (grey values, 0 to 255); noise that a sampler leaves raises it, outlines do not.
-At most {_GRAINIER:g} times Euler's counts as clean.
+the calmer half of each picture (grey values, 0 to 255); noise that a sampler leaves raises it, outlines do
+not. At most {_GRAINIER:g} times Euler's counts as clean.
 
 The first prompt ("{prompts[0]}") by each sampler:
 
