@@ -95,6 +95,11 @@ class Worker:
         """Device, memory and loaded pipeline; {} until the generator was made. Never waits for it."""
         return self._generator.describe() if self._generator else {}
 
+    @property
+    def ready(self) -> bool:
+        """Whether the generator was made, so that `describe` has something to tell."""
+        return self._generator is not None
+
     def warm_up(self) -> None:
         """Import torch and diffusers in the background, so that the first job need not wait for it."""
 

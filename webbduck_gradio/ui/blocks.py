@@ -42,7 +42,9 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
     def versions() -> str:
         services.worker.look()
-        return f"{store.list_version}.{store.version}.{registry.version}.{outputs.version}"
+        # With the device's name known the page's jobs are told anew, since it comes with them.
+        listed = f"{store.list_version}{'+' if services.worker.ready else ''}"
+        return f"{listed}.{store.version}.{registry.version}.{outputs.version}"
 
     def jobs() -> str:
         return page_json(views.queue_view(services) | {"device": services.device()})
