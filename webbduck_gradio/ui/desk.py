@@ -87,16 +87,18 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
             return [outcome(error="That checkpoint is no longer there."), *form.nothing()]
         return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
 
-    def use_settings(event: gr.EventData) -> list[Any]:
-        """All settings of a picture of the gallery, seed included."""
-        try:
-            path = services.outputs.resolve(str(payload(event).get("id", "")))
-            values, notes = read_settings(path, registry)
-        except WebbDuckError as error:
-            return refused(error)
+    def filled_from(path: Path) -> list[Any]:
+        values, notes = read_settings(path, registry)
         if not values:
             return [outcome(error=" ".join(notes)), *form.nothing()]
         return filled(values, "Settings of the picture", notes)
+
+    def use_settings(event: gr.EventData) -> list[Any]:
+        """All settings of a picture of the gallery, seed included."""
+        try:
+            return filled_from(services.outputs.resolve(str(payload(event).get("id", ""))))
+        except WebbDuckError as error:
+            return refused(error)
 
     def restore(event: gr.EventData) -> list[Any]:
         """The form as it was before one of the others."""
@@ -109,13 +111,9 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
 
     def read_picture(event: gr.EventData) -> list[Any]:
         try:
-            path = uploaded(payload(event).get("file"), services, Path(get_upload_folder()))
-            values, notes = read_settings(path, registry)
+            return filled_from(uploaded(payload(event).get("file"), services, Path(get_upload_folder())))
         except WebbDuckError as error:
             return refused(error)
-        if not values:
-            return [outcome(error=" ".join(notes)), *form.nothing()]
-        return filled(values, "Settings of the picture", notes)
 
     outputs = [told, *form.outputs]
     desk.apply_preset(preset, None, outputs, **QUIET)
