@@ -80,7 +80,7 @@ class Form:
         shown = [shown_as(name, values[name]) if name in values else gr.skip() for name in self.fields]
         if "second_pass_model" in values:
             place = list(self.fields).index("second_pass_model")
-            shown[place] = self._second_choices(values["second_pass_model"])
+            shown[place] = self._second(values["second_pass_model"])
         return [*shown, self._signalled(signal)]
 
     def told(self, request: GenerationRequest) -> Any:
@@ -126,16 +126,31 @@ class Form:
         return [c.name for c in self.services.registry.checkpoints() if not c.unusable and _is_base(c)]
 
     def choices(self, chosen: str | None, second: str | None = "") -> list[Any]:
-        """Both dropdowns after the catalog changed: what is chosen stays while it is there."""
-        usable = self.usable()
-        if chosen not in usable:
-            default = self.services.registry.default_checkpoint()
-            chosen = default.name if default else None
-        return [gr.update(choices=usable, value=chosen), self._second_choices(second)]
+        """Both dropdowns after the catalog changed: what is chosen stays while it is there.
 
-    def _second_choices(self, chosen: str | None) -> Any:
-        names = [c.name for c in self.services.registry.second_pass_models()]
-        return gr.update(choices=[("Off", ""), *names], value=chosen if chosen in names else "")
+        It is not sent back then: the answer would undo what was chosen meanwhile.
+        """
+        usable = self.usable()
+        if chosen in usable:
+            first = gr.update(choices=usable)
+        else:
+            default = self.services.registry.default_checkpoint()
+            first = gr.update(choices=usable, value=default.name if default else None)
+        names = self._second_choices()
+        gone = second and second not in self._second_names()
+        return [first, gr.update(choices=names, value="") if gone else gr.update(choices=names)]
+
+    def _second_names(self) -> list[str]:
+        return [each.name for each in self.services.registry.second_pass_models()]
+
+    def _second_choices(self) -> list[Any]:
+        return [("Off", ""), *self._second_names()]
+
+    def _second(self, chosen: str | None) -> Any:
+        """The second pass' dropdown with this model, or off where it is not there."""
+        return gr.update(
+            choices=self._second_choices(), value=chosen if chosen in self._second_names() else ""
+        )
 
     def lost(self, chosen: str | None, second: str | None) -> dict[str, Any]:
         """For the outcome channel: what of the chosen models is no longer there, and what happens instead.
@@ -154,7 +169,7 @@ class Form:
                     "Size, steps, CFG and sampler stay as they were."
                 )
                 said["defaults"] = {"name": now.name, **settings_of(now)}
-        if second and second not in [each.name for each in self.services.registry.second_pass_models()]:
+        if second and second not in self._second_names():
             sentences.append(f"{second} can no longer be the second pass, which is off now.")
         return said | {"error": " ".join(sentences)} if sentences else {}
 
@@ -169,10 +184,10 @@ class Form:
         values = {"base_model": default.name if default else None} | settings_of(default)
         values |= {name: value for name, value in self.recall(remembered).items() if name != "loras"}
         shown = self.partly(values)
-        shown[list(self.fields).index("base_model")] = self.choices(values["base_model"])[0]
-        shown[list(self.fields).index("second_pass_model")] = self._second_choices(
-            values.get("second_pass_model")
-        )
+        chosen, second = values["base_model"], values.get("second_pass_model")
+        places = list(self.fields)
+        shown[places.index("base_model")] = gr.update(choices=self.usable(), value=chosen)
+        shown[places.index("second_pass_model")] = self._second(second)
         return shown
 
     def recall(self, remembered: Any) -> dict[str, Any]:
