@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 120_000
+PATIENCE = 300_000
 """Milliseconds; the first picture waits for torch, which a loaded machine takes long to import."""
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
