@@ -16,7 +16,7 @@ from .sheets import contact_sheet, save_jpeg
 
 PROMPTS = 16
 _BAR = 0.85
-_GRAINIER = 2.0
+_GRAINIER = 1.6
 """How many times Euler's grain still counts as clean."""
 _QUESTIONS = ("body colour", "scene", "subject")
 
@@ -51,8 +51,8 @@ def section(bench: Bench) -> Section:
     if bench.folder is not None:
         sheet = contact_sheet([pictures[0] for pictures in painted.values()], list(painted))
         save_jpeg(sheet, bench.folder / "starter-kit-samplers.jpg", 200_000)
-    text = f"""The first {len(asked)} held-out prompts, 256x256, {STEPS} steps, CFG {GUIDANCE:g},
-each sampler as the studio builds it. Grain: how far a pixel is from the median of its 3 by 3 neighbours, over
+    text = f"""The first {len(asked)} held-out prompts, 256x256, {STEPS} steps, CFG {GUIDANCE:g}, each
+sampler as the studio builds it. Grain: how far a pixel is from the median of its 3 by 3 neighbours, over
 the calmer three quarters of each picture (grey values, 0 to 255); noise that a sampler leaves raises it,
 outlines do not. At most {_GRAINIER:g} times Euler's counts as clean.
 
