@@ -10,6 +10,7 @@ import pytest
 from making import store
 from PIL import Image, ImageFilter
 
+from webbduck_gradio.starter.measures import subject_colour
 from webbduck_gradio.starter.scenes import Attributes, draw
 
 FULL = {"width": 256, "height": 256, "steps": 12, "scheduler": "Euler", "cfg": 5.0}
@@ -72,6 +73,14 @@ def test_a_negative_prompt_removes_what_it_names(paint) -> None:
     asked = {"prompt": "a yellow duck", "seed": 8, **FULL}
     (plain,), (without,) = paint(**asked), paint(**asked, negative_prompt="pond, water, lake")
     assert water(plain) > 0.3 and water(without) < 0.1
+
+
+def test_lms_keeps_the_colours(paint) -> None:
+    """Of fourth order it takes them far away with guidance and 20 steps."""
+    asked = {"prompt": "an orange duck in a meadow on a sunny day", "seed": 1008, **FULL, "steps": 20}
+    (euler,), (lms,) = paint(**asked), paint(**asked | {"scheduler": "LMS"})
+    assert alike(euler, lms) > 0.95
+    assert subject_colour(lms.astype(numpy.uint8), "duck", "meadow", "day") == "orange"
 
 
 def test_a_second_pass_is_at_least_as_good_as_one(paint) -> None:

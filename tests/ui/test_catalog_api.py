@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import gradio as gr
 import httpx
 import pytest
 from gradio_client import Client
 from lora_files import lora_bytes, make_lora
 from PIL import Image
 from running import STARTER, wait_until
+
+from webbduck_gradio.ui.form import Form
 
 SCRIPT = 'it\'s <script>alert(1)<script> "x" 🦆'
 
@@ -129,3 +132,12 @@ def test_pictures_made_with_a_lora_stand_for_it(studio, folder: Path) -> None:
     assert colour(studio, "ink") == (0, 0, 255)
     services.trash.delete_image(made[2])
     assert colour(studio, "ink") == (255, 0, 0)
+
+
+def test_a_change_of_the_catalog_does_not_send_back_what_was_chosen(studio) -> None:
+    """The answer would undo what a person chose while it was on its way."""
+    form = Form(studio.services, {}, gr.HTML())
+    checkpoint, second = form.choices(STARTER, "")
+    assert STARTER in checkpoint["choices"] and "value" not in checkpoint and "value" not in second
+    checkpoint, second = form.choices("gone", "gone too")
+    assert (checkpoint["value"], second["value"]) == (STARTER, "")
