@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -19,6 +20,12 @@ from webbduck_gradio.errors import Cancelled, ModelError, RequestError
 from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.models.tools import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
+
+
+def needs_spandrel(test: Callable[..., None]) -> Callable[..., None]:
+    """Left out, and named, where spandrel is not installed; `-m spandrel` runs these alone."""
+    reason = "spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops==0.8.2"
+    return pytest.mark.spandrel(pytest.mark.skipif(not has_spandrel(), reason=reason)(test))
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +45,6 @@ def write(path: Path, scale: int, weight: float) -> Path:
 
 def write_esrgan(path: Path) -> Path:
     """A tiny network of a kind that only spandrel knows, x2."""
-    if not has_spandrel():
-        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops==0.8.2")
     upscaling._spandrel()
     from spandrel.architectures.ESRGAN import ESRGAN
 
@@ -90,7 +95,9 @@ def test_without_a_model_lanczos_is_said(picture) -> None:
 def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
     odd = tmp_path / "odd.safetensors"
     save_file({"x": torch.zeros(2)}, odd)
-    with pytest.raises(ModelError, match="no upscaling model that is known"):
+    # Whether it is a model of another kind, only spandrel could tell.
+    sentence = "no upscaling model that is known" if has_spandrel() else "pip install --no-deps spandrel=="
+    with pytest.raises(ModelError, match=sentence):
         upscale(picture, 2, odd, "cpu", Recorder())
     same = write(tmp_path / "same.safetensors", 1, 0)
     with pytest.raises(ModelError, match="does not enlarge"):
@@ -103,17 +110,19 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
     assert len(stopped.steps) == 1
 
 
-def test_no_stand_in_for_torchvision_stays_behind() -> None:
-    if not has_spandrel():
-        pytest.skip("spandrel is not installed: pip install --no-deps spandrel==0.4.2 einops==0.8.2")
-    upscaling._spandrel()
-    module = sys.modules.get("torchvision")
-    assert module is None or module.__file__
+@needs_spandrel
+def test_no_stand_in_for_torchvision_stays_behind(monkeypatch) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] in ("spandrel", "torchvision")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "torchvision", None)  # as if it were not installed
+    assert upscaling._spandrel().ModelLoader
+    assert not [name for name in sys.modules if name.startswith("torchvision.")]
+    assert sys.modules.get("torchvision") is None
 
 
+@needs_spandrel
 def test_a_compact_file_gives_what_spandrel_makes_of_it(tmp_path, picture) -> None:
     path = write(tmp_path / "compact.safetensors", 2, 1)
-    write_esrgan(tmp_path / "esrgan.safetensors")  # leaves out the test where there is no spandrel
     pixels = torch.from_numpy(numpy.asarray(picture).copy()).permute(2, 0, 1)[None].float() / 255
     theirs = upscaling._spandrel().ModelLoader(torch.device("cpu")).load_from_file(path).eval()
     with torch.no_grad():
@@ -125,6 +134,7 @@ def test_a_compact_file_gives_what_spandrel_makes_of_it(tmp_path, picture) -> No
         assert torch.equal(upscaling.load(tmp_path / "wrapped.safetensors", "cpu")(pixels).clamp(0, 1), ours)
 
 
+@needs_spandrel
 def test_other_kinds_need_spandrel_and_say_so(settings, picture, monkeypatch) -> None:
     folder = settings.checkpoints / "upscale"
     other = write_esrgan(folder / "other.safetensors")
