@@ -95,3 +95,19 @@ def test_no_bytes_whatever_raise_anything_else(tmp_path_factory, noise: bytes, a
             read_header(path)
         except ModelError as error:
             assert str(error).endswith(".")
+
+
+@pytest.mark.parametrize("length", [640, 896, 1152, 1408, 2**16 + 640, 0x04034B50])
+def test_a_length_that_spells_another_formats_mark_is_still_a_length(tmp_path: Path, length: int) -> None:
+    """80 02 to 80 05 begin pickles, 50 4B 03 04 zip files; headers of these lengths begin with them too."""
+    text = json.dumps({"x": entry()}).encode()
+    path = tmp_path / "sound.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + text.ljust(length) + b"1234")
+    assert read_header(path).tensors["x"].shape == (2,)
+
+
+def test_metadata_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    path.write_bytes(with_header({"__metadata__": {"step": 7, "who": "me"}, "x": entry()}, b"1234"))
+    header = read_header(path)
+    assert header.odd == ("step",) and header.metadata == {"who": "me"}

@@ -74,6 +74,8 @@ class Header:
     metadata: dict[str, str] = field(default_factory=dict)
     axes: frozenset[int] = frozenset(range(9))
     """Numbers of axes that its tensors have, so that most files need not be looked through for a kind."""
+    odd: tuple[str, ...] = ()
+    """Names of metadata that is no text; the safetensors library refuses a file with any."""
 
     def width(self, name: str) -> int | None:
         """Size of the last axis of tensor `name`; None where there is no such tensor."""
@@ -105,7 +107,8 @@ def read_header(path: Path) -> Header:
 
 
 def _check_start(name: str, start: bytes, length: int, size: int) -> None:
-    other = _what_else(start)
+    # The first bytes are a length, and by chance they may spell another format's mark: a brace decides.
+    other = None if start[8:9] == b"{" and length <= size - 8 else _what_else(start)
     if other:
         raise ModelError(f"{name} is no safetensors file: it {other}.")
     if len(start) < 8:
@@ -157,7 +160,8 @@ def _checked(name: str, text: bytes, data_size: int) -> Header:
         )
     said = layout.metadata or metadata
     texts = {str(key): value for key, value in said.items() if isinstance(value, str)}
-    return Header(layout.tensors, texts, layout.axes)
+    odd = tuple(str(key) for key, value in said.items() if not isinstance(value, str))
+    return Header(layout.tensors, texts, layout.axes, odd)
 
 
 def _split(text: str) -> tuple[dict[str, Any], str]:
