@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import secrets
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -136,6 +137,9 @@ class GenerationRequest(Vocabulary):
     mask: FileId | None = None
     strength: Annotated[Number, Field(gt=0, le=1)] = 0.75
     inpainting_fill: Literal["replace", "keep"] = "replace"
+    """What is painted: 'replace' the masked part, 'keep' all but the masked part, which is protected."""
+    masked_content: Literal["fill", "original"] = "fill"
+    """What the painted part begins with: its surroundings' colours, blurred, or what is there."""
     mask_blur: Annotated[Whole, Field(ge=0, le=64)] = 8
     resize_mode: Literal["crop", "pad", "stretch"] = "crop"
     """How `image` is fitted to width x height: cut, filled up at the sides, or distorted."""
@@ -192,6 +196,20 @@ class GenerationRequest(Vocabulary):
     def alone(self, index: int) -> GenerationRequest:
         """The request that makes image `index` of this batch again, by itself."""
         return self.model_copy(update={"seed": self.seed_of(index), "num_images": 1})
+
+
+def in_todays_words(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a request that was stored by any version, with the meaning that they had then.
+
+    Before there was `masked_content`, the value "keep" of `inpainting_fill` stood for what is now
+    `masked_content="original"`, and the masked part was always the one that was painted. Every request stored
+    since has `masked_content`, which tells the two apart.
+    """
+    fill = stored.get("inpainting_fill")
+    if "masked_content" in stored or fill not in ("replace", "keep"):
+        return dict(stored)
+    content = "original" if fill == "keep" else "fill"
+    return {**stored, "inpainting_fill": "replace", "masked_content": content}
 
 
 class UpscaleRequest(Vocabulary):

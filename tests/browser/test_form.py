@@ -114,7 +114,8 @@ WITH_PICTURE: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
     "resize_mode": (segment("#resize-mode", "Pad"), "pad"),
 }
 WITH_MASK: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "inpainting_fill": (segment("#inpainting-fill", "Keep as start"), "keep"),
+    "inpainting_fill": (segment("#inpainting-fill", "Inpaint not masked"), "keep"),
+    "masked_content": (segment("#masked-content", "Original"), "original"),
     "mask_blur": (number("#mask-blur"), 3),
     "inpaint_area": (segment("#inpaint-area", "Only masked"), "masked"),
     "inpaint_padding": (number("#inpaint-padding"), 48),

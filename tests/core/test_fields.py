@@ -34,6 +34,7 @@ CHANGES: dict[str, tuple[dict, object]] = {
     "strength": ({"image": "IMAGE"}, 0.3),
     "resize_mode": ({"image": "IMAGE"}, "stretch"),
     "inpainting_fill": ({"image": "IMAGE", "mask": "MASK"}, "keep"),
+    "masked_content": ({"image": "IMAGE", "mask": "MASK"}, "original"),
     "mask_blur": ({"image": "IMAGE", "mask": "MASK"}, 0),
     "inpaint_area": ({"image": "IMAGE", "mask": "MASK", "inpaint_padding": 4}, "masked"),
     "inpaint_padding": ({"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"}, 2),

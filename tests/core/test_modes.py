@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy
 import pytest
 from making import store
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from recorder import Recorder
 
 from webbduck_gradio.errors import Cancelled
@@ -81,10 +81,38 @@ def test_the_blurred_mask_is_the_border(
     assert (drawn[soft > 250] != original[soft > 250]).any(axis=-1).mean() > 0.5
 
 
+@pytest.mark.parametrize("where", ["whole", "masked"])
+def test_keep_protects_the_masked_part(paint, image, mask, original, area, where: str) -> None:
+    more = SIZE if where == "whole" else {"inpaint_padding": 8}
+    asked = {"image": image, "mask": mask, "mask_blur": 0, "strength": 0.9, "inpaint_area": where} | more
+    drawn = paint(prompt=BLUE, inpainting_fill="keep", **asked)[0]
+    assert (drawn[area == 255] == original[area == 255]).all()
+    assert (drawn[area == 0] != original[area == 0]).any(axis=-1).mean() > 0.5
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        SIZE,
+        SIZE | {"masked_content": "original", "base_model": "painter"},
+        {"resize_mode": "pad", "width": 96, "height": 64},
+        {"inpaint_area": "masked", "inpaint_padding": 2},
+        SIZE | {"second_pass_model": STARTER},
+    ],
+    ids=str,
+)
+def test_keep_paints_what_the_inverted_mask_would(paint, folders, image, area, more: dict) -> None:
+    left = Image.fromarray(numpy.where(numpy.arange(96) < 60, area, 255).astype(numpy.uint8))
+    masks = [store(folders, each) for each in (left, ImageOps.invert(left))]
+    kept = paint(image=image, mask=masks[0], inpainting_fill="keep", **more)
+    assert numpy.array_equal(kept, paint(image=image, mask=masks[1], **more))
+
+
 @pytest.mark.parametrize(
     ("base", "changed"),
     [
         ({}, {"inpainting_fill": "keep"}),
+        ({}, {"masked_content": "original"}),
         ({}, {"mask_blur": 0}),
         ({}, {"inpaint_area": "masked", "inpaint_padding": 4}),
         ({}, {"strength": 1.0}),

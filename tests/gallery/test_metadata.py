@@ -194,12 +194,17 @@ FILE = "a" * 64 + ".png"
                 "image": FILE,
                 "mask": FILE,
                 "inpaint_area": "masked",
-                "inpainting_fill": "keep",
+                "masked_content": "original",
                 "mask_blur": 3,
             },
             {},
             "Denoising strength: 0.75, Mask blur: 3, Inpaint area: Only masked, Masked area padding: 32, "
             "Masked content: original",
+        ),
+        (
+            {"image": FILE, "mask": FILE, "inpainting_fill": "keep"},
+            {},
+            "Denoising strength: 0.75, Mask blur: 8, Mask mode: Inpaint not masked, Masked content: fill",
         ),
         ({"second_pass_model": "r"}, {"second_pass": "refiner"}, "Refiner: r, Refiner switch at: 0.8"),
         (

@@ -224,6 +224,20 @@ def test_input_pictures_are_checked_before_queueing(settings: Settings) -> None:
             admit(**asked)
 
 
+def test_a_mask_that_protects_all_or_nothing(settings: Settings) -> None:
+    registry = Registry(settings)
+    image = picture(settings, Image.new("RGB", (40, 30), "red"))
+    masks = {name: picture(settings, Image.new("L", (40, 30), value)) for name, value in FULL_AND_EMPTY}
+    asked = {"image": image, "inpainting_fill": "keep"}
+    with pytest.raises(RequestError, match="nothing is left to paint"):
+        registry.admit(registry.settle(asked | {"mask": masks["full"]}))
+    (said,) = registry.admit(registry.settle(asked | {"mask": masks["empty"]}))
+    assert said == "The mask is empty, so it protects nothing and the whole picture is painted."
+
+
+FULL_AND_EMPTY = (("full", 255), ("empty", 0))
+
+
 def second(settings: Settings, name: str, **changes: dict) -> None:
     """A copy of the starter with changed configurations: {"unet/config.json": {...}}."""
     folder = settings.checkpoints / "sdxl" / name

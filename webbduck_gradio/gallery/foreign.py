@@ -88,6 +88,7 @@ def _a1111(parsed: infotext.Infotext) -> dict[str, Any]:
         "second_pass_model": fields.get("Refiner"),
         "refiner_switch": fields.get("Refiner switch at"),
         "emphasis": "none" if fields.get("Emphasis") == "No norm" else None,
+        **infotext.inpainting(fields),
         "loras": [{"name": name, "weight": weight} for name, weight in loras],
         "lora_hashes": dict(LORA_HASH.findall(fields.get("Lora hashes", ""))) or None,
         **_hires(fields),
@@ -211,7 +212,17 @@ def _parse(parser: type[Parser], texts: Mapping[str, str]) -> PromptInfo | None:
 
 def _known(settings: dict[str, Any]) -> dict[str, Any]:
     """What the tool did tell, numbers as numbers, names without folder and ending."""
-    for key in ("steps", "seed", "width", "height", "clip_skip", "second_pass_steps"):
+    whole = (
+        "steps",
+        "seed",
+        "width",
+        "height",
+        "clip_skip",
+        "second_pass_steps",
+        "mask_blur",
+        "inpaint_padding",
+    )
+    for key in whole:
         settings[key] = _number(settings.get(key), int)
     for key in ("cfg", "strength", "refiner_switch", "refinement_strength"):
         settings[key] = _number(settings.get(key), float)

@@ -34,6 +34,10 @@ SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Un
 PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 SDXL_CLIP_SKIP = 2
 """What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
+INPAINTING = ("Mask blur", "Mask mode", "Masked content", "Inpaint area", "Masked area padding")
+"""Pairs that only an inpainted picture has."""
+NOT_MASKED = "Inpaint not masked"
+"""A1111's name of the mask mode that protects the masked part; its other one goes unnamed."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
 LORA_TAG = re.compile(r"<lora:([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>")
 
@@ -177,9 +181,26 @@ def _inpaint_pairs(request: GenerationRequest) -> dict[str, Any]:
         "Mask blur": request.mask_blur,
         "Inpaint area": "Only masked" if only_masked else None,
         "Masked area padding": request.inpaint_padding if only_masked else None,
-        # A1111 has no name of its own for what our "replace" does.
-        "Masked content": "original" if request.inpainting_fill == "keep" else None,
+        "Mask mode": NOT_MASKED if request.inpainting_fill == "keep" else None,
+        "Masked content": request.masked_content,
     }
+
+
+def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the pairs say about inpainting, as fields of a request; {} where the picture was not inpainted.
+
+    A1111 leaves out what stands at its default. So did we, when "fill" was the one that went unnamed.
+    """
+    if not any(name in fields for name in INPAINTING):
+        return {}
+    ours = fields.get("Version", "").startswith("WebbDuck")
+    found = {
+        "inpainting_fill": "keep" if fields.get("Mask mode") == NOT_MASKED else "replace",
+        "masked_content": fields.get("Masked content", "fill" if ours else "original"),
+        "inpaint_area": "masked" if fields.get("Inpaint area") == "Only masked" else "whole",
+    }
+    numbers = {"mask_blur": "Mask blur", "inpaint_padding": "Masked area padding"}
+    return found | {name: fields[pair] for name, pair in numbers.items() if pair in fields}
 
 
 def _second_pass_pairs(request: GenerationRequest, way: str) -> dict[str, Any]:

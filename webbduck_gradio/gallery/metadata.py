@@ -2,7 +2,7 @@
 
 The `webbduck` chunk is JSON (ASCII, so that it is a plain tEXt chunk) and loses nothing:
 
-    schema     1
+    schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
     request    the GenerationRequest that makes THIS picture alone (its own seed, num_images 1)
     index      its place in the batch, from 0
     batch      {"seed", "num_images"} of the batch; `batch_request` puts the whole request together
@@ -26,7 +26,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .. import __version__
 from ..errors import RequestError
-from ..request import GenerationRequest, LoraUse
+from ..request import GenerationRequest, LoraUse, in_todays_words
 from . import exif, foreign, infotext, pngtext
 from .files import open_picture
 from .infotext import parameters_text
@@ -37,7 +37,7 @@ CHUNK = "webbduck"
 PARAMETERS = "parameters"
 UPSCALED = "webbduck-upscaled"
 """Chunk of an upscaled copy: where it came from and how it was made."""
-SCHEMA = 1
+SCHEMA = 2
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 """Endings that a picture can be saved under, and Pillow's names of them."""
 QUALITY = 95
@@ -205,11 +205,11 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
 def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
     try:
         chunk = json.loads(text)
-        asked = dict(chunk["request"])
+        asked = in_todays_words(dict(chunk["request"]))
     except (ValueError, KeyError, TypeError, RecursionError):
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
-    found["webbduck"] = chunk
+    found["webbduck"] = chunk | {"request": asked}
     found["tool"] = "webbduck"
     try:
         request = GenerationRequest.of(**asked)

@@ -39,6 +39,7 @@ LABELS = {
     "scheduler": "sampler",
     "strength": "denoising strength",
     "negative_prompt": "negative prompt",
+    "masked_content": "masked content",
 }
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..request import in_todays_words
+
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 META = "meta.json"
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
@@ -39,7 +41,7 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A folder that holds at least one picture. `meta` is meta.json as it is ({} where there is none, or
+    """A folder that holds at least one picture. `meta` is what meta.json says ({} where there is none, or
     where it was not asked for); `prompt` and `facts` (checkpoint, sampler) are what a listing shows of it.
 
     `images` holds the pictures that match what was asked for, at most `index.MAX_SHOWN`; `total` counts all
@@ -114,7 +116,7 @@ def read_folder(root: Path, run_id: str) -> Folder | None:
 
 
 def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
-    """A run's meta.json, and a sentence where it cannot be used."""
+    """A run's meta.json in today's words, and a sentence where it cannot be used."""
     path = folder / META
     try:
         if path.stat().st_size > MAX_META_BYTES:
@@ -126,6 +128,10 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
         return {}, f"{folder.name}/{META} cannot be read; the pictures are shown without it."
     if not isinstance(meta, dict):
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
+    if isinstance(meta.get("request"), dict) and "masked_content" not in meta["request"]:
+        # Ours, of before. The first version had no `request`; its "keep" protects the mask, as ours does now.
+        now = in_todays_words(meta["request"])
+        meta = meta | {"inpainting_fill": now.get("inpainting_fill"), "request": now}
     return meta, None
 
 

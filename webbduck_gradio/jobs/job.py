@@ -11,7 +11,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from ..errors import RequestError
-from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, explain
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, explain, in_todays_words
 from .live import Live
 
 log = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
     if model is None:
         request, _ = _salvage(GenerationRequest, text)
         return request, f"This version of the studio cannot run jobs of the kind {kind}."
+    text = _in_todays_words(text) if model is GenerationRequest else text
     try:
         return model.model_validate_json(text), None
     except ValidationError as error:
@@ -130,6 +131,16 @@ def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
         log.exception("A stored request could not be validated")
         request, _ = _salvage(model, text)
         return request, f"This job's stored settings could not be read ({type(error).__name__})."
+
+
+def _in_todays_words(text: str) -> str:
+    if '"masked_content"' in text:  # no old one; a prompt that says so has its quotes escaped
+        return text
+    try:
+        stored = json.loads(text)
+        return json.dumps(in_todays_words(stored)) if isinstance(stored, dict) else text
+    except (ValueError, RecursionError):
+        return text  # what is wrong with it is said by whoever validates it
 
 
 def _salvage(model: type[AnyRequest], text: str) -> tuple[AnyRequest, bool]:

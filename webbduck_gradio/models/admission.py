@@ -45,8 +45,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     wording = resolve(registry, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
-    _check_inputs(registry, request)
-    warnings = list(wording.notes)
+    warnings = [*wording.notes, *_check_inputs(registry, request)]
     if request.second_pass_model:
         second = registry.second_pass(request)
         _check_second_pass(request, checkpoint, second)
@@ -145,19 +144,30 @@ def _lost_on(second: Checkpoint, wording: Wording) -> list[str]:
     )
 
 
-def _check_inputs(registry: Registry, request: GenerationRequest) -> None:
+def _check_inputs(registry: Registry, request: GenerationRequest) -> list[str]:
+    """Warnings; raises `RequestError` where the input picture and its mask leave nothing to paint."""
     if request.image is None:
-        return
+        return []
     size = _upright_size(registry, request.image)
     if request.mask is None:
-        return
+        return []
     if _upright_size(registry, request.mask) != size:
         raise RequestError("The mask and the picture have different sizes; paint the mask on this picture.")
     with Image.open(registry.input_path(request.mask)) as mask:
         light = mask.convert("RGBA")
         painted = Image.alpha_composite(Image.new("RGBA", light.size, (0, 0, 0, 255)), light).convert("L")
-        if painted.getextrema()[1] < 128:  # type: ignore[operator]  # mode L has two numbers
-            raise RequestError("The mask is empty; paint over what should change.")
+        darkest, lightest = painted.getextrema()
+    empty, full = lightest < 128, darkest >= 128  # type: ignore[operator]  # mode L has two numbers
+    if request.inpainting_fill == "keep":
+        if full:
+            raise RequestError(
+                "The mask covers the whole picture and protects it, so nothing is left to paint; "
+                "leave a part of it free, or take replace as inpainting_fill."
+            )
+        return ["The mask is empty, so it protects nothing and the whole picture is painted."] * empty
+    if empty:
+        raise RequestError("The mask is empty; paint over what should change.")
+    return []
 
 
 def _upright_size(registry: Registry, file_id: str) -> tuple[int, int]:
@@ -173,7 +183,7 @@ def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]
     warnings = []
     if request.mask and request.output_format != "png":
         warnings.append(
-            f"A {request.output_format} file keeps no pixel exactly, so those outside of the mask change "
+            f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
         )
     if request.cfg == 1 and request.negative_prompt.strip():
@@ -182,7 +192,8 @@ def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]
     if not request.image:
         idle.append(("without a picture", ("strength", "resize_mode")))
     if not request.mask:
-        idle.append(("without a mask", ("inpainting_fill", "mask_blur", "inpaint_area", "inpaint_padding")))
+        inpainting = ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding")
+        idle.append(("without a mask", inpainting))
     elif request.inpaint_area == "masked":
         idle.append(("when only the mask is drawn", ("resize_mode",)))
     else:

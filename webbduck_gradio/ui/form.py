@@ -14,7 +14,15 @@ from pydantic.fields import FieldInfo
 
 from ..errors import RequestError, WebbDuckError
 from ..models.registry import Checkpoint
-from ..request import DEFAULT_SCHEDULER, MAX_PIXELS, MAX_PROMPT, SCHEDULERS, SIDE_STEP, GenerationRequest
+from ..request import (
+    DEFAULT_SCHEDULER,
+    MAX_PIXELS,
+    MAX_PROMPT,
+    SCHEDULERS,
+    SIDE_STEP,
+    GenerationRequest,
+    in_todays_words,
+)
 from .events import outcome
 from .help import BUTTONS, HELP
 from .services import Services
@@ -40,7 +48,7 @@ TYPED = ("seed", "second_pass_steps")
 REQUIRED = ("width", "height", "steps", "cfg", "num_images", "strength", "mask_blur", "inpaint_padding",
             "refinement_strength", "refiner_switch", "clip_skip")  # fmt: skip
 """Numbers that the form always shows: an emptied field is an oversight, not a wish for the default."""
-INPAINTING = ("inpainting_fill", "mask_blur", "inpaint_area", "inpaint_padding")
+INPAINTING = ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding")
 SECOND_PASS = ("second_pass_mode", "refinement_strength", "refiner_switch", "second_pass_steps")
 
 
@@ -193,7 +201,7 @@ class Form:
     def recall(self, remembered: Any) -> dict[str, Any]:
         """What a page remembered, without other types and vanished models and files."""
         known: dict[str, Any] = {}
-        for name, value in remembered.items() if isinstance(remembered, dict) else ():
+        for name, value in in_todays_words(remembered).items() if isinstance(remembered, dict) else ():
             if name in self.fields and _may_be(name, value):
                 known[name] = value
         if known.get("base_model") not in self.usable():

@@ -66,10 +66,17 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
     )
     fields["inpainting_fill"] = gr.Radio(
-        [("Replace it", "replace"), ("Keep as start", "keep")],
+        [("Inpaint masked", "replace"), ("Inpaint not masked", "keep")],
         value="replace",
-        label="Masked content",
+        label="Mask mode",
         elem_id="inpainting-fill",
+        elem_classes="segmented",
+    )
+    fields["masked_content"] = gr.Radio(
+        [("Fill", "fill"), ("Original", "original")],
+        value="fill",
+        label="Masked content",
+        elem_id="masked-content",
         elem_classes="segmented",
     )
     fields["inpaint_area"] = gr.Radio(

@@ -128,7 +128,7 @@ ONLY_WITH: dict[str, tuple[str, ...]] = {
         "second_pass_steps",
     ),
     "image": ("strength", "resize_mode"),
-    "mask": ("inpainting_fill", "mask_blur", "inpaint_area", "inpaint_padding"),
+    "mask": ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding"),
 }
 """Settings that have a say only where another one is given."""
 

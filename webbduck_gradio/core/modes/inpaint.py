@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from diffusers import StableDiffusionXLInpaintPipeline
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ...request import GenerationRequest
 from .. import pictures
@@ -26,7 +26,12 @@ class Canvas:
 
 
 def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -> Canvas:
-    """Fit picture and mask; raises `GenerationError` where the mask is empty (after fitting)."""
+    """Fit picture and mask; raises `GenerationError` where nothing is to be painted (after fitting).
+
+    The canvas' masks are white where the picture is painted, whatever part the request's mask protects.
+    """
+    if request.inpainting_fill == "keep":
+        mask = ImageOps.invert(mask)
     size = (request.width, request.height)
     box = None
     if request.inpaint_area == "masked":
@@ -38,7 +43,7 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
         original = image = pictures.fit(image, size, request.resize_mode)
         whole = area = pictures.fit_mask(mask, size, request.resize_mode)
         pictures.surroundings(whole, 0, 1)  # an empty mask is an error
-    if request.inpainting_fill == "replace":
+    if request.masked_content == "fill":
         image = pictures.fill(image, area)
     return Canvas(original, whole, image, area, box)
 

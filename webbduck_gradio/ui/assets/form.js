@@ -5,7 +5,7 @@ webbduck.form = (() => {
   const CONTROLS = {
     base_model: "#checkpoint", prompt: "#prompt", negative_prompt: "#negative", prompt_2: "#prompt-2", width: "#width", height: "#height",
     steps: "#steps", cfg: "#cfg", scheduler: "#scheduler", seed: "#seed", num_images: "#batch", image: "#image", mask: "#mask",
-    strength: "#strength", resize_mode: "#resize-mode", inpainting_fill: "#inpainting-fill", mask_blur: "#mask-blur",
+    strength: "#strength", resize_mode: "#resize-mode", inpainting_fill: "#inpainting-fill", masked_content: "#masked-content", mask_blur: "#mask-blur",
     inpaint_area: "#inpaint-area", inpaint_padding: "#inpaint-padding", second_pass_model: "#second-model", second_pass_mode: "#second-mode",
     refinement_strength: "#refinement-strength", refiner_switch: "#refiner-switch", second_pass_steps: "#second-steps",
     clip_skip: "#clip-skip", emphasis: "#emphasis", output_format: "#output-format",
@@ -69,7 +69,7 @@ webbduck.form = (() => {
     const image = Boolean(state.image), mask = image && Boolean(state.mask), masked = state.inpaint_area === "masked";
     const second = Boolean(state.second_pass_model), over = second && !continues();
     const meant = {
-      strength: image, resize_mode: image && !(mask && masked), inpainting_fill: mask, inpaint_area: mask, mask_blur: mask,
+      strength: image, resize_mode: image && !(mask && masked), inpainting_fill: mask, masked_content: mask, inpaint_area: mask, mask_blur: mask,
       inpaint_padding: mask && masked, second_pass_mode: second, refiner_switch: second && !over, refinement_strength: over, second_pass_steps: over,
     };
     for (const [field, yes] of Object.entries(meant)) control(field)?.classList.toggle("off", !yes);
@@ -78,7 +78,7 @@ webbduck.form = (() => {
       const range = control(field)?.querySelector(".range");
       if (range && document.activeElement !== range && state[field] !== null) range.value = state[field];
     }
-    said("image", mask ? `Inpainting, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
+    said("image", mask ? `Inpainting${state.inpainting_fill === "keep" ? " all but the mask" : ""}, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
     said("second", second ? `${over ? `Strength ${number(state.refinement_strength)}` : `From ${percent(state.refiner_switch)}`}, ${state.second_pass_model}` : "");
     said("more", [state.prompt_2 ? "second prompt" : "", state.clip_skip ? `CLIP skip ${state.clip_skip}` : "", state.emphasis === "none" ? "weights as they are" : "",
       state.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[state.output_format] : ""].filter(Boolean).join(", "));

@@ -52,7 +52,8 @@ function remove() { form.set("mask", ""); form.set("image", ""); say(""); }
 async function paint() {
   const id = shown.image;
   if (!size) return;
-  const done = await webbduck.editMask({ source: urlOf(id), width: size.width, height: size.height, mask: shown.mask ? urlOf(shown.mask) : null });
+  const done = await webbduck.editMask({ source: urlOf(id), width: size.width, height: size.height, mask: shown.mask ? urlOf(shown.mask) : null,
+    wish: form.state().inpainting_fill === "keep" ? "Paint what should stay as it is; all else is drawn anew (mask mode: Inpaint not masked)." : undefined });
   if (!done || shown.image !== id) return;
   if (!done.mask) return form.set("mask", "");
   const found = await store(done.mask, "mask.png");
@@ -77,7 +78,7 @@ const offers = h("div", { class: "offers", role: "status" });
 const picture = h("img", { alt: "Input picture" }), overlay = h("canvas", { class: "mask-overlay", "aria-hidden": "true" });
 const facts = h("p", { class: "facts" });
 const button = (text, title, action, name = "") => h("button", { type: "button", class: name, title, onclick: action }, text);
-const paintButton = button("Paint mask", "Mark the part of the picture that is drawn anew", paint, "paint");
+const paintButton = button("Paint mask", "Mark the part of the picture that is drawn anew, or that is protected (see mask mode)", paint, "paint");
 const unmask = button("Remove mask", "Draw over all of the picture again", () => form.set("mask", ""), "unmask");
 // Words for the picture come by the queue, since a model has to look at it.
 const describe = button("Describe", "Have the picture put into words", null, "describe"), words = h("div", { class: "words", role: "status" });

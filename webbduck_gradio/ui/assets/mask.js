@@ -1,6 +1,6 @@
 // The mask's editor: painted at the picture's own resolution, seen at any zoom.
 /** Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given up. */
-webbduck.editMask = ({ source, width, height, mask }) => new Promise((resolve) => {
+webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be drawn anew." }) => new Promise((resolve) => {
   const { h } = webbduck;
   const sheet = h("canvas", { class: "sheet" });
   sheet.width = width;
@@ -187,7 +187,7 @@ webbduck.editMask = ({ source, width, height, mask }) => new Promise((resolve) =
     undoButton.disabled = !done.length;
     redoButton.disabled = !undone.length;
     scale.textContent = `${Math.round(zoom * 100)} %`;
-    if (!warned) state.textContent = `${width} × ${height} px. Paint what should be drawn anew.`;
+    if (!warned) state.textContent = `${width} × ${height} px. ${wish}`;
   }
   dialog.addEventListener("keydown", (event) => {
     const key = event.key, control = event.ctrlKey || event.metaKey;

@@ -23,7 +23,7 @@ const made = tool("about", "How it was made");
 // Looking at it, going on with it, keeping it.
 const tools = h("div", { class: "tools", role: "toolbar", "aria-label": "Picture" },
   tool("zoom", "Zoom", () => webbduck.zoom(picture.src, picture.alt)), compareTool, made,
-  tool("inpaint", "Inpaint: paint what should be drawn anew", () => take("inpaint")), tool("input", "Use as input picture", () => take("img2img")), enlarge,
+  tool("inpaint", "Inpaint: paint a mask on it", () => take("inpaint")), tool("input", "Use as input picture", () => take("img2img")), enlarge,
   tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })),
   h("span", { class: "gap", "aria-hidden": "true" }), favourite, download, tool("delete", "Delete, with a way back", () => remove()));
 const waitingText = h("p", { class: "coming", "aria-hidden": "true" });
