@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .models.registry import STARTER, Registry
+from .proxies import forget
 from .request import GenerationRequest
 from .settings import PRECISION, Settings
 
@@ -241,6 +242,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < 2:
         parser.error("--rounds must be at least 2")
     logging.basicConfig(level=logging.WARNING)
+    forget()
     print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
         with socket.socket() as probe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from . import __version__, logs
 from .errors import SettingsError
+from .proxies import around
 from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
 
 LISTEN_HOST = "0.0.0.0"
@@ -111,7 +113,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         raise SettingsError("Give --listen or --host, not both; --listen answers on all interfaces.")
     if asked.no_auth and asked.auth:
         raise SettingsError("Give --auth or --no-auth, not both.")
-    host = asked.host or (LISTEN_HOST if asked.listen else "127.0.0.1")
+    host = _host(asked.host) if asked.host else LISTEN_HOST if asked.listen else "127.0.0.1"
     public_url = _public_url(asked.public_url) if asked.public_url else None
     reachable = asked.share or public_url or host not in LOOPBACK
     given = asked.auth or [text for text in [environment.get("WEBBDUCK_AUTH")] if text and not asked.no_auth]
@@ -175,6 +177,22 @@ def _folder(path: Path) -> Path:
     return path.expanduser().absolute()
 
 
+def _host(text: str) -> str:
+    """A name as it is; an address in its one spelling, IPv6 also from within brackets."""
+    text = text.strip()
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return text
+    if getattr(address, "scope_id", None):
+        raise SettingsError(
+            f"--host {text} holds the name of a network interface, which no browser can open; "
+            "give another address of this computer, or :: for all of them."
+        )
+    return str(address)
+
+
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
     try:
@@ -236,8 +254,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         settings = settings_from(given, os.environ)
-        from .ui.server import StudioServer
-
+        with around(settings.host):  # Gradio looks at proxies as soon as it is imported
+            from .ui.server import StudioServer
         server = StudioServer(settings)
         logs.to_file(settings.logs)
         server.start()

@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from .blocks import TICK_SECONDS
+from ..proxies import forget
 
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 NOTE = """webbduck.subscribe('jobs', (state) => {
@@ -185,6 +185,8 @@ def asking(url: str, count: int) -> Iterator[None]:
     """`count` clients that ask at the pace of a page, and fetch what a page fetches after a change."""
     import httpx
 
+    from .blocks import TICK_SECONDS
+
     config = httpx.get(f"{url}/config").json()
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
 
@@ -274,6 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not 3 <= options.jobs <= 20 or options.pages < 1 or options.seconds <= 0:
         parser.error("--jobs must be 3 to 20, --pages 1 or more, --seconds above 0")
     print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
+    forget()
     home = Path(__file__).resolve().parent.parent.parent
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
         given = ["--output", f"{folder}/outputs", "--inputs", f"{folder}/inputs", "--loras", f"{folder}/lora"]

@@ -10,7 +10,7 @@ import re
 import secrets
 import socket
 import threading
-from contextlib import nullcontext, redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from urllib.parse import urlsplit
 
 import gradio as gr
@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from ..errors import SettingsError
 from ..jobs.lane import LANE, Pump
 from ..models.watcher import CatalogWatcher
+from ..proxies import around
 from ..settings import Settings
 from .blocks import build
 from .bodies import Signature
@@ -98,9 +99,12 @@ class StudioServer:
         )
         said = io.StringIO()
         try:
-            with redirect_stdout(said) if settings.share else nullcontext():
+            with ExitStack() as within:
+                within.enter_context(around(settings.host))
+                if settings.share:
+                    within.enter_context(redirect_stdout(said))
                 _, local, share = page.launch(
-                    server_name=settings.host,
+                    server_name=bracketed(settings.host),
                     server_port=settings.port,
                     share=settings.share,
                     inbrowser=settings.open_browser,
@@ -202,10 +206,13 @@ def page_head() -> str:
 
 def loopback(settings: Settings) -> str:
     """Where this process reaches its own page."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "localhost": "127.0.0.1"}.get(settings.host, settings.host)
-    if ":" in host and not host.startswith("["):
-        host = f"[{host}]"
-    return f"http://{host}:{settings.port}"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(settings.host, settings.host)
+    return f"http://{bracketed(host)}:{settings.port}"
+
+
+def bracketed(host: str) -> str:
+    """A host as addresses of the web write it: an IPv6 address in brackets."""
+    return f"[{host}]" if ":" in host else host
 
 
 def check_port(host: str, port: int) -> None:
