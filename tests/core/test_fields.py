@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy
 import pytest
 
+from webbduck_gradio.applicability import NEEDS, OTHERWISE, without_effect
+from webbduck_gradio.gallery.infotext import parameters_text
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.ui import views
+from webbduck_gradio.ui.form import Form
 
 SECOND = {"second_pass_model": "webbduck-starter"}
 STARTER = {"base_model": "webbduck-starter"}
@@ -43,6 +50,36 @@ CHANGES: dict[str, tuple[dict, object]] = {
 }
 
 
+# condition of applicability.py -> a request where it does not hold, and those above it in the table do
+IDLE: dict[str, dict] = {
+    "guidance": {"cfg": 1},
+    "image": {},
+    "mask": {"image": "IMAGE"},
+    "whole_area": {"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"},
+    "masked_area": {"image": "IMAGE", "mask": "MASK"},
+    "second_pass": {},
+    "drawn_over": {"second_pass_model": "refiner", "steps": 5},
+    "taken_over": SECOND,
+}
+
+
+def with_pictures(asked: dict, image: str, mask: str) -> dict:
+    stored = {"IMAGE": image, "MASK": mask}
+    return {
+        key: stored.get(value, value) if isinstance(value, str) else value for key, value in asked.items()
+    }
+
+
+def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], set[str]]:
+    """What lists show of the request, which fields the form hides, and which a warning names."""
+    services: Any = SimpleNamespace(registry=registry)
+    fields = request.model_dump(mode="json")
+    shown = views.meaningful(fields, views.second_pass_of(services, fields))
+    form = Form(services, dict.fromkeys(fields), None)  # type: ignore[arg-type]
+    warned = {each.split(" ")[0] for each in registry.admit(request) if " has no effect " in each}
+    return set(shown), set(form._hidden(fields)), warned
+
+
 def test_the_list_is_complete() -> None:
     how_it_is_saved = {"output_format"}  # the gallery's, not the core's
     assert set(CHANGES) == set(GenerationRequest.model_fields) - how_it_is_saved
@@ -63,19 +100,47 @@ def reddish(folders, registry) -> None:
 
 
 @pytest.mark.parametrize("field", CHANGES)
-def test_the_field_reaches_the_picture(field: str, paint, image, mask) -> None:
+def test_the_field_reaches_the_picture(field: str, paint, ask, registry, image, mask) -> None:
     rest, changed = CHANGES[field]
-    stored = {"IMAGE": image, "MASK": mask}
 
     def draw(**asked: object) -> list[numpy.ndarray]:
-        asked = {
-            name: stored.get(value, value) if isinstance(value, str) else value
-            for name, value in asked.items()
-        }
-        return paint(**asked)
+        return paint(**with_pictures(asked, image, mask))
 
+    request = ask(**with_pictures(rest | {field: changed}, image, mask))
+    shown, hidden, warned = told_of(request, registry)
+    assert field in shown and field not in hidden | warned
     before, after = draw(**rest), draw(**rest | {field: changed})
     if field in ("width", "height", "num_images"):
         assert [each.shape for each in before] != [each.shape for each in after]
     else:
         assert not numpy.array_equal(before[0], after[0])
+
+
+def test_every_condition_has_a_request_where_it_does_not_hold() -> None:
+    assert set(IDLE) == set(OTHERWISE) == {each for needs in NEEDS.values() for each in needs}
+    assert set(NEEDS) <= set(GenerationRequest.model_fields)
+
+
+@pytest.mark.parametrize("condition", IDLE)
+def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
+    condition: str, paint, ask, registry, image, mask
+) -> None:
+    base = with_pictures(IDLE[condition], image, mask)
+    services: Any = SimpleNamespace(registry=registry)
+
+    def way(request: GenerationRequest):
+        return views.second_pass_of(services, request.model_dump(mode="json"))
+
+    request = ask(**base)
+    unused = without_effect(request.model_dump(mode="json"), way(request))
+    idle = {name for name, when in unused.items() if when == OTHERWISE[condition]} - {"mask"}
+    changed = base | {name: CHANGES[name][1] for name in idle}
+    shown, hidden, warned = told_of(ask(**changed), registry)
+    assert warned == idle and not shown & idle
+    assert idle - {"negative_prompt"} <= hidden
+    if condition != "guidance":  # the negative prompt is written down all the same, as by A1111
+        one, two = (
+            parameters_text(each, 7, version="1", second_pass=way(each)) for each in (request, ask(**changed))
+        )
+        assert one == two
+    assert numpy.array_equal(paint(**base), paint(**changed))

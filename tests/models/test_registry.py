@@ -188,7 +188,7 @@ def test_names_that_are_not_there(settings: Settings) -> None:
 def test_what_has_no_effect_is_said(settings: Settings) -> None:
     registry = Registry(settings)
     request = registry.settle({"cfg": 1, "negative_prompt": "hat"})
-    assert registry.admit(request) == ["At CFG 1 there is no guidance, so the negative prompt has no effect."]
+    assert registry.admit(request) == ["negative_prompt has no effect at CFG 1, where there is no guidance."]
 
 
 def picture(settings: Settings, image: Image.Image) -> str:

@@ -59,9 +59,13 @@ def test_settings_without_a_say_are_not_shown() -> None:
     assert {"strength", "mask_blur", "inpainting_fill"} <= set(views.meaningful(masked))
 
 
-def test_every_field_that_is_shown_only_sometimes_exists() -> None:
-    named = set(views.ONLY_WITH) | {name for names in views.ONLY_WITH.values() for name in names}
-    assert named <= set(GenerationRequest.model_fields)
+def test_what_the_second_pass_does_decides_which_of_its_settings_are_shown() -> None:
+    request = GenerationRequest.of(base_model="x", seed=1, second_pass_model="r").model_dump(mode="json")
+    over, on = {"refinement_strength"}, {"refiner_switch"}
+    assert set(views.meaningful(request, "refiner")) & (over | on) == on
+    assert set(views.meaningful(request, "img2img")) & (over | on) == over
+    assert set(views.meaningful(request | {"second_pass_mode": "refiner"})) & (over | on) == on
+    assert set(views.meaningful(request)) & (over | on) == over | on, "nobody knows what auto came to"
 
 
 def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None:

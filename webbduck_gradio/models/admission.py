@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageOps
 
+from .. import applicability
+from ..applicability import second_pass
 from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
 from .fitting import missing_parts
@@ -55,9 +57,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
 
 def continues(request: GenerationRequest, second: Checkpoint) -> bool:
     """Whether the second model takes over unfinished latents, instead of refining the finished picture."""
-    if request.second_pass_mode == "auto":
-        return second.arch == "sdxl-refiner" and request.image is None
-    return request.second_pass_mode == "refiner"
+    return second_pass(request.model_dump(), second.arch) == "refiner"
 
 
 def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
@@ -186,27 +186,9 @@ def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
         )
-    if request.cfg == 1 and request.negative_prompt.strip():
-        warnings.append("At CFG 1 there is no guidance, so the negative prompt has no effect.")
-    idle: list[tuple[str, tuple[str, ...]]] = []
-    if not request.image:
-        idle.append(("without a picture", ("strength", "resize_mode")))
-    if not request.mask:
-        inpainting = ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding")
-        idle.append(("without a mask", inpainting))
-    elif request.inpaint_area == "masked":
-        idle.append(("when only the mask is drawn", ("resize_mode",)))
-    else:
-        idle.append(("when the whole picture is drawn", ("inpaint_padding",)))
-    if not request.second_pass_model:
-        second = ("second_pass_mode", "refinement_strength", "refiner_switch", "second_pass_steps")
-        idle.append(("without a second pass", second))
-    elif continues(request, registry.second_pass(request)):
-        idle.append(("when a refiner continues", ("refinement_strength", "second_pass_steps")))
-    else:
-        idle.append(("when the second pass is img2img", ("refiner_switch",)))
-    for when, names in idle:
-        for name in names:
-            if getattr(request, name) != GenerationRequest.model_fields[name].default:
-                warnings.append(f"{name} has no effect {when}.")
+    arch = registry.second_pass(request).arch if request.second_pass_model else None
+    fields = request.model_dump()
+    for name, when in applicability.without_effect(fields, second_pass(fields, arch)).items():
+        if fields[name] != GenerationRequest.model_fields[name].default:
+            warnings.append(f"{name} has no effect {when}.")
     return warnings

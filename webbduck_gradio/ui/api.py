@@ -119,7 +119,7 @@ def register(services: Services, ticket_secret: str) -> None:
         return services.inputs.store(path)
 
     def info(job: Job) -> dict[str, Any]:
-        view = views.job_view(job)
+        view = views.job_view(services, job)
         return {key: view[key] for key in ("job_id", "status", "run", "seeds", "warnings", "request")} | {
             "images": view["images"],
             "position": view["position"],
@@ -187,7 +187,7 @@ def register(services: Services, ticket_secret: str) -> None:
     def job(job_id: str) -> dict[str, Any]:
         """One job."""
         services.worker.look()
-        return views.job_view(store.get(job_id))
+        return views.job_view(services, store.get(job_id))
 
     @sentence
     def cancel(job_id: str, after_image: bool = False) -> dict[str, Any]:
@@ -195,12 +195,12 @@ def register(services: Services, ticket_secret: str) -> None:
         finished images are kept."""
         if not isinstance(after_image, bool):
             raise RequestError("after_image must be true or false.")
-        return views.job_view(store.cancel(job_id, after_image))
+        return views.job_view(services, store.cancel(job_id, after_image))
 
     @sentence
     def retry(job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
         """A failed, cancelled or interrupted job again, with the same seeds, as a new job."""
-        return views.job_view(store.retry(job_id, request.username if request else None))
+        return views.job_view(services, store.retry(job_id, request.username if request else None))
 
     @sentence
     def pause() -> dict[str, Any]:

@@ -12,6 +12,7 @@ import gradio as gr
 from PIL import Image, ImageOps
 from pydantic.fields import FieldInfo
 
+from ..applicability import NEEDS, without_effect
 from ..errors import RequestError, WebbDuckError
 from ..models.registry import Checkpoint
 from ..request import (
@@ -27,7 +28,7 @@ from .events import outcome
 from .help import BUTTONS, HELP
 from .services import Services
 from .stack import asked_of, shown_of
-from .views import meaningful
+from .views import meaningful, second_pass_of
 
 PRESETS = {
     "1:1": (1024, 1024),
@@ -48,8 +49,8 @@ TYPED = ("seed", "second_pass_steps")
 REQUIRED = ("width", "height", "steps", "cfg", "num_images", "strength", "mask_blur", "inpaint_padding",
             "refinement_strength", "refiner_switch", "clip_skip")  # fmt: skip
 """Numbers that the form always shows: an emptied field is an oversight, not a wish for the default."""
-INPAINTING = ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding")
-SECOND_PASS = ("second_pass_mode", "refinement_strength", "refiner_switch", "second_pass_steps")
+SHOWN_ALL_THE_SAME = ("negative_prompt",)
+"""Fields that may mean nothing and yet stay in the form: their text is not lost, and a warning tells."""
 
 
 @dataclass
@@ -94,7 +95,8 @@ class Form:
     def told(self, request: GenerationRequest) -> Any:
         """For the outcome channel: which settings of the request the page has no control for."""
         usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump(mode="json")
-        values = meaningful(request.model_dump(mode="json"))
+        asked = request.model_dump(mode="json")
+        values = meaningful(asked, second_pass_of(self.services, asked))
         left = [name for name in values if name not in self.fields and values[name] != usual[name]]
         if not left:
             return gr.skip()
@@ -239,22 +241,8 @@ class Form:
 
     def _hidden(self, asked: Mapping[str, Any]) -> list[str]:
         """Fields that mean nothing beside the others; the page shows no control for them (form.js)."""
-        hidden: list[str] = []
-        if not asked["image"]:
-            hidden += ["mask", "strength", "resize_mode"]
-        if not asked["image"] or not asked["mask"]:
-            hidden += INPAINTING
-        else:
-            hidden.append("resize_mode" if asked["inpaint_area"] == "masked" else "inpaint_padding")
-        model = asked["second_pass_model"]
-        if not model:
-            return [*hidden, *SECOND_PASS]
-        refiner = any(
-            c.name == model and c.arch == "sdxl-refiner" for c in self.services.registry.checkpoints()
-        )
-        mode = asked["second_pass_mode"]
-        continues = (refiner and not asked["image"]) if mode == "auto" else mode == "refiner"
-        return hidden + (["refinement_strength", "second_pass_steps"] if continues else ["refiner_switch"])
+        unused = without_effect(asked, second_pass_of(self.services, asked))
+        return [name for name in unused if name in asked and name not in SHOWN_ALL_THE_SAME]
 
 
 def _is_base(checkpoint: Checkpoint) -> bool:
@@ -333,6 +321,7 @@ def facts() -> dict[str, Any]:
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
         "limits": limits(),
+        "needs": {name: list(needs) for name, needs in NEEDS.items() if name not in SHOWN_ALL_THE_SAME},
         "help": HELP,
         "button_help": BUTTONS,
     }

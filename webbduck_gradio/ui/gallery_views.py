@@ -17,7 +17,7 @@ from ..gallery.runs import ImageInfo, RunInfo
 from ..gallery.storage import is_image_id
 from ..gallery.trash import TrashEntry
 from .services import Services
-from .views import meaningful
+from .views import told
 
 MAX_PAGE = 200
 """Most runs or pictures in one answer."""
@@ -203,7 +203,7 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
         "negative_prompt": found["negative_prompt"],
         "drawn": drawn if isinstance(drawn, str) and drawn != found["prompt"] else None,
         "tool": found["tool"],
-        "rows": rows(found, facts),
+        "rows": rows(told(services, found) if found["request"] else found["settings"], facts),
         "parameters": found["parameters"],
         "raw": None if found["settings"] else "\n".join(found["texts"].values())[:4000] or None,
         "reusable": bool(found["settings"]),
@@ -240,9 +240,9 @@ def around(services: Services, image_id: str) -> dict[str, Any]:
     }
 
 
-def rows(found: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str]]:
+def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str]]:
     """Settings as the panel lists them: name and text."""
-    settings = meaningful(found["request"]) if found["request"] else dict(found["settings"])
+    settings = dict(settings)
     if settings.get("width") and settings.get("height"):
         settings["size"] = f"{settings['width']} × {settings['height']} px"
     if isinstance(facts.get("model_hash"), str):

@@ -29,7 +29,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_IDS:
             return {"error": "The page asked for jobs that cannot be."}
         try:
-            return {"jobs": [views.job_view(job) for job in services.store.recent(limit)]}
+            return {"jobs": [views.job_view(services, job) for job in services.store.recent(limit)]}
         except WebbDuckError as error:
             return {"error": str(error)}
 

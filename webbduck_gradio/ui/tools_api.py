@@ -62,7 +62,7 @@ def register(
         asked = {"image": image, "scale": scale, "upscaler": upscaler}
         job = await submitted(services.submit_upscale, asked, wait_for_result, request)
         job = await ended(job, wait_for_result)
-        view = views.job_view(job)
+        view = views.job_view(services, job)
         info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
         info |= {key: view["request"][key] for key in ("upscaler", "scale")}
         return [file_of(services.outputs.resolve(each)) for each in job.images], info
@@ -85,7 +85,7 @@ def register(
         asked = {"image": image, "style": style, "captioner": captioner, "max_tokens": max_tokens}
         job = await submitted(services.submit_caption, asked, wait_for_result, request)
         job = await ended(job, wait_for_result)
-        view = views.job_view(job)
+        view = views.job_view(services, job)
         return {
             "caption": (job.result or {}).get("caption"),
             "style": view["request"]["style"],

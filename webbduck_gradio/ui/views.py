@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from .. import applicability
+from ..applicability import SecondPass
 from ..errors import RequestError
 from ..gallery import metadata
 from ..gallery.inputs import FILE_ID
@@ -67,9 +69,10 @@ def headline(job: Job) -> str:
     return job.status or job.error or job.state.capitalize()
 
 
-def job_view(job: Job) -> dict[str, Any]:
+def job_view(services: Services, job: Job) -> dict[str, Any]:
     """A job for the page and the API. Times are seconds since 1970."""
     request = job.request
+    fields = request.model_dump(mode="json")
     seeds: list[int] = []
     if isinstance(request, GenerationRequest):
         seeds = [request.seed_of(index_of(image)) for image in job.images]
@@ -101,8 +104,8 @@ def job_view(job: Job) -> dict[str, Any]:
         "error": job.error,
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
-        "request": request.model_dump(mode="json"),
-        "told": meaningful(request.model_dump(mode="json")),
+        "request": fields,
+        "told": meaningful(fields, second_pass_of(services, fields)),
     }
 
 
@@ -120,28 +123,27 @@ def _picture(image: str) -> str:
     return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
 
 
-ONLY_WITH: dict[str, tuple[str, ...]] = {
-    "second_pass_model": (
-        "second_pass_mode",
-        "refinement_strength",
-        "refiner_switch",
-        "second_pass_steps",
-    ),
-    "image": ("strength", "resize_mode"),
-    "mask": ("inpainting_fill", "masked_content", "mask_blur", "inpaint_area", "inpaint_padding"),
-}
-"""Settings that have a say only where another one is given."""
+def meaningful(request: Mapping[str, Any], way: SecondPass | None = None) -> dict[str, Any]:
+    """The settings that had a say in the picture, for showing: what is empty or not in use is left out.
 
-
-def meaningful(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that had a say in the picture, for showing: what is empty or not in use is left out."""
-    unused = {name for giver, names in ONLY_WITH.items() if not request.get(giver) for name in names}
+    `way`: what the second pass did, where that is known.
+    """
+    unused = applicability.without_effect(request, way)
     usual = {"clip_skip": 0, "emphasis": "mean", "output_format": "png", "num_images": 1}
     return {
         name: value
         for name, value in request.items()
         if name not in unused and value not in (None, "", [], ()) and usual.get(name) != value
     }
+
+
+def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass | None:
+    """What the second pass of a request does with the model that is installed under its name."""
+    model = request.get("second_pass_model")
+    if not model:
+        return None
+    arch = next((each.arch for each in services.registry.checkpoints() if each.name == model), None)
+    return applicability.second_pass(request, arch)
 
 
 def index_of(image_id: str) -> int:
@@ -162,7 +164,7 @@ def queue_view(services: Services) -> dict[str, Any]:
     store = services.store
     running = store.running()
     queued = store.queued()
-    waiting = [job_view(job) for job in queued]
+    waiting = [job_view(services, job) for job in queued]
     if store.paused:
         for view in waiting:
             view["headline"] += "; the queue is paused"
@@ -172,8 +174,8 @@ def queue_view(services: Services) -> dict[str, Any]:
         "paused": store.paused,
         "pause_reason": store.pause_reason,
         "counts": store.counts(),
-        "jobs": [job_view(job) for job in ([running] if running else [])] + waiting,
-        "recent": [job_view(job) for job in store.recent(RECENT)],
+        "jobs": [job_view(services, job) for job in ([running] if running else [])] + waiting,
+        "recent": [job_view(services, job) for job in store.recent(RECENT)],
         "problem": store.problem,
         "time": time.time(),
     }
@@ -308,8 +310,15 @@ def run_view(run: RunInfo) -> dict[str, Any]:
 def image_view(services: Services, image_id: str) -> dict[str, Any]:
     """What a picture tells about itself. Raises `UnknownName`, `StorageError`."""
     found = metadata.read(services.outputs.resolve(image_id))
-    told = meaningful(found["request"]) if found["request"] else None
-    return {"id": image_id, **found, "told": told}
+    return {"id": image_id, **found, "told": told(services, found) if found["request"] else None}
+
+
+def told(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that had a say in a picture of ours, as `metadata.read` found it."""
+    request, facts = found["request"], found["webbduck"].get("facts")
+    way = facts.get("second_pass") if isinstance(facts, dict) else None
+    known: SecondPass | None = way if way in ("refiner", "img2img") else second_pass_of(services, request)
+    return meaningful(request, known)
 
 
 def _whole(value: Any) -> bool:

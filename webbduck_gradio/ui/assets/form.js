@@ -68,11 +68,9 @@ webbduck.form = (() => {
   function show() {
     const image = Boolean(state.image), mask = image && Boolean(state.mask), masked = state.inpaint_area === "masked";
     const second = Boolean(state.second_pass_model), over = second && !continues();
-    const meant = {
-      strength: image, resize_mode: image && !(mask && masked), inpainting_fill: mask, masked_content: mask, inpaint_area: mask, mask_blur: mask,
-      inpaint_padding: mask && masked, second_pass_mode: second, refiner_switch: second && !over, refinement_strength: over, second_pass_steps: over,
-    };
-    for (const [field, yes] of Object.entries(meant)) control(field)?.classList.toggle("off", !yes);
+    // The conditions of applicability.py, for the form as it is now.
+    const hold = { image, mask, whole_area: !(mask && masked), masked_area: mask && masked, second_pass: second, drawn_over: over, taken_over: second && !over };
+    for (const [field, needs] of Object.entries(window.webbduckFacts.needs)) control(field)?.classList.toggle("off", !needs.every((each) => hold[each]));
     control("negative_prompt")?.classList.toggle("filled", Boolean(state.negative_prompt));
     for (const field of RANGES) {
       const range = control(field)?.querySelector(".range");
