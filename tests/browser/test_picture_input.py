@@ -77,6 +77,37 @@ def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
     expect_input(page, second, "322 × 200 px")
 
 
+PASTE_WORDS = """([selector, text, name]) => {
+    const data = new DataTransfer(), place = document.querySelector(selector);
+    const dot = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
+    data.setData('text/plain', text);
+    data.setData('text/html', `<p>${text}</p>`);
+    data.items.add(new File([Uint8Array.from(atob(dot), (each) => each.charCodeAt(0))], name, { type: 'image/png' }));
+    const options = { clipboardData: data, bubbles: true, cancelable: true };
+    return place.dispatchEvent(new ClipboardEvent('paste', options));
+}"""  # noqa: E501
+
+
+def test_words_that_come_with_a_picture_of_them_are_pasted_as_words(page: Page) -> None:
+    page.evaluate("webbduck.form.unfold('more')")
+    for field in (
+        "#prompt textarea",
+        "#negative textarea",
+        "#prompt-2 textarea",
+        "#seed input",
+        "#steps input",
+    ):
+        assert page.evaluate(PASTE_WORDS, [field, "12", "image.png"]), f"{field} did not get the words"
+    assert not page.evaluate("webbduck.form.state().image")
+    # A copied file has its name as words, and a picture beside no text field is one.
+    assert not page.evaluate(PASTE_WORDS, ["#prompt textarea", "duck.png", "duck.png"])
+    page.wait_for_function("webbduck.form.state().image")
+    page.locator(".chosen-picture .remove").click()
+    page.wait_for_function("!webbduck.form.state().image")
+    assert not page.evaluate(PASTE_WORDS, ["#stage", "12", "image.png"])
+    page.wait_for_function("webbduck.form.state().image")
+
+
 def test_a_dropped_picture_tells_its_settings(page: Page, tmp_path: Path) -> None:
     told = "a castle by the sea\nSteps: 13, Sampler: Euler a, CFG scale: 6.5, Seed: 99, Size: 192x256"
     bring(page, drawn(tmp_path / "told.png", (64, 64), told), "read")

@@ -61,7 +61,7 @@ class Form:
     fields: dict[str, Any]
     """Component of each field of the request that has a control."""
     signal: gr.HTML
-    """Channel that asks the page for something beside values: {"open": "mask"}."""
+    """Channel that asks the page for something beside values: {"open": "mask", "image": FILE_ID}."""
 
     @property
     def checkpoint(self) -> gr.Dropdown:
@@ -124,7 +124,8 @@ class Form:
             pass  # the page says what the picture's size is, and that the form's is another
         else:
             values |= {"width": width, "height": height}
-        return self.partly(values, {"open": "mask" if purpose == "inpaint" else "image"})
+        # With the picture's id, since the wish can reach the page before the values do.
+        return self.partly(values, {"open": "mask" if purpose == "inpaint" else "image", "image": file_id})
 
     def _signalled(self, signal: Mapping[str, Any] | None) -> Any:
         return json.dumps({**signal, "at": time.time_ns()}) if signal else gr.skip()

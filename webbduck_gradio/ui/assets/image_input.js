@@ -2,11 +2,15 @@
 const { h, put, form } = webbduck;
 const chooser = element.querySelector(".chooser"), file = element.querySelector(".file"), chosen = element.querySelector(".chosen-picture"), said = element.querySelector(".said");
 const urlOf = (id) => `media/input/${id}`;
-let shown = { image: "", mask: "" }, size = null, openMask = false;
+let shown = { image: "", mask: "" }, size = null;
+/** The picture whose editor was asked for and has not opened yet. */
+let awaited = null;
 
-function say(text) {
-  put(said, text ? h("div", { class: "notice error at-control" }, h("span", {}, text), h("button", { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") }, "×")) : null);
-  if (text) form.unfold("image");
+function say(text, offer = null) {
+  put(said, text ? h("div", { class: "notice error at-control" }, h("span", {}, text), offer, h("button", { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") }, "×")) : null);
+  if (!text) return;
+  form.unfold("image");
+  said.scrollIntoView({ block: "nearest" });
 }
 
 async function store(blob, name) {
@@ -25,6 +29,7 @@ async function take(storing) {
   chooser.classList.remove("busy");
   if (found.error) return say(found.error);
   size = found;
+  awaited = null;
   form.set("mask", "");
   form.set("image", found.id);
   form.unfold("image");
@@ -47,22 +52,43 @@ webbduck.subscribe("jobs", (state) => {
   latest.hidden = !ids.length || Boolean(shown.image);
 });
 
-function remove() { form.set("mask", ""); form.set("image", ""); say(""); }
+function remove() { awaited = null; form.set("mask", ""); form.set("image", ""); say(""); }
+
+/** Whether the size of this picture, the input, is known; the server is asked where it is not. */
+async function measure(id) {
+  if (size?.id === id) return true;
+  const found = await server.webbduck_size(id).catch(() => null);
+  if (shown.image !== id) return false;
+  if (!found) say("The server did not answer, so the picture's size is not known; try again.");
+  else if (found.error) { remove(); say(found.error); }
+  else size = found;
+  return size?.id === id;
+}
 
 async function paint() {
   const id = shown.image;
-  if (!size) return;
+  if (!id || !await measure(id) || document.querySelector(".mask-editor")) return;
   const done = await webbduck.editMask({ source: urlOf(id), width: size.width, height: size.height, mask: shown.mask ? urlOf(shown.mask) : null,
     wish: form.state().inpainting_fill === "keep" ? "Paint what should stay as it is; all else is drawn anew (mask mode: Inpaint not masked)." : undefined });
-  if (!done || shown.image !== id) return;
-  if (!done.mask) return form.set("mask", "");
-  const found = await store(done.mask, "mask.png");
-  if (found.error) return say(found.error);
+  if (done) await keepMask(id, done.mask);
+}
+/** Take over what was painted on this picture, or say why that is not possible. */
+async function keepMask(id, mask) {
+  const found = mask && shown.image === id ? await store(mask, "mask.png") : { id: "" };
+  if (shown.image !== id) return mask && say("The mask is not kept, since another input picture came while it was painted.");
+  if (found.error) return say(`The mask is not kept yet. ${found.error}`, h("button", { type: "button", onclick: () => { say(""); keepMask(id, mask); } }, "Try again"));
   form.set("mask", found.id);
+}
+/** Open the editor that was asked for, once its picture is shown and measured and the mask before is gone. */
+function grant() {
+  if (!awaited || shown.image !== awaited || shown.mask || size?.id !== awaited) return;
+  awaited = null;
+  paint();
 }
 
 /** Take the picture's size over where it can be had, else offer the nearest ones. */
-function takeSize() {
+async function takeSize() {
+  if (!await measure(shown.image)) return;
   const { side_step: STEP, max_pixels: MOST, limits } = window.webbduckFacts;
   const { width, height } = size, fits = (w, hgt) => w % STEP === 0 && hgt % STEP === 0 && Math.min(w, hgt) >= limits.width.least && Math.max(w, hgt) <= limits.width.most && w * hgt <= MOST;
   if (fits(width, height)) { form.set("width", width); form.set("height", height); return put(offers); }
@@ -119,20 +145,16 @@ async function draw(state) {
   if (!image) { size = null; put(offers); return; }
   if (image !== before.image) {
     picture.src = urlOf(image);
+    facts.textContent = "";
     put(offers);
-    if (size?.id !== image) {
-      size = null;
-      const found = await server.webbduck_size(image);
-      if (shown.image !== image) return;
-      if (found.error) { remove(); return say(found.error); }
-      size = found;
-    }
+    if (!await measure(image)) return;
     facts.textContent = `${size.width} × ${size.height} px`;
   }
-  paintButton.textContent = mask ? "Edit mask" : "Paint mask";
-  unmask.hidden = !mask;
-  await tint(mask);
-  if (openMask) { openMask = false; paint(); }
+  // Meanwhile the mask may be another.
+  paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
+  unmask.hidden = !shown.mask;
+  await tint(shown.mask);
+  grant();
 }
 
 /** The mask over the small picture, in the editor's stripes. */
@@ -158,11 +180,11 @@ async function tint(mask) {
 webbduck.subscribe("form", draw);
 webbduck.subscribe("signal", (asked) => {
   if (!["mask", "image"].includes(asked.open)) return;
+  webbduck.last.delete("signal");
   form.unfold("image");
-  openMask = asked.open === "mask";
-  if (!openMask) webbduck.sheet.open();
-  // The values may have come before the wish.
-  if (openMask && size && shown.image && size.id === shown.image) { openMask = false; paint(); }
+  awaited = asked.open === "mask" ? asked.image : null;
+  if (!awaited) webbduck.sheet.open();
+  grant(); // the values may have come before the wish
 });
 
 // -- drop and paste, anywhere in the Studio ---------------------------------------------------------------
@@ -197,6 +219,9 @@ document.addEventListener("drop", (event) => {
 document.addEventListener("paste", (event) => {
   const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
   if (!pasted || !active()) return;
+  // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
+  const words = event.clipboardData.getData("text/plain").trim();
+  if (webbduck.typing(event.target) && words && words !== pasted.name) return;
   event.preventDefault();
   use(pasted);
 }, true);

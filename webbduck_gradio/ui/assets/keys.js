@@ -19,7 +19,6 @@
     if (!sheet.open) sheet.showModal();
   };
 
-  const typing = (node) => node?.matches?.("textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])");
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.altKey) return;
     const control = event.ctrlKey || event.metaKey;
@@ -31,7 +30,7 @@
       event.preventDefault();
       weigh(event.target, event.key === "ArrowUp" ? 0.1 : -0.1);
     }
-    if (control || typing(event.target)) return;
+    if (control || webbduck.typing(event.target)) return;
     if (event.key === "?") { event.preventDefault(); webbduck.showKeys(); }
     if (event.key === "/" && !webbduck.covered()) { event.preventDefault(); webbduck.openTab("Studio"); document.querySelector("#prompt textarea")?.focus(); }
   });

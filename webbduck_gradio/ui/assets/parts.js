@@ -86,5 +86,8 @@ Object.assign(webbduck, (() => {
   let over = false;
   document.addEventListener("keydown", () => { over = Boolean(document.querySelector("dialog[open], :popover-open, .options")); }, true);
 
-  return { toast, menu, help, covered: () => over };
+  /** Whether keys pressed here are typed into something. */
+  const typing = (node) => node?.matches?.("textarea, select, [contenteditable=true], input:not([type=checkbox], [type=radio], [type=range], [type=button])");
+
+  return { toast, menu, help, typing, covered: () => over };
 })());
