@@ -195,10 +195,36 @@ def test_triggers(tmp_path: Path) -> None:
     def trigger(**metadata: str) -> str:
         return inspect_lora(save(tmp_path / "a.safetensors", kohya(2048), metadata)).trigger
 
+    assert (
+        trigger(**{"modelspec.trigger_phrase": " in crayon ", "ss_tag_frequency": '{"a": {"b": 1}}'})
+        == "in crayon"
+    )
+    assert trigger() == "", "nothing is guessed"
+    for nothing in (
+        "null",
+        " None ",
+        "N/A",
+        "n.a.",
+        "undefined",
+        "[]",
+        "{}",
+        "no trigger word",
+        "...",
+        '""',
+        "-",
+    ):
+        assert trigger(**{"modelspec.trigger_phrase": nothing}) == ""
+    for phrase in ("nonesuch", "null island", "no man's land", "<s0><s1>", "サイン"):
+        assert trigger(**{"modelspec.trigger_phrase": phrase}) == phrase
+    assert trigger(**{"modelspec.trigger_phrase": "<lora:a:0.7>, in  crayon,"}) == "in crayon"
+
+
+def test_the_tags_of_the_training_are_shown_and_are_no_trigger(tmp_path: Path) -> None:
     counts = json.dumps({"one": {"duck": 3, " crayon": 5}, "two": {"duck": 1}})
-    assert trigger(**{"modelspec.trigger_phrase": "in crayon", "ss_tag_frequency": counts}) == "in crayon"
-    assert trigger(ss_tag_frequency=counts) == "crayon"
-    assert trigger(ss_tag_frequency="[1, 2]") == "" and trigger() == ""
+    found = inspect_lora(save(tmp_path / "a.safetensors", kohya(2048), {"ss_tag_frequency": counts}))
+    assert (found.trigger, found.tags) == ("", ("crayon", "duck"))
+    broken = save(tmp_path / "b.safetensors", kohya(2048), {"ss_tag_frequency": "[1, 2]"})
+    assert inspect_lora(broken).tags == ()
 
 
 def test_what_lies_in_the_wrong_folder_is_said(tmp_path: Path) -> None:

@@ -338,7 +338,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
         ({"prompt": "<lora:crayon:3>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:x>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:nan>"}, "from -2 to 2"),
-        ({"prompt": "<lora:crayon:1:1>"}, "more than one weight"),
+        ({"prompt": "<lora:crayon:1:0.5>"}, "more than one weight"),
         ({"negative_prompt": "<lora:crayon>"}, "The negative prompt holds <lora:crayon>"),
     ):
         with pytest.raises((RequestError, ModelError), match=words):

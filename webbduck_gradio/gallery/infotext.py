@@ -39,7 +39,7 @@ INPAINTING = ("Mask blur", "Mask mode", "Masked content", "Inpaint area", "Maske
 NOT_MASKED = "Inpaint not masked"
 """A1111's name of the mask mode that protects the masked part; its other one goes unnamed."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
-LORA_TAG = re.compile(r"<lora:([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>")
+LORA_TAG = re.compile(r"<(?:lora|lyco):([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import RequestError, UnknownName
+from ..models.lookup import find
 from ..request import GenerationRequest, LoraUse
 from . import infotext, metadata
 
@@ -67,8 +69,12 @@ HARMLESS = {
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
 
 
+BY_HASH = "with the hash "
+"""How a checkpoint is called of which the picture tells nothing else."""
+
+
 class Model(Protocol):
-    """What is asked of an installed checkpoint or LoRA."""
+    """What is asked of an installed checkpoint or LoRA; its `aliases` and `hashes` too, where it has them."""
 
     @property
     def name(self) -> str: ...
@@ -112,9 +118,7 @@ def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
 
 
 def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, Any], list[str]]:
-    checkpoints = {model.name: model.hash for model in registry.checkpoints()}
-    loras = {model.name: model.hash for model in registry.loras()}
-    said = _understand(found, checkpoints, loras)
+    said = _understand(found, registry.checkpoints(), registry.loras())
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -164,18 +168,28 @@ def understand(
     """What the picture says, as fields of `GenerationRequest`.
 
     `checkpoints` and `loras` are what is installed: names and, where known, hashes (AutoV2; AutoV3 of LoRAs).
-    Given these, a checkpoint is also found under another name by its hash, and what is not there is left out.
+    Given these, a model is found as `models.lookup` finds it, and what is not there is left out.
     Answers `fields` (each one valid by itself), `problems` (a sentence for everything that was left out or
     replaced), `tool` and `raw` (the text as it is, to show where nothing could be read). Raises
     `StorageError` where the file is no readable picture.
     """
-    return _understand(metadata.read(path), checkpoints, loras)
+    return _understand(metadata.read(path), _models(checkpoints), _models(loras))
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    hash: str | None
+
+
+def _models(hashes: Mapping[str, str | None] | None) -> list[_Named] | None:
+    return None if hashes is None else [_Named(name, hash) for name, hash in hashes.items()]
 
 
 def _understand(
     found: Mapping[str, Any],
-    checkpoints: Mapping[str, str | None] | None,
-    loras: Mapping[str, str | None] | None,
+    checkpoints: Sequence[Model] | None,
+    loras: Sequence[Model] | None,
 ) -> dict[str, Any]:
     problems = list(found["problems"])
     wanted = dict(found["settings"])
@@ -193,7 +207,7 @@ def _understand(
         if checkpoints is None:
             continue
         if key == "base_model" and model_hash and not wanted.get(key):
-            wanted[key] = f"with the hash {model_hash}"  # what A1111 wrote before it wrote names
+            wanted[key] = f"{BY_HASH}{model_hash}"  # what A1111 wrote before it wrote names
         if wanted.get(key):
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
     if loras is not None:
@@ -227,52 +241,57 @@ def _find_model(
     key: str,
     wanted: dict[str, Any],
     model_hash: str | None,
-    installed: Mapping[str, str | None],
+    installed: Sequence[Model],
     problems: list[str],
 ) -> None:
     name = wanted[key]
-    match = _match(name, model_hash, installed)
-    if match is None:
+    found = _installed(str(name), LABELS[key], model_hash, installed, problems, "; the chosen one stays")
+    if found is None:
         del wanted[key]
-        problems.append(f"The {LABELS[key]} {name} is not installed; the chosen one stays.")
-    elif match != name:
-        wanted[key] = match
-        if match.casefold() != name.casefold() and not name.startswith("with the hash "):
-            problems.append(f"The {LABELS[key]} {name} is called {match} here (it is the same file).")
+    else:
+        wanted[key] = found
 
 
 def _find_loras(
     wanted: dict[str, Any],
     hashes: Mapping[str, str],
-    installed: Mapping[str, str | None],
+    installed: Sequence[Model],
     problems: list[str],
 ) -> None:
     kept = []
     for lora in wanted.get("loras") or ():
-        match = _match(lora["name"], hashes.get(lora["name"]), installed)
-        if match is None:
-            problems.append(f"The LoRA {lora['name']} is not installed and was left out.")
-            continue
-        if match.casefold() != lora["name"].casefold():
-            problems.append(f"The LoRA {lora['name']} is called {match} here (it is the same file).")
-        kept.append({**lora, "name": match})
+        name = str(lora["name"])
+        found = _installed(name, "LoRA", hashes.get(name), installed, problems, " and was left out")
+        if found is not None:
+            kept.append({**lora, "name": found})
     if "loras" in wanted:
         wanted["loras"] = kept
 
 
-def _match(name: str, hash: str | None, installed: Mapping[str, str | None]) -> str | None:
-    if name in installed:
-        return name
-    same: list[Callable[[str], bool]] = [lambda other: other.casefold() == name.casefold()]
-    if hash and len(hash) >= 8:
-        same.append(lambda other: _same_hash(hash, installed[other]))
-    return next((other for test in same for other in installed if test(other)), None)
-
-
-def _same_hash(one: str, other: str | None) -> bool:
-    """Hashes are shortened to different lengths."""
-    length = min(len(one), len(other or ""))
-    return length >= 8 and one[:length].casefold() == (other or "")[:length].casefold()
+def _installed(
+    name: str, what: str, hash: str | None, installed: Sequence[Model], problems: list[str], otherwise: str
+) -> str | None:
+    """The installed model's own name (`models.lookup`), with a sentence where it is more than another way of
+    writing the picture's name; None with a sentence where it is not there."""
+    found = find(name, installed, hash)
+    if found.model is None:
+        several = " or ".join(sorted(model.name for model in found.several)[:8])
+        problems.append(
+            f"The {what} {name} may be {several} here{otherwise}."
+            if several
+            else f"The {what} {name} is not installed{otherwise}."
+        )
+        return None
+    ours = found.model.name
+    if found.by == "hash" and not name.startswith(BY_HASH):
+        problems.append(f"The {what} {name} is called {ours} here (it is the same file).")
+    elif found.by == "alias":
+        problems.append(f"The {what} {name} is called {ours} here (its file gives it both names).")
+    elif found.by == "folder":
+        problems.append(f"The {what} {name} lies in another folder here: {ours}.")
+    if found.another:
+        problems.append(f"The {what} {ours} is another file here than the picture's (its hash differs).")
+    return ours
 
 
 def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from .inspect import SUPPORTED, Findings
 from .lorafile import NAMES, LoraFindings
 from .notes import Defaults, number, text, texts, with_defaults
 from .scan import Candidate
+from .triggers import phrase
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Lora:
     notes: str = ""
     base: str = ""
     stamp: str = ""
+    aliases: tuple[str, ...] = ()
+    """What else it is called: by its trainer, in loras.json."""
     hash: str | None = field(default=None, compare=False)
     """AutoV3, as soon as it has been computed."""
     from_hub: bool = False
@@ -184,7 +187,7 @@ def lora_entry(
         path=candidate.path,
         arch=known.arch,
         kind=known.kind,
-        trigger=text(noted, "trigger", beside.get("trigger") or known.trigger, source, problems),
+        trigger=phrase(text(noted, "trigger", beside.get("trigger") or known.trigger, source, problems)),
         weight=number(noted, "weight", default if -2 <= default <= 2 else 1.0, source, problems),
         description=text(
             noted, "description", beside.get("description") or known.description, source, problems
@@ -201,6 +204,7 @@ def lora_entry(
         size_bytes=candidate.size,
         modified=candidate.modified,
         stamp=candidate.stamp,
+        aliases=(known.output_name,) if known.output_name else (),
     )
 
 

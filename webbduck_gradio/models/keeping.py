@@ -77,6 +77,11 @@ class NoteFile:
             return name
         return None if file is None else self._by_file.get(file)
 
+    def called(self, name: str, file: str | None) -> str | None:
+        """The name that a model's entry has where that is another than its own: the owner's name for it."""
+        key = self._key(name, file)
+        return key if key != name else None
+
     def keep_in_step(
         self,
         present: Iterable[tuple[str, str | None]],

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
+from .triggers import phrase, readable
 
 NAMES = {
     "sdxl": "SDXL",
@@ -50,6 +51,8 @@ class LoraFindings:
     """Most frequent training tags."""
     thumbnail: bool = False
     """Whether a picture is embedded (`modelspec.thumbnail`)."""
+    output_name: str = ""
+    """What its trainer called it (`ss_output_name`)."""
 
 
 _KINDS = (
@@ -117,15 +120,15 @@ def inspect_lora(path: Path) -> LoraFindings:
     arch = sure or _said_architecture(header.metadata) or likely
     metadata = header.metadata
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
-    said = metadata.get("modelspec.trigger_phrase", "").strip()
     return LoraFindings(
         arch=arch,
         kind=shared["kind"],
         context=context,
-        trigger=(said or (tags[0] if tags else ""))[:500],
-        description=metadata.get("modelspec.description", "").strip()[:2000],
+        trigger=phrase(metadata.get("modelspec.trigger_phrase")),
+        description=readable(metadata.get("modelspec.description", "")).strip()[:2000],
         tags=tags,
         thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
+        output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
     )
 
 
@@ -171,7 +174,7 @@ def training_tags(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
     try:
         for tags in json.loads(metadata.get("ss_tag_frequency", "{}")).values():
             for tag, count in tags.items():
-                counts[tag.strip()] += int(count)
+                counts[readable(tag).strip()] += int(count)
     except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
         return []
     counts.pop("", None)

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import RequestError
 from ..request import GenerationRequest
+from .triggers import readable
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def text(entry: dict[str, Any], key: str, default: str, source: str, problems: l
     if not isinstance(value, str):
         problems.append(f"{source}: {key} must be text; it has no effect.")
         return default
-    return value
+    return readable(value)
 
 
 def texts(
@@ -78,4 +79,4 @@ def texts(
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
         problems.append(f"{source}: {key} must be a list of texts; it has no effect.")
         return default
-    return tuple(value)
+    return tuple(map(readable, value))

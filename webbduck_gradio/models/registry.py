@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, UnknownName
-from ..request import GenerationRequest
+from ..request import GenerationRequest, LoraUse
 from ..settings import Settings
 from . import admission
 from .edits import checked_defaults, checked_lora_changes
@@ -19,6 +19,7 @@ from .hashes import Hashes
 from .hub import hub_checkpoints, hub_loras
 from .inspect import Findings
 from .keeping import NoteFile
+from .lookup import Found, Way, find, quoted, unknown
 from .lorafile import LoraFindings
 from .memory import Memory
 from .scan import candidates, stamps_below
@@ -126,7 +127,7 @@ class Registry:
         """
         known = self._checkpoints.get(name)
         if known is None:
-            raise UnknownName(f"There is no checkpoint named {_shown(name)}.")
+            raise UnknownName(f"There is no checkpoint named {quoted(name)}.")
         checked = checked_defaults(known.suggested or known.defaults, defaults)
         with self._lock:
             noted = self._checkpoint_notes.of(name).get("defaults")
@@ -141,7 +142,7 @@ class Registry:
     def _known_lora(self, name: str) -> Lora:
         lora = self._loras.get(name) if isinstance(name, str) else None
         if lora is None:
-            raise UnknownName(f"There is no LoRA named {_shown(str(name))}.")
+            raise unknown(str(name), "LoRA", self.loras())
         return lora
 
     def any_lora(self, name: str) -> Lora:
@@ -161,7 +162,7 @@ class Registry:
         """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
-            raise UnknownName(f"There is no checkpoint named {_shown(name)}{self._instead()}.")
+            raise unknown(name, "checkpoint", self.checkpoints(), self._instead())
         if checkpoint.unusable:
             raise ModelError(checkpoint.unusable)
         return checkpoint
@@ -182,7 +183,7 @@ class Registry:
         loras = sorted(self._loras.values(), key=lambda each: each.name.casefold())
         if base_model is None:
             return tuple(loras)
-        checkpoint = self.checkpoint(base_model)
+        checkpoint = self.checkpoint_called(base_model)
         return tuple(lora for lora in loras if not lora.unusable and lora.fits(checkpoint))
 
     def lora(self, name: str) -> Lora:
@@ -191,6 +192,23 @@ class Registry:
         if lora.unusable:
             raise ModelError(lora.unusable)
         return lora
+
+    def has_lora(self, name: str) -> bool:
+        """Whether a LoRA has just this name."""
+        return name in self._loras
+
+    def lora_called(self, name: str) -> tuple[Lora, Way]:
+        """The LoRA that a name stands for, however it is written, and how it was found (`lookup.find`).
+
+        Raises as `lora`.
+        """
+        found = Found(self._loras[name], "name") if name in self._loras else find(name, self.loras())
+        return self.lora(found.model.name if found.model else name), found.by
+
+    def checkpoint_called(self, name: str) -> Checkpoint:
+        """As `lora_called`. Raises as `checkpoint`."""
+        found = None if name in self._checkpoints else find(name, self.checkpoints()).model
+        return self.checkpoint(found.name if found else name)
 
     def second_pass(self, request: GenerationRequest) -> Checkpoint:
         """The checkpoint of the request's second pass. Raises `UnknownName` or `ModelError`."""
@@ -252,19 +270,35 @@ class Registry:
         return usable
 
     def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:
-        """The request with the checkpoint's defaults where nothing was asked (None or absent)."""
+        """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
+        catalog's own names of models, however they were written."""
         fields = dict(asked)
         if fields.get("base_model") is None:
             default = self.default_checkpoint()
             if default is None:
                 raise ModelError(f"There is no usable checkpoint{self._instead()}.")
             fields["base_model"] = default.name
+        for key in ("base_model", "second_pass_model"):
+            if isinstance(fields.get(key), str):
+                fields[key] = self.checkpoint_called(fields[key]).name
+        if isinstance(fields.get("loras"), list | tuple):
+            fields["loras"] = [self._called(use) for use in fields["loras"]]
         if isinstance(fields["base_model"], str):
             defaults = self.checkpoint(fields["base_model"]).defaults
             for key in ("steps", "cfg", "width", "height", "scheduler"):
                 if fields.get(key) is None:
                     fields[key] = getattr(defaults, key)
         return GenerationRequest.of(**fields)
+
+    def _called(self, use: Any) -> Any:
+        """A LoRA of the stack with the catalog's name for it; what is not there is refused by `admit`."""
+        if isinstance(use, LoraUse):
+            use = use.model_dump()
+        name = use.get("name") if isinstance(use, dict) else None
+        if not isinstance(name, str) or name in self._loras:
+            return use
+        found = find(name, self.loras())
+        return {**use, "name": found.model.name} if found.model else use
 
     def admit(self, request: GenerationRequest) -> list[str]:
         """Check what is asked before it is queued: `admission.admit`."""
@@ -314,7 +348,11 @@ class Registry:
                 note = notes.of(each.name, files.get(each.name))
                 made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
                 known = self.hashes.of(each.path, each.stamp)
-                listed[each.name] = replace(made, hash=known, from_hub=each.name in hub_names)
+                owners = notes.called(each.name, files.get(each.name))
+                aliases = (*made.aliases, *filter(None, [owners]))
+                listed[each.name] = replace(
+                    made, hash=known, from_hub=each.name in hub_names, aliases=aliases
+                )
         return listed
 
 
@@ -327,7 +365,3 @@ def fresh_lora(file: str | None) -> dict[str, Any]:
     """A new entry of loras.json: all as the file says."""
     named = {} if file is None else {"file": file}
     return {**named, "trigger": None, "weight": None, "description": None}
-
-
-def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:57] + "...")

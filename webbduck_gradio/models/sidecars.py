@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .triggers import phrase, readable
 
 MAX_BYTES = 4_000_000
 MAX_TEXT = 4000
@@ -38,7 +39,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
 def _automatic1111(said: dict[str, Any]) -> dict[str, Any]:
     weight = said.get("preferred weight")
     return {
-        "trigger": _text(said.get("activation text")),
+        "trigger": phrase(said.get("activation text")),
         # 0 is what AUTOMATIC1111 writes where nothing was chosen.
         "weight": weight if _number(weight) and weight else None,
         "description": _text(said.get("description")),
@@ -51,10 +52,13 @@ def _automatic1111(said: dict[str, Any]) -> dict[str, Any]:
 def _civitai(said: dict[str, Any]) -> dict[str, Any]:
     model = said.get("model") if isinstance(said.get("model"), dict) else {}
     assert isinstance(model, dict)
-    words = said.get("trainedWords")
+    trained = said.get("trainedWords")
+    words = [phrase(word) for word in trained] if isinstance(trained, list) else []
     tags = model.get("tags")
     return {
-        "trigger": _text(words[0]).strip(" ,") if isinstance(words, list) and words else None,
+        "trigger": next(filter(None, words), None),
+        # Which of several words is wanted only a person can tell: the first is the trigger, all are shown.
+        "notes": f"Trained words: {'; '.join(filter(None, words))}"[:MAX_TEXT] if len(words) > 1 else None,
         "description": _plain(_text(said.get("description")) or _text(model.get("description"))),
         "base": _text(said.get("baseModel")),
         "tags": [_text(tag)[:80] for tag in tags[:20] if _text(tag)] if isinstance(tags, list) else None,
@@ -62,7 +66,7 @@ def _civitai(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str:
-    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+    return readable(value).strip()[:MAX_TEXT] if isinstance(value, str) else ""
 
 
 def _number(value: Any) -> bool:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ..errors import ModelError, UnknownName
+from ..errors import ModelError
 from ..settings import HOME, Settings
 from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .inspect import read_json, weight_files
+from .lookup import find, unknown
 from .scan import model_entries
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
@@ -172,11 +173,11 @@ Tool = TypeVar("Tool", Upscaler, Captioner)
 
 
 def by_name(found: tuple[Tool, ...], name: str, what: str) -> Tool:
-    """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
-    tool = next((each for each in found if each.name == name), None)
+    """Found by `lookup.find`. Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
+    tool = find(name, found).model
     if tool is None:
         names = ", ".join(each.name for each in found if not each.unusable) or "none"
-        raise UnknownName(f"There is no {what} named {name[:60]!r}; there are: {names}.")
+        raise unknown(name, what, found, f"; there are: {names}")
     if tool.unusable:
         raise ModelError(tool.unusable)
     return tool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from gradio.utils import get_upload_folder
 
 from ..errors import WebbDuckError
 from ..gallery.reuse import read_settings, read_text
+from ..models.lookup import find
+from ..models.registry import Checkpoint, Lora, Registry
 from ..request import MAX_PROMPT, GenerationRequest
 from .events import QUIET, answer, outcome, payload
 from .form import Form, settings_of
 from .security import uploaded
 from .services import Services
 from .shelf import Shelf
+from .stack import renamed
 from .theme import asset
 
 LONGEST_TEXT = 4 * MAX_PROMPT
@@ -48,6 +52,31 @@ def view(services: Services, shelf: Shelf) -> gr.HTML:
     )
 
 
+def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A preset's settings with the catalog's own names of its models (`models.lookup`), without those that
+    are gone, and a sentence for each that is gone or has another name by now."""
+    values, notes = dict(kept), []
+
+    def name_of(name: str, models: Sequence[Checkpoint | Lora]) -> str | None:
+        found = find(name, models).model
+        if found and found.name != name:
+            notes.append(f"{name} is called {found.name} by now.")
+        return found.name if found else None
+
+    usable = [each for each in registry.checkpoints() if not each.unusable]
+    for key, models in zip(MODELS, (usable, registry.second_pass_models()), strict=True):
+        name = values.get(key)
+        if not isinstance(name, str) or not name:
+            continue
+        values[key] = name_of(name, models)
+        if values[key] is None:
+            del values[key]
+            notes.append(f"{name} is no longer there; the chosen model stays.")
+    # The stack itself says which of its LoRAs are gone.
+    values["loras"] = renamed(values.get("loras"), lambda name: name_of(name, registry.loras()) or name)
+    return values, notes
+
+
 def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.HTML) -> None:
     """The events of `view`, once the form has all of its controls. Each can be taken back."""
     registry = services.registry
@@ -64,10 +93,8 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
             kept = shelf.preset(name)
         except WebbDuckError as error:
             return refused(error)
-        values = form.recall(kept)
-        models = [kept[key] for key in MODELS if kept.get(key) and values.get(key) != kept[key]]
-        gone = [f"{model} is no longer there; the chosen model stays." for model in models]
-        return filled(values, f"Preset {name}", gone)
+        kept, notes = installed(registry, kept)
+        return filled(form.recall(kept), f"Preset {name}", notes)
 
     def reset(event: gr.EventData) -> list[Any]:
         """Everything but the checkpoint as a first visit finds it."""

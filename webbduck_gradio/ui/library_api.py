@@ -95,7 +95,7 @@ def register(services: Services) -> None:
             raise RequestError(f"which must be one of: {', '.join(PROMPTS)}.")
         check_name("base_model", base_model)
         if base_model is not None:
-            registry.checkpoint(base_model)
+            registry.checkpoint_called(base_model)
         # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.
         return dict(tokens.count(without_tags(text)))
 

@@ -8,7 +8,7 @@ the component cannot, since Gradio makes it anew for a session that it sends an 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -50,6 +50,15 @@ def asked_of(payload: Any) -> Any:
         for entry in entries
         if entry.get("on", True)
     ]
+
+
+def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
+    """The page's value of a stack with `name_of` each name; what is no stack is handed back."""
+    try:
+        entries = json.loads(payload)
+        return page_json([{**entry, "name": name_of(str(entry["name"]))} for entry in entries])
+    except (TypeError, ValueError, KeyError, RecursionError):
+        return payload
 
 
 def shown_of(loras: Any) -> str:

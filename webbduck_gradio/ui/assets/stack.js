@@ -23,7 +23,7 @@ function promise(item) {
   const trigger = lora(item.name)?.trigger;
   if (!trigger || !item.on || !(item.weight > 0)) return null;
   const words = trigger.trim().split(/\s+/).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("\\s+");
-  const prompt = (document.querySelector("#prompt textarea")?.value ?? "").replace(/<lora:[^<>]*>/g, " ");
+  const prompt = (document.querySelector("#prompt textarea")?.value ?? "").replace(/<(?:lora|lyco)\s*:[^<>]*>/gi, " ");
   const there = new RegExp(`(?<![\\p{L}\\p{N}_])${words}(?![\\p{L}\\p{N}_])`, "iu").test(prompt);
   return [there ? "In the prompt already: " : "Adds to the prompt: ", trigger];
 }
