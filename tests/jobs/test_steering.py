@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 
 from webbduck_gradio.errors import QueueFull, RequestError, StorageError, UnknownName
 from webbduck_gradio.gallery.storage import Outputs
-from webbduck_gradio.jobs import records
+from webbduck_gradio.jobs import records, schema
 from webbduck_gradio.jobs import store as statements
 from webbduck_gradio.jobs.live import Live
 from webbduck_gradio.jobs.order import moved
@@ -265,6 +266,61 @@ def test_the_newest_of_the_history_are_kept(path: Path, ask) -> None:
         jobs.append(store.submit(ask(f"job {number}")))
         end(store, jobs[-1], "completed" if number % 2 else "failed")
     assert ids(store.recent(100)) == ids(reversed(jobs[3:]))
+    store.close()
+
+
+@pytest.mark.parametrize("jump", [-3600, -86400 * 7000, 86400 * 400])
+def test_the_history_goes_by_the_order_of_the_ends_and_not_by_the_clock(
+    path: Path, ask, monkeypatch, jump: int
+) -> None:
+    store = Store(path, max_history=5)
+    jobs = []
+    for number in range(5):
+        jobs.append(store.submit(ask(f"job {number}")))
+        end(store, jobs[-1])
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + jump)
+    jobs.append(store.submit(ask("after the clock was moved")))
+    end(store, jobs[-1], "completed")
+    cancelled = store.submit(ask("never started"))
+    store.cancel(cancelled.id)
+    lost = store.submit(ask("was running"))
+    store.claim()
+    store.recover()
+    assert ids(store.recent(100)) == [lost.id, cancelled.id, *ids(reversed(jobs[1:]))]
+    monkeypatch.setattr(time, "time", lambda: now)
+    jobs.append(store.submit(ask("set right again")))
+    end(store, jobs[-1])
+    assert ids(store.recent(100)) == [jobs[6].id, lost.id, cancelled.id, jobs[5].id, jobs[4].id]
+    assert store.get(jobs[5].id).finished == now + jump, "what is recorded is what the clock said"
+    store.close()
+
+
+def test_a_job_that_was_moved_is_remembered_by_its_end(path: Path, ask) -> None:
+    store = Store(path, max_history=2)
+    jobs = [store.submit(ask(f"job {number}")) for number in range(4)]
+    store.move(jobs[0].id, "bottom")
+    for each in (*jobs[1:], jobs[0]):
+        end(store, each)
+    assert ids(store.recent()) == [jobs[0].id, jobs[3].id]
+    store.close()
+
+
+def test_jobs_of_an_earlier_schema_come_before_those_that_end_now(path: Path, ask) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = schema.connect(path)
+    schema.migrate(db, schema.MIGRATIONS[:3])
+    for number in range(4):  # the clock was far ahead when they ended
+        db.execute(
+            """INSERT INTO jobs(id, kind, state, place, request, created, finished)
+            VALUES (?, 'generate', 'completed', 1, ?, 1.5, ?)""",
+            (f"{number:016x}", ask("from before").model_dump_json(), 4e9 - number),
+        )
+    db.close()
+    store = Store(path, max_history=3)
+    job = store.submit(ask())
+    end(store, job)
+    assert ids(store.recent()) == [job.id, f"{3:016x}", f"{2:016x}"]
     store.close()
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.ui import views
 from webbduck_gradio.ui.form import Form
@@ -40,6 +43,17 @@ def test_ordinals(number: int, text: str) -> None:
 )
 def test_durations(value: float, text: str) -> None:
     assert views.seconds(value) == text
+
+
+def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> None:
+    store = Store(settings.private / "jobs.sqlite3")
+    job = store.submit(GenerationRequest.of(base_model="x", seed=1))
+    store.claim()
+    store.finish(job.id, "completed")
+    ended = store.get(job.id)
+    store.close()
+    assert views.headline(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
+    assert views.headline(replace(ended, started=3700.0, finished=100.0)) == "Done"
 
 
 def test_settings_without_a_say_are_not_shown() -> None:

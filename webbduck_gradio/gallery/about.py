@@ -31,7 +31,9 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
     if recorded is not None:
         return _from_meta(meta, recorded, "webbduck")
     first_version = "images" not in meta and isinstance(meta.get("prompt"), str)
-    if first_version and Path(name).stem.removesuffix("_upscaled").isdecimal():
+    # Its pictures are PNG: 0.jpg beside 0.png is somebody else's.
+    own = path.suffix.lower() == ".png" or not path.with_suffix(".png").exists()
+    if first_version and own and Path(name).stem.removesuffix("_upscaled").isdecimal():
         # The first version wrote no seeds of single pictures; the first one's is the batch's.
         return _from_meta(meta, meta if Path(name).stem == "0" else {**meta, "seed": None}, "webbduck v1")
     try:

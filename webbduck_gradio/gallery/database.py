@@ -15,7 +15,7 @@ from .search import COLUMNS
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN)
 WRITING = ("PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 8000")
 """16 and 32 MiB: the orders' indexes are written all over, which the usual 2 and 4 MiB make slow."""

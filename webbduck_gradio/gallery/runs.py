@@ -9,15 +9,15 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from ..request import in_todays_words
+from . import copies
+from .copies import ENDINGS
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 META = "meta.json"
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
-VARIANT = re.compile(r"^(.+)_upscaled(?:-\d+)?$")
 NOT_IN_IDS = re.compile("[\\\\:\x00-\x1f\ud800-\udfff]")
 MAX_META_BYTES = 4 * 2**20
 HEAD_LETTERS = 600
@@ -60,7 +60,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as it is on disk. `variant_of` maps an upscaled copy to its original, by name."""
+    """A folder as it is on disk. `variant_of`: the original of each upscaled copy, by name (see `copies`)."""
 
     id: str
     created: float
@@ -105,14 +105,10 @@ def read_folder(root: Path, run_id: str) -> Folder | None:
     if not files:
         return None
     meta, problem = read_meta(folder) if run_id else ({}, None)
-    originals = {PurePosixPath(name).stem: name for name in files}
-    variant_of = {}
-    for name in files:
-        match = VARIANT.match(PurePosixPath(name).stem)
-        if match and match[1] in originals:
-            variant_of[name] = originals[match[1]]
     newest = max(stat.st_mtime for stat in files.values())
-    return Folder(run_id, _created(run_id, meta, newest), files, variant_of, meta, problem)
+    return Folder(
+        run_id, _created(run_id, meta, newest), files, copies.originals(folder, files), meta, problem
+    )
 
 
 def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:

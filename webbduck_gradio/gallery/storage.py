@@ -23,7 +23,7 @@ from PIL import Image
 from ..errors import StorageError, UnknownName
 from ..request import GenerationRequest
 from ..settings import Settings
-from . import metadata, search
+from . import copies, metadata, search
 from .favourites import Favourites
 from .files import FolderLock, cannot_write, sync_folder, write_atomically
 from .index import Index
@@ -244,7 +244,7 @@ class Outputs:
         run_id, _, name = image_id.rpartition("/")
         about = _about_upscaled(image_id, scale, upscaler, warnings, facts)
         with self._lock:
-            stem, number = f"{Path(name).stem}_upscaled", 1
+            stem, number = f"{copies.base_of(name, os.listdir(original.parent))}_upscaled", 1
             while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
                 number += 1
             write_atomically(

@@ -16,7 +16,7 @@ _POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
 ONE = f"SELECT *, {_POSITION} FROM jobs WHERE id = ?"
 QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
 RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
-RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY finished DESC, number DESC LIMIT ? OFFSET ?"
+RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY ended DESC, number DESC LIMIT ? OFFSET ?"
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
 INPUT = re.compile(r"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
 WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"

@@ -34,8 +34,11 @@ def recover(store: Store, outputs: Outputs) -> int:
 
 def _find_pictures(store: Store, outputs: Outputs, job: Job, run: str) -> None:
     try:
+        ending = f".{getattr(job.request, 'output_format', 'png')}"
         for image_id in outputs.images_of(run):
-            if PurePosixPath(image_id).stem.isdecimal():  # not what was made of them later: 0_upscaled.png
+            path = PurePosixPath(image_id)
+            # Neither what was made of them later (0_upscaled.png) nor what somebody else put there (0.jpg).
+            if path.stem.isdecimal() and path.suffix == ending:
                 store.image_done(job.id, image_id)
         _close_record(outputs, run)
     except UnknownName:

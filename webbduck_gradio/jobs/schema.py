@@ -45,6 +45,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     # What a job made that is no picture, as JSON: {caption, style, captioner}.
     ("ALTER TABLE jobs ADD COLUMN result TEXT",),
+    # `ended`: the order in which jobs ended, which the clock does not tell once it was set back.
+    (
+        "ALTER TABLE jobs ADD COLUMN ended INTEGER",
+        "UPDATE jobs SET ended = number WHERE finished IS NOT NULL",
+        "DROP INDEX jobs_by_end",
+        "CREATE INDEX jobs_by_end ON jobs(ended, number) WHERE finished IS NOT NULL",
+    ),
 )
 """Step n brings a database from version n to n + 1. A step that was released is never edited."""
 

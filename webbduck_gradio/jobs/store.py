@@ -36,10 +36,11 @@ CLAIM = """UPDATE jobs SET state = 'running', started = ?, status = 'Starting' W
 
 
 LAST_PLACE = "SELECT COUNT(*), COALESCE(MAX(place), 0) FROM jobs WHERE state = 'queued'"
-CANCEL_QUEUED = f"""UPDATE jobs SET state = 'cancelled', finished = ?, cancel_requested = {AT_ONCE},
+ENDS = "finished = ?, ended = (SELECT COALESCE(MAX(ended), 0) + 1 FROM jobs WHERE finished IS NOT NULL)"
+CANCEL_QUEUED = f"""UPDATE jobs SET state = 'cancelled', {ENDS}, cancel_requested = {AT_ONCE},
     status = 'Cancelled before it started' WHERE state = 'queued'"""
 RETAIN = """DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE finished IS NOT NULL
-    ORDER BY finished DESC, number DESC LIMIT -1 OFFSET ?)"""
+    ORDER BY ended DESC, number DESC LIMIT -1 OFFSET ?)"""
 
 
 class Store(Records):
@@ -254,7 +255,7 @@ class Store(Records):
                 _, unreadable = read_request(row["kind"], row["request"])
                 if unreadable:
                     db.execute(
-                        """UPDATE jobs SET state = 'failed', finished = ?, status = 'Failed', error = ?
+                        f"""UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?
                         WHERE id = ?""",
                         (time.time(), unreadable, row["id"]),
                     )
@@ -318,7 +319,7 @@ class Store(Records):
         live = self._live.get(job_id) or Live()
         with self.database.writing() as db:
             ended = db.execute(
-                """UPDATE jobs SET state = ?, finished = ?, error = ?, status = ?, step = ?, total = ?,
+                f"""UPDATE jobs SET state = ?, {ENDS}, error = ?, status = ?, step = ?, total = ?,
                 seconds_per_step = ? WHERE id = ? AND state = 'running'""",
                 (
                     state,
@@ -345,7 +346,7 @@ class Store(Records):
                 request, _ = read_request(row["kind"], row["request"])
                 kept = f"Interrupted; {kept_text(len(json.loads(row['images'])), images_asked(request))}"
                 db.execute(
-                    "UPDATE jobs SET state = 'interrupted', finished = ?, error = ?, status = ? WHERE id = ?",
+                    f"UPDATE jobs SET state = 'interrupted', {ENDS}, error = ?, status = ? WHERE id = ?",
                     (time.time(), reason, kept, row["id"]),
                 )
                 self._live.pop(row["id"], None)

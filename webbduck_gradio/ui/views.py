@@ -64,6 +64,8 @@ def headline(job: Job) -> str:
             text += f", about {seconds(job.seconds_left)} left"
         return text
     if job.state == "completed":
+        if (job.finished or 0) < (job.started or 0):  # the clock was set back meanwhile
+            return "Done" if count <= 1 else f"{len(job.images)} images"
         took = seconds((job.finished or 0) - (job.started or 0))
         return f"Done in {took}" if count <= 1 else f"{len(job.images)} images in {took}"
     return job.status or job.error or job.state.capitalize()

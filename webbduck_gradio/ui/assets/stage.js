@@ -315,7 +315,7 @@ function others() {
   if (shown.job.request.image) found.push({ name: "the input picture", source: `media/input/${shown.job.request.image}` });
   const batch = shown.job.images.filter((id) => !gone.has(id));
   batch.forEach((id, index) => { if (id !== shown.image) found.push({ name: `picture ${index + 1} of the batch`, source: imageUrl(id) }); });
-  const before = all().find((job) => job.finished && job.finished < (shown.job.finished ?? Infinity) && job !== shown.job && job.images.some((id) => !gone.has(id)));
+  const ended = all(), before = ended.slice(ended.indexOf(shown.job) + 1).find((job) => job.finished && job.images.some((id) => !gone.has(id)));
   if (before) found.push({ name: "the picture before", source: imageUrl(before.images.findLast((id) => !gone.has(id))) });
   return found;
 }
