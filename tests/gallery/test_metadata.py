@@ -16,6 +16,7 @@ from sd_parsers import ParserManager
 
 from webbduck_gradio.errors import StorageError
 from webbduck_gradio.gallery import infotext, metadata
+from webbduck_gradio.gallery.other_tools import values
 from webbduck_gradio.request import MAX_SEED, SCHEDULERS, GenerationRequest
 
 PROMPTS = [
@@ -177,7 +178,9 @@ def test_loras_stand_in_the_prompt_and_in_the_hashes(tmp_path: Path):
     assert info is not None
     assert info.metadata["Hashes"]["lora:hat"] == "0123456789ab"
     assert info.samplers[0].parameters["seed"] == "7"
-    assert infotext.lora_tags(prompt) == ("a duck", [("hat", 0.8), ("a b c", -1.0)])
+    words, loras, notes = values.lora_tags(prompt)
+    assert (words, notes) == ("a duck", [])
+    assert loras == [{"name": "hat", "weight": 0.8}, {"name": "a b c", "weight": -1.0}]
 
 
 FILE = "a" * 64 + ".png"
@@ -210,7 +213,9 @@ FILE = "a" * 64 + ".png"
         (
             {"second_pass_model": "r", "second_pass_steps": 12},
             {"second_pass": "img2img"},
-            "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 12, Hires checkpoint: r",
+            # Of 12 steps at 0.3 three are drawn, which is what A1111 counts.
+            "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 3, Hires checkpoint: r, "
+            "Second pass steps: 12",
         ),
     ],
 )

@@ -2,8 +2,10 @@
 
     storage     Outputs (the output folder) and Run (the folder of one job)
     runs        what one folder holds; ids of pictures
-    metadata    what a picture says about itself: infotext (A1111's text), exif (JPEG, WebP), pngtext
-    foreign     pictures of other tools; reuse: any picture's settings as fields of the request
+    metadata    what a picture says about itself: infotext (A1111's text), exif (JPEG, WebP, AVIF), pngtext,
+                stealth_alpha (texts in the lowest bits of the pixels)
+    foreign     pictures of other programs, read by other_tools; reuse: any picture's settings as fields of
+                the request
     index       SQLite with full-text search; search (what is typed), listing (what the page asks), about,
                 database, watch (in step)
     thumbnails, inputs, trash, favourites, export

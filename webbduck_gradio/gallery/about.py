@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import StorageError
 from . import metadata, runs
+from .other_tools import values
 from .search import exact_word
 
 
@@ -115,12 +116,12 @@ def _lora_names(loras: object) -> list[str]:
     for lora in loras if isinstance(loras, (list, tuple)) else ():
         name = (lora.get("name") or lora.get("model")) if isinstance(lora, dict) else lora
         if isinstance(name, str):
-            names.append(name)
+            names.append(values.text(name))
     return names
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) and value != "None" else ""
+    return values.text(value) if value != "None" else ""
 
 
 def _whole(value: object) -> int | None:

@@ -1,25 +1,45 @@
-"""The same texts in JPEG and WebP, which have no text chunks: in EXIF, where A1111 and Civitai look for them.
+"""Texts in EXIF, XMP and comments: where JPEG, WebP and AVIF keep what a PNG has in text chunks.
 
-`parameters` is the UserComment (UNICODE, UTF-16BE). Our own JSON is the MakerNote, compressed; a JPEG whose
-EXIF would pass the 64 KiB of its segment has it as a comment segment instead.
+`parameters` is the UserComment (UNICODE, UTF-16BE), where A1111 and Civitai look for it. Our own JSON is
+the MakerNote, compressed; a JPEG whose EXIF would pass the 64 KiB of its segment has it as a comment
+segment instead.
+
+The tables are read here and not by Pillow, which skips the type UTF-8 (129) of Exif 3.0 and takes ASCII for
+Latin-1. Sources: CIPA DC-008 (Exif 3.0) sections 4.6.2 and 4.6.6, PNG specification (third edition) 11.3.3.
 """
 
 from __future__ import annotations
 
 import logging
+import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
+from xml.etree import ElementTree
 
 from PIL import Image
 
 log = logging.getLogger(__name__)
 
 EXIF_IFD, USER_COMMENT, MAKER_NOTE = 0x8769, 0x9286, 0x927C
-MAKE, MODEL, DESCRIPTION = 0x010F, 0x0110, 0x010E
+MAKE, MODEL, DESCRIPTION, SOFTWARE, ARTIST, XP_COMMENT = 0x010F, 0x0110, 0x010E, 0x0131, 0x013B, 0x9C9C
 MARK = b"webbduck\0"
 MAX_SEGMENT = 65_000
 MAX_CHUNK = 4 * 2**20
-PREFIXES = {b"UNICODE\0": "utf-16", b"ASCII\0\0\0": "utf-8", b"\0" * 8: "utf-8"}
+PREFIXES = {
+    b"UNICODE": None,
+    b"ASCII": None,
+    b"": None,
+    b"JIS": "iso2022_jp",
+    b"UTF-8": "utf-8",
+    b"UTF8": "utf-8",
+}
+"""The eight bytes before a UserComment, in capitals, without NULs; None = to be told from the bytes."""
+BYTES, ASCII, UNDEFINED, UTF_8 = 1, 2, 7, 129
+"""Types of EXIF's fields whose values are bytes."""
+MAX_ENTRIES = 500
+MAX_XMP = 2**20
+MAX_XMP_TEXTS = 20
 
 
 def save_options(parameters: str, chunk: str, format: str) -> dict[str, Any]:
@@ -33,41 +53,149 @@ def save_options(parameters: str, chunk: str, format: str) -> dict[str, Any]:
     return {"exif": exif}
 
 
-def texts(image: Image.Image) -> dict[str, str]:
-    """All that a JPEG or WebP tells, by the names of PNG's chunks. Never raises for odd EXIF."""
+def texts(image: Image.Image, raw: bytes | None = None) -> dict[str, str]:
+    """All that EXIF, XMP and comments tell, by the names of PNG's chunks. Never raises for odd data.
+
+    `raw` is an EXIF block that Pillow does not know of.
+    """
     found: dict[str, str] = {}
-    try:
-        exif = image.getexif()
-        tags = {**dict(exif), **exif.get_ifd(EXIF_IFD)}  # Fooocus writes beside, not into, the inner table
-    except (ValueError, SyntaxError, KeyError, TypeError, OSError) as error:
-        log.info("EXIF could not be read: %r", error)
-        tags = {}
-    comment = _decode(tags.get(USER_COMMENT))
-    if comment:
-        found["parameters"] = comment
-    for tag in (MAKE, MODEL, DESCRIPTION):  # ComfyUI's WebP: "workflow:{...}", "prompt:{...}"
-        name, colon, value = str(tags.get(tag, "")).partition(":")
-        if colon and name.lower() in ("prompt", "workflow"):
-            found[name.lower()] = value.rstrip("\0")
-    for packed in (tags.get(MAKER_NOTE), image.info.get("comment")):
-        if isinstance(packed, bytes) and packed.startswith(MARK):
+    tags = _tags(raw or _block(image))
+    # ComfyUI and others write "workflow:{...}" and "prompt:{...}" into fields that take ASCII.
+    plain = {tag: _sniffed(tags[tag]) for tag in (MAKE, MODEL, DESCRIPTION, SOFTWARE, ARTIST) if tag in tags}
+    for text in plain.values():
+        name, colon, value = text.partition(":")
+        if colon and name.strip().lower() in ("prompt", "workflow"):
+            found.setdefault(name.strip().lower(), value.strip())
+    comment = _comment(tags.get(USER_COMMENT, b""))
+    others = [
+        tags.get(XP_COMMENT, b"").decode("utf-16-le", "replace").strip("\0"),
+        plain.get(DESCRIPTION, ""),
+    ]
+    packed = [tags.get(MAKER_NOTE), image.info.get("comment")]
+    if isinstance(packed[1], bytes) and not packed[1].startswith(MARK):
+        others.append(_sniffed(packed[1]))
+    others += _xmp(image.info.get("xmp") or image.info.get("XML:com.adobe.xmp"))
+    for text in (comment, *(other for other in others if _is_settings(other))):
+        if text:
+            found.setdefault("parameters", text)
+    for data in packed:
+        if isinstance(data, bytes) and data.startswith(MARK):
             try:
-                found["webbduck"] = zlib.decompressobj().decompress(packed[len(MARK) :], MAX_CHUNK).decode()
+                found["webbduck"] = zlib.decompressobj().decompress(data[len(MARK) :], MAX_CHUNK).decode()
             except (zlib.error, UnicodeDecodeError) as error:
                 log.info("our own metadata is damaged: %r", error)
                 found["webbduck"] = ""
     return found
 
 
-def _decode(comment: object) -> str | None:
-    if isinstance(comment, str):
-        return comment.rstrip("\0") or None
-    if not isinstance(comment, bytes):
-        return None
-    encoding = PREFIXES.get(comment[:8])
-    body = comment[8:] if encoding else comment
-    if encoding == "utf-16":
-        # The standard leaves the order of the bytes open: most write big-endian, some little-endian.
-        other = body.decode("utf-16-le", "replace")
-        encoding = "utf-16-le" if "Steps:" in other or other.lstrip().startswith("{") else "utf-16-be"
-    return body.decode(encoding or "utf-8", "replace").rstrip("\0") or None
+def _is_settings(text: str) -> bool:
+    return "Steps:" in text or text.lstrip().startswith("{")
+
+
+def _block(image: Image.Image) -> bytes:
+    block = image.info.get("exif")
+    if isinstance(block, bytes):
+        return block
+    for name in ("Raw profile type exif", "Raw profile type APP1"):  # ImageMagick's way into a PNG
+        lines = image.info.get(name)
+        if isinstance(lines, str):
+            try:
+                return bytes.fromhex("".join(lines.split()[2:]))
+            except ValueError:
+                return b""
+    return b""
+
+
+def _tags(block: bytes) -> dict[int, bytes]:
+    """Tag -> bytes of the fields that hold text, of the first table and the Exif table; what is damaged is
+    not."""
+    block = block.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None or len(block) < 8:
+        return {}
+    found: dict[int, bytes] = {}
+    first = struct.unpack_from(order + "I", block, 4)[0]
+    inner = None
+    for tag, kind, value in _entries(block, first, order):
+        if tag == EXIF_IFD and isinstance(value, int):
+            inner = value
+        elif kind is not None and isinstance(value, bytes):
+            found[tag] = value  # Fooocus writes its comment here, not into the inner table
+    for tag, _, value in _entries(block, inner, order) if inner is not None else ():
+        if isinstance(value, bytes):
+            found[tag] = value
+    return found
+
+
+def _entries(block: bytes, at: int, order: str) -> Iterator[tuple[int, int | None, bytes | int]]:
+    """Tag, type and bytes of each field of a table; of the others their number, which may be a position."""
+    try:
+        (count,) = struct.unpack_from(order + "H", block, at)
+        for place in range(at + 2, at + 2 + 12 * min(count, MAX_ENTRIES), 12):
+            tag, kind, size, value = struct.unpack_from(order + "HHII", block, place)
+            if kind not in (BYTES, ASCII, UNDEFINED, UTF_8):
+                yield tag, None, value
+            elif size <= 4:
+                yield tag, kind, block[place + 8 : place + 8 + size]
+            elif value + size <= len(block):
+                yield tag, kind, block[value : value + size]
+    except struct.error as error:
+        log.info("EXIF ends too early: %s", error)
+
+
+def _comment(data: bytes) -> str:
+    """A UserComment: eight bytes that name its encoding, then the text. Some leave the eight bytes out."""
+    prefix = data[:8].upper().rstrip(b"\0 ")
+    if prefix not in PREFIXES or len(data) < 8:
+        return _sniffed(data)
+    encoding = PREFIXES[prefix]
+    if encoding is None:
+        return _sniffed(data[8:], wide=prefix == b"UNICODE")
+    return data[8:].decode(encoding, "replace").strip("\0\ufeff")
+
+
+def _sniffed(data: bytes, wide: bool = False) -> str:
+    """Text of bytes whose encoding is told by a byte order mark, or else by where the NULs are.
+
+    The standard leaves the order of UNICODE open: most write big-endian, some little-endian, and some UTF-8.
+    `wide`: two bytes for each character where nothing tells.
+    """
+    for mark, encoding in (
+        (b"\xef\xbb\xbf", "utf-8"),
+        (b"\xff\xfe", "utf-16-le"),
+        (b"\xfe\xff", "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace").strip("\0\ufeff")
+    body = data.rstrip(b"\0")
+    high, low = body[0::2].count(0), body[1::2].count(0)
+    if high or low:
+        orders = ["utf-16-be", "utf-16-le"] if high >= low else ["utf-16-le", "utf-16-be"]
+        ways = [data.decode(order, "replace").strip("\0\ufeff") for order in orders]
+        return next((way for way in ways if _is_settings(way)), ways[0])
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-16-be", "replace").strip("\0") if wide else body.decode("latin-1")
+
+
+def _xmp(packet: object) -> list[str]:
+    """Comments and descriptions of an XMP packet; [] where it is none. Entities are never expanded."""
+    data = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
+    if not isinstance(data, bytes) or len(data) > MAX_XMP or b"\0" in data or b"<!DOCTYPE" in data:
+        return []
+    try:
+        root = ElementTree.fromstring(data.strip(b"\0 \t\r\n"))
+    except (ElementTree.ParseError, ValueError, LookupError) as error:
+        log.info("XMP could not be read: %s", error)
+        return []
+    found: list[str] = []
+    for element in root.iter():
+        for name, value in element.attrib.items():
+            if name.rpartition("}")[2] in ("UserComment", "parameters", "description"):
+                found.append(value)
+        if element.tag.rpartition("}")[2] in ("UserComment", "parameters", "description"):
+            found.append("".join(element.itertext()).strip())
+        if len(found) >= MAX_XMP_TEXTS:
+            break
+    return found

@@ -22,8 +22,9 @@ Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stab
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,15 +32,28 @@ from ..request import SCHEDULERS, GenerationRequest
 
 NEGATIVE = "Negative prompt:"
 SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
-PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+SETTINGS = frozenset(
+    ("steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash")
+)
+"""Pairs that tell a line of settings from a prompt with colons, in small letters."""
+PROMPTS = frozenset(("prompt", "negative prompt"))
+MAX_TEXT = 2**17
+"""Longest text that is taken apart, in characters; a longer one holds no settings for us."""
+MAX_TABLES = 20
+"""Values of one line that are tried as JSON; each try may look at all that follows."""
+_KEY = re.compile(r"[\w \-/]+")
+_QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
+_ONE_LINE = re.compile(r"(?:^|[\s,.;])(?=Steps: ?\d{1,4},)")
+_BEHIND = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
 SDXL_CLIP_SKIP = 2
 """What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
 INPAINTING = ("Mask blur", "Mask mode", "Masked content", "Inpaint area", "Masked area padding")
 """Pairs that only an inpainted picture has."""
 NOT_MASKED = "Inpaint not masked"
 """A1111's name of the mask mode that protects the masked part; its other one goes unnamed."""
+SECOND_PASS_STEPS, SECOND_PASS_STRENGTH = "Second pass steps", "Second pass strength"
+"""Pairs of our own: a second pass' steps before its strength, and its strength, exactly."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
-LORA_TAG = re.compile(r"<(?:lora|lyco):([^:>]+):([+-]?[\d.]+)(?::[^>]*)?>", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -99,12 +113,101 @@ def parameters_text(
 
 
 def parse(text: str) -> Infotext:
-    """Take a `parameters` text apart by A1111's own rules. Never raises; what is no pair is prompt."""
-    *lines, last = text.strip().split("\n")
-    pairs = PAIR.findall(last)
-    if len(pairs) < 3:
-        lines.append(last)
-        pairs = []
+    """Take a `parameters` text apart by A1111's rules, in time that grows with its length alone. Never
+    raises.
+
+    More forgiving than A1111 in three ways that other programs need: the settings are the last line that
+    begins with "Steps:", else the last that names at least two of `SETTINGS`; lines below it ("Template:
+    ...", as extensions write) become pairs of their own; and all may stand in one line. Where there are no
+    settings, all is prompt.
+    """
+    text = text.strip("\ufeff\0 \t\r\n")
+    lines = text.replace("\r\n", "\n").split("\n") if len(text) <= MAX_TEXT else []
+    at = _settings_line(lines)
+    if at is None:
+        return _one_line(lines) or Infotext(*_prompts(lines if lines else [text]))
+    fields = _fields(pairs(lines[at]))
+    for key, value in _behind(lines[at + 1 :]):
+        fields.setdefault(key, value)
+    return Infotext(*_prompts(lines[:at]), fields)
+
+
+def pairs(line: str) -> list[tuple[str, str]]:
+    """The pairs of a line of settings, as A1111's pattern finds them; quoted and JSON values are whole."""
+    found: list[tuple[str, str]] = []
+    at = tables = 0
+    while (colon := line.find(":", at)) >= 0:
+        # A key is what stands before the colon; read backwards, so that each letter is looked at once.
+        before = _KEY.match(line[at:colon][::-1])
+        key = before[0][::-1].lstrip(" -/") if before else ""
+        if len(key) < 2:
+            at = colon + 1
+            continue
+        start = colon + 1
+        while start < len(line) and line[start].isspace():
+            start += 1
+        tables += line[start : start + 1] in ("{", "[")
+        value, at = _value(line, start, may_be_json=tables <= MAX_TABLES)
+        found.append((key, value))
+    return found
+
+
+def _value(line: str, start: int, may_be_json: bool) -> tuple[str, int]:
+    """A pair's value from `start` on, and where the next pair may begin."""
+    if line[start : start + 1] == '"':
+        quoted = _QUOTED.match(line, start)
+        if quoted and line[quoted.end() : quoted.end() + 1] in ("", ","):
+            return quoted[0], quoted.end() + 1
+    if may_be_json and line[start : start + 1] in ("{", "["):
+        try:
+            end = json.JSONDecoder().raw_decode(line, start)[1]
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if line[end : end + 1] in ("", ","):
+                return line[start:end], end + 1
+    comma = line.find(",", start)
+    end = len(line) if comma < 0 else comma
+    return line[start:end], end + 1
+
+
+def _settings_line(lines: Sequence[str]) -> int | None:
+    others = []
+    for at in range(len(lines) - 1, -1, -1):
+        line = lines[at].lstrip()
+        if line.startswith("Steps:") and len(pairs(line)) >= 3:
+            return at
+        if "Steps:" in line or "Sampler:" in line:
+            others.append(at)
+    for at in others:
+        keys = [key for key, _ in pairs(lines[at])]
+        names = {key.casefold() for key in keys}
+        # Where words stand before the first pair, or a prompt is one, it is a text in one line.
+        whole = len(keys) >= 3 and lines[at].lstrip().startswith(keys[0]) and not names & PROMPTS
+        if whole and len(SETTINGS & names) >= 2:
+            return at
+    return None
+
+
+def _one_line(lines: Sequence[str]) -> Infotext | None:
+    """Prompt, negative prompt and settings in one line, as chat programs and sites pass them on."""
+    for at in range(len(lines) - 1, -1, -1):
+        starts = [found.end() for found in _ONE_LINE.finditer(lines[at])]
+        if not starts:
+            continue
+        fields = _fields(pairs(lines[at][starts[-1] :]))
+        if len(SETTINGS.intersection(key.removesuffix("-1").casefold() for key in fields)) < 3:
+            return None
+        words = "\n".join([*lines[:at], lines[at][: starts[-1]].rstrip(" ,;")])
+        before, mark, after = words.partition(NEGATIVE)
+        if mark and before and not before.endswith("\n"):
+            before = before.rstrip().removesuffix(",")
+        before = before.strip().removeprefix("Prompt:")
+        return Infotext(before.strip(), after.strip(), {**fields, **dict(_behind(lines[at + 1 :]))})
+    return None
+
+
+def _prompts(lines: Sequence[str]) -> tuple[str, str]:
     prompt: list[str] = []
     negative: list[str] = []
     target = prompt
@@ -114,26 +217,45 @@ def parse(text: str) -> Infotext:
             line = line[len(NEGATIVE) :].strip()
         if target or line:  # A1111 drops empty lines before the first word
             target.append(line)
+    return "\n".join(prompt), "\n".join(negative)
+
+
+def _fields(found: Sequence[tuple[str, str]]) -> dict[str, str]:
     fields: dict[str, str] = {}
-    for key, value in pairs:
+    for key, value in found:
         value = _unquote(value)
         size = SIZE.match(value)
         if size:
             fields[f"{key}-1"], fields[f"{key}-2"] = size.groups()
         else:
             fields[key] = value
-    return Infotext("\n".join(prompt), "\n".join(negative), fields)
+    return fields
 
 
-def lora_tags(prompt: str) -> tuple[str, list[tuple[str, float]]]:
-    """The prompt without its `<lora:NAME:WEIGHT>` tags, and the tags' names and weights, in order."""
-    found: list[tuple[str, float]] = []
-    for name, weight in LORA_TAG.findall(prompt):
-        try:
-            found.append((name, float(weight)))
-        except ValueError:
-            return prompt, []
-    return (LORA_TAG.sub("", prompt).strip() if found else prompt), found
+def _behind(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines below the settings: "Template: ..." and the like; what has no name belongs to the one before."""
+    found: list[tuple[str, list[str]]] = []
+    for line in lines:
+        named = _BEHIND.match(line)
+        if named:
+            found.append((named[1], [line[named.end() :]]))
+        elif found:
+            found[-1][1].append(line)
+        elif line.strip():
+            found.append(("Below the settings", [line]))
+    return [(key, "\n".join(parts).strip()) for key, parts in found]
+
+
+def steps_for(drawn: int, strength: float) -> int:
+    """The shortest schedule of which `strength` (above 0, up to 1) leaves `drawn` steps: int(n * strength).
+
+    A1111's "Hires steps" and ComfyUI's "steps" with "denoise" are steps that are drawn; ours count the
+    schedule, as diffusers does.
+    """
+    steps = math.ceil(drawn / strength)
+    while int(steps * strength) < drawn:  # 10 * 0.3 may come out a little below 3
+        steps += 1
+    return steps
 
 
 def _with_lora_tags(request: GenerationRequest) -> str:
@@ -208,14 +330,17 @@ def _second_pass_pairs(request: GenerationRequest, way: str) -> dict[str, Any]:
     if not request.second_pass_model:
         return {}
     if way == "img2img":
+        steps = request.second_pass_steps or request.steps
         again = {
             "Hires upscale": 1,
-            "Hires steps": request.second_pass_steps,
+            "Hires steps": max(int(steps * request.refinement_strength), 1),
             "Hires checkpoint": request.second_pass_model,
+            SECOND_PASS_STEPS: steps,
         }
-        return (
-            again if request.image else {"Denoising strength": _number(request.refinement_strength), **again}
-        )
+        strength = _number(request.refinement_strength)
+        if request.image:  # whose own denoising strength stands there already
+            return {**again, SECOND_PASS_STRENGTH: strength}
+        return {"Denoising strength": strength, **again}
     switch = _number(request.refiner_switch) if way == "refiner" else None
     return {"Refiner": request.second_pass_model, "Refiner switch at": switch}
 
@@ -248,5 +373,5 @@ def _unquote(value: str) -> str:
         return value.strip()
     try:
         return str(json.loads(value))
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 from .. import __version__
 from ..errors import RequestError
 from ..request import GenerationRequest, LoraUse, in_todays_words
-from . import exif, foreign, infotext, pngtext
+from . import exif, foreign, infotext, pngtext, stealth_alpha
 from .files import open_picture
 from .infotext import parameters_text
 
@@ -149,33 +149,44 @@ def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
 def read(path: Path) -> dict[str, Any]:
     """What the picture tells. Raises `StorageError` where it is no readable picture.
 
-    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "fooocus", "invokeai", "comfyui",
-    "swarmui", "novelai" or None); `webbduck` (our chunk or None); `upscaled` (how this copy was made larger,
-    or None); `request` (the exact request as a dict, or None); `settings` (the request, else what `foreign`
-    understood); `prompt`, `negative_prompt` ("" where unknown); `parameters` (A1111's text or None) and
-    `fields` (its pairs); `texts` (other tools' chunks as they are); `problems` (sentences).
+    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "sdnext", "fooocus",
+    "invokeai", "comfyui", "swarmui", "novelai", "drawthings", "easydiffusion" or None); `webbduck` (our
+    chunk or None); `upscaled` (how this copy was made larger, or None); `request` (the exact request as a
+    dict, or None); `settings` (the request, else what `foreign` understood); `prompt`, `negative_prompt`
+    ("" where unknown); `parameters` (A1111's text or None) and `fields` (its pairs); `texts` (other tools'
+    chunks as they are); `problems` (sentences about what is damaged); `notes` (sentences about what
+    `settings` leave out of another tool's).
     """
     with open_picture(path, path.name) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image, path)
-    return found | understand(texts, path.name)
+        told = understand(texts, path.name, image.size)
+        if not told["settings"]:
+            hidden = stealth_alpha.texts(image, path)
+            if hidden:
+                told = understand({**texts, **hidden}, path.name, image.size)
+    return found | told
 
 
-def understand(texts: Mapping[str, str], name: str) -> dict[str, Any]:
-    """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises."""
-    tool, settings = foreign.read(texts)
+def understand(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises.
+
+    `size`: the picture's, in pixels, which tells which of several outputs of a workflow it is.
+    """
+    told = foreign.read(texts, size)
     text = texts.get(PARAMETERS)
     is_json = text is not None and text.lstrip().startswith("{")
     found: dict[str, Any] = {
-        "tool": tool,
+        "tool": told.tool,
         "webbduck": None,
         "upscaled": _json_object(texts.get(UPSCALED)),
         "request": None,
-        "settings": settings,
+        "settings": told.settings,
         "parameters": text,
         "fields": dict(infotext.parse(text).fields) if text and not is_json else {},
         "texts": {key: value for key, value in texts.items() if key not in (PARAMETERS, CHUNK, UPSCALED)},
         "problems": [],
+        "notes": list(told.notes),
     }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], name, found)
@@ -189,9 +200,12 @@ def _texts(image: Image.Image, path: Path) -> dict[str, str]:
     if image.format != "PNG":
         return exif.texts(image)
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
-    if not any(key in texts for key in (PARAMETERS, CHUNK, "prompt", "invokeai_metadata")):
-        texts |= pngtext.texts(path)  # some programs write their text after the pixels
-    return texts
+    if foreign.is_known(texts) or CHUNK in texts:
+        return texts
+    texts |= pngtext.texts(path)  # some programs write their text after the pixels
+    if foreign.is_known(texts) or CHUNK in texts:
+        return texts
+    return texts | exif.texts(image, pngtext.exif(path) if "exif" not in image.info else None)
 
 
 def _json_object(text: str | None) -> dict[str, Any] | None:
@@ -203,13 +217,13 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
 
 
 def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
-    try:
-        chunk = json.loads(text)
-        asked = in_todays_words(dict(chunk["request"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    chunk = _json_object(text)
+    asked = chunk.get("request") if chunk else None
+    if chunk is None or not isinstance(asked, dict):
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
-    found["webbduck"] = chunk | {"request": asked}
+    asked = in_todays_words(dict(asked))
+    found["webbduck"] = _checked({**chunk, "request": asked}, name, found["problems"])
     found["tool"] = "webbduck"
     try:
         request = GenerationRequest.of(**asked)
@@ -217,3 +231,23 @@ def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return
     found["request"] = found["settings"] = request.model_dump(mode="json")
+    found["notes"] = []  # the text beside it says the same, less exactly
+
+
+def _checked(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    """Our chunk, without the parts of the wrong type; readers count on the types of the others."""
+    facts = chunk.get("facts")
+    good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
+    wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]
+    for table, key, kind in ((good, "warnings", list), (good["facts"], "lora_hashes", dict),
+                             (good["facts"], "model_hash", str)):  # fmt: skip
+        if table.get(key) is not None and not isinstance(table[key], kind):
+            wrong.append(key)
+            del table[key]
+    hashes = good["facts"].get("lora_hashes") or {}
+    if not all(isinstance(value, str) for value in hashes.values()):
+        wrong.append("lora_hashes")
+        del good["facts"]["lora_hashes"]
+    if wrong:
+        problems.append(f"Of the record inside {name} this is damaged and was left out: {', '.join(wrong)}.")
+    return good

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..errors import RequestError, UnknownName
 from ..models.lookup import find
 from ..request import GenerationRequest, LoraUse
 from . import infotext, metadata
+from .other_tools import values
 
 SAMPLERS = {
     "euler": "Euler",
@@ -59,14 +59,17 @@ NEUTRAL: dict[str, Any] = {
 }
 """What a picture's settings mean where they say nothing: nothing left over from the form before."""
 
-HARMLESS = {
+HARMLESS = {name.casefold() for name in (
     "Version", "Lora hashes", "Hashes", "TI hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
     "Seed",
     "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
     "Refiner", "Refiner switch at", "Emphasis", "Mask blur", "Inpaint area", "Masked area padding",
     "Masked content", "Mask mode", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
-}  # fmt: skip
+    "Lora weights", "Scheduler", "App", "Parser", "Backend", "Second pass steps", "Second pass strength",
+)}  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
+SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize-1", "hires resize-2"}
+"""Pairs of a hires fix that is taken over as the second pass."""
 
 
 BY_HASH = "with the hash "
@@ -139,25 +142,17 @@ def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
     """What another tool's settings name that has no counterpart here, in one sentence."""
     notes = []
     fields, settings = found["fields"], found["settings"]
-    second_pass = settings.get("second_pass_mode") == "img2img"
-    others = [
-        name for name in fields if name not in HARMLESS and not (second_pass and name.startswith("Hires"))
+    harmless = HARMLESS | (SECOND_PASS if settings.get("second_pass_mode") == "img2img" else set())
+    shown = [
+        f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
+        for name in fields
+        if name.casefold() not in harmless and not name.endswith("-2")
     ]
-    shown = [f"{name.removesuffix('-1')} {fields[name][:40]}" for name in others if not name.endswith("-2")]
-    shown += _fooocus_styles(found["parameters"] or "") if found["tool"] == "fooocus" else []
     if shown:
-        notes.append(f"Not taken over, since there is nothing like it here: {', '.join(shown[:12])}.")
+        notes.append(f"Not taken over, since there is nothing like it here: {values.listed(shown)}.")
     if settings.get("strength"):
         notes.append("It was made from another picture, which it does not carry; choose that one again.")
     return notes
-
-
-def _fooocus_styles(text: str) -> list[str]:
-    try:
-        styles = json.loads(text)["styles"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return []  # its A1111 way of writing has no styles
-    return [f"styles {styles[:80]}"] if isinstance(styles, str) and styles != "[]" else []
 
 
 def understand(
@@ -191,11 +186,14 @@ def _understand(
     checkpoints: Sequence[Model] | None,
     loras: Sequence[Model] | None,
 ) -> dict[str, Any]:
-    problems = list(found["problems"])
+    problems = [*found["problems"], *found["notes"]]
     wanted = dict(found["settings"])
-    if not wanted:
+    if not wanted and not found["notes"]:
         problems.append("The picture says nothing about how it was made.")
     if found["request"] is None:
+        if wanted.get("seed", 0) < 0:
+            del wanted["seed"]
+            problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
         _translate_sampler(wanted, problems)
         if "clip_skip" in wanted:  # 1 and 2 are what SDXL takes anyway
             wanted["clip_skip"] = max(wanted["clip_skip"] - infotext.SDXL_CLIP_SKIP, 0)

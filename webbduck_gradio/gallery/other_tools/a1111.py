@@ -1,0 +1,113 @@
+"""AUTOMATIC1111's text: its own, and that of Forge, SD.Next, Fooocus and all who write it too.
+
+Hires fix: `Hires steps` are the steps that are drawn; the schedule behind them is longer by the denoising
+strength, `int(steps / strength)` (A1111 modules/sd_samplers_common.py). Ours counts the schedule, as
+diffusers does, of which `int(steps * strength)` are drawn. Both are converted here and in `infotext`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .. import infotext
+from . import values
+from .values import Told
+
+_HASH = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{8,64})(?=,|$)")
+_WEIGHT = re.compile(r" ?([^,:]{1,255}): (-?[\d.]{1,12})(?=,|$)")
+
+
+def read(text: str) -> Told:
+    """The settings of a `parameters` text; an empty answer where it holds none."""
+    if len(text) > infotext.MAX_TEXT:
+        return Told(
+            notes=(f"The text inside has {len(text):,} characters; no settings were looked for in it.",)
+        )
+    parsed = infotext.parse(text)
+    fields = {key.casefold(): value for key, value in parsed.fields.items()}
+    if not fields:
+        return Told()
+    version, app = fields.get("version", ""), fields.get("app", "")
+    tool = "webbduck" if version.startswith("WebbDuck") else "fooocus" if "Fooocus" in version else "a1111"
+    tool = "sdnext" if app.casefold().startswith("sd.next") else tool
+    prompt, loras, notes = values.lora_tags(parsed.prompt)
+    negative, unused, more = values.lora_tags(parsed.negative_prompt)
+    notes += more
+    if unused:
+        names = values.listed(lora["name"] for lora in unused)
+        notes.append(f"The negative prompt names LoRAs, which is not possible here; left out: {names}.")
+    known_names = {lora["name"] for lora in loras}
+    weights = _WEIGHT.findall(fields.get("lora weights", ""))  # Fooocus
+    loras += [{"name": name, "weight": weight} for name, weight in weights if name not in known_names]
+    settings = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "steps": fields.get("steps"),
+        "scheduler": fields.get("sampler"),
+        "schedule": fields.get("schedule type", fields.get("scheduler")),
+        "cfg": fields.get("cfg scale"),
+        "seed": fields.get("seed"),
+        "width": fields.get("size-1"),
+        "height": fields.get("size-2"),
+        "base_model": fields.get("model"),
+        "model_hash": fields.get("model hash"),
+        "strength": fields.get("denoising strength"),
+        "clip_skip": fields.get("clip skip"),
+        "second_pass_model": fields.get("refiner"),
+        "second_pass_mode": "refiner" if "refiner switch at" in fields else None,
+        "refiner_switch": fields.get("refiner switch at"),
+        "emphasis": "none" if fields.get("emphasis") == "No norm" else None,
+        **infotext.inpainting(parsed.fields),
+        "loras": loras,
+        "lora_hashes": _hashes(fields) or None,
+        **_hires(fields),
+    }
+    return Told(tool, values.known(settings, notes), tuple(notes))
+
+
+def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of LoRAs by name, from both places that A1111 writes them to."""
+    found = {
+        str(key).removeprefix("lora:"): value
+        for key, value in values.table(values.json_value(fields.get("hashes"))).items()
+        if str(key).startswith("lora:")
+    }
+    return found | dict(_HASH.findall(fields.get("lora hashes", "")))
+
+
+def _hires(fields: Mapping[str, str]) -> dict[str, Any]:
+    """The hires fix: its denoising strength is not img2img's. At the same size it is our second pass."""
+    if not any(name.startswith("hires") for name in fields):
+        return {}
+    own = values.number(fields.get(infotext.SECOND_PASS_STRENGTH.casefold()))
+    strength = values.number(fields.get("denoising strength")) if own is None else own
+    model = fields.get("hires checkpoint", fields.get("model"))
+    if not _same_size(fields) or model is None or strength is None or not 0 < strength <= 1:
+        return {"strength": None}
+    return {
+        "strength": None if own is None else fields.get("denoising strength"),
+        "second_pass_model": model,
+        "second_pass_mode": "img2img",
+        "second_pass_steps": _second_pass_steps(fields, strength),
+        "refinement_strength": strength,
+    }
+
+
+def _same_size(fields: Mapping[str, str]) -> bool:
+    if values.number(fields.get("hires upscale")) == 1:
+        return True
+    asked = [fields.get(f"hires resize-{side}") for side in "12"]
+    return None not in asked and asked == [fields.get(f"size-{side}") for side in "12"]
+
+
+def _second_pass_steps(fields: Mapping[str, str], strength: float) -> int | None:
+    exact = values.whole(fields.get(infotext.SECOND_PASS_STEPS.casefold()))
+    drawn = values.whole(fields.get("hires steps"))
+    if exact:
+        return exact
+    if fields.get("version", "").startswith("WebbDuck"):
+        return drawn or None  # our first texts meant the schedule
+    drawn = drawn or values.whole(fields.get("steps"))  # 0 = as many as the first pass
+    return infotext.steps_for(drawn, strength) if drawn and 0 < drawn < 10_000 else None

@@ -1,0 +1,338 @@
+"""ComfyUI: read by following the graph back from the output that made the picture.
+
+From the output over pictures and latents to the samplers; the one that began gives the settings, those that
+went on are named. From it over `model` to the checkpoint, past LoRAs, and over `positive` and `negative` to
+the texts. What is not on these ways had no part in the picture. What is on them and has no counterpart here
+is named.
+
+KSampler draws all of its `steps`, whatever `denoise` says; the schedule is longer then (comfy/samplers.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from ..infotext import steps_for
+from . import comfyui_graph, comfyui_models, comfyui_values, values
+from .comfyui_graph import Graph, Node, TooLarge, links
+from .comfyui_prompts import Prompts
+from .values import Told
+
+PICTURES = ("images", "image", "pixels", "samples", "latent_image", "latent", "latents", "optional_latent",
+            "base_image", "image1", "image_1", "destination")  # fmt: skip
+"""Inputs that a picture or latents come in by, the likeliest first."""
+NO_PICTURES = {
+    "model", "clip", "vae", "positive", "negative", "conditioning", "control_net", "upscale_model",
+    "mask", "noise", "guider", "sampler", "sigmas", "clip_vision", "ipadapter", "text", "prompt",
+    "seed", "noise_seed", "steps", "cfg", "width", "height", "filename_prefix", "lora_stack",
+    "bbox_detector", "sam_model_opt", "segm_detector_opt", "upscale_by", "scale_by", "factor",
+    "optional_vae", "script", "segs",
+}  # fmt: skip
+PLAIN = re.compile(
+    r"^(VAEDecode|VAEEncode|Save|Preview|Empty|LoadImage|Image ?Save|Repeat ?Latent|LatentFromBatch)",
+    re.IGNORECASE,
+)
+"""Nodes on the picture's way that change nothing by themselves."""
+DETAILERS = re.compile(r"detailer|UltimateSDUpscale|inpaint ?crop|face ?swap|reactor", re.IGNORECASE)
+SIDES = re.compile(r"(\d{2,5})\s{0,3}[x\u00d7]\s{0,3}(\d{2,5})")
+SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential",
+             "PolyexponentialScheduler": "polyexponential", "SDTurboScheduler": "turbo",
+             "AlignYourStepsScheduler": "align your steps", "GITSScheduler": "GITS",
+             "BetaSamplingScheduler": "beta"}  # fmt: skip
+SAMPLERS = {
+    "SamplerEulerAncestral": "euler_ancestral",
+    "SamplerEuler": "euler",
+    "SamplerDPMPP_2M_SDE": "dpmpp_2m_sde",
+    "SamplerDPMPP_SDE": "dpmpp_sde",
+    "SamplerDPMPP_3M_SDE": "dpmpp_3m_sde",
+    "SamplerLMS": "lms",
+}
+
+
+def read(prompt: object, workflow: object, size: tuple[int, int] | None = None) -> Told:
+    """The settings of the picture; `size` is its own, which tells which of several outputs it came from."""
+    try:
+        graph = comfyui_graph.read(prompt, workflow)
+        return _read(graph, size) if graph else Told()
+    except TooLarge as error:
+        return Told("comfyui", {}, (f"The workflow inside is too large to be followed ({error}).",))
+
+
+def _read(graph: Graph, size: tuple[int, int] | None) -> Told:
+    notes: list[str] = []
+    chain = _chain(graph, size, notes)
+    if chain is None:
+        return Told("comfyui", {}, ("The workflow inside has no sampler that leads to a picture.",))
+    samplers = [node for node in chain if _is_sampler(node)]
+    first = _begins(graph, samplers[0])
+    settings = _of_sampler(graph, first, notes)
+    model = comfyui_models.of_sampler(graph, first, notes)
+    prompts = Prompts.of_sampler(graph, first, notes)
+    settings |= {
+        "base_model": model.checkpoint,
+        "loras": model.loras_with(prompts.clip, notes),
+        "clip_skip": prompts.clip_skip,
+        "prompt": prompts.prompt,
+        "negative_prompt": prompts.negative,
+        "prompt_2": prompts.prompt_2,
+    }
+    _latents(graph, first, settings, notes)
+    _goes_on(graph, chain, samplers, first, settings, model.checkpoint, notes)
+    unused = sum(_is_sampler(node) for node in graph.nodes.values()) - len(samplers)
+    if unused:
+        notes.append(
+            f"The workflow has {unused} more sampler(s), second passes or others, "
+            "that do not lead to this picture."
+        )
+    if graph.left:
+        notes.append(f"Not taken over from the workflow: {values.listed(graph.left)}.")
+    return Told("comfyui", values.known(settings, notes), tuple(dict.fromkeys(notes)))
+
+
+def _chain(graph: Graph, size: tuple[int, int] | None, notes: list[str]) -> list[Node] | None:
+    """The nodes from an output back to where its picture began, the output first; None without a sampler."""
+    used = {str(value[0]) for node in graph.nodes.values() for _, value in links(node)}
+    ends = [
+        node for node in graph.nodes.values() if not node.muted and node.id not in used and any(links(node))
+    ]
+    ends += [
+        node for node in graph.nodes.values() if not node.muted and node.id in used and _saves(node) == 2
+    ]
+    found: list[list[Node]] = []
+    for end in sorted(ends, key=_saves, reverse=True):
+        chain = _history(graph, end)
+        if any(_is_sampler(node) for node in chain):
+            found.append(chain)
+    best = [chain for chain in found if _saves(chain[0]) == _saves(found[0][0])]
+    firsts = {next(node.id for node in chain if _is_sampler(node)): chain for chain in reversed(best)}
+    if len(firsts) > 1 and size:
+        fitting = {key: chain for key, chain in firsts.items() if _final_size(graph, chain) == size}
+        firsts = fitting or firsts
+    if len(firsts) > 1:
+        notes.append(
+            f"The workflow saves {len(firsts)} different pictures, and nothing tells which this is; "
+            "the first one's settings were taken."
+        )
+    return list(firsts.values())[-1] if firsts else None
+
+
+def _saves(node: Node) -> int:
+    kind = node.kind.casefold()
+    if "save" in kind and any(key in node.inputs for key in ("images", "image", "pixels")):
+        return 2
+    return 1 if any(key in node.inputs for key in ("images", "image")) else 0
+
+
+def _history(graph: Graph, start: Node) -> list[Node]:
+    """All nodes behind `start` on the ways that pictures and latents take, each way to its end before the
+    next."""
+    order: dict[str, Node] = {}
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node.id in order:
+            continue
+        order[node.id] = node
+        graph.look()
+        inputs = sorted(
+            (
+                (key, value)
+                for key, value in links(node)
+                if key not in NO_PICTURES and key not in comfyui_values.PIPES
+            ),
+            key=lambda each: PICTURES.index(each[0]) if each[0] in PICTURES else len(PICTURES),
+        )
+        behind = [found[0] for _, value in inputs if (found := graph.follow(value))]
+        waiting += reversed(behind)
+    return list(order.values())
+
+
+def _is_sampler(node: Node) -> bool:
+    """Nodes that draw latents; those that draw over a finished picture are `DETAILERS`."""
+    keys = node.inputs.keys()
+    if DETAILERS.search(node.kind) or ("image" in keys and "latent_image" not in keys):
+        return False
+    if {"sampler", "sigmas"} <= keys or ({"sampler_name", "steps"} <= keys and "pipe" not in keys):
+        return True
+    return "ksampler" in node.kind.casefold() and any(pipe in keys for pipe in comfyui_values.PIPES)
+
+
+def _begins(graph: Graph, last: Node) -> Node:
+    """The sampler at the beginning of the way that leads to `last`."""
+    return [node for node in _history(graph, last) if _is_sampler(node)][-1]
+
+
+def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
+    """Steps, CFG, seed, sampler and schedule, which newer samplers take from nodes of their own."""
+
+    def at(value: Any) -> Node | None:
+        behind = graph.follow(value)
+        return behind[0] if behind else None
+
+    def number(owner: Node | None, *names: str) -> float | int | None:
+        value = comfyui_values.input_of(graph, owner, *names) if owner else None
+        return comfyui_values.number(graph, value, names[0], notes) if value is not None else None
+
+    def name(owner: Node | None, key: str) -> str | None:
+        value = comfyui_values.input_of(graph, owner, key) if owner else None
+        return values.shown(comfyui_values.words(graph, value, notes)) or None if value is not None else None
+
+    guider, noise, chooser = (at(node.inputs.get(key)) for key in ("guider", "noise", "sampler"))
+    sigmas = at(node.inputs.get("sigmas"))
+    for _ in range(20):
+        if sigmas is None or "steps" in sigmas.inputs:
+            break
+        graph.left[sigmas.kind] = None
+        sigmas = at(next((value for _, value in links(sigmas)), None))
+    custom = "sigmas" in node.inputs
+    steps_of = sigmas if custom else node
+    sampler = name(chooser, "sampler_name") if custom else name(node, "sampler_name")
+    if custom and chooser is not None and sampler is None:
+        sampler = SAMPLERS.get(chooser.kind, chooser.kind)
+    schedule = name(steps_of, "scheduler")
+    if schedule is None and sigmas is not None:
+        schedule = SCHEDULES.get(sigmas.kind, sigmas.kind)
+    cfg = number(guider or node, "cfg", "cfg_conds")
+    if guider is not None and cfg is None and "cfg" not in guider.inputs:
+        cfg = 1.0  # BasicGuider draws without guidance
+    if guider is not None and guider.kind not in ("CFGGuider", "BasicGuider"):
+        graph.left[guider.kind] = None
+    return {
+        "steps": number(steps_of, "steps"),
+        "cfg": cfg,
+        "seed": number(
+            noise or node, "noise_seed" if noise or "noise_seed" in node.inputs else "seed", "seed"
+        ),
+        "scheduler": sampler,
+        "schedule": schedule,
+        "denoise": number(steps_of, "denoise"),
+    }
+
+
+def _latents(graph: Graph, first: Node, settings: dict[str, Any], notes: list[str]) -> None:
+    """Size, and whether it began from another picture, told by what comes before the first sampler."""
+    denoise = settings.pop("denoise", None)
+    steps = settings.get("steps")
+    start = comfyui_values.number(graph, first.inputs.get("start_at_step"), "start at step", notes)
+    before = _history(graph, first)[1:]
+    if not before and not any(key in first.inputs for key in PICTURES):
+        before = [comfyui_values.pipe_end(graph, first)]
+    scaled = False
+    for node in before:
+        if "width" not in settings and (sides := _sides(graph, node, notes)) and not scaled:
+            settings["width"], settings["height"] = sides
+        scaled = scaled or any(key in node.inputs for key in ("scale_by", "upscale_by", "megapixels"))
+        batch = values.whole(node.inputs.get("batch_size"))
+        if batch and batch > 1:
+            notes.append(
+                f"It may be one of a batch of {batch} from one seed; only the first one of it comes back."
+            )
+        if not PLAIN.match(node.kind) and any(links(node)):
+            graph.left[_label(graph, node)] = None
+    drawn_over = any(
+        re.match(r"VAE ?Encode|LoadImage|.*Inpaint", node.kind, re.IGNORECASE) for node in before
+    )
+    if isinstance(start, (int, float)) and isinstance(steps, (int, float)) and 0 < start < steps:
+        # The advanced sampler cuts the schedule as we do.
+        settings["strength" if drawn_over else "_"] = round(1 - start / steps, 6)
+        denoise = None
+    if denoise is not None and 0 < denoise < 1:
+        if drawn_over:
+            settings["strength"] = denoise
+            if isinstance(steps, (int, float)) and 0 < steps < 10_000:
+                same = steps_for(int(steps), denoise)
+                notes.append(
+                    f"ComfyUI drew all {steps:g} steps at denoise {denoise:g}; here {same} steps at this "
+                    "denoising strength draw as many."
+                )
+        else:
+            notes.append(
+                f"It was drawn with denoise {denoise:g} from an empty picture, which is not possible here."
+            )
+    elif drawn_over and "strength" not in settings:
+        settings["strength"] = 1.0
+    if settings.pop("_", None) is not None:
+        notes.append(
+            f"It began at step {start:g} of {steps:g} from an empty picture, which is not possible here."
+        )
+
+
+def _sides(graph: Graph, node: Node, notes: list[str]) -> tuple[int, int] | None:
+    for wide, high in (("width", "height"), ("empty_latent_width", "empty_latent_height")):
+        if wide in node.inputs and high in node.inputs:
+            sides = [comfyui_values.number(graph, node.inputs[key], key, notes) for key in (wide, high)]
+            found = [values.whole(side) for side in sides]
+            return (found[0], found[1]) if found[0] and found[1] else None
+    if "latent" not in node.kind.casefold():
+        return None
+    for key in ("resolution", "dimensions", "size", "size_selected"):
+        match = SIDES.search(values.shown(node.inputs.get(key, "")))
+        if match:
+            return int(match[1]), int(match[2])
+    return None
+
+
+def _final_size(graph: Graph, chain: Iterable[Node]) -> tuple[int, int] | None:
+    return next((sides for node in chain if (sides := _sides(graph, node, []))), None)
+
+
+def _label(graph: Graph, node: Node) -> str:
+    """What a node is called in a note: its kind, and the model that it works with."""
+    names = [values.model_path(value) for value in node.inputs.values()
+             if isinstance(value, str) and value.lower().endswith(values.MODEL_ENDINGS)]  # fmt: skip
+    for key in ("upscale_model", "control_net", "ipadapter"):
+        behind = graph.follow(node.inputs.get(key))
+        if behind:
+            names += [
+                values.model_path(value) for value in behind[0].inputs.values() if isinstance(value, str)
+            ]
+    shown = ", ".join(name for name in names[:3] if name)
+    return f"{values.shown(node.kind)} ({values.shown(shown)})" if shown else values.shown(node.kind)
+
+
+def _goes_on(
+    graph: Graph,
+    chain: list[Node],
+    samplers: list[Node],
+    first: Node,
+    settings: dict[str, Any],
+    checkpoint: str | None,
+    notes: list[str],
+) -> None:
+    """What is done with the first sampler's picture: a refiner is taken over, the rest is named."""
+    later = [node for node in samplers if node.id != first.id]
+    known = {node.id for node in later} | {node.id for node in _history(graph, first)}
+    for node in chain:
+        if node.id in known or PLAIN.match(node.kind) or not any(links(node)):
+            continue
+        graph.left[_label(graph, node)] = None
+    ends = comfyui_values.number(graph, first.inputs.get("end_at_step"), "end at step", notes)
+    steps = settings.get("steps")
+    cut = isinstance(ends, (int, float)) and isinstance(steps, (int, float)) and 0 < ends < steps
+    if cut and len(later) == 1:
+        second = comfyui_models.of_sampler(graph, later[0], [])
+        begins = values.number(later[0].inputs.get("start_at_step"))
+        if second.checkpoint and second.checkpoint != checkpoint and begins == ends:
+            settings |= {
+                "second_pass_model": second.checkpoint,
+                "second_pass_mode": "refiner",
+                "refiner_switch": round(ends / steps, 6),  # type: ignore[operator]  # numbers, as `cut` says
+            }
+            return
+    if cut and not later:
+        notes.append(f"It was stopped at step {ends:g} of {steps:g}, which is not possible here.")
+    for node in later[:5]:
+        told = _of_sampler(graph, node, [])
+        shown = [
+            f"{key} {told[key]}"
+            for key in ("steps", "cfg", "scheduler", "denoise")
+            if told.get(key) is not None
+        ]
+        notes.append(
+            f"A second sampler, {values.shown(node.kind)} ({', '.join(shown)}), drew the picture again; "
+            "only the first one's settings were taken."
+        )
+    if len(later) > 5:
+        notes.append(f"{len(later) - 5} more samplers drew it again.")

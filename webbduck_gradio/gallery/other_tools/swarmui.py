@@ -1,0 +1,171 @@
+"""SwarmUI: JSON under `sui_image_params`, in the chunk `parameters` or the UserComment.
+
+Sources: SwarmUI docs "Image Metadata Format", "Prompt Syntax", "Basic Usage" (refiner).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from . import values
+from .values import Told
+
+_SECTION = re.compile(r"<(segment|object|region|refiner|video|videoswap|extend|base|clear)\b([^<>]{0,500})>")
+_TAG = re.compile(r"<([a-z]{2,20})(?:\[[^\]<>]{0,100}\])?[:>]")
+SECTIONS = {"segment", "object", "region", "refiner", "video", "videoswap", "extend"}
+"""What follows such a tag is the prompt of a part or a later pass, not of the picture."""
+TAKEN = {
+    "prompt", "negativeprompt", "steps", "sampler", "scheduler", "cfgscale", "seed", "width", "height",
+    "model", "initimagecreativity", "loras", "loraweights", "clipstopatlayer", "refinermodel",
+    "refinercontrolpercentage", "refinermethod", "refinersteps",
+}  # fmt: skip
+HARMLESS = {
+    "aspectratio", "sidelength", "images", "batchsize", "swarm_version", "date", "generation_time",
+    "personalnote", "donotsave", "automaticvae", "original_prompt", "original_negativeprompt",
+    "loratencweights", "lorasectionconfinement", "saveintermediateimages", "modelspecificenhancements",
+    "internalbackendtype",
+}  # fmt: skip
+
+
+def read(data: Mapping[str, Any]) -> Told:
+    """The settings of `sui_image_params`."""
+    own = {str(key).casefold(): value for key, value in values.table(data.get("sui_image_params")).items()}
+    if not own:
+        return Told()
+    notes: list[str] = []
+    prompt, loras = _prompt(own.get("prompt"), "prompt", notes)
+    negative, _ = _prompt(own.get("negativeprompt"), "negative prompt", notes)
+    settings = {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "steps": own.get("steps"),
+        "scheduler": own.get("sampler"),
+        "schedule": own.get("scheduler"),
+        "cfg": own.get("cfgscale"),
+        "seed": own.get("seed"),
+        "width": own.get("width"),
+        "height": own.get("height"),
+        "base_model": own.get("model"),
+        "model_hash": _model_hash(data),
+        "strength": values.number(own.get("initimagecreativity")) or None,
+        "clip_skip": _clip_skip(own.get("clipstopatlayer"), notes),
+        "loras": _loras(own, notes) + loras,
+        **_refiner(own, notes),
+    }
+    left = [f"{key} {values.shown(value, 40)}" for key, value in own.items()
+            if key not in TAKEN | HARMLESS and value not in (None, "", False, [], 0)]  # fmt: skip
+    if left:
+        notes.append(f"Not taken over from SwarmUI: {values.listed(left)}.")
+    return Told("swarmui", values.known(settings, notes), tuple(notes))
+
+
+def _prompt(value: object, which: str, notes: list[str]) -> tuple[str, list[dict[str, Any]]]:
+    """The part of a prompt that is the picture's own, without tags that are read; notes name the others."""
+    words, keep, at = values.text(value), True, 0
+    parts: list[str] = []
+    left: list[str] = []
+    for tag in _SECTION.finditer(words):
+        part = words[at : tag.start()]
+        (parts if keep else left).append(part)
+        if tag[1] in SECTIONS:
+            keep = False
+            left.append(tag[0])
+        elif tag[1] in ("base", "clear"):
+            keep = True
+        at = tag.end()
+    # What follows the last part or pass belongs to it.
+    (parts if keep else left).append(words[at:])
+    if left:
+        notes.append(
+            f"Left out of the {which}, as there is nothing like it here: {values.shown(''.join(left), 200)}."
+        )
+    words, loras, said = values.lora_tags("".join(parts).strip())
+    notes += said
+    tags = sorted({tag[1] for tag in _TAG.finditer(words)})
+    if tags:
+        shown = ", ".join(f"<{tag}:...>" for tag in tags[:8])
+        notes.append(f"The {which} holds SwarmUI's {shown}, which are plain words here.")
+    return words, loras
+
+
+def _model_hash(data: Mapping[str, Any]) -> str | None:
+    for model in values.rows(data.get("sui_models")):
+        if values.table(model).get("param") == "model":
+            return values.text(model.get("hash")).removeprefix("0x") or None
+    return None
+
+
+def _clip_skip(layer: object, notes: list[str]) -> int | None:
+    """SwarmUI counts from the end, -2 is the layer that SDXL takes; A1111's count is the same without the
+    sign."""
+    stop = values.whole(layer)
+    if stop == -1:
+        notes.append(
+            "It used the text encoders' last layer (clipstopatlayer -1), which is not possible here."
+        )
+        return None
+    return -stop if stop is not None and stop < 0 else None
+
+
+def _loras(own: Mapping[str, Any], notes: list[str]) -> list[dict[str, Any]]:
+    def listed(key: str) -> list[Any]:
+        value = own.get(key)
+        return value.split(",") if isinstance(value, str) and value.strip() else values.rows(value)
+
+    names, weights, encoders = listed("loras"), listed("loraweights"), listed("loratencweights")
+    confined = listed("lorasectionconfinement")
+    found = []
+    for place, name in enumerate(names[: values.MAX_LORAS + 1]):
+        weight = weights[place] if place < len(weights) else 1.0
+        if place < len(confined) and values.whole(confined[place]) not in (None, 0, -1):
+            notes.append(f"The LoRA {values.shown(name)} was for one part or pass alone and was left out.")
+            continue
+        own_encoders = encoders[place] if place < len(encoders) else weight
+        if values.number(own_encoders) != values.number(weight):
+            notes.append(
+                f"The LoRA {values.shown(name)} had the weight {values.shown(own_encoders)} for the text "
+                f"encoders; here a LoRA has one weight, and {values.shown(weight)} was taken."
+            )
+        found.append({"name": name, "weight": weight})
+    return found
+
+
+def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """SwarmUI's refiner: by PostApply another pass over the finished picture, by StepSwap a change of models.
+
+    PostApply draws the last `refinercontrolpercentage` of the steps, as our second pass does with its
+    strength.
+    """
+    share = values.number(own.get("refinercontrolpercentage"))
+    model = own.get("refinermodel")
+    upscale = values.number(own.get("refinerupscale")) or 1
+    if share is None or not 0 < share <= 1:
+        if model:
+            notes.append(
+                f"The refiner {values.shown(model)} was left out: its share of the steps is not told."
+            )
+        return {}
+    method = values.text(own.get("refinermethod")) or "PostApply"
+    if upscale != 1:
+        notes.append(
+            f"Not taken over: SwarmUI's refiner made the picture {upscale:g} times as large and drew it "
+            f"again (share {share:g}, method {values.shown(method)})."
+        )
+        return {}
+    if not isinstance(model, str) or model.startswith("(") or not model:
+        model = own.get("model")
+    if method.casefold().startswith("stepswap"):
+        return {
+            "second_pass_model": model,
+            "second_pass_mode": "refiner",
+            "refiner_switch": round(1 - share, 6),
+        }
+    notes.append("SwarmUI's refiner is taken over as the second pass, which draws over the finished picture.")
+    return {
+        "second_pass_model": model,
+        "second_pass_mode": "img2img",
+        "second_pass_steps": own.get("refinersteps") or own.get("steps"),
+        "refinement_strength": share,
+    }
