@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gradio_client import Client
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from running import wait_until
@@ -42,6 +42,24 @@ def reddish(picture: np.ndarray) -> float:
 def bluish(picture: np.ndarray) -> float:
     red, green, blue = (picture[..., channel].astype(int) for channel in range(3))
     return float(((blue > 100) & (blue > green + 40) & (blue > red + 40)).mean())
+
+
+@pytest.mark.parametrize("fill", ["keep", "replace"])
+def test_a_client_of_the_first_version_names_what_is_painted(
+    client: Client, tmp_path: Path, fill: str
+) -> None:
+    half = np.zeros((64, 64), dtype=np.uint8)
+    half[:, :32] = 255
+    Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(tmp_path / "image.png")
+    Image.fromarray(half).save(tmp_path / "mask.png")
+    files = {name: handle_file(tmp_path / f"{name}.png") for name in ("image", "mask")}
+    asked = {**FEW, **files, "width": 64, "height": 64, "inpainting_fill": fill, "mask_blur": 0}
+    (drawn,), info = client.predict("a red duck", api_name="/test", **asked)
+    same = (pixels(drawn) == pixels(tmp_path / "image.png")).all(axis=-1)
+    left, right = same[:, :32], same[:, 32:]
+    protected, painted = (left, right) if fill == "keep" else (right, left)
+    assert protected.all() and painted.mean() < 0.5
+    assert info["request"]["inpainting_fill"] == fill
 
 
 def test_the_picture_follows_the_prompt_and_comes_again(client: Client) -> None:

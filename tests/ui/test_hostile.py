@@ -162,7 +162,10 @@ def must_be_refused(target: StudioServer, endpoint: str, field: str, values: lis
 
 WHOLE = ("width", "height", "steps", "seed", "num_images", "mask_blur", "inpaint_padding", "clip_skip")
 NUMBERS = ("cfg", "strength", "refinement_strength", "refiner_switch")
-CHOICES = ("second_pass_mode", "inpainting_fill", "resize_mode", "inpaint_area", "emphasis", "output_format")
+CHOICES = (
+    "second_pass_mode", "inpainting_fill", "masked_content", "resize_mode", "inpaint_area", "emphasis",
+    "output_format",
+)  # fmt: skip
 NAMES = ("base_model", "scheduler", "second_pass_model")
 TEXTS = ("prompt", "negative_prompt", "prompt_2")
 
