@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.jobs import housekeeping
 from webbduck_gradio.jobs.housekeeping import UNUSED_INPUT_SECONDS, UPLOAD_SECONDS, Housekeeping
-from webbduck_gradio.jobs.reserve import Reserve
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage.reserve import Reserve
 
 HOUR = 3600.0
 
@@ -157,3 +158,19 @@ def test_tidying_leaves_everything_else_of_the_outputs(keeper: Housekeeping, set
     ]
     keeper.tidy()
     assert all(path.exists() for path in kept)
+
+
+def test_inputs_of_another_output_folder_and_of_nobody_known_stay(
+    keeper: Housekeeping, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    other = Inputs(replace(settings, outputs=tmp_path / "elsewhere"))
+    theirs, shared, mine = other.store(colour(1)), other.store(colour(2)), Inputs(settings).store(colour(3))
+    Inputs(settings).store(colour(2))
+    unknown = "0" * 64 + ".png"
+    put(settings.inputs / unknown, 0)
+    for name in (theirs, shared, mine, unknown):
+        aged(settings.inputs / name, 99 * UNUSED_INPUT_SECONDS)
+    keeper.tidy()
+    keeper.tidy()
+    there = {name for name in (theirs, shared, mine, unknown) if (settings.inputs / name).exists()}
+    assert there == {theirs, shared, unknown}

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..errors import RequestError, StorageError, UnknownName
 from ..settings import Settings
 from .files import open_picture, write_atomically
+from .input_owners import InputOwners
 
 FILE_ID = re.compile(r"[0-9a-f]{64}\.(png|jpg|jpeg|webp)")
 MAX_INPUT_BYTES = 64 * 2**20
@@ -23,6 +24,7 @@ class Inputs:
 
     def __init__(self, settings: Settings):
         self._folder = settings.inputs
+        self.owners = InputOwners(settings)
 
     def store(self, source: Path | bytes) -> str:
         """Keep a picture's bytes as they are; answer its id, SHA-256 and ending.
@@ -33,6 +35,7 @@ class Inputs:
         data = self._bytes(source)
         file_id = f"{hashlib.sha256(data).hexdigest()}.{_check(data)}"
         target = self._folder / file_id
+        self.owners.mark(file_id)
         if target.exists():
             os.utime(target)  # it is wanted again
         else:

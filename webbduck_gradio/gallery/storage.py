@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -77,10 +77,13 @@ class Run:
         seed: int,
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
+        saved: Callable[[str], object] = lambda image_id: None,
     ) -> str:
         """Write picture `picture_index` (from 0) with its metadata; answer its id. Raises `StorageError`.
 
         `facts` is what the core knows beyond the request (JSON values); `versions` in it joins ours.
+        `saved` is called with the id as soon as the picture is on the disk, whatever becomes of the run's
+        record.
         """
         format = getattr(self._request, "output_format", "png")
         name = f"{picture_index}.{format}"
@@ -102,6 +105,7 @@ class Run:
             lambda file: metadata.save_picture(image, file, format, chunk),
             self._outputs.temporary,
         )
+        saved(f"{self.id}/{name}")
         self._meta["images"][name] = {
             "seed": seed,
             "width": image.width,

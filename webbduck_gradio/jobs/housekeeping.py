@@ -1,4 +1,4 @@
-"""Keeps what is temporary small, and lets the queue go on when a full disk has room again."""
+"""Keeps what is temporary small, and lets the queue go on when what the studio paused it for is over."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import time
 from pathlib import Path
 
 from ..errors import StorageError, WebbDuckError
+from ..gallery.input_owners import InputOwners
 from ..gallery.inputs import FILE_ID
 from ..gallery.room import trim
 from ..gallery.runs import META
 from ..settings import Settings
-from .reserve import Reserve
+from ..storage.reserve import Reserve
+from .obstacles import Obstacles
+from .standstill import Standstill
 from .store import Store
-from .worker import DISK_FULL
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +41,13 @@ REFERENCE = re.compile(rb"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
 class Housekeeping(threading.Thread):
     """Works in the background from `start` to `stop`."""
 
-    def __init__(self, settings: Settings, store: Store, reserve: Reserve):
+    def __init__(
+        self, settings: Settings, store: Store, reserve: Reserve, obstacles: Obstacles | None = None
+    ):
         super().__init__(name="housekeeping", daemon=True)
         self._settings, self._store, self._reserve = settings, store, reserve
+        self._obstacles = obstacles or Obstacles(settings)
+        self.standstill = Standstill(store)
         self._stop_asked = threading.Event()
         self._tidied = float("-inf")
 
@@ -51,7 +57,8 @@ class Housekeeping(threading.Thread):
     def run(self) -> None:
         while not self._stop_asked.wait(LOOK_SECONDS):
             try:
-                self.go_on_when_there_is_room()
+                self.go_on_when_it_is_over()
+                self.standstill.look()
                 if time.monotonic() - self._tidied > TIDY_SECONDS:
                     self._tidied = time.monotonic()
                     self.tidy()
@@ -67,9 +74,9 @@ class Housekeeping(threading.Thread):
         if not self._has_room():
             raise StorageError("The disk is full, so no picture can be uploaded; free some space first.")
 
-    def go_on_when_there_is_room(self) -> bool:
-        """Resume a queue that the studio itself paused for want of space; whether it did."""
-        if self._store.pause_reason != DISK_FULL or not self._has_room():
+    def go_on_when_it_is_over(self) -> bool:
+        """Resume a queue that the studio itself paused, once nothing stands in the way; whether it did."""
+        if self._store.pause_reason is None or self._obstacles.found() or not self._has_room():
             return False
         try:
             self._store.resume()
@@ -77,7 +84,7 @@ class Housekeeping(threading.Thread):
             log.warning("%s", error)
             return False
         self._reserve.keep()
-        log.info("There is room on the disk again; the queue goes on")
+        log.info("Nothing stands in the way any more; the queue goes on")
         return True
 
     def _has_room(self) -> bool:
@@ -113,13 +120,21 @@ class Housekeeping(threading.Thread):
         old = [path for path in old if time.time() - path.stat().st_mtime > UNUSED_INPUT_SECONDS / 24]
         if not old:
             return
-        used = self._store.input_references() | self._references_of_runs()
+        owners = InputOwners(self._settings)
+        unused = owners.marked() - self._store.input_references() - self._references_of_runs()
+        unused = {name for name in unused if FILE_ID.fullmatch(name)}
+        for name in [each for each in unused if owners.is_marked_by_others(each)]:
+            owners.unmark(name)
+            unused.discard(name)
         trim(
             folder,
             MAX_UNUSED_INPUTS,
             UNUSED_INPUT_SECONDS,
-            keep=lambda path: path.name in used or not FILE_ID.fullmatch(path.name) or path.parent != folder,
+            keep=lambda path: path.name not in unused or path.parent != folder,
         )
+        for name in unused:
+            if not (folder / name).exists():
+                owners.unmark(name)
 
     def _references_of_runs(self) -> set[str]:
         """Input pictures that finished pictures were made from, also those in the trash."""

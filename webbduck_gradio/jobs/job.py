@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import sqlite3
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pydantic import ValidationError
 
 from ..errors import RequestError
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, explain, in_todays_words
-from .live import Live
+from ..storage.reading import parse_json
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +101,28 @@ class Job:
         """Seconds between submission and start, or until `now` (or the end) where it has not started."""
         return max(0.0, (self.started or self.finished or now) - self.created)
 
+    @property
+    def took(self) -> float | None:
+        """Seconds from start to end; None where they are not known, as after the clock was set back."""
+        if self.started is None or self.finished is None or self.finished < self.started:
+            return None
+        return self.finished - self.started
+
 
 def images_asked(request: AnyRequest) -> int:
     """Pictures that a request makes; 0 for a caption."""
     if isinstance(request, GenerationRequest):
         return request.num_images
     return 1 if isinstance(request, UpscaleRequest) else 0
+
+
+def kept_text(done: int, asked: int) -> str:
+    """'2 of 4 images kept'; `asked` is 0 for a caption."""
+    if not asked:
+        return "no caption was made"
+    if not done:
+        return "no image was finished"
+    return f"{done} of {asked} image{'s' if asked != 1 else ''} kept"
 
 
 def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
@@ -137,16 +152,16 @@ def _in_todays_words(text: str) -> str:
     if '"masked_content"' in text:  # no old one; a prompt that says so has its quotes escaped
         return text
     try:
-        stored = json.loads(text)
+        stored = parse_json(text)
         return json.dumps(in_todays_words(stored)) if isinstance(stored, dict) else text
-    except (ValueError, RecursionError):
+    except ValueError:
         return text  # what is wrong with it is said by whoever validates it
 
 
 def _salvage(model: type[AnyRequest], text: str) -> tuple[AnyRequest, bool]:
     """As much of a request as still validates, for showing only; and whether it was a request at all."""
     try:
-        stored = json.loads(text)
+        stored = parse_json(text)
     except ValueError:
         stored = None
     known = isinstance(stored, dict)
@@ -163,47 +178,3 @@ def _salvage(model: type[AnyRequest], text: str) -> tuple[AnyRequest, bool]:
             fields = {k: v for k, v in fields.items() if k not in wrong} if wrong else {}
         except Exception:
             return model.model_construct(None, **needed), known
-
-
-def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
-    """Snapshot of a row of the table, with what is only in memory while it runs."""
-    request, unreadable = read_request(row["kind"], row["request"])
-    state: State = row["state"]
-    job = Job(
-        id=row["id"],
-        kind=row["kind"],
-        state=state,
-        request=request,
-        owner=row["owner"],
-        position=position if state == "queued" else None,
-        created=row["created"],
-        started=row["started"],
-        finished=row["finished"],
-        step=row["step"],
-        total=row["total"],
-        image_index=len(json.loads(row["images"])),
-        status=row["status"],
-        run=row["run"],
-        images=tuple(json.loads(row["images"])),
-        warnings=tuple(json.loads(row["warnings"])),
-        error=row["error"],
-        preview=0,
-        cancel_requested=bool(row["cancel_requested"]),
-        cancel_after_image=row["cancel_requested"] == AFTER_IMAGE,
-        retry_of=row["retry_of"],
-        seconds_per_step=row["seconds_per_step"],
-        unreadable=unreadable,
-        result=json.loads(row["result"]) if row["result"] else None,
-    )
-    if state != "running" or live is None:
-        return job
-    return replace(
-        job,
-        step=live.step,
-        total=live.total,
-        image_index=live.image_index,
-        status=live.status,
-        preview=live.preview,
-        seconds_per_step=live.seconds_per_step(),
-        seconds_left=live.seconds_left(max(1, images_asked(request))),
-    )

@@ -35,7 +35,7 @@ def claim_and_run(store: Store, worker: Worker, ticket: str, secret: str) -> str
     if not isinstance(ticket, str) or not hmac.compare_digest(ticket.encode(), secret.encode()):
         raise RequestError("This endpoint is the studio's own; submit jobs through /generate.")
     with GPU:
-        if worker.stopping:
+        if worker.stopping or not worker.can_start():
             return IDLE
         job = store.claim()
         if job is None:

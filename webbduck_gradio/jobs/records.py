@@ -8,8 +8,9 @@ from pathlib import Path
 
 from ..errors import UnknownName
 from .database import Database
-from .job import FINAL, Job, job_of
+from .job import FINAL, Job
 from .live import Live
+from .rows import job_of
 
 _POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
     AND (q.place, q.number) <= (jobs.place, jobs.number)) AS position"""
@@ -30,7 +31,7 @@ class Records:
         self.database = Database(path)
         self._live: dict[str, Live] = {}
         rows = self.database.read("SELECT value FROM switches WHERE name = 'paused'")
-        self._paused: str | None = rows[0]["value"] if rows else None
+        self._paused: str | None = str(rows[0]["value"]) if rows else None
 
     def close(self) -> None:
         """Close the database and give the folder free for another studio."""
@@ -73,7 +74,7 @@ class Records:
     def input_references(self) -> set[str]:
         """Ids of the input pictures that any job still remembered was given."""
         rows = self.database.read("SELECT request FROM jobs")
-        return {name for row in rows for name in INPUT.findall(row["request"])}
+        return {name for row in rows for name in INPUT.findall(str(row["request"]))}
 
     def counts(self) -> dict[str, int]:
         """Jobs by state; every state is there."""

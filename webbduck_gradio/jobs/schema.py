@@ -86,6 +86,8 @@ def connect(path: Path) -> sqlite3.Connection:
     """A connection that several threads may use in turn, without Python's own transactions."""
     connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
     connection.row_factory = sqlite3.Row
+    # A flipped bit in one text must not hide the other rows, as an error of decoding would.
+    connection.text_factory = lambda text: text.decode("utf-8", "replace")
     connection.execute("PRAGMA journal_mode=WAL")
     # FULL: a commit is on the disk before it is answered, so a power cut loses no queued job.
     connection.execute("PRAGMA synchronous=FULL")

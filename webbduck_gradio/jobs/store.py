@@ -22,12 +22,12 @@ from .job import (
     Job,
     Kind,
     State,
-    images_asked,
-    read_request,
+    kept_text,
 )
 from .live import Live
 from .order import Where, moved
 from .records import QUEUED, WAITING, Records, is_id, no_such
+from .rows import STATES, job_of, read_texts, request_of
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +56,8 @@ class Store(Records):
         """
         super().__init__(path)
         self.max_queued, self.max_history = max_queued, max_history
+        self.claims = 0
+        """How often `claim` was asked with success; tells whether the queue moves."""
 
     # ---- asking
 
@@ -89,7 +91,7 @@ class Store(Records):
                     f"Job {job_id} is {row['state']}; "
                     "only a failed, cancelled or interrupted one can be retried."
                 )
-            _, unreadable = read_request(row["kind"], row["request"])
+            _, unreadable = request_of(row)
             if unreadable:
                 raise RequestError(unreadable)
             new_id = self._insert(db, row["kind"], row["request"], owner, warnings, retry_of=job_id)
@@ -173,8 +175,8 @@ class Store(Records):
     def pause(self, reason: str = "") -> None:
         """Start no further job until `resume`; the running one ends first. Survives a restart.
 
-        `reason`: one sentence where the studio itself does it. It holds in this process also when the
-        disk takes no writing.
+        `reason`: one sentence where the studio itself does it, and will itself go on. It holds in this
+        process also when the disk takes no writing.
         """
         self._switch(reason if self._paused is None else self._paused)
 
@@ -252,7 +254,7 @@ class Store(Records):
                 if not rows:
                     return None
                 row = rows[0]
-                _, unreadable = read_request(row["kind"], row["request"])
+                _, unreadable = request_of(row)
                 if unreadable:
                     db.execute(
                         f"""UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?
@@ -262,6 +264,7 @@ class Store(Records):
                     log.warning("Job %s failed: %s", row["id"], unreadable)
                 else:
                     self._live[row["id"]] = Live()
+            self.claims += 1
             if not unreadable:
                 return self._job(row)
 
@@ -312,39 +315,56 @@ class Store(Records):
         """Add a warning to the job; the same one only once."""
         self._append(job_id, "warnings", text)
 
-    def finish(self, job_id: str, state: State, error: str | None = None, status: str | None = None) -> bool:
-        """End the running job. False (and nothing changed) when it was not running any more."""
+    def finish(
+        self, job_id: str, state: State, error: str | None = None, images: Sequence[str] = ()
+    ) -> Job | None:
+        """End the running job: as it ended, also where the history forgets it at once.
+
+        `images`: ids of finished pictures that the disk may have refused to note. None (and nothing changed)
+        where it was not running any more.
+        """
         if state not in FINAL:
             raise ValueError(f"{state} is not a final state")
         live = self._live.get(job_id) or Live()
         with self.database.writing() as db:
+            rows = db.execute("SELECT * FROM jobs WHERE id = ? AND state = 'running'", (job_id,)).fetchall()
+            status, job = state.capitalize(), job_of(rows[0], None, None) if rows else None
+            kept = list(dict.fromkeys([*(job.images if job else ()), *images]))
+            if job and state != "completed":
+                status += f"; {kept_text(len(kept), job.images_asked)}"
             ended = db.execute(
-                f"""UPDATE jobs SET state = ?, {ENDS}, error = ?, status = ?, step = ?, total = ?,
-                seconds_per_step = ? WHERE id = ? AND state = 'running'""",
+                f"""UPDATE jobs SET state = ?, {ENDS}, error = ?, status = ?, images = ?, step = ?,
+                total = ?, seconds_per_step = ? WHERE id = ? AND state = 'running' RETURNING *""",
                 (
                     state,
                     time.time(),
                     _storable(error),
-                    _storable(status or state.capitalize()),
+                    status,
+                    json.dumps(kept),
                     live.step,
                     live.total,
                     live.seconds_per_step(),
                     job_id,
                 ),
-            ).rowcount
+            ).fetchall()
             db.execute(RETAIN, (self.max_history,))
         self._live.pop(job_id, None)
-        return bool(ended)
+        return job_of(ended[0], None, None) if ended else None
 
     def recover(
         self, reason: str = "The studio stopped while this job ran; it was not started again by itself."
     ) -> int:
         """Mark what was running as interrupted; how many. At start, before the pump runs."""
         with self.database.writing() as db:
-            rows = db.execute("SELECT id, request, kind, images FROM jobs WHERE state = 'running'").fetchall()
+            db.execute(
+                f"UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?"
+                f" WHERE state NOT IN ({', '.join('?' * len(STATES))})",
+                (time.time(), "The record of this job is damaged; its state could not be read.", *STATES),
+            )
+            rows = db.execute("SELECT * FROM jobs WHERE state = 'running'").fetchall()
             for row in rows:
-                request, _ = read_request(row["kind"], row["request"])
-                kept = f"Interrupted; {kept_text(len(json.loads(row['images'])), images_asked(request))}"
+                job = job_of(row, None, None)
+                kept = f"Interrupted; {kept_text(len(job.images), job.images_asked)}"
                 db.execute(
                     f"UPDATE jobs SET state = 'interrupted', {ENDS}, error = ?, status = ? WHERE id = ?",
                     (time.time(), reason, kept, row["id"]),
@@ -366,7 +386,7 @@ class Store(Records):
             row = db.execute(f"SELECT {column} FROM jobs WHERE id = ?", (job_id,)).fetchone()
             if row is None:
                 return
-            values = json.loads(row[0])
+            values, _ = read_texts(row[0])
             if value not in values:
                 db.execute(
                     f"UPDATE jobs SET {column} = ? WHERE id = ?", (json.dumps([*values, value]), job_id)
@@ -376,12 +396,3 @@ class Store(Records):
 def _storable(text: str | None) -> str | None:
     """SQLite takes no broken characters, which a file's name in an error's text may hold."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()
-
-
-def kept_text(done: int, asked: int) -> str:
-    """'2 of 4 images kept'; `asked` is 0 for a caption."""
-    if not asked:
-        return "no caption was made"
-    if not done:
-        return "no image was finished"
-    return f"{done} of {asked} image{'s' if asked != 1 else ''} kept"

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, RequestError, WebbDuckError
+from ..errors import Cancelled, RequestError, StorageError, WebbDuckError
 from ..request import GenerationRequest
 from ..settings import Settings
+from ..storage.reserve import Reserve, is_full
 from . import tools
 from .hand import Hand
 from .job import Job, State
+from .obstacles import Obstacles
 from .recovery import recover
-from .reserve import Reserve
-from .store import Store, kept_text
+from .store import Store
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,6 +75,7 @@ class Worker:
         self._making = threading.Lock()
         self._stopping = threading.Event()
         self._looked = float("-inf")
+        self.obstacles = Obstacles(settings)
         self.reserve = Reserve(settings.private / "reserve")
         self.reserve.keep()
         for leftover in settings.previews.glob("*.jpg*"):
@@ -128,13 +129,26 @@ class Worker:
         """At start, before the pump: what ran when the studio died becomes interrupted. How many jobs."""
         return recover(self.store, self.outputs)
 
+    def can_start(self) -> bool:
+        """Whether a job can be run now; else the queue is paused with the reason, before it draws."""
+        problem = self.obstacles.found()
+        # What a full disk took is kept back again first, also where somebody resumed the queue by hand.
+        if problem is None and not self.reserve.keep():
+            problem = DISK_FULL
+        if problem is None:
+            return True
+        log.warning("The queue is paused: %s", problem)
+        self._pause(problem)
+        return False
+
     def run(self, job: Job) -> None:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
             log.debug("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
-            state, error = HAND.do(lambda: self._outcome(job))
+            run = _LazyRun(self, job)
+            state, error = HAND.do(lambda: self._outcome(job, run))
             self._drop_preview(job)
-            self._finish(job, state, error)
+            self._finish(job, state, error, run.images)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
         """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
@@ -152,8 +166,7 @@ class Worker:
             log.error("The running job will be marked at the next start: %s", problem)
         return ended and not self._making.locked()
 
-    def _outcome(self, job: Job) -> tuple[State, str | None]:
-        run = _LazyRun(self, job)
+    def _outcome(self, job: Job, run: _LazyRun) -> tuple[State, str | None]:
         state: State = "failed"
         error: str | None = None
         try:
@@ -201,23 +214,22 @@ class Worker:
                 self.store.warn(job.id, warning)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**self.registry.known_hashes(request.base_model, loras), **picture.facts}
-            image_id = run.get().save(picture.index, picture.image, picture.seed, picture.warnings, facts)
-            self.store.image_done(job.id, image_id)
+            run.save(picture.index, picture.image, picture.seed, picture.warnings, facts)
             if picture.index + 1 < request.num_images:
                 reporter.check_between_images()
 
-    def _finish(self, job: Job, state: State, error: str | None) -> None:
+    def _finish(self, job: Job, state: State, error: str | None, images: Sequence[str]) -> None:
         """Write the end of the job. While the disk refuses that, wait: the queue must not go on blindly."""
         while True:
             try:
-                kept = kept_text(len(self.store.get(job.id).images), job.images_asked)
-                status = state.capitalize() if state == "completed" else f"{state.capitalize()}; {kept}"
-                self.store.finish(job.id, state, error, status)
-                log.info("%s", _line(self.store.get(job.id), status))
+                ended = self.store.finish(job.id, state, error, images)
+                if ended is not None:
+                    log.info("%s", _line(ended))
                 return
-            except WebbDuckError as problem:
+            except StorageError as problem:
+                # The one thing to wait for; any other error will not go away by itself.
                 log.error("The end of job %s (%s) could not be written: %s", job.id, state, problem)
-                self.store.status(job.id, f"Waiting: {problem}")
+                self.store.status(job.id, f"Waiting until the end of this job can be written: {problem}")
             except Exception:
                 log.exception("The end of job %s (%s) could not be written", job.id, state)
                 return
@@ -230,10 +242,13 @@ class Worker:
             return
         # What follows has to be written down.
         self.reserve.give_up()
+        self._pause(DISK_FULL)
+
+    def _pause(self, reason: str) -> None:
         try:
-            self.store.pause(DISK_FULL)
+            self.store.pause(reason)
         except WebbDuckError as error:
-            log.warning("The queue is paused for want of space, but only until a restart: %s", error)
+            log.warning("The queue is paused, but only until a restart: %s", error)
 
     def _drop_preview(self, job: Job) -> None:
         for path in (self.preview_path(job.id), self._unfinished_preview(job.id)):
@@ -283,6 +298,8 @@ class _LazyRun:
     def __init__(self, worker: Worker, job: Job):
         self._worker, self._job = worker, job
         self._run: Run | None = None
+        self.images: list[str] = []
+        """Ids of the pictures that are on the disk, whether or not the queue could note them."""
 
     @property
     def id(self) -> str | None:
@@ -295,6 +312,15 @@ class _LazyRun:
             # Before the first picture is saved: after a kill the job then still knows where to look.
             self._worker.store.run_started(job.id, self._run.id)
         return self._run
+
+    def save(
+        self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
+    ) -> None:
+        self.get().save(index, image, seed, warnings, facts, self._saved)
+
+    def _saved(self, image_id: str) -> None:
+        self.images.append(image_id)
+        self._worker.store.image_done(self._job.id, image_id)
 
     def close(self, state: str) -> None:
         if self._run is not None:
@@ -334,14 +360,16 @@ class _Reporter:
             self._worker.write_preview(self._job, image)
 
 
-def _line(job: Job, status: str) -> str:
+def _line(job: Job) -> str:
     """The one line of the log for a job that ended. What it should paint stays out of the log."""
+    status = job.status or job.state.capitalize()
     wanted = job.request
     about: list[str] = [job.kind]
     if isinstance(wanted, GenerationRequest):
         size = f"{wanted.width} x {wanted.height}, {wanted.steps} steps"
         about.append(f"{len(job.images)} of {job.images_asked} images, {wanted.base_model}, {size}")
-    about.append(f"{(job.finished or 0) - (job.started or 0):.1f} s, waited {job.waited(time.time()):.1f} s")
+    took = "a time unknown" if job.took is None else f"{job.took:.1f} s"
+    about.append(f"{took}, waited {job.waited(time.time()):.1f} s")
     about += [f"run {job.run}"] * bool(job.run) + [f"for {job.owner}"] * bool(job.owner)
     why = f"; {job.error}" if job.error else ""
     return f"Job {job.id} {status[0].lower()}{status[1:]}: {', '.join(about)}{why}"
@@ -350,8 +378,7 @@ def _line(job: Job, status: str) -> str:
 def _is_full(error: BaseException) -> bool:
     if isinstance(error, sqlite3.Error):
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
-    full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
-    return isinstance(error, OSError) and error.errno in full
+    return isinstance(error, OSError) and is_full(error)
 
 
 def _disk_sentence(error: OSError) -> str:

@@ -69,7 +69,7 @@ class Services:
             Thumbnails(settings, outputs),
             Trash(settings, outputs),
             worker,
-            Housekeeping(settings, store, worker.reserve),
+            Housekeeping(settings, store, worker.reserve, worker.obstacles),
         )
 
     @functools.cached_property
@@ -83,6 +83,8 @@ class Services:
         """
         request = self.registry.settle(asked)
         warnings = self.registry.admit(request)
+        # Named by their ids they may have come by way of another output folder.
+        self.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
 
     def submit_upscale(self, asked: Mapping[str, Any], owner: str | None = None) -> Job:
@@ -136,8 +138,9 @@ class Services:
 
     def health(self) -> dict[str, Any]:
         checkpoints = self.registry.checkpoints()
+        stands = self.housekeeping.standstill.problem
         return {
-            "status": "ok",
+            "status": "ok" if stands is None else "standstill",
             "version": __version__,
             **self.device(),
             "catalog": {
@@ -147,6 +150,7 @@ class Services:
                 "problems": list(self.registry.problems),
             },
             "queue": self.store.counts(),
+            "queue_problem": stands or self.store.pause_reason,
         }
 
 

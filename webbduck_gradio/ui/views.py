@@ -64,10 +64,8 @@ def headline(job: Job) -> str:
             text += f", about {seconds(job.seconds_left)} left"
         return text
     if job.state == "completed":
-        if (job.finished or 0) < (job.started or 0):  # the clock was set back meanwhile
-            return "Done" if count <= 1 else f"{len(job.images)} images"
-        took = seconds((job.finished or 0) - (job.started or 0))
-        return f"Done in {took}" if count <= 1 else f"{len(job.images)} images in {took}"
+        made = "Done" if count <= 1 else f"{len(job.images)} images"
+        return made if job.took is None else f"{made} in {seconds(job.took)}"
     return job.status or job.error or job.state.capitalize()
 
 
@@ -75,9 +73,10 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
     """A job for the page and the API. Times are seconds since 1970."""
     request = job.request
     fields = request.model_dump(mode="json")
-    seeds: list[int] = []
+    seeds: list[int | None] = []
     if isinstance(request, GenerationRequest):
-        seeds = [request.seed_of(index_of(image)) for image in job.images]
+        indexes = [index_of(image) for image in job.images]
+        seeds = [None if index is None else request.seed_of(index) for index in indexes]
     return {
         "job_id": job.id,
         "kind": job.kind,
@@ -148,9 +147,10 @@ def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass
     return applicability.second_pass(request, arch)
 
 
-def index_of(image_id: str) -> int:
-    """Index in its batch of the image "RUN/3.png"."""
-    return int(image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0])
+def index_of(image_id: str) -> int | None:
+    """Index in its batch of the image "RUN/3.png"; None for a name that is not of that form."""
+    number = image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 def progress(job: Job) -> float:
@@ -178,7 +178,7 @@ def queue_view(services: Services) -> dict[str, Any]:
         "counts": store.counts(),
         "jobs": [job_view(services, job) for job in ([running] if running else [])] + waiting,
         "recent": [job_view(services, job) for job in store.recent(RECENT)],
-        "problem": store.problem,
+        "problem": services.housekeeping.standstill.problem or store.problem,
         "time": time.time(),
     }
 

@@ -1,8 +1,9 @@
-"""A little space kept back, so that a full disk can still take the record of what it interrupted."""
+"""A little space kept back: a full disk can still take the record of what it interrupted, or a deletion."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 from pathlib import Path
@@ -13,17 +14,25 @@ BYTES = 2 * 2**20
 """The queue's database and a run's meta.json need a few kilobytes each."""
 
 
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def is_full(error: OSError) -> bool:
+    """Whether the disk, or a quota, had no room."""
+    return error.errno in FULL
+
+
 class Reserve:
     """A file of `BYTES` that is given up when the disk is full."""
 
     def __init__(self, path: Path):
         self._path = path
 
-    def keep(self) -> None:
-        """Make the file where it is not there; nothing happens where there is no room for it."""
+    def keep(self) -> bool:
+        """Make the file where it is not there; False where the disk has no room for it."""
         with contextlib.suppress(OSError):
             if self._path.stat().st_size >= BYTES:
-                return
+                return True
         try:
             with self._path.open("wb") as file:
                 # Written, not only made long: a hole takes no space.
@@ -31,6 +40,8 @@ class Reserve:
         except OSError as error:
             log.debug("No space is kept back: %s", error)
             self.give_up()
+            return not is_full(error)
+        return True
 
     def give_up(self) -> None:
         """Free the space."""

@@ -1,0 +1,152 @@
+"""What the queue waits for, and that it never waits without a word."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from painter import Painter
+from running import PATIENCE
+
+from webbduck_gradio.errors import StorageError
+from webbduck_gradio.jobs.housekeeping import Housekeeping
+from webbduck_gradio.jobs.lane import IDLE, claim_and_run
+from webbduck_gradio.jobs.standstill import STANDSTILL_SECONDS, Standstill
+from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.worker import DISK_FULL
+from webbduck_gradio.storage.reserve import BYTES, Reserve
+
+SECRET = "secret"
+
+
+def test_a_job_that_is_forgotten_the_moment_it_ends_holds_up_nothing(store: Store, make_worker, ask) -> None:
+    worker = make_worker(Painter())
+    ended = store.finish
+
+    def end_and_forget(job_id: str, *more):
+        found = ended(job_id, *more)
+        store.remove(job_id)  # as somebody's "Clear finished" at just this moment
+        return found
+
+    store.finish = end_and_forget  # type: ignore[method-assign]
+    for _ in range(2):
+        store.submit(ask())
+        ticket = threading.Thread(target=claim_and_run, args=(store, worker, SECRET, SECRET), daemon=True)
+        ticket.start()
+        ticket.join(PATIENCE)
+        assert not ticket.is_alive(), "the lane waits for a job that nobody knows any more"
+    assert store.counts()["queued"] == 0
+
+
+def test_only_a_write_that_the_disk_refuses_is_waited_for(store: Store, make_worker, ask) -> None:
+    worker, ended, tries = make_worker(Painter()), store.finish, []
+
+    def refuse_first(*args):
+        tries.append(store.get(args[0]).status)
+        if len(tries) < 3:
+            raise StorageError("The queue could not be written (disk I/O error); check the disk.")
+        return ended(*args)
+
+    store.finish = refuse_first  # type: ignore[method-assign]
+    job = store.submit(ask())
+    claim_and_run(store, worker, SECRET, SECRET)
+    assert store.get(job.id).state == "completed"
+    assert "Waiting until the end of this job can be written" in tries[-1], "the wait says what it waits for"
+
+
+@pytest.mark.parametrize("kind", ["checkpoint", "LoRA", "input", "output"])
+def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
+    store: Store, settings, make_worker, ask, tmp_path: Path, kind: str
+) -> None:
+    folder = {"LoRA": settings.loras, "input": settings.inputs, "output": settings.outputs}.get(kind)
+    if folder is None:
+        # Not the project's own folder, which other tests use.
+        folder = tmp_path / "checkpoints"
+        (folder / "sdxl").mkdir(parents=True)
+    worker = make_worker(Painter())
+    object.__setattr__(settings, "checkpoints", folder if kind == "checkpoint" else settings.checkpoints)
+    keeper = Housekeeping(settings, store, worker.reserve, worker.obstacles)
+    job = store.submit(ask())
+    away = folder.rename(tmp_path / "away")
+    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert store.get(job.id).state == "queued", "nothing is drawn, nothing fails"
+    assert store.pause_reason is not None
+    assert f"The {kind} folder {folder} is not there" in store.pause_reason
+    assert not keeper.go_on_when_it_is_over()
+    away.rename(folder)
+    assert keeper.go_on_when_it_is_over()
+    if kind != "checkpoint":
+        assert claim_and_run(store, worker, SECRET, SECRET) == job.id
+        assert store.get(job.id).state == "completed"
+
+
+def test_an_output_folder_that_was_replaced_is_said(
+    store: Store, settings, make_worker, ask, tmp_path
+) -> None:
+    worker = make_worker(Painter())
+    store.submit(ask())
+    settings.outputs.rename(tmp_path / "away")
+    settings.make_folders()
+    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert "was replaced while the studio ran; restart" in str(store.pause_reason)
+
+
+def test_others_learn_nothing_of_the_folders(settings) -> None:
+    from dataclasses import replace
+
+    from webbduck_gradio.jobs.obstacles import Obstacles
+
+    public = replace(settings, host="0.0.0.0")
+    obstacles = Obstacles(public)
+    settings.loras.rmdir()
+    assert obstacles.found() == "The LoRA folder is not there; when it is back, the queue goes on by itself."
+
+
+def test_a_queue_that_somebody_paused_is_not_resumed(store: Store, settings) -> None:
+    store.pause()
+    assert not Housekeeping(settings, store, Reserve(settings.private / "reserve")).go_on_when_it_is_over()
+    assert store.paused
+
+
+def test_the_reserve_is_made_again_before_each_job(
+    store: Store, settings, make_worker, ask, monkeypatch
+) -> None:
+    worker = make_worker(Painter())
+    worker.reserve.give_up()
+    store.pause(DISK_FULL)
+    store.resume()  # by hand
+    job = store.submit(ask())
+    monkeypatch.setattr(type(worker.reserve), "keep", lambda reserve: False)
+    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert store.pause_reason == DISK_FULL, "no room for the reserve: nothing is drawn that could not be kept"
+    monkeypatch.undo()
+    store.resume()
+    assert claim_and_run(store, worker, SECRET, SECRET) == job.id
+    assert (settings.private / "reserve").stat().st_size == BYTES
+
+
+def test_a_queue_that_stands_still_is_said_until_it_moves(store: Store, ask, caplog) -> None:
+    standstill = Standstill(store)
+    standstill.look(0)
+    assert standstill.problem is None, "nothing waits"
+    store.submit(ask())
+    standstill.look(10)
+    standstill.look(10 + STANDSTILL_SECONDS - 1)
+    assert standstill.problem is None
+    before = store.version
+    standstill.look(10 + STANDSTILL_SECONDS)
+    assert "nothing has run for over a minute" in str(standstill.problem)
+    assert str(standstill.problem) in caplog.text and store.version > before, (
+        "the log and the pages hear of it"
+    )
+    job = store.claim()
+    standstill.look(200)
+    assert standstill.problem is None
+    assert job is not None
+    store.finish(job.id, "completed")
+    store.submit(ask())
+    store.pause()
+    standstill.look(300)
+    standstill.look(300 + 2 * STANDSTILL_SECONDS)
+    assert standstill.problem is None, "a pause is no standstill"

@@ -1,0 +1,134 @@
+"""Reading a row of the queue's table. What is broken in it costs itself, is named, and hides nothing else."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from dataclasses import replace
+from typing import Any, cast
+
+from ..storage.reading import parse_json, whole_text
+from .job import AFTER_IMAGE, FINAL, AnyRequest, Job, Kind, State, images_asked, read_request
+from .live import Live
+
+STATES: tuple[State, ...] = ("queued", "running", *FINAL)
+
+
+class _Row:
+    """One row, column by column; `broken` names the columns whose value is not of their kind."""
+
+    def __init__(self, row: sqlite3.Row):
+        self._row = row
+        self.broken: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        value = self._row[name]
+        if value is None or isinstance(value, str):
+            return None if value is None else whole_text(value)
+        self.broken.append(name)
+        return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+    def number(self, name: str) -> float | None:
+        value = self._row[name]
+        if value is None or (isinstance(value, (int, float)) and math.isfinite(value)):
+            return value
+        self.broken.append(name)
+        return None
+
+    def whole(self, name: str) -> int:
+        value = self._row[name]
+        if isinstance(value, int):
+            return value
+        self.broken.append(name)
+        return 0
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        found, whole = read_texts(self._row[name])
+        self.broken += [] if whole else [name]
+        return found
+
+    def table(self, name: str) -> dict[str, Any] | None:
+        value = self._row[name]
+        if not value:
+            return None
+        try:
+            found = parse_json(value)
+        except (ValueError, TypeError):
+            found = None
+        if isinstance(found, dict):
+            return found
+        self.broken.append(name)
+        return None
+
+
+def request_of(row: sqlite3.Row) -> tuple[AnyRequest, str | None]:
+    """The row's request, and None or the sentence that says why it cannot be run. Never raises."""
+    read = _Row(row)
+    return read_request(read.text("kind") or "", read.text("request") or "")
+
+
+def read_texts(value: object) -> tuple[tuple[str, ...], bool]:
+    """The texts of a column that holds a JSON list of texts, and whether it was one throughout."""
+    try:
+        found = parse_json(value) if isinstance(value, (str, bytes)) else None
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        return (), False
+    texts = tuple(whole_text(each) for each in found if isinstance(each, str))
+    return texts, list(texts) == found
+
+
+def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
+    """Snapshot of a row of the table, with what is only in memory while it runs. Never raises."""
+    read = _Row(row)
+    kind = read.text("kind") or "generate"
+    request, unreadable = request_of(row)
+    state = read.text("state")
+    if state not in STATES:
+        read.broken.append("state")
+        state = "failed"
+    images, warnings = read.texts("images"), read.texts("warnings")
+    created, started, finished = read.number("created"), read.number("started"), read.number("finished")
+    cancel = read.whole("cancel_requested")
+    job = Job(
+        id=read.text("id") or "",
+        kind=cast(Kind, kind),
+        state=cast(State, state),
+        request=request,
+        owner=read.text("owner"),
+        position=position if state == "queued" else None,
+        created=created or started or finished or 0.0,
+        started=started,
+        finished=finished,
+        step=read.whole("step"),
+        total=read.whole("total"),
+        image_index=len(images),
+        status=read.text("status") or "",
+        run=read.text("run"),
+        images=images,
+        warnings=warnings,
+        error=read.text("error"),
+        preview=0,
+        cancel_requested=bool(cancel),
+        cancel_after_image=cancel == AFTER_IMAGE,
+        retry_of=read.text("retry_of"),
+        seconds_per_step=read.number("seconds_per_step"),
+        unreadable=unreadable,
+        result=read.table("result"),
+    )
+    if read.broken:
+        lost = f"Part of this job's record is damaged and could not be read ({', '.join(read.broken)})."
+        job = replace(job, warnings=(*warnings, lost))
+    if state != "running" or live is None:
+        return job
+    return replace(
+        job,
+        step=live.step,
+        total=live.total,
+        image_index=live.image_index,
+        status=live.status,
+        preview=live.preview,
+        seconds_per_step=live.seconds_per_step(),
+        seconds_left=live.seconds_left(max(1, images_asked(request))),
+    )

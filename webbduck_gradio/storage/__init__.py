@@ -1,0 +1,1 @@
+"""Files that are read and written, for all floors above; knows neither models nor jobs nor pictures."""
