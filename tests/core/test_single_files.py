@@ -138,8 +138,9 @@ def test_every_modules_name_and_size_is_told_by_the_header(catalog, parts, kind:
     for part, mark in (("unet", ""), ("text_encoder", "te1_"), ("text_encoder_2", "te2_")):
         for name, module in parts[kind][part].named_modules() if part in parts[kind] else ():
             weight = getattr(module, "weight", None)
-            if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)) and name != "text_projection":
-                expected[mark + name.removeprefix("text_model.").replace(".", "_")] = tuple(weight.shape[:2])
+            if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
+                sizes = tuple(weight.shape[:2]) if weight[0, 0].numel() == 1 else tuple(weight.shape)
+                expected[mark + name.removeprefix("text_model.").replace(".", "_")] = sizes
     found = checkpoint_modules(catalog.checkpoint(kind).path, 2)
     assert {name: found.get(name) for name in expected} == expected
 

@@ -49,6 +49,11 @@ PARTS: dict[str, tuple[int, ...]] = {
 SDXL = checkpoint_shapes(2048, 2816) | PARTS
 
 
+def peft(module: str, width: int, out: int = 2) -> dict[str, tuple[int, ...]]:
+    """One part of a LoRA of rank 4 as peft names it, for a module of these sizes."""
+    return {f"unet.{module}.lora_A.weight": (4, width), f"unet.{module}.lora_B.weight": (out, 4)}
+
+
 def kohya(width: int, prefix: str = "lora_unet_", **more: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     name = prefix + "input_blocks_4_1_transformer_blocks_0_attn2_to_k"
     return {f"{name}.lora_down.weight": (4, width), f"{name}.lora_up.weight": (2, 4), **more}

@@ -351,7 +351,11 @@ def test_a_folders_scheduler_is_its_suggestion(settings: Settings) -> None:
 PLACE = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
 KINDS = {
     "LoRA": {f"{PLACE}.lora_down.weight": (4, 2048), f"{PLACE}.lora_up.weight": (8, 4)},
-    "LoCon": kohya(2048) | {"lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight": (4, 8, 3, 3)},
+    "LoCon": kohya(2048)
+    | {
+        "lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight": (4, 8, 3, 3),
+        "lora_unet_input_blocks_1_0_in_layers_2.lora_up.weight": (8, 4, 1, 1),
+    },
     "LoHa": {f"{PLACE}.hada_w1_a": (8, 4), f"{PLACE}.hada_w1_b": (4, 2048)},
     "LoKr": {f"{PLACE}.lokr_w1": (4, 4), f"{PLACE}.lokr_w2": (2, 512)},
     "IA3": {f"{PLACE}.weight": (2048, 1), f"{PLACE}.on_input": ()},

@@ -64,15 +64,16 @@ def test_what_fits_and_what_does_not(tmp_path: Path, file: Path, folder: Path, l
         },
     )
     for checkpoint in (file, folder):
-        assert missing_parts(fits, checkpoint) == (0, 5)
-        assert missing_parts(misses, checkpoint) == (5, 5)
+        assert missing_parts(fits, checkpoint) == ([], 5)
+        missing, parts = missing_parts(misses, checkpoint)
+        assert (len(missing), parts) == (5, 5) and all("blocks" in each for each in missing)
 
 
 def test_parts_of_another_size_do_not_fit(tmp_path: Path, file: Path, folder: Path) -> None:
     ours = PLACES[0][0].replace(".", "_")
     shapes = {f"lora_unet_{ours}.lora_down.weight": (4, 3), f"lora_unet_{ours}.lora_up.weight": (2, 4)}
     lora = save(tmp_path / "wide.safetensors", shapes)
-    assert missing_parts(lora, file) == missing_parts(lora, folder) == (1, 1)
+    assert missing_parts(lora, file) == missing_parts(lora, folder) == ([f"lora_unet_{ours}"], 1)
 
 
 # (original numbering, diffusers' names) beside attention

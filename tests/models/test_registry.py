@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from model_files import SDXL, checkpoint_shapes, kohya, save
+from model_files import SDXL, checkpoint_shapes, kohya, peft, save
 from PIL import Image
 
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
@@ -130,7 +130,7 @@ def test_loras_json_of_the_first_version(settings: Settings) -> None:
 def test_loras_are_filtered_by_what_fits(settings: Settings) -> None:
     registry = Registry(settings)
     width = registry.checkpoint(STARTER).context
-    save(settings.loras / "ours.safetensors", {"unet.x.attn2.to_k.lora_A.weight": (4, width)})
+    save(settings.loras / "ours.safetensors", peft("x.attn2.to_k", width))
     save(settings.loras / "real.safetensors", kohya(2048))
     save(settings.loras / "old.safetensors", kohya(768))
     (settings.loras / "bad.safetensors").touch()
@@ -307,9 +307,9 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
 
 def test_loras_are_checked_before_queueing(settings: Settings) -> None:
     width = Registry(settings).checkpoint(STARTER).context
-    place = "unet.mid_block.attentions.0.transformer_blocks.0.attn2.to_k.lora_A.weight"
-    ours = {place: (4, width)}
-    save(settings.loras / "misfit.safetensors", ours | {place.replace("blocks.0", "blocks.7"): (4, width)})
+    place = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"
+    ours = peft(place, width, 128)
+    save(settings.loras / "misfit.safetensors", ours | peft(place.replace("blocks.0", "blocks.7"), width))
     save(settings.loras / "crayon.safetensors", ours, {"modelspec.trigger_phrase": "in crayon"})
     save(settings.loras / "styles" / "ink.safetensors", ours)
     save(settings.loras / "old.safetensors", kohya(768))
@@ -346,7 +346,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
 
 
 def test_the_resolved_prompt(settings: Settings) -> None:
-    ours = {"unet.x.attn2.to_k.lora_A.weight": (4, 8)}
+    ours = peft("x.attn2.to_k", 8)
     save(settings.loras / "crayon.safetensors", ours, {"modelspec.trigger_phrase": "in crayon"})
     registry = Registry(settings)
 

@@ -19,6 +19,8 @@ from PIL import Image
 from ..errors import GenerationError, ModelError, RequestError, WebbDuckError
 from ..models.inspect import read_json
 from ..models.tools import STYLES, Captioner
+from . import memory
+from .loading import loading
 from .reporting import Reporter
 
 log = logging.getLogger(__name__)
@@ -56,9 +58,11 @@ def caption(
         return _by_plugin(image, captioner, style, max_tokens), ()
     try:
         return _by_model(image, captioner, style, max_tokens, device, dtype, reporter)
-    except (WebbDuckError, torch.OutOfMemoryError, MemoryError):
+    except WebbDuckError:
         raise
     except Exception as error:
+        if memory.is_shortage(error):
+            raise
         log.exception("Captioning with %s failed", captioner.name)
         raise GenerationError(
             f"{captioner.name} could not describe it ({type(error).__name__}); the log has the details."
@@ -124,18 +128,15 @@ def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    try:
+    with loading(
+        captioner.name,
+        captioner.path,
+        f"{captioner.name} is of a kind that cannot be loaded here; choose another captioner.",
+    ):
         processor: Any = AutoProcessor.from_pretrained(captioner.path, local_files_only=True)
         model: Any = AutoModelForImageTextToText.from_pretrained(
             captioner.path, local_files_only=True, dtype=dtype, use_safetensors=True
         )
-    except (torch.OutOfMemoryError, MemoryError):
-        raise
-    except Exception as error:
-        log.exception("Loading %s failed", captioner.path)
-        raise ModelError(
-            f"{captioner.name} is of a kind that cannot be loaded here; choose another captioner."
-        ) from error
     return processor, model
 
 
@@ -191,6 +192,8 @@ def _by_plugin(image: Image.Image, captioner: Captioner, style: str, max_tokens:
         spec.loader.exec_module(module)
         text = module.generate_caption(image, style, max_tokens)
     except Exception as error:
+        if memory.is_shortage(error):
+            raise
         log.exception("The plug-in %s failed", captioner.path)
         raise GenerationError(
             f"The plug-in {captioner.name} failed ({type(error).__name__}); the log has the details."

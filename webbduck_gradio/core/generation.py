@@ -138,7 +138,7 @@ class Generator:
     ) -> Brush:
         try:
             loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, OSError) as error:
             if not memory.is_shortage(error):
                 raise
             memory.report(f"loading {checkpoint.path}")
@@ -240,7 +240,7 @@ class Generator:
                 self.pipelines.dtype,
                 reporter,
             )
-        except (RuntimeError, MemoryError) as error:
+        except (RuntimeError, MemoryError, OSError) as error:
             if not memory.is_shortage(error):
                 raise
             raise OutOfMemory(

@@ -1,25 +1,28 @@
-"""LoRAs on a loaded checkpoint: loaded once, then only switched."""
+"""LoRAs on a loaded checkpoint: loaded once, then only switched.
+
+peft's layers do the sums; which module gets what is found out here. Each module keeps its own alpha beside
+its weights: multiplied into them in half precision, small ones would be rounded away.
+"""
 
 from __future__ import annotations
 
-import logging
-import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from safetensors.torch import load_file
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
 
 from ..errors import ModelError
 from ..models.registry import Lora
-
-log = logging.getLogger(__name__)
+from .loading import loading
+from .loraweights import PARTS, Addition, Place, additions, base_of
 
 KEPT = 16
 """Adapters that stay attached though unused, so that going back to one costs nothing."""
 
 Use = tuple[Lora, float]
-_DOWN = re.compile(r"(lora_down|lora_A|lora\.down|lora_linear_layer\.down)(\.\w+)?\.weight$")
 
 
 class Adapters:
@@ -33,67 +36,121 @@ class Adapters:
         """(adapter, weight) of those in use."""
 
     def use(self, wanted: Sequence[Use]) -> None:
-        """Exactly these LoRAs with these weights. Raises `ModelError` naming the one that does not fit."""
+        """Exactly these LoRAs with these weights.
+
+        Raises `ModelError` naming the one that does not fit or cannot be read, and `OutOfMemory`.
+        """
         for lora, _ in wanted:
             if _key(lora) not in self._names:
                 self._load(lora)
         active = tuple((self._names[_key(lora)], weight) for lora, weight in wanted)
         if active != self.active:
-            if active:
-                self._pipe.enable_lora()
-                self._pipe.set_adapters([name for name, _ in active], [weight for _, weight in active])
-            else:
-                self._pipe.disable_lora()
-            self.active = active
+            self._activate(active)
         self._forget({_key(lora) for lora, _ in wanted})
+
+    def _activate(self, active: tuple[tuple[str, float], ...]) -> None:
+        for layer in self._layers():
+            if not active:
+                layer.enable_adapters(False)
+                continue
+            layer.enable_adapters(True)
+            layer.set_adapter([name for name, _ in active], inference_mode=True)
+            for name, weight in active:
+                layer.set_scale(name, weight)
+        self.active = active
 
     def _load(self, lora: Lora) -> None:
         self._made += 1
         name = f"lora{self._made}"
+        self.active = (("", 0.0),)  # whatever is active from here on: it is set anew
+        whole = False
         try:
-            weights = load_file(lora.path)
+            with loading(
+                f"the LoRA {lora.name}",
+                lora.path,
+                f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
+            ):
+                added = additions(self._pipe, lora)
+                self._attach(name, lora, added)
+                self._check(name, lora, added)
+            whole = True
+        finally:
+            if not whole:
+                self._drop(name)
+        self._names[_key(lora)] = name
+
+    def _attach(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
+        for part in PARTS:
+            modules = [module for place, module in added if place == part]
+            if not modules:
+                continue
+            model = getattr(self._pipe, part)
+            config = LoraConfig(r=1, target_modules=modules, init_lora_weights=False, inference_mode=True)
             with warnings.catch_warnings():
                 # peft warns that there are several; that is what is meant.
                 warnings.filterwarnings("ignore", message="Already found a `peft_config`")
-                self._pipe.load_lora_weights(weights, adapter_name=name)
-            parts = sum(1 for key in weights if _DOWN.search(key))
-            attached = self._attached(name)
-        except Exception as error:
-            log.exception("Loading %s failed", lora.path)
-            self._drop(name)
-            raise ModelError(
-                f"The LoRA {lora.name} does not fit this checkpoint; choose one that was made for it."
-            ) from error
-        # load_lora_weights only logs what it leaves out; a LoRA that works in part is not what was asked.
-        if attached != parts:
-            self._drop(name)
-            raise ModelError(
-                f"The LoRA {lora.name} does not fit: {attached} of its {parts} parts are in this checkpoint."
-            )
-        self._names[_key(lora)] = name
-        self.active = ()  # loading makes the new one the active one
+                # Without memory of their own: each layer gets the file's weights in place of these.
+                inject_adapter_in_model(
+                    config,
+                    model,
+                    adapter_name=name,
+                    low_cpu_mem_usage=True,
+                    state_dict={f"{module}.lora_A.weight": torch.empty(0) for module in modules},
+                )
+            for module in modules:
+                _fill(model.get_submodule(module), name, lora, added[part, module])
 
-    def _attached(self, name: str) -> int:
-        models = (self._pipe.unet, self._pipe.text_encoder, self._pipe.text_encoder_2)
-        ending = f".lora_A.{name}.weight"
-        return sum(
-            1
-            for model in models
-            if model is not None
-            for key, _ in model.named_parameters()
-            if key.endswith(ending)
-        )
+    def _check(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
+        """That each part of the file is in its module, and that they do something."""
+        halves: list[tuple[float, Any, Any]] = [
+            (layer.scaling[name], layer.lora_A[name].weight, layer.lora_B[name].weight)
+            for layer in self._layers()
+            if name in layer.lora_A
+        ]
+        ready = sum(not (down.is_meta or up.is_meta) for _, down, up in halves)
+        if ready != len(halves) or ready != len(added):
+            raise ModelError(
+                f"The LoRA {lora.name} could be put into {ready} of the {len(added)} places that it changes; "
+                "get it again, or choose another."
+            )
+        if not any(scale and down.any() and up.any() for scale, down, up in halves):
+            raise ModelError(f"The LoRA {lora.name} has no effect: its weights are all zero; choose another.")
+
+    def _layers(self) -> Iterator[LoraLayer]:
+        for part in PARTS:
+            model = getattr(self._pipe, part, None)
+            for module in model.modules() if model is not None else ():
+                if isinstance(module, LoraLayer):
+                    yield module
 
     def _drop(self, name: str) -> None:
-        try:
-            self._pipe.delete_adapters(name)
-        except Exception:
-            log.warning("Nothing of adapter %s was attached", name)
-        self.active = (("", 0.0),)  # whatever is active now: set it anew at the next use
+        for layer in self._layers():
+            left = [each for each in layer.active_adapters if each != name]
+            layer.set_adapter(left, inference_mode=True)
+            layer.delete_adapter(name)
+        for part in PARTS:
+            getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
 
     def _forget(self, wanted: set[tuple[str, float]]) -> None:
         for key in [key for key in self._names if key not in wanted][: max(0, len(self._names) - KEPT)]:
-            self._pipe.delete_adapters(self._names.pop(key))
+            self._drop(self._names.pop(key))
+
+
+def _fill(layer: Any, name: str, lora: Lora, addition: Addition) -> None:
+    """Give a layer the weights of a file, where and in the number format that its own have."""
+    own: Any = base_of(layer).weight
+    for half, value in ((layer.lora_A[name], addition.down), (layer.lora_B[name], addition.up)):
+        exact = value.to(own.dtype)
+        if not torch.isfinite(exact).all():
+            dtype = str(own.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"The LoRA {lora.name} holds values that are no numbers in {dtype}; get it again, or start "
+                "the studio with --precision float32."
+            )
+        half.weight = torch.nn.Parameter(exact.to(own.device), requires_grad=False)
+    rank = addition.down.shape[0]
+    layer.r[name], layer.lora_alpha[name] = rank, addition.scale * rank
+    layer.set_scale(name, 1)
 
 
 def _key(lora: Lora) -> tuple[str, float]:

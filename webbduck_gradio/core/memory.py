@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import traceback
@@ -103,9 +104,17 @@ def is_shortage(error: BaseException) -> bool:
     """Whether memory ran out; the CPU's and Apple's allocators say it with a plain RuntimeError."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a file that cannot be mapped
+        return True
     return isinstance(error, RuntimeError) and any(
         mark in str(error)
-        for mark in ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
+        for mark in (
+            "can't allocate memory",
+            "not enough memory",
+            "out of memory",
+            "CUBLAS_STATUS_ALLOC_FAILED",
+            "CUDNN_STATUS_ALLOC_FAILED",
+        )
     )
 
 

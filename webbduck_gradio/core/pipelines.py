@@ -21,6 +21,7 @@ from ..models.inspect import variant
 from ..models.layout import configs
 from ..models.registry import Checkpoint
 from . import memory
+from .loading import unreadable
 from .loras import Adapters, Use
 from .memory import OFFLOAD, TILED, Policy
 
@@ -222,6 +223,10 @@ def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         if memory.is_shortage(error):
             raise
         log.exception("Loading %s failed", checkpoint.path)
+        if reason := unreadable(error, checkpoint.path):
+            raise ModelError(
+                f"{checkpoint.name} cannot be read ({reason}); check that it is still there and readable."
+            ) from None
         raise ModelError(
             f"{checkpoint.name} could not be loaded ({_brief(error)}); copy the checkpoint again."
         ) from None

@@ -19,9 +19,11 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from ..errors import ModelError, OutOfMemory, RequestError, WebbDuckError
+from ..errors import ModelError, OutOfMemory, RequestError
 from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
+from . import memory
 from .compact import from_state
+from .loading import loading
 from .reporting import Reporter
 
 __all__ = ["LANCZOS", "load", "upscale"]
@@ -87,20 +89,14 @@ def _check_size(width: int, height: int) -> None:
 
 def load(path: Path, device: str) -> Network:
     """The model in a safetensors file. Raises `ModelError`, `OutOfMemory`."""
-    try:
+    with loading(path.stem, path, f"{path.name} is no upscaling model that is known here; choose another."):
         return _compact(path, device) or _by_spandrel(path, device)
-    except WebbDuckError:
-        raise
-    except (torch.OutOfMemoryError, MemoryError):
-        raise OutOfMemory(f"There is too little memory for {path.stem}; free some, then try again.") from None
-    except Exception as error:
-        log.exception("Loading %s failed", path)
-        raise ModelError(f"{path.name} is no upscaling model that is known here; choose another.") from error
 
 
 def _compact(path: Path, device: str) -> Network | None:
     """The network of a file of the compact kind, None for any other file."""
-    state = load_file(path)
+    with path.open("rb"):  # safetensors says "no such file" of all that cannot be opened
+        state = load_file(path)
     if not is_compact({name: tuple(tensor.shape) for name, tensor in state.items()}):
         return None
     network = from_state(dict(zip(bare_names(state), state.values(), strict=True)))
@@ -177,7 +173,9 @@ class _Work:
         while True:
             try:
                 return self._pass(pixels)
-            except (torch.OutOfMemoryError, MemoryError):
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_shortage(error):
+                    raise
                 self.size = min(self.size, TILE * 2) // 2
                 if self.size < LEAST_TILE:
                     raise OutOfMemory("There is too little memory to enlarge this picture.") from None

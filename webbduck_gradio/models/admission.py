@@ -48,6 +48,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
     warnings = [*wording.notes, *_check_inputs(registry, request)]
+    warnings += [f"The LoRA {lora.name} {caveat}." for lora, _ in wording.loras for caveat in lora.caveats]
     if request.second_pass_model:
         second = registry.second_pass(request)
         _check_second_pass(request, checkpoint, second)
@@ -100,8 +101,8 @@ def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
     missing, parts = missing_parts(lora.path, checkpoint.path)
     if missing:
         raise ModelError(
-            f"The LoRA {lora.name} does not fit {checkpoint.name}: {missing} of its {parts} parts have "
-            "no counterpart in it; choose one that was made for it."
+            f"The LoRA {lora.name} does not fit {checkpoint.name}: {len(missing)} of its {parts} parts have "
+            f"no counterpart of their size in it ({missing[0][:100]}); choose one that was made for it."
         )
 
 

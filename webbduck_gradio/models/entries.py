@@ -73,6 +73,8 @@ class Lora:
     """Id of the gallery's picture that the owner chose."""
     notes: str = ""
     base: str = ""
+    caveats: tuple[str, ...] = ()
+    """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
     stamp: str = ""
     aliases: tuple[str, ...] = ()
     """What else it is called: by its trainer, in loras.json."""
@@ -192,7 +194,7 @@ def lora_entry(
         description=text(
             noted, "description", beside.get("description") or known.description, source, problems
         ),
-        unusable=findings if isinstance(findings, str) else _why_no_lora(name, known.kind),
+        unusable=findings if isinstance(findings, str) else _why_no_lora(name, known),
         context=known.context,
         tags=texts(noted, "tags", tuple(beside.get("tags", ())) or known.tags, source, problems),
         favourite=noted.get("favourite") is True,
@@ -201,6 +203,7 @@ def lora_entry(
         chosen_preview=preview if isinstance(preview, str) and preview else None,
         notes=str(beside.get("notes", "")),
         base=str(beside.get("base", "")),
+        caveats=known.caveats,
         size_bytes=candidate.size,
         modified=candidate.modified,
         stamp=candidate.stamp,
@@ -208,7 +211,8 @@ def lora_entry(
     )
 
 
-def _why_no_lora(name: str, kind: str) -> str | None:
-    if kind in ("LoRA", "LoCon"):
-        return None
-    return f"The LoRA {name} is of the kind {kind}, which cannot be applied yet; choose a LoRA or LoCon."
+def _why_no_lora(name: str, known: LoraFindings) -> str | None:
+    if known.kind not in ("LoRA", "LoCon"):
+        what = f"is of the kind {known.kind}, which cannot be applied yet"
+        return f"The LoRA {name} {what}; choose a LoRA or LoCon."
+    return f"The LoRA {name} {known.fault}." if known.fault else None

@@ -8,96 +8,67 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import ModelError
 from .header import Header, read_header
 from .inspect import UNET, weight_files
+from .lorakeys import canonical, counterpart, diffusers_name, read_names, weighted
 
-Sizes = tuple[int, int]
-"""What goes out of a module and what goes in; -1 = not known."""
+__all__ = ["checkpoint_modules", "diffusers_name", "kernel", "missing_parts"]
 
-_ENDING = re.compile(
-    r"(\.lora_down|\.lora_up|\.lora_[AB]|[._]lora\.down|[._]lora\.up|\.lora_linear_layer\.\w+|\.alpha)\b.*$"
-)
-_DOWN = re.compile(r"lora_down|lora_A|lora\.down|lora_linear_layer\.down")
-_UP = re.compile(r"lora_up|lora_B|lora\.up|lora_linear_layer\.up")
-_PROCESSOR = re.compile(r"_processor(?=_|$)")
-_BLOCK = re.compile(r"(input|output|middle)_blocks?_(\d+)_(?:(\d)_)?(.*)$")
-_RESNET = {
-    "in_layers_0": "norm1",
-    "in_layers_2": "conv1",
-    "emb_layers_1": "time_emb_proj",
-    "out_layers_0": "norm2",
-    "out_layers_3": "conv2",
-    "skip_connection": "conv_shortcut",
-}
-_SINGLE = {
-    "input_blocks_0_0": "conv_in",
-    "out_2": "conv_out",
-    "time_embed_0": "time_embedding_linear_1",
-    "time_embed_2": "time_embedding_linear_2",
-    "label_emb_0_0": "add_embedding_linear_1",
-    "label_emb_0_2": "add_embedding_linear_2",
-}
+Sizes = tuple[int, ...]
+"""What goes out of a module and what goes in, and the sides of its kernel where it has one."""
+
 _CLIP = "conditioner.embedders.0.transformer.text_model."
+_PROJECTION = re.compile(r"conditioner\.embedders\.[01]\.model\.text_projection(\.weight)?$")
 _OPEN_CLIP = re.compile(r"conditioner\.embedders\.[01]\.model\.transformer\.resblocks\.(\d+)\.(.*)_?weight$")
 _OPEN_CLIP_PARTS = {"attn.out_proj.": "self_attn_out_proj", "mlp.c_fc.": "mlp_fc1", "mlp.c_proj.": "mlp_fc2"}
 
 
-def missing_parts(lora: Path, checkpoint: Path) -> tuple[int, int]:
-    """(parts of the LoRA that the checkpoint has not or has in another size, parts of the LoRA)."""
+def missing_parts(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
+    """(parts of the LoRA that the checkpoint has not or has in another size, number of the LoRA's parts).
+
+    The parts are named as the LoRA's file names them. Raises `ModelError`.
+    """
     layers = _layers_per_block(checkpoint)
     there = checkpoint_modules(checkpoint, layers)
-    wanted = lora_modules(read_header(lora), layers)
     # Of a part of the checkpoint whose names say nothing, nothing is said; loading will tell.
     known = {_part_of(name) for name in there}
-    missing = [
-        name
-        for name, sizes in wanted.items()
-        if _part_of(name) in known and not _same(there.get(name, there.get(name + "_0")), sizes)
-    ]
-    return len(missing), len(wanted)
+    header = read_header(lora)
+    parts = weighted(read_names(header.tensors))
+    missing = []
+    for module, tensors in parts.items():
+        name = canonical(module, layers)
+        if name is not None and _part_of(name) not in known:
+            continue
+        found = counterpart(name, there)
+        if found is None or not _same(there[found], _sizes(header, tensors)):
+            missing.append(module)
+    return missing, len(parts)
 
 
 def _part_of(name: str) -> str:
     return name[:4] if name.startswith(("te1_", "te2_")) else "unet"
 
 
-def _same(there: Sizes | None, wanted: Sizes) -> bool:
-    return there is not None and all(a == b or -1 in (a, b) for a, b in zip(there, wanted, strict=True))
+def _sizes(header: Header, tensors: Mapping[str, str]) -> tuple[int, ...]:
+    """What a module of the LoRA changes: (out, in) and the sizes of a kernel; -1 = not known."""
+    down = header.tensors[tensors["down"]].shape if "down" in tensors else ()
+    up = header.tensors[tensors["up"]].shape if "up" in tensors else ()
+    return up[0] if up else -1, down[1] if len(down) > 1 else -1, *kernel(down)
 
 
-def lora_modules(header: Header, layers: int) -> dict[str, Sizes]:
-    """The modules that a LoRA changes, with the sizes that it expects."""
-    found: dict[str, Sizes] = {}
-    for key, tensor in header.tensors.items():
-        name = _ENDING.sub("", key)
-        module = None if name == key else _lora_module(name, layers)
-        if module is None:
-            continue
-        out, into = found.get(module, (-1, -1))
-        if len(tensor.shape) >= 2 and _DOWN.search(key):
-            into = tensor.shape[1]
-        elif len(tensor.shape) >= 2 and _UP.search(key):
-            out = tensor.shape[0]
-        found[module] = (out, into)
-    return found
+def kernel(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Sizes of a kernel; one of a single point is as good as none."""
+    return () if all(side == 1 for side in shape[2:]) else shape[2:]
 
 
-def _lora_module(name: str, layers: int) -> str | None:
-    for start, part in (("lora_te1_", "te1_"), ("lora_te2_", "te2_")):
-        if name.startswith(start):
-            return part + name.removeprefix(start).removeprefix("text_model_")
-    for start, part in (("text_encoder.", "te1_"), ("text_encoder_2.", "te2_")):
-        if name.startswith(start):
-            return part + name.removeprefix(start).removeprefix("text_model.").replace(".", "_")
-    if name.startswith("lora_unet_"):
-        return diffusers_name(name.removeprefix("lora_unet_"), layers)
-    if name.startswith("unet."):
-        return _PROCESSOR.sub("", name.removeprefix("unet.").replace(".", "_"))
-    return None
+def _same(there: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    return all(a == b or b == -1 for a, b in zip(there[:2], wanted[:2], strict=True)) and (
+        wanted[2:] == there[2:] or -1 in wanted[:2]
+    )
 
 
 def checkpoint_modules(path: Path, layers: int) -> dict[str, Sizes]:
@@ -109,20 +80,25 @@ def _of_folder(path: Path) -> Iterator[tuple[str, Sizes]]:
     for part, mark in (("unet", ""), ("text_encoder", "te1_"), ("text_encoder_2", "te2_")):
         for file in weight_files(path / part):
             for key, tensor in read_header(file).tensors.items():
-                if key.endswith(".weight") and len(tensor.shape) >= 2:
+                if key.endswith(".weight") and len(tensor.shape) >= 2 and "embeddings." not in key:
                     name = key.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
-                    yield mark + name, tensor.shape[:2]  # type: ignore[misc]  # two there are
+                    yield mark + name, (*tensor.shape[:2], *kernel(tensor.shape))
 
 
 def _of_file(header: Header, layers: int) -> Iterator[tuple[str, Sizes]]:
     for key, tensor in header.tensors.items():
-        if not key.endswith("weight") or len(tensor.shape) < 2:
+        if len(tensor.shape) < 2:
             continue
         out, into = tensor.shape[:2]
-        if key.startswith(UNET):
+        if found := _PROJECTION.match(key):
+            # As a bare matrix it lies the other way round.
+            yield "te2_text_projection", (out, into) if found[1] else (into, out)
+        elif not key.endswith("weight"):
+            continue
+        elif key.startswith(UNET):
             flat = key.removeprefix(UNET).removesuffix(".weight").replace(".", "_")
-            yield diffusers_name(flat, layers), (out, into)
-        elif key.startswith(_CLIP):
+            yield diffusers_name(flat, layers), (out, into, *kernel(tensor.shape))
+        elif key.startswith(_CLIP) and "embeddings." not in key:
             yield "te1_" + key.removeprefix(_CLIP).removesuffix(".weight").replace(".", "_"), (out, into)
         elif found := _OPEN_CLIP.match(key):
             layer = f"te2_encoder_layers_{found[1]}_"
@@ -131,31 +107,6 @@ def _of_file(header: Header, layers: int) -> Iterator[tuple[str, Sizes]]:
                     yield f"{layer}self_attn_{which}_proj", (out // 3, into)
             elif found[2] in _OPEN_CLIP_PARTS:
                 yield layer + _OPEN_CLIP_PARTS[found[2]], (out, into)
-
-
-def diffusers_name(name: str, layers: int) -> str:
-    """'input_blocks_4_1_x' -> 'down_blocks_1_attentions_0_x' for `layers` layers in each block."""
-    if name in _SINGLE:
-        return _SINGLE[name]
-    found = _BLOCK.match(name)
-    if not found:
-        return name
-    side, number, which, rest = found[1], int(found[2]), found[3], found[4]
-    inner = _RESNET.get(rest, rest)
-    if side == "middle":
-        if number == 1:
-            return f"mid_block_attentions_0_{rest}"
-        return f"mid_block_resnets_{number // 2}_{inner}"
-    kind = "attentions" if which == "1" else "resnets"
-    if side == "input":
-        level, place = divmod(number - 1, layers + 1)
-        if rest == "op":
-            return f"down_blocks_{level}_downsamplers_0_conv"
-        return f"down_blocks_{level}_{kind}_{place}_{inner}"
-    level, place = divmod(number, layers + 1)
-    if rest == "conv":
-        return f"up_blocks_{level}_upsamplers_0_conv"
-    return f"up_blocks_{level}_{kind}_{place}_{inner}"
 
 
 def _layers_per_block(checkpoint: Path) -> int:

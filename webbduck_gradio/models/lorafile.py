@@ -16,6 +16,8 @@ from typing import Any
 
 from ..errors import ModelError
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
+from .loraalpha import peft_configs
+from .lorafaults import faults
 from .triggers import phrase, readable
 
 NAMES = {
@@ -53,26 +55,45 @@ class LoraFindings:
     """Whether a picture is embedded (`modelspec.thumbnail`)."""
     output_name: str = ""
     """What its trainer called it (`ss_output_name`)."""
+    fault: str = ""
+    """Why it cannot be used, as what follows the file's name in a sentence; "" where nothing is wrong."""
+    caveats: tuple[str, ...] = ()
+    """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
 
 
 _KINDS = (
-    ("hada_", "LoHa"),
-    ("lokr_", "LoKr"),
-    (".on_input", "IA3"),
-    ("dora_scale", "DoRA"),
-    ("lora_magnitude_vector", "DoRA"),
-    (".oft_", "OFT"),
-    ("oft_blocks", "OFT"),
-    ("lora_mid", "CP-LoCon"),
+    (r"\.hada_[wt]", "LoHa"),
+    (r"\.lokr_[wt]", "LoKr"),
+    (r"\.on_input$|\.ia3_l(?:\.|$)", "IA3"),
+    (r"dora_scale|lora_magnitude_vector", "DoRA"),
+    (r"\.boft_", "BOFT"),
+    (r"\.oft_|oft_blocks", "OFT"),
+    (r"lora_mid", "CP-LoCon"),
+    (r"^(?:lora|lycoris)_.*\.[ab][12]\.weight$", "GLoRA"),
+    (r"\.[wb]_norm$", "LoRA with normalisation layers"),
+    (r"\.diff(?:_b)?$|\.set_weight$|\.reshape_weight$", "full difference"),
+    (r"\.lora_embedding_[AB]", "LoRA with token embeddings"),
+    (r"(?:lora_[AB]|lora_(?:up|down))(?:\.[^.\n]+)?\.bias$", "LoRA with biases"),
+    (r"\.lora_E(?:\.|$)", "AdaLoRA"),
+    (r"\.vera_lambda_", "VeRA"),
 )
+"""What tells a kind, in the order in which it is looked for."""
+_OTHER = re.compile("|".join(f"(?:{mark})" for mark, _ in _KINDS), re.MULTILINE)
 _WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
-_DOWN = re.compile(r"^.*attn2[._]to_k.*(?:lora_down|lora_A|lora\.down)(?:\.\w+)?\.weight$", re.MULTILINE)
-_DEEP = re.compile(r"transformer_blocks[._][1-9]\d*[._]")
-_FULL = re.compile(r"\.diff(?:_b)?$", re.MULTILINE)
-_LORA_KEY = re.compile(
-    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|hada_w|lokr_w|oft_blocks|\.oft_|\.on_input"
-    r"|\.diff(?:_b)?$",
+_DOWN = re.compile(
+    r"^.*attn2[._](?:processor[._])?to_k.*(?:lora_down|lora_A|lora\.down|lora_linear_layer\.down)(?:\.[^.\n]+)?"
+    r"(?:\.weight)?$",
     re.MULTILINE,
+)
+_DEEP = re.compile(
+    r"(?:attentions[._]\d+|(?:in|out)put_blocks[._]\d+[._]1|middle_block[._]1)[._]transformer_blocks[._][1-9]"
+)
+_SECOND = re.compile(r"^(?:lora_te2_|text_encoder_2\.|text_encoders\.clip_g\.|clip_g\.)", re.MULTILINE)
+_FIRST = re.compile(r"^(?:lora_te1_|text_encoder\.|text_encoders\.clip_l\.|clip_l\.)", re.MULTILINE)
+_BLOCKS = re.compile(r"(?:(?:down|up|input|output)_blocks|(?:mid|middle)_block)[._]")
+_EMBEDDING = frozenset({"clip_l", "clip_g", "emb_params", "string_to_param", "string_to_token", "*"})
+_LORA_KEY = re.compile(
+    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer|" + _OTHER.pattern, re.MULTILINE
 )
 # Patterns look at all names at once, a line each: thousands of names, thousands of files.
 
@@ -87,11 +108,8 @@ def lora_kind(header: Header) -> str:
 
 
 def _kind(header: Header, names: str) -> str:
-    for mark, kind in _KINDS:
-        if mark in names:
-            return kind
-    if _FULL.search(names):
-        return "full difference"
+    if _OTHER.search(names):
+        return next(kind for mark, kind in _KINDS if re.search(mark, names, re.MULTILINE))
     convolutions = 4 in header.axes and any(
         len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1 and _LORA_KEY.search(name)
         for name, tensor in header.tensors.items()
@@ -110,26 +128,51 @@ def inspect_lora(path: Path) -> LoraFindings:
         shared["lora"] = _LORA_KEY.search(names) is not None
         shared["kind"] = _kind(header, names) if shared["lora"] else ""
         shared["shape"] = _shape(header, names)
+        plain = shared["kind"] in ("LoRA", "LoCon")
+        shared["faults"] = faults(header) if plain else ("", ())
     if not shared["lora"]:
         from .inspect import architecture  # which asks this module in turn
 
         arch = architecture(header)
+        if header.tensors.keys() <= _EMBEDDING:
+            raise ModelError(
+                f"{path.name} is an embedding (textual inversion), which cannot be applied yet; move it out "
+                "of the lora folder."
+            )
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
     sure, likely, context = shared["shape"]
     arch = sure or _said_architecture(header.metadata) or likely
     metadata = header.metadata
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
+    kind, fault, caveats = _with_configuration(path, header, shared["kind"], *shared["faults"])
     return LoraFindings(
         arch=arch,
-        kind=shared["kind"],
+        kind=kind,
         context=context,
         trigger=phrase(metadata.get("modelspec.trigger_phrase")),
         description=readable(metadata.get("modelspec.description", "")).strip()[:2000],
         tags=tags,
         thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
         output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
+        fault=fault,
+        caveats=caveats,
     )
+
+
+def _with_configuration(
+    path: Path, header: Header, kind: str, fault: str, caveats: tuple[str, ...]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Kind, fault and caveats, once the configuration that peft keeps is looked at too."""
+    try:
+        configs = peft_configs(header.metadata, path)
+    except ValueError as error:
+        return kind, fault or f"cannot be used: {error}; get it again", caveats
+    other = next((config.kind for config in configs.values() if config.kind), None)
+    by_peft = any(name.startswith("base_model.model.") for name in header.tensors)
+    if by_peft and not configs and not any(name.endswith(".alpha") for name in header.tensors):
+        caveats += ("does not say its alpha, which peft keeps in adapter_config.json; its rank is taken",)
+    return (other or kind) if kind in ("LoRA", "LoCon") else kind, fault, caveats
 
 
 def _shape(header: Header, names: str) -> tuple[str, str, int]:
@@ -140,12 +183,17 @@ def _shape(header: Header, names: str) -> tuple[str, str, int]:
     if "joint_blocks" in names:
         return "sd3", "sd3", 0
     # Only SDXL has a second text encoder, or more than one transformer block in a row.
-    sdxl = "lora_te2_" in names or "text_encoder_2." in names or _DEEP.search(names) is not None
+    sdxl = _SECOND.search(names) is not None or _DEEP.search(names) is not None
     for found in _DOWN.finditer(names):
         shape = header.tensors[found[0]].shape
         if len(shape) >= 2:
             return _WIDTHS.get(shape[1], ""), "sdxl" if sdxl else "unknown", shape[1]
-    return ("sdxl", "sdxl", 0) if sdxl else ("", "unknown", 0)
+    if sdxl:
+        return "sdxl", "sdxl", 0
+    if "lora_te_" in names:  # kohya's name for the one text encoder of older checkpoints
+        return "", "sd1", 0
+    # Convolutions or the first text encoder alone: as likely SDXL's as another's, and their sizes will tell.
+    return "", "sdxl" if _FIRST.search(names) or _BLOCKS.search(names) else "unknown", 0
 
 
 def _said_architecture(metadata: Mapping[str, str]) -> str:

@@ -63,7 +63,7 @@ def findings(kind: str, result: Result) -> Findings | LoraFindings | str:
     found = dict(result["found"])
     if kind != "lora":
         return Findings(**found)
-    return LoraFindings(**found | {"tags": tuple(found["tags"])})
+    return LoraFindings(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 
 def read_many(wanted: Sequence[Wanted]) -> list[Result]:

@@ -1,0 +1,163 @@
+"""The names of the tensors in LoRA files, as the programs that write such files spell them.
+
+A name is that of a module and of what the tensor is to it, in one of these spellings (MODULE with dots, or
+with underscores for them behind `lora_unet_`, `lora_te1_` and `lora_te2_`):
+
+* kohya's sd-scripts, LyCORIS, OneTrainer: `MODULE.lora_down.weight`, `.lora_up.weight`, `.alpha`
+* peft and diffusers: `MODULE.lora_A.weight`, `.lora_B.weight`, with an adapter's name before `.weight` too
+* older diffusers: `MODULE.lora.down.weight`, `MODULE_lora.down.weight`, `.lora_linear_layer.down.weight`
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+BUNDLED = "bundle_emb."
+"""How the names of an embedding's tensors begin that lies in a LoRA's file."""
+
+_KOHYA = {"lora_down.weight": "down", "lora_up.weight": "up", "alpha": "alpha"}
+_PAIR = re.compile(
+    r"(.+?)(?:\.lora_|[._]lora\.|\.lora_linear_layer\.)(A|B|down|up)(?:(?:\.([^.]+))?\.weight)?$"
+)
+_ALPHA = re.compile(r"(.+?)(?:\.lora_[AB]|[._]lora|\.lora_linear_layer)?\.alpha$")
+_ROLES = {"A": "down", "B": "up", "down": "down", "up": "up"}
+
+
+@dataclass(frozen=True)
+class LoraNames:
+    """`modules`: module as the file spells it -> role ('down', 'up', 'alpha') -> name of the tensor."""
+
+    modules: dict[str, dict[str, str]]
+    embeddings: tuple[str, ...] = ()
+    """Names of the embeddings that lie beside the LoRA."""
+    unknown: tuple[str, ...] = ()
+    """Tensors that are none of a LoRA's."""
+    twice: tuple[str, ...] = ()
+    """Tensors that would be a second one for the same role, as where a file holds two adapters."""
+
+
+def read_names(names: Iterable[str]) -> LoraNames:
+    """Sort the names of a file's tensors."""
+    modules: dict[str, dict[str, str]] = {}
+    embeddings: dict[str, None] = {}
+    unknown, twice = [], []
+    for name in names:
+        module, _, rest = name.partition(".")
+        role = _KOHYA.get(rest)  # nearly all files, so the pattern is spared
+        if role is None:
+            if name.startswith(BUNDLED):
+                embeddings[_embedding(name)] = None
+                continue
+            if found := _PAIR.match(name):
+                module, role = found[1], _ROLES[found[2]]
+            elif found := _ALPHA.match(name):
+                module, role = found[1], "alpha"
+            else:
+                unknown.append(name)
+                continue
+        if modules.setdefault(module, {}).setdefault(role, name) != name:
+            twice.append(name)
+    return LoraNames(modules, tuple(embeddings), tuple(unknown), tuple(twice))
+
+
+def weighted(names: LoraNames) -> dict[str, dict[str, str]]:
+    """The modules for which there are weights, and not a lone alpha."""
+    return {module: roles for module, roles in names.modules.items() if roles.keys() & {"down", "up"}}
+
+
+def _embedding(name: str) -> str:
+    rest = name.removeprefix(BUNDLED).removesuffix(".string_to_param.*")
+    return rest.removesuffix("_out").removesuffix(".clip_l").removesuffix(".clip_g") or name
+
+
+_WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:base_model\.model\.|_orig_mod\.|module\.)")
+"""What peft, torch.compile and parallel training put around a model."""
+_TEXT = (
+    ("lora_te1_", "te1_"),
+    ("lora_te2_", "te2_"),
+    ("lora_te_", "te1_"),
+    ("text_encoder.", "te1_"),
+    ("text_encoder_2.", "te2_"),
+    ("text_encoders.clip_l.", "te1_"),
+    ("text_encoders.clip_g.", "te2_"),
+    ("clip_l.", "te1_"),
+    ("clip_g.", "te2_"),
+)
+_UNET = ("lora_unet_", "unet.", "model.diffusion_model.", "diffusion_model.", "lycoris_unet_", "lycoris_")
+_BARE = re.compile(
+    r"(?:(?:down|up|input|output)_blocks|(?:mid|middle)_block|conv_(?:in|out)|time_embed(?:ding)?|label_emb"
+    r"|add_embedding|out)(?:[._]|$)"
+)
+_TEXT_ATTENTION = re.compile(r"_to_(q|k|v|out)$")
+_PROCESSOR = re.compile(r"_processor(?=_|$)")
+_CLIP_MODEL = re.compile(r"^(?:transformer\.)?(?:text_model[._])?")
+_BLOCK = re.compile(r"(input|output|middle)_blocks?_(\d+)_(?:(\d)_)?(.*)$")
+_RESNET = {
+    "in_layers_0": "norm1",
+    "in_layers_2": "conv1",
+    "emb_layers_1": "time_emb_proj",
+    "out_layers_0": "norm2",
+    "out_layers_3": "conv2",
+    "skip_connection": "conv_shortcut",
+}
+_SINGLE = {
+    "input_blocks_0_0": "conv_in",
+    "out_2": "conv_out",
+    "time_embed_0": "time_embedding_linear_1",
+    "time_embed_2": "time_embedding_linear_2",
+    "label_emb_0_0": "add_embedding_linear_1",
+    "label_emb_0_2": "add_embedding_linear_2",
+}
+
+
+def canonical(module: str, layers: int) -> str | None:
+    """A module's name as diffusers gives it, with `_` for `.` and `te1_` or `te2_` before a text encoder's;
+    None where the name does not say in which model it is. `layers`: those of each block of the UNet."""
+    name = _WRAPPERS.sub("", module)
+    for start, mark in _TEXT:
+        if name.startswith(start):
+            inner = _CLIP_MODEL.sub("", name.removeprefix(start)).replace(".", "_")
+            return mark + _TEXT_ATTENTION.sub(r"_\1_proj", inner)
+    for start in _UNET:
+        if name.startswith(start):
+            return diffusers_name(_flat(name.removeprefix(start)), layers)
+    return diffusers_name(_flat(name), layers) if _BARE.match(name) else None
+
+
+def _flat(name: str) -> str:
+    return _PROCESSOR.sub("", name.replace(".", "_"))
+
+
+def diffusers_name(name: str, layers: int) -> str:
+    """'input_blocks_4_1_x' -> 'down_blocks_1_attentions_0_x' for `layers` layers in each block."""
+    if name in _SINGLE:
+        return _SINGLE[name]
+    found = _BLOCK.match(name)
+    if not found:
+        return name
+    side, number, which, rest = found[1], int(found[2]), found[3], found[4]
+    inner = _RESNET.get(rest, rest)
+    if side == "middle":
+        if number == 1:
+            return f"mid_block_attentions_0_{rest}"
+        return f"mid_block_resnets_{number // 2}_{inner}"
+    kind = "attentions" if which == "1" else "resnets"
+    if side == "input":
+        level, place = divmod(number - 1, layers + 1)
+        if rest == "op":
+            return f"down_blocks_{level}_downsamplers_0_conv"
+        return f"down_blocks_{level}_{kind}_{place}_{inner}"
+    level, place = divmod(number, layers + 1)
+    if rest == "conv":
+        return f"up_blocks_{level}_upsamplers_0_conv"
+    return f"up_blocks_{level}_{kind}_{place}_{inner}"
+
+
+def counterpart(name: str | None, there: Iterable[str]) -> str | None:
+    """The name among `there` (a set or table) that a canonical name means."""
+    if name is None:
+        return None
+    # The oldest layout says `to_out` for what is `to_out.0`.
+    return name if name in there else f"{name}_0" if f"{name}_0" in there else None
