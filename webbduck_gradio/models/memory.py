@@ -16,7 +16,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Raised whenever files would be understood otherwise than before: what was remembered is then forgotten."""
 
 Row = tuple[str, str, str, dict[str, Any]]
