@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import RequestError, StorageError, UnknownName
@@ -17,15 +17,17 @@ from .storage import Outputs
 
 MAX_IMAGES = 5000
 KEEP_SECONDS = 3600
+NOT_PORTABLE = re.compile(r'[\\:*?"<>|]')
 NAME = re.compile(r"webbduck-[0-9a-f]{12}\.zip")
 
 
 def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Path:
     """Write the pictures (and their runs' meta.json) to a new zip file and answer it.
 
-    Inside, a picture has the name of its id: RUN/0.png. The file lies in `exports` of the studio's own
-    folder; those older than an hour are removed. Raises `UnknownName` where a picture is not there (then
-    nothing is written), `RequestError` for none or too many, `StorageError` where the disk is full.
+    Inside, a picture has the name of its id: RUN/0.png, with _ for what Windows cannot have in a name. The
+    file lies in `exports` of the studio's own folder; those older than an hour are removed. Raises
+    `UnknownName` where a picture is not there (then nothing is written), `RequestError` for none or too many,
+    `StorageError` where the disk is full.
     """
     ids = list(dict.fromkeys(image_ids))
     if not 1 <= len(ids) <= MAX_IMAGES:
@@ -35,6 +37,7 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
         record = outputs.root / run / META
         if record.is_file() and not record.is_symlink():
             sources[f"{run}/{META}"] = record
+    named = _portable(sources)
     folder = settings.private / "exports"
     target = folder / f"webbduck-{uuid.uuid4().hex[:12]}.zip"
     try:
@@ -44,8 +47,8 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
                 old.unlink()
         # Pictures are compressed already. Opened one by one, so that memory does not grow with them.
         with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
-            for name, source in sources.items():
-                archive.write(source, name)
+            for id, source in sources.items():
+                archive.write(source, named[id])
     except FileNotFoundError as error:
         target.unlink(missing_ok=True)
         raise StorageError("A picture went away while it was exported; try again.") from error
@@ -53,6 +56,21 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
         target.unlink(missing_ok=True)
         raise StorageError(cannot_write(target, error)) from error
     return target
+
+
+def _portable(ids: Iterable[str]) -> dict[str, str]:
+    """Names in the zip file: Windows takes a backslash for a folder and a colon for something else yet."""
+    named: dict[str, str] = {}
+    taken: set[str] = set()
+    for id in sorted(ids, key=lambda id: NOT_PORTABLE.search(id) is not None):  # plain names keep theirs
+        stem, dot, ending = NOT_PORTABLE.sub("_", id).rpartition(".")
+        name, number = f"{stem}{dot}{ending}", 1
+        while name in taken:
+            number += 1
+            name = f"{stem}-{number}{dot}{ending}"
+        taken.add(name)
+        named[id] = name
+    return named
 
 
 def exported(settings: Settings, name: str) -> Path:

@@ -18,7 +18,8 @@ from .copies import ENDINGS
 
 META = "meta.json"
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
-NOT_IN_IDS = re.compile("[\\\\:\x00-\x1f\ud800-\udfff]")
+NOT_IN_IDS = re.compile("[\x00-\x1f\ud800-\udfff\\\\:]" if os.name == "nt" else "[\x00-\x1f\ud800-\udfff]")
+"""A backslash and a colon lead to other places on Windows alone; elsewhere they are letters of a name."""
 MAX_META_BYTES = 4 * 2**20
 HEAD_LETTERS = 600
 """More of a prompt is not shown above a run."""

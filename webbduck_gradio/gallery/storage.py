@@ -27,6 +27,7 @@ from . import copies, metadata, search
 from .favourites import Favourites
 from .files import FolderLock, cannot_write, sync_folder, write_atomically
 from .index import Index
+from .left_out import LeftOut
 from .order import order_of
 from .runs import META, ImageInfo, RunInfo, is_image_id, is_run_name, read_folder
 from .runs import image_id as image_id_of
@@ -154,6 +155,7 @@ class Outputs:
         self._open: set[str] = set()
         self._held: FolderLock | None = None
         self._watcher: Watcher | None = None
+        self.left_out = LeftOut(self.root)
         self.favourites = Favourites(self.root / "favorites.json", self.temporary)
         self._index = Index(self.root, self.private / "gallery.sqlite3", self.favourites.__contains__)
 
@@ -362,7 +364,7 @@ class Outputs:
     def watch(self) -> None:
         """Keep the index in step in the background from now on; without it, each listing looks first."""
         if self._watcher is None:
-            self._watcher = Watcher(self.root, self._index, self.changed)
+            self._watcher = Watcher(self.root, self._index, self.left_out, self.changed)
 
     @property
     def complete(self) -> bool:

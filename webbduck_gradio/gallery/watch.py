@@ -14,6 +14,7 @@ from watchdog.observers.api import BaseObserver
 from .. import observing
 from ..errors import WebbDuckError
 from .index import Index
+from .left_out import LeftOut, is_left_out
 from .runs import META, is_image_id
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ TELL_EVERY = 2.0
 class Watcher(events.FileSystemEventHandler):
     """A thread that refreshes `index` and calls `changed` when something was different."""
 
-    def __init__(self, root: Path, index: Index, changed: Callable[[], None]):
+    def __init__(self, root: Path, index: Index, left_out: LeftOut, changed: Callable[[], None]):
         self._root = root
         self._index = index
         self._changed = changed
@@ -40,6 +41,8 @@ class Watcher(events.FileSystemEventHandler):
         self._stale: set[str] = set()
         self._folders: set[str] = set()
         self._look = True
+        self._odd = False
+        self._left_out = left_out
         self._told = 0.0
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -79,6 +82,8 @@ class Watcher(events.FileSystemEventHandler):
                 self._folders.add(name)
             elif is_image_id(name) or path.name == META:
                 self._stale.add(name.rpartition("/")[0])
+            elif is_left_out(name):
+                self._odd = True
             else:
                 return
         self._wake.set()
@@ -116,14 +121,16 @@ class Watcher(events.FileSystemEventHandler):
     def _once(self) -> None:
         self._wake.clear()
         with self._lock:
-            stale, folders, look = self._stale, self._folders, self._look
-            self._stale, self._folders, self._look = set(), set(), False
+            stale, folders, look, odd = self._stale, self._folders, self._look, self._odd
+            self._stale, self._folders, self._look, self._odd = set(), set(), False, False
         changed = self._index.refresh(sorted(stale)) if stale else False
         if look:
             changed |= self._index.reconcile(self._ended.is_set, progress=self._tell)
         else:
             for folder in sorted(folders):
                 changed |= self._index.reconcile(self._ended.is_set, below=folder)
+        if look or odd or folders:
+            changed |= self._left_out.look()
         first = not self.complete.is_set()
         self.complete.set()
         if changed or first:

@@ -9,7 +9,7 @@ from ..errors import ModelError
 from ..settings import Settings
 from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .inspect import read_json, weight_files
-from .scan import candidates
+from .scan import candidates, is_text
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ def find_vaes(settings: Settings) -> tuple[Vae, ...]:
             continue  # a folder in diffusers layout, below
         found.append(_vae(each.name, each.path, each.size))
     for config in sorted(root.glob("*/config.json")):
+        if not is_text(config.parent.name):
+            continue
         found.append(_vae_folder(config.parent))
     return tuple(found)
 
@@ -80,6 +82,8 @@ def find_wildcards(settings: Settings) -> tuple[Wildcard, ...]:
     found = []
     for path in sorted(root.rglob("*.txt")):
         name = path.relative_to(root).as_posix().removesuffix(".txt")
+        if not is_text(name):
+            continue
         try:
             lines = path.read_text("utf-8-sig").splitlines()
         except (OSError, ValueError):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from .scan import Candidate, candidates
+from .scan import Candidate, candidates, is_text
 
 PREFIX = "hf/"
 """Before the names of these models, so that none stands for one of the user's own folders."""
@@ -46,7 +46,7 @@ def _snapshots(cache: Path | None) -> Iterator[tuple[str, Path]]:
     """(name, folder of the newest revision) of each model in the cache."""
     if cache is None or not cache.is_dir():
         return
-    for repository in sorted(cache.glob("models--*")):
+    for repository in sorted(filter(lambda path: is_text(path.name), cache.glob("models--*"))):
         revision = ""
         with contextlib.suppress(OSError, ValueError):
             revision = (repository / "refs" / "main").read_text("utf-8").strip()

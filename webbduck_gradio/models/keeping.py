@@ -147,15 +147,16 @@ class NoteFile:
         try:
             if stamp_of(self.path) != self._stamp:
                 raise _ChangedMeanwhile(f"{path.name} was changed this moment by someone else; try again.")
-            with temporary.open("x", encoding="utf-8") as file:
-                file.write(text)
+            with temporary.open("xb") as file:
+                # Half of a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+                file.write(text.encode("utf-8", "backslashreplace"))
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
                 shutil.copymode(path, temporary)
             os.replace(temporary, path)
-        except (OSError, UnicodeEncodeError) as error:
-            reason = (getattr(error, "strerror", None) or type(error).__name__).lower()
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
             raise ModelError(
                 f"{path.name} cannot be written ({reason}); check the permissions of its folder."
             ) from None
@@ -177,6 +178,8 @@ def _parse(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise ModelError(f"{name} cannot be read ({(error.strerror or 'unknown reason').lower()}).") from None
+    except UnicodeDecodeError:
+        raise ModelError(f"{name} is not saved as UTF-8; it is left as it is.") from None
     except json.JSONDecodeError as error:
         raise ModelError(f"{name} is not valid JSON (line {error.lineno}); it is left as it is.") from None
     except (ValueError, RecursionError):

@@ -22,7 +22,7 @@ from .keeping import NoteFile
 from .lookup import Found, Way, find, quoted, unknown
 from .lorafile import LoraFindings
 from .memory import Memory
-from .scan import candidates, stamps_below
+from .scan import candidates, stamps_below, unreadable_names
 from .shelf import Look, Shelf
 from .tools import Captioner, Upscaler, by_name, find_captioners, find_upscalers
 
@@ -68,6 +68,8 @@ class Registry:
             checkpoints = self._list_checkpoints(look, problems)
             loras = self._list_loras(look, problems)
             self._shelf.end(look)
+            problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
+            problems += unreadable_names(self.settings.wildcards, (".txt",))
             self.unsettled = look.unsettled
             others = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +46,32 @@ class Candidate:
     def preview(self) -> tuple[Path, str] | None:
         """The picture beside it, with its stamp."""
         return next((self.beside[ending] for ending in PICTURES if ending in self.beside), None)
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8. One that is not could be written into no JSON and no database."""
+    return not _NOT_TEXT.search(name)
+
+
+_NOT_TEXT = re.compile("[\ud800-\udfff]")
+"""What Python reads other bytes as."""
+
+
+def unreadable_names(root: Path, endings: Collection[str] = ENDINGS) -> list[str]:
+    """A sentence for each such file, and each folder, below `root` that is left out because of its name."""
+    said: list[str] = []
+    seen: set[str] = set()
+    for path, folders, files in os.walk(root, followlinks=True):
+        for name in folders + [each for each in files if os.path.splitext(each)[1].lower() in endings]:
+            if not is_text(name):
+                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+                where = Path(path).relative_to(root.parent).as_posix()
+                said.append(f"The name {shown} in {where} is not UTF-8; rename it to use it.")
+        # Links may lead in a circle.
+        real = {name: os.path.realpath(os.path.join(path, name)) for name in folders if is_text(name)}
+        folders[:] = [name for name in real if not name.startswith(".") and real[name] not in seen]
+        seen.update(real.values())
+    return sorted(said)
 
 
 def candidates(root: Path, folders: bool, skip: frozenset[str] = frozenset()) -> list[Candidate]:
@@ -89,7 +116,7 @@ def _found(
     except OSError:
         return
     for name, entry in sorted(listed.items()):
-        if name.startswith(".") or name.endswith(UNFINISHED):
+        if name.startswith(".") or name.endswith(UNFINISHED) or not is_text(name):
             continue
         path = Path(entry.path)
         if _is_folder(entry):

@@ -24,7 +24,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise ModelError(f"{path.name} is too large for notes about a model; it is left alone.")
-        said = json.loads(path.read_text("utf-8-sig"))
+        said = json.loads(path.read_bytes())  # UTF-8, 16 or 32, told by its first bytes
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
         raise ModelError(f"{path.name} cannot be read ({reason}).") from None

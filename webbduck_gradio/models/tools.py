@@ -17,7 +17,7 @@ from ..settings import HOME, Settings
 from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .inspect import read_json, weight_files
 from .lookup import find, unknown
-from .scan import model_entries
+from .scan import is_text, model_entries
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
 """How a captioner may be asked to write."""
@@ -118,10 +118,12 @@ def find_captioners(settings: Settings) -> tuple[Captioner, ...]:
     for root in (settings.plugins, HOME / "plugins"):
         for path in sorted((root / "captioners").glob("*/captioner.py")) if root else []:
             name = path.parent.name
-            found.setdefault(name, Captioner(name, path, "plugin", _why_not_owned(path)))
+            if is_text(name):
+                found.setdefault(name, Captioner(name, path, "plugin", _why_not_owned(path)))
     for path in sorted((settings.checkpoints / "caption").glob("*/config.json")):
         name = path.parent.name
-        found.setdefault(name, Captioner(name, path.parent, "folder", _why_no_captioner(path.parent)))
+        if is_text(name):
+            found.setdefault(name, Captioner(name, path.parent, "folder", _why_no_captioner(path.parent)))
     return tuple(sorted(found.values(), key=lambda each: each.name.startswith(BUNDLED)))
 
 

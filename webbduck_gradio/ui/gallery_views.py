@@ -139,13 +139,15 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 def layout(services: Services, asked: Any) -> dict[str, Any]:
     """How much there is: `counts` of pictures by run; their `total` where they are asked one by one.
 
-    `complete` False: the folders are still being looked through, and more may come.
+    `complete` False: the folders are still being looked through, and more may come. `left_out`: what cannot
+    be shown because of its name.
     """
     query, order = query_of(asked)
     complete = services.outputs.complete  # before counting: what comes meanwhile is told by a new version
+    said = {"complete": complete, "left_out": services.outputs.left_out.names()}
     if is_flat(asked):
-        return {"total": services.outputs.count(query), "complete": complete}
-    return {"counts": services.outputs.layout(query, order), "complete": complete}
+        return {"total": services.outputs.count(query), **said}
+    return {"counts": services.outputs.layout(query, order), **said}
 
 
 def with_copies(services: Services, ids: Iterable[str]) -> list[str]:

@@ -6,7 +6,7 @@ const keep = (name, value) => localStorage.setItem(`webbduck-gallery-${name}`, v
 // As gallery/order.py names them.
 const ORDERS = [["newest", "Newest first"], ["oldest", "Oldest first"], ["picture_size", "Largest picture"], ["file_size", "Largest file"], ["prompt", "Prompt A–Z"], ["checkpoint", "Checkpoint A–Z"]];
 let flat = kept("view", "runs") === "single", order = ORDERS.find(([name]) => name === kept("order"))?.[0] ?? "newest", side = kept("size", "middle");
-let version = null, complete = true, epoch = 0, refreshing = false, again = false, started = false;
+let version = null, complete = true, leftOut = [], epoch = 0, refreshing = false, again = false, started = false;
 // Outside of the tab, which hides what is in it, and inside of what the style sheet covers.
 const home = document.querySelector(".gradio-container main") ?? document.body;
 
@@ -170,6 +170,8 @@ function facts() {
   countText.textContent = grid.flat ? many(pictures, "picture") : `${many(pictures, "picture")} in ${many(grid.count, "run")}`;
   if (asked && !pictures) countText.textContent = "Nothing found";
   if (!complete) countText.textContent += pictures || asked ? ", still looking through the folders" : "";
+  if (leftOut.length) countText.textContent += `, ${leftOut.length} left out because of ${leftOut.length === 1 ? "its name" : "their names"}`;
+  countText.title = leftOut.length ? `Rename to show: ${leftOut.join(", ")}` : "";
   let note = canvas.querySelector(".g-nothing");
   if (pictures) return note?.remove();
   note ??= canvas.appendChild(h("div", { class: "g-nothing nothing" }));
@@ -193,7 +195,7 @@ async function search() {
   const all = await layout;
   if (mine !== epoch) return;
   fail(all.error);
-  if (!all.error) { grid.settle(all); complete = all.complete; }
+  if (!all.error) { grid.settle(all); complete = all.complete; leftOut = all.left_out; }
   facts();
 }
 
@@ -209,6 +211,7 @@ async function refresh() {
     fail(error);
     if (!error) {
       complete = layout.complete;
+      leftOut = layout.left_out;
       grid.settle(layout, new Map(pages.map((page, each) => [numbers[each], page.images ?? page.runs])));
       facts();
       box.relisted();
