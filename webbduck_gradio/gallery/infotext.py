@@ -184,6 +184,7 @@ def _settings_line(lines: Sequence[str]) -> int | None:
         names = {key.casefold() for key in keys}
         # Where words stand before the first pair, or a prompt is one, it is a text in one line.
         whole = len(keys) >= 3 and lines[at].lstrip().startswith(keys[0]) and not names & PROMPTS
+        whole = whole and not keys[0].casefold().endswith((" prompt", " steps"))
         if whole and len(SETTINGS & names) >= 2:
             return at
     return None

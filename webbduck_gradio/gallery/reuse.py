@@ -201,15 +201,17 @@ def _understand(
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
     wanted.pop("schedule", None)
+    paths = wanted.pop("paths", {})
     for key in ("base_model", "second_pass_model"):
         if checkpoints is None:
             continue
         if key == "base_model" and model_hash and not wanted.get(key):
             wanted[key] = f"{BY_HASH}{model_hash}"  # what A1111 wrote before it wrote names
         if wanted.get(key):
+            wanted[key] = _with_folder(str(wanted[key]), paths, checkpoints)
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
     if loras is not None:
-        _find_loras(wanted, lora_hashes, loras, problems)
+        _find_loras(wanted, lora_hashes, paths, loras, problems)
     return {
         "tool": found["tool"],
         "fields": _valid(wanted, problems),
@@ -253,17 +255,24 @@ def _find_model(
 def _find_loras(
     wanted: dict[str, Any],
     hashes: Mapping[str, str],
+    paths: Mapping[str, str],
     installed: Sequence[Model],
     problems: list[str],
 ) -> None:
     kept = []
     for lora in wanted.get("loras") or ():
         name = str(lora["name"])
-        found = _installed(name, "LoRA", hashes.get(name), installed, problems, " and was left out")
+        asked = _with_folder(name, paths, installed)
+        found = _installed(asked, "LoRA", hashes.get(name), installed, problems, " and was left out")
         if found is not None:
             kept.append({**lora, "name": found})
     if "loras" in wanted:
         wanted["loras"] = kept
+
+
+def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
+    """The name with its folder on the other computer, where several models here have the name alone."""
+    return paths[name] if name in paths and find(name, installed).several else name
 
 
 def _installed(

@@ -304,7 +304,7 @@ def _goes_on(
     """What is done with the first sampler's picture: a refiner is taken over, the rest is named."""
     later = [node for node in samplers if node.id != first.id]
     known = {node.id for node in later} | {node.id for node in _history(graph, first)}
-    for node in chain:
+    for node in chain[1:]:
         if node.id in known or PLAIN.match(node.kind) or not any(links(node)):
             continue
         graph.left[_label(graph, node)] = None

@@ -12,7 +12,7 @@ Lora Loader (LoraManager)             loras: [{name, strength, clipStrength, act
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import comfyui_values, values
@@ -35,7 +35,7 @@ class Lora:
     encoders: float | None
     """Weight for the text encoders; None = as `weight`."""
     node: str
-    """Number of the node that it was loaded by."""
+    """Number of the node that applies it."""
 
 
 def of_node(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
@@ -49,7 +49,7 @@ def of_node(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
             behind[0].inputs.get("lora_stack") or behind[0].inputs.get("optional_lora_stack")
         )
         hops += 1
-    return [lora for lora in found if lora.weight or lora.encoders]
+    return [replace(lora, node=node.id) for lora in found if lora.weight or lora.encoders]
 
 
 def _tables(node: Node) -> list[Lora]:

@@ -19,6 +19,7 @@ _LOADERS = re.compile(r"lora", re.IGNORECASE)
 @dataclass(frozen=True)
 class Models:
     checkpoint: str | None
+    """As the loader names it, with folder and ending."""
     loras: tuple[Lora, ...]
     """In the order in which they are applied."""
 
@@ -55,10 +56,12 @@ def of_sampler(graph: Graph, sampler: Node, notes: list[str]) -> Models:
         loras += reversed(comfyui_loras.of_node(graph, node, notes))
         name = next((node.inputs[key] for key in CHECKPOINTS if key in node.inputs), None)
         if name is not None:
-            path = name if isinstance(name, (str, dict)) else comfyui_values.words(graph, name, notes)
+            # pysssss' loader keeps a preview beside the name
+            plain = name.get("content") if isinstance(name, dict) else name
+            path = plain if isinstance(plain, str) else comfyui_values.words(graph, plain, notes)
             if node.inputs.get("refiner_ckpt_name") not in (None, "None"):
                 graph.left[f"{node.kind} ({values.shown(node.inputs['refiner_ckpt_name'])})"] = None
-            return Models(values.model_path(path), tuple(reversed(loras)))
+            return Models(path or None, tuple(reversed(loras)))
         if not _LOADERS.search(node.kind) and node.id != owner.id:
             graph.left[values.shown(node.kind)] = None
         key = next((key for key in MODELS if key in node.inputs), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -26,8 +26,9 @@ class Told:
     """What a program tells of a picture.
 
     `settings`: keys as in `GenerationRequest`, as far as the program tells, plus `schedule` (the schedule
-    type, where it is named apart from the sampler), `model_hash`, `lora_hashes` (by name), and `clip_skip` as
-    A1111 counts it. `notes`: a sentence for everything that was left out or means something else here.
+    type, where it is named apart from the sampler), `model_hash`, `lora_hashes` (by name), `paths` (names
+    with their folders, by name), and `clip_skip` as A1111 counts it. `notes`: a sentence for everything that
+    was left out or means something else here.
     """
 
     tool: str | None = None
@@ -38,9 +39,11 @@ class Told:
 def known(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     """What is told, with the right types: numbers as numbers, names without folder and ending.
 
-    A value of another type is left out, with a sentence in `notes`.
+    A value of another type is left out, with a sentence in `notes`. `paths` tells the folders of the names
+    that had one.
     """
     checked: dict[str, Any] = {}
+    paths = dict(_foldered(settings))
     for key, value in settings.items():
         if value is None or value == "None":
             continue
@@ -50,7 +53,18 @@ def known(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
                 notes.append(f"The picture's {key.replace('_', ' ')} cannot be read: {shown(value)}.")
         elif wanted not in ([], {}):
             checked[key] = wanted
-    return checked
+    return checked | ({"paths": paths} if paths else {})
+
+
+def _foldered(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """ "NAME", "xl/NAME" of the models that are told with their folder."""
+    loras = [table(lora).get("name") for lora in rows(settings.get("loras"))[:MAX_LORAS]]
+    for told in (settings.get("base_model"), settings.get("second_pass_model"), *loras):
+        plain = model_path(told)
+        if plain is not None and isinstance(told, str):
+            path = text(told).strip().replace("\\", "/")
+            if "/" in path:
+                yield plain, path
 
 
 def _checked(key: str, value: object, notes: list[str]) -> Any:
