@@ -95,6 +95,15 @@ def test_all_that_a_picture_tells(services: Services, ask) -> None:
     assert of_copy["prompt"] == "a duck" and of_copy["reusable"]
 
 
+def test_the_mask_mode_is_told_in_words_and_settings_without_effect_are_not(services: Services, ask) -> None:
+    picture = services.inputs.store(services.outputs.resolve(make_run(services)[0]))
+    for fill, said in (("keep", "Inpaint not masked"), ("replace", "Inpaint masked")):
+        (made,) = make_run(services, image=picture, mask=picture, inpainting_fill=fill, inpaint_padding=8)
+        rows = dict(ask("image", made)["rows"])
+        assert (rows["Mask mode"], rows["Masked content"]) == (said, "fill")
+        assert "Padding" not in rows, "the whole picture was drawn"
+
+
 def test_choosing_takes_upscaled_copies_along(services: Services, ask) -> None:
     ids = make_run(services, 2)
     copy = services.outputs.save_variant(ids[0], Image.new("RGB", (128, 128)), 2, "Lanczos")

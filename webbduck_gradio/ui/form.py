@@ -25,7 +25,7 @@ from ..request import (
     in_todays_words,
 )
 from .events import outcome
-from .help import BUTTONS, HELP
+from .help import BUTTONS, HELP, VALUES
 from .services import Services
 from .stack import asked_of, shown_of
 from .views import meaningful, second_pass_of
@@ -324,5 +324,6 @@ def facts() -> dict[str, Any]:
         "limits": limits(),
         "needs": {name: list(needs) for name, needs in NEEDS.items() if name not in SHOWN_ALL_THE_SAME},
         "help": HELP,
+        "values": VALUES,
         "button_help": BUTTONS,
     }

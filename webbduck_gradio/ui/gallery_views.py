@@ -16,6 +16,7 @@ from ..gallery import metadata
 from ..gallery.runs import ImageInfo, RunInfo
 from ..gallery.storage import is_image_id
 from ..gallery.trash import TrashEntry
+from .help import VALUES
 from .services import Services
 from .views import told
 
@@ -264,7 +265,7 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
                 listed.append([label, lora["name"] if weight is None else f"{lora['name']} × {weight:g}"])
             continue
         value = settings[name]
-        text = f"{value:g}" if isinstance(value, float) else str(value)
+        text = f"{value:g}" if isinstance(value, float) else VALUES.get(name, {}).get(str(value), str(value))
         listed.append([label, text + UNITS.get(name, "")])
     for key, label in (("image", "Made from"), ("mask", "Mask")):
         if settings.get(key):

@@ -39,3 +39,6 @@ BUTTONS = {
     "reuse": "Take the seed of the picture that is shown.",
 }
 """The same for the buttons, by their element's id."""
+
+VALUES = {"inpainting_fill": {"replace": "Inpaint masked", "keep": "Inpaint not masked"}}
+"""Values whose own words would not tell a person what is meant, as the controls and the lists call them."""

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from ..errors import WebbDuckError
 from ..models.tools import STYLES
 from .events import PRESS, answer, outcome, payload
+from .help import VALUES
 from .security import uploaded
 from .services import Services
 from .theme import asset
@@ -66,7 +67,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
     )
     fields["inpainting_fill"] = gr.Radio(
-        [("Inpaint masked", "replace"), ("Inpaint not masked", "keep")],
+        [(said, value) for value, said in VALUES["inpainting_fill"].items()],
         value="replace",
         label="Mask mode",
         elem_id="inpainting-fill",

@@ -11,7 +11,7 @@ webbduck.form = (() => {
     clip_skip: "#clip-skip", emphasis: "#emphasis", output_format: "#output-format",
   };
   const RANGES = ["strength", "refinement_strength", "refiner_switch"];
-  const names = { base_model: "Checkpoint", scheduler: "Sampler", cfg: "CFG", seed: "Seed", num_images: "Images", clip_skip: "CLIP skip" };
+  const names = { base_model: "Checkpoint", scheduler: "Sampler", cfg: "CFG", seed: "Seed", num_images: "Images", clip_skip: "CLIP skip", inpainting_fill: "Mask mode" };
   const called = (field) => names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
   let state = null, opened = false;
 

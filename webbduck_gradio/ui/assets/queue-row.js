@@ -63,7 +63,7 @@ function valueOf(name, value) {
   if (name === "loras") return value.map((lora) => `${lora.name} ${lora.weight}`).join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "object") return JSON.stringify(value);
-  return UNITS[name] ? `${value} ${UNITS[name]}` : String(value);
+  return UNITS[name] ? `${value} ${UNITS[name]}` : window.webbduckFacts.values[name]?.[value] ?? String(value);
 }
 
 /** All of the request: first what had a say, then the rest, and what is known of the job itself. */
@@ -71,7 +71,7 @@ function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
   const about = { job: job.job_id, asked: clockTime(job.created), started: clockTime(job.started), ended: clockTime(job.finished),
     "asked by": job.owner, "retry of": job.retry_of, "seconds per step": job.seconds_per_step?.toFixed(2), folder: job.run };
-  const pair = (name, text, kind) => [h("dt", { class: kind }, name.replaceAll("_", " ")), h("dd", { class: kind }, text)];
+  const pair = (name, text, kind) => [h("dt", { class: kind }, name === "inpainting_fill" ? "mask mode" : name.replaceAll("_", " ")), h("dd", { class: kind }, text)];
   const used = Object.entries(job.told), rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
     ...used.flatMap(([name, value]) => pair(name, valueOf(name, value))),

@@ -248,8 +248,8 @@ function followEnlarging() {
 
 webbduck.menu(made, "How it was made", (close) => {
   const { job } = shown, { prompt, negative_prompt, num_images, ...rest } = { ...job.told, seed: shown.seed };
-  const told = (value) => Array.isArray(value) ? value.map((each) => each.name ? `${each.name} ${each.weight}` : String(each)).join(", ") : String(value);
-  const rows = Object.entries(rest).filter(([name]) => !["width", "height", "image", "mask"].includes(name)).map(([name, value]) => [webbduck.form.called(name), told(value)]);
+  const told = (value, name) => webbduckFacts.values[name]?.[value] ?? (Array.isArray(value) ? value.map((each) => each.name ? `${each.name} ${each.weight}` : String(each)).join(", ") : String(value));
+  const rows = Object.entries(rest).filter(([name]) => !["width", "height", "image", "mask"].includes(name)).map(([name, value]) => [webbduck.form.called(name), told(value, name)]);
   return [
     h("p", { class: "about-prompt" }, prompt || "(no prompt)"),
     h("dl", { class: "details" }, [...(negative_prompt ? [["Negative", negative_prompt]] : []), ["Size", `${job.request.width} × ${job.request.height} px`], ...rows]
