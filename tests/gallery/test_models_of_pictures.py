@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from test_foreign import save_png
 from test_reuse import Installed, Shelf
 
-from webbduck_gradio.gallery.reuse import read_text
+from webbduck_gradio.gallery.reuse import read_settings, read_text
 
 SHELF = Shelf(
     [Installed("painted/oak", "aaaaaaaaaa"), Installed("elm", "bbbbbbbbbb")],
@@ -56,3 +60,25 @@ def test_another_file_of_the_same_name() -> None:
 def test_a_name_that_fits_several_is_not_guessed() -> None:
     values, notes = read("a duck <lora:wax:1>")
     assert values["loras"] == [] and notes == ["The LoRA wax may be a/wax or b/wax here and was left out."]
+
+
+@pytest.mark.parametrize("path", ["b\\wax.safetensors", "b/wax", "B\\Wax.safetensors"])
+def test_the_folder_decides_between_files_of_one_name(tmp_path: Path, path: str) -> None:
+    graph = {
+        "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "old\\oak.safetensors"}},
+        "2": {"class_type": "LoraLoader", "inputs": {"lora_name": path, "strength_model": 0.5,
+                                                     "strength_clip": 0.5, "model": ["1", 0],
+                                                     "clip": ["1", 1]}},
+        "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a duck", "clip": ["2", 1]}},
+        "4": {"class_type": "EmptyLatentImage", "inputs": {"width": 64, "height": 64, "batch_size": 1}},
+        "5": {"class_type": "KSampler", "inputs": {
+            "seed": 3, "steps": 9, "cfg": 5, "sampler_name": "euler", "scheduler": "normal", "denoise": 1,
+            "model": ["2", 0], "positive": ["3", 0], "negative": ["3", 0], "latent_image": ["4", 0]}},
+        "6": {"class_type": "VAEDecode", "inputs": {"samples": ["5", 0], "vae": ["1", 2]}},
+        "7": {"class_type": "SaveImage", "inputs": {"images": ["6", 0], "filename_prefix": "x"}},
+    }  # fmt: skip
+    values, notes = read_settings(save_png(tmp_path / "x.png", {"prompt": json.dumps(graph)}), SHELF)
+    assert (values["base_model"], notes) == ("painted/oak", [])
+    assert values["loras"] == [{"name": "b/wax", "weight": 0.5}]
+    more = Shelf(SHELF.checkpoints(), [*SHELF.loras(), Installed("wax")])
+    assert read_settings(tmp_path / "x.png", more)[0]["loras"] == [{"name": "b/wax", "weight": 0.5}]

@@ -53,6 +53,7 @@ ALL = [WAX, INK, Model("Gouache"), Model("gouache "), Model("a/oil"), Model("b/o
         ("inky_v2", "pens/ink", "alias"),
         ("Inky_V2.safetensors", "pens/ink", "alias"),
         ("SDXL/styles/ink", "pens/ink", "folder"),
+        ("c:\\loras\\B\\oil", "b/oil", "folder"),
         ("BBBBBBBB", "pens/ink", "hash"),
         ("0xbbbbbbbbbbbb", "pens/ink", "hash"),
         ("aaaaaaaaaa" + "0" * 54, "wax", "hash"),

@@ -271,8 +271,12 @@ def _find_loras(
 
 
 def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
-    """The name with its folder on the other computer, where several models here have the name alone."""
-    return paths[name] if name in paths and find(name, installed).several else name
+    """The name with its folder on the other computer, where one here lies in such a folder too, or several
+    have the name alone."""
+    path = paths.get(name)
+    if path is None:
+        return name
+    return path if find(path, installed).by == "name" or find(name, installed).several else name
 
 
 def _installed(

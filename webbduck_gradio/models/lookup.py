@@ -100,10 +100,11 @@ def _readings(wanted: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]
         yield "name", [model for model in models if key(model.name).endswith(f"/{name}")]
     for key, name in keys:
         yield "alias", [model for model in models if name in map(key, _aliases(model))]
-    for key, name in keys:
-        folder, _, last = name.rpartition("/")
-        if folder and last:
-            yield "folder", [model for model in models if key(model.name).rpartition("/")[2] == last]
+    for start in range(1, _path(wanted).count("/") + 1):  # the more folders are the same, the better
+        for key, name in keys:
+            tail = "/".join(["", *name.split("/")[start:]])
+            if tail.strip("/"):
+                yield "folder", [model for model in models if f"/{key(model.name)}".endswith(tail)]
 
 
 @lru_cache(MOST_REMEMBERED)

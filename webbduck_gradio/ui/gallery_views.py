@@ -57,7 +57,8 @@ LABELS = {
 }
 """What the information panel calls the settings, in its order; others come after, by their own names."""
 UNITS = {"mask_blur": " px", "inpaint_padding": " px"}
-LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes"}
+LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
+            "paths"}  # fmt: skip
 
 
 def is_flat(asked: Any) -> bool:
