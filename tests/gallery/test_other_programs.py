@@ -397,3 +397,64 @@ def test_the_gallery_shows_no_note_as_damage(tmp_path):
     assert found["problems"] == [] and found["notes"]
     picture().save(tmp_path / "y.png")
     assert metadata.read(tmp_path / "y.png")["notes"] == []
+
+
+def test_a_prompt_that_begins_with_a_brace_is_no_json(tmp_path):
+    text = "{a red|a blue} duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Odd: 3"
+    found = metadata.read(save_png(tmp_path / "x.png", {"parameters": text}))
+    assert found["prompt"] == "{a red|a blue} duck" and found["fields"]["Odd"] == "3"
+
+
+@pytest.mark.parametrize("chunk", ["Comment", "Description", "UserComment"])
+def test_a1111s_text_under_another_name(tmp_path, chunk: str):
+    text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Odd: 3"
+    values, notes = read_settings(save_png(tmp_path / "x.png", {chunk: text, "Author": "me"}), ALL)
+    assert (values["prompt"], values["seed"]) == ("a duck", 5) and any("Odd 3" in note for note in notes)
+
+
+def test_loras_that_are_told_without_weights_are_named():
+    text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, "
+    told = foreign.read({"parameters": text + 'Lora hashes: "hat: 0123456789ab"'})
+    assert said(told, "hat", "weights are not told")
+    resources = json.dumps(
+        [{"type": "lora", "weight": 0.8, "modelName": "Party hats"}, {"type": "checkpoint"}]
+    )
+    assert said(foreign.read({"parameters": f"{text}Civitai resources: {resources}"}), "Party hats 0.8")
+    _, notes = read_text(text + 'TI hashes: "easynegative: 0123456789ab"', ALL)
+    assert any("TI hashes easynegative" in note for note in notes), "embeddings are not used here"
+
+
+def test_what_was_done_afterwards_is_said():
+    text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64"
+    told = foreign.read({"parameters": text, "postprocessing": "Postprocess upscale by: 4"})
+    assert said(told, "afterwards", "upscale by: 4")
+
+
+def test_ruinedfooocus():
+    data = {
+        "Prompt": "a red duck",
+        "Negative": "fog",
+        "steps": 20,
+        "cfg": 6.5,
+        "width": 832,
+        "height": 1216,
+        "seed": 5,
+        "sampler_name": "euler",
+        "scheduler": "simple",
+        "base_model_name": "lake.safetensors",
+        "loras": [["hat.safetensors", 0.8]],
+        "software": "RuinedFooocus",
+    }
+    assert foreign.read({"parameters": json.dumps(data)}).settings == {
+        "prompt": "a red duck",
+        "negative_prompt": "fog",
+        "steps": 20,
+        "cfg": 6.5,
+        "seed": 5,
+        "width": 832,
+        "height": 1216,
+        "scheduler": "euler",
+        "schedule": "simple",
+        "base_model": "lake",
+        "loras": [{"name": "hat", "weight": 0.8}],
+    }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .other_tools import a1111, apps, comfyui, fooocus, invokeai, novelai, swarmui, values
@@ -43,19 +44,32 @@ def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> Told:
             notes += ("Another program's settings are inside, but in a form that cannot be read.",)
             continue
         if told.settings:
-            return told
+            return replace(told, notes=(*told.notes, *_afterwards(texts)))
         notes += told.notes
     return Told(notes=notes)
+
+
+def _afterwards(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """What A1111's "Extras" did to the finished picture."""
+    done = next((texts[key] for key in ("postprocessing", "extras") if texts.get(key)), None)
+    return (
+        (f"It was worked on afterwards, which is not repeated: {values.shown(done, 200)}.",) if done else ()
+    )
 
 
 def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
     text = texts.get("parameters")
     if text is None:
         return Told()
-    if not text.lstrip("\ufeff \t\r\n").startswith("{"):
-        return a1111.read(text)
-    data = values.json_value(text.strip("\ufeff\0 \t\r\n"))
-    return _from_table(data, size) if isinstance(data, dict) else Told()
+    data = table(text)
+    return a1111.read(text) if data is None else _from_table(data, size)
+
+
+def table(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None for words, also those that begin with a brace ("{a|b} duck")."""
+    text = text.strip("\ufeff\0 \t\r\n")
+    data = values.json_value(text) if text.startswith("{") else None
+    return data if isinstance(data, dict) else None
 
 
 def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> Told:
@@ -70,7 +84,12 @@ def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> Told:
         return apps.easy_diffusion(data)
     if "uc" in data or "v4_prompt" in data:
         return novelai.read({"Comment": data})
-    if "base_model" in data or "guidance_scale" in data or "metadata_scheme" in data:
+    if (
+        "base_model" in data
+        or "base_model_name" in data
+        or "guidance_scale" in data
+        or "metadata_scheme" in data
+    ):
         return fooocus.read(data)
     graph = data.get("prompt", data)
     if isinstance(graph, (dict, str)) or "workflow" in data:

@@ -175,7 +175,7 @@ def understand(texts: Mapping[str, str], name: str, size: tuple[int, int] | None
     """
     told = foreign.read(texts, size)
     text = texts.get(PARAMETERS)
-    is_json = text is not None and text.lstrip().startswith("{")
+    is_json = text is not None and foreign.table(text) is not None
     found: dict[str, Any] = {
         "tool": told.tool,
         "webbduck": None,
@@ -199,6 +199,16 @@ def _texts(image: Image.Image, path: Path) -> dict[str, str]:
     """All text of the file by the names of PNG's chunks, wherever the format keeps it."""
     if image.format != "PNG":
         return exif.texts(image)
+    texts = _png_texts(image, path)
+    if PARAMETERS not in texts and CHUNK not in texts:
+        # Converters and viewers move A1111's text into chunks with other names.
+        moved = next((text for text in texts.values() if infotext.parse(text).fields), None)
+        if moved is not None:
+            texts[PARAMETERS] = moved
+    return texts
+
+
+def _png_texts(image: Image.Image, path: Path) -> dict[str, str]:
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     if foreign.is_known(texts) or CHUNK in texts:
         return texts

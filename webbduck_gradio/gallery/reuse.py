@@ -60,7 +60,7 @@ NEUTRAL: dict[str, Any] = {
 """What a picture's settings mean where they say nothing: nothing left over from the form before."""
 
 HARMLESS = {name.casefold() for name in (
-    "Version", "Lora hashes", "Hashes", "TI hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
+    "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
     "Seed",
     "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
     "Refiner", "Refiner switch at", "Emphasis", "Mask blur", "Inpaint area", "Masked area padding",

@@ -41,6 +41,9 @@ def read(text: str) -> Told:
     known_names = {lora["name"] for lora in loras}
     weights = _WEIGHT.findall(fields.get("lora weights", ""))  # Fooocus
     loras += [{"name": name, "weight": weight} for name, weight in weights if name not in known_names]
+    known_names |= {name for name, _ in weights}
+    hashes = _hashes(fields)
+    _name_more_loras(fields, hashes, known_names, notes)
     settings = {
         "prompt": prompt,
         "negative_prompt": negative,
@@ -61,10 +64,29 @@ def read(text: str) -> Told:
         "emphasis": "none" if fields.get("emphasis") == "No norm" else None,
         **infotext.inpainting(parsed.fields),
         "loras": loras,
-        "lora_hashes": _hashes(fields) or None,
+        "lora_hashes": hashes or None,
         **_hires(fields),
     }
     return Told(tool, values.known(settings, notes), tuple(notes))
+
+
+def _name_more_loras(
+    fields: Mapping[str, str], hashes: Mapping[str, str], taken: set[str], notes: list[str]
+) -> None:
+    """LoRAs that are told without their weights, or by the names of a site, cannot be taken over."""
+    plain = {re.sub("[,:]", "", name) for name in taken}
+    bare = [name for name in hashes if re.sub("[,:]", "", name) not in plain]
+    if bare:
+        notes.append(f"Left out, since their weights are not told: the LoRAs {values.listed(bare)}.")
+    sited = [
+        f"{values.shown(each.get('modelName'))} {values.shown(each.get('weight', ''))}".strip()
+        for each in map(values.table, values.rows(values.json_value(fields.get("civitai resources"))))
+        if "lora" in values.text(each.get("type")).casefold() or each.get("type") in ("lycoris", "dora")
+    ]
+    if sited and not taken:
+        notes.append(
+            f"Left out, since only Civitai's names of them are told: the LoRAs {values.listed(sited)}."
+        )
 
 
 def _hashes(fields: Mapping[str, str]) -> dict[str, str]:

@@ -19,15 +19,24 @@ USUAL = {
     "styles": ("[]",), "inpaint_engine_version": ("None",), "inpaint_method": ("None",),
 }  # fmt: skip
 """Values that stand there when nothing was chosen. Names of these keys are named in a note otherwise."""
+OTHER_NAMES = {
+    "Prompt": "prompt",
+    "Negative": "negative_prompt",
+    "cfg": "guidance_scale",
+    "sampler_name": "sampler",
+    "base_model_name": "base_model",
+}
+"""RuinedFooocus' names, and ours."""
 NAMED = {*USUAL, "freeu", "style"}
 
 
 def read(data: Mapping[str, Any]) -> Told:
     """The settings of Fooocus' JSON."""
     notes: list[str] = []
+    data = {**data, **{ours: data[key] for key, ours in OTHER_NAMES.items() if key in data}}
     prompt, tagged, said = values.lora_tags(values.text(data.get("prompt")))
     notes += said
-    width, height = _size(data.get("resolution"))
+    width, height = _size(data.get("resolution") or [data.get("width"), data.get("height")])
     settings = {
         "prompt": prompt,
         "negative_prompt": values.text(data.get("negative_prompt")),
