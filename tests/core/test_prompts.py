@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from webbduck_gradio.core.prompts import encode
+from webbduck_gradio.models.tokens import common_length
 
 LONG = "a red duck with a top hat on a pond at sunset, " * 12
 
@@ -72,3 +73,52 @@ def test_a_refiner_gets_the_prompt_and_not_the_second_one(generator, registry, p
     assert torch.equal(both.prompt, encode(refiner, "a red duck", "").prompt)
     assert torch.equal(both.pooled, encode(refiner, "a red duck", "").pooled)
     assert not torch.equal(both.prompt, encode(refiner, "oil painting", "").prompt)
+
+
+def seen_by_the_unet(pipe, embeds: torch.Tensor, pooled: torch.Tensor) -> torch.Tensor:
+    noise = torch.randn(1, 4, 16, 16, generator=torch.Generator().manual_seed(2))
+    ids = torch.tensor([[128.0, 128, 0, 0, 128, 128]])
+    more = {"text_embeds": pooled, "time_ids": ids}
+    with torch.no_grad():
+        return pipe.unet(
+            noise, torch.tensor(400.0), encoder_hidden_states=embeds, added_cond_kwargs=more
+        ).sample
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "prompt_2"),
+    [
+        ("a blue cat", LONG, ""),
+        (LONG, "fog", ""),
+        (LONG, "fog BREAK night", ""),
+        ("a cat BREAK a pond", LONG, "a castle"),
+        ("a (blue:1.4) cat", "fog BREAK rain BREAK night", "a castle BREAK a moat"),
+    ],
+)
+def test_neither_prompt_is_weaker_beside_a_longer_one(pipe, prompt, negative, prompt_2) -> None:
+    both = encode(pipe, prompt, negative, prompt_2)
+    assert both.prompt.shape == both.negative.shape
+    alone = encode(pipe, prompt, "", prompt_2)
+    itself = encode(pipe, negative, "")
+    for mine, pooled, other in (
+        (both.prompt, both.pooled, alone),
+        (both.negative, both.negative_pooled, itself),
+    ):
+        assert torch.equal(pooled, other.pooled)
+        wanted = seen_by_the_unet(pipe, other.prompt, other.pooled)
+        assert torch.allclose(seen_by_the_unet(pipe, mine, pooled), wanted, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "negative", "length"),
+    [(1, 1, 1), (1, 4, 4), (3, 2, 6), (9, 8, 72), (16, 15, 240), (31, 30, 217), (300, 299, 300)],
+)
+def test_the_common_length_stays_within_bounds(prompt: int, negative: int, length: int) -> None:
+    assert common_length(prompt, negative) == common_length(negative, prompt) == length
+
+
+def test_two_prompts_of_no_common_length_are_read_to_their_ends(pipe) -> None:
+    thirty_one, thirty = "a BREAK " * 30 + "cat", "b BREAK " * 29 + "fog"
+    both = encode(pipe, thirty_one, thirty)
+    assert both.prompt.shape == both.negative.shape == (1, 217 * 77, both.prompt.shape[2])
+    assert torch.equal(both.negative[:, 30 * 77 : 60 * 77], both.negative[:, : 30 * 77])

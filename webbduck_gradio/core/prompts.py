@@ -12,8 +12,10 @@ from typing import Any
 
 import torch
 
-from ..models.tokens import CHUNK, END, START, Chunk, chunks
+from ..models.tokens import CHUNK, END, START, Chunk, chunks, common_length
 
+TOKENS = CHUNK + 2
+"""Places of a chunk, with start and end."""
 PAD_2 = 0
 """The second encoder's padding; the first pads with the end token."""
 
@@ -44,6 +46,10 @@ def encode(
     """Embeddings for `pipe`'s text encoders. `clip_skip`: layers left out at the end. `emphasis` 'none'
     leaves weighted prompts at the mean that their weights give.
 
+    Prompt and negative prompt keep their own lengths, as in AUTOMATIC1111: where these differ, both are
+    repeated up to a common one, which changes nothing in what the UNet takes from either. `prompt` and
+    `prompt_2`, which stand side by side, fill each other up with empty chunks.
+
     An empty negative prompt becomes zeros where the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
     """
@@ -52,32 +58,35 @@ def encode(
     asked = (chunks(prompt), chunks(second))
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
     unasked = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
-    length = max(len(part) for part in asked + unasked)
-    embeds, pooled = _both(pipe, [_padded(part, length) for part in asked], clip_skip, emphasis)
+    sides = [max(map(len, asked)), max(map(len, unasked))]
+    length = sides[0] if zeros else common_length(*sides)
+    embeds, pooled = _both(pipe, asked, clip_skip, emphasis, length)
     if zeros:
         return Embeddings(embeds, torch.zeros_like(embeds), pooled, torch.zeros_like(pooled))
     # diffusers leaves clip_skip out of the negative prompt; A1111 does not, and the two should match.
-    negative_embeds, negative_pooled = _both(
-        pipe, [_padded(part, length) for part in unasked], clip_skip, emphasis
-    )
+    negative_embeds, negative_pooled = _both(pipe, unasked, clip_skip, emphasis, length)
     return Embeddings(embeds, negative_embeds, pooled, negative_pooled)
 
 
-def _padded(prompt: Sequence[Chunk], length: int) -> list[Chunk]:
-    return [*prompt, *chunks("") * (length - len(prompt))]
-
-
 def _both(
-    pipe: Any, prompts: list[list[Chunk]], clip_skip: int, emphasis: str
+    pipe: Any, prompts: Sequence[Sequence[Chunk]], clip_skip: int, emphasis: str, length: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(embeddings of both encoders side by side, pooled output of the second's first chunk)."""
-    encoders = [pipe.text_encoder, pipe.text_encoder_2]
+    """(embeddings of both encoders side by side, as many chunks as `length`; pooled output of the second's
+    first chunk)."""
+    own = max(map(len, prompts))
+    left = length % own
     widths = []
-    for encoder, prompt, pad in zip(encoders, prompts, (END, PAD_2), strict=True):
+    for encoder, prompt, pad in zip(
+        [pipe.text_encoder, pipe.text_encoder_2], prompts, (END, PAD_2), strict=True
+    ):
         if encoder is None:  # a refiner has only the second
             continue
-        states, pooled = _encode(encoder, prompt, pad, clip_skip, emphasis)
-        widths.append(states)
+        filled = [*prompt, *chunks("") * (own - len(prompt) + left)]
+        states, pooled = _encode(encoder, filled, pad, clip_skip, emphasis)
+        # Attention to each key twice is attention to each key once: softmax gives either half the share.
+        widths.append(
+            torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
+        )
     return torch.cat(widths, dim=-1).to(pipe.text_encoder_2.dtype), pooled
 
 

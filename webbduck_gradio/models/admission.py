@@ -17,7 +17,7 @@ from .wording import Wording, resolve
 if TYPE_CHECKING:
     from .registry import Checkpoint, Lora, Registry
 
-SPLITS_BADLY = frozenset({"Heun", "DPM2 Karras"})
+SPLITS_BADLY = frozenset({"Heun"})
 """Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""
 
 KNOWS_ZERO_SNR = frozenset(
@@ -29,6 +29,7 @@ KNOWS_ZERO_SNR = frozenset(
         "DPM++ 2M SDE Karras",
         "DPM++ 3M SDE",
         "DPM++ 3M SDE Karras",
+        "DPM++ 3M SDE Exponential",
         "Euler",
         "Euler Karras",
         "Euler SGM Uniform",

@@ -8,6 +8,7 @@ it needs, so nothing is cut off.
 from __future__ import annotations
 
 import gzip
+import math
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,9 @@ START, END = 49406, 49407
 COMMA = 267
 BACKTRACK = 20
 """A chunk that fills up within this many tokens after a comma ends at the comma, to keep phrases whole."""
+
+MOST_REPEATED = 240
+"""Chunks up to which a prompt and its negative prompt are repeated to a common length."""
 
 Weighted = tuple[str, float]
 
@@ -171,6 +175,17 @@ def chunks(prompt: str) -> tuple[Chunk, ...]:
     if ids or not done:
         close(len(ids))
     return tuple(done)
+
+
+def common_length(prompt: int, negative: int) -> int:
+    """Chunks to which both are brought: where that is no multiple of either, empty ones fill the rest.
+
+    Repeating a prompt as a whole changes nothing in what is drawn, an empty chunk behind it dilutes it. The
+    least common multiple needs none, but two long prompts may be too long for that.
+    """
+    least = math.lcm(prompt, negative)
+    longer = max(prompt, negative)
+    return least if least <= MOST_REPEATED else longer * max(MOST_REPEATED // longer, 1)
 
 
 def _cut(ids: list[int], following: int) -> int:
