@@ -95,6 +95,12 @@ def test_hashes_are_those_of_other_tools(settings: Settings) -> None:
         assert (registry.lora("a").hash, registry.checkpoint("b").hash) == (v3, v2)
         assert registry.known_hashes("b", ["a", "none"]) == {"model_hash": v2, "lora_hashes": {"a": v3}}
         assert registry.known_hashes(STARTER, []) == {}
+        whole, of_weights = hashlib.sha256(data).hexdigest(), hashlib.sha256(weights).hexdigest()
+        for named in (whole[:10], whole[:12], whole, of_weights[:10], f"0x{of_weights}"):
+            assert registry.lora_called(named)[0].name == "a", "by either hash, as sites and programs give it"
+        assert registry.lora_called("whatever [" + whole[:10] + "]")[1] == "hash"
+        with pytest.raises(UnknownName):
+            registry.lora_called("e3b0c44298fc")
         assert Registry(settings).lora("a").hash == v3, "kept over a restart"
         make_lora(lora, starter, {"other": "metadata"})
         os.truncate(make_lora(lora, starter), 10)

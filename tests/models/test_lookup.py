@@ -25,6 +25,7 @@ class Model:
     hash: str | None = None
     aliases: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
+    said_hash: str = ""
 
 
 WAX, INK = Model("wax", "aaaaaaaaaa"), Model("pens/ink", "bbbbbbbbbbbb", ("inky_v2",))
@@ -84,7 +85,7 @@ def test_what_could_be_several_is_none() -> None:
 
 
 def test_a_hash_counts_more_than_a_name() -> None:
-    other = Model("renamed", "cccccccccc", hashes=("d" * 64,))
+    other = Model("renamed", "cccccccccc", hashes=("c" * 64, "d" * 64))
     assert find("wax", [WAX, other], "cccccccccc") == Found(other, "hash")
     assert find("wax", [WAX, other], "dddddddddddd") == Found(other, "hash")
     assert find("wax", [WAX], "cccccccccc") == Found(WAX, "name", another=True)
@@ -92,6 +93,12 @@ def test_a_hash_counts_more_than_a_name() -> None:
     # Hashes of another kind, or too short to be of one kind for sure, say nothing against it.
     for unlike in ("cccccccc", "cccccccccccc", "c" * 64):
         assert find("wax", [WAX], unlike) == Found(WAX, "name")
+    # With both kinds known in full, any of them tells.
+    assert (
+        find("renamed", [other], "eeeeeeeeeeee").another and not find("renamed", [other], "eeeeeeee").another
+    )
+    states = Model("ink", "d" * 12, hashes=("c" * 64, "d" * 64), said_hash="f" * 64)
+    assert find("ink", [states], "f" * 12) == Found(states, "name"), "what its file states is no difference"
 
 
 def test_near_misses() -> None:

@@ -40,6 +40,8 @@ class Checkpoint:
     stamp: str = ""
     hash: str | None = field(default=None, compare=False)
     """AutoV2 of a file, as soon as it has been computed; a folder has none."""
+    hashes: tuple[str, ...] = field(default=(), compare=False)
+    """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
 
     @property
@@ -76,10 +78,13 @@ class Lora:
     caveats: tuple[str, ...] = ()
     """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
     stamp: str = ""
+    said_hash: str = ""
     aliases: tuple[str, ...] = ()
     """What else it is called: by its trainer, in loras.json."""
     hash: str | None = field(default=None, compare=False)
     """AutoV3, as soon as it has been computed."""
+    hashes: tuple[str, ...] = field(default=(), compare=False)
+    """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
 
     def fits(self, checkpoint: Checkpoint) -> bool:
@@ -208,6 +213,7 @@ def lora_entry(
         modified=candidate.modified,
         stamp=candidate.stamp,
         aliases=(known.output_name,) if known.output_name else (),
+        said_hash=known.said_hash,
     )
 
 

@@ -1,7 +1,8 @@
 """Hashes that other tools know model files by, computed in the background when nothing else wants the disk.
 
-AutoV2, of checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
-AutoV3, of LoRAs: the first 12 digits of the SHA-256 of what follows the safetensors header.
+AutoV2, shown of checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
+AutoV3, shown of LoRAs: the first 12 digits of the SHA-256 of what follows the safetensors header.
+Both are kept of every file, in full, since programs and sites name either of either.
 What a file says about its own hash is not believed; see the metadata `sshs_model_hash`, which can be wrong.
 """
 
@@ -15,39 +16,55 @@ import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
+from .entries import Checkpoint, Lora
 from .memory import Memory
 from .scan import stamp_of
 
 log = logging.getLogger(__name__)
 
+Entry = TypeVar("Entry", Checkpoint, Lora)
+
+AUTOV2, AUTOV3 = 10, 12
+"""Digits."""
 CHUNK = 4 * 2**20
 PAUSE = 0.005
 """Seconds of rest after each chunk, so that a picture being made hardly notices."""
 
 
-def autov2(path: Path, stop: Callable[[], bool] = lambda: False) -> str | None:
-    """Hash of a checkpoint file; None when stopped. Raises OSError."""
-    return _digest(path, 0, 10, stop)
+def autov2(path: Path) -> str:
+    """Hash of a checkpoint file. Raises OSError."""
+    return _shown(_digests(path, lambda: False), False) or ""
 
 
-def autov3(path: Path, stop: Callable[[], bool] = lambda: False) -> str | None:
-    """Hash of a LoRA file's weights; None when stopped. Raises OSError."""
+def autov3(path: Path) -> str:
+    """Hash of a LoRA file's weights. Raises OSError."""
+    return _shown(_digests(path, lambda: False), True) or ""
+
+
+def _digests(path: Path, stop: Callable[[], bool]) -> str | None:
+    """SHA-256 of the file and of its weights (what follows the safetensors header), with a space between;
+    None when stopped. Raises OSError."""
+    whole, weights = hashlib.sha256(), hashlib.sha256()
     with path.open("rb") as file:
-        skip = 8 + int.from_bytes(file.read(8), "little")
-    return _digest(path, skip, 12, stop)
-
-
-def _digest(path: Path, skip: int, length: int, stop: Callable[[], bool]) -> str | None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        file.seek(skip)
+        header = 8 + int.from_bytes(file.read(8), "little")
+        file.seek(0)
         while chunk := file.read(CHUNK):
-            digest.update(chunk)
+            whole.update(chunk)
+            weights.update(chunk[min(header, len(chunk)) :])
+            header = max(0, header - len(chunk))
             if stop():
                 return None
-    return digest.hexdigest()[:length]
+    return f"{whole.hexdigest()} {weights.hexdigest()}"
+
+
+def _shown(digests: str | None, lora: bool) -> str | None:
+    """The one that is shown, in short."""
+    whole, _, weights = (digests or "").partition(" ")
+    return (weights[:AUTOV3] if lora else whole[:AUTOV2]) or None
 
 
 class Hashes:
@@ -56,7 +73,7 @@ class Hashes:
     def __init__(self, memory: Memory):
         self._memory = memory
         self._known = memory.hashes()
-        self._wanted: OrderedDict[Path, tuple[str, bool]] = OrderedDict()
+        self._wanted: OrderedDict[Path, str] = OrderedDict()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
@@ -64,15 +81,20 @@ class Hashes:
         self.found: Callable[[], None] = lambda: None
         """Called when some became known and nothing is left to do."""
 
-    def of(self, path: Path, stamp: str) -> str | None:
-        """The hash of a file that has this stamp (`scan`), None while it is not known."""
+    def filled(self, entry: Entry) -> Entry:
+        """A checkpoint or LoRA with the hashes of its file as it is now, as far as they are known."""
+        digests = self._of(entry.path, entry.stamp)
+        hashes = tuple((digests or "").split())
+        return replace(entry, hash=_shown(digests, isinstance(entry, Lora)), hashes=hashes)
+
+    def _of(self, path: Path, stamp: str) -> str | None:
         known = self._known.get(str(path))
         return known[1] if known and known[0] == stamp else None
 
-    def want(self, path: Path, stamp: str, lora: bool) -> None:
+    def want(self, path: Path, stamp: str) -> None:
         """Find this one out, some time."""
         with self._lock:
-            self._wanted[path] = (stamp, lora)
+            self._wanted[path] = stamp
         self._wake.set()
 
     def start(self) -> None:
@@ -102,11 +124,11 @@ class Hashes:
             with self._lock:
                 if not self._wanted:
                     return some
-                path, (stamp, lora) = self._wanted.popitem(last=False)
-            if self.of(path, stamp) is not None:
+                path, stamp = self._wanted.popitem(last=False)
+            if self._of(path, stamp) is not None:
                 continue
             try:
-                known = (autov3 if lora else autov2)(path, lambda: self._ended.wait(PAUSE))
+                known = _digests(path, lambda: self._ended.wait(PAUSE))
             except OSError as error:
                 log.info("no hash of %s (%s)", path, error)
                 continue

@@ -26,7 +26,7 @@ HASH_BEHIND = re.compile(rf"^(.+?)\s*\[{HASH.pattern}\]$", re.IGNORECASE | re.DO
 """AUTOMATIC1111's title of a checkpoint: `name.safetensors [hash]`."""
 LEFT_OUT_OF_TAGS = re.compile(r"[,:<>\n]")
 """What a name loses when it is written as a tag."""
-SHORTEST_HASH = 8
+SHORTEST_HASH, WHOLE = 8, 64
 MOST_REMEMBERED = 2**16
 """Names whose ways of writing are kept, since a prompt is looked at with every key that is pressed."""
 MOST_NEAR = 3
@@ -38,8 +38,8 @@ Way = Literal["name", "folder", "alias", "hash", ""]
 
 
 class Named(Protocol):
-    """What is asked of a model. `aliases` (other names) and `hashes` (all that are known, beside `hash`) may
-    be there as well."""
+    """What is asked of a model. `aliases` (other names), `hashes` (in full, of the file and of its weights)
+    and `said_hash` may be there as well, beside `hash`."""
 
     @property
     def name(self) -> str: ...
@@ -138,27 +138,29 @@ def _aliases(model: Named) -> tuple[str, ...]:
 
 
 def _hashes(model: Named) -> list[str]:
-    known = (getattr(model, "hash", None), *getattr(model, "hashes", ()))
-    return [each.casefold() for each in known if each]
+    computed = (getattr(model, "hash", None), *getattr(model, "hashes", ()))
+    return [each.casefold() for each in computed if each]
 
 
 def same_hash(hash: str, model: Named) -> bool:
-    """Whether one of the model's known hashes is this one; they are shortened to different lengths."""
+    """Whether one of the model's known hashes, or the one that its file states, is this one; they are
+    shortened to different lengths."""
     wanted = hash.strip().casefold().removeprefix("0x")
-    shared = ((wanted, each, min(len(wanted), len(each))) for each in _hashes(model))
+    known = filter(None, (*_hashes(model), getattr(model, "said_hash", "")))
+    shared = ((wanted, each, min(len(wanted), len(each))) for each in known)
     return any(length >= SHORTEST_HASH and one[:length] == other[:length] for one, other, length in shared)
 
 
 def _differs(hash: str, model: Named) -> bool:
     """Whether the model is surely another file: its hash of the same kind is known, and is not this one.
 
-    The kind shows in the length. Eight digits may be AUTOMATIC1111's oldest hash, of which nothing is known
-    here.
+    The kind shows in the length, unless all kinds are known in full. Eight digits may be AUTOMATIC1111's
+    oldest hash, of which nothing is known here.
     """
     wanted = hash.strip().casefold().removeprefix("0x")
-    if len(wanted) <= SHORTEST_HASH or same_hash(wanted, model):
+    if len(wanted) <= SHORTEST_HASH or not HASH.fullmatch(wanted) or same_hash(wanted, model):
         return False
-    return any(len(each) == len(wanted) for each in _hashes(model))
+    return any(len(each) in (len(wanted), WHOLE) for each in _hashes(model))
 
 
 def near(asked: str, models: Iterable[Named]) -> list[str]:

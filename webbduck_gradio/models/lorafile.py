@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import ModelError
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
+from .lookup import HASH
 from .loraalpha import peft_configs
 from .lorafaults import faults
 from .triggers import phrase, readable
@@ -36,6 +37,8 @@ NAMES = {
 }
 """How an architecture is called in texts for people."""
 
+OF_NOTHING = "e3b0c442"
+"""How the hash of an empty file begins, which some programs write."""
 TOP_TAGS = 6
 """Training tags that the catalog remembers of each LoRA; `training` reads all."""
 
@@ -55,6 +58,8 @@ class LoraFindings:
     """Whether a picture is embedded (`modelspec.thumbnail`)."""
     output_name: str = ""
     """What its trainer called it (`ss_output_name`)."""
+    said_hash: str = ""
+    """The hash that it gives itself (`sshs_model_hash`); AUTOMATIC1111 writes it into pictures unchecked."""
     fault: str = ""
     """Why it cannot be used, as what follows the file's name in a sentence; "" where nothing is wrong."""
     caveats: tuple[str, ...] = ()
@@ -144,6 +149,7 @@ def inspect_lora(path: Path) -> LoraFindings:
     sure, likely, context = shared["shape"]
     arch = sure or _said_architecture(header.metadata) or likely
     metadata = header.metadata
+    said = metadata.get("sshs_model_hash", "").strip().lower()
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
     kind, fault, caveats = _with_configuration(path, header, shared["kind"], *shared["faults"])
     return LoraFindings(
@@ -155,6 +161,7 @@ def inspect_lora(path: Path) -> LoraFindings:
         tags=tags,
         thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
         output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
+        said_hash=said if HASH.fullmatch(said) and not said.startswith(OF_NOTHING) else "",
         fault=fault,
         caveats=caveats,
     )

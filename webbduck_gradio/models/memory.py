@@ -16,7 +16,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Raised whenever files would be understood otherwise than before: what was remembered is then forgotten."""
 
 Row = tuple[str, str, str, dict[str, Any]]

@@ -83,16 +83,16 @@ class Registry:
                 everything: list[Checkpoint | Lora] = [*checkpoints.values(), *loras.values()]
                 for each in everything:
                     if each.hash is None and each.path.is_file() and not each.unusable:
-                        self.hashes.want(each.path, each.stamp, isinstance(each, Lora))
+                        self.hashes.want(each.path, each.stamp)
             return changed
 
     def _hashes_found(self) -> None:
         """Put the hashes that became known into the entries; pages that show them look again."""
         with self._lock:
             for name, model in self._checkpoints.items():
-                self._checkpoints[name] = replace(model, hash=self.hashes.of(model.path, model.stamp))
+                self._checkpoints[name] = self.hashes.filled(model)
             for name, lora in self._loras.items():
-                self._loras[name] = replace(lora, hash=self.hashes.of(lora.path, lora.stamp))
+                self._loras[name] = self.hashes.filled(lora)
             self.version += 1
 
     @property
@@ -326,8 +326,7 @@ class Registry:
                 listed[each.name] = result
             elif isinstance(result, Findings | str):
                 made = checkpoint_entry(each, result, notes.of(each.name), problems)
-                known = self.hashes.of(each.path, each.stamp)
-                listed[each.name] = replace(made, hash=known, from_hub=each in hub)
+                listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
         return listed
 
     def _list_loras(self, look: Look, problems: list[str]) -> dict[str, Lora]:
@@ -349,12 +348,10 @@ class Registry:
             elif isinstance(result, LoraFindings) or (isinstance(result, str) and each.name in files):
                 note = notes.of(each.name, files.get(each.name))
                 made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
-                known = self.hashes.of(each.path, each.stamp)
                 owners = notes.called(each.name, files.get(each.name))
                 aliases = (*made.aliases, *filter(None, [owners]))
-                listed[each.name] = replace(
-                    made, hash=known, from_hub=each.name in hub_names, aliases=aliases
-                )
+                made = replace(made, from_hub=each.name in hub_names, aliases=aliases)
+                listed[each.name] = self.hashes.filled(made)
         return listed
 
 
