@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 from gallery_helpers import finished_run, picture, request
+from PIL import Image
+from running import wait_until
 
 from webbduck_gradio.errors import StorageError, UnknownName
+from webbduck_gradio.gallery import trash as trash_module
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage.reserve import Reserve
 
 
 @pytest.fixture
@@ -117,6 +123,7 @@ def test_a_selection_is_one_entry_and_all_or_nothing(outputs: Outputs, trash: Tr
 WORKER = """
 import random, sys
 from pathlib import Path
+from webbduck_gradio.gallery import trash as trash_module
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
@@ -175,3 +182,110 @@ def test_unknown_ids(outputs: Outputs, trash: Trash, bad):
         with pytest.raises(UnknownName):
             action(bad)
     assert len(ids(outputs)) == 1
+
+
+def test_a_copy_that_is_made_while_a_deletion_comes_back_is_not_replaced(
+    outputs: Outputs, trash: Trash, settings: Settings
+):
+    run = finished_run(outputs, 2)
+    outputs.save_variant(f"{run.id}/1.png", picture(size=(10, 10)), 2, "Lanczos")
+    entry = trash.delete_images([f"{run.id}/0.png", f"{run.id}/1_upscaled.png"])
+    new = []
+    real = trash._move_all
+
+    def move_all(images, source, target):
+        # The restoring has looked and found the names free.
+        maker = threading.Thread(
+            target=lambda: new.append(
+                outputs.save_variant(f"{run.id}/1.png", picture(size=(33, 33)), 2, "Lanczos")
+            )
+        )
+        maker.start()
+        maker.join(0.2)  # it must wait; without the lock it would be done
+        real(images, source, target)
+        return maker
+
+    trash._move_all = move_all
+    trash.restore(entry.id)
+    wait_until(lambda: bool(new))
+    sizes = {}
+    for path in run.path.glob("1_upscaled*.png"):
+        with Image.open(path) as image:
+            sizes[path.name] = image.size
+    assert sizes == {"1_upscaled.png": (10, 10), new[0].rpartition("/")[2]: (33, 33)}
+
+
+def test_a_name_that_is_taken_this_moment_undoes_the_restoring(
+    outputs: Outputs, trash: Trash, settings: Settings, monkeypatch
+):
+    run = finished_run(outputs, 3)
+    entry = trash.delete_images([f"{run.id}/0.png", f"{run.id}/1.png"])
+    real = trash_module.move_to_free_name
+
+    def move(source: Path, target: Path) -> None:
+        if target == run.path / "1.png":
+            target.write_bytes(b"another program's")
+        real(source, target)
+
+    monkeypatch.setattr(trash_module, "move_to_free_name", move)
+    with pytest.raises(StorageError, match=r"1\.png cannot be restored because there is another file"):
+        trash.restore(entry.id)
+    assert (run.path / "1.png").read_bytes() == b"another program's"
+    assert not (run.path / "0.png").exists()
+    assert trash.entries()[0].images == entry.images
+
+
+def test_an_entry_without_its_record_still_shows_and_comes_back(outputs, trash, settings):
+    run = finished_run(outputs, 2)
+    before = tree(settings.outputs)
+    entry = trash.delete_run(run.id)
+    (settings.private / "trash" / entry.id / "entry.json").write_text('{"images": 5}')
+    assert [found.images for found in trash.entries()] == [entry.images]
+    assert trash.restore(entry.id) == entry.images
+    assert tree(settings.outputs) == before
+
+
+def test_an_emptying_that_was_killed_is_ended_by_the_next_start(outputs, trash, settings, monkeypatch):
+    run = finished_run(outputs, 2)
+    trash.delete_run(run.id)
+    monkeypatch.setattr(trash_module.shutil, "rmtree", lambda folder, **_: None)  # the end of the process
+    assert trash.empty() == 2
+    assert trash.entries() == [] and trash.size_bytes() == 0
+    monkeypatch.undo()
+    assert list(settings.private.glob("trash/.going-*"))
+    Trash(settings, outputs)
+    assert list((settings.private / "trash").iterdir()) == []
+
+
+def test_a_full_disk_can_be_emptied(outputs, trash, settings, monkeypatch):
+    run = finished_run(outputs, 2)
+    reserve = Reserve(settings.private / "reserve")
+    assert reserve.keep()
+    real = trash_module.write_atomically
+
+    def write(path, *more):
+        if (settings.private / "reserve").exists():
+            raise StorageError("full") from OSError(errno.ENOSPC, "full")
+        real(path, *more)
+
+    monkeypatch.setattr(trash_module, "write_atomically", write)
+    entry = trash.delete_run(run.id)
+    assert len(entry.images) == 2 and not run.path.exists()
+    assert trash.empty() == 2
+
+
+def test_a_deletion_that_the_disk_refuses_leaves_all_where_it_was(outputs, trash, settings, monkeypatch):
+    run = finished_run(outputs, 3)
+    before = tree(settings.outputs)
+    real = trash_module.move_to_free_name
+
+    def move(source: Path, target: Path) -> None:
+        if source.name == "2.png":
+            raise OSError(errno.EIO, "Input/output error")
+        real(source, target)
+
+    monkeypatch.setattr(trash_module, "move_to_free_name", move)
+    with pytest.raises(StorageError):
+        trash.delete_run(run.id)
+    assert tree(settings.outputs) == before and trash.entries() == []
+    assert list((settings.private / "trash").iterdir()) == []

@@ -152,6 +152,8 @@ class Outputs:
         self.temporary = settings.private / "tmp"
         self.version = 0
         self._lock = threading.Lock()
+        self.moving = threading.RLock()
+        """Held by whoever takes a name for a file, or moves files to the trash or back."""
         self._open: set[str] = set()
         self._held: FolderLock | None = None
         self._watcher: Watcher | None = None
@@ -249,7 +251,7 @@ class Outputs:
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
         about = _about_upscaled(image_id, scale, upscaler, warnings, facts)
-        with self._lock:
+        with self.moving:
             stem, number = f"{copies.base_of(name, os.listdir(original.parent))}_upscaled", 1
             while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
                 number += 1

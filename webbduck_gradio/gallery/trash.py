@@ -2,6 +2,7 @@
 
 Each deletion is an entry: a folder with the files and `entry.json`, which is written before anything moves,
 so that a crash in between leaves every file either in its place or in a trash that knows where it belongs.
+Emptying renames an entry first and removes it then, so that half an entry is never shown or counted.
 """
 
 from __future__ import annotations
@@ -12,16 +13,29 @@ import os
 import shutil
 import time
 import uuid
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from ..errors import StorageError, UnknownName
 from ..settings import Settings
+from ..storage.moving import move_to_free_name
+from ..storage.reading import read_json, read_regular
+from ..storage.reserve import Reserve, is_full
 from .files import cannot_write, sync_folder, write_atomically
 from .storage import META, Outputs, is_image_id
 
 log = logging.getLogger(__name__)
 ENTRY = "entry.json"
+RECORDS = "meta"
+"""Folder of an entry that holds the meta.json of each run."""
+GOING = ".going-"
+"""What the name of an entry begins with once it was emptied; only its removal is left."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -34,26 +48,32 @@ class TrashEntry:
 
 
 class Trash:
-    """What was deleted from the gallery and can come back."""
+    """What was deleted from the gallery and can come back. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, outputs: Outputs):
         self._folder = settings.private / "trash"
         self._outputs = outputs
+        self._reserve = Reserve(settings.private / "reserve")
+        self._remove_emptied()
+        for folder in self._folders():
+            if not any(path.is_file() for path in folder.rglob("*") if path.name not in (ENTRY, META)):
+                shutil.rmtree(folder, ignore_errors=True)  # of a deletion that was killed before it moved any
 
     def delete_image(self, image_id: str) -> TrashEntry:
         """Move one picture to the trash. Raises `UnknownName`, `StorageError`."""
-        self._outputs.resolve(image_id)
-        return self._delete([image_id])
+        return self.delete_images([image_id])
 
     def delete_images(self, image_ids: list[str]) -> TrashEntry:
         """Move a selection to the trash, as one entry. Nothing moves when one of them is unknown."""
-        for image_id in image_ids:
-            self._outputs.resolve(image_id)
-        return self._delete(list(dict.fromkeys(image_ids)))
+        with self._outputs.moving:
+            for image_id in image_ids:
+                self._outputs.resolve(image_id)
+            return self._delete(list(dict.fromkeys(image_ids)))
 
     def delete_run(self, run_id: str) -> TrashEntry:
         """Move all pictures of a run to the trash. Other files in its folder stay where they are."""
-        return self._delete(self._outputs.images_of(run_id))
+        with self._outputs.moving:
+            return self._delete(self._outputs.images_of(run_id))
 
     def entries(self) -> list[TrashEntry]:
         """What is in the trash, newest first."""
@@ -63,17 +83,20 @@ class Trash:
     def restore(self, entry_id: str) -> tuple[str, ...]:
         """Put everything of an entry back under its old ids; answer these. Raises `StorageError` where a file
         of that name is there by now; then nothing is moved."""
-        entry = self._entry(entry_id)
-        folder = self._folder / entry_id
-        taken = next((image for image in entry.images if (self._outputs.root / image).exists()), None)
-        if taken:
-            raise StorageError(f"{taken} cannot be restored because there is another file of that name.")
-        runs = {image.rpartition("/")[0] for image in entry.images}
-        for run in sorted(runs):
-            self._move_meta(folder / "meta" / run / META, self._outputs.root / run / META)
-        for image in entry.images:
-            _move(folder / image, self._outputs.root / image)
-        shutil.rmtree(folder, ignore_errors=True)
+        with self._outputs.moving:
+            entry = self._entry(entry_id)
+            folder = self._folder / entry_id
+            taken = next((each for each in entry.images if os.path.lexists(self._outputs.root / each)), None)
+            if taken:
+                raise StorageError(_taken(taken))
+            runs = {image.rpartition("/")[0] for image in entry.images}
+            for run in sorted(runs):
+                record = folder / RECORDS / run / META
+                if record.is_file():
+                    with suppress(FileExistsError):  # the run has one again; it stays
+                        _move(record, self._outputs.root / run / META)
+            self._move_all(entry.images, folder, self._outputs.root)
+            shutil.rmtree(folder, ignore_errors=True)
         self._outputs.changed(*runs)
         return entry.images
 
@@ -86,57 +109,118 @@ class Trash:
 
     def size_bytes(self) -> int:
         """What emptying the trash would free, in bytes."""
-        return sum(file.stat().st_size for file in self._folder.rglob("*") if file.is_file())
+        total = 0
+        for folder in self._folders():
+            for file in folder.rglob("*"):
+                with suppress(OSError):  # it is emptied meanwhile
+                    total += file.stat().st_size if file.is_file() else 0
+        return total
 
     def empty(self) -> int:
         """Delete for good all that is in the trash; answer the number of pictures."""
         count = 0
-        for folder in self._folders():
-            entry = self._read(folder.name)
+        with self._outputs.moving:
+            for folder in self._folders():
+                entry = self._read(folder.name)
+                try:
+                    folder.rename(folder.with_name(GOING + folder.name))
+                except OSError as error:
+                    raise StorageError(cannot_write(folder, error)) from error
+                count += len(entry.images) if entry else 0
+        if left := self._remove_emptied():
+            raise StorageError(
+                f"The trash was emptied, but {left} of its folders could not be removed yet; the log has why."
+            )
+        return count
+
+    def _remove_emptied(self) -> int:
+        """Remove what an emptying has renamed, also one that was killed; how many could not be."""
+        left = 0
+        for folder in self._folder.glob(f"{GOING}*"):
             try:
                 shutil.rmtree(folder)
+            except FileNotFoundError:
+                continue  # another emptying removes it
             except OSError as error:
-                raise StorageError(cannot_write(folder, error)) from error
-            count += len(entry.images) if entry else 0
-        return count
+                log.warning("%s could not be removed: %s", folder, error)
+                left += 1
+        return left
 
     def _delete(self, images: list[str]) -> TrashEntry:
         now = time.time()
         entry = TrashEntry(time.strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:8], now, tuple(images))
         folder = self._folder / entry.id
         record = json.dumps({"deleted": now, "images": images}, ensure_ascii=False).encode()
-        try:
-            folder.mkdir(parents=True)
-        except OSError as error:
-            raise StorageError(cannot_write(folder, error)) from error
-        write_atomically(folder / ENTRY, lambda file: file.write(record), self._outputs.temporary)
+        self._with_reserve(lambda: self._begin(folder, record))
         runs = {image.rpartition("/")[0] for image in images}
         try:
-            for image in images:
-                _move(self._outputs.root / image, folder / image)
+            self._with_reserve(lambda: self._move_all(images, self._outputs.root, folder))
             for run in sorted(runs - {""}):
-                self._keep_meta(run, folder)
+                self._with_reserve(partial(self._keep_meta, run, folder))
         finally:  # also where it stopped half-way: what has moved is in the trash
+            if self._read(entry.id) is None:
+                shutil.rmtree(folder, ignore_errors=True)
             self._outputs.changed(*runs)
         return entry
 
+    def _begin(self, folder: Path, record: bytes) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(cannot_write(folder, error)) from error
+        write_atomically(folder / ENTRY, lambda file: file.write(record), self._outputs.temporary)
+
+    def _with_reserve(self, step: Callable[[], T]) -> T:
+        """On a full disk a deletion is what helps; the space kept back is given up for it."""
+        try:
+            return step()
+        except StorageError as error:
+            if not isinstance(error.__cause__, OSError) or not is_full(error.__cause__):
+                raise
+            self._reserve.give_up()
+            return step()
+
+    def _move_all(self, images: list[str] | tuple[str, ...], source: Path, target: Path) -> None:
+        """Move all, or none where one cannot be moved. What an earlier try has moved is passed over."""
+        moved: list[str] = []
+        try:
+            for image in images:
+                if (source / image).exists() or not (target / image).exists():
+                    _move(source / image, target / image)
+                    moved.append(image)
+            for folder in {(target / image).parent for image in moved}:
+                sync_folder(folder)
+        except (FileExistsError, StorageError) as error:
+            for image in reversed(moved):
+                with suppress(OSError, StorageError):
+                    _move(target / image, source / image)
+            if isinstance(error, FileExistsError):
+                raise StorageError(_taken(images[len(moved)])) from None
+            raise
+
     def _keep_meta(self, run: str, folder: Path) -> None:
         """Keep the record with the deleted pictures; a run without pictures goes, its record only then."""
-        source, copy = self._outputs.root / run, folder / "meta" / run / META
+        source, copy = self._outputs.root / run, folder / RECORDS / run / META
         if not (source / META).is_file():
             return
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / META, copy)
-        if {name for name in os.listdir(source)} == {META} and not self._outputs.is_open(run):
-            (source / META).unlink()
-            source.rmdir()
-
-    def _move_meta(self, copy: Path, target: Path) -> None:
-        if copy.is_file() and not target.exists():
-            _move(copy, target)
+        try:
+            if set(os.listdir(source)) == {META} and not self._outputs.is_open(run):
+                _move(source / META, copy)
+                sync_folder(copy.parent)
+                source.rmdir()
+                return
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            record = read_regular(source / META)
+        except ValueError as error:
+            log.warning("The record of run %s is not kept with its deleted pictures: %s", run, error)
+            return
+        except OSError as error:
+            raise StorageError(cannot_write(copy, error)) from error
+        write_atomically(copy, lambda file: file.write(record), self._outputs.temporary)
 
     def _folders(self) -> list[Path]:
-        return [path for path in self._folder.glob("*") if path.is_dir() and not path.is_symlink()]
+        found = (path for path in self._folder.glob("*") if not path.name.startswith("."))
+        return [path for path in found if path.is_dir() and not path.is_symlink()]
 
     def _entry(self, entry_id: str) -> TrashEntry:
         plain = isinstance(entry_id, str) and entry_id.replace("-", "").isalnum()
@@ -146,22 +230,40 @@ class Trash:
         return entry
 
     def _read(self, entry_id: str) -> TrashEntry | None:
+        folder = self._folder / entry_id
         try:
-            record = json.loads((self._folder / entry_id / ENTRY).read_text(encoding="utf-8"))
-            folder = self._folder / entry_id
-            named = (image for image in record["images"] if is_image_id(image))
-            images = tuple(image for image in named if (folder / image).is_file())
-            return TrashEntry(entry_id, float(record["deleted"]), images) if images else None
+            record = read_json(folder / ENTRY)
+            named = [image for image in record["images"] if is_image_id(image)]
+            deleted = float(record["deleted"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            log.info("trash entry %s cannot be read: %s", entry_id, error)
-            return None
+            # Where its files belong still shows in where they lie.
+            log.info("The record of trash entry %s cannot be read: %s", entry_id, error)
+            named, deleted = _pictures_in(folder), _modified(folder)
+        images = tuple(image for image in named if (folder / image).is_file())
+        return TrashEntry(entry_id, deleted, images) if images else None
+
+
+def _taken(image_id: str) -> str:
+    return f"{image_id} cannot be restored because there is another file of that name."
+
+
+def _pictures_in(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")))
+    return [each for each in found if is_image_id(each)]
+
+
+def _modified(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a file over to a name that is free. Raises `StorageError`."""
+    """Move a file to a name that is free. Raises `FileExistsError` where it is not, and `StorageError`."""
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(source, target)
-        sync_folder(target.parent)
+        move_to_free_name(source, target)
+    except FileExistsError:
+        raise
     except OSError as error:
         raise StorageError(cannot_write(target, error)) from error

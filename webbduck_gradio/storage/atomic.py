@@ -1,0 +1,65 @@
+"""Writing files so that a crash or a power cut leaves the old one or the new one."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import StorageError
+
+log = logging.getLogger(__name__)
+
+
+def write_atomically(
+    path: Path, write: Callable[[BinaryIO], object], temporary: Path, lasting: bool = True
+) -> None:
+    """Have `write` fill a new file in the folder `temporary`, then move it to `path` in one step.
+
+    `lasting` False does not wait for the disk, for what can be made again. `temporary`
+    must be on the same file system. Raises `StorageError`; the temporary file never stays.
+    """
+    temp = temporary / f"{uuid.uuid4().hex}.tmp"
+    try:
+        temporary.mkdir(parents=True, exist_ok=True)
+        with temp.open("xb") as file:
+            write(file)
+            file.flush()
+            if lasting:
+                os.fsync(file.fileno())
+        os.replace(temp, path)
+        if lasting:
+            sync_folder(path.parent)
+    except OSError as error:
+        raise StorageError(cannot_write(path, error)) from error
+    finally:
+        with suppress(OSError):
+            temp.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in `folder` survive a power cut; Windows has no such call and needs none."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some network file systems know no fsync of folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """One sentence for a file that could not be written. Clients read it: the log alone tells the folder."""
+    log.warning("%s could not be written: %s", path, error)
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
+        return f"{path.name} could not be saved because the disk is full; free some space."
+    reason = (error.strerror or error.__class__.__name__).lower()
+    return f"{path.name} could not be saved ({reason}); check the permissions of its folder."
