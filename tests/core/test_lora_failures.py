@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,8 @@ import numpy
 import pytest
 import safetensors.torch
 import torch
+from diffusers import UNet2DConditionModel
+from making import copy_of
 from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
@@ -102,7 +105,7 @@ def test_a_file_that_was_cut_off_meanwhile(studio, weights, draw) -> None:
 BROKEN: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
     "no numbers": (lambda up: up.index_fill(0, torch.tensor([1]), torch.nan), "values that are no numbers"),
     "endless": (lambda up: up * torch.inf, "values that are no numbers"),
-    "nothing": (torch.zeros_like, "has no effect: its weights are all zero"),
+    "nothing": (torch.zeros_like, "has no effect: its weights or alphas are all zero"),
 }
 
 
@@ -117,14 +120,32 @@ def test_weights_that_draw_nothing_sensible(studio, weights, draw, paint, case: 
     assert numpy.array_equal(numpy.asarray(draw("").image), bare[0])
 
 
-def test_text_encoders_alone_and_metadata_that_is_no_text(studio, folders, draw, paint) -> None:
+@pytest.mark.parametrize("odd", [{"steps": 5, "table": {"a": 1}}, {"half of a letter": "\ud83e"}, None])
+def test_text_encoders_alone_and_metadata_that_is_no_text(studio, folders, draw, paint, odd) -> None:
     tensors = load_file(folders.loras / "whole.safetensors")
     path = studio.loras / "a.safetensors"
     save_file({key: value for key, value in tensors.items() if not key.startswith("unet.")}, path)
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
-    header = json.dumps(json.loads(data[8:end]) | {"__metadata__": {"steps": 5, "table": {"a": 1}}}).encode()
+    header = json.dumps({"__metadata__": odd} | json.loads(data[8:end])).encode()
     path.write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
     drawn = numpy.asarray(draw("a").image).astype(int)
     assert numpy.abs(drawn - paint()[0]).mean() > 0.5
     assert numpy.abs(drawn - paint(loras=[{"name": "whole", "weight": 1}])[0]).mean() > 0.5
+
+
+def test_a_second_checkpoint_is_looked_at_too(folders: Settings, registry: Registry, ask) -> None:
+    """It takes SDXL's LoRAs, but its layers are wider than this one's parts."""
+    wide = copy_of(folders.checkpoints / "sdxl" / "webbduck-starter", folders.checkpoints / "sdxl" / "wide")
+    config = json.loads((wide / "unet" / "config.json").read_text())
+    config["block_out_channels"] = [each * 2 for each in config["block_out_channels"]]
+    shutil.rmtree(wide / "unet")
+    UNet2DConditionModel.from_config(config).half().save_pretrained(wide / "unet")
+    try:
+        registry.refresh()
+        asked = {"second_pass_model": "wide", "loras": [{"name": "unet", "weight": 1}], "steps": 10}
+        with pytest.raises(ModelError, match=r"The LoRA unet does not fit wide: .* have no counterpart"):
+            registry.admit(ask(**asked))
+    finally:
+        shutil.rmtree(wide)
+        registry.refresh()

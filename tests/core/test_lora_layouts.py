@@ -273,7 +273,6 @@ def test_a_configuration_beside_the_file_counts(
     with pytest.raises(AssertionError, match=saying):  # a warning, where none is expected
         drawn(studio, generator, ask, "by-peft/adapter_model")
     (home / "adapter_config.json").write_text(json.dumps(config(mine, "unet")))
-    (home / "adapter_model.safetensors").touch()
     by_alpha = drawn(studio, generator, ask, "unet-alone")
     assert numpy.abs(drawn(studio, generator, ask, "by-peft/adapter_model") - by_alpha).max() <= 1
     assert numpy.abs(paint(**ASKED)[0] - by_alpha).mean() > 2

@@ -153,14 +153,25 @@ def test_what_is_left_out_is_said(settings: Settings, case: str) -> None:
         assert re.search(words, warning)
 
 
+def rewritten(path: Path, data: bytes, table: dict[str, object]) -> None:
+    """The file `data` with another header."""
+    header = json.dumps(table).encode()
+    end = 8 + int.from_bytes(data[:8], "little")
+    path.write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
+
+
 def test_metadata_that_is_no_text(settings: Settings) -> None:
     path = save(settings.loras / "a.safetensors", fitting(settings), {"x": "y"})
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     table = json.loads(data[8:end])
+    odd: list[object] = [[], ["a"], "text", 0, False]
+    for metadata in odd:
+        rewritten(path, data, table | {"__metadata__": metadata})
+        with pytest.raises(ModelError, match="has metadata that is no table"):
+            Registry(settings).lora("a")
     table["__metadata__"] = {"steps": 5, "nested": {"a": [1]}, "none": None, "ss_output_name": "reeds"}
-    header = json.dumps(table).encode()
-    path.write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
+    rewritten(path, data, table)
     assert read_header(path).metadata == {"ss_output_name": "reeds"}
     assert Registry(settings).lora("a").unusable is None
 

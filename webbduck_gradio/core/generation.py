@@ -153,7 +153,7 @@ class Generator:
         self, request: GenerationRequest, loaded: Loaded, wording: Wording, uses: Any, reporter: Reporter
     ) -> Embeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
-        loras = tuple((str(lora.path), lora.modified, weight) for lora, weight in uses)
+        loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
         key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
         found = self._embeddings.pop(key, None)
         if found is None:

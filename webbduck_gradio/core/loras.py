@@ -23,6 +23,8 @@ KEPT = 16
 """Adapters that stay attached though unused, so that going back to one costs nothing."""
 
 Use = tuple[Lora, float]
+Key = tuple[str, str]
+"""(path, stamp): what was changed on disk is loaded anew."""
 
 
 class Adapters:
@@ -30,7 +32,7 @@ class Adapters:
 
     def __init__(self, pipe: Any):
         self._pipe = pipe
-        self._names: dict[tuple[str, float], str] = {}
+        self._names: dict[Key, str] = {}
         self._made = 0
         self.active: tuple[tuple[str, float], ...] = ()
         """(adapter, weight) of those in use."""
@@ -114,7 +116,9 @@ class Adapters:
                 "get it again, or choose another."
             )
         if not any(scale and down.any() and up.any() for scale, down, up in halves):
-            raise ModelError(f"The LoRA {lora.name} has no effect: its weights are all zero; choose another.")
+            raise ModelError(
+                f"The LoRA {lora.name} has no effect: its weights or alphas are all zero; choose another."
+            )
 
     def _layers(self) -> Iterator[LoraLayer]:
         for part in PARTS:
@@ -131,7 +135,7 @@ class Adapters:
         for part in PARTS:
             getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
 
-    def _forget(self, wanted: set[tuple[str, float]]) -> None:
+    def _forget(self, wanted: set[Key]) -> None:
         for key in [key for key in self._names if key not in wanted][: max(0, len(self._names) - KEPT)]:
             self._drop(self._names.pop(key))
 
@@ -153,5 +157,5 @@ def _fill(layer: Any, name: str, lora: Lora, addition: Addition) -> None:
     layer.set_scale(name, 1)
 
 
-def _key(lora: Lora) -> tuple[str, float]:
-    return str(lora.path), lora.modified
+def _key(lora: Lora) -> Key:
+    return str(lora.path), lora.stamp

@@ -83,14 +83,16 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     table = json.loads(data[8:end])
-    metadata = table.get("__metadata__")
-    texts: dict[str, str] = {}
-    if metadata is not None:
-        texts = {key: text for key, text in metadata.items() if isinstance(text, str)}
-        if len(texts) < len(metadata):  # the library refuses files whose metadata holds anything else
-            header = json.dumps(table | {"__metadata__": texts}).encode()
-            data = len(header).to_bytes(8, "little") + header + data[end:]
-    return safetensors.torch.load(data), texts
+    metadata = table.pop("__metadata__", None) or {}
+    try:
+        "".join((*metadata, *metadata.values())).encode()
+    except (TypeError, UnicodeEncodeError):
+        # The library refuses files whose metadata holds anything but texts; the tensors need none of it.
+        header = json.dumps(table).encode()
+        data = len(header).to_bytes(8, "little") + header + data[end:]
+    return safetensors.torch.load(data), {
+        key: each for key, each in metadata.items() if isinstance(each, str)
+    }
 
 
 def _places(pipe: Any) -> list[tuple[str, Place]]:

@@ -53,6 +53,9 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     if request.second_pass_model:
         second = registry.second_pass(request)
         _check_second_pass(request, checkpoint, second)
+        for lora, _ in wording.loras:
+            if lora.fits(second):
+                _check_parts(lora, second)
         warnings += _lost_on(second, wording)
     return warnings + _without_effect(registry, request)
 
@@ -99,6 +102,10 @@ def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
         if lora.arch == checkpoint.arch:
             made_for = f"{made_for} of another size"
         raise ModelError(f"The LoRA {lora.name} is made for {made_for}; {checkpoint.name} cannot use it.")
+    _check_parts(lora, checkpoint)
+
+
+def _check_parts(lora: Lora, checkpoint: Checkpoint) -> None:
     missing, parts = missing_parts(lora.path, checkpoint.path)
     if missing:
         raise ModelError(

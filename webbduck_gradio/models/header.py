@@ -139,11 +139,17 @@ _METADATA = re.compile(r"\s*\{\s*\"__metadata__\"\s*:\s*(?=\{)")
 _NEXT = re.compile(r"\s*(?:,\s*(?=\")|(?=\}))")
 
 
+class _OddMetadata(ValueError):
+    """The header's metadata is a list, a number or a text."""
+
+
 def _checked(name: str, text: bytes, data_size: int) -> Header:
     """The header in `text`, which must tell of exactly `data_size` bytes."""
     try:
         metadata, rest = _split(text.decode())
         layout = _layout(rest)
+    except _OddMetadata:
+        raise ModelError(f"{name} has metadata that is no table; get the file again.") from None
     except (ValueError, RecursionError):
         raise ModelError(f"{name} has a damaged header; download it again.") from None
     if not layout.tensors:
@@ -195,9 +201,10 @@ def _layout(text: str) -> _Layout:
     raw = orjson.loads(text)
     if not isinstance(raw, dict):
         raise ValueError("no table")
-    metadata = raw.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict):
-        raise ValueError("the metadata is no table")
+    metadata = raw.pop("__metadata__", None)
+    if not isinstance(metadata, dict | None):
+        raise _OddMetadata
+    metadata = metadata or {}
     if not raw:
         return _Layout(Tensors({}), metadata, frozenset(), 0)
     # Column by column, since a LoRA has thousands of tensors.

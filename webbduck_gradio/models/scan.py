@@ -155,6 +155,8 @@ def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candid
     stamp = _stamp(status)
     if ".yaml" in beside:
         stamp += "+" + beside[".yaml"][1]
+    if path.stem == "adapter_model" and "adapter_config.json" in listed:  # peft's, which tells a LoRA's alpha
+        stamp += "+" + stamp_of(Path(listed["adapter_config.json"].path))
     return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside)
 
 
