@@ -15,9 +15,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from recorder import Recorder
 
-from webbduck_gradio.core import memory
+from webbduck_gradio.core import checkpoint_files, memory
 from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.core.pipelines import Pipelines, _read
+from webbduck_gradio.core.pipelines import Pipelines
 from webbduck_gradio.errors import OutOfMemory, SettingsError
 
 CPU_SHORTAGE = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
@@ -233,7 +233,7 @@ def test_a_file_in_its_own_number_format_is_not_copied(tmp_path: Path) -> None:
 
     settings = Settings(checkpoints=tmp_path, loras=tmp_path / "lora")
     path = original.write(tmp_path / "sdxl" / "base.safetensors", "base", original.small("base"))
-    pipe = _read(Registry(settings).checkpoint("base"), torch.float16)
+    pipe = checkpoint_files.read(Registry(settings).checkpoint("base"), torch.float16)
     ranges = []
     for line in Path("/proc/self/maps").read_text().splitlines():
         if line.endswith(str(path)):

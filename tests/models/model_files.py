@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy
-from safetensors.numpy import save_file
+from webbduck_gradio.models import layout
 
 UNET = "model.diffusion_model."
 
 
-def save(path: Path, shapes: dict[str, tuple[int, ...]], metadata: dict[str, str] | None = None) -> Path:
-    """A safetensors file with zeros of these shapes."""
+BYTES = {"F64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2}
+"""Of a number in each format; 1 for those that are not here."""
+
+
+def save(
+    path: Path,
+    shapes: dict[str, tuple[int, ...]],
+    metadata: Mapping[str, Any] | None = None,
+    dtypes: Mapping[str, str] | None = None,
+) -> Path:
+    """A safetensors file with zeros of these shapes, as holes of the file; float16 or as `dtypes` says."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {name: numpy.zeros(shape, numpy.float16) for name, shape in shapes.items()}
-    save_file(tensors, path, metadata=metadata)
+    header: dict[str, Any] = {"__metadata__": metadata} if metadata else {}
+    at = 0
+    for name, shape in shapes.items():
+        dtype = (dtypes or {}).get(name, "F16")
+        end = at + math.prod(shape) * BYTES.get(dtype, 1)
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, end]}
+        at = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
     return path
 
 
@@ -33,20 +55,44 @@ def checkpoint_shapes(
     return shapes
 
 
-CLIP, OPEN_CLIP = "conditioner.embedders.0.transformer.text_model.", "conditioner.embedders.1.model."
-PARTS: dict[str, tuple[int, ...]] = {
-    "first_stage_model.encoder.down.0.block.0.conv2.weight": (2, 2, 3, 3),
-    "first_stage_model.decoder.up.0.block.0.conv2.weight": (2, 2, 3, 3),
-    "first_stage_model.quant_conv.weight": (8, 8, 1, 1),
-    CLIP + "embeddings.token_embedding.weight": (9, 2),
-    CLIP + "encoder.layers.11.mlp.fc1.weight": (2, 2),
-    OPEN_CLIP + "token_embedding.weight": (9, 2),
-    OPEN_CLIP + "transformer.resblocks.31.mlp.c_fc.weight": (2, 2),
-    OPEN_CLIP + "text_projection": (2, 1280),
-}
-"""The other parts of a checkpoint, as far as a header tells whether they are there."""
+def whole_sdxl(**unet: Any) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a narrow SDXL checkpoint in the original layout; `unet`: changes of its UNet."""
+    levels = 4
+    text = {"num_hidden_layers": 3, "num_attention_heads": 1, "intermediate_size": 64, "vocab_size": 49408}
+    text |= {"max_position_embeddings": 77}
+    parts: dict[str, Any] = {
+        "unet": {
+            "addition_time_embed_dim": 8,
+            "attention_head_dim": [1, 1, 1],
+            "block_out_channels": [32, 32, 64],
+            "cross_attention_dim": 96,
+            "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+            "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+            "in_channels": 4,
+            "layers_per_block": 2,
+            "out_channels": 4,
+            "projection_class_embeddings_input_dim": 64 + 6 * 8,
+            "transformer_layers_per_block": [1, 1, 1],
+            "use_linear_projection": True,
+        }
+        | unet,
+        "vae": {
+            "block_out_channels": [32] * levels,
+            "in_channels": 3,
+            "latent_channels": 4,
+            "layers_per_block": 1,
+            "out_channels": 3,
+        },
+        "text_encoder": text | {"hidden_size": 32, "projection_dim": 32},
+        "text_encoder_2": text | {"hidden_size": 64, "projection_dim": 64},
+    }
+    shapes: dict[str, tuple[int, ...]] = {}
+    for each in layout.tensors(parts, refiner=False).values():
+        shapes |= each
+    return shapes
 
-SDXL = checkpoint_shapes(2048, 2816) | PARTS
+
+SDXL = whole_sdxl()
 
 
 def peft(module: str, width: int, out: int = 2) -> dict[str, tuple[int, ...]]:

@@ -9,9 +9,11 @@ import shutil
 from io import BytesIO
 from pathlib import Path
 
+import numpy
 import pytest
 from model_files import SDXL, checkpoint_shapes, kohya, peft, save
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
 from webbduck_gradio.models.registry import STARTER, Registry
@@ -252,8 +254,13 @@ def second(settings: Settings, name: str, **changes: dict) -> None:
 
 
 def test_second_passes_that_cannot_work_are_refused(settings: Settings) -> None:
-    second(settings, "refiner", **{"model_index.json": {"requires_aesthetics_score": True}})
+    sdxl = settings.checkpoints / "sdxl"
+    shutil.copytree((sdxl / STARTER).resolve().parent / f"{STARTER}-refiner", sdxl / "refiner")
     second(settings, "painter", **{"unet/config.json": {"in_channels": 9}})
+    weights = sdxl / "painter" / "unet" / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(weights)
+    tensors["conv_in.weight"] = numpy.repeat(tensors["conv_in.weight"][:, :1], 9, axis=1)
+    save_file(tensors, weights)
     second(
         settings,
         "zsnr",

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import inspect
-import json
 import logging
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import ModelError, OutOfMemory, without_folders
-from ..models.header import read_header
-from ..models.inspect import variant
-from ..models.layout import configs
+from ..errors import OutOfMemory
 from ..models.registry import Checkpoint
-from . import memory
-from .loading import unreadable
+from . import checkpoint_files, memory
 from .loras import Adapters, Use
 from .memory import OFFLOAD, TILED, Policy
 
@@ -32,6 +24,9 @@ transformers_logging.disable_progress_bar()
 diffusers_logging.disable_progress_bar()
 
 Key = tuple[str, float]
+
+_FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
+"""Number formats as safetensors calls them."""
 
 
 class Loaded:
@@ -174,13 +169,13 @@ class Pipelines:
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
         for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
             del self._loaded[key]  # its own older version on disk is of no use
-        # Files are in half precision mostly; in full precision they take twice as much.
+        # Its size is told for half precision, however it is stored; in full precision it takes twice that.
         wanted = checkpoint.size_bytes * self.dtype.itemsize // 2
         for key in [key for key in self._loaded if key not in keep]:
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]
         memory.collect(self.device)
-        whole = self.dtype != torch.float16  # in the files' own format the weights stay on disk
+        whole = _FORMATS.get(checkpoint.stored) != self.dtype  # in the file's own format they stay on disk
         if whole and torch.device(self.device).type == "cpu" and wanted > memory.free_bytes(self.device):
             # The system would end the whole studio, with every job in it.
             half = "" if self.dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
@@ -190,7 +185,7 @@ class Pipelines:
             )
 
     def _load(self, checkpoint: Checkpoint) -> Loaded:
-        pipe = _quiet(_read(checkpoint, self.dtype))
+        pipe = _quiet(checkpoint_files.read(checkpoint, self.dtype))
         if self.policy.offload and self._apart:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
@@ -200,71 +195,3 @@ class Pipelines:
 
 def key_of(checkpoint: Checkpoint) -> Key:
     return str(checkpoint.path), checkpoint.modified
-
-
-def _read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
-    refiner = checkpoint.arch == "sdxl-refiner"
-    kind = StableDiffusionXLImg2ImgPipeline if refiner else StableDiffusionXLPipeline
-    try:
-        if checkpoint.layout == "single_file":
-            pipe = _from_file(checkpoint, kind, dtype)
-        else:
-            pipe = kind.from_pretrained(
-                checkpoint.path,
-                dtype=dtype,
-                variant=variant(checkpoint.path),
-                local_files_only=True,
-                use_safetensors=True,
-                add_watermarker=False,
-            )
-    except ModelError:
-        raise
-    except Exception as error:
-        if memory.is_shortage(error):
-            raise
-        log.exception("Loading %s failed", checkpoint.path)
-        if reason := unreadable(error, checkpoint.path):
-            raise ModelError(
-                f"{checkpoint.name} cannot be read ({reason}); check that it is still there and readable."
-            ) from None
-        raise ModelError(
-            f"{checkpoint.name} could not be loaded ({_brief(error)}); copy the checkpoint again."
-        ) from None
-    for part in pipe.components.values():
-        if isinstance(part, torch.nn.Module):
-            # LoRAs switch gradients off, which changes the last bit of some layers: off from the start.
-            part.eval().requires_grad_(False)
-    return pipe
-
-
-def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
-    """A file in the original layout. The configuration comes from its header, so nothing is fetched;
-    in the file's own number format the weights stay where they are on disk until they are used."""
-    parts = configs(
-        checkpoint.name,
-        read_header(checkpoint.path),
-        checkpoint.arch,
-        checkpoint.prediction_type,
-        checkpoint.zero_snr,
-    )
-    with tempfile.TemporaryDirectory(prefix="webbduck-") as folder:
-        for part, config in parts.items():
-            name = {"model_index": "model_index.json", "scheduler": "scheduler/scheduler_config.json"}
-            path = Path(folder, name.get(part, f"{part}/config.json"))
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(json.dumps(config), "utf-8")
-        return kind.from_single_file(
-            str(checkpoint.path),
-            config=folder,
-            dtype=dtype,
-            local_files_only=True,
-            add_watermarker=False,
-            tokenizer=None,
-            tokenizer_2=None,
-            scheduler=EulerDiscreteScheduler.from_config(parts["scheduler"]),
-        )
-
-
-def _brief(error: Exception) -> str:
-    lines = without_folders(str(error)).strip().splitlines()
-    return (lines[0][:160] if lines else error.__class__.__name__).rstrip(".")

@@ -48,7 +48,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     wording = resolve(registry, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
-    warnings = [*wording.notes, *_check_inputs(registry, request)]
+    warnings = [*wording.notes, *checkpoint.notes, *_check_inputs(registry, request)]
     warnings += [f"The LoRA {lora.name} {caveat}." for lora, _ in wording.loras for caveat in lora.caveats]
     if request.second_pass_model:
         second = registry.second_pass(request)
@@ -56,6 +56,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
         for lora, _ in wording.loras:
             if lora.fits(second):
                 _check_parts(lora, second)
+        warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
     return warnings + _without_effect(registry, request)
 

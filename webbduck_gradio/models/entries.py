@@ -43,6 +43,12 @@ class Checkpoint:
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
+    file_bytes: int = 0
+    """Bytes on disk; `size_bytes` is what its parts take in half precision, however they are stored."""
+    stored: str = ""
+    """Number format of its UNet's weights as safetensors calls it; "" where they are of several."""
+    notes: tuple[str, ...] = ()
+    """What is to be said to whoever draws with it."""
 
     @property
     def lora_arch(self) -> str:
@@ -110,7 +116,10 @@ def checkpoint_entry(
         arch=known.arch,
         prediction_type=known.prediction_type,
         native_size=known.native_size,
-        size_bytes=candidate.size,
+        size_bytes=2 * known.numbers or candidate.size,
+        file_bytes=candidate.size,
+        stored=known.stored,
+        notes=known.notes,
         modified=candidate.modified,
         defaults=with_defaults(suggested, note.get("defaults"), f"models.json, {name}", problems),
         unusable=unusable,

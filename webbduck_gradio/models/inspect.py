@@ -7,7 +7,6 @@ vega, sdxl-lcm, playground, sd1, sd2, sd3, flux, unknown.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,10 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from . import completeness, prediction, weight_formats
+from .folder_files import read_json, variant, weight_files
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
-from .layout import configs
+from .layout import PARTS, configs, prefixes
 from .lorafile import is_lora
 from .suggested import said_by_metadata, said_by_scheduler
+
+__all__ = [
+    "Findings",
+    "architecture",
+    "inspect_file",
+    "inspect_folder",
+    "read_json",
+    "variant",
+    "weight_files",
+]
 
 UNET = "model.diffusion_model."
 
@@ -35,6 +46,12 @@ class Findings:
     native_size: int = 1024
     context: int = 0
     clip_layers: int = 12
+    numbers: int = 0
+    """How many numbers its parts consist of, which tells the memory that it takes (0 = not known)."""
+    stored: str = ""
+    """Number format of its UNet's weights as safetensors calls it; "" where they are of several."""
+    notes: tuple[str, ...] = ()
+    """What is to be said to whoever draws with it."""
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
 
@@ -46,8 +63,10 @@ def architecture(header: Header) -> str:
         return "sd3"
     if any(key.startswith(("double_blocks.0.img_attn", UNET + "double_blocks.0.img_attn")) for key in keys):
         return "flux"
-    width = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
+    width = context_width(header)
     label = header.width(UNET + "label_emb.0.0.weight")
+    if label is None and any(key.startswith(UNET + "label_emb.") for key in keys):
+        label = -1  # it has one, but not this part of it
     only_open_clip = any(key.startswith("conditioner.embedders.0.model.") for key in keys)
     if width == 1280 or (label is not None and only_open_clip) or (width is None and label == 2560):
         return "sdxl-refiner"
@@ -55,10 +74,10 @@ def architecture(header: Header) -> str:
         return "sd1"
     if width == 1024 and label is None:
         return "sd2"
-    if label is None or width is None:
+    if width is None or (label is None and not only_sdxl_has(header)):
         return "unknown"
     # From here on SDXL's own kind: text encoders' pooled output and sizes enter through label_emb.
-    if "edm_mean" in keys and "edm_std" in keys:
+    if "edm_mean" in keys or "edm_std" in keys:
         return "playground"
     if UNET + "time_embed.cond_proj.weight" in keys:
         return "sdxl-lcm"
@@ -77,45 +96,77 @@ def _depth(keys: Iterable[str], pattern: re.Pattern[str]) -> int:
     return max((int(found[1]) + 1 for key in keys if (found := pattern.match(key))), default=0)
 
 
-def prediction_type(header: Header, sidecar: str = "") -> str:
-    """'v_prediction' or 'epsilon'. In order: marker tensors, metadata, the text of a sidecar `.yaml`."""
-    if "v_pred" in header.tensors:
-        return "v_prediction"
-    said = header.metadata.get("modelspec.prediction_type", "").strip().lower()
-    if said:
-        return "v_prediction" if said in ("v", "v_prediction", "v-prediction") else "epsilon"
-    found = re.search(r"^\s*parameterization\s*:\s*[\"']?v\b", sidecar, re.MULTILINE)
-    return "v_prediction" if found else "epsilon"
+def context_width(header: Header) -> int | None:
+    """Width of the UNet's cross-attention; None where it has none."""
+    usual = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
+    if usual is not None:
+        return usual
+    found = (key for key in header.tensors if key.startswith(UNET) and key.endswith(_CONTEXT))
+    return next((header.width(key) for key in found), None)
+
+
+_CONTEXT = (".attn2.to_k.weight", ".attn2.to_v.weight")
+
+
+def only_sdxl_has(header: Header) -> bool:
+    """Whether there is a second text encoder under the name that SDXL's files give it."""
+    return any(key.startswith("conditioner.embedders.1.model.") for key in header.tensors)
 
 
 def inspect_file(path: Path) -> Findings:
-    """A single-file checkpoint. Raises `ModelError` for broken files and for what is no checkpoint."""
+    """A single-file checkpoint. Raises `ModelError` for broken files, for what is no checkpoint, and for
+    one that would not be drawn as it is meant."""
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
     arch = architecture(header)
     if arch == "unknown" and is_lora(header):
         raise ModelError(f"{path.name} is a LoRA, not a checkpoint; move it to the lora folder.")
-    sidecar = path.with_suffix(".yaml")
-    try:
-        config = sidecar.read_text("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
-    except OSError:
-        config = ""
-    predicts, zero_snr = prediction_type(header, config), "ztsnr" in header.tensors
-    clip_layers = 12
-    if arch in SUPPORTED:
-        parts = configs(path.name, header, arch, predicts, zero_snr)
-        layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
-        clip_layers = min(layers)
+    size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
+    context = context_width(header) or 0
+    extras = {"said": said} if (said := said_by_metadata(header.metadata)) else {}
+    refiner = arch == "sdxl-refiner"
+    starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
+    if arch not in SUPPORTED:
+        if arch == "unknown" and any(key.startswith(UNET) for key in header.tensors):
+            weight_formats.check(path.name, header, starts)  # packed weights have no shape that tells
+        return Findings(arch, native_size=size, context=context, extras=extras)
+    if header.odd:
+        raise ModelError(
+            f"{path.name} holds something else than text in its metadata ({header.odd[0][:60]}), which the "
+            "safetensors format forbids; get another version of it."
+        )
+    predicts = prediction.of_file(path.name, header, _sidecar(path))
+    scales = weight_formats.check(path.name, header, starts)
+    parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
+    notes, numbers = completeness.check_file(path.name, header, parts, scales)
+    layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
     return Findings(
         arch=arch,
-        prediction_type=predicts,
-        zero_snr=zero_snr,
-        clip_layers=clip_layers,
-        native_size={"sd1": 512, "sd2": 768}.get(arch, 1024),
-        context=header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight") or 0,
-        extras={"said": said} if (said := said_by_metadata(header.metadata)) else {},
+        prediction_type=predicts.kind,
+        zero_snr=predicts.zero_snr,
+        clip_layers=min(layers),
+        native_size=size,
+        context=context,
+        numbers=numbers,
+        stored=_stored(each.dtype for key, each in header.tensors.items() if key.startswith(UNET)),
+        notes=(*predicts.notes, *notes),
+        extras=extras,
     )
+
+
+def _sidecar(path: Path) -> str:
+    """The text of the `.yaml` beside a file, as far as it is there."""
+    sidecar = path.with_suffix(".yaml")
+    try:
+        return sidecar.read_text("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
+    except OSError:
+        return ""
+
+
+def _stored(dtypes: Iterable[str]) -> str:
+    found = {*dtypes}
+    return found.pop() if len(found) == 1 else ""
 
 
 # -- diffusers folders -----------------------------------------------------------------------------------
@@ -127,7 +178,7 @@ _PARTS = {
 
 
 def inspect_folder(folder: Path) -> Findings:
-    """A checkpoint in diffusers layout. Raises `ModelError` naming what is missing or broken."""
+    """A checkpoint in diffusers layout. Raises `ModelError` naming what is missing, broken or not drawn."""
     index = read_json(folder / "model_index.json", folder.name)
     pipeline = str(index.get("_class_name", ""))
     if not (folder / "unet" / "config.json").is_file():
@@ -136,26 +187,38 @@ def inspect_folder(folder: Path) -> Findings:
             raise ModelError(f"{folder.name} has no unet/config.json; copy the checkpoint folder again.")
         return Findings(arch)
     unet = read_json(folder / "unet" / "config.json", folder.name)
-    arch = _folder_architecture(unet, index)
-    if arch in SUPPORTED:
-        for part in _PARTS["sdxl-refiner" if arch == "sdxl-refiner" else "sdxl"]:
-            _check_part(folder, part)
-    scheduler_file = folder / "scheduler" / "scheduler_config.json"
-    scheduler = read_json(scheduler_file, folder.name) if scheduler_file.is_file() else {}
+    arch = folder_architecture(unet, index)
     own = folder / "webbduck.json"
+    extras = read_json(own, folder.name) if own.is_file() else {}
     sample_size = unet.get("sample_size")
     if isinstance(sample_size, list):
         sample_size = max((n for n in sample_size if isinstance(n, int)), default=None)
+    size = sample_size * 8 if isinstance(sample_size, int) and sample_size > 0 else 1024
     context = unet.get("cross_attention_dim")
+    context = context if isinstance(context, int) else 0
+    if arch not in SUPPORTED:
+        return Findings(arch, native_size=size, context=context, extras=extras)
+    if pipeline and not pipeline.startswith("StableDiffusionXL"):
+        raise ModelError(
+            f"{folder.name} is made for {pipeline}, which is not SDXL's pipeline; choose an SDXL checkpoint."
+        )
+    refiner = arch == "sdxl-refiner"
+    for part in _PARTS["sdxl-refiner" if refiner else "sdxl"]:
+        _check_part(folder, part)
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json", folder.name)
+    predicts = prediction.of_folder(folder.name, scheduler)
+    whole = completeness.check_folder(folder, refiner)
     return Findings(
         arch=arch,
-        prediction_type=str(scheduler.get("prediction_type", "epsilon")),
-        zero_snr=scheduler.get("rescale_betas_zero_snr") is True,
-        native_size=sample_size * 8 if isinstance(sample_size, int) and sample_size > 0 else 1024,
-        context=context if isinstance(context, int) else 0,
+        prediction_type=predicts.kind,
+        zero_snr=predicts.zero_snr,
+        native_size=size,
+        context=context,
         clip_layers=_clip_layers(folder),
-        extras=(read_json(own, folder.name) if own.is_file() else {})
-        | ({"said": said} if (said := said_by_scheduler(scheduler)) else {}),
+        numbers=whole.numbers,
+        stored=_stored(whole.stored),
+        notes=(*predicts.notes, *whole.notes),
+        extras=extras | ({"said": said} if (said := said_by_scheduler(scheduler)) else {}),
     )
 
 
@@ -168,7 +231,8 @@ def _clip_layers(folder: Path) -> int:
     return min((number for number in layers if isinstance(number, int)), default=12)
 
 
-def _folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:
+def folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:
+    """From unet/config.json and model_index.json."""
     width, channels = unet.get("cross_attention_dim"), unet.get("in_channels", 4)
     if unet.get("addition_embed_type") != "text_time":
         return {768: "sd1", 1024: "sd2"}.get(width if isinstance(width, int) else 0, "unknown")
@@ -197,46 +261,3 @@ def _check_part(folder: Path, part: str) -> None:
         whole = (folder / part / "tokenizer.json").is_file()
         if not (whole or all((folder / part / name).is_file() for name in ("vocab.json", "merges.txt"))):
             raise ModelError(f"{folder.name} has no vocabulary in {part}; copy the checkpoint folder again.")
-    elif part != "scheduler":
-        weights = weight_files(folder / part)
-        if not weights:
-            pickles = [file.name for file in (folder / part).iterdir() if file.suffix in PICKLE_ENDINGS]
-            if pickles:
-                raise ModelError(f"{folder.name}/{part}/{pickles[0]} {PICKLE_REASON}.")
-            raise ModelError(f"{folder.name} has no weights in {part}; copy the checkpoint folder again.")
-        for file in weights:
-            read_header(file)
-
-
-def weight_files(part: Path) -> list[Path]:
-    """The safetensors files of a part: the plain ones where there are any, else those of a variant (fp16)."""
-    files = sorted(part.glob("*.safetensors"))
-    stems = ("model", "diffusion_pytorch_model")
-    plain = [
-        file for file in files if file.stem in stems or file.stem.startswith(tuple(s + "-0" for s in stems))
-    ]
-    return plain or [file for file in files if file.stem.startswith(tuple(s + "." for s in stems))]
-
-
-def variant(folder: Path) -> str | None:
-    """'fp16' where the UNet's weights are only there as `*.fp16.safetensors`; None where they are plain."""
-    for file in weight_files(folder / "unet"):
-        found = re.match(r"diffusion_pytorch_model\.([a-z0-9_]+)(-\d+-of-\d+)?\.safetensors$", file.name)
-        if found:
-            return found[1]
-    return None
-
-
-def read_json(path: Path, owner: str) -> dict[str, Any]:
-    """A JSON object from `path`. Raises `ModelError` that names `owner` and the file."""
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        reason = (error.strerror or error.__class__.__name__).lower()
-        raise ModelError(f"{owner}: {path.name} cannot be read ({reason}).") from None
-    except (ValueError, RecursionError) as error:
-        line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ModelError(f"{owner}: {path.name} is not valid JSON{line}.") from None
-    if not isinstance(value, dict):
-        raise ModelError(f"{owner}: {path.name} must hold a table in braces.")
-    return value

@@ -62,7 +62,7 @@ def findings(kind: str, result: Result) -> Findings | LoraFindings | str:
         return str(result["reason"])
     found = dict(result["found"])
     if kind != "lora":
-        return Findings(**found)
+        return Findings(**found | {"notes": tuple(found["notes"])})
     return LoraFindings(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 

@@ -1,0 +1,166 @@
+"""From a checkpoint's files to a pipeline. Everything from local files; their headers were checked before."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm
+from safetensors.torch import load_file
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
+
+from ..errors import ModelError
+from ..models.entries import Checkpoint
+from ..models.folder_files import variant
+from ..models.header import read_header
+from ..models.layout import PARTS, PROJECTION, PROJECTION_TURNED, configs, open_clip_prefix, prefixes
+from ..models.weight_formats import Scale, check, is_helper
+from . import memory
+from .loading import unreadable
+
+log = logging.getLogger(__name__)
+
+CLASSES: dict[str, Any] = {
+    "unet": UNet2DConditionModel,
+    "vae": AutoencoderKL,
+    "text_encoder": CLIPTextModel,
+    "text_encoder_2": CLIPTextModelWithProjection,
+}
+
+
+def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
+    """The checkpoint's pipeline on the CPU, its weights in `dtype`.
+
+    Raises `ModelError`; what is a shortage of memory is passed on as it came.
+    """
+    refiner = checkpoint.arch == "sdxl-refiner"
+    kind = StableDiffusionXLImg2ImgPipeline if refiner else StableDiffusionXLPipeline
+    try:
+        of = _from_file if checkpoint.layout == "single_file" else _from_folder
+        pipe = of(checkpoint, kind, dtype)
+        for name, part in pipe.components.items():
+            if isinstance(part, torch.nn.Module):
+                _check_whole(checkpoint, name, part)
+                # LoRAs switch gradients off, which changes the last bit of some layers: off from the start.
+                part.eval().requires_grad_(False)
+    except ModelError:
+        raise
+    except Exception as error:
+        if memory.is_shortage(error):
+            raise
+        log.exception("Loading %s failed", checkpoint.path)
+        if reason := unreadable(error, checkpoint.path):
+            raise ModelError(
+                f"{checkpoint.name} cannot be read ({reason}); check that it is still there and readable."
+            ) from None
+        raise ModelError(
+            f"{checkpoint.name} could not be loaded, though its headers are sound; the log has the details. "
+            "Copy the checkpoint again."
+        ) from None
+    return pipe
+
+
+def _check_whole(checkpoint: Checkpoint, name: str, part: torch.nn.Module) -> None:
+    """Nothing may be left as it was made, without weights from the file."""
+    empty = [key for key, each in part.named_parameters() if each.is_meta]
+    if empty:
+        raise ModelError(
+            f"{checkpoint.name} is incomplete: its {PARTS.get(name, name)} lacks {empty[0]}; "
+            "copy the checkpoint again."
+        )
+
+
+def _from_folder(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
+    """A folder in diffusers layout; each part in the variant (fp16 ...) that it is there in."""
+    parts = {}
+    for part in prefixes(checkpoint.arch == "sdxl-refiner"):
+        parts[part] = CLASSES[part].from_pretrained(
+            checkpoint.path / part,
+            dtype=dtype,
+            variant=variant(checkpoint.path, part),
+            local_files_only=True,
+            use_safetensors=True,
+        )
+    return kind.from_pretrained(
+        checkpoint.path, **parts, dtype=dtype, local_files_only=True, add_watermarker=False
+    )
+
+
+def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
+    """A file in the original layout. The configuration comes from its header, so nothing is fetched;
+    in the file's own number format the weights stay where they are on disk until they are used."""
+    header = read_header(checkpoint.path)
+    refiner = checkpoint.arch == "sdxl-refiner"
+    starts = prefixes(refiner)
+    parts = configs(checkpoint.name, header, checkpoint.arch, checkpoint.prediction_type, checkpoint.zero_snr)
+    scales = check(checkpoint.name, header, {prefix: PARTS[part] for part, prefix in starts.items()})
+    tensors = load_file(checkpoint.path)
+    turned = open_clip_prefix(refiner) + PROJECTION_TURNED
+    if turned in tensors:
+        tensors[open_clip_prefix(refiner) + PROJECTION] = tensors.pop(turned).T
+    components: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="webbduck-") as folder:
+        for part, prefix in starts.items():
+            path = Path(folder, part, "config.json")
+            path.parent.mkdir()
+            path.write_text(json.dumps(parts[part]), "utf-8")
+            own = {
+                key: _unscaled(tensors, key, scales, dtype)
+                for key in tensors
+                if key.startswith(prefix) and not is_helper(key)
+            }
+            components[part] = _part(part, own, folder, dtype)
+    index = parts["model_index"]
+    settings = {"requires_aesthetics_score": True} if refiner else {}
+    return kind(
+        **{"text_encoder": None, **components},
+        tokenizer=None,
+        tokenizer_2=None,
+        scheduler=EulerDiscreteScheduler.from_config(parts["scheduler"]),
+        force_zeros_for_empty_prompt=index["force_zeros_for_empty_prompt"],
+        add_watermarker=False,
+        **settings,
+    )
+
+
+def _part(part: str, tensors: dict[str, torch.Tensor], folder: str, dtype: torch.dtype) -> Any:
+    """`tensors`: those of this part under their names in the file; `folder`: holds its config.json."""
+    if part.startswith("text_encoder"):
+        return create_diffusers_clip_model_from_ldm(
+            CLASSES[part],
+            tensors,
+            subfolder=part,
+            config=folder,
+            torch_dtype=dtype,
+            local_files_only=True,
+        )
+    return CLASSES[part].from_single_file(
+        tensors, config=folder, subfolder=part, dtype=dtype, local_files_only=True
+    )
+
+
+def _unscaled(
+    tensors: Mapping[str, torch.Tensor], key: str, scales: Mapping[str, Scale], dtype: torch.dtype
+) -> torch.Tensor:
+    """The weights that a tensor stands for: stored x scale, computed in float32."""
+    stored = tensors[key]
+    if key not in scales:
+        return stored
+    scale = tensors[scales[key].key].float()
+    scale = scale.reshape(*scale.shape, *((1,) * (stored.ndim - scale.ndim)))
+    for axis, block in enumerate(scales[key].blocks):
+        if scale.shape[axis] not in (1, stored.shape[axis]):
+            scale = scale.repeat_interleave(block, axis).narrow(axis, 0, stored.shape[axis])
+    return (stored.float() * scale).to(dtype)

@@ -1,0 +1,272 @@
+"""Names and shapes of the tensors that a network of a given configuration has, without making it.
+
+Names are diffusers' and transformers'; the configurations are those of UNet2DConditionModel, AutoencoderKL
+and CLIPTextModel(WithProjection). What they are worth is shown by a test against the networks themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Shape = tuple[int, ...]
+Shapes = dict[str, Shape]
+Config = Mapping[str, Any]
+
+_USUAL_UNET: dict[str, Any] = {
+    "_class_name": "UNet2DConditionModel",
+    "addition_embed_type": "text_time",
+    "attention_type": "default",
+    "class_embed_type": None,
+    "conv_in_kernel": 3,
+    "conv_out_kernel": 3,
+    "cross_attention_norm": None,
+    "dual_cross_attention": False,
+    "encoder_hid_dim": None,
+    "encoder_hid_dim_type": None,
+    "mid_block_only_cross_attention": None,
+    "num_class_embeds": None,
+    "only_cross_attention": False,
+    "resnet_time_scale_shift": "default",
+    "reverse_transformer_layers_per_block": None,
+    "time_cond_proj_dim": None,
+    "time_embedding_dim": None,
+    "time_embedding_type": "positional",
+}
+"""Options of a UNet that add, leave out or widen layers, and what they are in SDXL."""
+
+
+class Unbuildable(ValueError):
+    """A configuration that no network of the kind can be made of; its text says why, in a clause."""
+
+
+def unet(config: Config) -> Shapes:
+    """Raises `Unbuildable`."""
+    for option, usual in _USUAL_UNET.items():
+        if config.get(option, usual) != usual:
+            raise Unbuildable(f"its {option.strip('_')} is {config[option]!r}, which SDXL does not have")
+    widths = _numbers(config, "block_out_channels")
+    count = len(widths)
+    layers = _each(config, "layers_per_block", 2, count)
+    depths = _each(config, "transformer_layers_per_block", 1, count)
+    heads = _each(config, "num_attention_heads", None, count, "attention_head_dim")
+    down, up = config.get("down_block_types", []), config.get("up_block_types", [])
+    if not len(down) == len(up) == count:
+        raise Unbuildable("its lists of blocks have different lengths")
+    if not {*down, *up} <= {"DownBlock2D", "UpBlock2D", "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"}:
+        raise Unbuildable("it has blocks that SDXL does not have")
+    if config.get("mid_block_type", "UNetMidBlock2DCrossAttn") != "UNetMidBlock2DCrossAttn":
+        raise Unbuildable("it has no middle block as SDXL has")
+    _check_groups(widths, config)
+    cross, linear = _number(config, "cross_attention_dim"), config.get("use_linear_projection") is True
+    time = widths[0] * 4
+    label = _number(config, "projection_class_embeddings_input_dim")
+    shapes = dict(_conv("conv_in", _number(config, "in_channels"), widths[0]))
+    shapes |= _mlp("time_embedding", widths[0], time) | _mlp("add_embedding", label, time)
+    out = widths[0]
+    for level, width in enumerate(widths):
+        name, into, out = f"down_blocks.{level}", out, width
+        for layer in range(layers[level]):
+            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, time)
+            if down[level].startswith("CrossAttn"):
+                at = f"{name}.attentions.{layer}"
+                shapes |= _transformer(at, out, heads[level], depths[level], cross, linear)
+        if level < count - 1:
+            shapes |= _conv(f"{name}.downsamplers.0.conv", out, out)
+    for layer in range(2):
+        shapes |= _resnet(f"mid_block.resnets.{layer}", out, out, time)
+    shapes |= _transformer("mid_block.attentions.0", out, heads[-1], depths[-1], cross, linear)
+    for level in range(count):
+        name, place = f"up_blocks.{level}", count - 1 - level
+        before, out, into = out, widths[place], widths[max(place - 1, 0)]
+        for layer in range(layers[place] + 1):
+            left = into if layer == layers[place] else out
+            shapes |= _resnet(f"{name}.resnets.{layer}", (before if layer == 0 else out) + left, out, time)
+            if up[level].startswith("CrossAttn"):
+                at = f"{name}.attentions.{layer}"
+                shapes |= _transformer(at, out, heads[place], depths[place], cross, linear)
+        if level < count - 1:
+            shapes |= _conv(f"{name}.upsamplers.0.conv", out, out)
+    return shapes | _pair("conv_norm_out", (out,)) | _conv("conv_out", out, _number(config, "out_channels"))
+
+
+def vae(config: Config) -> Shapes:
+    """Raises `Unbuildable`."""
+    if config.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
+        raise Unbuildable(f"it is of the class {config['_class_name']}, not an AutoencoderKL as SDXL's")
+    widths = _numbers(config, "block_out_channels")
+    _check_groups(widths, config)
+    latent, layers = _number(config, "latent_channels"), _number(config, "layers_per_block")
+    attention = config.get("mid_block_add_attention", True) is True
+    last = widths[-1]
+    shapes = dict(_conv("encoder.conv_in", _number(config, "in_channels"), widths[0]))
+    out = widths[0]
+    for level, width in enumerate(widths):
+        name, into, out = f"encoder.down_blocks.{level}", out, width
+        for layer in range(layers):
+            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, None)
+        if level < len(widths) - 1:
+            shapes |= _conv(f"{name}.downsamplers.0.conv", out, out)
+    shapes |= _vae_middle("encoder", last, attention) | _conv("encoder.conv_out", last, 2 * latent)
+    shapes |= _conv("decoder.conv_in", latent, last) | _vae_middle("decoder", last, attention)
+    out = last
+    for level, width in enumerate(reversed(widths)):
+        name, into, out = f"decoder.up_blocks.{level}", out, width
+        for layer in range(layers + 1):
+            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, None)
+        if level < len(widths) - 1:
+            shapes |= _conv(f"{name}.upsamplers.0.conv", out, out)
+    shapes |= _pair("encoder.conv_norm_out", (last,)) | _pair("decoder.conv_norm_out", (out,))
+    shapes |= _conv("decoder.conv_out", out, _number(config, "out_channels"))
+    if config.get("use_quant_conv", True):
+        shapes |= _conv("quant_conv", 2 * latent, 2 * latent, 1)
+    if config.get("use_post_quant_conv", True):
+        shapes |= _conv("post_quant_conv", latent, latent, 1)
+    return shapes
+
+
+def clip(config: Config, projection: bool) -> Shapes:
+    """A CLIP text encoder; with `projection` of its pooled output. Raises `Unbuildable`."""
+    kind = config.get("model_type", "clip_text_model")
+    if kind != "clip_text_model":
+        raise Unbuildable(f"it is of the kind {kind}, not a CLIP text encoder as SDXL's")
+    width, inner = _number(config, "hidden_size"), _number(config, "intermediate_size")
+    if width % _number(config, "num_attention_heads"):
+        raise Unbuildable(f"its width of {width} cannot be split into {config['num_attention_heads']} heads")
+    words, length = _number(config, "vocab_size", 49408), _number(config, "max_position_embeddings", 77)
+    if words < 49408 or length < 77:
+        raise Unbuildable(f"it knows {words} tokens and reads {length} at once; SDXL's knows 49408, reads 77")
+    shapes: Shapes = {
+        "text_model.embeddings.token_embedding.weight": (words, width),
+        "text_model.embeddings.position_embedding.weight": (length, width),
+    }
+    for layer in range(_number(config, "num_hidden_layers")):
+        name = f"text_model.encoder.layers.{layer}"
+        for which in ("q_proj", "k_proj", "v_proj", "out_proj"):
+            shapes |= _linear(f"{name}.self_attn.{which}", width, width)
+        shapes |= _linear(f"{name}.mlp.fc1", width, inner) | _linear(f"{name}.mlp.fc2", inner, width)
+        shapes |= _pair(f"{name}.layer_norm1", (width,)) | _pair(f"{name}.layer_norm2", (width,))
+    shapes |= _pair("text_model.final_layer_norm", (width,))
+    if projection:
+        shapes["text_projection.weight"] = (_number(config, "projection_dim"), width)
+    return shapes
+
+
+def check_together(configs: Mapping[str, Config]) -> None:
+    """Whether the parts' widths fit each other: what the text encoders put out goes into the UNet, what it
+    draws into the VAE. Raises `Unbuildable`."""
+    unet, vae, second = configs["unet"], configs["vae"], configs["text_encoder_2"]
+    first = configs.get("text_encoder")
+    context = _number(second, "hidden_size") + (_number(first, "hidden_size") if first else 0)
+    wanted = _number(unet, "cross_attention_dim")
+    if wanted != context:
+        raise Unbuildable(
+            f"the UNet expects prompts of width {wanted}, and the text encoders make them {context} wide"
+        )
+    numbers = 6 if first else 5
+    label = _number(second, "projection_dim") + numbers * _number(unet, "addition_time_embed_dim")
+    if _number(unet, "projection_class_embeddings_input_dim") != label:
+        raise Unbuildable(
+            f"the UNet expects {unet['projection_class_embeddings_input_dim']} numbers for the whole prompt "
+            f"and the size, and gets {label}"
+        )
+    latent = _number(vae, "latent_channels")
+    if latent != _number(unet, "out_channels", 4):
+        raise Unbuildable(f"the UNet draws {unet['out_channels']} channels, and the VAE reads {latent}")
+    if len(vae["block_out_channels"]) != 4:
+        raise Unbuildable(f"the VAE has {len(vae['block_out_channels'])} levels instead of 4")
+
+
+# -- layers ----------------------------------------------------------------------------------------------
+
+
+def _pair(name: str, shape: Shape) -> Shapes:
+    """A weight, and a bias for each of what goes out."""
+    return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
+
+
+def _linear(name: str, into: int, out: int) -> Shapes:
+    return _pair(name, (out, into))
+
+
+def _conv(name: str, into: int, out: int, kernel: int = 3) -> Shapes:
+    return _pair(name, (out, into, kernel, kernel))
+
+
+def _mlp(name: str, into: int, out: int) -> Shapes:
+    return _linear(f"{name}.linear_1", into, out) | _linear(f"{name}.linear_2", out, out)
+
+
+def _resnet(name: str, into: int, out: int, time: int | None) -> Shapes:
+    shapes = _pair(f"{name}.norm1", (into,)) | _conv(f"{name}.conv1", into, out)
+    shapes |= _pair(f"{name}.norm2", (out,)) | _conv(f"{name}.conv2", out, out)
+    if time is not None:
+        shapes |= _linear(f"{name}.time_emb_proj", time, out)
+    return shapes | (_conv(f"{name}.conv_shortcut", into, out, 1) if into != out else {})
+
+
+def _transformer(name: str, width: int, heads: int, depth: int, cross: int, linear: bool) -> Shapes:
+    inner = heads * (width // heads)
+    ends: Shape = () if linear else (1, 1)
+    shapes = _pair(f"{name}.norm", (width,))
+    shapes |= _pair(f"{name}.proj_in", (inner, width, *ends))
+    shapes |= _pair(f"{name}.proj_out", (width, inner, *ends))
+    for index in range(depth):
+        block = f"{name}.transformer_blocks.{index}"
+        for attention, context in (("attn1", inner), ("attn2", cross)):
+            shapes[f"{block}.{attention}.to_q.weight"] = (inner, inner)
+            shapes[f"{block}.{attention}.to_k.weight"] = (inner, context)
+            shapes[f"{block}.{attention}.to_v.weight"] = (inner, context)
+            shapes |= _linear(f"{block}.{attention}.to_out.0", inner, inner)
+        for norm in ("norm1", "norm2", "norm3"):
+            shapes |= _pair(f"{block}.{norm}", (inner,))
+        shapes |= _linear(f"{block}.ff.net.0.proj", inner, 8 * inner)
+        shapes |= _linear(f"{block}.ff.net.2", 4 * inner, inner)
+    return shapes
+
+
+def _vae_middle(side: str, width: int, attention: bool) -> Shapes:
+    shapes: Shapes = {}
+    for layer in range(2):
+        shapes |= _resnet(f"{side}.mid_block.resnets.{layer}", width, width, None)
+    if attention:
+        name = f"{side}.mid_block.attentions.0"
+        shapes |= _pair(f"{name}.group_norm", (width,))
+        for which in ("to_q", "to_k", "to_v", "to_out.0"):
+            shapes |= _linear(f"{name}.{which}", width, width)
+    return shapes
+
+
+# -- configurations --------------------------------------------------------------------------------------
+
+
+def _number(config: Config, key: str, usual: int | None = None) -> int:
+    value = config.get(key, usual)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+        raise Unbuildable(f"its {key} is {value!r} instead of a positive number")
+    return value
+
+
+def _numbers(config: Config, key: str) -> list[int]:
+    values = config.get(key)
+    if not isinstance(values, list) or not values or len(values) > 16:
+        raise Unbuildable(f"its {key} is no list of numbers")
+    return [_number({key: value}, key) for value in values]
+
+
+def _each(config: Config, key: str, usual: int | None, count: int, instead: str = "") -> list[int]:
+    """A number for each level, given once or as a list."""
+    if instead and config.get(key) is None:
+        key = instead
+    value = config.get(key, usual)
+    values = [value] * count if not isinstance(value, list) else value
+    if len(values) != count:
+        raise Unbuildable(f"its {key} has {len(values)} numbers for {count} levels")
+    return [_number({key: each}, key) for each in values]
+
+
+def _check_groups(widths: list[int], config: Config) -> None:
+    groups = _number(config, "norm_num_groups", 32)
+    for width in widths:
+        if width % groups:
+            raise Unbuildable(f"its width of {width} cannot be normalised in {groups} groups")
