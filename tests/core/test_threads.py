@@ -27,3 +27,20 @@ def test_a_thread_that_counts_its_cores_otherwise_draws_the_same(generator, star
         torch.set_num_threads(before)
     assert len({count for _, count in drawn}) == 1
     assert all(np.array_equal(drawn[0][0], image) for image, _ in drawn)
+
+
+def test_a_picture_records_what_its_last_bits_depend_on(generator, starter, ask) -> None:
+    (picture,) = generator.generate(ask(), starter, Recorder())
+    assert picture.facts["threads"] == torch.get_num_threads() == generator.describe()["threads"]
+    assert "gpu" not in picture.facts or picture.facts["device"] != "cpu"
+
+
+def test_few_steps_record_the_schedule_that_they_really_lie_on(generator, starter, ask) -> None:
+    def schedule(**asked: object) -> str | None:
+        (picture,) = generator.generate(ask(**asked), starter, Recorder())
+        return picture.facts.get("schedule")
+
+    assert schedule(scheduler="Euler", steps=2) == "SGM Uniform"
+    assert schedule(scheduler="Euler Karras", steps=2) is None
+    assert schedule(scheduler="DPM2", steps=2) is None
+    assert schedule(scheduler="Euler", steps=10) is None

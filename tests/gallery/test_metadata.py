@@ -242,6 +242,27 @@ def test_scheduler_names_go_both_ways(scheduler: str):
 def test_scheduler_names_as_others_write_them():
     assert infotext.scheduler_name("DPM++ 2M Karras", None) == "DPM++ 2M Karras"  # A1111 before 1.9
     assert infotext.scheduler_name("Euler a", "Automatic") == "Euler a"
+    assert infotext.scheduler_name("DPM++ 2M", "Automatic") == "DPM++ 2M Karras"
+    assert infotext.scheduler_name("dpm++ 3m sde", "automatic") == "DPM++ 3M SDE Exponential"
+    for even in ("Uniform", "normal", None):
+        assert infotext.scheduler_name("DPM++ 2M", even) == "DPM++ 2M"
+    assert infotext.scheduler_name("DDIM", "Uniform") == "DDIM"
+
+
+def test_a_name_without_a_schedule_says_it_to_others():
+    """A1111 since 1.9 takes a sampler that stands alone for its automatic one, which is Karras' for many."""
+    for scheduler in SCHEDULERS:
+        line = infotext.parameters_text(request(scheduler=scheduler), 1, version="WebbDuck")
+        assert ("Schedule type" in line) == (scheduler not in ("UniPC", "DDIM"))
+    assert "Sampler: DPM++ 2M, Schedule type: Uniform," in infotext.parameters_text(
+        request(scheduler="DPM++ 2M"), 1, version="WebbDuck"
+    )
+
+
+def test_the_schedule_that_was_drawn_is_the_one_that_is_told(tmp_path: Path):
+    path = save(tmp_path, request(scheduler="Euler", steps=6), facts={"schedule": "SGM Uniform"})
+    assert metadata.read(path)["fields"]["Schedule type"] == "SGM Uniform"
+    assert metadata.read(path)["request"]["scheduler"] == "Euler"
     assert infotext.scheduler_name("Restart", "Karras") is None
 
 

@@ -24,7 +24,7 @@ from ..models.registry import Checkpoint, Registry
 from ..models.tools import Captioner, Upscaler
 from ..models.wording import Wording, resolve
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
-from . import memory, pictures
+from . import memory, pictures, schedulers
 from .captioning import caption
 from .decoding import READ_AGAIN, decode, in_full_precision, is_half
 from .drawing import Brush, Drawing
@@ -190,9 +190,15 @@ class Generator:
         facts: dict[str, Any] = {
             "device": str(loaded.device),
             "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
+            "threads": self._threads,
             "rng": "CPU",
             "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         }
+        if loaded.device.type == "cuda":
+            facts["gpu"] = torch.cuda.get_device_name(loaded.device)
+        request = plan.request
+        if schedulers.ends_early(request.scheduler, loaded.scheduler, request.steps):
+            facts["schedule"] = "SGM Uniform"
         if plan.wording.prompt != plan.request.prompt:
             facts["resolved_prompt"] = plan.wording.prompt
         if plan.wording.loras:
@@ -263,6 +269,7 @@ class Generator:
         return {
             "device": self.pipelines.device,
             "name": name,
+            "threads": self._threads,
             "memory_used": used,
             "memory_total": total,
             "dtype": str(self.pipelines.dtype).removeprefix("torch."),

@@ -304,6 +304,13 @@ def spacing(pristine: Mapping[str, Any], steps: int) -> str:
     return "trailing" if steps < FEW or pristine.get("timestep_spacing") == "trailing" else "linspace"
 
 
+def ends_early(name: str, pristine: Mapping[str, Any], steps: int) -> bool:
+    """Whether a name without a schedule is drawn on the levels of "SGM Uniform", as `spacing` says."""
+    recipe = RECIPES[name]
+    plain = not recipe.discard and not name.endswith(("Karras", "Exponential", "SGM Uniform"))
+    return plain and name not in ("UniPC", "DDIM") and spacing(pristine, steps) == "trailing"
+
+
 def is_scaled(scheduler: Any) -> bool:
     """Whether its samples are x0 + sigma * noise (Euler and kin) instead of unit variance."""
     return any(recipe.scaled for recipe in RECIPES.values() if recipe.kind is type(scheduler))

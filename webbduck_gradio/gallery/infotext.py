@@ -65,18 +65,34 @@ class Infotext:
     fields: Mapping[str, str] = field(default_factory=dict)
 
 
+AUTOMATIC = {
+    "DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM2": "Karras", "DPM2 a": "Karras",
+    "DPM++ 2M SDE": "Exponential", "DPM++ 3M SDE": "Exponential",
+}  # fmt: skip
+"""The schedule that A1111's "Automatic" is for a sampler, as its 1.9 and later read a text without one too;
+"Uniform" for all others."""
+WITHOUT_SCHEDULE = ("UniPC", "DDIM")
+"""Samplers that lie on timesteps of their own."""
+PLAIN = ("uniform", "normal", "none", "automatic")
+"""Names of even timesteps down to the last, which is what our names without a schedule mean; "normal" is
+ComfyUI's."""
+
+
 def sampler_and_schedule(scheduler: str) -> tuple[str, str | None]:
-    """'DPM++ 2M Karras' -> ('DPM++ 2M', 'Karras'); without a schedule in the name: (name, None)."""
+    """'DPM++ 2M Karras' -> ('DPM++ 2M', 'Karras'), 'Euler' -> ('Euler', 'Uniform'), 'DDIM': no schedule."""
     for schedule in SCHEDULE_TYPES:
         if scheduler.endswith(" " + schedule):
             return scheduler[: -len(schedule) - 1], schedule
-    return scheduler, None
+    return scheduler, None if scheduler in WITHOUT_SCHEDULE else "Uniform"
 
 
 def scheduler_name(sampler: str, schedule: str | None) -> str | None:
     """Our name of A1111's sampler and schedule type; None where we have no such scheduler."""
     names = {name.casefold(): name for name in SCHEDULERS}
-    given = schedule if schedule and schedule.casefold() not in ("automatic", "none", "normal") else None
+    if schedule and schedule.casefold() == "automatic":
+        usual = {name.casefold(): kind for name, kind in AUTOMATIC.items()}
+        schedule = usual.get(sampler.strip().casefold())
+    given = schedule if schedule and schedule.casefold() not in PLAIN else None
     asked = f"{sampler} {given}" if given and not sampler.casefold().endswith(given.casefold()) else sampler
     return names.get(asked.strip().casefold())
 

@@ -7,7 +7,8 @@ The `webbduck` chunk is JSON (ASCII, so that it is a plain tEXt chunk) and loses
     index      its place in the batch, from 0
     batch      {"seed", "num_images"} of the batch; `batch_request` puts the whole request together
     kind, job_id, created (ISO 8601 with offset), versions, warnings
-    facts      what the core knows: device, dtype, model_hash, lora_hashes ...
+    facts      what the core knows: device, gpu, threads, dtype, model_hash, lora_hashes ...
+    drawing    which way of drawing made it, see `remaking`
 
 See `infotext` for what the `parameters` text cannot carry.
 """
@@ -30,6 +31,7 @@ from ..request import GenerationRequest, LoraUse, in_todays_words
 from . import exif, foreign, infotext, pngtext, stealth_alpha
 from .files import open_picture
 from .infotext import parameters_text
+from .remaking import DRAWING
 
 __all__ = ["CHUNK", "PARAMETERS", "batch_request", "describe", "parameters_text", "png_info", "read"]
 
@@ -75,6 +77,7 @@ def describe(
         "versions": {"webbduck": __version__, "pillow": PIL.__version__, **facts.pop("versions", {})},
         "warnings": list(warnings),
         "facts": facts,
+        "drawing": DRAWING,
     }
 
 
@@ -135,6 +138,7 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
         rng=facts.get("rng"),
         second_pass=facts.get("second_pass"),
         extras={
+            **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
         },

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..errors import RequestError, UnknownName
 from ..models.lookup import find
 from ..request import GenerationRequest, LoraUse
-from . import infotext, metadata
+from . import infotext, metadata, remaking
 from .other_tools import values
 
 SAMPLERS = {
@@ -100,16 +100,23 @@ class Catalog(Protocol):
         """File of an input picture. Raises `UnknownName` where it is gone."""
 
 
-def read_settings(path: Path, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+def read_settings(
+    path: Path, registry: Catalog, here: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Any picture's settings for the form: (values, notes).
 
     `values`: fields of `GenerationRequest`, each valid by itself, with JSON values. They also say what the
     picture did without (no LoRA, no input picture ...), so that nothing of the form before stays. A field
     that is missing keeps what the form has. {} where the picture tells nothing.
-    `notes`: a sentence for everything that was left out, replaced or not found. Raises `StorageError` where
-    the file is no readable picture.
+    `notes`: a sentence for everything that was left out, replaced or not found, and for what will make the
+    picture come out otherwise than it was; `here` is how the core describes itself. Raises `StorageError`
+    where the file is no readable picture.
     """
-    return _for_form(metadata.read(path), registry)
+    found = metadata.read(path)
+    values, notes = _for_form(found, registry)
+    if values and found["request"]:
+        notes = [*notes, *remaking.differences(found["webbduck"], here)]
+    return values, notes
 
 
 def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:

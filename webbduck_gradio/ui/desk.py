@@ -115,7 +115,7 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
         return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
 
     def filled_from(path: Path) -> list[Any]:
-        values, notes = read_settings(path, registry)
+        values, notes = read_settings(path, registry, services.worker.describe())
         if not values:
             return [outcome(error=" ".join(notes)), *form.nothing()]
         return filled(values, "Settings of the picture", notes)

@@ -96,7 +96,7 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
     if asked.get("what") == "text":
         return {"prompt": str(asked.get("text", ""))[:MAX_PROMPT]}, []
     path = services.outputs.resolve(str(asked.get("id", "")))
-    values, notes = read_settings(path, services.registry)
+    values, notes = read_settings(path, services.registry, services.worker.describe())
     if not values:
         raise RequestError(" ".join(notes))
     if asked.get("what") == "prompt":
@@ -117,7 +117,7 @@ def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tupl
         return services.submit_caption({"image": image_id}, owner), []
     if what not in ("again", "vary"):
         raise RequestError(f"There is no action {json.dumps(what)[:40]}.")
-    values, notes = read_settings(path, services.registry)
+    values, notes = read_settings(path, services.registry, services.worker.describe())
     if not values:
         raise RequestError(" ".join(notes))
     if what == "again" and values.get("seed") is None:

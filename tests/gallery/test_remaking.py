@@ -1,0 +1,90 @@
+"""What is said before a picture of ours is made again on another machine or by a later version."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.gallery.remaking import differences
+from webbduck_gradio.gallery.reuse import read_settings
+from webbduck_gradio.request import GenerationRequest
+
+HERE = {"device": "cpu", "name": "CPU", "threads": 4}
+
+
+def chunk(facts: dict[str, Any] | None = None, **asked: Any) -> dict[str, Any]:
+    request = GenerationRequest.of(**{"base_model": "any", "seed": 1, "prompt": "a cat"} | asked)
+    return metadata.describe(request, 0, facts=facts or {"device": "cpu", "threads": 4})
+
+
+def older(**asked: Any) -> dict[str, Any]:
+    made = chunk(**asked)
+    del made["drawing"]
+    return made
+
+
+def test_nothing_is_said_where_nothing_differs() -> None:
+    assert differences(chunk(), HERE) == []
+    assert differences(chunk(), {}) == differences(chunk(), None) == []
+    assert differences(chunk({"device": "cpu"}), HERE) == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "here", "words"),
+    [
+        ({"device": "cpu", "threads": 2}, HERE, ("2 CPU threads", "here it is 4")),
+        ({"device": "cpu", "threads": 4}, HERE | {"device": "cuda", "name": "Card A"}, ("the CPU", "Card A")),
+        ({"device": "cuda:0", "gpu": "Card A"}, {"device": "cuda:1", "name": "Card B"}, ("Card A", "Card B")),
+        ({"device": "cuda", "gpu": "Card A"}, HERE, ("Card A", "the CPU")),
+    ],
+)
+def test_another_engine_or_another_number_of_threads_is_said(facts, here, words) -> None:
+    (note,) = differences(chunk(facts), here)
+    assert all(word in note for word in words)
+
+
+def test_threads_do_not_matter_on_a_card() -> None:
+    facts = {"device": "cuda", "gpu": "Card A", "threads": 2}
+    assert differences(chunk(facts), {"device": "cuda", "name": "Card A", "threads": 9}) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "changed"),
+    [
+        ({"scheduler": "DPM++ 3M SDE Karras"}, True),
+        ({"scheduler": "DPM2 a"}, True),
+        ({"scheduler": "DPM++ SDE"}, True),
+        ({"scheduler": "DPM++ 2M", "steps": 20}, True),
+        ({"scheduler": "DPM++ 2M", "steps": 8}, False),
+        ({"scheduler": "Euler Karras", "steps": 8}, True),
+        ({"scheduler": "Euler Karras", "steps": 20}, False),
+        ({"scheduler": "DPM++ 2M Karras"}, False),
+        ({"scheduler": "Euler", "negative_prompt": "fog, " * 60}, True),
+        ({"scheduler": "Euler", "negative_prompt": "fog"}, False),
+    ],
+)
+def test_what_an_earlier_version_drew_otherwise_is_said(asked, changed) -> None:
+    notes = differences(older(**asked), HERE)
+    assert len(notes) == changed and differences(chunk(**asked), HERE) == []
+    assert all("earlier version" in note for note in notes)
+
+
+def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
+    class Installed:
+        def checkpoints(self) -> list[Any]:
+            return []
+
+        def loras(self) -> list[Any]:
+            return []
+
+    path = tmp_path / "one.png"
+    with path.open("wb") as file:
+        metadata.save_picture(
+            Image.new("RGB", (8, 8)), file, "png", chunk({"device": "cpu", "threads": 2}, steps=20)
+        )
+    _, alike = read_settings(path, Installed(), HERE | {"threads": 2})
+    _, notes = read_settings(path, Installed(), HERE)
+    assert len(notes) == len(alike) + 1 and "2 CPU threads" in notes[-1]
