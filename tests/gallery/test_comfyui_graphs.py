@@ -217,6 +217,41 @@ def test_a_number_that_would_have_to_be_worked_out_is_named():
     assert "seed" not in told.settings and said(told, "seed", "MathExpression")
 
 
+def test_a_context_hands_each_thing_on_by_its_name():
+    context = node(
+        "Context Big (rgthree)",
+        model=["ckpt", 0],
+        positive=["pos", 0],
+        negative=["neg", 0],
+        latent=["size", 0],
+        seed=5,
+        sampler="euler",
+        scheduler="normal",
+    )
+    links = {
+        "seed": ["c", 8],
+        "sampler_name": ["c", 15],
+        "scheduler": ["c", 16],
+        "model": ["c", 1],
+        "positive": ["c", 4],
+        "negative": ["c", 5],
+        "latent_image": ["c", 6],
+    }
+    told = read(changed({"c": context}, draw=links))
+    assert (told.settings, told.notes) == (TOLD, ())
+
+
+def test_sizes_that_are_chosen_from_a_list():
+    sizes = node("CR SDXL Aspect Ratio", width=1024, height=1024, aspect_ratio="5:8 portrait 832x1216")
+    link = {"width": ["list", 0], "height": ["list", 1]}
+    assert read(changed({"list": sizes}, size=link)).settings == TOLD
+    sizes["inputs"] |= {"aspect_ratio": "custom", "width": 832, "height": 1216}
+    assert read(changed({"list": sizes}, size=link)).settings == TOLD
+    sizes["inputs"]["aspect_ratio"] = "portrait"
+    told = read(changed({"list": sizes}, size=link))
+    assert "width" not in told.settings and said(told, "width cannot be read")
+
+
 STRINGS = [
     {"words": node("PrimitiveString", value="a red duck")},
     {"words": node("Text Multiline", text="a red duck")},

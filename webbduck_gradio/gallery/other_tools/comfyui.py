@@ -31,12 +31,12 @@ NO_PICTURES = {
     "optional_vae", "script", "segs",
 }  # fmt: skip
 PLAIN = re.compile(
-    r"^(VAEDecode|VAEEncode|Save|Preview|Empty|LoadImage|Image ?Save|Repeat ?Latent|LatentFromBatch)",
+    r"^(VAE ?Decode|VAE ?Encode)( ?\(?Tiled\)?)?$|^(Save|Preview|Empty|LoadImage|Image ?Save|LatentFromBatch)"
+    r"|^Repeat ?Latent|^Context",
     re.IGNORECASE,
 )
 """Nodes on the picture's way that change nothing by themselves."""
 DETAILERS = re.compile(r"detailer|UltimateSDUpscale|inpaint ?crop|face ?swap|reactor", re.IGNORECASE)
-SIDES = re.compile(r"(\d{2,5})\s{0,3}[x\u00d7]\s{0,3}(\d{2,5})")
 SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential",
              "PolyexponentialScheduler": "polyexponential", "SDTurboScheduler": "turbo",
              "AlignYourStepsScheduler": "align your steps", "GITSScheduler": "GITS",
@@ -176,8 +176,9 @@ def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
         return comfyui_values.number(graph, value, names[0], notes) if value is not None else None
 
     def name(owner: Node | None, key: str) -> str | None:
+        names = (key, "sampler") if key == "sampler_name" else (key,)
         value = comfyui_values.input_of(graph, owner, key) if owner else None
-        return values.shown(comfyui_values.words(graph, value, notes)) or None if value is not None else None
+        return comfyui_values.choice(graph, value, names, notes) if value is not None else None
 
     guider, noise, chooser = (at(node.inputs.get(key)) for key in ("guider", "noise", "sampler"))
     sigmas = at(node.inputs.get("sigmas"))
@@ -265,13 +266,8 @@ def _sides(graph: Graph, node: Node, notes: list[str]) -> tuple[int, int] | None
             sides = [comfyui_values.number(graph, node.inputs[key], key, notes) for key in (wide, high)]
             found = [values.whole(side) for side in sides]
             return (found[0], found[1]) if found[0] and found[1] else None
-    if "latent" not in node.kind.casefold():
-        return None
-    for key in ("resolution", "dimensions", "size", "size_selected"):
-        match = SIDES.search(values.shown(node.inputs.get(key, "")))
-        if match:
-            return int(match[1]), int(match[2])
-    return None
+    preset = comfyui_values.preset_sides(node) if "latent" in node.kind.casefold() else None
+    return (int(preset[0]), int(preset[1])) if preset and preset[0] and preset[1] else None
 
 
 def _final_size(graph: Graph, chain: Iterable[Node]) -> tuple[int, int] | None:

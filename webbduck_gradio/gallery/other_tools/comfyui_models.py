@@ -13,7 +13,8 @@ from .comfyui_loras import Lora
 
 CHECKPOINTS = ("ckpt_name", "base_ckpt_name", "unet_name", "model_name", "checkpoint", "ckpt")
 MODELS = ("model", "model1", "base_model", "model_1", "MODEL")
-_LOADERS = re.compile(r"lora", re.IGNORECASE)
+_NEUTRAL = re.compile(r"lora|^context|pipe", re.IGNORECASE)
+"""Nodes that load LoRAs, or only hand things on."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def of_sampler(graph: Graph, sampler: Node, notes: list[str]) -> Models:
             if node.inputs.get("refiner_ckpt_name") not in (None, "None"):
                 graph.left[f"{node.kind} ({values.shown(node.inputs['refiner_ckpt_name'])})"] = None
             return Models(path or None, tuple(reversed(loras)))
-        if not _LOADERS.search(node.kind) and node.id != owner.id:
+        if not _NEUTRAL.search(node.kind) and node.id != owner.id:
             graph.left[values.shown(node.kind)] = None
         key = next((key for key in MODELS if key in node.inputs), None)
         link = node.inputs[key] if key else next((value for _, value in links(node)), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from . import values
@@ -26,7 +27,11 @@ NUMBERS = (
     "int_value",
 )
 TEXTS = ("populated_text", "text", "string", "value", "prompt", "String", "Text", "wildcard_text", "text_0",
-         "prompt_text", "multiline_text", "positive", "input", "any", "anything", "source")  # fmt: skip
+         "prompt_text", "multiline_text", "input", "any", "anything", "source")  # fmt: skip
+PRESETS = ("aspect_ratio", "resolution", "dimensions", "size_selected", "preset")
+"""Inputs whose text decides about width and height, whatever the numbers beside it say."""
+SIDES = re.compile(r"(\d{2,5})\s{0,3}[x\u00d7]\s{0,3}(\d{2,5})")
+CALCULATIONS = re.compile(r"math|expression|calculat|operation|scale|random", re.IGNORECASE)
 _PART = re.compile(r"(?:text|string|prompt|str|input_string|part)_?([a-z]|\d{1,2})")
 NOT_WORKED_OUT = re.compile(
     r"random|wildcard|styler|replace|regex|llm|ollama|tagger|caption|translat|interrogat|gpt|search|substring",
@@ -59,38 +64,70 @@ def pipe_end(graph: Graph, node: Node) -> Node:
 
 
 def number(graph: Graph, value: Any, name: str, notes: list[str]) -> float | int | None:
-    """A number that stands there or comes by a link; None, with a note, where it would have to be worked
-    out."""
+    """A number that stands there or comes by a link; None, with a note, where it must be worked out."""
+    shown = name.replace("_", " ")
     asked = value
     for _ in range(MAX_DEPTH):
         if not is_link(value):
-            return (
-                value
-                if isinstance(value, (int, float)) and not isinstance(value, bool)
-                else values.number(value)
-            )
+            plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+            found = value if plain else values.number(value)
+            if found is None and value is not None:
+                notes.append(f"The {shown} cannot be read: {values.shown(value)}.")
+            return found
         behind = graph.follow(value)
         if behind is None:
             break
         node = behind[0]
-        named = [node.inputs[key] for key in (name, *NUMBERS) if key in node.inputs]
-        plain = [
-            each
-            for each in node.inputs.values()
-            if isinstance(each, (int, float)) and not isinstance(each, bool)
-        ]
-        linked = [each for _, each in links(node)]
-        if named:
-            value = named[0]
-        elif len(plain) == 1 and not linked:
-            value = plain[0]
-        else:
-            notes.append(
-                f"The {name.replace('_', ' ')} comes from the node {node.kind} and was not worked out."
-            )
+        sides = preset_sides(node)
+        if sides is not None and name.endswith(("width", "height")):
+            value = sides[0 if name.endswith("width") else 1]
+            continue
+        value = None if CALCULATIONS.search(node.kind) else _the_number(node, name)
+        if value is None:
+            notes.append(f"The {shown} comes from the node {values.shown(node.kind)} and was not worked out.")
             return None
     if asked is not None:
-        notes.append(f"The {name.replace('_', ' ')} comes from a node that is not there.")
+        notes.append(f"The {shown} comes from a node that is not there.")
+    return None
+
+
+def _the_number(node: Node, name: str) -> Any:
+    """The input of a node that it hands on as a number; None where it is not clear which."""
+    named = [node.inputs[key] for key in (name, *NUMBERS) if key in node.inputs]
+    if named:
+        return named[0]
+    plain = [v for v in node.inputs.values() if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    return plain[0] if len(plain) == 1 and not any(links(node)) else None
+
+
+def preset_sides(node: Node) -> tuple[int | str, int | str] | None:
+    """Width and height of a node that offers sizes to choose from; ("", "") where they cannot be told."""
+    chosen = next((node.inputs[key] for key in PRESETS if isinstance(node.inputs.get(key), str)), None)
+    if chosen is None or "custom" in chosen.casefold():
+        return None
+    found = SIDES.search(values.shown(chosen))
+    if found is None:
+        return "", ""
+    wide, high = int(found[1]), int(found[2])
+    turned = node.inputs.get("swap_dimensions") in (True, "On", "on", "true")
+    return (high, wide) if turned else (wide, high)
+
+
+def choice(graph: Graph, value: Any, names: Sequence[str], notes: list[str]) -> str | None:
+    """What was chosen from a list, there or by a link; None, with a note, where that is unclear."""
+    for _ in range(MAX_DEPTH):
+        if not is_link(value):
+            return values.shown(value, 100) or None if isinstance(value, str) else None
+        behind = graph.follow(value)
+        if behind is None:
+            break
+        inputs = behind[0].inputs
+        texts = [each for each in inputs.values() if isinstance(each, str)]
+        keys = [key for key in (*names, "value", "string") if key in inputs]
+        value = inputs[keys[0]] if keys else texts[0] if len(texts) == 1 else None
+        if value is None:
+            break
+    notes.append(f"The {names[0].replace('_', ' ')} comes from a node that could not be followed.")
     return None
 
 
@@ -112,6 +149,8 @@ def words(graph: Graph, value: Any, notes: list[str], depth: int = 0) -> str:
     key = next(
         (key for key in TEXTS if isinstance(node.inputs.get(key), str) or is_link(node.inputs.get(key))), None
     )
+    if key is None and isinstance(node.inputs.get("positive"), str):
+        key = "positive"
     if key is None:
         linked = list(links(node))
         texts = [key for key, each in node.inputs.items() if isinstance(each, str)]
