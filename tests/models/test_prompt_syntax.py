@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from model_files import save
 
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.models.prompt_syntax import not_understood
@@ -73,6 +74,19 @@ def test_it_is_said_with_the_job_for_each_of_the_texts(settings: Settings) -> No
     long = "a {" + "duck|" * 100 + "}"
     (sentence,) = registry.admit(registry.settle({"prompt": long}))
     assert sentence.startswith("{duck|duck") and len(sentence) < 150
+
+
+def test_an_embedding_that_is_asked_for_by_its_name_alone(settings: Settings) -> None:
+    save(settings.loras / "old" / "bad-hands.safetensors", {"clip_l": (1, 768), "clip_g": (1, 1280)})
+    registry = Registry(settings)
+
+    def notes(text: str) -> list[str]:
+        return registry.admit(registry.settle({"prompt": "a duck", "negative_prompt": text}))
+
+    assert notes("fog, (Bad-Hands:1.2)") == [
+        "old/bad-hands is read as plain words: the embedding of that name cannot be applied yet."
+    ]
+    assert notes("bad hands, bad-handsome") == []
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ NAMES = {
 }
 """How an architecture is called in texts for people."""
 
+EMBEDDING = "is an embedding (textual inversion)"
+"""How the reason of one begins."""
 OF_NOTHING = "e3b0c442"
 """How the hash of an empty file begins, which some programs write."""
 TOP_TAGS = 6
@@ -141,8 +143,7 @@ def inspect_lora(path: Path) -> LoraFindings:
         arch = architecture(header)
         if header.tensors.keys() <= _EMBEDDING:
             raise ModelError(
-                f"{path.name} is an embedding (textual inversion), which cannot be applied yet; move it out "
-                "of the lora folder."
+                f"{path.name} {EMBEDDING}, which cannot be applied yet; move it out of the lora folder."
             )
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ..errors import RequestError
 from ..request import MAX_LORAS, GenerationRequest, LoraUse
 from .lookup import quoted
+from .lorafile import EMBEDDING
 from .prompt_syntax import LONGEST_SHOWN, not_understood
 from .tokens import parse
 
@@ -63,7 +64,19 @@ def resolve(registry: Registry, request: GenerationRequest) -> Wording:
             notes.append(f"Added to the prompt: {lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, request.negative_prompt, request.prompt_2)
     _check_weights(texts)
-    return Wording(*texts, tuple(loras), tuple(not_understood("\n".join(texts)) + notes))
+    everything = "\n".join(texts)
+    unread = not_understood(everything) + _embeddings(registry, everything)
+    return Wording(*texts, tuple(loras), tuple(unread + notes))
+
+
+def _embeddings(registry: Registry, text: str) -> list[str]:
+    """A sentence for each installed embedding that is asked for by its name alone, as in AUTOMATIC1111."""
+    names = [lora.name for lora in registry.loras() if lora.unusable and EMBEDDING in lora.unusable]
+    return [
+        f"{name} is read as plain words: the embedding of that name cannot be applied yet."
+        for name in names
+        if _holds(text, name.rpartition("/")[2])
+    ]
 
 
 def _check_weights(texts: tuple[str, str, str]) -> None:
