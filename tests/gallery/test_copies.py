@@ -122,3 +122,13 @@ def test_a_caption_beside_a_picture_changes_no_name(outputs: Outputs) -> None:
     run = finished_run(outputs)
     (run.path / "0.txt").write_text("a duck")
     assert outputs.save_variant(f"{run.id}/0.png", picture(), 2, "Lanczos") == f"{run.id}/0_upscaled.png"
+
+
+def test_a_copy_of_a_copy_is_shown_with_the_first_original(outputs: Outputs, settings: Settings) -> None:
+    run = finished_run(outputs, 1)
+    first = outputs.save_variant(f"{run.id}/0.png", picture(size=(128, 128)), 2, "Lanczos")
+    second = outputs.save_variant(first, picture(size=(256, 256)), 2, "Lanczos")
+    third = outputs.save_variant(second, picture(size=(300, 300)), 2, "Lanczos")
+    (image,) = outputs.images()
+    assert image.id == f"{run.id}/0.png"
+    assert set(image.variants) == {first, second, third}

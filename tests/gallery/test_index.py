@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,9 @@ from hypothesis import strategies as st
 
 from webbduck_gradio.errors import RequestError, StorageError, UnknownName
 from webbduck_gradio.gallery import about as about_module
+from webbduck_gradio.gallery import folders, infos, search
 from webbduck_gradio.gallery import index as index_module
 from webbduck_gradio.gallery import runs as runs_module
-from webbduck_gradio.gallery import search
 from webbduck_gradio.gallery.storage import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
@@ -231,6 +232,7 @@ def test_pictures_by_hand_and_in_folders(settings: Settings, outputs: Outputs):
 
 def test_a_folder_of_thousands_is_not_shown_whole(settings: Settings, outputs: Outputs, monkeypatch):
     monkeypatch.setattr(index_module, "MAX_SHOWN", 5)
+    monkeypatch.setattr(infos, "MAX_SHOWN", 5)
     old_run(settings, "many", images=12)
     (run,) = outputs.runs()
     assert len(run.images) == 5 and run.total == 12 == outputs.count()
@@ -477,3 +479,53 @@ def test_two_prompts_are_both_searched(outputs: Outputs):
     run = finished_run(outputs, prompt="a duck", prompt_2="watercolor")
     assert [hit.id for hit in outputs.runs(query="watercolor")] == [run.id]
     assert request(prompt_2="watercolor").prompt_2 == "watercolor"
+
+
+def test_one_folder_that_cannot_be_indexed_costs_only_its_words(
+    outputs: Outputs, settings: Settings, monkeypatch
+) -> None:
+    for number in range(3):
+        folder = settings.outputs / f"set-{number}"
+        folder.mkdir()
+        picture().save(folder / "0.png")
+    real = folders.about.read
+
+    def read(path: Path, meta, name):
+        found = real(path, meta, name)
+        if path.parent.name == "set-1":
+            return replace(found, names=frozenset({("model", "half \ud800 a pair")}))
+        if path.parent.name == "set-2":
+            raise ZeroDivisionError
+        return found
+
+    monkeypatch.setattr(folders.about, "read", read)
+    said = {image.id: image.problem for image in outputs.images()}
+    assert said == {"set-0/0.png": None, "set-1/0.png": folders.UNREADABLE, "set-2/0.png": folders.UNREADABLE}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_record_that_is_no_file_is_said_and_waited_for_by_nobody(
+    outputs: Outputs, settings: Settings
+) -> None:
+    run = finished_run(outputs, 1)
+    (run.path / "meta.json").unlink()
+    os.mkfifo(run.path / "meta.json")
+    (info,) = outputs.runs()
+    assert "cannot be read; the pictures are shown without it" in str(info.problem)
+
+
+def test_a_picture_written_over_in_place_while_the_studio_was_off_is_read_again(settings: Settings) -> None:
+    before = Outputs(settings)
+    run = finished_run(before, 2)
+    age = time.time() - 3600
+    for path in (run.path / "0.png", run.path / "meta.json", run.path):
+        os.utime(path, (age, age))
+    before.runs()
+    before.close()
+    with (run.path / "0.png").open("r+b") as file:  # in place: the folder's own time stays
+        file.seek(0, os.SEEK_END)
+        file.write(b"\0" * 5000)
+    after = Outputs(settings)
+    sizes = {image.id: image.size_bytes for image in after.images()}
+    assert sizes[f"{run.id}/0.png"] == (run.path / "0.png").stat().st_size
+    after.close()

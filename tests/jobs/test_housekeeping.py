@@ -174,3 +174,35 @@ def test_inputs_of_another_output_folder_and_of_nobody_known_stay(
     keeper.tidy()
     there = {name for name in (theirs, shared, mine, unknown) if (settings.inputs / name).exists()}
     assert there == {theirs, shared, unknown}
+
+
+def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
+    keeper: Housekeeping, settings: Settings
+) -> None:
+    private, sdxl = settings.private, settings.checkpoints / "sdxl"
+    # The checkpoints of these tests are the project's own folder, in which nothing is put.
+    left = [
+        settings.inputs / ".tmp" / "x.tmp",
+        settings.loras / ".loras.json.abc.tmp",
+        private / "room-99999.tmp",
+        private / f"{'0' * 32}.tmp",
+        private / "tmp" / "y.tmp",
+        private / "exports" / "webbduck-000000000000.zip",
+        settings.thumbnails / "lora" / "x.tmp",
+        settings.outputs / "2020-01-01_00-00-00" / "meta.json",
+    ]
+    stays = [
+        settings.loras / "mine.tmp",
+        settings.outputs / "holiday" / "meta.json",
+        settings.outputs / "2020-01-02_00-00-00" / "meta.json",
+        settings.outputs / "2020-01-02_00-00-00" / "0.png",
+        private / "trash" / "entry" / "z.tmp",
+    ]
+    for path in (*left, *stays):
+        put(path, 30 * 24 * HOUR)
+    young = [put(private / "tmp" / "young.tmp", 60), put(private / "exports" / "young.zip", 60)]
+    keeper.tidy()
+    assert [path for path in left if path.exists()] == []
+    assert not (settings.outputs / "2020-01-01_00-00-00").exists()
+    assert all(path.exists() for path in (*stays, *young))
+    assert sdxl.is_dir()

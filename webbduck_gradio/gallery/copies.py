@@ -30,7 +30,7 @@ def base_of(name: str, beside: Iterable[str]) -> str:
 
 
 def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, str]:
-    """The copies among a folder's pictures, and what each was made from, by name.
+    """The copies among a folder's pictures, and the picture that each goes back to, by name.
 
     A copy whose original is gone, or cannot be told from another picture of its stem, is none.
     """
@@ -50,7 +50,16 @@ def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, st
             continue  # of one that is no longer there, whatever is called like it by now
         elif len(candidates) == 1:
             found[name] = candidates[0]
-    return found
+    return {name: _first(found, name) for name in found}
+
+
+def _first(found: Mapping[str, str], name: str) -> str:
+    """The picture that a copy, a copy of that copy and so on go back to."""
+    seen = set()
+    while name in found and name not in seen:
+        seen.add(name)
+        name = found[name]
+    return name
 
 
 @lru_cache(2**16)

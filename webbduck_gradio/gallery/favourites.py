@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import StorageError
+from ..storage.reading import read_json
 from .files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Favourites:
             marks = {key: marked for key, marked in self._marks.items() if key not in keys}
             if favourite:
                 marks |= dict.fromkeys(sorted(keys), True)
-            text = json.dumps(marks, ensure_ascii=False, indent=2).encode()
+            # Half of a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+            text = json.dumps(marks, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
             write_atomically(self._path, lambda file: file.write(text), self._temporary)
             self._marks, self._stamp = marks, self._time()
 
@@ -65,10 +67,10 @@ class Favourites:
             return
         self._stamp, self.problem = stamp, None
         try:
-            marks = json.loads(self._path.read_text(encoding="utf-8")) if stamp is not None else {}
+            marks = read_json(self._path) if stamp is not None else {}
             if not isinstance(marks, dict):
                 raise ValueError("not an object")
             self._marks = marks
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             log.warning("%s cannot be read: %s", self._path, error)
             self.problem = f"{self._path.name} cannot be read; repair or remove it to mark favourites."

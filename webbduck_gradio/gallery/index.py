@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sqlite3
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from . import about, listing, runs
+from . import listing, runs
 from .about import About
 from .database import Database
+from .folders import Part, about_picture, all_folders, file_state, stamp_of
+from .infos import MAX_SHOWN, image_infos, placeholders, rows_of, run_infos
 from .listing import NEWEST, PER_MILLISECOND, first_id, select
 from .order import LAST, Order, key
 from .runs import Folder, ImageInfo, RunInfo
@@ -29,29 +29,15 @@ from .search import COLUMNS, MARK, Query, words
 
 log = logging.getLogger(__name__)
 
-MAX_SHOWN = 200
-"""Pictures of one folder in a `RunInfo`; only folders of other programs hold more."""
 SETTLED_NS = 2 * 10**9
 UNSETTLED = "0-0"
 """Stamp of a folder that changed just now: some file systems' clocks are too coarse to tell two changes."""
 BATCH = 256
 """Pictures per transaction, so that memory stays small and others may write in between."""
 ATTEMPTS = 5
+NOT_STORABLE = (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
 MAX_PIXELS = 2**62
 """Some files claim sizes that SQLite cannot hold."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some pictures of a folder, read and ready to be written. `folder` None: it holds none."""
-
-    name: str
-    stamp: str | None
-    """None where the folder is gone."""
-    folder: Folder | None
-    images: Sequence[tuple[int, str, About]]
-    """Place in the folder, name, and what it says."""
-    last: bool
 
 
 class Index:
@@ -61,6 +47,7 @@ class Index:
         self._root = root
         self._is_favourite = is_favourite
         self.database = Database(database)
+        self._compared = False
 
     # Reading
 
@@ -71,21 +58,21 @@ class Index:
         with self.database.reading() as db:
             page = listing.page_of_runs(db, query, order, start, limit)
             ids = [id for images in page.values() for id in (images or ())[:MAX_SHOWN]]
-            return self._run_infos(db, list(page), None if query.empty else ids, with_meta)
+            return run_infos(db, self._root, list(page), None if query.empty else ids, with_meta)
 
     def list_images(self, query: Query, start: int, limit: int, order: Order = NEWEST) -> list[ImageInfo]:
         """Pictures that match; upscaled copies are with their originals."""
         with self.database.reading() as db:
             sql, values = select("images.id", query, order)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
-            infos = self._image_infos(db, self._rows(db, ids))
+            infos = image_infos(db, rows_of(db, ids))
             return [infos[id] for id in ids]
 
     def one_run(self, name: str) -> RunInfo | None:
         """The folder of this name; None where it holds no picture."""
         with self.database.reading() as db:
             row = db.execute("SELECT id FROM runs WHERE name = ? AND images > 0", (name,)).fetchone()
-            return self._run_infos(db, [row["id"]], None)[0] if row else None
+            return run_infos(db, self._root, [row["id"]], None)[0] if row else None
 
     def count(self, query: Query) -> int:
         """How many pictures match."""
@@ -143,13 +130,15 @@ class Index:
         """Compare all folders with the index and read those that differ; whether something had changed.
 
         Newest names first. `stop` is asked now and then, `progress` called when more pictures can be listed.
-        `below` restricts it to one folder and those in it.
+        `below` restricts it to one folder and those in it. The first look at all also compares the files' own
+        times and sizes: one that was written over in place, while nobody watched, left its folder as it was.
         """
+        each_file = not self._compared
         known = self.stamps(below)
         stale = []
-        for name, path in _folders(self._root, below):
+        for name, path in all_folders(self._root, below):
             try:
-                if known.pop(name, None) != runs.stamp(path):
+                if known.pop(name, None) != runs.stamp(path) or (each_file and self._has_other_files(name)):
                     stale.append(name)
             except OSError:
                 known[name] = ""  # it went away while we looked
@@ -161,7 +150,16 @@ class Index:
             if self.refresh(stale[first : first + BATCH]):
                 changed = True
                 progress()
+        self._compared |= not below and not stop()
         return changed
+
+    def _has_other_files(self, name: str) -> bool:
+        """Whether a picture that the index knows is of another time or size by now."""
+        with self.database.reading() as db:
+            query = """SELECT images.name, modified_ns, images.size_bytes FROM images
+                JOIN runs ON runs.id = run WHERE runs.name = ?"""
+            known = db.execute(query, (name,)).fetchall()
+        return any(file_state(self._root / name / row[0]) != tuple(row)[1:] for row in known)
 
     def set_favourites(self, image_ids: Iterable[str], favourite: bool) -> None:
         """Note what the list of favourites says of these pictures."""
@@ -193,7 +191,7 @@ class Index:
     def _read(self, name: str) -> Iterator[Part]:
         """Compare a folder with the index and read what is new in it, in parts."""
         path = self._root / name
-        stamp = _stamp(path)
+        stamp = stamp_of(path)
         try:
             if stamp is None:
                 raise FileNotFoundError(path)
@@ -205,7 +203,7 @@ class Index:
         order = {image: place for place, image in enumerate(folder.files)} if folder else {}
         for first in range(0, max(len(todo), 1), BATCH):
             images = [
-                (order[image], image, about.read(path / image, folder.meta, image))
+                (order[image], image, about_picture(folder, path, image))
                 for image in todo[first : first + BATCH]
                 if folder
             ]
@@ -238,22 +236,33 @@ class Index:
     def _write(self, parts: Sequence[Part], waiting: deque[str], attempts: Counter[str]) -> bool:
         """Write what was read; folders that changed since are put back to `waiting`."""
         changed, stale = False, set()
-        names = {name for part in parts for _, _, said in part.images for name in said.names}
         with self.database.writing() as db:
-            db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
             for part in parts:
                 if part.name in stale:
                     continue
-                if _stamp(self._root / part.name) != part.stamp:
+                if stamp_of(self._root / part.name) != part.stamp:
                     stale.add(part.name)
-                elif part.stamp is None or part.folder is None:
-                    changed |= self._forget(db, part)
-                else:
-                    changed |= self._write_part(db, part, part.folder, part.stamp)
+                    continue
+                db.execute("SAVEPOINT part")
+                try:
+                    changed |= self._write_one(db, part)
+                except (ValueError, TypeError, OverflowError, *NOT_STORABLE) as error:
+                    # Text or numbers that SQLite does not take must not keep all other folders out.
+                    log.warning("What the folder %r says could not be indexed: %s", part.name, error)
+                    db.execute("ROLLBACK TO part")
+                    changed |= self._write_one(db, part.without_words())
+                db.execute("RELEASE part")
         attempts.update(stale)
         # One that changes all the time is left to the next look.
         waiting.extend(name for name in stale if attempts[name] < ATTEMPTS and name not in waiting)
         return changed
+
+    def _write_one(self, db: sqlite3.Connection, part: Part) -> bool:
+        if part.stamp is None or part.folder is None:
+            return self._forget(db, part)
+        names = {name for _, _, said in part.images for name in said.names}
+        db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
+        return self._write_part(db, part, part.folder, part.stamp)
 
     def _write_part(self, db: sqlite3.Connection, part: Part, folder: Folder, stamp: str) -> bool:
         db.execute(
@@ -262,7 +271,7 @@ class Index:
         )
         (run,) = db.execute("SELECT id FROM runs WHERE name = ?", (part.name,)).fetchone()
         names = [name for _, name, _ in part.images]
-        select = f"SELECT * FROM images WHERE run = ? AND name IN ({_marks(names)})"
+        select = f"SELECT * FROM images WHERE run = ? AND name IN ({placeholders(names)})"
         before = {row["name"]: row for row in db.execute(select, (run, *names))}
         everything = db.execute("SELECT id, name FROM images WHERE run = ?", (run,)) if part.last else ()
         gone = [row["id"] for row in everything if row["name"] not in folder.files]
@@ -302,7 +311,7 @@ class Index:
         favourite = self._is_favourite(runs.image_id(folder.id, name))
         id = _free_id(db, created)
         db.execute(
-            f"INSERT INTO images VALUES ({_marks(range(14))})",
+            f"INSERT INTO images VALUES ({placeholders(range(14))})",
             (
                 id, run, name, stat.st_mtime_ns, stat.st_size, said.width, said.height, said.seed,
                 original, favourite, said.problem, min((said.width or 0) * (said.height or 0), MAX_PIXELS),
@@ -338,82 +347,6 @@ class Index:
         db.executemany("DELETE FROM images WHERE id = ?", ((id,) for id in ids))
         db.executemany("DELETE FROM search WHERE rowid = ?", ((id,) for id in ids))
 
-    def _run_infos(
-        self, db: sqlite3.Connection, page: Sequence[int], ids: Sequence[int] | None, with_meta: bool = True
-    ) -> list[RunInfo]:
-        """These folders, with these pictures, or their newest ones."""
-        about = {
-            row["id"]: row
-            for row in db.execute(
-                f"SELECT id, name, created, images, head FROM runs WHERE id IN ({_marks(page)})", page
-            )
-        }
-        if ids is None:
-            small = [run for run in page if about[run]["images"] <= MAX_SHOWN]
-            select = "SELECT * FROM images WHERE variant_of IS NULL AND run"
-            rows = db.execute(f"{select} IN ({_marks(small)})", small).fetchall()
-            for run in set(page) - set(small):
-                rows += db.execute(f"{select} = ? ORDER BY id DESC LIMIT ?", (run, MAX_SHOWN)).fetchall()
-        else:
-            rows = self._rows(db, ids)
-        infos = self._image_infos(db, rows)
-        images: dict[int, list[ImageInfo]] = {}
-        for row in sorted(rows, key=lambda row: runs.name_order(row["name"])):
-            images.setdefault(row["run"], []).append(infos[row["id"]])
-        answer = []
-        for run in page:
-            name, head = about[run]["name"], json.loads(about[run]["head"])
-            read = with_meta and name
-            meta, problem = runs.read_meta(self._root / name) if read else ({}, head["problem"])
-            answer.append(
-                RunInfo(
-                    name, about[run]["created"], tuple(images.get(run, ())), meta, problem,
-                    about[run]["images"], head["prompt"], tuple(head["facts"]),
-                )
-            )  # fmt: skip
-        return answer
-
-    def _rows(self, db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
-        return db.execute(f"SELECT * FROM images WHERE id IN ({_marks(ids)})", ids).fetchall()
-
-    def _image_infos(self, db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> dict[int, ImageInfo]:
-        """By row number."""
-        of = sorted({row["run"] for row in rows})
-        names = dict(db.execute(f"SELECT id, name FROM runs WHERE id IN ({_marks(of)})", of).fetchall())
-        variants: dict[tuple[int, str], list[str]] = {}
-        select = "SELECT run, name, variant_of FROM images WHERE variant_of IS NOT NULL AND run"
-        for run, name, original in db.execute(f"{select} IN ({_marks(of)})", of):
-            variants.setdefault((run, original), []).append(name)
-        return {
-            row["id"]: ImageInfo(
-                id=runs.image_id(names[row["run"]], row["name"]),
-                seed=row["seed"],
-                size_bytes=row["size_bytes"],
-                modified=row["modified_ns"] / 1e9,
-                variants=tuple(
-                    runs.image_id(names[row["run"]], name)
-                    for name in sorted(variants.get((row["run"], row["name"]), ()), key=runs.name_order)
-                ),
-                width=row["width"],
-                height=row["height"],
-                favourite=bool(row["favourite"]),
-                problem=row["problem"],
-            )
-            for row in rows
-        }
-
-
-def _stamp(folder: Path) -> str | None:
-    """The state of a folder; None where it is gone, or only a link to somewhere else."""
-    try:
-        return None if folder.is_symlink() else runs.stamp(folder)
-    except OSError:
-        return None
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
 
 def _free_id(db: sqlite3.Connection, created: float) -> int:
     first = first_id(max(created, 0))
@@ -426,19 +359,3 @@ def _free_id(db: sqlite3.Connection, created: float) -> int:
         if row[0] + 1 < first + PER_MILLISECOND:
             return int(row[0]) + 1
         first += PER_MILLISECOND
-
-
-def _folders(root: Path, below: str = "") -> Iterator[tuple[str, Path]]:
-    """The folder `below` and all in it, by their ids; hidden ones and links left out."""
-    waiting = [(below, root / below)]
-    while waiting:
-        name, path = waiting.pop()
-        yield name, path
-        try:
-            with os.scandir(path) as entries:
-                for entry in entries:
-                    inside = runs.image_id(name, entry.name)
-                    if runs.is_image_id(f"{inside}/0.png") and entry.is_dir(follow_symlinks=False):
-                        waiting.append((inside, Path(entry.path)))
-        except OSError as error:
-            log.info("could not list %s: %s", path, error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..request import in_todays_words
+from ..storage.reading import read_json
 from . import copies
 from .copies import ENDINGS
 
@@ -45,7 +45,7 @@ class RunInfo:
     """A folder that holds at least one picture. `meta` is what meta.json says ({} where there is none, or
     where it was not asked for); `prompt` and `facts` (checkpoint, sampler) are what a listing shows of it.
 
-    `images` holds the pictures that match what was asked for, at most `index.MAX_SHOWN`; `total` counts all
+    `images` holds the pictures that match what was asked for, at most `infos.MAX_SHOWN`; `total` counts all
     pictures of the folder (without upscaled copies).
     """
 
@@ -118,10 +118,10 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
     try:
         if path.stat().st_size > MAX_META_BYTES:
             return {}, f"{folder.name}/{META} is too large to be ours; it is left as it is."
-        meta = json.loads(path.read_text(encoding="utf-8"))
+        meta = read_json(path, MAX_META_BYTES)
     except FileNotFoundError:
         return {}, None
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return {}, f"{folder.name}/{META} cannot be read; the pictures are shown without it."
     if not isinstance(meta, dict):
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."

@@ -17,6 +17,7 @@ from ..gallery.room import trim
 from ..gallery.runs import META
 from ..settings import Settings
 from ..storage.reserve import Reserve
+from .leftovers import sweep
 from .obstacles import Obstacles
 from .standstill import Standstill
 from .store import Store
@@ -113,6 +114,8 @@ class Housekeeping(threading.Thread):
         trim(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
         trim(self._settings.thumbnails, MAX_THUMBNAILS)
         self._tidy_inputs()
+        running = self._store.running()
+        sweep(self._settings, frozenset({running.run} if running and running.run else ()))
 
     def _tidy_inputs(self) -> None:
         folder = self._settings.inputs

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import RequestError, StorageError
 from ..gallery.files import write_atomically
 from ..request import MAX_PROMPT
+from ..storage.reading import read_json
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,8 @@ NOT_KEPT = ("prompt", "negative_prompt", "prompt_2", "seed", "image", "mask")
 class Shelf:
     """`{"presets": {NAME: settings}, "prompts": [{"id", "prompt", "negative_prompt"}, ...]}`.
 
-    Unknown keys are kept; a file that cannot be read is never overwritten. Safe from any thread.
+    Unknown keys and entries are kept; a file that cannot be read, or is of another shape, is never
+    overwritten. Safe from any thread.
     """
 
     def __init__(self, path: Path):
@@ -89,26 +91,37 @@ class Shelf:
             return self._write(content | {"prompts": rest})
 
     def _read(self) -> dict[str, Any]:
+        """The file, with those of its saved prompts that are of our form."""
         try:
-            content = json.loads(self._path.read_text(encoding="utf-8"))
+            content = read_json(self._path)
         except FileNotFoundError:
             content = {}
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             log.warning("%s cannot be read: %s", self._path, error)
-            raise StorageError(
-                f"{self._path.name} cannot be read; repair or remove it to keep presets."
-            ) from None
-        content = content if isinstance(content, dict) else {}
-        presets, prompts = content.get("presets"), content.get("prompts")
-        keys = ("id", "prompt", "negative_prompt")
-        sound = [
-            each
-            for each in (prompts if isinstance(prompts, list) else [])
-            if isinstance(each, dict) and all(isinstance(each.get(key), str) for key in keys)
-        ]
-        return {**content, "presets": presets if isinstance(presets, dict) else {}, "prompts": sound}
+            raise self._broken() from None
+        if not isinstance(content, dict):
+            raise self._broken()
+        presets, prompts = content.get("presets", {}), content.get("prompts", [])
+        if not isinstance(presets, dict) or not isinstance(prompts, list):
+            raise self._broken()
+        return {**content, "presets": presets, "prompts": [p for p in prompts if _is_prompt(p)]}
+
+    def _broken(self) -> StorageError:
+        return StorageError(f"{self._path.name} cannot be read; repair or remove it to keep presets.")
+
+    def _not_understood(self) -> list[Any]:
+        """Entries among the saved prompts that are not of our form: somebody's, and kept."""
+        if not self._path.exists():
+            return []
+        return [each for each in read_json(self._path).get("prompts", []) if not _is_prompt(each)]
 
     def _write(self, content: dict[str, Any]) -> dict[str, Any]:
-        text = json.dumps(content, ensure_ascii=False, indent=1).encode()
+        whole = {**content, "prompts": [*content["prompts"], *self._not_understood()]}
+        text = json.dumps(whole, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
         write_atomically(self._path, lambda file: file.write(text), self._path.parent)
         return content
+
+
+def _is_prompt(entry: object) -> bool:
+    keys = ("id", "prompt", "negative_prompt")
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys)

@@ -1,0 +1,56 @@
+"""What a kill leaves behind for ever: temporary files, zip files, folders of runs without a picture."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ..gallery.export import KEEP_SECONDS
+from ..gallery.runs import META, is_run_name
+from ..settings import Settings
+
+log = logging.getLogger(__name__)
+
+OLD_SECONDS = 3600.0
+"""Age from which a temporary file belongs to no write that still goes on, of this studio or another one."""
+
+
+def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float | None = None) -> int:
+    """Remove what is left over; how many. `is_open`: runs that a job still adds to."""
+    now = time.time() if now is None else now
+    removed = 0
+    for path in _temporaries(settings):
+        limit = KEEP_SECONDS if path.suffix == ".zip" else OLD_SECONDS
+        with suppress(OSError):
+            if now - path.lstat().st_mtime > limit:
+                path.unlink()
+                removed += 1
+    for folder in settings.outputs.iterdir():
+        with suppress(OSError):
+            if is_run_name(folder.name) and folder.name not in is_open and _has_only_a_record(folder, now):
+                (folder / META).unlink()
+                folder.rmdir()
+                removed += 1
+    if removed:
+        log.info("Removed %d files that were left half made", removed)
+    return removed
+
+
+def _temporaries(settings: Settings) -> Iterator[Path]:
+    private = settings.private
+    yield from private.glob("*.tmp")
+    yield from (private / "tmp").glob("*.tmp")
+    yield from (private / "exports").glob("*.zip")
+    yield from settings.thumbnails.rglob("*.tmp")
+    yield from (settings.inputs / ".tmp").glob("*.tmp")
+    # Of another studio perhaps, whose write goes on.
+    yield from settings.loras.glob(".loras.json.*.tmp")
+    yield from (settings.checkpoints / "sdxl").glob(".models.json.*.tmp")
+
+
+def _has_only_a_record(folder: Path, now: float) -> bool:
+    files = list(folder.iterdir())
+    return [file.name for file in files] == [META] and now - files[0].stat().st_mtime > OLD_SECONDS
