@@ -19,7 +19,7 @@ def loading(what: str, path: Path, otherwise: str) -> Iterator[None]:
     """Raises `OutOfMemory` where memory ran out, `ModelError` where the file cannot be read, and `ModelError`
     with the sentence `otherwise` for all else.
 
-    `what` names the model in a sentence; `path` is its file or folder.
+    `what` names the model at the beginning of a sentence; `path` is its file or folder.
     """
     try:
         yield
@@ -29,14 +29,13 @@ def loading(what: str, path: Path, otherwise: str) -> Iterator[None]:
         if memory.is_shortage(error):
             memory.report(f"loading {path}")
             raise OutOfMemory(
-                f"There is too little memory for {what}; close other programs that use it, then try again."
+                f"{what} needs more memory than there is; close other programs that use it, then try again."
             ) from None
         log.exception("Loading %s failed", path)
         reason = unreadable(error, path)
         if reason:
             raise ModelError(
-                f"{what[:1].upper()}{what[1:]} cannot be read ({reason}); check that it is still there and "
-                "readable."
+                f"{what} cannot be read ({reason}); check that it is still there and readable."
             ) from None
         raise ModelError(otherwise) from error
 

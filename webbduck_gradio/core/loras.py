@@ -68,7 +68,7 @@ class Adapters:
         whole = False
         try:
             with loading(
-                f"the LoRA {lora.name}",
+                f"The LoRA {lora.name}",
                 lora.path,
                 f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
             ):
