@@ -122,3 +122,14 @@ def test_two_prompts_of_no_common_length_are_read_to_their_ends(pipe) -> None:
     both = encode(pipe, thirty_one, thirty)
     assert both.prompt.shape == both.negative.shape == (1, 217 * 77, both.prompt.shape[2])
     assert torch.equal(both.negative[:, 30 * 77 : 60 * 77], both.negative[:, : 30 * 77])
+
+
+def test_what_cannot_be_brought_to_one_length_is_said_before_it_is_queued(registry, ask) -> None:
+    def warned(prompt: int, negative: int) -> bool:
+        asked = ask(
+            prompt="a BREAK " * (prompt - 1) + "cat", negative_prompt="b BREAK " * (negative - 1) + "fog"
+        )
+        return any("chunks" in warning for warning in registry.admit(asked))
+
+    assert warned(31, 30) and warned(17, 16)
+    assert not warned(16, 15) and not warned(40, 20)

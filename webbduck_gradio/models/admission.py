@@ -12,6 +12,7 @@ from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
 from .fitting import missing_parts
 from .lorafile import NAMES
+from .tokens import CHUNK, chunks, common_length
 from .wording import Wording, resolve
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
-    return warnings + _without_effect(registry, request)
+    return warnings + _diluted(wording) + _without_effect(registry, request)
 
 
 def continues(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -145,6 +146,21 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
             f"{steps} steps at refinement_strength {request.refinement_strength:g} leave no step for the "
             "second pass; raise one of them."
         )
+
+
+def _diluted(wording: Wording) -> list[str]:
+    """Two prompts too long to be repeated to one length are filled up with empty chunks."""
+    if not wording.negative_prompt.strip():
+        return []
+    asked = max(len(chunks(wording.prompt)), len(chunks(wording.prompt_2)))
+    unasked = len(chunks(wording.negative_prompt))
+    length = common_length(asked, unasked)
+    if length % asked == length % unasked == 0:
+        return []
+    return [
+        f"The prompts take {asked} and {unasked} chunks of {CHUNK} tokens, too many to weigh them "
+        "against each other exactly: the shorter one counts a little less. Chunks of equal number avoid that."
+    ]
 
 
 def _lost_on(second: Checkpoint, wording: Wording) -> list[str]:

@@ -25,7 +25,8 @@ PARAMETERS: dict[str, str] = {
     "height": f"Pixels. {OF_CHECKPOINT}",
     "steps": f"Denoising steps. {OF_CHECKPOINT}",
     "cfg": f"How closely the picture follows the prompt; 1 = no guidance. {OF_CHECKPOINT}",
-    "scheduler": f"Name of a sampler, see /schedulers. {OF_CHECKPOINT}",
+    "scheduler": f"Name of a sampler, see /schedulers. {OF_CHECKPOINT} A name without a schedule is A1111's "
+    "with Uniform; below 10 steps, and on distilled and zero-SNR checkpoints, it is SGM Uniform.",
     "seed": "None or -1 = random, 0 is a seed. Image i of a batch has seed + i.",
     "num_images": "Pictures of this job.",
     "loras": f'At most {MAX_LORAS} of {{"name": see /loras, "weight": -2 to 2}}; without a weight, 1.',
@@ -34,7 +35,7 @@ PARAMETERS: dict[str, str] = {
     "refinement_strength": "How much an img2img second pass changes.",
     "image": AN_IMAGE,
     "mask": "White is the masked part; as large as the image; a file or an id as for image.",
-    "strength": "How much of the image is painted anew.",
+    "strength": "How much of the image is painted anew: int(steps * strength) steps, one less than A1111.",
     "inpainting_fill": "replace: paint the masked part anew; keep: protect it and paint all else anew.",
     "masked_content": "What the painted part begins with. fill: colours around it; original: what is there.",
     "mask_blur": "Softness of the mask's edge, pixels.",

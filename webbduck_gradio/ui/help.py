@@ -14,7 +14,7 @@ HELP = {
     "scheduler": "The way from noise to picture. Euler is plain; DPM++ 2M Karras needs few steps.",
     "seed": "The noise to start from. The same seed and settings make the same picture; empty is random.",
     "num_images": "Pictures in a row, 1 to 8. Each takes the next seed.",
-    "strength": "How much of the input picture is given up: 0.3 keeps it close, 1 keeps nothing.",
+    "strength": "How much of the input picture is given up: of 20 steps, 0.3 draws 6 (A1111: 7), 1 all.",
     "resize_mode": "When the picture has other proportions: cut what is over, fill the sides, or distort it.",
     "inpainting_fill": "Inpaint masked draws the mask anew; not masked protects it and draws all else anew.",
     "masked_content": "What the drawn part begins with: the colours around it (fill), or what is there now.",
