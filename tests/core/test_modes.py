@@ -8,8 +8,10 @@ from making import store
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from recorder import Recorder
 
+from webbduck_gradio.core import pictures
+from webbduck_gradio.core.modes import inpaint
 from webbduck_gradio.errors import Cancelled
-from webbduck_gradio.request import SCHEDULERS
+from webbduck_gradio.request import SCHEDULERS, GenerationRequest
 
 SIZE = {"width": 96, "height": 80}
 STARTER = "webbduck-starter"
@@ -72,13 +74,15 @@ def test_not_one_pixel_outside_the_mask_changes(paint, image, mask, original, ar
 def test_the_blurred_mask_is_the_border(
     paint, image, mask, original, area, base_model: str, where: str
 ) -> None:
-    soft = numpy.asarray(Image.fromarray(area).filter(ImageFilter.GaussianBlur(4)))
+    around = numpy.asarray(Image.fromarray(area).filter(ImageFilter.MaxFilter(2 * 10 + 1)))
     more = SIZE if where == "whole" else {"inpaint_padding": 8}
     asked = {"image": image, "mask": mask, "mask_blur": 4, "inpaint_area": where} | more
     drawn = paint(prompt=BLUE, base_model=base_model, **asked)[0]
     assert drawn.shape == original.shape
-    assert (drawn[soft == 0] == original[soft == 0]).all()
-    assert (drawn[soft > 250] != original[soft > 250]).any(axis=-1).mean() > 0.5
+    assert (drawn[around == 0] == original[around == 0]).all()
+    assert (drawn[area == 255] != original[area == 255]).any(axis=-1).mean() > 0.5
+    edge = (around == 255) & (area == 0)
+    assert 0.1 < (drawn[edge] != original[edge]).any(axis=-1).mean() < 1
 
 
 @pytest.mark.parametrize("where", ["whole", "masked"])
@@ -124,6 +128,74 @@ def test_keep_paints_what_the_inverted_mask_would(paint, folders, image, area, m
 def test_each_setting_of_inpainting_reaches_the_picture(paint, image, mask, base, changed) -> None:
     base = {"image": image, "mask": mask} | base | SIZE
     assert not numpy.array_equal(paint(**base), paint(**base | changed))
+
+
+def pasted(box: tuple[int, int, int, int], blur: int, **more: object) -> numpy.ndarray:
+    """How white a black picture of 128 x 128 becomes where white was drawn into it by a mask."""
+    mask = Image.new("L", (128, 128))
+    mask.paste(255, box)
+    name = "0" * 64 + ".png"
+    request = GenerationRequest.of(
+        base_model="any", image=name, mask=name, mask_blur=blur, width=128, height=128, **more
+    )
+    canvas = inpaint.prepare(request, Image.new("RGB", (128, 128)), mask)
+    white = Image.new("RGB", (128, 128), "white")
+    return numpy.asarray(inpaint.finish(canvas, white, blur))[..., 0].astype(int)
+
+
+@pytest.mark.parametrize("blur", [0, 1, 4, 8, 24])
+@pytest.mark.parametrize("area", ["whole", "masked"])
+def test_all_that_is_painted_is_new_however_thin(blur: int, area: str) -> None:
+    """A plain blur would let the original through in strokes that are thinner than it."""
+    for box in ((60, 30, 61, 90), (60, 30, 64, 90), (40, 30, 80, 90)):
+        white = pasted(box, blur, inpaint_area=area)
+        assert white[30:90, box[0] : box[2]].min() == 255
+        reach = pictures.reach(blur)
+        assert not white[:, : max(0, box[0] - reach)].any()
+        assert not white[:, box[2] + reach :].any()
+
+
+def test_what_is_protected_stays_to_the_bit_with_a_blur_too() -> None:
+    for area in ("whole", "masked"):
+        white = pasted((40, 30, 80, 90), 8, inpaint_area=area, inpainting_fill="keep")
+        assert not white[30:90, 40:80].any()
+        assert white[60, 80 + pictures.reach(8) :].min() == 255
+        assert numpy.abs(numpy.diff(white[60])).max() <= 255 / 8
+
+
+@pytest.mark.parametrize("blur", [8, 16])
+def test_an_area_that_is_drawn_alone_has_no_seam(blur: int) -> None:
+    for box in ((50, 50, 70, 70), (60, 30, 62, 90)):
+        white = pasted(box, blur, inpaint_area="masked", inpaint_padding=0)
+        steps = max(numpy.abs(numpy.diff(white, axis=axis)).max() for axis in (0, 1))
+        assert steps <= 255 / blur
+
+
+def test_a_soft_mask_blends(paint, folders, image, original) -> None:
+    across = numpy.tile(numpy.linspace(0, 255, 96), (80, 1)).astype(numpy.uint8)
+    soft = store(folders, Image.fromarray(across))
+    (drawn,) = paint(prompt=BLUE, image=image, mask=soft, mask_blur=0, strength=1.0, **SIZE)
+    changes = numpy.abs(drawn - original).sum(axis=(0, 2))
+    parts = [part.sum() for part in numpy.array_split(changes, 4)]
+    assert 0 < parts[0] < parts[1] < parts[3] and parts[0] < parts[3] / 4
+
+
+def test_a_stroke_thinner_than_a_latent_pixel_is_drawn() -> None:
+    """The pipeline looks at one pixel of each 8 x 8 of the mask."""
+    thin = Image.new("L", (96, 80))
+    thin.paste(255, (43, 18, 45, 62))
+    name = "0" * 64 + ".png"
+    for area in ("whole", "masked"):
+        request = GenerationRequest.of(base_model="any", image=name, mask=name, inpaint_area=area, **SIZE)
+        canvas = inpaint.prepare(request, Image.new("RGB", (96, 80)), thin)
+        assert numpy.asarray(canvas.area)[::8, ::8].any()
+
+
+@pytest.mark.parametrize("size", [(1, 300), (300, 1), (1, 1)])
+def test_pictures_one_pixel_wide_are_fitted(size: tuple[int, int]) -> None:
+    for mode in ("crop", "pad", "stretch"):
+        fitted = pictures.fit(Image.new("RGB", size, "red"), (64, 104), mode)
+        assert fitted.getcolors() == [(64 * 104, (255, 0, 0))]
 
 
 def test_a_second_pass_never_touches_what_the_mask_protects(paint, image, mask, original, area) -> None:

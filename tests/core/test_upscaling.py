@@ -92,6 +92,34 @@ def test_without_a_model_lanczos_is_said(picture) -> None:
     assert "Lanczos" in warnings[0]
 
 
+@pytest.mark.parametrize("by_model", [False, True])
+def test_transparency_is_kept(tmp_path, by_model: bool) -> None:
+    image = Image.new("RGBA", (48, 40), (0, 0, 0, 0))  # black lies hidden where it is transparent
+    image.paste((250, 60, 40, 255), (0, 0, 24, 40))
+    image.paste((250, 60, 40, 128), (0, 30, 24, 40))
+    model = write(tmp_path / "repeat.safetensors", 2, 0) if by_model else None
+    grown, warnings = upscale(image, 2, model, "cpu", Recorder())
+    assert (grown.mode, grown.size) == ("RGBA", (96, 80))
+    assert any("transparency was enlarged with Lanczos" in each for each in warnings) == by_model
+    pixels = numpy.asarray(grown).astype(int)
+    assert (pixels[:20, :40, 3] == 255).all() and (pixels[:, 56:, 3] == 0).all()
+    assert numpy.abs(pixels[70:, :40, 3] - 128).max() <= 1
+    seen = pixels[pixels[..., 3] > 16]
+    assert numpy.abs(seen[:, :3] - [250, 60, 40]).max() < 12  # no dark fringe
+
+
+def test_an_opaque_picture_stays_without_alpha(tmp_path) -> None:
+    assert upscale(Image.new("LA", (8, 8), (9, 255)), 2, None, "cpu", Recorder())[0].mode == "RGB"
+
+
+@pytest.mark.parametrize("size", [(1, 70), (70, 1), (1, 1), (3, 2)])
+def test_pictures_one_pixel_wide(tmp_path, size) -> None:
+    noise = Image.effect_noise(size, 90).convert("RGB")
+    grown, _ = upscale(noise, 2, write(tmp_path / "repeat.safetensors", 2, 0), "cpu", Recorder())
+    expected = noise.resize((size[0] * 2, size[1] * 2), Image.Resampling.NEAREST)
+    assert grown.tobytes() == expected.tobytes()
+
+
 def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
     odd = tmp_path / "odd.safetensors"
     save_file({"x": torch.zeros(2)}, odd)

@@ -45,7 +45,6 @@ def test_the_same_bytes_are_stored_once(inputs: Inputs, settings: Settings):
 
 
 def test_what_is_no_usable_picture_is_refused(inputs: Inputs, settings: Settings, tmp_path: Path):
-    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
     noise = encoded(Image.effect_noise((300, 300), 90))
     bomb(tmp_path / "bomb.png")
     refused: list[tuple[bytes | Path, str]] = [
@@ -53,8 +52,6 @@ def test_what_is_no_usable_picture_is_refused(inputs: Inputs, settings: Settings
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not a readable picture"),
         (encoded(picture(), "GIF"), "only PNG, JPEG and WebP"),
         (encoded(picture(), "TIFF"), "only PNG, JPEG and WebP"),
-        (encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:]), "animated"),
-        (encoded(frames[0], "PNG", save_all=True, append_images=frames[1:]), "animated"),
         (noise[:20_000], "cannot be read"),
         (tmp_path / "bomb.png", "megapixels"),
         (encoded(Image.new("1", (9000, 9000))), "9000 x 9000 pixels; at most 64 megapixels"),
@@ -65,6 +62,15 @@ def test_what_is_no_usable_picture_is_refused(inputs: Inputs, settings: Settings
         with pytest.raises(RequestError, match=sentence):
             inputs.store(source)
     assert not [path for path in settings.inputs.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(("format", "ending"), [("PNG", "png"), ("WEBP", "webp"), ("MPO", "jpg")])
+def test_files_of_several_pictures_are_kept(inputs: Inputs, format: str, ending: str):
+    frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
+    data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
+    file_id = inputs.store(data)
+    assert file_id.endswith(f".{ending}")
+    assert inputs.path(file_id).read_bytes() == data
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy
 import pytest
 from gallery_helpers import finished_run, picture
 from PIL import Image
@@ -47,6 +48,16 @@ def test_every_kind_of_pixel(settings: Settings, thumbnails: Thumbnails, mode: s
     name = "0.jpg" if mode == "CMYK" else "0.png"
     with Image.open(thumbnails.thumbnail(place(settings, Image.new(mode, (500, 500)), name))) as small:
         small.load()
+
+
+def test_16_bits_are_scaled_and_palettes_are_smooth(settings: Settings, thumbnails: Thumbnails):
+    ramp = numpy.tile(numpy.linspace(0, 65535, 500).astype("uint16"), (500, 1))
+    with Image.open(thumbnails.thumbnail(place(settings, Image.fromarray(ramp)))) as small:
+        shown = numpy.asarray(small.convert("L")).astype(int)
+    assert numpy.abs(shown[190, ::64] - numpy.linspace(0, 255, 384)[::64]).max() < 4
+    lines = Image.fromarray((numpy.indices((768, 768)).sum(axis=0) % 2 * 255).astype("uint8"))
+    with Image.open(thumbnails.thumbnail(place(settings, lines.convert("P"), "1.png"))) as small:
+        assert numpy.abs(numpy.asarray(small.convert("L")).astype(int)[8:-8, 8:-8] - 128).max() < 20
 
 
 def test_photographs_stand_upright(settings: Settings, thumbnails: Thumbnails):
@@ -138,6 +149,7 @@ def test_broken_pictures_get_a_sentence(settings: Settings, thumbnails: Thumbnai
     with pytest.raises(StorageError, match=r"run/0\.png .*damaged"):
         thumbnails.thumbnail("run/0.png")
     assert not list(settings.thumbnails.rglob("*.webp"))
+    assert not thumbnails._in_work
 
 
 def test_a_cut_off_picture_gets_a_sentence(settings: Settings, thumbnails: Thumbnails):

@@ -217,7 +217,7 @@ def test_input_pictures_are_checked_before_queueing(settings: Settings) -> None:
     assert admit(image=image) == [] and admit(image=image, mask=good) == []
     for asked, words in (
         ({"image": "0" * 64 + ".png"}, "no longer there"),
-        ({"image": "1" * 64 + ".png"}, "cannot be read"),
+        ({"image": "1" * 64 + ".png"}, "not a readable picture"),
         ({"image": image, "mask": small}, "different sizes"),
         ({"image": image, "mask": empty}, "mask is empty"),
         ({"image": image, "mask": clear}, "mask is empty"),

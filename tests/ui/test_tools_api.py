@@ -98,6 +98,34 @@ def test_captions_in_the_style_that_was_asked_for(client: Client, painted: str) 
     ]
 
 
+def test_what_is_not_used_of_a_picture_is_said(client: Client, tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (40, 30), (200, 30, 30, 90))
+    clear.save(tmp_path / "a.png", save_all=True, append_images=[Image.new("RGBA", (40, 30))])
+    asked = handle_file(tmp_path / "a.png")
+    told = client.predict(asked, captioner="told", api_name="/caption")
+    assert told["warnings"] == [
+        "The picture is animated; its first frame is used.",
+        "The picture has transparent parts; told sees them as white.",
+    ]
+    (grown,), info = client.predict(asked, upscaler="Lanczos", api_name="/upscale")
+    assert info["warnings"][0] == "The picture is animated; its first frame is used."
+    assert metadata.read(Path(grown))["upscaled"]["warnings"] == info["warnings"]
+    with Image.open(grown) as image:
+        assert image.mode == "RGBA"
+        assert image.getpixel((40, 30))[3] == 90
+
+
+def test_a_picture_too_narrow_to_describe_is_refused_at_once(client: Client, tmp_path: Path) -> None:
+    Image.new("RGB", (1, 200)).save(tmp_path / "narrow.png")
+    with pytest.raises(AppError, match="1 x 200 pixels; at least 4"):
+        client.predict(handle_file(tmp_path / "narrow.png"), captioner="told", api_name="/caption")
+    (grown,), _ = client.predict(
+        handle_file(tmp_path / "narrow.png"), upscaler="Lanczos", api_name="/upscale"
+    )
+    with Image.open(grown) as image:
+        assert image.size == (2, 400)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "asked", "words"),
     [

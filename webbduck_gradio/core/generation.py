@@ -181,7 +181,7 @@ class Generator:
         image = pictures.read(catalog.input_path(request.image))
         if request.mask is None:
             return pictures.fit(image, (request.width, request.height), request.resize_mode), None
-        mask = pictures.read_mask(catalog.input_path(request.mask))
+        mask = pictures.read_soft_mask(catalog.input_path(request.mask))
         return None, inpaint.prepare(request, image, mask)
 
     def _facts(self, plan: Plan) -> dict[str, Any]:

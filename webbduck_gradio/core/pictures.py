@@ -2,42 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy
-from PIL import Image, ImageFilter, ImageOps, ImageStat
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
+from scipy.ndimage import maximum_filter
 
+from .. import images, masks
 from ..errors import GenerationError
-
-WHITE = (255, 255, 255)
 
 
 def read(path: Path) -> Image.Image:
-    """The picture as people see it: upright by its EXIF, transparency on white, RGB."""
-    image = ImageOps.exif_transpose(_opened(path))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        ground = Image.new("RGBA", image.size, (*WHITE, 255))
-        image = Image.alpha_composite(ground, image)
-    return image.convert("RGB")
+    """The picture as people see it: upright, 8 bits, transparency on white. Mode RGB."""
+    return images.opaque(read_with_alpha(path))
+
+
+def read_with_alpha(path: Path) -> Image.Image:
+    """As `read`, but RGBA where any part of it is transparent."""
+    image = images.read(path, "The input picture")
+    return image if images.is_transparent(image) else image.convert("RGB")
 
 
 def read_mask(path: Path) -> Image.Image:
-    """White where to paint; a transparent mask counts where it is opaque and light. Mode L."""
-    image = ImageOps.exif_transpose(_opened(path))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    return image.convert("L").point(lambda value: 255 if value >= 128 else 0)
+    """White where the mask is painted at least half, else black. Mode L."""
+    return masks.hard(read_soft_mask(path))
 
 
-def _opened(path: Path) -> Image.Image:
-    try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
-            image.load()
-            return image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise GenerationError("The input picture cannot be read; choose it again.") from None
+def read_soft_mask(path: Path) -> Image.Image:
+    """255 where to paint, 0 where to keep, between them a blend of both. Mode L."""
+    return masks.read(path)[0]
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
@@ -47,8 +41,8 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     if mode == "stretch":
         return image.resize(size, Image.Resampling.LANCZOS)
     if mode == "crop":
-        return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
-    inside = ImageOps.contain(image, size, Image.Resampling.LANCZOS)
+        return image.resize(size, Image.Resampling.LANCZOS, box=masks.cut_box(image.size, size))
+    inside = image.resize(masks.inside(image.size, size), Image.Resampling.LANCZOS)
     left, top = (size[0] - inside.width) // 2, (size[1] - inside.height) // 2
     # The sides continue the picture's edges, which disturbs a model less than a plain colour.
     whole = Image.new(image.mode, size)
@@ -66,24 +60,26 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     return whole
 
 
-def fit_mask(mask: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
-    """The mask moved as `fit` moves its picture; padded sides are painted, since nothing is there yet."""
-    if mode != "pad" or mask.size == size:
-        return fit(mask, size, mode).point(lambda value: 255 if value >= 128 else 0)
-    inside = ImageOps.contain(mask, size, Image.Resampling.LANCZOS)
-    whole = Image.new("L", size, 255)
-    whole.paste(inside, ((size[0] - inside.width) // 2, (size[1] - inside.height) // 2))
-    return whole.point(lambda value: 255 if value >= 128 else 0)
-
-
 def soft(mask: Image.Image, blur: int) -> Image.Image:
-    """The mask with soft edges of `blur` pixels, for putting back."""
-    return mask.filter(ImageFilter.GaussianBlur(blur)) if blur else mask
+    """The mask with an edge that fades outwards over about `reach(blur)` pixels, for putting back.
+
+    All that is painted stays so, however thin: a blur alone would let the original through inside of it.
+    """
+    if not blur:
+        return mask
+    grown = Image.fromarray(maximum_filter(numpy.asarray(mask), 2 * blur + 1), "L")
+    # Half as wide a blur, whose middle lies `blur` pixels outside: it is over where the paint begins.
+    return ImageChops.lighter(mask, grown.filter(ImageFilter.GaussianBlur(blur / 2)))
 
 
-def put_back(drawn: Image.Image, original: Image.Image, mask: Image.Image, blur: int) -> Image.Image:
-    """`drawn` where the (blurred) mask is, `original` to the bit where it is not. All of one size."""
-    return Image.composite(drawn, original, soft(mask, blur))
+def reach(blur: int) -> int:
+    """How many pixels outside of the paint `soft` still shows something of the new picture."""
+    return math.ceil(2.5 * blur)
+
+
+def put_back(drawn: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
+    """`drawn` where the mask is, `original` to the bit where it is not. All of one size."""
+    return Image.composite(drawn, original, mask)
 
 
 def surroundings(mask: Image.Image, padding: int, aspect: float) -> tuple[int, int, int, int]:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 import numpy
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 from safetensors.torch import load_file
+from torch.nn import functional
 
 from ..errors import ModelError, OutOfMemory, RequestError
 from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
@@ -32,6 +33,10 @@ log = logging.getLogger(__name__)
 
 TILE, LEAST_TILE, OVERLAP = 256, 64, 32
 """Pixels of the input that are looked at together, and that neighbours share."""
+LEAST_SIDE = 32
+"""Smaller pictures are continued to this many pixels at the right and below, which is cut off again."""
+FRINGE = 4
+"""How far, in pixels of the input, colours are carried into fully transparent parts."""
 
 
 class Network(Protocol):
@@ -51,32 +56,63 @@ def upscale(
     """`image` at `scale` times its size, and warnings. `model` None: Lanczos.
 
     A model that enlarges less is applied again while that does not lead too far; what it makes too large or
-    too small is brought to the size with Lanczos, which the warnings say.
+    too small is brought to the size with Lanczos, which the warnings say. RGBA where `image` is transparent:
+    models know colours only, so that transparency is enlarged with Lanczos.
     Raises `ModelError`, `OutOfMemory`, `RequestError`, and what the reporter raises.
     """
-    image = image.convert("RGB")
     wanted = (image.width * scale, image.height * scale)
     _check_size(*wanted)
+    if image.mode != "RGBA":
+        image = image.convert("RGB")
     if model is None:
         said = f"{LANCZOS} enlarged the picture; without a model no detail is added."
         return image.resize(wanted, Image.Resampling.LANCZOS), (said,)
-    network = load(model, device)
+    if image.mode != "RGBA":
+        return _by_network(image, scale, load(model, device), device, reporter)
+    grown, warnings = _by_network(_filled_up(image), scale, load(model, device), device, reporter)
+    grown.putalpha(image.getchannel("A").resize(wanted, Image.Resampling.LANCZOS))
+    return grown, (*warnings, f"The picture's transparency was enlarged with {LANCZOS}.")
+
+
+def _by_network(
+    image: Image.Image, scale: int, network: Network, device: str, reporter: Reporter
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """An RGB picture by a model; else as `upscale`."""
+    size = (image.width * scale, image.height * scale)
     passes = 1
     while network.scale ** (passes + 1) <= scale:
         passes += 1
     _check_size(*(side * network.scale**passes for side in image.size))
-    work = _Work(network, device, reporter)
-    work.plan(image.height, image.width, passes)
     pixels = torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 255
+    # Networks that look through windows fail on what is smaller than one.
+    pixels = functional.pad(
+        pixels[None],
+        (0, max(0, LEAST_SIDE - image.width), 0, max(0, LEAST_SIDE - image.height)),
+        mode="replicate",
+    )[0]
+    work = _Work(network, device, reporter)
+    work.plan(pixels.shape[1], pixels.shape[2], passes)
     for _ in range(passes):
         pixels = work.in_tiles(pixels)
+    factor = network.scale**passes
+    pixels = pixels[:, : image.height * factor, : image.width * factor]
     grown = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
-    if grown.size == wanted:
+    if grown.size == size:
         return grown, ()
     said = (
         f"The model enlarges {network.scale} times; its result was brought to {scale} times with {LANCZOS}."
     )
-    return grown.resize(wanted, Image.Resampling.LANCZOS), (said,)
+    return grown.resize(size, Image.Resampling.LANCZOS), (said,)
+
+
+def _filled_up(image: Image.Image) -> Image.Image:
+    """The colours of an RGBA picture, near ones where nothing is seen: what lies hidden there, often black,
+    would show as a fringe."""
+    near = image.convert("RGBa").filter(ImageFilter.GaussianBlur(FRINGE)).convert("RGBA").convert("RGB")
+    hidden = image.getchannel("A").point(lambda value: 255 if value == 0 else 0)
+    colours = image.convert("RGB")
+    colours.paste(near, (0, 0), hidden)
+    return colours
 
 
 def _check_size(width: int, height: int) -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ..errors import StorageError
-from .files import open_picture
+from ..images import open_picture
 from .metadata import UPSCALED
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")

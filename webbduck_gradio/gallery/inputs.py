@@ -9,14 +9,15 @@ from io import BytesIO
 from pathlib import Path
 
 from ..errors import RequestError, StorageError, UnknownName
+from ..images import open_picture
 from ..settings import Settings
-from .files import open_picture, write_atomically
+from .files import write_atomically
 from .input_owners import InputOwners
 
 FILE_ID = re.compile(r"[0-9a-f]{64}\.(png|jpg|jpeg|webp)")
 MAX_INPUT_BYTES = 64 * 2**20
 MAX_INPUT_PIXELS = 64 * 10**6
-ENDINGS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+ENDINGS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 
 
 class Inputs:
@@ -29,8 +30,9 @@ class Inputs:
     def store(self, source: Path | bytes) -> str:
         """Keep a picture's bytes as they are; answer its id, SHA-256 and ending.
 
-        Takes a still PNG, JPEG or WebP of at most 64 MiB and 64 megapixels that decodes to its end; else
-        raises `RequestError`. Raises `StorageError` where it cannot be written.
+        Takes a PNG, JPEG (also a camera's MPO) or WebP of at most 64 MiB and 64 megapixels, whose first
+        picture decodes to its end; else raises `RequestError`. Raises `StorageError` where it cannot be
+        written.
         """
         data = self._bytes(source)
         file_id = f"{hashlib.sha256(data).hexdigest()}.{_check(data)}"
@@ -73,11 +75,7 @@ def _check(data: bytes) -> str:
     """The ending for a usable picture, else `RequestError`."""
     try:
         with open_picture(BytesIO(data), "The picture") as image:
-            ending = ENDINGS.get(image.format or "")
-            if ending is None:
-                raise RequestError(f"The picture is {image.format}; only PNG, JPEG and WebP can be used.")
-            if getattr(image, "n_frames", 1) > 1:
-                raise RequestError("The picture is animated; choose a still one.")
+            ending = ENDINGS[image.format or ""]
             if image.width * image.height > MAX_INPUT_PIXELS:
                 raise RequestError(
                     f"The picture has {image.width} x {image.height} pixels; "

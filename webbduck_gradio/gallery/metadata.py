@@ -27,9 +27,9 @@ from PIL.PngImagePlugin import PngInfo
 
 from .. import __version__
 from ..errors import RequestError
+from ..images import open_picture
 from ..request import GenerationRequest, LoraUse, in_todays_words
 from . import exif, foreign, infotext, pngtext, stealth_alpha
-from .files import open_picture
 from .infotext import parameters_text
 from .remaking import DRAWING
 

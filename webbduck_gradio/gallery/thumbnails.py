@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from ..errors import StorageError
+from ..images import open_picture, plain
 from ..settings import Settings
-from .files import open_picture, write_atomically
+from .files import write_atomically
 from .storage import Outputs
 
 SIDES = (256, 384)
@@ -62,10 +63,8 @@ class Thumbnails:
     def _make(self, source: Path, name: str, side: int, target: Path) -> None:
         with open_picture(source, name) as image:
             image.draft("RGB", (side, side))  # JPEG only: decode at a fraction of the size
-            image.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
-            small = ImageOps.exif_transpose(image)
-            has_alpha = "A" in small.getbands() or "transparency" in small.info
-            small = small.convert("RGBA" if has_alpha else "RGB")
+            small = plain(image)
+            small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(
             target,
@@ -79,10 +78,12 @@ class Thumbnails:
         """Who asks for a thumbnail that is being made waits for it instead of making it again."""
         with self._lock:
             lock = self._in_work.setdefault(target, threading.Lock())
-        with lock:
-            yield
-        with self._lock:
-            self._in_work.pop(target, None)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._in_work.pop(target, None)
 
 
 def _is_whole(file: Path) -> bool:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RequestError
-from ..gallery.files import open_picture
 from ..gallery.inputs import FILE_ID
+from ..images import look
 from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, STYLES
 from ..request import CaptionRequest, UpscaleRequest
 from .job import Job
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from .worker import Worker
 
 log = logging.getLogger(__name__)
+
+PICTURE = "The picture"
+LEAST_DESCRIBED = 4
+"""Shortest side in pixels of a picture that is described; models take 1 and 3 for a number of channels."""
 
 
 # ---- asking
@@ -39,24 +43,24 @@ def settle_upscale(
     Raises `RequestError` (`UnknownName`) or `ModelError` for what cannot be done.
     """
     request = UpscaleRequest.of(**{key: value for key, value in asked.items() if value is not None})
-    with open_picture(picture_path(registry, outputs, request.image), "The picture") as image:
-        width, height = image.width * request.scale, image.height * request.scale
+    seen = look(picture_path(registry, outputs, request.image), PICTURE)
+    width, height = (side * request.scale for side in seen.size)
     if width * height > MAX_UPSCALED_PIXELS:
         raise RequestError(
             f"{width} x {height} pixels are more than {MAX_UPSCALED_PIXELS / 1e6:.0f} megapixels; "
             "choose a smaller scale or picture."
         )
-    if request.upscaler == LANCZOS:
-        return request, ()
-    model = registry.upscaler(request.upscaler)
-    if model is not None:
-        return request.model_copy(update={"upscaler": model.name}), ()
-    missing = "No usable upscaling model is in checkpoint/upscale; Lanczos is used."
-    return request.model_copy(update={"upscaler": LANCZOS}), (missing,)
+    said = seen.notes(PICTURE)
+    model = None if request.upscaler == LANCZOS else registry.upscaler(request.upscaler)
+    if model is None and request.upscaler != LANCZOS:
+        said.append("No usable upscaling model is in checkpoint/upscale; Lanczos is used.")
+    return request.model_copy(update={"upscaler": model.name if model else LANCZOS}), tuple(said)
 
 
-def settle_caption(registry: Registry, outputs: Outputs, asked: Mapping[str, Any]) -> CaptionRequest:
-    """The request with the captioner that will run in its `captioner`.
+def settle_caption(
+    registry: Registry, outputs: Outputs, asked: Mapping[str, Any]
+) -> tuple[CaptionRequest, tuple[str, ...]]:
+    """The request with the captioner that will run in its `captioner`, and warnings.
 
     Asked: `image`, `style` (one of `models.tools.STYLES`), `captioner` (None = the first usable one),
     `max_tokens` (1 to 1000). Raises `RequestError` (`UnknownName`) or `ModelError`.
@@ -64,8 +68,17 @@ def settle_caption(registry: Registry, outputs: Outputs, asked: Mapping[str, Any
     request = CaptionRequest.of(**{key: value for key, value in asked.items() if value is not None})
     if request.style not in STYLES:
         raise RequestError(f"style must be one of: {', '.join(STYLES)}.")
-    picture_path(registry, outputs, request.image)
-    return request.model_copy(update={"captioner": registry.captioner(request.captioner).name})
+    captioner = registry.captioner(request.captioner)
+    seen = look(picture_path(registry, outputs, request.image), PICTURE)
+    if min(seen.size) < LEAST_DESCRIBED:
+        raise RequestError(
+            f"The picture is {seen.size[0]} x {seen.size[1]} pixels; at least {LEAST_DESCRIBED} in each "
+            "direction are needed to describe it."
+        )
+    said = seen.notes(PICTURE)
+    if seen.transparent:
+        said.append(f"{PICTURE} has transparent parts; {captioner.name} sees them as white.")
+    return request.model_copy(update={"captioner": captioner.name}), tuple(said)
 
 
 def picture_path(registry: Registry, outputs: Outputs, image: str) -> Path:
@@ -78,14 +91,14 @@ def picture_path(registry: Registry, outputs: Outputs, image: str) -> Path:
 
 def upscale(worker: Worker, job: Job, reporter: Reporter) -> None:
     """The copy goes beside its original as N_upscaled.png; that of an input picture into a run of its own."""
-    from ..core.pictures import read
+    from ..core.pictures import read_with_alpha
 
     request = job.request
     assert isinstance(request, UpscaleRequest)
     path = picture_path(worker.registry, worker.outputs, request.image)
     model = None if request.upscaler == LANCZOS else worker.registry.upscaler(request.upscaler)
     reporter.check()
-    picture = worker.generator.upscale(read(path), request, model, reporter)
+    picture = worker.generator.upscale(read_with_alpha(path), request, model, reporter)
     reporter.check()
     for warning in picture.warnings:
         worker.store.warn(job.id, warning)

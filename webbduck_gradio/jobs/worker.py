@@ -214,7 +214,9 @@ class Worker:
                 self.store.warn(job.id, warning)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**self.registry.known_hashes(request.base_model, loras), **picture.facts}
-            run.save(picture.index, picture.image, picture.seed, picture.warnings, facts)
+            # With those that were there before it was queued.
+            said = tuple(dict.fromkeys((*job.warnings, *picture.warnings)))
+            run.save(picture.index, picture.image, picture.seed, said, facts)
             if picture.index + 1 < request.num_images:
                 reporter.check_between_images()
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageOps
-
 from .. import applicability
 from ..applicability import second_pass
 from ..errors import ModelError, RequestError
 from ..request import GenerationRequest
 from .fitting import missing_parts
+from .input_checks import check_inputs
 from .lorafile import NAMES
 from .tokens import CHUNK, chunks, common_length
 from .wording import Wording, resolve
@@ -49,7 +48,7 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     wording = resolve(registry, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
-    warnings = [*wording.notes, *checkpoint.notes, *_check_inputs(registry, request)]
+    warnings = [*wording.notes, *checkpoint.notes, *check_inputs(registry, request)]
     warnings += [f"The LoRA {lora.name} {caveat}." for lora, _ in wording.loras for caveat in lora.caveats]
     if request.second_pass_model:
         second = registry.second_pass(request)
@@ -168,40 +167,6 @@ def _lost_on(second: Checkpoint, wording: Wording) -> list[str]:
     return [f"{second.name} cannot use the LoRAs {', '.join(lost)}; the second pass goes without."] * bool(
         lost
     )
-
-
-def _check_inputs(registry: Registry, request: GenerationRequest) -> list[str]:
-    """Warnings; raises `RequestError` where the input picture and its mask leave nothing to paint."""
-    if request.image is None:
-        return []
-    size = _upright_size(registry, request.image)
-    if request.mask is None:
-        return []
-    if _upright_size(registry, request.mask) != size:
-        raise RequestError("The mask and the picture have different sizes; paint the mask on this picture.")
-    with Image.open(registry.input_path(request.mask)) as mask:
-        light = mask.convert("RGBA")
-        painted = Image.alpha_composite(Image.new("RGBA", light.size, (0, 0, 0, 255)), light).convert("L")
-        darkest, lightest = painted.getextrema()
-    empty, full = lightest < 128, darkest >= 128  # type: ignore[operator]  # mode L has two numbers
-    if request.inpainting_fill == "keep":
-        if full:
-            raise RequestError(
-                "The mask covers the whole picture and protects it, so nothing is left to paint; "
-                "leave a part of it free, or take replace as inpainting_fill."
-            )
-        return ["The mask is empty, so it protects nothing and the whole picture is painted."] * empty
-    if empty:
-        raise RequestError("The mask is empty; paint over what should change.")
-    return []
-
-
-def _upright_size(registry: Registry, file_id: str) -> tuple[int, int]:
-    try:
-        with Image.open(registry.input_path(file_id), formats=("PNG", "JPEG", "WEBP")) as image:
-            return ImageOps.exif_transpose(image).size
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise RequestError("The input picture cannot be read; choose it again.") from None
 
 
 def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]:

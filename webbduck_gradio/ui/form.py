@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image, ImageOps
 from pydantic.fields import FieldInfo
 
 from ..applicability import NEEDS, without_effect
 from ..errors import RequestError, WebbDuckError
+from ..images import open_picture, upright_size
 from ..models.registry import Checkpoint
 from ..request import (
     DEFAULT_SCHEDULER,
@@ -116,8 +116,8 @@ class Form:
         path = self.services.outputs.resolve(image_id)
         file_id = self.services.inputs.store(path)
         values: dict[str, Any] = {"image": file_id, "mask": None}
-        with Image.open(path) as image:
-            width, height = ImageOps.exif_transpose(image).size
+        with open_picture(path, "The picture") as image:
+            width, height = upright_size(image)
         try:
             GenerationRequest.of(base_model="any", width=width, height=height)
         except RequestError:

@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps
 
 from ..errors import WebbDuckError
+from ..images import open_picture, upright_size
 from ..models.tools import STYLES
 from .events import PRESS, answer, outcome, payload
 from .help import VALUES
@@ -101,7 +101,7 @@ def stored(services: Services, value: Any) -> dict[str, Any]:
 
 
 def described(services: Services, file_id: str) -> dict[str, Any]:
-    """Id and upright size in pixels. Raises `UnknownName`."""
-    with Image.open(services.inputs.path(file_id)) as image:
-        width, height = ImageOps.exif_transpose(image).size
+    """Id and upright size in pixels. Raises `UnknownName`, `StorageError`."""
+    with open_picture(services.inputs.path(file_id), "The picture") as image:
+        width, height = upright_size(image)
     return {"id": file_id, "width": width, "height": height}

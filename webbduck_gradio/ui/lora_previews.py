@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, UnknownName, WebbDuckError
-from ..gallery.files import open_picture
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
+from ..images import opaque, open_picture, plain
 from ..models.header import read_header
 from ..models.registry import Lora, Registry
 from ..settings import Settings
@@ -99,8 +99,8 @@ class LoraPreviews:
             target.parent.mkdir(parents=True, exist_ok=True)
             # Drawn anew, so that nothing but a picture is ever served.
             with open_picture(io.BytesIO(data), f"the picture inside {lora.name}") as image:
-                image.thumbnail((384, 384))
-                small = image.convert("RGB")
+                small = opaque(plain(image))
+                small.thumbnail((384, 384))
             unfinished = target.with_suffix(".tmp")
             small.save(unfinished, "WEBP", quality=85)
             unfinished.replace(target)

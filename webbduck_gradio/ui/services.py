@@ -100,8 +100,8 @@ class Services:
 
         Raises as `submit`. The words come as the ended job's `result`: {caption, style, captioner, image}.
         """
-        request = tools.settle_caption(self.registry, self.outputs, asked)
-        return self.store.submit(request, kind="caption", owner=owner)
+        request, warnings = tools.settle_caption(self.registry, self.outputs, asked)
+        return self.store.submit(request, kind="caption", owner=owner, warnings=warnings)
 
     def cancel_call(self, call: str) -> bool:
         """A client gave up its call: cancel its job and no other. False where the call waits for none."""

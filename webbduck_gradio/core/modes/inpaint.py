@@ -8,6 +8,7 @@ import torch
 from diffusers import StableDiffusionXLInpaintPipeline
 from PIL import Image, ImageOps
 
+from ... import masks
 from ...request import GenerationRequest
 from .. import pictures
 from ..drawing import Brush, Drawing
@@ -15,14 +16,17 @@ from ..drawing import Brush, Drawing
 
 @dataclass(frozen=True)
 class Canvas:
-    """`original` and `mask` are of one size and make the result; `image` and `area` are what is drawn on,
-    at the size of the request. `box`: where that lies in `original`, None = all of it."""
+    """`original` and `mask` are of one size and make the result; `image` and `area` (in whole cells of the
+    latents) are what is drawn on, at the size of the request. `box`: where that lies in `original`, None =
+    all of it."""
 
     original: Image.Image
     mask: Image.Image
     image: Image.Image
     area: Image.Image
     box: tuple[int, int, int, int] | None = None
+    protects: bool = False
+    """Whether the soft edge lies in what is painted, so that all else stays to the bit."""
 
 
 def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -> Canvas:
@@ -36,20 +40,19 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
     box = None
     if request.inpaint_area == "masked":
         original, whole = image, mask
-        box = pictures.surroundings(mask, request.inpaint_padding, request.width / request.height)
+        # With all of the soft edge, which would end in a seam where the box does.
+        around = request.inpaint_padding + pictures.reach(request.mask_blur)
+        box = pictures.surroundings(mask, around, request.width / request.height)
         image = image.crop(box).resize(size, Image.Resampling.LANCZOS)
-        area = mask.crop(box).resize(size, Image.Resampling.BILINEAR).point(_binary)
+        area = masks.painted(masks.resize(mask, size, box))
     else:
         original = image = pictures.fit(image, size, request.resize_mode)
-        whole = area = pictures.fit_mask(mask, size, request.resize_mode)
+        whole = masks.fit(mask, size, request.resize_mode)
+        area = masks.painted(whole)
         pictures.surroundings(whole, 0, 1)  # an empty mask is an error
     if request.masked_content == "fill":
         image = pictures.fill(image, area)
-    return Canvas(original, whole, image, area, box)
-
-
-def _binary(value: int) -> int:
-    return 255 if value >= 128 else 0
+    return Canvas(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
 
 
 def draw(drawing: Drawing, brush: Brush, canvas: Canvas) -> torch.Tensor:
@@ -70,16 +73,23 @@ def draw(drawing: Drawing, brush: Brush, canvas: Canvas) -> torch.Tensor:
 def finish(canvas: Canvas, drawn: Image.Image, blur: int) -> Image.Image:
     """The original with what was drawn in the (blurred) mask, untouched elsewhere."""
     if canvas.box is None:
-        return pictures.put_back(drawn, canvas.original, canvas.mask, blur)
+        return pictures.put_back(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
     left, top, right, bottom = canvas.box
     whole = canvas.original.copy()
     whole.paste(drawn.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-    return pictures.put_back(whole, canvas.original, _inside(canvas, blur), 0)
+    return pictures.put_back(whole, canvas.original, _inside(canvas, blur))
+
+
+def _edge(canvas: Canvas, mask: Image.Image, blur: int) -> Image.Image:
+    """The mask with its soft edge, which lies outside of what the request's own mask covers."""
+    if canvas.protects:
+        return ImageOps.invert(pictures.soft(ImageOps.invert(mask), blur))
+    return pictures.soft(mask, blur)
 
 
 def _inside(canvas: Canvas, blur: int) -> Image.Image:
     """The blurred mask, nothing outside of the box: there nothing was drawn."""
     assert canvas.box is not None
     mask = Image.new("L", canvas.mask.size, 0)
-    mask.paste(pictures.soft(canvas.mask, blur).crop(canvas.box), canvas.box[:2])
+    mask.paste(_edge(canvas, canvas.mask.crop(canvas.box), blur), canvas.box[:2])
     return mask

@@ -1,0 +1,79 @@
+"""Whether an input picture and its mask can be used, and what of them will not be: before a job is queued."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from .. import images, masks
+from ..errors import RequestError, StorageError
+from ..request import GenerationRequest
+
+if TYPE_CHECKING:
+    from .registry import Registry
+
+PICTURE = "The input picture"
+
+
+def check_inputs(registry: Registry, request: GenerationRequest) -> list[str]:
+    """Warnings about what of the input picture and its mask is not used as it is.
+
+    Raises `RequestError` for files that cannot be read and for a mask by which nothing would be drawn.
+    """
+    if request.image is None:
+        return []
+    try:
+        seen = images.look(registry.input_path(request.image), PICTURE)
+        warnings = seen.notes(PICTURE)
+        if seen.transparent:
+            warnings.append(f"{PICTURE} has transparent parts; they are taken as white.")
+        if request.mask is None:
+            return warnings
+        path = registry.input_path(request.mask)
+        if images.look(path, "The mask").size != seen.size:
+            raise RequestError(
+                "The mask and the picture have different sizes; paint the mask on this picture."
+            )
+        mask, notes = masks.read(path)
+    except StorageError as error:
+        raise RequestError(str(error)) from error
+    if request.inpainting_fill == "keep":
+        return [*warnings, *notes, *_protecting(mask, request)]
+    if mask.getbbox() is None:
+        raise RequestError(masks.EMPTY)
+    everything = mask.getextrema()[0] == 255
+    if request.inpaint_area == "whole" and request.resize_mode == "crop" and not everything:
+        notes += _cut_off(masks.share_cut_off(mask, (request.width, request.height)), request)
+    return warnings + notes
+
+
+def _protecting(mask: Image.Image, request: GenerationRequest) -> list[str]:
+    """As `check_inputs`, for a mask that protects what it covers."""
+    if mask.getbbox() is None:
+        return ["The mask is empty, so it protects nothing and the whole picture is painted."]
+    if request.inpaint_area == "whole" and request.resize_mode == "crop":
+        kept = masks.cut_box(mask.size, (request.width, request.height))
+        mask = mask.crop((int(kept[0]), int(kept[1]), math.ceil(kept[2]), math.ceil(kept[3])))
+    if mask.getextrema()[0] == 255:
+        raise RequestError(
+            "The mask covers the whole picture and protects it, so nothing is left to paint; "
+            "leave a part of it free, or take replace as inpainting_fill."
+        )
+    return []
+
+
+def _cut_off(share: float, request: GenerationRequest) -> list[str]:
+    size = f"{request.width} x {request.height}"
+    way = "take another size, pad or stretch as resize_mode, or inpaint_area masked"
+    if share >= 1:
+        raise RequestError(
+            f"The mask lies in the part of the picture that crop cuts off to reach {size}; {way}."
+        )
+    if share <= 0:
+        return []
+    return [
+        f"{max(1, round(share * 100))} % of the mask lies in the part of the picture that crop cuts off to "
+        f"reach {size}; {way} to keep it."
+    ]
