@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from io import BytesIO
 from pathlib import Path
 
@@ -87,3 +88,11 @@ def test_links_are_not_followed(inputs: Inputs, settings: Settings, tmp_path: Pa
     (settings.inputs / name).symlink_to(tmp_path / "secret.png")
     with pytest.raises(UnknownName):
         inputs.path(name)
+
+
+def test_a_picture_that_is_wanted_again_is_young_again(inputs: Inputs, settings: Settings):
+    data = encoded(picture())
+    path = inputs.path(inputs.store(data))
+    os.utime(path, (1, 1))
+    inputs.store(data)
+    assert path.stat().st_mtime > 1, "or it would be tidied away as unused, with a job about to ask for it"
