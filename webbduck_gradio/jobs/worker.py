@@ -205,7 +205,7 @@ class Worker:
 
     def _generate(self, job: Job, run: _LazyRun) -> None:
         request = job.painting
-        checkpoint = self.registry.checkpoint(request.base_model)
+        checkpoint = self.registry.usable_checkpoint(request.base_model)
         reporter = _Reporter(self, job)
         reporter.check()
         reporter.status("Preparing")

@@ -43,7 +43,7 @@ KNOWS_ZERO_SNR = frozenset(
 
 def admit(registry: Registry, request: GenerationRequest) -> list[str]:
     """Raises `RequestError` or `ModelError` with one sentence; returns warnings about what will differ."""
-    checkpoint = registry.checkpoint(request.base_model)
+    checkpoint = registry.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
     wording = resolve(registry, request)
     for lora, _ in wording.loras:

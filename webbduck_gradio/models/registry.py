@@ -161,10 +161,15 @@ class Registry:
         return tuple(sorted(self._checkpoints.values(), key=lambda each: each.name.casefold()))
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
+        """What is known of a checkpoint, usable or not. Raises `UnknownName`."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
             raise unknown(name, "checkpoint", self.checkpoints(), self._instead())
+        return checkpoint
+
+    def usable_checkpoint(self, name: str) -> Checkpoint:
+        """As `checkpoint`. Raises `ModelError` with the reason why it cannot be used, too."""
+        checkpoint = self.checkpoint(name)
         if checkpoint.unusable:
             raise ModelError(checkpoint.unusable)
         return checkpoint
@@ -208,13 +213,13 @@ class Registry:
         return self.lora(found.model.name if found.model else name), found.by
 
     def checkpoint_called(self, name: str) -> Checkpoint:
-        """As `lora_called`. Raises as `checkpoint`."""
+        """As `lora_called`. Raises as `usable_checkpoint`."""
         found = None if name in self._checkpoints else find(name, self.checkpoints()).model
-        return self.checkpoint(found.name if found else name)
+        return self.usable_checkpoint(found.name if found else name)
 
     def second_pass(self, request: GenerationRequest) -> Checkpoint:
         """The checkpoint of the request's second pass. Raises `UnknownName` or `ModelError`."""
-        checkpoint = self.checkpoint(request.second_pass_model or "")
+        checkpoint = self.usable_checkpoint(request.second_pass_model or "")
         if checkpoint.arch == "sdxl-inpaint":
             raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
         return checkpoint
@@ -286,7 +291,7 @@ class Registry:
         if isinstance(fields.get("loras"), list | tuple):
             fields["loras"] = [self._called(use) for use in fields["loras"]]
         if isinstance(fields["base_model"], str):
-            defaults = self.checkpoint(fields["base_model"]).defaults
+            defaults = self.usable_checkpoint(fields["base_model"]).defaults
             for key in ("steps", "cfg", "width", "height", "scheduler"):
                 if fields.get(key) is None:
                     fields[key] = getattr(defaults, key)
