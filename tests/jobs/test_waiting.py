@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from painter import Painter
-from running import PATIENCE
+from running import PATIENCE, wait_until
 
 from webbduck_gradio.errors import StorageError
 from webbduck_gradio.jobs.housekeeping import Housekeeping
@@ -150,3 +150,30 @@ def test_a_queue_that_stands_still_is_said_until_it_moves(store: Store, ask, cap
     standstill.look(300)
     standstill.look(300 + 2 * STANDSTILL_SECONDS)
     assert standstill.problem is None, "a pause is no standstill"
+
+
+@pytest.mark.parametrize("end", ["comes back", "is cancelled"])
+def test_a_picture_that_is_drawn_waits_for_its_folder(
+    store: Store, settings, make_worker, ask, tmp_path: Path, end: str
+) -> None:
+    away = tmp_path / "away"
+
+    def take_away(image: int, step: int, request) -> None:
+        if (image, step) == (1, 2):
+            settings.outputs.rename(away)
+
+    worker = make_worker(Painter(take_away))
+    job = store.submit(ask(num_images=2))
+    ticket = threading.Thread(target=claim_and_run, args=(store, worker, SECRET, SECRET), daemon=True)
+    ticket.start()
+    wait_until(lambda: "Waiting to save: The output folder" in store.get(job.id).status)
+    if end == "is cancelled":
+        store.cancel(job.id)
+    else:
+        away.rename(settings.outputs)
+    ticket.join(PATIENCE)
+    ended = store.get(job.id)
+    assert ended.state == ("cancelled" if end == "is cancelled" else "completed")
+    if end == "comes back":
+        assert len(ended.images) == 2
+        assert all((settings.outputs / image).is_file() for image in ended.images)

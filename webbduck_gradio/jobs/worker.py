@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from ..storage.reserve import Reserve, is_full
 from . import tools
 from .hand import Hand
 from .job import Job, State
+from .job_run import JobRun
 from .obstacles import Obstacles
 from .recovery import recover
 from .store import Store
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..core.generation import Generator
-    from ..gallery.storage import Outputs, Run
+    from ..gallery.storage import Outputs
     from ..models.registry import Registry
 
 log = logging.getLogger(__name__)
@@ -145,7 +146,7 @@ class Worker:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
             log.debug("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
-            run = _LazyRun(self, job)
+            run = JobRun(job, self.store, self.outputs, self.obstacles)
             state, error = HAND.do(lambda: self._outcome(job, run))
             self._drop_preview(job)
             self._finish(job, state, error, run.images)
@@ -166,7 +167,7 @@ class Worker:
             log.error("The running job will be marked at the next start: %s", problem)
         return ended and not self._making.locked()
 
-    def _outcome(self, job: Job, run: _LazyRun) -> tuple[State, str | None]:
+    def _outcome(self, job: Job, run: JobRun) -> tuple[State, str | None]:
         state: State = "failed"
         error: str | None = None
         try:
@@ -203,7 +204,7 @@ class Worker:
             log.exception("The record of run %s could not be completed", run.id)
         return state, error
 
-    def _generate(self, job: Job, run: _LazyRun) -> None:
+    def _generate(self, job: Job, run: JobRun) -> None:
         request = job.painting
         checkpoint = self.registry.usable_checkpoint(request.base_model)
         reporter = _Reporter(self, job)
@@ -216,7 +217,7 @@ class Worker:
             facts = {**self.registry.known_hashes(request.base_model, loras), **picture.facts}
             # With those that were there before it was queued.
             said = tuple(dict.fromkeys((*job.warnings, *picture.warnings)))
-            run.save(picture.index, picture.image, picture.seed, said, facts)
+            run.save(picture.index, picture.image, picture.seed, said, facts, reporter)
             if picture.index + 1 < request.num_images:
                 reporter.check_between_images()
 
@@ -292,41 +293,6 @@ class Worker:
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
-
-
-class _LazyRun:
-    """The run's folder is made when the first picture is there, so that no job leaves an empty one."""
-
-    def __init__(self, worker: Worker, job: Job):
-        self._worker, self._job = worker, job
-        self._run: Run | None = None
-        self.images: list[str] = []
-        """Ids of the pictures that are on the disk, whether or not the queue could note them."""
-
-    @property
-    def id(self) -> str | None:
-        return self._run.id if self._run else None
-
-    def get(self) -> Run:
-        if self._run is None:
-            job = self._job
-            self._run = self._worker.outputs.new_run(job.painting, job.kind, job.id, job.owner)
-            # Before the first picture is saved: after a kill the job then still knows where to look.
-            self._worker.store.run_started(job.id, self._run.id)
-        return self._run
-
-    def save(
-        self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
-    ) -> None:
-        self.get().save(index, image, seed, warnings, facts, self._saved)
-
-    def _saved(self, image_id: str) -> None:
-        self.images.append(image_id)
-        self._worker.store.image_done(self._job.id, image_id)
-
-    def close(self, state: str) -> None:
-        if self._run is not None:
-            self._run.close(state)
 
 
 class _Reporter:
