@@ -26,7 +26,7 @@ OPEN = {
     ("HEAD", "/"),
     ("POST", "/login"),
     ("POST", "/login/"),
-    ("GET", "/logout"),
+    ("GET", "/logout"),  # a page with a button
     ("GET", "/svelte/{path:path}"),
     ("GET", "/static/{path:path}"),
     ("GET", "/assets/{path:path}"),
@@ -300,7 +300,11 @@ def test_nothing_is_open_but_what_the_owner_was_told(settings: Settings, tmp_pat
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=proxied, timeout=60) as client:
             assert client.get("/duck/config").status_code == 401
             login = {"username": "duck", "password": password}
-            assert client.post("/duck/login", data=login).status_code == 200
+            let_in = client.post("/duck/login", data=login)
+            assert let_in.status_code == 200
+            # Behind TLS both cookies are for TLS alone, so this client, which has none, would keep them back.
+            assert all("; Secure" in each for each in let_in.headers.get_list("set-cookie"))
+            client.headers["cookie"] = "; ".join(f"{name}={value}" for name, value in let_in.cookies.items())
             for prefix in ("", "/duck"):
                 assert client.get(f"{prefix}/config").json()["root"] == "https://example.org/duck"
             assert client.get("/duck/").status_code == client.get("/duck").status_code == 200

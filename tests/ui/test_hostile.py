@@ -370,6 +370,20 @@ def test_malformed_bodies(target: StudioServer, path: str) -> None:
         assert not any(each in answer.text for each in ("Traceback", 'File "')), name
 
 
+@pytest.mark.parametrize("path", ["/gradio_api/call/v2/tokenize", "/gradio_api/component_server"])
+def test_a_body_holds_a_bounded_number_of_values(target: StudioServer, path: str) -> None:
+    """Small in bytes, but each value is one that is walked over, copied and checked."""
+    for body in (
+        b'{"text": [%b]}' % b",".join([b"1"] * 60_000),
+        b'{"text": [%b]}' % b",".join([b"[]"] * 60_000),
+        b"{%b}" % b",".join(b'"%d":1' % each for each in range(60_000)),
+    ):
+        next(HOSTILE)
+        answer = CLIENT.post(target.url + path, content=body, headers=JSON_TYPE)
+        assert answer.status_code == 400
+        assert answer.json()["error"] == "The request holds more values than any request of the studio."
+
+
 @pytest.mark.parametrize(
     "values",
     [

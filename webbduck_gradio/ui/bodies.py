@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ MOST_VALUES = 50_000
 DEEPEST = 60
 """Gradio itself walks over the values by recursion."""
 
+LEAST_BYTES, WITHIN_SECONDS = 20 * 16 * 1024, 20.0
+"""A body must bring so many bytes, or its end, in each such time that the server waits for it."""
 
 NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
@@ -37,6 +40,48 @@ def bounded(receive: Receive, most: int) -> Receive:
         return message
 
     return receiving
+
+
+class BodyTooSlow(RequestError):
+    """The client stopped sending, or nearly."""
+
+
+def paced(receive: Receive) -> Receive:
+    """`receive` that raises `BodyTooSlow` where a body comes too slowly. Only the time counts for which the
+    client is waited for; after the body there is no limit."""
+    waited, came, ended = 0.0, 0, False
+
+    async def receiving() -> Message:
+        nonlocal waited, came, ended
+        if ended:
+            return await receive()
+        clock = asyncio.get_running_loop().time
+        start = clock()
+        try:
+            async with asyncio.timeout(WITHIN_SECONDS - waited):
+                message = await receive()
+        except TimeoutError:
+            raise BodyTooSlow(
+                f"The request was broken off: less than {LEAST_BYTES >> 10} KiB of it came in "
+                f"{WITHIN_SECONDS:.0f} seconds."
+            ) from None
+        waited += clock() - start
+        came += len(message.get("body", b""))
+        if came >= LEAST_BYTES:
+            waited, came = 0.0, 0
+        ended = not message.get("more_body", False)
+        return message
+
+    return receiving
+
+
+def is_ambiguous(scope: Scope) -> bool:
+    """Whether a request tells its body's end in two ways, or in one that its version of HTTP does not have:
+    what one server takes for the body's end is another's next request."""
+    names = [name.lower() for name, _ in scope["headers"]]
+    if b"transfer-encoding" not in names:
+        return False
+    return b"content-length" in names or scope.get("http_version") == "1.0"
 
 
 def too_large(most: int) -> str:

@@ -21,7 +21,7 @@ from ..request import MAX_PROMPT, GenerationRequest
 from . import gallery_views as views
 from .events import QUIET, outcome, payload
 from .form import Form
-from .security import media
+from .media import media
 from .services import Services
 from .theme import asset
 

@@ -39,7 +39,7 @@ ROUTES = (
     _route("GET HEAD", r"(/gradio_api)?/theme\.css", needs_login=False),
     _route("GET HEAD", r"/(favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d{1,4})?)", needs_login=False),
     _route("POST", r"/login/?", needs_login=False, max_body=MAX_LOGIN),
-    _route("GET", r"/logout", needs_login=False),
+    _route("GET POST", r"/logout", needs_login=False, max_body=MAX_LOGIN),
     # Gradio's launch() asks for this one itself; it answers true or false.
     _route("GET", rf"{GRADIO}/startup-events", needs_login=False),
     # The page and the clients.
@@ -55,6 +55,13 @@ ROUTES = (
     _route("POST", rf"{GRADIO}/cancel/?", max_body=MAX_LOGIN),
     _route("POST", rf"{GRADIO}/upload/?", max_body=MAX_UPLOAD),
 )
+
+
+STREAMS = re.compile(rf"{GRADIO}/(heartbeat/.*|queue/data|upload_progress|call/.*)", re.DOTALL)
+"""Answers to GET that last as long as the client or a job does."""
+
+MAX_TICKET = 1024
+"""Bytes of a ticket of the GPU lane."""
 
 
 def find(method: str, path: str) -> Route | None:

@@ -5,7 +5,9 @@ One ASGI layer in front of Gradio:
 - requests of other sites, and under names that are not the studio's, are refused (`strangers`);
 - only the routes that the studio uses are there, without the password only the log-in page (`routes`),
   and wrong passwords cost time (`door`);
-- bodies are bounded and looked at before Gradio acts on them (`bodies`);
+- bodies are bounded in size and time, and looked at before Gradio acts on them (`bodies`, `uploads`);
+- a log-in ends after a time (`sessions`), and who is logged in is told to the connection (`connections`);
+- tickets of the GPU lane come from the studio alone;
 - pictures are asked for by id under /media/: small ones are answered here, large ones become Gradio file
   requests inside;
 - Gradio's own file route gives out finished pictures, previews, thumbnails and uploads, never the queue's
@@ -15,11 +17,11 @@ One ASGI layer in front of Gradio:
 
 from __future__ import annotations
 
-import asyncio
+import hmac
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,17 +31,20 @@ import anyio.to_thread
 from gradio.utils import get_upload_folder
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import RequestError, StorageError, UnknownName, WebbDuckError
-from ..gallery.export import exported
+from ..jobs.lane import LANE
 from ..settings import Settings
-from . import bodies, routes
+from . import bodies, connections, routes, sessions
+from .answers import refuse
 from .door import Door, Throttle
 from .headers import COMMON, PICTURE, as_page, with_headers
+from .media import Media
 from .services import Services, inside
 from .strangers import Strangers
+from .uploads import Places, Upload
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +53,17 @@ FILE_ROUTE = re.compile(r"(?:/gradio_api)?/file[=/](?P<path>.*)", re.DOTALL)
 LOG_IN = "Log in first."
 NO_SUCH_FILE = "There is no such file."
 WENT_WRONG = "The studio could not make sense of this request."
-UPLOADS_AT_ONCE = 4
-STATUS: dict[type[WebbDuckError], int] = {bodies.BodyTooLarge: 413, StorageError: 507}
-JOB_ID = re.compile(r"[0-9a-f]{8,64}")
-
-
-def media(kind: str, name: str) -> str:
-    """URL, relative to the page, of a picture: kind is image, thumb, input, input-thumb or preview."""
-    return f"media/{kind}/{quote(name)}"
+NOT_A_TICKET = "This endpoint is the studio's own; submit jobs through /generate."
+TOO_MANY_STREAMS = "Too many clients follow the studio at once; close some of its pages."
+AMBIGUOUS = "The request tells its length in more than one way."
+STATUS: dict[type[WebbDuckError], int] = {
+    bodies.BodyTooLarge: 413,
+    bodies.BodyTooSlow: 408,
+    StorageError: 507,
+}
+CLOSES = (408, 413)
+"""Statuses of refusals after which the connection is closed: what follows might be no request."""
+LANE_CALLS = (f"/gradio_api/call/{LANE}", f"/gradio_api/call/v2/{LANE}")
 
 
 @dataclass
@@ -70,6 +78,11 @@ class Watch:
     """Number of values that each of Gradio's functions takes, by its number."""
     page_scripts: Sequence[str] = ()
     throttle: Throttle = field(default_factory=Throttle)
+    sessions: sessions.Sessions = field(default_factory=sessions.Sessions)
+    connections: connections.Connections | None = None
+    lane: int | None = None
+    """Number of the function that is the GPU lane, and the ticket that it takes."""
+    ticket: str = ""
 
     @property
     def prefix(self) -> str:
@@ -82,19 +95,16 @@ class Gatekeeper:
 
     def __init__(self, app: ASGIApp, watch: Watch):
         self.app, self.watch, self.services = app, watch, watch.services
-        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
-        self._small: dict[str, Callable[[str], Path]] = {
-            "thumb": self.services.thumbnails.thumbnail,
-            "trash": self._deleted,
-            "lora": lambda name: self.services.lora_previews.picture(name),
-            "input-thumb": self._input_thumbnail,
-        }
+        self._places = Places()
+        self._media = Media(app, self.services)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})  # Gradio uses none
             return
         if scope["type"] != "http":
+            # Before the first request: Gradio's table of log-ins would keep them for ever.
+            scope["app"].tokens = self.watch.sessions
             await self.app(scope, receive, send)
             return
         started = False
@@ -112,7 +122,8 @@ class Gatekeeper:
         except WebbDuckError as error:
             if started:
                 raise
-            await refuse(str(error), STATUS.get(type(error), 400))(scope, receive, sending)
+            status = STATUS.get(type(error), 400)
+            await refuse(str(error), status, status in CLOSES)(scope, receive, sending)
         except Exception as error:
             if started and isinstance(error.__cause__, HTTPException):
                 # A stream that Gradio breaks off, of a client that it does not know (any more).
@@ -136,6 +147,9 @@ class Gatekeeper:
         headers = {
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
+        if bodies.is_ambiguous(scope):
+            await refuse(AMBIGUOUS, 400, close=True)(scope, receive, send)
+            return
         refusal = self.watch.strangers.refusal(headers)
         if refusal:
             await refuse(refusal, 403)(scope, receive, send)
@@ -145,19 +159,32 @@ class Gatekeeper:
         if route is None:
             await refuse("There is nothing here.", 404)(scope, receive, send)
             return
-        if route.needs_login and not await self._logged_in(scope):
+        user, asks = self._user(scope), bool(self.watch.door.users)
+        if connection := connections.of_request(scope):
+            connection.let_in = user is not None or not asks
+        if route.needs_login and asks and user is None:
             await refuse(LOG_IN, 401)(scope, receive, send)
             return
         if bodies.announced(scope) > route.max_body:
             raise bodies.BodyTooLarge(bodies.too_large(route.max_body))
-        receive = bodies.bounded(receive, route.max_body)
+        receive = bodies.paced(bodies.bounded(receive, route.max_body))
         if path == "/":
             send = as_page(send, self.watch.page_scripts) if scope["method"] == "GET" else send
         elif path.startswith("/media/"):
             await self._media(path, scope, receive, send)
             return
         elif scope["method"] == "POST":
-            await self._post(path, scope, receive, send, route.max_body)
+            await self._post(path, scope, receive, send)
+            return
+        elif path == "/logout":
+            await sessions.log_out_page()(scope, receive, send)
+            return
+        elif routes.STREAMS.fullmatch(path) and self.watch.connections:
+            with self.watch.connections.stream() as has_place:
+                if has_place or (user is not None and self.watch.door.is_internal(user)):
+                    await self.app(scope, receive, send)
+                else:
+                    await refuse(TOO_MANY_STREAMS, 503, close=True)(scope, receive, send)
             return
         elif asked := FILE_ROUTE.fullmatch(path):
             if not may_serve(asked["path"], self.services.settings):
@@ -166,15 +193,21 @@ class Gatekeeper:
             send = with_headers(send, PICTURE)
         await self.app(scope, receive, send)
 
-    async def _post(self, path: str, scope: Scope, receive: Receive, send: Send, most: int) -> None:
+    async def _post(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A request with a body. What is small is read first, uploads are counted as they come."""
         path = path.rstrip("/")
         if path == "/gradio_api/upload":
-            async with self._uploads:
-                await anyio.to_thread.run_sync(self.services.housekeeping.room_for_upload)
-                await self.app(scope, receive, send)
+            await self._upload(scope, receive, send)
             return
+        if path in LANE_CALLS:
+            if bodies.announced(scope) > routes.MAX_TICKET:
+                await refuse(NOT_A_TICKET, 403, close=True)(scope, receive, send)
+                return
+            receive = bodies.bounded(receive, routes.MAX_TICKET)
         body = await bodies.whole(receive)
+        if path == "/logout":
+            await sessions.log_out(scope, self.watch.sessions)(scope, receive, send)
+            return
         if path == "/login":
             await self._log_in(body, scope, bodies.again(body, receive), send)
             return
@@ -188,11 +221,41 @@ class Gatekeeper:
             if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
                 await JSONResponse({"success": True})(scope, receive, send)
                 return
+        elif path in LANE_CALLS or asked.get("fn_index") == self.watch.lane is not None:
+            if not self._is_ticket(asked):
+                await refuse(NOT_A_TICKET, 403)(scope, receive, send)
+                return
         elif path.startswith("/gradio_api/call/"):
             bodies.check_call(path, asked, self.watch.endpoints)
         elif path in ("/gradio_api/queue/join", "/gradio_api/run/predict"):
             bodies.check_event(asked, self.watch.lengths)
         await self.app(scope, bodies.again(body, receive), send)
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """An upload in its turn. One that is broken off is answered here, as Gradio knows no reason."""
+        visitor = next(iter(sessions.tokens_of(scope)), (scope.get("client") or ("unknown", 0))[0])
+        room = self.services.housekeeping.room_for_upload
+        upload = Upload(self._places, visitor, receive, lambda: anyio.to_thread.run_sync(room), scope)
+
+        async def unless_broken(message: Message) -> None:
+            if upload.error is None:
+                await send(message)
+
+        try:
+            await upload.begin()
+            await self.app(scope, upload, unless_broken)
+        finally:
+            upload.give_way()
+        if upload.error is not None:
+            raise upload.error
+
+    def _is_ticket(self, asked: dict[str, Any]) -> bool:
+        """Whether a call of the GPU lane comes from the studio itself. Foreign ones would wait there."""
+        data = asked.get("data")
+        ticket = data[0] if isinstance(data, list) and len(data) == 1 else None
+        if not isinstance(ticket, str) or not self.watch.ticket:
+            return False
+        return hmac.compare_digest(ticket.encode("utf-8", "surrogatepass"), self.watch.ticket.encode())
 
     def _is_clients(self, path: str) -> bool:
         """Whether a path that a client sends may stand for a file: an upload or something of the outputs.
@@ -205,6 +268,7 @@ class Gatekeeper:
 
     async def _log_in(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a log-in on to Gradio, as often as the throttle lets this address try."""
+        send = sessions.with_safe_cookies(send, sessions.is_tls(scope, self.services.settings))
         if not self.services.settings.auth:
             await self.app(scope, receive, send)
             return
@@ -227,96 +291,9 @@ class Gatekeeper:
 
         await self.app(scope, receive, noting)
 
-    async def _media(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
-        kind, _, name = path.removeprefix("/media/").partition("/")
-        try:
-            if kind == "preview":
-                await self._preview(name, scope, receive, send)
-                return
-            if kind == "input":
-                await self._input(name, scope, receive, send)
-                return
-            if kind in self._small:
-                await self._small_picture(kind, name, scope, receive, send)
-                return
-            file = self.services.outputs.resolve(name) if kind == "image" else self._exported(kind, name)
-        except WebbDuckError as error:
-            await refuse(str(error), 404)(scope, receive, send)
-            return
-        route = f"/gradio_api/file={file}"
-        inner = dict(scope, path=route, raw_path=quote(route).encode())
-        headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
-        await self.app(inner, receive, with_headers(send, headers))
-
-    def _exported(self, kind: str, name: str) -> Path:
-        """A zip file for the page. Raises `UnknownName` where there is none."""
-        if kind != "export":
-            raise UnknownName("There is no such picture.")
-        return exported(self.services.settings, name)
-
-    async def _small_picture(self, kind: str, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """A thumbnail, without Gradio's detour: the page shows dozens at once. Raises `WebbDuckError`."""
-        make = self._small[kind]
-
-        def content() -> bytes:
-            try:
-                return make(name).read_bytes()
-            except OSError:
-                raise UnknownName("There is no such picture.") from None
-
-        answer = Response(await anyio.to_thread.run_sync(content), media_type="image/webp")
-        headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
-        await answer(scope, receive, with_headers(send, headers))
-
-    def _input_thumbnail(self, file_id: str) -> Path:
-        """A small copy of the picture that a job was given. Raises `UnknownName` where there is none."""
-        return self.services.thumbnails.of_file(self.services.inputs.path(file_id), file_id, 256)
-
-    def _deleted(self, name: str) -> Path:
-        """Thumbnail of a picture in the trash: ENTRY/RUN/0.png."""
-        entry, _, image_id = name.partition("/")
-        path = self.services.trash.path(entry, image_id)
-        return self.services.thumbnails.of_file(path, image_id)
-
-    async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """A live preview, read at once: its file is replaced several times a second."""
-        job_id = name.removesuffix(".jpg")
-        if not JOB_ID.fullmatch(job_id):
-            raise UnknownName("There is no such picture.")
-        path = self.services.worker.preview_path(job_id)
-        try:
-            content = await anyio.to_thread.run_sync(path.read_bytes)
-        except OSError:
-            raise UnknownName("The preview is gone; its job has ended.") from None
-        answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
-        await answer(scope, receive, with_headers(send, PICTURE))
-
-    async def _input(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """An input picture, by the id that it is stored under; what it names never changes."""
-        answer = FileResponse(self.services.inputs.path(name))
-        headers = [*PICTURE, (b"cache-control", b"private, max-age=31536000, immutable")]
-        await answer(scope, receive, with_headers(send, headers))
-
-    async def _logged_in(self, scope: Scope) -> bool:
-        if not self.services.settings.auth:
-            return True
-        answered: list[int] = []
-
-        async def note_status(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                answered.append(message["status"])
-
-        async def nothing() -> Message:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        check = dict(scope, method="GET", path="/gradio_api/login_check", raw_path=b"/gradio_api/login_check")
-        await self.app(check, nothing, note_status)
-        return answered[:1] == [200]
-
-
-def refuse(sentence: str, status: int) -> Response:
-    """An answer of one sentence, in the form that Gradio's page and clients read."""
-    return JSONResponse({"detail": sentence, "error": sentence}, status)
+    def _user(self, scope: Scope) -> str | None:
+        """Who sends this request, None where nobody is logged in. Gradio looks at one token as well."""
+        return next((self.watch.sessions.get(token) for token in sessions.tokens_of(scope)), None)
 
 
 def plainly(scope: Scope, receive: Receive, send: Send) -> Send:

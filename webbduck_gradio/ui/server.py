@@ -22,8 +22,10 @@ from ..jobs.lane import LANE, Pump
 from ..models.watcher import CatalogWatcher
 from ..proxies import around
 from ..settings import Settings
+from . import handles
 from .blocks import build
 from .bodies import Signature
+from .connections import Connections, Limits, bounded
 from .door import Door
 from .form import facts
 from .security import Gatekeeper, Watch
@@ -68,6 +70,7 @@ class StudioServer:
 
     def __init__(self, settings: Settings):
         """Raises `SettingsError` where a folder, the queue or the port cannot be used."""
+        limit = handles.raise_limit()
         settings.make_folders()
         check_port(settings.host, settings.port)
         self.settings = settings
@@ -77,6 +80,9 @@ class StudioServer:
         self._secret = secrets.token_urlsafe(32)
         self._door = Door(settings.auth)
         self._strangers = Strangers(settings)
+        self.connections = Connections(
+            Limits(all=handles.connections_within(limit)), proxied=bool(settings.public_url or settings.share)
+        )
         self._watch = CatalogWatcher(self.services.registry)
         self._pump: Pump | None = None
         self._page: gr.Blocks | None = None
@@ -96,11 +102,15 @@ class StudioServer:
             endpoints=signatures(page),
             lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
             page_scripts=SCRIPT.findall(head),
+            connections=self.connections,
+            lane=next(number for number, fn in page.fns.items() if fn.api_name == LANE),
+            ticket=self._secret,
         )
         said = io.StringIO()
         try:
             with ExitStack() as within:
                 within.enter_context(around(settings.host))
+                within.enter_context(bounded(self.connections))
                 if settings.share:
                     within.enter_context(redirect_stdout(said))
                 _, local, share = page.launch(
