@@ -6,6 +6,7 @@
     │   ├── UnknownName        a checkpoint, LoRA, scheduler, job or image that is not there
     │   └── QueueFull          as many jobs wait as may wait
     ├── ModelError             a model file is missing, broken or of a kind that is not supported
+    │   └── Unreadable         it cannot be read now, which may pass
     ├── GenerationError        a job failed while it ran
     │   └── OutOfMemory        the device's memory did not suffice
     ├── StorageError           a file could not be written or read
@@ -57,6 +58,14 @@ class QueueFull(RequestError):
 
 class ModelError(WebbDuckError):
     """A model file cannot be used."""
+
+
+class Unreadable(ModelError):
+    """A model file cannot be read now, which says nothing about what is in it. `why`: the system's reason."""
+
+    def __init__(self, text: str, why: str):
+        super().__init__(text)
+        self.why = why
 
 
 class GenerationError(WebbDuckError):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import hashlib
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,11 @@ from lora_files import make_lora
 from model_files import SDXL, kohya, save
 from running import STARTER, wait_until
 
-from webbduck_gradio.command_line import settings_from
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
 from webbduck_gradio.models import reading
 from webbduck_gradio.models.benchmark import write_lora
 from webbduck_gradio.models.hashes import autov2, autov3
-from webbduck_gradio.models.lorafile import training
+from webbduck_gradio.models.keeping import EditedMeanwhile
 from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -236,196 +237,140 @@ def test_a_broken_file_is_left_also_by_edits(settings: Settings, loras_json: Pat
     assert loras_json.read_text() == '{"ink": {"weight": 0.5},}'
 
 
-# -- other programs' notes, other places ---------------------------------------------------------------
-
-
-def test_notes_of_other_programs(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("", "is empty"),
+        (" \n", "is empty"),
+        ("[]", "must hold a table"),
+        ("null", "must hold a table"),
+        ('"text"', "must hold a table"),
+        ('{"ink": {"weight": 1}, "ink": {"weight": 2}}', "has 'ink' twice"),
+        ('{"ink": {"x": ' + "[" * 80 + "]" * 80 + "}}", "nested too deeply"),
+        ("[" * 100_000, "not valid JSON"),
+    ],
+)
+def test_what_is_no_table_of_notes_is_never_written_over(settings: Settings, said: str, words: str) -> None:
+    """Editors empty a file before they write it, and a look may fall in between."""
     starter = settings.checkpoints / "sdxl" / STARTER
-    make_lora(settings.loras / "ink.safetensors", starter, {"modelspec.trigger_phrase": "of the file"})
-    make_lora(settings.loras / "web.safetensors", starter)
-    make_lora(settings.loras / "loras.safetensors", starter)  # its notes would be loras.json
-    a1111 = {"activation text": "ink wash", "preferred weight": 0.6, "description": "D", "notes": "N"}
-    (settings.loras / "ink.json").write_text(json.dumps(a1111 | {"sd version": "SDXL"}))
-    model = {"name": "W", "tags": ["style", 3], "description": "<p>one</p><script>two</script> &amp; three"}
-    civitai = {"trainedWords": ["web style, ", "more"], "baseModel": "SDXL 1.0", "model": model}
-    (settings.loras / "web.civitai.info").write_text(json.dumps(civitai))
-    (settings.loras / "web.preview.png").write_bytes(b"x")
-    (settings.loras / "web.jpg").write_bytes(b"x")
+    make_lora(settings.loras / "ink.safetensors", starter)
     registry = Registry(settings)
-    ink, web = registry.lora("ink"), registry.lora("web")
-    assert (ink.trigger, ink.weight, ink.description, ink.notes, ink.base) == (
-        "ink wash",
-        0.6,
-        "D",
-        "N",
-        "SDXL",
-    )
-    assert (web.trigger, web.tags, web.base) == ("web style", ("style",), "SDXL 1.0")
-    assert web.description == "one\ntwo & three"
-    assert web.preview is not None and web.preview[0].name == "web.preview.png"
-    registry.edit_lora("ink", {"trigger": "the owner's", "weight": 0.5})
-    assert (registry.lora("ink").trigger, registry.lora("ink").weight) == ("the owner's", 0.5)
-    (settings.loras / "web.civitai.info").write_text("{")
-    registry.refresh()
-    assert registry.problems == ("web.civitai.info is not valid JSON; it is left as it is.",)
-    assert registry.lora("web").trigger == ""
+    registry.edit_lora("ink", {"trigger": "my words"})
+    registry.edit_checkpoint(STARTER, {"steps": 7})
+    for path in (settings.loras / "loras.json", settings.checkpoints / "sdxl" / "models.json"):
+        before = path.read_text()
+        with path.open("w") as editor:
+            editor.write(said)
+            editor.flush()
+            make_lora(settings.loras / f"new beside {path.stem}.safetensors", starter)
+            registry.refresh()
+            assert path.read_text() == said
+            (problem,) = registry.problems
+            assert problem.startswith(f"{path.name} ") and words in problem
+            assert registry.lora("ink").trigger == "my words", "what was said before still counts"
+            assert registry.checkpoint(STARTER).defaults.steps == 7
+            with pytest.raises(ModelError, match="Repair it to save changes here"):
+                if path.name == "loras.json":
+                    registry.edit_lora("ink", {"weight": 1})
+                else:
+                    registry.edit_checkpoint(STARTER, {"cfg": 1})
+            editor.seek(0)
+            editor.truncate()
+            editor.write(before)
+        registry.refresh()
+        assert registry.problems == () and registry.lora("ink").trigger == "my words"
 
 
-def test_hugging_faces_cache(settings: Settings, tmp_path: Path) -> None:
-    cache, starter = tmp_path / "hub", (settings.checkpoints / "sdxl" / STARTER).resolve()
-    snapshots = cache / "models--duck--pond" / "snapshots"
-    snapshots.mkdir(parents=True)
-    (snapshots / "abc").symlink_to(starter)
-    (cache / "models--duck--pond" / "refs").mkdir()
-    (cache / "models--duck--pond" / "refs" / "main").write_text("abc")
-    make_lora(cache / "models--duck--ink" / "snapshots" / "1" / "pytorch_lora_weights.safetensors", starter)
-    save(cache / "models--duck--clip" / "snapshots" / "1" / "weights.safetensors", {"x": (2,)})
-    with_cache = dataclasses.replace(settings, hf_cache=cache)
-    registry = Registry(with_cache)
-    assert [each.name for each in registry.checkpoints()] == ["hf/duck/pond", STARTER]
-    assert [each.name for each in registry.loras("hf/duck/pond")] == ["hf/duck/ink"]
-    assert registry.default_checkpoint() is not None and registry.lora("hf/duck/ink").from_hub
-    registry.edit_lora("hf/duck/ink", {"trigger": "ink"})
-    assert registry.lora("hf/duck/ink").trigger == "ink"
-    assert "hf/duck/pond" not in table(settings.checkpoints / "sdxl" / "models.json")
-    assert Registry(settings).loras() == ()
-
-
-def test_the_cache_can_be_switched_off(tmp_path: Path) -> None:
-    environment = {"HF_HOME": str(tmp_path)}
-    assert settings_from([], environment).hf_cache == tmp_path / "hub"
-    assert settings_from(["--no-hf-cache"], environment).hf_cache is None
-    assert settings_from([], environment | {"WEBBDUCK_HF_CACHE": "off"}).hf_cache is None
-    assert settings_from([], {"WEBBDUCK_HF_CACHE": "/models"}).hf_cache == Path("/models")
-
-
-def test_other_models_are_listed(settings: Settings) -> None:
-    root = settings.checkpoints
-    settings = dataclasses.replace(settings, wildcards=root.parent / "wildcards")
-    save(root / "vae" / "fix.safetensors", {"decoder.conv_in.weight": (8, 4, 3, 3)})
-    save(root / "vae" / "odd.safetensors", {"x": (2,)})
-    (root / "vae" / "old.pt").write_bytes(b"\x80\x02")
-    (settings.wildcards / "animals").mkdir(parents=True)
-    (settings.wildcards / "animals" / "birds.txt").write_text("duck\n# not this\n\ngoose\n")
+def test_one_bad_entry_costs_itself(settings: Settings, loras_json: Path) -> None:
+    starter = settings.checkpoints / "sdxl" / STARTER
+    for name in ("ink", "wax"):
+        make_lora(settings.loras / f"{name}.safetensors", starter)
+    said = {"ink": ["mine"], "wax": {"trigger": 5, "weight": "1", "tags": {}, "file": 3}, "x": None}
+    loras_json.write_text(json.dumps(said))
     registry = Registry(settings)
-    vaes = {each.name: each.unusable for each in registry.vaes()}
-    assert vaes["fix"] is None and "no VAE" in str(vaes["odd"]) and "pickle" in str(vaes["old.pt"])
-    assert [(each.name, each.lines) for each in registry.wildcards()] == [("animals/birds", 2)]
-    version = registry.version
-    (settings.wildcards / "animals" / "fish.txt").write_text("carp")
-    assert registry.refresh() and registry.version == version + 1
+    registry.edit_lora("wax", {"description": "new"})
+    assert table(loras_json) == said | {"wax": {**said["wax"], "description": "new"}}
+    assert len(registry.problems) == 5 and registry.lora("wax").description == "new"
+    with pytest.raises(ModelError, match="the entry 'ink' must be a table"):
+        registry.edit_lora("ink", {"trigger": "x"})
 
 
-# -- what is suggested ---------------------------------------------------------------------------------
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system which file a handle is")
+def test_saved_notes_outlast_a_power_cut(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_lora(settings.loras / "ink.safetensors", settings.checkpoints / "sdxl" / STARTER)
+    registry, real, synced = Registry(settings), os.fsync, []
 
+    def note(handle: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        real(handle)
 
-@pytest.mark.parametrize(
-    ("metadata", "expected"),
-    [
-        ({}, (30, 6.0, 1024, 1024, "DPM++ 2M Karras")),
-        ({"modelspec.resolution": "768x1152"}, (30, 6.0, 768, 1152, "DPM++ 2M Karras")),
+    monkeypatch.setattr(os, "fsync", note)
+    for name, folder, edit in (
+        ("loras.json", settings.loras, lambda: registry.edit_lora("ink", {"trigger": "kept"})),
         (
-            {"modelspec.usage_hint": "Use 8 steps, CFG 1.5 and DPM++ SDE Karras."},
-            (8, 1.5, 1024, 1024, "DPM++ SDE Karras"),
+            "models.json",
+            settings.checkpoints / "sdxl",
+            lambda: registry.edit_checkpoint(STARTER, {"steps": 3}),
         ),
-        ({"modelspec.usage_hint": "9999 steps"}, (30, 6.0, 1024, 1024, "DPM++ 2M Karras")),
-        ({"modelspec.prediction_type": "v"}, (28, 5.0, 1024, 1024, "Euler")),
-        ({"webbduck.defaults": '{"steps": 12}'}, (12, 6.0, 1024, 1024, "DPM++ 2M Karras")),
-        ({"webbduck.defaults": "[[["}, (30, 6.0, 1024, 1024, "DPM++ 2M Karras")),
-    ],
-)
-def test_defaults_by_architecture_and_metadata(settings: Settings, metadata: dict, expected: tuple) -> None:
-    save(settings.checkpoints / "sdxl" / "a.safetensors", SDXL, metadata)
-    assert dataclasses.astuple(Registry(settings).checkpoint("a").defaults) == expected
+    ):
+        synced.clear()
+        edit()
+        file, then = synced
+        assert file.parent == folder and file.name.startswith(f".{name}."), "the new content first"
+        assert then == folder, "then its name"
 
 
-def test_a_folders_scheduler_is_its_suggestion(settings: Settings) -> None:
-    folder = settings.checkpoints / "sdxl" / "sd15"
-    (folder / "unet").mkdir(parents=True)
-    (folder / "scheduler").mkdir()
-    (folder / "model_index.json").write_text('{"_class_name": "StableDiffusionPipeline"}')
-    (folder / "unet" / "config.json").write_text('{"cross_attention_dim": 768, "sample_size": 64}')
-    said = {"_class_name": "DPMSolverMultistepScheduler", "use_karras_sigmas": True}
-    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(said))
-    (found,) = (each for each in Registry(settings).checkpoints() if each.name == "sd15")
-    assert found.defaults.scheduler == "DPM++ 2M Karras" and found.native_size == 512
-    assert found.unusable and "Stable Diffusion 1" in found.unusable
+def test_what_changes_while_it_is_written_is_not_written_over(
+    settings: Settings, loras_json: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_lora(settings.loras / "ink.safetensors", settings.checkpoints / "sdxl" / STARTER)
+    registry, real = Registry(settings), os.fsync
+
+    def somebody_writes(handle: int) -> None:
+        real(handle)
+        loras_json.write_text('{"ink": {"trigger": "by hand"}}')
+
+    monkeypatch.setattr(os, "fsync", somebody_writes)
+    with pytest.raises(ModelError, match=r"loras\.json was changed this moment by someone else; try again"):
+        registry.edit_lora("ink", {"trigger": "of the page"})
+    assert table(loras_json)["ink"]["trigger"] == "by hand"
+    loras_json.unlink()
+    registry.refresh()  # which makes the file anew, just as somebody else does
+    assert table(loras_json) == {"ink": {"trigger": "by hand"}}
+    assert [each.name for each in settings.loras.iterdir() if each.name.startswith(".")] == []
 
 
-# -- kinds of LoRAs ------------------------------------------------------------------------------------
+def test_a_full_disk_is_called_one(settings: Settings, loras_json: Path, monkeypatch) -> None:
+    make_lora(settings.loras / "ink.safetensors", settings.checkpoints / "sdxl" / STARTER)
+    registry, before = Registry(settings), loras_json.read_bytes()
 
-PLACE = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k"
-KINDS = {
-    "LoRA": {f"{PLACE}.lora_down.weight": (4, 2048), f"{PLACE}.lora_up.weight": (8, 4)},
-    "LoCon": kohya(2048)
-    | {
-        "lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight": (4, 8, 3, 3),
-        "lora_unet_input_blocks_1_0_in_layers_2.lora_up.weight": (8, 4, 1, 1),
-    },
-    "LoHa": {f"{PLACE}.hada_w1_a": (8, 4), f"{PLACE}.hada_w1_b": (4, 2048)},
-    "LoKr": {f"{PLACE}.lokr_w1": (4, 4), f"{PLACE}.lokr_w2": (2, 512)},
-    "IA3": {f"{PLACE}.weight": (2048, 1), f"{PLACE}.on_input": ()},
-    "DoRA": kohya(2048) | {f"{PLACE}.dora_scale": (8, 1)},
-    "OFT": {f"{PLACE}.oft_blocks": (2, 4, 4)},
-    "full difference": {f"{PLACE}.diff": (8, 2048)},
-    "CP-LoCon": kohya(2048) | {f"{PLACE}.lora_mid.weight": (4, 4, 3, 3)},
-}
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(ModelError, match="because the disk is full; free some space"):
+        registry.edit_lora("ink", {"trigger": "x"})
+    assert loras_json.read_bytes() == before
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_is_recognised(settings: Settings, kind: str) -> None:
-    save(settings.loras / "a.safetensors", KINDS[kind], {"ss_base_model_version": "sdxl_base_v1-0"})
-    (lora,) = Registry(settings).loras()
-    assert (lora.kind, lora.arch) == (kind, "sdxl")
-    if kind in ("LoRA", "LoCon"):
-        assert lora.unusable is None
-    elif lora.unusable is not None:
-        assert kind in lora.unusable
-
-
-@pytest.mark.parametrize(
-    ("shapes", "metadata", "arch"),
-    [
-        (KINDS["LoRA"], {}, "sdxl"),  # of the UNet only, by its width
-        ({"lora_te2_text_model_x.lora_down.weight": (4, 8)}, {}, "sdxl"),
-        ({f"{PLACE.replace('blocks_0', 'blocks_9')}_x.lora_down.weight": (4, 8)}, {}, "sdxl"),
-        (kohya(768), {"ss_base_model_version": "sdxl_base_v1-0"}, "sd1"),  # the shapes know better
-        ({"lora_unet_x.lora_down.weight": (4, 8)}, {"ss_v2": "True"}, "sd2"),
-        (
-            {"lora_unet_x.lora_down.weight": (4, 8)},
-            {"modelspec.architecture": "stable-diffusion-xl-v1-base/lora"},
-            "sdxl",
-        ),
-        ({"lora_unet_double_blocks_0_img.lora_down.weight": (4, 8)}, {}, "flux"),
-        ({"lora_unet_x.lora_down.weight": (4, 8)}, {}, "unknown"),
-    ],
-)
-def test_architectures(settings: Settings, shapes: dict, metadata: dict, arch: str) -> None:
-    save(settings.loras / "a.safetensors", shapes, metadata)
-    assert Registry(settings).loras()[0].arch == arch
-
-
-def test_all_that_a_file_says(tmp_path: Path) -> None:
-    tags = {"1_a": {"duck": 3, "pond": 9}, "2_b": {" duck ": 8, "": 1}}
-    metadata = {
-        "ss_network_dim": "16",
-        "ss_base_model_version": "sdxl_base_v1-0",
-        "ss_tag_frequency": json.dumps(tags),
-        "modelspec.thumbnail": "data:image/png;base64,AAAA",
-        "own": "<b>x</b>",
-    }
-    said = training(save(tmp_path / "a.safetensors", kohya(2048), metadata))
-    assert said["tags"] == [("duck", 11), ("pond", 9)] and said["rank"] == 4
-    assert said["facts"] == {"Base": "sdxl_base_v1-0", "Rank": "16"}
-    assert said["metadata"]["own"] == "<b>x</b>" and "modelspec.thumbnail" not in said["metadata"]
-
-
-def test_files_that_share_their_layout_are_told_apart(settings: Settings) -> None:
-    """The tensors' part of a header is understood once; sizes and metadata belong to each file."""
-    first = save(settings.loras / "a.safetensors", kohya(2048), {"modelspec.trigger_phrase": "one"})
-    save(settings.loras / "b.safetensors", kohya(2048), {"modelspec.trigger_phrase": "two"})
-    (settings.loras / "c.safetensors").write_bytes(first.read_bytes()[:-1])
+def test_values_that_changed_since_they_were_seen(settings: Settings, loras_json: Path) -> None:
+    make_lora(settings.loras / "ink.safetensors", settings.checkpoints / "sdxl" / STARTER)
     registry = Registry(settings)
-    assert (registry.lora("a").trigger, registry.lora("b").trigger) == ("one", "two")
-    with pytest.raises(ModelError, match=r"1 of .* bytes are missing"):
-        registry.lora("c")
+    seen = registry.lora_note("ink")
+    registry.edit_lora("ink", {"trigger": "of another page"}, seen)
+    registry.edit_lora("ink", {"weight": 0.6}, seen)  # what nobody else changed
+    with pytest.raises(
+        EditedMeanwhile, match='The trigger of ink was changed meanwhile and is now "of another'
+    ):
+        registry.edit_lora("ink", {"trigger": "mine", "description": "d"}, seen)
+    noted = table(loras_json)["ink"]
+    assert (noted["trigger"], noted["weight"], noted["description"]) == ("of another page", 0.6, None)
+    loras_json.write_text(json.dumps({"ink": noted | {"weight": -1}}))  # by hand, before any look
+    with pytest.raises(EditedMeanwhile, match="weight of ink was changed meanwhile and is now -1"):
+        registry.edit_lora("ink", {"weight": 1}, noted)
+    defaults = dataclasses.asdict(registry.checkpoint(STARTER).defaults)
+    registry.edit_checkpoint(STARTER, {"steps": 5}, defaults)
+    registry.edit_checkpoint(STARTER, {"cfg": 2.5}, defaults)
+    with pytest.raises(EditedMeanwhile, match=r"steps of .* was changed meanwhile and is now 5"):
+        registry.edit_checkpoint(STARTER, {"steps": 6}, defaults)
+    assert registry.checkpoint(STARTER).defaults.cfg == 2.5

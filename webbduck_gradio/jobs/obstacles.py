@@ -7,6 +7,7 @@ it, with the reason, instead of failing one job after another.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from ..settings import Settings
@@ -15,8 +16,9 @@ from ..settings import Settings
 class Obstacles:
     """Looks at the studio's folders; cheap enough to be asked before each job."""
 
-    def __init__(self, settings: Settings):
-        self._settings = settings
+    def __init__(self, settings: Settings, of_the_next: Callable[[], str | None] = lambda: None):
+        """`of_the_next`: why the next job has to wait for a folder of its own models, if it has."""
+        self._settings, self._of_the_next = settings, of_the_next
         self._private = _identity(settings.private)
 
     def found(self) -> str | None:
@@ -41,7 +43,7 @@ class Obstacles:
         ):
             if reason := _unreadable(folder):
                 return self._sentence(kind, folder, reason)
-        return None
+        return self._of_the_next()
 
     def _sentence(self, kind: str, folder: Path, what: str) -> str:
         shown = self._shown(folder)

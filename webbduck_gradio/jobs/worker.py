@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, RequestError, StorageError, WebbDuckError
+from ..models.away import obstacle
 from ..request import GenerationRequest
 from ..settings import Settings
 from ..storage.reserve import Reserve, is_full
@@ -76,7 +77,7 @@ class Worker:
         self._making = threading.Lock()
         self._stopping = threading.Event()
         self._looked = float("-inf")
-        self.obstacles = Obstacles(settings)
+        self.obstacles = Obstacles(settings, lambda: _waits_for(store, registry))
         self.reserve = Reserve(settings.private / "reserve")
         self.reserve.keep()
         for leftover in settings.previews.glob("*.jpg*"):
@@ -293,6 +294,10 @@ class Worker:
     @property
     def stopping(self) -> bool:
         return self._stopping.is_set()
+
+
+def _waits_for(store: Store, registry: Registry) -> str | None:
+    return next((obstacle(registry, job.request) for job in store.queued()[:1]), None)
 
 
 class _Reporter:

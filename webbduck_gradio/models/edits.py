@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RequestError
+from .keeping import EditedMeanwhile, changed_meanwhile
 from .notes import Defaults, with_defaults
 
 TEXTS = {"trigger": 500, "description": 4000, "preview": 255}
@@ -67,3 +68,17 @@ def checked_defaults(suggested: Defaults, changes: Mapping[str, Any]) -> dict[st
     if problems:
         raise RequestError(problems[0].removeprefix(": ").removesuffix(" It has no effect."))
     return dict(changes)
+
+
+def check_seen(
+    name: str, suggested: Defaults, noted: Any, changes: Mapping[str, Any], seen: Mapping[str, Any]
+) -> None:
+    """Raises `EditedMeanwhile` where a default to change is no longer what its owner saw.
+
+    `noted`: the defaults in models.json; `seen`: values of defaults, those of the page included that were
+    only suggested.
+    """
+    now = with_defaults(suggested, noted, "", [])
+    for key in changes:
+        if key in seen and getattr(now, key) != seen[key]:
+            raise EditedMeanwhile(changed_meanwhile(key, name, getattr(now, key)), key)

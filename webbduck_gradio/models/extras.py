@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..settings import Settings
+from ..storage.reading import read_regular
 from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .inspect import read_json, weight_files
 from .scan import candidates, is_text
@@ -85,7 +86,7 @@ def find_wildcards(settings: Settings) -> tuple[Wildcard, ...]:
         if not is_text(name):
             continue
         try:
-            lines = path.read_text("utf-8-sig").splitlines()
+            lines = read_regular(path).decode("utf-8-sig").splitlines()
         except (OSError, ValueError):
             found.append(Wildcard(name, path, 0, f"{path.name} cannot be read as text; save it as UTF-8."))
             continue

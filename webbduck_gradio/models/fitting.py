@@ -6,12 +6,12 @@ kohya's files and single-file checkpoints may use the original numbering of bloc
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ..errors import ModelError
+from ..storage.reading import read_json
 from .header import Header, read_header
 from .inspect import UNET, weight_files
 from .lorakeys import canonical, counterpart, diffusers_name, read_names, weighted
@@ -113,8 +113,8 @@ def _layers_per_block(checkpoint: Path) -> int:
     if checkpoint.is_file():
         return 2
     try:
-        config = json.loads((checkpoint / "unet" / "config.json").read_text("utf-8"))
+        config = read_json(checkpoint / "unet" / "config.json")
         layers = config.get("layers_per_block", 2)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:
         raise ModelError(f"{checkpoint.name}: unet/config.json cannot be read; copy it again.") from error
     return layers if isinstance(layers, int) else 2

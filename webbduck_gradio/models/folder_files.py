@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import ModelError
+from ..errors import ModelError, Unreadable
+from ..storage.reading import parse_json, read_regular
 from .header import PICKLE_ENDINGS, PICKLE_REASON
 
 _STEMS = ("diffusion_pytorch_model", "model")
@@ -114,11 +116,14 @@ def variant(folder: Path, part: str = "unet") -> str | None:
 def read_json(path: Path, owner: str) -> dict[str, Any]:
     """A JSON object from `path`. Raises `ModelError` that names `owner` and the file."""
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = parse_json(read_regular(path))
     except OSError as error:
         reason = (error.strerror or error.__class__.__name__).lower()
-        raise ModelError(f"{owner}: {path.name} cannot be read ({reason}).") from None
-    except (ValueError, RecursionError) as error:
+        said = f"{owner}: {path.name} cannot be read ({reason})."
+        # What is not there, or no file at all, will not pass by itself.
+        lasts = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL) and not path.is_symlink()
+        raise (ModelError(said) if lasts else Unreadable(said, reason)) from None
+    except ValueError as error:
         line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ModelError(f"{owner}: {path.name} is not valid JSON{line}.") from None
     if not isinstance(value, dict):

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..errors import ModelError
+from ..errors import ModelError, Unreadable
 
 MAX_HEADER = 100_000_000
 """Longest header in bytes; the safetensors library has the same limit."""
@@ -100,7 +100,8 @@ def read_header(path: Path) -> Header:
             text = file.read(length)
     except OSError as error:
         reason = (error.strerror or error.__class__.__name__).lower()
-        raise ModelError(f"{name} cannot be read ({reason}); check that it is there and readable.") from None
+        text_of = f"{name} cannot be read ({reason}); check that it is there and readable."
+        raise Unreadable(text_of, reason) from None
     if len(text) < length:
         raise ModelError(f"{name} is cut off in its header; download it again.")
     return _checked(name, text, status.st_size - 8 - length)

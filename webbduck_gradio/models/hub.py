@@ -7,34 +7,35 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from .scan import Candidate, candidates, is_text
+from ..storage.reading import read_regular
+from .scan import Candidate, Folders, candidates, is_text
 
 PREFIX = "hf/"
 """Before the names of these models, so that none stands for one of the user's own folders."""
 
 
-def hub_checkpoints(cache: Path | None) -> list[Candidate]:
+def hub_checkpoints(cache: Path | None, known: Folders | None = None) -> list[Candidate]:
     """Snapshots in diffusers layout, as hf/OWNER/NAME."""
     found = []
-    for name, snapshot in _snapshots(cache):
+    for name, snapshot in _snapshots(cache, known or Folders()):
         if (snapshot / "model_index.json").is_file():
-            whole = candidates(snapshot.parent, folders=True)
+            whole = candidates(snapshot.parent, folders=True, known=known)
             found += [replace(each, name=name) for each in whole if each.path == snapshot]
     return found
 
 
-def hub_loras(cache: Path | None) -> list[Candidate]:
+def hub_loras(cache: Path | None, known: Folders | None = None) -> list[Candidate]:
     """Weights at the top of snapshots that are no whole model, as hf/OWNER/NAME or hf/OWNER/NAME/FILE.
 
     Which of these are LoRAs, only their headers tell.
     """
     found = []
-    for name, snapshot in _snapshots(cache):
+    for name, snapshot in _snapshots(cache, known or Folders()):
         if (snapshot / "model_index.json").is_file() or (snapshot / "config.json").is_file():
             continue
         files = [
             each
-            for each in candidates(snapshot, folders=True)
+            for each in candidates(snapshot, folders=True, known=known)
             if each.path.parent == snapshot and each.path.suffix == ".safetensors"
         ]
         for each in files:
@@ -42,17 +43,28 @@ def hub_loras(cache: Path | None) -> list[Candidate]:
     return found
 
 
-def _snapshots(cache: Path | None) -> Iterator[tuple[str, Path]]:
-    """(name, folder of the newest revision) of each model in the cache."""
-    if cache is None or not cache.is_dir():
-        return
-    for repository in sorted(filter(lambda path: is_text(path.name), cache.glob("models--*"))):
-        revision = ""
-        with contextlib.suppress(OSError, ValueError):
-            revision = (repository / "refs" / "main").read_text("utf-8").strip()
-        snapshot = repository / "snapshots" / revision if revision else None
-        if snapshot is None or not snapshot.is_dir():
-            others = [each for each in (repository / "snapshots").glob("*") if each.is_dir()]
-            snapshot = max(others, key=lambda each: each.stat().st_mtime, default=None)
+def _snapshots(cache: Path | None, known: Folders) -> Iterator[tuple[str, Path]]:
+    """(name, folder of the newest revision) of each model; what cannot be read is noted in `known`."""
+    listed = known.names(cache) if cache is not None else None
+    for name in sorted(listed or {}):
+        if not name.startswith("models--") or not is_text(name):
+            continue
+        repository = Path((listed or {})[name].path)
+        try:
+            snapshot = _newest(repository)
+        except OSError as error:
+            known.cannot_read(repository, error)
+            continue
         if snapshot is not None:
-            yield PREFIX + repository.name.removeprefix("models--").replace("--", "/"), snapshot
+            yield PREFIX + name.removeprefix("models--").replace("--", "/"), snapshot
+
+
+def _newest(repository: Path) -> Path | None:
+    revision = ""
+    with contextlib.suppress(OSError, ValueError):
+        revision = read_regular(repository / "refs" / "main", 1000).decode().strip()
+    snapshot = repository / "snapshots" / revision if revision else None
+    if snapshot is not None and snapshot.is_dir():
+        return snapshot
+    others = [each for each in (repository / "snapshots").glob("*") if each.is_dir()]
+    return max(others, key=lambda each: each.stat().st_mtime, default=None)

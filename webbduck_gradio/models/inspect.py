@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from ..storage.reading import read_regular
 from . import completeness, prediction, weight_formats
 from .folder_files import read_json, variant, weight_files
 from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
@@ -159,8 +160,8 @@ def _sidecar(path: Path) -> str:
     """The text of the `.yaml` beside a file, as far as it is there."""
     sidecar = path.with_suffix(".yaml")
     try:
-        return sidecar.read_text("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
-    except OSError:
+        return read_regular(sidecar).decode("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
+    except (OSError, ValueError):
         return ""
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..storage.reading import read_regular
+
 KEY = "lora_adapter_metadata"
 PARTS = ("text_encoder_2", "text_encoder", "unet")
 _NAME = re.compile(r"[\w.-]+")
@@ -47,7 +49,7 @@ def peft_configs(metadata: Mapping[str, str], path: Path) -> Configs:
     beside = path.with_name("adapter_config.json")
     if path.stem == "adapter_model" and beside.is_file():
         try:
-            text = beside.read_text("utf-8")
+            text = read_regular(beside).decode("utf-8")
         except (OSError, ValueError):
             raise ValueError(f"{beside.name} beside it cannot be read") from None
         return _parts(_table(text, f"{beside.name} beside it"))

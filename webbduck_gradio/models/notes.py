@@ -80,3 +80,14 @@ def texts(
         problems.append(f"{source}: {key} must be a list of texts; it has no effect.")
         return default
     return tuple(map(readable, value))
+
+
+def fresh_checkpoint(file: str | None) -> dict[str, Any]:
+    """A new entry of models.json: all settings as suggested."""
+    return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
+
+
+def fresh_lora(file: str | None) -> dict[str, Any]:
+    """A new entry of loras.json: all as the file says."""
+    named = {} if file is None else {"file": file}
+    return {**named, "trigger": None, "weight": None, "description": None}

@@ -18,7 +18,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ..errors import ModelError
+from ..errors import ModelError, Unreadable
 from .header import forget_layouts
 from .inspect import Findings, inspect_file, inspect_folder
 from .lorafile import LoraFindings, inspect_lora
@@ -27,7 +27,8 @@ from .sidecars import read_sidecar
 log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
-"""{"found": the findings as a table} or {"reason": why there are none, in one sentence}."""
+"""{"found": the findings as a table} or {"reason": why there are none, in one sentence}; with "passing",
+the system's words, where the file could only not be read now, so that nothing is to be remembered."""
 Wanted = tuple[str, str]
 """(kind, path)."""
 
@@ -48,8 +49,13 @@ def read_one(kind: str, path: str) -> Result:
             return {"found": read_sidecar(Path(path))}
         found = asdict(INSPECT[kind](Path(path)))
         return {"found": json.loads(json.dumps(found))}  # the same, wherever it was read
+    except Unreadable as error:
+        return {"reason": str(error), "passing": error.why}
     except ModelError as error:
         return {"reason": str(error)}
+    except OSError as error:
+        why = (error.strerror or type(error).__name__).lower()
+        return {"reason": f"{Path(path).name} cannot be read ({why}).", "passing": why}
     except Exception:
         # One file must not hide all others, whatever is in it.
         log.exception("%s could not be inspected", path)

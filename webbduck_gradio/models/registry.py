@@ -11,8 +11,8 @@ from typing import Any
 from ..errors import ModelError, UnknownName
 from ..request import GenerationRequest, LoraUse
 from ..settings import Settings
-from . import admission
-from .edits import checked_defaults, checked_lora_changes
+from . import admission, away
+from .edits import check_seen, checked_defaults, checked_lora_changes
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
 from .extras import Vae, Wildcard, find_vaes, find_wildcards
 from .hashes import Hashes
@@ -22,9 +22,10 @@ from .keeping import NoteFile
 from .lookup import Found, Way, find, quoted, unknown
 from .lorafile import LoraFindings
 from .memory import Memory
-from .scan import candidates, stamps_below, unreadable_names
+from .notes import fresh_checkpoint, fresh_lora
+from .scan import Folders, candidates, stamps_below, unreadable_names
 from .shelf import Look, Shelf
-from .tools import Captioner, Upscaler, by_name, find_captioners, find_upscalers
+from .tools import Captioner, Tools, Upscaler, by_name
 
 __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 
@@ -51,6 +52,9 @@ class Registry:
         self._shelf = Shelf(self._memory)
         self._checkpoint_notes = NoteFile(settings.checkpoints / "sdxl" / "models.json", fresh_checkpoint)
         self._lora_notes = NoteFile(settings.loras / "loras.json", fresh_lora)
+        self.unread = Folders()
+        """What of the folders could not be read in the last look."""
+        self._tools = Tools(settings)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._others: object = None
@@ -65,9 +69,15 @@ class Registry:
         with self._lock:
             problems: list[str] = []
             look = self._shelf.look(patient)
+            self.unread.look()
             checkpoints = self._list_checkpoints(look, problems)
             loras = self._list_loras(look, problems)
+            look.keep(self.unread)
             self._shelf.end(look)
+            self.unread.unread += look.unread
+            of_tools, paths = self._tools.look()
+            paths += [each.path for some in (checkpoints, loras) for each in some.values()]
+            problems += away.sentences(self.unread.unread + of_tools, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
             self.unsettled = look.unsettled
@@ -110,20 +120,25 @@ class Registry:
         """Entries of models.json whose files are gone."""
         return self._checkpoint_notes.missing
 
-    def edit_lora(self, name: str, changes: Mapping[str, Any]) -> None:
+    def edit_lora(self, name: str, changes: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> None:
         """Save what the owner wants of a LoRA to loras.json: trigger, weight, description, tags, favourite,
-        preview (id of a picture). None goes back to what the file says.
+        preview (id of a picture). None goes back to what the file says. `seen`: what these keys held when
+        the owner looked; where one holds something else now, nothing is saved.
 
-        Raises `UnknownName`, `RequestError` for a value that cannot be, `ModelError` where it is not saved.
+        Raises `UnknownName`, `EditedMeanwhile`, `RequestError` for a value that cannot be, `ModelError`
+        where it is not saved.
         """
         lora = self._known_lora(name)
         checked = checked_lora_changes(changes)
         with self._lock:
-            self._lora_notes.edit(name, self._file_of(lora), checked)
+            self._lora_notes.edit(name, self._file_of(lora), checked, seen)
         self.refresh(patient=True)
 
-    def edit_checkpoint(self, name: str, defaults: Mapping[str, Any]) -> None:
+    def edit_checkpoint(
+        self, name: str, defaults: Mapping[str, Any], seen: Mapping[str, Any] | None = None
+    ) -> None:
         """Save a checkpoint's defaults to models.json; None for a setting goes back to the suggested one.
+        `seen`: the defaults as their owner saw them.
 
         Raises as `edit_lora`.
         """
@@ -132,7 +147,9 @@ class Registry:
             raise UnknownName(f"There is no checkpoint named {quoted(name)}.")
         checked = checked_defaults(known.suggested or known.defaults, defaults)
         with self._lock:
+            self._checkpoint_notes.current()
             noted = self._checkpoint_notes.of(name).get("defaults")
+            check_seen(name, known.suggested or known.defaults, noted, checked, seen or {})
             merged = {**(noted if isinstance(noted, dict) else {}), **checked}
             self._checkpoint_notes.edit(name, None, {"defaults": merged})
         self.refresh(patient=True)
@@ -144,7 +161,7 @@ class Registry:
     def _known_lora(self, name: str) -> Lora:
         lora = self._loras.get(name) if isinstance(name, str) else None
         if lora is None:
-            raise unknown(str(name), "LoRA", self.loras())
+            raise unknown(str(name), "LoRA", self.loras(), self._unseen())
         return lora
 
     def any_lora(self, name: str) -> Lora:
@@ -164,7 +181,7 @@ class Registry:
         """What is known of a checkpoint, usable or not. Raises `UnknownName`."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
-            raise unknown(name, "checkpoint", self.checkpoints(), self._instead())
+            raise unknown(name, "checkpoint", self.checkpoints(), self._instead() + self._unseen())
         return checkpoint
 
     def usable_checkpoint(self, name: str) -> Checkpoint:
@@ -179,6 +196,11 @@ class Registry:
         if not usable:
             return "; put one into checkpoint/sdxl"
         return f"; there {'is' if len(usable) == 1 else 'are'}: " + ", ".join(usable[:8])
+
+    def _unseen(self) -> str:
+        """What to add where a model is not found, while some folder cannot be read."""
+        said = [each for each in self.problems if each.endswith("when it is back.")]
+        return "".join(f". {each.removesuffix('.')}" for each in said[:2])
 
     def default_checkpoint(self) -> Checkpoint | None:
         """The first usable base checkpoint, a user's own before the bundled one; None where there is none."""
@@ -199,6 +221,9 @@ class Registry:
         if lora.unusable:
             raise ModelError(lora.unusable)
         return lora
+
+    def has_checkpoint(self, name: str) -> bool:
+        return name in self._checkpoints
 
     def has_lora(self, name: str) -> bool:
         """Whether a LoRA has just this name."""
@@ -255,7 +280,7 @@ class Registry:
 
     def upscalers(self) -> tuple[Upscaler, ...]:
         """All in `checkpoint/upscale`, also unusable ones."""
-        return find_upscalers(self.settings)
+        return self._tools.upscalers()
 
     def upscaler(self, name: str | None) -> Upscaler | None:
         """By name; for None the first usable one, or None (Lanczos) where there is none."""
@@ -265,7 +290,7 @@ class Registry:
 
     def captioners(self) -> tuple[Captioner, ...]:
         """Plug-ins and all in `checkpoint/caption`, also unusable ones."""
-        return find_captioners(self.settings)
+        return self._tools.captioners()
 
     def captioner(self, name: str | None) -> Captioner:
         """By name; for None the first usable one. Raises `UnknownName` or `ModelError`."""
@@ -314,17 +339,23 @@ class Registry:
     # -- listing ---------------------------------------------------------------------------------------
 
     def _list_checkpoints(self, look: Look, problems: list[str]) -> dict[str, Checkpoint]:
-        root, notes = self.settings.checkpoints, self._checkpoint_notes
-        own = candidates(root / "sdxl", folders=True)
+        root, notes, unread = self.settings.checkpoints, self._checkpoint_notes, self.unread
+        own = candidates(root / "sdxl", folders=True, known=unread)
         taken = {each.name for each in own}
-        for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS})):
+        for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS}), known=unread):
             own.append(replace(each, name=f"checkpoint/{each.name}") if each.name in taken else each)
-        hub = hub_checkpoints(self.settings.hf_cache)
+        hub = hub_checkpoints(self.settings.hf_cache, unread)
         found = look.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
-        notes.read(problems)
-        present = [(each.name, None) for each in own if each.name in found or each.name in self._checkpoints]
-        notes.keep_in_step(present, look.renamed(own, self._checkpoints), problems)
         listed = {}
+        kept = away.kept(self._checkpoints.values(), {each.name: each for each in own + hub}, unread)
+        if not unread.is_unread(root / "sdxl"):
+            notes.read(problems)
+            present = [
+                (each.name, None) for each in own if each.name in found or each.name in self._checkpoints
+            ]
+            present += [(each.name, None) for each in kept if not each.from_hub]
+            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
+            notes.keep_in_step(present, look.renamed(own, self._checkpoints), problems, all_seen)
         for each in own + hub:
             result = found.get(each.name)
             if isinstance(result, Checkpoint):  # as it was, until its file is complete
@@ -332,18 +363,22 @@ class Registry:
             elif isinstance(result, Findings | str):
                 made = checkpoint_entry(each, result, notes.of(each.name), problems)
                 listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
-        return listed
+        return listed | {each.name: each for each in kept}
 
     def _list_loras(self, look: Look, problems: list[str]) -> dict[str, Lora]:
-        notes = self._lora_notes
-        own = candidates(self.settings.loras, folders=False)
-        hub = hub_loras(self.settings.hf_cache)
+        root, notes, unread = self.settings.loras, self._lora_notes, self.unread
+        own = candidates(root, folders=False, known=unread)
+        hub = hub_loras(self.settings.hf_cache, unread)
         found = look.read(own + hub, self._loras, lambda each: "lora")
         beside = look.beside(own + hub, notes.path, problems)
-        notes.read(problems)
-        files = {each.name: each.path.relative_to(self.settings.loras).as_posix() for each in own}
-        present = [(name, file) for name, file in files.items() if name in found or name in self._loras]
-        notes.keep_in_step(present, look.renamed(own, self._loras), problems)
+        files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
+        kept = away.kept(self._loras.values(), {each.name: each for each in own + hub}, unread)
+        if not unread.is_unread(root):
+            notes.read(problems)
+            there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}
+            present = [(name, file) for name, file in there.items() if name in found or name in self._loras]
+            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
+            notes.keep_in_step(present, look.renamed(own, self._loras), problems, all_seen)
         listed = {}
         hub_names = {each.name for each in hub}
         for each in own + hub:
@@ -357,15 +392,4 @@ class Registry:
                 aliases = (*made.aliases, *filter(None, [owners]))
                 made = replace(made, from_hub=each.name in hub_names, aliases=aliases)
                 listed[each.name] = self.hashes.filled(made)
-        return listed
-
-
-def fresh_checkpoint(file: str | None) -> dict[str, Any]:
-    """A new entry of models.json: all settings as suggested."""
-    return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
-
-
-def fresh_lora(file: str | None) -> dict[str, Any]:
-    """A new entry of loras.json: all as the file says."""
-    named = {} if file is None else {"file": file}
-    return {**named, "trigger": None, "weight": None, "description": None}
+        return listed | {each.name: each for each in kept}

@@ -1,7 +1,12 @@
-"""Which files and folders of a model folder are models: told by listing, without opening any."""
+"""Which files and folders of a model folder are models: told by listing, without opening any.
+
+A folder that cannot be listed is not an empty one: it is noted in `Folders`, so that what was known of it
+stays.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -74,23 +79,81 @@ def unreadable_names(root: Path, endings: Collection[str] = ENDINGS) -> list[str
     return sorted(said)
 
 
-def candidates(root: Path, folders: bool, skip: frozenset[str] = frozenset()) -> list[Candidate]:
+@dataclass(frozen=True)
+class Unread:
+    """A folder or file that cannot be read now, and why, as what follows its name in a sentence."""
+
+    path: Path
+    why: str
+
+
+class Folders:
+    """What is remembered of the model folders from one look to the next; safe for one look at a time."""
+
+    def __init__(self) -> None:
+        self.unread: list[Unread] = []
+        """In this look."""
+        self._devices: dict[Path, int] = {}
+
+    def look(self) -> Folders:
+        """Begin a look."""
+        self.unread = []
+        return self
+
+    def cannot_read(self, path: Path, error: OSError) -> None:
+        self.unread.append(Unread(path, why(error)))
+
+    def names(self, folder: Path) -> dict[str, os.DirEntry[str]] | None:
+        """What lies in a folder by name; None, and noted as unread, where it cannot be listed."""
+        try:
+            with os.scandir(folder) as entries:
+                listed = {entry.name: entry for entry in entries}
+            device = os.stat(folder).st_dev
+        except OSError as error:
+            self.cannot_read(folder, error)
+            return None
+        if not listed and self._devices.get(folder, device) != device:
+            # An empty folder on another drive is where one was mounted that is away.
+            self.unread.append(Unread(folder, "is empty, because its drive is not mounted"))
+            return None
+        self._devices[folder] = device
+        return listed
+
+    def is_unread(self, path: Path) -> bool:
+        """Whether a path is one that could not be read in this look, or lies below one."""
+        return any(path.is_relative_to(each.path) for each in self.unread)
+
+
+def why(error: OSError) -> str:
+    """An error of the system as what follows the name of a folder."""
+    if isinstance(error, FileNotFoundError):
+        return "is not there"
+    return f"cannot be read ({(error.strerror or type(error).__name__).lower()})"
+
+
+def candidates(
+    root: Path, folders: bool, skip: frozenset[str] = frozenset(), known: Folders | None = None
+) -> list[Candidate]:
     """Every model below `root`, nested ones too, sorted by path.
 
     The name is the path below `root` with `/`, without `.safetensors`. With `folders`, a folder with a
     model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
-    names folders directly below `root` to leave out.
+    names folders directly below `root` to leave out. What cannot be read is noted in `known`.
     """
+    known = Folders() if known is None else known
     taken: set[str] = set()
     named = []
-    found = sorted(_found(root, folders, set(), skip), key=lambda each: (not each[1], each[0].as_posix()))
+    found = sorted(_found(root, folders, set(), known, skip), key=lambda each: (not each[1], str(each[0])))
     for path, is_folder, listed in found:
         relative = path.relative_to(root).as_posix()
         name = relative if is_folder else relative.removesuffix(".safetensors")
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)
-        named.append(_candidate(name, path, is_folder, listed))
+        try:
+            named.append(_folder(name, path) if is_folder else _file(name, path, listed))
+        except OSError as error:
+            known.cannot_read(path, error)
     return named
 
 
@@ -103,55 +166,62 @@ Listed = Mapping[str, "os.DirEntry[str]"]
 
 
 def _found(
-    folder: Path, folders: bool, seen: set[Path], skip: frozenset[str] = frozenset()
+    folder: Path, folders: bool, seen: set[Path], known: Folders, skip: frozenset[str] = frozenset()
 ) -> Iterator[tuple[Path, bool, Listed]]:
     """(path, whether it is a folder, what lies beside it)."""
-    real = folder.resolve()
+    try:
+        real = folder.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return
     if real in seen:
         return
     seen.add(real)
-    try:
-        with os.scandir(folder) as entries:
-            listed = {entry.name: entry for entry in entries}
-    except OSError:
-        return
-    for name, entry in sorted(listed.items()):
+    listed = known.names(folder)
+    for name, entry in sorted((listed or {}).items()):
         if name.startswith(".") or name.endswith(UNFINISHED) or not is_text(name):
             continue
         path = Path(entry.path)
-        if _is_folder(entry):
+        try:
+            is_folder = entry.is_dir()
+            index = is_folder and folders and os.path.lexists(path / "model_index.json")
+            if is_folder and folders and not index:
+                os.stat(path / ".")  # which says whether nothing is there, or nobody may look
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                known.cannot_read(path, error)
+                continue
+            is_folder = index = False
+        if is_folder:
             if name in skip:
                 continue
-            if folders and (path / "model_index.json").is_file():
+            if index:
                 yield path, True, {}
             else:
-                yield from _found(path, folders, seen)
+                yield from _found(path, folders, seen, known)
         elif os.path.splitext(name)[1].lower() in ENDINGS:
-            yield path, False, listed
+            yield path, False, listed or {}
+        elif entry.is_symlink() and not os.path.exists(path):
+            known.unread.append(Unread(path, "leads to something that is not there"))
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # a loop of links
-        return False
-
-
-def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candidate:
-    if is_folder:
-        return _folder(name, path)
+def _file(name: str, path: Path, listed: Listed) -> Candidate:
     try:
         status = _status(listed[path.name])
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ELOOP):
+            raise
         return Candidate(name, path, False, "gone", 0, 0.0)
     beside = {}
     for ending in (*NOTES, *PICTURES, ".yaml"):
         entry = listed.get(path.stem + ending)
         if entry is not None:
             try:
-                beside[ending] = Path(entry.path), _stamp(_status(entry))
+                of_it = _status(entry)
             except OSError:
                 continue
+            # A picture is opened by others; what is no file at all among the notes is said when it is read.
+            if ending in NOTES or stat.S_ISREG(of_it.st_mode):
+                beside[ending] = Path(entry.path), _stamp(of_it)
     stamp = _stamp(status)
     if ".yaml" in beside:
         stamp += "+" + beside[".yaml"][1]
@@ -161,18 +231,31 @@ def _candidate(name: str, path: Path, is_folder: bool, listed: Listed) -> Candid
 
 
 def _folder(name: str, path: Path) -> Candidate:
-    """Its stamp is that of all JSON and weight files inside."""
+    """Its stamp is that of all JSON and weight files inside. Raises `OSError` where a part is not listed."""
     digest, size, modified = hashlib.sha256(), 0, 0.0
-    for pattern in ("*.json", "*/*.json", "*/*.safetensors", "*/merges.txt"):
-        for file in sorted(path.glob(pattern)):
-            try:
-                status = file.stat()
-            except OSError:
-                continue
-            digest.update(f"{file.relative_to(path)}\0{_stamp(status)}\0".encode("utf-8", "surrogatepass"))
-            size += status.st_size if file.suffix in ENDINGS else 0
-            modified = max(modified, status.st_mtime)
+    for relative, entry in sorted(_parts(path)):
+        try:
+            status = _status(entry)
+        except FileNotFoundError:
+            continue
+        digest.update(f"{relative}\0{_stamp(status)}\0".encode("utf-8", "surrogatepass"))
+        size += status.st_size if os.path.splitext(relative)[1] in ENDINGS else 0
+        modified = max(modified, status.st_mtime)
     return Candidate(name, path, True, digest.hexdigest()[:32], size, modified)
+
+
+def _parts(path: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """(name below the folder, entry) of the files that say what a folder in diffusers layout is."""
+    with os.scandir(path) as entries:
+        top = list(entries)
+    for entry in top:
+        if entry.name.endswith(".json"):
+            yield entry.name, entry
+        elif entry.is_dir():
+            with os.scandir(entry.path) as inside:
+                for each in inside:
+                    if each.name.endswith((".json", ".safetensors")) or each.name == "merges.txt":
+                        yield f"{entry.name}/{each.name}", each
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result:
@@ -190,8 +273,10 @@ def stamp_of(path: Path) -> str:
     """Stamp of one file, "gone" where it is not there."""
     try:
         return _stamp(path.stat())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return "gone"
+    except OSError as error:
+        return f"unread ({error.errno})"
 
 
 def stamps_below(*roots: Path) -> tuple[tuple[str, str], ...]:

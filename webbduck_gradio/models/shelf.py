@@ -17,7 +17,7 @@ from .entries import Checkpoint, Lora
 from .inspect import Findings
 from .lorafile import LoraFindings
 from .memory import Memory, Row
-from .scan import NOTES, Candidate
+from .scan import NOTES, Candidate, Folders, Unread
 
 SETTLE = 1.0
 PATIENCE = 3.0
@@ -60,6 +60,8 @@ class Look:
         self.met: set[Key] = set()
         self.rows: list[Row] = []
         self.waiting: set[Path] = set()
+        self.unread: list[Unread] = []
+        """Files that stay listed as they were, since they cannot be read now."""
 
     @property
     def unsettled(self) -> bool:
@@ -97,10 +99,25 @@ class Look:
                         found[each.name] = listed[each.name]
                     continue
                 result = results[each.name]
+                if "passing" in result:  # nothing was found out: the next look tries again
+                    found[each.name] = self._as_it_was(each, listed, result)
+                    continue
                 self._shelf.known[key] = (each.stamp, result)
                 self.rows.append((*key, each.stamp, result))
             found[each.name] = reading.findings(key[0], result)
         return found
+
+    def _as_it_was(self, each: Candidate, listed: Mapping[str, Entry], result: reading.Result) -> Entry | str:
+        before = listed.get(each.name)
+        if before is None or before.path != each.path or before.unusable:
+            return str(result["reason"])
+        self.unread.append(Unread(each.path, f"cannot be read ({result['passing']})"))
+        return before
+
+    def keep(self, known: Folders) -> None:
+        """Forget nothing of what lies where it cannot be read now."""
+        if known.unread:
+            self.met.update(key for key in self._shelf.known if known.is_unread(Path(key[1])))
 
     def _stale(self, kind: str, each: Candidate) -> bool:
         known = self._shelf.known.get((kind, str(each.path)))
@@ -141,13 +158,16 @@ class Look:
             if self._shelf.known.get(("sidecar", str(path)), ("", {}))[0] != stamp
         ]
         for (kind, name, stamp), result in zip(unread, self._read(unread), strict=True):
-            self._shelf.known[kind, name] = (stamp, result)
-            self.rows.append((kind, name, stamp, result))
+            if "passing" in result:
+                problems.append(str(result["reason"]))
+            else:
+                self._shelf.known[kind, name] = (stamp, result)
+                self.rows.append((kind, name, stamp, result))
         said: dict[str, dict[str, Any]] = {}
         for name, path, _ in notes:
             key = ("sidecar", str(path))
             self.met.add(key)
-            result = self._shelf.known[key][1]
+            result = self._shelf.known.get(key, ("", {"found": {}}))[1]
             if "reason" in result:
                 problems.append(str(result["reason"]))
             else:

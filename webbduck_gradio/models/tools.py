@@ -7,17 +7,19 @@ import math
 import os
 import stat
 import sys
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ..errors import ModelError
+from ..errors import ModelError, Unreadable
 from ..settings import HOME, Settings
+from . import away
 from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .inspect import read_json, weight_files
 from .lookup import find, unknown
-from .scan import is_text, model_entries
+from .scan import Folders, Unread, candidates, is_text
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
 """How a captioner may be asked to write."""
@@ -48,21 +50,67 @@ class Captioner:
     unusable: str | None
 
 
-def find_upscalers(settings: Settings) -> tuple[Upscaler, ...]:
-    """By name, the bundled one last: what somebody put there is taken before it."""
-    root = settings.checkpoints / "upscale"
+Tool = TypeVar("Tool", Upscaler, Captioner)
+
+
+class Tools:
+    """Upscalers and captioners as they are now; what cannot be read now stays as it was. Safe for threads."""
+
+    def __init__(self, settings: Settings):
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._upscaler_folders, self._captioner_folders = Folders(), Folders()
+        self._upscalers: tuple[Upscaler, ...] = ()
+        self._captioners: tuple[Captioner, ...] = ()
+
+    def upscalers(self) -> tuple[Upscaler, ...]:
+        with self._lock:
+            known = self._upscaler_folders.look()
+            self._upscalers = _as_they_were(find_upscalers(self._settings, known), self._upscalers, known)
+            return self._upscalers
+
+    def captioners(self) -> tuple[Captioner, ...]:
+        with self._lock:
+            known = self._captioner_folders.look()
+            self._captioners = _as_they_were(find_captioners(self._settings, known), self._captioners, known)
+            return self._captioners
+
+    def look(self) -> tuple[list[Unread], list[Path]]:
+        """Look again: what cannot be read, and where all of them lie."""
+        paths = [each.path for each in self.upscalers()] + [each.path for each in self.captioners()]
+        return self._upscaler_folders.unread + self._captioner_folders.unread, paths
+
+
+def _as_they_were(found: tuple[Tool, ...], before: tuple[Tool, ...], known: Folders) -> tuple[Tool, ...]:
+    """`found`, but what cannot be read now as it was `before`."""
+    usable = {each.name: each for each in before if not each.unusable}
+    now = {each.name: each for each in found}
+    for name, each in now.items():
+        if each.unusable and name in usable and known.is_unread(each.path):
+            now[name] = usable[name]
+    now |= {each.name: each for each in away.kept(before, now, known)}
+    return tuple(sorted(now.values(), key=lambda each: each.name.startswith(BUNDLED)))
+
+
+def find_upscalers(settings: Settings, known: Folders | None = None) -> tuple[Upscaler, ...]:
+    """By name, the bundled one last: what somebody put there is taken before it. What cannot be read is noted
+    in `known`."""
+    known = Folders() if known is None else known
     found = [
-        Upscaler(name, path, path.stat().st_size, _why_broken(path))
-        for name, path in model_entries(root, folders=False)
+        Upscaler(each.name, each.path, each.size, _why_broken(each.path, known))
+        for each in candidates(settings.checkpoints / "upscale", folders=False, known=known)
     ]
     return tuple(sorted(found, key=lambda each: each.name.startswith(BUNDLED)))
 
 
-def _why_broken(path: Path) -> str | None:
+def _why_broken(path: Path, known: Folders) -> str | None:
     if path.suffix.lower() in PICKLE_ENDINGS:
         return f"{path.name} {PICKLE_REASON}."
     try:
         header = read_header(path)
+    except Unreadable as error:
+        known.unread.append(Unread(path, f"cannot be read ({error.why})"))
+        return str(error)
     except ModelError as error:
         return str(error)
     if is_compact({name: tensor.shape for name, tensor in header.tensors.items()}):
@@ -109,21 +157,32 @@ def is_compact(shapes: Mapping[str, tuple[int, ...]]) -> bool:
     )
 
 
-def find_captioners(settings: Settings) -> tuple[Captioner, ...]:
+def find_captioners(settings: Settings, known: Folders | None = None) -> tuple[Captioner, ...]:
     """Plug-ins first, then folders in `checkpoint/caption`, the bundled one last.
 
-    A name stands for the first one that has it.
+    A name stands for the first one that has it. What cannot be read is noted in `known`.
     """
+    known = Folders() if known is None else known
     found: dict[str, Captioner] = {}
     for root in (settings.plugins, HOME / "plugins"):
         for path in sorted((root / "captioners").glob("*/captioner.py")) if root else []:
             name = path.parent.name
             if is_text(name):
                 found.setdefault(name, Captioner(name, path, "plugin", _why_not_owned(path)))
-    for path in sorted((settings.checkpoints / "caption").glob("*/config.json")):
-        name = path.parent.name
-        if is_text(name):
-            found.setdefault(name, Captioner(name, path.parent, "folder", _why_no_captioner(path.parent)))
+    for name, entry in sorted((known.names(settings.checkpoints / "caption") or {}).items()):
+        folder = Path(entry.path)
+        if not is_text(name):
+            continue
+        try:
+            os.stat(folder / "config.json")
+        except (FileNotFoundError, NotADirectoryError):
+            if entry.is_symlink() and not folder.exists():
+                known.unread.append(Unread(folder, "leads to something that is not there"))
+            continue
+        except OSError as error:
+            known.cannot_read(folder, error)
+            continue
+        found.setdefault(name, Captioner(name, folder, "folder", _why_no_captioner(folder, known)))
     return tuple(sorted(found.values(), key=lambda each: each.name.startswith(BUNDLED)))
 
 
@@ -158,7 +217,7 @@ def _is_own_group(gid: int) -> bool:
     return group.gr_name == user and set(group.gr_mem) <= {user}
 
 
-def _why_no_captioner(folder: Path) -> str | None:
+def _why_no_captioner(folder: Path, known: Folders) -> str | None:
     try:
         read_json(folder / "config.json", folder.name)
         files = weight_files(folder)
@@ -166,12 +225,12 @@ def _why_no_captioner(folder: Path) -> str | None:
             return f"{folder.name} has no safetensors weights; get that version of the model."
         for file in files:
             read_header(file)
+    except Unreadable as error:
+        known.unread.append(Unread(folder, f"cannot be read ({error.why})"))
+        return str(error)
     except ModelError as error:
         return str(error)
     return None
-
-
-Tool = TypeVar("Tool", Upscaler, Captioner)
 
 
 def by_name(found: tuple[Tool, ...], name: str, what: str) -> Tool:

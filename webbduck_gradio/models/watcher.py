@@ -94,7 +94,11 @@ class CatalogWatcher(events.FileSystemEventHandler):
         reasons = [each.unusable for each in registry.checkpoints()] + [
             each.unusable for each in registry.loras()
         ]
-        often = self._blind or any("cannot be read" in reason for reason in reasons if reason)
+        often = (
+            self._blind
+            or bool(registry.unread.unread)
+            or any("cannot be read" in reason for reason in reasons if reason)
+        )
         wait = AGAIN if self._registry.unsettled else self._poll if often else LOOK_EVERY
         until = time.monotonic() + wait
         while not self._wake.wait(min(self._poll, max(0.0, until - time.monotonic()))):

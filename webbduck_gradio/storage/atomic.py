@@ -12,19 +12,29 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import StorageError
+from .moving import move_to_free_name
 
 log = logging.getLogger(__name__)
 
 
 def write_atomically(
-    path: Path, write: Callable[[BinaryIO], object], temporary: Path, lasting: bool = True
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    temporary: Path,
+    lasting: bool = True,
+    *,
+    prefix: str = "",
+    last_look: Callable[[], object] | None = None,
+    replace: bool = True,
 ) -> None:
     """Have `write` fill a new file in the folder `temporary`, then move it to `path` in one step.
 
     `lasting` False does not wait for the disk, for what can be made again. `temporary`
-    must be on the same file system. Raises `StorageError`; the temporary file never stays.
+    must be on the same file system. `prefix` begins the temporary file's name; `last_look` is called
+    right before the move and may raise to prevent it; without `replace` nothing that is there is replaced.
+    Raises `StorageError`; the temporary file never stays.
     """
-    temp = temporary / f"{uuid.uuid4().hex}.tmp"
+    temp = temporary / f"{prefix}{uuid.uuid4().hex}.tmp"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
         with temp.open("xb") as file:
@@ -32,7 +42,12 @@ def write_atomically(
             file.flush()
             if lasting:
                 os.fsync(file.fileno())
-        os.replace(temp, path)
+        if last_look is not None:
+            last_look()
+        if replace:
+            os.replace(temp, path)
+        else:
+            move_to_free_name(temp, path)
         if lasting:
             sync_folder(path.parent)
     except OSError as error:
