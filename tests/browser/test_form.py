@@ -347,3 +347,20 @@ def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Setting
         expect(tab.locator("#width input")).to_have_value("320")
     finally:
         mine.symlink_to(place.checkpoints / "sdxl" / STARTER)
+
+
+def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio: list[StudioServer]) -> None:
+    store = form_studio[0].services.store
+    store.clear_queued()
+    text = "a duck on a pond, " * 400
+    tab.fill("#prompt textarea", text)
+    tab.wait_for_function("length => webbduck.form.state().prompt.length === length", arg=len(text))
+    expect(tab.locator(".prompt-foot .counter")).to_have_text("7,200 of 4,000 characters")
+    expect(tab.locator(".prompt-said")).to_have_text("The prompt has 7,200 of at most 4,000 characters.")
+    tab.click("#generate")
+    expect(tab.locator("#said-prompt")).to_contain_text("7,200 characters; at most 4,000 are possible")
+    assert not store.queued()
+    tab.reload()
+    tab.wait_for_function("window.webbduck?.form?.state()")
+    expect(tab.locator("#prompt textarea")).to_have_value(text)
+    assert not tab.evaluate("document.querySelectorAll('[maxlength]').length"), "a field cuts what is pasted"

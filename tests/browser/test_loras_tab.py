@@ -52,7 +52,7 @@ def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> No
     sheet.get_by_role("button", name="Add to Studio").click()
     row = page.locator(".stack ol li")
     expect(row).to_contain_text("Adds to the prompt: ink wash <i>")
-    expect(row.locator("input[type=number]")).to_have_value("0.65")
+    expect(row.locator("input.typed-number")).to_have_value("0.65")
     (folder / f"{NAME}.safetensors").unlink()
     expect(row).to_contain_text("No longer in the lora folder.")
     page.get_by_role("tab", name="LoRAs").click()

@@ -53,7 +53,7 @@ def test_the_stack_is_what_is_asked(page: Page, loras: Path) -> None:
     expect(rows.nth(0)).to_contain_text("Adds to the prompt: in crayon")
     page.fill("#prompt textarea", "a duck In  Crayon")
     expect(rows.nth(0)).to_contain_text("In the prompt already: in crayon")
-    rows.nth(0).locator("input[type=number]").fill("-0.35")
+    rows.nth(0).locator("input.typed-number").fill("-0.35")
     rows.nth(1).get_by_title("Move up").click()
     ink = 'styles/ink "wash" <b>'
     wanted = [{"name": ink, "weight": 1}, {"name": "crayon", "weight": -0.35}]
@@ -74,7 +74,7 @@ def test_the_stack_is_what_is_asked(page: Page, loras: Path) -> None:
     page.get_by_role("button", name="Use these settings").click()
     expect(page.locator("#seed textarea, #seed input")).to_have_value("501")
     expect(rows).to_have_count(2)
-    expect(rows.nth(1).locator("input[type=number]")).to_have_value("-0.35")
+    expect(rows.nth(1).locator("input.typed-number")).to_have_value("-0.35")
     (loras / "crayon.safetensors").unlink()
     expect(page.locator(".stack .misfits")).to_contain_text("crayon cannot be used")
     page.click("#generate")

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ..errors import WebbDuckError
+from ..errors import RequestError, WebbDuckError
 from ..gallery.reuse import read_settings, read_text
 from ..models.lookup import find
 from ..models.registry import Checkpoint, Lora, Registry
@@ -132,7 +132,11 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
         return form.partly(form.recall(payload(event).get("values")))
 
     def paste(event: gr.EventData) -> list[Any]:
-        text = str(payload(event).get("text", ""))[:LONGEST_TEXT]
+        text = str(payload(event).get("text", ""))
+        if len(text) > LONGEST_TEXT:
+            return refused(
+                RequestError(f"The pasted text has {len(text):,} of at most {LONGEST_TEXT:,} characters.")
+            )
         values, notes = read_text(text, registry)
         return filled(values, "Settings of the pasted text", notes)
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import gradio as gr
 from pydantic.fields import FieldInfo
@@ -26,6 +26,7 @@ from ..request import (
 )
 from .events import outcome
 from .help import BUTTONS, HELP, VALUES
+from .numbers import STEPS, read, shown
 from .services import Services
 from .stack import asked_of, shown_of
 from .views import meaningful, second_pass_of
@@ -44,8 +45,8 @@ BY_CHECKPOINT = ("width", "height", "steps", "cfg", "scheduler")
 """What choosing a checkpoint sets."""
 EMPTY = ("second_pass_model", "image", "mask")
 """Fields whose control says "" for nothing."""
-TYPED = ("seed", "second_pass_steps")
-"""Numbers in a text control, where empty means something else than 0."""
+OPTIONAL = ("seed", "second_pass_steps")
+"""Numbers that may be empty, for a random seed and as many steps as the first pass."""
 REQUIRED = ("width", "height", "steps", "cfg", "num_images", "strength", "mask_blur", "inpaint_padding",
             "refinement_strength", "refiner_switch", "clip_skip")  # fmt: skip
 """Numbers that the form always shows: an emptied field is an oversight, not a wish for the default."""
@@ -187,7 +188,7 @@ class Form:
     def choose(self, name: str | None) -> list[Any]:
         """The person chose a checkpoint: its values of `BY_CHECKPOINT`."""
         chosen = next((c for c in self.services.registry.checkpoints() if c.name == name), None)
-        return list(settings_of(chosen).values())
+        return [shown_as(name, value) for name, value in settings_of(chosen).items()]
 
     def opened(self, remembered: Any) -> list[Any]:
         """Values of `outputs` for a page that was just opened: as it was left, as far as that is there."""
@@ -231,10 +232,11 @@ class Form:
             asked[name] = asked[name] or None
         if "loras" in asked:
             asked["loras"] = asked_of(asked["loras"])
-        for name in TYPED:
-            asked[name] = (asked[name] or "").strip() or None
         for name in self._hidden(asked):
             del asked[name]
+        for name in (*OPTIONAL, *REQUIRED):
+            if name in asked:
+                asked[name] = number_of(name, asked[name])
         missing = next((name for name in REQUIRED if name in asked and asked[name] is None), None)
         if missing:
             raise RequestError(f"{missing} is empty; give a number.", field=missing)
@@ -254,9 +256,18 @@ def shown_as(name: str, value: Any) -> Any:
     """The value of a request's field as its control holds it."""
     if name == "loras":
         return shown_of(value)
-    if name in TYPED:
-        return "" if value is None else str(value)
+    if name in (*OPTIONAL, *REQUIRED):
+        return shown(value)
     return "" if value is None and name in EMPTY else value
+
+
+def number_of(name: str, text: Any) -> Any:
+    """The number that was typed for a field of the request. Raises `RequestError` where it is none."""
+    field = GenerationRequest.model_fields[name]
+    try:
+        return read(text, whole="whole" in _range(field))
+    except ValueError as error:
+        raise RequestError(f"{name} {error}.", field=name) from None
 
 
 def settings_of(checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -273,15 +284,12 @@ def _may_be(name: str, value: Any) -> bool:
     kind = GenerationRequest.model_fields[name].annotation
     if name == "scheduler":
         return value in SCHEDULERS
-    if name in TYPED:
-        return isinstance(value, str) and len(value) <= 40
     literals = getattr(kind, "__args__", ())
     if literals and all(isinstance(each, str) for each in literals):
         return value in literals
-    default = GenerationRequest.model_fields[name].default
-    if isinstance(default, (int, float)):
-        return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
-    return isinstance(value, str) and len(value) <= MAX_PROMPT
+    if name in (*OPTIONAL, *REQUIRED):
+        return value is None or (isinstance(value, (int, float, str)) and not isinstance(value, bool))
+    return isinstance(value, str)
 
 
 def limits() -> dict[str, dict[str, float]]:
@@ -305,7 +313,8 @@ def _range(field: FieldInfo) -> dict[str, float]:
         for theirs, ours in keys.items()
         if getattr(each, theirs, None) is not None
     }
-    if found and isinstance(field.default, int):
+    kinds = (field.annotation, *get_args(field.annotation))
+    if found and any(getattr(kind, "__origin__", kind) is int for kind in kinds):
         found["whole"] = 1
     return found
 
@@ -322,6 +331,7 @@ def facts() -> dict[str, Any]:
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
         "limits": limits(),
+        "number_steps": STEPS,
         "needs": {name: list(needs) for name, needs in NEEDS.items() if name not in SHOWN_ALL_THE_SAME},
         "help": HELP,
         "values": VALUES,

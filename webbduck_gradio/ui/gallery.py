@@ -17,7 +17,7 @@ from ..errors import RequestError, WebbDuckError
 from ..gallery.export import export
 from ..gallery.reuse import read_settings
 from ..jobs.job import Job
-from ..request import MAX_PROMPT, GenerationRequest
+from ..request import GenerationRequest
 from . import gallery_views as views
 from .events import QUIET, outcome, payload
 from .form import Form
@@ -94,7 +94,7 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
     `asked` is {id, what}: "all" settings, the "prompt" alone, or what = "text" with the `text` itself.
     """
     if asked.get("what") == "text":
-        return {"prompt": str(asked.get("text", ""))[:MAX_PROMPT]}, []
+        return {"prompt": str(asked.get("text", ""))}, []
     path = services.outputs.resolve(str(asked.get("id", "")))
     values, notes = read_settings(path, services.registry, services.worker.describe())
     if not values:

@@ -209,7 +209,7 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
         "tool": found["tool"],
         "rows": rows(told(services, found) if found["request"] else found["settings"], facts),
         "parameters": found["parameters"],
-        "raw": None if found["settings"] else "\n".join(found["texts"].values())[:4000] or None,
+        "raw": None if found["settings"] else shortened("\n".join(found["texts"].values())) or None,
         "reusable": bool(found["settings"]),
         "exact": found["request"] is not None,
         "warnings": [text for text in chunk.get("warnings") or () if isinstance(text, str)],
@@ -303,3 +303,8 @@ def sha256(path: Path, _modified: int, _size: int) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise StorageError(f"{path.name} cannot be read ({(error.strerror or 'error').lower()}).") from error
+
+
+def shortened(text: str, most: int = 4000) -> str:
+    """Text to look at, cut after `most` characters, which it says."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"

@@ -13,6 +13,7 @@ from ..images import open_picture, upright_size
 from ..models.tools import STYLES
 from .events import PRESS, answer, outcome, payload
 from .help import VALUES
+from .numbers import number_field
 from .security import uploaded
 from .services import Services
 from .theme import asset
@@ -62,7 +63,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
     # The ids of stored files; the view above writes them.
     fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
     fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
-    fields["strength"] = gr.Number(0.75, label="Denoising strength", step=0.05, elem_id="strength")
+    fields["strength"] = number_field(0.75, "Denoising strength", "strength")
     fields["resize_mode"] = gr.Radio(
         RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
     )
@@ -88,10 +89,8 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         elem_classes="segmented",
     )
     with gr.Row(elem_classes="fields"):
-        fields["mask_blur"] = gr.Number(8, label="Mask blur, px", step=1, elem_id="mask-blur", min_width=60)
-        fields["inpaint_padding"] = gr.Number(
-            32, label="Padding, px", step=8, elem_id="inpaint-padding", min_width=60
-        )
+        fields["mask_blur"] = number_field(8, "Mask blur, px", "mask-blur", min_width=60)
+        fields["inpaint_padding"] = number_field(32, "Padding, px", "inpaint-padding", min_width=60)
 
 
 def stored(services: Services, value: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from ..errors import ModelError, RequestError, WebbDuckError
 from ..models.lorafile import training
 from . import views
 from .events import QUIET, outcome, payload
-from .form import Form
+from .form import Form, number_of
 from .gallery import told
 from .services import Services
 from .theme import asset
@@ -53,7 +53,13 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     def use_current(event: gr.EventData, *values: Any) -> str:
         name = str(payload(event).get("name", ""))
         try:
-            registry.edit_checkpoint(name, dict(zip(DEFAULTS, values, strict=True)))
+            registry.edit_checkpoint(
+                name,
+                {
+                    key: number_of(key, value) if key != "scheduler" else value
+                    for key, value in zip(DEFAULTS, values, strict=True)
+                },
+            )
         except WebbDuckError as error:
             return outcome(error=str(error), where="loras")
         return outcome(told=f"The Studio's settings are now the defaults of {name}.", where="loras")

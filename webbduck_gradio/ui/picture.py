@@ -7,7 +7,6 @@ from typing import Any
 import gradio as gr
 
 from ..errors import RequestError, WebbDuckError
-from ..request import MAX_PROMPT
 from . import gallery_views, views
 from .events import PRESS, QUIET, answer, outcome, payload
 from .form import Form
@@ -78,7 +77,7 @@ def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
     """The events of `view`, once the form has all of its controls."""
 
     def use_prompt(event: gr.EventData) -> str:
-        return str(payload(event).get("prompt", ""))[:MAX_PROMPT]
+        return str(payload(event).get("prompt", ""))
 
     def use_seed(event: gr.EventData) -> Any:
         seed = payload(event).get("seed")

@@ -17,6 +17,7 @@ from .stack import asked_of
 from .theme import asset
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+NAMES = {"prompt": "prompt", "prompt_2": "second prompt", "negative_prompt": "negative prompt"}
 
 
 def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
@@ -39,7 +40,6 @@ def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
         lines=3,
         max_lines=8,
         placeholder="What should the picture show?",
-        max_length=MAX_PROMPT,
         elem_id="prompt",
         autofocus=True,
     )
@@ -56,7 +56,6 @@ def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
         lines=1,
         max_lines=6,
         placeholder="Negative prompt: what it should not show",
-        max_length=MAX_PROMPT,
         elem_id="negative",
     )
 
@@ -65,9 +64,21 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     """Tokens of each prompt as the text encoders get it, trigger phrases and all (see `tokens.count`).
 
     `problem`: the sentence with which a press of Generate would be refused because of the wording, or None;
-    `added`: what is put into the prompt.
+    `added`: what is put into the prompt; `long`: the length of each that is too long, where there are any.
     """
-    texts = {name: str(asked.get(name) or "")[:MAX_PROMPT] for name in PROMPTS}
+    texts = {name: str(asked.get(name) or "") for name in PROMPTS}
+    long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
+    if long:  # it is refused, so its tokens are not worth the time that counting takes
+        told = [
+            f"The {NAMES[name]} has {size:,} of at most {MAX_PROMPT:,} characters."
+            for name, size in long.items()
+        ]
+        texts |= dict.fromkeys(long, "")
+        return {name: tokens.count(text) for name, text in texts.items()} | {
+            "added": [],
+            "problem": " ".join(told),
+            "long": long,
+        }
     added: list[str] = []
     problem = None
     try:

@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from .numbers import number_field
 from .services import Services
 
 MODES = [("Automatic", "auto"), ("Takes over", "refiner"), ("Draws over", "img2img")]
@@ -20,11 +21,10 @@ def build(services: Services, fields: dict[str, Any]) -> None:
     fields["second_pass_mode"] = gr.Radio(
         MODES, value="auto", label="Mode", elem_id="second-mode", elem_classes="segmented"
     )
-    fields["refiner_switch"] = gr.Number(0.8, label="Takes over at", step=0.05, elem_id="refiner-switch")
-    fields["refinement_strength"] = gr.Number(0.3, label="Strength", step=0.05, elem_id="refinement-strength")
-    # Text, since an emptied number field says 0 where nothing is meant.
-    fields["second_pass_steps"] = gr.Textbox(
-        "", label="Steps", placeholder="As many as the first", max_lines=1, elem_id="second-steps"
+    fields["refiner_switch"] = number_field(0.8, "Takes over at", "refiner-switch")
+    fields["refinement_strength"] = number_field(0.3, "Strength", "refinement-strength")
+    fields["second_pass_steps"] = number_field(
+        None, "Steps", "second-steps", placeholder="As many as the first"
     )
     gr.HTML(
         "",

@@ -41,7 +41,7 @@ MAX_SESSIONS = 256
 """Of pages and clients that Gradio remembers, the one that was idle longest going first. Each takes about
 0.2 MB, and a call over plain HTTP is one of its own."""
 MAX_UPLOAD = "64mb"
-SCRIPTS = ("common.js", "parts.js", "form.js", "sheets.js", "keys.js", "mask.js", "viewer.js")
+SCRIPTS = ("common.js", "parts.js", "numbers.js", "form.js", "sheets.js", "keys.js", "mask.js", "viewer.js")
 """What the views share, in the order in which it needs each other."""
 STYLE_SHEETS = (
     "studio.css",

@@ -70,7 +70,12 @@ class Shelf:
     def keep_prompt(self, prompt: Any, negative: Any) -> dict[str, Any]:
         """Keep a prompt with its negative prompt, once. Raises `RequestError`."""
         texts = [text.strip() if isinstance(text, str) else "" for text in (prompt, negative)]
-        if not texts[0] or any(len(text) > MAX_PROMPT for text in texts):
+        longest = max(map(len, texts))
+        if longest > MAX_PROMPT:
+            raise RequestError(
+                f"The prompt has {longest:,} of at most {MAX_PROMPT:,} characters; shorten it to keep it."
+            )
+        if not texts[0]:
             raise RequestError("There is no prompt to keep; write one first.")
         with self._lock:
             content = self._read()

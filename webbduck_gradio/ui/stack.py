@@ -13,8 +13,10 @@ from typing import Any
 
 import gradio as gr
 
+from ..errors import RequestError
 from ..request import MAX_LORAS
 from .events import QUIET, page_json
+from .numbers import read
 from .theme import asset
 
 
@@ -46,7 +48,11 @@ def asked_of(payload: Any) -> Any:
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return entries
     return [
-        {key: entry[key] for key in ("name", "weight") if key in entry}
+        {
+            key: _weight(entry[key]) if key == "weight" else entry[key]
+            for key in ("name", "weight")
+            if key in entry
+        }
         for entry in entries
         if entry.get("on", True)
     ]
@@ -59,6 +65,13 @@ def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
         return page_json([{**entry, "name": name_of(str(entry["name"]))} for entry in entries])
     except (TypeError, ValueError, KeyError, RecursionError):
         return payload
+
+
+def _weight(typed: Any) -> Any:
+    try:
+        return read(typed)
+    except ValueError as error:
+        raise RequestError(f"The weight of a LoRA {error}.", field="loras") from None
 
 
 def shown_of(loras: Any) -> str:

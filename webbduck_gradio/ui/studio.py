@@ -8,10 +8,11 @@ import gradio as gr
 
 from ..errors import WebbDuckError
 from ..jobs.job import Kind
-from ..request import MAX_PROMPT, SCHEDULERS, SIDE_STEP
+from ..request import SCHEDULERS
 from . import desk, image_input, picture, prompt_box, second_pass
 from .events import PRESS, QUIET, outcome
 from .form import BY_CHECKPOINT, Form, settings_of
+from .numbers import number_field
 from .services import Services
 from .shelf import Shelf
 from .stack import build_stack
@@ -70,12 +71,8 @@ def build(services: Services, told: gr.HTML) -> Form:
                 fields["loras"] = build_stack(form.checkpoint)
                 _size(fields, start)
                 with gr.Row(elem_classes="fields"):
-                    fields["steps"] = gr.Number(
-                        start["steps"], label="Steps", step=1, elem_id="steps", min_width=60
-                    )
-                    fields["cfg"] = gr.Number(
-                        start["cfg"], label="CFG", step=0.5, elem_id="cfg", min_width=60
-                    )
+                    fields["steps"] = number_field(start["steps"], "Steps", "steps", min_width=60)
+                    fields["cfg"] = number_field(start["cfg"], "CFG", "cfg", min_width=60)
                     fields["scheduler"] = gr.Dropdown(
                         list(SCHEDULERS),
                         value=start["scheduler"],
@@ -96,9 +93,7 @@ def build(services: Services, told: gr.HTML) -> Form:
                     fold("more", "More settings")
                     _more(fields)
             with gr.Row(elem_id="dock"):
-                fields["num_images"] = gr.Number(
-                    1, label="Images", step=1, elem_id="batch", min_width=64, scale=1
-                )
+                fields["num_images"] = number_field(1, "Images", "batch", min_width=64, scale=1)
                 test = gr.Button("Test", elem_id="test", min_width=70, scale=1)
                 generate = gr.Button(
                     "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
@@ -120,23 +115,16 @@ def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
     )
     gr.HTML("", html_template=template, js_on_load=asset("size.js"), elem_id="size", apply_default_css=False)
     with gr.Row(elem_classes="fields size-row"):
-        fields["width"] = gr.Number(
-            start["width"], label="Width, px", step=SIDE_STEP, elem_id="width", min_width=70
-        )
+        fields["width"] = number_field(start["width"], "Width, px", "width", min_width=70)
         swap = gr.Button("⇄", elem_id="swap", min_width=38, scale=0)
-        fields["height"] = gr.Number(
-            start["height"], label="Height, px", step=SIDE_STEP, elem_id="height", min_width=70
-        )
+        fields["height"] = number_field(start["height"], "Height, px", "height", min_width=70)
     size = [fields["width"], fields["height"]]
     swap.click(None, size, size, js="(width, height) => [height, width]", **QUIET)
 
 
 def _seed(fields: dict[str, Any]) -> None:
     with gr.Row(elem_classes="fields seed-row"):
-        # Text, since an emptied number field would ask for seed 0 instead of a random one.
-        fields["seed"] = gr.Textbox(
-            "", label="Seed", placeholder="Random", max_lines=1, elem_id="seed", min_width=120, scale=4
-        )
+        fields["seed"] = number_field(None, "Seed", "seed", placeholder="Random", min_width=120, scale=4)
         dice = gr.Button("Random", elem_id="dice", size="sm", min_width=70, scale=1)
         reuse = gr.Button("Reuse last", elem_id="reuse", size="sm", min_width=90, scale=1)
     seed = fields["seed"]
@@ -151,11 +139,10 @@ def _more(fields: dict[str, Any]) -> None:
         placeholder="Same as the prompt",
         lines=2,
         max_lines=6,
-        max_length=MAX_PROMPT,
         elem_id="prompt-2",
     )
     with gr.Row(elem_classes="fields"):
-        fields["clip_skip"] = gr.Number(0, label="CLIP skip", step=1, elem_id="clip-skip", min_width=60)
+        fields["clip_skip"] = number_field(0, "CLIP skip", "clip-skip", min_width=60)
         fields["emphasis"] = gr.Radio(
             [("Mean kept", "mean"), ("As weighted", "none")],
             value="mean",

@@ -22,7 +22,7 @@ file.onchange = () => { if (file.files[0]) webbduck.readSettings(file.files[0]);
 
 const list = menu(button, "Presets", async (close) => {
   const found = await call(() => server.webbduck_shelf({}));
-  const name = h("input", { type: "text", maxlength: "80", placeholder: "Name of a new preset", "aria-label": "Name of a new preset" });
+  const name = h("input", { type: "text", placeholder: "Name of a new preset", "aria-label": "Name of a new preset" });
   const keep = async () => {
     if (!name.value.trim()) return name.focus();
     if (await call(() => server.webbduck_keep_preset({ name: name.value, settings: form.state() }))) { close(); toast(`Kept as ${name.value.trim()}.`); }

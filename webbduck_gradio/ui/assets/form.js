@@ -18,10 +18,19 @@ webbduck.form = (() => {
   const control = (field) => document.querySelector(CONTROLS[field] ?? `#${field}`);
   const entry = (field) => control(field)?.querySelector("textarea, input");
 
+  /** Numbers that must be there; an empty seed or number of second steps says something else than a number. */
+  const OPTIONAL = ["seed", "second_pass_steps"];
+  const isNumber = (field) => field in limits && !OPTIONAL.includes(field);
+  function typedAs(field, text) {
+    const { value, problem } = webbduck.numbers.read(text, Boolean(limits[field].whole));
+    return problem ? text : value;
+  }
+
   /** The values of all controls, from Gradio. Before the page has its settings back nothing is remembered. */
   function changed(fields, values) {
     if (!opened) return;
-    state = Object.fromEntries(fields.map((name, index) => [name, values[index]]));
+    // What was typed as a number is one from here on; what cannot be read stays as it was typed.
+    state = Object.fromEntries(fields.map((name, index) => [name, isNumber(name) ? typedAs(name, values[index]) : values[index]]));
     show();
     publish("form", state);
     remember();
@@ -74,7 +83,7 @@ webbduck.form = (() => {
     control("negative_prompt")?.classList.toggle("filled", Boolean(state.negative_prompt));
     for (const field of RANGES) {
       const range = control(field)?.querySelector(".range");
-      if (range && document.activeElement !== range && state[field] !== null) range.value = state[field];
+      if (range && document.activeElement !== range && typeof state[field] === "number") range.value = state[field];
     }
     said("image", mask ? `Inpainting${state.inpainting_fill === "keep" ? " all but the mask" : ""}, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
     said("second", second ? `${over ? `Strength ${number(state.refinement_strength)}` : `From ${percent(state.refiner_switch)}`}, ${state.second_pass_model}` : "");
@@ -86,8 +95,8 @@ webbduck.form = (() => {
       : image ? "A refiner can only take over a picture made from words; choose Draws over."
       : `Takes over the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
   }
-  const number = (value) => (value === null || value === undefined ? "?" : String(Number(Number(value).toFixed(3))));
-  const percent = (value) => `${Math.round(value * 100)} %`;
+  const number = (value) => (typeof value === "number" ? String(Number(value.toFixed(3))) : value || "?");
+  const percent = (value) => (typeof value === "number" ? `${Math.round(value * 100)} %` : value || "?");
   function said(fold, text) {
     const node = document.querySelector(`[data-fold="${fold}"] .fold-said`);
     if (node) node.textContent = text;
@@ -127,7 +136,9 @@ webbduck.form = (() => {
       if (button) button.title = text;
     }
     document.getElementById("swap")?.setAttribute("aria-label", "Swap width and height");
-    for (const [field] of Object.entries(limits)) {
+    for (const [field, { least, above, most, step, whole }] of Object.entries(limits)) {
+      const by = window.webbduckFacts.number_steps[field] ?? step ?? (whole ? 1 : 0.05);
+      if (entry(field)) webbduck.numbers.field(entry(field), { step: by, least: least ?? above + by, most, whole: Boolean(whole) });
       entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
       // A little later: a press that took the focus must not find its button moved by the sentence.
       entry(field)?.addEventListener("blur", () => { clearTimeout(checking); checking = setTimeout(check, 300); });
@@ -137,9 +148,11 @@ webbduck.form = (() => {
   // -- what is wrong, said at the control ---------------------------------------------------------------
 
   let checking = null;
-  function problemOf(field, value) {
+  function problemOf(field, typed) {
     const { least, most, above, step, whole } = limits[field];
-    if (value === null || value === undefined || value === "" || ["seed", "second_pass_steps"].includes(field)) return null;
+    const { value, problem } = webbduck.numbers.read(typed, Boolean(whole));
+    if (problem) return `${called(field)} ${problem}.`;
+    if (value === null || value === undefined || (field === "seed" && value === -1)) return null;
     if (whole && !Number.isInteger(value)) return `${called(field)} must be a whole number.`;
     if ((least !== undefined && value < least) || value > most || (above !== undefined && value <= above)) return `${called(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
     if (step && value % step) return `${called(field)} must be a multiple of ${step}.`;
@@ -150,7 +163,7 @@ webbduck.form = (() => {
     for (const field of Object.keys(limits)) {
       const text = problemOf(field, state[field]);
       if (!text) { if (control(field)?.dataset.complaint === "live") complain(field, null); continue; }
-      const near = limits[field].step && !(state[field] < limits[field].least || state[field] > limits[field].most)
+      const near = limits[field].step && Number.isInteger(state[field]) && !(state[field] < limits[field].least || state[field] > limits[field].most)
         ? [Math.floor(state[field] / STEP) * STEP, Math.ceil(state[field] / STEP) * STEP] : [];
       complain(field, text, "live", near);
     }

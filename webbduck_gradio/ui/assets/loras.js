@@ -101,19 +101,21 @@ const FIELDS = [["steps", "Steps", 1], ["cfg", "CFG", 0.5], ["width", "Width, px
 
 function model(each) {
   const noted = (key) => each.defaults[key] === each.suggested[key] ? "" : each.defaults[key];
-  const inputs = FIELDS.map(([key, label, step]) => h("label", {}, label, h("input", { type: "number", name: key, step, value: noted(key), placeholder: String(each.suggested[key]) })));
+  const inputs = FIELDS.map(([key, label, step]) => h("label", {}, label, webbduck.numbers.field(h("input", { type: "text", class: "typed-number", name: key, value: noted(key), placeholder: String(each.suggested[key]) }), { step, least: 0, whole: key !== "cfg" })));
   const names = catalog.samplers, sampler = h("select", { name: "scheduler" }, h("option", { value: "" }, `${each.suggested.scheduler} (suggested)`), names.map((name) => h("option", { value: name }, name)));
   sampler.value = noted("scheduler");
   const said = h("p", { class: "said muted", role: "status" });
+  const say = (text, wrong) => { said.textContent = text; said.classList.toggle("problem", wrong); };
   const save = async (changes) => {
     let done;
     try { done = await server.webbduck_edit_checkpoint({ name: each.name, changes }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
-    said.textContent = done.error ?? "Saved to models.json.";
-    said.classList.toggle("problem", Boolean(done.error));
+    say(done.error ?? "Saved to models.json.", Boolean(done.error));
   };
   const form = h("form", { class: "defaults", onsubmit: (event) => {
     event.preventDefault();
-    save(Object.fromEntries([...FIELDS.map(([key]) => [key, form.elements[key].value === "" ? null : Number(form.elements[key].value)]), ["scheduler", sampler.value || null]]));
+    const read = FIELDS.map(([key, label]) => [key, label, webbduck.numbers.read(form.elements[key].value, key !== "cfg")]), wrong = read.find(([, , { problem }]) => problem);
+    if (wrong) return say(`${wrong[1].replace(", px", "")} ${wrong[2].problem}.`, true);
+    save(Object.fromEntries([...read.map(([key, , { value }]) => [key, value]), ["scheduler", sampler.value || null]]));
   } }, inputs, h("label", { class: "wide" }, "Sampler", sampler),
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Save defaults"),
       button("Use the Studio’s settings", () => trigger("use_current", { name: each.name })),
@@ -180,13 +182,15 @@ function details({ lora, note, said, pictures }) {
     details(done);
     sheet.querySelector(".said").textContent = text;
   };
-  const trigger = h("input", { name: "trigger", type: "text", maxlength: "500", value: note.trigger ?? "", placeholder: lora.trigger || "None" });
-  const weight = h("input", { name: "weight", type: "number", min: "-2", max: "2", step: "0.05", value: note.weight ?? "", placeholder: String(lora.weight) });
-  const about = h("textarea", { name: "description", rows: "3", maxlength: "4000", placeholder: note.description ? "" : lora.description || "What it is good for" });
+  const trigger = h("input", { name: "trigger", type: "text", value: note.trigger ?? "", placeholder: lora.trigger || "None" });
+  const weight = webbduck.numbers.field(h("input", { name: "weight", type: "text", class: "typed-number", value: note.weight ?? "", placeholder: String(lora.weight) }), { step: 0.05, least: -2, most: 2 });
+  const about = h("textarea", { name: "description", rows: "3", placeholder: note.description ? "" : lora.description || "What it is good for" });
   about.value = note.description ?? "";
   const form = h("form", { onsubmit: (event) => {
     event.preventDefault();
-    change({ trigger: trigger.value.trim() || null, weight: weight.value === "" ? null : Number(weight.value), description: about.value.trim() || null }, "Saved to loras.json.");
+    const { value, problem } = webbduck.numbers.read(weight.value);
+    if (problem) { status.textContent = `The weight ${problem}.`; status.classList.add("problem"); return; }
+    change({ trigger: trigger.value.trim() || null, weight: value, description: about.value.trim() || null }, "Saved to loras.json.");
   } }, h("label", {}, "Trigger phrase", trigger), h("label", {}, "Default weight", weight), h("label", { class: "wide" }, "Description", about),
     h("p", { class: "muted wide" }, "Left empty, what the file says counts."), h("div", { class: "actions wide" }, h("button", { type: "submit" }, "Save")));
   const model = base(), misfit = lora.reason ?? (model && !webbduck.fits(lora, model) ? `Made for ${webbduck.madeFor(lora, model)}; ${model.name} cannot use it.` : null);

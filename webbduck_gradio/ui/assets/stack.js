@@ -52,13 +52,14 @@ function take(text) {
 }
 
 function row(item) {
-  const number = h("input", { type: "number", min: "-2", max: "2", step: "0.05", value: item.weight ?? "", "aria-label": `Weight of ${item.name}` });
-  const slider = h("input", { type: "range", min: "-2", max: "2", step: "0.05", value: String(item.weight ?? 0), "aria-label": `Weight of ${item.name}, slider` });
-  const shade = () => slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, item.weight ?? 0)) + 2) * 25}%`);
+  const number = webbduck.numbers.field(h("input", { type: "text", class: "typed-number", value: item.weight ?? "", "aria-label": `Weight of ${item.name}` }), { step: 0.05, least: -2, most: 2 });
+  const slider = h("input", { type: "range", min: "-2", max: "2", step: "0.05", value: String(Number(item.weight) || 0), "aria-label": `Weight of ${item.name}, slider` });
+  const shade = () => slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
   const weigh = (text, other) => {
-    item.weight = text === "" ? null : Number(text);
-    other.value = text;
-    number.setAttribute("aria-invalid", String(!(item.weight !== null && Math.abs(item.weight) <= 2)));
+    const { value, problem } = webbduck.numbers.read(text);
+    item.weight = problem ? text : value; // what cannot be read stays, and is refused as it is
+    if (other !== slider || typeof value === "number") other.value = other === slider ? String(value) : text;
+    number.setAttribute("aria-invalid", String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)));
     shade();
     save();
   };
@@ -89,7 +90,8 @@ function hints() {
     const line = rows.children[place], why = obstacle(item.name), told = promise(item);
     if (!line) continue;
     line.classList.toggle("misfit", Boolean(why));
-    put(line.querySelector(".hint"), why ? [why] : told ? [told[0], h("b", {}, told[1])] : []);
+    const { problem } = webbduck.numbers.read(item.weight ?? "");
+    put(line.querySelector(".hint"), why ? [why] : problem ? [`Its weight ${problem}.`] : told ? [told[0], h("b", {}, told[1])] : []);
   }
   const lost = items.filter((item) => item.on && obstacle(item.name));
   put(misfits, lost.length ? [

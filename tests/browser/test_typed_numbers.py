@@ -1,0 +1,133 @@
+"""Numbers with a comma in every field of the page: 1,5 is 1.5, or it is said; it is never 15."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lora_files import make_lora
+from playwright.sync_api import Locator, Page, expect
+from running import STARTER, wait_until
+from typed_numbers import REFUSED, REFUSED_AS_WHOLE, TYPED, WHOLE
+
+FRACTIONS = ("cfg", "strength", "refiner_switch", "refinement_strength")
+
+
+def type_into(field: Locator, text: str) -> None:
+    """Key by key, as a person does; the browser may drop what it does not want."""
+    field.click()
+    field.press("Control+a")
+    field.press("Delete")
+    field.press_sequentially(text)
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_every_number_of_the_form(window: Callable[..., Page], studio, locale: str) -> None:
+    page = window(locale=locale, viewport={"width": 1440, "height": 900})
+    for group in ("image", "second", "more"):
+        page.evaluate("name => webbduck.form.unfold(name)", group)
+    fields = page.evaluate("Object.keys(webbduckFacts.limits)")
+    assert len(fields) == 13
+    for name in fields:
+        control = page.evaluate("name => webbduck.form.control(name).id", name)
+        field = page.locator(f"#{control} input").first
+        text = "0,7" if name in FRACTIONS else "1,5"
+        if field.is_visible():
+            type_into(field, text)
+            field.press("Tab")
+        else:  # it means nothing beside the others now
+            page.evaluate("([name, text]) => webbduck.form.set(name, text)", [name, text])
+        expect(field).to_have_value(text)
+        if name in FRACTIONS:
+            page.wait_for_function("name => webbduck.form.state()[name] === 0.7", arg=name)
+        else:
+            page.wait_for_function("name => webbduck.form.state()[name] === '1,5'", arg=name)
+            said = page.locator(f"#said-{name}")
+            expect(said).to_contain_text("must be a whole number without point or comma, not 1,5")
+            expect(said.locator(".near")).to_have_count(0)
+    # Nothing of it is made another number on its way to the queue.
+    page.click("#generate")
+    expect(page.locator(".notice.error").first).to_be_visible()
+    assert not studio.services.store.queued()
+
+
+def test_what_is_typed_reaches_the_job(page: Page, studio) -> None:
+    studio.services.store.pause()
+    try:
+        type_into(page.locator("#cfg input"), "6,5")
+        type_into(page.locator("#steps input"), "3")
+        page.locator("#steps input").press("ArrowUp")
+        page.locator("#cfg input").press("ArrowDown")
+        expect(page.locator("#cfg input")).to_have_value("6")
+        type_into(page.locator("#cfg input"), "6,25")
+        type_into(page.locator("#seed input"), "-1")
+        page.click("#generate")
+        wait_until(lambda: studio.services.store.queued())
+        asked = studio.services.store.queued()[0].painting
+        assert (asked.cfg, asked.steps) == (6.25, 4)
+        assert asked.seed >= 0
+    finally:
+        studio.services.store.clear_queued()
+        studio.services.store.resume()
+
+
+def test_the_page_reads_as_the_server_does(page: Page) -> None:
+    read = """([text, whole]) => {
+        const { value, problem } = webbduck.numbers.read(text, whole);
+        return [value, problem];
+    }"""
+    for table, whole in ((TYPED, False), (WHOLE, True)):
+        for text, value in table.items():
+            assert page.evaluate(read, [text, whole])[0] == value, text
+    for texts, whole in ((REFUSED, False), (REFUSED_AS_WHOLE, True)):
+        for text in texts:
+            assert page.evaluate(read, [text, whole])[1], text
+
+
+@pytest.fixture
+def lora(studio) -> Iterator[Path]:
+    folder = studio.settings.loras
+    make_lora(folder / "comma.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
+    wait_until(lambda: studio.services.registry.loras())
+    yield folder
+    for path in folder.iterdir():
+        path.unlink()
+    wait_until(lambda: not studio.services.registry.loras())
+
+
+def test_weights_and_defaults(page: Page, studio, lora: Path) -> None:
+    page.click(".stack .add")
+    page.fill(".stack input[type=search]", "comma")
+    expect(page.locator(".stack ul [aria-selected=true]")).to_be_visible()
+    page.keyboard.press("Enter")
+    weight = page.get_by_label("Weight of comma", exact=True)
+    type_into(weight, "0,7")
+    page.wait_for_function("JSON.parse(webbduck.form.state().loras)[0].weight === 0.7")
+    type_into(weight, "1,500")
+    expect(page.locator(".stack ol li")).to_contain_text("Its weight can mean 1.500 or 1500")
+    page.click("#generate")
+    expect(page.locator(".notice.error").first).to_contain_text("The weight of a LoRA can mean")
+    assert not studio.services.store.queued()
+
+    page.get_by_role("tab", name="LoRAs").click()
+    page.locator(".cards .card .pic").click()
+    sheet = page.locator(".lora-details .sheet")
+    type_into(sheet.get_by_label("Default weight"), "1,5")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    assert json.loads((lora / "loras.json").read_text())["comma"]["weight"] == 1.5
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Checkpoints").click()
+    card = page.locator(".models .card").first
+    type_into(card.get_by_label("Steps"), "1,5")
+    card.get_by_role("button", name="Save defaults").click()
+    expect(card.locator(".said")).to_contain_text("Steps must be a whole number")
+    type_into(card.get_by_label("Steps"), "15")
+    type_into(card.get_by_label("CFG"), "6,5")
+    card.get_by_role("button", name="Save defaults").click()
+    wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg == 6.5)
+    assert studio.services.registry.checkpoint(STARTER).defaults.steps == 15
+    page.locator(".models .card").first.get_by_role("button", name="Back to suggested").click()
+    wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg != 6.5)

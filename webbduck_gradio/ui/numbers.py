@@ -1,0 +1,54 @@
+"""Numbers as people type them, with a point or a comma. Fields of text, since a browser's own field for
+numbers reads "1,5" as 15 in one language and as 1.5 in another; numbers.js reads them in the same way."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import gradio as gr
+
+LONGEST = 40
+PLAIN = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
+WHOLE = re.compile(r"[+-]?[0-9]+")
+THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+"""What is 1.5 to one reader and 1500 to another."""
+STEPS = {"cfg": 0.5, "inpaint_padding": 8, "width": 8, "height": 8}
+"""By how much the arrow keys change a number, where that is neither 1 nor 0.05."""
+
+
+def number_field(value: Any, label: str, elem_id: str, **more: Any) -> gr.Textbox:
+    """A field for one number, whose value is the text as it was typed."""
+    return gr.Textbox(
+        shown(value), label=label, elem_id=elem_id, elem_classes="typed-number", max_lines=1, **more
+    )
+
+
+def shown(value: Any) -> Any:
+    """A number as its field holds it; what is no number stays."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value) if isinstance(value, (int, float)) else value
+
+
+def read(text: Any, whole: bool = False) -> Any:
+    """The number that a text says, None where it is empty; what is no text stays as it is.
+
+    Raises `ValueError` with the end of a sentence: "must be a number, not abc".
+    """
+    if not isinstance(text, str):
+        return text
+    text = text.strip()
+    if not text:
+        return None
+    if len(text) > LONGEST or not PLAIN.fullmatch(text):
+        short = text if len(text) <= LONGEST else text[:LONGEST] + "..."
+        raise ValueError(f"must be a {'whole ' if whole else ''}number, not {short}")
+    if whole:
+        if not WHOLE.fullmatch(text):
+            raise ValueError(f"must be a whole number without point or comma, not {text}")
+        return int(text)
+    if THOUSANDS.fullmatch(text):
+        point, none = text.replace(",", "."), text.replace(",", "")
+        raise ValueError(f"can mean {point} or {none} as {text}; write it without the comma")
+    return float(text.replace(",", "."))
