@@ -232,11 +232,17 @@ class Form:
             asked[name] = asked[name] or None
         if "loras" in asked:
             asked["loras"] = asked_of(asked["loras"])
+        wrong: dict[str, RequestError] = {}
+        for name in (*OPTIONAL, *REQUIRED):
+            try:
+                asked[name] = number_of(name, asked[name])
+            except RequestError as error:
+                wrong[name] = error
         for name in self._hidden(asked):
             del asked[name]
-        for name in (*OPTIONAL, *REQUIRED):
-            if name in asked:
-                asked[name] = number_of(name, asked[name])
+            wrong.pop(name, None)
+        if wrong:
+            raise next(iter(wrong.values()))
         missing = next((name for name in REQUIRED if name in asked and asked[name] is None), None)
         if missing:
             raise RequestError(f"{missing} is empty; give a number.", field=missing)

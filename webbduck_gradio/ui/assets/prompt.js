@@ -27,16 +27,16 @@ const CHUNK = 75;
 const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`, letters = (count) => `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
 function draw(found, question) {
   const { prompt, prompt_2, negative_prompt } = found, two = question.prompt_2.trim();
-  const { long = {} } = found;
-  counter.textContent = long.prompt ? letters(long.prompt) : two ? `1: ${figure(prompt)} · 2: ${figure(prompt_2)}` : figure(prompt);
+  const tooLong = found.long ?? {};
+  counter.textContent = tooLong.prompt ? letters(tooLong.prompt) : two ? `1: ${figure(prompt)} · 2: ${figure(prompt_2)}` : figure(prompt);
   counter.title = two ? `Tokens of the first text encoder (CLIP-L) and of the second (OpenCLIP-G), in chunks of ${CHUNK}`
     : `Tokens of both text encoders (CLIP-L and OpenCLIP-G read the same), in chunks of ${CHUNK}`;
-  counter.classList.toggle("over", Boolean(long.prompt) || prompt.over || Boolean(two && prompt_2.over));
+  counter.classList.toggle("over", Boolean(tooLong.prompt) || prompt.over || Boolean(two && prompt_2.over));
   for (const [field, node] of Object.entries(beside)) {
     const block = form.control(field);
     if (block && node.parentNode !== block) block.append(node);
-    node.textContent = long[field] ? letters(long[field]) : question[field].trim() ? figure(found[field]) : "";
-    node.classList.toggle("over", Boolean(long[field]) || found[field].over);
+    node.textContent = tooLong[field] ? letters(tooLong[field]) : question[field].trim() ? figure(found[field]) : "";
+    node.classList.toggle("over", Boolean(tooLong[field]) || found[field].over);
   }
   const long = [["prompt", prompt], ["second prompt", prompt_2], ["negative prompt", negative_prompt]].filter(([, each]) => each.over);
   const parts = long.map(([name, each]) => `The ${name} has ${each.tokens} tokens and is read in ${each.chunks} parts of ${CHUNK}: nothing is cut off, but words in different parts know less of each other.`);
