@@ -6,7 +6,8 @@ masks here before a job is queued and the core when it runs, so that both see th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy
@@ -35,20 +36,32 @@ MANY_COLOURS = 256
 """Paint has fewer colours than this (at 5 bits a channel), a photograph more."""
 
 
-def read(path: Path) -> tuple[Image.Image, list[str]]:
+@contextmanager
+def opened(path: Path, patience: float | None = None) -> Iterator[tuple[Image.Image, list[str]]]:
     """The mask in a file, upright, and sentences about how it was understood.
 
     White paint on black, of any colour: the brightest channel counts. Where the file has transparent parts
     they carry the shape, and opaque paint counts whatever its colour, as in AUTOMATIC1111. Paint that is
-    nowhere fully opaque counts as if its strongest part were. Raises `RequestError` for a mask that is faint
-    or cannot be told, `StorageError` for a file that cannot be read; an empty mask is black.
+    nowhere fully opaque counts as if its strongest part were. Its part of `images.BUDGET` is held to the end
+    of the block. Raises `RequestError` for a mask that is faint or cannot be told, `StorageError` for a file
+    that cannot be read; an empty mask is black.
     """
-    notes = images.look(path, "The mask").notes("The mask")[:1]
-    pixels = numpy.asarray(images.read(path, "The mask"))
-    values, said = _by_alpha(pixels) if _alpha_has_shape(pixels) else _by_colour(pixels)
-    strongest = int(values.max())
+    with images.decoded(path, "The mask", grey=True, patience=patience) as (picture, header):
+        mask, notes = _understood(picture)
+        yield mask, [*header.notes("The mask")[:1], *notes]
+
+
+def read(path: Path, patience: float | None = None) -> tuple[Image.Image, list[str]]:
+    """As `opened`, for one mask at a time: what it answers is no longer counted."""
+    with opened(path, patience) as found:
+        return found
+
+
+def _understood(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    values, said = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
+    strongest = _extremes(values)[1]
     if strongest <= NOISE:
-        return Image.new("L", (pixels.shape[1], pixels.shape[0])), notes
+        return Image.new("L", picture.size), []
     if strongest < FAINT:
         raise RequestError(
             f"The mask is too faint: its strongest paint is {strongest} of 255; paint it white and opaque."
@@ -58,8 +71,8 @@ def read(path: Path) -> tuple[Image.Image, list[str]]:
             f"The mask's strongest paint is {strongest} of 255; it was taken as fully painted, "
             "the rest in proportion."
         )
-    mask = Image.fromarray(values, "L").point(_levels(NOISE, strongest - NOISE))
-    return mask, [*notes, *said, *_softness(mask)]
+    mask = values.point(_levels(NOISE, strongest - NOISE))
+    return mask, [*said, *_softness(mask)]
 
 
 def hard(mask: Image.Image) -> Image.Image:
@@ -77,29 +90,42 @@ def _levels(low: int, high: int) -> list[int]:
     return [min(255, max(0, round((value - low) * 255 / (high - low)))) for value in range(256)]
 
 
-def _alpha_has_shape(pixels: Values) -> bool:
+def _alpha_has_shape(picture: Image.Image) -> bool:
     """Not where all is opaque, nor where one transparency lies evenly over all."""
-    if pixels.shape[2] < 4:
+    if picture.mode != "RGBA":
         return False
-    least, most = int(pixels[..., 3].min()), int(pixels[..., 3].max())
+    least, most = _extremes(picture.getchannel("A"))
     return most <= NOISE or most - least > NOISE
 
 
-def _by_alpha(pixels: Values) -> tuple[Values, list[str]]:
-    alpha = pixels[..., 3]
-    solid = pixels[alpha >= HALF][:, :3] if alpha.max() >= HALF else pixels[alpha > NOISE][:, :3]
-    if not len(solid):
+def _by_alpha(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    alpha = picture.getchannel("A")
+    least = HALF if _extremes(alpha)[1] >= HALF else NOISE + 1
+    count = sum(alpha.histogram()[least:])
+    if not count:
         return alpha, []
-    if _is_photograph(solid):
+    step = max(1, count // 100_000)
+    seen = coloured = dark = bright = 0
+    found: set[int] = set()
+    for _, part in images.strips(picture):
+        pixels = numpy.asarray(part)
+        solid = pixels[pixels[..., 3] >= least][:, :3]
+        found |= _colours(solid[-seen % step :: step])
+        seen += len(solid)
+        coloured += _coloured(solid)
+        light = solid.max(axis=-1)
+        dark += int((light < FAINT).sum())
+        bright += int((light >= 255 - FAINT).sum())
+    if len(found) > MANY_COLOURS:
         raise RequestError(
             "The mask looks like a picture with transparent parts, so that what is painted cannot be told; "
             "paint the mask white on black, or opaque on transparent."
         )
-    light = solid.max(axis=-1)
-    grey = _coloured_share(solid) < 0.01
-    both = min(float((light < FAINT).mean()), float((light >= 255 - FAINT).mean())) > 0.02
-    if grey and both:
-        values = numpy.minimum(alpha, pixels[..., :3].max(axis=-1))
+    if coloured / count < 0.01 and min(dark, bright) / count > 0.02:
+        values = Image.new("L", picture.size)
+        for top, part in images.strips(picture):
+            pixels = numpy.asarray(part)
+            values.paste(_grey(numpy.minimum(pixels[..., 3], pixels[..., :3].max(axis=-1))), (0, top))
         return values, [
             "The mask is black, white and transparent; only its white parts count as painted "
             f"({_percent(values)} of the picture)."
@@ -110,38 +136,58 @@ def _by_alpha(pixels: Values) -> tuple[Values, list[str]]:
     ]
 
 
-def _by_colour(pixels: Values) -> tuple[Values, list[str]]:
-    colours = pixels[..., :3]
-    values = colours.max(axis=-1)
-    if _coloured_share(colours) == 0:
+def _by_colour(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    if picture.mode == "L":
+        return picture, []
+    values = Image.new("L", picture.size)
+    coloured = bright = differing = 0
+    for top, part in images.strips(picture):
+        pixels = numpy.asarray(part)[..., :3]
+        strongest = pixels.max(axis=-1)
+        values.paste(_grey(strongest), (0, top))
+        coloured += _coloured(pixels)
+        bright += int((strongest >= HALF).sum())
+        # What people see as dark although it is a full colour, such as blue.
+        luminance = numpy.asarray(part.convert("RGB").convert("L"))
+        differing += int(((strongest >= HALF) & (luminance < HALF)).sum())
+    if not coloured:
         return values, []
-    if _coloured_share(colours) > 0.01 and values.min() >= HALF:
+    if coloured > 0.01 * picture.width * picture.height and _extremes(values)[0] >= HALF:
         raise RequestError(
             "The mask is coloured and has no black part, so that what is painted cannot be told; "
             "paint it white on black."
         )
-    # What people see as dark although it is a full colour, such as blue.
-    luminance = numpy.asarray(Image.fromarray(colours).convert("L"))
-    differing = (values >= HALF) & (luminance < HALF)
-    if differing.mean() <= 0.01 * (values >= HALF).mean():
+    if differing <= 0.01 * bright:
         return values, []
     said = f"The mask is coloured; every colour counts as painted ({_percent(values)} of the picture)."
     return values, [said]
 
 
-def _coloured_share(colours: Values) -> float:
-    spread = colours.max(axis=-1) - colours.min(axis=-1)
-    return float((spread >= COLOURED).mean())
+def _grey(values: Values) -> Image.Image:
+    return Image.fromarray(numpy.ascontiguousarray(values), "L")
 
 
-def _is_photograph(colours: Values) -> bool:
-    step = max(1, len(colours) // 100_000)
-    packed = (colours[::step] >> 3).astype(numpy.uint32)
-    return len(numpy.unique(packed[:, 0] << 10 | packed[:, 1] << 5 | packed[:, 2])) > MANY_COLOURS
+def _extremes(channel: Image.Image) -> tuple[int, int]:
+    """The least and the largest value of a picture of mode L."""
+    counts = channel.histogram()
+    used = [value for value in range(256) if counts[value]]
+    return used[0], used[-1]
 
 
-def _percent(values: Values) -> str:
-    share = float((values >= min(HALF, int(values.max()))).mean()) * 100
+def _coloured(pixels: Values) -> int:
+    """How many pixels have a colour."""
+    return int((pixels.max(axis=-1) - pixels.min(axis=-1) >= COLOURED).sum())
+
+
+def _colours(pixels: Values) -> set[int]:
+    """Which colours there are, at 5 bits a channel, of pixels of shape (count, 3)."""
+    packed = (pixels >> 3).astype(numpy.uint32)
+    return set(numpy.unique(packed[:, 0] << 10 | packed[:, 1] << 5 | packed[:, 2]).tolist())
+
+
+def _percent(values: Image.Image) -> str:
+    counts = values.histogram()
+    share = sum(counts[min(HALF, _extremes(values)[1]) :]) / max(1, sum(counts)) * 100
     return f"{share:.0f} %" if share >= 1 else "less than 1 %"
 
 
@@ -178,9 +224,8 @@ def inside(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
 def share_cut_off(mask: Image.Image, wanted: tuple[int, int]) -> float:
     """The part of the mask's paint, 0 to 1, that resize mode "crop" cuts off."""
     left, top, right, bottom = cut_box(mask.size, wanted)
-    drawn = numpy.asarray(mask) > 0
-    kept = drawn[int(top) : -int(-bottom // 1), int(left) : -int(-right // 1)]
-    return 1 - float(kept.sum()) / max(1, int(drawn.sum()))
+    kept = mask.crop((int(left), int(top), -int(-right // 1), -int(-bottom // 1)))
+    return 1 - sum(kept.histogram()[1:]) / max(1, sum(mask.histogram()[1:]))
 
 
 def fit(mask: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:

@@ -94,6 +94,42 @@ def test_what_a_power_cut_left_of_one_is_made_again(settings: Settings, thumbnai
     assert thumbnails.thumbnail("run/0.png").read_bytes() == whole
 
 
+def test_damage_of_one_is_found_wherever_it_is(settings: Settings, thumbnails: Thumbnails):
+    place(settings, Image.effect_noise((300, 300), 90).convert("RGB"))
+    made = thumbnails.thumbnail("run/0.png")
+    whole = made.read_bytes()
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 4
+    for damaged in (
+        whole[:12] + os.urandom(len(whole) - 12),
+        whole[:4096] + bytes(len(whole) - 4096),  # blocks that a power cut left unwritten
+        bytes(flipped),
+        whole + b"more",
+    ):
+        made.write_bytes(damaged)
+        assert thumbnails.thumbnail("run/0.png").read_bytes() == whole
+    with Image.open(made) as small:
+        small.load()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "RGB", "L", "I;16"])
+def test_a_large_one_is_shrunk_in_parts_that_do_not_show(
+    settings: Settings, thumbnails: Thumbnails, mode: str
+):
+    """Brightness that rises evenly from the top left: a seam, a shift or a lost row would show."""
+    width, height = 1500, 2003
+    rising = numpy.add.outer(numpy.arange(height) / height, numpy.arange(width) / width) / 2
+    if mode == "I;16":
+        large = Image.fromarray((rising * 65535).astype("uint16"))
+    else:
+        large = Image.fromarray((rising * 255).astype("uint8")).convert(mode)
+    with Image.open(thumbnails.thumbnail(place(settings, large))) as small:
+        assert small.size == (288, 384)
+        shown = numpy.asarray(small.convert("L")).astype(float)
+    expected = numpy.add.outer((numpy.arange(384) + 0.5) / 384, (numpy.arange(288) + 0.5) / 288) * 127.5
+    assert numpy.abs(shown - expected)[2:-2, 2:-2].max() < 5
+
+
 def test_a_changed_picture_gets_a_new_one(settings: Settings, thumbnails: Thumbnails):
     before = thumbnails.thumbnail(place(settings, picture("red", (400, 400))))
     after = thumbnails.thumbnail(place(settings, picture("blue", (401, 400))))

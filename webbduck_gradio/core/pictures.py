@@ -11,6 +11,7 @@ from scipy.ndimage import maximum_filter
 
 from .. import images, masks
 from ..errors import GenerationError
+from ..pixel_budget import LONG_PATIENCE
 
 
 def read(path: Path) -> Image.Image:
@@ -20,7 +21,7 @@ def read(path: Path) -> Image.Image:
 
 def read_with_alpha(path: Path) -> Image.Image:
     """As `read`, but RGBA where any part of it is transparent."""
-    image = images.read(path, "The input picture")
+    image = images.read(path, "The input picture", LONG_PATIENCE)
     return image if images.is_transparent(image) else image.convert("RGB")
 
 
@@ -31,7 +32,7 @@ def read_mask(path: Path) -> Image.Image:
 
 def read_soft_mask(path: Path) -> Image.Image:
     """255 where to paint, 0 where to keep, between them a blend of both. Mode L."""
-    return masks.read(path)[0]
+    return masks.read(path, LONG_PATIENCE)[0]
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StorageError
+from ..pixel_budget import LONG_PATIENCE
 from . import metadata, runs
 from .other_tools import values
 from .search import exact_word
@@ -38,7 +39,7 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
         # The first version wrote no seeds of single pictures; the first one's is the batch's.
         return _from_meta(meta, meta if Path(name).stem == "0" else {**meta, "seed": None}, "webbduck v1")
     try:
-        found = metadata.read(path)
+        found = metadata.read(path, LONG_PATIENCE)
     except StorageError as error:
         return About(problem=str(error), texts={"kind": "broken"})
     settings = found["settings"]

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 
 from ..errors import RequestError, StorageError, UnknownName
-from ..images import open_picture
+from ..images import decoding, open_picture
 from ..settings import Settings
 from .files import write_atomically
 from .input_owners import InputOwners
@@ -81,7 +81,8 @@ def _check(data: bytes) -> str:
                     f"The picture has {image.width} x {image.height} pixels; "
                     f"at most {MAX_INPUT_PIXELS // 10**6} megapixels are possible."
                 )
-            image.load()
+            with decoding(image, "The picture"):
+                image.load()
     except StorageError as error:
         raise RequestError(str(error)) from error
     return ending

@@ -27,7 +27,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from .. import __version__
 from ..errors import RequestError
-from ..images import open_picture
+from ..images import WITH_TEXTS, open_picture
 from ..request import GenerationRequest, LoraUse, in_todays_words
 from . import exif, foreign, infotext, pngtext, stealth_alpha
 from .infotext import parameters_text
@@ -150,8 +150,9 @@ def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
     return GenerationRequest.of(**{**chunk["request"], **chunk["batch"]})
 
 
-def read(path: Path) -> dict[str, Any]:
-    """What the picture tells. Raises `StorageError` where it is no readable picture.
+def read(path: Path, patience: float | None = None) -> dict[str, Any]:
+    """What the picture tells. Raises `StorageError` where it is no readable picture, or has to be decoded
+    and there was no room for that within `patience` seconds.
 
     Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "sdnext", "fooocus",
     "invokeai", "comfyui", "swarmui", "novelai", "drawthings", "easydiffusion" or None); `webbduck` (our
@@ -161,12 +162,12 @@ def read(path: Path) -> dict[str, Any]:
     chunks as they are); `problems` (sentences about what is damaged); `notes` (sentences about what
     `settings` leave out of another tool's).
     """
-    with open_picture(path, path.name) as image:
+    with open_picture(path, path.name, WITH_TEXTS) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image, path)
         told = understand(texts, path.name, image.size)
         if not told["settings"]:
-            hidden = stealth_alpha.texts(image, path)
+            hidden = stealth_alpha.texts(image, path, patience)
             if hidden:
                 told = understand({**texts, **hidden}, path.name, image.size)
     return found | told

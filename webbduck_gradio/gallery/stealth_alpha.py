@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ..images import decoding
 from . import pngtext
 
 log = logging.getLogger(__name__)
@@ -39,11 +40,12 @@ GZIP = 31
 """zlib's `wbits` for gzip."""
 
 
-def texts(image: Image.Image, path: Path) -> dict[str, str]:
+def texts(image: Image.Image, path: Path, patience: float | None = None) -> dict[str, str]:
     """The hidden texts by the names of PNG's chunks; {} where there are none. Decodes only pictures with
     the mark.
 
-    Raises what Pillow raises for damaged pictures.
+    Raises what Pillow raises for damaged pictures, and `StorageError` where there was no room for decoding
+    within `patience` seconds.
     """
     channels = {"RGBA": 4, "RGB": 3}.get(image.mode)
     if channels is None or image.format not in ("PNG", "WEBP") or image.width * image.height > MAX_PIXELS:
@@ -54,7 +56,8 @@ def texts(image: Image.Image, path: Path) -> dict[str, str]:
             return {}
     elif channels == 3:
         return {}  # a WebP without alpha is rarely lossless, and has EXIF for its texts
-    data = _hidden(image)
+    with decoding(image, path.name, patience):
+        data = _hidden(image)
     return _named(data) if data else {}
 
 
@@ -99,7 +102,8 @@ def _starts(column: np.ndarray, channels: int) -> bool:
 
 def _hidden(image: Image.Image) -> bytes | None:
     """The data behind a mark, unpacked."""
-    columns = np.asarray(image).transpose(1, 0, 2)
+    wanted = -(-8 * (MAX_DATA + 19) // image.height)
+    columns = np.asarray(image.crop((0, 0, min(image.width, wanted), image.height))).transpose(1, 0, 2)
     ways = [columns[..., 3]] if image.mode == "RGBA" else []
     for way in (*ways, columns[..., :3]):
         bits = np.ascontiguousarray(way).reshape(-1)[: 8 * (MAX_DATA + 19)] & 1

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from PIL import Image
-
 from ..errors import StorageError
-from ..images import open_picture, plain
+from ..images import open_picture, shrunk
 from ..settings import Settings
+from ..storage.reading import read_regular
 from .files import write_atomically
 from .storage import Outputs
 
 SIDES = (256, 384)
 """Longest side in pixels that a thumbnail can have."""
 QUALITY = 80
+MAX_BYTES = 2 * 2**20
+"""No thumbnail is larger."""
+SEAL = b"CRC "
+"""Kind of the chunk at the end of our thumbnails. Readers of WebP pass over kinds that they do not know."""
 
 
 class Thumbnails:
@@ -62,16 +66,12 @@ class Thumbnails:
 
     def _make(self, source: Path, name: str, side: int, target: Path) -> None:
         with open_picture(source, name) as image:
-            image.draft("RGB", (side, side))  # JPEG only: decode at a fraction of the size
-            small = plain(image)
-            small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+            small = shrunk(image, side, name)
+        buffer = io.BytesIO()
+        small.save(buffer, format="WEBP", quality=QUALITY, method=2)
+        sealed = _sealed(buffer.getvalue())
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(
-            target,
-            lambda file: small.save(file, format="WEBP", quality=QUALITY, method=2),
-            self._outputs.temporary,
-            lasting=False,
-        )
+        write_atomically(target, lambda file: file.write(sealed), self._outputs.temporary, lasting=False)
 
     @contextmanager
     def _one_at_a_time(self, target: Path) -> Iterator[None]:
@@ -86,13 +86,18 @@ class Thumbnails:
                 self._in_work.pop(target, None)
 
 
+def _sealed(data: bytes) -> bytes:
+    """A WebP file with a last chunk that holds the CRC-32 of all others, by which damage is found."""
+    chunks = data[12:]
+    chunks += SEAL + (4).to_bytes(4, "little") + zlib.crc32(chunks).to_bytes(4, "little")
+    return b"RIFF" + (len(chunks) + 4).to_bytes(4, "little") + b"WEBP" + chunks
+
+
 def _is_whole(file: Path) -> bool:
-    """Whether it is there with all that its header announces: nobody waited for the disk, so that a power
-    cut can leave a part of it."""
+    """Whether it is there as it was written: nobody waited for the disk, so that a power cut can leave a
+    part of it, or zeros in its place."""
     try:
-        with file.open("rb") as opened:
-            head = opened.read(12)
-            size = os.fstat(opened.fileno()).st_size
-    except OSError:
+        data = read_regular(file, MAX_BYTES)
+    except (OSError, ValueError):
         return False
-    return head[:4] == b"RIFF" and head[8:] == b"WEBP" and int.from_bytes(head[4:8], "little") + 8 <= size
+    return len(data) > 24 and data == _sealed(data[:-12])

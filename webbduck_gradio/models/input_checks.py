@@ -32,21 +32,26 @@ def check_inputs(registry: Registry, request: GenerationRequest) -> list[str]:
         if request.mask is None:
             return warnings
         path = registry.input_path(request.mask)
-        if images.look(path, "The mask").size != seen.size:
-            raise RequestError(
-                "The mask and the picture have different sizes; paint the mask on this picture."
-            )
-        mask, notes = masks.read(path)
+        with images.open_picture(path, "The mask") as header:
+            if images.upright_size(header) != seen.size:
+                raise RequestError(
+                    "The mask and the picture have different sizes; paint the mask on this picture."
+                )
+        with masks.opened(path) as (mask, notes):
+            return [*warnings, *notes, *_of_mask(mask, request)]
     except StorageError as error:
         raise RequestError(str(error)) from error
+
+
+def _of_mask(mask: Image.Image, request: GenerationRequest) -> list[str]:
     if request.inpainting_fill == "keep":
-        return [*warnings, *notes, *_protecting(mask, request)]
+        return _protecting(mask, request)
     if mask.getbbox() is None:
         raise RequestError(masks.EMPTY)
     everything = mask.getextrema()[0] == 255
     if request.inpaint_area == "whole" and request.resize_mode == "crop" and not everything:
-        notes += _cut_off(masks.share_cut_off(mask, (request.width, request.height)), request)
-    return warnings + notes
+        return _cut_off(masks.share_cut_off(mask, (request.width, request.height)), request)
+    return []
 
 
 def _protecting(mask: Image.Image, request: GenerationRequest) -> list[str]:

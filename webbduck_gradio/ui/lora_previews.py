@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ModelError, UnknownName, WebbDuckError
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
-from ..images import opaque, open_picture, plain
+from ..images import opaque, open_picture, shrunk
 from ..models.header import read_header
 from ..models.registry import Lora, Registry
 from ..settings import Settings
@@ -98,9 +98,9 @@ class LoraPreviews:
                 raise ModelError(f"The picture inside {lora.name} is damaged.") from None
             target.parent.mkdir(parents=True, exist_ok=True)
             # Drawn anew, so that nothing but a picture is ever served.
-            with open_picture(io.BytesIO(data), f"the picture inside {lora.name}") as image:
-                small = opaque(plain(image))
-                small.thumbnail((384, 384))
+            name = f"the picture inside {lora.name}"
+            with open_picture(io.BytesIO(data), name) as image:
+                small = opaque(shrunk(image, 384, name))
             unfinished = target.with_suffix(".tmp")
             small.save(unfinished, "WEBP", quality=85)
             unfinished.replace(target)
