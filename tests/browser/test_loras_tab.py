@@ -61,6 +61,33 @@ def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> No
     expect(page.locator(".catalog .missing")).to_contain_text(NAME)
 
 
+def test_two_pages_undo_nothing_of_each_other(page: Page, studio, folder: Path) -> None:
+    make_lora(folder / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
+    page.get_by_role("tab", name="LoRAs").click()
+    page.locator(".cards .pic").click()
+    sheet = page.locator(".lora-details .sheet")
+    expect(sheet.get_by_label("Trigger phrase")).to_have_value("")
+    registry = studio.services.registry
+    registry.edit_lora("ink", {"trigger": "of another page"})
+    sheet.get_by_label("Default weight").fill("0.6")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    expect(sheet.get_by_label("Trigger phrase")).to_have_value("of another page")
+    registry.edit_lora("ink", {"trigger": "changed again"})
+    sheet.get_by_label("Trigger phrase").fill("mine")
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_contain_text('changed meanwhile and is now "changed again"')
+    expect(sheet.get_by_label("Trigger phrase")).to_have_value("mine")
+    noted = json.loads((folder / "loras.json").read_text())["ink"]
+    assert (noted["trigger"], noted["weight"]) == ("changed again", 0.6)
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    assert json.loads((folder / "loras.json").read_text())["ink"]["trigger"] == "mine"
+    sheet.get_by_role("button", name="Save").click()
+    expect(sheet.locator(".said")).to_have_text("Nothing was changed.")
+    page.keyboard.press("Escape")
+
+
 def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> None:
     sdxl = studio.settings.checkpoints / "sdxl"
     page.get_by_role("tab", name="LoRAs").click()

@@ -141,3 +141,43 @@ def test_a_change_of_the_catalog_does_not_send_back_what_was_chosen(studio) -> N
     assert STARTER in checkpoint["choices"] and "value" not in checkpoint and "value" not in second
     checkpoint, second = form.choices("gone", "gone too")
     assert (checkpoint["value"], second["value"]) == (STARTER, "")
+
+
+def of_the_page(studio, name: str, value: Any) -> dict[str, Any]:
+    """The answer of one of the page's own functions."""
+    parts = httpx.get(f"{studio.url}/config").json()["components"]
+    part = next(each["id"] for each in parts if name in (each["props"].get("server_fns") or ()))
+    asked = {"data": value, "component_id": part, "fn_name": name, "session_hash": "test"}
+    return httpx.post(f"{studio.url}/gradio_api/component_server", json=asked, timeout=120).json()
+
+
+def test_words_that_were_not_seen_are_not_thrown_away(studio, folder: Path) -> None:
+    """Whoever asks without saying what they saw sets values, as before, but removes nobody's words."""
+    make_lora(folder / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
+    wait_until(lambda: [each.name for each in studio.services.registry.loras()] == ["ink"])
+
+    def save(**more: Any) -> dict[str, Any]:
+        return of_the_page(studio, "webbduck_edit_lora", {"name": "ink", **more})
+
+    assert "error" not in save(changes={"trigger": "words", "weight": None, "description": None})
+    refused = save(changes={"trigger": None, "weight": 0.6, "description": None})
+    assert "trigger of ink was changed meanwhile" in refused["error"]
+    assert (refused["note"]["trigger"], refused["note"]["weight"]) == ("words", None)
+    assert "error" not in save(changes={"trigger": None}, seen={"trigger": "words"})
+    assert of_the_page(studio, "webbduck_lora", "ink")["note"]["trigger"] is None
+    for odd in ({"changes": {}, "seen": []}, {"changes": 1}, {"seen": {}}):
+        assert "cannot be" in save(**odd)["error"]
+
+
+def test_the_page_is_told_a_bounded_part_of_a_large_header(studio, folder: Path) -> None:
+    tags = {"1_a": {f"tag {number}": number + 1 for number in range(300_000)}}
+    make_lora(
+        folder / "large.safetensors",
+        studio.settings.checkpoints / "sdxl" / STARTER,
+        {"ss_tag_frequency": json.dumps(tags)},
+    )
+    registry = studio.services.registry
+    wait_until(lambda: [each.unusable for each in registry.loras()] == [None])
+    told = of_the_page(studio, "webbduck_lora", "large")
+    assert len(told["said"]["tags"]) == 200 and told["said"]["more_tags"] == 299_800
+    assert len(json.dumps(told)) < 300_000

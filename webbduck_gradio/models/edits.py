@@ -12,6 +12,10 @@ from .notes import Defaults, with_defaults
 TEXTS = {"trigger": 500, "description": 4000, "preview": 255}
 """Longest text of each, in characters."""
 MAX_TAGS, MAX_TAG = 40, 80
+WORDS = frozenset({"trigger", "weight", "description", "tags"})
+"""What an owner writes, which nobody removes without having seen it."""
+SHOWN = (*TEXTS, "weight", "tags", "favourite")
+"""What the page shows of an entry of loras.json."""
 
 
 def checked_lora_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -105,6 +106,20 @@ def read_header(path: Path) -> Header:
     if len(text) < length:
         raise ModelError(f"{name} is cut off in its header; download it again.")
     return _checked(name, text, status.st_size - 8 - length)
+
+
+def header_bytes(path: Path) -> int:
+    """Length of the header as the file says it; 0 where it says none."""
+    try:
+        # Without O_NONBLOCK the opening of a FIFO waits for a writer.
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        try:
+            is_file = stat.S_ISREG(os.fstat(handle).st_mode)
+            return int.from_bytes(os.read(handle, 8), "little") if is_file else 0
+        finally:
+            os.close(handle)
+    except OSError:
+        return 0
 
 
 def _check_start(name: str, start: bytes, length: int, size: int) -> None:

@@ -19,6 +19,7 @@ from .header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
 from .lookup import HASH
 from .loraalpha import peft_configs
 from .lorafaults import faults
+from .sidecars import shortened
 from .triggers import phrase, readable
 
 NAMES = {
@@ -41,6 +42,8 @@ EMBEDDING = "is an embedding (textual inversion)"
 """How the reason of one begins."""
 OF_NOTHING = "e3b0c442"
 """How the hash of an empty file begins, which some programs write."""
+MOST_TENSORS = 100_000
+"""More than that no LoRA has; the largest have some ten thousand."""
 TOP_TAGS = 6
 """Training tags that the catalog remembers of each LoRA; `training` reads all."""
 
@@ -129,6 +132,10 @@ def inspect_lora(path: Path) -> LoraFindings:
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
+    if len(header.tensors) > MOST_TENSORS:
+        raise ModelError(
+            f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; get it again."
+        )
     shared = header.tensors.told if isinstance(header.tensors, Tensors) else {}
     if not shared:
         names = "\n".join(header.tensors)
@@ -158,7 +165,7 @@ def inspect_lora(path: Path) -> LoraFindings:
         kind=kind,
         context=context,
         trigger=phrase(metadata.get("modelspec.trigger_phrase")),
-        description=readable(metadata.get("modelspec.description", "")).strip()[:2000],
+        description=shortened(readable(metadata.get("modelspec.description", "")).strip(), 2000),
         tags=tags,
         thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
         output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
@@ -260,21 +267,64 @@ FACTS = {
 """Metadata worth a line of its own, and what people call it."""
 
 
+MOST_TAGS = 200
+"""Training tags that are told, the most frequent ones."""
+LONGEST_TAG, LONGEST_FACT, LONGEST_TEXT, MOST_TEXT = 200, 500, 20_000, 200_000
+"""Characters of a tag, a fact, a text of the metadata, and of all of it, that are told."""
+
+
 def training(path: Path) -> dict[str, Any]:
-    """All that a LoRA file says about itself: `rank`, `facts` (label: text), `tags` [(tag, count)] and
-    `metadata` (everything, as it is written). Raises `ModelError`."""
+    """What a LoRA file says about itself: `rank`, `tensors`, `facts` (label: text), `tags` [(tag, count)] and
+    how many `more_tags` there are, `metadata` as it is written, and what of it is `left_out` ("" = nothing).
+
+    Texts that are too long to be looked at are replaced by their length. Raises `ModelError`.
+    """
     header = read_header(path)
-    facts = {label: header.metadata[key] for key, label in FACTS.items() if header.metadata.get(key)}
+    facts = {
+        label: _told(header.metadata[key], LONGEST_FACT)
+        for key, label in FACTS.items()
+        if header.metadata.get(key)
+    }
     ranks = Counter(
         min(tensor.shape[:2])
         for name, tensor in header.tensors.items()
         if len(tensor.shape) >= 2 and _LORA_KEY.search(name)
     )
-    metadata = {key: text for key, text in header.metadata.items() if key != "modelspec.thumbnail"}
+    tags = training_tags(header.metadata)
+    metadata, left = _metadata(header.metadata)
     return {
         "rank": ranks.most_common(1)[0][0] if ranks else None,
         "tensors": len(header.tensors),
         "facts": facts,
-        "tags": training_tags(header.metadata),
+        "tags": [(shortened(tag, LONGEST_TAG), count) for tag, count in tags[:MOST_TAGS]],
+        "more_tags": max(0, len(tags) - MOST_TAGS),
         "metadata": metadata,
+        "left_out": f"{left:,} further entries are not shown; the file holds them." if left else "",
     }
+
+
+def _metadata(said: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """As much of the metadata as can be looked at, and how many entries are left out."""
+    told: dict[str, str] = {}
+    room = MOST_TEXT
+    texts = {key: text for key, text in said.items() if key != "modelspec.thumbnail"}
+    for key, text in texts.items():
+        shown = _told(text, LONGEST_TEXT)
+        if len(key) + len(shown) > room or len(key) > LONGEST_FACT:
+            continue
+        room -= len(key) + len(shown)
+        told[key] = shown
+    return told, len(texts) - len(told)
+
+
+def _told(text: str, most: int) -> str:
+    return text if len(text) <= most else f"({len(text):,} characters, not shown)"
+
+
+def embedded_picture(path: Path) -> str:
+    """The data URL of the picture inside a LoRA; "" where there is none. Raises `ModelError`."""
+    return read_header(path).metadata.get("modelspec.thumbnail", "")[:MAX_PICTURE]
+
+
+MAX_PICTURE = 8_000_000
+"""Characters of an embedded picture that are read."""

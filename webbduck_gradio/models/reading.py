@@ -1,4 +1,4 @@
-"""Reading the headers of many model files, on all cores where there are many.
+"""Reading the headers of model files: many on all cores, large ones beside the server.
 
 Run as a program it reads [[kind, path], ...] from its standard input and answers a list of results; that is
 how the other cores are used, since threads of one process would take turns.
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError, Unreadable
-from .header import forget_layouts
+from .header import forget_layouts, header_bytes
 from .inspect import Findings, inspect_file, inspect_folder
-from .lorafile import LoraFindings, inspect_lora
+from .lorafile import LoraFindings, embedded_picture, inspect_lora, training
 from .sidecars import read_sidecar
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,14 @@ INSPECT: dict[str, Callable[[Path], Any]] = {
     "file": inspect_file,
     "folder": inspect_folder,
 }
+SAYS: dict[str, Callable[[Path], Any]] = {"training": training, "picture": embedded_picture}
+"""What is asked of one LoRA alone."""
 WORTH_A_PROCESS = 150
 """Files to read from which on starting another process pays."""
 MOST_PROCESSES = 4
+LARGE = 5_000_000
+"""Bytes of a header from which on another process reads it: understanding it would keep the server from
+answering for seconds."""
 
 
 def read_one(kind: str, path: str) -> Result:
@@ -47,6 +52,8 @@ def read_one(kind: str, path: str) -> Result:
     try:
         if kind == "sidecar":
             return {"found": read_sidecar(Path(path))}
+        if kind in SAYS:
+            return {"found": SAYS[kind](Path(path))}
         found = asdict(INSPECT[kind](Path(path)))
         return {"found": json.loads(json.dumps(found))}  # the same, wherever it was read
     except Unreadable as error:
@@ -72,8 +79,49 @@ def findings(kind: str, result: Result) -> Findings | LoraFindings | str:
     return LoraFindings(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 
+def said_by(path: Path) -> dict[str, Any] | None:
+    """What a LoRA file says about itself (`lorafile.training`); None where it cannot be read."""
+    return _of_one("training", path).get("found")
+
+
+def picture_in(path: Path) -> str:
+    """The picture inside a LoRA file as its metadata holds it, a data URL; "" where there is none."""
+    return str(_of_one("picture", path).get("found", ""))
+
+
+def _of_one(kind: str, path: Path) -> Result:
+    wanted = (kind, str(path))
+    return _beside(wanted) if _is_large(*wanted) else read_one(*wanted)
+
+
+def _is_large(kind: str, path: str) -> bool:
+    """Whether the header of a file, or of one in a folder, is a large one."""
+    if kind == "sidecar":
+        return False
+    try:
+        files = Path(path).glob("*/*.safetensors") if kind == "folder" else [Path(path)]
+        return any(header_bytes(file) > LARGE for file in files)
+    except OSError:  # which is told when it is read
+        return False
+
+
+def _beside(wanted: Wanted) -> Result:
+    result = _Helper([wanted]).result()
+    if result is None:
+        name = Path(wanted[1]).name
+        return {"reason": f"{name} has a header that could not be understood; get the file again."}
+    return result[0]
+
+
 def read_many(wanted: Sequence[Wanted]) -> list[Result]:
-    """`read_one` for each, in this order."""
+    """`read_one` for each, in this order; large ones one after another in another process."""
+    large = {each for each in wanted if _is_large(*each)}
+    beside = {each: _beside(each) for each in large}
+    rest = iter(_read_many([each for each in wanted if each not in large]))
+    return [beside[each] if each in large else next(rest) for each in wanted]
+
+
+def _read_many(wanted: Sequence[Wanted]) -> list[Result]:
     cores = min(MOST_PROCESSES, os.cpu_count() or 1, len(wanted) // WORTH_A_PROCESS + 1)
     shares = [wanted[start::cores] for start in range(cores)]
     helpers = [_Helper(share) for share in shares[1:]]
@@ -122,6 +170,11 @@ class _Helper:
             log.warning("model files are read by one process only (%s)", error)
 
     def answer(self) -> list[Result]:
+        found = self.result()
+        return [read_one(*each) for each in self._share] if found is None else found
+
+    def result(self) -> list[Result] | None:
+        """What the process answered; None where it failed."""
         if self._process is not None and self._process.stdout is not None:
             with self._process.stdout as answered:
                 text = answered.read()
@@ -130,7 +183,7 @@ class _Helper:
                     results = json.loads(text)
                     if len(results) == len(self._share):
                         return results
-        return [read_one(*each) for each in self._share]
+        return None
 
 
 def main() -> None:

@@ -190,19 +190,35 @@ def _why_not_owned(path: Path) -> str | None:
     """A plug-in runs as the user, so nobody else may be able to write it or to put another in its place."""
     if not hasattr(os, "getuid"):
         return None
-    for each in (path, *list(path.parents)[:3]):  # NAME, captioners, and the folder of plug-ins
-        status = each.stat()
-        if status.st_uid != os.getuid():
-            return (
-                f"The plug-in {path.parent.name} is not run: {each.name} is not yours; copy it to your own."
-            )
-        by_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
-        if by_group or status.st_mode & stat.S_IWOTH:
-            return (
-                f"The plug-in {path.parent.name} is not run: others than you can change {each.name}; "
-                f"`chmod go-w {each.name}` forbids it."
-            )
+    own = [path, *list(path.parents)[:3]]  # NAME, captioners, and the folder of plug-ins
+    for below, folders, files in os.walk(path.parent):  # compiled code and what it imports is run as well
+        own += [Path(below, name) for name in (*folders, *files)]
+    not_run = f"The plug-in {path.parent.name} is not run"
+    try:
+        for each in own:
+            status = each.stat()
+            if status.st_uid != os.getuid():
+                return f"{not_run}: {each.name} is not yours; copy it to your own."
+            if _others_write(status):
+                return (
+                    f"{not_run}: others than you can change {each.name}; `chmod go-w {each.name}` forbids it."
+                )
+        # Whoever may write a folder can put another in the place of what lies in it, unless it is sticky.
+        for above in (*path.absolute().parents, *path.resolve().parents):
+            status = above.stat()
+            if _others_write(status) and not status.st_mode & stat.S_ISVTX:
+                return (
+                    f"{not_run}: others than you can change {above.name}, a folder above it; move "
+                    "the plug-ins to a folder of your own."
+                )
+    except OSError as error:
+        return f"{not_run}: whose it is cannot be told ({(error.strerror or type(error).__name__).lower()})."
     return None
+
+
+def _others_write(status: os.stat_result) -> bool:
+    by_group = status.st_mode & stat.S_IWGRP and not _is_own_group(status.st_gid)
+    return bool(by_group or status.st_mode & stat.S_IWOTH)
 
 
 def _is_own_group(gid: int) -> bool:

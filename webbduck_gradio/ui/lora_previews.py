@@ -16,15 +16,15 @@ from ..errors import ModelError, UnknownName, WebbDuckError
 from ..gallery.storage import Outputs
 from ..gallery.thumbnails import Thumbnails
 from ..images import opaque, open_picture, shrunk
-from ..models.header import read_header
+from ..models.reading import picture_in
 from ..models.registry import Lora, Registry
 from ..settings import Settings
+from ..storage.atomic import write_atomically
 
 log = logging.getLogger(__name__)
 
 MOST_RUNS = 60
 """Runs that are looked at for pictures made with a LoRA."""
-MAX_EMBEDDED = 8_000_000
 
 
 def _uses(meta: Mapping[str, Any], name: str) -> bool:
@@ -91,19 +91,19 @@ class LoraPreviews:
         key = hashlib.sha256(f"{lora.path}\0{lora.stamp}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         target = self._folder / f"{key}.webp"
         if not target.exists():
-            said = read_header(lora.path).metadata.get("modelspec.thumbnail", "")
+            said = picture_in(lora.path)
             try:
-                data = base64.b64decode(said.partition("base64,")[2][:MAX_EMBEDDED], validate=True)
+                data = base64.b64decode(said.partition("base64,")[2], validate=True)
             except (binascii.Error, ValueError):
                 raise ModelError(f"The picture inside {lora.name} is damaged.") from None
-            target.parent.mkdir(parents=True, exist_ok=True)
             # Drawn anew, so that nothing but a picture is ever served.
             name = f"the picture inside {lora.name}"
             with open_picture(io.BytesIO(data), name) as image:
                 small = opaque(shrunk(image, 384, name))
-            unfinished = target.with_suffix(".tmp")
-            small.save(unfinished, "WEBP", quality=85)
-            unfinished.replace(target)
+            # Several pages may ask for it at once, each under a temporary name of its own.
+            write_atomically(
+                target, lambda file: small.save(file, "WEBP", quality=85), self._folder, lasting=False
+            )
         return target
 
     def _newest(self, lora: Lora) -> Path | None:

@@ -6,8 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from ..errors import ModelError, RequestError, WebbDuckError
-from ..models.lorafile import training
+from ..errors import RequestError, WebbDuckError
+from ..models import edits, reading
+from ..models.keeping import EditedMeanwhile
 from . import views
 from .events import QUIET, outcome, payload
 from .form import Form, number_of
@@ -27,10 +28,15 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
 
     def webbduck_edit_lora(asked: Any) -> dict[str, Any]:
         def edit() -> dict[str, Any]:
-            name, changes = _named(asked)
+            name, changes, seen = _named(asked)
             if changes.get("preview") == "last":
                 changes = {**changes, "preview": services.lora_previews.last(name)}
-            registry.edit_lora(name, changes)
+            # Who throws words away has to say which: a page may not know that there are any.
+            unseen = {key: None for key, value in changes.items() if value is None and key in edits.WORDS}
+            try:
+                registry.edit_lora(name, changes, {**unseen, **seen})
+            except EditedMeanwhile as error:
+                return {"error": str(error), **lora_details(services, name)}
             return lora_details(services, name)
 
         return told(edit)
@@ -67,10 +73,12 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     view.use_current(use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **QUIET)
 
 
-def _named(asked: Any) -> tuple[str, dict[str, Any]]:
-    if not isinstance(asked, dict) or not isinstance(asked.get("changes"), dict):
+def _named(asked: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(model, changes, what the page showed of these settings) of a change that the page asks for."""
+    seen = asked.get("seen", {}) if isinstance(asked, dict) else None
+    if not isinstance(seen, dict) or not isinstance(asked.get("changes"), dict):
         raise RequestError("The page asked for a change that cannot be.")
-    return str(asked.get("name", "")), asked["changes"]
+    return str(asked.get("name", "")), asked["changes"], seen
 
 
 def lora_details(services: Services, name: str) -> dict[str, Any]:
@@ -79,14 +87,11 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     Raises `UnknownName`. A file that cannot be read has `said` None.
     """
     lora = services.registry.any_lora(name)
-    try:
-        said = training(lora.path)
-    except ModelError:
-        said = None
-    view = views.lora_view(lora, None)
+    said = reading.said_by(lora.path)
+    view, note = views.lora_view(lora, None), services.registry.lora_note(name)
     return {
         "lora": {**view, "description": lora.description},
-        "note": services.registry.lora_note(name),
+        "note": {key: note[key] for key in edits.SHOWN if key in note},
         "said": said,
         "pictures": services.lora_previews.made_with(name),
     }

@@ -28,9 +28,10 @@ function picture(lora, lazy) {
   return [h("span", { class: "none", "aria-hidden": "true" }, ([...(lora.name.split("/").pop() || "?")][0]).toUpperCase()), image];
 }
 
-async function edit(name, changes) {
+/** `seen`: what the changed settings were when they were shown, so that nobody's change is written over. */
+async function edit(name, changes, seen = {}) {
   let done;
-  try { done = await server.webbduck_edit_lora({ name, changes }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
+  try { done = await server.webbduck_edit_lora({ name, changes, seen }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
   return done;
 }
 
@@ -108,14 +109,17 @@ function model(each) {
   const say = (text, wrong) => { said.textContent = text; said.classList.toggle("problem", wrong); };
   const save = async (changes) => {
     let done;
-    try { done = await server.webbduck_edit_checkpoint({ name: each.name, changes }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
+    if (!Object.keys(changes).length) return say("Nothing was changed.", false);
+    const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, each.defaults[key]]));
+    try { done = await server.webbduck_edit_checkpoint({ name: each.name, changes, seen }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
     say(done.error ?? "Saved to models.json.", Boolean(done.error));
   };
   const form = h("form", { class: "defaults", onsubmit: (event) => {
     event.preventDefault();
     const read = FIELDS.map(([key, label]) => [key, label, webbduck.numbers.read(form.elements[key].value, key !== "cfg")]), wrong = read.find(([, , { problem }]) => problem);
     if (wrong) return say(`${wrong[1].replace(", px", "")} ${wrong[2].problem}.`, true);
-    save(Object.fromEntries([...read.map(([key, , { value }]) => [key, value]), ["scheduler", sampler.value || null]]));
+    const now = [...read.map(([key, , { value }]) => [key, value]), ["scheduler", sampler.value || null]];
+    save(Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))));
   } }, inputs, h("label", { class: "wide" }, "Sampler", sampler),
     h("div", { class: "actions" }, h("button", { type: "submit" }, "Save defaults"),
       button("Use the Studio’s settings", () => trigger("use_current", { name: each.name })),
@@ -176,9 +180,11 @@ async function open(name) {
 function details({ lora, note, said, pictures }) {
   const status = h("p", { class: "said muted", role: "status" });
   const change = async (changes, text) => {
-    const done = await edit(lora.name, changes);
+    const seen = Object.fromEntries(Object.keys(changes).filter((key) => key !== "favourite").map((key) => [key, note[key] ?? null]));
+    const done = await edit(lora.name, changes, seen);
     if (opened !== lora.name) return;
-    if (done.error) { status.textContent = done.error; status.classList.add("problem"); return; }
+    // What was typed stays; what somebody else saved meanwhile has been told, and may be replaced now.
+    if (done.error) { status.textContent = done.error; status.classList.add("problem"); if (done.note) note = done.note; return; }
     details(done);
     sheet.querySelector(".said").textContent = text;
   };
@@ -186,11 +192,15 @@ function details({ lora, note, said, pictures }) {
   const weight = webbduck.numbers.field(h("input", { name: "weight", type: "text", class: "typed-number", value: note.weight ?? "", placeholder: String(lora.weight) }), { step: 0.05, least: -2, most: 2 });
   const about = h("textarea", { name: "description", rows: "3", placeholder: note.description ? "" : lora.description || "What it is good for" });
   about.value = note.description ?? "";
+  const typed = () => ({ trigger: trigger.value.trim() || null, weight: webbduck.numbers.read(weight.value).value, description: about.value.trim() || null });
+  const shown = typed();
   const form = h("form", { onsubmit: (event) => {
     event.preventDefault();
-    const { value, problem } = webbduck.numbers.read(weight.value);
+    const { problem } = webbduck.numbers.read(weight.value);
     if (problem) { status.textContent = `The weight ${problem}.`; status.classList.add("problem"); return; }
-    change({ trigger: trigger.value.trim() || null, weight: value, description: about.value.trim() || null }, "Saved to loras.json.");
+    const changes = Object.fromEntries(Object.entries(typed()).filter(([key, value]) => value !== shown[key]));
+    if (Object.keys(changes).length) change(changes, "Saved to loras.json.");
+    else { status.textContent = "Nothing was changed."; status.classList.remove("problem"); }
   } }, h("label", {}, "Trigger phrase", trigger), h("label", {}, "Default weight", weight), h("label", { class: "wide" }, "Description", about),
     h("p", { class: "muted wide" }, "Left empty, what the file says counts."), h("div", { class: "actions wide" }, h("button", { type: "submit" }, "Save")));
   const model = base(), misfit = lora.reason ?? (model && !webbduck.fits(lora, model) ? `Made for ${webbduck.madeFor(lora, model)}; ${model.name} cannot use it.` : null);
@@ -208,9 +218,9 @@ function details({ lora, note, said, pictures }) {
       note.preview ? button("Remove chosen preview", () => change({ preview: null }, "The chosen preview is removed.")) : null),
     status, form,
     lora.notes ? h("section", {}, h("h3", {}, "Notes"), h("p", { class: "text" }, lora.notes)) : null,
-    said?.tags.length ? h("section", {}, h("h3", {}, "Training tags"), tagList(said.tags)) : null,
+    said?.tags.length ? h("section", {}, h("h3", {}, "Training tags"), tagList(said.tags), said.more_tags ? h("p", { class: "muted" }, `${said.more_tags} rarer tags are not shown.`) : null) : null,
     h("section", {}, h("h3", {}, "File"), h("dl", { class: "details" }, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]))),
-    said && Object.keys(said.metadata).length ? h("details", {}, h("summary", {}, "All metadata"), h("pre", {}, JSON.stringify(said.metadata, null, 1))) : null,
+    said && Object.keys(said.metadata).length ? h("details", {}, h("summary", {}, "All metadata"), h("pre", {}, JSON.stringify(said.metadata, null, 1)), said.left_out ? h("p", { class: "muted" }, said.left_out) : null) : null,
     h("section", {}, h("h3", {}, "Pictures made with it"), pictures.length ? h("div", { class: "made" }, pictures.map((id) => h("button", { type: "button", "aria-label": `Open ${id}`, onclick: () => { dialog.close(); webbduck.openTab("Gallery"); webbduck.publish("show", { image: id }); } }, h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }))))
       : h("p", { class: "muted" }, "None yet.")));
   if (!lora.hash && !lora.reason) setTimeout(() => { if (opened === lora.name && dialog.open && !sheet.contains(document.activeElement?.closest("form"))) refreshHash(lora.name); }, 2000);
