@@ -151,19 +151,22 @@ def of_the_page(studio, name: str, value: Any) -> dict[str, Any]:
     return httpx.post(f"{studio.url}/gradio_api/component_server", json=asked, timeout=120).json()
 
 
-def test_words_that_were_not_seen_are_not_thrown_away(studio, folder: Path) -> None:
-    """Whoever asks without saying what they saw sets values, as before, but removes nobody's words."""
+def test_an_edit_by_who_has_not_seen_the_last_one(studio, folder: Path) -> None:
+    """Whoever does not say what they saw sets values, but not those that an edit replaced meanwhile."""
     make_lora(folder / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
     wait_until(lambda: [each.name for each in studio.services.registry.loras()] == ["ink"])
 
     def save(**more: Any) -> dict[str, Any]:
         return of_the_page(studio, "webbduck_edit_lora", {"name": "ink", **more})
 
-    assert "error" not in save(changes={"trigger": "words", "weight": None, "description": None})
-    refused = save(changes={"trigger": None, "weight": 0.6, "description": None})
-    assert "trigger of ink was changed meanwhile" in refused["error"]
-    assert (refused["note"]["trigger"], refused["note"]["weight"]) == ("words", None)
-    assert "error" not in save(changes={"trigger": None}, seen={"trigger": "words"})
+    for old in (None, "first words"):
+        assert "error" not in save(changes={"trigger": f"after {old}", "weight": None, "description": None})
+        refused = save(changes={"trigger": old, "weight": 0.6, "description": None})
+        assert "trigger of ink was changed meanwhile" in refused["error"]
+        assert (refused["note"]["trigger"], refused["note"]["weight"]) == (f"after {old}", None)
+        seen = {"trigger": f"after {old}"}
+        assert "error" not in save(changes={"trigger": "first words"}, seen=seen)
+    assert "error" not in save(changes={"trigger": None}, seen={"trigger": "first words"})
     assert of_the_page(studio, "webbduck_lora", "ink")["note"]["trigger"] is None
     for odd in ({"changes": {}, "seen": []}, {"changes": 1}, {"seen": {}}):
         assert "cannot be" in save(**odd)["error"]

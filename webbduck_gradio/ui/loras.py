@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import gradio as gr
@@ -22,6 +23,8 @@ DEFAULTS = ("steps", "cfg", "width", "height", "scheduler")
 def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     """The tab's view; it draws what the catalog channel publishes and asks for details itself."""
     registry = services.registry
+    replaced: dict[tuple[str, str], deque[Any]] = {}
+    """What the last edits of this run put something else in the place of, by LoRA and key."""
 
     def webbduck_lora(name: Any) -> dict[str, Any]:
         return told(lambda: lora_details(services, str(name)))
@@ -31,12 +34,16 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
             name, changes, seen = _named(asked)
             if changes.get("preview") == "last":
                 changes = {**changes, "preview": services.lora_previews.last(name)}
-            # Who throws words away has to say which: a page may not know that there are any.
-            unseen = {key: None for key, value in changes.items() if value is None and key in edits.WORDS}
+            before = registry.lora_note(name)
+            # Who does not say what they saw and sends what an edit replaced cannot have seen that edit.
+            unseen = {key: value for key, value in changes.items() if value in replaced.get((name, key), ())}
             try:
                 registry.edit_lora(name, changes, {**unseen, **seen})
             except EditedMeanwhile as error:
                 return {"error": str(error), **lora_details(services, name)}
+            for key in changes:
+                if key in edits.WORDS and before.get(key) != registry.lora_note(name).get(key):
+                    replaced.setdefault((name, key), deque(maxlen=8)).append(before.get(key))
             return lora_details(services, name)
 
         return told(edit)
