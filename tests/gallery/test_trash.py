@@ -289,3 +289,11 @@ def test_a_deletion_that_the_disk_refuses_leaves_all_where_it_was(outputs, trash
         trash.delete_run(run.id)
     assert tree(settings.outputs) == before and trash.entries() == []
     assert list((settings.private / "trash").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "entry_id", ["x" * 4000, "..", "../trash", "", "entry\0", None, 5, "20200101-000000-0000000g"]
+)
+def test_an_id_that_was_never_given_out_is_refused(trash: Trash, entry_id):
+    with pytest.raises(UnknownName):
+        trash.restore(entry_id)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import time
 import uuid
@@ -34,6 +35,8 @@ RECORDS = "meta"
 """Folder of an entry that holds the meta.json of each run."""
 GOING = ".going-"
 """What the name of an entry begins with once it was emptied; only its removal is left."""
+
+ID = re.compile(r"[0-9a-f-]{1,40}")
 
 T = TypeVar("T")
 
@@ -223,8 +226,7 @@ class Trash:
         return [path for path in found if path.is_dir() and not path.is_symlink()]
 
     def _entry(self, entry_id: str) -> TrashEntry:
-        plain = isinstance(entry_id, str) and entry_id.replace("-", "").isalnum()
-        entry = self._read(entry_id) if plain else None
+        entry = self._read(entry_id) if isinstance(entry_id, str) and ID.fullmatch(entry_id) else None
         if entry is None:
             raise UnknownName("There is no such entry in the trash.")
         return entry
