@@ -123,7 +123,8 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
     told.locator("summary").click()
     expect(told.locator("dl dt").first).to_be_visible()
     names = told.locator("dl dt").all_inner_texts()
-    assert {name.replace("_", " ") for name in GenerationRequest.model_fields} <= set(names)
+    called = {"inpainting_fill": "mask mode"}
+    assert {called.get(name, name.replace("_", " ")) for name in GenerationRequest.model_fields} <= set(names)
 
 
 def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -> None:
