@@ -55,7 +55,7 @@ def test_a_server_that_is_killed_and_started_again_under_an_open_page(
         page.wait_for_selector(".now[data-state=running]")
     with server(tmp_path, starter_checkpoints, port):
         # The page finds its server again by itself; nobody reloads it.
-        page.wait_for_function("webbduck.last.get('jobs')?.counts?.completed === 2")
+        page.wait_for_function("window.webbduck?.last?.get('jobs')?.counts?.completed === 2")
         page.get_by_role("tab", name="Queue").click()
         ended = page.locator(".jobs.ended .job")
         expect(ended.locator(".prompt")).to_have_text(["waits too", "waits", "slow, killed"])
