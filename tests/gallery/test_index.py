@@ -529,3 +529,24 @@ def test_a_picture_written_over_in_place_while_the_studio_was_off_is_read_again(
     sizes = {image.id: image.size_bytes for image in after.images()}
     assert sizes[f"{run.id}/0.png"] == (run.path / "0.png").stat().st_size
     after.close()
+
+
+def test_a_large_folder_that_changes_while_it_is_read_in_parts(
+    outputs: Outputs, settings: Settings, monkeypatch
+):
+    folder = settings.outputs / "many"
+    folder.mkdir()
+    for number in range(5):
+        picture().save(folder / f"{number}.png")
+    monkeypatch.setattr(index_module, "BATCH", 2)
+    real, read = folders.about.read, []
+
+    def and_another_comes(path: Path, meta, name):
+        read.append(name)
+        if len(read) == 4:  # the first part is written by now
+            picture().save(folder / "new.png")
+        return real(path, meta, name)
+
+    monkeypatch.setattr(folders.about, "read", and_another_comes)
+    assert outputs.count() == 6
+    assert len(outputs.images()) == 6

@@ -219,8 +219,10 @@ class Index:
                 "SELECT name, modified_ns, size_bytes, variant_of FROM images WHERE run = ?", (run["id"],)
             ).fetchall()
         # A record that was written again may say something else about every picture.
-        edited = run["stamp"] != UNSETTLED and run["stamp"].split("-")[1] != stamp.split("-")[1]
-        doubtful = run["stamp"] == UNSETTLED or run["created"] != folder.created
+        # "": one whose parts have not all been written yet.
+        settled = run["stamp"] not in ("", UNSETTLED)
+        edited = settled and run["stamp"].split("-")[1] != stamp.split("-")[1]
+        doubtful = not settled or run["created"] != folder.created
         if edited or (folder.meta and doubtful):
             return list(folder.files)
         had_copies = {row["variant_of"] for row in known}
