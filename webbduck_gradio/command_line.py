@@ -272,10 +272,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     asked_for = any(each.startswith("--auth") for each in given) or os.environ.get("WEBBDUCK_AUTH")
     made = bool(settings.auth) and not asked_for
-    print("\n".join(address_lines(settings, server.url, server.share_url, made)), flush=True)
     try:
-        server.wait()
+        print("\n".join(address_lines(settings, server.url, server.share_url, made)), flush=True)
+        server.wait(lambda: _stop_asked)
     except KeyboardInterrupt:
+        pass
+    try:
         print("Stopping; a job that runs is put back as interrupted.", flush=True)
     finally:
         at_rest = server.close()
@@ -287,5 +289,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+_stop_asked = False
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # Remembered too: an exception that is raised in the middle of a finalizer goes nowhere.
+    global _stop_asked
+    _stop_asked = True
     raise KeyboardInterrupt

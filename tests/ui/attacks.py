@@ -257,8 +257,6 @@ def bad_files() -> dict[str, bytes]:
         "header-only.png": whole[:33],
         "empty.png": b"",
         "zeros.png": b"\0" * 4096,
-        "animated.png": frames("PNG"),
-        "animated.webp": frames("WEBP"),
         "animated.gif": frames("GIF"),
         "still.gif": saved(small, "GIF"),
         "scan.tiff": saved(small, "TIFF"),

@@ -11,7 +11,7 @@ from ..request import MAX_LORAS, MAX_PROMPT, CaptionRequest, GenerationRequest, 
 
 AN_IMAGE = (
     'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
-    "or WebP, at most 64 MiB and 64 megapixels, not animated. Addresses are not fetched."
+    "or WebP, at most 64 MiB and 64 megapixels; of an animated one the first frame. No address is fetched."
 )
 JOB = "The id that /generate, /test, /upscale or /caption answered, or that /queue lists."
 OF_CHECKPOINT = "None = the checkpoint's default."

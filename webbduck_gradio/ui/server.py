@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack, redirect_stdout
 from urllib.parse import urlsplit
 
@@ -156,9 +157,11 @@ class StudioServer:
         self.services.housekeeping.start()
         threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up).start()
 
-    def wait(self) -> None:
-        """Until Ctrl+C or SIGTERM."""
-        threading.Event().wait()
+    def wait(self, stop_asked: Callable[[], bool]) -> None:
+        """Until `stop_asked`, looked at each second, or Ctrl+C."""
+        never = threading.Event()
+        while not stop_asked():
+            never.wait(1)
 
     def close(self) -> bool:
         """Stop in order: no new tickets, the running job put back as interrupted, then the page.
