@@ -112,6 +112,8 @@ function model(each) {
     if (!Object.keys(changes).length) return say("Nothing was changed.", false);
     const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, each.defaults[key]]));
     try { done = await server.webbduck_edit_checkpoint({ name: each.name, changes, seen }); } catch { done = { error: "The server did not answer; nothing was changed." }; }
+    // What this page saved it has seen, also before the catalog comes back with it.
+    if (!done.error) for (const [key, value] of Object.entries(changes)) each.defaults[key] = value ?? each.suggested[key];
     say(done.error ?? "Saved to models.json.", Boolean(done.error));
   };
   const form = h("form", { class: "defaults", onsubmit: (event) => {
