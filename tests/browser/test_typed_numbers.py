@@ -93,7 +93,8 @@ def lora(studio) -> Iterator[Path]:
     wait_until(lambda: studio.services.registry.loras())
     yield folder
     for path in folder.iterdir():
-        path.unlink()
+        if path.is_file():  # other tests leave empty folders
+            path.unlink()
     wait_until(lambda: not studio.services.registry.loras())
 
 
