@@ -17,7 +17,7 @@ from running import STARTER, free_port, studio_settings
 from webbduck_gradio.settings import HOME, Settings
 
 if TYPE_CHECKING:
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,7 @@ def settings(tmp_path: Path, starter_checkpoints: Path) -> Settings:
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Iterator[StudioServer]:
     """One running studio for the tests that only use it: page, API, lane and the starter checkpoint."""
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
     root = tmp_path_factory.mktemp("studio")
     server = StudioServer(studio_settings(root, starter_checkpoints, port=free_port()))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy
 from safetensors.numpy import save
 
-from webbduck_gradio.models.header import read_header
+from webbduck_gradio.models.probe.safetensors_header import read_header
 
 TARGETS = ("to_q.weight", "to_k.weight", "to_v.weight", "to_out.0.weight")
 

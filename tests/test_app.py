@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from running import PATIENCE
 
-from webbduck_gradio import command_line
-from webbduck_gradio.command_line import address_lines, settings_from
+from webbduck_gradio import cli
+from webbduck_gradio.cli import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import HOME
 
@@ -135,14 +135,12 @@ def test_the_local_studio_needs_no_password() -> None:
 
 def test_a_stop_whose_exception_went_nowhere_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a finalizer, where Python prints it and goes on."""
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
-    monkeypatch.setattr(command_line, "_stop_asked", False)
+    monkeypatch.setattr(cli, "_stop_asked", False)
     with contextlib.suppress(KeyboardInterrupt):
-        command_line._stop(signal.SIGTERM, None)
-    waiter = threading.Thread(
-        target=StudioServer.wait, args=(None, lambda: command_line._stop_asked), daemon=True
-    )
+        cli._stop(signal.SIGTERM, None)
+    waiter = threading.Thread(target=StudioServer.wait, args=(None, lambda: cli._stop_asked), daemon=True)
     waiter.start()
     waiter.join(PATIENCE)
     assert not waiter.is_alive()

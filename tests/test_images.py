@@ -10,8 +10,8 @@ import pytest
 from PIL import Image, ImageCms
 from png_files import png
 
-from webbduck_gradio import images
 from webbduck_gradio.errors import StorageError
+from webbduck_gradio.storage import images
 
 RAMP = numpy.linspace(0, 65535, 16).astype(int).reshape(2, 8, 1)
 EVEN = numpy.linspace(0, 255, 16).round().astype(int).reshape(2, 8, 1)

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 from png_files import png
 
-from webbduck_gradio import masks
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.storage import masks
 
 BOX = (8, 8, 24, 24)
 INSIDE, OUTSIDE = (16, 16), (30, 30)

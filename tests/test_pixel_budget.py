@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 
 import webbduck_gradio
-from webbduck_gradio import images, masks
 from webbduck_gradio.errors import RequestError, StorageError, WebbDuckError
 from webbduck_gradio.gallery import metadata
-from webbduck_gradio.gallery.inputs import Inputs
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.input_images import Inputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.models.input_checks import check_inputs
-from webbduck_gradio.pixel_budget import PixelBudget
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage import images, masks
+from webbduck_gradio.storage.pixel_budget import PixelBudget
 
 SIDE = 64
 ALL = SIDE * SIDE

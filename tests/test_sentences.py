@@ -10,12 +10,13 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import WebbDuckError, without_folders
-from webbduck_gradio.gallery.files import write_atomically
-from webbduck_gradio.gallery.storage import Outputs
-from webbduck_gradio.jobs import tools, worker
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.jobs import worker
+from webbduck_gradio.jobs.handlers import image_tools
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.shelf import Shelf
+from webbduck_gradio.storage.atomic import write_atomically
+from webbduck_gradio.ui.studio.preset_store import Shelf
 
 
 def empty(settings: Settings) -> Registry:
@@ -82,7 +83,7 @@ def test_no_warning_names_a_folder(settings: Settings) -> None:
     folder = settings.outputs / "2020-01-01_00-00-00"
     folder.mkdir()
     Image.new("RGB", (64, 64)).save(folder / "0.png")
-    _, warnings = tools.settle_upscale(empty(settings), outputs, {"image": f"{folder.name}/0.png"})
+    _, warnings = image_tools.settle_upscale(empty(settings), outputs, {"image": f"{folder.name}/0.png"})
     assert warnings == ("No usable upscaling model is in checkpoint/upscale; Lanczos is used.",)
 
 

@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webbduck_gradio.gallery import metadata, reuse, runs
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery import metadata, run_layout
+from webbduck_gradio.gallery.metadata import recall
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.store import Store
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.form import Form
-from webbduck_gradio.ui.shelf import Shelf
+from webbduck_gradio.ui.studio.form import Form
+from webbduck_gradio.ui.studio.preset_store import Shelf
 
 PICTURE = "0" * 64 + ".png"
 ASKED = {"base_model": "webbduck-starter", "prompt": "a duck", "seed": 1, "image": PICTURE, "mask": PICTURE}
@@ -52,7 +53,7 @@ def test_a_picture(tmp_path: Path, settings: Settings, stored: dict, meant: tupl
     found = metadata.read(tmp_path / "0.png")
     assert meaning(found["request"]) == meaning(found["webbduck"]["request"]) == meant
     assert meaning(metadata.batch_request(found["webbduck"]).model_dump()) == meant
-    values, _ = reuse.read_settings(tmp_path / "0.png", Registry(settings))
+    values, _ = recall.read_settings(tmp_path / "0.png", Registry(settings))
     assert meaning(values) == meant
 
 
@@ -103,7 +104,7 @@ def test_the_record_of_a_run(settings: Settings, stored: dict, meant: tuple) -> 
 
 def test_the_first_versions_keep_protects_the_mask(tmp_path: Path) -> None:
     (tmp_path / "meta.json").write_text(json.dumps({"prompt": "a duck", "inpainting_fill": "keep"}))
-    assert runs.read_meta(tmp_path)[0]["inpainting_fill"] == "keep"
+    assert run_layout.read_meta(tmp_path)[0]["inpainting_fill"] == "keep"
 
 
 WEBBDUCK, A1111 = "Version: WebbDuck 1.0", "Version: v1.10.1"
@@ -123,7 +124,7 @@ WEBBDUCK, A1111 = "Version: WebbDuck 1.0", "Version: v1.10.1"
 )
 def test_the_text_for_other_programs(settings: Settings, pairs: str, meant: tuple) -> None:
     text = f"a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, {pairs}"
-    values, _ = reuse.read_text(text, Registry(settings))
+    values, _ = recall.read_text(text, Registry(settings))
     assert meaning(values) == meant
 
 
@@ -132,14 +133,14 @@ def test_the_rest_of_what_another_program_says_of_its_mask(settings: Settings) -
         "a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Mask blur: 4, "
         "Inpaint area: Only masked, Masked area padding: 48, Masked content: latent noise"
     )
-    values, notes = reuse.read_text(text, Registry(settings))
+    values, notes = recall.read_text(text, Registry(settings))
     assert (values["mask_blur"], values["inpaint_area"], values["inpaint_padding"]) == (4, "masked", 48)
     assert "masked_content" not in values
     assert any("masked content" in note and "latent noise" in note for note in notes)
 
 
 def test_a_text_without_a_mask_says_nothing_of_it(settings: Settings) -> None:
-    values, _ = reuse.read_text(
+    values, _ = recall.read_text(
         "a duck\nSteps: 20, Sampler: Euler, Seed: 1, Size: 512x512", Registry(settings)
     )
     assert not {"inpainting_fill", "masked_content", "mask_blur", "inpaint_area"} & set(values)

@@ -150,7 +150,7 @@ import os, sys
 from pathlib import Path
 import httpx
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import server
+from webbduck_gradio.web import server
 
 server.WARM_UP_SECONDS = 1000
 checkpoints, outputs, loras, inputs = map(Path, sys.argv[1:5])

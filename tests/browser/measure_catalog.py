@@ -25,7 +25,7 @@ from playwright.sync_api import Page, sync_playwright  # noqa: E402
 from running import STARTER, free_port, studio_settings  # noqa: E402
 
 from webbduck_gradio.settings import HOME, Settings  # noqa: E402
-from webbduck_gradio.ui.server import StudioServer  # noqa: E402
+from webbduck_gradio.web.server import StudioServer  # noqa: E402
 
 TIMES = 7
 KEYS = """() => {

@@ -2,7 +2,7 @@
 
     python tests/browser/measure_gallery.py --images 100000 [--folder DIR]
 
-Fills a folder as `python -m webbduck_gradio.gallery.benchmark` does (DIR is kept, and used again when it is
+Fills a folder as `python -m webbduck_gradio.benchmarks.gallery` does (DIR is kept, and used again when it is
 filled already), starts a studio on it, and times in the page, from the press to what can be seen.
 """
 
@@ -22,9 +22,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).res
 from playwright.sync_api import Page, sync_playwright  # noqa: E402
 from running import free_port  # noqa: E402
 
-from webbduck_gradio.gallery.benchmark import fill  # noqa: E402
+from webbduck_gradio.benchmarks.gallery import fill  # noqa: E402
 from webbduck_gradio.settings import HOME, Settings  # noqa: E402
-from webbduck_gradio.ui.server import StudioServer  # noqa: E402
+from webbduck_gradio.web.server import StudioServer  # noqa: E402
 
 SEARCHES = (
     "castle", "size:832x1024", "seed:1", "model:checkpoint-3", "red duck", "masterpiece -duck",

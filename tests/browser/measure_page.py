@@ -20,7 +20,7 @@ from playwright.sync_api import Browser, sync_playwright  # noqa: E402
 from running import free_port, studio_settings  # noqa: E402
 
 from webbduck_gradio.settings import HOME  # noqa: E402
-from webbduck_gradio.ui.server import StudioServer  # noqa: E402
+from webbduck_gradio.web.server import StudioServer  # noqa: E402
 
 TIMES = 5
 TEXT = "a red duck on a pond at sunset, (golden light:1.2), reeds and calm water"

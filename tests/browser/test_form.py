@@ -14,7 +14,7 @@ from running import STARTER, free_port, studio_settings, wait_until
 
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.server import StudioServer
+from webbduck_gradio.web.server import StudioServer
 
 OTHER = "another-checkpoint"
 

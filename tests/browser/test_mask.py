@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
 
-from webbduck_gradio.core.pictures import read_mask
+from webbduck_gradio.core.image_ops import read_mask
 
 WIDTH, HEIGHT = 4096, 2304
 

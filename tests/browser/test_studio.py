@@ -10,7 +10,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
 
-from webbduck_gradio.ui.form import PRESETS
+from webbduck_gradio.ui.studio.form import PRESETS
 
 DONE = ".now[data-state=completed]"
 

@@ -12,8 +12,8 @@ from making import copy_of, inpaint_copy, lora, refiner_copy, store
 from PIL import Image, ImageDraw
 from recorder import Recorder
 
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.models.registry import Checkpoint, Registry
+from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.models.catalog.registry import Checkpoint, Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

@@ -48,7 +48,7 @@ def weightless(kind: str) -> dict[str, torch.Tensor]:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    from webbduck_gradio.core.fullsize import UNET, VAE
+    from webbduck_gradio.benchmarks.full_size_sdxl import UNET, VAE
 
     refiner = kind == "refiner"
     config = UNET | {"in_channels": 9 if kind == "inpaint" else 4} | (REFINER if refiner else {})
@@ -118,8 +118,8 @@ class Memory:
 
 def load_only(folder: Path, kind: str) -> None:
     """In the file's own number format: the weights stay on disk until they are used."""
-    from webbduck_gradio.core.pipelines import _read
-    from webbduck_gradio.models.registry import Registry
+    from webbduck_gradio.core.checkpoint_cache import _read
+    from webbduck_gradio.models.catalog.registry import Registry
     from webbduck_gradio.settings import Settings
 
     start = time.perf_counter()
@@ -142,8 +142,8 @@ def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None
     from PIL import Image
     from recorder import Recorder
 
-    from webbduck_gradio.core.generation import Generator
-    from webbduck_gradio.models.registry import Registry
+    from webbduck_gradio.core.image_generator import Generator
+    from webbduck_gradio.models.catalog.registry import Registry
     from webbduck_gradio.settings import Settings
 
     settings = Settings(checkpoints=folder / "checkpoint", loras=folder / "lora", inputs=folder / "in")

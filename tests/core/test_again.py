@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from recorder import Recorder
 
-from webbduck_gradio.gallery.reuse import read_settings
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.metadata.recall import read_settings
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import SCHEDULERS, GenerationRequest
 from webbduck_gradio.settings import Settings
 

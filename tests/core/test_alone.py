@@ -28,7 +28,7 @@ def run(code: str, *arguments: str) -> str:
 
 @pytest.mark.parametrize(
     "module",
-    ["request", "settings", "errors", "models.registry", "models.tokens", "core", "core.reporting"],
+    ["request", "settings", "errors", "models.catalog.registry", "models.tokens", "core", "core.progress"],
 )
 def test_no_torch_and_no_gradio_outside_their_floors(module: str) -> None:
     code = f"import sys, webbduck_gradio.{module}; print(sorted({{'torch', 'gradio', 'diffusers', "
@@ -46,8 +46,8 @@ def refuse(*arguments, **more):
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 class Quiet:

@@ -11,12 +11,12 @@ import pytest
 from making import copy_of
 from recorder import Recorder
 
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import HOME, Settings
-from webbduck_gradio.starter.measures import acutance, subject_colour
-from webbduck_gradio.starter.style_measures import MEASURES
-from webbduck_gradio.starter.styles import STYLES
+from webbduck_gradio.starter.drawing.styles import STYLES
+from webbduck_gradio.starter.evaluation.measures import acutance, subject_colour
+from webbduck_gradio.starter.evaluation.style_measures import MEASURES
 
 STARTER, REFINER = "webbduck-starter", "webbduck-starter-refiner"
 Paint = Callable[..., np.ndarray]

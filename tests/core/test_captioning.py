@@ -14,9 +14,9 @@ from PIL import Image
 from recorder import Recorder
 
 from webbduck_gradio.core.captioning import NO_STYLES
-from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.core.image_generator import Generator
 from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, RequestError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import CaptionRequest
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "red", "duck", "on", "pond"]

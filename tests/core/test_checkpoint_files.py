@@ -11,8 +11,8 @@ import torch
 from making import copy_of
 from safetensors.torch import load_file, save_file
 
-from webbduck_gradio.core.pipelines import Pipelines
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.core.checkpoint_cache import Pipelines
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 UNET = "model.diffusion_model."

@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL
 from recorder import Recorder
 
 from webbduck_gradio.core.decoding import READ_AGAIN, RESCUED, decode
-from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.core.image_generator import Generator
 from webbduck_gradio.errors import GenerationError
 
 

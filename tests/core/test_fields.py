@@ -8,11 +8,11 @@ from typing import Any
 import numpy
 import pytest
 
-from webbduck_gradio.applicability import NEEDS, OTHERWISE, without_effect
-from webbduck_gradio.gallery.infotext import parameters_text
+from webbduck_gradio.api import serializers
+from webbduck_gradio.gallery.metadata.infotext import parameters_text
 from webbduck_gradio.request import GenerationRequest
-from webbduck_gradio.ui import views
-from webbduck_gradio.ui.form import Form
+from webbduck_gradio.request.applicability import NEEDS, OTHERWISE, without_effect
+from webbduck_gradio.ui.studio.form import Form
 
 SECOND = {"second_pass_model": "webbduck-starter"}
 STARTER = {"base_model": "webbduck-starter"}
@@ -74,7 +74,7 @@ def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], s
     """What lists show of the request, which fields the form hides, and which a warning names."""
     services: Any = SimpleNamespace(registry=registry)
     fields = request.model_dump(mode="json")
-    shown = views.meaningful(fields, views.second_pass_of(services, fields))
+    shown = serializers.meaningful(fields, serializers.second_pass_of(services, fields))
     form = Form(services, dict.fromkeys(fields), None)  # type: ignore[arg-type]
     warned = {each.split(" ")[0] for each in registry.admit(request) if " has no effect " in each}
     return set(shown), set(form._hidden(fields)), warned
@@ -129,7 +129,7 @@ def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
     services: Any = SimpleNamespace(registry=registry)
 
     def way(request: GenerationRequest):
-        return views.second_pass_of(services, request.model_dump(mode="json"))
+        return serializers.second_pass_of(services, request.model_dump(mode="json"))
 
     request = ask(**base)
     unused = without_effect(request.model_dump(mode="json"), way(request))

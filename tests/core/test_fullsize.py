@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from webbduck_gradio.core import fullsize
+from webbduck_gradio.benchmarks import full_size_sdxl
 
-SMALL_UNET = fullsize.UNET | {
+SMALL_UNET = full_size_sdxl.UNET | {
     "attention_head_dim": [1, 1, 1],
     "block_out_channels": [32, 32, 32],
     "cross_attention_dim": 48,
@@ -14,11 +14,11 @@ SMALL_UNET = fullsize.UNET | {
     "projection_class_embeddings_input_dim": 48 + 16,
     "transformer_layers_per_block": [1, 1, 1],
 }
-SMALL_VAE = fullsize.VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
+SMALL_VAE = full_size_sdxl.VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
 
 
 def test_both_works_run_and_the_peak_is_a_number(monkeypatch) -> None:
-    pipe = fullsize.pipeline("cpu", torch.float32, SMALL_UNET, SMALL_VAE)
+    pipe = full_size_sdxl.pipeline("cpu", torch.float32, SMALL_UNET, SMALL_VAE)
     steps = 0
     inner = pipe.unet.forward
 
@@ -28,12 +28,12 @@ def test_both_works_run_and_the_peak_is_a_number(monkeypatch) -> None:
         return inner(*arguments, **more)
 
     monkeypatch.setattr(pipe.unet, "forward", counted)
-    for (_, work), expected in zip(fullsize.works(pipe, 2, 3, side=64), (2, 6), strict=True):
+    for (_, work), expected in zip(full_size_sdxl.works(pipe, 2, 3, side=64), (2, 6), strict=True):
         steps = 0
         work()
         assert steps == expected  # three at once, or three one after the other
     assert torch.get_default_dtype() == torch.float32
-    assert fullsize.matrix_peak("cpu", torch.float32, side=64, rounds=2) > 0
+    assert full_size_sdxl.matrix_peak("cpu", torch.float32, side=64, rounds=2) > 0
 
 
 def test_the_full_size_is_sdxls_own() -> None:
@@ -41,5 +41,5 @@ def test_the_full_size_is_sdxls_own() -> None:
     from diffusers import UNet2DConditionModel
 
     with init_empty_weights():
-        model = UNet2DConditionModel(**fullsize.UNET)
+        model = UNet2DConditionModel(**full_size_sdxl.UNET)
     assert round(sum(each.numel() for each in model.parameters()) / 1e5) == 25675

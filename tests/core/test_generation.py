@@ -12,8 +12,8 @@ import torch
 from diffusers import UNet2DConditionModel
 from recorder import Recorder
 
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.core.reporting import Picture
+from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.progress import Picture
 from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, OutOfMemory
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.core import upscaling
-from webbduck_gradio.core.loading import loading
-from webbduck_gradio.core.memory import is_shortage
+from webbduck_gradio.core.devices import is_shortage
+from webbduck_gradio.core.load_errors import loading
 from webbduck_gradio.errors import ModelError, OutOfMemory, WebbDuckError
 
 SHORTAGES = [

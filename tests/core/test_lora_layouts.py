@@ -18,9 +18,9 @@ import torch
 from recorder import Recorder
 from safetensors.torch import save_file
 
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.core.loras import Adapters
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.lora_adapters import Adapters
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 ENDINGS = {

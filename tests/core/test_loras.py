@@ -8,9 +8,9 @@ import torch
 from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
-from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.core.image_generator import Generator
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 
 
 def stack(*loras: tuple[str, float]) -> list[dict]:

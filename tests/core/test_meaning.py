@@ -10,8 +10,8 @@ import pytest
 from making import store
 from PIL import Image, ImageFilter
 
-from webbduck_gradio.starter.measures import subject_colour
-from webbduck_gradio.starter.scenes import Attributes, draw
+from webbduck_gradio.starter.drawing.scenes import Attributes, draw
+from webbduck_gradio.starter.evaluation.measures import subject_colour
 
 FULL = {"width": 256, "height": 256, "steps": 12, "scheduler": "Euler", "cfg": 5.0}
 DUCK = Attributes("duck", "yellow", "meadow", "day", "right", "top hat", "red")

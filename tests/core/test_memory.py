@@ -15,9 +15,9 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from recorder import Recorder
 
-from webbduck_gradio.core import checkpoint_files, memory
-from webbduck_gradio.core.generation import Generator
-from webbduck_gradio.core.pipelines import Pipelines
+from webbduck_gradio.core import checkpoint_files, devices
+from webbduck_gradio.core.checkpoint_cache import Pipelines
+from webbduck_gradio.core.image_generator import Generator
 from webbduck_gradio.errors import OutOfMemory, SettingsError
 
 CPU_SHORTAGE = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
@@ -124,7 +124,7 @@ def test_shortage_while_loading_names_the_checkpoint(registry, starter, ask, mon
 def test_a_checkpoint_that_cannot_fit_is_refused_before_it_is_read(starter, monkeypatch) -> None:
     """The system would end the whole studio."""
     pipelines = Pipelines("cpu")
-    monkeypatch.setattr(memory, "free_bytes", lambda device: 1000)
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)
     with pytest.raises(OutOfMemory, match=r"webbduck-starter needs .* GiB.*--precision bfloat16"):
         pipelines.get(starter, silent)
 
@@ -184,11 +184,11 @@ def test_embeddings_are_never_those_of_another_lora(registry, starter, ask, pain
 
 
 def test_the_policy_follows_the_memory_that_is_free() -> None:
-    names = [memory.by_free_memory(gib * memory.GIB).name for gib in (24, 11, 10, 8, 4)]
+    names = [devices.by_free_memory(gib * devices.GIB).name for gib in (24, 11, 10, 8, 4)]
     assert names == ["resident", "resident", "tiled", "offload", "offload"]
     assert Generator("cpu", policy="tiled", precision="bfloat16").describe()["policy"] == "tiled"
     with pytest.raises(SettingsError, match="--device mps cannot be used here"):
-        memory.chosen_device("mps" if not torch.backends.mps.is_available() else "mps:99")
+        devices.chosen_device("mps" if not torch.backends.mps.is_available() else "mps:99")
 
 
 def test_another_precision_draws_the_same_motif(registry, starter, ask, paint) -> None:
@@ -228,7 +228,7 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
 def test_a_file_in_its_own_number_format_is_not_copied(tmp_path: Path) -> None:
     import original
 
-    from webbduck_gradio.models.registry import Registry
+    from webbduck_gradio.models.catalog.registry import Registry
     from webbduck_gradio.settings import Settings
 
     settings = Settings(checkpoints=tmp_path, loras=tmp_path / "lora")

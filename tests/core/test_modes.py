@@ -8,7 +8,7 @@ from making import store
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from recorder import Recorder
 
-from webbduck_gradio.core import pictures
+from webbduck_gradio.core import image_ops
 from webbduck_gradio.core.modes import inpaint
 from webbduck_gradio.errors import Cancelled
 from webbduck_gradio.request import SCHEDULERS, GenerationRequest
@@ -151,7 +151,7 @@ def test_all_that_is_painted_is_new_however_thin(blur: int, area: str) -> None:
     for box in ((60, 30, 61, 90), (60, 30, 64, 90), (40, 30, 80, 90)):
         white = pasted(box, blur, inpaint_area=area)
         assert white[30:90, box[0] : box[2]].min() == 255
-        reach = pictures.reach(blur)
+        reach = image_ops.reach(blur)
         assert not white[:, : max(0, box[0] - reach)].any()
         assert not white[:, box[2] + reach :].any()
 
@@ -160,7 +160,7 @@ def test_what_is_protected_stays_to_the_bit_with_a_blur_too() -> None:
     for area in ("whole", "masked"):
         white = pasted((40, 30, 80, 90), 8, inpaint_area=area, inpainting_fill="keep")
         assert not white[30:90, 40:80].any()
-        assert white[60, 80 + pictures.reach(8) :].min() == 255
+        assert white[60, 80 + image_ops.reach(8) :].min() == 255
         assert numpy.abs(numpy.diff(white[60])).max() <= 255 / 8
 
 
@@ -195,7 +195,7 @@ def test_a_stroke_thinner_than_a_latent_pixel_is_drawn() -> None:
 @pytest.mark.parametrize("size", [(1, 300), (300, 1), (1, 1)])
 def test_pictures_one_pixel_wide_are_fitted(size: tuple[int, int]) -> None:
     for mode in ("crop", "pad", "stretch"):
-        fitted = pictures.fit(Image.new("RGB", size, "red"), (64, 104), mode)
+        fitted = image_ops.fit(Image.new("RGB", size, "red"), (64, 104), mode)
         assert fitted.getcolors() == [(64 * 104, (255, 0, 0))]
 
 

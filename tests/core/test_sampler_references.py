@@ -11,7 +11,7 @@ import pytest
 import torch
 import torchsde
 
-from webbduck_gradio.core.schedulers import build
+from webbduck_gradio.core.sampling.schedulers import build
 from webbduck_gradio.request import SCHEDULERS
 
 SDXL = {

@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from webbduck_gradio.core.schedulers import RECIPES, build
+from webbduck_gradio.core.sampling.schedulers import RECIPES, build
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.models import admission
 from webbduck_gradio.request import SCHEDULERS

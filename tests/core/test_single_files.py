@@ -13,12 +13,12 @@ from making import store
 from PIL import Image
 from recorder import Recorder
 
-from webbduck_gradio.core.generation import Generator
+from webbduck_gradio.core.image_generator import Generator
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.fitting import checkpoint_modules
-from webbduck_gradio.models.header import Header, Tensor
-from webbduck_gradio.models.layout import configs
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.lora_compatibility import checkpoint_modules
+from webbduck_gradio.models.probe.safetensors_header import Header, Tensor
+from webbduck_gradio.models.probe.single_file_config import configs
 from webbduck_gradio.settings import Settings
 
 ARCHITECTURES = {
@@ -191,7 +191,7 @@ def test_a_locon_in_the_original_numbering_is_applied_whole(studio, parts, draw,
 def test_incomplete_files_say_what_is_missing(tmp_path: Path, catalog, prefix: str, words: str) -> None:
     from safetensors.torch import load_file, save_file
 
-    from webbduck_gradio.models.inspect import inspect_file
+    from webbduck_gradio.models.probe.checkpoint import inspect_file
 
     tensors = load_file(catalog.checkpoint("base").path)
     path = tmp_path / "part.safetensors"

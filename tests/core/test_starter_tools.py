@@ -11,12 +11,12 @@ from PIL import Image
 from recorder import Recorder
 
 from webbduck_gradio.core.captioning import caption
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.tools import STYLES, Captioner, Upscaler
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.starter.described import UNKNOWN, read
-from webbduck_gradio.starter.evaluate_captioner import held_out, shares
-from webbduck_gradio.starter.evaluate_upscaler import compare, held_out_drawings, photographs
+from webbduck_gradio.starter.captions.templates import UNKNOWN, read
+from webbduck_gradio.starter.evaluation.captioner import held_out, shares
+from webbduck_gradio.starter.evaluation.upscaler import compare, held_out_drawings, photographs
 
 
 @pytest.fixture(scope="module")

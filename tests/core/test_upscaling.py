@@ -14,10 +14,10 @@ from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
 from webbduck_gradio.core import upscaling
-from webbduck_gradio.core.compact import Compact
+from webbduck_gradio.core.realesrgan_compact import Compact
 from webbduck_gradio.core.upscaling import upscale
 from webbduck_gradio.errors import Cancelled, ModelError, RequestError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.tools import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.settings import Settings
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from webbduck_gradio.gallery.storage import Outputs, Run
+from webbduck_gradio.gallery.outputs import Outputs, Run
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webbduck_gradio.gallery import foreign
+from webbduck_gradio.gallery.metadata.other_tools import reader
 
 Graph = dict[str, dict[str, Any]]
 
@@ -76,12 +76,12 @@ def changed(more: Graph | None = None, **inputs: dict[str, Any]) -> Graph:
     return graph
 
 
-def read(graph: Graph, workflow: dict | None = None, size: tuple[int, int] | None = None) -> foreign.Told:
+def read(graph: Graph, workflow: dict | None = None, size: tuple[int, int] | None = None) -> reader.Told:
     texts = {"prompt": json.dumps(graph)} | ({"workflow": json.dumps(workflow)} if workflow else {})
-    return foreign.read(texts, size)
+    return reader.read(texts, size)
 
 
-def said(told: foreign.Told, *words: str) -> bool:
+def said(told: reader.Told, *words: str) -> bool:
     return any(all(word in note for word in words) for note in told.notes)
 
 
@@ -670,7 +670,7 @@ def test_a_workflow_without_a_prompt():
         [9, 6, 0, 7, 0, "IMAGE"],
         [10, 1, 0, 8, 0, "MODEL"],
     ]
-    told = foreign.read({"workflow": json.dumps({"nodes": nodes, "links": links})})
+    told = reader.read({"workflow": json.dumps({"nodes": nodes, "links": links})})
     assert (told.settings, told.notes) == (TOLD, ())
 
 

@@ -12,13 +12,13 @@ import pytest
 from gallery_helpers import finished_run, old_run, picture
 from PIL.PngImagePlugin import PngInfo
 
+from webbduck_gradio.api import gallery_serializers
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.export import export
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import gallery_views
 
 COLOURS = {"photo.jpg": "red", "photo.png": "blue", "photo.webp": "green", "other.png": "black"}
 
@@ -54,8 +54,8 @@ def test_each_has_its_own_copies(outputs: Outputs, album: list[str]) -> None:
     assert variants(outputs) == made
     services: Any = SimpleNamespace(outputs=outputs)
     for image, copies in made.items():
-        assert gallery_views.with_copies(services, [image]) == [image, *copies]
-        assert gallery_views.around(services, copies[1])["original"] == image
+        assert gallery_serializers.with_copies(services, [image]) == [image, *copies]
+        assert gallery_serializers.around(services, copies[1])["original"] == image
 
 
 def test_deleting_one_leaves_the_others_and_their_copies(

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webbduck_gradio.gallery import foreign, metadata, pngtext
-from webbduck_gradio.gallery.reuse import understand
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.gallery.metadata import png_text
+from webbduck_gradio.gallery.metadata.other_tools import reader
+from webbduck_gradio.gallery.metadata.recall import understand
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 
@@ -206,7 +208,7 @@ def test_text_after_the_pixels(tmp_path: Path, packed: bool, more: str):
     assert (fields["seed"], fields["prompt"]) == (4015, more + PROMPT)
     for cut in range(0, len(moved), 7):
         path.write_bytes(moved[:cut])
-        pngtext.texts(path)
+        png_text.texts(path)
 
 
 def test_a_text_bomb_is_passed_over(tmp_path: Path):
@@ -286,7 +288,7 @@ chunk_names = st.sampled_from(["parameters", "prompt", "workflow", "invokeai_met
 )
 @hypothesis_settings(max_examples=300, deadline=None)
 def test_whatever_they_wrote_never_breaks_reading(texts: dict[str, str]):
-    told = foreign.read(texts)
+    told = reader.read(texts)
     assert isinstance(told.settings, dict) and all(isinstance(note, str) for note in told.notes)
     json.dumps([told.settings, told.notes]).encode()
 

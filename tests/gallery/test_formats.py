@@ -17,9 +17,10 @@ from test_metadata import a1111, as_a1111_sees, as_written, requests
 
 from webbduck_gradio.errors import RequestError, StorageError, UnknownName
 from webbduck_gradio.gallery import export as export_module
-from webbduck_gradio.gallery import infotext, metadata
+from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.export import export
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.metadata import infotext
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

@@ -15,7 +15,8 @@ from gallery_helpers import picture
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from webbduck_gradio.gallery import metadata, stealth_alpha
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.gallery.metadata import stealth_alpha
 
 TEXT = "a red duck – 🦆\nNegative prompt: fog\n"
 TEXT += "Steps: 20, Sampler: Euler, CFG scale: 6.5, Seed: 5, Size: 832x1216"

@@ -18,11 +18,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from webbduck_gradio.errors import RequestError, StorageError, UnknownName
-from webbduck_gradio.gallery import about as about_module
-from webbduck_gradio.gallery import folders, infos, search
-from webbduck_gradio.gallery import index as index_module
-from webbduck_gradio.gallery import runs as runs_module
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery import run_layout as runs_module
+from webbduck_gradio.gallery.index import folders, rows, search
+from webbduck_gradio.gallery.index import image_facts as about_module
+from webbduck_gradio.gallery.index import index as index_module
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
 
@@ -232,7 +232,7 @@ def test_pictures_by_hand_and_in_folders(settings: Settings, outputs: Outputs):
 
 def test_a_folder_of_thousands_is_not_shown_whole(settings: Settings, outputs: Outputs, monkeypatch):
     monkeypatch.setattr(index_module, "MAX_SHOWN", 5)
-    monkeypatch.setattr(infos, "MAX_SHOWN", 5)
+    monkeypatch.setattr(rows, "MAX_SHOWN", 5)
     old_run(settings, "many", images=12)
     (run,) = outputs.runs()
     assert len(run.images) == 5 and run.total == 12 == outputs.count()

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from webbduck_gradio.gallery import foreign, infotext
-from webbduck_gradio.gallery.other_tools import values
+from webbduck_gradio.gallery.metadata import infotext
+from webbduck_gradio.gallery.metadata.other_tools import reader, values
 
 LINE = "Steps: 20, Sampler: Euler, CFG scale: 6.5, Seed: 5, Size: 832x1216, Model: lake"
 FORMS = {
@@ -101,7 +101,7 @@ def test_the_work_grows_with_the_length_alone(piece: str):
 
 
 def test_a_text_that_is_too_long_is_said():
-    told = foreign.read({"parameters": "a" * 20_000 + "\n" * infotext.MAX_TEXT + LINE})
+    told = reader.read({"parameters": "a" * 20_000 + "\n" * infotext.MAX_TEXT + LINE})
     assert told.settings == {} and "characters" in told.notes[0]
 
 
@@ -122,14 +122,14 @@ TAGS = [
 
 @pytest.mark.parametrize(("prompt", "words", "loras", "note"), TAGS)
 def test_tags_of_loras(prompt: str, words: str, loras: list[tuple[str, float]], note: str | None):
-    told = foreign.read({"parameters": f"{prompt}\n{LINE}"})
+    told = reader.read({"parameters": f"{prompt}\n{LINE}"})
     assert told.settings["prompt"] == words
     assert told.settings.get("loras", []) == [{"name": name, "weight": weight} for name, weight in loras]
     assert (note in told.notes[0]) if note else told.notes == ()
 
 
 def test_loras_of_the_negative_prompt_are_named():
-    told = foreign.read({"parameters": f"a duck\nNegative prompt: fog <lora:ink:1>\n{LINE}"})
+    told = reader.read({"parameters": f"a duck\nNegative prompt: fog <lora:ink:1>\n{LINE}"})
     assert told.settings["negative_prompt"] == "fog" and "ink" in told.notes[0]
 
 
@@ -160,21 +160,21 @@ HIRES = [
 
 @pytest.mark.parametrize(("pairs", "steps", "strength", "model"), HIRES)
 def test_hires_steps_are_steps_that_are_drawn(pairs: str, steps: int, strength: float, model: str):
-    settings = foreign.read({"parameters": f"a duck\n{LINE}, {pairs}"}).settings
+    settings = reader.read({"parameters": f"a duck\n{LINE}, {pairs}"}).settings
     assert settings["second_pass_steps"] == steps and settings["refinement_strength"] == strength
     assert (settings["second_pass_model"], settings["second_pass_mode"]) == (model, "img2img")
     assert "strength" not in settings
 
 
 def test_the_refiner_goes_on_where_the_text_says():
-    settings = foreign.read(
+    settings = reader.read(
         {"parameters": f"a duck\n{LINE}, Refiner: fine [31e35c80fc], Refiner switch at: 0.7"}
     ).settings
     assert (settings["second_pass_mode"], settings["refiner_switch"]) == ("refiner", 0.7)
 
 
 def test_values_of_the_wrong_kind_are_named():
-    told = foreign.read(
+    told = reader.read(
         {"parameters": "a duck\nSteps: many, Sampler: Euler, CFG scale: nan, Seed: 5, Model: lake"}
     )
     assert told.settings.keys() == {"prompt", "negative_prompt", "scheduler", "seed", "base_model"}

@@ -13,7 +13,7 @@ from PIL import Image
 from test_thumbnails import bomb
 
 from webbduck_gradio.errors import RequestError, UnknownName
-from webbduck_gradio.gallery.inputs import MAX_INPUT_BYTES, Inputs
+from webbduck_gradio.gallery.input_images import MAX_INPUT_BYTES, Inputs
 from webbduck_gradio.settings import Settings
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from gallery_helpers import finished_run, picture, request
 
-from webbduck_gradio.gallery.files import write_atomically
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage.atomic import write_atomically
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks the system which file a handle is")
 

@@ -15,8 +15,9 @@ from PIL import Image
 from sd_parsers import ParserManager
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.gallery import infotext, metadata
-from webbduck_gradio.gallery.other_tools import values
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.gallery.metadata import infotext
+from webbduck_gradio.gallery.metadata.other_tools import values
 from webbduck_gradio.request import MAX_SEED, SCHEDULERS, GenerationRequest
 
 PROMPTS = [

@@ -9,7 +9,7 @@ import pytest
 from test_foreign import save_png
 from test_reuse import Installed, Shelf
 
-from webbduck_gradio.gallery.reuse import read_settings, read_text
+from webbduck_gradio.gallery.metadata.recall import read_settings, read_text
 
 SHELF = Shelf(
     [Installed("painted/oak", "aaaaaaaaaa"), Installed("elm", "bbbbbbbbbb")],

@@ -10,8 +10,8 @@ import pytest
 from gallery_helpers import picture, wait_until
 
 from webbduck_gradio.gallery.export import export
-from webbduck_gradio.gallery.left_out import find
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.index.skipped_entries import find
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings

@@ -9,10 +9,10 @@ import pytest
 from gallery_helpers import finished_run, old_run, picture, request
 
 from webbduck_gradio.errors import RequestError
-from webbduck_gradio.gallery.index import MAX_SHOWN
-from webbduck_gradio.gallery.order import ORDERS, key
-from webbduck_gradio.gallery.runs import ImageInfo
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.index.index import MAX_SHOWN
+from webbduck_gradio.gallery.index.sort import ORDERS, key
+from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.gallery.run_layout import ImageInfo
 from webbduck_gradio.settings import Settings
 
 PROMPTS = (

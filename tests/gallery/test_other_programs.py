@@ -10,17 +10,18 @@ from gallery_helpers import picture
 from test_foreign import FOOOCUS, INVOKEAI, SWARM, save_png
 from test_reuse import ALL, Installed, Shelf
 
-from webbduck_gradio.gallery import foreign, metadata
-from webbduck_gradio.gallery.reuse import read_settings, read_text
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.gallery.metadata.other_tools import reader
+from webbduck_gradio.gallery.metadata.recall import read_settings, read_text
 
 
-def said(told: foreign.Told, *words: str) -> bool:
+def said(told: reader.Told, *words: str) -> bool:
     return any(all(word in note for word in words) for note in told.notes)
 
 
-def swarm(**params: Any) -> foreign.Told:
+def swarm(**params: Any) -> reader.Told:
     data = {**SWARM, "sui_image_params": SWARM["sui_image_params"] | params}
-    return foreign.read({"parameters": json.dumps(data)})
+    return reader.read({"parameters": json.dumps(data)})
 
 
 def test_swarmuis_sections_are_not_the_pictures_prompt():
@@ -86,8 +87,8 @@ def test_swarmuis_other_settings():
     assert swarm(initimagecreativity=0.6).settings["strength"] == 0.6
 
 
-def fooocus(**params: Any) -> foreign.Told:
-    return foreign.read({"parameters": json.dumps({**FOOOCUS, **params}), "fooocus_scheme": "fooocus"})
+def fooocus(**params: Any) -> reader.Told:
+    return reader.read({"parameters": json.dumps({**FOOOCUS, **params}), "fooocus_scheme": "fooocus"})
 
 
 def test_fooocus():
@@ -112,13 +113,13 @@ def test_fooocus_in_a1111s_form_keeps_the_weights_of_its_loras():
         'Lora hashes: "hat: 0123456789, ink: ba98765432", Lora weights: "hat: 0.7, ink: -0.25", '
         "Version: Fooocus v2.5.5"
     )
-    told = foreign.read({"parameters": text})
+    told = reader.read({"parameters": text})
     assert told.settings["loras"] == [{"name": "hat", "weight": 0.7}, {"name": "ink", "weight": -0.25}]
     assert told.settings["lora_hashes"] == {"hat": "0123456789", "ink": "ba98765432"}
 
 
-def invoke(**params: Any) -> foreign.Told:
-    return foreign.read({"invokeai_metadata": json.dumps({**INVOKEAI, **params})})
+def invoke(**params: Any) -> reader.Told:
+    return reader.read({"invokeai_metadata": json.dumps({**INVOKEAI, **params})})
 
 
 def test_invokeais_nulls_say_nothing():
@@ -183,7 +184,7 @@ def test_invokeais_older_forms():
         "strength": None,
         "postprocessing": "gfpgan",
     }
-    told = foreign.read({"sd-metadata": json.dumps({"model_weights": "lake", "image": image})})
+    told = reader.read({"sd-metadata": json.dumps({"model_weights": "lake", "image": image})})
     expected = {
         "prompt": "a red duck",
         "negative_prompt": "fog",
@@ -195,11 +196,11 @@ def test_invokeais_older_forms():
         "scheduler": "euler_a",
     }
     assert told.settings == {**expected, "base_model": "lake"} and said(told, "postprocessing gfpgan")
-    told = foreign.read({"Dream": '"a red duck [fog]" -s 20 -S 5 -W 832 -H1216 -C 6.5 -A k_euler_a'})
+    told = reader.read({"Dream": '"a red duck [fog]" -s 20 -S 5 -W 832 -H1216 -C 6.5 -A k_euler_a'})
     assert told.settings == expected
 
 
-def novelai(**params: Any) -> foreign.Told:
+def novelai(**params: Any) -> reader.Told:
     comment = {
         "steps": 20,
         "scale": 6.5,
@@ -212,7 +213,7 @@ def novelai(**params: Any) -> foreign.Told:
         "strength": 0.7,
         **params,
     }
-    return foreign.read(
+    return reader.read(
         {
             "Comment": json.dumps(comment),
             "Description": "a red duck",
@@ -258,7 +259,7 @@ def test_draw_things():
         "lora": [{"model": "hat.ckpt", "weight": 0.8}],
         "control": [{"file": "canny.ckpt"}],
     }
-    told = foreign.read({"parameters": json.dumps(data)})
+    told = reader.read({"parameters": json.dumps(data)})
     assert told.tool == "drawthings" and said(told, "control")
     assert told.settings == {
         "prompt": "a red duck",
@@ -272,7 +273,7 @@ def test_draw_things():
         "base_model": "lake",
         "loras": [{"name": "hat", "weight": 0.8}],
     }
-    assert foreign.read({"parameters": json.dumps({**data, "strength": 0.4})}).settings["strength"] == 0.4
+    assert reader.read({"parameters": json.dumps({**data, "strength": 0.4})}).settings["strength"] == 0.4
 
 
 EASY = [
@@ -309,7 +310,7 @@ EASY = [
 
 @pytest.mark.parametrize("chunks", EASY)
 def test_easy_diffusion(chunks: dict[str, str]):
-    for told in (foreign.read(chunks), foreign.read({"parameters": json.dumps(EASY[0])})):
+    for told in (reader.read(chunks), reader.read({"parameters": json.dumps(EASY[0])})):
         assert told.tool == "easydiffusion" and said(told, "fixed")
         assert told.settings == {
             "prompt": "a red duck",
@@ -327,7 +328,7 @@ def test_easy_diffusion(chunks: dict[str, str]):
 
 def test_sdnext():
     text = "a red duck\nSteps: 20, Size: 832x1216, Sampler: Euler a, Seed: 5, CLIP skip: 3, App: SD.Next"
-    told = foreign.read({"parameters": text})
+    told = reader.read({"parameters": text})
     assert (told.tool, told.settings["clip_skip"]) == ("sdnext", 3)
 
 
@@ -414,19 +415,19 @@ def test_a1111s_text_under_another_name(tmp_path, chunk: str):
 
 def test_loras_that_are_told_without_weights_are_named():
     text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, "
-    told = foreign.read({"parameters": text + 'Lora hashes: "hat: 0123456789ab"'})
+    told = reader.read({"parameters": text + 'Lora hashes: "hat: 0123456789ab"'})
     assert said(told, "hat", "weights are not told")
     resources = json.dumps(
         [{"type": "lora", "weight": 0.8, "modelName": "Party hats"}, {"type": "checkpoint"}]
     )
-    assert said(foreign.read({"parameters": f"{text}Civitai resources: {resources}"}), "Party hats 0.8")
+    assert said(reader.read({"parameters": f"{text}Civitai resources: {resources}"}), "Party hats 0.8")
     _, notes = read_text(text + 'TI hashes: "easynegative: 0123456789ab"', ALL)
     assert any("TI hashes easynegative" in note for note in notes), "embeddings are not used here"
 
 
 def test_what_was_done_afterwards_is_said():
     text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64"
-    told = foreign.read({"parameters": text, "postprocessing": "Postprocess upscale by: 4"})
+    told = reader.read({"parameters": text, "postprocessing": "Postprocess upscale by: 4"})
     assert said(told, "afterwards", "upscale by: 4")
 
 
@@ -445,7 +446,7 @@ def test_ruinedfooocus():
         "loras": [["hat.safetensors", 0.8]],
         "software": "RuinedFooocus",
     }
-    assert foreign.read({"parameters": json.dumps(data)}).settings == {
+    assert reader.read({"parameters": json.dumps(data)}).settings == {
         "prompt": "a red duck",
         "negative_prompt": "fog",
         "steps": 20,

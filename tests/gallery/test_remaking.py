@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.gallery import metadata
-from webbduck_gradio.gallery.remaking import differences
-from webbduck_gradio.gallery.reuse import read_settings
+from webbduck_gradio.gallery.metadata.recall import read_settings
+from webbduck_gradio.gallery.metadata.reproducibility import differences
 from webbduck_gradio.request import GenerationRequest
 
 HERE = {"device": "cpu", "name": "CPU", "threads": 4}

@@ -12,9 +12,9 @@ from test_foreign import A1111, EXPECTED, FOOOCUS, NAMES, OLD_A1111, PROMPT, SAM
 
 from webbduck_gradio.errors import StorageError, UnknownName
 from webbduck_gradio.gallery import metadata
-from webbduck_gradio.gallery.inputs import Inputs
-from webbduck_gradio.gallery.reuse import NEUTRAL, read_settings, read_text
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.gallery.input_images import Inputs
+from webbduck_gradio.gallery.metadata.recall import NEUTRAL, read_settings, read_text
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

@@ -18,8 +18,8 @@ from gallery_helpers import finished_run, picture, request
 from PIL import Image
 
 from webbduck_gradio.errors import SettingsError, StorageError, UnknownName
-from webbduck_gradio.gallery import metadata, runs
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery import metadata, run_layout
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 
@@ -95,7 +95,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from PIL import Image
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 outputs = Outputs(Settings(outputs=Path(sys.argv[1])))
@@ -228,8 +228,8 @@ def test_listing_rereads_only_what_changed(
         os.utime(folder, (old, old))
     assert len(outputs.runs()) == 3
     read: list[str] = []
-    original = runs.read_folder
-    monkeypatch.setattr(runs, "read_folder", lambda root, run: read.append(run) or original(root, run))
+    original = run_layout.read_folder
+    monkeypatch.setattr(run_layout, "read_folder", lambda root, run: read.append(run) or original(root, run))
     picture().save(settings.outputs / "2024-05-05_12-00-01" / "1.png")
     assert len(outputs.runs()) == 3
     assert set(read) == {"2024-05-05_12-00-01", ""}  # the output folder itself changed just now

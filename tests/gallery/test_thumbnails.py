@@ -16,7 +16,7 @@ from gallery_helpers import finished_run, picture
 from PIL import Image
 
 from webbduck_gradio.errors import StorageError, UnknownName
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.settings import Settings
 

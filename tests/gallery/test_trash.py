@@ -18,7 +18,7 @@ from running import wait_until
 
 from webbduck_gradio.errors import StorageError, UnknownName
 from webbduck_gradio.gallery import trash as trash_module
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.storage.reserve import Reserve
@@ -124,7 +124,7 @@ WORKER = """
 import random, sys
 from pathlib import Path
 from webbduck_gradio.gallery import trash as trash_module
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
 settings = Settings(outputs=Path(sys.argv[1]))

@@ -11,11 +11,11 @@ import time
 import pytest
 from gallery_helpers import finished_run, old_run, picture, wait_until
 
-from webbduck_gradio import observing
-from webbduck_gradio.gallery import watch
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.index import watcher
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage import file_watching
 
 
 @pytest.mark.parametrize("blind", [False, True])
@@ -25,8 +25,8 @@ def test_followed_in_the_background(settings: Settings, outputs: Outputs, monkey
         def no_more(*args, **kwargs):
             raise OSError(28, "inotify watch limit reached")
 
-        monkeypatch.setattr(observing.Observer, "schedule", no_more)
-        monkeypatch.setattr(watch, "LOOK_EVERY_BLIND", 0.1)
+        monkeypatch.setattr(file_watching.Observer, "schedule", no_more)
+        monkeypatch.setattr(watcher, "LOOK_EVERY_BLIND", 0.1)
     old_run(settings, "2025-01-01_10-00-00", prompt="duck")
     outputs.watch()
     try:
@@ -64,7 +64,7 @@ sys.path[:0] = ["tests/gallery"]
 from gallery_helpers import finished_run, old_run
 from watchdog.observers.inotify_c import InotifyFD
 from webbduck_gradio.gallery import watch
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.settings import Settings
 
 def fail(self, event):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.jobs.worker import Worker
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from PIL import Image
 
-from webbduck_gradio.core.reporting import Picture, Reporter
-from webbduck_gradio.models.registry import Checkpoint
+from webbduck_gradio.core.progress import Picture, Reporter
+from webbduck_gradio.models.catalog.registry import Checkpoint
 from webbduck_gradio.request import GenerationRequest
 
 

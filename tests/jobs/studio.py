@@ -58,7 +58,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     # Each start of a job has a line, so that one that ran twice is seen.
     logging.getLogger("webbduck_gradio.jobs.worker").setLevel(logging.DEBUG)
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
     server = StudioServer(folders(folder, checkpoints, port))
     if "painter" in sys.argv:

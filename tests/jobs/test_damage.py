@@ -16,10 +16,10 @@ import pytest
 from painter import Painter
 from running import studio_settings, wait_until
 
-from webbduck_gradio.jobs.lane import claim_and_run
+from webbduck_gradio.api import serializers
+from webbduck_gradio.jobs.dispatcher import claim_and_run
+from webbduck_gradio.services import Services
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import views
-from webbduck_gradio.ui.services import Services
 
 PICTURES = 4
 
@@ -126,7 +126,7 @@ def check(services: Services, queue_lost: bool = False, pictures: int = PICTURES
     """The page's views answer, all pictures are listed, a new job runs."""
     wait_until(lambda: services.outputs.complete)
     assert len(services.outputs.images()) == pictures
-    queue = views.queue_view(services)
+    queue = serializers.queue_view(services)
     if not queue_lost:
         assert [job["request"]["prompt"] for job in queue["jobs"]] == ["waits"]
         assert queue["recent"][0]["status"] == "interrupted"
@@ -171,7 +171,7 @@ def test_damaged_records_of_runs(copied: Settings, start, record: bytes) -> None
     services = start(copied)
     check(services)
     for image in services.outputs.images():
-        assert views.image_view(services, image.id)["id"] == image.id
+        assert serializers.image_view(services, image.id)["id"] == image.id
 
 
 @pytest.mark.parametrize("text", [b"", b'{"outputs/a', b"[]", b"\xff\xfe\x00", b"[" * 100_000])

@@ -11,10 +11,10 @@ import pytest
 from painter import Painter
 from PIL import Image
 
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.api.serializers import index_of, job_view
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.recovery import recover
 from webbduck_gradio.jobs.store import Store
-from webbduck_gradio.ui.views import index_of, job_view
 
 NOBODY: Any = None
 """A view asks the studio's services only about a second pass, which none of these jobs has."""
@@ -146,7 +146,7 @@ def test_a_picture_is_known_to_its_job_although_the_record_was_refused(
     store, settings, make_worker, ask, monkeypatch
 ) -> None:
     from webbduck_gradio.errors import StorageError
-    from webbduck_gradio.gallery.storage import Run
+    from webbduck_gradio.gallery.outputs import Run
 
     def refuse(run: Run) -> None:
         raise StorageError("meta.json could not be saved.")

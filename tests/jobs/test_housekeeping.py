@@ -13,15 +13,15 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.gallery.inputs import Inputs
-from webbduck_gradio.gallery.room import YOUNG, size_of, trim
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.input_images import Inputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.jobs import housekeeping
 from webbduck_gradio.jobs.housekeeping import UNUSED_INPUT_SECONDS, UPLOAD_SECONDS, Housekeeping
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.storage.eviction import YOUNG, size_of, trim
 from webbduck_gradio.storage.reserve import Reserve
 
 HOUR = 3600.0

@@ -14,7 +14,7 @@ from painter import Painter
 from running import PATIENCE, free_port, wait_until
 
 from webbduck_gradio.errors import RequestError
-from webbduck_gradio.jobs.lane import IDLE, LANE, Pump, claim_and_run
+from webbduck_gradio.jobs.dispatcher import IDLE, LANE, Pump, claim_and_run
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.jobs.worker import Worker
 

@@ -11,14 +11,14 @@ import pytest
 from PIL import Image
 from running import PATIENCE
 
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.settings import HOME
 
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[object]:
-    from webbduck_gradio.core.generation import Generator
+    from webbduck_gradio.core.image_generator import Generator
 
     generator = Generator("cpu")
     yield generator
@@ -83,14 +83,14 @@ def test_torch_is_imported_by_the_first_job_and_not_before(settings) -> None:
     code = f"""
 import sys, threading
 from pathlib import Path
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.jobs.worker import Worker
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 def make():
-    from webbduck_gradio.core.generation import Generator
+    from webbduck_gradio.core.image_generator import Generator
     return Generator("cpu")
 
 settings = Settings(checkpoints=Path({str(settings.checkpoints)!r}), loras=Path({str(settings.loras)!r}),

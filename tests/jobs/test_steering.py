@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import QueueFull, RequestError, StorageError, UnknownName
-from webbduck_gradio.gallery.storage import Outputs
-from webbduck_gradio.jobs import records, schema
+from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.jobs import queries, schema
 from webbduck_gradio.jobs import store as statements
-from webbduck_gradio.jobs.live import Live
-from webbduck_gradio.jobs.order import moved
+from webbduck_gradio.jobs.progress import Live
 from webbduck_gradio.jobs.recovery import recover
+from webbduck_gradio.jobs.reorder import moved
 from webbduck_gradio.jobs.store import Store
 
 
@@ -456,7 +456,7 @@ def test_times_of_a_job(store: Store, ask) -> None:
 
 @pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
 def test_the_queries_of_a_tick_use_an_index(store: Store, query: str) -> None:
-    assert_index(store, getattr(records, query))
+    assert_index(store, getattr(queries, query))
 
 
 @pytest.mark.parametrize("query", ["CLAIM", "LAST_PLACE", "CANCEL_QUEUED", "RETAIN"])

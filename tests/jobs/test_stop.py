@@ -25,7 +25,7 @@ HANGS = """
 import sys, time
 sys.path.insert(0, {painter!r})
 from painter import Painter
-from webbduck_gradio import command_line
+from webbduck_gradio import cli
 from webbduck_gradio.jobs.worker import Worker
 
 def start(self, *arguments, init=Worker.__init__):
@@ -33,7 +33,7 @@ def start(self, *arguments, init=Worker.__init__):
     self._make_generator = lambda: Painter(lambda *_: time.sleep(3600))
 
 Worker.__init__ = start
-sys.exit(command_line.main())
+sys.exit(cli.main())
 """
 
 

@@ -10,9 +10,9 @@ from painter import Painter
 from running import PATIENCE, wait_until
 
 from webbduck_gradio.errors import StorageError
+from webbduck_gradio.jobs.dispatcher import IDLE, claim_and_run
 from webbduck_gradio.jobs.housekeeping import Housekeeping
-from webbduck_gradio.jobs.lane import IDLE, claim_and_run
-from webbduck_gradio.jobs.standstill import STANDSTILL_SECONDS, Standstill
+from webbduck_gradio.jobs.stall_watchdog import STANDSTILL_SECONDS, Standstill
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.jobs.worker import DISK_FULL
 from webbduck_gradio.storage.reserve import BYTES, Reserve

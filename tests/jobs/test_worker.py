@@ -15,7 +15,7 @@ from PIL import Image
 from running import PATIENCE
 
 from webbduck_gradio.errors import OutOfMemory, RequestError, StorageError
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.job import Job
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.jobs.worker import PREVIEW_SECONDS, UNWATCHED_PREVIEW_SECONDS
@@ -359,7 +359,8 @@ def test_previews_of_a_killed_studio_are_cleaned_up(settings, make_worker) -> No
 
 def test_the_floor_loads_neither_torch_nor_gradio() -> None:
     code = (
-        "import sys, webbduck_gradio.jobs.store, webbduck_gradio.jobs.worker, webbduck_gradio.jobs.lane\n"
+        "import sys\n"
+        "import webbduck_gradio.jobs.store, webbduck_gradio.jobs.worker, webbduck_gradio.jobs.dispatcher\n"
         "loaded = [m for m in ('torch', 'diffusers', 'transformers', 'gradio') if m in sys.modules]\n"
         "assert not loaded, loaded"
     )

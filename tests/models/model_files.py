@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from webbduck_gradio.models import layout
+from webbduck_gradio.models.probe import single_file_config
 
 UNET = "model.diffusion_model."
 
@@ -87,7 +87,7 @@ def whole_sdxl(**unet: Any) -> dict[str, tuple[int, ...]]:
         "text_encoder_2": text | {"hidden_size": 64, "projection_dim": 64},
     }
     shapes: dict[str, tuple[int, ...]] = {}
-    for each in layout.tensors(parts, refiner=False).values():
+    for each in single_file_config.tensors(parts, refiner=False).values():
         shapes |= each
     return shapes
 

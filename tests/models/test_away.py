@@ -17,8 +17,8 @@ from running import STARTER
 
 from webbduck_gradio.errors import UnknownName
 from webbduck_gradio.models import scan
-from webbduck_gradio.models.away import obstacle
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.catalog.unreadable import obstacle
 from webbduck_gradio.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="errors and links of POSIX")

@@ -17,12 +17,12 @@ from lora_files import make_lora
 from model_files import SDXL, kohya, save
 from running import STARTER, wait_until
 
+from webbduck_gradio.benchmarks.catalog import write_lora
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
-from webbduck_gradio.models import reading
-from webbduck_gradio.models.benchmark import write_lora
-from webbduck_gradio.models.hashes import autov2, autov3
-from webbduck_gradio.models.keeping import EditedMeanwhile
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.config_file import EditedMeanwhile
+from webbduck_gradio.models.catalog.hashes import autov2, autov3
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.probe import pool
 from webbduck_gradio.settings import Settings
 
 
@@ -67,13 +67,13 @@ def test_a_damaged_memory_is_made_anew(settings: Settings, damage: bytes) -> Non
 
 
 def test_many_files_are_read_by_several_processes_with_the_same_result(settings: Settings) -> None:
-    paths = [settings.loras / f"{number}.safetensors" for number in range(2 * reading.WORTH_A_PROCESS)]
+    paths = [settings.loras / f"{number}.safetensors" for number in range(2 * pool.WORTH_A_PROCESS)]
     for number, path in enumerate(paths):
         save(path, kohya(2048 if number % 3 else 768), {"modelspec.trigger_phrase": f"word {number}"})
     paths[7].write_bytes(b"<html>")
     wanted = [("lora", str(path)) for path in paths]
-    together = reading.read_many(wanted)
-    assert together == [reading.read_one(*each) for each in wanted]
+    together = pool.read_many(wanted)
+    assert together == [pool.read_one(*each) for each in wanted]
     assert "web page" in together[7]["reason"] and together[8]["found"]["trigger"] == "word 8"
 
 

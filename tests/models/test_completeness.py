@@ -13,9 +13,9 @@ from model_files import SDXL, UNET, save, whole_sdxl
 from safetensors.numpy import load_file, save_file
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.entries import Checkpoint
-from webbduck_gradio.models.inspect import inspect_file, inspect_folder
-from webbduck_gradio.models.registry import STARTER, Registry
+from webbduck_gradio.models.catalog.entries import Checkpoint
+from webbduck_gradio.models.catalog.registry import STARTER, Registry
+from webbduck_gradio.models.probe.checkpoint import inspect_file, inspect_folder
 from webbduck_gradio.settings import Settings
 
 SECOND = "conditioner.embedders.1.model."

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from webbduck_gradio.models import expected
+from webbduck_gradio.models.probe import expected_tensors
 
 SDXL_UNET: dict[str, Any] = {
     "addition_embed_type": "text_time",
@@ -76,7 +76,7 @@ def test_unets(kind: str) -> None:
 
     with init_empty_weights():
         made = UNet2DConditionModel(**UNETS[kind])
-    assert expected.unet(UNETS[kind]) == shapes_of(made)
+    assert expected_tensors.unet(UNETS[kind]) == shapes_of(made)
 
 
 @pytest.mark.parametrize("kind", VAES)
@@ -86,7 +86,7 @@ def test_vaes(kind: str) -> None:
 
     with init_empty_weights():
         made = AutoencoderKL(**VAES[kind])
-    assert expected.vae(VAES[kind]) == shapes_of(made)
+    assert expected_tensors.vae(VAES[kind]) == shapes_of(made)
 
 
 def test_text_encoders() -> None:
@@ -103,14 +103,14 @@ def test_text_encoders() -> None:
             name if name.startswith(("text_model.", "text_projection")) else f"text_model.{name}": shape
             for name, shape in made.items()
         }
-        assert expected.clip(config, projection) == found
+        assert expected_tensors.clip(config, projection) == found
 
 
 def test_the_starter_is_what_its_configuration_says(starter_checkpoints: Path) -> None:
-    from webbduck_gradio.models.header import read_header
+    from webbduck_gradio.models.probe.safetensors_header import read_header
 
     folder = starter_checkpoints / "sdxl" / "webbduck-starter"
-    for part, of in (("unet", expected.unet), ("vae", expected.vae)):
+    for part, of in (("unet", expected_tensors.unet), ("vae", expected_tensors.vae)):
         config = json.loads((folder / part / "config.json").read_text())
         header = read_header(folder / part / "diffusion_pytorch_model.safetensors")
         assert {name: each.shape for name, each in header.tensors.items()} == of(config)
@@ -132,5 +132,5 @@ def test_the_starter_is_what_its_configuration_says(starter_checkpoints: Path) -
     ],
 )
 def test_what_cannot_be_built_is_said(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(expected.Unbuildable, match=words):
-        expected.unet(SDXL_UNET | changes)
+    with pytest.raises(expected_tensors.Unbuildable, match=words):
+        expected_tensors.unet(SDXL_UNET | changes)

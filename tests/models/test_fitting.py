@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from model_files import UNET, save
 
-from webbduck_gradio.models.fitting import diffusers_name, missing_parts
+from webbduck_gradio.models.lora_compatibility import diffusers_name, missing_parts
 
 BLOCK = "transformer_blocks.0.attn1.to_q"
 # (original numbering, diffusers' names) of the same places in SDXL

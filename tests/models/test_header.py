@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from model_files import checkpoint_shapes, save
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.header import MAX_HEADER, read_header
+from webbduck_gradio.models.probe.safetensors_header import MAX_HEADER, read_header
 
 
 def good(tmp_path: Path) -> bytes:

@@ -12,7 +12,7 @@ from PIL import Image
 from png_files import png
 
 from webbduck_gradio.errors import RequestError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 Keep = Callable[..., str]

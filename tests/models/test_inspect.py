@@ -10,10 +10,10 @@ import pytest
 from model_files import SDXL, UNET, checkpoint_shapes, kohya, save
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models import inspect
-from webbduck_gradio.models.header import read_header
-from webbduck_gradio.models.inspect import inspect_file, inspect_folder
-from webbduck_gradio.models.lorafile import inspect_lora
+from webbduck_gradio.models.probe import checkpoint
+from webbduck_gradio.models.probe.checkpoint import inspect_file, inspect_folder
+from webbduck_gradio.models.probe.lora import inspect_lora
+from webbduck_gradio.models.probe.safetensors_header import read_header
 
 CHECKPOINTS = {
     "sdxl": SDXL,
@@ -35,7 +35,7 @@ CHECKPOINTS = {
 @pytest.mark.parametrize("arch", CHECKPOINTS)
 def test_single_files(tmp_path: Path, arch: str) -> None:
     path = save(tmp_path / "sdxl-refiner-flux-v1.safetensors", CHECKPOINTS[arch])
-    assert inspect.architecture(read_header(path)) == arch
+    assert checkpoint.architecture(read_header(path)) == arch
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_folders(starter_checkpoints: Path, part: str, values: dict, arch: str) 
         name: json.loads((folder / name).read_text()) for name in ("unet/config.json", "model_index.json")
     }
     said[part] |= values
-    assert inspect.folder_architecture(said["unet/config.json"], said["model_index.json"]) == arch
+    assert checkpoint.folder_architecture(said["unet/config.json"], said["model_index.json"]) == arch
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_broken_parts_of_a_folder(starter_copy: Path) -> None:
         inspect_folder(starter_copy)
     weights.with_name("diffusion_pytorch_model.fp16.safetensors").write_bytes(whole)
     assert inspect_folder(starter_copy).arch == "sdxl"
-    assert inspect.variant(starter_copy) == "fp16"
+    assert checkpoint.variant(starter_copy) == "fp16"
     (starter_copy / "unet" / "config.json").write_text("{\n oops")
     with pytest.raises(ModelError, match=r"config.json is not valid JSON \(line 2\)"):
         inspect_folder(starter_copy)

@@ -10,8 +10,8 @@ import pytest
 from model_files import SDXL, kohya, save
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.lorafile import training
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.probe.lora import training
 from webbduck_gradio.settings import Settings
 
 # -- what is suggested ---------------------------------------------------------------------------------

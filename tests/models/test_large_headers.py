@@ -14,18 +14,18 @@ from model_files import kohya, save
 from PIL import Image
 from running import STARTER
 
-from webbduck_gradio.gallery.storage import Outputs
+from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
-from webbduck_gradio.models import reading
-from webbduck_gradio.models.lorafile import MOST_TAGS, training
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.probe import pool
+from webbduck_gradio.models.probe.lora import MOST_TAGS, training
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.lora_previews import LoraPreviews
+from webbduck_gradio.ui.loras.previews import LoraPreviews
 
 TAGS = {"1_a": {f"tag {number}": number + 1 for number in range(5_000)}}
 LARGE = {
-    "tags": {"ss_tag_frequency": json.dumps(TAGS), "x": "y" * reading.LARGE},
-    "text": {"ss_training_comment": "a" * reading.LARGE, "modelspec.description": "b" * 5_000},
+    "tags": {"ss_tag_frequency": json.dumps(TAGS), "x": "y" * pool.LARGE},
+    "text": {"ss_training_comment": "a" * pool.LARGE, "modelspec.description": "b" * 5_000},
     "entries": {f"key {number}": "z" * 60 for number in range(100_000)},
 }
 
@@ -36,15 +36,15 @@ def test_large_ones_are_read_in_another_process(
 ) -> None:
     path = save(settings.loras / "large.safetensors", kohya(2048), LARGE[kind])
     save(settings.loras / "small.safetensors", kohya(2048))
-    here, real = [], reading.read_one
+    here, real = [], pool.read_one
 
-    def note(kind: str, path: str) -> reading.Result:
+    def note(kind: str, path: str) -> pool.Result:
         here.append(Path(path).name)
         return real(kind, path)
 
-    monkeypatch.setattr(reading, "read_one", note)
+    monkeypatch.setattr(pool, "read_one", note)
     registry = Registry(settings)
-    said = reading.said_by(path)
+    said = pool.said_by(path)
     assert said and registry.lora("large").unusable is None and registry.lora("small")
     assert "large.safetensors" not in here and "small.safetensors" in here
     assert said == json.loads(json.dumps(training(path))) and len(json.dumps(said)) < 300_000
@@ -70,7 +70,7 @@ def test_a_helper_that_fails_costs_its_file_alone(
 ) -> None:
     save(settings.loras / "large.safetensors", kohya(2048), LARGE["text"])
     save(settings.loras / "small.safetensors", kohya(2048))
-    monkeypatch.setattr(reading.sys, "executable", "/nonexistent")
+    monkeypatch.setattr(pool.sys, "executable", "/nonexistent")
     registry = Registry(settings)
     assert registry.lora("small").unusable is None
     large = registry.any_lora("large").unusable

@@ -12,11 +12,11 @@ from model_files import save
 from running import STARTER
 
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
-from webbduck_gradio.models.lookup import Found, find, near
-from webbduck_gradio.models.registry import Lora, Registry
-from webbduck_gradio.models.wording import resolve
+from webbduck_gradio.models.catalog.lookup import Found, find, near
+from webbduck_gradio.models.catalog.registry import Lora, Registry
+from webbduck_gradio.models.prompt_resolver import resolve
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.desk import installed
+from webbduck_gradio.ui.studio.settings_menu import installed
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,9 +12,9 @@ from model_files import kohya, peft, save
 from safetensors.numpy import save_file
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.header import read_header
-from webbduck_gradio.models.lorafile import inspect_lora
-from webbduck_gradio.models.registry import STARTER, Registry
+from webbduck_gradio.models.catalog.registry import STARTER, Registry
+from webbduck_gradio.models.probe.lora import inspect_lora
+from webbduck_gradio.models.probe.safetensors_header import read_header
 from webbduck_gradio.settings import Settings
 
 PLACE = "mid_block.attentions.0.transformer_blocks.0.attn2.to_k"

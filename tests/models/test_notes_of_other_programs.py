@@ -11,8 +11,8 @@ from model_files import save
 from running import STARTER
 from test_catalog import table
 
-from webbduck_gradio.command_line import settings_from
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.cli import settings_from
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 # -- other programs' notes, other places ---------------------------------------------------------------

@@ -13,7 +13,7 @@ from model_files import SDXL, save
 from running import STARTER
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 BAD = "caf\udce9"

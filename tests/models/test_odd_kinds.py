@@ -13,7 +13,7 @@ from lora_files import make_lora
 from running import STARTER
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.tools import find_captioners
 from webbduck_gradio.settings import Settings
 

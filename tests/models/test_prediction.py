@@ -9,8 +9,8 @@ import pytest
 from model_files import SDXL, save
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.inspect import inspect_file
-from webbduck_gradio.models.prediction import of_folder
+from webbduck_gradio.models.probe.checkpoint import inspect_file
+from webbduck_gradio.models.probe.prediction import of_folder
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from model_files import save
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.prompt_syntax import not_understood
-from webbduck_gradio.models.registry import Registry
 from webbduck_gradio.settings import Settings
 
 SYNTAX = {

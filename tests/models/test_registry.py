@@ -16,8 +16,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from webbduck_gradio.errors import ModelError, RequestError, UnknownName
-from webbduck_gradio.models.registry import STARTER, Registry
-from webbduck_gradio.models.wording import resolve
+from webbduck_gradio.models.catalog.registry import STARTER, Registry
+from webbduck_gradio.models.prompt_resolver import resolve
 from webbduck_gradio.settings import Settings
 
 

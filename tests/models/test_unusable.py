@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 

@@ -19,11 +19,11 @@ from lora_files import lora_bytes, make_lora
 from model_files import SDXL, kohya, save
 from running import STARTER, wait_until
 
-from webbduck_gradio import observing
-from webbduck_gradio.models.registry import Registry
-from webbduck_gradio.models.shelf import PATIENCE
-from webbduck_gradio.models.watcher import CatalogWatcher
+from webbduck_gradio.models.catalog.probe_cache import PATIENCE
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.catalog.watcher import CatalogWatcher
 from webbduck_gradio.settings import HOME, Settings
+from webbduck_gradio.storage import file_watching
 
 
 @pytest.fixture(params=["events", "looking"])
@@ -34,7 +34,7 @@ def watched(request: pytest.FixtureRequest, settings: Settings, monkeypatch) -> 
         def no_more(*args: object, **kwargs: object) -> None:
             raise OSError(28, "inotify watch limit reached")
 
-        monkeypatch.setattr(observing.Observer, "schedule", no_more)
+        monkeypatch.setattr(file_watching.Observer, "schedule", no_more)
     registry = Registry(dataclasses.replace(settings, catalog_poll_seconds=0.3))
     watcher = CatalogWatcher(registry)
     watcher.start()
@@ -203,8 +203,8 @@ def test_links(watched: Registry, tmp_path: Path) -> None:
 UNREADABLE = """
 import os, sys, time
 from pathlib import Path
-from webbduck_gradio.models.registry import Registry
-from webbduck_gradio.models.watcher import CatalogWatcher
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.catalog.watcher import CatalogWatcher
 from webbduck_gradio.settings import Settings
 root = Path(sys.argv[1])
 if os.geteuid() == 0:  # with everything imported, since root's Python may be out of others' reach

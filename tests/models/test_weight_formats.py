@@ -9,9 +9,9 @@ import pytest
 from model_files import SDXL, UNET, save
 
 from webbduck_gradio.errors import ModelError
-from webbduck_gradio.models.header import Header, Tensor
-from webbduck_gradio.models.inspect import inspect_file
-from webbduck_gradio.models.weight_formats import check
+from webbduck_gradio.models.probe.checkpoint import inspect_file
+from webbduck_gradio.models.probe.safetensors_header import Header, Tensor
+from webbduck_gradio.models.probe.weight_formats import check
 
 FLAT = UNET + "middle_block.1.transformer_blocks.0.attn1.to_q.weight"
 WIDE = UNET + "middle_block.1.transformer_blocks.0.ff.net.2.weight"

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from webbduck_gradio.settings import HOME
-from webbduck_gradio.starter.described import OPENINGS, UNKNOWN
-from webbduck_gradio.starter.scenes import draw, sample
-from webbduck_gradio.starter.train_captioner import (
+from webbduck_gradio.starter.captions.templates import OPENINGS, UNKNOWN
+from webbduck_gradio.starter.drawing.scenes import draw, sample
+from webbduck_gradio.starter.training.captioner import (
     SIDE,
     export_captioner,
     make_tokenizer,
@@ -23,7 +23,7 @@ from webbduck_gradio.starter.train_captioner import (
     training_batch,
     word_loss,
 )
-from webbduck_gradio.starter.training import load_state
+from webbduck_gradio.starter.training.loop import load_state
 
 SMALL = {"width": 32, "batch": 4, "peak": 4e-3, "warm_up": 2}
 

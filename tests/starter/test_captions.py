@@ -6,8 +6,8 @@ import random
 import re
 from dataclasses import replace
 
-from webbduck_gradio.starter.captions import article, caption, full_caption
-from webbduck_gradio.starter.scenes import COLOURS, HATS, Attributes, sample
+from webbduck_gradio.starter.captions.captions import article, caption, full_caption
+from webbduck_gradio.starter.drawing.scenes import COLOURS, HATS, Attributes, sample
 
 DUCK = Attributes("duck", "orange", "pond", "night", "left", "party hat", "blue")
 

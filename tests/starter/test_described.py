@@ -8,9 +8,9 @@ import re
 import pytest
 
 from webbduck_gradio.models.tools import STYLES
-from webbduck_gradio.starter.described import OPENINGS, describe, read, vocabulary
-from webbduck_gradio.starter.evaluate_captioner import hits, shares
-from webbduck_gradio.starter.scenes import Attributes, sample
+from webbduck_gradio.starter.captions.templates import OPENINGS, describe, read, vocabulary
+from webbduck_gradio.starter.drawing.scenes import Attributes, sample
+from webbduck_gradio.starter.evaluation.captioner import hits, shares
 
 DUCK = Attributes("duck", "yellow", "pond", "night", "left", "top hat", "red")
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from webbduck_gradio.starter.scenes import (
+from webbduck_gradio.starter.drawing.scenes import (
     COLOURS,
     HATS,
     SETTINGS,

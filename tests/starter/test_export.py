@@ -12,11 +12,23 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTokenizer
 
-from webbduck_gradio.starter.export import MAX_BYTES, export_parts, export_vae, folder_bytes, write_tokenizers
-from webbduck_gradio.starter.latents import PreviewColours
-from webbduck_gradio.starter.models import CompactVocabulary, TextSide, load_tokenizers, make_unet, tokenize
-from webbduck_gradio.starter.painting import open_pipeline, paint
-from webbduck_gradio.starter.train_vae import VAE_CONFIG
+from webbduck_gradio.starter.evaluation.inference import open_pipeline, paint
+from webbduck_gradio.starter.training.export import (
+    MAX_BYTES,
+    export_parts,
+    export_vae,
+    folder_bytes,
+    write_tokenizers,
+)
+from webbduck_gradio.starter.training.latents import PreviewColours
+from webbduck_gradio.starter.training.models import (
+    CompactVocabulary,
+    TextSide,
+    load_tokenizers,
+    make_unet,
+    tokenize,
+)
+from webbduck_gradio.starter.training.vae import VAE_CONFIG
 
 PREVIEW = PreviewColours([[0.1, 0.2, 0.3]] * 4, [0.0, 0.1, 0.2])
 

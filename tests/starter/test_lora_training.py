@@ -12,22 +12,16 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
-from webbduck_gradio.core.loras import Adapters
-from webbduck_gradio.models.lorafile import inspect_lora
-from webbduck_gradio.models.registry import Registry
+from webbduck_gradio.core.lora_adapters import Adapters
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.probe.lora import inspect_lora
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.starter.latents import LatentBank
-from webbduck_gradio.starter.lora_files import LAYOUTS, note_lora, write_lora, write_preview
-from webbduck_gradio.starter.models import time_ids
-from webbduck_gradio.starter.painting import open_pipeline, paint
-from webbduck_gradio.starter.train_lora import (
-    captions_for,
-    encode_both,
-    load_lora,
-    style_bank,
-    train_lora,
-)
-from webbduck_gradio.starter.train_unet import noise_loss, signal_to_noise
+from webbduck_gradio.starter.evaluation.inference import open_pipeline, paint
+from webbduck_gradio.starter.training.latents import LatentBank
+from webbduck_gradio.starter.training.lora import captions_for, encode_both, load_lora, style_bank, train_lora
+from webbduck_gradio.starter.training.lora_files import LAYOUTS, note_lora, write_lora, write_preview
+from webbduck_gradio.starter.training.models import time_ids
+from webbduck_gradio.starter.training.unet import noise_loss, signal_to_noise
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from webbduck_gradio.starter.judge import QUESTIONS, accuracy, make_lessons, train_judge
-from webbduck_gradio.starter.measures import grain, sharpness, subject_colour, to_lab
-from webbduck_gradio.starter.scenes import draw, sample
-from webbduck_gradio.starter.sheets import contact_sheet
+from webbduck_gradio.starter.drawing.scenes import draw, sample
+from webbduck_gradio.starter.evaluation.attribute_classifier import (
+    QUESTIONS,
+    accuracy,
+    make_lessons,
+    train_judge,
+)
+from webbduck_gradio.starter.evaluation.contact_sheets import contact_sheet
+from webbduck_gradio.starter.evaluation.measures import grain, sharpness, subject_colour, to_lab
 
 
 def test_the_colour_measure_is_right_on_drawings() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from webbduck_gradio.starter.ordinary import KINDS, noise, ordinary
+from webbduck_gradio.starter.drawing.synthetic_images import KINDS, noise, ordinary
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(KINDS))

@@ -10,13 +10,18 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
-from webbduck_gradio.models.inspect import inspect_folder
-from webbduck_gradio.starter.degrade import degraded
-from webbduck_gradio.starter.latents import LatentBank, encode_bank
-from webbduck_gradio.starter.painting import finish_with_refiner, open_pipeline, open_refiner, paint
-from webbduck_gradio.starter.refiner import export_refiner, refiner_from_base, refiner_time_ids
-from webbduck_gradio.starter.train_refiner import encode_second, load_refiner, refiner_loss, train_refiner
-from webbduck_gradio.starter.train_unet import signal_to_noise
+from webbduck_gradio.models.probe.checkpoint import inspect_folder
+from webbduck_gradio.starter.drawing.degrade import degraded
+from webbduck_gradio.starter.evaluation.inference import (
+    finish_with_refiner,
+    open_pipeline,
+    open_refiner,
+    paint,
+)
+from webbduck_gradio.starter.training.latents import LatentBank, encode_bank
+from webbduck_gradio.starter.training.refiner import encode_second, load_refiner, refiner_loss, train_refiner
+from webbduck_gradio.starter.training.refiner_model import export_refiner, refiner_from_base, refiner_time_ids
+from webbduck_gradio.starter.training.unet import signal_to_noise
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from webbduck_gradio.starter.report import PARTS, bundled, measure, sizes, updated
-from webbduck_gradio.starter.sections import Bench, Row, Section
+from webbduck_gradio.starter.evaluation.report import PARTS, bundled, measure, sizes, updated
+from webbduck_gradio.starter.evaluation.sections import Bench, Row, Section
 
 
 def test_a_bar_holds_from_its_own_value_on() -> None:

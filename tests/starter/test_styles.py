@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from webbduck_gradio.starter.degrade import GOOD, POOR, degraded, poor_score, severity
-from webbduck_gradio.starter.measures import acutance, subject_colour
-from webbduck_gradio.starter.scenes import draw, sample
-from webbduck_gradio.starter.style_measures import MEASURES, blockiness
-from webbduck_gradio.starter.styles import BLOCK, STYLES, pixel_art
+from webbduck_gradio.starter.drawing.degrade import GOOD, POOR, degraded, poor_score, severity
+from webbduck_gradio.starter.drawing.scenes import draw, sample
+from webbduck_gradio.starter.drawing.styles import BLOCK, STYLES, pixel_art
+from webbduck_gradio.starter.evaluation.measures import acutance, subject_colour
+from webbduck_gradio.starter.evaluation.style_measures import MEASURES, blockiness
 
 
 def _drawings(count: int) -> list[np.ndarray]:

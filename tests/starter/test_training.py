@@ -10,13 +10,19 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from webbduck_gradio.starter.captions import caption
-from webbduck_gradio.starter.latents import LatentBank, encode_bank, freeze_vae, load_frozen_vae
-from webbduck_gradio.starter.models import UNET_CONFIG, load_tokenizers, time_ids, tokenize
-from webbduck_gradio.starter.scenes import draw, sample
-from webbduck_gradio.starter.train_unet import noise_loss, signal_to_noise, spread_timesteps, train_unet
-from webbduck_gradio.starter.train_vae import VAE_CONFIG, psnr, reconstruction_loss, to_tensor, train_vae
-from webbduck_gradio.starter.training import AveragedWeights, Clock, learning_rate, load_state, save_state
+from webbduck_gradio.starter.captions.captions import caption
+from webbduck_gradio.starter.drawing.scenes import draw, sample
+from webbduck_gradio.starter.training.latents import LatentBank, encode_bank, freeze_vae, load_frozen_vae
+from webbduck_gradio.starter.training.loop import (
+    AveragedWeights,
+    Clock,
+    learning_rate,
+    load_state,
+    save_state,
+)
+from webbduck_gradio.starter.training.models import UNET_CONFIG, load_tokenizers, time_ids, tokenize
+from webbduck_gradio.starter.training.unet import noise_loss, signal_to_noise, spread_timesteps, train_unet
+from webbduck_gradio.starter.training.vae import VAE_CONFIG, psnr, reconstruction_loss, to_tensor, train_vae
 
 TINY_VAE: dict[str, Any] = {**VAE_CONFIG, "block_out_channels": [8, 8, 16, 16], "norm_num_groups": 4}
 TINY_UNET: dict[str, Any] = {

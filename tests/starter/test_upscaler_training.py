@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from webbduck_gradio.core.compact import Compact
+from webbduck_gradio.core.realesrgan_compact import Compact
 from webbduck_gradio.core.upscaling import load
-from webbduck_gradio.models.header import read_header
-from webbduck_gradio.starter import evaluate_upscaler
-from webbduck_gradio.starter.evaluate_upscaler import compare, held_out_drawings, photographs, psnr
-from webbduck_gradio.starter.train_upscaler import (
+from webbduck_gradio.models.probe.safetensors_header import read_header
+from webbduck_gradio.starter.evaluation import upscaler
+from webbduck_gradio.starter.evaluation.upscaler import compare, held_out_drawings, photographs, psnr
+from webbduck_gradio.starter.training.loop import load_state
+from webbduck_gradio.starter.training.upscaler import (
     KERNELS,
     export_upscaler,
     relative_error,
@@ -21,7 +22,6 @@ from webbduck_gradio.starter.train_upscaler import (
     train_upscaler,
     training_pairs,
 )
-from webbduck_gradio.starter.training import load_state
 
 
 def loss(network: Compact) -> float:
@@ -72,9 +72,9 @@ def test_known_answers_of_the_measures(tmp_path: Path) -> None:
 
 
 def test_no_section_without_the_file(tmp_path: Path) -> None:
-    from webbduck_gradio.starter.sections import Bench
+    from webbduck_gradio.starter.evaluation.sections import Bench
 
-    assert evaluate_upscaler.section(Bench(tmp_path, tmp_path, models=tmp_path)) is None
+    assert upscaler.section(Bench(tmp_path, tmp_path, models=tmp_path)) is None
 
 
 def test_photographs_are_there() -> None:

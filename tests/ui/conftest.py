@@ -10,13 +10,13 @@ import pytest
 from running import free_port, studio_settings
 
 if TYPE_CHECKING:
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
 
 @pytest.fixture(scope="session")
 def locked(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Iterator[StudioServer]:
     """A studio with the user duck and the password secret."""
-    from webbduck_gradio.ui.server import StudioServer
+    from webbduck_gradio.web.server import StudioServer
 
     root = tmp_path_factory.mktemp("locked")
     settings = studio_settings(root, starter_checkpoints, port=free_port(), auth=(("duck", "secret"),))

@@ -15,7 +15,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from running import wait_until
 
-from webbduck_gradio.gallery.order import ORDERS
+from webbduck_gradio.gallery.index.sort import ORDERS
 from webbduck_gradio.request import SCHEDULERS
 
 FEW = {"steps": 6, "scheduler": "Euler"}

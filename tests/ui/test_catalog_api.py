@@ -18,7 +18,7 @@ from lora_files import lora_bytes, make_lora
 from PIL import Image
 from running import STARTER, wait_until
 
-from webbduck_gradio.ui.form import Form
+from webbduck_gradio.ui.studio.form import Form
 
 SCRIPT = 'it\'s <script>alert(1)<script> "x" 🦆'
 

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from running import wait_until
 
-from webbduck_gradio.ui import bodies, handles, uploads
-from webbduck_gradio.ui.connections import Connections, Limits, network_of
-from webbduck_gradio.ui.server import StudioServer
+from webbduck_gradio.web import file_handles, request_validation, uploads
+from webbduck_gradio.web.connections import Connections, Limits, network_of
+from webbduck_gradio.web.server import StudioServer
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: "
 
@@ -210,9 +210,9 @@ def test_who_gives_way_when_all_places_are_taken() -> None:
 
 @pytest.mark.parametrize("limit", [64, 256, 1024, 4096, 65536])
 def test_handles_are_kept_back_from_connections(limit: int) -> None:
-    most = handles.connections_within(limit)
-    assert 16 <= most <= handles.MOST_CONNECTIONS
-    assert limit - most * handles.EACH_CONNECTION >= min(handles.KEPT_BACK, limit // 4)
+    most = file_handles.connections_within(limit)
+    assert 16 <= most <= file_handles.MOST_CONNECTIONS
+    assert limit - most * file_handles.EACH_CONNECTION >= min(file_handles.KEPT_BACK, limit // 4)
 
 
 def test_the_limit_of_handles_is_raised_at_the_start() -> None:
@@ -220,14 +220,14 @@ def test_the_limit_of_handles_is_raised_at_the_start() -> None:
     import sys
 
     program = (
-        "import resource; from webbduck_gradio.ui import handles\n"
+        "import resource; from webbduck_gradio.web import file_handles as handles\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))\n"
         "print(handles.raise_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE), hard)\n"
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=120)
     said, soft, hard, before = map(int, told.stdout.split())
-    assert said == soft == min(before, handles.MOST_HANDLES) and hard == before
+    assert said == soft == min(before, file_handles.MOST_HANDLES) and hard == before
 
 
 UPLOAD = (
@@ -258,7 +258,7 @@ def test_silent_uploads_hold_nobody_up(locked: StudioServer, owner: httpx.Client
 def test_an_upload_that_stands_still_is_ended_and_leaves_nothing(
     locked: StudioServer, owner: httpx.Client, connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "WITHIN_SECONDS", 1.0)
+    monkeypatch.setattr(request_validation, "WITHIN_SECONDS", 1.0)
     before = set(locked.settings.uploads.rglob("*"))
     got = end_of(connect(UPLOAD % cookie_of(owner) + b"\0" * 100_000))
     assert got.startswith(b"HTTP/1.1 408 ") and b"The request was broken off" in got
@@ -269,7 +269,7 @@ def test_an_upload_that_stands_still_is_ended_and_leaves_nothing(
 def test_no_body_is_waited_for_without_end(
     path: str, owner: httpx.Client, connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "WITHIN_SECONDS", 0.5)
+    monkeypatch.setattr(request_validation, "WITHIN_SECONDS", 0.5)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n".encode()
     head += b"Cookie: " + cookie_of(owner) + b"\r\n"
     for framing in (b"Content-Length: 100\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"):

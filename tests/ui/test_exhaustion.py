@@ -16,7 +16,7 @@ from test_connections import HALF, UPLOAD, cookie_of, is_open
 from test_survival import process
 
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import handles
+from webbduck_gradio.web import file_handles
 
 HALF_OPEN, STALLED = 2_000, 50
 EACH_SECOND = 400
@@ -59,7 +59,7 @@ class Flood(threading.Thread):
 @pytest.mark.slow
 @pytest.mark.parametrize("most_handles", [1024, None])
 def test_a_flood_costs_the_owner_nothing(settings: Settings, most_handles: int | None) -> None:
-    handles.raise_limit()  # of this process, which opens as many
+    file_handles.raise_limit()  # of this process, which opens as many
     limit = (
         f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({most_handles},) * 2)" if most_handles else ""
     )

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from webbduck_gradio.api import gallery_serializers
 from webbduck_gradio.errors import RequestError
-from webbduck_gradio.gallery.order import ORDERS
+from webbduck_gradio.gallery.index.sort import ORDERS
 from webbduck_gradio.request import CaptionRequest, GenerationRequest
-from webbduck_gradio.ui import gallery, gallery_views
-from webbduck_gradio.ui.services import Services
+from webbduck_gradio.services import Services
+from webbduck_gradio.ui.gallery import tab as gallery_tab
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def services(settings) -> Services:
 
 @pytest.fixture
 def ask(services: Services) -> Callable[..., dict[str, Any]]:
-    functions = {each.__name__.removeprefix("webbduck_"): each for each in gallery.served(services)}
+    functions = {each.__name__.removeprefix("webbduck_"): each for each in gallery_tab.served(services)}
     return lambda name, value=None: functions[name](value)
 
 
@@ -128,7 +129,7 @@ def test_what_a_waiting_job_needs_is_kept(services: Services, ask, kind: str) ->
     for asked in ({"ids": [image_id]}, {"run": image_id.rpartition("/")[0]}):
         assert f"needed by a waiting job ({kind})" in ask("delete", asked)["error"]
     with pytest.raises(RequestError, match="needed by a waiting job"):
-        gallery_views.refuse_needed(services, [image_id])
+        gallery_serializers.refuse_needed(services, [image_id])
     assert services.outputs.resolve(image_id).is_file()
     services.store.cancel(job.id)
     assert ask("delete", {"ids": [image_id]})["images"] == [image_id]
@@ -215,7 +216,7 @@ def test_a_listing_of_files_that_are_gone_by_now(services: Services, ask) -> Non
 
 def test_made_again_or_varied_from_any_tools_picture(services: Services) -> None:
     (image_id,) = make_run(services, 1, steps=5)
-    submit = functools.partial(gallery.submit, services)
+    submit = functools.partial(gallery_tab.submit, services)
     job, notes = submit({"id": image_id, "what": "again"}, None)
     assert (job.request.seed, job.request.steps, notes) == (7, 5, [])
     job, _ = submit({"id": image_id, "what": "vary"}, None)
@@ -225,6 +226,6 @@ def test_made_again_or_varied_from_any_tools_picture(services: Services) -> None
 
 
 def test_ids_and_pages_of_the_views() -> None:
-    assert gallery_views.ids_of(["a/0.png", "a/0.png"]) == ["a/0.png"]
+    assert gallery_serializers.ids_of(["a/0.png", "a/0.png"]) == ["a/0.png"]
     with pytest.raises(Exception, match="Choose from 1 to 5,000"):
-        gallery_views.ids_of([f"a/{number}.png" for number in range(5001)])
+        gallery_serializers.ids_of([f"a/{number}.png" for number in range(5001)])

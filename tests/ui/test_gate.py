@@ -12,14 +12,15 @@ import psutil
 import pytest
 from running import free_port
 
-from webbduck_gradio.command_line import address_lines, settings_from
+from webbduck_gradio.cli import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import door, routes
-from webbduck_gradio.ui.door import Door, Throttle
-from webbduck_gradio.ui.headers import own_page, page_policy
-from webbduck_gradio.ui.server import StudioServer
-from webbduck_gradio.ui.strangers import Strangers
+from webbduck_gradio.web import allowed_routes
+from webbduck_gradio.web import auth as door
+from webbduck_gradio.web.auth import Door, Throttle
+from webbduck_gradio.web.csp import own_page, page_policy
+from webbduck_gradio.web.origin_check import Strangers
+from webbduck_gradio.web.server import StudioServer
 
 OPEN = {
     ("GET", "/"),
@@ -107,7 +108,7 @@ def test_what_gradio_has_beside_the_studio_is_not_there(studio: StudioServer) ->
 
 def test_every_open_route_says_so() -> None:
     for method, path in OPEN:
-        found = routes.find(method, re.sub(r"\{[^}]*\}", "1", path))
+        found = allowed_routes.find(method, re.sub(r"\{[^}]*\}", "1", path))
         assert found is not None and not found.needs_login, path
 
 
@@ -314,7 +315,7 @@ def test_nothing_is_open_but_what_the_owner_was_told(settings: Settings, tmp_pat
 def test_the_log_is_rotated_and_each_line_is_one(tmp_path: Path) -> None:
     program = f"""
 import logging, pathlib
-from webbduck_gradio import logs
+from webbduck_gradio import logging_setup as logs
 logs.MAX_BYTES = 20_000
 logs.to_file(pathlib.Path({str(tmp_path)!r}))
 log = logging.getLogger("x")

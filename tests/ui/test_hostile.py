@@ -22,7 +22,7 @@ from PIL import Image
 
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import HOME
-from webbduck_gradio.ui.server import StudioServer
+from webbduck_gradio.web.server import StudioServer
 
 RUN = "2021-01-02_03-04-05"
 TOO_TELLING = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from typed_numbers import REFUSED, REFUSED_AS_WHOLE, TYPED, WHOLE
 
-from webbduck_gradio.ui.numbers import read, shown
+from webbduck_gradio.ui.shared.numbers import read, shown
 
 
 @pytest.mark.parametrize("text", TYPED)

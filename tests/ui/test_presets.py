@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.ui.shelf import Shelf
+from webbduck_gradio.ui.studio.preset_store import Shelf
 
 
 @pytest.mark.parametrize(

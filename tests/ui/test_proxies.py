@@ -15,11 +15,11 @@ import httpx
 import pytest
 from running import STARTER, free_port, studio_settings, wait_until
 
-from webbduck_gradio import proxies
-from webbduck_gradio.command_line import settings_from
+from webbduck_gradio.cli import settings_from
 from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import HOME
-from webbduck_gradio.ui.server import StudioServer, bracketed, loopback
+from webbduck_gradio.web import proxies
+from webbduck_gradio.web.server import StudioServer, bracketed, loopback
 
 NOBODY = "127.0.0.1:9"
 """Nothing answers at the port for discarding."""

@@ -23,7 +23,7 @@ from test_survival import GUARD
 from test_survival import process as started
 
 from webbduck_gradio.settings import HOME, Settings
-from webbduck_gradio.ui.server import StudioServer
+from webbduck_gradio.web.server import StudioServer
 
 RUN = "2020-01-02_03-04-05"
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.settings import HOME
-from webbduck_gradio.ui.server import StudioServer
+from webbduck_gradio.web.server import StudioServer
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from test_gate import Clock
 
-from webbduck_gradio.jobs.lane import LANE
+from webbduck_gradio.jobs.dispatcher import LANE
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui import sessions
-from webbduck_gradio.ui.server import StudioServer
-from webbduck_gradio.ui.sessions import Sessions, is_tls
+from webbduck_gradio.web import sessions
+from webbduck_gradio.web.server import StudioServer
+from webbduck_gradio.web.sessions import Sessions, is_tls
 
 JSON_TYPE = {"content-type": "application/json"}
 LOGIN = {"username": "duck", "password": "secret"}

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from webbduck_gradio.api import serializers
 from webbduck_gradio.jobs.store import Store
 from webbduck_gradio.request import GenerationRequest
-from webbduck_gradio.ui import views
-from webbduck_gradio.ui.form import Form
+from webbduck_gradio.ui.studio.form import Form
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ from webbduck_gradio.ui.form import Form
     ],
 )
 def test_ordinals(number: int, text: str) -> None:
-    assert views.ordinal(number) == text
+    assert serializers.ordinal(number) == text
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_ordinals(number: int, text: str) -> None:
     ],
 )
 def test_durations(value: float, text: str) -> None:
-    assert views.seconds(value) == text
+    assert serializers.seconds(value) == text
 
 
 def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> None:
@@ -52,13 +52,13 @@ def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> 
     store.finish(job.id, "completed")
     ended = store.get(job.id)
     store.close()
-    assert views.headline(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
-    assert views.headline(replace(ended, started=3700.0, finished=100.0)) == "Done"
+    assert serializers.headline(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
+    assert serializers.headline(replace(ended, started=3700.0, finished=100.0)) == "Done"
 
 
 def test_settings_without_a_say_are_not_shown() -> None:
     plain = GenerationRequest.of(base_model="x", prompt="a duck", seed=1).model_dump(mode="json")
-    assert set(views.meaningful(plain)) == {
+    assert set(serializers.meaningful(plain)) == {
         "base_model",
         "prompt",
         "seed",
@@ -70,16 +70,16 @@ def test_settings_without_a_say_are_not_shown() -> None:
     }
     picture = "0" * 64 + ".png"
     masked = GenerationRequest.of(base_model="x", seed=1, image=picture, mask=picture).model_dump(mode="json")
-    assert {"strength", "mask_blur", "inpainting_fill"} <= set(views.meaningful(masked))
+    assert {"strength", "mask_blur", "inpainting_fill"} <= set(serializers.meaningful(masked))
 
 
 def test_what_the_second_pass_does_decides_which_of_its_settings_are_shown() -> None:
     request = GenerationRequest.of(base_model="x", seed=1, second_pass_model="r").model_dump(mode="json")
     over, on = {"refinement_strength"}, {"refiner_switch"}
-    assert set(views.meaningful(request, "refiner")) & (over | on) == on
-    assert set(views.meaningful(request, "img2img")) & (over | on) == over
-    assert set(views.meaningful(request | {"second_pass_mode": "refiner"})) & (over | on) == on
-    assert set(views.meaningful(request)) & (over | on) == over | on, "nobody knows what auto came to"
+    assert set(serializers.meaningful(request, "refiner")) & (over | on) == on
+    assert set(serializers.meaningful(request, "img2img")) & (over | on) == over
+    assert set(serializers.meaningful(request | {"second_pass_mode": "refiner"})) & (over | on) == on
+    assert set(serializers.meaningful(request)) & (over | on) == over | on, "nobody knows what auto came to"
 
 
 def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None:

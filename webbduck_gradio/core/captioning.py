@@ -17,11 +17,11 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError, ModelError, RequestError, WebbDuckError
-from ..models.inspect import read_json
+from ..models.probe.checkpoint import read_json
 from ..models.tools import STYLES, Captioner
-from . import memory
-from .loading import loading
-from .reporting import Reporter
+from . import devices
+from .load_errors import loading
+from .progress import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def caption(
     except WebbDuckError:
         raise
     except Exception as error:
-        if memory.is_shortage(error):
+        if devices.is_shortage(error):
             raise
         log.exception("Captioning with %s failed", captioner.name)
         raise GenerationError(
@@ -192,7 +192,7 @@ def _by_plugin(image: Image.Image, captioner: Captioner, style: str, max_tokens:
         spec.loader.exec_module(module)
         text = module.generate_caption(image, style, max_tokens)
     except Exception as error:
-        if memory.is_shortage(error):
+        if devices.is_shortage(error):
             raise
         log.exception("The plug-in %s failed", captioner.path)
         raise GenerationError(

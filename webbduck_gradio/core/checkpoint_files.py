@@ -22,13 +22,20 @@ from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from ..errors import ModelError
-from ..models.entries import Checkpoint
-from ..models.folder_files import variant
-from ..models.header import read_header
-from ..models.layout import PARTS, PROJECTION, PROJECTION_TURNED, configs, open_clip_prefix, prefixes
-from ..models.weight_formats import Scale, check, is_helper
-from . import memory
-from .loading import unreadable
+from ..models.catalog.entries import Checkpoint
+from ..models.probe.folder_files import variant
+from ..models.probe.safetensors_header import read_header
+from ..models.probe.single_file_config import (
+    PARTS,
+    PROJECTION,
+    PROJECTION_TURNED,
+    configs,
+    open_clip_prefix,
+    prefixes,
+)
+from ..models.probe.weight_formats import Scale, check, is_helper
+from . import devices
+from .load_errors import unreadable
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +65,7 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     except ModelError:
         raise
     except Exception as error:
-        if memory.is_shortage(error):
+        if devices.is_shortage(error):
             raise
         log.exception("Loading %s failed", checkpoint.path)
         if reason := unreadable(error, checkpoint.path):

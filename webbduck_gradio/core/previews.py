@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from . import schedulers
+from .sampling import schedulers
 
 SDXL_RGB = (
     (0.3651, 0.4232, 0.4341),

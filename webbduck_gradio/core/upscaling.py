@@ -22,10 +22,10 @@ from torch.nn import functional
 
 from ..errors import ModelError, OutOfMemory, RequestError
 from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
-from . import memory
-from .compact import from_state
-from .loading import loading
-from .reporting import Reporter
+from . import devices
+from .load_errors import loading
+from .progress import Reporter
+from .realesrgan_compact import from_state
 
 __all__ = ["LANCZOS", "load", "upscale"]
 
@@ -210,7 +210,7 @@ class _Work:
             try:
                 return self._pass(pixels)
             except (RuntimeError, MemoryError) as error:
-                if not memory.is_shortage(error):
+                if not devices.is_shortage(error):
                     raise
                 self.size = min(self.size, TILE * 2) // 2
                 if self.size < LEAST_TILE:

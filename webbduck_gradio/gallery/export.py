@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ..errors import RequestError, StorageError, UnknownName
 from ..settings import Settings
-from .files import cannot_write
-from .runs import META
-from .storage import Outputs
+from ..storage.atomic import cannot_write
+from .outputs import Outputs
+from .run_layout import META
 
 MAX_IMAGES = 5000
 KEEP_SECONDS = 3600

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import StorageError
+from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
-from .files import write_atomically
 
 log = logging.getLogger(__name__)
 PREFIX = "outputs/"

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import StorageError
-from ..images import open_picture, shrunk
 from ..settings import Settings
+from ..storage.atomic import write_atomically
+from ..storage.images import open_picture, shrunk
 from ..storage.reading import read_regular
-from .files import write_atomically
-from .storage import Outputs
+from .outputs import Outputs
 
 SIDES = (256, 384)
 """Longest side in pixels that a thumbnail can have."""

@@ -23,11 +23,11 @@ from typing import TypeVar
 
 from ..errors import StorageError, UnknownName
 from ..settings import Settings
+from ..storage.atomic import cannot_write, sync_folder, write_atomically
 from ..storage.moving import move_to_free_name
 from ..storage.reading import read_json, read_regular
 from ..storage.reserve import Reserve, is_full
-from .files import cannot_write, sync_folder, write_atomically
-from .storage import META, Outputs, is_image_id
+from .outputs import META, Outputs, is_image_id
 
 log = logging.getLogger(__name__)
 ENTRY = "entry.json"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import SettingsError, StorageError
-from ..gallery.files import FolderLock
+from ..storage.folder_lock import FolderLock
 from . import schema
 
 log = logging.getLogger(__name__)

@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 from ..errors import StorageError, WebbDuckError
-from ..gallery.input_owners import InputOwners
-from ..gallery.inputs import FILE_ID
-from ..gallery.room import trim
-from ..gallery.runs import META
+from ..gallery.input_image_owners import InputOwners
+from ..gallery.input_images import FILE_ID
+from ..gallery.run_layout import META
 from ..settings import Settings
+from ..storage.eviction import trim
 from ..storage.reserve import Reserve
 from .leftovers import sweep
 from .obstacles import Obstacles
-from .standstill import Standstill
+from .stall_watchdog import Standstill
 from .store import Store
 
 log = logging.getLogger(__name__)

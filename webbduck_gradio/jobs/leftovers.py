@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..gallery.export import KEEP_SECONDS
-from ..gallery.runs import META, is_run_name
+from ..gallery.run_layout import META, is_run_name
 from ..settings import Settings
 
 log = logging.getLogger(__name__)

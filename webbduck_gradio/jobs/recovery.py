@@ -8,13 +8,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnknownName
-from ..gallery.files import write_atomically
+from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
 from .job import Job
 from .store import Store
 
 if TYPE_CHECKING:
-    from ..gallery.storage import Outputs
+    from ..gallery.outputs import Outputs
 
 log = logging.getLogger(__name__)
 

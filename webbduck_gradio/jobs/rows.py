@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ..storage.reading import parse_json, whole_text
 from .job import AFTER_IMAGE, FINAL, AnyRequest, Job, Kind, State, images_asked, read_request
-from .live import Live
+from .progress import Live
 
 STATES: tuple[State, ...] = ("queued", "running", *FINAL)
 

@@ -12,21 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import QueueFull, RequestError
-from .job import (
-    AFTER_IMAGE,
-    AT_ONCE,
-    FINAL,
-    REQUESTS,
-    RETRYABLE,
-    AnyRequest,
-    Job,
-    Kind,
-    State,
-    kept_text,
-)
-from .live import Live
-from .order import Where, moved
-from .records import QUEUED, WAITING, Records, is_id, no_such
+from .job import AFTER_IMAGE, AT_ONCE, FINAL, REQUESTS, RETRYABLE, AnyRequest, Job, Kind, State, kept_text
+from .progress import Live
+from .queries import QUEUED, WAITING, Records, is_id, no_such
+from .reorder import Where, moved
 from .rows import STATES, job_of, read_texts, request_of
 
 log = logging.getLogger(__name__)

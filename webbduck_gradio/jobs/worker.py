@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import Cancelled, RequestError, StorageError, WebbDuckError
-from ..models.away import obstacle
+from ..models.catalog.unreadable import obstacle
 from ..request import GenerationRequest
 from ..settings import Settings
 from ..storage.reserve import Reserve, is_full
-from . import tools
-from .hand import Hand
+from .core_executor import Hand
+from .handlers import image_tools
 from .job import Job, State
-from .job_run import JobRun
+from .lazy_run import JobRun
 from .obstacles import Obstacles
 from .recovery import recover
 from .store import Store
@@ -28,9 +28,9 @@ from .store import Store
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..core.generation import Generator
-    from ..gallery.storage import Outputs
-    from ..models.registry import Registry
+    from ..core.image_generator import Generator
+    from ..gallery.outputs import Outputs
+    from ..models.catalog.registry import Registry
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +172,8 @@ class Worker:
         state: State = "failed"
         error: str | None = None
         try:
-            if job.kind in tools.WORK:
-                tools.WORK[job.kind](self, job, _Reporter(self, job))
+            if job.kind in image_tools.WORK:
+                image_tools.WORK[job.kind](self, job, _Reporter(self, job))
             else:
                 self._generate(job, run)
             state = "completed"
@@ -301,7 +301,7 @@ def _waits_for(store: Store, registry: Registry) -> str | None:
 
 
 class _Reporter:
-    """What the core reports while it works (`core.reporting.Reporter`)."""
+    """What the core reports while it works (`core.progress.Reporter`)."""
 
     def __init__(self, worker: Worker, job: Job):
         self._worker, self._store, self._job = worker, worker.store, job

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .. import applicability
-from ..applicability import second_pass
 from ..errors import ModelError, RequestError
-from ..request import GenerationRequest
-from .fitting import missing_parts
+from ..request import GenerationRequest, applicability
+from ..request.applicability import second_pass
 from .input_checks import check_inputs
-from .lorafile import NAMES
+from .lora_compatibility import missing_parts
+from .probe.lora import NAMES
+from .prompt_resolver import Wording, resolve
 from .tokens import CHUNK, chunks, common_length
-from .wording import Wording, resolve
 
 if TYPE_CHECKING:
-    from .registry import Checkpoint, Lora, Registry
+    from .catalog.registry import Checkpoint, Lora, Registry
 
 SPLITS_BADLY = frozenset({"Heun"})
 """Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""

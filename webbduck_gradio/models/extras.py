@@ -8,8 +8,8 @@ from pathlib import Path
 from ..errors import ModelError
 from ..settings import Settings
 from ..storage.reading import read_regular
-from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
-from .inspect import read_json, weight_files
+from .probe.checkpoint import read_json, weight_files
+from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .scan import candidates, is_text
 
 

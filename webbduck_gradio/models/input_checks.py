@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from .. import images, masks
 from ..errors import RequestError, StorageError
 from ..request import GenerationRequest
+from ..storage import images, masks
 
 if TYPE_CHECKING:
-    from .registry import Registry
+    from .catalog.registry import Registry
 
 PICTURE = "The input picture"
 

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .header import PICKLE_ENDINGS
+from .probe.safetensors_header import PICKLE_ENDINGS
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".aria2", ".download", ".opdownload", ".incomplete")
 ENDINGS = PICKLE_ENDINGS | {".safetensors"}

@@ -15,10 +15,10 @@ from typing import Literal, TypeVar
 
 from ..errors import ModelError, Unreadable
 from ..settings import HOME, Settings
-from . import away
-from .header import PICKLE_ENDINGS, PICKLE_REASON, read_header
-from .inspect import read_json, weight_files
-from .lookup import find, unknown
+from .catalog import unreadable
+from .catalog.lookup import find, unknown
+from .probe.checkpoint import read_json, weight_files
+from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .scan import Folders, Unread, candidates, is_text
 
 STYLES = ("detailed", "short", "sd_prompt", "midjourney", "booru")
@@ -88,7 +88,7 @@ def _as_they_were(found: tuple[Tool, ...], before: tuple[Tool, ...], known: Fold
     for name, each in now.items():
         if each.unusable and name in usable and known.is_unread(each.path):
             now[name] = usable[name]
-    now |= {each.name: each for each in away.kept(before, now, known)}
+    now |= {each.name: each for each in unreadable.kept(before, now, known)}
     return tuple(sorted(now.values(), key=lambda each: each.name.startswith(BUNDLED)))
 
 
@@ -140,7 +140,7 @@ def bare_names(names: Iterable[str]) -> list[str]:
 
 
 def is_compact(shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether weights of these names and shapes are a network that `core.compact` builds."""
+    """Whether weights of these names and shapes are a network that `core.realesrgan_compact` builds."""
     found = dict(zip(bare_names(shapes), shapes.values(), strict=True))
     last = sum(name.endswith(".bias") for name in found) * 2 - 2  # every second layer is an activation
     if last < 2:

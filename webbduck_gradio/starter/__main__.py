@@ -7,8 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-from .report import PARTS
-from .trainings import BUNDLED, TRAININGS
+from .evaluation.report import PARTS
+from .training.commands import BUNDLED, TRAININGS
 
 DEFAULT_WORK = Path.home() / ".cache" / "webbduck-starter"
 
@@ -76,8 +76,8 @@ def _train(options: argparse.Namespace) -> None:
 def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
-    from .report import write_report
-    from .sections import Bench
+    from .evaluation.report import write_report
+    from .evaluation.sections import Bench
 
     torch.set_num_threads(options.threads)
     bench = Bench(options.checkpoint, options.work, options.prompts, options.report)

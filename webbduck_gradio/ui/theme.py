@@ -6,7 +6,8 @@ from pathlib import Path
 
 import gradio as gr
 
-ASSETS = Path(__file__).parent / "assets"
+ASSETS = Path(__file__).parent
+"""The scripts, styles and templates of a tab lie beside its Python."""
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -17,7 +18,7 @@ def asset(name: str) -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own variables point at ours (assets/studio.css), which differ between dark and light."""
+    """Gradio's own variables point at ours (studio/studio.css), which differ between dark and light."""
     return gr.themes.Base(font=FONT, font_mono=MONO, text_size="sm", radius_size="md", spacing_size="sm").set(
         body_background_fill="var(--ground)",
         body_background_fill_dark="var(--ground)",

@@ -6,7 +6,7 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 
-from ..drawing import Brush, Drawing
+from ..sampling.loop import Brush, Drawing
 
 
 def draw(drawing: Drawing, brush: Brush, image: Image.Image, strength: float, steps: int) -> torch.Tensor:

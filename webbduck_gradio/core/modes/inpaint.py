@@ -8,10 +8,10 @@ import torch
 from diffusers import StableDiffusionXLInpaintPipeline
 from PIL import Image, ImageOps
 
-from ... import masks
 from ...request import GenerationRequest
-from .. import pictures
-from ..drawing import Brush, Drawing
+from ...storage import masks
+from .. import image_ops
+from ..sampling.loop import Brush, Drawing
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
     if request.inpaint_area == "masked":
         original, whole = image, mask
         # With all of the soft edge, which would end in a seam where the box does.
-        around = request.inpaint_padding + pictures.reach(request.mask_blur)
-        box = pictures.surroundings(mask, around, request.width / request.height)
+        around = request.inpaint_padding + image_ops.reach(request.mask_blur)
+        box = image_ops.surroundings(mask, around, request.width / request.height)
         image = image.crop(box).resize(size, Image.Resampling.LANCZOS)
         area = masks.painted(masks.resize(mask, size, box))
     else:
-        original = image = pictures.fit(image, size, request.resize_mode)
+        original = image = image_ops.fit(image, size, request.resize_mode)
         whole = masks.fit(mask, size, request.resize_mode)
         area = masks.painted(whole)
-        pictures.surroundings(whole, 0, 1)  # an empty mask is an error
+        image_ops.surroundings(whole, 0, 1)  # an empty mask is an error
     if request.masked_content == "fill":
-        image = pictures.fill(image, area)
+        image = image_ops.fill(image, area)
     return Canvas(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
 
 
@@ -73,18 +73,18 @@ def draw(drawing: Drawing, brush: Brush, canvas: Canvas) -> torch.Tensor:
 def finish(canvas: Canvas, drawn: Image.Image, blur: int) -> Image.Image:
     """The original with what was drawn in the (blurred) mask, untouched elsewhere."""
     if canvas.box is None:
-        return pictures.put_back(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
+        return image_ops.put_back(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
     left, top, right, bottom = canvas.box
     whole = canvas.original.copy()
     whole.paste(drawn.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-    return pictures.put_back(whole, canvas.original, _inside(canvas, blur))
+    return image_ops.put_back(whole, canvas.original, _inside(canvas, blur))
 
 
 def _edge(canvas: Canvas, mask: Image.Image, blur: int) -> Image.Image:
     """The mask with its soft edge, which lies outside of what the request's own mask covers."""
     if canvas.protects:
-        return ImageOps.invert(pictures.soft(ImageOps.invert(mask), blur))
-    return pictures.soft(mask, blur)
+        return ImageOps.invert(image_ops.soft(ImageOps.invert(mask), blur))
+    return image_ops.soft(mask, blur)
 
 
 def _inside(canvas: Canvas, blur: int) -> Image.Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from diffusers import StableDiffusionXLPipeline
 
-from ..drawing import Brush, Drawing
+from ..sampling.loop import Brush, Drawing
 
 
 def draw(drawing: Drawing, brush: Brush, until: float | None = None) -> torch.Tensor:

@@ -1,0 +1,310 @@
+"""What the Gallery tab shows: plain dicts of runs, pictures and deletions, small enough for endless pages.
+
+The page draws them with textContent, never as markup, so they hold plain text.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import RequestError, StorageError, WebbDuckError
+from ..gallery import metadata
+from ..gallery.outputs import is_image_id
+from ..gallery.run_layout import ImageInfo, RunInfo
+from ..gallery.trash import TrashEntry
+from ..services import Services
+from ..ui.studio.tooltips import VALUES
+from .serializers import told
+
+MAX_PAGE = 200
+"""Most runs or pictures in one answer."""
+MAX_CHOSEN = 5000
+"""Most pictures that can be chosen at once."""
+MAX_QUERY = 400
+MAX_ENTRIES = 200
+SHOWN_OF_ENTRY = 24
+
+LABELS = {
+    "base_model": "Checkpoint",
+    "model_hash": "Checkpoint hash",
+    "loras": "LoRA",
+    "scheduler": "Sampler",
+    "schedule": "Schedule",
+    "steps": "Steps",
+    "cfg": "CFG",
+    "seed": "Seed",
+    "size": "Size",
+    "clip_skip": "CLIP skip",
+    "emphasis": "Emphasis",
+    "prompt_2": "Second prompt",
+    "strength": "Denoising strength",
+    "resize_mode": "Fitted by",
+    "inpainting_fill": "Mask mode",
+    "masked_content": "Masked content",
+    "inpaint_area": "Inpaint area",
+    "inpaint_padding": "Padding",
+    "mask_blur": "Mask blur",
+    "second_pass_model": "Second pass",
+    "second_pass_mode": "Second pass mode",
+    "refinement_strength": "Refinement strength",
+    "refiner_switch": "Refiner from",
+    "second_pass_steps": "Second pass steps",
+    "output_format": "File format",
+}
+"""What the information panel calls the settings, in its order; others come after, by their own names."""
+UNITS = {"mask_blur": " px", "inpaint_padding": " px"}
+LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
+            "paths"}  # fmt: skip
+
+
+def is_flat(asked: Any) -> bool:
+    """Whether the page asks for pictures one by one instead of by run."""
+    return isinstance(asked, dict) and bool(asked.get("flat"))
+
+
+def query_of(asked: Any) -> tuple[str, str]:
+    """Search and order that the page asks for. Raises `RequestError` for what cannot be."""
+    page = asked if isinstance(asked, dict) else {}
+    query = page.get("query", "")
+    if not isinstance(query, str) or len(query) > MAX_QUERY:
+        raise RequestError(f"The search can have at most {MAX_QUERY} characters.")
+    return query, page.get("order", "newest")
+
+
+def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
+    """Start and length of the page that is asked for. Raises `RequestError` for what cannot be."""
+    page = asked if isinstance(asked, dict) else {}
+    start, limit = page.get("start", 0), page.get("limit", 60)
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, limit)):
+        raise RequestError("start and limit must be whole numbers.")
+    if not 0 <= start <= 10**9 or not 1 <= limit <= most:
+        raise RequestError(f"start must be 0 or more, and limit from 1 to {most}.")
+    return start, limit
+
+
+def ids_of(asked: Any) -> list[str]:
+    """Ids of pictures that the page sent. Raises `RequestError` for anything else, and for too many."""
+    ids = asked if isinstance(asked, list) else []
+    if not 1 <= len(ids) <= MAX_CHOSEN or not all(is_image_id(each) for each in ids):
+        raise RequestError(f"Choose from 1 to {MAX_CHOSEN:,} pictures.")
+    return list(dict.fromkeys(ids))
+
+
+def card(image: ImageInfo) -> dict[str, Any]:
+    """A picture in the grid."""
+    found: dict[str, Any] = {
+        "id": image.id,
+        "v": round(image.modified * 1000) % 10**9,
+        "bytes": image.size_bytes,
+    }
+    if image.variants:
+        found["variants"] = list(image.variants)
+    if image.favourite:
+        found["favourite"] = True
+    if image.problem:
+        found["problem"] = image.problem
+    if image.seed is not None:
+        found["seed"] = image.seed
+    if image.width and image.height:
+        found |= {"w": image.width, "h": image.height}
+    return found
+
+
+def section(run: RunInfo) -> dict[str, Any]:
+    """A run in the grid, with a line about what it is."""
+    return {
+        "run": run.id,
+        "created": run.created,
+        "problem": run.problem,
+        "prompt": run.prompt,
+        "facts": list(run.facts),
+        "total": run.total,
+        "images": [card(image) for image in run.images],
+    }
+
+
+def listing(services: Services, asked: Any) -> dict[str, Any]:
+    """A page of runs, or of pictures where the page asks for them one by one."""
+    query, order = query_of(asked)
+    start, limit = span_of(asked)
+    if is_flat(asked):
+        images = services.outputs.images(start, limit, query, order)
+        return {"start": start, "images": [card(image) for image in images]}
+    runs = services.outputs.runs(start, limit, query, order, with_meta=False)
+    return {"start": start, "runs": [section(run) for run in runs]}
+
+
+def layout(services: Services, asked: Any) -> dict[str, Any]:
+    """How much there is: `counts` of pictures by run; their `total` where they are asked one by one.
+
+    `complete` False: the folders are still being looked through, and more may come. `left_out`: what cannot
+    be shown because of its name.
+    """
+    query, order = query_of(asked)
+    complete = services.outputs.complete  # before counting: what comes meanwhile is told by a new version
+    said = {"complete": complete, "left_out": services.outputs.left_out.names()}
+    if is_flat(asked):
+        return {"total": services.outputs.count(query), **said}
+    return {"counts": services.outputs.layout(query, order), **said}
+
+
+def with_copies(services: Services, ids: Iterable[str]) -> list[str]:
+    """These pictures and the upscaled copies that are shown with them."""
+    found: dict[str, None] = {}
+    copies: dict[str, dict[str, tuple[str, ...]]] = {}
+    for image_id in ids:
+        run = image_id.rpartition("/")[0]
+        if run not in copies:
+            copies[run] = copies_in(services, run)
+        found[image_id] = None
+        found.update(dict.fromkeys(copies[run].get(image_id, ())))
+    return list(found)
+
+
+def copies_in(services: Services, run: str) -> dict[str, tuple[str, ...]]:
+    """Upscaled copies of each picture of a run that has any."""
+    try:
+        return {image.id: image.variants for image in services.outputs.run(run).images if image.variants}
+    except WebbDuckError:
+        return {}
+
+
+def needed(services: Services, ids: Iterable[str]) -> str | None:
+    """A sentence where a waiting or running job needs one of these pictures."""
+    chosen = set(ids)
+    running = services.store.running()
+    for job in [*([running] if running else []), *services.store.queued()]:
+        image = getattr(job.request, "image", None)
+        if image in chosen:
+            where = "running" if job.state == "running" else "waiting"
+            return f"{image} is needed by a {where} job ({job.kind}); cancel that first, or let it finish."
+    return None
+
+
+def refuse_needed(services: Services, ids: Iterable[str]) -> None:
+    """Raises `RequestError` where a waiting or running job needs one of these pictures."""
+    reason = needed(services, ids)
+    if reason:
+        raise RequestError(reason)
+
+
+def picture(services: Services, image_id: Any) -> dict[str, Any]:
+    """All that the lightbox tells of a picture. Raises `UnknownName`, `StorageError`."""
+    path = services.outputs.resolve(image_id)
+    found = metadata.read(path)
+    chunk = found["webbduck"] or {}
+    facts = chunk.get("facts")
+    facts = facts if isinstance(facts, dict) else {}
+    stat = path.stat()
+    drawn = facts.get("resolved_prompt")
+    return {
+        "id": image_id,
+        "prompt": found["prompt"],
+        "negative_prompt": found["negative_prompt"],
+        "drawn": drawn if isinstance(drawn, str) and drawn != found["prompt"] else None,
+        "tool": found["tool"],
+        "rows": rows(told(services, found) if found["request"] else found["settings"], facts),
+        "parameters": found["parameters"],
+        "raw": None if found["settings"] else shortened("\n".join(found["texts"].values())) or None,
+        "reusable": bool(found["settings"]),
+        "exact": found["request"] is not None,
+        "warnings": [text for text in chunk.get("warnings") or () if isinstance(text, str)],
+        "problems": found["problems"],
+        "upscaled": found["upscaled"],
+        "file": {
+            "size_bytes": stat.st_size,
+            "format": found["format"],
+            "width": found["width"],
+            "height": found["height"],
+            "modified": stat.st_mtime,
+            "sha256": sha256(path, stat.st_mtime_ns, stat.st_size),
+        },
+        **around(services, image_id),
+    }
+
+
+def around(services: Services, image_id: str) -> dict[str, Any]:
+    """The other pictures of its run; its upscaled copies, or the picture that it is a copy of."""
+    try:
+        run = services.outputs.run(image_id.rpartition("/")[0])
+    except WebbDuckError:  # not in the index yet
+        return {"run": [], "favourite": False, "variants": [], "original": None, "created": None}
+    own = next((image for image in run.images if image.id == image_id), None)
+    original = next((image for image in run.images if image_id in image.variants), None)
+    return {
+        "run": [card(image) for image in run.images],
+        "favourite": image_id in services.outputs.favourites,
+        "variants": list(own.variants if own else original.variants if original else ()),
+        "original": original.id if original else None,
+        "created": run.created,
+    }
+
+
+def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str]]:
+    """Settings as the panel lists them: name and text."""
+    settings = dict(settings)
+    if settings.get("width") and settings.get("height"):
+        settings["size"] = f"{settings['width']} × {settings['height']} px"
+    if isinstance(facts.get("model_hash"), str):
+        settings["model_hash"] = facts["model_hash"]
+    way = facts.get("second_pass")
+    if isinstance(way, str) and settings.get("second_pass_mode") == "auto":
+        settings["second_pass_mode"] = f"auto, which was {way}"
+    order = list(LABELS)
+    listed: list[list[str]] = []
+    for name in sorted(settings, key=lambda each: order.index(each) if each in order else len(order)):
+        if name in LEFT_OUT or settings[name] in (None, ""):
+            continue
+        label = LABELS.get(name, name.replace("_", " ").capitalize())
+        if name == "loras":
+            for lora in settings["loras"]:
+                weight = lora.get("weight")
+                listed.append([label, lora["name"] if weight is None else f"{lora['name']} × {weight:g}"])
+            continue
+        value = settings[name]
+        text = f"{value:g}" if isinstance(value, float) else VALUES.get(name, {}).get(str(value), str(value))
+        listed.append([label, text + UNITS.get(name, "")])
+    for key, label in (("image", "Made from"), ("mask", "Mask")):
+        if settings.get(key):
+            listed.append([label, "an input picture" if key == "image" else "painted over it"])
+    return listed
+
+
+def trash(services: Services) -> dict[str, Any]:
+    """The newest deletions, and how much there is in all."""
+    entries = services.trash.entries()
+    return {
+        "entries": [entry_view(entry) for entry in entries[:MAX_ENTRIES]],
+        "deletions": len(entries),
+        "pictures": sum(len(entry.images) for entry in entries),
+        "size_bytes": services.trash.size_bytes(),
+    }
+
+
+def entry_view(entry: TrashEntry) -> dict[str, Any]:
+    """A deletion, with the id that undoes it."""
+    return {
+        "id": entry.id,
+        "deleted": entry.deleted,
+        "count": len(entry.images),
+        "images": list(entry.images[:SHOWN_OF_ENTRY]),
+    }
+
+
+@functools.lru_cache(1024)
+def sha256(path: Path, _modified: int, _size: int) -> str:
+    """Of the file; from memory while it is the same one."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StorageError(f"{path.name} cannot be read ({(error.strerror or 'error').lower()}).") from error
+
+
+def shortened(text: str, most: int = 4000) -> str:
+    """Text to look at, cut after `most` characters, which it says."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"

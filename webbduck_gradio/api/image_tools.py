@@ -1,0 +1,97 @@
+"""The endpoints that work on a picture: /upscale and /caption. Both go through the queue like /generate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import gradio as gr
+
+from ..errors import RequestError
+from ..jobs.job import Job
+from ..services import Services
+from . import serializers
+from .gradio_helpers import file_of, sentence
+
+
+def register(
+    services: Services,
+    picture_id: Callable[[Any], str],
+    followed: Callable[[Job], Awaitable[Job]],
+    waiting: dict[str, Any],
+) -> None:
+    """Put the endpoints into the Blocks that is being built.
+
+    `picture_id`: the id of what a client means by a picture, an upload being stored; `followed`: waits for
+    a job's end; `waiting`: Gradio's options for calls that wait.
+    """
+
+    async def ended(job: Job, wait: Any) -> Job:
+        if not wait:
+            return job
+        job = await followed(job)
+        if job.state != "completed":
+            raise gr.Error(job.error or serializers.headline(job), print_exception=False)
+        return job
+
+    async def submitted(
+        submit: Callable[..., Job], asked: dict[str, Any], wait: Any, request: gr.Request | None
+    ) -> Job:
+        if not isinstance(wait, bool):
+            raise RequestError("wait_for_result must be true or false.")
+        if asked["image"] is None:
+            raise RequestError("image is missing; give a picture's id or a file.")
+        asked["image"] = await asyncio.to_thread(picture_id, asked["image"])
+        return await asyncio.to_thread(submit, asked, request.username if request else None)
+
+    @sentence
+    async def upscale(
+        image: gr.FileData | str,
+        scale: Literal[2, 4] = 2,
+        upscaler: str | None = None,
+        wait_for_result: bool = True,
+        request: gr.Request | None = None,
+    ) -> tuple[list[gr.FileData], dict[str, Any]]:
+        """Make a picture 2 or 4 times as large.
+
+        image: an id of the gallery, or a file. upscaler: a name of /upscalers, "Lanczos", or None = the first
+        model that is there. The copy is saved beside its original as N_upscaled.png with all its metadata; of
+        a file, in a new run. Answers the file and {job_id, status, images, upscaler, scale, warnings};
+        with wait_for_result=False at once, without a file."""
+        asked = {"image": image, "scale": scale, "upscaler": upscaler}
+        job = await submitted(services.submit_upscale, asked, wait_for_result, request)
+        job = await ended(job, wait_for_result)
+        view = serializers.job_view(services, job)
+        info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
+        info |= {key: view["request"][key] for key in ("upscaler", "scale")}
+        return [file_of(services.outputs.resolve(each)) for each in job.images], info
+
+    @sentence
+    async def caption(
+        image: gr.FileData | str,
+        style: str = "detailed",
+        captioner: str | None = None,
+        max_tokens: int = 300,
+        wait_for_result: bool = True,
+        request: gr.Request | None = None,
+    ) -> dict[str, Any]:
+        """Put a picture into words.
+
+        image: an id of the gallery, or a file. style: one of /caption_styles. captioner: a name of
+        /captioners, None = the first usable one. max_tokens: 1 to 1000. Answers {caption, style, captioner,
+        warnings, job_id, status}; with wait_for_result=False at once, without a caption: /job tells it as
+        `result` when the job has ended."""
+        asked = {"image": image, "style": style, "captioner": captioner, "max_tokens": max_tokens}
+        job = await submitted(services.submit_caption, asked, wait_for_result, request)
+        job = await ended(job, wait_for_result)
+        view = serializers.job_view(services, job)
+        return {
+            "caption": (job.result or {}).get("caption"),
+            "style": view["request"]["style"],
+            "captioner": view["request"]["captioner"],
+            **{key: view[key] for key in ("job_id", "status", "headline", "warnings")},
+        }
+
+    for endpoint in (upscale, caption):
+        gr.api(endpoint, api_name=endpoint.__name__, **waiting)

@@ -1,0 +1,327 @@
+"""What the page and the API show: plain dicts made of jobs, runs, checkpoints and LoRAs.
+
+The page draws them with textContent, never as markup, so they hold plain text.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from ..errors import RequestError
+from ..gallery import metadata
+from ..gallery.input_images import FILE_ID
+from ..gallery.outputs import RunInfo
+from ..gallery.trash import TrashEntry
+from ..jobs.job import Job
+from ..models.catalog.registry import Checkpoint, Lora
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, applicability
+from ..request.applicability import SecondPass
+from ..services import Services
+
+RECENT = 20
+"""Finished jobs that the queue shows."""
+MAX_RUNS = 200
+"""Most runs in one page of the gallery."""
+
+
+def ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 4th, 11th ..."""
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it: "0.8 s", "12 s", "3 min 5 s", "2 h 10 min"."""
+    if value < 10:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def headline(job: Job) -> str:
+    """One line that says where a job stands."""
+    count = job.images_asked
+    if job.state == "queued":
+        place = job.position or 1
+        return "Queued, next in line" if place == 1 else f"Queued, {ordinal(place)} in line"
+    if job.state == "running":
+        if job.cancel_requested:
+            return "Stops after this image" if job.cancel_after_image else "Cancelling"
+        if job.status or not job.total:
+            return job.status or "Starting"
+        text = f"{'Tile' if job.kind == 'upscale' else 'Step'} {job.step} of {job.total}"
+        if count > 1:
+            text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
+        if job.seconds_left is not None:
+            text += f", about {seconds(job.seconds_left)} left"
+        return text
+    if job.state == "completed":
+        made = "Done" if count <= 1 else f"{len(job.images)} images"
+        return made if job.took is None else f"{made} in {seconds(job.took)}"
+    return job.status or job.error or job.state.capitalize()
+
+
+def job_view(services: Services, job: Job) -> dict[str, Any]:
+    """A job for the page and the API. Times are seconds since 1970."""
+    request = job.request
+    fields = request.model_dump(mode="json")
+    seeds: list[int | None] = []
+    if isinstance(request, GenerationRequest):
+        indexes = [index_of(image) for image in job.images]
+        seeds = [None if index is None else request.seed_of(index) for index in indexes]
+    return {
+        "job_id": job.id,
+        "kind": job.kind,
+        "title": title(job),
+        "result": job.result,
+        "status": job.state,
+        "headline": headline(job),
+        "position": job.position,
+        "step": job.step,
+        "total": job.total,
+        "image_index": job.image_index,
+        "progress": progress(job),
+        "preview": job.preview,
+        "cancelling": job.cancel_requested,
+        "cancel_after_image": job.cancel_after_image,
+        "seconds_left": job.seconds_left,
+        "seconds_per_step": job.seconds_per_step,
+        "retry_of": job.retry_of,
+        "created": job.created,
+        "started": job.started,
+        "finished": job.finished,
+        "run": job.run,
+        "images": list(job.images),
+        "seeds": seeds,
+        "warnings": list(job.warnings),
+        "error": job.error,
+        "owner": job.owner,
+        "waited": job.waited(time.time()) if job.state != "queued" else None,
+        "request": fields,
+        "told": meaningful(fields, second_pass_of(services, fields)),
+    }
+
+
+def title(job: Job) -> str:
+    """What the job is about, in one line: a picture's prompt, or what is done to which picture."""
+    request = job.request
+    if isinstance(request, UpscaleRequest):
+        return f"Upscale {_picture(request.image)} {request.scale} times with {request.upscaler}"
+    if isinstance(request, CaptionRequest):
+        return f"Describe {_picture(request.image)} ({request.style.replace('_', ' ')})"
+    return request.prompt
+
+
+def _picture(image: str) -> str:
+    return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
+
+
+def meaningful(request: Mapping[str, Any], way: SecondPass | None = None) -> dict[str, Any]:
+    """The settings that had a say in the picture, for showing: what is empty or not in use is left out.
+
+    `way`: what the second pass did, where that is known.
+    """
+    unused = applicability.without_effect(request, way)
+    usual = {"clip_skip": 0, "emphasis": "mean", "output_format": "png", "num_images": 1}
+    return {
+        name: value
+        for name, value in request.items()
+        if name not in unused and value not in (None, "", [], ()) and usual.get(name) != value
+    }
+
+
+def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass | None:
+    """What the second pass of a request does with the model that is installed under its name."""
+    model = request.get("second_pass_model")
+    if not model:
+        return None
+    arch = next((each.arch for each in services.registry.checkpoints() if each.name == model), None)
+    return applicability.second_pass(request, arch)
+
+
+def index_of(image_id: str) -> int | None:
+    """Index in its batch of the image "RUN/3.png"; None for a name that is not of that form."""
+    number = image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
+
+
+def progress(job: Job) -> float:
+    """Share of the whole job that is done, 0 to 1; never falls while the job runs."""
+    if job.state != "running":
+        return 1.0 if job.state == "completed" else 0.0
+    of_image = job.step / job.total if job.total else 0.0
+    return min(1.0, (job.image_index + of_image) / max(1, job.images_asked))
+
+
+def queue_view(services: Services) -> dict[str, Any]:
+    """The answer of /queue and the state that every page draws."""
+    store = services.store
+    running = store.running()
+    queued = store.queued()
+    waiting = [job_view(services, job) for job in queued]
+    if store.paused:
+        for view in waiting:
+            view["headline"] += "; the queue is paused"
+    return {
+        "active_job_id": running.id if running else None,
+        "queued_count": len(queued),
+        "paused": store.paused,
+        "pause_reason": store.pause_reason,
+        "counts": store.counts(),
+        "jobs": [job_view(services, job) for job in ([running] if running else [])] + waiting,
+        "recent": [job_view(services, job) for job in store.recent(RECENT)],
+        "problem": services.housekeeping.standstill.problem or store.problem,
+        "time": time.time(),
+    }
+
+
+def live_view(services: Services) -> dict[str, Any]:
+    """What changes at every step: small, since it goes out several times a second."""
+    running = services.store.running()
+    if running is None:
+        return {}
+    return {
+        "job_id": running.id,
+        "headline": headline(running),
+        "progress": progress(running),
+        "preview": running.preview,
+        "images": list(running.images),
+        "cancelling": running.cancel_requested,
+        "cancel_after_image": running.cancel_after_image,
+        "device": services.device(),
+    }
+
+
+def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {
+        "name": checkpoint.name,
+        "arch": checkpoint.arch,
+        "lora_arch": checkpoint.lora_arch,
+        "context": checkpoint.context,
+        "layout": checkpoint.layout,
+        "prediction_type": checkpoint.prediction_type,
+        "native_size": checkpoint.native_size,
+        "size_bytes": checkpoint.file_bytes,
+        "notes": list(checkpoint.notes),
+        "usable": checkpoint.unusable is None,
+        "reason": checkpoint.unusable,
+        "modified": checkpoint.modified,
+        "hash": checkpoint.hash,
+        "zero_snr": checkpoint.zero_snr,
+        "from_hub": checkpoint.from_hub,
+        "defaults": asdict(checkpoint.defaults),
+        "suggested": asdict(checkpoint.suggested or checkpoint.defaults),
+    }
+
+
+def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
+    return {
+        "name": lora.name,
+        "description": lora.description,
+        "weight": lora.weight,
+        "trigger": lora.trigger,
+        "arch": lora.arch,
+        "context": lora.context,
+        "kind": lora.kind,
+        "size_bytes": lora.size_bytes,
+        "modified": lora.modified,
+        "tags": list(lora.tags),
+        "favourite": lora.favourite,
+        "preview": preview_token(lora),
+        "base": lora.base,
+        "notes": lora.notes,
+        "hash": lora.hash,
+        "from_hub": lora.from_hub,
+        "compatible": compatible,
+        "reason": lora.unusable,
+    }
+
+
+def preview_token(lora: Lora) -> str | None:
+    """Changes with the picture that stands for the LoRA; None where only pictures made with it can."""
+    if lora.chosen_preview:
+        return lora.chosen_preview
+    if lora.preview:
+        return lora.preview[1]
+    return lora.stamp if lora.thumbnail else None
+
+
+def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:
+    """All LoRAs; with a checkpoint named, whether each can be used with it. Raises `UnknownName`."""
+    fitting = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
+    return [
+        lora_view(lora, None if fitting is None else lora.name in fitting)
+        for lora in services.registry.loras()
+    ]
+
+
+def gallery_view(
+    services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0, order: Any = "newest"
+) -> list[dict[str, Any]]:
+    """A page of runs in an order of `gallery.index.sort.ORDERS`, made after `after` (seconds since 1970).
+
+    Raises `RequestError` for a page that cannot be.
+    """
+    if isinstance(after, bool) or not isinstance(after, (int, float)) or after != after:
+        raise RequestError("after must be a time in seconds since 1970.")
+    if not _whole(start) or not 0 <= start <= 10**9 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
+        raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
+    if not isinstance(query, str) or len(query) > 400:
+        raise RequestError("query must be text of at most 400 characters.")
+    if after > 0 and order != "newest":
+        raise RequestError(
+            "after goes with the order newest alone; with another one, put date:>=... into query."
+        )
+    found = services.outputs.runs(start, limit, query, order)
+    # Newest first, so what is older than `after` stands at the end.
+    return [run_view(run) for run in found if run.created > after]
+
+
+def trash_view(entry: TrashEntry) -> dict[str, Any]:
+    """A deletion, with the id that undoes it."""
+    return {"id": entry.id, "deleted": entry.deleted, "images": list(entry.images)}
+
+
+def run_view(run: RunInfo) -> dict[str, Any]:
+    """A run for the page and the API."""
+    return {
+        "run": run.id,
+        "created": run.created,
+        "problem": run.problem,
+        "images": [
+            {
+                "id": image.id,
+                "seed": image.seed,
+                "size_bytes": image.size_bytes,
+                "modified": image.modified,
+                "variants": list(image.variants),
+            }
+            for image in run.images
+        ],
+        "meta": dict(run.meta),
+    }
+
+
+def image_view(services: Services, image_id: str) -> dict[str, Any]:
+    """What a picture tells about itself. Raises `UnknownName`, `StorageError`."""
+    found = metadata.read(services.outputs.resolve(image_id))
+    return {"id": image_id, **found, "told": told(services, found) if found["request"] else None}
+
+
+def told(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that had a say in a picture of ours, as `metadata.read` found it."""
+    request, facts = found["request"], found["webbduck"].get("facts")
+    way = facts.get("second_pass") if isinstance(facts, dict) else None
+    known: SecondPass | None = way if way in ("refiner", "img2img") else second_pass_of(services, request)
+    return meaningful(request, known)
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -1,0 +1,152 @@
+"""How fast the catalog is: `python -m webbduck_gradio.benchmarks.catalog [--loras 2000]`.
+
+Makes that many LoRA files with the full header of an SDXL LoRA (every layer of the UNet and of both text
+encoders, 2,958 tensors) and a tag table, in some different ranks; their weights are holes in the file, since
+no weight is read. Prints how long each took and how many headers it read. The CPU seconds tell more where
+other programs run beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from ..models.catalog.registry import Registry
+from ..settings import Settings
+
+T = TypeVar("T")
+
+UNET = {
+    **dict.fromkeys(("input_blocks_4_1", "input_blocks_5_1"), (2, 640)),
+    **dict.fromkeys(("input_blocks_7_1", "input_blocks_8_1", "middle_block_1"), (10, 1280)),
+    **dict.fromkeys((f"output_blocks_{n}_1" for n in range(3)), (10, 1280)),
+    **dict.fromkeys((f"output_blocks_{n}_1" for n in range(3, 6)), (2, 640)),
+}
+"""SDXL's blocks with attention: depth and width."""
+
+
+def layers() -> Iterator[tuple[str, int, int]]:
+    """(name as kohya's trainer writes it, width in, width out) of each layer that a full LoRA changes."""
+    for block, (depth, width) in UNET.items():
+        yield f"lora_unet_{block}_proj_in", width, width
+        yield f"lora_unet_{block}_proj_out", width, width
+        for index in range(depth):
+            name = f"lora_unet_{block}_transformer_blocks_{index}_"
+            for attention, context in (("attn1", width), ("attn2", 2048)):
+                yield name + attention + "_to_q", width, width
+                yield name + attention + "_to_k", context, width
+                yield name + attention + "_to_v", context, width
+                yield name + attention + "_to_out_0", width, width
+            yield name + "ff_net_0_proj", width, 8 * width
+            yield name + "ff_net_2", 4 * width, width
+    for encoder, depth, width in (("lora_te1", 12, 768), ("lora_te2", 32, 1280)):
+        for index in range(depth):
+            name = f"{encoder}_text_model_encoder_layers_{index}_"
+            for layer in ("self_attn_q_proj", "self_attn_k_proj", "self_attn_v_proj", "self_attn_out_proj"):
+                yield name + layer, width, width
+            yield name + "mlp_fc1", width, 4 * width
+            yield name + "mlp_fc2", 4 * width, width
+
+
+def write_lora(path: Path, number: int, rank: int) -> None:
+    """A LoRA file with a full header, metadata of its own and a hole for weights."""
+    tags = {f"tag {tag} of {number}": 200 - tag for tag in range(150)}
+    header: dict[str, object] = {
+        "__metadata__": {
+            "ss_base_model_version": "sdxl_base_v1-0",
+            "ss_network_module": "networks.lora",
+            "ss_network_dim": str(rank),
+            "ss_output_name": f"lora {number}",
+            "ss_tag_frequency": json.dumps({"10_pictures": tags}),
+        }
+    }
+    at = 0
+    for name, into, out in layers():
+        for part, shape in (
+            ("alpha", []),
+            ("lora_down.weight", [rank, into]),
+            ("lora_up.weight", [out, rank]),
+        ):
+            size = 2 * (shape[0] * shape[1] if shape else 1)
+            header[f"{name}.{part}"] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
+            at += size
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+
+
+def main() -> None:
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    asked.add_argument("--loras", type=int, default=2000, help="how many files (default 2000)")
+    asked.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
+    asked.add_argument("--kinds", type=int, default=12, help="different shapes among them (default 12)")
+    wanted = asked.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            checkpoints=Path(folder, "checkpoint"),
+            loras=Path(folder, "lora"),
+            outputs=Path(folder, "outputs"),
+            inputs=Path(folder, "inputs"),
+        )
+        settings.make_folders()
+        for number in range(wanted.loras):
+            write_lora(settings.loras / f"lora {number:04}.safetensors", number, 4 + number % wanted.kinds)
+        print(f"{wanted.loras} LoRAs, {sum(1 for _ in layers()) * 3} tensors each, {wanted.kinds} shapes")
+        measure(settings, wanted.runs)
+
+
+def measure(settings: Settings, runs: int) -> None:
+    memory = settings.private / "catalog.sqlite3"
+    cold: list[Times] = []
+    warm: list[Times] = []
+    nothing: list[Times] = []
+    single: list[Times] = []
+    reads: dict[str, int] = {}
+    for run in range(runs):
+        for file in settings.private.glob("catalog.sqlite3*"):
+            file.unlink()
+        registry, took = timed(lambda: Registry(settings))
+        cold.append(took)
+        reads["cold"] = registry.headers_read
+        assert memory.exists()
+        registry, took = timed(lambda: Registry(settings))
+        warm.append(took)
+        reads["warm"] = registry.headers_read
+        nothing.append(timed(registry.refresh)[1])
+        reads["nothing changed"] = registry.headers_read - reads["warm"]
+        before = registry.headers_read
+        write_lora(settings.loras / "lora 0000.safetensors", 10_000 + run, 4)
+        changed, took = timed(registry.refresh)
+        assert changed
+        single.append(took)
+        reads["one replaced"] = registry.headers_read - before
+    print("wall and CPU seconds (all processes), medians:")
+    rows = {"cold": cold, "warm": warm, "nothing changed": nothing, "one replaced": single}
+    for name, times in rows.items():
+        print(f"{name:16} {middle(times, 0):7.2f} {middle(times, 1):7.2f}, {reads[name]} headers read")
+
+
+Times = tuple[float, float]
+
+
+def middle(times: list[Times], which: int) -> float:
+    return statistics.median(each[which] for each in times)
+
+
+def timed(work: Callable[[], T]) -> tuple[T, Times]:
+    """What the work answers, the seconds that it took, and those of the processors."""
+    start, used = time.perf_counter(), sum(os.times()[:4])
+    result = work()
+    return result, (time.perf_counter() - start, sum(os.times()[:4]) - used)
+
+
+if __name__ == "__main__":
+    main()

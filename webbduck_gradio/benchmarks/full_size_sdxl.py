@@ -1,0 +1,167 @@
+"""SDXL at its own size with random weights, for the benchmark: speed does not depend on the weights."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors.torch import save_file
+
+from ..core.checkpoint_cache import Loaded, Pipelines
+from ..core.modes import text2img
+from ..core.prompts import Embeddings
+from ..core.sampling.loop import Brush, Drawing
+from ..models.catalog.registry import Checkpoint
+from ..models.probe.single_file_config import scheduler
+from ..request import GenerationRequest
+
+FORWARD = {512: 1.59e12, 768: 3.64e12, 1024: 6.76e12}
+"""Floating-point operations of one forward of SDXL's UNet by the picture's side in pixels."""
+
+UNET: dict[str, Any] = {
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "attention_head_dim": [5, 10, 20],
+    "block_out_channels": [320, 640, 1280],
+    "cross_attention_dim": 2048,
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "projection_class_embeddings_input_dim": 2816,
+    "sample_size": 128,
+    "transformer_layers_per_block": [1, 2, 10],
+    "use_linear_projection": True,
+}
+VAE: dict[str, Any] = {
+    "block_out_channels": [128, 256, 512, 512],
+    "down_block_types": ["DownEncoderBlock2D"] * 4,
+    "up_block_types": ["UpDecoderBlock2D"] * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "sample_size": 1024,
+    "scaling_factor": 0.13025,
+}
+
+
+def pipeline(device: str, dtype: torch.dtype, unet: dict[str, Any] = UNET, vae: dict[str, Any] = VAE) -> Any:
+    """A pipeline without text encoders (its prompts come as embeddings), made on the device."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device(device):
+            parts = {"unet": UNet2DConditionModel(**unet), "vae": AutoencoderKL(**vae)}
+    finally:
+        torch.set_default_dtype(before)
+    for part in parts.values():
+        part.eval().requires_grad_(False)
+    pipe = StableDiffusionXLPipeline(
+        **parts,
+        text_encoder=None,
+        text_encoder_2=None,
+        tokenizer=None,
+        tokenizer_2=None,
+        scheduler=EulerDiscreteScheduler.from_config(scheduler("epsilon", False)),
+        add_watermarker=False,
+    )
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def embeddings(pipe: Any, batch: int) -> Embeddings:
+    """Random ones of the right shapes."""
+    config, generator = pipe.unet.config, torch.Generator().manual_seed(0)
+    pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(batch, *shape, generator=generator).to(pipe.unet.device, pipe.unet.dtype)
+
+    width = config.cross_attention_dim
+    return Embeddings(random(77, width), random(77, width), random(pooled), random(pooled))
+
+
+class _Silent:
+    def step(self, image_index: int, step: int, total: int) -> None: ...
+    def preview(self, image: Any) -> None: ...
+    def check(self) -> None: ...
+    def status(self, text: str) -> None: ...
+    def wants_preview(self) -> bool:
+        return False
+
+
+def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str, Callable[[], object]]]:
+    """Denoising by plain diffusers (`batch` at once) and by this core (one after the other)."""
+    request = GenerationRequest.of(
+        base_model="random", seed=0, steps=steps, width=side, height=side, scheduler="Euler", num_images=batch
+    )
+    together, alone = embeddings(pipe, batch), embeddings(pipe, 1)
+
+    class Unnamed:
+        latent_rgb, prediction_type, zero_snr = None, "epsilon", False
+
+    brush = Brush(Loaded(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
+
+    def plain() -> None:
+        pipe(
+            **together.arguments(),
+            width=side,
+            height=side,
+            num_inference_steps=steps,
+            guidance_scale=request.cfg,
+            generator=[torch.Generator().manual_seed(index) for index in range(batch)],
+            output_type="latent",
+        )
+        _wait(pipe)
+
+    def ours() -> None:
+        for index in range(batch):
+            text2img.draw(Drawing(request, index, _Silent()), brush)
+        _wait(pipe)
+
+    return [("plain diffusers", plain), ("this core", ours)]
+
+
+def lora(checkpoint: Checkpoint, path: Path) -> None:
+    """A LoRA of rank 8 with small random weights on all attention of the checkpoint's UNet."""
+    unet = Pipelines().get(checkpoint, lambda text: None).pipe.unet
+    generator, tensors = torch.Generator().manual_seed(0), {}
+    for name, module in unet.named_modules():
+        if isinstance(module, torch.nn.Linear) and name.endswith(("to_q", "to_k", "to_v", "to_out.0")):
+            for part, shape in (("A", (8, module.in_features)), ("B", (module.out_features, 8))):
+                tensors[f"unet.{name}.lora_{part}.weight"] = 0.1 * torch.randn(shape, generator=generator)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path)
+
+
+def peak_memory(device: str) -> int:
+    """Most bytes that were taken: on the graphics card since its counter was reset, else by the process."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows, where nobody measures on the CPU
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
+
+
+def _wait(pipe: Any) -> None:
+    if pipe.unet.device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds: int = 20) -> float:
+    """Floating-point operations a second of the best of large matrix products."""
+    side = side or (8192 if torch.device(device).type == "cuda" else 1024)
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    best = float("inf")
+    for _ in range(rounds):
+        if left.device.type == "cuda":
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        left @ right
+        if left.device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best

@@ -1,0 +1,271 @@
+"""`python -m webbduck_gradio.benchmarks.generation`: what the studio costs beside the bare pipeline.
+
+All numbers that are compared come from one run, taken in turns, so that a busy machine slows both alike.
+Printed are medians, the spread between the quartiles, and ratios; beside them the seconds that the processor
+really worked for it, which a busy machine changes less. `--full-size` measures SDXL's own size
+with random weights: speed does not depend on the weights.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import logging
+import platform
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..models.catalog.registry import STARTER, Registry
+from ..request import GenerationRequest
+from ..settings import PRECISION, Settings
+from ..web.proxies import forget
+
+Work = Callable[[], object]
+
+
+class Silent:
+    """A reporter that wants nothing."""
+
+    def step(self, image_index: int, step: int, total: int) -> None: ...
+    def preview(self, image: Any) -> None: ...
+    def check(self) -> None: ...
+    def status(self, text: str) -> None: ...
+    def wants_preview(self) -> bool:
+        return False
+
+
+class Taken(NamedTuple):
+    """Seconds: by the clock, and of this process' work on all its threads."""
+
+    clock: float
+    work: float
+
+
+def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[Taken]]:
+    """What each work takes, round by round; the first, warming round is not counted."""
+    taken: dict[str, list[Taken]] = {name: [] for name, _ in works}
+    for number in range(rounds + 1):
+        for name, work in works:
+            start, busy = time.perf_counter(), time.process_time()
+            work()
+            if number:
+                taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
+    return taken
+
+
+def show(title: str, taken: dict[str, list[Taken]], base: str) -> float:
+    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio.
+
+    The ratio is the median of the rounds' own ratios: what slows one round slows both of its works.
+    """
+    print(f"\n{title}")
+    ratio = 1.0
+    for name, values in taken.items():
+        low, middle, high = statistics.quantiles([each.clock for each in values], n=4, method="inclusive")
+        pairs = list(zip(values, taken[base], strict=True))
+        ratio = statistics.median(one.clock / other.clock for one, other in pairs)
+        busy = statistics.median(one.work / other.work for one, other in pairs)
+        print(
+            f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}"
+            f"   work {statistics.median(each.work for each in values):8.3f} s  x {busy:.3f}"
+        )
+    return ratio
+
+
+def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
+    """(a) /generate through gradio_client against the bare diffusers pipeline; the ratio."""
+    import torch
+    from gradio_client import Client
+
+    from ..core.prompts import encode
+    from ..core.sampling import schedulers
+    from ..web.server import StudioServer
+
+    server = StudioServer(settings)
+    server.start()
+    try:
+        registry = server.services.registry
+        checkpoint = registry.checkpoint(STARTER)
+        generator = server.services.worker.generator
+        pipe = generator.pipelines.get(checkpoint, print).pipe
+        client = Client(server.url, verbose=False)
+        request = registry.settle({"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1})
+
+        def bare() -> None:
+            loaded = pipe.scheduler
+            pipe.scheduler = schedulers.build(request.scheduler, loaded.config, request.steps, request.seed)
+            try:
+                pipe(
+                    **embeddings.arguments(),
+                    width=request.width,
+                    height=request.height,
+                    num_inference_steps=request.steps,
+                    guidance_scale=request.cfg,
+                    generator=torch.Generator().manual_seed(request.seed),
+                )
+            finally:
+                pipe.scheduler = loaded
+
+        embeddings = encode(pipe, request.prompt, "")
+        request = request.model_copy(update={"steps": 20})
+        bare()
+        start = time.perf_counter()
+        bare()
+        once = time.perf_counter() - start
+        # Enough steps that the job takes as long as asked; at most what a request may have.
+        request = request.model_copy(update={"steps": min(150, max(20, round(20 * seconds / once)))})
+        asked = request.model_dump(include={"prompt", "base_model", "seed", "steps", "cfg", "scheduler"})
+        taken = in_turns(
+            [
+                ("bare StableDiffusionXLPipeline", bare),
+                ("/generate through gradio_client", lambda: client.predict(**asked, api_name="/generate")),
+            ],
+            rounds,
+        )
+        return show(
+            f"(a) one picture, {request.width} x {request.height}, {request.steps} steps",
+            taken,
+            "bare StableDiffusionXLPipeline",
+        )
+    finally:
+        server.close()
+
+
+def switching(settings: Settings, rounds: int) -> None:
+    """(b) the next picture after a change, with what is in memory against loading all anew."""
+    from ..core.image_generator import Generator
+    from . import full_size_sdxl
+
+    registry = Registry(settings)
+    checkpoint = registry.checkpoint(STARTER)
+    full_size_sdxl.lora(checkpoint, settings.loras / "benchmark.safetensors")
+    registry.refresh()
+    twin_path = settings.outputs.parent / "twin"
+    twin_path.symlink_to(checkpoint.path.resolve())
+    twin = dataclasses.replace(checkpoint, name="twin", path=twin_path)
+    generator = Generator(registry=registry)
+    # Loading anew is measured on a generator of its own: it empties what the others are to find in memory.
+    forgetful = Generator(registry=registry)
+
+    def draw(on: Any, by: Any = generator, **changed: Any) -> bool:
+        fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
+        request: GenerationRequest = registry.settle(fields)
+        return bool(list(by.generate(request, on, Silent())))
+
+    def reloaded() -> None:
+        forgetful.free()
+        draw(checkpoint, forgetful)
+
+    works: list[tuple[str, Work]] = [
+        ("all loaded anew", reloaded),
+        ("nothing changed", lambda: draw(checkpoint)),
+        ("another checkpoint and back", lambda: (draw(twin), draw(checkpoint))),
+        ("another sampler", lambda: (draw(checkpoint, scheduler="UniPC"), draw(checkpoint))),
+        ("another prompt", lambda: (draw(checkpoint, prompt="a blue duck"), draw(checkpoint))),
+    ]
+    stack = [{"name": "benchmark"}]
+    works.append(("a LoRA and back", lambda: (draw(checkpoint, loras=stack), draw(checkpoint))))
+    show("(b) one-step pictures after a change", in_turns(works, rounds), "all loaded anew")
+
+
+def previewing(settings: Settings, rounds: int) -> None:
+    """(d) what one live preview costs, beside one step."""
+    from ..core.image_generator import Generator
+
+    class Watching(Silent):
+        def wants_preview(self) -> bool:
+            return True
+
+    registry = Registry(settings)
+    checkpoint, generator = registry.checkpoint(STARTER), Generator(registry=registry)
+    request = registry.settle({"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
+
+    def draw(reporter: Any) -> None:
+        list(generator.generate(request, checkpoint, reporter))
+
+    works: list[tuple[str, Work]] = [
+        ("20 steps without previews", lambda: draw(Silent())),
+        ("20 steps, a preview at each", lambda: draw(Watching())),
+    ]
+    show("(d) live previews; the studio makes at most four a second", in_turns(works, rounds), works[0][0])
+
+
+def full_size(rounds: int, steps: int, side: int, precision: str | None, batches: Sequence[int]) -> None:
+    """(c) steps per second and peak memory, as a share of the device's own matrix peak."""
+    import torch
+
+    from ..core.devices import best_device, chosen_dtype
+    from . import full_size_sdxl
+
+    device = best_device()
+    dtype = chosen_dtype(device, precision)
+    peak = full_size_sdxl.matrix_peak(device, dtype)
+    print(f"\n(c) full-size SDXL, random weights, {side} x {side}, {steps} steps, {device}, {dtype}")
+    print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")
+    pipe = full_size_sdxl.pipeline(device, dtype)
+    for batch in batches:
+        for name, work in full_size_sdxl.works(pipe, steps, batch, side):
+            if device.startswith("cuda"):
+                torch.cuda.reset_peak_memory_stats()
+            taken = in_turns([(name, work)], rounds)[name]
+            rate = steps * batch / statistics.median(each.clock for each in taken)
+            # Two forwards a step (guidance).
+            share = rate * 2 * full_size_sdxl.FORWARD[side] / peak
+            print(
+                f"  batch {batch}  {name:<24} {rate:8.4f} steps/s  {share:6.1%} of the peak  "
+                f"{full_size_sdxl.peak_memory(device) / 2**30:.1f} GiB"
+            )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m webbduck_gradio.benchmarks.generation", description=__doc__
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=5, help="how often each is measured, at least 2 (default 5)"
+    )
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the picture of (a) (default 4)")
+    parser.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
+    parser.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
+    parser.add_argument(
+        "--side", type=int, choices=(512, 768, 1024), default=1024, help="its size in pixels (default 1024)"
+    )
+    parser.add_argument("--precision", choices=PRECISION, help="its number format (default: by the device)")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], help="its batches (default 1 4)")
+    parser.add_argument("--only-full-size", action="store_true", help="leave the other measurements out")
+    parser.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
+    options = parser.parse_args(arguments)
+    if options.rounds < 2:
+        parser.error("--rounds must be at least 2")
+    logging.basicConfig(level=logging.WARNING)
+    forget()
+    print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
+    with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        settings = Settings(
+            outputs=Path(folder, "outputs"),
+            inputs=Path(folder, "inputs"),
+            loras=Path(folder, "lora"),
+            port=port,
+        )
+        if options.checkpoints:
+            settings = dataclasses.replace(settings, checkpoints=options.checkpoints)
+        if not options.only_full_size:
+            studio_overhead(settings, options.rounds, options.seconds)
+            switching(settings, options.rounds)
+            previewing(settings, options.rounds)
+    if options.full_size or options.only_full_size:
+        full_size(options.rounds, options.steps, options.side, options.precision, options.batches)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

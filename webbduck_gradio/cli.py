@@ -1,0 +1,299 @@
+"""The command line: flags and environment -> Settings -> the running studio."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import logging
+import os
+import re
+import secrets
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from . import __version__, logging_setup
+from .errors import SettingsError
+from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
+from .web.proxies import around
+
+LISTEN_HOST = "0.0.0.0"
+MADE_USER = "duck"
+EVERYWHERE = (LISTEN_HOST, "::")
+RED, PLAIN = "\033[31m", "\033[0m"
+
+
+def parser() -> argparse.ArgumentParser:
+    flags = argparse.ArgumentParser(
+        prog="python app.py",
+        allow_abbrev=False,
+        description="WebbDuck, a local SDXL studio. Opens at http://127.0.0.1:7860.",
+        epilog="Environment, where a flag is not given: WEBBDUCK_OUTPUT_DIR, WEBBDUCK_PLUGINS_DIR, "
+        "WEBBDUCK_AUTH (USER:PASSWORD, which a process list does not show), "
+        "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3), "
+        "WEBBDUCK_MAX_QUEUED (default 32).",
+    )
+    flags.add_argument(
+        "--host", metavar="ADDRESS", help="address to answer at (default 127.0.0.1: this computer only)"
+    )
+    flags.add_argument("--port", type=int, default=7860, help="port to answer at (default 7860)")
+    flags.add_argument(
+        "--listen",
+        action="store_true",
+        help="answer on all network interfaces; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
+        "--share",
+        action="store_true",
+        help="make a public Gradio link; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
+        "--public-url",
+        metavar="URL",
+        help="address at which a reverse proxy makes the studio known, for example "
+        "https://example.org/duck; asks for a password (see --auth, --no-auth)",
+    )
+    flags.add_argument(
+        "--auth",
+        action="append",
+        default=[],
+        metavar="USER:PASSWORD",
+        help="ask for this user name and password; give it again for more users",
+    )
+    flags.add_argument(
+        "--no-auth",
+        action="store_true",
+        help="with --listen, --share or --public-url: let everyone in who finds the address",
+    )
+    flags.add_argument(
+        "--output", type=Path, metavar="DIR", help="where pictures are kept (default outputs/)"
+    )
+    flags.add_argument(
+        "--checkpoints", type=Path, metavar="DIR", help="where checkpoints lie (default checkpoint/)"
+    )
+    flags.add_argument("--loras", type=Path, metavar="DIR", help="where LoRAs lie (default lora/)")
+    flags.add_argument(
+        "--inputs", type=Path, metavar="DIR", help="where input images are kept (default inpaint_input/)"
+    )
+    flags.add_argument(
+        "--no-hf-cache", action="store_true", help="leave out the models in Hugging Face's cache"
+    )
+    flags.add_argument(
+        "--device",
+        metavar="NAME",
+        help="where to compute: cuda, cuda:1, mps or cpu (default: the fastest that is there)",
+    )
+    flags.add_argument(
+        "--memory",
+        choices=MEMORY,
+        help="resident: models stay on the device; tiled: pictures are decoded in tiles; offload: parts of a "
+        "model wait in main memory as well (default: by the memory that is free on the device)",
+    )
+    flags.add_argument(
+        "--precision",
+        choices=PRECISION,
+        help="number format of the models (default: float16, on the CPU float32; "
+        "bfloat16 there takes half the memory)",
+    )
+    flags.add_argument("--open", action="store_true", help="open the studio in the browser")
+    flags.add_argument("--verbose", action="store_true", help="write more into the log")
+    flags.add_argument("--version", action="version", version=f"WebbDuck {__version__}")
+    return flags
+
+
+def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
+    """Settings of a command line and an environment. Raises `SettingsError`; flags that do not parse exit."""
+    asked = parser().parse_args(arguments)
+    if not 1 <= asked.port <= 65535:
+        raise SettingsError(f"--port must be a number from 1 to 65535, not {asked.port}.")
+    if asked.listen and asked.host:
+        raise SettingsError("Give --listen or --host, not both; --listen answers on all interfaces.")
+    if asked.no_auth and asked.auth:
+        raise SettingsError("Give --auth or --no-auth, not both.")
+    host = _host(asked.host) if asked.host else LISTEN_HOST if asked.listen else "127.0.0.1"
+    public_url = _public_url(asked.public_url) if asked.public_url else None
+    reachable = asked.share or public_url or host not in LOOPBACK
+    given = asked.auth or [text for text in [environment.get("WEBBDUCK_AUTH")] if text and not asked.no_auth]
+    auth = tuple(_user(each) for each in given)
+    if len({user for user, _ in auth}) < len(auth):
+        raise SettingsError("--auth names the same user twice; give each user once.")
+    if reachable and not auth and not asked.no_auth:
+        auth = ((MADE_USER, secrets.token_urlsafe(9)),)
+    defaults = Settings()
+    output = asked.output or (
+        Path(text) if (text := environment.get("WEBBDUCK_OUTPUT_DIR")) else defaults.outputs
+    )
+    plugins = environment.get("WEBBDUCK_PLUGINS_DIR")
+    return Settings(
+        checkpoints=_folder(asked.checkpoints or defaults.checkpoints),
+        loras=_folder(asked.loras or defaults.loras),
+        outputs=_folder(output),
+        inputs=_folder(asked.inputs or defaults.inputs),
+        plugins=_folder(Path(plugins)) if plugins else None,
+        hf_cache=None if asked.no_hf_cache else hf_cache(environment),
+        host=host,
+        port=asked.port,
+        share=asked.share,
+        public_url=public_url,
+        open_browser=asked.open,
+        auth=auth,
+        device=_device(asked.device),
+        memory=asked.memory,
+        precision=asked.precision,
+        thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
+        max_queued=int(number_from(environment, "WEBBDUCK_MAX_QUEUED", 32, 1, 1000)),
+        catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),
+    )
+
+
+def hf_cache(environment: Mapping[str, str]) -> Path | None:
+    """Hugging Face's cache of models: WEBBDUCK_HF_CACHE (a folder or "off"), else where its tools keep it."""
+    asked = environment.get("WEBBDUCK_HF_CACHE", "").strip()
+    if asked.lower() in ("off", "no", "0", "false"):
+        return None
+    hub = environment.get("HF_HUB_CACHE")
+    home = environment.get("HF_HOME")
+    folder = asked or hub or (str(Path(home, "hub")) if home else "~/.cache/huggingface/hub")
+    return _folder(Path(folder))
+
+
+def _device(name: str | None) -> str | None:
+    """Tried at once, so that the studio does not start with one that is not there."""
+    if name is None:
+        return None
+    if not re.fullmatch(r"(cuda|mps|cpu|xpu)(:\d+)?", name):
+        raise SettingsError(f"--device must be cuda, cuda:NUMBER, mps or cpu, not {name[:40]!r}.")
+    if name != "cpu":
+        from .core.devices import chosen_device  # loads torch
+
+        chosen_device(name)
+    return name
+
+
+def _folder(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+def _host(text: str) -> str:
+    """A name as it is; an address in its one spelling, IPv6 also from within brackets."""
+    text = text.strip()
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        address = ipaddress.ip_address(bare)
+    except ValueError:
+        return text
+    if getattr(address, "scope_id", None):
+        raise SettingsError(
+            f"--host {text} holds the name of a network interface, which no browser can open; "
+            "give another address of this computer, or :: for all of them."
+        )
+    return str(address)
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    try:
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        known = False
+    plain = re.fullmatch(r"(/[A-Za-z0-9._~-]+)*/?", parts.path)
+    if not known or not plain or ".." in parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise SettingsError(
+            "--public-url takes the address of the studio, for example https://example.org/duck."
+        )
+    return text.rstrip("/")
+
+
+def _user(text: str) -> tuple[str, str]:
+    user, colon, password = text.partition(":")
+    if not (user and colon and password):
+        raise SettingsError("--auth takes USER:PASSWORD, for example --auth duck:secret.")
+    return user, password
+
+
+def address_lines(settings: Settings, url: str, share_url: str | None, made_password: bool) -> list[str]:
+    """What the owner is told at the start: where, and who may come in."""
+    shown = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
+    lines = [f"WebbDuck is at {shown}"]
+    if settings.host in EVERYWHERE:
+        lines.append(
+            f"Other computers of the network reach it at this computer's address, port {settings.port}."
+        )
+    elif settings.host not in LOOPBACK:
+        lines.append(f"Other computers of the network reach it at {settings.host}, port {settings.port}.")
+    if settings.public_url:
+        lines.append(f"Through the reverse proxy it is known as {settings.public_url}")
+    if share_url:
+        lines.append(f"Public link: {share_url}")
+    elif settings.share:
+        lines.append(
+            "There is no public link: Gradio's servers could not be reached; "
+            "start the studio again to try anew (--verbose tells more)."
+        )
+    if made_password:
+        (user, password) = settings.auth[0]
+        lines.append(f"User name: {user}   Password for this run: {password}")
+    elif not settings.only_here and not settings.auth:
+        lines.append(
+            f"{RED}No password: everyone who finds the address can make, see and delete pictures.{PLAIN}"
+        )
+    return lines
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studio until it is stopped. Exit code 2 with one sentence where it cannot start."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # No model hub is ever asked: models are local files.
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    os.environ["TRANSFORMERS_OFFLINE"] = "1"
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    logging_setup.to_terminal("--verbose" in given)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        settings = settings_from(given, os.environ)
+        with around(settings.host):  # Gradio looks at proxies as soon as it is imported
+            from .web.server import StudioServer
+        server = StudioServer(settings)
+        logging_setup.to_file(settings.logs)
+        server.start()
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        print(
+            f"The package {error.name} is missing; run: python -m pip install -r requirements.txt",
+            file=sys.stderr,
+        )
+        return 2
+    except KeyboardInterrupt:
+        return 0
+    asked_for = any(each.startswith("--auth") for each in given) or os.environ.get("WEBBDUCK_AUTH")
+    made = bool(settings.auth) and not asked_for
+    try:
+        print("\n".join(address_lines(settings, server.url, server.share_url, made)), flush=True)
+        server.wait(lambda: _stop_asked)
+    except KeyboardInterrupt:
+        pass
+    try:
+        print("Stopping; a job that runs is put back as interrupted.", flush=True)
+    finally:
+        at_rest = server.close()
+    if not at_rest:
+        # The core is in the middle of a step. Python would wait for it, or pull the ground from under it.
+        logging.shutdown()
+        sys.stdout.flush()
+        os._exit(0)
+    return 0
+
+
+_stop_asked = False
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    # Remembered too: an exception that is raised in the middle of a finalizer goes nowhere.
+    global _stop_asked
+    _stop_asked = True
+    raise KeyboardInterrupt

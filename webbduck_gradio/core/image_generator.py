@@ -1,0 +1,368 @@
+"""One request to its pictures, one at a time, as they finish.
+
+A batch is a loop of single pictures with seeds seed, seed+1, ...: each is bit-identical to the same seed
+drawn alone. The noise comes from a generator on the CPU, so it is the same on every device.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import platform
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import psutil
+import torch
+from PIL import Image
+
+from ..errors import GenerationError, ModelError, OutOfMemory, WebbDuckError
+from ..models import admission
+from ..models.catalog.registry import Checkpoint, Registry
+from ..models.prompt_resolver import Wording, resolve
+from ..models.tools import Captioner, Upscaler
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
+from . import devices, image_ops
+from .captioning import caption
+from .checkpoint_cache import Loaded, Pipelines, key_of
+from .decoding import READ_AGAIN, decode, in_full_precision, is_half
+from .modes import img2img, inpaint, second_pass, text2img
+from .progress import Picture, Reporter
+from .prompts import Embeddings, encode
+from .sampling import schedulers
+from .sampling.loop import Brush, Drawing
+from .upscaling import LANCZOS, upscale
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+"""What a picture depends on to the bit, beside the device."""
+
+REMEMBERED = 16
+"""Prompts whose embeddings are kept."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a request needs, all of it ready: the same for each picture of the batch."""
+
+    request: GenerationRequest
+    wording: Wording
+    first: Brush
+    second: Brush | None = None
+    continues: bool = False
+    image: Image.Image | None = None
+    canvas: inpaint.Canvas | None = None
+
+
+class Generator:
+    """Makes pictures. Not for two threads at once: the worker holds the one lock."""
+
+    def __init__(
+        self,
+        device: str | None = None,
+        registry: Registry | None = None,
+        policy: str | None = None,
+        precision: str | None = None,
+    ):
+        """`registry` is asked for LoRAs, second-pass checkpoints and input pictures. The others are as
+        `Pipelines` takes them. Raises `SettingsError`."""
+        self.pipelines = Pipelines(device, policy, precision)
+        self._registry = registry
+        self._embeddings: dict[Any, Embeddings] = {}
+        self._threads = torch.get_num_threads()
+
+    def generate(
+        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
+    ) -> Iterator[Picture]:
+        """Yield each picture when it is finished.
+
+        Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemory`, `GenerationError`.
+        """
+        # OpenMP counts its threads for each calling thread by itself, and sums in another order where the
+        # count differs: the last bits of a picture must not depend on which thread of a pool runs the job.
+        torch.set_num_threads(self._threads)
+        reporter.check()
+        pixels = request.width * request.height
+        self.pipelines.begin(pixels)
+        saved: list[str] = []  # how memory was saved, for people
+        plan: Plan | None = None
+        for index in range(request.num_images):
+            while True:
+                try:
+                    plan = plan or _worded(request, lambda: self._prepare(request, checkpoint, reporter))
+                    reporter.check()
+                    image, warnings = _worded(request, partial(_draw, plan, index, reporter))
+                    break
+                except OutOfMemory as error:
+                    sentence, decoding = str(error), error.decoding
+                # Outside of the handler, whose error holds on to all that was in use when memory ran out.
+                plan = None
+                self._embeddings.clear()
+                if not self.pipelines.thriftier(pixels, decoding):
+                    raise OutOfMemory(sentence)
+                saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
+            yield Picture(index, request.seed_of(index), image, (*warnings, *saved), self._facts(plan))
+
+    def _prepare(self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter) -> Plan:
+        wording = self._wording(request)
+        second = self._catalog().second_pass(request) if request.second_pass_model else None
+        fitting = [use for use in wording.loras if second and use[0].fits(second)]
+        image, canvas = self._inputs(request)
+        first_brush = self._brush(request, checkpoint, wording, wording.loras, reporter)
+        if second is None:
+            plan = Plan(request, wording, first_brush, image=image, canvas=canvas)
+        else:
+            keep = [checkpoint]
+            brush = (
+                first_brush
+                if key_of(second) == key_of(checkpoint)
+                else self._brush(request, second, wording, fitting, reporter, keep)
+            )
+            continues = admission.continues(request, second)
+            plan = Plan(request, wording, first_brush, brush, continues, image, canvas)
+        reporter.status("Drawing")
+        return plan
+
+    def _brush(
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        wording: Wording,
+        loras: Any,
+        reporter: Reporter,
+        keep: Any = (),
+    ) -> Brush:
+        try:
+            loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not devices.is_shortage(error):
+                raise
+            devices.report(f"loading {checkpoint.path}")
+            raise OutOfMemory(
+                f"There is too little memory to load {checkpoint.name}; close other programs that use it, "
+                "or start the studio with --memory offload."
+            ) from None
+        reporter.check()
+        return Brush(loaded, self._encoded(request, loaded, wording, loras, reporter))
+
+    def _encoded(
+        self, request: GenerationRequest, loaded: Loaded, wording: Wording, uses: Any, reporter: Reporter
+    ) -> Embeddings:
+        texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
+        loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
+        key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
+        found = self._embeddings.pop(key, None)
+        if found is None:
+            reporter.status("Reading the prompt")
+            found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
+        self._embeddings[key] = found
+        for old in list(self._embeddings)[:-REMEMBERED]:
+            del self._embeddings[old]
+        return found
+
+    def _wording(self, request: GenerationRequest) -> Wording:
+        if self._registry is None and not request.loras:
+            return Wording(request.prompt, request.negative_prompt, request.prompt_2, (), ())
+        return resolve(self._catalog(), request)
+
+    def _catalog(self) -> Registry:
+        if self._registry is None:
+            raise ModelError("This generator knows no catalog; give it one to use LoRAs or input pictures.")
+        return self._registry
+
+    def _inputs(self, request: GenerationRequest) -> tuple[Image.Image | None, inpaint.Canvas | None]:
+        if request.image is None:
+            return None, None
+        catalog = self._catalog()
+        image = image_ops.read(catalog.input_path(request.image))
+        if request.mask is None:
+            return image_ops.fit(image, (request.width, request.height), request.resize_mode), None
+        mask = image_ops.read_soft_mask(catalog.input_path(request.mask))
+        return None, inpaint.prepare(request, image, mask)
+
+    def _facts(self, plan: Plan) -> dict[str, Any]:
+        """What was not typed but took part: for the metadata."""
+        loaded = plan.first.loaded
+        facts: dict[str, Any] = {
+            "device": str(loaded.device),
+            "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
+            "threads": self._threads,
+            "rng": "CPU",
+            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        }
+        if loaded.device.type == "cuda":
+            facts["gpu"] = torch.cuda.get_device_name(loaded.device)
+        request = plan.request
+        if schedulers.ends_early(request.scheduler, loaded.scheduler, request.steps):
+            facts["schedule"] = "SGM Uniform"
+        if plan.wording.prompt != plan.request.prompt:
+            facts["resolved_prompt"] = plan.wording.prompt
+        if plan.wording.loras:
+            facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+        if plan.second is not None:
+            facts["second_pass"] = "refiner" if plan.continues else "img2img"
+        if self.pipelines.policy.tiled:
+            # What is decoded in tiles differs a little from what is decoded at once.
+            facts["memory_policy"] = self.pipelines.policy.name
+        return facts
+
+    def upscale(
+        self, image: Image.Image, request: UpscaleRequest, upscaler: Upscaler | None, reporter: Reporter
+    ) -> Picture:
+        """A larger picture; other models leave the memory first. Raises as `generate`."""
+        torch.set_num_threads(self._threads)
+        self.free()
+        reporter.check()
+        reporter.status("Upscaling")
+        model = upscaler.path if upscaler else None
+        try:
+            grown, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+        finally:
+            self.free()
+        method = upscaler.name if upscaler else LANCZOS
+        return Picture(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
+
+    def caption(
+        self,
+        image: Image.Image,
+        request: CaptionRequest,
+        captioner: Captioner,
+        reporter: Reporter | None = None,
+    ) -> tuple[str, tuple[str, ...]]:
+        """The caption and warnings; other models leave the memory first, and the captioner after it."""
+        torch.set_num_threads(self._threads)
+        self.free()
+        try:
+            return caption(
+                image,
+                captioner,
+                request.style,
+                request.max_tokens,
+                self.pipelines.device,
+                self.pipelines.dtype,
+                reporter,
+            )
+        except (RuntimeError, MemoryError, OSError) as error:
+            if not devices.is_shortage(error):
+                raise
+            raise OutOfMemory(
+                f"There is too little memory for {captioner.name}; choose a smaller one."
+            ) from None
+        finally:
+            self.free()
+
+    def describe(self) -> dict[str, Any]:
+        """Device, memory in bytes, what is loaded, versions."""
+        device = torch.device(self.pipelines.device)
+        if device.type == "cuda":
+            free, total = torch.cuda.mem_get_info(device)
+            name, used = torch.cuda.get_device_name(device), total - free
+        else:
+            main = psutil.virtual_memory()
+            name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
+            used, total = main.total - main.available, main.total
+        names = self.pipelines.names
+        return {
+            "device": self.pipelines.device,
+            "name": name,
+            "threads": self._threads,
+            "memory_used": used,
+            "memory_total": total,
+            "dtype": str(self.pipelines.dtype).removeprefix("torch."),
+            "policy": self.pipelines.policy.name,
+            "loaded": names[-1] if names else None,
+            "in_memory": names,
+            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+        }
+
+    def free(self) -> None:
+        """Let go of the models in memory; the next job loads them again."""
+        self.pipelines.free()
+        self._embeddings.clear()
+
+
+def _draw(plan: Plan, index: int, reporter: Reporter) -> tuple[Image.Image, tuple[str, ...]]:
+    """One picture and its warnings."""
+    request, second = plan.request, plan.second
+    if second is not None:
+        second.loaded.rest()
+    drawing, latents, warnings = _first_pass(plan, index, reporter)
+    last = plan.first
+    if second is not None and plan.continues:
+        reporter.status("Second pass")
+        plan.first.loaded.rest()
+        latents, last = second_pass.resume(drawing, second, latents, plan.first), second
+    image = _decoded(request, last, latents, warnings)
+    if second is not None and not plan.continues:
+        reporter.status("Second pass")
+        plan.first.loaded.rest()
+        image = _decoded(request, second, second_pass.refine(drawing, second, image), warnings)
+    if plan.canvas is not None:
+        image = inpaint.finish(plan.canvas, image, request.mask_blur)
+    return image, tuple(dict.fromkeys(warnings))
+
+
+def _first_pass(plan: Plan, index: int, reporter: Reporter) -> tuple[Drawing, torch.Tensor, list[str]]:
+    """The drawing, its latents (unfinished where a refiner goes on), and warnings."""
+
+    def draw() -> tuple[Drawing, torch.Tensor]:
+        drawing = Drawing(plan.request, index, reporter)
+        if plan.canvas is not None:
+            return drawing, inpaint.draw(drawing, plan.first, plan.canvas)
+        if plan.image is not None:
+            strength, steps = plan.request.strength, plan.request.steps
+            return drawing, img2img.draw(drawing, plan.first, plan.image, strength, steps)
+        until = plan.request.refiner_switch if plan.continues else None
+        return drawing, text2img.draw(drawing, plan.first, until)
+
+    drawing, latents = draw()
+    vae = plan.first.loaded.pipe.vae
+    may_overflow = plan.image is not None or plan.canvas is not None
+    if may_overflow and not torch.isfinite(latents).all() and is_half(vae):
+        with in_full_precision(vae):
+            drawing, latents = draw()
+        return drawing, latents, [READ_AGAIN]
+    return drawing, latents, []
+
+
+def _decoded(
+    request: GenerationRequest, brush: Brush, latents: torch.Tensor, warnings: list[str]
+) -> Image.Image:
+    try:
+        image, more = decode(brush.loaded.pipe, latents)
+    except (RuntimeError, MemoryError) as error:
+        if not devices.is_shortage(error):
+            raise
+        devices.report(f"decoding {request.width} x {request.height} pixels")
+        raise OutOfMemory(_too_large(request), decoding=True) from None
+    warnings.extend(more)
+    return image
+
+
+def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
+    """Run `work`; what goes wrong inside torch or diffusers is logged and put in one sentence."""
+    try:
+        return work()
+    except WebbDuckError:
+        raise
+    except Exception as error:
+        if devices.is_shortage(error):
+            devices.report(f"drawing {request.width} x {request.height} pixels")
+            raise OutOfMemory(_too_large(request)) from None
+        log.exception("Generation failed")
+        raise GenerationError(
+            f"The picture could not be drawn ({error.__class__.__name__}); the log has the details."
+        ) from error
+
+
+def _too_large(request: GenerationRequest) -> str:
+    loras = " or fewer LoRAs" if request.loras else ""
+    return (
+        f"The memory is too small for {request.width} x {request.height} pixels; "
+        f"choose a smaller size{loras}."
+    )

@@ -1,0 +1,139 @@
+"""Input pictures and masks: read upright, fitted to a size, put back. Pillow only."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy
+from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
+from scipy.ndimage import maximum_filter
+
+from ..errors import GenerationError
+from ..storage import images, masks
+from ..storage.pixel_budget import LONG_PATIENCE
+
+
+def read(path: Path) -> Image.Image:
+    """The picture as people see it: upright, 8 bits, transparency on white. Mode RGB."""
+    return images.opaque(read_with_alpha(path))
+
+
+def read_with_alpha(path: Path) -> Image.Image:
+    """As `read`, but RGBA where any part of it is transparent."""
+    image = images.read(path, "The input picture", LONG_PATIENCE)
+    return image if images.is_transparent(image) else image.convert("RGB")
+
+
+def read_mask(path: Path) -> Image.Image:
+    """White where the mask is painted at least half, else black. Mode L."""
+    return masks.hard(read_soft_mask(path))
+
+
+def read_soft_mask(path: Path) -> Image.Image:
+    """255 where to paint, 0 where to keep, between them a blend of both. Mode L."""
+    return masks.read(path, LONG_PATIENCE)[0]
+
+
+def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
+    """`image` at exactly `size`: 'crop' cuts what is over, 'pad' fills the sides, 'stretch' distorts."""
+    if image.size == size:
+        return image
+    if mode == "stretch":
+        return image.resize(size, Image.Resampling.LANCZOS)
+    if mode == "crop":
+        return image.resize(size, Image.Resampling.LANCZOS, box=masks.cut_box(image.size, size))
+    inside = image.resize(masks.inside(image.size, size), Image.Resampling.LANCZOS)
+    left, top = (size[0] - inside.width) // 2, (size[1] - inside.height) // 2
+    # The sides continue the picture's edges, which disturbs a model less than a plain colour.
+    whole = Image.new(image.mode, size)
+    if left > 0 or inside.width < size[0]:
+        whole.paste(inside.crop((0, 0, 1, inside.height)).resize((left, size[1])), (0, 0)) if left else None
+        right = size[0] - left - inside.width
+        edge = inside.crop((inside.width - 1, 0, inside.width, inside.height))
+        whole.paste(edge.resize((right, size[1])), (left + inside.width, 0))
+    if inside.height < size[1]:
+        whole.paste(inside.crop((0, 0, inside.width, 1)).resize((size[0], top)), (0, 0)) if top else None
+        bottom = size[1] - top - inside.height
+        edge = inside.crop((0, inside.height - 1, inside.width, inside.height))
+        whole.paste(edge.resize((size[0], bottom)), (0, top + inside.height))
+    whole.paste(inside, (left, top))
+    return whole
+
+
+def soft(mask: Image.Image, blur: int) -> Image.Image:
+    """The mask with an edge that fades outwards over about `reach(blur)` pixels, for putting back.
+
+    All that is painted stays so, however thin: a blur alone would let the original through inside of it.
+    """
+    if not blur:
+        return mask
+    grown = Image.fromarray(maximum_filter(numpy.asarray(mask), 2 * blur + 1), "L")
+    # Half as wide a blur, whose middle lies `blur` pixels outside: it is over where the paint begins.
+    return ImageChops.lighter(mask, grown.filter(ImageFilter.GaussianBlur(blur / 2)))
+
+
+def reach(blur: int) -> int:
+    """How many pixels outside of the paint `soft` still shows something of the new picture."""
+    return math.ceil(2.5 * blur)
+
+
+def put_back(drawn: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
+    """`drawn` where the mask is, `original` to the bit where it is not. All of one size."""
+    return Image.composite(drawn, original, mask)
+
+
+def surroundings(mask: Image.Image, padding: int, aspect: float) -> tuple[int, int, int, int]:
+    """Box (left, top, right, bottom) around the mask, with `padding` pixels, widened towards `aspect`."""
+    box = mask.getbbox()
+    if box is None:
+        raise GenerationError("The mask is empty; paint over what should change.")
+    left, top, right, bottom = box
+    left, top = max(0, left - padding), max(0, top - padding)
+    right, bottom = min(mask.width, right + padding), min(mask.height, bottom + padding)
+    width, height = right - left, bottom - top
+    if width < height * aspect:
+        left, right = _widened(left, right, round(height * aspect), mask.width)
+    else:
+        top, bottom = _widened(top, bottom, round(width / aspect), mask.height)
+    return left, top, right, bottom
+
+
+def _widened(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
+    wanted = min(max(wanted, high - low), limit)
+    low = min(max(0, low - (wanted - (high - low)) // 2), limit - wanted)
+    return low, low + wanted
+
+
+def fill(image: Image.Image, mask: Image.Image) -> Image.Image:
+    """`image` with the masked part painted over by what surrounds it, softly."""
+    known = ImageOps.invert(mask)
+    holed = Image.composite(image, Image.new("RGB", image.size), known)
+    result = image.copy()
+    filled = Image.new("RGB", image.size, _mean(image, known))
+    # From wide to narrow: each blur reaches as far as it knows something, the narrower ones add detail.
+    radius = max(image.size) / 2
+    while radius >= 2:
+        weight = known.filter(ImageFilter.GaussianBlur(radius))
+        colours = holed.filter(ImageFilter.GaussianBlur(radius))
+        filled = _divided(colours, weight, filled)
+        radius /= 2
+    result.paste(filled, (0, 0), mask)
+    return result
+
+
+def _mean(image: Image.Image, known: Image.Image) -> tuple[int, ...]:
+
+    if known.getbbox() is None:
+        return (128, 128, 128)
+    return tuple(round(value) for value in ImageStat.Stat(image, known).mean)
+
+
+def _divided(colours: Image.Image, weight: Image.Image, otherwise: Image.Image) -> Image.Image:
+    """colours / weight where the weight says that something is known, else `otherwise`."""
+
+    share = numpy.asarray(weight, dtype=numpy.float32)[..., None] / 255
+    values = numpy.asarray(colours, dtype=numpy.float32)
+    before = numpy.asarray(otherwise, dtype=numpy.float32)
+    divided = numpy.where(share > 0.02, values / numpy.maximum(share, 0.02), before)
+    return Image.fromarray(divided.clip(0, 255).round().astype(numpy.uint8), "RGB")

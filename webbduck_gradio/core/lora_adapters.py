@@ -1,0 +1,161 @@
+"""LoRAs on a loaded checkpoint: loaded once, then only switched.
+
+peft's layers do the sums; which module gets what is found out here. Each module keeps its own alpha beside
+its weights: multiplied into them in half precision, small ones would be rounded away.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+
+from ..errors import ModelError
+from ..models.catalog.registry import Lora
+from .load_errors import loading
+from .lora_weights import PARTS, Addition, Place, additions, base_of
+
+KEPT = 16
+"""Adapters that stay attached though unused, so that going back to one costs nothing."""
+
+Use = tuple[Lora, float]
+Key = tuple[str, str]
+"""(path, stamp): what was changed on disk is loaded anew."""
+
+
+class Adapters:
+    """The LoRAs of one pipeline. Without any in use, its pictures are to the bit those of the bare one."""
+
+    def __init__(self, pipe: Any):
+        self._pipe = pipe
+        self._names: dict[Key, str] = {}
+        self._made = 0
+        self.active: tuple[tuple[str, float], ...] = ()
+        """(adapter, weight) of those in use."""
+
+    def use(self, wanted: Sequence[Use]) -> None:
+        """Exactly these LoRAs with these weights.
+
+        Raises `ModelError` naming the one that does not fit or cannot be read, and `OutOfMemory`.
+        """
+        for lora, _ in wanted:
+            if _key(lora) not in self._names:
+                self._load(lora)
+        active = tuple((self._names[_key(lora)], weight) for lora, weight in wanted)
+        if active != self.active:
+            self._activate(active)
+        self._forget({_key(lora) for lora, _ in wanted})
+
+    def _activate(self, active: tuple[tuple[str, float], ...]) -> None:
+        for layer in self._layers():
+            if not active:
+                layer.enable_adapters(False)
+                continue
+            layer.enable_adapters(True)
+            layer.set_adapter([name for name, _ in active], inference_mode=True)
+            for name, weight in active:
+                layer.set_scale(name, weight)
+        self.active = active
+
+    def _load(self, lora: Lora) -> None:
+        self._made += 1
+        name = f"lora{self._made}"
+        self.active = (("", 0.0),)  # whatever is active from here on: it is set anew
+        whole = False
+        try:
+            with loading(
+                f"The LoRA {lora.name}",
+                lora.path,
+                f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
+            ):
+                added = additions(self._pipe, lora)
+                self._attach(name, lora, added)
+                self._check(name, lora, added)
+            whole = True
+        finally:
+            if not whole:
+                self._drop(name)
+        self._names[_key(lora)] = name
+
+    def _attach(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
+        for part in PARTS:
+            modules = [module for place, module in added if place == part]
+            if not modules:
+                continue
+            model = getattr(self._pipe, part)
+            config = LoraConfig(r=1, target_modules=modules, init_lora_weights=False, inference_mode=True)
+            with warnings.catch_warnings():
+                # peft warns that there are several; that is what is meant.
+                warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+                # Without memory of their own: each layer gets the file's weights in place of these.
+                inject_adapter_in_model(
+                    config,
+                    model,
+                    adapter_name=name,
+                    low_cpu_mem_usage=True,
+                    state_dict={f"{module}.lora_A.weight": torch.empty(0) for module in modules},
+                )
+            for module in modules:
+                _fill(model.get_submodule(module), name, lora, added[part, module])
+
+    def _check(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
+        """That each part of the file is in its module, and that they do something."""
+        halves: list[tuple[float, Any, Any]] = [
+            (layer.scaling[name], layer.lora_A[name].weight, layer.lora_B[name].weight)
+            for layer in self._layers()
+            if name in layer.lora_A
+        ]
+        ready = sum(not (down.is_meta or up.is_meta) for _, down, up in halves)
+        if ready != len(halves) or ready != len(added):
+            raise ModelError(
+                f"The LoRA {lora.name} could be put into {ready} of the {len(added)} places that it changes; "
+                "get it again, or choose another."
+            )
+        if not any(scale and down.any() and up.any() for scale, down, up in halves):
+            raise ModelError(
+                f"The LoRA {lora.name} has no effect: its weights or alphas are all zero; choose another."
+            )
+
+    def _layers(self) -> Iterator[LoraLayer]:
+        for part in PARTS:
+            model = getattr(self._pipe, part, None)
+            for module in model.modules() if model is not None else ():
+                if isinstance(module, LoraLayer):
+                    yield module
+
+    def _drop(self, name: str) -> None:
+        for layer in self._layers():
+            left = [each for each in layer.active_adapters if each != name]
+            layer.set_adapter(left, inference_mode=True)
+            layer.delete_adapter(name)
+        for part in PARTS:
+            getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
+
+    def _forget(self, wanted: set[Key]) -> None:
+        for key in [key for key in self._names if key not in wanted][: max(0, len(self._names) - KEPT)]:
+            self._drop(self._names.pop(key))
+
+
+def _fill(layer: Any, name: str, lora: Lora, addition: Addition) -> None:
+    """Give a layer the weights of a file, where and in the number format that its own have."""
+    own: Any = base_of(layer).weight
+    for half, value in ((layer.lora_A[name], addition.down), (layer.lora_B[name], addition.up)):
+        exact = value.to(own.dtype)
+        if not torch.isfinite(exact).all():
+            dtype = str(own.dtype).removeprefix("torch.")
+            raise ModelError(
+                f"The LoRA {lora.name} holds values that are no numbers in {dtype}; get it again, or start "
+                "the studio with --precision float32."
+            )
+        half.weight = torch.nn.Parameter(exact.to(own.device), requires_grad=False)
+    rank = addition.down.shape[0]
+    layer.r[name], layer.lora_alpha[name] = rank, addition.scale * rank
+    layer.set_scale(name, 1)
+
+
+def _key(lora: Lora) -> Key:
+    return str(lora.path), lora.stamp

@@ -1,0 +1,31 @@
+"""A second checkpoint goes over the first one's picture."""
+
+from __future__ import annotations
+
+import torch
+from diffusers import StableDiffusionXLImg2ImgPipeline
+from PIL import Image
+
+from ..sampling.loop import Brush, Drawing
+from . import img2img
+
+
+def resume(drawing: Drawing, brush: Brush, latents: torch.Tensor, first: Brush) -> torch.Tensor:
+    """Finish noisy latents of `first` from the switch point on, on its schedule."""
+    # What the refiner puts out is its own; where the steps lie is what the first one's noise asks for.
+    own = brush.loaded.scheduler.get("prediction_type", "epsilon")
+    return drawing.run(
+        brush,
+        StableDiffusionXLImg2ImgPipeline,
+        drawing.request.steps,
+        schedule=first.loaded.scheduler | {"prediction_type": own},
+        image=latents,
+        denoising_start=drawing.request.refiner_switch,
+    )
+
+
+def refine(drawing: Drawing, brush: Brush, image: Image.Image) -> torch.Tensor:
+    """Latents of a finished picture drawn again at `refinement_strength`, with steps of its own."""
+    request = drawing.request
+    steps = request.second_pass_steps or request.steps
+    return img2img.draw(drawing, brush, image, request.refinement_strength, steps)

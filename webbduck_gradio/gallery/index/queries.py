@@ -1,0 +1,108 @@
+"""What the gallery lists, asked of the index: pictures that match, how many per folder, names to choose."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from .search import NAMES, Query, exact_word
+from .sort import ORDERS, Order
+
+NEWEST = ORDERS["newest"]
+PER_MILLISECOND = 1024
+"""Row numbers per millisecond; when they are taken, the next millisecond's are used."""
+
+
+def select(
+    what: str, query: Query, order: Order | None = NEWEST, joined: bool = False
+) -> tuple[str, list[Any]]:
+    """A SELECT over the pictures that match; `order` None: in no order, and then `joined` tells whether
+    `what` is about the table `images`."""
+    where: list[str] = []
+    values: list[Any] = []
+    table, key = "images", "images.id"
+    if query.match:
+        table, key = "search CROSS JOIN images ON images.id = search.rowid", "search.rowid"
+        expression = f"({query.match}) NOT ({query.without})" if query.without else query.match
+        where.append("search MATCH ?")
+        values.append(expression)
+    else:
+        where.append("images.variant_of IS NULL")
+        if query.without:
+            where.append("images.id NOT IN (SELECT rowid FROM search WHERE search MATCH ?)")
+            values.append(query.without)
+    if query.since is not None:
+        where.append(f"{key} >= ?")
+        values.append(first_id(query.since))
+    if query.until is not None:
+        where.append(f"{key} < ?")
+        values.append(first_id(query.until))
+    if order is None and query.match and not joined:
+        table = "search"  # counting needs the full-text index alone
+    sorting = ""
+    if order is not None:
+        first = f"images.{order.column} {order.direction}, " if order.column else ""
+        sorting = f" ORDER BY {first}{key} {'DESC' if order.column else order.direction}"
+    return f"SELECT {what} FROM {table} WHERE {' AND '.join(where)}{sorting}", values
+
+
+def first_id(seconds: float) -> int:
+    """Lowest row number of a picture made at this time (seconds since 1970) or later."""
+    return round(seconds * 1000) * PER_MILLISECOND
+
+
+def page_of_runs(
+    db: sqlite3.Connection, query: Query, order: Order, start: int, limit: int
+) -> dict[int, list[int] | None]:
+    """Folders with a picture that matches, in their order, and the matching pictures; None: all of them."""
+    if query.empty:
+        rows = db.execute(
+            f"SELECT id FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)} LIMIT ? OFFSET ?",
+            (limit, start),
+        )
+        return {run: None for (run,) in rows}
+    found: dict[int, list[int]] = {}
+    if order.column is None:  # the index gives them in this order, so that the first page is there at once
+        for image, run in db.execute(*select("images.id, images.run", query, order)):
+            if run not in found and len(found) == start + limit:
+                break
+            found.setdefault(run, []).append(image)
+        return {run: found[run] for run in list(found)[start:]}
+    sql, values = _matching_runs("run, group_concat(image)", query, order)
+    rows = db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))
+    return {run: sorted(map(int, images.split(",")), reverse=True) for run, images in rows}
+
+
+def counts(db: sqlite3.Connection, query: Query, order: Order) -> list[int]:
+    """How many pictures of each folder of `page_of_runs` match, over all pages."""
+    if query.empty:
+        rows = db.execute(f"SELECT images FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)}")
+    else:
+        rows = db.execute(*_matching_runs("count(*)", query, order))
+    return [count for (count,) in rows]
+
+
+def _all_runs_by(order: Order) -> str:
+    time = "DESC" if order.column else order.direction
+    return f"{f'{order.column} {order.direction}, ' if order.column else ''}created {time}, id {time}"
+
+
+def _matching_runs(what: str, query: Query, order: Order) -> tuple[str, list[Any]]:
+    """A SELECT over the folders with a picture that matches; by time, the matching picture's counts."""
+    place = f", images.{order.column} AS place" if order.column else ""
+    sql, values = select(f"images.run AS run, images.id AS image{place}", query, None, joined=True)
+    by = f"{order.foremost}(place) {order.direction}, max(image) DESC"
+    if not order.column:
+        by = f"{order.foremost}(image) {order.direction}"
+    return f"SELECT {what} FROM ({sql}) GROUP BY run ORDER BY {by}", values
+
+
+def names(db: sqlite3.Connection) -> dict[str, list[tuple[str, int]]]:
+    """Names that pictures were made with, by column, in the order of the alphabet, and how many pictures."""
+    found: dict[str, list[tuple[str, int]]] = {column: [] for column in NAMES}
+    for column, name in db.execute("SELECT kind, name FROM names").fetchall():
+        asked = f'{{{column}}} : "{exact_word(name)}"'
+        (count,) = db.execute("SELECT count(*) FROM search WHERE search MATCH ?", (asked,)).fetchone()
+        if count:  # names stay when their last picture goes
+            found[column].append((name, count))
+    return {column: sorted(each, key=lambda entry: entry[0].casefold()) for column, each in found.items()}

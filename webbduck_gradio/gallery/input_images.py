@@ -1,0 +1,88 @@
+"""Input pictures and masks of jobs, stored under the SHA-256 of their bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from io import BytesIO
+from pathlib import Path
+
+from ..errors import RequestError, StorageError, UnknownName
+from ..settings import Settings
+from ..storage.atomic import write_atomically
+from ..storage.images import decoding, open_picture
+from .input_image_owners import InputOwners
+
+FILE_ID = re.compile(r"[0-9a-f]{64}\.(png|jpg|jpeg|webp)")
+MAX_INPUT_BYTES = 64 * 2**20
+MAX_INPUT_PIXELS = 64 * 10**6
+ENDINGS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
+
+
+class Inputs:
+    """The folder of input pictures (`settings.inputs`). The same bytes are stored once."""
+
+    def __init__(self, settings: Settings):
+        self._folder = settings.inputs
+        self.owners = InputOwners(settings)
+
+    def store(self, source: Path | bytes) -> str:
+        """Keep a picture's bytes as they are; answer its id, SHA-256 and ending.
+
+        Takes a PNG, JPEG (also a camera's MPO) or WebP of at most 64 MiB and 64 megapixels, whose first
+        picture decodes to its end; else raises `RequestError`. Raises `StorageError` where it cannot be
+        written.
+        """
+        data = self._bytes(source)
+        file_id = f"{hashlib.sha256(data).hexdigest()}.{_check(data)}"
+        target = self._folder / file_id
+        self.owners.mark(file_id)
+        if target.exists():
+            os.utime(target)  # it is wanted again
+        else:
+            write_atomically(target, lambda file: file.write(data), self._folder / ".tmp")
+        return file_id
+
+    def path(self, file_id: str) -> Path:
+        """The file of an id. Raises `UnknownName` where there is none."""
+        path = self._folder / file_id if isinstance(file_id, str) and FILE_ID.fullmatch(file_id) else None
+        if path is None or path.is_symlink() or not path.is_file():
+            raise UnknownName("The input picture is no longer there; choose it again.")
+        return path
+
+    def _bytes(self, source: Path | bytes) -> bytes:
+        too_large = RequestError(
+            f"The picture has more than {MAX_INPUT_BYTES >> 20} MiB; choose a smaller one."
+        )
+        if isinstance(source, bytes):
+            if len(source) > MAX_INPUT_BYTES:
+                raise too_large
+            return source
+        try:
+            with source.open("rb") as file:
+                data = file.read(MAX_INPUT_BYTES + 1)
+        except OSError as error:
+            raise RequestError(
+                f"The picture could not be read ({(error.strerror or 'error').lower()}); choose it again."
+            ) from error
+        if len(data) > MAX_INPUT_BYTES:
+            raise too_large
+        return data
+
+
+def _check(data: bytes) -> str:
+    """The ending for a usable picture, else `RequestError`."""
+    try:
+        with open_picture(BytesIO(data), "The picture") as image:
+            ending = ENDINGS[image.format or ""]
+            if image.width * image.height > MAX_INPUT_PIXELS:
+                raise RequestError(
+                    f"The picture has {image.width} x {image.height} pixels; "
+                    f"at most {MAX_INPUT_PIXELS // 10**6} megapixels are possible."
+                )
+            with decoding(image, "The picture"):
+                image.load()
+    except StorageError as error:
+        raise RequestError(str(error)) from error
+    return ending

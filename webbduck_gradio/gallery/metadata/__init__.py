@@ -1,0 +1,37 @@
+"""What a picture says about itself: read from any program's files, written into ours.
+
+chunk            our own chunk, and `read`, which takes a picture's texts from wherever they are
+infotext         the `parameters` text that AUTOMATIC1111 began
+png_text, exif, stealth_alpha    where the texts are in a file
+other_tools      settings of other programs
+recall           any picture's settings, ready for the form
+reproducibility  whether a picture of ours can be made again as it was
+"""
+
+from .chunk import (
+    CHUNK,
+    PARAMETERS,
+    UPSCALED,
+    batch_request,
+    describe,
+    parameters_of,
+    png_info,
+    read,
+    save_picture,
+    save_upscaled,
+    understand,
+)
+
+__all__ = [
+    "CHUNK",
+    "PARAMETERS",
+    "UPSCALED",
+    "batch_request",
+    "describe",
+    "parameters_of",
+    "png_info",
+    "read",
+    "save_picture",
+    "save_upscaled",
+    "understand",
+]

@@ -1,0 +1,269 @@
+"""What a picture says about itself: A1111's `parameters` for everyone, our `webbduck` chunk for us.
+
+The `webbduck` chunk is JSON (ASCII, so that it is a plain tEXt chunk) and loses nothing:
+
+    schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
+    request    the GenerationRequest that makes THIS picture alone (its own seed, num_images 1)
+    index      its place in the batch, from 0
+    batch      {"seed", "num_images"} of the batch; `batch_request` puts the whole request together
+    kind, job_id, created (ISO 8601 with offset), versions, warnings
+    facts      what the core knows: device, gpu, threads, dtype, model_hash, lora_hashes ...
+    drawing    which way of drawing made it, see `remaking`
+
+See `infotext` for what the `parameters` text cannot carry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import PIL
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ... import __version__
+from ...errors import RequestError
+from ...request import GenerationRequest, LoraUse, in_todays_words
+from ...storage.images import WITH_TEXTS, open_picture
+from . import exif, infotext, png_text, stealth_alpha
+from .infotext import parameters_text
+from .other_tools import reader
+from .reproducibility import DRAWING
+
+__all__ = ["CHUNK", "PARAMETERS", "batch_request", "describe", "parameters_text", "png_info", "read"]
+
+CHUNK = "webbduck"
+PARAMETERS = "parameters"
+UPSCALED = "webbduck-upscaled"
+"""Chunk of an upscaled copy: where it came from and how it was made."""
+SCHEMA = 2
+FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
+"""Endings that a picture can be saved under, and Pillow's names of them."""
+QUALITY = 95
+"""Of JPEG and WebP, from 1 to 100."""
+VERSION = f"WebbDuck {__version__}"
+
+
+def describe(
+    request: GenerationRequest,
+    index: int,
+    *,
+    seed: int | None = None,
+    kind: str = "generate",
+    job_id: str | None = None,
+    created: str | None = None,
+    warnings: Sequence[str] = (),
+    facts: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The content of the `webbduck` chunk for picture `index` (from 0) of the batch `request`.
+
+    `facts` must be JSON values; what is none is recorded as its text.
+    """
+    alone = request.alone(index)
+    if seed is not None:
+        alone = alone.model_copy(update={"seed": seed})
+    facts = dict(facts or {})
+    return {
+        "schema": SCHEMA,
+        "request": alone.model_dump(mode="json"),
+        "index": index,
+        "batch": {"seed": request.seed, "num_images": request.num_images},
+        "kind": kind,
+        "job_id": job_id,
+        "created": created or datetime.now().astimezone().isoformat(timespec="seconds"),
+        "versions": {"webbduck": __version__, "pillow": PIL.__version__, **facts.pop("versions", {})},
+        "warnings": list(warnings),
+        "facts": facts,
+        "drawing": DRAWING,
+    }
+
+
+def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping[str, Any]) -> None:
+    """Encode a picture with its metadata; `format` is one of `FORMATS`. PNG keeps every pixel as it is."""
+    if format == "png":
+        image.save(file, format="PNG", pnginfo=png_info(chunk))
+        return
+    name = FORMATS[format]
+    options = exif.save_options(parameters_of(chunk), json.dumps(chunk, default=str), name)
+    if name == "JPEG":
+        options["subsampling"] = 0  # colours at full resolution
+    image.save(file, format=name, quality=QUALITY, **options)
+
+
+def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Mapping[str, Any]) -> None:
+    """Encode an upscaled picture as PNG with all texts of its original and what was done to it.
+
+    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... Raises `StorageError` where the
+    original cannot be read.
+    """
+    with open_picture(original, original.name) as before:
+        texts = _texts(before, original)
+    info = PngInfo()
+    for key, text in {**texts, UPSCALED: json.dumps(about, default=str)}.items():
+        info.add_text(key, text)
+    image.save(file, format="PNG", pnginfo=info)
+
+
+def png_info(chunk: Mapping[str, Any]) -> PngInfo:
+    """The PNG text chunks for a picture with this description (from `describe`)."""
+    info = PngInfo()
+    info.add_text(PARAMETERS, parameters_of(chunk))  # Pillow takes iTXt where Latin-1 does not suffice
+    info.add_text(CHUNK, json.dumps(chunk, default=str))
+    return info
+
+
+def parameters_of(chunk: Mapping[str, Any]) -> str:
+    """The A1111 text for a description.
+
+    The prompt is the one that was drawn, with wildcards and trigger phrases filled in, as A1111 writes it.
+    """
+    request = GenerationRequest.of(**chunk["request"])
+    facts = chunk["facts"]
+    drawn = {"prompt": facts.get("resolved_prompt", request.prompt)}
+    if "loras" in facts:
+        drawn["loras"] = tuple(LoraUse.model_construct(**lora) for lora in facts["loras"])
+    request = request.model_copy(update=drawn)
+    model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
+    hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
+    if model_hash:
+        hashes = {"model": model_hash, **hashes}
+    return parameters_text(
+        request,
+        request.seed,
+        model_hash=model_hash,
+        version=VERSION,
+        rng=facts.get("rng"),
+        second_pass=facts.get("second_pass"),
+        extras={
+            **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
+            "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
+            "Hashes": hashes,
+        },
+    )
+
+
+def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
+    """The request of the whole batch that the picture came from. Raises `RequestError`."""
+    return GenerationRequest.of(**{**chunk["request"], **chunk["batch"]})
+
+
+def read(path: Path, patience: float | None = None) -> dict[str, Any]:
+    """What the picture tells. Raises `StorageError` where it is no readable picture, or has to be decoded
+    and there was no room for that within `patience` seconds.
+
+    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "sdnext", "fooocus",
+    "invokeai", "comfyui", "swarmui", "novelai", "drawthings", "easydiffusion" or None); `webbduck` (our
+    chunk or None); `upscaled` (how this copy was made larger, or None); `request` (the exact request as a
+    dict, or None); `settings` (the request, else what `foreign` understood); `prompt`, `negative_prompt`
+    ("" where unknown); `parameters` (A1111's text or None) and `fields` (its pairs); `texts` (other tools'
+    chunks as they are); `problems` (sentences about what is damaged); `notes` (sentences about what
+    `settings` leave out of another tool's).
+    """
+    with open_picture(path, path.name, WITH_TEXTS) as image:
+        found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
+        texts = _texts(image, path)
+        told = understand(texts, path.name, image.size)
+        if not told["settings"]:
+            hidden = stealth_alpha.texts(image, path, patience)
+            if hidden:
+                told = understand({**texts, **hidden}, path.name, image.size)
+    return found | told
+
+
+def understand(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
+    """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises.
+
+    `size`: the picture's, in pixels, which tells which of several outputs of a workflow it is.
+    """
+    told = reader.read(texts, size)
+    text = texts.get(PARAMETERS)
+    is_json = text is not None and reader.table(text) is not None
+    found: dict[str, Any] = {
+        "tool": told.tool,
+        "webbduck": None,
+        "upscaled": _json_object(texts.get(UPSCALED)),
+        "request": None,
+        "settings": told.settings,
+        "parameters": text,
+        "fields": dict(infotext.parse(text).fields) if text and not is_json else {},
+        "texts": {key: value for key, value in texts.items() if key not in (PARAMETERS, CHUNK, UPSCALED)},
+        "problems": [],
+        "notes": list(told.notes),
+    }
+    if CHUNK in texts:
+        _read_chunk(texts[CHUNK], name, found)
+    for key in ("prompt", "negative_prompt"):
+        found[key] = found["settings"].get(key) or ""
+    return found
+
+
+def _texts(image: Image.Image, path: Path) -> dict[str, str]:
+    """All text of the file by the names of PNG's chunks, wherever the format keeps it."""
+    if image.format != "PNG":
+        return exif.texts(image)
+    texts = _png_texts(image, path)
+    if PARAMETERS not in texts and CHUNK not in texts:
+        # Converters and viewers move A1111's text into chunks with other names.
+        moved = next((text for text in texts.values() if infotext.parse(text).fields), None)
+        if moved is not None:
+            texts[PARAMETERS] = moved
+    return texts
+
+
+def _png_texts(image: Image.Image, path: Path) -> dict[str, str]:
+    texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
+    if reader.is_known(texts) or CHUNK in texts:
+        return texts
+    texts |= png_text.texts(path)  # some programs write their text after the pixels
+    if reader.is_known(texts) or CHUNK in texts:
+        return texts
+    return texts | exif.texts(image, png_text.exif(path) if "exif" not in image.info else None)
+
+
+def _json_object(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
+    chunk = _json_object(text)
+    asked = chunk.get("request") if chunk else None
+    if chunk is None or not isinstance(asked, dict):
+        found["problems"].append(f"The settings inside {name} are damaged and were left out.")
+        return
+    asked = in_todays_words(dict(asked))
+    found["webbduck"] = _checked({**chunk, "request": asked}, name, found["problems"])
+    found["tool"] = "webbduck"
+    try:
+        request = GenerationRequest.of(**asked)
+    except (RequestError, TypeError) as error:
+        found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
+        return
+    found["request"] = found["settings"] = request.model_dump(mode="json")
+    found["notes"] = []  # the text beside it says the same, less exactly
+
+
+def _checked(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    """Our chunk, without the parts of the wrong type; readers count on the types of the others."""
+    facts = chunk.get("facts")
+    good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
+    wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]
+    for table, key, kind in ((good, "warnings", list), (good["facts"], "lora_hashes", dict),
+                             (good["facts"], "model_hash", str)):  # fmt: skip
+        if table.get(key) is not None and not isinstance(table[key], kind):
+            wrong.append(key)
+            del table[key]
+    hashes = good["facts"].get("lora_hashes") or {}
+    if not all(isinstance(value, str) for value in hashes.values()):
+        wrong.append("lora_hashes")
+        del good["facts"]["lora_hashes"]
+    if wrong:
+        problems.append(f"Of the record inside {name} this is damaged and was left out: {', '.join(wrong)}.")
+    return good

@@ -1,0 +1,394 @@
+"""The `parameters` text that AUTOMATIC1111's studio began and all others read.
+
+    {prompt}
+    Negative prompt: {negative}
+    Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 1024x1024, ...
+
+What the format cannot carry, and what its readers see instead (our own chunk has it all, exactly):
+
+- "Negative prompt:" inside a prompt would end the prompt for some readers and crash sd-parsers. It is
+  written "Negative prompt :". CLIP's tokenizer splits the colon off anyway, so both make the same tokens.
+- An empty prompt: the text begins with a newline, without which stable-diffusion-prompt-reader finds no
+  settings. The others strip it.
+- Readers strip white space around the prompt; A1111 around each of its lines too.
+- A line of the prompt that starts with "Steps:" stays as it is. A1111 and sd-parsers read it right,
+  stable-diffusion-prompt-reader takes it for the settings.
+- `prompt_2`, the ids of input pictures, `resize_mode` and the size of the batch have no place in it.
+- LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, the way A1111 asks for them.
+
+Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stable-diffusion-prompt-reader.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...request import SCHEDULERS, GenerationRequest
+
+NEGATIVE = "Negative prompt:"
+SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
+SETTINGS = frozenset(
+    ("steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash")
+)
+"""Pairs that tell a line of settings from a prompt with colons, in small letters."""
+PROMPTS = frozenset(("prompt", "negative prompt"))
+MAX_TEXT = 2**17
+"""Longest text that is taken apart, in characters; a longer one holds no settings for us."""
+MAX_TABLES = 20
+"""Values of one line that are tried as JSON; each try may look at all that follows."""
+_KEY = re.compile(r"[\w \-/]+")
+_QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
+_ONE_LINE = re.compile(r"(?:^|[\s,.;])(?=Steps: ?\d{1,4},)")
+_BEHIND = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
+SDXL_CLIP_SKIP = 2
+"""What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
+INPAINTING = ("Mask blur", "Mask mode", "Masked content", "Inpaint area", "Masked area padding")
+"""Pairs that only an inpainted picture has."""
+NOT_MASKED = "Inpaint not masked"
+"""A1111's name of the mask mode that protects the masked part; its other one goes unnamed."""
+SECOND_PASS_STEPS, SECOND_PASS_STRENGTH = "Second pass steps", "Second pass strength"
+"""Pairs of our own: a second pass' steps before its strength, and its strength, exactly."""
+SIZE = re.compile(r"^(\d+)x(\d+)$")
+
+
+@dataclass(frozen=True)
+class Infotext:
+    """A `parameters` text taken apart. `fields` are the pairs of its last line, all of them text."""
+
+    prompt: str
+    negative_prompt: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+AUTOMATIC = {
+    "DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM2": "Karras", "DPM2 a": "Karras",
+    "DPM++ 2M SDE": "Exponential", "DPM++ 3M SDE": "Exponential",
+}  # fmt: skip
+"""The schedule that A1111's "Automatic" is for a sampler, as its 1.9 and later read a text without one too;
+"Uniform" for all others."""
+WITHOUT_SCHEDULE = ("UniPC", "DDIM")
+"""Samplers that lie on timesteps of their own."""
+PLAIN = ("uniform", "normal", "none", "automatic")
+"""Names of even timesteps down to the last, which is what our names without a schedule mean; "normal" is
+ComfyUI's."""
+
+
+def sampler_and_schedule(scheduler: str) -> tuple[str, str | None]:
+    """'DPM++ 2M Karras' -> ('DPM++ 2M', 'Karras'), 'Euler' -> ('Euler', 'Uniform'), 'DDIM': no schedule."""
+    for schedule in SCHEDULE_TYPES:
+        if scheduler.endswith(" " + schedule):
+            return scheduler[: -len(schedule) - 1], schedule
+    return scheduler, None if scheduler in WITHOUT_SCHEDULE else "Uniform"
+
+
+def scheduler_name(sampler: str, schedule: str | None) -> str | None:
+    """Our name of A1111's sampler and schedule type; None where we have no such scheduler."""
+    names = {name.casefold(): name for name in SCHEDULERS}
+    if schedule and schedule.casefold() == "automatic":
+        usual = {name.casefold(): kind for name, kind in AUTOMATIC.items()}
+        schedule = usual.get(sampler.strip().casefold())
+    given = schedule if schedule and schedule.casefold() not in PLAIN else None
+    asked = f"{sampler} {given}" if given and not sampler.casefold().endswith(given.casefold()) else sampler
+    return names.get(asked.strip().casefold())
+
+
+def parameters_text(
+    request: GenerationRequest,
+    seed: int,
+    *,
+    model_name: str | None = None,
+    model_hash: str | None = None,
+    version: str,
+    rng: str | None = None,
+    second_pass: str | None = None,
+    extras: Mapping[str, Any] | None = None,
+) -> str:
+    """The text for the picture that `request` made with `seed`.
+
+    `model_name` defaults to the request's checkpoint; `model_hash` is its AutoV2 hash (10 hex digits).
+    `rng` is "CPU" where the noise is drawn there; `second_pass` what "auto" came to ("refiner", "img2img").
+    `extras` are further pairs by A1111's names, written before `Version`; None values are left out.
+    """
+    lines = [_guard(_with_lora_tags(request))]
+    if request.negative_prompt.strip():
+        lines.append(f"{NEGATIVE} {_guard(request.negative_prompt)}")
+    pairs = _pairs(request, seed, model_name or request.base_model, model_hash, rng, second_pass)
+    pairs |= dict(extras or {})
+    hashes = pairs.pop("Hashes", None)
+    shown = [f"{key}: {_quote(value)}" for key, value in pairs.items() if value is not None]
+    if hashes:  # written raw, as flat JSON, because that is how its readers look for it
+        shown.append(f"Hashes: {json.dumps(hashes)}")
+    shown.append(f"Version: {_quote(version)}")
+    lines.append(", ".join(shown))
+    return "\n".join(lines)
+
+
+def parse(text: str) -> Infotext:
+    """Take a `parameters` text apart by A1111's rules, in time that grows with its length alone. Never
+    raises.
+
+    More forgiving than A1111 in three ways that other programs need: the settings are the last line that
+    begins with "Steps:", else the last that names at least two of `SETTINGS`; lines below it ("Template:
+    ...", as extensions write) become pairs of their own; and all may stand in one line. Where there are no
+    settings, all is prompt.
+    """
+    text = text.strip("\ufeff\0 \t\r\n")
+    lines = text.replace("\r\n", "\n").split("\n") if len(text) <= MAX_TEXT else []
+    at = _settings_line(lines)
+    if at is None:
+        return _one_line(lines) or Infotext(*_prompts(lines if lines else [text]))
+    fields = _fields(pairs(lines[at]))
+    for key, value in _behind(lines[at + 1 :]):
+        fields.setdefault(key, value)
+    return Infotext(*_prompts(lines[:at]), fields)
+
+
+def pairs(line: str) -> list[tuple[str, str]]:
+    """The pairs of a line of settings, as A1111's pattern finds them; quoted and JSON values are whole."""
+    found: list[tuple[str, str]] = []
+    at = tables = 0
+    while (colon := line.find(":", at)) >= 0:
+        # A key is what stands before the colon; read backwards, so that each letter is looked at once.
+        before = _KEY.match(line[at:colon][::-1])
+        key = before[0][::-1].lstrip(" -/") if before else ""
+        if len(key) < 2:
+            at = colon + 1
+            continue
+        start = colon + 1
+        while start < len(line) and line[start].isspace():
+            start += 1
+        tables += line[start : start + 1] in ("{", "[")
+        value, at = _value(line, start, may_be_json=tables <= MAX_TABLES)
+        found.append((key, value))
+    return found
+
+
+def _value(line: str, start: int, may_be_json: bool) -> tuple[str, int]:
+    """A pair's value from `start` on, and where the next pair may begin."""
+    if line[start : start + 1] == '"':
+        quoted = _QUOTED.match(line, start)
+        if quoted and line[quoted.end() : quoted.end() + 1] in ("", ","):
+            return quoted[0], quoted.end() + 1
+    if may_be_json and line[start : start + 1] in ("{", "["):
+        try:
+            end = json.JSONDecoder().raw_decode(line, start)[1]
+        except (ValueError, RecursionError):
+            pass
+        else:
+            if line[end : end + 1] in ("", ","):
+                return line[start:end], end + 1
+    comma = line.find(",", start)
+    end = len(line) if comma < 0 else comma
+    return line[start:end], end + 1
+
+
+def _settings_line(lines: Sequence[str]) -> int | None:
+    others = []
+    for at in range(len(lines) - 1, -1, -1):
+        line = lines[at].lstrip()
+        if line.startswith("Steps:") and len(pairs(line)) >= 3:
+            return at
+        if "Steps:" in line or "Sampler:" in line:
+            others.append(at)
+    for at in others:
+        keys = [key for key, _ in pairs(lines[at])]
+        names = {key.casefold() for key in keys}
+        # Where words stand before the first pair, or a prompt is one, it is a text in one line.
+        whole = len(keys) >= 3 and lines[at].lstrip().startswith(keys[0]) and not names & PROMPTS
+        whole = whole and not keys[0].casefold().endswith((" prompt", " steps"))
+        if whole and len(SETTINGS & names) >= 2:
+            return at
+    return None
+
+
+def _one_line(lines: Sequence[str]) -> Infotext | None:
+    """Prompt, negative prompt and settings in one line, as chat programs and sites pass them on."""
+    for at in range(len(lines) - 1, -1, -1):
+        starts = [found.end() for found in _ONE_LINE.finditer(lines[at])]
+        if not starts:
+            continue
+        fields = _fields(pairs(lines[at][starts[-1] :]))
+        if len(SETTINGS.intersection(key.removesuffix("-1").casefold() for key in fields)) < 3:
+            return None
+        words = "\n".join([*lines[:at], lines[at][: starts[-1]].rstrip(" ,;")])
+        before, mark, after = words.partition(NEGATIVE)
+        if mark and before and not before.endswith("\n"):
+            before = before.rstrip().removesuffix(",")
+        before = before.strip().removeprefix("Prompt:")
+        return Infotext(before.strip(), after.strip(), {**fields, **dict(_behind(lines[at + 1 :]))})
+    return None
+
+
+def _prompts(lines: Sequence[str]) -> tuple[str, str]:
+    prompt: list[str] = []
+    negative: list[str] = []
+    target = prompt
+    for line in (line.strip() for line in lines):
+        if line.startswith(NEGATIVE):
+            target = negative
+            line = line[len(NEGATIVE) :].strip()
+        if target or line:  # A1111 drops empty lines before the first word
+            target.append(line)
+    return "\n".join(prompt), "\n".join(negative)
+
+
+def _fields(found: Sequence[tuple[str, str]]) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for key, value in found:
+        value = _unquote(value)
+        size = SIZE.match(value)
+        if size:
+            fields[f"{key}-1"], fields[f"{key}-2"] = size.groups()
+        else:
+            fields[key] = value
+    return fields
+
+
+def _behind(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines below the settings: "Template: ..." and the like; what has no name belongs to the one before."""
+    found: list[tuple[str, list[str]]] = []
+    for line in lines:
+        named = _BEHIND.match(line)
+        if named:
+            found.append((named[1], [line[named.end() :]]))
+        elif found:
+            found[-1][1].append(line)
+        elif line.strip():
+            found.append(("Below the settings", [line]))
+    return [(key, "\n".join(parts).strip()) for key, parts in found]
+
+
+def steps_for(drawn: int, strength: float) -> int:
+    """The shortest schedule of which `strength` (above 0, up to 1) leaves `drawn` steps: int(n * strength).
+
+    A1111's "Hires steps" and ComfyUI's "steps" with "denoise" are steps that are drawn; ours count the
+    schedule, as diffusers does.
+    """
+    steps = math.ceil(drawn / strength)
+    while int(steps * strength) < drawn:  # 10 * 0.3 may come out a little below 3
+        steps += 1
+    return steps
+
+
+def _with_lora_tags(request: GenerationRequest) -> str:
+    tags = [
+        f"<lora:{_tag_name(lora.name)}:{_number(lora.weight)}>"
+        for lora in request.loras
+        if f"<lora:{_tag_name(lora.name)}:" not in request.prompt
+    ]
+    return " ".join([request.prompt, *tags]) if tags else request.prompt
+
+
+def _pairs(
+    request: GenerationRequest,
+    seed: int,
+    model: str,
+    model_hash: str | None,
+    rng: str | None,
+    second: str | None,
+) -> dict[str, Any]:
+    """The last line in A1111's order; None values are left out later."""
+    sampler, schedule = sampler_and_schedule(request.scheduler)
+    return {
+        "Steps": request.steps,
+        "Sampler": sampler,
+        "Schedule type": schedule,
+        "CFG scale": _number(request.cfg),
+        "Seed": seed,
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": model_hash,
+        "Model": model,
+        "Denoising strength": _number(request.strength) if request.image else None,
+        "Clip skip": request.clip_skip + SDXL_CLIP_SKIP if request.clip_skip else None,
+        "RNG": rng,
+        **_inpaint_pairs(request),
+        **_second_pass_pairs(request, second or request.second_pass_mode),
+        "Emphasis": "No norm" if request.emphasis == "none" else None,
+    }
+
+
+def _inpaint_pairs(request: GenerationRequest) -> dict[str, Any]:
+    if not request.mask:
+        return {}
+    only_masked = request.inpaint_area == "masked"
+    return {
+        "Mask blur": request.mask_blur,
+        "Inpaint area": "Only masked" if only_masked else None,
+        "Masked area padding": request.inpaint_padding if only_masked else None,
+        "Mask mode": NOT_MASKED if request.inpainting_fill == "keep" else None,
+        "Masked content": request.masked_content,
+    }
+
+
+def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the pairs say about inpainting, as fields of a request; {} where the picture was not inpainted.
+
+    A1111 leaves out what stands at its default. So did we, when "fill" was the one that went unnamed.
+    """
+    if not any(name in fields for name in INPAINTING):
+        return {}
+    ours = fields.get("Version", "").startswith("WebbDuck")
+    found = {
+        "inpainting_fill": "keep" if fields.get("Mask mode") == NOT_MASKED else "replace",
+        "masked_content": fields.get("Masked content", "fill" if ours else "original"),
+        "inpaint_area": "masked" if fields.get("Inpaint area") == "Only masked" else "whole",
+    }
+    numbers = {"mask_blur": "Mask blur", "inpaint_padding": "Masked area padding"}
+    return found | {name: fields[pair] for name, pair in numbers.items() if pair in fields}
+
+
+def _second_pass_pairs(request: GenerationRequest, way: str) -> dict[str, Any]:
+    """A refiner is A1111's refiner; drawing again with img2img is its hires fix at the same size."""
+    if not request.second_pass_model:
+        return {}
+    if way == "img2img":
+        steps = request.second_pass_steps or request.steps
+        again = {
+            "Hires upscale": 1,
+            "Hires steps": max(int(steps * request.refinement_strength), 1),
+            "Hires checkpoint": request.second_pass_model,
+            SECOND_PASS_STEPS: steps,
+        }
+        strength = _number(request.refinement_strength)
+        if request.image:  # whose own denoising strength stands there already
+            return {**again, SECOND_PASS_STRENGTH: strength}
+        return {"Denoising strength": strength, **again}
+    switch = _number(request.refiner_switch) if way == "refiner" else None
+    return {"Refiner": request.second_pass_model, "Refiner switch at": switch}
+
+
+def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:
+    """`Lora hashes` as A1111 writes it: 'name: hash12, name2: hash12', names without ',' and ':'."""
+    return ", ".join(f"{_tag_name(name)}: {value}" for name, value in hashes.items()) or None
+
+
+def _tag_name(name: str) -> str:
+    return re.sub(r"[,:<>\n]", "", name)
+
+
+def _guard(text: str) -> str:
+    return text.replace(NEGATIVE, "Negative prompt :")
+
+
+def _number(value: float) -> str:
+    """7.0 -> '7', 6.5 -> '6.5', 1 - 0.3 -> '0.7': exact to 12 digits."""
+    return str(int(value)) if float(value).is_integer() else repr(round(float(value), 12))
+
+
+def _quote(value: Any) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if any(mark in text for mark in ",:\n") else text
+
+
+def _unquote(value: str) -> str:
+    if len(value) < 2 or value[0] != '"' or value[-1] != '"':
+        return value.strip()
+    try:
+        return str(json.loads(value))
+    except (ValueError, RecursionError):
+        return value

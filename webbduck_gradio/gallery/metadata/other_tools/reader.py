@@ -1,0 +1,115 @@
+"""Pictures of other programs, told in our vocabulary.
+
+Here is decided which program wrote a picture's texts; `other_tools` has a reader for each. The answers are
+what the program wrote, with the right types but not checked against anything: names of checkpoints without
+folder and ending, samplers by the program's own names. What a reader leaves out, it names in a note.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from . import a1111, apps, comfyui, fooocus, invokeai, novelai, swarmui, values
+from .values import Told
+
+__all__ = ["Told", "is_known", "read"]
+
+log = logging.getLogger(__name__)
+
+KNOWN = ("parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata", "Dream", "Comment",
+         "negative_prompt", "Negative Prompt")  # fmt: skip
+"""Names of chunks that some reader looks at."""
+
+
+def is_known(texts: Mapping[str, str]) -> bool:
+    """Whether there is any chunk that a reader looks at."""
+    return any(key in texts for key in KNOWN)
+
+
+def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> Told:
+    """What a picture's text chunks tell of its settings; an empty answer where nothing is understood.
+
+    `size`: the picture's own, in pixels. Never raises.
+    """
+    notes: tuple[str, ...] = ()
+    for reader in (_parameters, _graph, _invokeai, _novelai, _easy_diffusion):
+        try:
+            told = reader(texts, size)
+        except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+            # Other programs write what they like; that is no reason to hide the picture.
+            log.warning("metadata of another program could not be read", exc_info=error)
+            notes += ("Another program's settings are inside, but in a form that cannot be read.",)
+            continue
+        if told.settings:
+            return replace(told, notes=(*told.notes, *_afterwards(texts)))
+        notes += told.notes
+    return Told(notes=notes)
+
+
+def _afterwards(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """What A1111's "Extras" did to the finished picture."""
+    done = next((texts[key] for key in ("postprocessing", "extras") if texts.get(key)), None)
+    return (
+        (f"It was worked on afterwards, which is not repeated: {values.shown(done, 200)}.",) if done else ()
+    )
+
+
+def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+    text = texts.get("parameters")
+    if text is None:
+        return Told()
+    data = table(text)
+    return a1111.read(text) if data is None else _from_table(data, size)
+
+
+def table(text: str) -> dict[str, Any] | None:
+    """The JSON object that a text is; None for words, also those that begin with a brace ("{a|b} duck")."""
+    text = text.strip("\ufeff\0 \t\r\n")
+    data = values.json_value(text) if text.startswith("{") else None
+    return data if isinstance(data, dict) else None
+
+
+def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> Told:
+    """JSON in one text, whose keys tell the program."""
+    if "sui_image_params" in data:
+        return swarmui.read(data)
+    if "positive_prompt" in data or "invokeai_metadata" in data:
+        return invokeai.read({"invokeai_metadata": data.get("invokeai_metadata", data)})
+    if "c" in data and ("uc" in data or "sampler" in data):
+        return apps.draw_things(data)
+    if "num_inference_steps" in data:
+        return apps.easy_diffusion(data)
+    if "uc" in data or "v4_prompt" in data:
+        return novelai.read({"Comment": data})
+    if (
+        "base_model" in data
+        or "base_model_name" in data
+        or "guidance_scale" in data
+        or "metadata_scheme" in data
+    ):
+        return fooocus.read(data)
+    graph = data.get("prompt", data)
+    if isinstance(graph, (dict, str)) or "workflow" in data:
+        return comfyui.read(graph, data.get("workflow", data if "nodes" in data else None), size)
+    return Told()
+
+
+def _graph(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+    if "prompt" not in texts and "workflow" not in texts:
+        return Told()
+    return comfyui.read(texts.get("prompt"), texts.get("workflow"), size)
+
+
+def _invokeai(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+    return invokeai.read(texts)
+
+
+def _novelai(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+    return novelai.read(texts) if "Comment" in texts else Told()
+
+
+def _easy_diffusion(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+    return apps.easy_diffusion(texts)

@@ -1,0 +1,351 @@
+"""Any picture's settings, ready for the form: our own exactly, other tools' as far as they fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...errors import RequestError, UnknownName
+from ...models.catalog.lookup import find
+from ...request import GenerationRequest, LoraUse
+from .. import metadata
+from . import infotext, reproducibility
+from .other_tools import values
+
+SAMPLERS = {
+    "euler": "Euler",
+    "euler_ancestral": "Euler a",
+    "euler_a": "Euler a",
+    "dpmpp_2m": "DPM++ 2M",
+    "dpmpp_2m_sde": "DPM++ 2M SDE",
+    "dpmpp_3m_sde": "DPM++ 3M SDE",
+    "dpmpp_sde": "DPM++ SDE",
+    "heun": "Heun",
+    "dpm_2": "DPM2",
+    "dpm_2_ancestral": "DPM2 a",
+    "kdpm_2": "DPM2",
+    "kdpm_2_a": "DPM2 a",
+    "lms": "LMS",
+    "uni_pc": "UniPC",
+    "uni_pc_bh2": "UniPC",
+    "unipc": "UniPC",
+    "ddim": "DDIM",
+}
+"""ComfyUI's, SwarmUI's, Fooocus' and InvokeAI's names, without `_gpu` and `_k`."""
+
+LABELS = {
+    "base_model": "checkpoint",
+    "second_pass_model": "refiner",
+    "cfg": "CFG",
+    "scheduler": "sampler",
+    "strength": "denoising strength",
+    "negative_prompt": "negative prompt",
+    "masked_content": "masked content",
+}
+
+
+NEUTRAL: dict[str, Any] = {
+    "prompt": "",
+    "negative_prompt": "",
+    "prompt_2": "",
+    "loras": [],
+    "image": None,
+    "mask": None,
+    "second_pass_model": None,
+    "num_images": 1,
+    "clip_skip": 0,
+    "emphasis": "mean",
+}
+"""What a picture's settings mean where they say nothing: nothing left over from the form before."""
+
+HARMLESS = {name.casefold() for name in (
+    "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
+    "Seed",
+    "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
+    "Refiner", "Refiner switch at", "Emphasis", "Mask blur", "Inpaint area", "Masked area padding",
+    "Masked content", "Mask mode", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
+    "Lora weights", "Scheduler", "App", "Parser", "Backend", "Second pass steps", "Second pass strength",
+)}  # fmt: skip
+"""A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
+SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize-1", "hires resize-2"}
+"""Pairs of a hires fix that is taken over as the second pass."""
+
+
+BY_HASH = "with the hash "
+"""How a checkpoint is called of which the picture tells nothing else."""
+
+
+class Model(Protocol):
+    """What is asked of an installed checkpoint or LoRA; its `aliases` and `hashes` too, where it has them."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def hash(self) -> str | None:
+        """AutoV2, of LoRAs AutoV3; None while it has not been computed."""
+
+
+class Catalog(Protocol):
+    """What is asked of `models.catalog.registry.Registry`."""
+
+    def checkpoints(self) -> Sequence[Model]:
+        """All checkpoints."""
+
+    def loras(self) -> Sequence[Model]:
+        """All LoRAs."""
+
+    def input_path(self, file_id: str) -> Path:
+        """File of an input picture. Raises `UnknownName` where it is gone."""
+
+
+def read_settings(
+    path: Path, registry: Catalog, here: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Any picture's settings for the form: (values, notes).
+
+    `values`: fields of `GenerationRequest`, each valid by itself, with JSON values. They also say what the
+    picture did without (no LoRA, no input picture ...), so that nothing of the form before stays. A field
+    that is missing keeps what the form has. {} where the picture tells nothing.
+    `notes`: a sentence for everything that was left out, replaced or not found, and for what will make the
+    picture come out otherwise than it was; `here` is how the core describes itself. Raises `StorageError`
+    where the file is no readable picture.
+    """
+    found = metadata.read(path)
+    values, notes = _for_form(found, registry)
+    if values and found["request"]:
+        notes = [*notes, *reproducibility.differences(found["webbduck"], here)]
+    return values, notes
+
+
+def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+    """As `read_settings`, for a `parameters` text that was pasted in. Never raises."""
+    found = metadata.understand({metadata.PARAMETERS: text}, "the text")
+    if not found["settings"]:
+        return {}, ["The text holds no settings that can be read."]
+    return _for_form(found, registry)
+
+
+def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+    said = _understand(found, registry.checkpoints(), registry.loras())
+    fields, notes = said["fields"], said["problems"]
+    if not fields:
+        return {}, notes
+    if found["request"] is None:
+        notes += _not_taken_over(found)
+    for key, what in (("image", "input picture"), ("mask", "mask")):
+        if fields.get(key):
+            try:
+                registry.input_path(fields[key])
+            except UnknownName:
+                for each in {key, "mask"}:
+                    fields.pop(each, None)
+                notes.append(f"The picture's {what} is no longer there; choose it again.")
+    return {**NEUTRAL, **fields}, notes
+
+
+def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
+    """What another tool's settings name that has no counterpart here, in one sentence."""
+    notes = []
+    fields, settings = found["fields"], found["settings"]
+    harmless = HARMLESS | (SECOND_PASS if settings.get("second_pass_mode") == "img2img" else set())
+    shown = [
+        f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
+        for name in fields
+        if name.casefold() not in harmless and not name.endswith("-2")
+    ]
+    if shown:
+        notes.append(f"Not taken over, since there is nothing like it here: {values.listed(shown)}.")
+    if settings.get("strength"):
+        notes.append("It was made from another picture, which it does not carry; choose that one again.")
+    return notes
+
+
+def understand(
+    path: Path,
+    checkpoints: Mapping[str, str | None] | None = None,
+    loras: Mapping[str, str | None] | None = None,
+) -> dict[str, Any]:
+    """What the picture says, as fields of `GenerationRequest`.
+
+    `checkpoints` and `loras` are what is installed: names and, where known, hashes (AutoV2; AutoV3 of LoRAs).
+    Given these, a model is found as `models.catalog.lookup` finds it, and what is not there is left out.
+    Answers `fields` (each one valid by itself), `problems` (a sentence for everything that was left out or
+    replaced), `tool` and `raw` (the text as it is, to show where nothing could be read). Raises
+    `StorageError` where the file is no readable picture.
+    """
+    return _understand(metadata.read(path), _models(checkpoints), _models(loras))
+
+
+@dataclass(frozen=True)
+class _Named:
+    name: str
+    hash: str | None
+
+
+def _models(hashes: Mapping[str, str | None] | None) -> list[_Named] | None:
+    return None if hashes is None else [_Named(name, hash) for name, hash in hashes.items()]
+
+
+def _understand(
+    found: Mapping[str, Any],
+    checkpoints: Sequence[Model] | None,
+    loras: Sequence[Model] | None,
+) -> dict[str, Any]:
+    problems = [*found["problems"], *found["notes"]]
+    wanted = dict(found["settings"])
+    if not wanted and not found["notes"]:
+        problems.append("The picture says nothing about how it was made.")
+    if found["request"] is None:
+        if wanted.get("seed", 0) < 0:
+            del wanted["seed"]
+            problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
+        _translate_sampler(wanted, problems)
+        if "clip_skip" in wanted:  # 1 and 2 are what SDXL takes anyway
+            wanted["clip_skip"] = max(wanted["clip_skip"] - infotext.SDXL_CLIP_SKIP, 0)
+    facts = (found["webbduck"] or {}).get("facts") or {}
+    model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
+    lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
+    wanted.pop("schedule", None)
+    paths = wanted.pop("paths", {})
+    for key in ("base_model", "second_pass_model"):
+        if checkpoints is None:
+            continue
+        if key == "base_model" and model_hash and not wanted.get(key):
+            wanted[key] = f"{BY_HASH}{model_hash}"  # what A1111 wrote before it wrote names
+        if wanted.get(key):
+            wanted[key] = _with_folder(str(wanted[key]), paths, checkpoints)
+            _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
+    if loras is not None:
+        _find_loras(wanted, lora_hashes, paths, loras, problems)
+    return {
+        "tool": found["tool"],
+        "fields": _valid(wanted, problems),
+        "problems": problems,
+        "raw": found["parameters"] or "\n".join(found["texts"].values()),
+    }
+
+
+def _translate_sampler(wanted: dict[str, Any], problems: list[str]) -> None:
+    """Replace the tool's sampler and schedule by our name, or leave both out."""
+    given, schedule = wanted.pop("scheduler", None), wanted.get("schedule")
+    if not isinstance(given, str):
+        return
+    key = given.removesuffix("_gpu")
+    if key.endswith("_k"):
+        key, schedule = key.removesuffix("_k"), "Karras"
+    schedule = str(schedule).replace("_", " ") if schedule else None
+    name = infotext.scheduler_name(SAMPLERS.get(key, key), schedule)
+    if name:
+        wanted["scheduler"] = name
+    else:
+        both = f"{given} with the schedule {schedule}" if schedule else given
+        problems.append(f"There is no sampler {both} here; the chosen one stays.")
+
+
+def _find_model(
+    key: str,
+    wanted: dict[str, Any],
+    model_hash: str | None,
+    installed: Sequence[Model],
+    problems: list[str],
+) -> None:
+    name = wanted[key]
+    found = _installed(str(name), LABELS[key], model_hash, installed, problems, "; the chosen one stays")
+    if found is None:
+        del wanted[key]
+    else:
+        wanted[key] = found
+
+
+def _find_loras(
+    wanted: dict[str, Any],
+    hashes: Mapping[str, str],
+    paths: Mapping[str, str],
+    installed: Sequence[Model],
+    problems: list[str],
+) -> None:
+    kept = []
+    for lora in wanted.get("loras") or ():
+        name = str(lora["name"])
+        asked = _with_folder(name, paths, installed)
+        found = _installed(asked, "LoRA", hashes.get(name), installed, problems, " and was left out")
+        if found is not None:
+            kept.append({**lora, "name": found})
+    if "loras" in wanted:
+        wanted["loras"] = kept
+
+
+def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
+    """The name with its folder on the other computer, where one here lies in such a folder too, or several
+    have the name alone."""
+    path = paths.get(name)
+    if path is None:
+        return name
+    return path if find(path, installed).by == "name" or find(name, installed).several else name
+
+
+def _installed(
+    name: str, what: str, hash: str | None, installed: Sequence[Model], problems: list[str], otherwise: str
+) -> str | None:
+    """The installed model's own name (`models.catalog.lookup`), with a sentence where it is more than another
+    way of writing the picture's name; None with a sentence where it is not there."""
+    found = find(name, installed, hash)
+    if found.model is None:
+        several = " or ".join(sorted(model.name for model in found.several)[:8])
+        problems.append(
+            f"The {what} {name} may be {several} here{otherwise}."
+            if several
+            else f"The {what} {name} is not installed{otherwise}."
+        )
+        return None
+    ours = found.model.name
+    if found.by == "hash" and not name.startswith(BY_HASH):
+        problems.append(f"The {what} {name} is called {ours} here (it is the same file).")
+    elif found.by == "alias":
+        problems.append(f"The {what} {name} is called {ours} here (its file gives it both names).")
+    elif found.by == "folder":
+        problems.append(f"The {what} {name} lies in another folder here: {ours}.")
+    if found.another:
+        problems.append(f"The {what} {ours} is another file here than the picture's (its hash differs).")
+    return ours
+
+
+def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
+    """The fields that the request takes; the others are named."""
+    fields: dict[str, Any] = {}
+    for key, value in wanted.items():
+        if key not in GenerationRequest.model_fields or value is None:
+            continue
+        if key == "loras":
+            fields[key] = _valid_loras(value, problems)
+            continue
+        # Alone, so that one field that does not fit leaves the others; only a mask needs its picture.
+        more = {"image": wanted.get("image")} if key == "mask" else {}
+        try:
+            request = GenerationRequest.of(**{"base_model": "any", **more, key: value})
+        except RequestError as error:
+            problems.append(f"The picture's {LABELS.get(key, key)} was left out: {error}")
+        else:
+            fields[key] = request.model_dump(mode="json")[key]
+    if fields.get("mask") and not fields.get("image"):
+        del fields["mask"]
+    return fields
+
+
+def _valid_loras(loras: object, problems: list[str]) -> list[dict[str, Any]]:
+    kept: list[dict[str, Any]] = []
+    for lora in loras if isinstance(loras, (list, tuple)) else ():
+        asked = {key: value for key, value in dict(lora).items() if value is not None}
+        try:
+            use = LoraUse.of(**asked).model_dump(mode="json")
+        except RequestError as error:
+            problems.append(f"The LoRA {asked.get('name')} was left out: {error}")
+            continue
+        if use["name"] in (other["name"] for other in kept):
+            problems.append(f"The LoRA {use['name']} stands there twice; its first weight was taken.")
+        else:
+            kept.append(use)
+    return kept

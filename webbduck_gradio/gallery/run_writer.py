@@ -1,0 +1,149 @@
+"""The folder of one job while it is being worked on: pictures, and `meta.json` beside them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from ..errors import StorageError
+from ..request import GenerationRequest
+from ..storage.atomic import cannot_write, write_atomically
+from . import metadata
+from .run_layout import META
+
+if TYPE_CHECKING:
+    from .outputs import Outputs
+
+log = logging.getLogger(__name__)
+
+
+class Run:
+    """The folder of a job that is being worked on. Not shared between threads."""
+
+    def __init__(
+        self,
+        outputs: Outputs,
+        path: Path,
+        request: GenerationRequest,
+        kind: str,
+        job_id: str,
+        owner: str | None,
+    ):
+        self.id = path.name
+        self.path = path
+        self._outputs = outputs
+        self._request = request
+        self._kind = kind
+        now = datetime.now().astimezone()
+        self._meta: dict[str, Any] = {
+            **_first_version_keys(request),
+            "timestamp": now.timestamp(),
+            "created": now.isoformat(timespec="seconds"),
+            "kind": kind,
+            "state": "running",
+            "job_id": job_id,
+            "owner": owner,
+            "seeds": [],
+            "warnings": [],
+            "versions": {},
+            "images": {},
+            "request": request.model_dump(mode="json"),
+        }
+
+    def save(
+        self,
+        picture_index: int,
+        image: Image.Image,
+        seed: int,
+        warnings: Sequence[str] = (),
+        facts: Mapping[str, Any] | None = None,
+        saved: Callable[[str], object] = lambda image_id: None,
+    ) -> str:
+        """Write picture `picture_index` (from 0) with its metadata; answer its id. Raises `StorageError`.
+
+        `facts` is what the core knows beyond the request (JSON values); `versions` in it joins ours.
+        `saved` is called with the id as soon as the picture is on the disk, whatever becomes of the run's
+        record.
+        """
+        format = getattr(self._request, "output_format", "png")
+        name = f"{picture_index}.{format}"
+        target = self.path / name
+        if target.exists():
+            raise StorageError(f"{self.id}/{name} is already there and is not replaced.")
+        chunk = metadata.describe(
+            self._request,
+            picture_index,
+            seed=seed,
+            kind=self._kind,
+            job_id=self._meta["job_id"],
+            warnings=warnings,
+            facts=facts,
+        )
+        self._make_folder()
+        write_atomically(
+            target,
+            lambda file: metadata.save_picture(image, file, format, chunk),
+            self._outputs.temporary,
+        )
+        saved(f"{self.id}/{name}")
+        self._meta["images"][name] = {
+            "seed": seed,
+            "width": image.width,
+            "height": image.height,
+            "warnings": list(warnings),
+        }
+        self._meta["seeds"] = [entry["seed"] for entry in self._meta["images"].values()]
+        self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
+        self._meta["versions"] = chunk["versions"]
+        self._write_meta()
+        self._outputs.changed(self.id)
+        return f"{self.id}/{name}"
+
+    def close(self, state: str) -> None:
+        """Record how the job ended. A run without a picture is removed."""
+        self._meta["state"] = state
+        self._outputs._open.discard(self.id)
+        if self.path.is_dir() and not _remove_if_empty(self.path):
+            self._write_meta()
+        self._outputs.changed(self.id)
+
+    def _make_folder(self) -> None:
+        # Whoever deletes a run while it is being made still gets the pictures that come after.
+        try:
+            self.path.mkdir(exist_ok=True)
+        except OSError as error:
+            raise StorageError(cannot_write(self.path, error)) from error
+
+    def _write_meta(self) -> None:
+        text = json.dumps(self._meta, ensure_ascii=False, indent=2, default=str)
+        write_atomically(
+            self.path / META, lambda file: file.write(text.encode("utf-8")), self._outputs.temporary
+        )
+
+
+def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:
+    fields = request.model_dump(mode="json")
+    keys = (
+        "prompt negative_prompt base_model steps cfg width height num_images seed scheduler loras strength "
+        "second_pass_model second_pass_mode refinement_strength inpainting_fill mask_blur"
+    )
+    return {key: fields[key] for key in keys.split()}
+
+
+def _remove_if_empty(folder: Path) -> bool:
+    """Remove a run's folder that holds nothing but our own record; whether it did."""
+    if not set(os.listdir(folder)) <= {META}:
+        return False
+    try:
+        (folder / META).unlink(missing_ok=True)
+        folder.rmdir()
+    except OSError as error:
+        log.warning("could not remove the empty run %s: %s", folder, error)
+    return True

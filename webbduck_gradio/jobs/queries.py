@@ -1,0 +1,104 @@
+"""Reading the queue: one job, the waiting, the running, the ended ones. Cheap enough for every tick."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from ..errors import UnknownName
+from .database import Database
+from .job import FINAL, Job
+from .progress import Live
+from .rows import job_of
+
+_POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
+    AND (q.place, q.number) <= (jobs.place, jobs.number)) AS position"""
+ONE = f"SELECT *, {_POSITION} FROM jobs WHERE id = ?"
+QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
+RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
+RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY ended DESC, number DESC LIMIT ? OFFSET ?"
+COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
+INPUT = re.compile(r"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
+WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
+"""The queries of every tick; each is answered from an index."""
+
+
+class Records:
+    """The jobs as they are, for whoever looks at them."""
+
+    def __init__(self, path: Path):
+        self.database = Database(path)
+        self._live: dict[str, Live] = {}
+        rows = self.database.read("SELECT value FROM switches WHERE name = 'paused'")
+        self._paused: str | None = str(rows[0]["value"]) if rows else None
+
+    def close(self) -> None:
+        """Close the database and give the folder free for another studio."""
+        self.database.close()
+
+    @property
+    def problem(self) -> str | None:
+        """What to tell the user when a damaged database was set aside."""
+        return self.database.problem
+
+    @property
+    def version(self) -> int:
+        """Rises with every change, each step's progress included."""
+        return self.database.version
+
+    @property
+    def list_version(self) -> int:
+        """Rises when a job comes, goes or changes its state, images or warnings; not with progress."""
+        return self.database.list_version
+
+    def get(self, job_id: str) -> Job:
+        """Raises `UnknownName` where there is no such job."""
+        rows = self.database.read(ONE, job_id) if is_id(job_id) else []
+        if not rows:
+            raise no_such(job_id)
+        return self._job(rows[0], rows[0]["position"])
+
+    def queued(self) -> list[Job]:
+        """In the order in which they will run."""
+        return [self._job(row, place) for place, row in enumerate(self.database.read(QUEUED), start=1)]
+
+    def running(self) -> Job | None:
+        rows = self.database.read(RUNNING)
+        return self._job(rows[0]) if rows else None
+
+    def recent(self, limit: int = 20, start: int = 0) -> list[Job]:
+        """The jobs that ended last, newest first; `start` leaves out as many of the newest."""
+        return [self._job(row) for row in self.database.read(RECENT, limit, start)]
+
+    def input_references(self) -> set[str]:
+        """Ids of the input pictures that any job still remembered was given."""
+        rows = self.database.read("SELECT request FROM jobs")
+        return {name for row in rows for name in INPUT.findall(str(row["request"]))}
+
+    def counts(self) -> dict[str, int]:
+        """Jobs by state; every state is there."""
+        found = {row["state"]: row["jobs"] for row in self.database.read(COUNTS)}
+        return {state: found.get(state, 0) for state in ("queued", "running", *FINAL)}
+
+    @property
+    def paused(self) -> bool:
+        """Whether no further job is started. Survives a restart."""
+        return self._paused is not None
+
+    @property
+    def pause_reason(self) -> str | None:
+        """Why the studio paused the queue by itself; None when the user did, or it is not paused."""
+        return self._paused or None
+
+    def _job(self, row: sqlite3.Row, position: int | None = None) -> Job:
+        return job_of(row, position, self._live.get(row["id"]))
+
+
+def is_id(job_id: object) -> bool:
+    """Whether this can be an id that was given out."""
+    return isinstance(job_id, str) and len(job_id) == 16 and job_id.isascii()
+
+
+def no_such(job_id: object) -> UnknownName:
+    return UnknownName(f"There is no job {str(job_id)[:40]!r}; it may have been cleared from the history.")

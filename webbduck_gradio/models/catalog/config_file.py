@@ -1,0 +1,276 @@
+"""models.json and loras.json kept in step with the files, without losing a word that people wrote.
+
+Both belong to the owner of the studio. Unknown keys and the order of entries stay; an entry whose file is
+gone stays and is marked `"missing": true`; a file that is no JSON, empty or of another shape is reported and
+never written. Values that are null stand for what the model file itself says.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ...errors import ModelError, RequestError, StorageError
+from ...storage.atomic import write_atomically
+from ...storage.reading import MAX_TEXT, read_regular
+from ..scan import stamp_of
+
+Entry = dict[str, Any]
+MISSING = "missing"
+
+
+DEEPEST = 64
+"""Levels of tables and lists in one another that are read; what cannot be written again is left alone."""
+
+
+class _ChangedMeanwhile(ModelError):
+    """The file is not what was read."""
+
+
+class EditedMeanwhile(RequestError):
+    """A value is no longer what its owner saw when they changed it. `key`: which."""
+
+    def __init__(self, text: str, key: str):
+        super().__init__(text)
+        self.key = key
+
+
+class NoteFile:
+    """One of the two files. Not safe for threads by itself; the registry's lock is around it."""
+
+    def __init__(self, path: Path, fresh: Callable[[str | None], Entry]):
+        """`fresh` makes the entry of a model that was not there before, given its file (below the folder)."""
+        self.path = path
+        self._fresh = fresh
+        self._stamp = ""
+        self._table: dict[str, Any] = {}
+        self._entries: dict[str, Entry] = {}
+        self._by_file: dict[str, str] = {}
+        self._broken: str | None = None
+        self.missing: tuple[str, ...] = ()
+        """Names of the entries whose files are gone."""
+
+    def read(self, problems: list[str]) -> None:
+        """Read it where it changed; what is wrong with it goes into `problems`."""
+        stamp = stamp_of(self.path)
+        if stamp != self._stamp:
+            self._stamp, self._broken = stamp, None
+            try:
+                self._take(_parse(self.path))
+            except ModelError as error:
+                self._broken = str(error)
+            except OSError as error:
+                # That passes without a change of the file, so the next look tries again.
+                self._stamp = ""
+                reason = (error.strerror or type(error).__name__).lower()
+                self._broken = (
+                    f"{self.path.name} cannot be read ({reason}); what it said before still counts."
+                )
+        if self._broken:
+            problems.append(self._broken)
+        for name, entry in self._table.items():
+            if not isinstance(entry, dict):
+                problems.append(
+                    f"{self.path.name}: the entry {name!r} must be a table in braces; it has no effect."
+                )
+
+    def _take(self, table: dict[str, Any]) -> None:
+        """While the file is broken, the table from before it was stays."""
+        self._table = table
+        self._entries = {name: entry for name, entry in table.items() if isinstance(entry, dict)}
+        self._by_file = {
+            entry["file"]: key for key, entry in self._entries.items() if isinstance(entry.get("file"), str)
+        }
+
+    def of(self, name: str, file: str | None = None) -> Entry:
+        """The entry of a model: by its name, else the one that names its file; {} where there is none."""
+        return self._entries.get(self._key(name, file) or "", {})
+
+    def _key(self, name: str, file: str | None) -> str | None:
+        if name in self._entries:
+            return name
+        return None if file is None else self._by_file.get(file)
+
+    def called(self, name: str, file: str | None) -> str | None:
+        """The name that a model's entry has where that is another than its own: the owner's name for it."""
+        key = self._key(name, file)
+        return key if key != name else None
+
+    def keep_in_step(
+        self,
+        present: Iterable[tuple[str, str | None]],
+        renamed: Mapping[str, str],
+        problems: list[str],
+        all_seen: bool = True,
+    ) -> None:
+        """Add entries of new models (name, file), mark those of gone ones, let renamed ones keep theirs.
+
+        Without `all_seen` some folder could not be read, so nothing is marked as gone.
+        """
+        if self._broken or not self.path.parent.is_dir():
+            return
+        # One level down is all that is changed here.
+        table = {
+            renamed.get(name, name): dict(entry) if isinstance(entry, dict) else entry
+            for name, entry in self._table.items()
+        }
+        entries = {name: entry for name, entry in table.items() if isinstance(entry, dict)}
+        by_file = {entry["file"]: key for key, entry in entries.items() if isinstance(entry.get("file"), str)}
+        kept = set()
+        for name, file in present:
+            key = name if name in table else by_file.get(file) if file is not None else None
+            if key is None:
+                table[name] = self._fresh(file)
+                key = name
+            elif name in renamed.values() and file is not None and "file" in entries.get(key, {}):
+                entries[key]["file"] = file
+            kept.add(key)
+        for key, entry in entries.items():
+            if key in kept:
+                entry.pop(MISSING, None)
+            elif all_seen:
+                entry[MISSING] = True
+        self.missing = tuple(key for key, entry in entries.items() if entry.get(MISSING) is True)
+        if table == self._table and list(table) == list(self._table) and self._stamp != "gone":
+            return
+        try:
+            self._write(table)
+        except _ChangedMeanwhile:
+            pass  # the next look takes that in
+        except ModelError as error:
+            problems.append(str(error))
+
+    def edit(
+        self,
+        name: str,
+        file: str | None,
+        changes: Mapping[str, Any],
+        seen: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Set these keys of a model's entry. `seen`: what each of them held when its owner looked, where
+        that is known.
+
+        Raises `EditedMeanwhile`, and `ModelError` where the file is broken or not writable.
+        """
+        self.current()
+        entry = dict(self.of(name, file))
+        for key in changes:
+            if seen is not None and key in seen and entry.get(key) != seen[key]:
+                raise EditedMeanwhile(changed_meanwhile(key, name, entry.get(key)), key)
+        table = dict(self._table)
+        place = self._key(name, file)
+        if place is None:
+            if name in table:
+                raise ModelError(
+                    f"{self.path.name}: the entry {name!r} must be a table in braces; repair it."
+                )
+            place, entry = name, self._fresh(file)
+        table[place] = {**entry, **changes}
+        self._write(table)
+
+    def current(self) -> None:
+        """Read it as it is now. Raises `ModelError` where it is broken, so that nothing can be saved."""
+        self.read([])
+        if self._broken:
+            raise ModelError(f"{self._broken} Repair it to save changes here.")
+
+    def _write(self, table: dict[str, Any]) -> None:
+        path = self.path.resolve()
+        if not path.parent.is_dir():
+            # A drive that is away: a new folder in its place would hide what it holds.
+            raise ModelError(f"{path.name} cannot be written: its folder is not there now; try again later.")
+        text = json.dumps(table, ensure_ascii=False, indent=2) + "\n"
+
+        def write(file: BinaryIO) -> None:
+            # Half of a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+            file.write(text.encode("utf-8", "backslashreplace"))
+            if path.exists():
+                shutil.copymode(path, file.name)
+
+        def last_look() -> None:
+            if stamp_of(self.path) != self._stamp:
+                raise _ChangedMeanwhile(f"{path.name} was changed this moment by someone else; try again.")
+
+        try:
+            write_atomically(
+                path,
+                write,
+                path.parent,
+                prefix=f".{path.name}.",
+                last_look=last_look,
+                replace=self._stamp != "gone",
+            )
+        except StorageError as error:
+            if isinstance(error.__cause__, FileExistsError):
+                last_look()
+            raise ModelError(str(error)) from error
+        self._take(table)
+        self._stamp = stamp_of(self.path)
+
+
+def changed_meanwhile(key: str, name: str, value: Any) -> str:
+    """The sentence for a value that is no longer what was seen."""
+    now = "empty now" if value in (None, "", []) else f"now {json.dumps(value, ensure_ascii=False)[:120]}"
+    return (
+        f"The {key} of {name} was changed meanwhile and is {now}; nothing was saved. "
+        "Save again to put yours in its place."
+    )
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    """The table in `path`, {} where there is none. Raises `ModelError` where it is broken, `OSError` where
+    it cannot be read now."""
+    name = path.name
+    try:
+        # Editors of Windows put a mark before the first character.
+        text = read_regular(path).decode("utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError:
+        raise ModelError(f"{name} is not saved as UTF-8; it is left as it is.") from None
+    except ValueError:
+        raise ModelError(f"{name} is larger than {MAX_TEXT // 2**20} MB; it is left as it is.") from None
+    if not text.strip():
+        # Many editors empty a file before they write it.
+        raise ModelError(f"{name} is empty; it is left as it is. Remove it to have it made anew.")
+    try:
+        table = json.loads(text, object_pairs_hook=_without_doubles)
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{name} is not valid JSON (line {error.lineno}); it is left as it is.") from None
+    except _Double as error:
+        raise ModelError(f"{name} has {error} twice; it is left as it is.") from None
+    except (ValueError, RecursionError):
+        raise ModelError(f"{name} is not valid JSON; it is left as it is.") from None
+    if not isinstance(table, dict):
+        raise ModelError(f"{name} must hold a table in braces; it is left as it is.")
+    if _is_deep(table):
+        raise ModelError(f"{name} is nested too deeply; it is left as it is.")
+    return table
+
+
+class _Double(Exception):
+    """A key that a table has twice: only one of the two could be kept."""
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _Double(repr(name)[:80])
+            seen.add(name)
+    return table
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [each for some in inner for each in some if isinstance(each, dict | list)]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,93 @@
+"""models.json and loras.json: what the owner of the studio noted about their models.
+
+The formats of the first version. Both are for people to edit: a value that does not fit is said in `problems`
+and not used. The files themselves are read and written by `keeping`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ...errors import RequestError
+from ...request import GenerationRequest
+from ..triggers import readable
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a checkpoint draws best with. Sizes in pixels."""
+
+    steps: int
+    cfg: float
+    width: int
+    height: int
+    scheduler: str
+
+
+def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
+    """`base` with the noted values in place; a value that no request could hold is reported, not used."""
+    if noted is None:
+        return base
+    if not isinstance(noted, dict):
+        problems.append(f"{source}: defaults must be a table in braces; they have no effect.")
+        return base
+    for key in ("steps", "cfg", "width", "height", "scheduler"):
+        if noted.get(key) is None:
+            continue
+        try:
+            checked = GenerationRequest.of(base_model="any", seed=0, **_least(base, key, noted[key]))
+        except RequestError as error:
+            problems.append(f"{source}: {error} It has no effect.")
+            continue
+        base = replace(base, **{key: getattr(checked, key)})
+    return base
+
+
+def _least(base: Defaults, key: str, value: Any) -> dict[str, Any]:
+    sizes = {"width": base.width, "height": base.height} if key in ("width", "height") else {}
+    return sizes | {key: value}
+
+
+def number(entry: dict[str, Any], key: str, default: float, source: str, problems: list[str]) -> float:
+    """A LoRA's weight in a note, null or absent for `default`; anything else is reported, not used."""
+    value = entry.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -2 <= value <= 2:
+        problems.append(f"{source}: {key} must be a number from -2 to 2; {default:g} is used.")
+        return default
+    return float(value)
+
+
+def text(entry: dict[str, Any], key: str, default: str, source: str, problems: list[str]) -> str:
+    value = entry.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str):
+        problems.append(f"{source}: {key} must be text; it has no effect.")
+        return default
+    return readable(value)
+
+
+def texts(
+    entry: dict[str, Any], key: str, default: tuple[str, ...], source: str, problems: list[str]
+) -> tuple[str, ...]:
+    value = entry.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        problems.append(f"{source}: {key} must be a list of texts; it has no effect.")
+        return default
+    return tuple(map(readable, value))
+
+
+def fresh_checkpoint(file: str | None) -> dict[str, Any]:
+    """A new entry of models.json: all settings as suggested."""
+    return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
+
+
+def fresh_lora(file: str | None) -> dict[str, Any]:
+    """A new entry of loras.json: all as the file says."""
+    named = {} if file is None else {"file": file}
+    return {**named, "trigger": None, "weight": None, "description": None}

@@ -1,0 +1,198 @@
+"""Installed models found by what people and other programs call them.
+
+The one lookup behind `<lora:...>` tags, the API's names, presets and the settings of pictures. The exact
+name comes first. Then the ways of writing that mean the same file: a backslash for a slash, an ending that is
+left out or there, other capitals, a folder that is left out, the name that the file's trainer gave it
+(`ss_output_name`, AUTOMATIC1111's "alias from file"), another folder, and last its hash. A name that fits
+several models stands for none of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from ...errors import UnknownName
+
+ENDINGS = re.compile(r"\.(?:safetensors|sft|ckpt|pth|pt|bin)$", re.IGNORECASE)
+HASH = re.compile(r"(?:0x)?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f]{64})", re.IGNORECASE)
+"""AutoV1 and AutoV2 in short, AutoV2, AutoV3, and a whole SHA-256."""
+HASH_BEHIND = re.compile(rf"^(.+?)\s*\[{HASH.pattern}\]$", re.IGNORECASE | re.DOTALL)
+"""AUTOMATIC1111's title of a checkpoint: `name.safetensors [hash]`."""
+LEFT_OUT_OF_TAGS = re.compile(r"[,:<>\n]")
+"""What a name loses when it is written as a tag."""
+SHORTEST_HASH, WHOLE = 8, 64
+MOST_REMEMBERED = 2**16
+"""Names whose ways of writing are kept, since a prompt is looked at with every key that is pressed."""
+MOST_NEAR = 3
+CLOSE_ENOUGH = 0.6
+SHOWN = 80
+"""Letters of a name that a message shows."""
+
+Way = Literal["name", "folder", "alias", "hash", ""]
+
+
+class Named(Protocol):
+    """What is asked of a model. `aliases` (other names), `hashes` (in full, of the file and of its weights)
+    and `said_hash` may be there as well, beside `hash`."""
+
+    @property
+    def name(self) -> str: ...
+
+
+M = TypeVar("M", bound=Named)
+
+
+@dataclass(frozen=True)
+class Found(Generic[M]):
+    """What a name stands for.
+
+    `by` tells how it was found: "name" (the same file name, however it was written), "folder" (the same file
+    name in another folder than asked), "alias" (the trainer's or the owner's name), "hash". `several` holds
+    those that it could mean, where `model` is None for that reason. `another` is true where the name fits,
+    but the hash that was asked for is not the model's.
+    """
+
+    model: M | None = None
+    by: Way = ""
+    several: tuple[M, ...] = ()
+    another: bool = False
+
+
+def find(asked: str, models: Iterable[M], hash: str | None = None) -> Found[M]:
+    """What `asked` stands for. `hash`, where it is known, decides between files, also against the name."""
+    models = list(models)
+    titled = HASH_BEHIND.match(asked)
+    hash = hash or (titled[2] if titled else None)
+    same = [model for model in models if hash and same_hash(hash, model)]
+    for by, group in _groups(asked, titled[1] if titled else "", models):
+        named = [model for model in group if model in same]
+        if named:
+            return Found(named[0], by)
+        if same:
+            break
+        if len(group) > 1:
+            return Found(several=tuple(group))
+        return Found(group[0], by, another=bool(hash) and _differs(hash or "", group[0]))
+    if not same and HASH.fullmatch(asked):
+        same = [model for model in models if same_hash(asked, model)]
+    # Several copies of one file: any of them.
+    return Found(min(same, key=lambda model: model.name), "hash") if same else Found()
+
+
+def _groups(asked: str, titled: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
+    """The models that a name fits, by the strictest reading first; readings that fit none are left out."""
+    readings = (reading for wanted in (asked, titled) if wanted for reading in _readings(wanted, models))
+    return ((by, group) for by, group in readings if group)
+
+
+def _readings(wanted: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
+    yield "name", [model for model in models if model.name == wanted]
+    keys = [(key, key(wanted)) for key in KEYS if key(wanted)]
+    for key, name in keys:
+        yield "name", [model for model in models if key(model.name) == name]
+    for key, name in keys:
+        yield "name", [model for model in models if key(model.name).endswith(f"/{name}")]
+    for key, name in keys:
+        yield "alias", [model for model in models if name in map(key, _aliases(model))]
+    for start in range(1, _path(wanted).count("/") + 1):  # the more folders are the same, the better
+        for key, name in keys:
+            tail = "/".join(["", *name.split("/")[start:]])
+            if tail.strip("/"):
+                yield "folder", [model for model in models if f"/{key(model.name)}".endswith(tail)]
+
+
+@lru_cache(MOST_REMEMBERED)
+def _path(name: str) -> str:
+    """With slashes, composed letters (macOS takes them apart), and no `./` in front."""
+    return re.sub(r"^(?:\.?/)+|(?<=/)/+", "", unicodedata.normalize("NFC", name).replace("\\", "/"))
+
+
+@lru_cache(MOST_REMEMBERED)
+def _plain(name: str) -> str:
+    return ENDINGS.sub("", _path(name))
+
+
+@lru_cache(MOST_REMEMBERED)
+def _folded(name: str) -> str:
+    return _plain(name).casefold()
+
+
+@lru_cache(MOST_REMEMBERED)
+def _as_in_tags(name: str) -> str:
+    """Without what a tag cannot hold, nor spaces around."""
+    return ENDINGS.sub("", LEFT_OUT_OF_TAGS.sub("", _folded(name)).strip())
+
+
+KEYS: tuple[Callable[[str], str], ...] = (_path, _plain, _folded, _as_in_tags)
+"""Ways of writing that mean the same, the strictest first."""
+
+
+def _aliases(model: Named) -> tuple[str, ...]:
+    return tuple(getattr(model, "aliases", ()))
+
+
+def _hashes(model: Named) -> list[str]:
+    computed = (getattr(model, "hash", None), *getattr(model, "hashes", ()))
+    return [each.casefold() for each in computed if each]
+
+
+def same_hash(hash: str, model: Named) -> bool:
+    """Whether one of the model's known hashes, or the one that its file states, is this one; they are
+    shortened to different lengths."""
+    wanted = hash.strip().casefold().removeprefix("0x")
+    known = filter(None, (*_hashes(model), getattr(model, "said_hash", "")))
+    shared = ((wanted, each, min(len(wanted), len(each))) for each in known)
+    return any(length >= SHORTEST_HASH and one[:length] == other[:length] for one, other, length in shared)
+
+
+def _differs(hash: str, model: Named) -> bool:
+    """Whether the model is surely another file: its hash of the same kind is known, and is not this one.
+
+    The kind shows in the length, unless all kinds are known in full. Eight digits may be AUTOMATIC1111's
+    oldest hash, of which nothing is known here.
+    """
+    wanted = hash.strip().casefold().removeprefix("0x")
+    if len(wanted) <= SHORTEST_HASH or not HASH.fullmatch(wanted) or same_hash(wanted, model):
+        return False
+    return any(len(each) in (len(wanted), WHOLE) for each in _hashes(model))
+
+
+def near(asked: str, models: Iterable[Named]) -> list[str]:
+    """Names that are spelled almost alike, the likeliest first."""
+    names: dict[str, str] = {}
+    for model in models:
+        for said in (model.name, model.name.rpartition("/")[2], *_aliases(model)):
+            names.setdefault(_as_in_tags(said), model.name)
+    wanted = _as_in_tags(asked)
+    close = difflib.get_close_matches(wanted, names, MOST_NEAR, CLOSE_ENOUGH)
+    close += difflib.get_close_matches(wanted.rpartition("/")[2], names, MOST_NEAR, CLOSE_ENOUGH)
+    return list(dict.fromkeys(names[each] for each in close))[:MOST_NEAR]
+
+
+def unknown(asked: str, what: str, models: Iterable[Named], otherwise: str = "") -> UnknownName:
+    """The sentence for a name that stands for nothing, or for several; `otherwise` where none is near."""
+    models = list(models)
+    several = find(asked, models).several
+    if several:
+        names = sorted(model.name for model in several)
+        return UnknownName(f"{quoted(asked)} may mean the {what} {_either(names[:8])}; write the whole name.")
+    close = near(asked, models)
+    hint = f"; did you mean {_either(close)}?" if close else f"{otherwise}."
+    return UnknownName(f"There is no {what} named {quoted(asked)}{hint}")
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def quoted(name: Any) -> str:
+    """A name for a message: short, and without what would break the line."""
+    text = str(name)
+    text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+    return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text) + "'"

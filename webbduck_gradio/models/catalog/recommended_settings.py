@@ -1,0 +1,57 @@
+"""Settings that a checkpoint's own files recommend, in the names of the request."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ...request import SCHEDULERS
+
+SCHEDULER_OF = {
+    "EulerAncestralDiscreteScheduler": "Euler a",
+    "DPMSolverMultistepScheduler": "DPM++ 2M",
+    "DPMSolverSDEScheduler": "DPM++ SDE",
+    "UniPCMultistepScheduler": "UniPC",
+    "DDIMScheduler": "DDIM",
+    "HeunDiscreteScheduler": "Heun",
+    "KDPM2DiscreteScheduler": "DPM2",
+    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
+    "LMSDiscreteScheduler": "LMS",
+}
+"""Samplers that a diffusers folder asks for. Euler is not among them: every SDXL folder names it."""
+
+
+def said_by_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that a folder's scheduler_config.json asks for."""
+    name = SCHEDULER_OF.get(str(config.get("_class_name", "")))
+    if name is None:
+        return {}
+    if config.get("algorithm_type") == "sde-dpmsolver++":
+        name = "DPM++ 2M SDE"
+    karras = f"{name} Karras"
+    return {"scheduler": karras if config.get("use_karras_sigmas") and karras in SCHEDULERS else name}
+
+
+def said_by_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Defaults in a file's metadata: our own `webbduck.defaults`, else the standard's resolution and hint."""
+    said: dict[str, Any] = {}
+    size = re.fullmatch(r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", "").strip())
+    if size:
+        said |= {"width": int(size[1]), "height": int(size[2] or size[1])}
+    hint = metadata.get("modelspec.usage_hint", "")
+    steps = re.search(r"\b(\d{1,3})\s*(?:sampling\s+)?steps\b", hint, re.IGNORECASE)
+    cfg = re.search(r"\bcfg(?:\s*scale)?\s*[:=]?\s*(\d{1,2}(?:\.\d+)?)", hint, re.IGNORECASE)
+    said |= {"steps": int(steps[1])} if steps else {}
+    said |= {"cfg": float(cfg[1])} if cfg else {}
+    # The longest names first, so that "Euler a" is not taken for "Euler".
+    for name in sorted(SCHEDULERS, key=len, reverse=True):
+        if re.search(rf"(?<![\w+]){re.escape(name)}(?!\w)", hint, re.IGNORECASE):
+            said["scheduler"] = name
+            break
+    try:
+        own = json.loads(metadata.get("webbduck.defaults", "{}"))
+    except (ValueError, RecursionError):
+        own = {}
+    return said | (own if isinstance(own, dict) else {})

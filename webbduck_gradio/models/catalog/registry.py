@@ -1,0 +1,396 @@
+"""The catalog: which checkpoints and LoRAs there are, what they are, and whether a request fits them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError, UnknownName
+from ...request import GenerationRequest, LoraUse
+from ...settings import Settings
+from .. import admission
+from ..extras import Vae, Wildcard, find_vaes, find_wildcards
+from ..hf_cache import hub_checkpoints, hub_loras
+from ..probe.checkpoint import Findings
+from ..probe.lora import LoraFindings
+from ..scan import Folders, candidates, stamps_below, unreadable_names
+from ..tools import Captioner, Tools, Upscaler, by_name
+from . import unreadable
+from .catalog_db import Memory
+from .config_file import NoteFile
+from .defaults import fresh_checkpoint, fresh_lora
+from .edit_schemas import check_seen, checked_defaults, checked_lora_changes
+from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
+from .hashes import Hashes
+from .lookup import Found, Way, find, quoted, unknown
+from .probe_cache import Look, Shelf
+
+__all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
+
+STARTER = "webbduck-starter"
+"""The bundled checkpoint; a user's own comes before it."""
+
+OTHERS = ("upscale", "caption", "vae", "wildcards")
+"""Folders in checkpoint/ that hold no checkpoints."""
+
+
+class Registry:
+    """What is on disk. Looks when made, and again with `refresh`. Safe to use from several threads."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.version = 0
+        self.problems: tuple[str, ...] = ()
+        self.unsettled = False
+        """Whether files are still being written, so that another look is due soon."""
+        self._lock = threading.Lock()
+        self._memory = Memory(settings.private / "catalog.sqlite3")
+        self.hashes = Hashes(self._memory)
+        self.hashes.found = self._hashes_found
+        self._shelf = Shelf(self._memory)
+        self._checkpoint_notes = NoteFile(settings.checkpoints / "sdxl" / "models.json", fresh_checkpoint)
+        self._lora_notes = NoteFile(settings.loras / "loras.json", fresh_lora)
+        self.unread = Folders()
+        """What of the folders could not be read in the last look."""
+        self._tools = Tools(settings)
+        self._checkpoints: dict[str, Checkpoint] = {}
+        self._loras: dict[str, Lora] = {}
+        self._others: object = None
+        self.refresh()
+
+    def refresh(self, patient: bool = False) -> bool:
+        """Look again; True (and a higher `version`) when something changed. Reads only what changed.
+
+        With `patient`, files that are still being written keep their old entry, or have none, until they
+        are complete.
+        """
+        with self._lock:
+            problems: list[str] = []
+            look = self._shelf.look(patient)
+            self.unread.look()
+            checkpoints = self._list_checkpoints(look, problems)
+            loras = self._list_loras(look, problems)
+            look.keep(self.unread)
+            self._shelf.end(look)
+            self.unread.unread += look.unread
+            of_tools, paths = self._tools.look()
+            paths += [each.path for some in (checkpoints, loras) for each in some.values()]
+            problems += unreadable.sentences(self.unread.unread + of_tools, paths, self.settings)
+            problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
+            problems += unreadable_names(self.settings.wildcards, (".txt",))
+            self.unsettled = look.unsettled
+            others = stamps_below(
+                *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
+            )
+            missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
+            state = (checkpoints, loras, tuple(problems), (others, missing))
+            changed = state != (self._checkpoints, self._loras, self.problems, self._others)
+            if changed or self.version == 0:
+                self._checkpoints, self._loras, self.problems, self._others = state
+                self.version += 1
+                everything: list[Checkpoint | Lora] = [*checkpoints.values(), *loras.values()]
+                for each in everything:
+                    if each.hash is None and each.path.is_file() and not each.unusable:
+                        self.hashes.want(each.path, each.stamp)
+            return changed
+
+    def _hashes_found(self) -> None:
+        """Put the hashes that became known into the entries; pages that show them look again."""
+        with self._lock:
+            for name, model in self._checkpoints.items():
+                self._checkpoints[name] = self.hashes.filled(model)
+            for name, lora in self._loras.items():
+                self._loras[name] = self.hashes.filled(lora)
+            self.version += 1
+
+    @property
+    def headers_read(self) -> int:
+        """How many files were opened to find out what they are, since the start."""
+        return self._shelf.headers_read
+
+    @property
+    def missing_loras(self) -> tuple[str, ...]:
+        """Entries of loras.json whose files are gone."""
+        return self._lora_notes.missing
+
+    @property
+    def missing_checkpoints(self) -> tuple[str, ...]:
+        """Entries of models.json whose files are gone."""
+        return self._checkpoint_notes.missing
+
+    def edit_lora(self, name: str, changes: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> None:
+        """Save what the owner wants of a LoRA to loras.json: trigger, weight, description, tags, favourite,
+        preview (id of a picture). None goes back to what the file says. `seen`: what these keys held when
+        the owner looked; where one holds something else now, nothing is saved.
+
+        Raises `UnknownName`, `EditedMeanwhile`, `RequestError` for a value that cannot be, `ModelError`
+        where it is not saved.
+        """
+        lora = self._known_lora(name)
+        checked = checked_lora_changes(changes)
+        with self._lock:
+            self._lora_notes.edit(name, self._file_of(lora), checked, seen)
+        self.refresh(patient=True)
+
+    def edit_checkpoint(
+        self, name: str, defaults: Mapping[str, Any], seen: Mapping[str, Any] | None = None
+    ) -> None:
+        """Save a checkpoint's defaults to models.json; None for a setting goes back to the suggested one.
+        `seen`: the defaults as their owner saw them.
+
+        Raises as `edit_lora`.
+        """
+        known = self._checkpoints.get(name)
+        if known is None:
+            raise UnknownName(f"There is no checkpoint named {quoted(name)}.")
+        checked = checked_defaults(known.suggested or known.defaults, defaults)
+        with self._lock:
+            self._checkpoint_notes.current()
+            noted = self._checkpoint_notes.of(name).get("defaults")
+            check_seen(name, known.suggested or known.defaults, noted, checked, seen or {})
+            merged = {**(noted if isinstance(noted, dict) else {}), **checked}
+            self._checkpoint_notes.edit(name, None, {"defaults": merged})
+        self.refresh(patient=True)
+
+    def lora_note(self, name: str) -> dict[str, Any]:
+        """A LoRA's entry in loras.json as it stands there."""
+        return dict(self._lora_notes.of(name, self._file_of(self._known_lora(name))))
+
+    def _known_lora(self, name: str) -> Lora:
+        lora = self._loras.get(name) if isinstance(name, str) else None
+        if lora is None:
+            raise unknown(str(name), "LoRA", self.loras(), self._unseen())
+        return lora
+
+    def any_lora(self, name: str) -> Lora:
+        """A LoRA by name, also one that cannot be used. Raises `UnknownName`."""
+        return self._known_lora(name)
+
+    def _file_of(self, lora: Lora) -> str | None:
+        if lora.from_hub:
+            return None
+        return lora.path.relative_to(self.settings.loras).as_posix()
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All of them, also unusable ones, sorted by name."""
+        return tuple(sorted(self._checkpoints.values(), key=lambda each: each.name.casefold()))
+
+    def checkpoint(self, name: str) -> Checkpoint:
+        """What is known of a checkpoint, usable or not. Raises `UnknownName`."""
+        checkpoint = self._checkpoints.get(name)
+        if checkpoint is None:
+            raise unknown(name, "checkpoint", self.checkpoints(), self._instead() + self._unseen())
+        return checkpoint
+
+    def usable_checkpoint(self, name: str) -> Checkpoint:
+        """As `checkpoint`. Raises `ModelError` with the reason why it cannot be used, too."""
+        checkpoint = self.checkpoint(name)
+        if checkpoint.unusable:
+            raise ModelError(checkpoint.unusable)
+        return checkpoint
+
+    def _instead(self) -> str:
+        usable = [each.name for each in self.checkpoints() if not each.unusable]
+        if not usable:
+            return "; put one into checkpoint/sdxl"
+        return f"; there {'is' if len(usable) == 1 else 'are'}: " + ", ".join(usable[:8])
+
+    def _unseen(self) -> str:
+        """What to add where a model is not found, while some folder cannot be read."""
+        said = [each for each in self.problems if each.endswith("when it is back.")]
+        return "".join(f". {each.removesuffix('.')}" for each in said[:2])
+
+    def default_checkpoint(self) -> Checkpoint | None:
+        """The first usable base checkpoint, a user's own before the bundled one; None where there is none."""
+        usable = [each for each in self.checkpoints() if not each.unusable and each.arch == "sdxl"]
+        return min(usable, key=lambda each: each.name == STARTER, default=None)
+
+    def loras(self, base_model: str | None = None) -> tuple[Lora, ...]:
+        """All LoRAs sorted by name; with `base_model`, those that can be used with that checkpoint."""
+        loras = sorted(self._loras.values(), key=lambda each: each.name.casefold())
+        if base_model is None:
+            return tuple(loras)
+        checkpoint = self.checkpoint_called(base_model)
+        return tuple(lora for lora in loras if not lora.unusable and lora.fits(checkpoint))
+
+    def lora(self, name: str) -> Lora:
+        """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
+        lora = self._known_lora(name)
+        if lora.unusable:
+            raise ModelError(lora.unusable)
+        return lora
+
+    def has_checkpoint(self, name: str) -> bool:
+        return name in self._checkpoints
+
+    def has_lora(self, name: str) -> bool:
+        """Whether a LoRA has just this name."""
+        return name in self._loras
+
+    def lora_called(self, name: str) -> tuple[Lora, Way]:
+        """The LoRA that a name stands for, however it is written, and how it was found (`lookup.find`).
+
+        Raises as `lora`.
+        """
+        found = Found(self._loras[name], "name") if name in self._loras else find(name, self.loras())
+        return self.lora(found.model.name if found.model else name), found.by
+
+    def checkpoint_called(self, name: str) -> Checkpoint:
+        """As `lora_called`. Raises as `usable_checkpoint`."""
+        found = None if name in self._checkpoints else find(name, self.checkpoints()).model
+        return self.usable_checkpoint(found.name if found else name)
+
+    def second_pass(self, request: GenerationRequest) -> Checkpoint:
+        """The checkpoint of the request's second pass. Raises `UnknownName` or `ModelError`."""
+        checkpoint = self.usable_checkpoint(request.second_pass_model or "")
+        if checkpoint.arch == "sdxl-inpaint":
+            raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
+        return checkpoint
+
+    def second_pass_models(self) -> tuple[Checkpoint, ...]:
+        """Checkpoints that can go over another one's picture."""
+        usable = (each for each in self.checkpoints() if not each.unusable)
+        return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
+
+    def input_path(self, file_id: str) -> Path:
+        """File of an input picture. Raises `UnknownName` where it is gone."""
+        path = self.settings.inputs / file_id
+        if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
+            raise UnknownName("The input picture is no longer there; choose it again.")
+        return path
+
+    def vaes(self) -> tuple[Vae, ...]:
+        """All in `checkpoint/vae`, also broken ones."""
+        return find_vaes(self.settings)
+
+    def wildcards(self) -> tuple[Wildcard, ...]:
+        """The text files in `wildcards`."""
+        return find_wildcards(self.settings)
+
+    def known_hashes(self, base_model: str, loras: Iterable[str]) -> dict[str, Any]:
+        """For a picture's metadata: `model_hash` (AutoV2) and `lora_hashes` (AutoV3), as far as known."""
+        model = self._checkpoints.get(base_model)
+        known = {name: self._loras[name].hash for name in loras if name in self._loras}
+        hashes = {name: known_hash for name, known_hash in known.items() if known_hash}
+        return ({"model_hash": model.hash} if model and model.hash else {}) | (
+            {"lora_hashes": hashes} if hashes else {}
+        )
+
+    def upscalers(self) -> tuple[Upscaler, ...]:
+        """All in `checkpoint/upscale`, also unusable ones."""
+        return self._tools.upscalers()
+
+    def upscaler(self, name: str | None) -> Upscaler | None:
+        """By name; for None the first usable one, or None (Lanczos) where there is none."""
+        if name is not None:
+            return by_name(self.upscalers(), name, "upscaler")
+        return next((each for each in self.upscalers() if not each.unusable), None)
+
+    def captioners(self) -> tuple[Captioner, ...]:
+        """Plug-ins and all in `checkpoint/caption`, also unusable ones."""
+        return self._tools.captioners()
+
+    def captioner(self, name: str | None) -> Captioner:
+        """By name; for None the first usable one. Raises `UnknownName` or `ModelError`."""
+        if name is not None:
+            return by_name(self.captioners(), name, "captioner")
+        usable = next((each for each in self.captioners() if not each.unusable), None)
+        if usable is None:
+            raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
+        return usable
+
+    def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:
+        """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
+        catalog's own names of models, however they were written."""
+        fields = dict(asked)
+        if fields.get("base_model") is None:
+            default = self.default_checkpoint()
+            if default is None:
+                raise ModelError(f"There is no usable checkpoint{self._instead()}.")
+            fields["base_model"] = default.name
+        for key in ("base_model", "second_pass_model"):
+            if isinstance(fields.get(key), str):
+                fields[key] = self.checkpoint_called(fields[key]).name
+        if isinstance(fields.get("loras"), list | tuple):
+            fields["loras"] = [self._called(use) for use in fields["loras"]]
+        if isinstance(fields["base_model"], str):
+            defaults = self.usable_checkpoint(fields["base_model"]).defaults
+            for key in ("steps", "cfg", "width", "height", "scheduler"):
+                if fields.get(key) is None:
+                    fields[key] = getattr(defaults, key)
+        return GenerationRequest.of(**fields)
+
+    def _called(self, use: Any) -> Any:
+        """A LoRA of the stack with the catalog's name for it; what is not there is refused by `admit`."""
+        if isinstance(use, LoraUse):
+            use = use.model_dump()
+        name = use.get("name") if isinstance(use, dict) else None
+        if not isinstance(name, str) or name in self._loras:
+            return use
+        found = find(name, self.loras())
+        return {**use, "name": found.model.name} if found.model else use
+
+    def admit(self, request: GenerationRequest) -> list[str]:
+        """Check what is asked before it is queued: `admission.admit`."""
+        return admission.admit(self, request)
+
+    # -- listing ---------------------------------------------------------------------------------------
+
+    def _list_checkpoints(self, look: Look, problems: list[str]) -> dict[str, Checkpoint]:
+        root, notes, unread = self.settings.checkpoints, self._checkpoint_notes, self.unread
+        own = candidates(root / "sdxl", folders=True, known=unread)
+        taken = {each.name for each in own}
+        for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS}), known=unread):
+            own.append(replace(each, name=f"checkpoint/{each.name}") if each.name in taken else each)
+        hub = hub_checkpoints(self.settings.hf_cache, unread)
+        found = look.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
+        listed = {}
+        kept = unreadable.kept(self._checkpoints.values(), {each.name: each for each in own + hub}, unread)
+        if not unread.is_unread(root / "sdxl"):
+            notes.read(problems)
+            present = [
+                (each.name, None) for each in own if each.name in found or each.name in self._checkpoints
+            ]
+            present += [(each.name, None) for each in kept if not each.from_hub]
+            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
+            notes.keep_in_step(present, look.renamed(own, self._checkpoints), problems, all_seen)
+        for each in own + hub:
+            result = found.get(each.name)
+            if isinstance(result, Checkpoint):  # as it was, until its file is complete
+                listed[each.name] = result
+            elif isinstance(result, Findings | str):
+                made = checkpoint_entry(each, result, notes.of(each.name), problems)
+                listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
+        return listed | {each.name: each for each in kept}
+
+    def _list_loras(self, look: Look, problems: list[str]) -> dict[str, Lora]:
+        root, notes, unread = self.settings.loras, self._lora_notes, self.unread
+        own = candidates(root, folders=False, known=unread)
+        hub = hub_loras(self.settings.hf_cache, unread)
+        found = look.read(own + hub, self._loras, lambda each: "lora")
+        beside = look.beside(own + hub, notes.path, problems)
+        files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
+        kept = unreadable.kept(self._loras.values(), {each.name: each for each in own + hub}, unread)
+        if not unread.is_unread(root):
+            notes.read(problems)
+            there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}
+            present = [(name, file) for name, file in there.items() if name in found or name in self._loras]
+            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
+            notes.keep_in_step(present, look.renamed(own, self._loras), problems, all_seen)
+        listed = {}
+        hub_names = {each.name for each in hub}
+        for each in own + hub:
+            result = found.get(each.name)
+            if isinstance(result, Lora):
+                listed[each.name] = result
+            elif isinstance(result, LoraFindings) or (isinstance(result, str) and each.name in files):
+                note = notes.of(each.name, files.get(each.name))
+                made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
+                owners = notes.called(each.name, files.get(each.name))
+                aliases = (*made.aliases, *filter(None, [owners]))
+                made = replace(made, from_hub=each.name in hub_names, aliases=aliases)
+                listed[each.name] = self.hashes.filled(made)
+        return listed | {each.name: each for each in kept}

@@ -1,0 +1,264 @@
+"""What a model file is, told from its header alone: never from its name, and without reading a weight.
+
+The rules are those of the original (LDM) key layout and of diffusers' folders; each stands beside the
+key that it looks at. Architectures: sdxl, sdxl-inpaint, sdxl-refiner, sdxl-edit (instruct-pix2pix), ssd-1b,
+vega, sdxl-lcm, playground, sd1, sd2, sd3, flux, unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError
+from ...storage.reading import read_regular
+from ..catalog.recommended_settings import said_by_metadata, said_by_scheduler
+from . import completeness, prediction, weight_formats
+from .folder_files import read_json, variant, weight_files
+from .lora import is_lora
+from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
+from .single_file_config import PARTS, configs, prefixes
+
+__all__ = [
+    "Findings",
+    "architecture",
+    "inspect_file",
+    "inspect_folder",
+    "read_json",
+    "variant",
+    "weight_files",
+]
+
+UNET = "model.diffusion_model."
+
+SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What is known of a checkpoint. `context` is the width of its cross-attention (0 = not known)."""
+
+    arch: str
+    prediction_type: str = "epsilon"
+    zero_snr: bool = False
+    native_size: int = 1024
+    context: int = 0
+    clip_layers: int = 12
+    numbers: int = 0
+    """How many numbers its parts consist of, which tells the memory that it takes (0 = not known)."""
+    stored: str = ""
+    """Number format of its UNet's weights as safetensors calls it; "" where they are of several."""
+    notes: tuple[str, ...] = ()
+    """What is to be said to whoever draws with it."""
+    extras: dict[str, Any] = field(default_factory=dict)
+    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
+
+
+def architecture(header: Header) -> str:
+    """Architecture of a single-file checkpoint in the original layout."""
+    keys = header.tensors
+    if any(key.startswith(("joint_blocks.0.", UNET + "joint_blocks.0.")) for key in keys):
+        return "sd3"
+    if any(key.startswith(("double_blocks.0.img_attn", UNET + "double_blocks.0.img_attn")) for key in keys):
+        return "flux"
+    width = context_width(header)
+    label = header.width(UNET + "label_emb.0.0.weight")
+    if label is None and any(key.startswith(UNET + "label_emb.") for key in keys):
+        label = -1  # it has one, but not this part of it
+    only_open_clip = any(key.startswith("conditioner.embedders.0.model.") for key in keys)
+    if width == 1280 or (label is not None and only_open_clip) or (width is None and label == 2560):
+        return "sdxl-refiner"
+    if width == 768 and label is None:
+        return "sd1"
+    if width == 1024 and label is None:
+        return "sd2"
+    if width is None or (label is None and not only_sdxl_has(header)):
+        return "unknown"
+    # From here on SDXL's own kind: text encoders' pooled output and sizes enter through label_emb.
+    if "edm_mean" in keys or "edm_std" in keys:
+        return "playground"
+    if UNET + "time_embed.cond_proj.weight" in keys:
+        return "sdxl-lcm"
+    first = keys.get(UNET + "input_blocks.0.0.weight")
+    channels = first.shape[1] if first and len(first.shape) == 4 else 4
+    if channels == 9:
+        return "sdxl-inpaint"
+    if channels == 8:
+        return "sdxl-edit"
+    depth = _depth(keys, re.compile(re.escape(UNET) + r"input_blocks\.[78]\.1\.transformer_blocks\.(\d+)\."))
+    return {4: "ssd-1b", 2: "vega"}.get(depth, "sdxl") if width == 2048 else "sdxl"
+
+
+def _depth(keys: Iterable[str], pattern: re.Pattern[str]) -> int:
+    """Highest number that `pattern` finds, plus one; 0 where it finds none."""
+    return max((int(found[1]) + 1 for key in keys if (found := pattern.match(key))), default=0)
+
+
+def context_width(header: Header) -> int | None:
+    """Width of the UNet's cross-attention; None where it has none."""
+    usual = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
+    if usual is not None:
+        return usual
+    found = (key for key in header.tensors if key.startswith(UNET) and key.endswith(_CONTEXT))
+    return next((header.width(key) for key in found), None)
+
+
+_CONTEXT = (".attn2.to_k.weight", ".attn2.to_v.weight")
+
+
+def only_sdxl_has(header: Header) -> bool:
+    """Whether there is a second text encoder under the name that SDXL's files give it."""
+    return any(key.startswith("conditioner.embedders.1.model.") for key in header.tensors)
+
+
+def inspect_file(path: Path) -> Findings:
+    """A single-file checkpoint. Raises `ModelError` for broken files, for what is no checkpoint, and for
+    one that would not be drawn as it is meant."""
+    if path.suffix.lower() in PICKLE_ENDINGS:
+        raise ModelError(f"{path.name} {PICKLE_REASON}.")
+    header = read_header(path)
+    arch = architecture(header)
+    if arch == "unknown" and is_lora(header):
+        raise ModelError(f"{path.name} is a LoRA, not a checkpoint; move it to the lora folder.")
+    size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
+    context = context_width(header) or 0
+    extras = {"said": said} if (said := said_by_metadata(header.metadata)) else {}
+    refiner = arch == "sdxl-refiner"
+    starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
+    if arch not in SUPPORTED:
+        if arch == "unknown" and any(key.startswith(UNET) for key in header.tensors):
+            weight_formats.check(path.name, header, starts)  # packed weights have no shape that tells
+        return Findings(arch, native_size=size, context=context, extras=extras)
+    if header.odd:
+        raise ModelError(
+            f"{path.name} holds something else than text in its metadata ({header.odd[0][:60]}), which the "
+            "safetensors format forbids; get another version of it."
+        )
+    predicts = prediction.of_file(path.name, header, _sidecar(path))
+    scales = weight_formats.check(path.name, header, starts)
+    parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
+    notes, numbers = completeness.check_file(path.name, header, parts, scales)
+    layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
+    return Findings(
+        arch=arch,
+        prediction_type=predicts.kind,
+        zero_snr=predicts.zero_snr,
+        clip_layers=min(layers),
+        native_size=size,
+        context=context,
+        numbers=numbers,
+        stored=_stored(each.dtype for key, each in header.tensors.items() if key.startswith(UNET)),
+        notes=(*predicts.notes, *notes),
+        extras=extras,
+    )
+
+
+def _sidecar(path: Path) -> str:
+    """The text of the `.yaml` beside a file, as far as it is there."""
+    sidecar = path.with_suffix(".yaml")
+    try:
+        return read_regular(sidecar).decode("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def _stored(dtypes: Iterable[str]) -> str:
+    found = {*dtypes}
+    return found.pop() if len(found) == 1 else ""
+
+
+# -- diffusers folders -----------------------------------------------------------------------------------
+
+_PARTS = {
+    "sdxl": ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler"),
+    "sdxl-refiner": ("unet", "vae", "text_encoder_2", "tokenizer_2", "scheduler"),
+}
+
+
+def inspect_folder(folder: Path) -> Findings:
+    """A checkpoint in diffusers layout. Raises `ModelError` naming what is missing, broken or not drawn."""
+    index = read_json(folder / "model_index.json", folder.name)
+    pipeline = str(index.get("_class_name", ""))
+    if not (folder / "unet" / "config.json").is_file():
+        arch = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}.get(pipeline, "unknown")
+        if arch == "unknown":
+            raise ModelError(f"{folder.name} has no unet/config.json; copy the checkpoint folder again.")
+        return Findings(arch)
+    unet = read_json(folder / "unet" / "config.json", folder.name)
+    arch = folder_architecture(unet, index)
+    own = folder / "webbduck.json"
+    extras = read_json(own, folder.name) if own.is_file() else {}
+    sample_size = unet.get("sample_size")
+    if isinstance(sample_size, list):
+        sample_size = max((n for n in sample_size if isinstance(n, int)), default=None)
+    size = sample_size * 8 if isinstance(sample_size, int) and sample_size > 0 else 1024
+    context = unet.get("cross_attention_dim")
+    context = context if isinstance(context, int) else 0
+    if arch not in SUPPORTED:
+        return Findings(arch, native_size=size, context=context, extras=extras)
+    if pipeline and not pipeline.startswith("StableDiffusionXL"):
+        raise ModelError(
+            f"{folder.name} is made for {pipeline}, which is not SDXL's pipeline; choose an SDXL checkpoint."
+        )
+    refiner = arch == "sdxl-refiner"
+    for part in _PARTS["sdxl-refiner" if refiner else "sdxl"]:
+        _check_part(folder, part)
+    scheduler = read_json(folder / "scheduler" / "scheduler_config.json", folder.name)
+    predicts = prediction.of_folder(folder.name, scheduler)
+    whole = completeness.check_folder(folder, refiner)
+    return Findings(
+        arch=arch,
+        prediction_type=predicts.kind,
+        zero_snr=predicts.zero_snr,
+        native_size=size,
+        context=context,
+        clip_layers=_clip_layers(folder),
+        numbers=whole.numbers,
+        stored=_stored(whole.stored),
+        notes=(*predicts.notes, *whole.notes),
+        extras=extras | ({"said": said} if (said := said_by_scheduler(scheduler)) else {}),
+    )
+
+
+def _clip_layers(folder: Path) -> int:
+    layers = []
+    for part in ("text_encoder", "text_encoder_2"):
+        config = folder / part / "config.json"
+        if config.is_file():
+            layers.append(read_json(config, folder.name).get("num_hidden_layers", 12))
+    return min((number for number in layers if isinstance(number, int)), default=12)
+
+
+def folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:
+    """From unet/config.json and model_index.json."""
+    width, channels = unet.get("cross_attention_dim"), unet.get("in_channels", 4)
+    if unet.get("addition_embed_type") != "text_time":
+        return {768: "sd1", 1024: "sd2"}.get(width if isinstance(width, int) else 0, "unknown")
+    has_first_encoder = (index.get("text_encoder") or [None])[0] is not None
+    if index.get("requires_aesthetics_score") or not has_first_encoder:
+        return "sdxl-refiner"
+    if unet.get("time_cond_proj_dim"):
+        return "sdxl-lcm"
+    if channels in (8, 9):
+        return {8: "sdxl-edit", 9: "sdxl-inpaint"}[channels]
+    depths = unet.get("transformer_layers_per_block")
+    deepest = depths[-1] if isinstance(depths, list) and depths else depths
+    if width == 2048:
+        return {4: "ssd-1b", 2: "vega"}.get(deepest if isinstance(deepest, int) else 0, "sdxl")
+    return "sdxl"
+
+
+def _check_part(folder: Path, part: str) -> None:
+    """Each part needs its configuration and, where it has weights, unbroken safetensors of them."""
+    configs = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+    config = configs.get(part.removesuffix("_2"), "config.json")
+    if not (folder / part / config).is_file():
+        raise ModelError(f"{folder.name} has no {part}/{config}; copy the checkpoint folder again.")
+    if part.startswith("tokenizer"):
+        # Without these a tokenizer of two words is made, and no prompt means anything.
+        whole = (folder / part / "tokenizer.json").is_file()
+        if not (whole or all((folder / part / name).is_file() for name in ("vocab.json", "merges.txt"))):
+            raise ModelError(f"{folder.name} has no vocabulary in {part}; copy the checkpoint folder again.")

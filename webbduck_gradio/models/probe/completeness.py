@@ -1,0 +1,214 @@
+"""Whether a checkpoint is whole: every tensor there and of its size, and nothing in it that means something
+else than SDXL. Told by headers alone, so that it is said when the checkpoint is listed."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import ModelError
+from . import expected_tensors, original_names, prediction, single_file_config, weight_formats
+from .folder_files import read_json, weights_of
+from .safetensors_header import Header, Tensor, read_header
+from .single_file_config import PARTS, PROJECTION, PROJECTION_TURNED, Config
+
+_HARMLESS = re.compile(
+    # Buffers that carry nothing: lists of positions, CLIP's temperature, counters of normalisation.
+    r"(?:^|\.)(?:position_ids|logit_scale|logit_bias|attn_mask|num_batches_tracked)$"
+    # A running mean of the weights, which training keeps beside them.
+    r"|^model_ema\.|^(?:ema|ema_model|ema_unet)\.|^first_stage_model\.(?:model_ema|ema)\."
+    # What judged the pictures while the VAE was trained; CLIP's unused projections and its other half.
+    r"|^first_stage_model\.(?:loss|discriminator|lpips)\."
+    r"|^conditioner\.embedders\.0\.(?:transformer\.|model\.)?text_projection(?:\.weight)?$"
+    r"|^conditioner\.embedders\.[01]\.model\.visual\."
+    # SDXL's own schedule, written out.
+    r"|^denoiser\.(?:sigmas|log_sigmas)$|^(?:model_sampling\.)?(?:log_)?sigmas$|^(?:betas|logvar|scale_factor)$"
+    r"|^(?:(?:sqrt_|log_)?(?:one_minus_|recip_|recipm1_)?alphas_cumprod(?:_prev)?)$"
+    r"|^posterior_(?:variance|log_variance_clipped|mean_coef[12])$"
+    # Training's state.
+    r"|^(?:global_step|epoch|step|iteration|num_updates)$|^(?:optimizer|lr_scheduler|loss|callbacks)\."
+)
+MARK_SIZE = 64
+"""Numbers up to which a tensor that belongs to nothing is a mark, which changes how the others are meant."""
+
+
+def check_file(
+    name: str, header: Header, parts: Mapping[str, Config], scales: Mapping[str, weight_formats.Scale]
+) -> tuple[tuple[str, ...], int]:
+    """(what to say about tensors that are left out, how many numbers the parts consist of).
+
+    `parts`: as `layout.configs` gives them. Raises `ModelError`.
+    """
+    refiner = "text_encoder" not in parts
+    try:
+        wanted = single_file_config.tensors(dict(parts), refiner)
+        expected_tensors.check_together(parts)
+    except expected_tensors.Unbuildable as error:
+        raise ModelError(f"{name} cannot be loaded: {error}; get another version of it.") from None
+    known: set[str] = {key for key in header.tensors if weight_formats.is_helper(key)}
+    for part, shapes in wanted.items():
+        found: dict[str, Tensor] = {key: header.tensors[key] for key in shapes if key in header.tensors}
+        if part == "text_encoder_2":
+            prefix = single_file_config.open_clip_prefix(refiner)
+            turned = header.tensors.get(prefix + PROJECTION_TURNED)
+            if turned is not None and prefix + PROJECTION not in found:
+                found[prefix + PROJECTION] = turned._replace(shape=turned.shape[::-1])
+                known.add(prefix + PROJECTION_TURNED)
+        compare(name, PARTS[part], shapes, found)
+        known.update(shapes)
+    notes = _left_over(name, [key for key in header.tensors if key not in known], header, refiner)
+    return notes, sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values())
+
+
+class Whole(NamedTuple):
+    """A folder's parts together: numbers in them, number formats of the UNet's weights, what to say."""
+
+    numbers: int
+    stored: frozenset[str]
+    notes: tuple[str, ...]
+
+
+_OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
+
+
+def check_folder(folder: Path, refiner: bool) -> Whole:
+    """A folder in diffusers layout whose configurations are all there. Raises `ModelError`."""
+    name = folder.name
+    configs: dict[str, Config] = {}
+    numbers, stored, notes = 0, frozenset[str](), []
+    for part in single_file_config.prefixes(refiner):
+        config = configs[part] = read_json(folder / part / "config.json", f"{name}/{part}")
+        if method := config.get("quantization_config") or config.get("compression_config"):
+            kind = method.get("quant_method", "unknown") if isinstance(method, dict) else method
+            raise weight_formats.refused(f"{name}/{part}", f"{kind} (quantization_config)")
+        try:
+            wanted = _folder_shapes(part, config)
+        except expected_tensors.Unbuildable as error:
+            raise ModelError(
+                f"{name}/{part} cannot be loaded: {error}; get another version of the checkpoint."
+            ) from None
+        tensors, where = _tensors_of(folder, part)
+        header = Header(tensors)
+        if weight_formats.check(where, header, {"": PARTS[part]}):
+            raise weight_formats.refused(where, "float8 with scales in a folder")
+        compare(where, PARTS[part], wanted, tensors)
+        rest = [key for key in tensors if key not in wanted and not weight_formats.is_helper(key)]
+        notes += _left_over_in_folder(where, part, rest)
+        numbers += sum(map(math.prod, wanted.values()))
+        if part == "unet":
+            stored = frozenset(each.dtype for each in tensors.values())
+    try:
+        expected_tensors.check_together(configs)
+    except expected_tensors.Unbuildable as error:
+        raise ModelError(
+            f"{name} does not fit together: {error}; copy the checkpoint folder again."
+        ) from None
+    return Whole(numbers, stored, tuple(notes))
+
+
+def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
+    if part == "unet":
+        return expected_tensors.unet(config)
+    if part == "vae":
+        if config.get("shift_factor"):
+            raise expected_tensors.Unbuildable("it has a shift_factor, which SDXL's has not")
+        return expected_tensors.vae(config)
+    # What a file says of its size by default is CLIP's own, as in transformers.
+    usual = {"num_hidden_layers": 12, "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
+    return expected_tensors.clip(
+        {**usual, "projection_dim": 512, **config}, projection=part == "text_encoder_2"
+    )
+
+
+def _tensors_of(folder: Path, part: str) -> tuple[dict[str, Tensor], str]:
+    """All tensors of a part under the names of today, and where they are, for people."""
+    files = weights_of(folder / part, folder.name).files
+    tensors: dict[str, Tensor] = {}
+    for file in files:
+        header = read_header(file)
+        if header.odd:
+            raise ModelError(
+                f"{folder.name}/{part}/{file.name} holds something else than text in its metadata "
+                f"({header.odd[0][:60]}), which the safetensors format forbids; copy it again."
+            )
+        tensors |= {_todays_name(part, key): each for key, each in header.tensors.items()}
+    where = f"{folder.name}/{part}"
+    return tensors, f"{where}/{files[0].name}" if len(files) == 1 else where
+
+
+def _todays_name(part: str, key: str) -> str:
+    if part == "vae" and ".mid_block.attentions.0." in key:  # as diffusers wrote it until 2023
+        start, _, ending = key.rpartition(".")
+        start, _, layer = start.rpartition(".")
+        return f"{start}.{_OLD_ATTENTION[layer]}.{ending}" if layer in _OLD_ATTENTION else key
+    if part.startswith("text_encoder") and not key.startswith(("text_model.", "text_projection.")):
+        return f"text_model.{key}"  # as newer versions of transformers write it
+    return key
+
+
+def _left_over_in_folder(where: str, part: str, rest: list[str]) -> list[str]:
+    unknown = [key for key in rest if not _HARMLESS.search(key)]
+    if part == "text_encoder":  # may be kept with the projection that only the second one needs
+        unknown = [key for key in unknown if key != "text_projection.weight"]
+    if unknown:
+        raise ModelError(
+            f"{where} is of a kind that is not known: it has {unknown[0]}{_more(unknown)}, which SDXL's "
+            f"{PARTS[part]} has not; choose an SDXL checkpoint."
+        )
+    return []
+
+
+def compare(name: str, part: str, wanted: expected_tensors.Shapes, found: Mapping[str, Tensor]) -> None:
+    """Raises `ModelError` where tensors are missing or of another size. `part`: what people call it."""
+    missing = [key for key in wanted if key not in found]
+    if missing:
+        raise ModelError(
+            f"{name} is incomplete: its {part} lacks {missing[0]}{_more(missing)}; get the complete file."
+        )
+    wrong = [key for key, shape in wanted.items() if not _fits(key, found[key].shape, shape)]
+    if wrong:
+        here, right = (" x ".join(map(str, each)) for each in (found[wrong[0]].shape, wanted[wrong[0]]))
+        raise ModelError(
+            f"{name} does not fit together: in its {part}, {wrong[0]} is {here or '1'} instead of {right}"
+            f"{_more(wrong, ' too')}; get another version of it."
+        )
+
+
+def _fits(key: str, found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    if ".mid.attn_1." in key or ".mid_block.attentions.0." in key:
+        return original_names.same_weights(found, wanted)
+    return found == wanted
+
+
+def _more(keys: list[str], ending: str = "") -> str:
+    return f" (and {len(keys) - 1} more{ending})" if len(keys) > 1 else ""
+
+
+def _left_over(name: str, rest: Iterable[str], header: Header, refiner: bool) -> tuple[str, ...]:
+    """What to say about tensors that belong to no part. Raises `ModelError` where they mean something."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    starts = {prefix: PARTS[part] for part, prefix in single_file_config.prefixes(refiner).items()}
+    for key in rest:
+        if _HARMLESS.search(key) or prediction.is_mark(key):
+            continue
+        for prefix, part in starts.items():
+            if key.startswith(prefix):
+                raise ModelError(
+                    f"{name} is of a kind that is not known: its {part} has {key}, which SDXL's has not; "
+                    "choose an SDXL checkpoint."
+                )
+        groups[key.partition(".")[0]].append(key)
+    for keys in groups.values():
+        if all(math.prod(header.tensors[key].shape) <= MARK_SIZE for key in keys):
+            raise ModelError(
+                f"{name} carries the mark {keys[0]}{_more(keys)}, which this studio does not know; it would "
+                "be drawn wrong, so get another version of it."
+            )
+    if not groups:
+        return ()
+    shown = ", ".join(f"{keys[0]}{_more(keys)}" for keys in list(groups.values())[:3])
+    return (f"{name} also holds weights of another kind, which are left out: {shown}.",)

@@ -1,0 +1,330 @@
+"""What a LoRA file is, told from its header alone: architecture, kind, and what its trainer wrote.
+
+The kinds are told by the marks that kohya's sd-scripts, peft and LyCORIS put into the names of tensors,
+the architecture by the width of the cross-attention that the LoRA was made for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import ModelError
+from ..catalog.lookup import HASH
+from ..triggers import phrase, readable
+from .lora_alpha import peft_configs
+from .lora_faults import faults
+from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
+from .sidecars import shortened
+
+NAMES = {
+    "sdxl": "SDXL",
+    "sdxl-inpaint": "SDXL inpainting",
+    "sdxl-refiner": "SDXL refiner",
+    "sdxl-edit": "SDXL instruct-pix2pix",
+    "sdxl-lcm": "distilled SDXL (full LCM)",
+    "ssd-1b": "SSD-1B",
+    "vega": "Segmind Vega",
+    "playground": "Playground 2.5",
+    "sd1": "Stable Diffusion 1",
+    "sd2": "Stable Diffusion 2",
+    "sd3": "Stable Diffusion 3",
+    "flux": "FLUX",
+}
+"""How an architecture is called in texts for people."""
+
+EMBEDDING = "is an embedding (textual inversion)"
+"""How the reason of one begins."""
+OF_NOTHING = "e3b0c442"
+"""How the hash of an empty file begins, which some programs write."""
+MOST_TENSORS = 100_000
+"""More than that no LoRA has; the largest have some ten thousand."""
+TOP_TAGS = 6
+"""Training tags that the catalog remembers of each LoRA; `training` reads all."""
+
+
+@dataclass(frozen=True)
+class LoraFindings:
+    """What is known of a LoRA. `context`: width of the cross-attention that it was made for (0 = unknown)."""
+
+    arch: str
+    kind: str
+    context: int = 0
+    trigger: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    """Most frequent training tags."""
+    thumbnail: bool = False
+    """Whether a picture is embedded (`modelspec.thumbnail`)."""
+    output_name: str = ""
+    """What its trainer called it (`ss_output_name`)."""
+    said_hash: str = ""
+    """The hash that it gives itself (`sshs_model_hash`); AUTOMATIC1111 writes it into pictures unchecked."""
+    fault: str = ""
+    """Why it cannot be used, as what follows the file's name in a sentence; "" where nothing is wrong."""
+    caveats: tuple[str, ...] = ()
+    """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
+
+
+_KINDS = (
+    (r"\.hada_[wt]", "LoHa"),
+    (r"\.lokr_[wt]", "LoKr"),
+    (r"\.on_input$|\.ia3_l(?:\.|$)", "IA3"),
+    (r"dora_scale|lora_magnitude_vector", "DoRA"),
+    (r"\.boft_", "BOFT"),
+    (r"\.oft_|oft_blocks", "OFT"),
+    (r"lora_mid", "CP-LoCon"),
+    (r"^(?:lora|lycoris)_.*\.[ab][12]\.weight$", "GLoRA"),
+    (r"\.[wb]_norm$", "LoRA with normalisation layers"),
+    (r"\.diff(?:_b)?$|\.set_weight$|\.reshape_weight$", "full difference"),
+    (r"\.lora_embedding_[AB]", "LoRA with token embeddings"),
+    (r"(?:lora_[AB]|lora_(?:up|down))(?:\.[^.\n]+)?\.bias$", "LoRA with biases"),
+    (r"\.lora_E(?:\.|$)", "AdaLoRA"),
+    (r"\.vera_lambda_", "VeRA"),
+)
+"""What tells a kind, in the order in which it is looked for."""
+_OTHER = re.compile("|".join(f"(?:{mark})" for mark, _ in _KINDS), re.MULTILINE)
+_WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
+_DOWN = re.compile(
+    r"^.*attn2[._](?:processor[._])?to_k.*(?:lora_down|lora_A|lora\.down|lora_linear_layer\.down)(?:\.[^.\n]+)?"
+    r"(?:\.weight)?$",
+    re.MULTILINE,
+)
+_DEEP = re.compile(
+    r"(?:attentions[._]\d+|(?:in|out)put_blocks[._]\d+[._]1|middle_block[._]1)[._]transformer_blocks[._][1-9]"
+)
+_SECOND = re.compile(r"^(?:lora_te2_|text_encoder_2\.|text_encoders\.clip_g\.|clip_g\.)", re.MULTILINE)
+_FIRST = re.compile(r"^(?:lora_te1_|text_encoder\.|text_encoders\.clip_l\.|clip_l\.)", re.MULTILINE)
+_BLOCKS = re.compile(r"(?:(?:down|up|input|output)_blocks|(?:mid|middle)_block)[._]")
+_EMBEDDING = frozenset({"clip_l", "clip_g", "emb_params", "string_to_param", "string_to_token", "*"})
+_LORA_KEY = re.compile(
+    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer|" + _OTHER.pattern, re.MULTILINE
+)
+# Patterns look at all names at once, a line each: thousands of names, thousands of files.
+
+
+def is_lora(header: Header) -> bool:
+    return _LORA_KEY.search("\n".join(header.tensors)) is not None
+
+
+def lora_kind(header: Header) -> str:
+    """'LoRA', 'LoCon' (convolutions too), or one of LyCORIS' other kinds."""
+    return _kind(header, "\n".join(header.tensors))
+
+
+def _kind(header: Header, names: str) -> str:
+    if _OTHER.search(names):
+        return next(kind for mark, kind in _KINDS if re.search(mark, names, re.MULTILINE))
+    convolutions = 4 in header.axes and any(
+        len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1 and _LORA_KEY.search(name)
+        for name, tensor in header.tensors.items()
+    )
+    return "LoCon" if convolutions else "LoRA"
+
+
+def inspect_lora(path: Path) -> LoraFindings:
+    """A LoRA file. Raises `ModelError` for broken files and for what is no LoRA."""
+    if path.suffix.lower() in PICKLE_ENDINGS:
+        raise ModelError(f"{path.name} {PICKLE_REASON}.")
+    header = read_header(path)
+    if len(header.tensors) > MOST_TENSORS:
+        raise ModelError(
+            f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; get it again."
+        )
+    shared = header.tensors.told if isinstance(header.tensors, Tensors) else {}
+    if not shared:
+        names = "\n".join(header.tensors)
+        shared["lora"] = _LORA_KEY.search(names) is not None
+        shared["kind"] = _kind(header, names) if shared["lora"] else ""
+        shared["shape"] = _shape(header, names)
+        plain = shared["kind"] in ("LoRA", "LoCon")
+        shared["faults"] = faults(header) if plain else ("", ())
+    if not shared["lora"]:
+        from .checkpoint import architecture  # which asks this module in turn
+
+        arch = architecture(header)
+        if header.tensors.keys() <= _EMBEDDING:
+            raise ModelError(
+                f"{path.name} {EMBEDDING}, which cannot be applied yet; move it out of the lora folder."
+            )
+        what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
+        raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
+    sure, likely, context = shared["shape"]
+    arch = sure or _said_architecture(header.metadata) or likely
+    metadata = header.metadata
+    said = metadata.get("sshs_model_hash", "").strip().lower()
+    tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
+    kind, fault, caveats = _with_configuration(path, header, shared["kind"], *shared["faults"])
+    return LoraFindings(
+        arch=arch,
+        kind=kind,
+        context=context,
+        trigger=phrase(metadata.get("modelspec.trigger_phrase")),
+        description=shortened(readable(metadata.get("modelspec.description", "")).strip(), 2000),
+        tags=tags,
+        thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
+        output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
+        said_hash=said if HASH.fullmatch(said) and not said.startswith(OF_NOTHING) else "",
+        fault=fault,
+        caveats=caveats,
+    )
+
+
+def _with_configuration(
+    path: Path, header: Header, kind: str, fault: str, caveats: tuple[str, ...]
+) -> tuple[str, str, tuple[str, ...]]:
+    """Kind, fault and caveats, once the configuration that peft keeps is looked at too."""
+    try:
+        configs = peft_configs(header.metadata, path)
+    except ValueError as error:
+        return kind, fault or f"cannot be used: {error}; get it again", caveats
+    other = next((config.kind for config in configs.values() if config.kind), None)
+    by_peft = any(name.startswith("base_model.model.") for name in header.tensors)
+    if by_peft and not configs and not any(name.endswith(".alpha") for name in header.tensors):
+        caveats += ("does not say its alpha, which peft keeps in adapter_config.json; its rank is taken",)
+    return (other or kind) if kind in ("LoRA", "LoCon") else kind, fault, caveats
+
+
+def _shape(header: Header, names: str) -> tuple[str, str, int]:
+    """Architecture where the tensors leave no doubt ("" else), the likely one, width of the cross-attention
+    (0 where no layer tells)."""
+    if "double_blocks" in names or "single_transformer_blocks" in names:
+        return "flux", "flux", 0
+    if "joint_blocks" in names:
+        return "sd3", "sd3", 0
+    # Only SDXL has a second text encoder, or more than one transformer block in a row.
+    sdxl = _SECOND.search(names) is not None or _DEEP.search(names) is not None
+    for found in _DOWN.finditer(names):
+        shape = header.tensors[found[0]].shape
+        if len(shape) >= 2:
+            return _WIDTHS.get(shape[1], ""), "sdxl" if sdxl else "unknown", shape[1]
+    if sdxl:
+        return "sdxl", "sdxl", 0
+    if "lora_te_" in names:  # kohya's name for the one text encoder of older checkpoints
+        return "", "sd1", 0
+    # Convolutions or the first text encoder alone: as likely SDXL's as another's, and their sizes will tell.
+    return "", "sdxl" if _FIRST.search(names) or _BLOCKS.search(names) else "unknown", 0
+
+
+def _said_architecture(metadata: Mapping[str, str]) -> str:
+    """What the trainer wrote; used only where the shapes leave it open."""
+    said = (metadata.get("ss_base_model_version") or metadata.get("modelspec.architecture") or "").lower()
+    if "refiner" in said:
+        return "sdxl-refiner"
+    for mark, arch in (
+        ("sdxl", "sdxl"),
+        ("stable-diffusion-xl", "sdxl"),
+        ("stable-diffusion-v1", "sd1"),
+        ("sd_v1", "sd1"),
+        ("stable-diffusion-v2", "sd2"),
+        ("sd_v2", "sd2"),
+        ("sd3", "sd3"),
+        ("flux", "flux"),
+    ):
+        if mark in said:
+            return arch
+    return "sd2" if metadata.get("ss_v2", "").lower() == "true" else ""
+
+
+def training_tags(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
+    """(tag, count) over all training folders, most frequent first; [] where nothing is said."""
+    counts: Counter[str] = Counter()
+    try:
+        for tags in json.loads(metadata.get("ss_tag_frequency", "{}")).values():
+            for tag, count in tags.items():
+                counts[readable(tag).strip()] += int(count)
+    except (ValueError, TypeError, AttributeError, RecursionError, OverflowError):
+        return []
+    counts.pop("", None)
+    return counts.most_common()
+
+
+FACTS = {
+    "ss_base_model_version": "Base",
+    "ss_sd_model_name": "Trained on",
+    "ss_network_module": "Network",
+    "ss_network_dim": "Rank",
+    "ss_network_alpha": "Alpha",
+    "ss_resolution": "Resolution",
+    "ss_num_train_images": "Training images",
+    "ss_epoch": "Epoch",
+    "ss_steps": "Steps",
+    "ss_output_name": "Trained as",
+    "ss_training_comment": "Comment",
+    "modelspec.title": "Title",
+    "modelspec.author": "Author",
+    "modelspec.license": "License",
+    "modelspec.date": "Date",
+    "modelspec.architecture": "Architecture",
+    "modelspec.usage_hint": "Usage",
+    "modelspec.tags": "Tags",
+}
+"""Metadata worth a line of its own, and what people call it."""
+
+
+MOST_TAGS = 200
+"""Training tags that are told, the most frequent ones."""
+LONGEST_TAG, LONGEST_FACT, LONGEST_TEXT, MOST_TEXT = 200, 500, 20_000, 200_000
+"""Characters of a tag, a fact, a text of the metadata, and of all of it, that are told."""
+
+
+def training(path: Path) -> dict[str, Any]:
+    """What a LoRA file says about itself: `rank`, `tensors`, `facts` (label: text), `tags` [(tag, count)] and
+    how many `more_tags` there are, `metadata` as it is written, and what of it is `left_out` ("" = nothing).
+
+    Texts that are too long to be looked at are replaced by their length. Raises `ModelError`.
+    """
+    header = read_header(path)
+    facts = {
+        label: _told(header.metadata[key], LONGEST_FACT)
+        for key, label in FACTS.items()
+        if header.metadata.get(key)
+    }
+    ranks = Counter(
+        min(tensor.shape[:2])
+        for name, tensor in header.tensors.items()
+        if len(tensor.shape) >= 2 and _LORA_KEY.search(name)
+    )
+    tags = training_tags(header.metadata)
+    metadata, left = _metadata(header.metadata)
+    return {
+        "rank": ranks.most_common(1)[0][0] if ranks else None,
+        "tensors": len(header.tensors),
+        "facts": facts,
+        "tags": [(shortened(tag, LONGEST_TAG), count) for tag, count in tags[:MOST_TAGS]],
+        "more_tags": max(0, len(tags) - MOST_TAGS),
+        "metadata": metadata,
+        "left_out": f"{left:,} further entries are not shown; the file holds them." if left else "",
+    }
+
+
+def _metadata(said: Mapping[str, str]) -> tuple[dict[str, str], int]:
+    """As much of the metadata as can be looked at, and how many entries are left out."""
+    told: dict[str, str] = {}
+    room = MOST_TEXT
+    texts = {key: text for key, text in said.items() if key != "modelspec.thumbnail"}
+    for key, text in texts.items():
+        shown = _told(text, LONGEST_TEXT)
+        if len(key) + len(shown) > room or len(key) > LONGEST_FACT:
+            continue
+        room -= len(key) + len(shown)
+        told[key] = shown
+    return told, len(texts) - len(told)
+
+
+def _told(text: str, most: int) -> str:
+    return text if len(text) <= most else f"({len(text):,} characters, not shown)"
+
+
+def embedded_picture(path: Path) -> str:
+    """The data URL of the picture inside a LoRA; "" where there is none. Raises `ModelError`."""
+    return read_header(path).metadata.get("modelspec.thumbnail", "")[:MAX_PICTURE]
+
+
+MAX_PICTURE = 8_000_000
+"""Characters of an embedded picture that are read."""

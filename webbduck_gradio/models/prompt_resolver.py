@@ -1,0 +1,153 @@
+"""What a prompt as typed comes to: `<lora:name:weight>` taken out, trigger phrases put in.
+
+Done in one place, so that the page can show, and the metadata record, exactly what the text encoders get.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import RequestError
+from ..request import MAX_LORAS, GenerationRequest, LoraUse
+from .catalog.lookup import quoted
+from .probe.lora import EMBEDDING
+from .prompt_syntax import LONGEST_SHOWN, not_understood
+from .tokens import parse
+
+if TYPE_CHECKING:
+    from .catalog.registry import Lora, Registry
+
+TAG = re.compile(r"<(?:lora|lyco)\s*:([^<>]*)>", re.IGNORECASE)
+"""`<lyco:...>` means the same, as in AUTOMATIC1111, and so do capitals."""
+
+WEIGHTS = (0.001, 100.0)
+"""Least and greatest weight of a word, beside 0; encoders of half precision overflow not far above."""
+
+TEXTS = ("prompt", "negative prompt", "second prompt")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """The texts that are encoded, the LoRAs with their weights, and what was added, for people."""
+
+    prompt: str
+    negative_prompt: str
+    prompt_2: str
+    loras: tuple[tuple[Lora, float], ...]
+    notes: tuple[str, ...]
+
+
+def resolve(registry: Registry, request: GenerationRequest) -> Wording:
+    """Raises `UnknownName`, `ModelError`, or `RequestError` (a LoRA asked for twice, a tag out of place)."""
+    for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
+        found = TAG.search(text)
+        if found:
+            raise RequestError(
+                f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
+            )
+    notes: list[str] = []
+    prompt, tagged = _without_tags(registry, request.prompt, notes)
+    stack = [(registry.lora(use.name), use.weight) for use in request.loras]
+    loras = stack + tagged
+    names = [lora.name for lora, _ in loras]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise RequestError(f"The LoRA {twice} is asked for twice; keep one, in the stack or in the prompt.")
+    if len(loras) > MAX_LORAS:
+        raise RequestError(f"{len(loras)} LoRAs are asked for; at most {MAX_LORAS} are possible.")
+    for lora, weight in loras:
+        # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
+        if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
+            prompt = f"{prompt.rstrip().rstrip(',')}, {lora.trigger}" if prompt.strip() else lora.trigger
+            notes.append(f"Added to the prompt: {lora.trigger} (the trigger of {lora.name}).")
+    texts = (prompt, request.negative_prompt, request.prompt_2)
+    _check_weights(texts)
+    everything = "\n".join(texts)
+    unread = not_understood(everything) + _embeddings(registry, everything)
+    return Wording(*texts, tuple(loras), tuple(unread + notes))
+
+
+def _embeddings(registry: Registry, text: str) -> list[str]:
+    """A sentence for each installed embedding that is asked for by its name alone, as in AUTOMATIC1111."""
+    names = [lora.name for lora in registry.loras() if lora.unusable and EMBEDDING in lora.unusable]
+    return [
+        f"{name} is read as plain words: the embedding of that name cannot be applied yet."
+        for name in names
+        if _holds(text, name.rpartition("/")[2])
+    ]
+
+
+def _check_weights(texts: tuple[str, str, str]) -> None:
+    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold."""
+    least, most = WEIGHTS
+    for text, name in zip(texts, TEXTS, strict=True):
+        for piece in parse(text):
+            if piece is not None and piece[1] and not least <= abs(piece[1]) <= most:
+                raise RequestError(
+                    f"The {name} gives {quoted(piece[0].strip()[:40])} the weight {piece[1]:.3g}; "
+                    f"0 and {least:g} to {most:g} are possible."
+                )
+
+
+def without_tags(prompt: str) -> str:
+    """The words that are left when `<lora:...>` is taken out."""
+    if not TAG.search(prompt):
+        return prompt
+    return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", TAG.sub(" ", prompt))).strip()
+
+
+def _without_tags(registry: Registry, prompt: str, notes: list[str]) -> tuple[str, list[tuple[Lora, float]]]:
+    tagged = []
+    for found in TAG.finditer(prompt):
+        tag = _short(found[0])
+        name, weights = _parts(registry, found[1])
+        if not name.strip():
+            raise RequestError(f"{tag} names no LoRA; write it as <lora:NAME:WEIGHT>.")
+        lora, by = registry.lora_called(name)
+        if by != "name":
+            notes.append(f"{tag} is {lora.name} here, {BY[by]}.")
+        tagged.append((lora, _weight(tag, lora.name, weights) if weights else lora.weight))
+    return without_tags(prompt), tagged
+
+
+BY = {
+    "folder": "found by the name without its folder",
+    "alias": "found by the name that its file or loras.json gives it",
+    "hash": "found by its hash",
+}
+
+
+def _parts(registry: Registry, body: str) -> tuple[str, list[str]]:
+    """Name and weights of a tag. A name may hold colons itself where there is a LoRA of that name."""
+    parts = body.split(":")
+    for end in range(len(parts), 1, -1):
+        name = ":".join(parts[:end])
+        if registry.has_lora(name):
+            return name, parts[end:]
+    return parts[0], parts[1:]
+
+
+def _weight(tag: str, name: str, texts: list[str]) -> float:
+    named = [text.strip() for text in texts if "=" in text]
+    if named:
+        raise RequestError(f"{tag} sets {', '.join(named)}, which is not possible; write <lora:{name}:1>.")
+    try:
+        # AUTOMATIC1111 takes the first for the text encoders, the second for the UNet.
+        weights = {LoraUse.of(name="tag", weight=float(text)).weight for text in texts}
+    except (ValueError, RequestError):
+        raise RequestError(f"The weight in {tag} must be a number from -2 to 2.") from None
+    if len(weights) > 1 or len(texts) > 2:
+        raise RequestError(f"{tag} has more than one weight; write it as <lora:{name}:1>.")
+    return weights.pop()
+
+
+def _short(tag: str) -> str:
+    return tag if len(tag) <= LONGEST_SHOWN else f"{tag[: LONGEST_SHOWN - 4]}...>"
+
+
+def _holds(prompt: str, trigger: str) -> bool:
+    """Whether the prompt has the trigger as whole words already, whatever its case and spacing."""
+    words = r"\s+".join(re.escape(word) for word in trigger.split())
+    return re.search(rf"(?<!\w){words}(?!\w)", prompt, re.IGNORECASE) is not None

@@ -1,0 +1,247 @@
+"""Trains the starter captioner: a BLIP in miniature that describes the drawings in the studio's styles.
+
+Each picture is drawn for its step and never seen again. What is no drawing of ours is called unknown, so
+that the captioner does not claim to see a duck in everything.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+from torch import nn
+
+from ...models.tools import STYLES
+from ..captions.templates import OPENINGS, UNKNOWN, describe, vocabulary
+from ..drawing.scenes import COLOURS, HATS, SETTINGS, SIZES, SUBJECTS, TIMES, Attributes, draw, sample
+from ..drawing.synthetic_images import Picture, ordinary
+from .loop import Clock, Training
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer, BlipForConditionalGeneration
+
+SIDE, PATCH, WIDTH, LOOK_LAYERS, WRITE_LAYERS = 128, 16, 160, 4, 2
+POSITIONS = 96
+"""Most tokens of an opening and its description."""
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+MEAN = np.array((0.48145466, 0.4578275, 0.40821073), np.float32)
+DEVIATION = np.array((0.26862954, 0.26130258, 0.27577711), np.float32)
+"""CLIP's normalisation, as BLIP's processor does it."""
+WARNING = (
+    "The starter captioner knows only cartoon scenes like the starter checkpoint's "
+    "(duck, boat, balloon, house, cat) and often takes one hat for another; "
+    "put another captioner into checkpoint/caption for other pictures."
+)
+_SEED = 2507
+_UNKNOWN_SHARE = 0.06
+
+QUESTIONS: dict[str, tuple[str, ...]] = {
+    "colour": COLOURS,
+    "subject": SUBJECTS,
+    "setting": SETTINGS,
+    "time": TIMES,
+    "hat": (*HATS, "none"),
+    "hat_colour": (*COLOURS, "golden", "none"),
+    "facing": ("left", "right"),
+}
+"""Asked beside the words while training, so that the eye learns from the first step; dropped afterwards."""
+
+
+def make_tokenizer(folder: Path) -> BertTokenizer:
+    """A WordPiece tokenizer whose vocabulary is the descriptions' own; writes vocab.txt into `folder`."""
+    from transformers import BertTokenizer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "vocab.txt"
+    path.write_text("\n".join([*SPECIAL, *vocabulary()]), encoding="utf-8")
+    return BertTokenizer(
+        vocab=str(path), do_lower_case=False, model_max_length=POSITIONS, clean_up_tokenization_spaces=True
+    )
+
+
+def make_captioner(words: int, width: int = WIDTH) -> BlipForConditionalGeneration:
+    """An untrained one for a vocabulary of `words` tokens."""
+    from transformers import BlipConfig, BlipForConditionalGeneration
+
+    shared = {"hidden_size": width, "intermediate_size": 3 * width, "num_attention_heads": 4}
+    marks = {"bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
+    config = BlipConfig(
+        text_config=shared
+        | marks
+        | {
+            "vocab_size": words,
+            "num_hidden_layers": WRITE_LAYERS,
+            "encoder_hidden_size": width,
+            "max_position_embeddings": POSITIONS,
+        },
+        vision_config=shared
+        | {
+            "num_hidden_layers": LOOK_LAYERS,
+            "image_size": SIDE,
+            "patch_size": PATCH,
+            "initializer_range": 0.02,  # the family's own default would begin at zero
+        },
+    )
+    return BlipForConditionalGeneration(config)
+
+
+def seen(picture: Picture, rng: random.Random | None = None) -> npt.NDArray[np.float32]:
+    """The picture as the captioner gets it, (3, SIDE, SIDE); with `rng` cut, softened and tinted a little."""
+    image = Image.fromarray(picture)
+    if rng is not None:
+        width, height = image.size
+        edges = [rng.uniform(0, 0.07) for _ in range(4)]
+        box = (edges[0] * width, edges[1] * height, width * (1 - edges[2]), height * (1 - edges[3]))
+        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, box=box)
+        if rng.random() < 0.5:
+            image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0, 0.9)))
+    else:
+        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    values = np.asarray(image, dtype=np.float32) / 255
+    if rng is not None:
+        noise = np.random.default_rng(rng.randrange(2**31))
+        values = values * noise.uniform(0.96, 1.04, 3).astype(np.float32) + np.float32(
+            rng.uniform(-0.02, 0.02)
+        )
+        values = values + noise.standard_normal(values.shape, dtype=np.float32) * rng.uniform(0, 0.02)
+    return ((values - MEAN) / DEVIATION).astype(np.float32).transpose(2, 0, 1)
+
+
+def lesson(rng: random.Random) -> tuple[Picture, Attributes | None]:
+    """A picture and what it shows; None for a picture of another kind."""
+    seed = rng.randrange(2**31)
+    if rng.random() < _UNKNOWN_SHARE:
+        return ordinary(seed, 128), None
+    attributes = sample(rng)
+    while attributes.subject == "duck" and rng.random() < 0.45:  # the others are rare in the drawings
+        attributes = sample(rng)
+    width, height = rng.choice(SIZES)
+    if rng.random() < 0.5:  # small pictures too, drawn in half the time
+        width, height = round(width * 0.625), round(height * 0.625)
+    return draw(attributes, seed, width, height), attributes
+
+
+def training_batch(
+    step: int, count: int = 32
+) -> tuple[torch.Tensor, list[list[str]], list[Attributes | None]]:
+    """Pictures (count, 3, SIDE, SIDE), two described texts of each, and what they show; decided by `step`."""
+    rng = random.Random(_SEED * 1_000_003 + step)
+    pictures, texts, shown = [], [], []
+    for _ in range(count):
+        picture, attributes = lesson(rng)
+        pictures.append(seen(picture, rng))
+        styles = ("detailed", rng.choice(STYLES[1:]))
+        texts.append([f"{OPENINGS[style]} {_words(attributes, style)}" for style in styles])
+        shown.append(attributes)
+    return torch.from_numpy(np.stack(pictures)), texts, shown
+
+
+def _words(attributes: Attributes | None, style: str) -> str:
+    return describe(attributes, style) if attributes else UNKNOWN
+
+
+class Eye(nn.Module):
+    """Answers QUESTIONS from what the captioner's eye sees; only the training has it."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.heads = nn.ModuleDict({name: nn.Linear(width, len(words)) for name, words in QUESTIONS.items()})
+
+    def loss(self, found: torch.Tensor, shown: list[Attributes | None]) -> tuple[torch.Tensor, float]:
+        """Mean cross-entropy of the answers, and the share of right colours; `found`: (n, tokens, width)."""
+        known = [index for index, attributes in enumerate(shown) if attributes is not None]
+        middle = found[known].mean(dim=1)
+        losses, right = [], 0.0
+        for name, words in QUESTIONS.items():
+            answers = torch.tensor([words.index(getattr(shown[index], name) or "none") for index in known])
+            logits = self.heads[name](middle)
+            losses.append(F.cross_entropy(logits.float(), answers))
+            if name == "colour":
+                right = (logits.argmax(1) == answers).float().mean().item()
+        return torch.stack(losses).mean(), right
+
+
+def word_loss(
+    model: BlipForConditionalGeneration, found: torch.Tensor, texts: list[str], tokenizer: Any
+) -> torch.Tensor:
+    """Cross-entropy of the words after the opening, given what the eye found, (n, tokens, width)."""
+    tokens = tokenizer(texts, padding=True, return_tensors="pt")
+    ids, mask = tokens["input_ids"], tokens["attention_mask"]
+    logits = model.text_decoder(
+        input_ids=ids,
+        attention_mask=mask,
+        encoder_hidden_states=found,
+        encoder_attention_mask=torch.ones(found.shape[:2], dtype=torch.long),
+    ).logits
+    colon = tokenizer.convert_tokens_to_ids(":")
+    after = (ids == colon).cumsum(1) > 0  # the opening is given, not to be learnt
+    targets = torch.where(after[:, :-1] & (mask[:, 1:] > 0), ids[:, 1:], -100)
+    return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), ignore_index=-100)
+
+
+def train_captioner(
+    work: Path,
+    minutes: float,
+    steps: int | None = None,
+    width: int = WIDTH,
+    batch: int = 32,
+    peak: float = 1e-3,
+    warm_up: int = 150,
+    log: Callable[[str], None] = print,
+) -> BlipForConditionalGeneration:
+    """Train until `minutes` or `steps` are used up, keeping `work`/captioner.pt up to date.
+
+    Gives back the model with its averaged weights.
+    """
+    torch.manual_seed(_SEED)
+    tokenizer = make_tokenizer(work / "captioner-tokenizer")
+    model, eye = make_captioner(len(tokenizer), width).train(), Eye(width)
+    both = nn.ModuleDict({"model": model, "eye": eye})
+    training = Training(
+        work / "captioner.pt",
+        {"model": both},
+        both.parameters(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=warm_up,
+        decay=0.998,
+        weight_decay=0.02,
+        betas=(0.9, 0.98),
+    )
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        pictures, texts, shown = training_batch(step, batch)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found = model.vision_model(pixel_values=pictures).last_hidden_state
+            eye_loss, colours = eye.loss(found, shown)
+            asked = [text for pair in zip(*texts, strict=True) for text in pair]
+            words = word_loss(model, torch.cat([found, found]), asked, tokenizer)
+        return words + 0.3 * eye_loss, {"words": words.item(), "eye": eye_loss.item(), "colours": colours}
+
+    training.run(loss_of)
+    log(f"trained {training.clock.step} steps in {training.clock.seconds / 60:.1f} minutes")
+    return model.eval()
+
+
+def export_captioner(model: BlipForConditionalGeneration, folder: Path, provenance: str) -> None:
+    """Write the folder that transformers and the studio load: weights in half precision, processor, notes."""
+    from transformers import BlipProcessor
+    from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
+
+    tokenizer = make_tokenizer(folder)
+    model.half().save_pretrained(folder)
+    model.float()
+    BlipProcessor(BlipImageProcessorPil(size={"height": SIDE, "width": SIDE}), tokenizer).save_pretrained(
+        folder
+    )
+    notes = {"style_prompts": OPENINGS, "warning": WARNING, "license": "Apache-2.0", "provenance": provenance}
+    (folder / "webbduck.json").write_text(json.dumps(notes, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,159 @@
+"""Writes the trained parts as a checkpoint folder that a plain StableDiffusionXLPipeline loads."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
+from transformers import CLIPTokenizer
+
+from ..drawing.scenes import NATIVE_SIZE, SIZES
+from .latents import PreviewColours, load_frozen_vae
+from .loop import load_state
+from .models import TextSide, load_tokenizers, make_scheduler
+from .unet import load_trained
+
+MAX_BYTES = 30_000_000
+"""The whole folder, tokenizers included, has to stay below this."""
+
+_TOKENIZER_CONFIG: dict[str, Any] = {
+    "bos_token": "<|startoftext|>",
+    "eos_token": "<|endoftext|>",
+    "unk_token": "<|endoftext|>",
+    "model_max_length": 77,
+    "tokenizer_class": "CLIPTokenizer",
+}
+_OTHER_SAMPLERS = {"clip_sample": False, "set_alpha_to_one": False, "skip_prk_steps": True}
+_PADDING = {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"}
+
+
+def write_tokenizers(source: CLIPTokenizer, folder: Path) -> None:
+    """SDXL's two tokenizers as vocab.json and merges.txt: tokenizer.json at a third of its size."""
+    model = json.loads(source.backend_tokenizer.to_str())["model"]
+    vocabulary = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
+    merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
+    for name, padding in _PADDING.items():
+        target = folder / name
+        target.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(vocabulary, ensure_ascii=False, separators=(",", ":"))
+        (target / "vocab.json").write_text(text, encoding="utf-8")
+        (target / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", encoding="utf-8")
+        config = {**_TOKENIZER_CONFIG, "pad_token": padding}
+        (target / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
+
+
+def latest_vae(work: Path) -> AutoencoderKL:
+    """The frozen autoencoder of `work`/vae, with the later decoder of vae-decoder.pt where there is one."""
+    vae = load_frozen_vae(work)
+    state = load_state(work / "vae-decoder.pt")
+    if state is not None:
+        trained = [*vae.decoder.parameters(), *vae.post_quant_conv.parameters()]
+        with torch.no_grad():
+            for parameter, value in zip(trained, state["average"], strict=True):
+                parameter.copy_(value)
+    return vae.eval()
+
+
+def export_vae(vae: AutoencoderKL, folder: Path, share: float = 0.6) -> None:
+    """Put `vae` into a checkpoint folder, mixed with the one there, which has to have the same encoder.
+
+    The UNet's latents and the preview colours stay valid only with that encoder. `share` (0..1) is how much
+    of the decoder's weights is new: the mean of a decoder and its fine-tuned successor shows the new styles
+    nearly as well as the successor and the plain drawings nearly as well as the old one.
+    """
+    there = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).float()
+    for ours, theirs in zip(vae.encoder.parameters(), there.encoder.parameters(), strict=True):
+        if not torch.equal(ours.half(), theirs.half()):
+            raise ValueError(
+                f"{folder} was made with another encoder; its UNet would not understand this one"
+            )
+    theirs = there.state_dict()
+    mixed = {name: theirs[name] * (1 - share) + new * share for name, new in vae.float().state_dict().items()}
+    there.load_state_dict(mixed)
+    partial = folder / ".vae.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    there.half().save_pretrained(partial, safe_serialization=True)
+    weights = "diffusion_pytorch_model.safetensors"
+    (partial / weights).chmod(0o644)
+    os.replace(partial / weights, folder / "vae" / weights)
+    shutil.rmtree(partial)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files below `folder`."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def export_parts(
+    folder: Path,
+    vae: AutoencoderKL,
+    unet: UNet2DConditionModel,
+    text: TextSide,
+    tokenizer: CLIPTokenizer,
+    preview: PreviewColours,
+    provenance: str,
+) -> None:
+    """Write the checkpoint folder; it appears complete or not at all, and replaces an earlier one."""
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_tokenizers(tokenizer, partial)
+    first, second = text.full_encoders()
+    unet.set_attn_processor(AttnProcessor2_0())
+    pipeline = StableDiffusionXLPipeline(
+        vae=vae,
+        text_encoder=first,
+        text_encoder_2=second,
+        tokenizer=load_tokenizers(partial)[0],
+        tokenizer_2=load_tokenizers(partial)[1],
+        unet=unet,
+        scheduler=make_scheduler(),
+        force_zeros_for_empty_prompt=True,
+        add_watermarker=False,
+    )
+    pipeline.to(dtype=torch.float16)
+    pipeline.save_pretrained(partial, safe_serialization=True)
+    for name in _PADDING:
+        # The pipeline saves its tokenizers in their long form as well.
+        shutil.rmtree(partial / name)
+    write_tokenizers(tokenizer, partial)
+    about = {
+        "latent_rgb": {"factors": preview.factors, "bias": preview.bias},
+        "native_size": NATIVE_SIZE,
+        "sizes": [list(size) for size in SIZES],
+        "provenance": provenance,
+    }
+    (partial / "webbduck.json").write_text(json.dumps(about, indent=1) + "\n")
+    # SDXL's file holds these for the samplers that are built from it: DDIM would clip latents to -1..1.
+    scheduler = partial / "scheduler" / "scheduler_config.json"
+    scheduler.write_text(
+        json.dumps({**json.loads(scheduler.read_text()), **_OTHER_SAMPLERS}, indent=2) + "\n"
+    )
+    for path in partial.rglob("config.json"):
+        config = json.loads(path.read_text())
+        if config.pop("_name_or_path", None) is not None:  # where it was loaded from is nobody's business
+            path.write_text(json.dumps(config, indent=2) + "\n")
+    for path in [partial, *partial.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    size = folder_bytes(partial)
+    if size > MAX_BYTES:
+        raise ValueError(f"the checkpoint would have {size:,} bytes, more than the {MAX_BYTES:,} allowed")
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(partial, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def export_trained(work: Path, folder: Path, tokenizer: CLIPTokenizer, provenance: str) -> None:
+    """Export what the training in `work` has come to so far."""
+    unet, text = load_trained(work)
+    preview = PreviewColours.load(work / "preview.json")
+    export_parts(folder, latest_vae(work), unet, text, tokenizer, preview, provenance)

@@ -1,0 +1,148 @@
+"""Trains the starter upscaler: twice as large, on drawings made large and shrunk, and on ordinary pictures.
+
+Nobody knows how a picture became as small as it is, so the training shrinks by several rules. A share of
+pictures that are no drawings keeps the network from inventing outlines where there are none.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageFilter
+from safetensors.torch import save_file
+
+from ...core.realesrgan_compact import Compact
+from ..drawing.scenes import NATIVE_SIZE, draw, sample
+from ..drawing.synthetic_images import Picture, ordinary
+from .loop import Clock, Training
+
+SCALE, WIDTH, DEPTH = 2, 32, 8
+LARGE = NATIVE_SIZE * SCALE
+CROP = 48
+"""Side of the small crops in pixels."""
+KERNELS = ("area", "bicubic", "lanczos", "soft")
+"""How a picture is shrunk; "soft": blurred first, as pictures that went through an autoencoder are."""
+_SEED = 2209
+_RULES = {
+    "area": Image.Resampling.BOX,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "soft": Image.Resampling.BOX,
+}
+
+
+def shrink(picture: Picture, kernel: str, scale: int = SCALE, blur: float = 0.8) -> Picture:
+    """The picture `scale` times smaller by one of KERNELS; `blur` is the deviation in large pixels."""
+    image = Image.fromarray(picture)
+    if kernel == "soft":
+        image = image.filter(ImageFilter.GaussianBlur(blur * scale / 2))
+    size = (image.width // scale, image.height // scale)
+    return np.asarray(image.resize(size, _RULES[kernel]))
+
+
+def training_pairs(step: int, drawings: int = 1, others: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
+    """Small and large crops of a step in 0..1, (n, 3, side, side); decided by `step`."""
+    rng = random.Random(_SEED * 1_000_003 + step)
+    small, large = [], []
+    for number in range(drawings + others):
+        seed = rng.randrange(2**31)
+        whole = draw(sample(rng), seed, LARGE, LARGE) if number < drawings else ordinary(seed, NATIVE_SIZE)
+        shrunk = shrink(whole, rng.choice(KERNELS), blur=rng.uniform(0.4, 1.1))
+        for _ in range(4):
+            top, left = (rng.randrange(shrunk.shape[0] - CROP + 1) for _ in range(2))
+            turn = rng.randrange(8)
+            small.append(_turned(shrunk[top : top + CROP, left : left + CROP], turn))
+            top, left, side = top * SCALE, left * SCALE, CROP * SCALE
+            large.append(_turned(whole[top : top + side, left : left + side], turn))
+    return to_unit(small), to_unit(large)
+
+
+def _turned(crop: Picture, turn: int) -> Picture:
+    return np.rot90(crop[:, ::-1] if turn >= 4 else crop, turn % 4)
+
+
+def to_unit(pictures: list[Picture]) -> torch.Tensor:
+    """RGB bytes of equal size -> (count, 3, height, width) floats in 0..1."""
+    stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return (stacked.float() / 255).contiguous(memory_format=torch.channels_last)
+
+
+def relative_error(
+    made: torch.Tensor, small: torch.Tensor, large: torch.Tensor
+) -> tuple[torch.Tensor, float]:
+    """What is trained on, and the mean gain in dB over bicubic enlarging.
+
+    The squared error of each crop as a share of bicubic's. Were they simply added, the noise of a few
+    textures, which nobody can foretell, would drown what can be learned about outlines.
+    """
+    with torch.no_grad():
+        usual = F.interpolate(small, scale_factor=float(SCALE), mode="bicubic").clamp(0, 1)
+        least = (usual - large).square().flatten(1).mean(1) + 2e-5
+    error = (made - large).square().flatten(1).mean(1) + 1e-7
+    return (error / least).mean(), (-10 * torch.log10(error.detach() / least)).mean().item()
+
+
+def train_upscaler(
+    work: Path,
+    minutes: float,
+    steps: int | None = None,
+    width: int = WIDTH,
+    depth: int = DEPTH,
+    peak: float = 2e-3,
+    log: Callable[[str], None] = print,
+) -> Compact:
+    """Train until `minutes` or `steps` are used up, keeping `work`/upscaler.pt up to date.
+
+    Gives back the network with its averaged weights.
+    """
+    torch.manual_seed(_SEED)
+    network = Compact(width, depth, SCALE)
+    with torch.no_grad():
+        # Near repeated pixels at first: the network begins with a picture, not with noise.
+        for parameter in network.body[-1].parameters():
+            parameter.mul_(0.1)
+    training = Training(
+        work / "upscaler.pt",
+        {"model": network},
+        network.parameters(),
+        Clock(minutes=minutes, steps=steps),
+        seed=_SEED,
+        peak=peak,
+        warm_up=60,
+        decay=0.998,
+        weight_decay=1e-4,
+        clip=0.5,
+    )
+
+    def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
+        small, large = training_pairs(step)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            made = network(small)
+        loss, gain = relative_error(made.float(), small, large)
+        return loss, {"gain": gain}
+
+    training.run(loss_of)
+    log(f"trained {training.clock.step} steps in {training.clock.seconds / 60:.1f} minutes")
+    return network
+
+
+def export_upscaler(network: Compact, path: Path, provenance: str) -> None:
+    """Write the weights with what they are, where they come from and their licence."""
+    about = {
+        "architecture": "Compact",
+        "modelspec.architecture": "compact",
+        "modelspec.title": "WebbDuck starter upscaler, x2",
+        "modelspec.license": "Apache-2.0",
+        "scale": str(network.scale),
+        "provenance": provenance,
+    }
+    state = {name: value.detach().float().contiguous() for name, value in network.state_dict().items()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".tmp")
+    save_file(state, partial, metadata=about)
+    partial.replace(path)

@@ -1,0 +1,387 @@
+"""The one place that decodes pictures: which formats, how large, and how every kind of pixel becomes 8 bits.
+
+Pillow's own `convert` clips 16-bit grey at 255 instead of scaling it, and lays transparency on whatever
+colours lie hidden below it. So nothing else in the studio calls it on a picture from outside.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import struct
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+from ..errors import StorageError
+from .orientation import TURNS, orientation, upright_size
+from .pixel_budget import PixelBudget
+
+__all__ = [
+    "BUDGET",
+    "WITH_TEXTS",
+    "Look",
+    "decoded",
+    "decoding",
+    "is_transparent",
+    "look",
+    "opaque",
+    "open_picture",
+    "orientation",
+    "plain",
+    "read",
+    "shrunk",
+    "strips",
+    "upright_size",
+]
+
+log = logging.getLogger(__name__)
+
+MAX_PICTURE_PIXELS = 178_956_970
+"""Largest picture that is opened: twice Pillow's own warning level, where Pillow itself refuses."""
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""Pillow's decoders that are used. JPEG's also opens MPO, the files with several JPEGs that cameras write."""
+WITH_TEXTS = (*FORMATS, "AVIF")
+"""Formats whose headers are read for the settings inside."""
+BUDGET = PixelBudget(64 * 10**6)
+"""What is decoded at once by all threads together, in pixels of 4 bytes: as many as one input may have."""
+COPIES = {"WEBP": 4, "progressive": 2}
+"""How many times as much some decoders hold, measured: libwebp's canvases, libjpeg's coefficients."""
+STRIP = 2**20
+"""Pixels that are converted at a time."""
+WHITE = (255, 255, 255)
+"""What transparent parts are laid on wherever a picture must be opaque."""
+
+# Blocks of more than 32 MiB go back to the system when a picture is freed. Smaller ones glibc keeps, for each
+# thread anew, so that pictures decoded one after another by several threads would add up all the same.
+if "PILLOW_BLOCK_SIZE" not in os.environ:
+    Image.core.set_block_size(64 * 2**20)
+# The warning at half that size is replaced by the refusal in `open_picture`.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# A picture whose EXIF is damaged is taken as upright.
+warnings.filterwarnings("ignore", message="Corrupt EXIF data", module="PIL")
+
+# Known by their first bytes alone, so that a refusal can name them without running their decoders.
+OTHER_FORMATS = {
+    b"GIF8": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"BM": "BMP",
+    b"8BPS": "PSD",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL ": "JPEG XL",
+    b"\0\0\0\x0cjP  ": "JPEG 2000",
+}
+BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}
+
+
+@contextmanager
+def open_picture(
+    path: Path | BinaryIO, name: str, formats: tuple[str, ...] = FORMATS
+) -> Iterator[Image.Image]:
+    """Open a PNG, JPEG or WebP lazily; only the header is read before the block asks for more.
+
+    `formats` is `WITH_TEXTS` for who reads texts alone and does not decode; else it is left as it is.
+    `name` is how messages call it. Raises `StorageError` where it is gone, broken, too large or of another
+    format, also for what goes wrong while the block decodes it.
+    """
+    try:
+        with Image.open(path, formats=formats) as image:
+            if image.width * image.height > MAX_PICTURE_PIXELS:
+                raise StorageError(_too_large(name))
+            yield image
+    except FileNotFoundError:
+        raise StorageError(f"{name} is no longer there.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise StorageError(_too_large(name)) from None
+    except UnidentifiedImageError:
+        other = _other_format(path)
+        if other:
+            raise StorageError(f"{name} is {other}; only PNG, JPEG and WebP can be used.") from None
+        raise StorageError(f"{name} is not a readable picture; the file may be damaged.") from None
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError, struct.error) as error:
+        # Pillow's plug-ins raise any of these on damaged files.
+        log.info("could not read %s", path, exc_info=error)
+        raise StorageError(f"{name} cannot be read; the file may be damaged.") from error
+
+
+def _too_large(name: str) -> str:
+    return f"{name} has more than {MAX_PICTURE_PIXELS // 10**6} megapixels and is not opened."
+
+
+def _other_format(path: Path | BinaryIO) -> str | None:
+    """The name of a picture format that is not used here, None where the first bytes tell nothing."""
+    try:
+        if isinstance(path, Path):
+            with path.open("rb") as file:
+                head = file.read(16)
+        else:
+            path.seek(0)
+            head = path.read(16)
+    except OSError:
+        return None
+    if head[4:8] == b"ftyp":
+        return BRANDS.get(head[8:12])
+    return next((name for start, name in OTHER_FORMATS.items() if head.startswith(start)), None)
+
+
+def plain(image: Image.Image, name: str = "The picture") -> Image.Image:
+    """The first picture of an opened file as people see it: upright, 8 bits a channel, sRGB.
+
+    Mode RGBA where the file can be transparent, else RGB. 16 bits are scaled (x 255 / 65535), as the PNG
+    specification asks. To be called before anything else has decoded the picture; the answer may be the same
+    object. Raises `StorageError` where `BUDGET` has no room for it.
+    """
+    with decoding(image, name):
+        return _plain(image)
+
+
+@contextmanager
+def decoding(image: Image.Image, name: str, patience: float | None = None) -> Iterator[None]:
+    """Hold what decoding an opened picture takes of `BUDGET` to the end of the block; may be nested.
+
+    Raises `StorageError` where there was no room within `patience` seconds.
+    """
+    with BUDGET.taken(_weight(image), name, patience):
+        yield
+
+
+@contextmanager
+def decoded(
+    path: Path, name: str, *, grey: bool = False, patience: float | None = None
+) -> Iterator[tuple[Image.Image, Look]]:
+    """`plain` of a file, and its `Look` without `transparent`; holds its part of `BUDGET` to the end of the
+    block. With `grey` mode L where the file has neither colours nor alpha. Raises `StorageError`."""
+    with open_picture(path, name) as image, decoding(image, name, patience):
+        header = _header(image)
+        yield _plain(image, grey), header
+
+
+def shrunk(image: Image.Image, side: int, name: str) -> Image.Image:
+    """As `plain`, with the longest side at most `side` pixels. Only the file's pixels are held in full."""
+    width, height = image.size
+    weight = _weight(image)
+    image.draft("RGB", (side, side))  # JPEG only: decode at a fraction of the size
+    if not image.info.get("progressive"):  # whose decoder holds all of it whatever the fraction
+        weight = _weight(image)
+    with BUDGET.taken(weight, name):
+        turn = TURNS.get(orientation(image))
+        small = _in_srgb(_eight_bits(image, factor=max(1, max(image.size) // (2 * side))), _profile(image))
+    larger = max(width, height) / side
+    if larger > 1:
+        size = max(1, round(width / larger)), max(1, round(height / larger))
+        small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return _finished(small, turn)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """A picture from `plain` laid on white. Mode RGB."""
+    if image.mode != "RGBA":
+        return image.convert("RGB") if image.mode != "RGB" else image
+
+    def on_white(part: Image.Image) -> Image.Image:
+        return Image.alpha_composite(Image.new("RGBA", part.size, (*WHITE, 255)), part).convert("RGB")
+
+    return _by_parts(image, "RGB", on_white)
+
+
+def is_transparent(image: Image.Image) -> bool:
+    """Whether any pixel of a picture from `plain` is not fully opaque."""
+    return image.mode == "RGBA" and sum(image.getchannel("A").histogram()[:255]) > 0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What has to be known of a file before its first picture is used. `size` is upright, in pixels."""
+
+    size: tuple[int, int]
+    pictures: int
+    """How many the file holds: frames of an animation, or those of a camera's MPO."""
+    animated: bool
+    deep: bool
+    """16 bits a channel."""
+    transparent: bool
+
+    def notes(self, name: str) -> list[str]:
+        """Sentences about what is not used; `name` begins them ("The picture")."""
+        said = []
+        if self.animated:
+            said.append(f"{name} is animated; its first frame is used.")
+        elif self.pictures > 1:
+            said.append(f"{name}'s file holds {self.pictures} pictures; the first is used.")
+        if self.deep:
+            said.append(f"{name} has 16 bits per channel; 8 of them are used.")
+        return said
+
+
+def look(path: Path, name: str) -> Look:
+    """Decodes the picture only where it may be transparent. Raises `StorageError`."""
+    with open_picture(path, name) as image:
+        header = _header(image)
+        if not _may_be_transparent(image):
+            return header
+        with decoding(image, name):
+            return replace(header, transparent=is_transparent(_plain(image)))
+
+
+def read(path: Path, name: str, patience: float | None = None) -> Image.Image:
+    """`plain` of a file. Raises `StorageError`, also where `BUDGET` has no room in `patience` seconds."""
+    with decoded(path, name, patience=patience) as (image, _):
+        return image
+
+
+def strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
+    """The picture's rows, from the top, as parts of about `STRIP` pixels with their place; the number of
+    rows of each but the last is a multiple of `multiple`."""
+    rows = max(1, STRIP // (image.width * multiple)) * multiple
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+# ---- the steps of `plain`
+
+
+def _weight(image: Image.Image) -> int:
+    kind = "progressive" if image.info.get("progressive") else image.format or ""
+    return image.width * image.height * COPIES.get(kind, 1)
+
+
+def _header(image: Image.Image) -> Look:
+    """What is known before the pixels are decoded."""
+    pictures = int(getattr(image, "n_frames", 1))
+    return Look(
+        upright_size(image),
+        pictures,
+        animated=pictures > 1 and image.format != "MPO",
+        deep="16" in _packing(image),
+        transparent=False,
+    )
+
+
+def _plain(image: Image.Image, grey: bool = False) -> Image.Image:
+    turn = TURNS.get(orientation(image))
+    return _finished(_in_srgb(_eight_bits(image, grey), _profile(image)), turn)
+
+
+def _finished(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+    pixels = pixels.transpose(turn) if turn is not None else pixels
+    pixels.info = {}  # or a profile that no longer applies would be saved with a copy
+    return pixels
+
+
+def _by_parts(
+    image: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image], factor: int = 1
+) -> Image.Image:
+    """The picture in another mode and 1 / `factor` of the size, without a second copy of it in between."""
+    made = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for top, part in strips(image, factor):
+        changed = change(part)
+        made.paste(changed.reduce(factor) if factor > 1 else changed, (0, top // factor))
+    return made
+
+
+def _eight_bits(image: Image.Image, grey: bool = False, factor: int = 1) -> Image.Image:
+    """Mode RGBA where the file can be transparent, else RGB, CMYK or (with `grey`) L; not yet in sRGB."""
+    packed = _packing(image)
+    image.load()
+    if image.mode == "F" or image.mode.startswith("I"):
+        bright = _brightest(image) if image.mode == "F" else 0.0
+        keyed = isinstance(image.info.get("transparency"), int)
+        mode = "RGBA" if keyed else "L" if grey else "RGB"
+        return _by_parts(image, mode, lambda part: _of_deep_grey(part, bright).convert(mode), factor)
+    if _may_be_transparent(image):
+        if image.mode == "RGBA" and factor == 1:
+            return image
+        return _by_parts(image, "RGBA", lambda part: _with_alpha(part, packed), factor)
+    mode = "CMYK" if image.mode == "CMYK" else "L" if grey and image.mode in ("1", "L") else "RGB"
+    if image.mode == mode and factor == 1:
+        return image
+    return _by_parts(image, mode, lambda part: part.convert(mode), factor)
+
+
+def _packing(image: Image.Image) -> str:
+    """How the file packs its pixels ("RGB;16B", "L;4"); known only until it is decoded."""
+    tiles: Any = getattr(image, "tile", None)
+    if not tiles or image.format != "PNG":
+        return image.mode
+    arguments = tiles[0][3]
+    return str(arguments[0] if isinstance(arguments, tuple) else arguments)
+
+
+def _may_be_transparent(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
+
+
+def _brightest(image: Image.Image) -> float:
+    return max(float(numpy.nan_to_num(numpy.asarray(part)).max()) for _, part in strips(image))
+
+
+def _of_deep_grey(image: Image.Image, brightest: float) -> Image.Image:
+    """Mode L, or LA where one grey is transparent. `brightest`: of the whole picture, for mode F."""
+    values = numpy.asarray(image)
+    if image.mode == "F":
+        values = numpy.nan_to_num(values)
+        grey = values.clip(0, 1) * 255 if brightest <= 1 else values.clip(0, 255)
+        grey = grey.round()
+    else:
+        grey = (values.clip(0, 65535).astype(numpy.uint32) * 255 + 32767) // 65535
+    shown = Image.fromarray(grey.astype(numpy.uint8), "L")
+    key = image.info.get("transparency")
+    if not isinstance(key, int):
+        return shown
+    alpha = Image.fromarray(numpy.where(values == key, 0, 255).astype(numpy.uint8), "L")
+    return Image.merge("LA", (shown, alpha))
+
+
+def _with_alpha(image: Image.Image, packed: str) -> Image.Image:
+    key = image.info.get("transparency")
+    if image.mode in ("1", "L", "RGB") and key is not None:
+        # PNG gives the one transparent colour at the file's own depth, the pixels come at 8 bits.
+        factor = {"L;2": 85, "L;4": 17}.get(packed, 1)
+        image = image.convert("L") if image.mode == "1" else image.copy()
+        if isinstance(key, tuple):
+            image.info["transparency"] = tuple(each >> 8 if "16" in packed else each for each in key)
+        elif isinstance(key, int):
+            image.info["transparency"] = key >> 8 if "16" in packed else key * factor
+    return image.convert("RGBA")
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    """The colour profile, where it is one of colours."""
+    coloured = image.mode in ("RGB", "CMYK") or _may_be_transparent(image)
+    return image.info.get("icc_profile") if coloured else None
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB, RGBA (or L) in sRGB: what the models were trained on, and what a file without a profile is taken
+    for."""
+    if profile and image.mode != "L":
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if "srgb" not in ImageCms.getProfileDescription(source).casefold():
+                inks = "CMYK" if image.mode == "CMYK" else "RGB"
+                transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), inks, "RGB")
+                return _by_parts(
+                    image,
+                    "RGBA" if image.mode == "RGBA" else "RGB",
+                    lambda part: _transformed(part, transform),
+                )
+        except (ImageCms.PyCMSError, OSError, ValueError) as error:
+            log.info("a colour profile could not be used: %s", error)
+    return _by_parts(image, "RGB", lambda part: part.convert("RGB")) if image.mode == "CMYK" else image
+
+
+def _transformed(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
+    if image.mode != "RGBA":
+        return ImageCms.applyTransform(image, transform) or image
+    coloured = ImageCms.applyTransform(image.convert("RGB"), transform)
+    assert coloured is not None  # it is only where the picture is changed in place
+    coloured.putalpha(image.getchannel("A"))
+    return coloured

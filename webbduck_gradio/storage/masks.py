@@ -1,0 +1,269 @@
+"""Masks of inpainting: what a file's pixels mean, and how a mask follows its picture to another size.
+
+A mask is of mode L: 0 keeps the picture, 255 draws it anew, what lies between blends the two. Admission reads
+masks here before a job is queued and the core when it runs, so that both see the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..errors import RequestError
+from . import images
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+Values = NDArray[numpy.uint8]
+
+EMPTY = "The mask is empty; paint over what should change."
+HALF = 128
+"""From here on a pixel counts as painted where there is only yes or no."""
+NOISE = 16
+"""So far from black and from white a JPEG strays around edges; it counts as black and white."""
+FAINT = 64
+"""A mask whose strongest paint is weaker than this is refused."""
+COLOURED = 64
+"""How far apart the channels of a pixel lie that has a colour, not a grey."""
+CELL = 8
+"""Pixels along a side of what one pixel of the latents covers."""
+MANY_COLOURS = 256
+"""Paint has fewer colours than this (at 5 bits a channel), a photograph more."""
+
+
+@contextmanager
+def opened(path: Path, patience: float | None = None) -> Iterator[tuple[Image.Image, list[str]]]:
+    """The mask in a file, upright, and sentences about how it was understood.
+
+    White paint on black, of any colour: the brightest channel counts. Where the file has transparent parts
+    they carry the shape, and opaque paint counts whatever its colour, as in AUTOMATIC1111. Paint that is
+    nowhere fully opaque counts as if its strongest part were. Its part of `images.BUDGET` is held to the end
+    of the block. Raises `RequestError` for a mask that is faint or cannot be told, `StorageError` for a file
+    that cannot be read; an empty mask is black.
+    """
+    with images.decoded(path, "The mask", grey=True, patience=patience) as (picture, header):
+        mask, notes = _understood(picture)
+        yield mask, [*header.notes("The mask")[:1], *notes]
+
+
+def read(path: Path, patience: float | None = None) -> tuple[Image.Image, list[str]]:
+    """As `opened`, for one mask at a time: what it answers is no longer counted."""
+    with opened(path, patience) as found:
+        return found
+
+
+def _understood(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    values, said = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
+    strongest = _extremes(values)[1]
+    if strongest <= NOISE:
+        return Image.new("L", picture.size), []
+    if strongest < FAINT:
+        raise RequestError(
+            f"The mask is too faint: its strongest paint is {strongest} of 255; paint it white and opaque."
+        )
+    if strongest < 255 - 2 * NOISE:
+        said.append(
+            f"The mask's strongest paint is {strongest} of 255; it was taken as fully painted, "
+            "the rest in proportion."
+        )
+    mask = values.point(_levels(NOISE, strongest - NOISE))
+    return mask, [*said, *_softness(mask)]
+
+
+def hard(mask: Image.Image) -> Image.Image:
+    """White where the mask is painted at least half, else black."""
+    return mask.point([0] * HALF + [255] * (256 - HALF))
+
+
+def painted(mask: Image.Image) -> Image.Image:
+    """White where the mask is painted at all, else black."""
+    return mask.point([0] + [255] * 255)
+
+
+def _levels(low: int, high: int) -> list[int]:
+    """A table that makes `low` and below black, `high` and above white."""
+    return [min(255, max(0, round((value - low) * 255 / (high - low)))) for value in range(256)]
+
+
+def _alpha_has_shape(picture: Image.Image) -> bool:
+    """Not where all is opaque, nor where one transparency lies evenly over all."""
+    if picture.mode != "RGBA":
+        return False
+    least, most = _extremes(picture.getchannel("A"))
+    return most <= NOISE or most - least > NOISE
+
+
+def _by_alpha(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    alpha = picture.getchannel("A")
+    least = HALF if _extremes(alpha)[1] >= HALF else NOISE + 1
+    count = sum(alpha.histogram()[least:])
+    if not count:
+        return alpha, []
+    step = max(1, count // 100_000)
+    seen = coloured = dark = bright = 0
+    found: set[int] = set()
+    for _, part in images.strips(picture):
+        pixels = numpy.asarray(part)
+        solid = pixels[pixels[..., 3] >= least][:, :3]
+        found |= _colours(solid[-seen % step :: step])
+        seen += len(solid)
+        coloured += _coloured(solid)
+        light = solid.max(axis=-1)
+        dark += int((light < FAINT).sum())
+        bright += int((light >= 255 - FAINT).sum())
+    if len(found) > MANY_COLOURS:
+        raise RequestError(
+            "The mask looks like a picture with transparent parts, so that what is painted cannot be told; "
+            "paint the mask white on black, or opaque on transparent."
+        )
+    if coloured / count < 0.01 and min(dark, bright) / count > 0.02:
+        values = Image.new("L", picture.size)
+        for top, part in images.strips(picture):
+            pixels = numpy.asarray(part)
+            values.paste(_grey(numpy.minimum(pixels[..., 3], pixels[..., :3].max(axis=-1))), (0, top))
+        return values, [
+            "The mask is black, white and transparent; only its white parts count as painted "
+            f"({_percent(values)} of the picture)."
+        ]
+    return alpha, [
+        "The mask's shape was taken from its transparency: its opaque parts count as painted "
+        f"({_percent(alpha)} of the picture)."
+    ]
+
+
+def _by_colour(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    if picture.mode == "L":
+        return picture, []
+    values = Image.new("L", picture.size)
+    coloured = bright = differing = 0
+    for top, part in images.strips(picture):
+        pixels = numpy.asarray(part)[..., :3]
+        strongest = pixels.max(axis=-1)
+        values.paste(_grey(strongest), (0, top))
+        coloured += _coloured(pixels)
+        bright += int((strongest >= HALF).sum())
+        # What people see as dark although it is a full colour, such as blue.
+        luminance = numpy.asarray(part.convert("RGB").convert("L"))
+        differing += int(((strongest >= HALF) & (luminance < HALF)).sum())
+    if not coloured:
+        return values, []
+    if coloured > 0.01 * picture.width * picture.height and _extremes(values)[0] >= HALF:
+        raise RequestError(
+            "The mask is coloured and has no black part, so that what is painted cannot be told; "
+            "paint it white on black."
+        )
+    if differing <= 0.01 * bright:
+        return values, []
+    said = f"The mask is coloured; every colour counts as painted ({_percent(values)} of the picture)."
+    return values, [said]
+
+
+def _grey(values: Values) -> Image.Image:
+    return Image.fromarray(numpy.ascontiguousarray(values), "L")
+
+
+def _extremes(channel: Image.Image) -> tuple[int, int]:
+    """The least and the largest value of a picture of mode L."""
+    counts = channel.histogram()
+    used = [value for value in range(256) if counts[value]]
+    return used[0], used[-1]
+
+
+def _coloured(pixels: Values) -> int:
+    """How many pixels have a colour."""
+    return int((pixels.max(axis=-1) - pixels.min(axis=-1) >= COLOURED).sum())
+
+
+def _colours(pixels: Values) -> set[int]:
+    """Which colours there are, at 5 bits a channel, of pixels of shape (count, 3)."""
+    packed = (pixels >> 3).astype(numpy.uint32)
+    return set(numpy.unique(packed[:, 0] << 10 | packed[:, 1] << 5 | packed[:, 2]).tolist())
+
+
+def _percent(values: Image.Image) -> str:
+    counts = values.histogram()
+    share = sum(counts[min(HALF, _extremes(values)[1]) :]) / max(1, sum(counts)) * 100
+    return f"{share:.0f} %" if share >= 1 else "less than 1 %"
+
+
+def _softness(mask: Image.Image) -> Iterable[str]:
+    counts = mask.histogram()
+    drawn = sum(counts[1:])
+    soft = drawn - counts[255]
+    if soft > drawn / 4:
+        share = round(100 * soft / drawn)
+        yield f"{share} % of the mask is painted in part; there the old and the new picture are blended."
+
+
+# ---- following the picture
+
+
+def cut_box(size: tuple[int, int], wanted: tuple[int, int]) -> Box:
+    """The part of a picture of `size` that resize mode "crop" keeps: the middle, of the shape of `wanted`."""
+    (width, height), (wide, high) = size, wanted
+    if width * high > wide * height:
+        kept = height * wide / high
+        return ((width - kept) / 2, 0.0, (width + kept) / 2, float(height))
+    kept = width * high / wide
+    return (0.0, (height - kept) / 2, float(width), (height + kept) / 2)
+
+
+def inside(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of the shape of `size` within `wanted`, as "pad" has it; at least 1 x 1."""
+    (width, height), (wide, high) = size, wanted
+    if width * high > wide * height:
+        return wide, max(1, round(height * wide / width))
+    return max(1, round(width * high / height)), high
+
+
+def share_cut_off(mask: Image.Image, wanted: tuple[int, int]) -> float:
+    """The part of the mask's paint, 0 to 1, that resize mode "crop" cuts off."""
+    left, top, right, bottom = cut_box(mask.size, wanted)
+    kept = mask.crop((int(left), int(top), -int(-right // 1), -int(-bottom // 1)))
+    return 1 - sum(kept.histogram()[1:]) / max(1, sum(mask.histogram()[1:]))
+
+
+def fit(mask: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
+    """The mask moved as its picture is by `resize_mode`; padded sides are painted: nothing is there yet."""
+    if mask.size == size:
+        return mask
+    if mode == "crop":
+        return resize(mask, size, cut_box(mask.size, size))
+    if mode == "stretch":
+        return resize(mask, size)
+    within = inside(mask.size, size)
+    whole = Image.new("L", size, 255)
+    whole.paste(resize(mask, within), ((size[0] - within[0]) // 2, (size[1] - within[1]) // 2))
+    return whole
+
+
+def resize(mask: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
+    """The part `box` of the mask at another size. What gets smaller keeps its strongest paint, so that no
+    small spot is lost; what gets larger stays black and white where it was."""
+    left, top, right, bottom = box or (0.0, 0.0, float(mask.width), float(mask.height))
+    if right - left > size[0] or bottom - top > size[1]:
+        values = _strongest(numpy.asarray(mask), top, bottom, size[1])
+        return Image.fromarray(_strongest(values.T, left, right, size[0]).T.copy(), "L")
+    larger = mask.resize(size, Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+    is_hard = sum(mask.histogram()[1:255]) == 0
+    return hard(larger) if is_hard else larger
+
+
+def cells(mask: Image.Image) -> Image.Image:
+    """White, in whole cells of the latents, wherever any pixel of the cell is painted; sides are multiples
+    of 8. The latents are drawn or kept by cells: a thinner stroke would be missed."""
+    small = resize(mask, (mask.width // CELL, mask.height // CELL))
+    return painted(small).resize(mask.size, Image.Resampling.NEAREST)
+
+
+def _strongest(values: Values, low: float, high: float, count: int) -> Values:
+    """The rows from `low` to `high` as `count` rows, each the largest of those that it stands for."""
+    edges = low + numpy.arange(count) * (high - low) / count
+    starts = numpy.minimum(edges.astype(int), len(values) - 1)
+    result: Values = numpy.maximum.reduceat(values[: -int(-high // 1)], starts, axis=0)
+    return result

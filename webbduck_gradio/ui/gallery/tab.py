@@ -1,0 +1,228 @@
+"""The Gallery tab: every picture found, explained and used again.
+
+The view asks for its pages, pictures and deletions itself, as it is scrolled and pressed (`server.*` in its
+scripts). What concerns other tabs, or makes a job, comes as an event.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from ...api import gallery_serializers as views
+from ...api.gradio_helpers import QUIET, outcome, payload
+from ...errors import RequestError, WebbDuckError
+from ...gallery.export import export
+from ...gallery.metadata.recall import read_settings
+from ...jobs.job import Job
+from ...request import GenerationRequest
+from ...services import Services
+from ...web.media import media
+from ..studio.form import Form
+from ..theme import asset
+
+log = logging.getLogger(__name__)
+
+SCRIPTS = (
+    "gallery/query.js",
+    "gallery/grid.js",
+    "gallery/selection.js",
+    "gallery/trash.js",
+    "gallery/lightbox_zoom.js",
+    "gallery/panel.js",
+    "gallery/lightbox.js",
+    "gallery/gallery.js",
+)
+"""Parts of the view's one script, in the order in which they need each other."""
+
+
+def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
+    """The tab's view and its events."""
+    view = gr.HTML(
+        "",
+        html_template=asset("gallery/gallery.html"),
+        js_on_load="\n".join(asset(script) for script in SCRIPTS),
+        elem_id="gallery-view",
+        server_functions=served(services),
+    )
+
+    def reuse(event: gr.EventData) -> Any:
+        """Settings of a picture into the Studio: all of them, or the prompts alone."""
+        asked = payload(event)
+        try:
+            values, notes = settings_of(services, asked)
+        except WebbDuckError as error:
+            return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
+        notes += form_lacks(form, values)
+        told = outcome(error=" ".join(notes)) if notes else gr.skip()
+        return [told, gr.Tabs(selected="studio"), *form.partly(values)]
+
+    def send(event: gr.EventData) -> Any:
+        """A picture into the Studio as its input picture."""
+        asked = payload(event)
+        purpose = "inpaint" if asked.get("purpose") == "inpaint" else "img2img"
+        try:
+            filled = form.use_image(str(asked.get("id", "")), purpose)
+        except WebbDuckError as error:
+            return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
+        return [gr.skip(), gr.Tabs(selected="studio"), *filled]
+
+    def make(event: gr.EventData, request: gr.Request) -> str:
+        """A job made of a picture: the same again, a variation, upscaled, described."""
+        asked = payload(event)
+        try:
+            job, notes = submit(services, asked, request.username)
+        except WebbDuckError as error:
+            return outcome(error=str(error), where="gallery")
+        # The Studio follows what is drawn there; a copy or a caption appears beside its picture.
+        elsewhere = {} if job.kind == "generate" else {"where": "gallery"}
+        return outcome(job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"), **elsewhere)
+
+    into_form = [channels["outcome"], tabs, *form.outputs]
+    view.reuse(reuse, None, into_form, **QUIET)
+    view.send(send, None, into_form, **QUIET)
+    view.make(make, None, channels["outcome"], **QUIET)
+
+
+def form_lacks(form: Form, values: dict[str, Any]) -> list[str]:
+    """A sentence about the settings that the Studio has no control for, where they are not the usual ones."""
+    usual = GenerationRequest(base_model="any", seed=0).model_dump(mode="json")
+    left = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
+    names = ", ".join(left).replace("_", " ")
+    return [f"Left out, since the Studio has no control for it: {names}."] if left else []
+
+
+def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Values for the form, and what of the picture did not fit.
+
+    `asked` is {id, what}: "all" settings, the "prompt" alone, or what = "text" with the `text` itself.
+    """
+    if asked.get("what") == "text":
+        return {"prompt": str(asked.get("text", ""))}, []
+    path = services.outputs.resolve(str(asked.get("id", "")))
+    values, notes = read_settings(path, services.registry, services.worker.describe())
+    if not values:
+        raise RequestError(" ".join(notes))
+    if asked.get("what") == "prompt":
+        return {key: values[key] for key in ("prompt", "negative_prompt", "prompt_2") if key in values}, []
+    return values, notes
+
+
+def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
+    """Queue what the view asks for: {id, what: "again", "vary", "upscale" (with `scale`) or "caption"}.
+
+    Answers the job and what of the picture's settings did not fit. Raises `RequestError` and the like.
+    """
+    image_id, what = str(asked.get("id", "")), asked.get("what")
+    path = services.outputs.resolve(image_id)
+    if what == "upscale":
+        return services.submit_upscale({"image": image_id, "scale": asked.get("scale", 2)}, owner), []
+    if what == "caption":
+        return services.submit_caption({"image": image_id}, owner), []
+    if what not in ("again", "vary"):
+        raise RequestError(f"There is no action {json.dumps(what)[:40]}.")
+    values, notes = read_settings(path, services.registry, services.worker.describe())
+    if not values:
+        raise RequestError(" ".join(notes))
+    if what == "again" and values.get("seed") is None:
+        raise RequestError("The picture does not tell its seed, so it cannot be made again; vary it instead.")
+    if what == "vary":
+        values["seed"] = None
+    missing = [name for name in ("base_model",) if name not in values]
+    if missing and what == "again":
+        raise RequestError(" ".join(notes) or "The picture does not tell its checkpoint.")
+    return services.submit(values, "generate", owner), notes
+
+
+def served(services: Services) -> list[Callable[..., Any]]:
+    """What the view's scripts may ask for; each answers a table, with `error` where it did not work."""
+    outputs, trash = services.outputs, services.trash
+
+    def webbduck_list(asked: Any) -> dict[str, Any]:
+        return told(lambda: views.listing(services, asked))
+
+    def webbduck_layout(asked: Any) -> dict[str, Any]:
+        return told(lambda: views.layout(services, asked))
+
+    def webbduck_choices(_asked: Any) -> dict[str, Any]:
+        return told(lambda: {"names": outputs.names()})
+
+    def webbduck_ids(asked: Any) -> dict[str, Any]:
+        def ids() -> dict[str, Any]:
+            query, order = views.query_of(asked)
+            start, limit = views.span_of(asked, views.MAX_CHOSEN)
+            return {"ids": [image.id for image in outputs.images(start, limit, query, order)]}
+
+        return told(ids)
+
+    def webbduck_image(image_id: Any) -> dict[str, Any]:
+        return told(lambda: views.picture(services, image_id))
+
+    def webbduck_delete(asked: Any) -> dict[str, Any]:
+        def delete() -> dict[str, Any]:
+            run = asked.get("run") if isinstance(asked, dict) else None
+            if isinstance(run, str):
+                ids = outputs.images_of(run)
+            else:
+                ids = views.ids_of(asked.get("ids") if isinstance(asked, dict) else asked)
+                if isinstance(asked, dict) and asked.get("copies"):
+                    ids = views.with_copies(services, ids)
+            views.refuse_needed(services, ids)
+            return views.entry_view(trash.delete_images(ids))
+
+        return told(delete)
+
+    def webbduck_restore(entry_id: Any) -> dict[str, Any]:
+        return told(lambda: {"images": list(trash.restore(entry_id))})
+
+    def webbduck_trash(_asked: Any) -> dict[str, Any]:
+        return told(lambda: views.trash(services))
+
+    def webbduck_empty(_asked: Any) -> dict[str, Any]:
+        return told(lambda: {"emptied": trash.empty()})
+
+    def webbduck_favourite(asked: Any) -> dict[str, Any]:
+        def mark() -> dict[str, Any]:
+            page = asked if isinstance(asked, dict) else {}
+            ids = views.ids_of(page.get("ids"))
+            outputs.favourite(*ids, favourite=bool(page.get("on")))
+            return {"ids": ids}
+
+        return told(mark)
+
+    def webbduck_export(asked: Any) -> dict[str, Any]:
+        def pack() -> dict[str, Any]:
+            ids = views.with_copies(services, views.ids_of(asked))
+            file = export(outputs, services.settings, ids)
+            return {"url": media("export", file.name), "count": len(ids), "size_bytes": file.stat().st_size}
+
+        return told(pack)
+
+    return [
+        webbduck_list,
+        webbduck_layout,
+        webbduck_choices,
+        webbduck_ids,
+        webbduck_image,
+        webbduck_delete,
+        webbduck_restore,
+        webbduck_trash,
+        webbduck_empty,
+        webbduck_favourite,
+        webbduck_export,
+    ]
+
+
+def told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What the work answers, or {"error": one sentence}."""
+    try:
+        return work()
+    except WebbDuckError as error:
+        return {"error": str(error)}
+    except Exception:
+        log.exception("The gallery's view could not be served")
+        return {"error": "That did not work; the log has the details."}

@@ -1,0 +1,105 @@
+"""The LoRAs tab: what lies in the model folders, what each is, and what its owner wants of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gradio as gr
+
+from ...api import serializers
+from ...api.gradio_helpers import QUIET, outcome, payload
+from ...errors import RequestError, WebbDuckError
+from ...models.catalog import edit_schemas
+from ...models.catalog.config_file import EditedMeanwhile
+from ...models.probe import pool
+from ...services import Services
+from ..gallery.tab import told
+from ..studio.form import Form, number_of
+from ..theme import asset
+
+DEFAULTS = ("steps", "cfg", "width", "height", "scheduler")
+
+
+def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
+    """The tab's view; it draws what the catalog channel publishes and asks for details itself."""
+    registry = services.registry
+    replaced: dict[tuple[str, str], deque[Any]] = {}
+    """What the last edits of this run put something else in the place of, by LoRA and key."""
+
+    def webbduck_lora(name: Any) -> dict[str, Any]:
+        return told(lambda: lora_details(services, str(name)))
+
+    def webbduck_edit_lora(asked: Any) -> dict[str, Any]:
+        def edit() -> dict[str, Any]:
+            name, changes, seen = _named(asked)
+            if changes.get("preview") == "last":
+                changes = {**changes, "preview": services.lora_previews.last(name)}
+            before = registry.lora_note(name)
+            # Who does not say what they saw and sends what an edit replaced cannot have seen that edit.
+            unseen = {key: value for key, value in changes.items() if value in replaced.get((name, key), ())}
+            try:
+                registry.edit_lora(name, changes, {**unseen, **seen})
+            except EditedMeanwhile as error:
+                return {"error": str(error), **lora_details(services, name)}
+            for key in changes:
+                if key in edit_schemas.WORDS and before.get(key) != registry.lora_note(name).get(key):
+                    replaced.setdefault((name, key), deque(maxlen=8)).append(before.get(key))
+            return lora_details(services, name)
+
+        return told(edit)
+
+    def webbduck_edit_checkpoint(asked: Any) -> dict[str, Any]:
+        def edit() -> dict[str, Any]:
+            registry.edit_checkpoint(*_named(asked))
+            return {}
+
+        return told(edit)
+
+    view = gr.HTML(
+        "",
+        html_template=asset("loras/loras.html"),
+        js_on_load=asset("loras/loras.js"),
+        elem_id="loras-view",
+        server_functions=[webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint],
+    )
+
+    def use_current(event: gr.EventData, *values: Any) -> str:
+        name = str(payload(event).get("name", ""))
+        try:
+            registry.edit_checkpoint(
+                name,
+                {
+                    key: number_of(key, value) if key != "scheduler" else value
+                    for key, value in zip(DEFAULTS, values, strict=True)
+                },
+            )
+        except WebbDuckError as error:
+            return outcome(error=str(error), where="loras")
+        return outcome(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
+
+    view.use_current(use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **QUIET)
+
+
+def _named(asked: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """(model, changes, what the page showed of these settings) of a change that the page asks for."""
+    seen = asked.get("seen", {}) if isinstance(asked, dict) else None
+    if not isinstance(seen, dict) or not isinstance(asked.get("changes"), dict):
+        raise RequestError("The page asked for a change that cannot be.")
+    return str(asked.get("name", "")), asked["changes"], seen
+
+
+def lora_details(services: Services, name: str) -> dict[str, Any]:
+    """All that is known of a LoRA: `lora` as in the list, `note` (loras.json), what its file says, pictures.
+
+    Raises `UnknownName`. A file that cannot be read has `said` None.
+    """
+    lora = services.registry.any_lora(name)
+    said = pool.said_by(lora.path)
+    view, note = serializers.lora_view(lora, None), services.registry.lora_note(name)
+    return {
+        "lora": {**view, "description": lora.description},
+        "note": {key: note[key] for key in edit_schemas.SHOWN if key in note},
+        "said": said,
+        "pictures": services.lora_previews.made_with(name),
+    }

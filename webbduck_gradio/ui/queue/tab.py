@@ -1,0 +1,95 @@
+"""The Queue tab: what runs, what waits, what ended, and the steering of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from ...api import serializers
+from ...api.gradio_helpers import PRESS, outcome, payload
+from ...errors import RequestError, WebbDuckError
+from ...jobs.job import Job
+from ...jobs.store import Store
+from ...services import Services
+from ..studio.form import Form
+from ..theme import asset
+
+MOST_IDS = 1100
+"""More jobs than the page can hold cannot be steered at once."""
+
+
+def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
+    """The tab's view and its events."""
+
+    def webbduck_history(asked: Any) -> dict[str, Any]:
+        limit = asked.get("limit") if isinstance(asked, dict) else None
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_IDS:
+            return {"error": "The page asked for jobs that cannot be."}
+        try:
+            return {"jobs": [serializers.job_view(services, job) for job in services.store.recent(limit)]}
+        except WebbDuckError as error:
+            return {"error": str(error)}
+
+    view = gr.HTML(
+        "",
+        html_template=asset("queue/queue.html"),
+        js_on_load=asset("queue/queue_row.js") + asset("queue/queue.js"),
+        elem_id="queue-view",
+        server_functions=[webbduck_history],
+    )
+
+    def act(event: gr.EventData, request: gr.Request) -> Any:
+        asked = payload(event)
+        try:
+            jobs, refusals = steer(services.store, asked, request.username)
+        except WebbDuckError as error:
+            jobs, refusals = [], [str(error)]
+        retried = jobs[-1].id if jobs and asked.get("action") == "retry" else None
+        if not refusals and not retried:
+            return gr.skip()
+        return outcome(error=" ".join(refusals), where="queue", follow=retried)
+
+    def edit(event: gr.EventData) -> Any:
+        try:
+            request = services.store.get(str(payload(event).get("id", ""))).painting
+        except WebbDuckError as error:
+            return [outcome(error=str(error), where="queue"), gr.skip(), *form.nothing()]
+        return [form.told(request), gr.Tabs(selected="studio"), *form.filled(request)]
+
+    view.steer(act, None, channels["outcome"], **PRESS)
+    view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **PRESS)
+
+
+def steer(store: Store, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
+    """Do what the view asks: `action`, with the jobs `ids` where it is about jobs.
+
+    Answers the jobs that came of it (a retry's are new ones), and a sentence for each refusal.
+
+    Raises `RequestError` for an action that is none, and what the store refuses as a whole.
+    """
+    ids = asked.get("ids", [])
+    if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(each, str) for each in ids):
+        raise RequestError("The page asked for jobs that cannot be.")
+    each: dict[str, Callable[[str], Any]] = {
+        "cancel": store.cancel,
+        "cancel_after_image": lambda job: store.cancel(job, after_image=True),
+        "retry": lambda job: store.retry(job, owner),
+        "remove": store.remove,
+    }
+    whole: dict[str, Callable[[], Any]] = {
+        "move": lambda: store.move(ids, asked.get("to", "top")),
+        "pause": store.pause,
+        "resume": store.resume,
+        "clear_queued": store.clear_queued,
+        "clear_finished": store.clear_finished,
+    }
+    action = asked.get("action")
+    if action in each:
+        return store.several(each[action], ids)
+    if action in whole:
+        whole[action]()
+        return [], []
+    raise RequestError(f"There is no action {json.dumps(action)[:40]}.")

@@ -1,0 +1,106 @@
+"""The input picture of the Studio, its mask, and how both are used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from ...api.gradio_helpers import PRESS, answer, outcome, payload
+from ...errors import WebbDuckError
+from ...models.tools import STYLES
+from ...services import Services
+from ...storage.images import open_picture, upright_size
+from ...web.middleware import uploaded
+from ..shared.numbers import number_field
+from ..theme import asset
+from .tooltips import VALUES
+
+RESIZE = [("Crop", "crop"), ("Pad", "pad"), ("Stretch", "stretch")]
+
+
+STYLE_NAMES = {
+    "detailed": "In detail",
+    "short": "In one sentence",
+    "sd_prompt": "As a prompt",
+    "midjourney": "As a Midjourney prompt",
+    "booru": "As booru tags",
+}
+
+
+def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
+    """The group's controls; studio/form.js shows the ones that mean something for what is chosen."""
+
+    def webbduck_store(value: Any) -> dict[str, Any]:
+        """Keep an upload, or a picture of the gallery, as an input: {id, width, height} or {error}."""
+        return answer(lambda: stored(services, value))
+
+    def webbduck_size(file_id: Any) -> dict[str, Any]:
+        """Width and height of a stored input as people see it (upright)."""
+        return answer(lambda: described(services, str(file_id)))
+
+    def caption(event: gr.EventData, request: gr.Request) -> str:
+        asked = payload(event)
+        try:
+            wanted = {"image": asked.get("image"), "style": asked.get("style")}
+            job = services.submit_caption(wanted, request.username)
+        except WebbDuckError as error:
+            return outcome(where="input", error=str(error))
+        return outcome(where="input", caption=job.id)
+
+    view = gr.HTML(
+        "",
+        html_template=asset("studio/image_input.html"),
+        js_on_load=asset("studio/image_input.js"),
+        elem_id="image-input",
+        apply_default_css=False,
+        styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
+        server_functions=[webbduck_store, webbduck_size],
+    )
+    view.caption(caption, None, told, **PRESS)
+    # The ids of stored files; the view above writes them.
+    fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
+    fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
+    fields["strength"] = number_field(0.75, "Denoising strength", "strength")
+    fields["resize_mode"] = gr.Radio(
+        RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
+    )
+    fields["inpainting_fill"] = gr.Radio(
+        [(said, value) for value, said in VALUES["inpainting_fill"].items()],
+        value="replace",
+        label="Mask mode",
+        elem_id="inpainting-fill",
+        elem_classes="segmented",
+    )
+    fields["masked_content"] = gr.Radio(
+        [("Fill", "fill"), ("Original", "original")],
+        value="fill",
+        label="Masked content",
+        elem_id="masked-content",
+        elem_classes="segmented",
+    )
+    fields["inpaint_area"] = gr.Radio(
+        [("Whole picture", "whole"), ("Only masked", "masked")],
+        value="whole",
+        label="Inpaint area",
+        elem_id="inpaint-area",
+        elem_classes="segmented",
+    )
+    with gr.Row(elem_classes="fields"):
+        fields["mask_blur"] = number_field(8, "Mask blur, px", "mask-blur", min_width=60)
+        fields["inpaint_padding"] = number_field(32, "Padding, px", "inpaint-padding", min_width=60)
+
+
+def stored(services: Services, value: Any) -> dict[str, Any]:
+    """Store what a client means by `value` (see `security.uploaded`). Raises `WebbDuckError`."""
+    path = uploaded(value, services, Path(get_upload_folder()))
+    return described(services, services.inputs.store(path))
+
+
+def described(services: Services, file_id: str) -> dict[str, Any]:
+    """Id and upright size in pixels. Raises `UnknownName`, `StorageError`."""
+    with open_picture(services.inputs.path(file_id), "The picture") as image:
+        width, height = upright_size(image)
+    return {"id": file_id, "width": width, "height": height}

@@ -1,0 +1,83 @@
+"""The LoRA stack of the Studio: which LoRAs, how strongly, in which order.
+
+Its value in the page is JSON: every LoRA of the stack, also those switched off, which stay in the page and
+never reach a request. The form turns it into the `loras` of the request and back (`asked_of`, `shown_of`);
+the component cannot, since Gradio makes it anew for a session that it sends an update to.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from ...api.gradio_helpers import QUIET, page_json
+from ...errors import RequestError
+from ...request import MAX_LORAS
+from ..shared.numbers import read
+from ..theme import asset
+
+
+def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
+    """The component; its view follows the catalog, `checkpoint` and the prompt of the page."""
+    stack = gr.HTML(
+        "",
+        html_template=asset("studio/lora_stack.html"),
+        js_on_load=asset("studio/lora_stack.js"),
+        elem_id="stack",
+        most=MAX_LORAS,
+    )
+    tell: dict[str, Any] = {"js": "(name) => { webbduck.publish('checkpoint', { name }); }", **QUIET}
+    checkpoint.change(None, checkpoint, None, **tell)
+    page = gr.context.Context.root_block
+    if page is not None:
+        page.load(None, checkpoint, None, **tell)
+    return stack
+
+
+def asked_of(payload: Any) -> Any:
+    """The `loras` that the stack asks for. What is no stack is handed on for the request to refuse."""
+    if not payload:
+        return []
+    try:
+        entries = json.loads(payload)
+    except (TypeError, ValueError, RecursionError):
+        return payload
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return entries
+    return [
+        {
+            key: _weight(entry[key]) if key == "weight" else entry[key]
+            for key in ("name", "weight")
+            if key in entry
+        }
+        for entry in entries
+        if entry.get("on", True)
+    ]
+
+
+def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
+    """The page's value of a stack with `name_of` each name; what is no stack is handed back."""
+    try:
+        entries = json.loads(payload)
+        return page_json([{**entry, "name": name_of(str(entry["name"]))} for entry in entries])
+    except (TypeError, ValueError, KeyError, RecursionError):
+        return payload
+
+
+def _weight(typed: Any) -> Any:
+    try:
+        return read(typed)
+    except ValueError as error:
+        raise RequestError(f"The weight of a LoRA {error}.", field="loras") from None
+
+
+def shown_of(loras: Any) -> str:
+    """A stack that holds just these LoRAs, all switched on."""
+    if isinstance(loras, str) or loras is None:
+        return loras or ""
+    uses: Iterable[Any] = loras
+    told = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
+    return page_json([{"name": use["name"], "weight": use["weight"], "on": True} for use in told])

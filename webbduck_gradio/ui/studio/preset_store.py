@@ -1,0 +1,132 @@
+"""What a person keeps for later: named presets of settings, and prompts. One file, written atomically."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from ...errors import RequestError, StorageError
+from ...request import MAX_PROMPT
+from ...storage.atomic import write_atomically
+from ...storage.reading import read_json
+
+log = logging.getLogger(__name__)
+
+MOST_PRESETS, MOST_PROMPTS = 200, 500
+LONGEST_NAME = 80
+NOT_KEPT = ("prompt", "negative_prompt", "prompt_2", "seed", "image", "mask")
+"""A preset is about how, not about what: prompts are kept by themselves."""
+
+
+class Shelf:
+    """`{"presets": {NAME: settings}, "prompts": [{"id", "prompt", "negative_prompt"}, ...]}`.
+
+    Unknown keys and entries are kept; a file that cannot be read, or is of another shape, is never
+    overwritten. Safe from any thread.
+    """
+
+    def __init__(self, path: Path):
+        self._path = path
+        self._lock = threading.Lock()
+
+    def content(self) -> dict[str, Any]:
+        """Presets by name and prompts, newest first. Raises `StorageError` where the file is damaged."""
+        with self._lock:
+            return self._read()
+
+    def keep_preset(self, name: Any, settings: Any) -> dict[str, Any]:
+        """Keep settings of the form under a name, in place of what had it. Raises `RequestError`."""
+        name = name.strip() if isinstance(name, str) else ""
+        if not name or len(name) > LONGEST_NAME:
+            raise RequestError(f"A preset needs a name of at most {LONGEST_NAME} characters.")
+        if not isinstance(settings, dict):
+            raise RequestError("The preset holds no settings.")
+        kept = {key: value for key, value in settings.items() if key not in NOT_KEPT}
+        with self._lock:
+            content = self._read()
+            presets = {**content["presets"], name: kept}
+            if len(presets) > MOST_PRESETS:
+                raise RequestError(f"There are {MOST_PRESETS} presets; remove one first.")
+            return self._write(content | {"presets": presets})
+
+    def drop_preset(self, name: Any) -> dict[str, Any]:
+        """Remove a preset."""
+        with self._lock:
+            content = self._read()
+            rest = {key: value for key, value in content["presets"].items() if key != name}
+            return self._write(content | {"presets": rest})
+
+    def preset(self, name: Any) -> dict[str, Any]:
+        """The settings of a preset. Raises `RequestError` where there is none."""
+        found = self.content()["presets"].get(name)
+        if not isinstance(found, dict):
+            raise RequestError("That preset is no longer there.")
+        return found
+
+    def keep_prompt(self, prompt: Any, negative: Any) -> dict[str, Any]:
+        """Keep a prompt with its negative prompt, once. Raises `RequestError`."""
+        texts = [text.strip() if isinstance(text, str) else "" for text in (prompt, negative)]
+        longest = max(map(len, texts))
+        if longest > MAX_PROMPT:
+            raise RequestError(
+                f"The prompt has {longest:,} of at most {MAX_PROMPT:,} characters; shorten it to keep it."
+            )
+        if not texts[0]:
+            raise RequestError("There is no prompt to keep; write one first.")
+        with self._lock:
+            content = self._read()
+            entry = {"id": f"{time.time_ns():x}", "prompt": texts[0], "negative_prompt": texts[1]}
+            same = (entry["prompt"], entry["negative_prompt"])
+            others = [
+                each for each in content["prompts"] if (each["prompt"], each["negative_prompt"]) != same
+            ]
+            if len(others) >= MOST_PROMPTS:
+                raise RequestError(f"There are {MOST_PROMPTS} saved prompts; remove one first.")
+            return self._write(content | {"prompts": [entry, *others]})
+
+    def drop_prompt(self, entry_id: Any) -> dict[str, Any]:
+        """Remove a saved prompt."""
+        with self._lock:
+            content = self._read()
+            rest = [each for each in content["prompts"] if each["id"] != entry_id]
+            return self._write(content | {"prompts": rest})
+
+    def _read(self) -> dict[str, Any]:
+        """The file, with those of its saved prompts that are of our form."""
+        try:
+            content = read_json(self._path)
+        except FileNotFoundError:
+            content = {}
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read: %s", self._path, error)
+            raise self._broken() from None
+        if not isinstance(content, dict):
+            raise self._broken()
+        presets, prompts = content.get("presets", {}), content.get("prompts", [])
+        if not isinstance(presets, dict) or not isinstance(prompts, list):
+            raise self._broken()
+        return {**content, "presets": presets, "prompts": [p for p in prompts if _is_prompt(p)]}
+
+    def _broken(self) -> StorageError:
+        return StorageError(f"{self._path.name} cannot be read; repair or remove it to keep presets.")
+
+    def _not_understood(self) -> list[Any]:
+        """Entries among the saved prompts that are not of our form: somebody's, and kept."""
+        if not self._path.exists():
+            return []
+        return [each for each in read_json(self._path).get("prompts", []) if not _is_prompt(each)]
+
+    def _write(self, content: dict[str, Any]) -> dict[str, Any]:
+        whole = {**content, "prompts": [*content["prompts"], *self._not_understood()]}
+        text = json.dumps(whole, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
+        write_atomically(self._path, lambda file: file.write(text), self._path.parent)
+        return content
+
+
+def _is_prompt(entry: object) -> bool:
+    keys = ("id", "prompt", "negative_prompt")
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in keys)

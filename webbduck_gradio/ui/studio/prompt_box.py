@@ -1,0 +1,92 @@
+"""The prompts of the Studio, their token counter, and prompts that were saved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...api.gradio_helpers import answer
+from ...errors import WebbDuckError
+from ...models import prompt_resolver, tokens
+from ...models.catalog.registry import Registry
+from ...request import MAX_PROMPT, GenerationRequest
+from ...services import Services
+from ..theme import asset
+from .lora_stack import asked_of
+from .preset_store import Shelf
+
+PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+NAMES = {"prompt": "prompt", "prompt_2": "second prompt", "negative_prompt": "negative prompt"}
+
+
+def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
+    """Prompt, counter and negative prompt."""
+
+    def webbduck_tokens(asked: Any) -> dict[str, Any]:
+        return answer(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
+
+    def webbduck_prompts(_: Any) -> dict[str, Any]:
+        return answer(shelf.content)
+
+    def webbduck_keep_prompt(asked: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
+
+    def webbduck_drop_prompt(entry_id: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.drop_prompt(entry_id))
+
+    fields["prompt"] = gr.Textbox(
+        label="Prompt",
+        lines=3,
+        max_lines=8,
+        placeholder="What should the picture show?",
+        elem_id="prompt",
+        autofocus=True,
+    )
+    gr.HTML(
+        "",
+        html_template=asset("studio/prompt_box.html"),
+        js_on_load=asset("studio/prompt_box.js"),
+        elem_id="prompt-foot",
+        apply_default_css=False,
+        server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
+    )
+    fields["negative_prompt"] = gr.Textbox(
+        label="Negative prompt",
+        lines=1,
+        max_lines=6,
+        placeholder="Negative prompt: what it should not show",
+        elem_id="negative",
+    )
+
+
+def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
+    """Tokens of each prompt as the text encoders get it, trigger phrases and all (see `tokens.count`).
+
+    `problem`: the sentence with which a press of Generate would be refused because of the wording, or None;
+    `added`: what is put into the prompt; `long`: the length of each that is too long, where there are any.
+    """
+    texts = {name: str(asked.get(name) or "") for name in PROMPTS}
+    long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
+    if long:  # it is refused, so its tokens are not worth the time that counting takes
+        told = [
+            f"The {NAMES[name]} has {size:,} of at most {MAX_PROMPT:,} characters."
+            for name, size in long.items()
+        ]
+        texts |= dict.fromkeys(long, "")
+        return {name: tokens.count(text) for name, text in texts.items()} | {
+            "added": [],
+            "problem": " ".join(told),
+            "long": long,
+        }
+    added: list[str] = []
+    problem = None
+    try:
+        request = GenerationRequest.of(base_model="any", loras=asked_of(asked.get("loras")), **texts)
+        said = prompt_resolver.resolve(registry, request)
+    except WebbDuckError as error:
+        problem = str(error)
+    else:
+        texts = {name: getattr(said, name) for name in PROMPTS}
+        added = list(said.notes)
+    return {name: tokens.count(text) for name, text in texts.items()} | {"added": added, "problem": problem}

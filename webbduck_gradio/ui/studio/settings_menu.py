@@ -1,0 +1,156 @@
+"""Settings as a whole: presets, reset, reading them from a picture or a text, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from ...api.gradio_helpers import QUIET, answer, outcome, payload
+from ...errors import RequestError, WebbDuckError
+from ...gallery.metadata.recall import read_settings, read_text
+from ...models.catalog.lookup import find
+from ...models.catalog.registry import Checkpoint, Lora, Registry
+from ...request import MAX_PROMPT, GenerationRequest
+from ...services import Services
+from ...web.middleware import uploaded
+from ..theme import asset
+from .form import Form, settings_of
+from .lora_stack import renamed
+from .preset_store import Shelf
+
+LONGEST_TEXT = 4 * MAX_PROMPT
+"""Of a pasted `parameters` text, in characters."""
+
+MODELS = ("base_model", "second_pass_model")
+
+
+def view(services: Services, shelf: Shelf) -> gr.HTML:
+    """The menu beside the checkpoint."""
+
+    def webbduck_shelf(_: Any) -> dict[str, Any]:
+        return answer(shelf.content)
+
+    def webbduck_keep_preset(asked: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.keep_preset(asked.get("name"), asked.get("settings")))
+
+    def webbduck_drop_preset(name: Any) -> dict[str, Any]:
+        return answer(lambda: shelf.drop_preset(name))
+
+    return gr.HTML(
+        "",
+        html_template=asset("studio/settings_menu.html"),
+        js_on_load=asset("studio/settings_menu.js"),
+        elem_id="desk",
+        apply_default_css=False,
+        min_width=96,
+        scale=0,
+        server_functions=[webbduck_shelf, webbduck_keep_preset, webbduck_drop_preset],
+    )
+
+
+def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A preset's settings with the catalog's own names of its models (`models.catalog.lookup`), without those
+    that are gone, and a sentence for each that is gone or has another name by now."""
+    values, notes = dict(kept), []
+
+    def name_of(name: str, models: Sequence[Checkpoint | Lora]) -> str | None:
+        found = find(name, models).model
+        if found and found.name != name:
+            notes.append(f"{name} is called {found.name} by now.")
+        return found.name if found else None
+
+    usable = [each for each in registry.checkpoints() if not each.unusable]
+    for key, models in zip(MODELS, (usable, registry.second_pass_models()), strict=True):
+        name = values.get(key)
+        if not isinstance(name, str) or not name:
+            continue
+        values[key] = name_of(name, models)
+        if values[key] is None:
+            del values[key]
+            notes.append(f"{name} is no longer there; the chosen model stays.")
+    # The stack itself says which of its LoRAs are gone.
+    values["loras"] = renamed(values.get("loras"), lambda name: name_of(name, registry.loras()) or name)
+    return values, notes
+
+
+def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.HTML) -> None:
+    """The events of `view`, once the form has all of its controls. Each can be taken back."""
+    registry = services.registry
+
+    def filled(values: dict[str, Any], what: str, notes: list[str]) -> list[Any]:
+        return [outcome(done=what, notes=notes), *form.partly(values)]
+
+    def refused(error: WebbDuckError) -> list[Any]:
+        return [outcome(error=str(error)), *form.nothing()]
+
+    def preset(event: gr.EventData) -> list[Any]:
+        name = payload(event).get("name")
+        try:
+            kept = shelf.preset(name)
+        except WebbDuckError as error:
+            return refused(error)
+        kept, notes = installed(registry, kept)
+        return filled(form.recall(kept), f"Preset {name}", notes)
+
+    def reset(event: gr.EventData) -> list[Any]:
+        """Everything but the checkpoint as a first visit finds it."""
+        chosen = payload(event).get("base_model")
+        checkpoint = next((c for c in registry.checkpoints() if c.name == chosen), None)
+        fields = GenerationRequest.model_fields
+        usual = {name: fields[name].default for name in form.fields if name in fields}
+        usual |= {"seed": None, "loras": []} | settings_of(checkpoint)
+        usual.pop("base_model", None)
+        return filled({key: usual[key] for key in usual if key in form.fields}, "Reset", [])
+
+    def defaults(event: gr.EventData) -> list[Any]:
+        """A checkpoint's own size, steps, CFG and sampler."""
+        name = payload(event).get("base_model")
+        checkpoint = next((c for c in registry.checkpoints() if c.name == name), None)
+        if checkpoint is None:
+            return [outcome(error="That checkpoint is no longer there."), *form.nothing()]
+        return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
+
+    def filled_from(path: Path) -> list[Any]:
+        values, notes = read_settings(path, registry, services.worker.describe())
+        if not values:
+            return [outcome(error=" ".join(notes)), *form.nothing()]
+        return filled(values, "Settings of the picture", notes)
+
+    def use_settings(event: gr.EventData) -> list[Any]:
+        """All settings of a picture of the gallery, seed included."""
+        try:
+            return filled_from(services.outputs.resolve(str(payload(event).get("id", ""))))
+        except WebbDuckError as error:
+            return refused(error)
+
+    def restore(event: gr.EventData) -> list[Any]:
+        """The form as it was before one of the others."""
+        return form.partly(form.recall(payload(event).get("values")))
+
+    def paste(event: gr.EventData) -> list[Any]:
+        text = str(payload(event).get("text", ""))
+        if len(text) > LONGEST_TEXT:
+            return refused(
+                RequestError(f"The pasted text has {len(text):,} of at most {LONGEST_TEXT:,} characters.")
+            )
+        values, notes = read_text(text, registry)
+        return filled(values, "Settings of the pasted text", notes)
+
+    def read_picture(event: gr.EventData) -> list[Any]:
+        try:
+            return filled_from(uploaded(payload(event).get("file"), services, Path(get_upload_folder())))
+        except WebbDuckError as error:
+            return refused(error)
+
+    outputs = [told, *form.outputs]
+    desk.apply_preset(preset, None, outputs, **QUIET)
+    desk.use_defaults(defaults, None, outputs, **QUIET)
+    desk.use_settings(use_settings, None, outputs, **QUIET)
+    desk.reset(reset, None, outputs, **QUIET)
+    desk.restore(restore, None, form.outputs, **QUIET)
+    desk.paste_parameters(paste, None, outputs, **QUIET)
+    desk.read_picture(read_picture, None, outputs, **QUIET)

@@ -1,0 +1,197 @@
+"""The Studio tab: the form that builds a request, and the picture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...api.gradio_helpers import PRESS, QUIET, outcome
+from ...errors import WebbDuckError
+from ...jobs.job import Kind
+from ...request import SCHEDULERS
+from ...services import Services
+from ..shared.numbers import number_field
+from ..theme import asset
+from . import image_input, prompt_box, second_pass, settings_menu, viewer
+from .form import BY_CHECKPOINT, Form, settings_of
+from .lora_stack import build_stack
+from .preset_store import Shelf
+
+
+def fold(name: str, title: str) -> gr.HTML:
+    """The head of a group that folds; what follows it in its column is shown while it is open (form.js)."""
+    template = (
+        f'<button type="button" class="fold-head" aria-expanded="false" data-fold="{name}">'
+        f'<span class="fold-title">{title}</span><span class="fold-said"></span></button>'
+    )
+    return gr.HTML("", html_template=template, js_on_load=None, apply_default_css=False)
+
+
+def signal_channel() -> gr.HTML:
+    """Hidden: what an event asks of the page beside values, published as "signal"."""
+    return gr.HTML(
+        "",
+        html_template="<i></i>",
+        js_on_load="watch('value', () => {"
+        " if (props.value) webbduck.publish('signal', JSON.parse(props.value)); });",
+        elem_id="channel-signal",
+        elem_classes="channel",
+    )
+
+
+def build(services: Services, told: gr.HTML) -> Form:
+    """The tab's controls and events."""
+    fields: dict[str, Any] = {}
+    default = services.registry.default_checkpoint()
+    start = settings_of(default)
+    signal = signal_channel()
+    shelf = Shelf(services.settings.private / "shelf.json")
+    form = Form(services, fields, signal)
+    with gr.Row(elem_id="studio"):
+        with gr.Column(elem_id="controls"):
+            gr.HTML(
+                "",
+                html_template=asset("shared/mobile_sheet.html"),
+                js_on_load=None,
+                elem_id="sheet-head",
+                apply_default_css=False,
+            )
+            with gr.Column(elem_id="settings"):
+                with gr.Row(elem_id="model-row"):
+                    fields["base_model"] = gr.Dropdown(
+                        choices=form.usable(),
+                        value=default.name if default else None,
+                        label="Checkpoint",
+                        elem_id="checkpoint",
+                        min_width=120,
+                    )
+                    menu = settings_menu.view(services, shelf)
+                prompt_box.build(services, fields, shelf)
+                fields["loras"] = build_stack(form.checkpoint)
+                _size(fields, start)
+                with gr.Row(elem_classes="fields"):
+                    fields["steps"] = number_field(start["steps"], "Steps", "steps", min_width=60)
+                    fields["cfg"] = number_field(start["cfg"], "CFG", "cfg", min_width=60)
+                    fields["scheduler"] = gr.Dropdown(
+                        list(SCHEDULERS),
+                        value=start["scheduler"],
+                        label="Sampler",
+                        elem_id="scheduler",
+                        min_width=150,
+                        scale=3,
+                        filterable=False,
+                    )
+                _seed(fields)
+                with gr.Column(elem_classes="fold", elem_id="fold-image"):
+                    fold("image", "Input picture")
+                    image_input.build(services, fields, told)
+                with gr.Column(elem_classes="fold", elem_id="fold-second"):
+                    fold("second", "Second pass")
+                    second_pass.build(services, fields)
+                with gr.Column(elem_classes="fold", elem_id="fold-more"):
+                    fold("more", "More settings")
+                    _more(fields)
+            with gr.Row(elem_id="dock"):
+                fields["num_images"] = number_field(1, "Images", "batch", min_width=64, scale=1)
+                test = gr.Button("Test", elem_id="test", min_width=70, scale=1)
+                generate = gr.Button(
+                    "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
+                )
+        with gr.Column(elem_id="picture"):
+            stage = viewer.view(services)
+    _submitting(services, form, told, generate, test)
+    settings_menu.wire(services, menu, shelf, form, told)
+    by_checkpoint = [fields[name] for name in BY_CHECKPOINT]
+    form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **QUIET)
+    viewer.wire(services, stage, form, told)
+    return form
+
+
+def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
+    template = (
+        '<div class="size"><span class="size-label" id="size-label">Size</span>'
+        '<div class="size-presets" role="radiogroup" aria-labelledby="size-label"></div></div>'
+    )
+    gr.HTML(
+        "",
+        html_template=template,
+        js_on_load=asset("studio/size.js"),
+        elem_id="size",
+        apply_default_css=False,
+    )
+    with gr.Row(elem_classes="fields size-row"):
+        fields["width"] = number_field(start["width"], "Width, px", "width", min_width=70)
+        swap = gr.Button("⇄", elem_id="swap", min_width=38, scale=0)
+        fields["height"] = number_field(start["height"], "Height, px", "height", min_width=70)
+    size = [fields["width"], fields["height"]]
+    swap.click(None, size, size, js="(width, height) => [height, width]", **QUIET)
+
+
+def _seed(fields: dict[str, Any]) -> None:
+    with gr.Row(elem_classes="fields seed-row"):
+        fields["seed"] = number_field(None, "Seed", "seed", placeholder="Random", min_width=120, scale=4)
+        dice = gr.Button("Random", elem_id="dice", size="sm", min_width=70, scale=1)
+        reuse = gr.Button("Reuse last", elem_id="reuse", size="sm", min_width=90, scale=1)
+    seed = fields["seed"]
+    dice.click(None, None, seed, js="() => ''", **QUIET)
+    reuse.click(None, seed, seed, js="(seed) => String(webbduck.lastSeed ?? seed)", **QUIET)
+
+
+def _more(fields: dict[str, Any]) -> None:
+    fields["prompt_2"] = gr.Textbox(
+        "",
+        label="Prompt for the second text encoder",
+        placeholder="Same as the prompt",
+        lines=2,
+        max_lines=6,
+        elem_id="prompt-2",
+    )
+    with gr.Row(elem_classes="fields"):
+        fields["clip_skip"] = number_field(0, "CLIP skip", "clip-skip", min_width=60)
+        fields["emphasis"] = gr.Radio(
+            [("Mean kept", "mean"), ("As weighted", "none")],
+            value="mean",
+            label="Weights",
+            elem_id="emphasis",
+            elem_classes="segmented",
+            scale=3,
+        )
+    fields["output_format"] = gr.Radio(
+        [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")],
+        value="png",
+        label="File format",
+        elem_id="output-format",
+        elem_classes="segmented",
+    )
+
+
+def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Button, test: gr.Button) -> None:
+    def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request) -> str:
+        try:
+            asked = form.asked(values)
+            if kind == "test":
+                asked["num_images"] = 1
+            job = services.submit(asked, kind, request.username)
+        except WebbDuckError as error:
+            return outcome(error=str(error), field=getattr(error, "field", None))
+        return outcome(job_id=job.id, warnings=list(job.warnings))
+
+    def submit_batch(request: gr.Request, *values: Any) -> str:
+        return submit("generate", values, request)
+
+    def submit_test(request: gr.Request, *values: Any) -> str:
+        return submit("test", values, request)
+
+    inputs = list(form.fields.values())
+    generate.click(submit_batch, inputs, told, **PRESS)
+    test.click(submit_test, inputs, told, **PRESS)
+    # The page's scripts see the whole form whenever something in it changes, without asking the server.
+    gr.on(
+        [control.change for control in inputs],
+        None,
+        inputs,
+        None,
+        js=form.script("changed"),
+        **QUIET,
+    )

@@ -1,0 +1,115 @@
+"""The picture of the Studio: what is made, what can be done with it, how the studio stands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ...api import gallery_serializers, serializers
+from ...api.gradio_helpers import PRESS, QUIET, answer, outcome, payload
+from ...errors import RequestError, WebbDuckError
+from ...services import Services
+from ..theme import asset
+from .form import Form
+
+STARTER_EXAMPLES = (
+    "a red duck on a pond",
+    "a yellow duck wearing a crown at sunset",
+    "a blue duck with a party hat in the snow",
+    "a green house in a meadow at night",
+)
+EXAMPLES = (
+    "a duck on a lake at dawn, mist, golden light, photograph",
+    "a lighthouse on a cliff, storm, oil painting",
+    "a reading corner by a window, plants, warm light",
+)
+
+
+def view(services: Services) -> gr.HTML:
+    """The stage, which draws what the page's channels tell."""
+
+    def webbduck_about(image_id: Any) -> dict[str, Any]:
+        return answer(lambda: {"favourite": str(image_id) in services.outputs.favourites})
+
+    def webbduck_favour(asked: Any) -> dict[str, Any]:
+        def mark() -> dict[str, Any]:
+            services.outputs.favourite(str(asked.get("id")), favourite=asked.get("favourite") is True)
+            return {}
+
+        return answer(mark)
+
+    def webbduck_remove(image_id: Any) -> dict[str, Any]:
+        def remove() -> dict[str, Any]:
+            ids = gallery_serializers.with_copies(services, [str(image_id)])
+            reason = gallery_serializers.needed(services, ids)
+            if reason:
+                raise RequestError(reason)
+            return serializers.trash_view(services.trash.delete_images(ids))
+
+        return answer(remove)
+
+    def webbduck_bring_back(entry_id: Any) -> dict[str, Any]:
+        return answer(lambda: {"images": list(services.trash.restore(entry_id))})
+
+    def webbduck_free_memory(_asked: Any = None) -> dict[str, Any]:
+        return answer(services.free_memory)  # the page always sends one value
+
+    return gr.HTML(
+        "",
+        html_template=asset("studio/viewer.html"),
+        js_on_load=asset("studio/viewer.js"),
+        elem_id="stage",
+        apply_default_css=False,
+        starter_examples=list(STARTER_EXAMPLES),
+        examples=list(EXAMPLES),
+        server_functions=[
+            webbduck_about,
+            webbduck_favour,
+            webbduck_remove,
+            webbduck_bring_back,
+            webbduck_free_memory,
+        ],
+    )
+
+
+def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
+    """The events of `view`, once the form has all of its controls."""
+
+    def use_prompt(event: gr.EventData) -> str:
+        return str(payload(event).get("prompt", ""))
+
+    def use_seed(event: gr.EventData) -> Any:
+        seed = payload(event).get("seed")
+        return str(seed) if isinstance(seed, int) else gr.skip()
+
+    def cancel(event: gr.EventData) -> Any:
+        try:
+            asked = payload(event)
+            services.store.cancel(str(asked.get("job_id", "")), after_image=asked.get("after_image") is True)
+        except WebbDuckError as error:
+            return outcome(error=str(error))
+        return gr.skip()
+
+    def use_image(event: gr.EventData) -> Any:
+        asked = payload(event)
+        try:
+            return [gr.skip(), *form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))]
+        except WebbDuckError as error:
+            return [outcome(error=str(error)), *form.nothing()]
+
+    def upscale(event: gr.EventData, request: gr.Request) -> Any:
+        asked = payload(event)
+        try:
+            job = services.submit_upscale(
+                {"image": asked.get("id"), "scale": asked.get("scale")}, request.username
+            )
+        except WebbDuckError as error:
+            return outcome(error=str(error))
+        return outcome(upscale=job.id, notes=list(job.warnings))
+
+    stage.use_prompt(use_prompt, None, form.fields["prompt"], **QUIET)
+    stage.use_seed(use_seed, None, form.fields["seed"], **QUIET)
+    stage.cancel_job(cancel, None, told, **PRESS)
+    stage.use_image(use_image, None, [told, *form.outputs], **QUIET)
+    stage.upscale(upscale, None, told, **PRESS)
