@@ -15,7 +15,7 @@ from PIL import Image
 import webbduck_gradio
 from webbduck_gradio.errors import RequestError, StorageError, WebbDuckError
 from webbduck_gradio.gallery import metadata
-from webbduck_gradio.gallery.input_images import Inputs
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.models.input_checks import check_inputs
@@ -110,7 +110,7 @@ class Place:
     """Pictures on the disk, and all that decodes them."""
 
     def __init__(self, settings: Settings):
-        self.inputs = Inputs(settings)
+        self.inputs = InputImageStore(settings)
         self.thumbnails = Thumbnails(settings, Outputs(settings))
         self.run = settings.outputs / "run"
         self.run.mkdir(parents=True)
@@ -126,7 +126,7 @@ class Place:
         return self.inputs.path(file_id)
 
     def check(self, **fields) -> list[str]:
-        return check_inputs(self, GenerationRequest.of(prompt="x", base_model="any", **fields))  # type: ignore[arg-type]
+        return check_inputs(self, GenerationRequest.validated(prompt="x", base_model="any", **fields))  # type: ignore[arg-type]
 
 
 def hide(image: Image.Image, text: str) -> Image.Image:

@@ -13,7 +13,7 @@ from webbduck_gradio.request import MAX_SEED, SCHEDULERS, GenerationRequest
 
 
 def of(**asked: object) -> GenerationRequest:
-    return GenerationRequest.of(**{"base_model": "x", "seed": 1, **asked})
+    return GenerationRequest.validated(**{"base_model": "x", "seed": 1, **asked})
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_refused_with_one_sentence(asked: dict, sentence: str) -> None:
 
 def test_a_missing_checkpoint_is_named() -> None:
     with pytest.raises(RequestError, match=r"^base_model is missing\.$"):
-        GenerationRequest.of(prompt="a duck")
+        GenerationRequest.validated(prompt="a duck")
 
 
 @pytest.mark.parametrize("nothing", [None, -1])
@@ -70,7 +70,7 @@ def test_seed_zero_is_a_seed() -> None:
 def test_image_of_a_batch_alone() -> None:
     batch = of(seed=MAX_SEED, num_images=3, prompt="a duck")
     assert [batch.seed_of(index) for index in range(3)] == [MAX_SEED, 0, 1]
-    assert batch.alone(1) == of(seed=0, num_images=1, prompt="a duck")
+    assert batch.for_single_image(1) == of(seed=0, num_images=1, prompt="a duck")
 
 
 @given(
@@ -81,4 +81,4 @@ def test_image_of_a_batch_alone() -> None:
 )
 def test_json_and_back_is_the_same_request(prompt: str, width: int, cfg: float, seed: int) -> None:
     request = of(prompt=prompt, width=width, height=64, cfg=cfg, seed=seed)
-    assert GenerationRequest.of(**json.loads(request.model_dump_json())) == request
+    assert GenerationRequest.validated(**json.loads(request.model_dump_json())) == request

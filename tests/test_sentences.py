@@ -9,14 +9,14 @@ from collections.abc import Callable
 import pytest
 from PIL import Image
 
-from webbduck_gradio.errors import WebbDuckError, without_folders
+from webbduck_gradio.errors import WebbDuckError, redact_paths
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs import worker
 from webbduck_gradio.jobs.handlers import image_tools
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.storage.atomic import write_atomically
-from webbduck_gradio.ui.studio.preset_store import Shelf
+from webbduck_gradio.ui.studio.preset_store import PresetStore
 
 
 def empty(settings: Settings) -> Registry:
@@ -41,21 +41,21 @@ def unknown_lora(settings: Settings) -> None:
 
 
 def presets_that_are_broken(settings: Settings) -> None:
-    path = settings.private / "presets.json"
+    path = settings.data_dir / "presets.json"
     path.write_text("{")
-    Shelf(path).content()
+    PresetStore(path).content()
 
 
 def folder_that_is_a_file(settings: Settings) -> None:
     (settings.outputs / "run").write_text("")
-    write_atomically(settings.outputs / "run" / "0.png", lambda file: file.write(b"x"), settings.private)
+    write_atomically(settings.outputs / "run" / "0.png", lambda file: file.write(b"x"), settings.data_dir)
 
 
 def full_disk(settings: Settings) -> None:
     def write(_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(settings.outputs / "run" / "0.png"))
 
-    write_atomically(settings.outputs / "0.png", write, settings.private)
+    write_atomically(settings.outputs / "0.png", write, settings.data_dir)
 
 
 @pytest.mark.parametrize(
@@ -105,4 +105,4 @@ def test_a_file_that_a_job_could_not_read_is_told_by_its_name(settings: Settings
     ],
 )
 def test_texts_of_other_libraries(text: str, told: str) -> None:
-    assert without_folders(text) == told
+    assert redact_paths(text) == told

@@ -13,12 +13,12 @@ from PIL.PngImagePlugin import PngInfo
 from webbduck_gradio.gallery import metadata, run_layout
 from webbduck_gradio.gallery.metadata import recall
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.ui.studio.form import Form
-from webbduck_gradio.ui.studio.preset_store import Shelf
+from webbduck_gradio.ui.studio.preset_store import PresetStore
 
 PICTURE = "0" * 64 + ".png"
 ASKED = {"base_model": "webbduck-starter", "prompt": "a duck", "seed": 1, "image": PICTURE, "mask": PICTURE}
@@ -35,7 +35,7 @@ each = pytest.mark.parametrize(("stored", "meant"), MEANINGS, ids=str)
 
 def request_of(stored: dict) -> dict:
     """A whole request as it was written down."""
-    fields = GenerationRequest.of(**ASKED).model_dump(mode="json")
+    fields = GenerationRequest.validated(**ASKED).model_dump(mode="json")
     del fields["inpainting_fill"], fields["masked_content"]
     return {**fields, **stored}
 
@@ -59,25 +59,25 @@ def test_a_picture(tmp_path: Path, settings: Settings, stored: dict, meant: tupl
 
 @each
 def test_a_job_that_waits_and_one_that_is_retried(settings: Settings, stored: dict, meant: tuple) -> None:
-    path = settings.private / "jobs.sqlite3"
-    store = Store(path)
-    waits, ended = (store.submit(GenerationRequest.of(**ASKED)) for _ in range(2))
+    path = settings.data_dir / "jobs.sqlite3"
+    store = JobStore(path)
+    waits, ended = (store.submit(GenerationRequest.validated(**ASKED)) for _ in range(2))
     store.cancel(ended.id)
     store.close()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE jobs SET request = ?", (json.dumps(request_of(stored)),))
     db.close()
-    store = Store(path)
+    store = JobStore(path)
     assert meaning(store.get(waits.id).request.model_dump()) == meant
     assert meaning(store.retry(ended.id).request.model_dump()) == meant
     claimed = store.claim()
-    assert claimed is not None and meaning(claimed.painting.model_dump()) == meant
+    assert claimed is not None and meaning(claimed.generation_request.model_dump()) == meant
     store.close()
 
 
 @each
 def test_a_preset_and_a_page_as_it_was_left(settings: Settings, stored: dict, meant: tuple) -> None:
-    shelf = Shelf(settings.private / "shelf.json")
+    shelf = PresetStore(settings.data_dir / "shelf.json")
     shelf.keep_preset("mine", {"steps": 20, **stored})
 
     class Services:
@@ -148,11 +148,11 @@ def test_a_text_without_a_mask_says_nothing_of_it(settings: Settings) -> None:
 
 @each
 def test_what_is_written_today_comes_back(tmp_path: Path, stored: dict, meant: tuple) -> None:
-    asked = GenerationRequest.of(**ASKED, inpainting_fill=meant[0], masked_content=meant[1])
-    chunk = metadata.describe(asked, 0)
+    asked = GenerationRequest.validated(**ASKED, inpainting_fill=meant[0], masked_content=meant[1])
+    chunk = metadata.build_chunk(asked, 0)
     with (tmp_path / "0.png").open("wb") as file:
         metadata.save_picture(Image.new("RGB", (8, 8)), file, "png", chunk)
     assert meaning(metadata.read(tmp_path / "0.png")["request"]) == meant
     assert (
-        meaning(metadata.understand({"parameters": metadata.parameters_of(chunk)}, "x")["settings"]) == meant
+        meaning(metadata.parse_texts({"parameters": metadata.parameters_of(chunk)}, "x")["settings"]) == meant
     )

@@ -98,9 +98,9 @@ def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings) -> None:
         client.close()
         server.send_signal(signal.SIGTERM)
         assert server.wait(PATIENCE) == 0
-    from webbduck_gradio.jobs.store import Store
+    from webbduck_gradio.jobs.store import JobStore
 
-    store = Store(settings.private / "jobs.sqlite3")
+    store = JobStore(settings.data_dir / "jobs.sqlite3")
     states = [store.get(job["job_id"]).state for job in jobs]
     store.close()
     assert states == ["interrupted", "queued"]

@@ -18,11 +18,11 @@ from urllib.parse import urlsplit
 from . import __version__, logging_setup
 from .errors import SettingsError
 from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
-from .web.proxies import around
+from .web.proxies import bypassing_proxies
 
 LISTEN_HOST = "0.0.0.0"
 MADE_USER = "duck"
-EVERYWHERE = (LISTEN_HOST, "::")
+ALL_INTERFACES = (LISTEN_HOST, "::")
 RED, PLAIN = "\033[31m", "\033[0m"
 
 
@@ -218,7 +218,7 @@ def address_lines(settings: Settings, url: str, share_url: str | None, made_pass
     """What the owner is told at the start: where, and who may come in."""
     shown = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
     lines = [f"WebbDuck is at {shown}"]
-    if settings.host in EVERYWHERE:
+    if settings.host in ALL_INTERFACES:
         lines.append(
             f"Other computers of the network reach it at this computer's address, port {settings.port}."
         )
@@ -236,7 +236,7 @@ def address_lines(settings: Settings, url: str, share_url: str | None, made_pass
     if made_password:
         (user, password) = settings.auth[0]
         lines.append(f"User name: {user}   Password for this run: {password}")
-    elif not settings.only_here and not settings.auth:
+    elif not settings.is_loopback_only and not settings.auth:
         lines.append(
             f"{RED}No password: everyone who finds the address can make, see and delete pictures.{PLAIN}"
         )
@@ -254,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         settings = settings_from(given, os.environ)
-        with around(settings.host):  # Gradio looks at proxies as soon as it is imported
+        with bypassing_proxies(settings.host):  # Gradio looks at proxies as soon as it is imported
             from .web.server import StudioServer
         server = StudioServer(settings)
         logging_setup.to_file(settings.logs)

@@ -3,12 +3,12 @@
     WebbDuckError
     ├── SettingsError          the studio cannot start like this (exit code 2)
     ├── RequestError           what was asked for does not fit; refused before it is queued
-    │   ├── UnknownName        a checkpoint, LoRA, scheduler, job or image that is not there
-    │   └── QueueFull          as many jobs wait as may wait
+    │   ├── NotFoundError        a checkpoint, LoRA, scheduler, job or image that is not there
+    │   └── QueueFullError          as many jobs wait as may wait
     ├── ModelError             a model file is missing, broken or of a kind that is not supported
     │   └── Unreadable         it cannot be read now, which may pass
     ├── GenerationError        a job failed while it ran
-    │   └── OutOfMemory        the device's memory did not suffice
+    │   └── OutOfMemoryError        the device's memory did not suffice
     ├── StorageError           a file could not be written or read
     └── Cancelled              not a failure: the user stopped the job
 
@@ -24,7 +24,7 @@ FOLDERS = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:)?[\\/](?:[^\s'"\\/]+[\\/])+"
 """The part of an absolute path before its last name."""
 
 
-def without_folders(text: str) -> str:
+def redact_paths(text: str) -> str:
     """A text of another library, each file in it by its name alone: it may be shown to clients."""
     return FOLDERS.sub("", text)
 
@@ -48,11 +48,11 @@ class RequestError(WebbDuckError):
         self.field = field
 
 
-class UnknownName(RequestError):
+class NotFoundError(RequestError):
     """A name or id that stands for nothing here."""
 
 
-class QueueFull(RequestError):
+class QueueFullError(RequestError):
     """As many jobs are queued as the limit allows."""
 
 
@@ -60,7 +60,7 @@ class ModelError(WebbDuckError):
     """A model file cannot be used."""
 
 
-class Unreadable(ModelError):
+class UnreadableModelError(ModelError):
     """A model file cannot be read now, which says nothing about what is in it. `why`: the system's reason."""
 
     def __init__(self, text: str, why: str):
@@ -72,7 +72,7 @@ class GenerationError(WebbDuckError):
     """A job failed while it ran."""
 
 
-class OutOfMemory(GenerationError):
+class OutOfMemoryError(GenerationError):
     """The device's memory did not suffice for what was asked. `decoding`: it was turning the finished
     latents into a picture that took too much."""
 
@@ -85,5 +85,5 @@ class StorageError(WebbDuckError):
     """A file could not be written or read."""
 
 
-class Cancelled(WebbDuckError):
+class CancelledError(WebbDuckError):
     """The user stopped the job that is running."""

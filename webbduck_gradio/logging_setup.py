@@ -17,7 +17,7 @@ NOISY = ("httpx", "httpcore", "PIL", "urllib3", "asyncio", "multipart", "python_
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-class OneLine(logging.Formatter):
+class SingleLineFormatter(logging.Formatter):
     """A record's message is one line, whatever a client put into it; a traceback follows on its own lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -28,7 +28,7 @@ class OneLine(logging.Formatter):
 def to_terminal(verbose: bool) -> None:
     """Log to the standard error; what libraries tell about their own doings only where it matters."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine(FORMAT))
+    handler.setFormatter(SingleLineFormatter(FORMAT))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -47,5 +47,5 @@ def to_file(folder: Path) -> None:
         return
     # A full disk must cost the line, not fill the terminal with tracebacks about it.
     handler.handleError = lambda record: None  # type: ignore[method-assign]
-    handler.setFormatter(OneLine(FORMAT))
+    handler.setFormatter(SingleLineFormatter(FORMAT))
     logging.getLogger().addHandler(handler)

@@ -13,21 +13,21 @@ import psutil
 
 from . import __version__
 from .errors import RequestError
-from .gallery.input_images import Inputs
+from .gallery.input_images import InputImageStore
 from .gallery.outputs import Outputs
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
 from .jobs.handlers import image_tools
 from .jobs.housekeeping import Housekeeping
 from .jobs.job import Job, Kind
-from .jobs.store import Store
+from .jobs.store import JobStore
 from .jobs.worker import Worker
 from .models.catalog.registry import Registry
 from .settings import Settings
 from .ui.loras.previews import LoraPreviews
 
 if TYPE_CHECKING:
-    from .core.image_generator import Generator
+    from .core.image_generator import ImageGenerator
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +38,9 @@ class Services:
 
     settings: Settings
     registry: Registry
-    store: Store
+    store: JobStore
     outputs: Outputs
-    inputs: Inputs
+    inputs: InputImageStore
     thumbnails: Thumbnails
     trash: Trash
     worker: Worker
@@ -52,7 +52,7 @@ class Services:
     def start(cls, settings: Settings) -> Services:
         """Open the folders and the queue; what was running when the last server died becomes interrupted."""
         registry = Registry(settings)
-        store = Store(settings.private / "jobs.sqlite3", settings.max_queued)
+        store = JobStore(settings.data_dir / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
         outputs.lock()  # tidies up what a crash left half written
         outputs.watch()
@@ -65,7 +65,7 @@ class Services:
             registry,
             store,
             outputs,
-            Inputs(settings),
+            InputImageStore(settings),
             Thumbnails(settings, outputs),
             Trash(settings, outputs),
             worker,
@@ -81,8 +81,8 @@ class Services:
 
         Raises `RequestError` with one sentence for whatever does not fit, before anything is queued.
         """
-        request = self.registry.settle(asked)
-        warnings = self.registry.admit(request)
+        request = self.registry.build_request(asked)
+        warnings = self.registry.validate_request(request)
         # Named by their ids they may have come by way of another output folder.
         self.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
@@ -155,11 +155,11 @@ class Services:
         }
 
 
-def _make_generator(registry: Registry, settings: Settings) -> Generator:
+def _make_generator(registry: Registry, settings: Settings) -> ImageGenerator:
     # Torch is imported here, when the first job (or the warm-up) needs it.
-    from .core.image_generator import Generator
+    from .core.image_generator import ImageGenerator
 
-    return Generator(settings.device, registry, settings.memory, settings.precision)
+    return ImageGenerator(settings.device, registry, settings.memory, settings.precision)
 
 
 def inside(path: Path, folder: Path) -> bool:

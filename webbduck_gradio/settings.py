@@ -49,31 +49,31 @@ class Settings:
     catalog_poll_seconds: float = 3.0
 
     @property
-    def private(self) -> Path:
+    def data_dir(self) -> Path:
         """The studio's own records; never served, but for previews and thumbnails."""
         return self.outputs / ".webbduck"
 
     @property
-    def only_here(self) -> bool:
+    def is_loopback_only(self) -> bool:
         """Whether this computer alone can reach the studio."""
         return self.host in LOOPBACK and not self.share and not self.public_url
 
     @property
     def uploads(self) -> Path:
         """What clients sent and no job has taken yet."""
-        return self.private / "uploads"
+        return self.data_dir / "uploads"
 
     @property
     def logs(self) -> Path:
-        return self.private / "logs"
+        return self.data_dir / "logs"
 
     @property
     def previews(self) -> Path:
-        return self.private / "previews"
+        return self.data_dir / "previews"
 
     @property
     def thumbnails(self) -> Path:
-        return self.private / "thumbnails"
+        return self.data_dir / "thumbnails"
 
     def make_folders(self) -> None:
         """Create what is missing. Raises `SettingsError` naming the folder that cannot be used."""
@@ -86,7 +86,7 @@ class Settings:
                     raise SettingsError(_cannot_use(folder, error)) from None
         for folder in (
             self.outputs,
-            self.private,
+            self.data_dir,
             self.previews,
             self.thumbnails,
             self.uploads,

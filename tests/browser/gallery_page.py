@@ -24,7 +24,7 @@ def album(studio) -> Iterator[list[str]]:
     """Ids of the first pictures of six runs, oldest first, made with words that no other test uses."""
     outputs, made = studio.services.outputs, []
     for number in range(6):
-        request = GenerationRequest.of(
+        request = GenerationRequest.validated(
             prompt=f"albumword {COLOURS[number % 4]} lantern {'unique' + 'abcdef'[number]}",
             negative_prompt="fog",
             base_model="webbduck-starter",
@@ -41,7 +41,7 @@ def album(studio) -> Iterator[list[str]]:
             run.save(index, picture(COLOURS[number % 4]), request.seed_of(index), ["a warning of its own"])
         run.close("completed")
         made.append(f"{run.id}/0.png")
-    outputs.save_variant(made[0], picture("crimson", (192, 192)), 2, "Lanczos")
+    outputs.save_upscaled(made[0], picture("crimson", (192, 192)), 2, "Lanczos")
     yield made
     for image_id in made:
         studio.services.trash.delete_run(image_id.rpartition("/")[0])

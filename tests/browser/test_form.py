@@ -61,7 +61,7 @@ def generated(page: Page, server: StudioServer) -> GenerationRequest:
     page.click("#generate")
     wait_until(lambda: store.queued() or page.locator(".notice.error").count())
     assert store.queued(), page.locator(".notice.error").all_text_contents()
-    return store.queued()[0].painting
+    return store.queued()[0].generation_request
 
 
 def number(selector: str) -> Callable[[Page, Any], None]:
@@ -158,7 +158,7 @@ def test_each_control_shows_in_the_stored_request(
     tab.click("#test")
     wait_until(lambda: len(server.services.store.queued()) == 2)
     test = server.services.store.queued()[-1]
-    assert (test.kind, test.painting.num_images) == ("test", 1)
+    assert (test.kind, test.generation_request.num_images) == ("test", 1)
     try_all(TAKES_OVER)
     del asked["refiner_switch"]
     try_all(DRAWS_OVER)
@@ -182,7 +182,7 @@ def test_each_control_shows_in_the_stored_request(
     option("#second-model")(tab, "Off")
     for selector in ("#strength", "#mask-blur", "#inpaint-area", "#second-mode", "#refinement-strength"):
         expect(tab.locator(selector)).to_be_hidden()
-    usual = GenerationRequest.of(base_model=STARTER, seed=0)
+    usual = GenerationRequest.validated(base_model=STARTER, seed=0)
     now = generated(tab, server)
     for field in (*TAKES_OVER, *DRAWS_OVER, *WITH_PICTURE, *WITH_MASK, "image", "mask"):
         assert getattr(now, field) == getattr(usual, field), field

@@ -84,7 +84,7 @@ def test_choose_delete_and_restore_from_the_trash(gallery: Page, studio, album: 
 
 def test_a_run_into_the_trash_which_is_emptied_only_after_a_question(gallery: Page, studio) -> None:
     studio.services.trash.empty()
-    request = GenerationRequest.of(prompt="albumword doomed", base_model="webbduck-starter", seed=5)
+    request = GenerationRequest.validated(prompt="albumword doomed", base_model="webbduck-starter", seed=5)
     run = studio.services.outputs.new_run(request, "generate", "job-doomed")
     run.save(0, picture("navy"), 5)
     run.close("completed")

@@ -48,7 +48,7 @@ def submit(studio, *prompts: str, **more) -> list[str]:
     native = studio.services.registry.checkpoint("webbduck-starter").native_size
     small = {"base_model": "webbduck-starter", "steps": 2, "width": native, "height": native}
     requests = [
-        GenerationRequest.of(**{**small, "prompt": prompt, "seed": seed, **more})
+        GenerationRequest.validated(**{**small, "prompt": prompt, "seed": seed, **more})
         for seed, prompt in enumerate(prompts)
     ]
     return [studio.services.store.submit(request).id for request in requests]
@@ -139,7 +139,7 @@ def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -
     expect(describe.locator(".facts")).to_have_text("told · detailed")
     for action in ("watch", "edit"):  # the Studio shows and asks for pictures that are drawn
         expect(upscale.locator(f".do-{action}")).to_be_hidden()
-    store.answer(caption.id, {"caption": "a <b>duck</b>", "style": "detailed", "captioner": "told"})
+    store.set_result(caption.id, {"caption": "a <b>duck</b>", "style": "detailed", "captioner": "told"})
     expect(describe.locator(".answer")).to_have_text("a <b>duck</b>")
 
 

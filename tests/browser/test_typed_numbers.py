@@ -65,7 +65,7 @@ def test_what_is_typed_reaches_the_job(page: Page, studio) -> None:
         type_into(page.locator("#seed input"), "-1")
         page.click("#generate")
         wait_until(lambda: studio.services.store.queued())
-        asked = studio.services.store.queued()[0].painting
+        asked = studio.services.store.queued()[0].generation_request
         assert (asked.cfg, asked.steps) == (6.25, 4)
         assert asked.seed >= 0
     finally:

@@ -12,7 +12,7 @@ from making import copy_of, inpaint_copy, lora, refiner_copy, store
 from PIL import Image, ImageDraw
 from recorder import Recorder
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.models.catalog.registry import Checkpoint, Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
@@ -30,7 +30,11 @@ def folders(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory)
     starter = copy_of(starter, sdxl / starter.name)  # it may be trained further meanwhile
     inpaint_copy(starter, sdxl / "painter")
     refiner_copy(starter, sdxl / "refiner")
-    pipe = Generator("cpu").pipelines.get(Registry(settings).checkpoint(starter.name), lambda text: None).pipe
+    pipe = (
+        ImageGenerator("cpu")
+        .pipelines.get(Registry(settings).checkpoint(starter.name), lambda text: None)
+        .pipe
+    )
     lora(pipe, settings.loras / "whole.safetensors", seed=1)
     lora(pipe, settings.loras / "kohya.safetensors", seed=1, layout="kohya")
     lora(pipe, settings.loras / "unet.safetensors", seed=2, text=False)
@@ -48,12 +52,12 @@ def starter(registry: Registry) -> Checkpoint:
 
 
 @pytest.fixture(scope="session")
-def generator(registry: Registry) -> Generator:
-    return Generator("cpu", registry)
+def generator(registry: Registry) -> ImageGenerator:
+    return ImageGenerator("cpu", registry)
 
 
 @pytest.fixture(scope="session")
-def pipe(generator: Generator, starter: Checkpoint) -> Any:
+def pipe(generator: ImageGenerator, starter: Checkpoint) -> Any:
     return generator.pipelines.get(starter, lambda text: None).pipe
 
 
@@ -73,7 +77,7 @@ def ask(registry: Registry) -> Ask:
             "height": 64,
         }
         quick["base_model"] = "webbduck-starter"
-        return registry.settle(quick | fields)
+        return registry.build_request(quick | fields)
 
     return make
 
@@ -82,12 +86,12 @@ Paint = Callable[..., list[numpy.ndarray]]
 
 
 @pytest.fixture(scope="session")
-def paint(generator: Generator, registry: Registry, ask: Ask) -> Paint:
+def paint(generator: ImageGenerator, registry: Registry, ask: Ask) -> Paint:
     """The pixels of each picture of a request, as integers that may be subtracted."""
 
     def make(recorder: Recorder | None = None, **fields: Any) -> list[numpy.ndarray]:
         request = ask(**fields)
-        registry.admit(request)
+        registry.validate_request(request)
         checkpoint = registry.checkpoint(request.base_model)
         pictures = generator.generate(request, checkpoint, recorder or Recorder())
         return [numpy.asarray(each.image).astype(int) for each in pictures]
@@ -96,7 +100,7 @@ def paint(generator: Generator, registry: Registry, ask: Ask) -> Paint:
 
 
 @pytest.fixture(scope="session")
-def image(folders: Settings, generator: Generator, ask: Ask, starter: Checkpoint) -> str:
+def image(folders: Settings, generator: ImageGenerator, ask: Ask, starter: Checkpoint) -> str:
     """Id of an input picture: a red duck, 96 x 80."""
     request = ask(width=96, height=80, steps=10, seed=3)
     (picture,) = generator.generate(request, starter, Recorder())

@@ -142,7 +142,7 @@ def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None
     from PIL import Image
     from recorder import Recorder
 
-    from webbduck_gradio.core.image_generator import Generator
+    from webbduck_gradio.core.image_generator import ImageGenerator
     from webbduck_gradio.models.catalog.registry import Registry
     from webbduck_gradio.settings import Settings
 
@@ -159,10 +159,10 @@ def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None
         # It only continues: a base would need as much memory again, so it goes over a picture here.
         picture = Image.effect_noise((side, side), 90).convert("RGB")
         asked |= {"image": store(settings, picture), "strength": 0.5}
-    request = registry.settle(asked)
+    request = registry.build_request(asked)
     if kind != "refiner":
-        registry.admit(request)
-    generator = Generator("cpu", registry, precision=precision)
+        registry.validate_request(request)
+    generator = ImageGenerator("cpu", registry, precision=precision)
     recorder, start = Recorder(), time.perf_counter()
     with Memory() as memory:
         generator.pipelines.get(registry.checkpoint(kind), lambda text: None)

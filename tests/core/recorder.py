@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
-from webbduck_gradio.errors import Cancelled
+from webbduck_gradio.errors import CancelledError
 
 
 class Recorder:
@@ -27,7 +27,7 @@ class Recorder:
 
     def check(self) -> None:
         if self.cancel_after is not None and len(self.steps) >= self.cancel_after:
-            raise Cancelled("Stopped.")
+            raise CancelledError("Stopped.")
 
     def status(self, text: str) -> None:
         self.texts.append(text)

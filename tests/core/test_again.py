@@ -45,7 +45,7 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
     stored = {"IMAGE": image, "MASK": mask}
 
     def draw(request: GenerationRequest) -> list[Any]:
-        registry.admit(request)
+        registry.validate_request(request)
         return list(generator.generate(request, registry.checkpoint(request.base_model), Recorder()))
 
     def make(indices: tuple[int, ...], **asked: Any) -> None:
@@ -64,7 +64,7 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
         for index in indices:
             fields, notes = read_settings(paths[index], registry)
             assert notes == []
-            alone = GenerationRequest.of(**fields)
+            alone = GenerationRequest.validated(**fields)
             assert alone.num_images == 1 and alone.seed == request.seed_of(index)
             with Image.open(paths[index]) as saved:
                 (again,) = draw(alone)

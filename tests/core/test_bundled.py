@@ -11,7 +11,7 @@ import pytest
 from making import copy_of
 from recorder import Recorder
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import HOME, Settings
 from webbduck_gradio.starter.drawing.styles import STYLES
@@ -41,12 +41,12 @@ def registry(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def paint(registry: Registry) -> Paint:
     """One picture of a request, as the studio makes it."""
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
 
     def make(prompt: str, seed: int = 4, steps: int = 12, **fields: object) -> np.ndarray:
         asked = {"base_model": STARTER, "prompt": prompt, "seed": seed, "steps": steps}
-        request = registry.settle(asked | fields)
-        registry.admit(request)
+        request = registry.build_request(asked | fields)
+        registry.validate_request(request)
         checkpoint = registry.checkpoint(request.base_model)
         (picture,) = generator.generate(request, checkpoint, Recorder())
         return np.asarray(picture.image)

@@ -14,8 +14,8 @@ from PIL import Image
 from recorder import Recorder
 
 from webbduck_gradio.core.captioning import NO_STYLES
-from webbduck_gradio.core.image_generator import Generator
-from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, RequestError
+from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.errors import CancelledError, GenerationError, ModelError, RequestError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import CaptionRequest
 
@@ -61,9 +61,9 @@ def plugin(settings, name: str, body: str) -> Path:
 
 
 def caption(registry: Registry, name: str | None, **asked: object) -> tuple[str, tuple[str, ...]]:
-    request = CaptionRequest.of(image="0.png", captioner=name, **asked)
+    request = CaptionRequest.validated(image="0.png", captioner=name, **asked)
     picture = Image.new("RGB", (40, 30), "red")
-    return Generator("cpu", registry).caption(picture, request, registry.captioner(name))
+    return ImageGenerator("cpu", registry).caption(picture, request, registry.captioner(name))
 
 
 def test_a_model_from_a_local_folder(studio) -> None:
@@ -78,7 +78,7 @@ def test_a_model_from_a_local_folder(studio) -> None:
 class Asked(Recorder):
     """Notes which checkpoints are in memory when the work begins."""
 
-    def __init__(self, generator: Generator, **more: int):
+    def __init__(self, generator: ImageGenerator, **more: int):
         super().__init__(**more)
         self.generator, self.in_memory = generator, []
 
@@ -91,17 +91,17 @@ def test_memory_is_given_to_the_captioner_and_back(studio, generator, paint) -> 
     before = paint()[0]
     assert generator.pipelines.names
     recorder = Asked(generator)
-    request = CaptionRequest.of(image="0.png", max_tokens=3)
+    request = CaptionRequest.validated(image="0.png", max_tokens=3)
     generator.caption(Image.new("RGB", (40, 30)), request, registry.captioner("blip"), recorder)
     assert recorder.in_memory == [("Describing with blip", [])]
     assert numpy.array_equal(paint()[0], before)
 
 
 def test_a_cancelled_caption_stops_between_two_words(studio) -> None:
-    registry, generator = Registry(studio), Generator("cpu", None)
+    registry, generator = Registry(studio), ImageGenerator("cpu", None)
     stopped = Recorder(cancel_after=0)
-    request = CaptionRequest.of(image="0.png", max_tokens=30)
-    with pytest.raises(Cancelled):
+    request = CaptionRequest.validated(image="0.png", max_tokens=30)
+    with pytest.raises(CancelledError):
         generator.caption(Image.new("RGB", (40, 30)), request, registry.captioner("blip"), stopped)
 
 

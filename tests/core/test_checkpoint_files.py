@@ -11,7 +11,7 @@ import torch
 from making import copy_of
 from safetensors.torch import load_file, save_file
 
-from webbduck_gradio.core.checkpoint_cache import Pipelines
+from webbduck_gradio.core.checkpoint_cache import CheckpointCache
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -29,12 +29,12 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Tensors:
     return load_file(original.write(path, "base", original.small("base")))
 
 
-def loaded(folder: Path, tensors: Tensors, pipelines: Pipelines | None = None):
+def loaded(folder: Path, tensors: Tensors, pipelines: CheckpointCache | None = None):
     settings = Settings(checkpoints=folder, loras=folder / "lora")
     (folder / "sdxl").mkdir(exist_ok=True)
     save_file({key: each.contiguous() for key, each in tensors.items()}, folder / "sdxl" / "a.safetensors")
     checkpoint = Registry(settings).checkpoint("a")
-    made = (pipelines or Pipelines("cpu")).get(checkpoint, lambda text: None)
+    made = (pipelines or CheckpointCache("cpu")).get(checkpoint, lambda text: None)
     assert made.size == checkpoint.size_bytes * 2  # float32 here; reckoned in half precision
     return made.pipe
 
@@ -109,7 +109,7 @@ def test_each_part_of_a_folder_may_be_of_a_variant_of_its_own(starter, tmp_path:
     weights = folder / "text_encoder" / "model.safetensors"
     weights.rename(weights.with_name("model.bf16.safetensors"))
     registry = Registry(Settings(checkpoints=tmp_path, loras=tmp_path / "lora"))
-    pipelines = Pipelines("cpu")
+    pipelines = CheckpointCache("cpu")
     mine = pipelines.get(registry.checkpoint("parts"), lambda text: None).pipe
     theirs = pipelines.get(starter, lambda text: None).pipe
     for part in ("unet", "vae", "text_encoder", "text_encoder_2"):

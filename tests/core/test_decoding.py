@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL
 from recorder import Recorder
 
-from webbduck_gradio.core.decoding import READ_AGAIN, RESCUED, decode
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.decoding import DECODED_IN_FP32, ENCODED_IN_FP32, decode
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import GenerationError
 
 
@@ -37,7 +37,7 @@ def test_half_precision_that_overflows_is_decoded_again_and_said(parts, pipe) ->
         (inner(raw, **more)[0] * float("nan"),) if raw.dtype == torch.bfloat16 else inner(raw, **more)
     )
     picture, warnings = decode(parts, LATENTS)
-    assert warnings == (RESCUED,) and parts.vae.dtype == torch.bfloat16
+    assert warnings == (DECODED_IN_FP32,) and parts.vae.dtype == torch.bfloat16
     assert numpy.abs(numpy.asarray(picture).astype(float) - numpy.asarray(expected)).mean() < 3
 
 
@@ -52,7 +52,7 @@ def test_what_cannot_be_rescued_is_an_error(parts) -> None:
 def test_an_input_picture_that_overflows_is_read_again_and_said(
     registry, starter, ask, image, monkeypatch
 ) -> None:
-    generator = Generator("cpu", registry, precision="bfloat16")
+    generator = ImageGenerator("cpu", registry, precision="bfloat16")
     vae = generator.pipelines.get(starter, lambda text: None).pipe.vae
     vae.register_to_config(force_upcast=False)
     asked = ask(image=image, width=96, height=80)
@@ -65,7 +65,7 @@ def test_an_input_picture_that_overflows_is_read_again_and_said(
 
     monkeypatch.setattr(AutoencoderKL, "_encode", encode)
     (picture,) = generator.generate(asked, starter, Recorder())
-    assert picture.warnings == (READ_AGAIN,)
+    assert picture.warnings == (ENCODED_IN_FP32,)
     assert not vae.config.force_upcast and vae.dtype == torch.bfloat16
     far = numpy.asarray(picture.image).astype(float) - numpy.asarray(expected.image)
     assert numpy.abs(far).mean() < 12

@@ -74,9 +74,9 @@ def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], s
     """What lists show of the request, which fields the form hides, and which a warning names."""
     services: Any = SimpleNamespace(registry=registry)
     fields = request.model_dump(mode="json")
-    shown = serializers.meaningful(fields, serializers.second_pass_of(services, fields))
+    shown = serializers.effective_settings(fields, serializers.second_pass_of(services, fields))
     form = Form(services, dict.fromkeys(fields), None)  # type: ignore[arg-type]
-    warned = {each.split(" ")[0] for each in registry.admit(request) if " has no effect " in each}
+    warned = {each.split(" ")[0] for each in registry.validate_request(request) if " has no effect " in each}
     return set(shown), set(form._hidden(fields)), warned
 
 

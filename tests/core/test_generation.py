@@ -12,9 +12,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from recorder import Recorder
 
-from webbduck_gradio.core.image_generator import Generator
-from webbduck_gradio.core.progress import Picture
-from webbduck_gradio.errors import Cancelled, GenerationError, ModelError, OutOfMemory
+from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.core.progress import GeneratedImage
+from webbduck_gradio.errors import CancelledError, GenerationError, ModelError, OutOfMemoryError
 
 
 def test_the_same_request_gives_the_same_pixels(paint) -> None:
@@ -31,7 +31,7 @@ def test_each_picture_of_a_batch_equals_its_seed_alone(generator, starter, ask) 
     assert [each.seed for each in pictures] == [7, 8, 9]
     assert len({each.image.tobytes() for each in pictures}) == 3
     for each in pictures:
-        (alone,) = generator.generate(request.alone(each.index), starter, Recorder())
+        (alone,) = generator.generate(request.for_single_image(each.index), starter, Recorder())
         assert alone.image.tobytes() == each.image.tobytes() and alone.seed == each.seed
 
 
@@ -60,7 +60,7 @@ def test_the_prompt_is_followed(generator, registry, starter) -> None:
     """The mean colour of a picture follows the colour that the prompt names."""
 
     def mean(colour: str) -> numpy.ndarray:
-        request = registry.settle(
+        request = registry.build_request(
             {"prompt": f"a {colour} duck on a pond", "seed": 3, "num_images": 2, "base_model": starter.name}
         )
         pictures = generator.generate(request, starter, Recorder())
@@ -98,7 +98,7 @@ def test_cancel_stops_within_a_step_and_leaves_no_trace(generator, starter, ask,
     (expected, _) = paint(num_images=2, scheduler="DPM++ 2M Karras")
     recorder = Recorder(cancel_after=after, previews=True)
     finished = []
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         for picture in generator.generate(request, starter, recorder):
             finished.append(picture)
     assert len(recorder.steps) == after
@@ -118,7 +118,7 @@ def test_cancel_whenever_it_is_asked_for_leaves_no_trace(registry, starter, ask,
         def check(self) -> None:
             self.patience -= 1
             if self.patience < 0:
-                raise Cancelled("Stopped.")
+                raise CancelledError("Stopped.")
 
     asked = {
         "steps": 2,
@@ -126,12 +126,12 @@ def test_cancel_whenever_it_is_asked_for_leaves_no_trace(registry, starter, ask,
         "second_pass_model": "refiner",
         "refiner_switch": 0.5,
     }
-    request, generator, stopped = ask(**asked), Generator("cpu", registry), 0
+    request, generator, stopped = ask(**asked), ImageGenerator("cpu", registry), 0
     while True:
         try:
             pictures = list(generator.generate(request, starter, Impatient(stopped)))
             break
-        except Cancelled:
+        except CancelledError:
             stopped += 1
     assert stopped >= 6  # at the start, after each checkpoint, before drawing, at each step
     (again,) = generator.generate(request, starter, Recorder())
@@ -140,7 +140,7 @@ def test_cancel_whenever_it_is_asked_for_leaves_no_trace(registry, starter, ask,
 
 
 def test_another_generator_draws_the_same(starter, ask, paint) -> None:
-    fresh = Generator("cpu")
+    fresh = ImageGenerator("cpu")
     recorder = Recorder()
     (picture,) = fresh.generate(ask(), starter, recorder)
     assert numpy.array_equal(numpy.asarray(picture.image), paint()[0])
@@ -185,7 +185,7 @@ def test_a_folder_that_breaks_after_the_scan_is_one_sentence(starter, ask, tmp_p
     shutil.copytree(starter.path, folder, copy_function=shutil.copyfile)
     (folder / "unet").chmod(0o755)
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
-    generator = Generator("cpu")
+    generator = ImageGenerator("cpu")
     broken = dataclasses.replace(starter, name="broken", path=folder)
     with pytest.raises(ModelError, match=r"^broken has no weights in unet; copy .* again\.$"):
         list(generator.generate(ask(), broken, Recorder()))
@@ -220,24 +220,24 @@ def test_short_memory_is_met_with_a_thriftier_policy_and_said(
     registry, starter, ask, paint, monkeypatch
 ) -> None:
     expected = paint(num_images=2)
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), 1)
     pictures = list(generator.generate(ask(num_images=2), starter, Recorder()))
     assert all(numpy.array_equal(a.image, b) for a, b in zip(pictures, expected, strict=True))
     assert "policy 'tiled'" in pictures[0].warnings[0] and generator.describe()["policy"] == "tiled"
     failing(monkeypatch, torch.OutOfMemoryError("CUDA out of memory"), 9)
-    with pytest.raises(OutOfMemory, match="64 x 64"):
+    with pytest.raises(OutOfMemoryError, match="64 x 64"):
         list(generator.generate(ask(), starter, Recorder()))
 
 
 def test_tiled_decoding_draws_nearly_the_same(registry, starter, ask) -> None:
     """Larger than a tile, so that tiles are really used."""
     request = ask(width=640, height=576, steps=1)
-    (whole,) = Generator("cpu", registry).generate(request, starter, Recorder())
-    (tiled,) = Generator("cpu", registry, "tiled").generate(request, starter, Recorder())
-    (other,) = Generator("cpu", registry).generate(request.alone(1), starter, Recorder())
+    (whole,) = ImageGenerator("cpu", registry).generate(request, starter, Recorder())
+    (tiled,) = ImageGenerator("cpu", registry, "tiled").generate(request, starter, Recorder())
+    (other,) = ImageGenerator("cpu", registry).generate(request.for_single_image(1), starter, Recorder())
 
-    def far(one: Picture) -> float:
+    def far(one: GeneratedImage) -> float:
         return float(numpy.abs(numpy.asarray(whole.image, float) - numpy.asarray(one.image)).mean())
 
     assert 0 < far(tiled) < far(other) / 2

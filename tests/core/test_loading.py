@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.core import upscaling
-from webbduck_gradio.core.devices import is_shortage
-from webbduck_gradio.core.load_errors import loading
-from webbduck_gradio.errors import ModelError, OutOfMemory, WebbDuckError
+from webbduck_gradio.core.devices import is_out_of_memory
+from webbduck_gradio.core.load_errors import translated_load_errors
+from webbduck_gradio.errors import ModelError, OutOfMemoryError, WebbDuckError
 
 SHORTAGES = [
     MemoryError(),
@@ -29,10 +29,10 @@ OTHERS = [
 
 @pytest.mark.parametrize("error", SHORTAGES, ids=str)
 def test_a_shortage_is_a_shortage(tmp_path: Path, error: Exception) -> None:
-    assert is_shortage(error)
+    assert is_out_of_memory(error)
     with (
-        pytest.raises(OutOfMemory, match="The model a needs more memory"),
-        loading("The model a", tmp_path, ""),
+        pytest.raises(OutOfMemoryError, match="The model a needs more memory"),
+        translated_load_errors("The model a", tmp_path, ""),
     ):
         raise error
 
@@ -41,7 +41,7 @@ def test_a_shortage_is_a_shortage(tmp_path: Path, error: Exception) -> None:
 def test_what_cannot_be_read_is_told_from_what_is_wrong_inside(
     tmp_path: Path, error: Exception, words: str
 ) -> None:
-    with pytest.raises(ModelError, match=words), loading("The model a", tmp_path, "Another"):
+    with pytest.raises(ModelError, match=words), translated_load_errors("The model a", tmp_path, "Another"):
         raise error
 
 
@@ -51,5 +51,8 @@ def test_an_upscaler_that_is_gone(tmp_path: Path) -> None:
 
 
 def test_sentences_of_ours_stay(tmp_path: Path) -> None:
-    with pytest.raises(WebbDuckError, match=r"^ours$"), loading("The model a", tmp_path, "Another"):
+    with (
+        pytest.raises(WebbDuckError, match=r"^ours$"),
+        translated_load_errors("The model a", tmp_path, "Another"),
+    ):
         raise ModelError("ours")

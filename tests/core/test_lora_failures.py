@@ -16,7 +16,7 @@ from making import copy_of
 from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
@@ -42,12 +42,12 @@ def studio(folders: Settings, tmp_path) -> Settings:
 
 
 @pytest.fixture
-def draw(studio: Settings, generator: Generator, ask) -> Draw:
+def draw(studio: Settings, generator: ImageGenerator, ask) -> Draw:
     """Draws with the LoRA of that name, which need not have been admitted."""
 
     def make(name: str, before: Callable[[], None] = lambda: None) -> Any:
         registry = Registry(studio)
-        used = Generator("cpu", registry)
+        used = ImageGenerator("cpu", registry)
         used.pipelines = generator.pipelines  # the checkpoint is in memory there
         request = ask(loras=[{"name": name, "weight": 1}] if name else [])
         checkpoint = registry.checkpoint("webbduck-starter")
@@ -145,7 +145,7 @@ def test_a_second_checkpoint_is_looked_at_too(folders: Settings, registry: Regis
         registry.refresh()
         asked = {"second_pass_model": "wide", "loras": [{"name": "unet", "weight": 1}], "steps": 10}
         with pytest.raises(ModelError, match=r"The LoRA unet does not fit wide: .* have no counterpart"):
-            registry.admit(ask(**asked))
+            registry.validate_request(ask(**asked))
     finally:
         shutil.rmtree(wide)
         registry.refresh()

@@ -18,8 +18,8 @@ import torch
 from recorder import Recorder
 from safetensors.torch import save_file
 
-from webbduck_gradio.core.image_generator import Generator
-from webbduck_gradio.core.lora_adapters import Adapters
+from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -225,7 +225,7 @@ ASKED: dict[str, Any] = {"steps": 2, "negative_prompt": "blurry"}
 @pytest.fixture(scope="module")
 def wanted(parts: list[Part], registry: Registry, starter, ask) -> numpy.ndarray:
     """The picture of a checkpoint to whose weights the LoRA was added by hand, at a weight of 0.8."""
-    merged = Generator("cpu", registry)
+    merged = ImageGenerator("cpu", registry)
     pipe = merged.pipelines.get(starter, lambda text: None).pipe
     for part in parts:
         model = getattr(pipe, part.model)
@@ -236,11 +236,11 @@ def wanted(parts: list[Part], registry: Registry, starter, ask) -> numpy.ndarray
     return numpy.asarray(picture.image).astype(int)
 
 
-def drawn(studio: Settings, generator: Generator, ask, name: str) -> numpy.ndarray:
+def drawn(studio: Settings, generator: ImageGenerator, ask, name: str) -> numpy.ndarray:
     registry = Registry(studio)
     request = ask(**ASKED, loras=[{"name": name, "weight": 0.8}])
-    assert registry.admit(request) == []
-    used = Generator("cpu", registry)
+    assert registry.validate_request(request) == []
+    used = ImageGenerator("cpu", registry)
     used.pipelines = generator.pipelines  # the checkpoint is in memory there
     (picture,) = used.generate(request, registry.checkpoint("webbduck-starter"), Recorder())
     return numpy.asarray(picture.image).astype(int)
@@ -248,7 +248,7 @@ def drawn(studio: Settings, generator: Generator, ask, name: str) -> numpy.ndarr
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_each_layout_adds_what_it_says(
-    studio: Settings, generator: Generator, parts, wanted, paint, ask, layout: str
+    studio: Settings, generator: ImageGenerator, parts, wanted, paint, ask, layout: str
 ) -> None:
     name = f"lora{list(LAYOUTS).index(layout)}"
     write(studio, f"{name}.safetensors", LAYOUTS[layout](parts))
@@ -257,7 +257,7 @@ def test_each_layout_adds_what_it_says(
 
 
 def test_a_configuration_beside_the_file_counts(
-    studio: Settings, generator: Generator, parts, paint, ask
+    studio: Settings, generator: ImageGenerator, parts, paint, ask
 ) -> None:
     """As peft saves a model: the UNet alone, and alpha only in adapter_config.json."""
     mine = [part for part in parts if part.model == "unet"]
@@ -302,11 +302,11 @@ def test_small_alphas_survive_half_precision(pipe: Any, tmp_path: Path) -> None:
     settings = Settings(
         loras=tmp_path, checkpoints=tmp_path / "c", outputs=tmp_path / "o", inputs=tmp_path / "i"
     )
-    adapters = Adapters(half)
+    adapters = LoraAdapters(half)
     lora = Registry(settings).lora("small")
     x = torch.eye(64, dtype=torch.float16)
     before = layer(x).float()
-    adapters.use([(lora, 1.0)])
+    adapters.activate([(lora, 1.0)])
     wrapped = half.unet.mid_block.attentions[0].proj_in
     part = (
         wrapped.lora_B[wrapped.active_adapters[0]].weight.float()

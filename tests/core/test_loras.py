@@ -8,7 +8,7 @@ import torch
 from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.catalog.registry import Registry
 
@@ -25,7 +25,7 @@ def test_loras_change_the_picture_and_leave_nothing_behind(paint, generator, reg
     assert numpy.array_equal(paint(), bare)
     assert numpy.array_equal(paint(loras=stack(("whole", 0))), bare)
     assert numpy.array_equal(paint(loras=stack(("whole", 1))), whole)
-    (picture,) = Generator("cpu", registry).generate(ask(), starter, Recorder())
+    (picture,) = ImageGenerator("cpu", registry).generate(ask(), starter, Recorder())
     assert numpy.array_equal(picture.image, bare[0])
 
 
@@ -41,7 +41,7 @@ def test_both_layouts_mean_the_same(paint) -> None:
 
 def test_the_effect_is_that_of_weights_merged_by_hand(paint, registry, starter, ask) -> None:
     wanted = paint(loras=stack(("unet", 0.7)))[0]
-    plain = Generator("cpu", registry)
+    plain = ImageGenerator("cpu", registry)
     modules = dict(plain.pipelines.get(starter, lambda text: None).pipe.unet.named_modules())
     tensors = load_file(registry.lora("unet").path)
     for key in [key for key in tensors if ".lora_A." in key]:
@@ -81,7 +81,7 @@ def test_one_that_fits_in_part_is_refused_and_the_next_job_is_untouched(folders,
     extra["unet.nowhere.attn2.to_q.lora_B.weight"] = torch.ones(8, 4)
     save_file(tensors | extra, folders.loras / "partly.safetensors")
     registry = Registry(folders)
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     checkpoint = registry.checkpoint("webbduck-starter")
     with pytest.raises(ModelError, match="The LoRA partly does not fit"):
         list(generator.generate(ask(loras=stack(("partly", 1))), checkpoint, Recorder()))

@@ -16,9 +16,9 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from recorder import Recorder
 
 from webbduck_gradio.core import checkpoint_files, devices
-from webbduck_gradio.core.checkpoint_cache import Pipelines
-from webbduck_gradio.core.image_generator import Generator
-from webbduck_gradio.errors import OutOfMemory, SettingsError
+from webbduck_gradio.core.checkpoint_cache import CheckpointCache
+from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.errors import OutOfMemoryError, SettingsError
 
 CPU_SHORTAGE = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 SHORTAGES = [
@@ -50,7 +50,7 @@ def test_shortage_while_drawing_is_met_once_and_said(
     registry, starter, ask, paint, monkeypatch, error
 ) -> None:
     (expected,) = paint(steps=1)
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", error, 1)
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
     assert numpy.array_equal(picture.image, expected)
@@ -59,7 +59,7 @@ def test_shortage_while_drawing_is_met_once_and_said(
 
 
 def test_shortage_in_the_vae_turns_tiles_on_without_loading_anew(registry, starter, ask, monkeypatch) -> None:
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, AutoencoderKL, "_decode", CPU_SHORTAGE, 1)
     recorder = Recorder()
     (picture,) = generator.generate(ask(steps=1), starter, recorder)
@@ -71,10 +71,10 @@ def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
     registry, starter, ask, paint, monkeypatch
 ) -> None:
     (expected,) = paint(steps=1)
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 2)
     with pytest.raises(
-        OutOfMemory, match=r"^The memory is too small for 64 x 64 pixels; choose a smaller size"
+        OutOfMemoryError, match=r"^The memory is too small for 64 x 64 pixels; choose a smaller size"
     ):
         list(generator.generate(ask(steps=1), starter, Recorder()))
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
@@ -82,7 +82,7 @@ def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
 
 
 def test_a_smaller_picture_is_drawn_with_the_usual_policy_again(registry, starter, ask, monkeypatch) -> None:
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 1)
     list(generator.generate(ask(steps=1, width=128), starter, Recorder()))
     assert generator.describe()["policy"] == "tiled"
@@ -94,7 +94,7 @@ def test_a_smaller_picture_is_drawn_with_the_usual_policy_again(registry, starte
 
 def test_what_ran_short_is_let_go_before_it_is_tried_again(registry, starter, ask, monkeypatch) -> None:
     """The error of the first try holds all of its tensors: kept, they would make the second one fail too."""
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     held: list[weakref.ref[torch.Tensor]] = []
     alive: list[bool] = []
     inner = UNet2DConditionModel.forward
@@ -115,30 +115,30 @@ def test_what_ran_short_is_let_go_before_it_is_tried_again(registry, starter, as
 
 
 def test_shortage_while_loading_names_the_checkpoint(registry, starter, ask, monkeypatch) -> None:
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, torch.nn.Module, "to", CPU_SHORTAGE, 9)
-    with pytest.raises(OutOfMemory, match="too little memory to load webbduck-starter"):
+    with pytest.raises(OutOfMemoryError, match="too little memory to load webbduck-starter"):
         list(generator.generate(ask(steps=1), starter, Recorder()))
 
 
 def test_a_checkpoint_that_cannot_fit_is_refused_before_it_is_read(starter, monkeypatch) -> None:
     """The system would end the whole studio."""
-    pipelines = Pipelines("cpu")
+    pipelines = CheckpointCache("cpu")
     monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)
-    with pytest.raises(OutOfMemory, match=r"webbduck-starter needs .* GiB.*--precision bfloat16"):
+    with pytest.raises(OutOfMemoryError, match=r"webbduck-starter needs .* GiB.*--precision bfloat16"):
         pipelines.get(starter, silent)
 
 
 def test_the_last_used_stay_within_the_budget(starter) -> None:
     twin = dataclasses.replace(starter, name="twin", modified=1.0, path=starter.path.parent / "." / "refiner")
-    roomy, tight = Pipelines("cpu"), Pipelines("cpu", budget=1)
+    roomy, tight = CheckpointCache("cpu"), CheckpointCache("cpu", budget=1)
     for pipelines, names in ((roomy, ["webbduck-starter", "twin"]), (tight, ["twin"])):
         first = pipelines.get(starter, silent)
         assert pipelines.get(starter, silent) is first
         pipelines.get(dataclasses.replace(twin, arch="sdxl-refiner"), silent)
         assert pipelines.names == names
         assert (pipelines.get(starter, silent) is first) == (pipelines is roomy)
-    pair = Pipelines("cpu", budget=1)
+    pair = CheckpointCache("cpu", budget=1)
     pair.get(starter, silent)
     pair.get(dataclasses.replace(twin, arch="sdxl-refiner"), silent, keep=[starter])
     assert len(pair.names) == 2  # both passes of one picture
@@ -157,7 +157,7 @@ def test_all_pipelines_share_one_copy_of_the_parts(generator, starter) -> None:
 
 
 def test_embeddings_of_unchanged_prompts_are_not_made_again(registry, starter, ask, monkeypatch) -> None:
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     pipe = generator.pipelines.get(starter, silent).pipe
     calls = []
     pipe.text_encoder_2.register_forward_hook(lambda *_: calls.append(1))
@@ -172,7 +172,7 @@ def test_embeddings_of_unchanged_prompts_are_not_made_again(registry, starter, a
 def test_embeddings_are_never_those_of_another_lora(registry, starter, ask, paint) -> None:
     """Loaded again, a checkpoint counts its adapters from the start; none may pass for another one."""
     expected = paint(steps=1, loras=[{"name": "kohya", "weight": 1}], prompt="a blue duck")
-    generator = Generator("cpu", registry)
+    generator = ImageGenerator("cpu", registry)
     whole = ask(steps=1, loras=[{"name": "whole", "weight": 1}], prompt="a blue duck")
     list(generator.generate(whole, starter, Recorder()))
     generator.pipelines.free()  # as when another checkpoint needs the room
@@ -186,13 +186,13 @@ def test_embeddings_are_never_those_of_another_lora(registry, starter, ask, pain
 def test_the_policy_follows_the_memory_that_is_free() -> None:
     names = [devices.by_free_memory(gib * devices.GIB).name for gib in (24, 11, 10, 8, 4)]
     assert names == ["resident", "resident", "tiled", "offload", "offload"]
-    assert Generator("cpu", policy="tiled", precision="bfloat16").describe()["policy"] == "tiled"
+    assert ImageGenerator("cpu", policy="tiled", precision="bfloat16").describe()["policy"] == "tiled"
     with pytest.raises(SettingsError, match="--device mps cannot be used here"):
         devices.chosen_device("mps" if not torch.backends.mps.is_available() else "mps:99")
 
 
 def test_another_precision_draws_the_same_motif(registry, starter, ask, paint) -> None:
-    generator = Generator("cpu", registry, precision="bfloat16")
+    generator = ImageGenerator("cpu", registry, precision="bfloat16")
     (picture,) = generator.generate(ask(), starter, Recorder())
     assert picture.facts["dtype"] == "bfloat16"
     assert 0 < numpy.abs(numpy.asarray(picture.image).astype(int) - paint()[0]).mean() < 12
@@ -204,7 +204,7 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
     """The moves alone: on this device they lead to where the parts are already."""
     from diffusers import StableDiffusionXLPipeline
 
-    generator = Generator("cpu", registry, policy="offload")
+    generator = ImageGenerator("cpu", registry, policy="offload")
     generator.pipelines._apart = True
     moved: list[str] = []
     offload = StableDiffusionXLPipeline.enable_model_cpu_offload

@@ -10,7 +10,7 @@ from recorder import Recorder
 
 from webbduck_gradio.core import image_ops
 from webbduck_gradio.core.modes import inpaint
-from webbduck_gradio.errors import Cancelled
+from webbduck_gradio.errors import CancelledError
 from webbduck_gradio.request import SCHEDULERS, GenerationRequest
 
 SIZE = {"width": 96, "height": 80}
@@ -136,7 +136,7 @@ def pasted(box: tuple[int, int, int, int], blur: int, **more: object) -> numpy.n
     mask = Image.new("L", (128, 128))
     mask.paste(255, box)
     name = "0" * 64 + ".png"
-    request = GenerationRequest.of(
+    request = GenerationRequest.validated(
         base_model="any", image=name, mask=name, mask_blur=blur, width=128, height=128, **more
     )
     canvas = inpaint.prepare(request, Image.new("RGB", (128, 128)), mask)
@@ -187,7 +187,9 @@ def test_a_stroke_thinner_than_a_latent_pixel_is_drawn() -> None:
     thin.paste(255, (43, 18, 45, 62))
     name = "0" * 64 + ".png"
     for area in ("whole", "masked"):
-        request = GenerationRequest.of(base_model="any", image=name, mask=name, inpaint_area=area, **SIZE)
+        request = GenerationRequest.validated(
+            base_model="any", image=name, mask=name, inpaint_area=area, **SIZE
+        )
         canvas = inpaint.prepare(request, Image.new("RGB", (96, 80)), thin)
         assert numpy.asarray(canvas.area)[::8, ::8].any()
 
@@ -257,7 +259,7 @@ def test_cancel_at_any_step_of_any_mode_leaves_no_trace(paint, image, mask, mode
     expected = paint(recorder, **asked)
     for after in range(len(recorder.steps)):
         stopped = Recorder(cancel_after=after)
-        with pytest.raises(Cancelled):
+        with pytest.raises(CancelledError):
             paint(stopped, **asked)
         assert len(stopped.steps) == after
     assert numpy.array_equal(paint(**asked), expected)

@@ -16,11 +16,11 @@ from webbduck_gradio.request import SCHEDULERS
 
 
 def test_sdxls_own_factors_give_known_colours() -> None:
-    picture = previews.picture(torch.zeros(1, 4, 8, 16), None)
+    picture = previews.latents_to_rgb(torch.zeros(1, 4, 8, 16), None)
     assert picture.size == (128, 64) and picture.mode == "RGB"
     assert picture.getpixel((5, 5)) == tuple(round((bias + 1) * 127.5) for bias in previews.SDXL_RGB[4])
-    assert max(previews.picture(torch.zeros(1, 4, 128, 64), None).size) == previews.LONGEST
-    assert previews.picture(torch.full((1, 4, 8, 8), float("nan")), None).size == (64, 64)
+    assert max(previews.latents_to_rgb(torch.zeros(1, 4, 128, 64), None).size) == previews.LONGEST
+    assert previews.latents_to_rgb(torch.full((1, 4, 8, 8), float("nan")), None).size == (64, 64)
 
 
 @pytest.mark.parametrize("prediction", ["epsilon", "v_prediction"])
@@ -30,7 +30,7 @@ def test_the_clean_picture_is_found_in_every_samplers_steps(name: str, predictio
     scheduler = made(name, 12, prediction)
     generator = torch.Generator().manual_seed(0)
     found: list[torch.Tensor] = []
-    previews.watch(scheduler, lambda: True, found.append)
+    previews.hook_scheduler_step(scheduler, lambda: True, found.append)
     x = torch.randn(1, 4, 40, 40, generator=generator) * scheduler.init_noise_sigma
     drawn = run(scheduler, scheduler.timesteps, x, generator, prediction)
     assert len(found) == len(scheduler.timesteps)
@@ -55,7 +55,7 @@ def coloured(generator, starter, ask, pipe):
             pixels = torch.tensor(numpy.asarray(picture.image)).permute(2, 0, 1)[None] / 127.5 - 1
             latents.append(pipe.vae.encode(pixels).latent_dist.mean * pipe.vae.config.scaling_factor)
             pictures.append(pixels)
-    table = previews.fit(torch.cat(latents), torch.cat(pictures))
+    table = previews.fit_preview(torch.cat(latents), torch.cat(pictures))
     return dataclasses.replace(starter, latent_rgb=tuple(map(tuple, table)))
 
 

@@ -129,7 +129,7 @@ def test_what_cannot_be_brought_to_one_length_is_said_before_it_is_queued(regist
         asked = ask(
             prompt="a BREAK " * (prompt - 1) + "cat", negative_prompt="b BREAK " * (negative - 1) + "fog"
         )
-        return any("chunks" in warning for warning in registry.admit(asked))
+        return any("chunks" in warning for warning in registry.validate_request(asked))
 
     assert warned(31, 30) and warned(17, 16)
     assert not warned(16, 15) and not warned(40, 20)

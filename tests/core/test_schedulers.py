@@ -9,7 +9,7 @@ import numpy
 import pytest
 import torch
 
-from webbduck_gradio.core.sampling.schedulers import RECIPES, build
+from webbduck_gradio.core.sampling.schedulers import SAMPLER_CONFIGS, build
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.models import admission
 from webbduck_gradio.request import SCHEDULERS
@@ -111,7 +111,7 @@ def recovered_in_two(name: str, steps: int, switch: float, prediction: str) -> t
 
 
 def test_every_name_has_a_recipe_and_every_recipe_a_name() -> None:
-    assert set(RECIPES) == set(SCHEDULERS) and len(SCHEDULERS) == len(set(SCHEDULERS))
+    assert set(SAMPLER_CONFIGS) == set(SCHEDULERS) and len(SCHEDULERS) == len(set(SCHEDULERS))
     first_version = {
         "UniPC",
         "DPM++ 2M Karras",

@@ -13,7 +13,7 @@ from making import store
 from PIL import Image
 from recorder import Recorder
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.lora_compatibility import checkpoint_modules
@@ -54,8 +54,8 @@ def catalog(studio: Settings) -> Registry:
 
 
 @pytest.fixture(scope="module")
-def painter(catalog: Registry) -> Generator:
-    return Generator("cpu", catalog)
+def painter(catalog: Registry) -> ImageGenerator:
+    return ImageGenerator("cpu", catalog)
 
 
 @pytest.fixture
@@ -73,8 +73,8 @@ def draw(catalog, painter):
     def make(base_model: str, **asked):
         quick = {"prompt": "a (red:1.2) duck", "seed": 1, "steps": 3, "width": 64, "height": 64}
         catalog.refresh()
-        request = catalog.settle(quick | {"scheduler": "Euler", "base_model": base_model} | asked)
-        catalog.admit(request)
+        request = catalog.build_request(quick | {"scheduler": "Euler", "base_model": base_model} | asked)
+        catalog.validate_request(request)
         (picture,) = painter.generate(request, catalog.checkpoint(base_model), Recorder())
         return numpy.asarray(picture.image).astype(int)
 

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from webbduck_gradio.core import upscaling
 from webbduck_gradio.core.realesrgan_compact import Compact
 from webbduck_gradio.core.upscaling import upscale
-from webbduck_gradio.errors import Cancelled, ModelError, RequestError
+from webbduck_gradio.errors import CancelledError, ModelError, RequestError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.tools import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
@@ -133,7 +133,7 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
     with pytest.raises(RequestError, match="megapixels"):
         upscale(Image.new("RGB", (4096, 4096)), 4, None, "cpu", Recorder())
     stopped = Recorder(cancel_after=1)
-    with pytest.raises(Cancelled):
+    with pytest.raises(CancelledError):
         upscale(picture, 2, write(tmp_path / "two.safetensors", 2, 0), "cpu", stopped)
     assert len(stopped.steps) == 1
 
@@ -192,7 +192,7 @@ def test_the_catalog_and_the_generator(settings, picture, generator, paint) -> N
     chosen = registry.upscaler(None)
     assert chosen is not None and chosen.name == "fast"
     before = paint()[0]
-    request = UpscaleRequest.of(image="0.png", scale=2)
+    request = UpscaleRequest.validated(image="0.png", scale=2)
     grown = generator.upscale(picture, request, chosen, Recorder())
     assert grown.image.size == (832, 640) and grown.facts["upscaler"] == "fast"
     assert numpy.array_equal(paint()[0], before)

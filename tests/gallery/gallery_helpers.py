@@ -14,7 +14,9 @@ from webbduck_gradio.settings import Settings
 
 
 def request(**fields) -> GenerationRequest:
-    return GenerationRequest.of(**{"prompt": "a duck", "base_model": "webbduck-starter", "seed": 7, **fields})
+    return GenerationRequest.validated(
+        **{"prompt": "a duck", "base_model": "webbduck-starter", "seed": 7, **fields}
+    )
 
 
 def picture(color: str = "red", size: tuple[int, int] = (64, 64)) -> Image.Image:

@@ -48,7 +48,7 @@ def variants(outputs: Outputs) -> dict[str, list[str]]:
 def test_each_has_its_own_copies(outputs: Outputs, album: list[str]) -> None:
     made: dict[str, list[str]] = {}
     for image in [*album, *reversed(album)]:
-        made.setdefault(image, []).append(outputs.save_variant(image, picture(), 2, "Lanczos"))
+        made.setdefault(image, []).append(outputs.save_upscaled(image, picture(), 2, "Lanczos"))
     assert made["album/other.png"] == ["album/other_upscaled.png", "album/other_upscaled-2.png"]
     assert made["album/photo.jpg"] == ["album/photo.jpg_upscaled.png", "album/photo.jpg_upscaled-2.png"]
     assert variants(outputs) == made
@@ -61,7 +61,7 @@ def test_each_has_its_own_copies(outputs: Outputs, album: list[str]) -> None:
 def test_deleting_one_leaves_the_others_and_their_copies(
     outputs: Outputs, settings: Settings, album: list[str]
 ) -> None:
-    copies = {image: outputs.save_variant(image, picture(), 2, "Lanczos") for image in album}
+    copies = {image: outputs.save_upscaled(image, picture(), 2, "Lanczos") for image in album}
     trash = Trash(settings, outputs)
     entry = trash.delete_images(["album/photo.jpg", copies["album/photo.jpg"]])
     assert variants(outputs) == {image: [copies[image]] for image in album[1:]}
@@ -106,7 +106,7 @@ def test_a_copy_that_says_nothing_belongs_to_the_only_picture_of_its_stem(
 def test_a_name_that_looks_like_a_stem(outputs: Outputs, settings: Settings, album: list[str]) -> None:
     picture().save(settings.outputs / "album" / "photo.jpg.png")
     made = {
-        image: [outputs.save_variant(image, picture(), 2, "Lanczos")]
+        image: [outputs.save_upscaled(image, picture(), 2, "Lanczos")]
         for image in ("album/photo.jpg", "album/photo.jpg.png")
     }
     assert {image: copies for image, copies in variants(outputs).items() if copies} == made
@@ -122,14 +122,14 @@ def test_somebody_elses_jpeg_in_a_run_of_the_first_version(outputs: Outputs, set
 def test_a_caption_beside_a_picture_changes_no_name(outputs: Outputs) -> None:
     run = finished_run(outputs)
     (run.path / "0.txt").write_text("a duck")
-    assert outputs.save_variant(f"{run.id}/0.png", picture(), 2, "Lanczos") == f"{run.id}/0_upscaled.png"
+    assert outputs.save_upscaled(f"{run.id}/0.png", picture(), 2, "Lanczos") == f"{run.id}/0_upscaled.png"
 
 
 def test_a_copy_of_a_copy_is_shown_with_the_first_original(outputs: Outputs, settings: Settings) -> None:
     run = finished_run(outputs, 1)
-    first = outputs.save_variant(f"{run.id}/0.png", picture(size=(128, 128)), 2, "Lanczos")
-    second = outputs.save_variant(first, picture(size=(256, 256)), 2, "Lanczos")
-    third = outputs.save_variant(second, picture(size=(300, 300)), 2, "Lanczos")
+    first = outputs.save_upscaled(f"{run.id}/0.png", picture(size=(128, 128)), 2, "Lanczos")
+    second = outputs.save_upscaled(first, picture(size=(256, 256)), 2, "Lanczos")
+    third = outputs.save_upscaled(second, picture(size=(300, 300)), 2, "Lanczos")
     (image,) = outputs.images()
     assert image.id == f"{run.id}/0.png"
     assert set(image.variants) == {first, second, third}

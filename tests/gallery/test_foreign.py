@@ -151,7 +151,7 @@ def test_it_fills_the_form(tmp_path: Path, tool: str, texts: dict[str, str], exp
     assert found["tool"] == tool
     assert {key: found["fields"].get(key) for key in expected} == expected
     # What the form is filled with can be asked for.
-    GenerationRequest.of(**{"base_model": "any", "image": "0" * 64 + ".png", **found["fields"]})
+    GenerationRequest.validated(**{"base_model": "any", "image": "0" * 64 + ".png", **found["fields"]})
 
 
 @pytest.mark.parametrize(("tool", "texts", "expected"), SAMPLES, ids=NAMES)
@@ -264,10 +264,10 @@ def test_our_own_picture_gives_its_request_exactly(tmp_path: Path):
     asked = request(
         prompt="Negative prompt: x", loras=[{"name": "hat", "weight": 0.5}], num_images=3, steps=7
     )
-    chunk = metadata.describe(asked, 2, facts={"model_hash": "31e35c80fc"})
+    chunk = metadata.build_chunk(asked, 2, facts={"model_hash": "31e35c80fc"})
     picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(chunk))
     found = understand(tmp_path / "x.png")
-    exact = asked.alone(2).model_dump(mode="json", exclude_none=True)
+    exact = asked.for_single_image(2).model_dump(mode="json", exclude_none=True)
     assert found["fields"] == exact
     assert found["problems"] == [] and found["tool"] == "webbduck"
     assert understand(tmp_path / "x.png", {"renamed": "31e35c80fc"})["fields"]["base_model"] == "renamed"

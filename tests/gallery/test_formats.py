@@ -15,7 +15,7 @@ from sd_parsers import ParserManager
 from test_foreign import A1111, SAMPLES, save_exif, save_png
 from test_metadata import a1111, as_a1111_sees, as_written, requests
 
-from webbduck_gradio.errors import RequestError, StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, RequestError, StorageError
 from webbduck_gradio.gallery import export as export_module
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.export import export
@@ -33,7 +33,7 @@ lenient = hypothesis_settings(
 def save(folder: Path, format: str, asked: GenerationRequest) -> Path:
     path = folder / f"picture.{format}"
     with path.open("wb") as file:
-        metadata.save_picture(picture(), file, format, metadata.describe(asked, 0))
+        metadata.save_picture(picture(), file, format, metadata.build_chunk(asked, 0))
     return path
 
 
@@ -56,7 +56,7 @@ def sd_parsers_reads(path: Path):
 def test_every_format_tells_all(tmp_path: Path, format: str, asked: GenerationRequest):
     path = save(tmp_path, format, asked)
     found = metadata.read(path)
-    assert GenerationRequest.of(**found["request"]) == asked.alone(0)
+    assert GenerationRequest.validated(**found["request"]) == asked.for_single_image(0)
     prompt, negative, pairs = a1111(found["parameters"])
     assert pairs["Seed"] == str(asked.seed)
     if not asked.prompt.strip().startswith("Negative prompt:"):
@@ -105,8 +105,8 @@ def test_damaged_exif_does_not_hide_the_picture(tmp_path: Path):
 def test_an_upscaled_copy_keeps_what_its_original_says(outputs: Outputs, settings: Settings):
     run = finished_run(outputs, 2)
     large = picture(size=(128, 128))
-    first = outputs.save_variant(f"{run.id}/1.png", large, 2, "Lanczos", ["a warning"])
-    second = outputs.save_variant(f"{run.id}/1.png", large, 4, "RealESRGAN")
+    first = outputs.save_upscaled(f"{run.id}/1.png", large, 2, "Lanczos", ["a warning"])
+    second = outputs.save_upscaled(f"{run.id}/1.png", large, 4, "RealESRGAN")
     assert (first, second) == (f"{run.id}/1_upscaled.png", f"{run.id}/1_upscaled-2.png")
     found, before = (metadata.read(outputs.resolve(id)) for id in (first, f"{run.id}/1.png"))
     assert found["request"] == before["request"] and found["parameters"] == before["parameters"]
@@ -114,8 +114,8 @@ def test_an_upscaled_copy_keeps_what_its_original_says(outputs: Outputs, setting
     assert (found["width"], before["width"]) == (128, 64)
     assert outputs.runs()[0].images[1].variants == (first, second)
     assert outputs.count() == 2 and outputs.count("is:upscaled") == 1
-    with pytest.raises(UnknownName):
-        outputs.save_variant("nowhere/0.png", large, 2, "Lanczos")
+    with pytest.raises(NotFoundError):
+        outputs.save_upscaled("nowhere/0.png", large, 2, "Lanczos")
 
 
 @pytest.mark.parametrize("sample", range(len(SAMPLES)))
@@ -125,14 +125,14 @@ def test_upscaling_other_tools_pictures_keeps_their_metadata(
     tool, texts, _ = SAMPLES[sample]
     (settings.outputs / "other").mkdir()
     save_png(settings.outputs / "other" / "x.png", texts)
-    found = metadata.read(outputs.resolve(outputs.save_variant("other/x.png", picture(), 2, "Lanczos")))
+    found = metadata.read(outputs.resolve(outputs.save_upscaled("other/x.png", picture(), 2, "Lanczos")))
     assert found["tool"] == tool and found["settings"]["prompt"].startswith("a red duck")
 
 
 def test_upscaling_a_jpeg(outputs: Outputs, settings: Settings):
     (settings.outputs / "other").mkdir()
     save_exif(settings.outputs / "other" / "x.jpg", b"UNICODE\0" + A1111.encode("utf-16-be"))
-    id = outputs.save_variant("other/x.jpg", picture(), 2, "Lanczos")
+    id = outputs.save_upscaled("other/x.jpg", picture(), 2, "Lanczos")
     assert id == "other/x_upscaled.png" and metadata.read(outputs.resolve(id))["parameters"] == A1111
 
 
@@ -145,15 +145,15 @@ def test_a_selection_as_zip(outputs: Outputs, settings: Settings):
         assert sorted(archive.namelist()) == sorted(
             {*ids, f"{runs[0].id}/meta.json", f"{runs[1].id}/meta.json"}
         )
-        archive.extract(ids[0], settings.private / "out")
-    assert metadata.read(settings.private / "out" / ids[0])["request"]["seed"] == 2
+        archive.extract(ids[0], settings.data_dir / "out")
+    assert metadata.read(settings.data_dir / "out" / ids[0])["request"]["seed"] == 2
 
 
 def test_exports_that_cannot_be(outputs: Outputs, settings: Settings, monkeypatch: pytest.MonkeyPatch):
     run = finished_run(outputs)
     with pytest.raises(RequestError, match="from 1 to 5,000"):
         export(outputs, settings, [])
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         export(outputs, settings, [f"{run.id}/0.png", "../secret.png"])
 
     def full(*args, **kwargs):
@@ -162,4 +162,4 @@ def test_exports_that_cannot_be(outputs: Outputs, settings: Settings, monkeypatc
     monkeypatch.setattr(export_module.zipfile.ZipFile, "write", full)
     with pytest.raises(StorageError, match="disk is full"):
         export(outputs, settings, [f"{run.id}/0.png"])
-    assert not list((settings.private / "exports").iterdir())
+    assert not list((settings.data_dir / "exports").iterdir())

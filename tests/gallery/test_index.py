@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from webbduck_gradio.errors import RequestError, StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, RequestError, StorageError
 from webbduck_gradio.gallery import run_layout as runs_module
 from webbduck_gradio.gallery.index import folders, rows, search
 from webbduck_gradio.gallery.index import image_facts as about_module
@@ -147,7 +147,7 @@ _outputs: list[Outputs] = []
 def _shared(factory: pytest.TempPathFactory) -> Outputs:
     if not _outputs:
         settings = Settings(outputs=factory.mktemp("shared"), inputs=factory.mktemp("in"))
-        settings.private.mkdir()
+        settings.data_dir.mkdir()
         old_run(settings, "2025-01-01_10-00-00", prompt="a red duck")
         _outputs.append(Outputs(settings))
     return _outputs[0]
@@ -194,7 +194,7 @@ def test_one_run(settings: Settings, outputs: Outputs):
     run = outputs.run("2025-01-01_10-00-00")
     assert run == outputs.runs()[0] and run.total == 3
     for unknown in ("2025-01-01_10-00-01", "..", "", None, "../outputs/2025-01-01_10-00-00"):
-        with pytest.raises(UnknownName):
+        with pytest.raises(NotFoundError):
             outputs.run(unknown)
 
 
@@ -278,7 +278,7 @@ def test_a_lost_or_damaged_index_is_built_again(settings: Settings, damage: str)
     for number in range(40):
         old_run(settings, f"2025-01-01_10-00-{number:02}", prompt=f"duck {number}")
     assert outputs.count("duck") == 40
-    database = settings.private / "gallery.sqlite3"
+    database = settings.data_dir / "gallery.sqlite3"
     outputs.close()
     with sqlite3.connect(database) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -314,10 +314,10 @@ def test_damage_while_it_runs(settings: Settings, outputs: Outputs):
     for number in range(30):
         old_run(settings, f"2025-01-01_10-00-{number:02}", prompt="duck " * 500)
     assert outputs.count("duck") == 30
-    with sqlite3.connect(settings.private / "gallery.sqlite3") as db:
+    with sqlite3.connect(settings.data_dir / "gallery.sqlite3") as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
-    with (settings.private / "gallery.sqlite3").open("r+b") as file:
+    with (settings.data_dir / "gallery.sqlite3").open("r+b") as file:
         file.seek(4096)
         file.write(os.urandom(200_000))
     counts = []
@@ -488,7 +488,7 @@ def test_one_folder_that_cannot_be_indexed_costs_only_its_words(
         folder = settings.outputs / f"set-{number}"
         folder.mkdir()
         picture().save(folder / "0.png")
-    real = folders.about.read
+    real = folders.image_facts.read
 
     def read(path: Path, meta, name):
         found = real(path, meta, name)
@@ -498,7 +498,7 @@ def test_one_folder_that_cannot_be_indexed_costs_only_its_words(
             raise ZeroDivisionError
         return found
 
-    monkeypatch.setattr(folders.about, "read", read)
+    monkeypatch.setattr(folders.image_facts, "read", read)
     said = {image.id: image.problem for image in outputs.images()}
     assert said == {"set-0/0.png": None, "set-1/0.png": folders.UNREADABLE, "set-2/0.png": folders.UNREADABLE}
 
@@ -539,7 +539,7 @@ def test_a_large_folder_that_changes_while_it_is_read_in_parts(
     for number in range(5):
         picture().save(folder / f"{number}.png")
     monkeypatch.setattr(index_module, "BATCH", 2)
-    real, read = folders.about.read, []
+    real, read = folders.image_facts.read, []
 
     def and_another_comes(path: Path, meta, name):
         read.append(name)
@@ -547,6 +547,6 @@ def test_a_large_folder_that_changes_while_it_is_read_in_parts(
             picture().save(folder / "new.png")
         return real(path, meta, name)
 
-    monkeypatch.setattr(folders.about, "read", and_another_comes)
+    monkeypatch.setattr(folders.image_facts, "read", and_another_comes)
     assert outputs.count() == 6
     assert len(outputs.images()) == 6

@@ -12,14 +12,14 @@ from gallery_helpers import picture, request
 from PIL import Image
 from test_thumbnails import bomb
 
-from webbduck_gradio.errors import RequestError, UnknownName
-from webbduck_gradio.gallery.input_images import MAX_INPUT_BYTES, Inputs
+from webbduck_gradio.errors import NotFoundError, RequestError
+from webbduck_gradio.gallery.input_images import MAX_INPUT_BYTES, InputImageStore
 from webbduck_gradio.settings import Settings
 
 
 @pytest.fixture
-def inputs(settings: Settings) -> Inputs:
-    return Inputs(settings)
+def inputs(settings: Settings) -> InputImageStore:
+    return InputImageStore(settings)
 
 
 def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
@@ -29,7 +29,9 @@ def encoded(image: Image.Image, format: str = "PNG", **options) -> bytes:
 
 
 @pytest.mark.parametrize(("format", "ending"), [("PNG", "png"), ("JPEG", "jpg"), ("WEBP", "webp")])
-def test_the_bytes_are_kept_under_their_hash(inputs: Inputs, tmp_path: Path, format: str, ending: str):
+def test_the_bytes_are_kept_under_their_hash(
+    inputs: InputImageStore, tmp_path: Path, format: str, ending: str
+):
     data = encoded(picture(), format)
     file_id = inputs.store(data)
     assert file_id == f"{hashlib.sha256(data).hexdigest()}.{ending}"
@@ -39,13 +41,13 @@ def test_the_bytes_are_kept_under_their_hash(inputs: Inputs, tmp_path: Path, for
     assert request(image=file_id).image == file_id  # it is what the request takes
 
 
-def test_the_same_bytes_are_stored_once(inputs: Inputs, settings: Settings):
+def test_the_same_bytes_are_stored_once(inputs: InputImageStore, settings: Settings):
     inputs.store(encoded(picture()))
     inputs.store(encoded(picture()))
     assert len([path for path in settings.inputs.iterdir() if path.is_file()]) == 1
 
 
-def test_what_is_no_usable_picture_is_refused(inputs: Inputs, settings: Settings, tmp_path: Path):
+def test_what_is_no_usable_picture_is_refused(inputs: InputImageStore, settings: Settings, tmp_path: Path):
     noise = encoded(Image.effect_noise((300, 300), 90))
     bomb(tmp_path / "bomb.png")
     refused: list[tuple[bytes | Path, str]] = [
@@ -66,7 +68,7 @@ def test_what_is_no_usable_picture_is_refused(inputs: Inputs, settings: Settings
 
 
 @pytest.mark.parametrize(("format", "ending"), [("PNG", "png"), ("WEBP", "webp"), ("MPO", "jpg")])
-def test_files_of_several_pictures_are_kept(inputs: Inputs, format: str, ending: str):
+def test_files_of_several_pictures_are_kept(inputs: InputImageStore, format: str, ending: str):
     frames = [Image.new("RGB", (32, 32), color) for color in ("red", "blue")]
     data = encoded(frames[0], format, save_all=True, append_images=frames[1:])
     file_id = inputs.store(data)
@@ -77,20 +79,20 @@ def test_files_of_several_pictures_are_kept(inputs: Inputs, format: str, ending:
 @pytest.mark.parametrize(
     "file_id", ["", "x.png", "../" + "0" * 64 + ".png", "0" * 64 + ".png", "0" * 64, None, "\0"]
 )
-def test_unknown_ids(inputs: Inputs, file_id):
-    with pytest.raises(UnknownName):
+def test_unknown_ids(inputs: InputImageStore, file_id):
+    with pytest.raises(NotFoundError):
         inputs.path(file_id)
 
 
-def test_links_are_not_followed(inputs: Inputs, settings: Settings, tmp_path: Path):
+def test_links_are_not_followed(inputs: InputImageStore, settings: Settings, tmp_path: Path):
     picture().save(tmp_path / "secret.png")
     name = "a" * 64 + ".png"
     (settings.inputs / name).symlink_to(tmp_path / "secret.png")
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         inputs.path(name)
 
 
-def test_a_picture_that_is_wanted_again_is_young_again(inputs: Inputs, settings: Settings):
+def test_a_picture_that_is_wanted_again_is_young_again(inputs: InputImageStore, settings: Settings):
     data = encoded(picture())
     path = inputs.path(inputs.store(data))
     os.utime(path, (1, 1))

@@ -55,11 +55,11 @@ def test_a_deletion_and_its_undoing_are_synced(outputs: Outputs, settings: Setti
     trash = Trash(settings, outputs)
     synced()
     entry = trash.delete_image(f"{run.id}/0.png")
-    folder = settings.private / "trash" / entry.id
+    folder = settings.data_dir / "trash" / entry.id
     found = synced()
     assert found.index(folder) < found.index(folder / run.id), "what moves is recorded before it moves"
     assert folder / "meta" / run.id in found
     rest = trash.delete_run(run.id)
-    assert settings.private / "trash" / rest.id / "meta" / run.id in synced()
+    assert settings.data_dir / "trash" / rest.id / "meta" / run.id in synced()
     trash.restore(rest.id)
     assert run.path in synced()

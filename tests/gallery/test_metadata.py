@@ -52,7 +52,7 @@ lenient = hypothesis_settings(
 
 def save(folder: Path, asked: GenerationRequest, index: int = 0, **about) -> Path:
     path = folder / "picture.png"
-    picture().save(path, pnginfo=metadata.png_info(metadata.describe(asked, index, **about)))
+    picture().save(path, pnginfo=metadata.png_info(metadata.build_chunk(asked, index, **about)))
     return path
 
 
@@ -97,7 +97,7 @@ def test_our_own_chunk_loses_nothing(tmp_path: Path, asked: GenerationRequest, i
     index %= asked.num_images
     found = metadata.read(save(tmp_path, asked, index, warnings=["a – warning"], facts={"device": "cpu"}))
     assert found["tool"] == "webbduck" and not found["problems"]
-    assert GenerationRequest.of(**found["request"]) == asked.alone(index)
+    assert GenerationRequest.validated(**found["request"]) == asked.for_single_image(index)
     assert metadata.batch_request(found["webbduck"]) == asked
     assert found["webbduck"]["warnings"] == ["a – warning"]
     assert found["webbduck"]["facts"] == {"device": "cpu"}
@@ -270,7 +270,7 @@ def test_the_schedule_that_was_drawn_is_the_one_that_is_told(tmp_path: Path):
 def test_damaged_chunks_are_named_and_the_rest_is_read(tmp_path: Path):
     path = tmp_path / "picture.png"
     for broken in ("{", "[]", '{"request": 3}', '{"request": {"steps": 0, "base_model": "x"}}', "[" * 50_000):
-        info = metadata.png_info(metadata.describe(request(), 0))
+        info = metadata.png_info(metadata.build_chunk(request(), 0))
         info.chunks.pop()
         info.add_text("webbduck", broken)
         picture().save(path, pnginfo=info)

@@ -55,7 +55,7 @@ def mixed(outputs: Outputs) -> Outputs:
             run.save(index, picture(size=size), asked.seed_of(index))
         run.close("completed")
         if number % 5 == 0:  # copies are larger than all else, but stand with their originals
-            outputs.save_variant(f"{run.id}/0.png", picture(size=(256, 256)), 2, "Lanczos")
+            outputs.save_upscaled(f"{run.id}/0.png", picture(size=(256, 256)), 2, "Lanczos")
     return outputs
 
 

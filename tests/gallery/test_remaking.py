@@ -16,8 +16,8 @@ HERE = {"device": "cpu", "name": "CPU", "threads": 4}
 
 
 def chunk(facts: dict[str, Any] | None = None, **asked: Any) -> dict[str, Any]:
-    request = GenerationRequest.of(**{"base_model": "any", "seed": 1, "prompt": "a cat"} | asked)
-    return metadata.describe(request, 0, facts=facts or {"device": "cpu", "threads": 4})
+    request = GenerationRequest.validated(**{"base_model": "any", "seed": 1, "prompt": "a cat"} | asked)
+    return metadata.build_chunk(request, 0, facts=facts or {"device": "cpu", "threads": 4})
 
 
 def older(**asked: Any) -> dict[str, Any]:

@@ -10,10 +10,10 @@ import pytest
 from gallery_helpers import picture, request
 from test_foreign import A1111, EXPECTED, FOOOCUS, NAMES, OLD_A1111, PROMPT, SAMPLES, save_exif, save_png
 
-from webbduck_gradio.errors import StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, StorageError
 from webbduck_gradio.gallery import metadata
-from webbduck_gradio.gallery.input_images import Inputs
-from webbduck_gradio.gallery.metadata.recall import NEUTRAL, read_settings, read_text
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.gallery.metadata.recall import RESET_VALUES, read_settings, read_text
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
@@ -41,7 +41,7 @@ class Shelf:
 
     def input_path(self, file_id: str) -> Path:
         if file_id not in self._inputs:
-            raise UnknownName("The input picture is no longer there; choose it again.")
+            raise NotFoundError("The input picture is no longer there; choose it again.")
         return Path(file_id)
 
 
@@ -55,20 +55,20 @@ def test_every_tools_picture_fills_the_form(tmp_path: Path, tool: str, texts: di
     values, notes = read_settings(save_png(tmp_path / "x.png", texts), ALL)
     for key, value in expected.items():
         assert values[key] == ([] if key == "loras" and value is None else value)
-    assert set(NEUTRAL) <= set(values), "nothing of the form before stays"
+    assert set(RESET_VALUES) <= set(values), "nothing of the form before stays"
     # The form can be sent as it is.
     asked = {**values, "image": INPUT} if "strength" in values else values
-    GenerationRequest.of(**{"base_model": "any", **asked})
+    GenerationRequest.validated(**{"base_model": "any", **asked})
     if tool in ("invokeai", "comfyui", "swarmui"):
         assert notes == []
 
 
 def test_the_starters_own_picture_with_the_real_catalog(settings: Settings, tmp_path: Path):
     asked = request(prompt="a red duck", num_images=3, steps=7, negative_prompt="hat")
-    picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(metadata.describe(asked, 2)))
+    picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(metadata.build_chunk(asked, 2)))
     values, notes = read_settings(tmp_path / "x.png", Registry(settings))
     assert notes == []
-    assert GenerationRequest.of(**values) == asked.alone(2)
+    assert GenerationRequest.validated(**values) == asked.for_single_image(2)
 
 
 def test_a_renamed_checkpoint_and_lora_are_found_by_their_hashes(tmp_path: Path):
@@ -116,7 +116,7 @@ def test_fooocus_styles_are_named(tmp_path: Path):
 
 def test_our_second_pass_comes_back_from_the_text_alone():
     asked = request(second_pass_model="sd_xl_base_1.0", second_pass_mode="img2img", second_pass_steps=9)
-    text = metadata.parameters_of(metadata.describe(asked, 0, facts={"second_pass": "img2img"}))
+    text = metadata.parameters_of(metadata.build_chunk(asked, 0, facts={"second_pass": "img2img"}))
     values, _ = read_text(text, ALL)
     assert {key: values[key] for key in ("second_pass_model", "second_pass_mode", "second_pass_steps",
                                          "refinement_strength", "seed")} == {
@@ -138,9 +138,9 @@ def test_a_pasted_text():
 def test_input_pictures_of_our_own(tmp_path: Path, settings: Settings, there: bool):
     path = tmp_path / "input.png"
     picture().save(path)
-    file_id = Inputs(settings).store(path) if there else INPUT
+    file_id = InputImageStore(settings).store(path) if there else INPUT
     asked = request(image=file_id, mask=file_id, strength=0.5)
-    picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(metadata.describe(asked, 0)))
+    picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(metadata.build_chunk(asked, 0)))
     values, notes = read_settings(tmp_path / "x.png", Registry(settings))
     assert (values["image"], values["mask"]) == ((file_id, file_id) if there else (None, None))
     assert values["strength"] == 0.5

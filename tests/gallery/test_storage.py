@@ -17,7 +17,7 @@ import pytest
 from gallery_helpers import finished_run, picture, request
 from PIL import Image
 
-from webbduck_gradio.errors import SettingsError, StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, SettingsError, StorageError
 from webbduck_gradio.gallery import metadata, run_layout
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
@@ -40,9 +40,9 @@ def test_a_run_on_disk(outputs: Outputs):
     assert set(first_version.split()) <= set(meta)
     assert meta["seeds"] == [41, 42] and meta["warnings"] == ["a warning"]
     assert (meta["kind"], meta["job_id"], meta["state"]) == ("generate", "job-1", "completed")
-    assert GenerationRequest.of(**meta["request"]) == asked
+    assert GenerationRequest.validated(**meta["request"]) == asked
     found = metadata.read(outputs.resolve(f"{run.id}/1.png"))
-    assert GenerationRequest.of(**found["request"]) == asked.alone(1)
+    assert GenerationRequest.validated(**found["request"]) == asked.for_single_image(1)
     assert "ada" not in outputs.resolve(f"{run.id}/1.png").read_bytes().decode("latin-1")
 
 
@@ -271,7 +271,7 @@ def test_only_our_own_ids_are_resolved(outputs: Outputs, settings: Settings, ima
     (settings.outputs / "link").symlink_to(secret.parent)
     (settings.outputs / "link-private").symlink_to(settings.thumbnails)
     assert outputs.resolve("RUN/0.png") == (folder / "0.png").resolve()
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         outputs.resolve(image_id)
 
 

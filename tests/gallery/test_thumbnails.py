@@ -15,7 +15,7 @@ import pytest
 from gallery_helpers import finished_run, picture
 from PIL import Image
 
-from webbduck_gradio.errors import StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.settings import Settings
@@ -197,7 +197,7 @@ def test_a_cut_off_picture_gets_a_sentence(settings: Settings, thumbnails: Thumb
 
 
 def test_unknown_ids(thumbnails: Thumbnails):
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         thumbnails.thumbnail("../x.png")
 
 
@@ -213,5 +213,5 @@ def test_a_full_disk(
         patch.setattr(os, "replace", full)
         with pytest.raises(StorageError, match="disk is full"):
             thumbnails.thumbnail(f"{run.id}/0.png")
-    assert not [path for path in settings.private.rglob("*") if path.suffix in (".tmp", ".webp")]
+    assert not [path for path in settings.data_dir.rglob("*") if path.suffix in (".tmp", ".webp")]
     assert thumbnails.thumbnail(f"{run.id}/0.png").is_file()

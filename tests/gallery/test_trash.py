@@ -16,7 +16,7 @@ from gallery_helpers import finished_run, picture, request
 from PIL import Image
 from running import wait_until
 
-from webbduck_gradio.errors import StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, StorageError
 from webbduck_gradio.gallery import trash as trash_module
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.trash import Trash
@@ -47,7 +47,7 @@ def test_an_image_goes_and_comes_back_as_it_was(outputs: Outputs, trash: Trash, 
     entry = trash.delete_image(f"{run.id}/1.png")
     assert ids(outputs) == [f"{run.id}/0.png", f"{run.id}/2.png"]
     assert outputs.version > version
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         outputs.resolve(f"{run.id}/1.png")
     assert [found.images for found in trash.entries()] == [(f"{run.id}/1.png",)]
     assert trash.path(entry.id, f"{run.id}/1.png").is_file()
@@ -112,7 +112,7 @@ def test_nothing_is_replaced_by_restoring(outputs: Outputs, trash: Trash):
 def test_a_selection_is_one_entry_and_all_or_nothing(outputs: Outputs, trash: Trash):
     runs = [finished_run(outputs) for _ in range(3)]
     chosen = [f"{run.id}/0.png" for run in runs]
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         trash.delete_images([*chosen, "nowhere/0.png"])
     assert len(ids(outputs)) == 3
     entry = trash.delete_images(chosen[:2])
@@ -170,8 +170,8 @@ def test_emptied_for_good(outputs: Outputs, trash: Trash, settings: Settings):
     run = finished_run(outputs, 2)
     entry = trash.delete_run(run.id)
     assert trash.empty() == 2
-    assert trash.entries() == [] and not list((settings.private / "trash").iterdir())
-    with pytest.raises(UnknownName):
+    assert trash.entries() == [] and not list((settings.data_dir / "trash").iterdir())
+    with pytest.raises(NotFoundError):
         trash.restore(entry.id)
 
 
@@ -179,7 +179,7 @@ def test_emptied_for_good(outputs: Outputs, trash: Trash, settings: Settings):
 def test_unknown_ids(outputs: Outputs, trash: Trash, bad):
     finished_run(outputs)
     for action in (trash.delete_image, trash.delete_run, trash.restore):
-        with pytest.raises(UnknownName):
+        with pytest.raises(NotFoundError):
             action(bad)
     assert len(ids(outputs)) == 1
 
@@ -188,7 +188,7 @@ def test_a_copy_that_is_made_while_a_deletion_comes_back_is_not_replaced(
     outputs: Outputs, trash: Trash, settings: Settings
 ):
     run = finished_run(outputs, 2)
-    outputs.save_variant(f"{run.id}/1.png", picture(size=(10, 10)), 2, "Lanczos")
+    outputs.save_upscaled(f"{run.id}/1.png", picture(size=(10, 10)), 2, "Lanczos")
     entry = trash.delete_images([f"{run.id}/0.png", f"{run.id}/1_upscaled.png"])
     new = []
     real = trash._move_all
@@ -197,7 +197,7 @@ def test_a_copy_that_is_made_while_a_deletion_comes_back_is_not_replaced(
         # The restoring has looked and found the names free.
         maker = threading.Thread(
             target=lambda: new.append(
-                outputs.save_variant(f"{run.id}/1.png", picture(size=(33, 33)), 2, "Lanczos")
+                outputs.save_upscaled(f"{run.id}/1.png", picture(size=(33, 33)), 2, "Lanczos")
             )
         )
         maker.start()
@@ -239,7 +239,7 @@ def test_an_entry_without_its_record_still_shows_and_comes_back(outputs, trash, 
     run = finished_run(outputs, 2)
     before = tree(settings.outputs)
     entry = trash.delete_run(run.id)
-    (settings.private / "trash" / entry.id / "entry.json").write_text('{"images": 5}')
+    (settings.data_dir / "trash" / entry.id / "entry.json").write_text('{"images": 5}')
     assert [found.images for found in trash.entries()] == [entry.images]
     assert trash.restore(entry.id) == entry.images
     assert tree(settings.outputs) == before
@@ -252,19 +252,19 @@ def test_an_emptying_that_was_killed_is_ended_by_the_next_start(outputs, trash, 
     assert trash.empty() == 2
     assert trash.entries() == [] and trash.size_bytes() == 0
     monkeypatch.undo()
-    assert list(settings.private.glob("trash/.going-*"))
+    assert list(settings.data_dir.glob("trash/.going-*"))
     Trash(settings, outputs)
-    assert list((settings.private / "trash").iterdir()) == []
+    assert list((settings.data_dir / "trash").iterdir()) == []
 
 
 def test_a_full_disk_can_be_emptied(outputs, trash, settings, monkeypatch):
     run = finished_run(outputs, 2)
-    reserve = Reserve(settings.private / "reserve")
-    assert reserve.keep()
+    reserve = Reserve(settings.data_dir / "reserve")
+    assert reserve.create()
     real = trash_module.write_atomically
 
     def write(path, *more):
-        if (settings.private / "reserve").exists():
+        if (settings.data_dir / "reserve").exists():
             raise StorageError("full") from OSError(errno.ENOSPC, "full")
         real(path, *more)
 
@@ -288,12 +288,12 @@ def test_a_deletion_that_the_disk_refuses_leaves_all_where_it_was(outputs, trash
     with pytest.raises(StorageError):
         trash.delete_run(run.id)
     assert tree(settings.outputs) == before and trash.entries() == []
-    assert list((settings.private / "trash").iterdir()) == []
+    assert list((settings.data_dir / "trash").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     "entry_id", ["x" * 4000, "..", "../trash", "", "entry\0", None, 5, "20200101-000000-0000000g"]
 )
 def test_an_id_that_was_never_given_out_is_refused(trash: Trash, entry_id):
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         trash.restore(entry_id)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
@@ -17,18 +17,18 @@ from webbduck_gradio.settings import Settings
 
 @pytest.fixture
 def path(settings: Settings) -> Path:
-    return settings.private / "jobs.sqlite3"
+    return settings.data_dir / "jobs.sqlite3"
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    store = Store(path)
+def store(path: Path) -> Iterator[JobStore]:
+    store = JobStore(path)
     yield store
     store.close()
 
 
 @pytest.fixture
-def make_worker(store: Store, settings: Settings) -> Callable[..., Worker]:
+def make_worker(store: JobStore, settings: Settings) -> Callable[..., Worker]:
     """Makes a worker on the fixture's store with the generator that it is given."""
 
     def make(generator) -> Worker:
@@ -43,6 +43,6 @@ def ask():
 
     def make(prompt: str = "a red duck", **fields) -> GenerationRequest:
         small = {"base_model": "webbduck-starter", "width": 64, "height": 64, "steps": 2, "seed": 1}
-        return GenerationRequest.of(prompt=prompt, **{**small, **fields})
+        return GenerationRequest.validated(prompt=prompt, **{**small, **fields})
 
     return make

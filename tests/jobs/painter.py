@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from webbduck_gradio.core.progress import Picture, Reporter
+from webbduck_gradio.core.progress import GeneratedImage, ProgressReporter
 from webbduck_gradio.models.catalog.registry import Checkpoint
 from webbduck_gradio.request import GenerationRequest
 
@@ -24,8 +24,8 @@ class Painter:
         self._lock = threading.Lock()
 
     def generate(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
-    ) -> Iterator[Picture]:
+        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+    ) -> Iterator[GeneratedImage]:
         with self._lock:
             self.threads.add(threading.get_ident())
             self.active += 1
@@ -39,7 +39,9 @@ class Painter:
                     if reporter.wants_preview():
                         reporter.preview(Image.new("RGB", (800, 400), "green"))
                 colour = (index * 20, 99, 9)
-                yield Picture(index, request.seed_of(index), Image.new("RGB", (64, 64), colour), ("painted",))
+                yield GeneratedImage(
+                    index, request.seed_of(index), Image.new("RGB", (64, 64), colour), ("painted",)
+                )
         finally:
             with self._lock:
                 self.active -= 1

@@ -83,7 +83,7 @@ def start() -> Iterator[Callable[[Settings], Services]]:
 
 
 def database(name: str, change: Callable[[Path], Any]) -> Callable[[Settings], Any]:
-    return lambda settings: change(settings.private / name)
+    return lambda settings: change(settings.data_dir / name)
 
 
 def over(path: Path, at: int, data: bytes) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from webbduck_gradio.api.serializers import index_of, job_view
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.recovery import recover
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 
 NOBODY: Any = None
 """A view asks the studio's services only about a second pass, which none of these jobs has."""
@@ -50,7 +50,7 @@ def damage(path: Path, change: str, state: str) -> None:
 @pytest.mark.parametrize("state", ["queued", "running", "completed"])
 @pytest.mark.parametrize("change", ROWS.values(), ids=ROWS)
 def test_a_damaged_row_hides_no_other(path: Path, settings, ask, change: str, state: str) -> None:
-    store = Store(path)
+    store = JobStore(path)
     for prompt in ("ended", "runs", "waits"):
         store.submit(ask(prompt))
     first = store.claim()
@@ -60,7 +60,7 @@ def test_a_damaged_row_hides_no_other(path: Path, settings, ask, change: str, st
     store.close()
     damage(path, change, state)
 
-    store, outputs = Store(path), Outputs(settings)
+    store, outputs = JobStore(path), Outputs(settings)
     try:
         listed = [*store.queued(), *store.recent(), *([running] if (running := store.running()) else [])]
         assert len({job.id for job in listed}) == 3 or "dreaming" in change
@@ -112,10 +112,10 @@ RECORDS = {
 
 @pytest.mark.parametrize("text", RECORDS.values(), ids=RECORDS)
 def test_a_start_survives_any_record_of_the_run_that_was_interrupted(path, settings, ask, text: str) -> None:
-    store, outputs = Store(path), Outputs(settings)
+    store, outputs = JobStore(path), Outputs(settings)
     job = store.submit(ask())
     store.claim()
-    run = outputs.new_run(job.painting, "generate", job.id)
+    run = outputs.new_run(job.generation_request, "generate", job.id)
     store.run_started(job.id, run.id)
     image_id = run.save(0, Image.new("RGB", (64, 64)), 1)
     (run.path / "meta.json").write_text(text, encoding="latin-1")
@@ -129,10 +129,10 @@ def test_a_start_survives_any_record_of_the_run_that_was_interrupted(path, setti
 
 
 def test_a_run_that_was_closed_before_the_kill_is_a_finished_job(path, settings, ask) -> None:
-    store, outputs = Store(path), Outputs(settings)
+    store, outputs = JobStore(path), Outputs(settings)
     job = store.submit(ask())
     store.claim()
-    run = outputs.new_run(job.painting, "generate", job.id)
+    run = outputs.new_run(job.generation_request, "generate", job.id)
     store.run_started(job.id, run.id)
     image_id = run.save(0, Image.new("RGB", (64, 64)), 1)
     run.close("completed")

@@ -13,23 +13,23 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.gallery.input_images import Inputs
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.gallery.trash import Trash
 from webbduck_gradio.jobs import housekeeping
 from webbduck_gradio.jobs.housekeeping import UNUSED_INPUT_SECONDS, UPLOAD_SECONDS, Housekeeping
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.storage.eviction import YOUNG, size_of, trim
+from webbduck_gradio.storage.eviction import GRACE_SECONDS, evict, size_of
 from webbduck_gradio.storage.reserve import Reserve
 
 HOUR = 3600.0
 
 
 @pytest.fixture
-def keeper(settings: Settings, store: Store) -> Housekeeping:
-    return Housekeeping(settings, store, Reserve(settings.private / "reserve"))
+def keeper(settings: Settings, store: JobStore) -> Housekeeping:
+    return Housekeeping(settings, store, Reserve(settings.data_dir / "reserve"))
 
 
 def put(path: Path, age: float, size: int = 1000) -> Path:
@@ -52,21 +52,21 @@ def colour(number: int) -> bytes:
 
 def test_what_is_too_old_goes_and_its_empty_folder_too(tmp_path: Path) -> None:
     old, new = put(tmp_path / "a" / "old", 2 * HOUR), put(tmp_path / "b" / "new", HOUR - 60)
-    assert trim(tmp_path, 10**9, HOUR) == 1000
+    assert evict(tmp_path, 10**9, HOUR) == 1000
     assert not old.exists() and not old.parent.exists() and new.exists()
 
 
 def test_what_is_too_much_goes_the_oldest_first(tmp_path: Path) -> None:
     files = [put(tmp_path / f"{age}" / "file", age * HOUR) for age in (5, 1, 4, 2, 3)]
-    assert trim(tmp_path, 2500) == 2000
+    assert evict(tmp_path, 2500) == 2000
     assert {path.parent.name for path in files if path.exists()} == {"1", "2"}
-    assert trim(tmp_path, 2500) == size_of(tmp_path) == 2000, "what fits stays"
+    assert evict(tmp_path, 2500) == size_of(tmp_path) == 2000, "what fits stays"
 
 
 def test_what_is_in_use_stays_whatever_the_bound(tmp_path: Path) -> None:
-    young = put(tmp_path / "young", YOUNG / 2)
+    young = put(tmp_path / "young", GRACE_SECONDS / 2)
     kept, other = put(tmp_path / "kept", 9 * HOUR), put(tmp_path / "other", 8 * HOUR)
-    remain = trim(tmp_path, 0, HOUR, keep=lambda path: path.name == "kept")
+    remain = evict(tmp_path, 0, HOUR, keep=lambda path: path.name == "kept")
     assert young.exists() and kept.exists() and not other.exists()
     assert remain == 1000, "of those that could be removed"
 
@@ -76,7 +76,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     folder = tmp_path / "uploads"
     folder.mkdir()
     (folder / "link").symlink_to(outside.parent)
-    trim(folder, 0, HOUR)
+    evict(folder, 0, HOUR)
     assert outside.exists()
 
 
@@ -125,9 +125,9 @@ def test_thumbnails_are_bounded_and_made_again(keeper: Housekeeping, settings: S
 
 @pytest.mark.parametrize("bound", ["age", "size"])
 def test_inputs_stay_as_long_as_something_refers_to_them(
-    keeper: Housekeeping, settings: Settings, store: Store, ask: Callable, monkeypatch, bound: str
+    keeper: Housekeeping, settings: Settings, store: JobStore, ask: Callable, monkeypatch, bound: str
 ) -> None:
-    inputs, outputs = Inputs(settings), Outputs(settings)
+    inputs, outputs = InputImageStore(settings), Outputs(settings)
     names = [inputs.store(colour(number)) for number in range(4)]
     queued, painted, deleted, unused = names
     store.submit(ask(image=queued))
@@ -153,19 +153,23 @@ def test_tidying_leaves_everything_else_of_the_outputs(keeper: Housekeeping, set
     kept = [
         put(settings.outputs / "2019-01-01_00-00-00" / "0.png", 9999 * HOUR),
         put(settings.outputs / "favorites.json", 9999 * HOUR),
-        put(settings.private / "trash" / "entry" / "0.png", 9999 * HOUR),
-        put(settings.private / "logs" / "webbduck.log", 9999 * HOUR),
+        put(settings.data_dir / "trash" / "entry" / "0.png", 9999 * HOUR),
+        put(settings.data_dir / "logs" / "webbduck.log", 9999 * HOUR),
     ]
     keeper.tidy()
     assert all(path.exists() for path in kept)
 
 
 def test_inputs_of_another_output_folder_and_of_nobody_known_stay(
-    keeper: Housekeeping, settings: Settings, store: Store, tmp_path: Path
+    keeper: Housekeeping, settings: Settings, store: JobStore, tmp_path: Path
 ) -> None:
-    other = Inputs(replace(settings, outputs=tmp_path / "elsewhere"))
-    theirs, shared, mine = other.store(colour(1)), other.store(colour(2)), Inputs(settings).store(colour(3))
-    Inputs(settings).store(colour(2))
+    other = InputImageStore(replace(settings, outputs=tmp_path / "elsewhere"))
+    theirs, shared, mine = (
+        other.store(colour(1)),
+        other.store(colour(2)),
+        InputImageStore(settings).store(colour(3)),
+    )
+    InputImageStore(settings).store(colour(2))
     unknown = "0" * 64 + ".png"
     put(settings.inputs / unknown, 0)
     for name in (theirs, shared, mine, unknown):
@@ -179,7 +183,7 @@ def test_inputs_of_another_output_folder_and_of_nobody_known_stay(
 def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
     keeper: Housekeeping, settings: Settings
 ) -> None:
-    private, sdxl = settings.private, settings.checkpoints / "sdxl"
+    private, sdxl = settings.data_dir, settings.checkpoints / "sdxl"
     # The checkpoints of these tests are the project's own folder, in which nothing is put.
     left = [
         settings.inputs / ".tmp" / "x.tmp",

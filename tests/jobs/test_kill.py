@@ -22,7 +22,7 @@ from studio import folders
 
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.jobs.job import FINAL
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 
 HERE = Path(__file__).resolve().parent
 
@@ -144,7 +144,7 @@ def test_no_job_and_no_picture_is_lost_to_kill_9(
 
 def check(folder: Path, checkpoints: Path, known: list[str], log: str, kills: int) -> None:
     settings = folders(folder, checkpoints, 0)
-    store = Store(settings.private / "jobs.sqlite3")
+    store = JobStore(settings.data_dir / "jobs.sqlite3")
     jobs = {job.id: job for job in store.recent(100_000)}
     counts = store.counts()
     store.close()

@@ -14,8 +14,8 @@ from painter import Painter
 from running import PATIENCE, free_port, wait_until
 
 from webbduck_gradio.errors import RequestError
-from webbduck_gradio.jobs.dispatcher import IDLE, LANE, Pump, claim_and_run
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.dispatcher import IDLE, LANE, Dispatcher, claim_and_run
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
 
 SECRET = "only-the-pump-knows"
@@ -49,26 +49,28 @@ def served(lane: Callable[[str], str], auth: bool = False, port: int | None = No
         blocks.close(verbose=False)
 
 
-def ended(store: Store, count: int) -> Callable[[], bool]:
+def ended(store: JobStore, count: int) -> Callable[[], bool]:
     return lambda: (
         sum(n for state, n in store.counts().items() if state not in ("queued", "running")) == count
     )
 
 
 @pytest.fixture
-def pumps() -> Iterator[list[Pump]]:
-    started: list[Pump] = []
+def pumps() -> Iterator[list[Dispatcher]]:
+    started: list[Dispatcher] = []
     yield started
     for pump in started:
         pump.stop(5)
 
 
 @pytest.mark.parametrize("auth", [False, True], ids=["open", "with-login"])
-def test_the_pump_runs_all_jobs_in_order_through_gradio(store: Store, make_worker, ask, pumps, auth) -> None:
+def test_the_pump_runs_all_jobs_in_order_through_gradio(
+    store: JobStore, make_worker, ask, pumps, auth
+) -> None:
     worker: Worker = make_worker(Painter())
     before = [store.submit(ask(f"before {n}")).id for n in range(3)]
     with served(lambda ticket: claim_and_run(store, worker, ticket, SECRET), auth) as url:
-        pump = Pump(store, url, SECRET, LOGIN if auth else None)
+        pump = Dispatcher(store, url, SECRET, LOGIN if auth else None)
         pumps.append(pump)
         pump.start()
         after = [store.submit(ask(f"after {n}")).id for n in range(3)]
@@ -81,7 +83,7 @@ def test_the_pump_runs_all_jobs_in_order_through_gradio(store: Store, make_worke
     assert store.get(left.id).state == "queued"
 
 
-def test_a_ticket_of_somebody_else_runs_nothing(store: Store, make_worker, ask) -> None:
+def test_a_ticket_of_somebody_else_runs_nothing(store: JobStore, make_worker, ask) -> None:
     worker = make_worker(Painter())
     store.submit(ask())
     for ticket in ("", "guess", SECRET + "x", "é", None, ["x"]):
@@ -95,11 +97,11 @@ def test_a_ticket_of_somebody_else_runs_nothing(store: Store, make_worker, ask) 
     assert store.counts()["queued"] == 1
 
 
-def test_a_ticket_that_finds_no_job_is_spent(store: Store, make_worker) -> None:
+def test_a_ticket_that_finds_no_job_is_spent(store: JobStore, make_worker) -> None:
     assert claim_and_run(store, make_worker(Painter()), SECRET, SECRET) == IDLE
 
 
-def test_a_lane_that_is_stopping_claims_nothing(store: Store, make_worker, ask) -> None:
+def test_a_lane_that_is_stopping_claims_nothing(store: JobStore, make_worker, ask) -> None:
     worker = make_worker(Painter())
     store.submit(ask())
     worker.shutdown()
@@ -108,12 +110,12 @@ def test_a_lane_that_is_stopping_claims_nothing(store: Store, make_worker, ask) 
 
 
 def test_the_pump_survives_a_server_that_is_away_and_says_so_once(
-    store: Store, make_worker, ask, pumps, caplog
+    store: JobStore, make_worker, ask, pumps, caplog
 ) -> None:
     port = free_port()
     worker = make_worker(Painter())
     job = store.submit(ask())
-    pump = Pump(store, f"http://127.0.0.1:{port}", SECRET)
+    pump = Dispatcher(store, f"http://127.0.0.1:{port}", SECRET)
     pump.pause_after_error = 0.02
     tries = []
     ticket = pump._ticket
@@ -127,7 +129,7 @@ def test_the_pump_survives_a_server_that_is_away_and_says_so_once(
     assert caplog.text.count("The lane could not be fed") == 1
 
 
-def test_the_pump_survives_a_lane_that_fails(store: Store, make_worker, ask, pumps) -> None:
+def test_the_pump_survives_a_lane_that_fails(store: JobStore, make_worker, ask, pumps) -> None:
     worker = make_worker(Painter())
     failing = iter(range(2))
 
@@ -138,7 +140,7 @@ def test_the_pump_survives_a_lane_that_fails(store: Store, make_worker, ask, pum
 
     job = store.submit(ask())
     with served(lane) as url:
-        pump = Pump(store, url, SECRET)
+        pump = Dispatcher(store, url, SECRET)
         pump.pause_after_error = 0.02
         pumps.append(pump)
         pump.start()
@@ -146,11 +148,13 @@ def test_the_pump_survives_a_lane_that_fails(store: Store, make_worker, ask, pum
     assert store.get(job.id).state == "completed"
 
 
-def test_the_pump_stands_no_chance_without_the_login(store: Store, make_worker, ask, pumps, caplog) -> None:
+def test_the_pump_stands_no_chance_without_the_login(
+    store: JobStore, make_worker, ask, pumps, caplog
+) -> None:
     worker = make_worker(Painter())
     job = store.submit(ask())
     with served(lambda ticket: claim_and_run(store, worker, ticket, SECRET), auth=True) as url:
-        pump = Pump(store, url, SECRET)
+        pump = Dispatcher(store, url, SECRET)
         pump.pause_after_error = 0.02
         pumps.append(pump)
         pump.start()
@@ -158,10 +162,10 @@ def test_the_pump_stands_no_chance_without_the_login(store: Store, make_worker, 
         assert store.get(job.id).state == "queued"
 
 
-def test_the_pump_logs_in_again_when_the_server_forgot_it(store: Store, make_worker, ask, pumps) -> None:
+def test_the_pump_logs_in_again_when_the_server_forgot_it(store: JobStore, make_worker, ask, pumps) -> None:
     worker = make_worker(Painter())
     port = free_port()
-    pump = Pump(store, f"http://127.0.0.1:{port}/", SECRET, LOGIN)
+    pump = Dispatcher(store, f"http://127.0.0.1:{port}/", SECRET, LOGIN)
     pump.pause_after_error = 0.02
     pumps.append(pump)
     for turn in range(2):
@@ -173,7 +177,7 @@ def test_the_pump_logs_in_again_when_the_server_forgot_it(store: Store, make_wor
         assert store.get(job.id).state == "completed"
 
 
-def test_gradios_own_cancel_frees_the_slot_but_not_the_lock(store: Store, make_worker, ask, pumps) -> None:
+def test_gradios_own_cancel_frees_the_slot_but_not_the_lock(store: JobStore, make_worker, ask, pumps) -> None:
     """Whoever cancels the lane's event in Gradio cannot make two jobs run at once."""
     reached, release = threading.Event(), threading.Event()
 
@@ -201,7 +205,7 @@ def test_gradios_own_cancel_frees_the_slot_but_not_the_lock(store: Store, make_w
         httpx.post(
             f"{url}gradio_api/cancel", json={**session, "event_id": joined["event_id"]}, trust_env=False
         )
-        pump = Pump(store, url, SECRET)
+        pump = Dispatcher(store, url, SECRET)
         pumps.append(pump)
         pump.start()
         assert waiting.wait(PATIENCE)  # the second ticket is in the lane while the first job still runs

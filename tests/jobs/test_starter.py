@@ -12,25 +12,25 @@ from PIL import Image
 from running import PATIENCE
 
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.settings import HOME
 
 
 @pytest.fixture(scope="module")
 def generator() -> Iterator[object]:
-    from webbduck_gradio.core.image_generator import Generator
+    from webbduck_gradio.core.image_generator import ImageGenerator
 
-    generator = Generator("cpu")
+    generator = ImageGenerator("cpu")
     yield generator
     generator.free()
 
 
 def test_a_job_paints_and_its_pictures_can_be_made_again_alone(
-    store: Store, settings, make_worker, ask, generator
+    store: JobStore, settings, make_worker, ask, generator
 ) -> None:
     worker = make_worker(generator)
     request = ask("a red duck on a pond", width=128, height=128, num_images=2, steps=4, seed=11)
-    batch, alone = store.submit(request), store.submit(request.alone(1))
+    batch, alone = store.submit(request), store.submit(request.for_single_image(1))
     for _ in range(2):
         claimed = store.claim()
         assert claimed is not None
@@ -49,7 +49,7 @@ def test_a_job_paints_and_its_pictures_can_be_made_again_alone(
 
 
 def test_cancel_stops_the_true_core_and_the_next_job_is_as_ever(
-    store: Store, settings, make_worker, ask, generator
+    store: JobStore, settings, make_worker, ask, generator
 ) -> None:
     worker = make_worker(generator)
     quick = ask("a blue duck", steps=3, seed=5)

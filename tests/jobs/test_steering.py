@@ -11,21 +11,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from webbduck_gradio.errors import QueueFull, RequestError, StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs import queries, schema
 from webbduck_gradio.jobs import store as statements
-from webbduck_gradio.jobs.progress import Live
+from webbduck_gradio.jobs.progress import JobProgress
 from webbduck_gradio.jobs.recovery import recover
 from webbduck_gradio.jobs.reorder import moved
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 
 
 def ids(jobs) -> list[str]:
     return [job.id for job in jobs]
 
 
-def end(store: Store, job, state: str = "failed") -> None:
+def end(store: JobStore, job, state: str = "failed") -> None:
     """Take the next job, which must be this one, to an end."""
     claimed = store.claim()
     assert claimed is not None
@@ -37,7 +37,7 @@ def end(store: Store, job, state: str = "failed") -> None:
 
 
 @pytest.mark.parametrize("state", ["failed", "cancelled", "interrupted"])
-def test_retry_is_a_new_job_with_the_same_request_and_seeds(store: Store, ask, state: str) -> None:
+def test_retry_is_a_new_job_with_the_same_request_and_seeds(store: JobStore, ask, state: str) -> None:
     old = store.submit(ask(seed=None, num_images=3), kind="test", owner="anna", warnings=["old"])
     end(store, old, state)
     waiting = store.submit(ask())
@@ -51,7 +51,7 @@ def test_retry_is_a_new_job_with_the_same_request_and_seeds(store: Store, ask, s
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "completed"])
-def test_what_has_not_failed_is_not_retried(store: Store, ask, state: str) -> None:
+def test_what_has_not_failed_is_not_retried(store: JobStore, ask, state: str) -> None:
     job = store.submit(ask())
     if state != "queued":
         store.claim()
@@ -63,24 +63,24 @@ def test_what_has_not_failed_is_not_retried(store: Store, ask, state: str) -> No
 
 
 def test_retry_into_a_full_queue_is_refused(path: Path, ask) -> None:
-    store = Store(path, max_queued=1)
+    store = JobStore(path, max_queued=1)
     old = store.submit(ask())
     end(store, old)
     store.submit(ask())
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFullError):
         store.retry(old.id)
     store.close()
 
 
 def test_a_request_that_no_longer_fits_is_not_retried_as_something_else(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     job = store.submit(ask())
     end(store, job)
     store.close()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE jobs SET request = json_set(request, '$.steps', 0)")
     db.close()
-    store = Store(path)
+    store = JobStore(path)
     assert "steps must be" in (store.get(job.id).unreadable or "")
     with pytest.raises(RequestError, match="steps must be"):
         store.retry(job.id)
@@ -91,7 +91,7 @@ def test_a_request_that_no_longer_fits_is_not_retried_as_something_else(path: Pa
 # ---- order
 
 
-def test_moving_jobs(store: Store, ask) -> None:
+def test_moving_jobs(store: JobStore, ask) -> None:
     a, b, c, d = (store.submit(ask(name)).id for name in "abcd")
     assert ids(store.move(c, "up")) == [a, c, b, d]
     assert ids(store.move(c, "top")) == [c, a, b, d]
@@ -108,17 +108,17 @@ def test_moving_jobs(store: Store, ask) -> None:
 
 
 def test_an_order_survives_a_restart(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     a, b, c = (store.submit(ask(name)).id for name in "abc")
     store.move(c, "top")
     store.close()
-    store = Store(path)
+    store = JobStore(path)
     assert ids(store.queued()) == [c, a, b]
     store.close()
 
 
 @pytest.mark.parametrize("to", [0, -1, 4, 2.0, True, None, "first", "", [1]])
-def test_a_position_that_is_none_is_refused_and_nothing_moves(store: Store, ask, to) -> None:
+def test_a_position_that_is_none_is_refused_and_nothing_moves(store: JobStore, ask, to) -> None:
     jobs = ids([store.submit(ask()) for _ in range(3)])
     before = store.list_version
     with pytest.raises(RequestError, match="position must be"):
@@ -127,12 +127,12 @@ def test_a_position_that_is_none_is_refused_and_nothing_moves(store: Store, ask,
     assert store.list_version == before
 
 
-def test_only_waiting_jobs_move(store: Store, ask) -> None:
+def test_only_waiting_jobs_move(store: JobStore, ask) -> None:
     running, waiting, last = (store.submit(ask()) for _ in range(3))
     store.claim()
     with pytest.raises(RequestError, match="already running"):
         store.move([last.id, running.id], "top")
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         store.move([last.id, "nothing"], "top")
     assert ids(store.queued()) == [waiting.id, last.id]
 
@@ -154,7 +154,7 @@ def test_every_move_of_every_selection_keeps_all_jobs_and_their_relative_order()
     assert moved(order, ["a", "c", "d"], "down") == list("baecd")
 
 
-def test_a_change_that_fails_half_way_has_not_happened(store: Store, ask) -> None:
+def test_a_change_that_fails_half_way_has_not_happened(store: JobStore, ask) -> None:
     job, other = store.submit(ask()), store.submit(ask())
     db = store.database.writer
     db.execute(
@@ -171,7 +171,7 @@ def test_a_change_that_fails_half_way_has_not_happened(store: Store, ask) -> Non
 # ---- pause
 
 
-def test_pause_lets_the_running_job_end_and_starts_no_other(store: Store, ask) -> None:
+def test_pause_lets_the_running_job_end_and_starts_no_other(store: JobStore, ask) -> None:
     running, waiting = store.submit(ask()), store.submit(ask())
     store.claim()
     store.pause()
@@ -189,30 +189,30 @@ def test_pause_lets_the_running_job_end_and_starts_no_other(store: Store, ask) -
 
 
 def test_a_pause_survives_a_restart(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     store.submit(ask())
     store.pause("The disk is full.")
     store.pause()  # does not hide the reason
     store.close()
-    store = Store(path)
+    store = JobStore(path)
     assert (store.paused, store.pause_reason) == (True, "The disk is full.")
     assert store.claim() is None
     store.resume()
     store.close()
-    store = Store(path)
+    store = JobStore(path)
     assert (store.paused, store.pause_reason) == (False, None)
     assert store.claim() is not None
     store.close()
 
 
-def test_pause_and_resume_are_news(store: Store) -> None:
+def test_pause_and_resume_are_news(store: JobStore) -> None:
     for change in (store.pause, store.resume):
         before = store.list_version
         change()
         assert store.list_version > before
 
 
-def test_a_pause_holds_also_when_the_disk_takes_no_writing(store: Store, ask) -> None:
+def test_a_pause_holds_also_when_the_disk_takes_no_writing(store: JobStore, ask) -> None:
     store.submit(ask())
     store.database.writer.execute("PRAGMA query_only = 1")
     with pytest.raises(StorageError):
@@ -226,7 +226,7 @@ def test_a_pause_holds_also_when_the_disk_takes_no_writing(store: Store, ask) ->
 # ---- clearing
 
 
-def test_clearing_the_queue_cancels_what_waits_and_nothing_else(store: Store, ask) -> None:
+def test_clearing_the_queue_cancels_what_waits_and_nothing_else(store: JobStore, ask) -> None:
     running, *waiting = (store.submit(ask()) for _ in range(4))
     store.claim()
     assert store.clear_queued() == 3
@@ -237,30 +237,30 @@ def test_clearing_the_queue_cancels_what_waits_and_nothing_else(store: Store, as
     assert store.retry(waiting[0].id).position == 1
 
 
-def test_clearing_the_history_keeps_what_has_not_ended(store: Store, ask) -> None:
+def test_clearing_the_history_keeps_what_has_not_ended(store: JobStore, ask) -> None:
     ended, running, waiting = (store.submit(ask()) for _ in range(3))
     end(store, ended)
     store.claim()
     assert store.clear_finished() == 1
-    with pytest.raises(UnknownName, match="cleared from the history"):
+    with pytest.raises(NotFoundError, match="cleared from the history"):
         store.get(ended.id)
     assert store.get(running.id).state == "running"
     assert ids(store.queued()) == [waiting.id]
 
 
-def test_removing_one_from_the_history(store: Store, ask) -> None:
+def test_removing_one_from_the_history(store: JobStore, ask) -> None:
     ended, waiting = store.submit(ask()), store.submit(ask())
     end(store, ended)
     store.remove(ended.id)
     assert store.recent() == []
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         store.remove(ended.id)
     with pytest.raises(RequestError, match="is queued; cancel it"):
         store.remove(waiting.id)
 
 
 def test_the_newest_of_the_history_are_kept(path: Path, ask) -> None:
-    store = Store(path, max_history=5)
+    store = JobStore(path, max_history=5)
     jobs = []
     for number in range(8):
         jobs.append(store.submit(ask(f"job {number}")))
@@ -273,7 +273,7 @@ def test_the_newest_of_the_history_are_kept(path: Path, ask) -> None:
 def test_the_history_goes_by_the_order_of_the_ends_and_not_by_the_clock(
     path: Path, ask, monkeypatch, jump: int
 ) -> None:
-    store = Store(path, max_history=5)
+    store = JobStore(path, max_history=5)
     jobs = []
     for number in range(5):
         jobs.append(store.submit(ask(f"job {number}")))
@@ -297,7 +297,7 @@ def test_the_history_goes_by_the_order_of_the_ends_and_not_by_the_clock(
 
 
 def test_a_job_that_was_moved_is_remembered_by_its_end(path: Path, ask) -> None:
-    store = Store(path, max_history=2)
+    store = JobStore(path, max_history=2)
     jobs = [store.submit(ask(f"job {number}")) for number in range(4)]
     store.move(jobs[0].id, "bottom")
     for each in (*jobs[1:], jobs[0]):
@@ -317,36 +317,36 @@ def test_jobs_of_an_earlier_schema_come_before_those_that_end_now(path: Path, as
             (f"{number:016x}", ask("from before").model_dump_json(), 4e9 - number),
         )
     db.close()
-    store = Store(path, max_history=3)
+    store = JobStore(path, max_history=3)
     job = store.submit(ask())
     end(store, job)
     assert ids(store.recent()) == [job.id, f"{3:016x}", f"{2:016x}"]
     store.close()
 
 
-def test_a_thousand_are_kept_unless_told_otherwise(store: Store) -> None:
+def test_a_thousand_are_kept_unless_told_otherwise(store: JobStore) -> None:
     assert store.max_history == 1000
 
 
-def test_several_at_once_tells_of_each_that_could_not(store: Store, ask) -> None:
+def test_several_at_once_tells_of_each_that_could_not(store: JobStore, ask) -> None:
     done, a, b = (store.submit(ask()) for _ in range(3))
     end(store, done, "completed")
-    jobs, refusals = store.several(store.cancel, [a.id, done.id, "nothing", b.id])
+    jobs, refusals = store.apply_to_many(store.cancel, [a.id, done.id, "nothing", b.id])
     assert ids(jobs) == [a.id, b.id]
     assert {job.state for job in jobs} == {"cancelled"}
     assert len(refusals) == 2
     assert "already completed" in refusals[0]
-    retried, refusals = store.several(store.retry, [a.id, b.id])
+    retried, refusals = store.apply_to_many(store.retry, [a.id, b.id])
     assert [job.retry_of for job in retried] == [a.id, b.id]
     assert refusals == []
-    assert store.several(store.remove, [a.id]) == ([], [])
+    assert store.apply_to_many(store.remove, [a.id]) == ([], [])
 
 
 # ---- after an unclean end
 
 
 def test_a_picture_that_was_saved_but_not_noted_is_found_again(
-    store: Store, settings, make_worker, ask
+    store: JobStore, settings, make_worker, ask
 ) -> None:
     outputs = Outputs(settings)
     job = store.submit(ask(num_images=4))
@@ -367,7 +367,7 @@ def test_a_picture_that_was_saved_but_not_noted_is_found_again(
 
 
 def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
-    store: Store, settings, ask
+    store: JobStore, settings, ask
 ) -> None:
     outputs = Outputs(settings)
     job = store.submit(ask(num_images=4))
@@ -383,7 +383,7 @@ def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
     assert json.loads((run.path / "meta.json").read_text())["state"] == "interrupted"
 
 
-def test_recovery_touches_no_folder_that_holds_anything(store: Store, settings, ask) -> None:
+def test_recovery_touches_no_folder_that_holds_anything(store: JobStore, settings, ask) -> None:
     job = store.submit(ask())
     store.claim()
     notes = settings.outputs / "my notes"
@@ -392,14 +392,14 @@ def test_recovery_touches_no_folder_that_holds_anything(store: Store, settings, 
     store.run_started(job.id, "2026-01-01_00-00-00")  # the user deleted it meanwhile
     assert recover(store, Outputs(settings)) == 1
     assert (notes / "a.txt").read_text() == "mine"
-    assert settings.private.is_dir()
+    assert settings.data_dir.is_dir()
 
 
 # ---- times
 
 
 def test_no_time_left_is_told_before_there_is_something_to_go_by() -> None:
-    live = Live()
+    live = JobProgress()
     assert live.seconds_left(2) is None
     live.stepped(0, 1, 10, now=100.0)  # may have carried the loading of the model
     live.stepped(0, 2, 10, now=100.5)
@@ -411,7 +411,7 @@ def test_no_time_left_is_told_before_there_is_something_to_go_by() -> None:
 
 
 def test_the_time_between_images_counts_once_it_was_measured() -> None:
-    live = Live()
+    live = JobProgress()
     now = 0.0
     for step in range(1, 5):
         now += 1.0
@@ -423,7 +423,7 @@ def test_the_time_between_images_counts_once_it_was_measured() -> None:
 
 
 def test_a_second_pass_with_its_own_steps_does_not_spoil_the_pace() -> None:
-    live = Live()
+    live = JobProgress()
     for step in range(1, 4):
         live.stepped(0, step, 3, now=float(step))
     live.stepped(0, 1, 5, now=50.0)  # starts again at 1: loading lies between
@@ -432,7 +432,7 @@ def test_a_second_pass_with_its_own_steps_does_not_spoil_the_pace() -> None:
     assert live.seconds_left(1) == pytest.approx(3.0)
 
 
-def test_times_of_a_job(store: Store, ask) -> None:
+def test_times_of_a_job(store: JobStore, ask) -> None:
     job = store.submit(ask(steps=4))
     assert (job.started, job.finished) == (None, None)
     assert job.waited(job.created + 7) == 7
@@ -455,16 +455,16 @@ def test_times_of_a_job(store: Store, ask) -> None:
 
 
 @pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
-def test_the_queries_of_a_tick_use_an_index(store: Store, query: str) -> None:
+def test_the_queries_of_a_tick_use_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(queries, query))
 
 
 @pytest.mark.parametrize("query", ["CLAIM", "LAST_PLACE", "CANCEL_QUEUED", "RETAIN"])
-def test_what_each_job_writes_uses_an_index(store: Store, query: str) -> None:
+def test_what_each_job_writes_uses_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(statements, query))
 
 
-def assert_index(store: Store, text: str) -> None:
+def assert_index(store: JobStore, text: str) -> None:
     values = (0,) * text.count("?")
     plan = store.database.reader.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
     steps = [row["detail"] for row in plan]

@@ -17,7 +17,7 @@ from gradio_client import Client
 from PIL import Image
 from running import PATIENCE, free_port, wait_until
 
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.request import UpscaleRequest
 from webbduck_gradio.settings import HOME, Settings
 
@@ -101,7 +101,7 @@ def has_begun(_settings: Settings, path: Path, job: str) -> bool:
 def test_the_running_job_is_put_back_as_interrupted(
     settings: Settings, path: Path, ask, launch, how, reached
 ) -> None:
-    store = Store(path)
+    store = JobStore(path)
     long, waiting = store.submit(ask(steps=150, num_images=8, width=256, height=256)), store.submit(ask())
     store.close()
     server, log = launch(str(HOME / "app.py"))
@@ -114,7 +114,7 @@ def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path,
     run = settings.outputs / "2020-01-01_00-00-00"
     run.mkdir()
     Image.effect_noise((3600, 3600), 40).convert("RGB").save(run / "0.png", compress_level=1)
-    store = Store(path)
+    store = JobStore(path)
     large = UpscaleRequest(image=f"{run.name}/0.png", scale=2, upscaler="webbduck-starter-x2")
     long, waiting = store.submit(large, kind="upscale"), store.submit(ask())
     store.close()
@@ -138,7 +138,7 @@ def stop(server: subprocess.Popen[bytes], how: int, log: Path) -> None:
 def stopped_in_order(server, log: Path, how: int, path: Path, running: str, waiting: str) -> None:
     assert server.poll() is None, log.read_text()
     stop(server, how, log)
-    store = Store(path)
+    store = JobStore(path)
     job = store.get(running)
     assert job.state == "interrupted", log.read_text()
     assert "studio was stopped" in (job.error or "")
@@ -150,7 +150,7 @@ def stopped_in_order(server, log: Path, how: int, path: Path, running: str, wait
 def test_a_step_that_takes_an_hour_does_not_keep_the_process(
     settings: Settings, path: Path, ask, launch
 ) -> None:
-    store = Store(path)
+    store = JobStore(path)
     long, waiting = store.submit(ask()), store.submit(ask())
     store.close()
     server, log = launch("-c", HANGS.format(painter=str(Path(__file__).parent)))
@@ -161,6 +161,6 @@ def test_a_step_that_takes_an_hour_does_not_keep_the_process(
 
     wait_until(reached)
     stop(server, signal.SIGTERM, log)
-    store = Store(path)
+    store = JobStore(path)
     assert (store.get(long.id).state, store.get(waiting.id).state) == ("interrupted", "queued")
     store.close()

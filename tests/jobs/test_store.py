@@ -15,18 +15,18 @@ from pathlib import Path
 import pytest
 from running import PATIENCE
 
-from webbduck_gradio.errors import QueueFull, RequestError, SettingsError, StorageError, UnknownName
+from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, SettingsError, StorageError
 from webbduck_gradio.jobs import schema
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import HOME
 
 
-def test_a_job_keeps_all_of_its_request(store: Store, path: Path, ask) -> None:
+def test_a_job_keeps_all_of_its_request(store: JobStore, path: Path, ask) -> None:
     request = ask("quotes ' \" ; -- 🦆 \n مرحبا", loras=[{"name": "style", "weight": -0.5}], num_images=3)
     job = store.submit(request, kind="test", owner="anna", warnings=["one", "two", "one"])
     store.close()
-    again = Store(path)
+    again = JobStore(path)
     try:
         read = again.get(job.id)
         assert read.request == request
@@ -41,7 +41,7 @@ def test_a_job_keeps_all_of_its_request(store: Store, path: Path, ask) -> None:
         again.close()
 
 
-def test_jobs_run_in_the_order_of_their_position(store: Store, ask) -> None:
+def test_jobs_run_in_the_order_of_their_position(store: JobStore, ask) -> None:
     jobs = [store.submit(ask(f"job {n}")) for n in range(5)]
     assert [job.position for job in jobs] == [1, 2, 3, 4, 5]
     assert [job.id for job in store.queued()] == [job.id for job in jobs]
@@ -55,10 +55,10 @@ def test_jobs_run_in_the_order_of_their_position(store: Store, ask) -> None:
     assert store.claim() is None
 
 
-def test_the_33rd_is_refused_and_nothing_is_lost(store: Store, ask) -> None:
+def test_the_33rd_is_refused_and_nothing_is_lost(store: JobStore, ask) -> None:
     for number in range(32):
         store.submit(ask(f"job {number}"))
-    with pytest.raises(QueueFull, match=r"32 jobs are waiting.*cancel one"):
+    with pytest.raises(QueueFullError, match=r"32 jobs are waiting.*cancel one"):
         store.submit(ask("one too many"))
     assert store.counts()["queued"] == 32
     store.claim()  # the running one does not count
@@ -66,15 +66,15 @@ def test_the_33rd_is_refused_and_nothing_is_lost(store: Store, ask) -> None:
 
 
 def test_a_limit_of_its_own(tmp_path: Path, ask) -> None:
-    store = Store(tmp_path / "q.sqlite3", max_queued=1)
+    store = JobStore(tmp_path / "q.sqlite3", max_queued=1)
     store.submit(ask())
-    with pytest.raises(QueueFull, match="at most 1 may"):
+    with pytest.raises(QueueFullError, match="at most 1 may"):
         store.submit(ask())
     store.close()
 
 
 def test_each_of_400_jobs_is_claimed_exactly_once_by_8_threads(path: Path, ask) -> None:
-    store = Store(path, max_queued=1000)
+    store = JobStore(path, max_queued=1000)
     claimed: list[str] = []
     submitted: list[str] = []
     done = threading.Event()
@@ -110,7 +110,7 @@ def test_each_of_400_jobs_is_claimed_exactly_once_by_8_threads(path: Path, ask) 
     store.close()
 
 
-def test_cancelling_a_queued_job_takes_it_out_at_once(store: Store, ask) -> None:
+def test_cancelling_a_queued_job_takes_it_out_at_once(store: JobStore, ask) -> None:
     first, second, third = (store.submit(ask(f"job {n}")) for n in range(3))
     cancelled = store.cancel(second.id)
     assert (cancelled.state, cancelled.position) == ("cancelled", None)
@@ -119,7 +119,7 @@ def test_cancelling_a_queued_job_takes_it_out_at_once(store: Store, ask) -> None
     assert [store.claim().id, store.claim().id] == [first.id, third.id]  # type: ignore[union-attr]
 
 
-def test_cancelling_the_running_job_asks_only_it_to_stop(store: Store, ask) -> None:
+def test_cancelling_the_running_job_asks_only_it_to_stop(store: JobStore, ask) -> None:
     running, waiting = store.submit(ask()), store.submit(ask())
     store.claim()
     assert not store.cancelled(running.id)
@@ -134,7 +134,7 @@ def test_cancelling_the_running_job_asks_only_it_to_stop(store: Store, ask) -> N
     assert not store.cancelled(running.id)  # nothing is kept of a job that has ended
 
 
-def test_a_late_cancel_never_hits_the_next_job(store: Store, ask) -> None:
+def test_a_late_cancel_never_hits_the_next_job(store: JobStore, ask) -> None:
     first, second = store.submit(ask()), store.submit(ask())
     store.claim()
     store.finish(first.id, "completed")
@@ -149,20 +149,20 @@ def test_a_late_cancel_never_hits_the_next_job(store: Store, ask) -> None:
 @pytest.mark.parametrize(
     "job_id", ["", "0123456789abcdef", "../x", "' OR 1=1 --", "\0" * 16, "\ud800" * 16, 7, None, {}]
 )
-def test_an_id_that_was_never_given_out(store: Store, ask, job_id) -> None:
+def test_an_id_that_was_never_given_out(store: JobStore, ask, job_id) -> None:
     store.submit(ask())
     for method in (store.get, store.cancel):
-        with pytest.raises(UnknownName, match="no job"):
+        with pytest.raises(NotFoundError, match="no job"):
             method(job_id)
     assert store.counts()["queued"] == 1
 
 
-def test_a_kind_that_cannot_be_run_is_refused(store: Store, ask) -> None:
+def test_a_kind_that_cannot_be_run_is_refused(store: JobStore, ask) -> None:
     with pytest.raises(RequestError, match="kind 'paint'"):
         store.submit(ask(), kind="paint")  # type: ignore[arg-type]
 
 
-def test_progress_and_previews_raise_the_version_but_write_nothing(store: Store, path: Path, ask) -> None:
+def test_progress_and_previews_raise_the_version_but_write_nothing(store: JobStore, path: Path, ask) -> None:
     job = store.submit(ask(num_images=2, steps=20))
     store.claim()
     before, lists = store.version, store.list_version
@@ -181,14 +181,14 @@ def test_progress_and_previews_raise_the_version_but_write_nothing(store: Store,
     assert store.running().status == "Loading a model"  # type: ignore[union-attr]
 
 
-def test_every_change_of_a_job_raises_both_versions(store: Store, ask) -> None:
+def test_every_change_of_a_job_raises_both_versions(store: JobStore, ask) -> None:
     job = store.submit(ask())
     for change in (
         lambda: store.submit(ask()),
         lambda: store.claim(),
         lambda: store.run_started(job.id, "run"),
         lambda: store.image_done(job.id, "run/0.png"),
-        lambda: store.warn(job.id, "careful"),
+        lambda: store.add_warnings(job.id, "careful"),
         lambda: store.cancel(job.id),
         lambda: store.finish(job.id, "cancelled"),
     ):
@@ -198,32 +198,32 @@ def test_every_change_of_a_job_raises_both_versions(store: Store, ask) -> None:
         assert store.list_version > before[1]
     # what changes nothing tells nothing
     before = (store.version, store.list_version)
-    store.warn(job.id, "careful")
+    store.add_warnings(job.id, "careful")
     store.finish(job.id, "failed", "again")
     assert (store.version, store.list_version) == before
     assert store.get(job.id).state == "cancelled"
 
 
-def test_images_and_warnings_come_one_by_one(store: Store, ask) -> None:
+def test_images_and_warnings_come_one_by_one(store: JobStore, ask) -> None:
     job = store.submit(ask(num_images=2), warnings=["first"])
     store.claim()
     store.run_started(job.id, "2026-01-01_00-00-00")
     store.image_done(job.id, "2026-01-01_00-00-00/0.png")
-    store.warn(job.id, "second")
+    store.add_warnings(job.id, "second")
     seen = store.get(job.id)
     assert seen.images == ("2026-01-01_00-00-00/0.png",)
     assert seen.warnings == ("first", "second")
     assert seen.run == "2026-01-01_00-00-00"
 
 
-def test_an_error_with_a_broken_file_name_can_be_stored(store: Store, ask) -> None:
+def test_an_error_with_a_broken_file_name_can_be_stored(store: JobStore, ask) -> None:
     job = store.submit(ask())
     store.claim()
     store.finish(job.id, "failed", "cannot read caf\udce9.png")
     assert store.get(job.id).error == "cannot read caf\\udce9.png"
 
 
-def test_recent_is_newest_first(store: Store, ask) -> None:
+def test_recent_is_newest_first(store: JobStore, ask) -> None:
     ids = []
     for _ in range(5):
         job = store.submit(ask())
@@ -234,7 +234,7 @@ def test_recent_is_newest_first(store: Store, ask) -> None:
     assert [job.id for job in store.recent(3, start=3)] == ids[1::-1]
 
 
-def test_waiting_for_work_is_woken_by_a_submit(store: Store, ask) -> None:
+def test_waiting_for_work_is_woken_by_a_submit(store: JobStore, ask) -> None:
     assert not store.wait_for_work(timeout=0.01)
     found: list[bool] = []
     waiter = threading.Thread(target=lambda: found.append(store.wait_for_work(timeout=PATIENCE)))
@@ -248,12 +248,12 @@ def test_waiting_for_work_is_woken_by_a_submit(store: Store, ask) -> None:
 
 
 def test_recover_marks_the_running_job_and_starts_nothing(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     ran, waiting = store.submit(ask(num_images=4)), store.submit(ask())
     store.claim()
     store.image_done(ran.id, "run/0.png")
     store.close()
-    store = Store(path)
+    store = JobStore(path)
     assert store.recover() == 1
     job = store.get(ran.id)
     assert job.state == "interrupted"
@@ -290,10 +290,10 @@ def test_queued_jobs_survive_kill_9(path: Path) -> None:
     assert process.stdout is not None
     ids = [process.stdout.readline().strip() for _ in range(7)]
     with pytest.raises(SettingsError, match="Another WebbDuck"):
-        Store(path)
+        JobStore(path)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    store = Store(path)
+    store = JobStore(path)
     assert store.problem is None
     assert ids[6] == ids[0]
     assert store.recover() == 1
@@ -303,15 +303,15 @@ def test_queued_jobs_survive_kill_9(path: Path) -> None:
     store.close()
 
 
-def test_two_studios_on_one_folder_are_refused(store: Store, path: Path, ask) -> None:
+def test_two_studios_on_one_folder_are_refused(store: JobStore, path: Path, ask) -> None:
     store.submit(ask())
     with pytest.raises(SettingsError, match="Another WebbDuck"):
-        Store(path)
+        JobStore(path)
     assert store.counts()["queued"] == 1
 
 
 def test_a_request_that_no_longer_fits_fails_and_blocks_nothing(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     jobs = [store.submit(ask(f"job {n}")) for n in range(4)]
     store.close()
     stored = json.loads(jobs[0].request.model_dump_json())
@@ -327,7 +327,7 @@ def test_a_request_that_no_longer_fits_fails_and_blocks_nothing(path: Path, ask)
         ):
             db.execute("UPDATE jobs SET request = ? WHERE id = ?", (text, job.id))
     db.close()
-    store = Store(path)
+    store = JobStore(path)
     assert [job.id for job in store.queued()] == [job.id for job in jobs]  # shown all the same
     assert store.queued()[0].request.prompt == "kept"
     claimed = store.claim()
@@ -342,7 +342,7 @@ def test_a_request_that_no_longer_fits_fails_and_blocks_nothing(path: Path, ask)
 
 
 def test_a_fault_in_a_validator_costs_the_job_and_not_the_queue(path: Path, ask, monkeypatch) -> None:
-    store = Store(path)
+    store = JobStore(path)
     odd, good = store.submit(ask("odd")), store.submit(ask("good"))
     check = GenerationRequest.model_validate_json
 
@@ -359,13 +359,13 @@ def test_a_fault_in_a_validator_costs_the_job_and_not_the_queue(path: Path, ask,
 
 
 def test_a_kind_of_another_version_fails_and_blocks_nothing(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     odd, good = store.submit(ask()), store.submit(ask())
     store.close()
     with sqlite3.connect(path) as db:
         db.execute("UPDATE jobs SET kind = 'hologram' WHERE id = ?", (odd.id,))
     db.close()
-    store = Store(path)
+    store = JobStore(path)
     assert store.claim().id == good.id  # type: ignore[union-attr]
     assert "kind hologram" in (store.get(odd.id).error or "")
     store.close()
@@ -398,14 +398,14 @@ def _foreign(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_garbage, _torn, _strange, _foreign])
 def test_a_damaged_database_is_set_aside_and_the_studio_starts(path: Path, ask, damage) -> None:
-    store = Store(path)
+    store = JobStore(path)
     for _ in range(20):
         store.submit(ask("x" * 500))
     store.close()
     damage(path)
     broken = path.read_bytes()
     for turn in (1, 2):  # a second time in the same second keeps the first one too
-        store = Store(path)
+        store = JobStore(path)
         assert store.problem is not None
         assert "damaged" in store.problem
         aside = [
@@ -426,14 +426,14 @@ def test_a_damaged_database_is_set_aside_and_the_studio_starts(path: Path, ask, 
 
 
 def test_a_database_of_a_newer_version_is_left_alone(path: Path, ask) -> None:
-    store = Store(path)
+    store = JobStore(path)
     store.submit(ask())
     store.close()
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version = 999")
     db.close()
     with pytest.raises(SettingsError, match="newer version"):
-        Store(path)
+        JobStore(path)
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT COUNT(*) FROM jobs").fetchone() == (1,)
     db.close()
@@ -451,7 +451,7 @@ def test_every_earlier_schema_migrates_and_keeps_its_jobs(path: Path, ask, versi
             (ask("from before").model_dump_json(),),
         )
     db.close()
-    store = Store(path)
+    store = JobStore(path)
     assert store.problem is None
     if version:
         job = store.claim()
@@ -468,16 +468,16 @@ def test_every_earlier_schema_migrates_and_keeps_its_jobs(path: Path, ask, versi
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(SettingsError, match="cannot be"):
-        Store(tmp_path / "file" / "jobs.sqlite3")
+        JobStore(tmp_path / "file" / "jobs.sqlite3")
 
 
-def test_a_commit_is_on_the_disk_before_it_is_answered(store: Store) -> None:
+def test_a_commit_is_on_the_disk_before_it_is_answered(store: JobStore) -> None:
     """No test can cut the power; SQLite promises it at this setting (2 = FULL)."""
     assert store.database.writer.execute("PRAGMA synchronous").fetchone()[0] == 2
     assert store.database.writer.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
 
 
-def test_a_refused_write_is_a_sentence_and_changes_nothing(store: Store, ask) -> None:
+def test_a_refused_write_is_a_sentence_and_changes_nothing(store: JobStore, ask) -> None:
     job = store.submit(ask())
     store.database.writer.execute("PRAGMA max_page_count = 1")  # as a full disk: SQLite can take no new page
     with pytest.raises(StorageError, match="could not be written"):

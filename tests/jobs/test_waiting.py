@@ -12,15 +12,17 @@ from running import PATIENCE, wait_until
 from webbduck_gradio.errors import StorageError
 from webbduck_gradio.jobs.dispatcher import IDLE, claim_and_run
 from webbduck_gradio.jobs.housekeeping import Housekeeping
-from webbduck_gradio.jobs.stall_watchdog import STANDSTILL_SECONDS, Standstill
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.stall_watchdog import STANDSTILL_SECONDS, StallWatchdog
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import DISK_FULL
 from webbduck_gradio.storage.reserve import BYTES, Reserve
 
 SECRET = "secret"
 
 
-def test_a_job_that_is_forgotten_the_moment_it_ends_holds_up_nothing(store: Store, make_worker, ask) -> None:
+def test_a_job_that_is_forgotten_the_moment_it_ends_holds_up_nothing(
+    store: JobStore, make_worker, ask
+) -> None:
     worker = make_worker(Painter())
     ended = store.finish
 
@@ -39,7 +41,7 @@ def test_a_job_that_is_forgotten_the_moment_it_ends_holds_up_nothing(store: Stor
     assert store.counts()["queued"] == 0
 
 
-def test_only_a_write_that_the_disk_refuses_is_waited_for(store: Store, make_worker, ask) -> None:
+def test_only_a_write_that_the_disk_refuses_is_waited_for(store: JobStore, make_worker, ask) -> None:
     worker, ended, tries = make_worker(Painter()), store.finish, []
 
     def refuse_first(*args):
@@ -57,7 +59,7 @@ def test_only_a_write_that_the_disk_refuses_is_waited_for(store: Store, make_wor
 
 @pytest.mark.parametrize("kind", ["checkpoint", "LoRA", "input", "output"])
 def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
-    store: Store, settings, make_worker, ask, tmp_path: Path, kind: str
+    store: JobStore, settings, make_worker, ask, tmp_path: Path, kind: str
 ) -> None:
     folder = {"LoRA": settings.loras, "input": settings.inputs, "output": settings.outputs}.get(kind)
     if folder is None:
@@ -73,16 +75,16 @@ def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
     assert store.get(job.id).state == "queued", "nothing is drawn, nothing fails"
     assert store.pause_reason is not None
     assert f"The {kind} folder {folder} is not there" in store.pause_reason
-    assert not keeper.go_on_when_it_is_over()
+    assert not keeper.resume_when_possible()
     away.rename(folder)
-    assert keeper.go_on_when_it_is_over()
+    assert keeper.resume_when_possible()
     if kind != "checkpoint":
         assert claim_and_run(store, worker, SECRET, SECRET) == job.id
         assert store.get(job.id).state == "completed"
 
 
 def test_an_output_folder_that_was_replaced_is_said(
-    store: Store, settings, make_worker, ask, tmp_path
+    store: JobStore, settings, make_worker, ask, tmp_path
 ) -> None:
     worker = make_worker(Painter())
     store.submit(ask())
@@ -103,31 +105,31 @@ def test_others_learn_nothing_of_the_folders(settings) -> None:
     assert obstacles.found() == "The LoRA folder is not there; when it is back, the queue goes on by itself."
 
 
-def test_a_queue_that_somebody_paused_is_not_resumed(store: Store, settings) -> None:
+def test_a_queue_that_somebody_paused_is_not_resumed(store: JobStore, settings) -> None:
     store.pause()
-    assert not Housekeeping(settings, store, Reserve(settings.private / "reserve")).go_on_when_it_is_over()
+    assert not Housekeeping(settings, store, Reserve(settings.data_dir / "reserve")).resume_when_possible()
     assert store.paused
 
 
 def test_the_reserve_is_made_again_before_each_job(
-    store: Store, settings, make_worker, ask, monkeypatch
+    store: JobStore, settings, make_worker, ask, monkeypatch
 ) -> None:
     worker = make_worker(Painter())
-    worker.reserve.give_up()
+    worker.reserve.release()
     store.pause(DISK_FULL)
     store.resume()  # by hand
     job = store.submit(ask())
-    monkeypatch.setattr(type(worker.reserve), "keep", lambda reserve: False)
+    monkeypatch.setattr(type(worker.reserve), "create", lambda reserve: False)
     assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
     assert store.pause_reason == DISK_FULL, "no room for the reserve: nothing is drawn that could not be kept"
     monkeypatch.undo()
     store.resume()
     assert claim_and_run(store, worker, SECRET, SECRET) == job.id
-    assert (settings.private / "reserve").stat().st_size == BYTES
+    assert (settings.data_dir / "reserve").stat().st_size == BYTES
 
 
-def test_a_queue_that_stands_still_is_said_until_it_moves(store: Store, ask, caplog) -> None:
-    standstill = Standstill(store)
+def test_a_queue_that_stands_still_is_said_until_it_moves(store: JobStore, ask, caplog) -> None:
+    standstill = StallWatchdog(store)
     standstill.look(0)
     assert standstill.problem is None, "nothing waits"
     store.submit(ask())
@@ -154,7 +156,7 @@ def test_a_queue_that_stands_still_is_said_until_it_moves(store: Store, ask, cap
 
 @pytest.mark.parametrize("end", ["comes back", "is cancelled"])
 def test_a_picture_that_is_drawn_waits_for_its_folder(
-    store: Store, settings, make_worker, ask, tmp_path: Path, end: str
+    store: JobStore, settings, make_worker, ask, tmp_path: Path, end: str
 ) -> None:
     away = tmp_path / "away"
 

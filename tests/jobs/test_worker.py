@@ -14,15 +14,15 @@ from painter import Painter
 from PIL import Image
 from running import PATIENCE
 
-from webbduck_gradio.errors import OutOfMemory, RequestError, StorageError
+from webbduck_gradio.errors import OutOfMemoryError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.job import Job
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import PREVIEW_SECONDS, UNWATCHED_PREVIEW_SECONDS
 from webbduck_gradio.settings import HOME, Settings
 
 
-def run(store: Store, worker, request, **more) -> Job:
+def run(store: JobStore, worker, request, **more) -> Job:
     job = store.submit(request, **more)
     claimed = store.claim()
     assert claimed is not None
@@ -43,7 +43,7 @@ def empty_runs(settings: Settings) -> list[str]:
     return [run.name for run in runs if not list(run.glob("*.png"))]
 
 
-def test_every_picture_is_saved_when_it_is_finished(store: Store, settings, make_worker, ask) -> None:
+def test_every_picture_is_saved_when_it_is_finished(store: JobStore, settings, make_worker, ask) -> None:
     on_disk: list[int] = []
 
     def look(image: int, step: int, request) -> None:
@@ -65,7 +65,7 @@ def test_every_picture_is_saved_when_it_is_finished(store: Store, settings, make
     assert leftovers(settings) == []
 
 
-def test_previews_come_while_it_runs_and_go_after_it(store: Store, settings, make_worker, ask) -> None:
+def test_previews_come_while_it_runs_and_go_after_it(store: JobStore, settings, make_worker, ask) -> None:
     seen: list[tuple[int, int]] = []
     worker = None
 
@@ -92,7 +92,7 @@ def test_previews_are_rare_while_nobody_looks(make_worker) -> None:
     assert worker.preview_seconds == PREVIEW_SECONDS
 
 
-def test_cancel_keeps_what_is_finished(store: Store, settings, make_worker, ask) -> None:
+def test_cancel_keeps_what_is_finished(store: JobStore, settings, make_worker, ask) -> None:
     def cancel(image: int, step: int, request) -> None:
         if (image, step) == (2, 1):
             store.cancel(store.running().id)
@@ -105,7 +105,7 @@ def test_cancel_keeps_what_is_finished(store: Store, settings, make_worker, ask)
     assert leftovers(settings) == []
 
 
-def test_cancel_after_the_image_being_made(store: Store, settings, make_worker, ask) -> None:
+def test_cancel_after_the_image_being_made(store: JobStore, settings, make_worker, ask) -> None:
     def cancel(image: int, step: int, request) -> None:
         if (image, step) == (1, 1):
             job = store.cancel(store.running().id, after_image=True)
@@ -120,7 +120,7 @@ def test_cancel_after_the_image_being_made(store: Store, settings, make_worker, 
     assert (job.state, job.cancel_requested) == ("completed", True)
 
 
-def test_cancel_at_once_after_all(store: Store, make_worker, ask) -> None:
+def test_cancel_at_once_after_all(store: JobStore, make_worker, ask) -> None:
     def cancel(image: int, step: int, request) -> None:
         if step == 1:
             store.cancel(store.running().id, after_image=True)
@@ -132,13 +132,15 @@ def test_cancel_at_once_after_all(store: Store, make_worker, ask) -> None:
     assert (job.state, job.status) == ("cancelled", "Cancelled; no image was finished")
 
 
-def test_cancel_before_the_first_picture_leaves_no_folder(store: Store, settings, make_worker, ask) -> None:
+def test_cancel_before_the_first_picture_leaves_no_folder(
+    store: JobStore, settings, make_worker, ask
+) -> None:
     job = run(store, make_worker(Painter(lambda *_: store.cancel(store.running().id) and None)), ask())
     assert (job.state, job.status, job.run) == ("cancelled", "Cancelled; no image was finished", None)
     assert empty_runs(settings) == []
 
 
-def test_a_cancel_after_the_last_step_finds_the_job_completed(store: Store, make_worker, ask) -> None:
+def test_a_cancel_after_the_last_step_finds_the_job_completed(store: JobStore, make_worker, ask) -> None:
     def cancel(image: int, step: int, request) -> None:
         if step == request.steps:
             store.cancel(store.running().id)
@@ -162,7 +164,7 @@ def fault(error: BaseException):
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (OutOfMemory("Lower the size."), "Lower the size."),
+        (OutOfMemoryError("Lower the size."), "Lower the size."),
         (StorageError("No."), "No."),
         (OSError(errno.ENOSPC, "No space left on device"), "The disk is full; free some space"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y.png"), "file y.png .*permission denied"),
@@ -176,7 +178,7 @@ def fault(error: BaseException):
     ],
 )
 def test_a_fault_ends_this_job_with_a_sentence_and_no_other(
-    store: Store, settings, make_worker, ask, error, sentence: str
+    store: JobStore, settings, make_worker, ask, error, sentence: str
 ) -> None:
     painter = Painter(fault(error))
     worker = make_worker(painter)
@@ -198,7 +200,7 @@ def test_a_fault_ends_this_job_with_a_sentence_and_no_other(
     assert run(store, worker, ask()).state == "completed"
 
 
-def test_a_full_disk_met_by_the_gallery_pauses_the_queue_too(store: Store, make_worker, ask) -> None:
+def test_a_full_disk_met_by_the_gallery_pauses_the_queue_too(store: JobStore, make_worker, ask) -> None:
     def full(image: int, step: int, request) -> None:
         raise StorageError("0.png could not be saved because the disk is full.") from OSError(
             errno.ENOSPC, "No space left on device"
@@ -215,13 +217,13 @@ def test_a_full_disk_met_by_the_gallery_pauses_the_queue_too(store: Store, make_
     assert store.get(waiting.id).state == "queued"
 
 
-def test_the_log_has_the_details(store: Store, make_worker, ask, caplog) -> None:
+def test_the_log_has_the_details(store: JobStore, make_worker, ask, caplog) -> None:
     run(store, make_worker(Painter(fault(ZeroDivisionError("secret detail")))), ask(num_images=2))
     assert "secret detail" in caplog.text
     assert "Traceback" in caplog.text
 
 
-def test_a_checkpoint_that_went_away(store: Store, settings, make_worker, ask) -> None:
+def test_a_checkpoint_that_went_away(store: JobStore, settings, make_worker, ask) -> None:
     painter = Painter()
     job = run(store, make_worker(painter), ask(base_model="gone"))
     assert job.state == "failed"
@@ -229,7 +231,7 @@ def test_a_checkpoint_that_went_away(store: Store, settings, make_worker, ask) -
     assert empty_runs(settings) == []
 
 
-def test_a_generator_that_cannot_be_made(store: Store, settings, make_worker, ask) -> None:
+def test_a_generator_that_cannot_be_made(store: JobStore, settings, make_worker, ask) -> None:
     worker = make_worker(None)
 
     def broken():
@@ -243,7 +245,7 @@ def test_a_generator_that_cannot_be_made(store: Store, settings, make_worker, as
     assert run(store, worker, ask()).state == "completed"
 
 
-def test_one_job_at_a_time_whatever_calls(store: Store, make_worker, ask) -> None:
+def test_one_job_at_a_time_whatever_calls(store: JobStore, make_worker, ask) -> None:
     painter = Painter()
     worker = make_worker(painter)
     for _ in range(8):
@@ -259,7 +261,7 @@ def test_one_job_at_a_time_whatever_calls(store: Store, make_worker, ask) -> Non
     assert store.counts()["completed"] == 8
 
 
-def test_memory_is_freed_between_jobs_and_not_under_one(store: Store, make_worker, ask) -> None:
+def test_memory_is_freed_between_jobs_and_not_under_one(store: JobStore, make_worker, ask) -> None:
     freed: list[str] = []
     refused: list[str] = []
 
@@ -285,7 +287,7 @@ def test_memory_is_freed_between_jobs_and_not_under_one(store: Store, make_worke
     assert freed == ["freed"]
 
 
-def test_a_disk_that_takes_no_writing_does_not_stop_the_shutdown(store: Store, make_worker, ask) -> None:
+def test_a_disk_that_takes_no_writing_does_not_stop_the_shutdown(store: JobStore, make_worker, ask) -> None:
     store.submit(ask())
     store.claim()
     worker = make_worker(Painter())
@@ -295,7 +297,9 @@ def test_a_disk_that_takes_no_writing_does_not_stop_the_shutdown(store: Store, m
     assert store.recover() == 1  # as the next start does
 
 
-def test_shutdown_puts_the_running_job_back_as_interrupted(store: Store, settings, make_worker, ask) -> None:
+def test_shutdown_puts_the_running_job_back_as_interrupted(
+    store: JobStore, settings, make_worker, ask
+) -> None:
     reached = threading.Event()
 
     def wait(image: int, step: int, request) -> None:
@@ -317,7 +321,7 @@ def test_shutdown_puts_the_running_job_back_as_interrupted(store: Store, setting
     assert leftovers(settings) == []
 
 
-def test_a_step_that_never_ends_does_not_hold_up_the_shutdown(store: Store, make_worker, ask) -> None:
+def test_a_step_that_never_ends_does_not_hold_up_the_shutdown(store: JobStore, make_worker, ask) -> None:
     reached, release = threading.Event(), threading.Event()
 
     def hang(image: int, step: int, request) -> None:
@@ -336,7 +340,9 @@ def test_a_step_that_never_ends_does_not_hold_up_the_shutdown(store: Store, make
     assert store.get(job.id).state == "interrupted"  # the late end changes nothing
 
 
-def test_the_end_is_written_when_the_disk_takes_it_again(store: Store, make_worker, ask, monkeypatch) -> None:
+def test_the_end_is_written_when_the_disk_takes_it_again(
+    store: JobStore, make_worker, ask, monkeypatch
+) -> None:
     refusals = iter([StorageError("full"), StorageError("full")])
     finish = store.finish
 

@@ -15,7 +15,7 @@ import pytest
 from lora_files import make_lora
 from running import STARTER
 
-from webbduck_gradio.errors import UnknownName
+from webbduck_gradio.errors import NotFoundError
 from webbduck_gradio.models import scan
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.catalog.unreadable import obstacle
@@ -113,7 +113,7 @@ def test_a_folder_that_vanishes_as_a_whole(catalog: Registry, tmp_path: Path, wh
         "drive": tmp_path / "drive",
     }[which]
     before = everything(catalog)
-    request = catalog.settle({"prompt": "a <lora:linked/wax:1> duck", "seed": 1})
+    request = catalog.build_request({"prompt": "a <lora:linked/wax:1> duck", "seed": 1})
     away = folder.rename(tmp_path / "away")
     catalog.refresh()
     assert everything(catalog) == before
@@ -204,7 +204,7 @@ def test_others_learn_no_path_and_are_told_why_nothing_is_found(
     registry = Registry(settings)  # at a start nothing is known of it
     (problem,) = registry.problems
     assert problem.startswith("styles in the LoRA folder cannot be read (input/output error)")
-    with pytest.raises(UnknownName, match="styles in the LoRA folder cannot be read"):
+    with pytest.raises(NotFoundError, match="styles in the LoRA folder cannot be read"):
         registry.lora("styles/wash")
     refusing(None)
     assert "missing" not in json.loads((settings.loras / "loras.json").read_text())["styles/wash"]

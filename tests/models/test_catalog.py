@@ -18,8 +18,8 @@ from model_files import SDXL, kohya, save
 from running import STARTER, wait_until
 
 from webbduck_gradio.benchmarks.catalog import write_lora
-from webbduck_gradio.errors import ModelError, RequestError, UnknownName
-from webbduck_gradio.models.catalog.config_file import EditedMeanwhile
+from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
+from webbduck_gradio.models.catalog.config_file import EditConflictError
 from webbduck_gradio.models.catalog.hashes import autov2, autov3
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe import pool
@@ -58,9 +58,9 @@ def test_a_restart_reads_only_what_changed(settings: Settings) -> None:
 def test_a_damaged_memory_is_made_anew(settings: Settings, damage: bytes) -> None:
     write_lora(settings.loras / "a.safetensors", 1, 4)
     Registry(settings)
-    memory = settings.private / "catalog.sqlite3"
+    memory = settings.data_dir / "catalog.sqlite3"
     memory.write_bytes(damage)
-    for more in settings.private.glob("catalog.sqlite3-*"):
+    for more in settings.data_dir.glob("catalog.sqlite3-*"):
         more.unlink()
     assert [lora.name for lora in Registry(settings).loras()] == ["a"]
     assert Registry(settings).headers_read == 0
@@ -100,7 +100,7 @@ def test_hashes_are_those_of_other_tools(settings: Settings) -> None:
         for named in (whole[:10], whole[:12], whole, of_weights[:10], f"0x{of_weights}"):
             assert registry.lora_called(named)[0].name == "a", "by either hash, as sites and programs give it"
         assert registry.lora_called("whatever [" + whole[:10] + "]")[1] == "hash"
-        with pytest.raises(UnknownName):
+        with pytest.raises(NotFoundError):
             registry.lora_called("e3b0c44298fc")
         assert Registry(settings).lora("a").hash == v3, "kept over a restart"
         make_lora(lora, starter, {"other": "metadata"})
@@ -156,7 +156,7 @@ def test_an_installation_of_the_first_version_works_unchanged(settings: Settings
     assert after.pop("gone") == before.pop("gone") | {"missing": True}
     assert after == before and list(after["crayon"]) == list(before["crayon"])
     assert table(models)["gone"] == {"defaults": {"steps": 50}, "x": 1, "missing": True}
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         registry.lora("gone")
 
 
@@ -219,7 +219,7 @@ def test_edits_that_cannot_be(settings: Settings, loras_json: Path, changes: dic
     with pytest.raises(RequestError, match=words):
         registry.edit_lora("ink", changes)
     assert loras_json.read_bytes() == before
-    with pytest.raises(UnknownName):
+    with pytest.raises(NotFoundError):
         registry.edit_lora("../ink", {"weight": 1})
     with pytest.raises(RequestError, match="steps must be a whole number"):
         registry.edit_checkpoint(STARTER, {"steps": 0})
@@ -360,17 +360,17 @@ def test_values_that_changed_since_they_were_seen(settings: Settings, loras_json
     registry.edit_lora("ink", {"trigger": "of another page"}, seen)
     registry.edit_lora("ink", {"weight": 0.6}, seen)  # what nobody else changed
     with pytest.raises(
-        EditedMeanwhile, match='The trigger of ink was changed meanwhile and is now "of another'
+        EditConflictError, match='The trigger of ink was changed meanwhile and is now "of another'
     ):
         registry.edit_lora("ink", {"trigger": "mine", "description": "d"}, seen)
     noted = table(loras_json)["ink"]
     assert (noted["trigger"], noted["weight"], noted["description"]) == ("of another page", 0.6, None)
     loras_json.write_text(json.dumps({"ink": noted | {"weight": -1}}))  # by hand, before any look
-    with pytest.raises(EditedMeanwhile, match="weight of ink was changed meanwhile and is now -1"):
+    with pytest.raises(EditConflictError, match="weight of ink was changed meanwhile and is now -1"):
         registry.edit_lora("ink", {"weight": 1}, noted)
     defaults = dataclasses.asdict(registry.checkpoint(STARTER).defaults)
     registry.edit_checkpoint(STARTER, {"steps": 5}, defaults)
     registry.edit_checkpoint(STARTER, {"cfg": 2.5}, defaults)
-    with pytest.raises(EditedMeanwhile, match=r"steps of .* was changed meanwhile and is now 5"):
+    with pytest.raises(EditConflictError, match=r"steps of .* was changed meanwhile and is now 5"):
         registry.edit_checkpoint(STARTER, {"steps": 6}, defaults)
     assert registry.checkpoint(STARTER).defaults.cfg == 2.5

@@ -174,9 +174,9 @@ def test_notes_reach_whoever_draws(tmp_path: Path, settings: Settings) -> None:
     save(settings.checkpoints / "sdxl" / "noted.safetensors", SDXL | {"control_model.a": (64, 64)})
     registry = Registry(settings)
     asked = {"base_model": "noted", "prompt": "a duck", "width": 64, "height": 64}
-    assert any("control_model.a" in each for each in registry.admit(registry.settle(asked)))
+    assert any("control_model.a" in each for each in registry.validate_request(registry.build_request(asked)))
     asked = {"base_model": STARTER, "second_pass_model": "noted"}
-    assert any("control_model.a" in each for each in registry.admit(registry.settle(asked)))
+    assert any("control_model.a" in each for each in registry.validate_request(registry.build_request(asked)))
 
 
 # -- folders ---------------------------------------------------------------------------------------------

@@ -132,5 +132,5 @@ def test_the_starter_is_what_its_configuration_says(starter_checkpoints: Path) -
     ],
 )
 def test_what_cannot_be_built_is_said(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(expected_tensors.Unbuildable, match=words):
+    with pytest.raises(expected_tensors.UnbuildableError, match=words):
         expected_tensors.unet(SDXL_UNET | changes)

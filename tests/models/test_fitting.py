@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from model_files import UNET, save
 
-from webbduck_gradio.models.lora_compatibility import diffusers_name, missing_parts
+from webbduck_gradio.models.lora_compatibility import diffusers_name, unmatched_modules
 
 BLOCK = "transformer_blocks.0.attn1.to_q"
 # (original numbering, diffusers' names) of the same places in SDXL
@@ -64,8 +64,8 @@ def test_what_fits_and_what_does_not(tmp_path: Path, file: Path, folder: Path, l
         },
     )
     for checkpoint in (file, folder):
-        assert missing_parts(fits, checkpoint) == ([], 5)
-        missing, parts = missing_parts(misses, checkpoint)
+        assert unmatched_modules(fits, checkpoint) == ([], 5)
+        missing, parts = unmatched_modules(misses, checkpoint)
         assert (len(missing), parts) == (5, 5) and all("blocks" in each for each in missing)
 
 
@@ -73,7 +73,7 @@ def test_parts_of_another_size_do_not_fit(tmp_path: Path, file: Path, folder: Pa
     ours = PLACES[0][0].replace(".", "_")
     shapes = {f"lora_unet_{ours}.lora_down.weight": (4, 3), f"lora_unet_{ours}.lora_up.weight": (2, 4)}
     lora = save(tmp_path / "wide.safetensors", shapes)
-    assert missing_parts(lora, file) == missing_parts(lora, folder) == ([f"lora_unet_{ours}"], 1)
+    assert unmatched_modules(lora, file) == unmatched_modules(lora, folder) == ([f"lora_unet_{ours}"], 1)
 
 
 # (original numbering, diffusers' names) beside attention

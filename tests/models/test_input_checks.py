@@ -43,7 +43,7 @@ def admit(settings: Settings) -> Admit:
     registry = Registry(settings)
 
     def ask(**asked: object) -> list[str]:
-        return registry.admit(registry.settle({"width": 64, "height": 64} | asked))
+        return registry.validate_request(registry.build_request({"width": 64, "height": 64} | asked))
 
     return ask
 

@@ -11,7 +11,7 @@ from model_files import SDXL, kohya, save
 
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.catalog.registry import Registry
-from webbduck_gradio.models.probe.lora import training
+from webbduck_gradio.models.probe.lora import training_metadata
 from webbduck_gradio.settings import Settings
 
 # -- what is suggested ---------------------------------------------------------------------------------
@@ -112,7 +112,7 @@ def test_all_that_a_file_says(tmp_path: Path) -> None:
         "modelspec.thumbnail": "data:image/png;base64,AAAA",
         "own": "<b>x</b>",
     }
-    said = training(save(tmp_path / "a.safetensors", kohya(2048), metadata))
+    said = training_metadata(save(tmp_path / "a.safetensors", kohya(2048), metadata))
     assert said["tags"] == [("duck", 11), ("pond", 9)] and said["rank"] == 4
     assert said["facts"] == {"Base": "sdxl_base_v1-0", "Rank": "16"}
     assert said["metadata"]["own"] == "<b>x</b>" and "modelspec.thumbnail" not in said["metadata"]

@@ -18,7 +18,7 @@ from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe import pool
-from webbduck_gradio.models.probe.lora import MOST_TAGS, training
+from webbduck_gradio.models.probe.lora import MOST_TAGS, training_metadata
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.ui.loras.previews import LoraPreviews
 
@@ -47,7 +47,7 @@ def test_large_ones_are_read_in_another_process(
     said = pool.said_by(path)
     assert said and registry.lora("large").unusable is None and registry.lora("small")
     assert "large.safetensors" not in here and "small.safetensors" in here
-    assert said == json.loads(json.dumps(training(path))) and len(json.dumps(said)) < 300_000
+    assert said == json.loads(json.dumps(training_metadata(path))) and len(json.dumps(said)) < 300_000
     if kind == "tags":
         assert said["tags"][0] == ["tag 4999", 5000] and len(said["tags"]) == MOST_TAGS
         assert said["more_tags"] == 5_000 - MOST_TAGS

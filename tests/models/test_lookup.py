@@ -11,10 +11,10 @@ from lora_files import make_lora
 from model_files import save
 from running import STARTER
 
-from webbduck_gradio.errors import ModelError, RequestError, UnknownName
+from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
 from webbduck_gradio.models.catalog.lookup import Found, find, near
 from webbduck_gradio.models.catalog.registry import Lora, Registry
-from webbduck_gradio.models.prompt_resolver import resolve
+from webbduck_gradio.models.prompt_resolver import resolve_prompt
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.ui.studio.settings_menu import installed
 
@@ -123,9 +123,9 @@ def registry(settings: Settings) -> Registry:
 
 
 def used(registry: Registry, prompt: str) -> list[tuple[str, float]]:
-    request = registry.settle({"prompt": prompt, "base_model": STARTER})
-    registry.admit(request)
-    return [(lora.name, weight) for lora, weight in resolve(registry, request).loras]
+    request = registry.build_request({"prompt": prompt, "base_model": STARTER})
+    registry.validate_request(request)
+    return [(lora.name, weight) for lora, weight in resolve_prompt(registry, request).loras]
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_tags_that_are_refused(registry: Registry, prompt: str, words: str) -> N
 
 def test_what_was_found_by_more_than_its_name_is_said(registry: Registry) -> None:
     def notes(prompt: str) -> list[str]:
-        return registry.admit(registry.settle({"prompt": prompt, "base_model": STARTER}))
+        return registry.validate_request(registry.build_request({"prompt": prompt, "base_model": STARTER}))
 
     assert notes("<lora:inky_v2>") == [
         "<lora:inky_v2> is pens/ink here, found by the name that its file or loras.json gives it."
@@ -184,7 +184,7 @@ def test_what_was_found_by_more_than_its_name_is_said(registry: Registry) -> Non
 
 
 def test_the_apis_names_become_the_catalogs_own(registry: Registry) -> None:
-    request = registry.settle(
+    request = registry.build_request(
         {
             "prompt": "",
             "base_model": "SDXL\\TWIN",
@@ -196,11 +196,11 @@ def test_the_apis_names_become_the_catalogs_own(registry: Registry) -> None:
     assert [use.name for use in request.loras] == ["pens/ink", "wax "]
     assert [each.name for each in registry.loras("TWIN")] == [each.name for each in registry.loras()]
     with pytest.raises(RequestError, match="pens/ink is in the stack twice"):
-        registry.settle({"prompt": "", "loras": [{"name": "ink"}, {"name": "pens\\ink"}]})
-    with pytest.raises(UnknownName, match="'twim'; did you mean twin"):
-        registry.settle({"prompt": "", "base_model": "twim"})
-    with pytest.raises(UnknownName, match="a/oil or b/oil"):
-        registry.admit(registry.settle({"prompt": "", "loras": [{"name": "oil"}]}))
+        registry.build_request({"prompt": "", "loras": [{"name": "ink"}, {"name": "pens\\ink"}]})
+    with pytest.raises(NotFoundError, match="'twim'; did you mean twin"):
+        registry.build_request({"prompt": "", "base_model": "twim"})
+    with pytest.raises(NotFoundError, match="a/oil or b/oil"):
+        registry.validate_request(registry.build_request({"prompt": "", "loras": [{"name": "oil"}]}))
 
 
 def test_upscalers_too(settings: Settings) -> None:
@@ -211,7 +211,7 @@ def test_upscalers_too(settings: Settings) -> None:
     )
     found = Registry(settings).upscaler("sharp.safetensors")
     assert found is not None and found.name == "mine/Sharp"
-    with pytest.raises(UnknownName, match="did you mean mine/Sharp"):
+    with pytest.raises(NotFoundError, match="did you mean mine/Sharp"):
         Registry(settings).upscaler("shrap")
 
 
@@ -236,7 +236,7 @@ def test_a_file_that_is_no_lora_is_no_candidate_for_notes(registry: Registry, se
     registry.refresh()
     assert isinstance(registry.any_lora("style"), Lora)
     with pytest.raises(ModelError, match=r"style\.safetensors is of an unknown kind"):
-        registry.admit(registry.settle({"prompt": "<lora:STYLE:1>"}))
+        registry.validate_request(registry.build_request({"prompt": "<lora:STYLE:1>"}))
 
 
 def test_renamed_files_keep_their_names_in_the_catalog(registry: Registry, settings: Settings) -> None:

@@ -147,8 +147,8 @@ def test_what_is_left_out_is_said(settings: Settings, case: str) -> None:
     for _ in range(2):  # the second time it is known from the first
         registry = Registry(settings)
         assert registry.lora("a").unusable is None
-        request = registry.settle({"prompt": "a duck", "loras": [{"name": "a", "weight": 1}]})
-        (warning,) = registry.admit(request)
+        request = registry.build_request({"prompt": "a duck", "loras": [{"name": "a", "weight": 1}]})
+        (warning,) = registry.validate_request(request)
         assert warning.startswith("The LoRA a ") and warning.endswith(".")
         assert re.search(words, warning)
 
@@ -216,9 +216,9 @@ def test_parts_of_other_shapes_are_named_when_admitted(settings: Settings) -> No
         save(settings.loras / f"{name}.safetensors", shapes)
     registry = Registry(settings)
     for name, words in named.items():
-        request = registry.settle({"prompt": "a duck", "loras": [{"name": name, "weight": 1}]})
+        request = registry.build_request({"prompt": "a duck", "loras": [{"name": name, "weight": 1}]})
         with pytest.raises(ModelError, match=f"The LoRA {name} does not fit {STARTER}: .*{words}"):
-            registry.admit(request)
+            registry.validate_request(request)
 
 
 def test_kohya_files_stay_known(tmp_path: Path) -> None:

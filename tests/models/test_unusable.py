@@ -16,8 +16,8 @@ def test_the_reason_is_known_and_a_request_is_refused_with_it(settings: Settings
     assert reason and "cut.safetensors" in reason
     for ask in (
         lambda: registry.usable_checkpoint("cut"),
-        lambda: registry.settle({"base_model": "cut", "prompt": "a duck"}),
-        lambda: registry.settle({"second_pass_model": "cut", "prompt": "a duck"}),
+        lambda: registry.build_request({"base_model": "cut", "prompt": "a duck"}),
+        lambda: registry.build_request({"second_pass_model": "cut", "prompt": "a duck"}),
     ):
         with pytest.raises(ModelError) as refused:
             ask()

@@ -12,7 +12,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 from safetensors.torch import load_file
 
-from webbduck_gradio.core.lora_adapters import Adapters
+from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe.lora import inspect_lora
 from webbduck_gradio.settings import Settings
@@ -80,11 +80,11 @@ def test_both_layouts_do_the_same_in_the_core(
     assert (lora.trigger, lora.weight, lora.unusable) == ("ink sketch", 0.8, None)
 
     pipeline = open_pipeline(bundled)
-    adapters = Adapters(pipeline)
+    adapters = LoraAdapters(pipeline)
     plain = _small(pipeline)
-    adapters.use([(lora, 0.0)])
+    adapters.activate([(lora, 0.0)])
     assert np.array_equal(_small(pipeline), plain)
-    adapters.use([(lora, 1.0)])
+    adapters.activate([(lora, 1.0)])
     changed = _small(pipeline)
     assert not np.array_equal(changed, plain)
     assert np.abs(changed.astype(int) - _by_hand(bundled, weights)).max() <= 2

@@ -34,7 +34,7 @@ def ask(services: Services) -> Callable[..., dict[str, Any]]:
 
 def make_run(services: Services, count: int = 1, **fields: Any) -> list[str]:
     asked = {"prompt": "a duck", "base_model": "webbduck-starter", "seed": 7, "num_images": count, **fields}
-    request = GenerationRequest.of(**asked)
+    request = GenerationRequest.validated(**asked)
     run = services.outputs.new_run(request, "generate", "job")
     ids = [
         run.save(index, Image.new("RGB", (64, 64), "teal"), request.seed_of(index), ["softened"])
@@ -82,7 +82,7 @@ def test_names_to_choose_from_find_exactly_what_they_say(services: Services, ask
 
 def test_all_that_a_picture_tells(services: Services, ask) -> None:
     ids = make_run(services, 2, negative_prompt="fog", loras=[{"name": "ink", "weight": 0.5}], steps=9)
-    services.outputs.save_variant(ids[0], Image.new("RGB", (128, 128)), 2, "Lanczos")
+    services.outputs.save_upscaled(ids[0], Image.new("RGB", (128, 128)), 2, "Lanczos")
     found = ask("image", ids[0])
     rows = dict(found["rows"])
     assert (found["prompt"], found["negative_prompt"], found["warnings"]) == ("a duck", "fog", ["softened"])
@@ -107,7 +107,7 @@ def test_the_mask_mode_is_told_in_words_and_settings_without_effect_are_not(serv
 
 def test_choosing_takes_upscaled_copies_along(services: Services, ask) -> None:
     ids = make_run(services, 2)
-    copy = services.outputs.save_variant(ids[0], Image.new("RGB", (128, 128)), 2, "Lanczos")
+    copy = services.outputs.save_upscaled(ids[0], Image.new("RGB", (128, 128)), 2, "Lanczos")
     packed = ask("export", [ids[0]])
     assert packed["count"] == 2 and packed["url"].startswith("media/export/webbduck-")
     gone = ask("delete", {"ids": [ids[0]], "copies": True})
@@ -125,7 +125,7 @@ def test_what_a_waiting_job_needs_is_kept(services: Services, ask, kind: str) ->
     if kind == "upscale":
         job = services.submit_upscale({"image": image_id, "scale": 2})
     else:
-        job = services.store.submit(CaptionRequest.of(image=image_id), kind="caption")
+        job = services.store.submit(CaptionRequest.validated(image=image_id), kind="caption")
     for asked in ({"ids": [image_id]}, {"run": image_id.rpartition("/")[0]}):
         assert f"needed by a waiting job ({kind})" in ask("delete", asked)["error"]
     with pytest.raises(RequestError, match="needed by a waiting job"):

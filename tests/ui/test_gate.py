@@ -17,9 +17,9 @@ from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web import allowed_routes
 from webbduck_gradio.web import auth as door
-from webbduck_gradio.web.auth import Door, Throttle
-from webbduck_gradio.web.csp import own_page, page_policy
-from webbduck_gradio.web.origin_check import Strangers
+from webbduck_gradio.web.auth import Authenticator, LoginRateLimiter
+from webbduck_gradio.web.csp import build_csp, inject_nonce
+from webbduck_gradio.web.origin_check import OriginPolicy
 from webbduck_gradio.web.server import StudioServer
 
 OPEN = {
@@ -114,7 +114,7 @@ def test_every_open_route_says_so() -> None:
 
 def refused(settings: Settings, host: str, **headers: str) -> str | None:
     given = {"host": host} | {name.replace("_", "-"): value for name, value in headers.items()}
-    return Strangers(settings).refusal(given)
+    return OriginPolicy(settings).refusal(given)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ class Clock:
 
 def test_wrong_passwords_cost_time() -> None:
     clock = Clock()
-    throttle = Throttle(clock)
+    throttle = LoginRateLimiter(clock)
     assert [throttle.wait("a") for _ in range(door.FREE_TRIES)] == [0.0] * door.FREE_TRIES
     waits = []
     for _ in range(10):
@@ -194,7 +194,7 @@ def test_wrong_passwords_cost_time() -> None:
 
 def test_many_addresses_are_slowed_down_together_and_lock_nobody_out() -> None:
     clock = Clock()
-    throttle = Throttle(clock)
+    throttle = LoginRateLimiter(clock)
     throttle.wait("owner")
     throttle.passed("owner")
     tried = sum(throttle.wait(f"10.0.{n // 250}.{n % 250}") == 0 for n in range(5000))
@@ -232,9 +232,9 @@ def test_guessing_at_the_log_in_is_refused_with_a_sentence(locked: StudioServer)
 
 @pytest.mark.parametrize("user", ["duck", "", "\ud800", "a" * 1000, "ü"])
 def test_the_door_takes_any_text(user: str) -> None:
-    at = Door((("duck", "secret"), ("goose", "")))
+    at = Authenticator((("duck", "secret"), ("goose", "")))
     assert not at(user, "\udfff wrong") and not at.is_internal(user)
-    assert at("duck", "secret") and at(*at.internal) and Door(()).check is None
+    assert at("duck", "secret") and at(*at.internal) and Authenticator(()).check is None
 
 
 def test_the_page_gets_a_policy_and_comes_from_here(studio: StudioServer) -> None:
@@ -247,12 +247,12 @@ def test_the_page_gets_a_policy_and_comes_from_here(studio: StudioServer) -> Non
     assert "'unsafe-inline'" not in re.findall(r"script-src[^;]*", policy)[0]
     assert "default-src 'self'" in policy and "frame-ancestors 'self'" in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    shared = own_page(
+    shared = inject_nonce(
         b'<head><script type="module" crossorigin src="https://gradio.s3.example/gradio.js"></script></head>',
         "n",
     )
     assert b"https://" not in shared and b'src="./assets/' in shared
-    assert page_policy("n", ["x"]).count(b"sha256-") == 1
+    assert build_csp("n", ["x"]).count(b"sha256-") == 1
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_public_addresses_that_are_none(url: str) -> None:
 def test_a_public_address_asks_for_a_password_and_is_told() -> None:
     settings = settings_from(["--public-url", "https://example.org/duck/"], {})
     assert settings.public_url == "https://example.org/duck"
-    assert settings.auth and not settings.only_here
+    assert settings.auth and not settings.is_loopback_only
     told = "\n".join(address_lines(settings, "http://127.0.0.1:7860", None, True))
     assert "https://example.org/duck" in told and settings.auth[0][1] in told
     given = settings_from(["--public-url", "https://example.org"], {"WEBBDUCK_AUTH": "a:b"})

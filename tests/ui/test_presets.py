@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.ui.studio.preset_store import Shelf
+from webbduck_gradio.ui.studio.preset_store import PresetStore
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ from webbduck_gradio.ui.studio.preset_store import Shelf
 def test_a_file_of_another_shape_is_said_and_left_as_it_is(tmp_path: Path, text: str) -> None:
     path = tmp_path / "shelf.json"
     path.write_text(text)
-    shelf = Shelf(path)
+    shelf = PresetStore(path)
     for change in (
         lambda: shelf.keep_preset("new", {"steps": 2}),
         lambda: shelf.keep_prompt("a duck", ""),
@@ -33,7 +33,7 @@ def test_a_file_of_another_shape_is_said_and_left_as_it_is(tmp_path: Path, text:
 def test_entries_that_are_not_understood_stay(tmp_path: Path) -> None:
     path = tmp_path / "shelf.json"
     path.write_text('{"prompts": [{"prompt": "by hand"}, 5], "presets": {"mine": 7}, "more": ["\\ud800"]}')
-    shelf = Shelf(path)
+    shelf = PresetStore(path)
     shelf.keep_preset("new", {"steps": 2})
     shelf.keep_prompt("a duck", "")
     kept = json.loads(path.read_text())

@@ -83,16 +83,16 @@ def test_this_computer_is_asked_directly(name: str, here: str, no_proxies: pytes
     for variable, value in ENVIRONMENTS[name].items():
         no_proxies.setenv(variable, value)
     before = dict(os.environ)
-    with proxies.around("::1"):
+    with proxies.bypassing_proxies("::1"):
         assert httpx.get(here).status_code == 204
     assert dict(os.environ) == before
-    proxies.forget()
+    proxies.forget_proxies()
     assert httpx.get(here).status_code == 204
 
 
 def test_a_proxy_to_elsewhere_stays_in_use(no_proxies: pytest.MonkeyPatch, here: str) -> None:
     no_proxies.setenv("http_proxy", here)
-    with proxies.around("127.0.0.1"):
+    with proxies.bypassing_proxies("127.0.0.1"):
         assert httpx.get("http://elsewhere.invalid/").status_code == 204, "the proxy was not asked"
 
 
@@ -122,7 +122,7 @@ def test_the_studio_starts_and_draws_at_an_address_of_ipv6_behind_proxies(
 def test_addresses_of_ipv6_are_taken_in_every_spelling() -> None:
     for text in ("::1", "[::1]", "0:0:0:0:0:0:0:1"):
         settings = settings_from(["--host", text], {})
-        assert (settings.host, settings.auth, settings.only_here) == ("::1", (), True)
+        assert (settings.host, settings.auth, settings.is_loopback_only) == ("::1", (), True)
         assert loopback(settings) == "http://[::1]:7860"
     everywhere = settings_from(["--host", "[::]"], {})
     assert (everywhere.host, loopback(everywhere)) == ("::", "http://[::1]:7860")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from webbduck_gradio.api import serializers
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.ui.studio.form import Form
 
@@ -46,19 +46,19 @@ def test_durations(value: float, text: str) -> None:
 
 
 def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> None:
-    store = Store(settings.private / "jobs.sqlite3")
-    job = store.submit(GenerationRequest.of(base_model="x", seed=1))
+    store = JobStore(settings.data_dir / "jobs.sqlite3")
+    job = store.submit(GenerationRequest.validated(base_model="x", seed=1))
     store.claim()
     store.finish(job.id, "completed")
     ended = store.get(job.id)
     store.close()
-    assert serializers.headline(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
-    assert serializers.headline(replace(ended, started=3700.0, finished=100.0)) == "Done"
+    assert serializers.status_line(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
+    assert serializers.status_line(replace(ended, started=3700.0, finished=100.0)) == "Done"
 
 
 def test_settings_without_a_say_are_not_shown() -> None:
-    plain = GenerationRequest.of(base_model="x", prompt="a duck", seed=1).model_dump(mode="json")
-    assert set(serializers.meaningful(plain)) == {
+    plain = GenerationRequest.validated(base_model="x", prompt="a duck", seed=1).model_dump(mode="json")
+    assert set(serializers.effective_settings(plain)) == {
         "base_model",
         "prompt",
         "seed",
@@ -69,21 +69,29 @@ def test_settings_without_a_say_are_not_shown() -> None:
         "scheduler",
     }
     picture = "0" * 64 + ".png"
-    masked = GenerationRequest.of(base_model="x", seed=1, image=picture, mask=picture).model_dump(mode="json")
-    assert {"strength", "mask_blur", "inpainting_fill"} <= set(serializers.meaningful(masked))
+    masked = GenerationRequest.validated(base_model="x", seed=1, image=picture, mask=picture).model_dump(
+        mode="json"
+    )
+    assert {"strength", "mask_blur", "inpainting_fill"} <= set(serializers.effective_settings(masked))
 
 
 def test_what_the_second_pass_does_decides_which_of_its_settings_are_shown() -> None:
-    request = GenerationRequest.of(base_model="x", seed=1, second_pass_model="r").model_dump(mode="json")
+    request = GenerationRequest.validated(base_model="x", seed=1, second_pass_model="r").model_dump(
+        mode="json"
+    )
     over, on = {"refinement_strength"}, {"refiner_switch"}
-    assert set(serializers.meaningful(request, "refiner")) & (over | on) == on
-    assert set(serializers.meaningful(request, "img2img")) & (over | on) == over
-    assert set(serializers.meaningful(request | {"second_pass_mode": "refiner"})) & (over | on) == on
-    assert set(serializers.meaningful(request)) & (over | on) == over | on, "nobody knows what auto came to"
+    assert set(serializers.effective_settings(request, "refiner")) & (over | on) == on
+    assert set(serializers.effective_settings(request, "img2img")) & (over | on) == over
+    assert set(serializers.effective_settings(request | {"second_pass_mode": "refiner"})) & (over | on) == on
+    assert set(serializers.effective_settings(request)) & (over | on) == over | on, (
+        "nobody knows what auto came to"
+    )
 
 
 def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None:
     form = Form(None, dict.fromkeys(["prompt", "base_model", "seed"]), None)  # type: ignore[arg-type]
-    request = GenerationRequest.of(base_model="x", seed=1, clip_skip=2, loras=[{"name": "ink"}])
-    assert "no control for it: loras, clip skip" in form.told(request)
-    assert "Left out" not in str(form.told(GenerationRequest.of(base_model="x", seed=1, prompt="a duck")))
+    request = GenerationRequest.validated(base_model="x", seed=1, clip_skip=2, loras=[{"name": "ink"}])
+    assert "no control for it: loras, clip skip" in form.missing_controls(request)
+    assert "Left out" not in str(
+        form.missing_controls(GenerationRequest.validated(base_model="x", seed=1, prompt="a duck"))
+    )

@@ -13,7 +13,7 @@ from ..models.tools import LANCZOS, STYLES
 from ..request import MAX_PROMPT, SCHEDULERS
 from ..services import Services
 from . import gallery_serializers, serializers
-from .gradio_helpers import ASK, file_of, sentence
+from .gradio_helpers import QUICK_ENDPOINT, errors_as_gr_error, file_data
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
@@ -28,46 +28,46 @@ def register(services: Services) -> None:
     """Put the endpoints into the Blocks that is being built."""
     registry = services.registry
 
-    @sentence
+    @errors_as_gr_error
     def models() -> list[dict[str, Any]]:
         """The checkpoints: name, architecture, defaults, and why one cannot be used."""
         return [serializers.checkpoint_view(checkpoint) for checkpoint in registry.checkpoints()]
 
-    @sentence
+    @errors_as_gr_error
     def second_pass_models() -> list[str]:
         """Checkpoints that can go over another one's picture: refiners, and any SDXL checkpoint."""
         return [checkpoint.name for checkpoint in registry.second_pass_models()]
 
-    @sentence
+    @errors_as_gr_error
     def schedulers() -> list[str]:
         """Names of the samplers."""
         return list(SCHEDULERS)
 
-    @sentence
+    @errors_as_gr_error
     def upscalers() -> list[dict[str, Any]]:
         """The upscaling models and why one cannot be used, then "Lanczos", which is always there."""
         found = [{"name": each.name, "reason": each.unusable} for each in registry.upscalers()]
         return [*found, {"name": LANCZOS, "reason": None}]
 
-    @sentence
+    @errors_as_gr_error
     def captioners() -> list[dict[str, Any]]:
         """The captioners, and why one cannot be used."""
         return [
             {"name": each.name, "kind": each.kind, "reason": each.unusable} for each in registry.captioners()
         ]
 
-    @sentence
+    @errors_as_gr_error
     def caption_styles() -> list[str]:
         """How a captioner may be asked to write."""
         return list(STYLES)
 
-    @sentence
+    @errors_as_gr_error
     def loras(base_model: str | None = None) -> list[dict[str, Any]]:
         """The LoRAs; `compatible` tells whether each fits `base_model`."""
         check_name("base_model", base_model)
         return serializers.loras_view(services, base_model)
 
-    @sentence
+    @errors_as_gr_error
     def vaes() -> list[dict[str, Any]]:
         """VAEs of their own in checkpoint/vae, and why one is not sound."""
         return [
@@ -75,14 +75,14 @@ def register(services: Services) -> None:
             for each in registry.vaes()
         ]
 
-    @sentence
+    @errors_as_gr_error
     def wildcards() -> list[dict[str, Any]]:
         """The lists in wildcards/: name and number of lines."""
         return [
             {"name": each.name, "lines": each.lines, "reason": each.unusable} for each in registry.wildcards()
         ]
 
-    @sentence
+    @errors_as_gr_error
     def tokenize(
         text: str,
         base_model: str | None = None,
@@ -99,13 +99,13 @@ def register(services: Services) -> None:
         # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.
         return dict(tokens.count(without_tags(text)))
 
-    @sentence
+    @errors_as_gr_error
     def free_memory() -> dict[str, Any]:
         """Let go of the models in memory; the next job loads what it needs. Refused while a job runs.
         Answers `freed` (names of the checkpoints that were there) and the device as /health does."""
         return services.free_memory()
 
-    @sentence
+    @errors_as_gr_error
     def gallery(
         start: int = 0,
         limit: int = 50,
@@ -116,25 +116,25 @@ def register(services: Services) -> None:
         """Runs with their images and settings, in this order; only those made after the time `after`."""
         return serializers.gallery_view(services, start, limit, query, after, order)
 
-    @sentence
+    @errors_as_gr_error
     def image(image_id: str) -> tuple[gr.FileData, dict[str, Any]]:
         """A finished picture and its metadata."""
-        return file_of(services.outputs.resolve(image_id)), serializers.image_view(services, image_id)
+        return file_data(services.outputs.resolve(image_id)), serializers.image_view(services, image_id)
 
-    @sentence
+    @errors_as_gr_error
     def delete_image(image_id: str) -> dict[str, Any]:
         """Move a picture to the trash; /restore with the answer's `id` brings it back."""
         services.outputs.resolve(image_id)  # before it is compared with anything: it may be no text
         gallery_serializers.refuse_needed(services, [image_id])
         return serializers.trash_view(services.trash.delete_image(image_id))
 
-    @sentence
+    @errors_as_gr_error
     def delete_run(run: str) -> dict[str, Any]:
         """Move all pictures of a run to the trash."""
         gallery_serializers.refuse_needed(services, services.outputs.images_of(run))
         return serializers.trash_view(services.trash.delete_run(run))
 
-    @sentence
+    @errors_as_gr_error
     def restore(entry_id: str) -> dict[str, Any]:
         """Bring back what a deletion moved to the trash."""
         return {"id": entry_id, "images": list(services.trash.restore(entry_id))}
@@ -157,4 +157,4 @@ def register(services: Services) -> None:
         delete_run,
         restore,
     ):
-        gr.api(endpoint, api_name=endpoint.__name__, **ASK)
+        gr.api(endpoint, api_name=endpoint.__name__, **QUICK_ENDPOINT)

@@ -18,7 +18,7 @@ from ..gallery.run_layout import ImageInfo, RunInfo
 from ..gallery.trash import TrashEntry
 from ..services import Services
 from ..ui.studio.tooltips import VALUES
-from .serializers import told
+from .serializers import effective_settings_text
 
 MAX_PAGE = 200
 """Most runs or pictures in one answer."""
@@ -193,7 +193,7 @@ def refuse_needed(services: Services, ids: Iterable[str]) -> None:
 
 
 def picture(services: Services, image_id: Any) -> dict[str, Any]:
-    """All that the lightbox tells of a picture. Raises `UnknownName`, `StorageError`."""
+    """All that the lightbox tells of a picture. Raises `NotFoundError`, `StorageError`."""
     path = services.outputs.resolve(image_id)
     found = metadata.read(path)
     chunk = found["webbduck"] or {}
@@ -207,7 +207,9 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
         "negative_prompt": found["negative_prompt"],
         "drawn": drawn if isinstance(drawn, str) and drawn != found["prompt"] else None,
         "tool": found["tool"],
-        "rows": rows(told(services, found) if found["request"] else found["settings"], facts),
+        "rows": rows(
+            effective_settings_text(services, found) if found["request"] else found["settings"], facts
+        ),
         "parameters": found["parameters"],
         "raw": None if found["settings"] else shortened("\n".join(found["texts"].values())) or None,
         "reusable": bool(found["settings"]),

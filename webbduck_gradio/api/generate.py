@@ -25,7 +25,7 @@ from ..request import GenerationRequest
 from ..services import Services, inside
 from ..web.middleware import uploaded
 from . import catalog, image_tools, serializers
-from .gradio_helpers import ASK, file_of, sentence
+from .gradio_helpers import QUICK_ENDPOINT, errors_as_gr_error, file_data
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,9 @@ def register(services: Services, ticket_secret: str) -> None:
             if job.total:
                 done = job.image_index * job.total + job.step
                 progress(
-                    (done, job.total * max(1, job.images_asked)), desc=serializers.headline(job), unit="steps"
+                    (done, job.total * max(1, job.images_asked)),
+                    desc=serializers.status_line(job),
+                    unit="steps",
                 )
             told_at = time.monotonic()
             # The job is read again only when there is news: its end at once, its steps now and then.
@@ -168,30 +170,30 @@ def register(services: Services, ticket_secret: str) -> None:
         if wait:
             job = await followed(job)
             if job.state != "completed" and not job.images:
-                raise gr.Error(job.error or serializers.headline(job), print_exception=False)
-        return [file_of(services.outputs.resolve(image)) for image in job.images], info(job)
+                raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
+        return [file_data(services.outputs.resolve(image)) for image in job.images], info(job)
 
-    @sentence
+    @errors_as_gr_error
     async def generate(asked: dict[str, Any], owner: str | None) -> Answer:
         return await run("generate", asked, asked.pop("wait_for_result"), owner)
 
-    @sentence
+    @errors_as_gr_error
     async def test(asked: dict[str, Any], owner: str | None) -> Answer:
         return await run("test", asked | {"num_images": 1}, True, owner)
 
-    @sentence
+    @errors_as_gr_error
     def queue() -> dict[str, Any]:
         """The running job, the queued ones in order, and the last that ended."""
         services.worker.look()
         return serializers.queue_view(services)
 
-    @sentence
+    @errors_as_gr_error
     def job(job_id: str) -> dict[str, Any]:
         """One job."""
         services.worker.look()
         return serializers.job_view(services, store.get(job_id))
 
-    @sentence
+    @errors_as_gr_error
     def cancel(job_id: str, after_image: bool = False) -> dict[str, Any]:
         """Cancel a queued job at once, the running one at its next step or after the image that it is at;
         finished images are kept."""
@@ -199,36 +201,36 @@ def register(services: Services, ticket_secret: str) -> None:
             raise RequestError("after_image must be true or false.")
         return serializers.job_view(services, store.cancel(job_id, after_image))
 
-    @sentence
+    @errors_as_gr_error
     def retry(job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
         """A failed, cancelled or interrupted job again, with the same seeds, as a new job."""
         return serializers.job_view(services, store.retry(job_id, request.username if request else None))
 
-    @sentence
+    @errors_as_gr_error
     def pause() -> dict[str, Any]:
         """Start no further job; the running one ends first."""
         store.pause()
         return serializers.queue_view(services)
 
-    @sentence
+    @errors_as_gr_error
     def resume() -> dict[str, Any]:
         """Go on after /pause."""
         store.resume()
         return serializers.queue_view(services)
 
-    @sentence
+    @errors_as_gr_error
     def move(job_id: str, position: int | str) -> dict[str, Any]:
         """Move a queued job: to a position (1 = next), or "up", "down", "top", "bottom"."""
         store.get(job_id)  # one job: the store itself would take several
         store.move(job_id, whole(position))
         return serializers.queue_view(services)
 
-    @sentence
+    @errors_as_gr_error
     def health() -> dict[str, Any]:
         """Device, memory, catalog, queue, loaded checkpoint, versions."""
         return services.health()
 
-    @sentence
+    @errors_as_gr_error
     def gpu_lane(ticket: str) -> str:
         return dispatcher.claim_and_run(store, services.worker, ticket, ticket_secret)
 
@@ -245,7 +247,7 @@ def register(services: Services, ticket_secret: str) -> None:
         move,
         health,
     ):
-        gr.api(endpoint, api_name=endpoint.__name__, **ASK)
+        gr.api(endpoint, api_name=endpoint.__name__, **QUICK_ENDPOINT)
     catalog.register(services)
     image_tools.register(services, picture_id, followed, waiting)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

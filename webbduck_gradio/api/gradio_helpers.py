@@ -20,9 +20,9 @@ log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-QUIET: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+BACKGROUND_EVENT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How the page's own events run: at once, without Gradio's spinner, outside the public API."""
-PRESS: dict[str, Any] = QUIET | {"trigger_mode": "multiple"}
+USER_ACTION: dict[str, Any] = BACKGROUND_EVENT | {"trigger_mode": "multiple"}
 """The same for presses of a person: each counts, also while the one before is on its way."""
 
 
@@ -31,18 +31,18 @@ def page_json(value: Any) -> str:
     return json.dumps(value).replace("<", "\\u003c")
 
 
-def outcome(**found: Any) -> str:
+def notification(**found: Any) -> str:
     """What became of a press, for the page's outcome channel: job_id, warnings, error."""
     # The time makes each outcome differ from the one before, so that the page sees every press.
     return page_json({"job_id": None, "warnings": [], "error": None, "at": time.time_ns(), **found})
 
 
-def payload(event: gr.EventData) -> dict[str, Any]:
+def event_data(event: gr.EventData) -> dict[str, Any]:
     """What a view sent along; anything but a table of values counts as nothing."""
     return event._data if isinstance(event._data, dict) else {}
 
 
-def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def error_as_dict(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the work answers, or {"error": one sentence}."""
     try:
         return work()
@@ -53,16 +53,16 @@ def answer(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": "That did not work; the log has the details."}
 
 
-ASK: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
+QUICK_ENDPOINT: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
 """Lane of the endpoints that answer at once."""
 
 
-def file_of(path: Path) -> gr.FileData:
+def file_data(path: Path) -> gr.FileData:
     """A file of ours as an endpoint's answer."""
     return gr.FileData(path=str(path), orig_name=path.name, meta={"_type": "gradio.FileData"})
 
 
-def sentence(fn: F) -> F:
+def errors_as_gr_error(fn: F) -> F:
     """An error of ours reaches the client as its one sentence; any other as one that says where to look."""
 
     def told(error: Exception) -> gr.Error:

@@ -12,7 +12,7 @@ from ..errors import RequestError
 from ..jobs.job import Job
 from ..services import Services
 from . import serializers
-from .gradio_helpers import file_of, sentence
+from .gradio_helpers import errors_as_gr_error, file_data
 
 
 def register(
@@ -32,7 +32,7 @@ def register(
             return job
         job = await followed(job)
         if job.state != "completed":
-            raise gr.Error(job.error or serializers.headline(job), print_exception=False)
+            raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
         return job
 
     async def submitted(
@@ -45,7 +45,7 @@ def register(
         asked["image"] = await asyncio.to_thread(picture_id, asked["image"])
         return await asyncio.to_thread(submit, asked, request.username if request else None)
 
-    @sentence
+    @errors_as_gr_error
     async def upscale(
         image: gr.FileData | str,
         scale: Literal[2, 4] = 2,
@@ -65,9 +65,9 @@ def register(
         view = serializers.job_view(services, job)
         info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
         info |= {key: view["request"][key] for key in ("upscaler", "scale")}
-        return [file_of(services.outputs.resolve(each)) for each in job.images], info
+        return [file_data(services.outputs.resolve(each)) for each in job.images], info
 
-    @sentence
+    @errors_as_gr_error
     async def caption(
         image: gr.FileData | str,
         style: str = "detailed",

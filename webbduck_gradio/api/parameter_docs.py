@@ -7,7 +7,7 @@ import inspect
 import gradio as gr
 from gradio.components.api_component import Api
 
-from ..request import MAX_LORAS, MAX_PROMPT, CaptionRequest, GenerationRequest, range_of
+from ..request import MAX_LORAS, MAX_PROMPT, CaptionRequest, GenerationRequest, numeric_bounds
 
 AN_IMAGE = (
     'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
@@ -90,5 +90,5 @@ def told(name: str) -> str:
     if field is None or field.annotation not in (int, float) or name == "seed":
         return text
     model = GenerationRequest if name in GenerationRequest.model_fields else CaptionRequest
-    wanted = range_of(model, (name,))
+    wanted = numeric_bounds(model, (name,))
     return f"{wanted[0].upper()}{wanted[1:]}. {text}"

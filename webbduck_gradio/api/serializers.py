@@ -45,7 +45,7 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def headline(job: Job) -> str:
+def status_line(job: Job) -> str:
     """One line that says where a job stands."""
     count = job.images_asked
     if job.state == "queued":
@@ -82,7 +82,7 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
         "title": title(job),
         "result": job.result,
         "status": job.state,
-        "headline": headline(job),
+        "headline": status_line(job),
         "position": job.position,
         "step": job.step,
         "total": job.total,
@@ -105,7 +105,7 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
         "request": fields,
-        "told": meaningful(fields, second_pass_of(services, fields)),
+        "told": effective_settings(fields, second_pass_of(services, fields)),
     }
 
 
@@ -123,7 +123,7 @@ def _picture(image: str) -> str:
     return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
 
 
-def meaningful(request: Mapping[str, Any], way: SecondPass | None = None) -> dict[str, Any]:
+def effective_settings(request: Mapping[str, Any], way: SecondPass | None = None) -> dict[str, Any]:
     """The settings that had a say in the picture, for showing: what is empty or not in use is left out.
 
     `way`: what the second pass did, where that is known.
@@ -189,7 +189,7 @@ def live_view(services: Services) -> dict[str, Any]:
         return {}
     return {
         "job_id": running.id,
-        "headline": headline(running),
+        "headline": status_line(running),
         "progress": progress(running),
         "preview": running.preview,
         "images": list(running.images),
@@ -254,7 +254,7 @@ def preview_token(lora: Lora) -> str | None:
 
 
 def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:
-    """All LoRAs; with a checkpoint named, whether each can be used with it. Raises `UnknownName`."""
+    """All LoRAs; with a checkpoint named, whether each can be used with it. Raises `NotFoundError`."""
     fitting = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
     return [
         lora_view(lora, None if fitting is None else lora.name in fitting)
@@ -310,17 +310,21 @@ def run_view(run: RunInfo) -> dict[str, Any]:
 
 
 def image_view(services: Services, image_id: str) -> dict[str, Any]:
-    """What a picture tells about itself. Raises `UnknownName`, `StorageError`."""
+    """What a picture tells about itself. Raises `NotFoundError`, `StorageError`."""
     found = metadata.read(services.outputs.resolve(image_id))
-    return {"id": image_id, **found, "told": told(services, found) if found["request"] else None}
+    return {
+        "id": image_id,
+        **found,
+        "told": effective_settings_text(services, found) if found["request"] else None,
+    }
 
 
-def told(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
+def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that had a say in a picture of ours, as `metadata.read` found it."""
     request, facts = found["request"], found["webbduck"].get("facts")
     way = facts.get("second_pass") if isinstance(facts, dict) else None
     known: SecondPass | None = way if way in ("refiner", "img2img") else second_pass_of(services, request)
-    return meaningful(request, known)
+    return effective_settings(request, known)
 
 
 def _whole(value: Any) -> bool:

@@ -104,14 +104,14 @@ def main() -> None:
 
 
 def measure(settings: Settings, runs: int) -> None:
-    memory = settings.private / "catalog.sqlite3"
+    memory = settings.data_dir / "catalog.sqlite3"
     cold: list[Times] = []
     warm: list[Times] = []
     nothing: list[Times] = []
     single: list[Times] = []
     reads: dict[str, int] = {}
     for run in range(runs):
-        for file in settings.private.glob("catalog.sqlite3*"):
+        for file in settings.data_dir.glob("catalog.sqlite3*"):
             file.unlink()
         registry, took = timed(lambda: Registry(settings))
         cold.append(took)

@@ -12,10 +12,10 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from ..core.checkpoint_cache import Loaded, Pipelines
+from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from ..core.modes import text2img
 from ..core.prompts import Embeddings
-from ..core.sampling.loop import Brush, Drawing
+from ..core.sampling.loop import ModelContext, SamplingRun
 from ..models.catalog.registry import Checkpoint
 from ..models.probe.single_file_config import scheduler
 from ..request import GenerationRequest
@@ -94,7 +94,7 @@ class _Silent:
 
 def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str, Callable[[], object]]]:
     """Denoising by plain diffusers (`batch` at once) and by this core (one after the other)."""
-    request = GenerationRequest.of(
+    request = GenerationRequest.validated(
         base_model="random", seed=0, steps=steps, width=side, height=side, scheduler="Euler", num_images=batch
     )
     together, alone = embeddings(pipe, batch), embeddings(pipe, 1)
@@ -102,7 +102,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
     class Unnamed:
         latent_rgb, prediction_type, zero_snr = None, "epsilon", False
 
-    brush = Brush(Loaded(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
+    brush = ModelContext(LoadedCheckpoint(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
 
     def plain() -> None:
         pipe(
@@ -118,7 +118,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
     def ours() -> None:
         for index in range(batch):
-            text2img.draw(Drawing(request, index, _Silent()), brush)
+            text2img.draw(SamplingRun(request, index, _Silent()), brush)
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]
@@ -126,7 +126,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
 def lora(checkpoint: Checkpoint, path: Path) -> None:
     """A LoRA of rank 8 with small random weights on all attention of the checkpoint's UNet."""
-    unet = Pipelines().get(checkpoint, lambda text: None).pipe.unet
+    unet = CheckpointCache().get(checkpoint, lambda text: None).pipe.unet
     generator, tensors = torch.Generator().manual_seed(0), {}
     for name, module in unet.named_modules():
         if isinstance(module, torch.nn.Linear) and name.endswith(("to_q", "to_k", "to_v", "to_out.0")):

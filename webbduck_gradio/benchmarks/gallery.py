@@ -55,7 +55,7 @@ def make_request(number: int, chance: random.Random, rare: list[str]) -> Generat
         f"masterpiece, best quality, {unusual}"
     )
     loras = [{"name": f"style-{chance.randrange(200)}", "weight": 0.8}] if number % 3 == 0 else []
-    return GenerationRequest.of(
+    return GenerationRequest.validated(
         prompt=prompt,
         negative_prompt="blurry, low quality, watermark",
         base_model=f"checkpoint-{chance.randrange(30)}",
@@ -83,7 +83,7 @@ def fill(root: Path, images: int) -> None:
         folder.mkdir()
         records = {}
         for index in range(PER_RUN):
-            chunk = metadata.describe(request, index, job_id=f"job-{number}", facts={"device": "cpu"})
+            chunk = metadata.build_chunk(request, index, job_id=f"job-{number}", facts={"device": "cpu"})
             buffer = BytesIO()
             picture.save(buffer, format="PNG", pnginfo=metadata.png_info(chunk))
             (folder / f"{index}.png").write_bytes(buffer.getvalue())
@@ -195,14 +195,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def measure(settings: Settings) -> None:
-    for left in settings.private.glob("gallery.sqlite3*"):
+    for left in settings.data_dir.glob("gallery.sqlite3*"):
         left.unlink()
     memory, cpu = _memory(), time.process_time()
     outputs = Outputs(settings)
     seconds = timed(outputs.count)
     cpu = time.process_time() - cpu
     total, runs = outputs.count(), outputs.count_runs()
-    size = sum(path.stat().st_size for path in settings.private.glob("gallery.sqlite3*")) / 2**20
+    size = sum(path.stat().st_size for path in settings.data_dir.glob("gallery.sqlite3*")) / 2**20
     show("pictures", f"{total:,} in {runs:,} runs")
     show("index built", f"{seconds:.1f} s, {total / seconds:,.0f} pictures/s")
     show("  processor time alone", f"{cpu:.1f} s, {total / cpu:,.0f} pictures/s")

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
 from ..settings import PRECISION, Settings
-from ..web.proxies import forget
+from ..web.proxies import forget_proxies
 
 Work = Callable[[], object]
 
@@ -95,7 +95,7 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
         generator = server.services.worker.generator
         pipe = generator.pipelines.get(checkpoint, print).pipe
         client = Client(server.url, verbose=False)
-        request = registry.settle({"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1})
+        request = registry.build_request({"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1})
 
         def bare() -> None:
             loaded = pipe.scheduler
@@ -139,7 +139,7 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
 
 def switching(settings: Settings, rounds: int) -> None:
     """(b) the next picture after a change, with what is in memory against loading all anew."""
-    from ..core.image_generator import Generator
+    from ..core.image_generator import ImageGenerator
     from . import full_size_sdxl
 
     registry = Registry(settings)
@@ -149,13 +149,13 @@ def switching(settings: Settings, rounds: int) -> None:
     twin_path = settings.outputs.parent / "twin"
     twin_path.symlink_to(checkpoint.path.resolve())
     twin = dataclasses.replace(checkpoint, name="twin", path=twin_path)
-    generator = Generator(registry=registry)
+    generator = ImageGenerator(registry=registry)
     # Loading anew is measured on a generator of its own: it empties what the others are to find in memory.
-    forgetful = Generator(registry=registry)
+    forgetful = ImageGenerator(registry=registry)
 
     def draw(on: Any, by: Any = generator, **changed: Any) -> bool:
         fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
-        request: GenerationRequest = registry.settle(fields)
+        request: GenerationRequest = registry.build_request(fields)
         return bool(list(by.generate(request, on, Silent())))
 
     def reloaded() -> None:
@@ -176,15 +176,15 @@ def switching(settings: Settings, rounds: int) -> None:
 
 def previewing(settings: Settings, rounds: int) -> None:
     """(d) what one live preview costs, beside one step."""
-    from ..core.image_generator import Generator
+    from ..core.image_generator import ImageGenerator
 
     class Watching(Silent):
         def wants_preview(self) -> bool:
             return True
 
     registry = Registry(settings)
-    checkpoint, generator = registry.checkpoint(STARTER), Generator(registry=registry)
-    request = registry.settle({"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
+    checkpoint, generator = registry.checkpoint(STARTER), ImageGenerator(registry=registry)
+    request = registry.build_request({"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
 
     def draw(reporter: Any) -> None:
         list(generator.generate(request, checkpoint, reporter))
@@ -244,7 +244,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.rounds < 2:
         parser.error("--rounds must be at least 2")
     logging.basicConfig(level=logging.WARNING)
-    forget()
+    forget_proxies()
     print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
         with socket.socket() as probe:

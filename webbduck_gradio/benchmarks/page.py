@@ -28,7 +28,7 @@ from typing import Any
 
 import psutil
 
-from ..web.proxies import forget
+from ..web.proxies import forget_proxies
 
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 NOTE = """webbduck.subscribe('jobs', (state) => {
@@ -276,7 +276,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not 3 <= options.jobs <= 20 or options.pages < 1 or options.seconds <= 0:
         parser.error("--jobs must be 3 to 20, --pages 1 or more, --seconds above 0")
     print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
-    forget()
+    forget_proxies()
     home = Path(__file__).resolve().parent.parent.parent
     with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
         given = ["--output", f"{folder}/outputs", "--inputs", f"{folder}/inputs", "--loras", f"{folder}/lora"]

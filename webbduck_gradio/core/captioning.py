@@ -20,8 +20,8 @@ from ..errors import GenerationError, ModelError, RequestError, WebbDuckError
 from ..models.probe.checkpoint import read_json
 from ..models.tools import STYLES, Captioner
 from . import devices
-from .load_errors import loading
-from .progress import Reporter
+from .load_errors import translated_load_errors
+from .progress import ProgressReporter
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def caption(
     max_tokens: int,
     device: str,
     dtype: torch.dtype,
-    reporter: Reporter | None = None,
+    reporter: ProgressReporter | None = None,
 ) -> tuple[str, tuple[str, ...]]:
     """The caption and warnings.
 
@@ -61,7 +61,7 @@ def caption(
     except WebbDuckError:
         raise
     except Exception as error:
-        if devices.is_shortage(error):
+        if devices.is_out_of_memory(error):
             raise
         log.exception("Captioning with %s failed", captioner.name)
         raise GenerationError(
@@ -70,24 +70,24 @@ def caption(
 
 
 @dataclass(frozen=True)
-class Notes:
+class CaptionerConfig:
     """What a model's folder says of it in `webbduck.json`."""
 
     style_prompts: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
 
 
-def notes_of(captioner: Captioner) -> Notes:
+def read_config(captioner: Captioner) -> CaptionerConfig:
     """Empty where the folder has no notes. Raises `ModelError` for notes that cannot be understood."""
     path = captioner.path / "webbduck.json"
     if not path.is_file():
-        return Notes()
+        return CaptionerConfig()
     said = read_json(path, captioner.name)
     prompts, warning = said.get("style_prompts", {}), said.get("warning")
     good = isinstance(prompts, dict) and all(isinstance(each, str) for each in prompts.values())
     if not good or not isinstance(warning, str | None):
         raise ModelError(f"{captioner.name}/webbduck.json: style_prompts must be texts by style; correct it.")
-    return Notes(prompts, warning)
+    return CaptionerConfig(prompts, warning)
 
 
 def _by_model(
@@ -97,26 +97,26 @@ def _by_model(
     max_tokens: int,
     device: str,
     dtype: torch.dtype,
-    reporter: Reporter | None,
+    reporter: ProgressReporter | None,
 ) -> tuple[str, tuple[str, ...]]:
     from transformers import StoppingCriteriaList
 
-    notes = notes_of(captioner)
+    notes = read_config(captioner)
     processor, model = _load(captioner, dtype)
     model = model.to(device).eval()
-    inputs, given = _asked(processor, image, style, notes)
+    inputs, given = _build_inputs(processor, image, style, notes)
     inputs = inputs.to(device, dtype)
     warnings = [notes.warning] if notes.warning else []
     if not given and "input_ids" not in inputs:
         warnings.append(NO_STYLES.format(name=captioner.name))
-    room = _room(model, given)
+    room = _max_new_tokens(model, given)
     count = min(max_tokens, room) if room else max_tokens
-    watch = StoppingCriteriaList([_Watch(reporter)] if reporter is not None else [])
+    watch = StoppingCriteriaList([_CancelCriteria(reporter)] if reporter is not None else [])
     with torch.no_grad():
         # Without sampling: the same picture gets the same words.
         words = model.generate(**inputs, max_new_tokens=count, do_sample=False, stopping_criteria=watch)
     said = words[:, given:]
-    if said.shape[1] >= count and said[0, -1].item() not in _ends(model):
+    if said.shape[1] >= count and said[0, -1].item() not in _stop_token_ids(model):
         way = "raise max_tokens for more" if count == max_tokens else f"{captioner.name} writes no more"
         warnings.append(CUT.format(count=count, way=way))
     text = processor.batch_decode(said, skip_special_tokens=True)[0]
@@ -128,7 +128,7 @@ def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()
-    with loading(
+    with translated_load_errors(
         captioner.name,
         captioner.path,
         f"{captioner.name} is of a kind that cannot be loaded here; choose another captioner.",
@@ -140,7 +140,7 @@ def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     return processor, model
 
 
-def _asked(processor: Any, image: Image.Image, style: str, notes: Notes) -> tuple[Any, int]:
+def _build_inputs(processor: Any, image: Image.Image, style: str, notes: CaptionerConfig) -> tuple[Any, int]:
     """The model's inputs, and how many tokens of its answer are only the question."""
     if getattr(processor, "chat_template", None):
         content = [{"type": "image"}, {"type": "text", "text": INSTRUCTIONS[style]}]
@@ -156,13 +156,13 @@ def _asked(processor: Any, image: Image.Image, style: str, notes: Notes) -> tupl
     return processor(images=image, return_tensors="pt"), 0
 
 
-def _room(model: Any, given: int) -> int | None:
+def _max_new_tokens(model: Any, given: int) -> int | None:
     """How many tokens the model can still write, where its positions are few; None where it does not say."""
     positions = getattr(getattr(model.config, "text_config", None), "max_position_embeddings", None)
     return max(1, positions - max(1, given)) if isinstance(positions, int) else None
 
 
-def _ends(model: Any) -> set[int]:
+def _stop_token_ids(model: Any) -> set[int]:
     """Tokens that end a caption."""
     found: set[int] = set()
     for config in (model.generation_config, getattr(model.config, "text_config", None)):
@@ -172,10 +172,10 @@ def _ends(model: Any) -> set[int]:
     return found
 
 
-class _Watch:
+class _CancelCriteria:
     """Asked after each token: lets a cancelled job stop there."""
 
-    def __init__(self, reporter: Reporter):
+    def __init__(self, reporter: ProgressReporter):
         self._reporter = reporter
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **more: Any) -> torch.Tensor:
@@ -192,7 +192,7 @@ def _by_plugin(image: Image.Image, captioner: Captioner, style: str, max_tokens:
         spec.loader.exec_module(module)
         text = module.generate_caption(image, style, max_tokens)
     except Exception as error:
-        if devices.is_shortage(error):
+        if devices.is_out_of_memory(error):
             raise
         log.exception("The plug-in %s failed", captioner.path)
         raise GenerationError(

@@ -11,11 +11,11 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import OutOfMemory
+from ..errors import OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
 from . import checkpoint_files, devices
-from .devices import OFFLOAD, TILED, Policy
-from .lora_adapters import Adapters, Use
+from .devices import OFFLOAD, TILED, MemoryPolicy
+from .lora_adapters import LoraAdapters, Use
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 """Number formats as safetensors calls them."""
 
 
-class Loaded:
+class LoadedCheckpoint:
     """A checkpoint in memory, the pipelines that share its parts, and its LoRAs."""
 
     def __init__(self, checkpoint: Checkpoint, pipe: Any, offloaded: bool = False):
         self.checkpoint, self.pipe, self.offloaded = checkpoint, pipe, offloaded
-        self.adapters = Adapters(pipe)
+        self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
         self._views: dict[type, Any] = {type(pipe): pipe}
 
@@ -62,7 +62,7 @@ class Loaded:
         """Where it computes; with parts in main memory that is not where they lie."""
         return self.pipe._execution_device
 
-    def rest(self) -> None:
+    def offload(self) -> None:
         """Send parts that wait for their turn back to main memory, before another model needs the room."""
         for hook in getattr(self.pipe, "_all_hooks", ()):
             hook.offload()
@@ -79,7 +79,7 @@ def _quiet(pipe: Any) -> Any:
     return pipe
 
 
-class Pipelines:
+class CheckpointCache:
     """Loads checkpoints on first use and keeps the last ones as far as the memory allows."""
 
     def __init__(
@@ -97,7 +97,7 @@ class Pipelines:
         self.budget = budget or devices.budget(self.device)
         self._short_at: int | None = None
         self._apart = torch.device(self.device).type != "cpu"  # parts can wait elsewhere than they work
-        self._loaded: dict[Key, Loaded] = {}
+        self._loaded: dict[Key, LoadedCheckpoint] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype, self.policy.name)
 
     def get(
@@ -106,10 +106,10 @@ class Pipelines:
         status: Callable[[str], None],
         loras: Sequence[Use] = (),
         keep: Sequence[Checkpoint] = (),
-    ) -> Loaded:
+    ) -> LoadedCheckpoint:
         """The checkpoint with exactly these LoRAs; `keep` stays in memory beside it.
 
-        Raises `ModelError`, `OutOfMemory`.
+        Raises `ModelError`, `OutOfMemoryError`.
         """
         key = key_of(checkpoint)
         loaded = self._loaded.pop(key, None)
@@ -119,12 +119,12 @@ class Pipelines:
             loaded = self._load(checkpoint)
         loaded.checkpoint = checkpoint  # what its owner says of it may be new
         self._loaded[key] = loaded  # the last one is the one used last
-        devices.tile(loaded.pipe.vae, self.policy.tiled)
+        devices.set_vae_tiling(loaded.pipe.vae, self.policy.tiled)
         for each in self._loaded.values():
-            each.rest()
+            each.offload()
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
-        loaded.adapters.use(loras)
+        loaded.adapters.activate(loras)
         return loaded
 
     @property
@@ -132,14 +132,14 @@ class Pipelines:
         """Names of the checkpoints in memory, the last used last."""
         return [each.checkpoint.name for each in self._loaded.values()]
 
-    def begin(self, pixels: int) -> None:
+    def start_job(self, pixels: int) -> None:
         """A job of pictures of this size: smaller ones than that for which memory was short are drawn
         with the usual policy again."""
         if self._short_at is not None and pixels < self._short_at:
             self._short_at = None
             self._change(self._usual)
 
-    def thriftier(self, pixels: int, decoding: bool) -> bool:
+    def reduce_memory(self, pixels: int, decoding: bool) -> bool:
         """Go on with less memory; False where there is no less. `decoding`: it ran short in the VAE."""
         can_offload = self._apart and not self.policy.offload
         if not self.policy.tiled and (decoding or not can_offload):
@@ -153,18 +153,18 @@ class Pipelines:
         self._change(policy)
         return True
 
-    def _change(self, policy: Policy) -> None:
+    def _change(self, policy: MemoryPolicy) -> None:
         if policy.offload != self.policy.offload:
             self._loaded.clear()  # loaded anew, to where the policy wants it
         self.policy = policy
         for loaded in list(self._loaded.values())[:-1]:  # all but the one used last
             del self._loaded[key_of(loaded.checkpoint)]
-        devices.collect(self.device)
+        devices.empty_cache(self.device)
 
     def free(self) -> None:
         """Let go of all that is loaded."""
         self._loaded.clear()
-        devices.collect(self.device)
+        devices.empty_cache(self.device)
 
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
         for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
@@ -174,23 +174,23 @@ class Pipelines:
         for key in [key for key in self._loaded if key not in keep]:
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]
-        devices.collect(self.device)
+        devices.empty_cache(self.device)
         whole = _FORMATS.get(checkpoint.stored) != self.dtype  # in the file's own format they stay on disk
         if whole and torch.device(self.device).type == "cpu" and wanted > devices.free_bytes(self.device):
             # The system would end the whole studio, with every job in it.
             half = "" if self.dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
-            raise OutOfMemory(
+            raise OutOfMemoryError(
                 f"{checkpoint.name} needs {wanted / devices.GIB:.1f} GiB of memory and "
                 f"{devices.free_bytes(self.device) / devices.GIB:.1f} are free; close other programs{half}."
             )
 
-    def _load(self, checkpoint: Checkpoint) -> Loaded:
+    def _load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
         pipe = _quiet(checkpoint_files.read(checkpoint, self.dtype))
         if self.policy.offload and self._apart:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)
-        return Loaded(checkpoint, pipe, self.policy.offload)
+        return LoadedCheckpoint(checkpoint, pipe, self.policy.offload)
 
 
 def key_of(checkpoint: Checkpoint) -> Key:

@@ -65,7 +65,7 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     except ModelError:
         raise
     except Exception as error:
-        if devices.is_shortage(error):
+        if devices.is_out_of_memory(error):
             raise
         log.exception("Loading %s failed", checkpoint.path)
         if reason := unreadable(error, checkpoint.path):

@@ -11,8 +11,10 @@ from PIL import Image
 
 from ..errors import GenerationError
 
-RESCUED = "The VAE gave no valid numbers in half precision; it decoded the picture again in full precision."
-READ_AGAIN = (
+DECODED_IN_FP32 = (
+    "The VAE gave no valid numbers in half precision; it decoded the picture again in full precision."
+)
+ENCODED_IN_FP32 = (
     "The VAE gave no valid numbers in half precision; it read the input picture again in full precision."
 )
 
@@ -47,7 +49,7 @@ def decode(pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, tuple[str, ..
     pixels = _decoded(vae, raw, torch.float32 if full else vae.dtype)
     warnings: tuple[str, ...] = ()
     if not full and not torch.isfinite(pixels).all():
-        pixels, warnings = _decoded(vae, raw, torch.float32), (RESCUED,)
+        pixels, warnings = _decoded(vae, raw, torch.float32), (DECODED_IN_FP32,)
     if not torch.isfinite(pixels).all():
         raise GenerationError("The checkpoint's VAE gave no valid numbers; its file is probably damaged.")
     return pipe.image_processor.postprocess(pixels.float(), output_type="pil")[0], warnings

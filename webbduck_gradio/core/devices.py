@@ -20,7 +20,7 @@ GIB = 2**30
 
 
 @dataclass(frozen=True)
-class Policy:
+class MemoryPolicy:
     """How thriftily memory is used; each is slower than the one before and draws the same motif."""
 
     name: str
@@ -30,9 +30,9 @@ class Policy:
     """Parts wait in main memory until their turn."""
 
 
-RESIDENT = Policy("resident")
-TILED = Policy("tiled", tiled=True)
-OFFLOAD = Policy("offload", tiled=True, offload=True)
+RESIDENT = MemoryPolicy("resident")
+TILED = MemoryPolicy("tiled", tiled=True)
+OFFLOAD = MemoryPolicy("offload", tiled=True, offload=True)
 POLICIES = (RESIDENT, TILED, OFFLOAD)
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -67,7 +67,7 @@ def chosen_dtype(device: str, asked: str | None = None) -> torch.dtype:
     return torch.float32 if torch.device(device).type == "cpu" else torch.float16
 
 
-def chosen_policy(device: str, asked: str | None = None) -> Policy:
+def chosen_policy(device: str, asked: str | None = None) -> MemoryPolicy:
     """By the memory that is free: an SDXL checkpoint takes 7 GB in half precision, decoding 1024 x 1024 up
     to 4 more."""
     if asked is not None:
@@ -78,7 +78,7 @@ def chosen_policy(device: str, asked: str | None = None) -> Policy:
     return TILED if kind == "mps" else RESIDENT
 
 
-def by_free_memory(free: int) -> Policy:
+def by_free_memory(free: int) -> MemoryPolicy:
     """For `free` bytes on a graphics card."""
     return RESIDENT if free >= 11 * GIB else TILED if free >= 9 * GIB else OFFLOAD
 
@@ -100,7 +100,7 @@ def free_bytes(device: str) -> int:
     return psutil.virtual_memory().available
 
 
-def is_shortage(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory ran out; the CPU's and Apple's allocators say it with a plain RuntimeError."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
@@ -118,12 +118,12 @@ def is_shortage(error: BaseException) -> bool:
     )
 
 
-def report(what: str) -> None:
+def log_shortage(what: str) -> None:
     """Log the shortage that is being handled, as text: its frames would keep the tensors alive in a log."""
     log.error("Memory ran out while %s\n%s", what, traceback.format_exc())
 
 
-def collect(device: str) -> None:
+def empty_cache(device: str) -> None:
     """Give back what nothing holds any more."""
     gc.collect()  # pipelines and their views hold each other
     kind = torch.device(device).type
@@ -133,7 +133,7 @@ def collect(device: str) -> None:
         torch.mps.empty_cache()
 
 
-def tile(vae: Any, on: bool) -> None:
+def set_vae_tiling(vae: Any, on: bool) -> None:
     """Decode and encode in tiles of 512 pixels, or at once."""
     if not on:
         vae.disable_tiling()

@@ -18,21 +18,21 @@ import psutil
 import torch
 from PIL import Image
 
-from ..errors import GenerationError, ModelError, OutOfMemory, WebbDuckError
+from ..errors import GenerationError, ModelError, OutOfMemoryError, WebbDuckError
 from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
-from ..models.prompt_resolver import Wording, resolve
+from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.tools import Captioner, Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from . import devices, image_ops
 from .captioning import caption
-from .checkpoint_cache import Loaded, Pipelines, key_of
-from .decoding import READ_AGAIN, decode, in_full_precision, is_half
+from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .decoding import ENCODED_IN_FP32, decode, in_full_precision, is_half
 from .modes import img2img, inpaint, second_pass, text2img
-from .progress import Picture, Reporter
+from .progress import GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling import schedulers
-from .sampling.loop import Brush, Drawing
+from .sampling.loop import ModelContext, SamplingRun
 from .upscaling import LANCZOS, upscale
 
 log = logging.getLogger(__name__)
@@ -47,19 +47,19 @@ REMEMBERED = 16
 
 
 @dataclass(frozen=True)
-class Plan:
+class PreparedJob:
     """What a request needs, all of it ready: the same for each picture of the batch."""
 
     request: GenerationRequest
-    wording: Wording
-    first: Brush
-    second: Brush | None = None
+    wording: ResolvedPrompt
+    first: ModelContext
+    second: ModelContext | None = None
     continues: bool = False
     image: Image.Image | None = None
-    canvas: inpaint.Canvas | None = None
+    canvas: inpaint.InpaintRegion | None = None
 
 
-class Generator:
+class ImageGenerator:
     """Makes pictures. Not for two threads at once: the worker holds the one lock."""
 
     def __init__(
@@ -70,52 +70,58 @@ class Generator:
         precision: str | None = None,
     ):
         """`registry` is asked for LoRAs, second-pass checkpoints and input pictures. The others are as
-        `Pipelines` takes them. Raises `SettingsError`."""
-        self.pipelines = Pipelines(device, policy, precision)
+        `CheckpointCache` takes them. Raises `SettingsError`."""
+        self.pipelines = CheckpointCache(device, policy, precision)
         self._registry = registry
         self._embeddings: dict[Any, Embeddings] = {}
         self._threads = torch.get_num_threads()
 
     def generate(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter
-    ) -> Iterator[Picture]:
+        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+    ) -> Iterator[GeneratedImage]:
         """Yield each picture when it is finished.
 
-        Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemory`, `GenerationError`.
+        Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`.
         """
         # OpenMP counts its threads for each calling thread by itself, and sums in another order where the
         # count differs: the last bits of a picture must not depend on which thread of a pool runs the job.
         torch.set_num_threads(self._threads)
         reporter.check()
         pixels = request.width * request.height
-        self.pipelines.begin(pixels)
+        self.pipelines.start_job(pixels)
         saved: list[str] = []  # how memory was saved, for people
-        plan: Plan | None = None
+        plan: PreparedJob | None = None
         for index in range(request.num_images):
             while True:
                 try:
-                    plan = plan or _worded(request, lambda: self._prepare(request, checkpoint, reporter))
+                    plan = plan or _translate_errors(
+                        request, lambda: self._prepare(request, checkpoint, reporter)
+                    )
                     reporter.check()
-                    image, warnings = _worded(request, partial(_draw, plan, index, reporter))
+                    image, warnings = _translate_errors(request, partial(_draw, plan, index, reporter))
                     break
-                except OutOfMemory as error:
+                except OutOfMemoryError as error:
                     sentence, decoding = str(error), error.decoding
                 # Outside of the handler, whose error holds on to all that was in use when memory ran out.
                 plan = None
                 self._embeddings.clear()
-                if not self.pipelines.thriftier(pixels, decoding):
-                    raise OutOfMemory(sentence)
+                if not self.pipelines.reduce_memory(pixels, decoding):
+                    raise OutOfMemoryError(sentence)
                 saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
-            yield Picture(index, request.seed_of(index), image, (*warnings, *saved), self._facts(plan))
+            yield GeneratedImage(
+                index, request.seed_of(index), image, (*warnings, *saved), self._reproduction_metadata(plan)
+            )
 
-    def _prepare(self, request: GenerationRequest, checkpoint: Checkpoint, reporter: Reporter) -> Plan:
+    def _prepare(
+        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+    ) -> PreparedJob:
         wording = self._wording(request)
         second = self._catalog().second_pass(request) if request.second_pass_model else None
-        fitting = [use for use in wording.loras if second and use[0].fits(second)]
+        fitting = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         image, canvas = self._inputs(request)
         first_brush = self._brush(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
-            plan = Plan(request, wording, first_brush, image=image, canvas=canvas)
+            plan = PreparedJob(request, wording, first_brush, image=image, canvas=canvas)
         else:
             keep = [checkpoint]
             brush = (
@@ -123,8 +129,8 @@ class Generator:
                 if key_of(second) == key_of(checkpoint)
                 else self._brush(request, second, wording, fitting, reporter, keep)
             )
-            continues = admission.continues(request, second)
-            plan = Plan(request, wording, first_brush, brush, continues, image, canvas)
+            continues = admission.is_refiner_handoff(request, second)
+            plan = PreparedJob(request, wording, first_brush, brush, continues, image, canvas)
         reporter.status("Drawing")
         return plan
 
@@ -132,26 +138,31 @@ class Generator:
         self,
         request: GenerationRequest,
         checkpoint: Checkpoint,
-        wording: Wording,
+        wording: ResolvedPrompt,
         loras: Any,
-        reporter: Reporter,
+        reporter: ProgressReporter,
         keep: Any = (),
-    ) -> Brush:
+    ) -> ModelContext:
         try:
             loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
         except (RuntimeError, MemoryError, OSError) as error:
-            if not devices.is_shortage(error):
+            if not devices.is_out_of_memory(error):
                 raise
-            devices.report(f"loading {checkpoint.path}")
-            raise OutOfMemory(
+            devices.log_shortage(f"loading {checkpoint.path}")
+            raise OutOfMemoryError(
                 f"There is too little memory to load {checkpoint.name}; close other programs that use it, "
                 "or start the studio with --memory offload."
             ) from None
         reporter.check()
-        return Brush(loaded, self._encoded(request, loaded, wording, loras, reporter))
+        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter))
 
     def _encoded(
-        self, request: GenerationRequest, loaded: Loaded, wording: Wording, uses: Any, reporter: Reporter
+        self,
+        request: GenerationRequest,
+        loaded: LoadedCheckpoint,
+        wording: ResolvedPrompt,
+        uses: Any,
+        reporter: ProgressReporter,
     ) -> Embeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
         loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
@@ -165,17 +176,17 @@ class Generator:
             del self._embeddings[old]
         return found
 
-    def _wording(self, request: GenerationRequest) -> Wording:
+    def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
         if self._registry is None and not request.loras:
-            return Wording(request.prompt, request.negative_prompt, request.prompt_2, (), ())
-        return resolve(self._catalog(), request)
+            return ResolvedPrompt(request.prompt, request.negative_prompt, request.prompt_2, (), ())
+        return resolve_prompt(self._catalog(), request)
 
     def _catalog(self) -> Registry:
         if self._registry is None:
             raise ModelError("This generator knows no catalog; give it one to use LoRAs or input pictures.")
         return self._registry
 
-    def _inputs(self, request: GenerationRequest) -> tuple[Image.Image | None, inpaint.Canvas | None]:
+    def _inputs(self, request: GenerationRequest) -> tuple[Image.Image | None, inpaint.InpaintRegion | None]:
         if request.image is None:
             return None, None
         catalog = self._catalog()
@@ -185,7 +196,7 @@ class Generator:
         mask = image_ops.read_soft_mask(catalog.input_path(request.mask))
         return None, inpaint.prepare(request, image, mask)
 
-    def _facts(self, plan: Plan) -> dict[str, Any]:
+    def _reproduction_metadata(self, plan: PreparedJob) -> dict[str, Any]:
         """What was not typed but took part: for the metadata."""
         loaded = plan.first.loaded
         facts: dict[str, Any] = {
@@ -212,8 +223,12 @@ class Generator:
         return facts
 
     def upscale(
-        self, image: Image.Image, request: UpscaleRequest, upscaler: Upscaler | None, reporter: Reporter
-    ) -> Picture:
+        self,
+        image: Image.Image,
+        request: UpscaleRequest,
+        upscaler: Upscaler | None,
+        reporter: ProgressReporter,
+    ) -> GeneratedImage:
         """A larger picture; other models leave the memory first. Raises as `generate`."""
         torch.set_num_threads(self._threads)
         self.free()
@@ -225,14 +240,14 @@ class Generator:
         finally:
             self.free()
         method = upscaler.name if upscaler else LANCZOS
-        return Picture(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
+        return GeneratedImage(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
 
     def caption(
         self,
         image: Image.Image,
         request: CaptionRequest,
         captioner: Captioner,
-        reporter: Reporter | None = None,
+        reporter: ProgressReporter | None = None,
     ) -> tuple[str, tuple[str, ...]]:
         """The caption and warnings; other models leave the memory first, and the captioner after it."""
         torch.set_num_threads(self._threads)
@@ -248,9 +263,9 @@ class Generator:
                 reporter,
             )
         except (RuntimeError, MemoryError, OSError) as error:
-            if not devices.is_shortage(error):
+            if not devices.is_out_of_memory(error):
                 raise
-            raise OutOfMemory(
+            raise OutOfMemoryError(
                 f"There is too little memory for {captioner.name}; choose a smaller one."
             ) from None
         finally:
@@ -286,32 +301,34 @@ class Generator:
         self._embeddings.clear()
 
 
-def _draw(plan: Plan, index: int, reporter: Reporter) -> tuple[Image.Image, tuple[str, ...]]:
+def _draw(plan: PreparedJob, index: int, reporter: ProgressReporter) -> tuple[Image.Image, tuple[str, ...]]:
     """One picture and its warnings."""
     request, second = plan.request, plan.second
     if second is not None:
-        second.loaded.rest()
+        second.loaded.offload()
     drawing, latents, warnings = _first_pass(plan, index, reporter)
     last = plan.first
     if second is not None and plan.continues:
         reporter.status("Second pass")
-        plan.first.loaded.rest()
+        plan.first.loaded.offload()
         latents, last = second_pass.resume(drawing, second, latents, plan.first), second
     image = _decoded(request, last, latents, warnings)
     if second is not None and not plan.continues:
         reporter.status("Second pass")
-        plan.first.loaded.rest()
+        plan.first.loaded.offload()
         image = _decoded(request, second, second_pass.refine(drawing, second, image), warnings)
     if plan.canvas is not None:
         image = inpaint.finish(plan.canvas, image, request.mask_blur)
     return image, tuple(dict.fromkeys(warnings))
 
 
-def _first_pass(plan: Plan, index: int, reporter: Reporter) -> tuple[Drawing, torch.Tensor, list[str]]:
+def _first_pass(
+    plan: PreparedJob, index: int, reporter: ProgressReporter
+) -> tuple[SamplingRun, torch.Tensor, list[str]]:
     """The drawing, its latents (unfinished where a refiner goes on), and warnings."""
 
-    def draw() -> tuple[Drawing, torch.Tensor]:
-        drawing = Drawing(plan.request, index, reporter)
+    def draw() -> tuple[SamplingRun, torch.Tensor]:
+        drawing = SamplingRun(plan.request, index, reporter)
         if plan.canvas is not None:
             return drawing, inpaint.draw(drawing, plan.first, plan.canvas)
         if plan.image is not None:
@@ -326,41 +343,41 @@ def _first_pass(plan: Plan, index: int, reporter: Reporter) -> tuple[Drawing, to
     if may_overflow and not torch.isfinite(latents).all() and is_half(vae):
         with in_full_precision(vae):
             drawing, latents = draw()
-        return drawing, latents, [READ_AGAIN]
+        return drawing, latents, [ENCODED_IN_FP32]
     return drawing, latents, []
 
 
 def _decoded(
-    request: GenerationRequest, brush: Brush, latents: torch.Tensor, warnings: list[str]
+    request: GenerationRequest, brush: ModelContext, latents: torch.Tensor, warnings: list[str]
 ) -> Image.Image:
     try:
         image, more = decode(brush.loaded.pipe, latents)
     except (RuntimeError, MemoryError) as error:
-        if not devices.is_shortage(error):
+        if not devices.is_out_of_memory(error):
             raise
-        devices.report(f"decoding {request.width} x {request.height} pixels")
-        raise OutOfMemory(_too_large(request), decoding=True) from None
+        devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
+        raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
     warnings.extend(more)
     return image
 
 
-def _worded(request: GenerationRequest, work: Callable[[], Result]) -> Result:
+def _translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:
     """Run `work`; what goes wrong inside torch or diffusers is logged and put in one sentence."""
     try:
         return work()
     except WebbDuckError:
         raise
     except Exception as error:
-        if devices.is_shortage(error):
-            devices.report(f"drawing {request.width} x {request.height} pixels")
-            raise OutOfMemory(_too_large(request)) from None
+        if devices.is_out_of_memory(error):
+            devices.log_shortage(f"drawing {request.width} x {request.height} pixels")
+            raise OutOfMemoryError(_too_large_message(request)) from None
         log.exception("Generation failed")
         raise GenerationError(
             f"The picture could not be drawn ({error.__class__.__name__}); the log has the details."
         ) from error
 
 
-def _too_large(request: GenerationRequest) -> str:
+def _too_large_message(request: GenerationRequest) -> str:
     loras = " or fewer LoRAs" if request.loras else ""
     return (
         f"The memory is too small for {request.width} x {request.height} pixels; "

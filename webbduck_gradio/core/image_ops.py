@@ -61,7 +61,7 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
     return whole
 
 
-def soft(mask: Image.Image, blur: int) -> Image.Image:
+def feather_mask(mask: Image.Image, blur: int) -> Image.Image:
     """The mask with an edge that fades outwards over about `reach(blur)` pixels, for putting back.
 
     All that is painted stays so, however thin: a blur alone would let the original through inside of it.
@@ -74,16 +74,16 @@ def soft(mask: Image.Image, blur: int) -> Image.Image:
 
 
 def reach(blur: int) -> int:
-    """How many pixels outside of the paint `soft` still shows something of the new picture."""
+    """How many pixels outside of the paint `feather_mask` still shows something of the new picture."""
     return math.ceil(2.5 * blur)
 
 
-def put_back(drawn: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
+def composite(drawn: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
     """`drawn` where the mask is, `original` to the bit where it is not. All of one size."""
     return Image.composite(drawn, original, mask)
 
 
-def surroundings(mask: Image.Image, padding: int, aspect: float) -> tuple[int, int, int, int]:
+def crop_region(mask: Image.Image, padding: int, aspect: float) -> tuple[int, int, int, int]:
     """Box (left, top, right, bottom) around the mask, with `padding` pixels, widened towards `aspect`."""
     box = mask.getbbox()
     if box is None:
@@ -93,13 +93,13 @@ def surroundings(mask: Image.Image, padding: int, aspect: float) -> tuple[int, i
     right, bottom = min(mask.width, right + padding), min(mask.height, bottom + padding)
     width, height = right - left, bottom - top
     if width < height * aspect:
-        left, right = _widened(left, right, round(height * aspect), mask.width)
+        left, right = _expand_to_aspect(left, right, round(height * aspect), mask.width)
     else:
-        top, bottom = _widened(top, bottom, round(width / aspect), mask.height)
+        top, bottom = _expand_to_aspect(top, bottom, round(width / aspect), mask.height)
     return left, top, right, bottom
 
 
-def _widened(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
+def _expand_to_aspect(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
     wanted = min(max(wanted, high - low), limit)
     low = min(max(0, low - (wanted - (high - low)) // 2), limit - wanted)
     return low, low + wanted

@@ -8,16 +8,16 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import ModelError, OutOfMemory, WebbDuckError
+from ..errors import ModelError, OutOfMemoryError, WebbDuckError
 from . import devices
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def loading(what: str, path: Path, otherwise: str) -> Iterator[None]:
-    """Raises `OutOfMemory` where memory ran out, `ModelError` where the file cannot be read, and `ModelError`
-    with the sentence `otherwise` for all else.
+def translated_load_errors(what: str, path: Path, otherwise: str) -> Iterator[None]:
+    """Raises `OutOfMemoryError` where memory ran out, `ModelError` where the file cannot be read, and
+    `ModelError` with the sentence `otherwise` for all else.
 
     `what` names the model at the beginning of a sentence; `path` is its file or folder.
     """
@@ -26,9 +26,9 @@ def loading(what: str, path: Path, otherwise: str) -> Iterator[None]:
     except WebbDuckError:
         raise
     except Exception as error:
-        if devices.is_shortage(error):
-            devices.report(f"loading {path}")
-            raise OutOfMemory(
+        if devices.is_out_of_memory(error):
+            devices.log_shortage(f"loading {path}")
+            raise OutOfMemoryError(
                 f"{what} needs more memory than there is; close other programs that use it, then try again."
             ) from None
         log.exception("Loading %s failed", path)

@@ -16,10 +16,10 @@ from peft.tuners.lora import LoraLayer
 
 from ..errors import ModelError
 from ..models.catalog.registry import Lora
-from .load_errors import loading
+from .load_errors import translated_load_errors
 from .lora_weights import PARTS, Addition, Place, additions, base_of
 
-KEPT = 16
+MAX_IDLE_ADAPTERS = 16
 """Adapters that stay attached though unused, so that going back to one costs nothing."""
 
 Use = tuple[Lora, float]
@@ -27,7 +27,7 @@ Key = tuple[str, str]
 """(path, stamp): what was changed on disk is loaded anew."""
 
 
-class Adapters:
+class LoraAdapters:
     """The LoRAs of one pipeline. Without any in use, its pictures are to the bit those of the bare one."""
 
     def __init__(self, pipe: Any):
@@ -37,10 +37,10 @@ class Adapters:
         self.active: tuple[tuple[str, float], ...] = ()
         """(adapter, weight) of those in use."""
 
-    def use(self, wanted: Sequence[Use]) -> None:
+    def activate(self, wanted: Sequence[Use]) -> None:
         """Exactly these LoRAs with these weights.
 
-        Raises `ModelError` naming the one that does not fit or cannot be read, and `OutOfMemory`.
+        Raises `ModelError` naming the one that does not fit or cannot be read, and `OutOfMemoryError`.
         """
         for lora, _ in wanted:
             if _key(lora) not in self._names:
@@ -67,7 +67,7 @@ class Adapters:
         self.active = (("", 0.0),)  # whatever is active from here on: it is set anew
         whole = False
         try:
-            with loading(
+            with translated_load_errors(
                 f"The LoRA {lora.name}",
                 lora.path,
                 f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
@@ -136,7 +136,9 @@ class Adapters:
             getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
 
     def _forget(self, wanted: set[Key]) -> None:
-        for key in [key for key in self._names if key not in wanted][: max(0, len(self._names) - KEPT)]:
+        for key in [key for key in self._names if key not in wanted][
+            : max(0, len(self._names) - MAX_IDLE_ADAPTERS)
+        ]:
             self._drop(self._names.pop(key))
 
 

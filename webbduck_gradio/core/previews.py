@@ -24,7 +24,7 @@ LONGEST = 384
 """Longer side of a preview in pixels."""
 
 
-def picture(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None) -> Image.Image:
+def latents_to_rgb(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None) -> Image.Image:
     """RGB picture of clean latents (1, 4, h, w); `rgb`: four rows of factors and one of bias."""
     table = torch.tensor(rgb or SDXL_RGB, dtype=torch.float32)
     colours = latents[0].float().cpu().permute(1, 2, 0) @ table[:4] + table[4]
@@ -35,7 +35,7 @@ def picture(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None) -> Ima
     return small.resize(size, Image.Resampling.BICUBIC)
 
 
-def fit(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[float]]:
+def fit_preview(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[float]]:
     """Factors for another VAE from latents (n, 4, h, w) and their pictures (n, 3, 8h, 8w) in -1..1."""
     colours = torch.nn.functional.avg_pool2d(pictures.float(), 8).permute(0, 2, 3, 1).reshape(-1, 3)
     values = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
@@ -50,7 +50,7 @@ def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: t
     # With zero-terminal SNR nothing of the picture is left at the first step; any small alpha will do.
     alpha = max(float(scheduler.alphas_cumprod[step]), 1e-4) ** 0.5
     sigma = (1 - alpha**2) ** 0.5
-    x = sample * alpha if schedulers.is_scaled(scheduler) else sample
+    x = sample * alpha if schedulers.is_sigma_scaled(scheduler) else sample
     if scheduler.config.prediction_type == "v_prediction":
         return alpha * x - sigma * output
     if scheduler.config.prediction_type == "sample":
@@ -58,7 +58,9 @@ def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: t
     return (x - sigma * output) / alpha
 
 
-def watch(scheduler: Any, wanted: Callable[[], bool], show: Callable[[torch.Tensor], None]) -> None:
+def hook_scheduler_step(
+    scheduler: Any, wanted: Callable[[], bool], show: Callable[[torch.Tensor], None]
+) -> None:
     """Call `show` with the clean latents of each step of `scheduler` for which `wanted()` says so."""
     inner = scheduler.step
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class Reporter(Protocol):
+class ProgressReporter(Protocol):
     """Who wants to know how a job gets on. Called in the thread that generates."""
 
     def step(self, image_index: int, step: int, total: int) -> None:
@@ -30,7 +30,7 @@ class Reporter(Protocol):
 
 
 @dataclass(frozen=True)
-class Picture:
+class GeneratedImage:
     """A finished image: `index` in its batch (from 0), and the seed that makes it alone."""
 
     index: int

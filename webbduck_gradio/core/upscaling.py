@@ -20,11 +20,11 @@ from PIL import Image, ImageFilter
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from ..errors import ModelError, OutOfMemory, RequestError
+from ..errors import ModelError, OutOfMemoryError, RequestError
 from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
 from . import devices
-from .load_errors import loading
-from .progress import Reporter
+from .load_errors import translated_load_errors
+from .progress import ProgressReporter
 from .realesrgan_compact import from_state
 
 __all__ = ["LANCZOS", "load", "upscale"]
@@ -51,14 +51,14 @@ class Network(Protocol):
 
 
 def upscale(
-    image: Image.Image, scale: int, model: Path | None, device: str, reporter: Reporter
+    image: Image.Image, scale: int, model: Path | None, device: str, reporter: ProgressReporter
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """`image` at `scale` times its size, and warnings. `model` None: Lanczos.
 
     A model that enlarges less is applied again while that does not lead too far; what it makes too large or
     too small is brought to the size with Lanczos, which the warnings say. RGBA where `image` is transparent:
     models know colours only, so that transparency is enlarged with Lanczos.
-    Raises `ModelError`, `OutOfMemory`, `RequestError`, and what the reporter raises.
+    Raises `ModelError`, `OutOfMemoryError`, `RequestError`, and what the reporter raises.
     """
     wanted = (image.width * scale, image.height * scale)
     _check_size(*wanted)
@@ -75,7 +75,7 @@ def upscale(
 
 
 def _by_network(
-    image: Image.Image, scale: int, network: Network, device: str, reporter: Reporter
+    image: Image.Image, scale: int, network: Network, device: str, reporter: ProgressReporter
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """An RGB picture by a model; else as `upscale`."""
     size = (image.width * scale, image.height * scale)
@@ -90,7 +90,7 @@ def _by_network(
         (0, max(0, LEAST_SIDE - image.width), 0, max(0, LEAST_SIDE - image.height)),
         mode="replicate",
     )[0]
-    work = _Work(network, device, reporter)
+    work = _TiledUpscale(network, device, reporter)
     work.plan(pixels.shape[1], pixels.shape[2], passes)
     for _ in range(passes):
         pixels = work.in_tiles(pixels)
@@ -124,8 +124,10 @@ def _check_size(width: int, height: int) -> None:
 
 
 def load(path: Path, device: str) -> Network:
-    """The model in a safetensors file. Raises `ModelError`, `OutOfMemory`."""
-    with loading(path.stem, path, f"{path.name} is no upscaling model that is known here; choose another."):
+    """The model in a safetensors file. Raises `ModelError`, `OutOfMemoryError`."""
+    with translated_load_errors(
+        path.stem, path, f"{path.name} is no upscaling model that is known here; choose another."
+    ):
         return _compact(path, device) or _by_spandrel(path, device)
 
 
@@ -180,12 +182,12 @@ def _spandrel() -> Any:
 
 
 @dataclass
-class _Work:
+class _TiledUpscale:
     """The passes of one upscaling; counts its tiles over all of them."""
 
     network: Network
     device: str
-    reporter: Reporter
+    reporter: ProgressReporter
     size: int = 0
     done: int = 0
     total: int = 0
@@ -201,7 +203,7 @@ class _Work:
         self._count()
 
     def _count(self) -> None:
-        self.total = sum(len(_places(*size, self.size)) for size in self._sizes)
+        self.total = sum(len(_tile_origins(*size, self.size)) for size in self._sizes)
 
     def in_tiles(self, pixels: torch.Tensor) -> torch.Tensor:
         """One pass over (3, h, w) in 0..1, with smaller tiles where memory is short."""
@@ -210,11 +212,11 @@ class _Work:
             try:
                 return self._pass(pixels)
             except (RuntimeError, MemoryError) as error:
-                if not devices.is_shortage(error):
+                if not devices.is_out_of_memory(error):
                     raise
                 self.size = min(self.size, TILE * 2) // 2
                 if self.size < LEAST_TILE:
-                    raise OutOfMemory("There is too little memory to enlarge this picture.") from None
+                    raise OutOfMemoryError("There is too little memory to enlarge this picture.") from None
                 log.warning("Memory was short; going on with tiles of %d pixels", self.size)
                 self.done = before
                 self._count()
@@ -224,11 +226,13 @@ class _Work:
         scale, (_, height, width) = self.network.scale, pixels.shape
         total = torch.zeros(3, height * scale, width * scale)
         weights = torch.zeros(1, height * scale, width * scale)
-        for top, left in _places(height, width, self.size):
+        for top, left in _tile_origins(height, width, self.size):
             self.reporter.check()
             tile = pixels[None, :, top : top + self.size, left : left + self.size]
             grown = self.network(tile.to(self.device, self.network.dtype))[0].float().cpu().clamp(0, 1)
-            weight = _ramp(grown.shape[1], scale)[:, None] * _ramp(grown.shape[2], scale)
+            weight = _feather_weights(grown.shape[1], scale)[:, None] * _feather_weights(
+                grown.shape[2], scale
+            )
             down, right = top * scale, left * scale
             area = (slice(None), slice(down, down + grown.shape[1]), slice(right, right + grown.shape[2]))
             total[area] += grown * weight
@@ -238,12 +242,12 @@ class _Work:
         return total.div_(weights)
 
 
-def _places(height: int, width: int, size: int) -> list[tuple[int, int]]:
+def _tile_origins(height: int, width: int, size: int) -> list[tuple[int, int]]:
     """Top left corners of the tiles."""
-    return [(top, left) for top in _starts(height, size) for left in _starts(width, size)]
+    return [(top, left) for top in _tile_starts(height, size) for left in _tile_starts(width, size)]
 
 
-def _starts(length: int, size: int) -> Iterator[int]:
+def _tile_starts(length: int, size: int) -> Iterator[int]:
     """Where tiles begin so that they cover `length` and share at least OVERLAP."""
     if length <= size:
         yield 0
@@ -253,7 +257,7 @@ def _starts(length: int, size: int) -> Iterator[int]:
     yield length - size
 
 
-def _ramp(length: int, scale: int) -> torch.Tensor:
+def _feather_weights(length: int, scale: int) -> torch.Tensor:
     """Weights that rise from a tile's border to its inside, so that no seam shows."""
     distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 1.0
     return (distance / (OVERLAP * scale)).clamp(max=1)

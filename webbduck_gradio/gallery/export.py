@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ..errors import RequestError, StorageError, UnknownName
+from ..errors import NotFoundError, RequestError, StorageError
 from ..settings import Settings
 from ..storage.atomic import cannot_write
 from .outputs import Outputs
@@ -26,8 +26,8 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
 
     Inside, a picture has the name of its id: RUN/0.png, with _ for what Windows cannot have in a name. The
     file lies in `exports` of the studio's own folder; those older than an hour are removed. Raises
-    `UnknownName` where a picture is not there (then nothing is written), `RequestError` for none or too many,
-    `StorageError` where the disk is full.
+    `NotFoundError` where a picture is not there (then nothing is written), `RequestError` for none or too
+    many, `StorageError` where the disk is full.
     """
     ids = list(dict.fromkeys(image_ids))
     if not 1 <= len(ids) <= MAX_IMAGES:
@@ -38,7 +38,7 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
         if record.is_file() and not record.is_symlink():
             sources[f"{run}/{META}"] = record
     named = _portable(sources)
-    folder = settings.private / "exports"
+    folder = settings.data_dir / "exports"
     target = folder / f"webbduck-{uuid.uuid4().hex[:12]}.zip"
     try:
         folder.mkdir(exist_ok=True)
@@ -74,8 +74,8 @@ def _portable(ids: Iterable[str]) -> dict[str, str]:
 
 
 def exported(settings: Settings, name: str) -> Path:
-    """The zip file of this name that `export` wrote. Raises `UnknownName` for everything else."""
-    path = settings.private / "exports" / name
+    """The zip file of this name that `export` wrote. Raises `NotFoundError` for everything else."""
+    path = settings.data_dir / "exports" / name
     if not NAME.fullmatch(name) or not path.is_file():
-        raise UnknownName("This zip file is no longer there; export the pictures again.")
+        raise NotFoundError("This zip file is no longer there; export the pictures again.")
     return path

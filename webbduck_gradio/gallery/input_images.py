@@ -8,7 +8,7 @@ import re
 from io import BytesIO
 from pathlib import Path
 
-from ..errors import RequestError, StorageError, UnknownName
+from ..errors import NotFoundError, RequestError, StorageError
 from ..settings import Settings
 from ..storage.atomic import write_atomically
 from ..storage.images import decoding, open_picture
@@ -20,7 +20,7 @@ MAX_INPUT_PIXELS = 64 * 10**6
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 
 
-class Inputs:
+class InputImageStore:
     """The folder of input pictures (`settings.inputs`). The same bytes are stored once."""
 
     def __init__(self, settings: Settings):
@@ -45,10 +45,10 @@ class Inputs:
         return file_id
 
     def path(self, file_id: str) -> Path:
-        """The file of an id. Raises `UnknownName` where there is none."""
+        """The file of an id. Raises `NotFoundError` where there is none."""
         path = self._folder / file_id if isinstance(file_id, str) and FILE_ID.fullmatch(file_id) else None
         if path is None or path.is_symlink() or not path.is_file():
-            raise UnknownName("The input picture is no longer there; choose it again.")
+            raise NotFoundError("The input picture is no longer there; choose it again.")
         return path
 
     def _bytes(self, source: Path | bytes) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 
 from PIL import Image
 
-from ..errors import StorageError, UnknownName
+from ..errors import NotFoundError, StorageError
 from ..request import GenerationRequest
 from ..settings import Settings
 from ..storage.atomic import cannot_write, sync_folder, write_atomically
@@ -31,7 +31,7 @@ from .index import search
 from .index.index import Index
 from .index.skipped_entries import LeftOut
 from .index.sort import order_of
-from .index.watcher import Watcher
+from .index.watcher import IndexWatcher
 from .run_layout import META, ImageInfo, RunInfo, is_image_id, is_run_name, read_folder
 from .run_layout import image_id as image_id_of
 from .run_writer import Run
@@ -47,15 +47,15 @@ class Outputs:
     def __init__(self, settings: Settings):
         self.root = settings.outputs
         self._inputs = settings.inputs
-        self.private = settings.private
-        self.temporary = settings.private / "tmp"
+        self.private = settings.data_dir
+        self.temporary = settings.data_dir / "tmp"
         self.version = 0
         self._lock = threading.Lock()
         self.moving = threading.RLock()
         """Held by whoever takes a name for a file, or moves files to the trash or back."""
         self._open: set[str] = set()
         self._held: FolderLock | None = None
-        self._watcher: Watcher | None = None
+        self._watcher: IndexWatcher | None = None
         self.left_out = LeftOut(self.root)
         self.favourites = Favourites(self.root / "favorites.json", self.temporary)
         self._index = Index(self.root, self.private / "gallery.sqlite3", self.favourites.__contains__)
@@ -119,8 +119,8 @@ class Outputs:
                 raise StorageError(cannot_write(path, error)) from error
 
     def resolve(self, image_id: str) -> Path:
-        """The file of an id that we gave out. Raises `UnknownName` for everything else."""
-        unknown = UnknownName("There is no such picture in the gallery; it may have been deleted or moved.")
+        """The file of an id that we gave out. Raises `NotFoundError` for everything else."""
+        unknown = NotFoundError("There is no such picture in the gallery; it may have been deleted or moved.")
         if not is_image_id(image_id):
             raise unknown
         try:
@@ -134,7 +134,7 @@ class Outputs:
             raise unknown
         return path
 
-    def save_variant(
+    def save_upscaled(
         self,
         image_id: str,
         image: Image.Image,
@@ -145,7 +145,7 @@ class Outputs:
     ) -> str:
         """Save an upscaled copy beside its original, N_upscaled.png (-2, -3 ... when taken); answer its id.
 
-        It carries all metadata of the original, whoever made that. Raises `UnknownName`, `StorageError`.
+        It carries all metadata of the original, whoever made that. Raises `NotFoundError`, `StorageError`.
         """
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
@@ -196,10 +196,10 @@ class Outputs:
         return image_id_of(path.name, "0.png")
 
     def images_of(self, run_id: str) -> list[str]:
-        """Ids of all pictures of a run, upscaled ones included. Raises `UnknownName`."""
+        """Ids of all pictures of a run, upscaled ones included. Raises `NotFoundError`."""
         folder = read_folder(self.root, run_id) if self._is_run(run_id) else None
         if folder is None:
-            raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
+            raise NotFoundError("There is no such run in the gallery; it may have been deleted or moved.")
         return [image_id_of(run_id, name) for name in folder.files]
 
     def is_open(self, run_id: str) -> bool:
@@ -224,10 +224,10 @@ class Outputs:
         return self._index_in_step().list_runs(asked, start, limit, wanted, with_meta)
 
     def run(self, run_id: str) -> RunInfo:
-        """One run with its pictures. Raises `UnknownName`."""
+        """One run with its pictures. Raises `NotFoundError`."""
         found = self._index_in_step().one_run(run_id) if isinstance(run_id, str) else None
         if found is None:
-            raise UnknownName("There is no such run in the gallery; it may have been deleted or moved.")
+            raise NotFoundError("There is no such run in the gallery; it may have been deleted or moved.")
         return found
 
     def images(
@@ -255,7 +255,7 @@ class Outputs:
         return self._index_in_step().count_runs()
 
     def favourite(self, *image_ids: str, favourite: bool = True) -> None:
-        """Mark or unmark pictures; none where one is unknown. Raises `UnknownName`, `StorageError`."""
+        """Mark or unmark pictures; none where one is unknown. Raises `NotFoundError`, `StorageError`."""
         for image_id in image_ids:
             self.resolve(image_id)
         self.favourites.set(image_ids, favourite)
@@ -265,7 +265,7 @@ class Outputs:
     def watch(self) -> None:
         """Keep the index in step in the background from now on; without it, each listing looks first."""
         if self._watcher is None:
-            self._watcher = Watcher(self.root, self._index, self.left_out, self.changed)
+            self._watcher = IndexWatcher(self.root, self._index, self.left_out, self.changed)
 
     @property
     def complete(self) -> bool:

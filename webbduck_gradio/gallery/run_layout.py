@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..request import in_todays_words
+from ..request import upgrade_stored_request
 from ..storage.reading import read_json
 from . import upscaled_images
 from .upscaled_images import ENDINGS
@@ -127,12 +127,12 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
     if isinstance(meta.get("request"), dict) and "masked_content" not in meta["request"]:
         # Ours, of before. The first version had no `request`; its "keep" protects the mask, as ours does now.
-        now = in_todays_words(meta["request"])
+        now = upgrade_stored_request(meta["request"])
         meta = meta | {"inpainting_fill": now.get("inpainting_fill"), "request": now}
     return meta, None
 
 
-def head(folder: Folder) -> dict[str, Any]:
+def prompt_head(folder: Folder) -> dict[str, Any]:
     """What a listing shows of a folder: `prompt`, `facts`, `problem`, as in `RunInfo`."""
     prompt = folder.meta.get("prompt")
     facts = (folder.meta.get("base_model"), folder.meta.get("scheduler"))
@@ -148,7 +148,7 @@ def is_run_name(run_id: str) -> bool:
     return RUN_NAME.match(run_id) is not None
 
 
-def recorded(meta: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+def is_recorded(meta: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
     """What meta.json says of this one picture (seed, width, height, warnings); None where it says nothing."""
     images = meta.get("images")
     entry = images.get(name) if isinstance(images, dict) else None

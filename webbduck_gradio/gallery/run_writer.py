@@ -77,7 +77,7 @@ class Run:
         target = self.path / name
         if target.exists():
             raise StorageError(f"{self.id}/{name} is already there and is not replaced.")
-        chunk = metadata.describe(
+        chunk = metadata.build_chunk(
             self._request,
             picture_index,
             seed=seed,

@@ -34,12 +34,12 @@ class Thumbnails:
         self._outputs = outputs
         self._places = threading.BoundedSemaphore(settings.thumb_concurrency)
         self._lock = threading.Lock()
-        self._in_work: dict[Path, threading.Lock] = {}
+        self._locks: dict[Path, threading.Lock] = {}
 
     def thumbnail(self, image_id: str, side: int = 384) -> Path:
         """The file of the thumbnail, made when it is not there yet.
 
-        Raises `UnknownName` for what is no picture of the gallery and `StorageError` where the picture is
+        Raises `NotFoundError` for what is no picture of the gallery and `StorageError` where the picture is
         broken, too large, or the thumbnail cannot be written.
         """
         return self.of_file(self._outputs.resolve(image_id), image_id, side)
@@ -77,13 +77,13 @@ class Thumbnails:
     def _one_at_a_time(self, target: Path) -> Iterator[None]:
         """Who asks for a thumbnail that is being made waits for it instead of making it again."""
         with self._lock:
-            lock = self._in_work.setdefault(target, threading.Lock())
+            lock = self._locks.setdefault(target, threading.Lock())
         try:
             with lock:
                 yield
         finally:
             with self._lock:
-                self._in_work.pop(target, None)
+                self._locks.pop(target, None)
 
 
 def _sealed(data: bytes) -> bytes:

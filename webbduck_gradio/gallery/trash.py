@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import StorageError, UnknownName
+from ..errors import NotFoundError, StorageError
 from ..settings import Settings
 from ..storage.atomic import cannot_write, sync_folder, write_atomically
 from ..storage.moving import move_to_free_name
@@ -54,16 +54,16 @@ class Trash:
     """What was deleted from the gallery and can come back. Safe to use from several threads."""
 
     def __init__(self, settings: Settings, outputs: Outputs):
-        self._folder = settings.private / "trash"
+        self._folder = settings.data_dir / "trash"
         self._outputs = outputs
-        self._reserve = Reserve(settings.private / "reserve")
+        self._reserve = Reserve(settings.data_dir / "reserve")
         self._remove_emptied()
         for folder in self._folders():
             if not any(path.is_file() for path in folder.rglob("*") if path.name not in (ENTRY, META)):
                 shutil.rmtree(folder, ignore_errors=True)  # of a deletion that was killed before it moved any
 
     def delete_image(self, image_id: str) -> TrashEntry:
-        """Move one picture to the trash. Raises `UnknownName`, `StorageError`."""
+        """Move one picture to the trash. Raises `NotFoundError`, `StorageError`."""
         return self.delete_images([image_id])
 
     def delete_images(self, image_ids: list[str]) -> TrashEntry:
@@ -104,10 +104,10 @@ class Trash:
         return entry.images
 
     def path(self, entry_id: str, image_id: str) -> Path:
-        """The file of a deleted picture, for its thumbnail. Raises `UnknownName`."""
+        """The file of a deleted picture, for its thumbnail. Raises `NotFoundError`."""
         path = self._folder / self._entry(entry_id).id / image_id
         if image_id not in self._entry(entry_id).images or not path.is_file():
-            raise UnknownName("This picture is no longer in the trash.")
+            raise NotFoundError("This picture is no longer in the trash.")
         return path
 
     def size_bytes(self) -> int:
@@ -180,7 +180,7 @@ class Trash:
         except StorageError as error:
             if not isinstance(error.__cause__, OSError) or not is_full(error.__cause__):
                 raise
-            self._reserve.give_up()
+            self._reserve.release()
             return step()
 
     def _move_all(self, images: list[str] | tuple[str, ...], source: Path, target: Path) -> None:
@@ -228,7 +228,7 @@ class Trash:
     def _entry(self, entry_id: str) -> TrashEntry:
         entry = self._read(entry_id) if isinstance(entry_id, str) and ID.fullmatch(entry_id) else None
         if entry is None:
-            raise UnknownName("There is no such entry in the trash.")
+            raise NotFoundError("There is no such entry in the trash.")
         return entry
 
     def _read(self, entry_id: str) -> TrashEntry | None:

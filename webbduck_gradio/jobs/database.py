@@ -89,7 +89,7 @@ class Database:
                 raise
             changed = db.total_changes != before
         if changed:
-            self.tell(of_the_list=True)
+            self.notify(of_the_list=True)
 
     def _undo(self) -> None:
         try:
@@ -100,7 +100,7 @@ class Database:
 
     # ---- news
 
-    def tell(self, of_the_list: bool = False) -> None:
+    def notify(self, of_the_list: bool = False) -> None:
         """Raise the counters, and wake who waits for a change of the list."""
         with self._news:
             self.version += 1

@@ -15,7 +15,7 @@ import threading
 import httpx
 
 from ..errors import RequestError
-from .store import Store
+from .store import JobStore
 from .worker import GPU, Worker
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ IDLE = "idle"
 """The answer of a ticket that found no job."""
 
 
-def claim_and_run(store: Store, worker: Worker, ticket: str, secret: str) -> str:
+def claim_and_run(store: JobStore, worker: Worker, ticket: str, secret: str) -> str:
     """The body of the lane's function: run the next job. Returns the job's id, or "idle" when none waited.
 
     Raises `RequestError` for a ticket that is not the pump's. The claim is made under the lock, so
@@ -44,10 +44,10 @@ def claim_and_run(store: Store, worker: Worker, ticket: str, secret: str) -> str
         return job.id
 
 
-class Pump(threading.Thread):
+class Dispatcher(threading.Thread):
     """Posts a ticket whenever a job waits, follows it to its end, repeats. Survives any error."""
 
-    def __init__(self, store: Store, base_url: str, secret: str, login: tuple[str, str] | None = None):
+    def __init__(self, store: JobStore, base_url: str, secret: str, login: tuple[str, str] | None = None):
         """`base_url`: the server over loopback, e.g. http://127.0.0.1:7860; `login`: if it asks for one."""
         super().__init__(name="pump", daemon=True)
         self._store, self._secret, self._login = store, secret, login

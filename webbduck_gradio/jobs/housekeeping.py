@@ -15,12 +15,12 @@ from ..gallery.input_image_owners import InputOwners
 from ..gallery.input_images import FILE_ID
 from ..gallery.run_layout import META
 from ..settings import Settings
-from ..storage.eviction import trim
+from ..storage.eviction import evict
 from ..storage.reserve import Reserve
 from .leftovers import sweep
 from .obstacles import Obstacles
-from .stall_watchdog import Standstill
-from .store import Store
+from .stall_watchdog import StallWatchdog
+from .store import JobStore
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ MAX_THUMBNAILS = 1024 * MEBIBYTE
 MAX_UNUSED_INPUTS = 1024 * MEBIBYTE
 """Input pictures that no job and no run refers to."""
 UNUSED_INPUT_SECONDS = 24 * 3600.0
-ROOM = 48 * MEBIBYTE
+MIN_FREE_BYTES = 48 * MEBIBYTE
 """Free space at which a queue that paused for want of space goes on: a few large pictures."""
 LOOK_SECONDS = 5.0
 TIDY_SECONDS = 600.0
@@ -43,12 +43,12 @@ class Housekeeping(threading.Thread):
     """Works in the background from `start` to `stop`."""
 
     def __init__(
-        self, settings: Settings, store: Store, reserve: Reserve, obstacles: Obstacles | None = None
+        self, settings: Settings, store: JobStore, reserve: Reserve, obstacles: Obstacles | None = None
     ):
         super().__init__(name="housekeeping", daemon=True)
         self._settings, self._store, self._reserve = settings, store, reserve
         self._obstacles = obstacles or Obstacles(settings)
-        self.standstill = Standstill(store)
+        self.standstill = StallWatchdog(store)
         self._stop_asked = threading.Event()
         self._tidied = float("-inf")
 
@@ -58,11 +58,11 @@ class Housekeeping(threading.Thread):
     def run(self) -> None:
         while not self._stop_asked.wait(LOOK_SECONDS):
             try:
-                self.go_on_when_it_is_over()
+                self.resume_when_possible()
                 self.standstill.look()
                 if time.monotonic() - self._tidied > TIDY_SECONDS:
                     self._tidied = time.monotonic()
-                    self.tidy()
+                    self.clean_up()
             except Exception:
                 log.exception("The studio could not tidy up")
 
@@ -70,12 +70,12 @@ class Housekeeping(threading.Thread):
 
     def room_for_upload(self) -> None:
         """Raises `StorageError` where the uploads' folder or the disk is full."""
-        if trim(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS) > MAX_UPLOADS:
+        if evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS) > MAX_UPLOADS:
             raise StorageError("Too many pictures were uploaded at once; try again in a few minutes.")
         if not self._has_room():
             raise StorageError("The disk is full, so no picture can be uploaded; free some space first.")
 
-    def go_on_when_it_is_over(self) -> bool:
+    def resume_when_possible(self) -> bool:
         """Resume a queue that the studio itself paused, once nothing stands in the way; whether it did."""
         if self._store.pause_reason is None or self._obstacles.found() or not self._has_room():
             return False
@@ -84,20 +84,20 @@ class Housekeeping(threading.Thread):
         except WebbDuckError as error:
             log.warning("%s", error)
             return False
-        self._reserve.keep()
+        self._reserve.create()
         log.info("Nothing stands in the way any more; the queue goes on")
         return True
 
     def _has_room(self) -> bool:
-        """Whether `ROOM` bytes can be had. They are asked for: nothing else tells of a quota."""
-        probe = self._settings.private / f"room-{os.getpid()}.tmp"
+        """Whether `MIN_FREE_BYTES` bytes can be had. They are asked for: nothing else tells of a quota."""
+        probe = self._settings.data_dir / f"room-{os.getpid()}.tmp"
         try:
             with open(probe, "wb") as file:
                 if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, ROOM)
+                    os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)
                 else:
-                    file.truncate(ROOM)
-                    file.seek(ROOM - 1)
+                    file.truncate(MIN_FREE_BYTES)
+                    file.seek(MIN_FREE_BYTES - 1)
                     file.write(b"\0")
             return True
         except OSError as error:
@@ -109,10 +109,10 @@ class Housekeeping(threading.Thread):
 
     # ---- tidying
 
-    def tidy(self) -> None:
+    def clean_up(self) -> None:
         """Remove what is too old or too much: uploads, thumbnails, input pictures that nothing refers to."""
-        trim(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
-        trim(self._settings.thumbnails, MAX_THUMBNAILS)
+        evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
+        evict(self._settings.thumbnails, MAX_THUMBNAILS)
         self._tidy_inputs()
         running = self._store.running()
         sweep(self._settings, frozenset({running.run} if running and running.run else ()))
@@ -129,7 +129,7 @@ class Housekeeping(threading.Thread):
         for name in [each for each in unused if owners.is_marked_by_others(each)]:
             owners.unmark(name)
             unused.discard(name)
-        trim(
+        evict(
             folder,
             MAX_UNUSED_INPUTS,
             UNUSED_INPUT_SECONDS,
@@ -149,4 +149,4 @@ class Housekeeping(threading.Thread):
         return found
 
     def _trash(self) -> Path:
-        return self._settings.private / "trash"
+        return self._settings.data_dir / "trash"

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from ..errors import RequestError
-from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, explain, in_todays_words
+from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, error_message, upgrade_stored_request
 from ..storage.reading import parse_json
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Job:
         return self.state in FINAL
 
     @property
-    def painting(self) -> GenerationRequest:
+    def generation_request(self) -> GenerationRequest:
         """The settings of the pictures. Raises `RequestError` for a job that draws none."""
         if not isinstance(self.request, GenerationRequest):
             raise RequestError(f"Job {self.id} is of the kind {self.kind}; it has no settings of a picture.")
@@ -139,7 +139,7 @@ def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
         return model.model_validate_json(text), None
     except ValidationError as error:
         request, known = _salvage(model, text)
-        why = explain(error, model) if known else "it is not a readable request."
+        why = error_message(error, model) if known else "it is not a readable request."
         return request, f"This job's stored settings do not fit this version of the studio: {why}"
     except Exception as error:
         # A fault in a validator must cost this job, not the queue behind it.
@@ -153,7 +153,7 @@ def _in_todays_words(text: str) -> str:
         return text
     try:
         stored = parse_json(text)
-        return json.dumps(in_todays_words(stored)) if isinstance(stored, dict) else text
+        return json.dumps(upgrade_stored_request(stored)) if isinstance(stored, dict) else text
     except ValueError:
         return text  # what is wrong with it is said by whoever validates it
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..errors import StorageError
 from .job import Job
 from .obstacles import Obstacles
-from .store import Store
+from .store import JobStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,10 +30,10 @@ class Waiting(Protocol):
     def check(self) -> None: ...
 
 
-class JobRun:
+class LazyRun:
     """The folder is made when the first picture is there, so that no job leaves an empty one."""
 
-    def __init__(self, job: Job, store: Store, outputs: Outputs, obstacles: Obstacles):
+    def __init__(self, job: Job, store: JobStore, outputs: Outputs, obstacles: Obstacles):
         self._job, self._store, self._outputs, self._obstacles = job, store, outputs, obstacles
         self._run: Run | None = None
         self.images: list[str] = []
@@ -74,7 +74,7 @@ class JobRun:
     def _get(self) -> Run:
         if self._run is None:
             job = self._job
-            self._run = self._outputs.new_run(job.painting, job.kind, job.id, job.owner)
+            self._run = self._outputs.new_run(job.generation_request, job.kind, job.id, job.owner)
             # Before the first picture is saved: after a kill the job then still knows where to look.
             self._store.run_started(job.id, self._run.id)
         return self._run

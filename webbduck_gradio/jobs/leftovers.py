@@ -40,7 +40,7 @@ def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float 
 
 
 def _temporaries(settings: Settings) -> Iterator[Path]:
-    private = settings.private
+    private = settings.data_dir
     yield from private.glob("*.tmp")
     yield from (private / "tmp").glob("*.tmp")
     yield from (private / "exports").glob("*.zip")

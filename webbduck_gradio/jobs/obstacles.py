@@ -19,12 +19,12 @@ class Obstacles:
     def __init__(self, settings: Settings, of_the_next: Callable[[], str | None] = lambda: None):
         """`of_the_next`: why the next job has to wait for a folder of its own models, if it has."""
         self._settings, self._of_the_next = settings, of_the_next
-        self._private = _identity(settings.private)
+        self._private = _identity(settings.data_dir)
 
     def found(self) -> str | None:
         """One sentence for the first folder that cannot be used now, or None. Never raises."""
         settings = self._settings
-        private = _identity(settings.private)
+        private = _identity(settings.data_dir)
         if private is None:
             return self._sentence("output", settings.outputs, "is not there")
         if self._private is not None and private != self._private:
@@ -33,7 +33,7 @@ class Obstacles:
                 f"The output folder{self._shown(settings.outputs)} was replaced while the studio ran; "
                 "restart the studio, so that it works on what is there now."
             )
-        for folder in (settings.outputs, settings.private, settings.private / "tmp"):
+        for folder in (settings.outputs, settings.data_dir, settings.data_dir / "tmp"):
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
                 return self._sentence("output", settings.outputs, "cannot be written to")
         for kind, folder in (
@@ -51,7 +51,7 @@ class Obstacles:
 
     def _shown(self, folder: Path) -> str:
         """The path, for whoever sits at this computer; others learn nothing of its folders."""
-        return f" {folder}" if self._settings.only_here else ""
+        return f" {folder}" if self._settings.is_loopback_only else ""
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ LEAST_STEPS = 2
 
 
 @dataclass
-class Live:
+class JobProgress:
     """Written by the worker's thread, read by all; each reading is of single values, so no lock is needed."""
 
     step: int = 0

@@ -6,10 +6,10 @@ import re
 import sqlite3
 from pathlib import Path
 
-from ..errors import UnknownName
+from ..errors import NotFoundError
 from .database import Database
 from .job import FINAL, Job
-from .progress import Live
+from .progress import JobProgress
 from .rows import job_of
 
 _POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
@@ -24,12 +24,12 @@ WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
 """The queries of every tick; each is answered from an index."""
 
 
-class Records:
+class JobQueries:
     """The jobs as they are, for whoever looks at them."""
 
     def __init__(self, path: Path):
         self.database = Database(path)
-        self._live: dict[str, Live] = {}
+        self._live: dict[str, JobProgress] = {}
         rows = self.database.read("SELECT value FROM switches WHERE name = 'paused'")
         self._paused: str | None = str(rows[0]["value"]) if rows else None
 
@@ -53,7 +53,7 @@ class Records:
         return self.database.list_version
 
     def get(self, job_id: str) -> Job:
-        """Raises `UnknownName` where there is no such job."""
+        """Raises `NotFoundError` where there is no such job."""
         rows = self.database.read(ONE, job_id) if is_id(job_id) else []
         if not rows:
             raise no_such(job_id)
@@ -100,5 +100,5 @@ def is_id(job_id: object) -> bool:
     return isinstance(job_id, str) and len(job_id) == 16 and job_id.isascii()
 
 
-def no_such(job_id: object) -> UnknownName:
-    return UnknownName(f"There is no job {str(job_id)[:40]!r}; it may have been cleared from the history.")
+def no_such(job_id: object) -> NotFoundError:
+    return NotFoundError(f"There is no job {str(job_id)[:40]!r}; it may have been cleared from the history.")

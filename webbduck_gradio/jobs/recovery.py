@@ -7,11 +7,11 @@ import logging
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UnknownName
+from ..errors import NotFoundError
 from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
 from .job import Job
-from .store import Store
+from .store import JobStore
 
 if TYPE_CHECKING:
     from ..gallery.outputs import Outputs
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def recover(store: Store, outputs: Outputs) -> int:
+def recover(store: JobStore, outputs: Outputs) -> int:
     """At start, before anything runs: mark the job that ran as interrupted, with all its pictures. How many.
 
     A kill between the saving of a picture and its entry in the queue must not lose it. The same
@@ -33,14 +33,14 @@ def recover(store: Store, outputs: Outputs) -> int:
             try:
                 _find_pictures(store, outputs, job, job.run)
                 _settle_record(store, outputs, job, job.run)
-            except UnknownName:
+            except NotFoundError:
                 pass  # no picture was saved, or the user deleted the run
             except Exception:
                 log.exception("The run of the interrupted job %s could not be looked through", job.id)
     return store.recover()
 
 
-def _find_pictures(store: Store, outputs: Outputs, job: Job, run: str) -> None:
+def _find_pictures(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
     ending = f".{getattr(job.request, 'output_format', 'png')}"
     for image_id in outputs.images_of(run):
         path = PurePosixPath(image_id)
@@ -49,7 +49,7 @@ def _find_pictures(store: Store, outputs: Outputs, job: Job, run: str) -> None:
             store.image_done(job.id, image_id)
 
 
-def _settle_record(store: Store, outputs: Outputs, job: Job, run: str) -> None:
+def _settle_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
     """Queue and meta.json agree: a run that had been closed is a finished job, any other was interrupted."""
     path = outputs.root / run / "meta.json"
     try:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ..storage.reading import parse_json, whole_text
 from .job import AFTER_IMAGE, FINAL, AnyRequest, Job, Kind, State, images_asked, read_request
-from .progress import Live
+from .progress import JobProgress
 
 STATES: tuple[State, ...] = ("queued", "running", *FINAL)
 
@@ -79,7 +79,7 @@ def read_texts(value: object) -> tuple[tuple[str, ...], bool]:
     return texts, list(texts) == found
 
 
-def job_of(row: sqlite3.Row, position: int | None, live: Live | None) -> Job:
+def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> Job:
     """Snapshot of a row of the table, with what is only in memory while it runs. Never raises."""
     read = _Row(row)
     kind = read.text("kind") or "generate"

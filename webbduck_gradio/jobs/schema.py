@@ -58,7 +58,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 
-class Damaged(Exception):
+class DamagedDatabaseError(Exception):
     """The file is not a database of ours, or not whole."""
 
 
@@ -69,7 +69,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """
     try:
         return _open(path), None
-    except Damaged as damage:
+    except DamagedDatabaseError as damage:
         aside = _set_aside(path)
         problem = (
             f"The record of the queue was damaged ({damage}); it is kept as {aside.name} "
@@ -78,7 +78,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
         log.error("%s", problem)
     try:
         return _open(path), problem
-    except Damaged as damage:
+    except DamagedDatabaseError as damage:
         raise SettingsError(f"The database {path} cannot be made ({damage}); check the disk.") from None
 
 
@@ -100,7 +100,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection = connect(path)
         check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if check != "ok":
-            raise Damaged(str(check).splitlines()[-1])
+            raise DamagedDatabaseError(str(check).splitlines()[-1])
         migrate(connection)
         _check_columns(connection)
         return connection
@@ -110,7 +110,7 @@ def _open(path: Path) -> sqlite3.Connection:
         name = getattr(error, "sqlite_errorname", "") or ""
         if name.startswith(_DAMAGE) or name == "SQLITE_ERROR":
             # SQLITE_ERROR: readable, but a table or column is not what it should be.
-            raise Damaged(str(error)) from None
+            raise DamagedDatabaseError(str(error)) from None
         raise SettingsError(f"The database {path} cannot be used ({error}); check the folder.") from None
     except BaseException:
         if connection is not None:
@@ -149,7 +149,7 @@ def _check_columns(connection: sqlite3.Connection) -> None:
             wanted = {row[1] for row in fresh.execute(f"PRAGMA table_info({table})")}
             found = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
             if missing := sorted(wanted - found):
-                raise Damaged(f"{table} lacks {', '.join(missing)}")
+                raise DamagedDatabaseError(f"{table} lacks {', '.join(missing)}")
     finally:
         fresh.close()
 

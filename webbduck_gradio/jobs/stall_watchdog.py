@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import time
 
-from .store import Store
+from .store import JobStore
 
 log = logging.getLogger(__name__)
 
 STANDSTILL_SECONDS = 60.0
 
 
-class Standstill:
+class StallWatchdog:
     """`look` is called now and then; `problem` is the sentence for the page and /health, or None."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: JobStore):
         self._store = store
         self._since: float | None = None
         self._claims = -1
@@ -31,7 +31,7 @@ class Standstill:
             self._since, self._claims = (now if idle else None), claims
             if was:
                 log.info("The queue moves again")
-                self._store.database.tell(of_the_list=True)
+                self._store.database.notify(of_the_list=True)
             return
         if self._since is None:
             self._since = now
@@ -41,4 +41,4 @@ class Standstill:
                 "the studio if this lasts (nothing is lost by it), and look into its log."
             )
             log.error("%s", self.problem)
-            self._store.database.tell(of_the_list=True)
+            self._store.database.notify(of_the_list=True)

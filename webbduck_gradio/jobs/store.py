@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import QueueFull, RequestError
+from ..errors import QueueFullError, RequestError
 from .job import AFTER_IMAGE, AT_ONCE, FINAL, REQUESTS, RETRYABLE, AnyRequest, Job, Kind, State, kept_text
-from .progress import Live
-from .queries import QUEUED, WAITING, Records, is_id, no_such
+from .progress import JobProgress
+from .queries import QUEUED, WAITING, JobQueries, is_id, no_such
 from .reorder import Where, moved
 from .rows import STATES, job_of, read_texts, request_of
 
@@ -32,7 +32,7 @@ RETAIN = """DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE fini
     ORDER BY ended DESC, number DESC LIMIT -1 OFFSET ?)"""
 
 
-class Store(Records):
+class JobStore(JobQueries):
     """All jobs, and what can be done with them; one per process and output folder.
 
     All methods may be called from any thread, and raise `StorageError` where the disk refuses a write.
@@ -59,7 +59,7 @@ class Store(Records):
     ) -> Job:
         """Put a job at the end of the queue; it is on the disk when this returns.
 
-        Raises `QueueFull` when `max_queued` jobs wait, `RequestError` for a kind that cannot be run.
+        Raises `QueueFullError` when `max_queued` jobs wait, `RequestError` for a kind that cannot be run.
         """
         if kind not in REQUESTS or not isinstance(request, REQUESTS[kind]):
             raise RequestError(f"The studio cannot run jobs of the kind {str(kind)[:40]!r}.")
@@ -70,7 +70,7 @@ class Store(Records):
     def retry(self, job_id: str, owner: str | None = None, warnings: Sequence[str] = ()) -> Job:
         """A new job with the same request and the same seeds, at the end of the queue.
 
-        Raises `UnknownName`, `QueueFull`, and `RequestError` for a job that has not failed, or whose
+        Raises `NotFoundError`, `QueueFullError`, and `RequestError` for a job that has not failed, or whose
         settings this version of the studio cannot read.
         """
         with self.database.writing() as db:
@@ -97,7 +97,7 @@ class Store(Records):
     ) -> str:
         waiting, last = db.execute(LAST_PLACE).fetchone()
         if waiting >= self.max_queued:
-            raise QueueFull(
+            raise QueueFullError(
                 f"The queue is full: {waiting} jobs are waiting, and at most {self.max_queued} may; "
                 "wait until one has finished or cancel one, then try again."
             )
@@ -124,7 +124,7 @@ class Store(Records):
         """A queued job is cancelled at once; the running one is asked to stop, and keeps what is finished.
 
         It stops at its next step, or with `after_image` when the image being made is finished; asking
-        again without it stops it at its next step after all. Raises `UnknownName`, and `RequestError`
+        again without it stops it at its next step after all. Raises `NotFoundError`, and `RequestError`
         when the job has ended: nothing else is ever stopped.
         """
         with self.database.writing() as db:
@@ -146,7 +146,7 @@ class Store(Records):
     def move(self, job_ids: str | Sequence[str], to: Where) -> list[Job]:
         """Move waiting jobs together: "up", "down", "top", "bottom", or to a position (1 = next).
 
-        Returns the queue in its new order. Raises `UnknownName`, and `RequestError` for a job that does
+        Returns the queue in its new order. Raises `NotFoundError`, and `RequestError` for a job that does
         not wait any more or a position that is none; then nothing is moved.
         """
         chosen = [job_ids] if isinstance(job_ids, str) else list(job_ids)
@@ -182,7 +182,7 @@ class Store(Records):
                 else:
                     db.execute("INSERT OR REPLACE INTO switches VALUES ('paused', ?)", (paused,))
         finally:
-            self.database.tell(of_the_list=True)
+            self.database.notify(of_the_list=True)
 
     def clear_queued(self) -> int:
         """Cancel all jobs that wait; how many. They can be retried from the history."""
@@ -195,7 +195,7 @@ class Store(Records):
             return db.execute("DELETE FROM jobs WHERE finished IS NOT NULL").rowcount
 
     def remove(self, job_id: str) -> None:
-        """Forget a job that has ended; its pictures stay. Raises `UnknownName`, `RequestError`."""
+        """Forget a job that has ended; its pictures stay. Raises `NotFoundError`, `RequestError`."""
         with self.database.writing() as db:
             state = self._row(db, job_id)["state"]
             if state not in FINAL:
@@ -203,7 +203,7 @@ class Store(Records):
             db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
 
     @staticmethod
-    def several(
+    def apply_to_many(
         operation: Callable[[str], Job | None], job_ids: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
         """Do `cancel`, `retry` or `remove` with each: the jobs, and a sentence for each refusal."""
@@ -252,7 +252,7 @@ class Store(Records):
                     )
                     log.warning("Job %s failed: %s", row["id"], unreadable)
                 else:
-                    self._live[row["id"]] = Live()
+                    self._live[row["id"]] = JobProgress()
             self.claims += 1
             if not unreadable:
                 return self._job(row)
@@ -272,19 +272,19 @@ class Store(Records):
         if live := self._live.get(job_id):
             live.stepped(image_index, step, total)
             live.status = ""
-            self.database.tell()
+            self.database.notify()
 
     def status(self, job_id: str, text: str) -> None:
         """What the running job does now; kept in memory only."""
         if live := self._live.get(job_id):
             live.status = text
-            self.database.tell()
+            self.database.notify()
 
     def new_preview(self, job_id: str) -> None:
         """The preview's file was replaced."""
         if live := self._live.get(job_id):
             live.preview += 1
-            self.database.tell()
+            self.database.notify()
 
     def run_started(self, job_id: str, run: str) -> None:
         """The job's pictures will go to this run of the outputs."""
@@ -295,12 +295,12 @@ class Store(Records):
         """A picture is on the disk; recorded also when the job was stopped meanwhile."""
         self._append(job_id, "images", image_id)
 
-    def answer(self, job_id: str, result: Mapping[str, Any]) -> None:
+    def set_result(self, job_id: str, result: Mapping[str, Any]) -> None:
         """What the job made that is no picture (JSON values); it is on the disk when this returns."""
         with self.database.writing() as db:
             db.execute("UPDATE jobs SET result = ? WHERE id = ?", (_storable(json.dumps(result)), job_id))
 
-    def warn(self, job_id: str, text: str) -> None:
+    def add_warnings(self, job_id: str, text: str) -> None:
         """Add a warning to the job; the same one only once."""
         self._append(job_id, "warnings", text)
 
@@ -314,7 +314,7 @@ class Store(Records):
         """
         if state not in FINAL:
             raise ValueError(f"{state} is not a final state")
-        live = self._live.get(job_id) or Live()
+        live = self._live.get(job_id) or JobProgress()
         with self.database.writing() as db:
             rows = db.execute("SELECT * FROM jobs WHERE id = ? AND state = 'running'", (job_id,)).fetchall()
             status, job = state.capitalize(), job_of(rows[0], None, None) if rows else None

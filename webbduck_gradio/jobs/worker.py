@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import Cancelled, RequestError, StorageError, WebbDuckError
+from ..errors import CancelledError, RequestError, StorageError, WebbDuckError
 from ..models.catalog.unreadable import obstacle
 from ..request import GenerationRequest
 from ..settings import Settings
@@ -20,15 +20,15 @@ from ..storage.reserve import Reserve, is_full
 from .core_executor import Hand
 from .handlers import image_tools
 from .job import Job, State
-from .lazy_run import JobRun
+from .lazy_run import LazyRun
 from .obstacles import Obstacles
 from .recovery import recover
-from .store import Store
+from .store import JobStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..core.image_generator import Generator
+    from ..core.image_generator import ImageGenerator
     from ..gallery.outputs import Outputs
     from ..models.catalog.registry import Registry
 
@@ -56,7 +56,7 @@ DISK_FULL = "The disk is full; free some space, and the queue goes on by itself.
 STOPPED = "The studio was stopped while this job ran; retry it to make it anew."
 
 
-class _Stopping(Cancelled):
+class _Stopping(CancelledError):
     """The studio is being stopped; the job is not cancelled but interrupted."""
 
 
@@ -65,21 +65,21 @@ class Worker:
 
     def __init__(
         self,
-        store: Store,
+        store: JobStore,
         registry: Registry,
         outputs: Outputs,
         settings: Settings,
-        make_generator: Callable[[], Generator],
+        make_generator: Callable[[], ImageGenerator],
     ):
         self.store, self.registry, self.outputs, self.settings = store, registry, outputs, settings
         self._make_generator = make_generator
-        self._generator: Generator | None = None
+        self._generator: ImageGenerator | None = None
         self._making = threading.Lock()
         self._stopping = threading.Event()
         self._looked = float("-inf")
         self.obstacles = Obstacles(settings, lambda: _waits_for(store, registry))
-        self.reserve = Reserve(settings.private / "reserve")
-        self.reserve.keep()
+        self.reserve = Reserve(settings.data_dir / "reserve")
+        self.reserve.create()
         for leftover in settings.previews.glob("*.jpg*"):
             with contextlib.suppress(OSError):
                 leftover.unlink()
@@ -87,7 +87,7 @@ class Worker:
     # ---- the generator
 
     @property
-    def generator(self) -> Generator:
+    def generator(self) -> ImageGenerator:
         """Made on first use; importing torch takes seconds."""
         with self._making:
             if self._generator is None:
@@ -135,7 +135,7 @@ class Worker:
         """Whether a job can be run now; else the queue is paused with the reason, before it draws."""
         problem = self.obstacles.found()
         # What a full disk took is kept back again first, also where somebody resumed the queue by hand.
-        if problem is None and not self.reserve.keep():
+        if problem is None and not self.reserve.create():
             problem = DISK_FULL
         if problem is None:
             return True
@@ -147,8 +147,8 @@ class Worker:
         """Run a job that was claimed, to one of the final states. Never raises."""
         with GPU:
             log.debug("Job %s started: %s, %d image(s)", job.id, job.kind, job.images_asked)
-            run = JobRun(job, self.store, self.outputs, self.obstacles)
-            state, error = HAND.do(lambda: self._outcome(job, run))
+            run = LazyRun(job, self.store, self.outputs, self.obstacles)
+            state, error = HAND.do(lambda: self._execute(job, run))
             self._drop_preview(job)
             self._finish(job, state, error, run.images)
 
@@ -168,7 +168,7 @@ class Worker:
             log.error("The running job will be marked at the next start: %s", problem)
         return ended and not self._making.locked()
 
-    def _outcome(self, job: Job, run: JobRun) -> tuple[State, str | None]:
+    def _execute(self, job: Job, run: LazyRun) -> tuple[State, str | None]:
         state: State = "failed"
         error: str | None = None
         try:
@@ -179,7 +179,7 @@ class Worker:
             state = "completed"
         except _Stopping:
             state, error = "interrupted", STOPPED
-        except Cancelled:
+        except CancelledError:
             state = "cancelled"
         except WebbDuckError as problem:
             error = str(problem)
@@ -205,15 +205,15 @@ class Worker:
             log.exception("The record of run %s could not be completed", run.id)
         return state, error
 
-    def _generate(self, job: Job, run: JobRun) -> None:
-        request = job.painting
+    def _generate(self, job: Job, run: LazyRun) -> None:
+        request = job.generation_request
         checkpoint = self.registry.usable_checkpoint(request.base_model)
         reporter = _Reporter(self, job)
         reporter.check()
         reporter.status("Preparing")
         for picture in self.generator.generate(request, checkpoint, reporter):
             for warning in picture.warnings:
-                self.store.warn(job.id, warning)
+                self.store.add_warnings(job.id, warning)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**self.registry.known_hashes(request.base_model, loras), **picture.facts}
             # With those that were there before it was queued.
@@ -245,7 +245,7 @@ class Worker:
         if problem is None or not _is_full(problem):
             return
         # What follows has to be written down.
-        self.reserve.give_up()
+        self.reserve.release()
         self._pause(DISK_FULL)
 
     def _pause(self, reason: str) -> None:
@@ -296,7 +296,7 @@ class Worker:
         return self._stopping.is_set()
 
 
-def _waits_for(store: Store, registry: Registry) -> str | None:
+def _waits_for(store: JobStore, registry: Registry) -> str | None:
     return next((obstacle(registry, job.request) for job in store.queued()[:1]), None)
 
 
@@ -317,12 +317,12 @@ class _Reporter:
         if self._worker.stopping:
             raise _Stopping(STOPPED)
         if self._store.cancelled(self._job.id):
-            raise Cancelled("The job was cancelled.")
+            raise CancelledError("The job was cancelled.")
 
     def check_between_images(self) -> None:
         self.check()
         if self._store.cancelled_after_image(self._job.id):
-            raise Cancelled("The job was cancelled.")
+            raise CancelledError("The job was cancelled.")
 
     def wants_preview(self) -> bool:
         return time.monotonic() - self._last_preview >= self._worker.preview_seconds

@@ -8,9 +8,9 @@ from ..errors import ModelError, RequestError
 from ..request import GenerationRequest, applicability
 from ..request.applicability import second_pass
 from .input_checks import check_inputs
-from .lora_compatibility import missing_parts
+from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
-from .prompt_resolver import Wording, resolve
+from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
 
 if TYPE_CHECKING:
@@ -40,11 +40,11 @@ KNOWS_ZERO_SNR = frozenset(
 """Samplers that can start from pure noise, as checkpoints with zero terminal SNR need."""
 
 
-def admit(registry: Registry, request: GenerationRequest) -> list[str]:
+def validate_request(registry: Registry, request: GenerationRequest) -> list[str]:
     """Raises `RequestError` or `ModelError` with one sentence; returns warnings about what will differ."""
     checkpoint = registry.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
-    wording = resolve(registry, request)
+    wording = resolve_prompt(registry, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
     warnings = [*wording.notes, *checkpoint.notes, *check_inputs(registry, request)]
@@ -53,14 +53,14 @@ def admit(registry: Registry, request: GenerationRequest) -> list[str]:
         second = registry.second_pass(request)
         _check_second_pass(request, checkpoint, second)
         for lora, _ in wording.loras:
-            if lora.fits(second):
+            if lora.is_compatible_with(second):
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
     return warnings + _diluted(wording) + _without_effect(registry, request)
 
 
-def continues(request: GenerationRequest, second: Checkpoint) -> bool:
+def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
     """Whether the second model takes over unfinished latents, instead of refining the finished picture."""
     return second_pass(request.model_dump(), second.arch) == "refiner"
 
@@ -97,7 +97,7 @@ def _check_sampler(request: GenerationRequest, checkpoint: Checkpoint) -> None:
 
 
 def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
-    if not lora.fits(checkpoint):
+    if not lora.is_compatible_with(checkpoint):
         made_for = NAMES.get(lora.arch, "another architecture")
         if lora.arch == checkpoint.arch:
             made_for = f"{made_for} of another size"
@@ -106,7 +106,7 @@ def _check_lora(lora: Lora, checkpoint: Checkpoint) -> None:
 
 
 def _check_parts(lora: Lora, checkpoint: Checkpoint) -> None:
-    missing, parts = missing_parts(lora.path, checkpoint.path)
+    missing, parts = unmatched_modules(lora.path, checkpoint.path)
     if missing:
         raise ModelError(
             f"The LoRA {lora.name} does not fit {checkpoint.name}: {len(missing)} of its {parts} parts have "
@@ -116,7 +116,7 @@ def _check_parts(lora: Lora, checkpoint: Checkpoint) -> None:
 
 def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Checkpoint) -> None:
     _check_clip_skip(request, second)
-    if continues(request, second):
+    if is_refiner_handoff(request, second):
         if request.image:
             raise RequestError(
                 "A refiner continues only pictures made from words; choose img2img as the second pass's mode."
@@ -146,7 +146,7 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
         )
 
 
-def _diluted(wording: Wording) -> list[str]:
+def _diluted(wording: ResolvedPrompt) -> list[str]:
     """Two prompts too long to be repeated to one length are filled up with empty chunks."""
     if not wording.negative_prompt.strip():
         return []
@@ -161,8 +161,8 @@ def _diluted(wording: Wording) -> list[str]:
     ]
 
 
-def _lost_on(second: Checkpoint, wording: Wording) -> list[str]:
-    lost = [lora.name for lora, weight in wording.loras if weight and not lora.fits(second)]
+def _lost_on(second: Checkpoint, wording: ResolvedPrompt) -> list[str]:
+    lost = [lora.name for lora, weight in wording.loras if weight and not lora.is_compatible_with(second)]
     return [f"{second.name} cannot use the LoRAs {', '.join(lost)}; the second pass goes without."] * bool(
         lost
     )

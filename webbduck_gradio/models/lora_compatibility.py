@@ -16,7 +16,7 @@ from .probe.checkpoint import UNET, weight_files
 from .probe.lora_keys import canonical, counterpart, diffusers_name, read_names, weighted
 from .probe.safetensors_header import Header, read_header
 
-__all__ = ["checkpoint_modules", "diffusers_name", "kernel", "missing_parts"]
+__all__ = ["checkpoint_modules", "diffusers_name", "kernel", "unmatched_modules"]
 
 Sizes = tuple[int, ...]
 """What goes out of a module and what goes in, and the sides of its kernel where it has one."""
@@ -27,7 +27,7 @@ _OPEN_CLIP = re.compile(r"conditioner\.embedders\.[01]\.model\.transformer\.resb
 _OPEN_CLIP_PARTS = {"attn.out_proj.": "self_attn_out_proj", "mlp.c_fc.": "mlp_fc1", "mlp.c_proj.": "mlp_fc2"}
 
 
-def missing_parts(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
+def unmatched_modules(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
     """(parts of the LoRA that the checkpoint has not or has in another size, number of the LoRA's parts).
 
     The parts are named as the LoRA's file names them. Raises `ModelError`.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import RequestError
-from ..request import MAX_LORAS, GenerationRequest, LoraUse
+from ..request import MAX_LORAS, GenerationRequest, LoraSelection
 from .catalog.lookup import quoted
 from .probe.lora import EMBEDDING
 from .prompt_syntax import LONGEST_SHOWN, not_understood
@@ -29,7 +29,7 @@ TEXTS = ("prompt", "negative prompt", "second prompt")
 
 
 @dataclass(frozen=True)
-class Wording:
+class ResolvedPrompt:
     """The texts that are encoded, the LoRAs with their weights, and what was added, for people."""
 
     prompt: str
@@ -39,8 +39,8 @@ class Wording:
     notes: tuple[str, ...]
 
 
-def resolve(registry: Registry, request: GenerationRequest) -> Wording:
-    """Raises `UnknownName`, `ModelError`, or `RequestError` (a LoRA asked for twice, a tag out of place)."""
+def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
+    """Raises `NotFoundError`, `ModelError`, `RequestError` (a LoRA asked for twice, a tag out of place)."""
     for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
         found = TAG.search(text)
         if found:
@@ -66,7 +66,7 @@ def resolve(registry: Registry, request: GenerationRequest) -> Wording:
     _check_weights(texts)
     everything = "\n".join(texts)
     unread = not_understood(everything) + _embeddings(registry, everything)
-    return Wording(*texts, tuple(loras), tuple(unread + notes))
+    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes))
 
 
 def _embeddings(registry: Registry, text: str) -> list[str]:
@@ -135,7 +135,7 @@ def _weight(tag: str, name: str, texts: list[str]) -> float:
         raise RequestError(f"{tag} sets {', '.join(named)}, which is not possible; write <lora:{name}:1>.")
     try:
         # AUTOMATIC1111 takes the first for the text encoders, the second for the UNet.
-        weights = {LoraUse.of(name="tag", weight=float(text)).weight for text in texts}
+        weights = {LoraSelection.validated(name="tag", weight=float(text)).weight for text in texts}
     except (ValueError, RequestError):
         raise RequestError(f"The weight in {tag} must be a number from -2 to 2.") from None
     if len(weights) > 1 or len(texts) > 2:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ..errors import ModelError, Unreadable
+from ..errors import ModelError, UnreadableModelError
 from ..settings import HOME, Settings
 from .catalog import unreadable
 from .catalog.lookup import find, unknown
@@ -108,7 +108,7 @@ def _why_broken(path: Path, known: Folders) -> str | None:
         return f"{path.name} {PICKLE_REASON}."
     try:
         header = read_header(path)
-    except Unreadable as error:
+    except UnreadableModelError as error:
         known.unread.append(Unread(path, f"cannot be read ({error.why})"))
         return str(error)
     except ModelError as error:
@@ -241,7 +241,7 @@ def _why_no_captioner(folder: Path, known: Folders) -> str | None:
             return f"{folder.name} has no safetensors weights; get that version of the model."
         for file in files:
             read_header(file)
-    except Unreadable as error:
+    except UnreadableModelError as error:
         known.unread.append(Unread(folder, f"cannot be read ({error.why})"))
         return str(error)
     except ModelError as error:
@@ -250,7 +250,7 @@ def _why_no_captioner(folder: Path, known: Folders) -> str | None:
 
 
 def by_name(found: tuple[Tool, ...], name: str, what: str) -> Tool:
-    """Found by `lookup.find`. Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
+    """Found by `lookup.find`. Raises `NotFoundError`, or `ModelError` with why it cannot be used."""
     tool = find(name, found).model
     if tool is None:
         names = ", ".join(each.name for each in found if not each.unusable) or "none"

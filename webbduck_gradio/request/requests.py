@@ -82,38 +82,38 @@ def _seed(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_no_bool)]
-Number = Annotated[float, BeforeValidator(_no_bool)]
+StrictInt = Annotated[int, BeforeValidator(_no_bool)]
+StrictFloat = Annotated[float, BeforeValidator(_no_bool)]
 Side = Annotated[int, BeforeValidator(_no_bool), Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
-PictureId = Annotated[str, Field(min_length=1, max_length=1024)]
+ImageId = Annotated[str, Field(min_length=1, max_length=1024)]
 """What the gallery calls a picture, "RUN/0.png", or the name of a stored input picture."""
-FileId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.(png|jpg|jpeg|webp)$")]
+InputImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.(png|jpg|jpeg|webp)$")]
 """Name of a stored input picture: the SHA-256 of its bytes and its ending."""
 
 
-class Vocabulary(BaseModel):
+class BaseRequest(BaseModel):
     """Base of the requests: frozen, nothing unknown, no infinities."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def of(cls, **asked: Any):
+    def validated(cls, **asked: Any):
         """Validate; raise `RequestError` with one sentence where something does not fit."""
         try:
             return cls(**asked)
         except ValidationError as error:
-            raise RequestError(explain(error, cls), field=_field_of(error)) from None
+            raise RequestError(error_message(error, cls), field=_field_of(error)) from None
 
 
-class LoraUse(Vocabulary):
+class LoraSelection(BaseRequest):
     """One LoRA of the stack. `weight` scales its whole effect; negative inverts it."""
 
     name: Name
-    weight: Annotated[Number, Field(ge=-2, le=2)] = 1.0
+    weight: Annotated[StrictFloat, Field(ge=-2, le=2)] = 1.0
 
 
-class GenerationRequest(Vocabulary):
+class GenerationRequest(BaseRequest):
     """All that a picture needs. Sizes in pixels; image i of a batch uses seed + i."""
 
     prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
@@ -122,36 +122,36 @@ class GenerationRequest(Vocabulary):
     base_model: Name
     width: Side = 1024
     height: Side = 1024
-    steps: Annotated[Whole, Field(ge=1, le=150)] = 30
-    cfg: Annotated[Number, Field(ge=1, le=30)] = 6.0
+    steps: Annotated[StrictInt, Field(ge=1, le=150)] = 30
+    cfg: Annotated[StrictFloat, Field(ge=1, le=30)] = 6.0
     scheduler: Name = DEFAULT_SCHEDULER
-    seed: Annotated[Whole, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed)] = Field(
+    seed: Annotated[StrictInt, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed)] = Field(
         default=None, validate_default=True
     )  # the validator draws a seed for None
-    num_images: Annotated[Whole, Field(ge=1, le=MAX_IMAGES)] = 1
-    loras: Annotated[tuple[LoraUse, ...], Field(max_length=MAX_LORAS)] = ()
+    num_images: Annotated[StrictInt, Field(ge=1, le=MAX_IMAGES)] = 1
+    loras: Annotated[tuple[LoraSelection, ...], Field(max_length=MAX_LORAS)] = ()
     second_pass_model: Name | None = None
     second_pass_mode: Literal["auto", "refiner", "img2img"] = "auto"
-    refinement_strength: Annotated[Number, Field(gt=0, le=1)] = 0.3
-    image: FileId | None = None
-    mask: FileId | None = None
-    strength: Annotated[Number, Field(gt=0, le=1)] = 0.75
+    refinement_strength: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.3
+    image: InputImageId | None = None
+    mask: InputImageId | None = None
+    strength: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.75
     inpainting_fill: Literal["replace", "keep"] = "replace"
     """What is painted: 'replace' the masked part, 'keep' all but the masked part, which is protected."""
     masked_content: Literal["fill", "original"] = "fill"
     """What the painted part begins with: its surroundings' colours, blurred, or what is there."""
-    mask_blur: Annotated[Whole, Field(ge=0, le=64)] = 8
+    mask_blur: Annotated[StrictInt, Field(ge=0, le=64)] = 8
     resize_mode: Literal["crop", "pad", "stretch"] = "crop"
     """How `image` is fitted to width x height: cut, filled up at the sides, or distorted."""
     inpaint_area: Literal["whole", "masked"] = "whole"
     """'masked': only the mask's surroundings are drawn, at width x height, and put back into `image`."""
-    inpaint_padding: Annotated[Whole, Field(ge=0, le=512)] = 32
+    inpaint_padding: Annotated[StrictInt, Field(ge=0, le=512)] = 32
     """Surroundings of the mask that are looked at, in pixels of `image` (with 'masked')."""
-    refiner_switch: Annotated[Number, Field(ge=0.1, le=0.95)] = 0.8
+    refiner_switch: Annotated[StrictFloat, Field(ge=0.1, le=0.95)] = 0.8
     """Part of the schedule after which a refiner goes on."""
     second_pass_steps: Annotated[Annotated[int, Field(ge=1, le=150)] | None, BeforeValidator(_no_bool)] = None
     """Steps of an img2img second pass, before its strength; None = as many as the first."""
-    clip_skip: Annotated[Whole, Field(ge=0, le=4)] = 0
+    clip_skip: Annotated[StrictInt, Field(ge=0, le=4)] = 0
     """Text encoder layers left out beyond the one that SDXL leaves out anyway."""
     emphasis: Literal["mean", "none"] = "mean"
     """Whether weighted prompts are brought back to their mean, as AUTOMATIC1111 does."""
@@ -193,12 +193,12 @@ class GenerationRequest(Vocabulary):
         """Seed of image `index` (from 0) of the batch."""
         return (self.seed + index) % (MAX_SEED + 1)
 
-    def alone(self, index: int) -> GenerationRequest:
+    def for_single_image(self, index: int) -> GenerationRequest:
         """The request that makes image `index` of this batch again, by itself."""
         return self.model_copy(update={"seed": self.seed_of(index), "num_images": 1})
 
 
-def in_todays_words(stored: Mapping[str, Any]) -> dict[str, Any]:
+def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a request that was stored by any version, with the meaning that they had then.
 
     Before there was `masked_content`, the value "keep" of `inpainting_fill` stood for what is now
@@ -212,25 +212,25 @@ def in_todays_words(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {**stored, "inpainting_fill": "replace", "masked_content": content}
 
 
-class UpscaleRequest(Vocabulary):
+class UpscaleRequest(BaseRequest):
     """A finished picture made larger. `image`: the id of a picture or of an uploaded file."""
 
-    image: PictureId
+    image: ImageId
     scale: Literal[2, 4] = 2
     upscaler: Name | None = None
     """A model's name or "Lanczos"; None = the first model that is there, else Lanczos."""
 
 
-class CaptionRequest(Vocabulary):
+class CaptionRequest(BaseRequest):
     """A picture put into words. `max_tokens`: longest answer."""
 
-    image: PictureId
+    image: ImageId
     style: Name = "detailed"
     captioner: Name | None = None
-    max_tokens: Annotated[Whole, Field(ge=1, le=1000)] = 300
+    max_tokens: Annotated[StrictInt, Field(ge=1, le=1000)] = 300
 
 
-def explain(error: ValidationError, model: type[BaseModel]) -> str:
+def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     """One sentence for the first thing that is wrong, in the words of the field's own limits."""
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"] if not isinstance(part, int)) or ""
@@ -261,7 +261,7 @@ def explain(error: ValidationError, model: type[BaseModel]) -> str:
     if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
         wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "a table of name and weight")
         return f"{field} must be {wanted}, not {shown}."
-    return f"{field} must be {range_of(model, first['loc'])}, not {shown}."
+    return f"{field} must be {numeric_bounds(model, first['loc'])}, not {shown}."
 
 
 def _field_of(error: ValidationError) -> str | None:
@@ -276,9 +276,9 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def range_of(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """'a whole number from 1 to 150', read off the field's own constraints."""
-    owner: type[BaseModel] = LoraUse if len(location) > 1 and location[0] == "loras" else model
+    owner: type[BaseModel] = LoraSelection if len(location) > 1 and location[0] == "loras" else model
     field = owner.model_fields.get(str(location[-1]))
     if field is None:
         return "something else"

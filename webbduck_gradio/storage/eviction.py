@@ -11,7 +11,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-YOUNG = 600.0
+GRACE_SECONDS = 600.0
 """Seconds for which a file is in use, by whoever has just made or sent it, and not removed."""
 
 
@@ -36,7 +36,7 @@ def size_of(folder: Path) -> int:
     return sum(status.st_size for _, status in files_in(folder))
 
 
-def trim(
+def evict(
     folder: Path,
     max_bytes: int,
     max_age: float | None = None,
@@ -45,8 +45,8 @@ def trim(
 ) -> int:
     """Remove files older than `max_age` seconds, then the oldest until `max_bytes` are left.
 
-    Never removes what `keep` names or is younger than `YOUNG`. Returns the bytes that remain, of files
-    that could be removed.
+    Never removes what `keep` names or is younger than `GRACE_SECONDS`. Returns the bytes that remain, of
+    files that could be removed.
     """
     now = time.time() if now is None else now
     found = sorted(
@@ -57,7 +57,7 @@ def trim(
     for modified, size, path in found:
         age = now - modified
         too_old = max_age is not None and age > max_age
-        if age < YOUNG or not (too_old or total > max_bytes):
+        if age < GRACE_SECONDS or not (too_old or total > max_bytes):
             continue
         try:
             path.unlink(missing_ok=True)

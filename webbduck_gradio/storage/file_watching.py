@@ -2,7 +2,7 @@
 
 On Linux one thread of watchdog reads the events of all observers of the process. An error in it, for
 instance about a folder that moves while it is being added, ends it without a word: whoever watches asks
-`hears` now and then, and looks at the folders itself where nobody tells any more.
+`is_receiving_events` now and then, and looks at the folders itself where nobody tells any more.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def observe(folder: Path, handler: events.FileSystemEventHandler) -> BaseObserve
     return observer
 
 
-def hears(observer: BaseObserver | None) -> bool:
+def is_receiving_events(observer: BaseObserver | None) -> bool:
     """Whether events still arrive."""
     if observer is None or not observer.is_alive() or not all(e.is_alive() for e in observer.emitters):
         return False
@@ -53,7 +53,7 @@ def hears(observer: BaseObserver | None) -> bool:
     return bool(readers) or not sys.platform.startswith("linux")
 
 
-def end(observer: BaseObserver | None) -> None:
+def stop_observer(observer: BaseObserver | None) -> None:
     """Stop it, where it was started."""
     if observer is not None and observer.is_alive():
         observer.stop()

@@ -27,7 +27,7 @@ from .pixel_budget import PixelBudget
 __all__ = [
     "BUDGET",
     "WITH_TEXTS",
-    "Look",
+    "ImageProbe",
     "decoded",
     "decoding",
     "is_transparent",
@@ -156,9 +156,9 @@ def decoding(image: Image.Image, name: str, patience: float | None = None) -> It
 @contextmanager
 def decoded(
     path: Path, name: str, *, grey: bool = False, patience: float | None = None
-) -> Iterator[tuple[Image.Image, Look]]:
-    """`plain` of a file, and its `Look` without `transparent`; holds its part of `BUDGET` to the end of the
-    block. With `grey` mode L where the file has neither colours nor alpha. Raises `StorageError`."""
+) -> Iterator[tuple[Image.Image, ImageProbe]]:
+    """`plain` of a file, and its `ImageProbe` without `transparent`; holds its part of `BUDGET` to the end of
+    the block. With `grey` mode L where the file has neither colours nor alpha. Raises `StorageError`."""
     with open_picture(path, name) as image, decoding(image, name, patience):
         header = _header(image)
         yield _plain(image, grey), header
@@ -198,7 +198,7 @@ def is_transparent(image: Image.Image) -> bool:
 
 
 @dataclass(frozen=True)
-class Look:
+class ImageProbe:
     """What has to be known of a file before its first picture is used. `size` is upright, in pixels."""
 
     size: tuple[int, int]
@@ -221,7 +221,7 @@ class Look:
         return said
 
 
-def look(path: Path, name: str) -> Look:
+def look(path: Path, name: str) -> ImageProbe:
     """Decodes the picture only where it may be transparent. Raises `StorageError`."""
     with open_picture(path, name) as image:
         header = _header(image)
@@ -253,10 +253,10 @@ def _weight(image: Image.Image) -> int:
     return image.width * image.height * COPIES.get(kind, 1)
 
 
-def _header(image: Image.Image) -> Look:
+def _header(image: Image.Image) -> ImageProbe:
     """What is known before the pixels are decoded."""
     pictures = int(getattr(image, "n_frames", 1))
-    return Look(
+    return ImageProbe(
         upright_size(image),
         pictures,
         animated=pictures > 1 and image.format != "MPO",

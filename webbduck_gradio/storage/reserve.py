@@ -28,7 +28,7 @@ class Reserve:
     def __init__(self, path: Path):
         self._path = path
 
-    def keep(self) -> bool:
+    def create(self) -> bool:
         """Make the file where it is not there; False where the disk has no room for it."""
         with contextlib.suppress(OSError):
             if self._path.stat().st_size >= BYTES:
@@ -39,11 +39,11 @@ class Reserve:
                 file.write(os.urandom(BYTES))
         except OSError as error:
             log.debug("No space is kept back: %s", error)
-            self.give_up()
+            self.release()
             return not is_full(error)
         return True
 
-    def give_up(self) -> None:
+    def release(self) -> None:
         """Free the space."""
         with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)

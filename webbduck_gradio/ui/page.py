@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from ..api import generate, parameter_docs, serializers
-from ..api.gradio_helpers import QUIET, outcome, page_json
+from ..api.gradio_helpers import BACKGROUND_EVENT, notification, page_json
 from ..request import SCHEDULERS
 from ..services import Services
 from .gallery import tab as gallery_tab
@@ -72,8 +72,8 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
     def follow(chosen: str | None, second: str | None) -> list[Any]:
         """The choices after the catalog changed, and the name of what can no longer be chosen."""
-        lost = form.lost(chosen, second)
-        return [*form.choices(chosen, second), outcome(**lost) if lost else gr.skip()]
+        lost = form.missing_models(chosen, second)
+        return [*form.choices(chosen, second), notification(**lost) if lost else gr.skip()]
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: names that collide are renamed silently, the later one losing.
@@ -96,21 +96,24 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             for name in ("jobs", "live", "catalog", "gallery")
         ]
         pulse = gr.Textbox(visible=False, elem_id="pulse")
-        gr.Timer(TICK_SECONDS).tick(versions, None, pulse, **QUIET)
-        pulse.change(None, pulse, counters, js="(text) => text.split('.')", **QUIET)
-        counters[0].change(jobs, None, channels["jobs"], **QUIET)
-        counters[1].change(live, None, channels["live"], **QUIET)
-        counters[2].change(catalog, None, channels["catalog"], **QUIET)
+        gr.Timer(TICK_SECONDS).tick(versions, None, pulse, **BACKGROUND_EVENT)
+        pulse.change(None, pulse, counters, js="(text) => text.split('.')", **BACKGROUND_EVENT)
+        counters[0].change(jobs, None, channels["jobs"], **BACKGROUND_EVENT)
+        counters[1].change(live, None, channels["live"], **BACKGROUND_EVENT)
+        counters[2].change(catalog, None, channels["catalog"], **BACKGROUND_EVENT)
         models = [form.checkpoint, form.fields["second_pass_model"]]
-        counters[2].change(follow, models, [*models, channels["outcome"]], **QUIET)
+        counters[2].change(follow, models, [*models, channels["outcome"]], **BACKGROUND_EVENT)
         counters[3].change(
-            lambda version: page_json({"version": version}), counters[3], channels["gallery"], **QUIET
+            lambda version: page_json({"version": version}),
+            counters[3],
+            channels["gallery"],
+            **BACKGROUND_EVENT,
         )
 
         def first(remembered: Any) -> list[Any]:
             kept = remembered if isinstance(remembered, dict) else {}
-            lost = form.lost(_name(kept.get("base_model")), _name(kept.get("second_pass_model")))
-            told = outcome(**lost) if lost else gr.skip()
+            lost = form.missing_models(_name(kept.get("base_model")), _name(kept.get("second_pass_model")))
+            told = notification(**lost) if lost else gr.skip()
             return [jobs(), live(), catalog(), told, *form.opened(remembered)]
 
         remembered = gr.JSON(visible=False)
@@ -120,13 +123,13 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             remembered,
             [*(channels[name] for name in ("jobs", "live", "catalog", "outcome")), *form.outputs],
             js="() => webbduck.form.recalled()",
-            **QUIET,
+            **BACKGROUND_EVENT,
         ).then(
             None,
             controls,
             None,
             js=form.script("open"),
-            **QUIET,
+            **BACKGROUND_EVENT,
         )
     return page
 

@@ -24,7 +24,7 @@ second. A guesser with many addresses has 17,000 tries a day."""
 MOST_ADDRESSES = 10_000
 
 
-class Door:
+class Authenticator:
     """Who may log in: the owner's users, and the studio's own pump with a secret of this process."""
 
     def __init__(self, users: tuple[tuple[str, str], ...]):
@@ -65,7 +65,7 @@ class _Tries:
     """Has logged in from here before, so that a flood from elsewhere does not lock its owner out."""
 
 
-class Throttle:
+class LoginRateLimiter:
     """Slows down guessing: by address, and over all addresses. `now` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic):

@@ -30,7 +30,7 @@ SHARED_SCRIPT = re.compile(rb'<script type="module"[^>]*src="https://[^"]*"></sc
 LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="stylesheet"[^>]*>')
 
 
-def page_policy(nonce: str, scripts: Sequence[str]) -> bytes:
+def build_csp(nonce: str, scripts: Sequence[str]) -> bytes:
     """The Content-Security-Policy of the page; `scripts` are those that Gradio puts into it by itself.
 
     'unsafe-eval' is Gradio's need: templates and the js= of events become functions at run time. Inline
@@ -67,7 +67,7 @@ def _local_parts() -> bytes:
     return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))
 
 
-def own_page(html: bytes, nonce: str) -> bytes:
+def inject_nonce(html: bytes, nonce: str) -> bytes:
     """Gradio's page with the nonce at its scripts. With a share link it would load its script from a server
     of Gradio's; ours comes from here also then."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
@@ -89,7 +89,7 @@ def with_headers(send: Send, headers: Headers) -> Send:
     return sending
 
 
-def as_page(send: Send, scripts: Sequence[str]) -> Send:
+def with_csp(send: Send, scripts: Sequence[str]) -> Send:
     """`send` for the studio's page: its HTML is held back, given the nonce, and sent with the policy."""
     nonce = secrets.token_urlsafe(18)
     start: Message | None = None
@@ -106,10 +106,10 @@ def as_page(send: Send, scripts: Sequence[str]) -> Send:
         parts.append(message.get("body", b""))
         if message.get("more_body"):
             return
-        html = own_page(b"".join(parts), nonce)
+        html = inject_nonce(b"".join(parts), nonce)
         new = [
             *COMMON,
-            (b"content-security-policy", page_policy(nonce, scripts)),
+            (b"content-security-policy", build_csp(nonce, scripts)),
             (b"cache-control", b"no-store"),
             (b"content-length", str(len(html)).encode()),
         ]

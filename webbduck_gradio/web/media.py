@@ -14,16 +14,16 @@ import anyio.to_thread
 from starlette.responses import FileResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ..errors import UnknownName, WebbDuckError
+from ..errors import NotFoundError, WebbDuckError
 from ..gallery.export import exported
 from ..services import Services
 from .csp import PICTURE, with_headers
-from .responses import refuse
+from .responses import error_response
 
 JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
-def media(kind: str, name: str) -> str:
+def media_url(kind: str, name: str) -> str:
     """URL, relative to the page, of a picture: kind is image, thumb, input, input-thumb or preview."""
     return f"media/{kind}/{quote(name)}"
 
@@ -54,7 +54,7 @@ class Media:
                 return
             file = self._services.outputs.resolve(name) if kind == "image" else self._exported(kind, name)
         except WebbDuckError as error:
-            await refuse(str(error), 404)(scope, receive, send)
+            await error_response(str(error), 404)(scope, receive, send)
             return
         route = f"/gradio_api/file={file}"
         inner = dict(scope, path=route, raw_path=quote(route).encode())
@@ -62,9 +62,9 @@ class Media:
         await self._app(inner, receive, with_headers(send, headers))
 
     def _exported(self, kind: str, name: str) -> Path:
-        """A zip file for the page. Raises `UnknownName` where there is none."""
+        """A zip file for the page. Raises `NotFoundError` where there is none."""
         if kind != "export":
-            raise UnknownName("There is no such picture.")
+            raise NotFoundError("There is no such picture.")
         return exported(self._services.settings, name)
 
     async def _small_picture(self, kind: str, name: str, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,14 +75,14 @@ class Media:
             try:
                 return make(name).read_bytes()
             except OSError:
-                raise UnknownName("There is no such picture.") from None
+                raise NotFoundError("There is no such picture.") from None
 
         answer = Response(await anyio.to_thread.run_sync(content), media_type="image/webp")
         headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
         await answer(scope, receive, with_headers(send, headers))
 
     def _input_thumbnail(self, file_id: str) -> Path:
-        """A small copy of the picture that a job was given. Raises `UnknownName` where there is none."""
+        """A small copy of the picture that a job was given. Raises `NotFoundError` where there is none."""
         return self._services.thumbnails.of_file(self._services.inputs.path(file_id), file_id, 256)
 
     def _deleted(self, name: str) -> Path:
@@ -95,12 +95,12 @@ class Media:
         """A live preview, read at once: its file is replaced several times a second."""
         job_id = name.removesuffix(".jpg")
         if not JOB_ID.fullmatch(job_id):
-            raise UnknownName("There is no such picture.")
+            raise NotFoundError("There is no such picture.")
         path = self._services.worker.preview_path(job_id)
         try:
             content = await anyio.to_thread.run_sync(path.read_bytes)
         except OSError:
-            raise UnknownName("The preview is gone; its job has ended.") from None
+            raise NotFoundError("The preview is gone; its job has ended.") from None
         answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
         await answer(scope, receive, with_headers(send, PICTURE))
 

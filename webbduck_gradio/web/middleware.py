@@ -34,16 +34,16 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import RequestError, StorageError, UnknownName, WebbDuckError
+from ..errors import NotFoundError, RequestError, StorageError, WebbDuckError
 from ..jobs.dispatcher import LANE
 from ..services import Services, inside
 from ..settings import Settings
 from . import allowed_routes, connections, request_validation, sessions
-from .auth import Door, Throttle
-from .csp import COMMON, PICTURE, as_page, with_headers
+from .auth import Authenticator, LoginRateLimiter
+from .csp import COMMON, PICTURE, with_csp, with_headers
 from .media import Media
-from .origin_check import Strangers
-from .responses import refuse
+from .origin_check import OriginPolicy
+from .responses import error_response
 from .uploads import Places, Upload
 
 log = logging.getLogger(__name__)
@@ -57,8 +57,8 @@ NOT_A_TICKET = "This endpoint is the studio's own; submit jobs through /generate
 TOO_MANY_STREAMS = "Too many clients follow the studio at once; close some of its pages."
 AMBIGUOUS = "The request tells its length in more than one way."
 STATUS: dict[type[WebbDuckError], int] = {
-    request_validation.BodyTooLarge: 413,
-    request_validation.BodyTooSlow: 408,
+    request_validation.BodyTooLargeError: 413,
+    request_validation.BodyTooSlowError: 408,
     StorageError: 507,
 }
 CLOSES = (408, 413)
@@ -67,17 +67,17 @@ LANE_CALLS = (f"/gradio_api/call/{LANE}", f"/gradio_api/call/v2/{LANE}")
 
 
 @dataclass
-class Watch:
+class SecurityContext:
     """What the gatekeeper goes by. `page_scripts`: those that Gradio adds to the page by itself."""
 
     services: Services
-    door: Door
-    strangers: Strangers
+    door: Authenticator
+    strangers: OriginPolicy
     endpoints: Mapping[str, request_validation.Signature] = field(default_factory=dict)
     lengths: Mapping[int, int] = field(default_factory=dict)
     """Number of values that each of Gradio's functions takes, by its number."""
     page_scripts: Sequence[str] = ()
-    throttle: Throttle = field(default_factory=Throttle)
+    throttle: LoginRateLimiter = field(default_factory=LoginRateLimiter)
     sessions: sessions.Sessions = field(default_factory=sessions.Sessions)
     connections: connections.Connections | None = None
     lane: int | None = None
@@ -90,10 +90,10 @@ class Watch:
         return urlsplit(self.services.settings.public_url or "").path.rstrip("/")
 
 
-class Gatekeeper:
+class SecurityMiddleware:
     """The ASGI layer; see the module."""
 
-    def __init__(self, app: ASGIApp, watch: Watch):
+    def __init__(self, app: ASGIApp, watch: SecurityContext):
         self.app, self.watch, self.services = app, watch, watch.services
         self._places = Places()
         self._media = Media(app, self.services)
@@ -123,7 +123,7 @@ class Gatekeeper:
             if started:
                 raise
             status = STATUS.get(type(error), 400)
-            await refuse(str(error), status, status in CLOSES)(scope, receive, sending)
+            await error_response(str(error), status, status in CLOSES)(scope, receive, sending)
         except Exception as error:
             if started and isinstance(error.__cause__, HTTPException):
                 # A stream that Gradio breaks off, of a client that it does not know (any more).
@@ -133,7 +133,7 @@ class Gatekeeper:
             log.warning("%s %.200s failed", scope["method"], scope["path"], exc_info=True)
             if started:
                 raise
-            await refuse(WENT_WRONG, 400)(scope, receive, sending)
+            await error_response(WENT_WRONG, 400)(scope, receive, sending)
 
     def _without_prefix(self, scope: Scope) -> Scope:
         """A proxy may hand the path on with its prefix or without it; Gradio wants it without."""
@@ -148,28 +148,28 @@ class Gatekeeper:
             name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]
         }
         if request_validation.is_ambiguous(scope):
-            await refuse(AMBIGUOUS, 400, close=True)(scope, receive, send)
+            await error_response(AMBIGUOUS, 400, close=True)(scope, receive, send)
             return
         refusal = self.watch.strangers.refusal(headers)
         if refusal:
-            await refuse(refusal, 403)(scope, receive, send)
+            await error_response(refusal, 403)(scope, receive, send)
             return
         path = scope["path"]
         route = allowed_routes.find(scope["method"], path)
         if route is None:
-            await refuse("There is nothing here.", 404)(scope, receive, send)
+            await error_response("There is nothing here.", 404)(scope, receive, send)
             return
         user, asks = self._user(scope), bool(self.watch.door.users)
         if connection := connections.of_request(scope):
             connection.let_in = user is not None or not asks
         if route.needs_login and asks and user is None:
-            await refuse(LOG_IN, 401)(scope, receive, send)
+            await error_response(LOG_IN, 401)(scope, receive, send)
             return
-        if request_validation.announced(scope) > route.max_body:
-            raise request_validation.BodyTooLarge(request_validation.too_large(route.max_body))
-        receive = request_validation.paced(request_validation.bounded(receive, route.max_body))
+        if request_validation.content_length(scope) > route.max_body:
+            raise request_validation.BodyTooLargeError(request_validation.too_large(route.max_body))
+        receive = request_validation.limit_slowness(request_validation.limit_body(receive, route.max_body))
         if path == "/":
-            send = as_page(send, self.watch.page_scripts) if scope["method"] == "GET" else send
+            send = with_csp(send, self.watch.page_scripts) if scope["method"] == "GET" else send
         elif path.startswith("/media/"):
             await self._media(path, scope, receive, send)
             return
@@ -184,11 +184,11 @@ class Gatekeeper:
                 if has_place or (user is not None and self.watch.door.is_internal(user)):
                     await self.app(scope, receive, send)
                 else:
-                    await refuse(TOO_MANY_STREAMS, 503, close=True)(scope, receive, send)
+                    await error_response(TOO_MANY_STREAMS, 503, close=True)(scope, receive, send)
             return
         elif asked := FILE_ROUTE.fullmatch(path):
-            if not may_serve(asked["path"], self.services.settings):
-                await refuse(NO_SUCH_FILE, 403)(scope, receive, send)
+            if not is_servable(asked["path"], self.services.settings):
+                await error_response(NO_SUCH_FILE, 403)(scope, receive, send)
                 return
             send = with_headers(send, PICTURE)
         await self.app(scope, receive, send)
@@ -200,20 +200,20 @@ class Gatekeeper:
             await self._upload(scope, receive, send)
             return
         if path in LANE_CALLS:
-            if request_validation.announced(scope) > allowed_routes.MAX_TICKET:
-                await refuse(NOT_A_TICKET, 403, close=True)(scope, receive, send)
+            if request_validation.content_length(scope) > allowed_routes.MAX_TICKET:
+                await error_response(NOT_A_TICKET, 403, close=True)(scope, receive, send)
                 return
-            receive = request_validation.bounded(receive, allowed_routes.MAX_TICKET)
-        body = await request_validation.whole(receive)
+            receive = request_validation.limit_body(receive, allowed_routes.MAX_TICKET)
+        body = await request_validation.read_body(receive)
         if path == "/logout":
             await sessions.log_out(scope, self.watch.sessions)(scope, receive, send)
             return
         if path == "/login":
-            await self._log_in(body, scope, request_validation.again(body, receive), send)
+            await self._log_in(body, scope, request_validation.replay_body(body, receive), send)
             return
         request_validation.check_is_json(scope)
-        asked = request_validation.parsed(body, self._is_clients)
-        send = plainly(scope, receive, send)
+        asked = request_validation.parse_json(body, self._is_clients)
+        send = with_plain_errors(scope, receive, send)
         if path == "/gradio_api/cancel":
             call = asked.get("event_id")
             # Gradio is not told: it would drop every call of that client to the same endpoint, not this one
@@ -223,13 +223,13 @@ class Gatekeeper:
                 return
         elif path in LANE_CALLS or asked.get("fn_index") == self.watch.lane is not None:
             if not self._is_ticket(asked):
-                await refuse(NOT_A_TICKET, 403)(scope, receive, send)
+                await error_response(NOT_A_TICKET, 403)(scope, receive, send)
                 return
         elif path.startswith("/gradio_api/call/"):
             request_validation.check_call(path, asked, self.watch.endpoints)
         elif path in ("/gradio_api/queue/join", "/gradio_api/run/predict"):
             request_validation.check_event(asked, self.watch.lengths)
-        await self.app(scope, request_validation.again(body, receive), send)
+        await self.app(scope, request_validation.replay_body(body, receive), send)
 
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An upload in its turn. One that is broken off is answered here, as Gradio knows no reason."""
@@ -296,7 +296,7 @@ class Gatekeeper:
         return next((self.watch.sessions.get(token) for token in sessions.tokens_of(scope)), None)
 
 
-def plainly(scope: Scope, receive: Receive, send: Send) -> Send:
+def with_plain_errors(scope: Scope, receive: Receive, send: Send) -> Send:
     """`send` that puts one sentence in place of FastAPI's list of what does not fit its model."""
     replaced = False
 
@@ -304,14 +304,14 @@ def plainly(scope: Scope, receive: Receive, send: Send) -> Send:
         nonlocal replaced
         if message["type"] == "http.response.start" and message["status"] in (422, 500):
             replaced = True
-            await refuse(WENT_WRONG, 400)(scope, receive, send)
+            await error_response(WENT_WRONG, 400)(scope, receive, send)
         elif not replaced:
             await send(message)
 
     return sending
 
 
-def may_serve(path: str, settings: Settings) -> bool:
+def is_servable(path: str, settings: Settings) -> bool:
     """Whether Gradio's file route may look at this path (its own checks follow): at pictures of the output
     folder, beside its private part, and at thumbnails, previews and uploaded pictures."""
     if "://" in path or path.startswith("//") or "\0" in path:
@@ -321,7 +321,7 @@ def may_serve(path: str, settings: Settings) -> bool:
         served = (settings.previews, settings.thumbnails, settings.uploads)
         if file.suffix.lower() not in IMAGE_ENDINGS or not inside(file, settings.outputs):
             return False
-        return not inside(file, settings.private) or any(inside(file, folder) for folder in served)
+        return not inside(file, settings.data_dir) or any(inside(file, folder) for folder in served)
     except (OSError, ValueError, RuntimeError):
         return False
 
@@ -339,5 +339,5 @@ def uploaded(value: Any, services: Services, uploads: Path) -> Path:
         if path.is_absolute() and inside(path, uploads) and path.resolve().is_file():
             return path.resolve()
         return services.outputs.resolve(name)
-    except (OSError, ValueError, UnknownName):
+    except (OSError, ValueError, NotFoundError):
         raise RequestError(request_validation.NOT_OURS) from None

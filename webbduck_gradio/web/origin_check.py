@@ -23,7 +23,7 @@ OTHER_NAME = (
 )
 
 
-class Strangers:
+class OriginPolicy:
     """Tells requests that must be refused. `public` gains the address of a share link once it is known."""
 
     def __init__(self, settings: Settings):
@@ -67,7 +67,7 @@ class Strangers:
 
     @property
     def _only_here(self) -> bool:
-        return self.settings.only_here
+        return self.settings.is_loopback_only
 
 
 def _name_of(host: str) -> str | None:

@@ -14,7 +14,7 @@ HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @contextmanager
-def around(host: str) -> Iterator[None]:
+def bypassing_proxies(host: str) -> Iterator[None]:
     """Within it httpx reaches this computer and `host` directly, whatever the environment says.
 
     Gradio asks itself at its start whether it answers, and takes proxies from the environment. Others than
@@ -33,7 +33,7 @@ def around(host: str) -> Iterator[None]:
         _replace(list(now), before)
 
 
-def forget() -> None:
+def forget_proxies() -> None:
     """Take all proxies out of the environment, for programs that speak with this computer alone."""
     _replace([name for name in os.environ if name.lower() in LEADING], {EXCEPT: "*"})
 

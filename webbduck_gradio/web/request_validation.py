@@ -23,12 +23,12 @@ LEAST_BYTES, WITHIN_SECONDS = 20 * 16 * 1024, 20.0
 NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
 
-class BodyTooLarge(RequestError):
+class BodyTooLargeError(RequestError):
     """More bytes than the route takes."""
 
 
-def bounded(receive: Receive, most: int) -> Receive:
-    """`receive` that raises `BodyTooLarge` once more than `most` bytes have come."""
+def limit_body(receive: Receive, most: int) -> Receive:
+    """`receive` that raises `BodyTooLargeError` once more than `most` bytes have come."""
     taken = 0
 
     async def receiving() -> Message:
@@ -36,19 +36,19 @@ def bounded(receive: Receive, most: int) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > most:
-            raise BodyTooLarge(too_large(most))
+            raise BodyTooLargeError(too_large(most))
         return message
 
     return receiving
 
 
-class BodyTooSlow(RequestError):
+class BodyTooSlowError(RequestError):
     """The client stopped sending, or nearly."""
 
 
-def paced(receive: Receive) -> Receive:
-    """`receive` that raises `BodyTooSlow` where a body comes too slowly. Only the time counts for which the
-    client is waited for; after the body there is no limit."""
+def limit_slowness(receive: Receive) -> Receive:
+    """`receive` that raises `BodyTooSlowError` where a body comes too slowly. Only the time counts for which
+    the client is waited for; after the body there is no limit."""
     waited, came, ended = 0.0, 0, False
 
     async def receiving() -> Message:
@@ -61,7 +61,7 @@ def paced(receive: Receive) -> Receive:
             async with asyncio.timeout(WITHIN_SECONDS - waited):
                 message = await receive()
         except TimeoutError:
-            raise BodyTooSlow(
+            raise BodyTooSlowError(
                 f"The request was broken off: less than {LEAST_BYTES >> 10} KiB of it came in "
                 f"{WITHIN_SECONDS:.0f} seconds."
             ) from None
@@ -89,7 +89,7 @@ def too_large(most: int) -> str:
     return f"The request is larger than the {size} that are possible here."
 
 
-def announced(scope: Scope) -> int:
+def content_length(scope: Scope) -> int:
     """Bytes that the request says it carries; 0 where it does not say. Raises `RequestError`."""
     text = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
     if not text.isdigit() or len(text) > 15:
@@ -104,7 +104,7 @@ def check_is_json(scope: Scope) -> None:
         raise RequestError("Send the request as JSON, with the header Content-Type: application/json.")
 
 
-async def whole(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
     """All of a body that is bounded already."""
     parts, more = [], True
     while more:
@@ -116,7 +116,7 @@ async def whole(receive: Receive) -> bytes:
     return b"".join(parts)
 
 
-def again(body: bytes, receive: Receive) -> Receive:
+def replay_body(body: bytes, receive: Receive) -> Receive:
     """A `receive` that gives a body that was read once more."""
     given = False
 
@@ -138,7 +138,7 @@ class Signature:
     needed: frozenset[str]
 
 
-def parsed(body: bytes, ours: Callable[[str], bool]) -> dict[str, Any]:
+def parse_json(body: bytes, ours: Callable[[str], bool]) -> dict[str, Any]:
     """The JSON table of a body. Raises `RequestError` with one sentence for anything else.
 
     `ours` tells whether a path lies where clients' files do.

@@ -19,7 +19,7 @@ from gradio.tunneling import CURRENT_TUNNELS
 from starlette.middleware import Middleware
 
 from ..errors import SettingsError
-from ..jobs.dispatcher import LANE, Pump
+from ..jobs.dispatcher import LANE, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
 from ..services import Services
 from ..settings import Settings
@@ -27,11 +27,11 @@ from ..ui.page import build
 from ..ui.studio.form import facts
 from ..ui.theme import ASSETS, asset, theme
 from . import file_handles
-from .auth import Door
+from .auth import Authenticator
 from .connections import Connections, Limits, bounded
-from .middleware import Gatekeeper, Watch
-from .origin_check import Strangers
-from .proxies import around
+from .middleware import SecurityContext, SecurityMiddleware
+from .origin_check import OriginPolicy
+from .proxies import bypassing_proxies
 from .request_validation import Signature
 
 log = logging.getLogger(__name__)
@@ -88,14 +88,14 @@ class StudioServer:
         self.url = ""
         self.share_url: str | None = None
         self._secret = secrets.token_urlsafe(32)
-        self._door = Door(settings.auth)
-        self._strangers = Strangers(settings)
+        self._door = Authenticator(settings.auth)
+        self._strangers = OriginPolicy(settings)
         self.connections = Connections(
             Limits(all=file_handles.connections_within(limit)),
             proxied=bool(settings.public_url or settings.share),
         )
         self._watch = CatalogWatcher(self.services.registry)
-        self._pump: Pump | None = None
+        self._pump: Dispatcher | None = None
         self._page: gr.Blocks | None = None
 
     def start(self) -> None:
@@ -106,7 +106,7 @@ class StudioServer:
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
         head = page_head()
-        watch = Watch(
+        watch = SecurityContext(
             self.services,
             self._door,
             self._strangers,
@@ -120,7 +120,7 @@ class StudioServer:
         said = io.StringIO()
         try:
             with ExitStack() as within:
-                within.enter_context(around(settings.host))
+                within.enter_context(bypassing_proxies(settings.host))
                 within.enter_context(bounded(self.connections))
                 if settings.share:
                     within.enter_context(redirect_stdout(said))
@@ -149,7 +149,7 @@ class StudioServer:
                     css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
                     head=head,
                     root_path=urlsplit(settings.public_url or "").path,
-                    app_kwargs={"middleware": [Middleware(Gatekeeper, watch=watch)]},
+                    app_kwargs={"middleware": [Middleware(SecurityMiddleware, watch=watch)]},
                 )
         except OSError as error:
             raise SettingsError(
@@ -161,7 +161,7 @@ class StudioServer:
         if share:
             self._strangers.public.add(urlsplit(share).netloc.lower())
         login = self._door.internal if settings.auth else None
-        self._pump = Pump(self.services.store, loopback(settings), self._secret, login)
+        self._pump = Dispatcher(self.services.store, loopback(settings), self._secret, login)
         self._pump.start()
         self._watch.start()
         self.services.housekeeping.start()

@@ -27,7 +27,7 @@ MOST_FILES = 16
 BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 
 
-class Broken(MultiPartException):
+class BrokenUploadError(MultiPartException):
     """Ends an upload in the way that makes Gradio remove what had come of it."""
 
 
@@ -122,7 +122,7 @@ class Upload:
                 await self.begin()
         except WebbDuckError as error:
             self.error = error
-            raise Broken(str(error)) from None
+            raise BrokenUploadError(str(error)) from None
         finally:
             silent.cancel()
         return message

@@ -6,11 +6,13 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 
-from ..sampling.loop import Brush, Drawing
+from ..sampling.loop import ModelContext, SamplingRun
 
 
-def draw(drawing: Drawing, brush: Brush, image: Image.Image, strength: float, steps: int) -> torch.Tensor:
+def draw(
+    drawing: SamplingRun, brush: ModelContext, image: Image.Image, strength: float, steps: int
+) -> torch.Tensor:
     """Latents of `image` (RGB, its sides multiples of 8) drawn again; `strength` 1 keeps next to nothing."""
-    return drawing.run(
+    return drawing.denoise(
         brush, StableDiffusionXLImg2ImgPipeline, steps, image=image.convert("RGB"), strength=strength
     )

@@ -11,11 +11,11 @@ from PIL import Image, ImageOps
 from ...request import GenerationRequest
 from ...storage import masks
 from .. import image_ops
-from ..sampling.loop import Brush, Drawing
+from ..sampling.loop import ModelContext, SamplingRun
 
 
 @dataclass(frozen=True)
-class Canvas:
+class InpaintRegion:
     """`original` and `mask` are of one size and make the result; `image` and `area` (in whole cells of the
     latents) are what is drawn on, at the size of the request. `box`: where that lies in `original`, None =
     all of it."""
@@ -29,7 +29,7 @@ class Canvas:
     """Whether the soft edge lies in what is painted, so that all else stays to the bit."""
 
 
-def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -> Canvas:
+def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -> InpaintRegion:
     """Fit picture and mask; raises `GenerationError` where nothing is to be painted (after fitting).
 
     The canvas' masks are white where the picture is painted, whatever part the request's mask protects.
@@ -42,23 +42,23 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
         original, whole = image, mask
         # With all of the soft edge, which would end in a seam where the box does.
         around = request.inpaint_padding + image_ops.reach(request.mask_blur)
-        box = image_ops.surroundings(mask, around, request.width / request.height)
+        box = image_ops.crop_region(mask, around, request.width / request.height)
         image = image.crop(box).resize(size, Image.Resampling.LANCZOS)
         area = masks.painted(masks.resize(mask, size, box))
     else:
         original = image = image_ops.fit(image, size, request.resize_mode)
         whole = masks.fit(mask, size, request.resize_mode)
         area = masks.painted(whole)
-        image_ops.surroundings(whole, 0, 1)  # an empty mask is an error
+        image_ops.crop_region(whole, 0, 1)  # an empty mask is an error
     if request.masked_content == "fill":
         image = image_ops.fill(image, area)
-    return Canvas(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
+    return InpaintRegion(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
 
 
-def draw(drawing: Drawing, brush: Brush, canvas: Canvas) -> torch.Tensor:
+def draw(drawing: SamplingRun, brush: ModelContext, canvas: InpaintRegion) -> torch.Tensor:
     """Latents of the canvas with its area drawn anew."""
     request = drawing.request
-    return drawing.run(
+    return drawing.denoise(
         brush,
         StableDiffusionXLInpaintPipeline,
         request.steps,
@@ -70,24 +70,24 @@ def draw(drawing: Drawing, brush: Brush, canvas: Canvas) -> torch.Tensor:
     )
 
 
-def finish(canvas: Canvas, drawn: Image.Image, blur: int) -> Image.Image:
+def finish(canvas: InpaintRegion, drawn: Image.Image, blur: int) -> Image.Image:
     """The original with what was drawn in the (blurred) mask, untouched elsewhere."""
     if canvas.box is None:
-        return image_ops.put_back(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
+        return image_ops.composite(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
     left, top, right, bottom = canvas.box
     whole = canvas.original.copy()
     whole.paste(drawn.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-    return image_ops.put_back(whole, canvas.original, _inside(canvas, blur))
+    return image_ops.composite(whole, canvas.original, _inside(canvas, blur))
 
 
-def _edge(canvas: Canvas, mask: Image.Image, blur: int) -> Image.Image:
+def _edge(canvas: InpaintRegion, mask: Image.Image, blur: int) -> Image.Image:
     """The mask with its soft edge, which lies outside of what the request's own mask covers."""
     if canvas.protects:
-        return ImageOps.invert(image_ops.soft(ImageOps.invert(mask), blur))
-    return image_ops.soft(mask, blur)
+        return ImageOps.invert(image_ops.feather_mask(ImageOps.invert(mask), blur))
+    return image_ops.feather_mask(mask, blur)
 
 
-def _inside(canvas: Canvas, blur: int) -> Image.Image:
+def _inside(canvas: InpaintRegion, blur: int) -> Image.Image:
     """The blurred mask, nothing outside of the box: there nothing was drawn."""
     assert canvas.box is not None
     mask = Image.new("L", canvas.mask.size, 0)

@@ -6,15 +6,17 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 
-from ..sampling.loop import Brush, Drawing
+from ..sampling.loop import ModelContext, SamplingRun
 from . import img2img
 
 
-def resume(drawing: Drawing, brush: Brush, latents: torch.Tensor, first: Brush) -> torch.Tensor:
+def resume(
+    drawing: SamplingRun, brush: ModelContext, latents: torch.Tensor, first: ModelContext
+) -> torch.Tensor:
     """Finish noisy latents of `first` from the switch point on, on its schedule."""
     # What the refiner puts out is its own; where the steps lie is what the first one's noise asks for.
     own = brush.loaded.scheduler.get("prediction_type", "epsilon")
-    return drawing.run(
+    return drawing.denoise(
         brush,
         StableDiffusionXLImg2ImgPipeline,
         drawing.request.steps,
@@ -24,7 +26,7 @@ def resume(drawing: Drawing, brush: Brush, latents: torch.Tensor, first: Brush) 
     )
 
 
-def refine(drawing: Drawing, brush: Brush, image: Image.Image) -> torch.Tensor:
+def refine(drawing: SamplingRun, brush: ModelContext, image: Image.Image) -> torch.Tensor:
     """Latents of a finished picture drawn again at `refinement_strength`, with steps of its own."""
     request = drawing.request
     steps = request.second_pass_steps or request.steps

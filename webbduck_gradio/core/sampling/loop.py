@@ -10,33 +10,33 @@ import torch
 
 from ...request import MAX_SEED, GenerationRequest
 from .. import previews
-from ..checkpoint_cache import Loaded
-from ..progress import Reporter
+from ..checkpoint_cache import LoadedCheckpoint
+from ..progress import ProgressReporter
 from ..prompts import Embeddings
 from . import schedulers
 
 
 @dataclass(frozen=True)
-class Brush:
+class ModelContext:
     """A checkpoint in memory and what it was told."""
 
-    loaded: Loaded
+    loaded: LoadedCheckpoint
     embeddings: Embeddings
 
 
-class Drawing:
+class SamplingRun:
     """Picture `index` of a request. One generator gives the noise of all its passes: seeding the second
     pass with the same seed again would repeat the first one's noise."""
 
-    def __init__(self, request: GenerationRequest, index: int, reporter: Reporter):
+    def __init__(self, request: GenerationRequest, index: int, reporter: ProgressReporter):
         self.request, self.index, self.reporter = request, index, reporter
         self.seed = request.seed_of(index)
         self.generator = torch.Generator("cpu").manual_seed(self.seed)
         self._begun = False
 
-    def run(
+    def denoise(
         self,
-        brush: Brush,
+        brush: ModelContext,
         kind: type,
         steps: int,
         schedule: Mapping[str, Any] | None = None,
@@ -52,10 +52,10 @@ class Drawing:
         schedule = schedule or brush.loaded.scheduler
         scheduler = schedulers.build(self.request.scheduler, schedule, steps, seed)
         rgb = brush.loaded.checkpoint.latent_rgb
-        previews.watch(
+        previews.hook_scheduler_step(
             scheduler,
             self.reporter.wants_preview,
-            lambda latents: self.reporter.preview(previews.picture(latents, rgb)),
+            lambda latents: self.reporter.preview(previews.latents_to_rgb(latents, rgb)),
         )
         pipe.scheduler = scheduler
         try:

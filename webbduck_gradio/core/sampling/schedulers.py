@@ -147,7 +147,7 @@ class StartableLMS(OwnLevels, LMSDiscreteScheduler):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SamplerConfig:
     """`kind`: class of diffusers. `scaled`: its samples are x0 + sigma * noise, not of unit variance."""
 
     kind: type
@@ -172,33 +172,33 @@ _3M_SDE = {
     "lower_order_final": False,
 }
 
-RECIPES: dict[str, Recipe] = {
-    "DPM++ 2M": Recipe(Multistep, _2M),
-    "DPM++ 2M Karras": Recipe(Multistep, _2M | _KARRAS),
-    "DPM++ 2M Exponential": Recipe(Multistep, _2M | _EXPONENTIAL),
-    "DPM++ 2M SGM Uniform": Recipe(Multistep, _2M | _SGM),
-    "DPM++ 2M SDE Exponential": Recipe(Multistep, _2M_SDE | _EXPONENTIAL),
-    "DPM++ 2M SDE": Recipe(Multistep, _2M_SDE),
-    "DPM++ 2M SDE Karras": Recipe(Multistep, _2M_SDE | _KARRAS),
-    "DPM++ 3M SDE": Recipe(Multistep, _3M_SDE, discard=True),
-    "DPM++ 3M SDE Karras": Recipe(Multistep, _3M_SDE | _KARRAS, discard=True),
-    "DPM++ 3M SDE Exponential": Recipe(Multistep, _3M_SDE | _EXPONENTIAL, discard=True),
-    "DPM++ SDE": Recipe(SeededSDE, scaled=True, seeded=True),
-    "DPM++ SDE Karras": Recipe(SeededSDE, _KARRAS, scaled=True, seeded=True),
-    "DPM++ SDE SGM Uniform": Recipe(SeededSDE, _SGM, scaled=True, seeded=True),
-    "Euler": Recipe(Euler, scaled=True),
-    "Euler Karras": Recipe(Euler, _KARRAS, scaled=True),
-    "Euler SGM Uniform": Recipe(Euler, _SGM, scaled=True),
-    "Euler a": Recipe(EulerAncestralDiscreteScheduler, scaled=True),
-    "Heun": Recipe(HeunDiscreteScheduler, scaled=True),
-    "DPM2": Recipe(DPM2, scaled=True, discard=True),
-    "DPM2 Karras": Recipe(DPM2, _KARRAS, scaled=True, discard=True),
-    "DPM2 a": Recipe(DPM2a, scaled=True, discard=True),
-    "DPM2 a Karras": Recipe(DPM2a, _KARRAS, scaled=True, discard=True),
-    "LMS": Recipe(StartableLMS, scaled=True),
-    "LMS Karras": Recipe(StartableLMS, _KARRAS, scaled=True),
-    "UniPC": Recipe(UniPCMultistepScheduler, {"solver_type": "bh2"}),
-    "DDIM": Recipe(
+SAMPLER_CONFIGS: dict[str, SamplerConfig] = {
+    "DPM++ 2M": SamplerConfig(Multistep, _2M),
+    "DPM++ 2M Karras": SamplerConfig(Multistep, _2M | _KARRAS),
+    "DPM++ 2M Exponential": SamplerConfig(Multistep, _2M | _EXPONENTIAL),
+    "DPM++ 2M SGM Uniform": SamplerConfig(Multistep, _2M | _SGM),
+    "DPM++ 2M SDE Exponential": SamplerConfig(Multistep, _2M_SDE | _EXPONENTIAL),
+    "DPM++ 2M SDE": SamplerConfig(Multistep, _2M_SDE),
+    "DPM++ 2M SDE Karras": SamplerConfig(Multistep, _2M_SDE | _KARRAS),
+    "DPM++ 3M SDE": SamplerConfig(Multistep, _3M_SDE, discard=True),
+    "DPM++ 3M SDE Karras": SamplerConfig(Multistep, _3M_SDE | _KARRAS, discard=True),
+    "DPM++ 3M SDE Exponential": SamplerConfig(Multistep, _3M_SDE | _EXPONENTIAL, discard=True),
+    "DPM++ SDE": SamplerConfig(SeededSDE, scaled=True, seeded=True),
+    "DPM++ SDE Karras": SamplerConfig(SeededSDE, _KARRAS, scaled=True, seeded=True),
+    "DPM++ SDE SGM Uniform": SamplerConfig(SeededSDE, _SGM, scaled=True, seeded=True),
+    "Euler": SamplerConfig(Euler, scaled=True),
+    "Euler Karras": SamplerConfig(Euler, _KARRAS, scaled=True),
+    "Euler SGM Uniform": SamplerConfig(Euler, _SGM, scaled=True),
+    "Euler a": SamplerConfig(EulerAncestralDiscreteScheduler, scaled=True),
+    "Heun": SamplerConfig(HeunDiscreteScheduler, scaled=True),
+    "DPM2": SamplerConfig(DPM2, scaled=True, discard=True),
+    "DPM2 Karras": SamplerConfig(DPM2, _KARRAS, scaled=True, discard=True),
+    "DPM2 a": SamplerConfig(DPM2a, scaled=True, discard=True),
+    "DPM2 a Karras": SamplerConfig(DPM2a, _KARRAS, scaled=True, discard=True),
+    "LMS": SamplerConfig(StartableLMS, scaled=True),
+    "LMS Karras": SamplerConfig(StartableLMS, _KARRAS, scaled=True),
+    "UniPC": SamplerConfig(UniPCMultistepScheduler, {"solver_type": "bh2"}),
+    "DDIM": SamplerConfig(
         DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"}
     ),
 }
@@ -225,11 +225,11 @@ def build(name: str, pristine: Mapping[str, Any], steps: int, seed: int) -> Any:
     `steps` decides how the timesteps lie; `seed` is for the samplers that draw noise of their own.
     Raises `RequestError` for unknown names.
     """
-    recipe = RECIPES.get(name)
+    recipe = SAMPLER_CONFIGS.get(name)
     if recipe is None:
         raise RequestError(f"scheduler must be one of: {', '.join(SCHEDULERS)}.")
     config = {key: pristine[key] for key in _SCHEDULE if pristine.get(key) is not None}
-    config["timestep_spacing"] = spacing(pristine, steps)
+    config["timestep_spacing"] = timestep_spacing(pristine, steps)
     config |= recipe.settings
     if recipe.seeded:
         config["noise_sampler_seed"] = seed
@@ -245,7 +245,7 @@ def build(name: str, pristine: Mapping[str, Any], steps: int, seed: int) -> Any:
     return scheduler
 
 
-def _own_levels(name: str, recipe: Recipe, laid: str) -> str | None:
+def _own_levels(name: str, recipe: SamplerConfig, laid: str) -> str | None:
     """The kind of noise levels that we make ourselves for this sampler; None where diffusers' are right."""
     schedule = next((each for each in ("Karras", "Exponential") if name.endswith(each)), "Uniform")
     if recipe.discard:
@@ -294,7 +294,7 @@ def _exact(scheduler: Any, steps: int, device: Any) -> torch.Tensor:
     return timesteps.to(device)
 
 
-def spacing(pristine: Mapping[str, Any], steps: int) -> str:
+def timestep_spacing(pristine: Mapping[str, Any], steps: int) -> str:
     """How the timesteps lie.
 
     'leading', SDXL's published default, starts at t=801 of 999 for 5 steps, as if there were less noise
@@ -305,12 +305,12 @@ def spacing(pristine: Mapping[str, Any], steps: int) -> str:
 
 
 def ends_early(name: str, pristine: Mapping[str, Any], steps: int) -> bool:
-    """Whether a name without a schedule is drawn on the levels of "SGM Uniform", as `spacing` says."""
-    recipe = RECIPES[name]
+    """Whether a name without a schedule is drawn on the levels of "SGM Uniform" (see `timestep_spacing`)."""
+    recipe = SAMPLER_CONFIGS[name]
     plain = not recipe.discard and not name.endswith(("Karras", "Exponential", "SGM Uniform"))
-    return plain and name not in ("UniPC", "DDIM") and spacing(pristine, steps) == "trailing"
+    return plain and name not in ("UniPC", "DDIM") and timestep_spacing(pristine, steps) == "trailing"
 
 
-def is_scaled(scheduler: Any) -> bool:
+def is_sigma_scaled(scheduler: Any) -> bool:
     """Whether its samples are x0 + sigma * noise (Euler and kin) instead of unit variance."""
-    return any(recipe.scaled for recipe in RECIPES.values() if recipe.kind is type(scheduler))
+    return any(recipe.scaled for recipe in SAMPLER_CONFIGS.values() if recipe.kind is type(scheduler))

@@ -11,39 +11,39 @@ from pathlib import Path
 from .. import run_layout
 from ..run_layout import Folder
 from . import image_facts
-from .image_facts import About
+from .image_facts import ImageFacts
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Part:
+class RunUpdate:
     """Some pictures of a folder, read and ready to be written. `folder` None: it holds none."""
 
     name: str
     stamp: str | None
     """None where the folder is gone."""
     folder: Folder | None
-    images: Sequence[tuple[int, str, About]]
+    images: Sequence[tuple[int, str, ImageFacts]]
     """Place in the folder, name, and what it says."""
     last: bool
 
-    def without_words(self) -> Part:
+    def without_words(self) -> RunUpdate:
         """The same pictures with a sentence in place of what they say, where that could not be written."""
-        bare = [(place, name, About(problem=UNREADABLE)) for place, name, _ in self.images]
+        bare = [(place, name, ImageFacts(problem=UNREADABLE)) for place, name, _ in self.images]
         return replace(self, images=bare)
 
 
 UNREADABLE = "What this picture says about itself could not be read; the picture itself is shown."
 
 
-def about_picture(folder: Folder, path: Path, name: str) -> About:
+def about_picture(folder: Folder, path: Path, name: str) -> ImageFacts:
     """What a picture says. A fault in reading one costs what that one says, not the look at all others."""
     try:
         return image_facts.read(path / name, folder.meta, name)
     except Exception:
         log.exception("What %s says could not be read", path / name)
-        return About(problem=UNREADABLE)
+        return ImageFacts(problem=UNREADABLE)
 
 
 def stamp_of(folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from .search import exact_word
 
 
 @dataclass(frozen=True)
-class About:
+class ImageFacts:
     """Sizes in pixels; `texts` by the columns of `search.COLUMNS`; `problem` is a sentence."""
 
     width: int | None = None
@@ -27,9 +27,9 @@ class About:
     """What the picture was made with: (column, name) of checkpoints, LoRAs, the sampler."""
 
 
-def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
+def read(path: Path, meta: Mapping[str, Any], name: str) -> ImageFacts:
     """Never raises for what is in the file or in `meta`, its folder's meta.json."""
-    recorded = run_layout.recorded(meta, name)
+    recorded = run_layout.is_recorded(meta, name)
     if recorded is not None:
         return _from_meta(meta, recorded, "webbduck")
     first_version = "images" not in meta and isinstance(meta.get("prompt"), str)
@@ -41,10 +41,10 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
     try:
         found = metadata.read(path, LONG_PATIENCE)
     except StorageError as error:
-        return About(problem=str(error), texts={"kind": "broken"})
+        return ImageFacts(problem=str(error), texts={"kind": "broken"})
     settings = found["settings"]
     names = _names(settings)
-    return About(
+    return ImageFacts(
         width=found["width"],
         height=found["height"],
         seed=_whole(settings.get("seed")),
@@ -56,13 +56,15 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> About:
     )
 
 
-def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> About:
+def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> ImageFacts:
     width, height = _whole(one.get("width")), _whole(one.get("height"))
     seed = _whole(one.get("seed"))
     request = meta.get("request")
     settings = {**meta, **request} if isinstance(request, dict) else meta
     names = _names(settings)
-    return About(width, height, seed, None, _texts(settings, names, tool, width, height, seed), _pairs(names))
+    return ImageFacts(
+        width, height, seed, None, _texts(settings, names, tool, width, height, seed), _pairs(names)
+    )
 
 
 def _names(settings: Mapping[str, Any]) -> dict[str, list[str]]:

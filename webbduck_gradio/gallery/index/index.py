@@ -21,8 +21,8 @@ from .. import run_layout
 from ..run_layout import Folder, ImageInfo, RunInfo
 from . import queries
 from .database import Database
-from .folders import Part, about_picture, all_folders, file_state, stamp_of
-from .image_facts import About
+from .folders import RunUpdate, about_picture, all_folders, file_state, stamp_of
+from .image_facts import ImageFacts
 from .queries import NEWEST, PER_MILLISECOND, first_id, select
 from .rows import MAX_SHOWN, image_infos, placeholders, rows_of, run_infos
 from .search import COLUMNS, MARK, Query, words
@@ -108,10 +108,10 @@ class Index:
     def refresh(self, names: Iterable[str]) -> bool:
         """Read these folders again; whether something had changed. Never raises for what is on disk."""
         waiting, attempts = deque(names), Counter[str]()
-        ready: list[Part] = []
+        ready: list[RunUpdate] = []
         changed = False
         while waiting or ready:
-            parts: Iterator[Part] = self._read(waiting.popleft()) if waiting else iter(())
+            parts: Iterator[RunUpdate] = self._read(waiting.popleft()) if waiting else iter(())
             for part in parts:
                 ready.append(part)
                 if sum(len(part.images) + 1 for part in ready) >= BATCH:
@@ -191,7 +191,7 @@ class Index:
 
     # Inside
 
-    def _read(self, name: str) -> Iterator[Part]:
+    def _read(self, name: str) -> Iterator[RunUpdate]:
         """Compare a folder with the index and read what is new in it, in parts."""
         path = self._root / name
         stamp = stamp_of(path)
@@ -200,7 +200,7 @@ class Index:
                 raise FileNotFoundError(path)
             folder = run_layout.read_folder(self._root, name)
         except OSError:
-            yield Part(name, None, None, (), True)
+            yield RunUpdate(name, None, None, (), True)
             return
         todo = self._new_names(name, stamp, folder) if folder else []
         order = {image: place for place, image in enumerate(folder.files)} if folder else {}
@@ -210,7 +210,7 @@ class Index:
                 for image in todo[first : first + BATCH]
                 if folder
             ]
-            yield Part(name, stamp, folder, images, first + BATCH >= len(todo))
+            yield RunUpdate(name, stamp, folder, images, first + BATCH >= len(todo))
 
     def _new_names(self, name: str, stamp: str, folder: Folder) -> list[str]:
         """Pictures of the folder that the index does not know as they are now."""
@@ -238,7 +238,7 @@ class Index:
             != (stat.st_mtime_ns, stat.st_size, folder.variant_of.get(image), image in has_copies)
         ]
 
-    def _write(self, parts: Sequence[Part], waiting: deque[str], attempts: Counter[str]) -> bool:
+    def _write(self, parts: Sequence[RunUpdate], waiting: deque[str], attempts: Counter[str]) -> bool:
         """Write what was read; folders that changed since are put back to `waiting`."""
         changed, stale = False, set()
         with self.database.writing() as db:
@@ -262,14 +262,14 @@ class Index:
         waiting.extend(name for name in stale if attempts[name] < ATTEMPTS and name not in waiting)
         return changed
 
-    def _write_one(self, db: sqlite3.Connection, part: Part) -> bool:
+    def _write_one(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
         if part.stamp is None or part.folder is None:
             return self._forget(db, part)
         names = {name for _, _, said in part.images for name in said.names}
         db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
         return self._write_part(db, part, part.folder, part.stamp)
 
-    def _write_part(self, db: sqlite3.Connection, part: Part, folder: Folder, stamp: str) -> bool:
+    def _write_part(self, db: sqlite3.Connection, part: RunUpdate, folder: Folder, stamp: str) -> bool:
         db.execute(
             "INSERT INTO runs (name, created, stamp, images) VALUES (?, ?, '', 0) ON CONFLICT DO NOTHING",
             (part.name, folder.created),
@@ -299,7 +299,7 @@ class Index:
                 WHERE id = :run""",
             {
                 "created": folder.created,
-                "head": json.dumps(run_layout.head(folder)),
+                "head": json.dumps(run_layout.prompt_head(folder)),
                 "last": LAST,
                 "run": run,
             },
@@ -313,7 +313,7 @@ class Index:
         return changed
 
     def _insert(
-        self, db: sqlite3.Connection, run: int, folder: Folder, name: str, place: int, said: About
+        self, db: sqlite3.Connection, run: int, folder: Folder, name: str, place: int, said: ImageFacts
     ) -> None:
         stat, original = folder.files[name], folder.variant_of.get(name)
         own = run_layout.is_run_name(folder.id) or bool(folder.meta)
@@ -338,7 +338,7 @@ class Index:
                 (id, *(words(texts.get(column, "")) for column in COLUMNS)),
             )
 
-    def _forget(self, db: sqlite3.Connection, part: Part) -> bool:
+    def _forget(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
         """Drop the pictures of a folder that is gone or empty; an empty one's state is kept."""
         row = db.execute("SELECT id, images FROM runs WHERE name = ?", (part.name,)).fetchone()
         if row is not None:

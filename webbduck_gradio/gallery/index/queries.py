@@ -91,9 +91,9 @@ def _matching_runs(what: str, query: Query, order: Order) -> tuple[str, list[Any
     """A SELECT over the folders with a picture that matches; by time, the matching picture's counts."""
     place = f", images.{order.column} AS place" if order.column else ""
     sql, values = select(f"images.run AS run, images.id AS image{place}", query, None, joined=True)
-    by = f"{order.foremost}(place) {order.direction}, max(image) DESC"
+    by = f"{order.sql_aggregate}(place) {order.direction}, max(image) DESC"
     if not order.column:
-        by = f"{order.foremost}(image) {order.direction}"
+        by = f"{order.sql_aggregate}(image) {order.direction}"
     return f"SELECT {what} FROM ({sql}) GROUP BY run ORDER BY {by}", values
 
 

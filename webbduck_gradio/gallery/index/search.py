@@ -96,7 +96,7 @@ def parse(text: str) -> Query:
         if word and word.endswith(":") and word[:-1].lower() in {*FIELDS, "date"}:
             continue  # a filter that is still being typed
         if name == "date" and not minus:
-            since, until = _meet((since, until), _date(quoted or word or ""))
+            since, until = _intersect((since, until), _date(quoted or word or ""))
             continue
         if name and name not in FIELDS:
             quoted, word = None, f"{name}:{quoted if quoted is not None else word}"
@@ -133,14 +133,14 @@ def _date(text: str) -> tuple[float | None, float | None]:
     assert sign is not None  # the pattern matches every line
     if ".." in text and not sign[1]:
         first, _, last = sign[2].partition("..")
-        return (_span(first)[0] if first else None), (_span(last)[1] if last else None)
-    start, end = _span(sign[2])
+        return (_date_range(first)[0] if first else None), (_date_range(last)[1] if last else None)
+    start, end = _date_range(sign[2])
     return {"": (start, end), ">=": (start, None), ">": (end, None), "<": (None, start), "<=": (None, end)}[
         sign[1]
     ]
 
 
-def _span(text: str) -> tuple[float, float]:
+def _date_range(text: str) -> tuple[float, float]:
     """First second of a year, month or day, and the first one after it; local time."""
     day = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
@@ -167,7 +167,7 @@ def _seconds(local: datetime) -> float:
     return time.mktime(local.timetuple())
 
 
-def _meet(
+def _intersect(
     one: tuple[float | None, float | None], other: tuple[float | None, float | None]
 ) -> tuple[float | None, float | None]:
     """The time that is in both spans."""

@@ -29,7 +29,7 @@ class Order:
         return "DESC" if self.descending else "ASC"
 
     @property
-    def foremost(self) -> str:
+    def sql_aggregate(self) -> str:
         """SQL's name for the value that stands first."""
         return "max" if self.descending else "min"
 

@@ -30,7 +30,7 @@ TELL_EVERY = 2.0
 """Seconds between news of what a look at all folders has found so far."""
 
 
-class Watcher(events.FileSystemEventHandler):
+class IndexWatcher(events.FileSystemEventHandler):
     """A thread that refreshes `index` and calls `changed` when something was different."""
 
     def __init__(self, root: Path, index: Index, left_out: LeftOut, changed: Callable[[], None]):
@@ -102,15 +102,15 @@ class Watcher(events.FileSystemEventHandler):
                 self._ended.wait(5)
             observer = self._rest(observer)
             self._ended.wait(SETTLE)
-        file_watching.end(observer)
+        file_watching.stop_observer(observer)
 
     def _rest(self, observer: BaseObserver | None) -> BaseObserver | None:
         """Wait for something to read or the time of the next look; gives up an observer gone deaf."""
         next_look = time.monotonic() + (LOOK_EVERY if observer else LOOK_EVERY_BLIND)
         while not self._wake.wait(min(HEARING_TEST_EVERY, max(0.0, next_look - time.monotonic()))):
-            if observer and not file_watching.hears(observer):
+            if observer and not file_watching.is_receiving_events(observer):
                 log.warning("the system no longer tells about changes in %s; looking instead", self._root)
-                file_watching.end(observer)
+                file_watching.stop_observer(observer)
                 self._look = True
                 return None
             if time.monotonic() >= next_look:

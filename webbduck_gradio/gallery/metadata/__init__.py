@@ -13,13 +13,13 @@ from .chunk import (
     PARAMETERS,
     UPSCALED,
     batch_request,
-    describe,
+    build_chunk,
     parameters_of,
+    parse_texts,
     png_info,
     read,
     save_picture,
     save_upscaled,
-    understand,
 )
 
 __all__ = [
@@ -27,11 +27,11 @@ __all__ = [
     "PARAMETERS",
     "UPSCALED",
     "batch_request",
-    "describe",
+    "build_chunk",
     "parameters_of",
+    "parse_texts",
     "png_info",
     "read",
     "save_picture",
     "save_upscaled",
-    "understand",
 ]

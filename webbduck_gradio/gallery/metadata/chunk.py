@@ -27,14 +27,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from ... import __version__
 from ...errors import RequestError
-from ...request import GenerationRequest, LoraUse, in_todays_words
+from ...request import GenerationRequest, LoraSelection, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
 from . import exif, infotext, png_text, stealth_alpha
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
 
-__all__ = ["CHUNK", "PARAMETERS", "batch_request", "describe", "parameters_text", "png_info", "read"]
+__all__ = ["CHUNK", "PARAMETERS", "batch_request", "build_chunk", "parameters_text", "png_info", "read"]
 
 CHUNK = "webbduck"
 PARAMETERS = "parameters"
@@ -48,7 +48,7 @@ QUALITY = 95
 VERSION = f"WebbDuck {__version__}"
 
 
-def describe(
+def build_chunk(
     request: GenerationRequest,
     index: int,
     *,
@@ -63,7 +63,7 @@ def describe(
 
     `facts` must be JSON values; what is none is recorded as its text.
     """
-    alone = request.alone(index)
+    alone = request.for_single_image(index)
     if seed is not None:
         alone = alone.model_copy(update={"seed": seed})
     facts = dict(facts or {})
@@ -109,7 +109,7 @@ def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Map
 
 
 def png_info(chunk: Mapping[str, Any]) -> PngInfo:
-    """The PNG text chunks for a picture with this description (from `describe`)."""
+    """The PNG text chunks for a picture with this description (from `build_chunk`)."""
     info = PngInfo()
     info.add_text(PARAMETERS, parameters_of(chunk))  # Pillow takes iTXt where Latin-1 does not suffice
     info.add_text(CHUNK, json.dumps(chunk, default=str))
@@ -121,11 +121,11 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
 
     The prompt is the one that was drawn, with wildcards and trigger phrases filled in, as A1111 writes it.
     """
-    request = GenerationRequest.of(**chunk["request"])
+    request = GenerationRequest.validated(**chunk["request"])
     facts = chunk["facts"]
     drawn = {"prompt": facts.get("resolved_prompt", request.prompt)}
     if "loras" in facts:
-        drawn["loras"] = tuple(LoraUse.model_construct(**lora) for lora in facts["loras"])
+        drawn["loras"] = tuple(LoraSelection.model_construct(**lora) for lora in facts["loras"])
     request = request.model_copy(update=drawn)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
@@ -148,7 +148,7 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
 
 def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
     """The request of the whole batch that the picture came from. Raises `RequestError`."""
-    return GenerationRequest.of(**{**chunk["request"], **chunk["batch"]})
+    return GenerationRequest.validated(**{**chunk["request"], **chunk["batch"]})
 
 
 def read(path: Path, patience: float | None = None) -> dict[str, Any]:
@@ -166,15 +166,15 @@ def read(path: Path, patience: float | None = None) -> dict[str, Any]:
     with open_picture(path, path.name, WITH_TEXTS) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image, path)
-        told = understand(texts, path.name, image.size)
+        told = parse_texts(texts, path.name, image.size)
         if not told["settings"]:
             hidden = stealth_alpha.texts(image, path, patience)
             if hidden:
-                told = understand({**texts, **hidden}, path.name, image.size)
+                told = parse_texts({**texts, **hidden}, path.name, image.size)
     return found | told
 
 
-def understand(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
+def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
     """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises.
 
     `size`: the picture's, in pixels, which tells which of several outputs of a workflow it is.
@@ -238,11 +238,11 @@ def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
     if chunk is None or not isinstance(asked, dict):
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
-    asked = in_todays_words(dict(asked))
+    asked = upgrade_stored_request(dict(asked))
     found["webbduck"] = _checked({**chunk, "request": asked}, name, found["problems"])
     found["tool"] = "webbduck"
     try:
-        request = GenerationRequest.of(**asked)
+        request = GenerationRequest.validated(**asked)
     except (RequestError, TypeError) as error:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import RequestError, UnknownName
+from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import find
-from ...request import GenerationRequest, LoraUse
+from ...request import GenerationRequest, LoraSelection
 from .. import metadata
 from . import infotext, reproducibility
 from .other_tools import values
 
-SAMPLERS = {
+SAMPLER_ALIASES = {
     "euler": "Euler",
     "euler_ancestral": "Euler a",
     "euler_a": "Euler a",
@@ -46,7 +46,7 @@ LABELS = {
 }
 
 
-NEUTRAL: dict[str, Any] = {
+RESET_VALUES: dict[str, Any] = {
     "prompt": "",
     "negative_prompt": "",
     "prompt_2": "",
@@ -60,7 +60,7 @@ NEUTRAL: dict[str, Any] = {
 }
 """What a picture's settings mean where they say nothing: nothing left over from the form before."""
 
-HARMLESS = {name.casefold() for name in (
+IGNORED_INFOTEXT_KEYS = {name.casefold() for name in (
     "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
     "Seed",
     "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
@@ -98,7 +98,7 @@ class Catalog(Protocol):
         """All LoRAs."""
 
     def input_path(self, file_id: str) -> Path:
-        """File of an input picture. Raises `UnknownName` where it is gone."""
+        """File of an input picture. Raises `NotFoundError` where it is gone."""
 
 
 def read_settings(
@@ -122,7 +122,7 @@ def read_settings(
 
 def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
     """As `read_settings`, for a `parameters` text that was pasted in. Never raises."""
-    found = metadata.understand({metadata.PARAMETERS: text}, "the text")
+    found = metadata.parse_texts({metadata.PARAMETERS: text}, "the text")
     if not found["settings"]:
         return {}, ["The text holds no settings that can be read."]
     return _for_form(found, registry)
@@ -139,18 +139,20 @@ def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, An
         if fields.get(key):
             try:
                 registry.input_path(fields[key])
-            except UnknownName:
+            except NotFoundError:
                 for each in {key, "mask"}:
                     fields.pop(each, None)
                 notes.append(f"The picture's {what} is no longer there; choose it again.")
-    return {**NEUTRAL, **fields}, notes
+    return {**RESET_VALUES, **fields}, notes
 
 
 def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
     """What another tool's settings name that has no counterpart here, in one sentence."""
     notes = []
     fields, settings = found["fields"], found["settings"]
-    harmless = HARMLESS | (SECOND_PASS if settings.get("second_pass_mode") == "img2img" else set())
+    harmless = IGNORED_INFOTEXT_KEYS | (
+        SECOND_PASS if settings.get("second_pass_mode") == "img2img" else set()
+    )
     shown = [
         f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
         for name in fields
@@ -237,7 +239,7 @@ def _translate_sampler(wanted: dict[str, Any], problems: list[str]) -> None:
     if key.endswith("_k"):
         key, schedule = key.removesuffix("_k"), "Karras"
     schedule = str(schedule).replace("_", " ") if schedule else None
-    name = infotext.scheduler_name(SAMPLERS.get(key, key), schedule)
+    name = infotext.scheduler_name(SAMPLER_ALIASES.get(key, key), schedule)
     if name:
         wanted["scheduler"] = name
     else:
@@ -325,7 +327,7 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         # Alone, so that one field that does not fit leaves the others; only a mask needs its picture.
         more = {"image": wanted.get("image")} if key == "mask" else {}
         try:
-            request = GenerationRequest.of(**{"base_model": "any", **more, key: value})
+            request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
             problems.append(f"The picture's {LABELS.get(key, key)} was left out: {error}")
         else:
@@ -340,7 +342,7 @@ def _valid_loras(loras: object, problems: list[str]) -> list[dict[str, Any]]:
     for lora in loras if isinstance(loras, (list, tuple)) else ():
         asked = {key: value for key, value in dict(lora).items() if value is not None}
         try:
-            use = LoraUse.of(**asked).model_dump(mode="json")
+            use = LoraSelection.validated(**asked).model_dump(mode="json")
         except RequestError as error:
             problems.append(f"The LoRA {asked.get('name')} was left out: {error}")
             continue

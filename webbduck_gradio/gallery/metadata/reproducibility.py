@@ -34,7 +34,7 @@ def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> lis
 
 
 def _changed(chunk: Mapping[str, Any]) -> list[str]:
-    request = GenerationRequest.of(**chunk["request"])
+    request = GenerationRequest.validated(**chunk["request"])
     name, changed = request.scheduler, []
     if (
         name.startswith(RESAMPLED)

@@ -19,7 +19,7 @@ from ...storage.images import look
 from ..job import Job
 
 if TYPE_CHECKING:
-    from ...core.progress import Reporter
+    from ...core.progress import ProgressReporter
     from ...gallery.outputs import Outputs
     from ...models.catalog.registry import Registry
     from ..worker import Worker
@@ -40,9 +40,9 @@ def settle_upscale(
     """The request with the upscaler that will run in its `upscaler`, and warnings.
 
     Asked: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model that is there).
-    Raises `RequestError` (`UnknownName`) or `ModelError` for what cannot be done.
+    Raises `RequestError` (`NotFoundError`) or `ModelError` for what cannot be done.
     """
-    request = UpscaleRequest.of(**{key: value for key, value in asked.items() if value is not None})
+    request = UpscaleRequest.validated(**{key: value for key, value in asked.items() if value is not None})
     seen = look(picture_path(registry, outputs, request.image), PICTURE)
     width, height = (side * request.scale for side in seen.size)
     if width * height > MAX_UPSCALED_PIXELS:
@@ -63,9 +63,9 @@ def settle_caption(
     """The request with the captioner that will run in its `captioner`, and warnings.
 
     Asked: `image`, `style` (one of `models.tools.STYLES`), `captioner` (None = the first usable one),
-    `max_tokens` (1 to 1000). Raises `RequestError` (`UnknownName`) or `ModelError`.
+    `max_tokens` (1 to 1000). Raises `RequestError` (`NotFoundError`) or `ModelError`.
     """
-    request = CaptionRequest.of(**{key: value for key, value in asked.items() if value is not None})
+    request = CaptionRequest.validated(**{key: value for key, value in asked.items() if value is not None})
     if request.style not in STYLES:
         raise RequestError(f"style must be one of: {', '.join(STYLES)}.")
     captioner = registry.captioner(request.captioner)
@@ -82,14 +82,14 @@ def settle_caption(
 
 
 def picture_path(registry: Registry, outputs: Outputs, image: str) -> Path:
-    """The file that an id stands for. Raises `UnknownName` where there is none."""
+    """The file that an id stands for. Raises `NotFoundError` where there is none."""
     return registry.input_path(image) if FILE_ID.fullmatch(image) else outputs.resolve(image)
 
 
 # ---- doing
 
 
-def upscale(worker: Worker, job: Job, reporter: Reporter) -> None:
+def upscale(worker: Worker, job: Job, reporter: ProgressReporter) -> None:
     """The copy goes beside its original as N_upscaled.png; that of an input picture into a run of its own."""
     from ...core.image_ops import read_with_alpha
 
@@ -101,9 +101,9 @@ def upscale(worker: Worker, job: Job, reporter: Reporter) -> None:
     picture = worker.generator.upscale(read_with_alpha(path), request, model, reporter)
     reporter.check()
     for warning in picture.warnings:
-        worker.store.warn(job.id, warning)
+        worker.store.add_warnings(job.id, warning)
     is_input = FILE_ID.fullmatch(request.image) is not None
-    save: Any = worker.outputs.save_upscaled_input if is_input else worker.outputs.save_variant
+    save: Any = worker.outputs.save_upscaled_input if is_input else worker.outputs.save_upscaled
     image_id = save(
         request.image,
         picture.image,
@@ -115,7 +115,7 @@ def upscale(worker: Worker, job: Job, reporter: Reporter) -> None:
     worker.store.image_done(job.id, image_id)
 
 
-def caption(worker: Worker, job: Job, reporter: Reporter) -> None:
+def caption(worker: Worker, job: Job, reporter: ProgressReporter) -> None:
     """The words become the job's result: {caption, style, captioner}."""
     from ...core.image_ops import read
 
@@ -126,11 +126,11 @@ def caption(worker: Worker, job: Job, reporter: Reporter) -> None:
     reporter.check()
     text, warnings = worker.generator.caption(image, request, captioner, reporter)
     for warning in warnings:
-        worker.store.warn(job.id, warning)
-    worker.store.answer(
+        worker.store.add_warnings(job.id, warning)
+    worker.store.set_result(
         job.id, {"caption": text, "style": request.style, "captioner": captioner.name, "image": request.image}
     )
 
 
-WORK: dict[str, Callable[[Worker, Job, Reporter], None]] = {"upscale": upscale, "caption": caption}
+WORK: dict[str, Callable[[Worker, Job, ProgressReporter], None]] = {"upscale": upscale, "caption": caption}
 """How each kind of job is done that draws nothing new."""

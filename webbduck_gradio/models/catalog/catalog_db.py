@@ -23,7 +23,7 @@ Row = tuple[str, str, str, dict[str, Any]]
 """(kind, path, stamp, result)."""
 
 
-class Memory:
+class CatalogCache:
     """A small SQLite file; every method may be called from any thread. None: nothing is kept."""
 
     def __init__(self, path: Path | None):

@@ -26,11 +26,11 @@ DEEPEST = 64
 """Levels of tables and lists in one another that are read; what cannot be written again is left alone."""
 
 
-class _ChangedMeanwhile(ModelError):
+class _ChangedMeanwhileError(ModelError):
     """The file is not what was read."""
 
 
-class EditedMeanwhile(RequestError):
+class EditConflictError(RequestError):
     """A value is no longer what its owner saw when they changed it. `key`: which."""
 
     def __init__(self, text: str, key: str):
@@ -38,7 +38,7 @@ class EditedMeanwhile(RequestError):
         self.key = key
 
 
-class NoteFile:
+class ModelConfigFile:
     """One of the two files. Not safe for threads by itself; the registry's lock is around it."""
 
     def __init__(self, path: Path, fresh: Callable[[str | None], Entry]):
@@ -99,7 +99,7 @@ class NoteFile:
         key = self._key(name, file)
         return key if key != name else None
 
-    def keep_in_step(
+    def sync(
         self,
         present: Iterable[tuple[str, str | None]],
         renamed: Mapping[str, str],
@@ -138,7 +138,7 @@ class NoteFile:
             return
         try:
             self._write(table)
-        except _ChangedMeanwhile:
+        except _ChangedMeanwhileError:
             pass  # the next look takes that in
         except ModelError as error:
             problems.append(str(error))
@@ -153,13 +153,13 @@ class NoteFile:
         """Set these keys of a model's entry. `seen`: what each of them held when its owner looked, where
         that is known.
 
-        Raises `EditedMeanwhile`, and `ModelError` where the file is broken or not writable.
+        Raises `EditConflictError`, and `ModelError` where the file is broken or not writable.
         """
         self.current()
         entry = dict(self.of(name, file))
         for key in changes:
             if seen is not None and key in seen and entry.get(key) != seen[key]:
-                raise EditedMeanwhile(changed_meanwhile(key, name, entry.get(key)), key)
+                raise EditConflictError(changed_meanwhile(key, name, entry.get(key)), key)
         table = dict(self._table)
         place = self._key(name, file)
         if place is None:
@@ -192,7 +192,9 @@ class NoteFile:
 
         def last_look() -> None:
             if stamp_of(self.path) != self._stamp:
-                raise _ChangedMeanwhile(f"{path.name} was changed this moment by someone else; try again.")
+                raise _ChangedMeanwhileError(
+                    f"{path.name} was changed this moment by someone else; try again."
+                )
 
         try:
             write_atomically(
@@ -240,7 +242,7 @@ def _parse(path: Path) -> dict[str, Any]:
         table = json.loads(text, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
         raise ModelError(f"{name} is not valid JSON (line {error.lineno}); it is left as it is.") from None
-    except _Double as error:
+    except _DuplicateKeyError as error:
         raise ModelError(f"{name} has {error} twice; it is left as it is.") from None
     except (ValueError, RecursionError):
         raise ModelError(f"{name} is not valid JSON; it is left as it is.") from None
@@ -251,7 +253,7 @@ def _parse(path: Path) -> dict[str, Any]:
     return table
 
 
-class _Double(Exception):
+class _DuplicateKeyError(Exception):
     """A key that a table has twice: only one of the two could be kept."""
 
 
@@ -261,7 +263,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for name, _ in pairs:
             if name in seen:
-                raise _Double(repr(name)[:80])
+                raise _DuplicateKeyError(repr(name)[:80])
             seen.add(name)
     return table
 

@@ -36,7 +36,7 @@ def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) 
         if noted.get(key) is None:
             continue
         try:
-            checked = GenerationRequest.of(base_model="any", seed=0, **_least(base, key, noted[key]))
+            checked = GenerationRequest.validated(base_model="any", seed=0, **_least(base, key, noted[key]))
         except RequestError as error:
             problems.append(f"{source}: {error} It has no effect.")
             continue
@@ -82,12 +82,12 @@ def texts(
     return tuple(map(readable, value))
 
 
-def fresh_checkpoint(file: str | None) -> dict[str, Any]:
+def new_checkpoint_entry(file: str | None) -> dict[str, Any]:
     """A new entry of models.json: all settings as suggested."""
     return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
 
 
-def fresh_lora(file: str | None) -> dict[str, Any]:
+def new_lora_entry(file: str | None) -> dict[str, Any]:
     """A new entry of loras.json: all as the file says."""
     named = {} if file is None else {"file": file}
     return {**named, "trigger": None, "weight": None, "description": None}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import RequestError
-from .config_file import EditedMeanwhile, changed_meanwhile
+from .config_file import EditConflictError, changed_meanwhile
 from .defaults import Defaults, with_defaults
 
 TEXTS = {"trigger": 500, "description": 4000, "preview": 255}
@@ -77,7 +77,7 @@ def checked_defaults(suggested: Defaults, changes: Mapping[str, Any]) -> dict[st
 def check_seen(
     name: str, suggested: Defaults, noted: Any, changes: Mapping[str, Any], seen: Mapping[str, Any]
 ) -> None:
-    """Raises `EditedMeanwhile` where a default to change is no longer what its owner saw.
+    """Raises `EditConflictError` where a default to change is no longer what its owner saw.
 
     `noted`: the defaults in models.json; `seen`: values of defaults, those of the page included that were
     only suggested.
@@ -85,4 +85,4 @@ def check_seen(
     now = with_defaults(suggested, noted, "", [])
     for key in changes:
         if key in seen and getattr(now, key) != seen[key]:
-            raise EditedMeanwhile(changed_meanwhile(key, name, getattr(now, key)), key)
+            raise EditConflictError(changed_meanwhile(key, name, getattr(now, key)), key)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ..probe.checkpoint import SUPPORTED, Findings
-from ..probe.lora import NAMES, LoraFindings
+from ..probe.checkpoint import SUPPORTED, CheckpointInfo
+from ..probe.lora import NAMES, LoraInfo
 from ..scan import Candidate
 from ..triggers import phrase
 from .defaults import Defaults, number, text, texts, with_defaults
@@ -93,19 +93,19 @@ class Lora:
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
 
-    def fits(self, checkpoint: Checkpoint) -> bool:
+    def is_compatible_with(self, checkpoint: Checkpoint) -> bool:
         if self.context and checkpoint.context:
             return self.context == checkpoint.context
         return self.arch == checkpoint.lora_arch
 
 
 def checkpoint_entry(
-    candidate: Candidate, findings: Findings | str, note: Mapping[str, Any], problems: list[str]
+    candidate: Candidate, findings: CheckpointInfo | str, note: Mapping[str, Any], problems: list[str]
 ) -> Checkpoint:
     """A checkpoint from what its header says and its entry in models.json."""
     name = candidate.name
-    known = findings if isinstance(findings, Findings) else Findings("unknown")
-    known = _as_its_owner_says(known, note, f"models.json, {name}", problems)
+    known = findings if isinstance(findings, CheckpointInfo) else CheckpointInfo("unknown")
+    known = _apply_overrides(known, note, f"models.json, {name}", problems)
     unusable = findings if isinstance(findings, str) else _why_unusable(name, known.arch)
     usual = usual_defaults(known)
     suggested = with_defaults(usual, known.extras.get("defaults"), f"{name}/webbduck.json", problems)
@@ -132,9 +132,9 @@ def checkpoint_entry(
     )
 
 
-def _as_its_owner_says(
-    known: Findings, note: Mapping[str, Any], source: str, problems: list[str]
-) -> Findings:
+def _apply_overrides(
+    known: CheckpointInfo, note: Mapping[str, Any], source: str, problems: list[str]
+) -> CheckpointInfo:
     """What the model was trained to put out, and whether from pure noise: many files carry no mark of it."""
     prediction, zero_snr = note.get("prediction_type"), note.get("zero_snr")
     if prediction not in (None, "epsilon", "v_prediction"):
@@ -150,7 +150,7 @@ def _as_its_owner_says(
     )
 
 
-def usual_defaults(known: Findings) -> Defaults:
+def usual_defaults(known: CheckpointInfo) -> Defaults:
     """What an architecture is usually drawn with, and what the file's metadata says instead."""
     size = known.native_size
     if size < 512 and known.arch in SUPPORTED:  # a model of small pictures needs fewer steps, less guidance
@@ -186,14 +186,14 @@ def _latent_rgb(said: Any, source: str, problems: list[str]) -> tuple[tuple[floa
 
 def lora_entry(
     candidate: Candidate,
-    findings: LoraFindings | str,
+    findings: LoraInfo | str,
     beside: Mapping[str, Any],
     note: Mapping[str, Any],
     problems: list[str],
 ) -> Lora:
     """A LoRA from its header, what other programs noted beside it, and its entry in loras.json."""
     name = candidate.name
-    known = findings if isinstance(findings, LoraFindings) else LoraFindings("unknown", "unknown")
+    known = findings if isinstance(findings, LoraInfo) else LoraInfo("unknown", "unknown")
     source = f"loras.json, {name}"
     noted = dict(note)
     default = float(beside.get("weight", 1.0))
@@ -226,7 +226,7 @@ def lora_entry(
     )
 
 
-def _why_no_lora(name: str, known: LoraFindings) -> str | None:
+def _why_no_lora(name: str, known: LoraInfo) -> str | None:
     if known.kind not in ("LoRA", "LoCon"):
         what = f"is of the kind {known.kind}, which cannot be applied yet"
         return f"The LoRA {name} {what}; choose a LoRA or LoCon."

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..scan import stamp_of
-from .catalog_db import Memory
+from .catalog_db import CatalogCache
 from .entries import Checkpoint, Lora
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _shown(digests: str | None, lora: bool) -> str | None:
 class Hashes:
     """Known hashes, and the thread that finds out the others, one file after the other."""
 
-    def __init__(self, memory: Memory):
+    def __init__(self, memory: CatalogCache):
         self._memory = memory
         self._known = memory.hashes()
         self._wanted: OrderedDict[Path, str] = OrderedDict()
@@ -91,7 +91,7 @@ class Hashes:
         known = self._known.get(str(path))
         return known[1] if known and known[0] == stamp else None
 
-    def want(self, path: Path, stamp: str) -> None:
+    def schedule(self, path: Path, stamp: str) -> None:
         """Find this one out, some time."""
         with self._lock:
             self._wanted[path] = stamp

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from ...errors import UnknownName
+from ...errors import NotFoundError
 
 ENDINGS = re.compile(r"\.(?:safetensors|sft|ckpt|pth|pt|bin)$", re.IGNORECASE)
 HASH = re.compile(r"(?:0x)?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f]{64})", re.IGNORECASE)
@@ -175,16 +175,18 @@ def near(asked: str, models: Iterable[Named]) -> list[str]:
     return list(dict.fromkeys(names[each] for each in close))[:MOST_NEAR]
 
 
-def unknown(asked: str, what: str, models: Iterable[Named], otherwise: str = "") -> UnknownName:
+def unknown(asked: str, what: str, models: Iterable[Named], otherwise: str = "") -> NotFoundError:
     """The sentence for a name that stands for nothing, or for several; `otherwise` where none is near."""
     models = list(models)
     several = find(asked, models).several
     if several:
         names = sorted(model.name for model in several)
-        return UnknownName(f"{quoted(asked)} may mean the {what} {_either(names[:8])}; write the whole name.")
+        return NotFoundError(
+            f"{quoted(asked)} may mean the {what} {_either(names[:8])}; write the whole name."
+        )
     close = near(asked, models)
     hint = f"; did you mean {_either(close)}?" if close else f"{otherwise}."
-    return UnknownName(f"There is no {what} named {quoted(asked)}{hint}")
+    return NotFoundError(f"There is no {what} named {quoted(asked)}{hint}")
 
 
 def _either(names: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """What the registry knows of each file, so that only what changed is read again.
 
-A `Look` is one pass over the folders. It also decides which files are still being written: those wait for
+A `ScanPass` is one pass over the folders. It also decides which files are still being written: those wait for
 their entry until they rest (`SETTLE`), those that are incomplete a little longer (`PATIENCE`), since a slow
 download may pause.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..probe import pool
-from ..probe.checkpoint import Findings
-from ..probe.lora import LoraFindings
+from ..probe.checkpoint import CheckpointInfo
+from ..probe.lora import LoraInfo
 from ..scan import NOTES, Candidate, Folders, Unread
-from .catalog_db import Memory, Row
+from .catalog_db import CatalogCache, Row
 from .entries import Checkpoint, Lora
 
 SETTLE = 1.0
@@ -29,10 +29,10 @@ Key = tuple[str, str]
 """(kind, path)."""
 
 
-class Shelf:
+class ProbeCache:
     """Findings by file, in memory and kept over a restart."""
 
-    def __init__(self, memory: Memory):
+    def __init__(self, memory: CatalogCache):
         self._memory = memory
         self.known: dict[Key, tuple[str, pool.Result]] = memory.findings()
         self.seen: dict[Path, tuple[str, float]] = {}
@@ -40,10 +40,10 @@ class Shelf:
         self.headers_read = 0
         """How many files were read, for the benchmark and the tests."""
 
-    def look(self, patient: bool) -> Look:
-        return Look(self, patient)
+    def look(self, patient: bool) -> ScanPass:
+        return ScanPass(self, patient)
 
-    def end(self, look: Look) -> None:
+    def end(self, look: ScanPass) -> None:
         """Remember what was read, forget what is gone."""
         gone = [key for key in self.known if key not in look.met]
         for key in gone:
@@ -52,10 +52,10 @@ class Shelf:
         self.seen = {path: since for path, since in self.seen.items() if path in look.waiting}
 
 
-class Look:
+class ScanPass:
     """One pass."""
 
-    def __init__(self, shelf: Shelf, patient: bool):
+    def __init__(self, shelf: ProbeCache, patient: bool):
         self._shelf, self._patient = shelf, patient
         self.met: set[Key] = set()
         self.rows: list[Row] = []
@@ -72,7 +72,7 @@ class Look:
         candidates: Sequence[Candidate],
         listed: Mapping[str, Entry],
         kind_of: Callable[[Candidate], str],
-    ) -> dict[str, Findings | LoraFindings | str | Entry]:
+    ) -> dict[str, CheckpointInfo | LoraInfo | str | Entry]:
         """By name: the findings, or why there are none, or the entry so far of a file that is being written.
 
         What is new and still being written is not there.
@@ -85,7 +85,7 @@ class Look:
                 strict=True,
             )
         )
-        found: dict[str, Findings | LoraFindings | str | Entry] = {}
+        found: dict[str, CheckpointInfo | LoraInfo | str | Entry] = {}
         for each in candidates:
             key: Key = (kind_of(each), str(each.path))
             self.met.add(key)
@@ -142,7 +142,7 @@ class Look:
         self._shelf.headers_read += len(wanted)
         return pool.read_many([(each[0], each[1]) for each in wanted]) if wanted else []
 
-    def beside(
+    def read_sidecars(
         self, candidates: Sequence[Candidate], not_this: Path, problems: list[str]
     ) -> dict[str, dict[str, Any]]:
         """By name: what other programs noted beside a LoRA. `not_this` is loras.json itself."""

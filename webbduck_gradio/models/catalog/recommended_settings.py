@@ -23,7 +23,7 @@ SCHEDULER_OF = {
 """Samplers that a diffusers folder asks for. Euler is not among them: every SDXL folder names it."""
 
 
-def said_by_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
+def defaults_from_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults that a folder's scheduler_config.json asks for."""
     name = SCHEDULER_OF.get(str(config.get("_class_name", "")))
     if name is None:
@@ -34,7 +34,7 @@ def said_by_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
     return {"scheduler": karras if config.get("use_karras_sigmas") and karras in SCHEDULERS else name}
 
 
-def said_by_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
+def defaults_from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Defaults in a file's metadata: our own `webbduck.defaults`, else the standard's resolution and hint."""
     said: dict[str, Any] = {}
     size = re.fullmatch(r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", "").strip())

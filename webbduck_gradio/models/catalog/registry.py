@@ -8,25 +8,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, UnknownName
-from ...request import GenerationRequest, LoraUse
+from ...errors import ModelError, NotFoundError
+from ...request import GenerationRequest, LoraSelection
 from ...settings import Settings
 from .. import admission
 from ..extras import Vae, Wildcard, find_vaes, find_wildcards
 from ..hf_cache import hub_checkpoints, hub_loras
-from ..probe.checkpoint import Findings
-from ..probe.lora import LoraFindings
+from ..probe.checkpoint import CheckpointInfo
+from ..probe.lora import LoraInfo
 from ..scan import Folders, candidates, stamps_below, unreadable_names
 from ..tools import Captioner, Tools, Upscaler, by_name
 from . import unreadable
-from .catalog_db import Memory
-from .config_file import NoteFile
-from .defaults import fresh_checkpoint, fresh_lora
+from .catalog_db import CatalogCache
+from .config_file import ModelConfigFile
+from .defaults import new_checkpoint_entry, new_lora_entry
 from .edit_schemas import check_seen, checked_defaults, checked_lora_changes
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
 from .hashes import Hashes
 from .lookup import Found, Way, find, quoted, unknown
-from .probe_cache import Look, Shelf
+from .probe_cache import ProbeCache, ScanPass
 
 __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 
@@ -47,12 +47,14 @@ class Registry:
         self.unsettled = False
         """Whether files are still being written, so that another look is due soon."""
         self._lock = threading.Lock()
-        self._memory = Memory(settings.private / "catalog.sqlite3")
+        self._memory = CatalogCache(settings.data_dir / "catalog.sqlite3")
         self.hashes = Hashes(self._memory)
         self.hashes.found = self._hashes_found
-        self._shelf = Shelf(self._memory)
-        self._checkpoint_notes = NoteFile(settings.checkpoints / "sdxl" / "models.json", fresh_checkpoint)
-        self._lora_notes = NoteFile(settings.loras / "loras.json", fresh_lora)
+        self._shelf = ProbeCache(self._memory)
+        self._checkpoint_notes = ModelConfigFile(
+            settings.checkpoints / "sdxl" / "models.json", new_checkpoint_entry
+        )
+        self._lora_notes = ModelConfigFile(settings.loras / "loras.json", new_lora_entry)
         self.unread = Folders()
         """What of the folders could not be read in the last look."""
         self._tools = Tools(settings)
@@ -94,7 +96,7 @@ class Registry:
                 everything: list[Checkpoint | Lora] = [*checkpoints.values(), *loras.values()]
                 for each in everything:
                     if each.hash is None and each.path.is_file() and not each.unusable:
-                        self.hashes.want(each.path, each.stamp)
+                        self.hashes.schedule(each.path, each.stamp)
             return changed
 
     def _hashes_found(self) -> None:
@@ -126,7 +128,7 @@ class Registry:
         preview (id of a picture). None goes back to what the file says. `seen`: what these keys held when
         the owner looked; where one holds something else now, nothing is saved.
 
-        Raises `UnknownName`, `EditedMeanwhile`, `RequestError` for a value that cannot be, `ModelError`
+        Raises `NotFoundError`, `EditConflictError`, `RequestError` for a value that cannot be, `ModelError`
         where it is not saved.
         """
         lora = self._known_lora(name)
@@ -145,7 +147,7 @@ class Registry:
         """
         known = self._checkpoints.get(name)
         if known is None:
-            raise UnknownName(f"There is no checkpoint named {quoted(name)}.")
+            raise NotFoundError(f"There is no checkpoint named {quoted(name)}.")
         checked = checked_defaults(known.suggested or known.defaults, defaults)
         with self._lock:
             self._checkpoint_notes.current()
@@ -166,7 +168,7 @@ class Registry:
         return lora
 
     def any_lora(self, name: str) -> Lora:
-        """A LoRA by name, also one that cannot be used. Raises `UnknownName`."""
+        """A LoRA by name, also one that cannot be used. Raises `NotFoundError`."""
         return self._known_lora(name)
 
     def _file_of(self, lora: Lora) -> str | None:
@@ -179,7 +181,7 @@ class Registry:
         return tuple(sorted(self._checkpoints.values(), key=lambda each: each.name.casefold()))
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """What is known of a checkpoint, usable or not. Raises `UnknownName`."""
+        """What is known of a checkpoint, usable or not. Raises `NotFoundError`."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
             raise unknown(name, "checkpoint", self.checkpoints(), self._instead() + self._unseen())
@@ -214,10 +216,10 @@ class Registry:
         if base_model is None:
             return tuple(loras)
         checkpoint = self.checkpoint_called(base_model)
-        return tuple(lora for lora in loras if not lora.unusable and lora.fits(checkpoint))
+        return tuple(lora for lora in loras if not lora.unusable and lora.is_compatible_with(checkpoint))
 
     def lora(self, name: str) -> Lora:
-        """Raises `UnknownName`, or `ModelError` with the reason why it cannot be used."""
+        """Raises `NotFoundError`, or `ModelError` with the reason why it cannot be used."""
         lora = self._known_lora(name)
         if lora.unusable:
             raise ModelError(lora.unusable)
@@ -244,7 +246,7 @@ class Registry:
         return self.usable_checkpoint(found.name if found else name)
 
     def second_pass(self, request: GenerationRequest) -> Checkpoint:
-        """The checkpoint of the request's second pass. Raises `UnknownName` or `ModelError`."""
+        """The checkpoint of the request's second pass. Raises `NotFoundError` or `ModelError`."""
         checkpoint = self.usable_checkpoint(request.second_pass_model or "")
         if checkpoint.arch == "sdxl-inpaint":
             raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
@@ -256,10 +258,10 @@ class Registry:
         return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
 
     def input_path(self, file_id: str) -> Path:
-        """File of an input picture. Raises `UnknownName` where it is gone."""
+        """File of an input picture. Raises `NotFoundError` where it is gone."""
         path = self.settings.inputs / file_id
         if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
-            raise UnknownName("The input picture is no longer there; choose it again.")
+            raise NotFoundError("The input picture is no longer there; choose it again.")
         return path
 
     def vaes(self) -> tuple[Vae, ...]:
@@ -294,7 +296,7 @@ class Registry:
         return self._tools.captioners()
 
     def captioner(self, name: str | None) -> Captioner:
-        """By name; for None the first usable one. Raises `UnknownName` or `ModelError`."""
+        """By name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
         if name is not None:
             return by_name(self.captioners(), name, "captioner")
         usable = next((each for each in self.captioners() if not each.unusable), None)
@@ -302,7 +304,7 @@ class Registry:
             raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
         return usable
 
-    def settle(self, asked: Mapping[str, Any]) -> GenerationRequest:
+    def build_request(self, asked: Mapping[str, Any]) -> GenerationRequest:
         """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
         catalog's own names of models, however they were written."""
         fields = dict(asked)
@@ -321,11 +323,11 @@ class Registry:
             for key in ("steps", "cfg", "width", "height", "scheduler"):
                 if fields.get(key) is None:
                     fields[key] = getattr(defaults, key)
-        return GenerationRequest.of(**fields)
+        return GenerationRequest.validated(**fields)
 
     def _called(self, use: Any) -> Any:
-        """A LoRA of the stack with the catalog's name for it; what is not there is refused by `admit`."""
-        if isinstance(use, LoraUse):
+        """A LoRA of the stack with the catalog's name for it. `validate_request` refuses unknown ones."""
+        if isinstance(use, LoraSelection):
             use = use.model_dump()
         name = use.get("name") if isinstance(use, dict) else None
         if not isinstance(name, str) or name in self._loras:
@@ -333,13 +335,13 @@ class Registry:
         found = find(name, self.loras())
         return {**use, "name": found.model.name} if found.model else use
 
-    def admit(self, request: GenerationRequest) -> list[str]:
-        """Check what is asked before it is queued: `admission.admit`."""
-        return admission.admit(self, request)
+    def validate_request(self, request: GenerationRequest) -> list[str]:
+        """Check what is asked before it is queued: `admission.validate_request`."""
+        return admission.validate_request(self, request)
 
     # -- listing ---------------------------------------------------------------------------------------
 
-    def _list_checkpoints(self, look: Look, problems: list[str]) -> dict[str, Checkpoint]:
+    def _list_checkpoints(self, look: ScanPass, problems: list[str]) -> dict[str, Checkpoint]:
         root, notes, unread = self.settings.checkpoints, self._checkpoint_notes, self.unread
         own = candidates(root / "sdxl", folders=True, known=unread)
         taken = {each.name for each in own}
@@ -356,22 +358,22 @@ class Registry:
             ]
             present += [(each.name, None) for each in kept if not each.from_hub]
             all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.keep_in_step(present, look.renamed(own, self._checkpoints), problems, all_seen)
+            notes.sync(present, look.renamed(own, self._checkpoints), problems, all_seen)
         for each in own + hub:
             result = found.get(each.name)
             if isinstance(result, Checkpoint):  # as it was, until its file is complete
                 listed[each.name] = result
-            elif isinstance(result, Findings | str):
+            elif isinstance(result, CheckpointInfo | str):
                 made = checkpoint_entry(each, result, notes.of(each.name), problems)
                 listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
         return listed | {each.name: each for each in kept}
 
-    def _list_loras(self, look: Look, problems: list[str]) -> dict[str, Lora]:
+    def _list_loras(self, look: ScanPass, problems: list[str]) -> dict[str, Lora]:
         root, notes, unread = self.settings.loras, self._lora_notes, self.unread
         own = candidates(root, folders=False, known=unread)
         hub = hub_loras(self.settings.hf_cache, unread)
         found = look.read(own + hub, self._loras, lambda each: "lora")
-        beside = look.beside(own + hub, notes.path, problems)
+        beside = look.read_sidecars(own + hub, notes.path, problems)
         files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
         kept = unreadable.kept(self._loras.values(), {each.name: each for each in own + hub}, unread)
         if not unread.is_unread(root):
@@ -379,14 +381,14 @@ class Registry:
             there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}
             present = [(name, file) for name, file in there.items() if name in found or name in self._loras]
             all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.keep_in_step(present, look.renamed(own, self._loras), problems, all_seen)
+            notes.sync(present, look.renamed(own, self._loras), problems, all_seen)
         listed = {}
         hub_names = {each.name for each in hub}
         for each in own + hub:
             result = found.get(each.name)
             if isinstance(result, Lora):
                 listed[each.name] = result
-            elif isinstance(result, LoraFindings) or (isinstance(result, str) and each.name in files):
+            elif isinstance(result, LoraInfo) or (isinstance(result, str) and each.name in files):
                 note = notes.of(each.name, files.get(each.name))
                 made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
                 owners = notes.called(each.name, files.get(each.name))

@@ -54,12 +54,12 @@ def _called(path: Path, settings: Settings) -> str:
     """A folder or file of models as people know it: by its path only for who sits at this computer."""
     for root, what in ((settings.loras, "LoRA"), (settings.checkpoints, "checkpoint")):
         if path.is_relative_to(root):
-            shown = f" {path}" if settings.only_here else ""
+            shown = f" {path}" if settings.is_loopback_only else ""
             below = path.relative_to(root).as_posix()
             if below == ".":
                 return f"The {what} folder{shown}"
-            return f"{path if settings.only_here else below} in the {what} folder"
-    return str(path) if settings.only_here else f"{path.name} in another folder of models"
+            return f"{path if settings.is_loopback_only else below} in the {what} folder"
+    return str(path) if settings.is_loopback_only else f"{path.name} in another folder of models"
 
 
 def obstacle(registry: Registry, request: object) -> str | None:
@@ -76,7 +76,7 @@ def obstacle(registry: Registry, request: object) -> str | None:
         if request.second_pass_model:
             models.append(registry.checkpoint(request.second_pass_model))
         paths = [model.path for model in models]
-        paths += [lora.path for lora, _ in prompt_resolver.resolve(registry, request).loras]
+        paths += [lora.path for lora, _ in prompt_resolver.resolve_prompt(registry, request).loras]
     except WebbDuckError:
         return None
     for path in paths:

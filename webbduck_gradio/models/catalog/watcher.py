@@ -85,7 +85,7 @@ class CatalogWatcher(events.FileSystemEventHandler):
                 log.exception("the model folders could not be read")
             self._rest()
         for observer in self._observers:
-            file_watching.end(observer)
+            file_watching.stop_observer(observer)
 
     def _rest(self) -> None:
         """Until something happened and it has been quiet for a moment, or the next look is due."""
@@ -115,14 +115,14 @@ class CatalogWatcher(events.FileSystemEventHandler):
             self._ended.wait(QUIET)
 
     def _hears(self) -> bool:
-        return all(file_watching.hears(observer) for observer in self._observers)
+        return all(file_watching.is_receiving_events(observer) for observer in self._observers)
 
     def _watch(self) -> None:
         """Observe the roots that are there; notes whether that sees everything."""
         if self._observers and not self._hears():
             log.warning("the system no longer tells about changes in the model folders; looking instead")
             for observer in self._observers:
-                file_watching.end(observer)
+                file_watching.stop_observer(observer)
             self._observers.clear()
             self._deaf = True
         if self._deaf:

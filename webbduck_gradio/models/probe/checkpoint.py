@@ -15,7 +15,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ...storage.reading import read_regular
-from ..catalog.recommended_settings import said_by_metadata, said_by_scheduler
+from ..catalog.recommended_settings import defaults_from_metadata, defaults_from_scheduler
 from . import completeness, prediction, weight_formats
 from .folder_files import read_json, variant, weight_files
 from .lora import is_lora
@@ -23,7 +23,7 @@ from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_head
 from .single_file_config import PARTS, configs, prefixes
 
 __all__ = [
-    "Findings",
+    "CheckpointInfo",
     "architecture",
     "inspect_file",
     "inspect_folder",
@@ -38,7 +38,7 @@ SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
 
 
 @dataclass(frozen=True)
-class Findings:
+class CheckpointInfo:
     """What is known of a checkpoint. `context` is the width of its cross-attention (0 = not known)."""
 
     arch: str
@@ -114,7 +114,7 @@ def only_sdxl_has(header: Header) -> bool:
     return any(key.startswith("conditioner.embedders.1.model.") for key in header.tensors)
 
 
-def inspect_file(path: Path) -> Findings:
+def inspect_file(path: Path) -> CheckpointInfo:
     """A single-file checkpoint. Raises `ModelError` for broken files, for what is no checkpoint, and for
     one that would not be drawn as it is meant."""
     if path.suffix.lower() in PICKLE_ENDINGS:
@@ -125,13 +125,13 @@ def inspect_file(path: Path) -> Findings:
         raise ModelError(f"{path.name} is a LoRA, not a checkpoint; move it to the lora folder.")
     size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
     context = context_width(header) or 0
-    extras = {"said": said} if (said := said_by_metadata(header.metadata)) else {}
+    extras = {"said": said} if (said := defaults_from_metadata(header.metadata)) else {}
     refiner = arch == "sdxl-refiner"
     starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
     if arch not in SUPPORTED:
         if arch == "unknown" and any(key.startswith(UNET) for key in header.tensors):
             weight_formats.check(path.name, header, starts)  # packed weights have no shape that tells
-        return Findings(arch, native_size=size, context=context, extras=extras)
+        return CheckpointInfo(arch, native_size=size, context=context, extras=extras)
     if header.odd:
         raise ModelError(
             f"{path.name} holds something else than text in its metadata ({header.odd[0][:60]}), which the "
@@ -142,7 +142,7 @@ def inspect_file(path: Path) -> Findings:
     parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
     notes, numbers = completeness.check_file(path.name, header, parts, scales)
     layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
-    return Findings(
+    return CheckpointInfo(
         arch=arch,
         prediction_type=predicts.kind,
         zero_snr=predicts.zero_snr,
@@ -178,7 +178,7 @@ _PARTS = {
 }
 
 
-def inspect_folder(folder: Path) -> Findings:
+def inspect_folder(folder: Path) -> CheckpointInfo:
     """A checkpoint in diffusers layout. Raises `ModelError` naming what is missing, broken or not drawn."""
     index = read_json(folder / "model_index.json", folder.name)
     pipeline = str(index.get("_class_name", ""))
@@ -186,7 +186,7 @@ def inspect_folder(folder: Path) -> Findings:
         arch = {"StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}.get(pipeline, "unknown")
         if arch == "unknown":
             raise ModelError(f"{folder.name} has no unet/config.json; copy the checkpoint folder again.")
-        return Findings(arch)
+        return CheckpointInfo(arch)
     unet = read_json(folder / "unet" / "config.json", folder.name)
     arch = folder_architecture(unet, index)
     own = folder / "webbduck.json"
@@ -198,7 +198,7 @@ def inspect_folder(folder: Path) -> Findings:
     context = unet.get("cross_attention_dim")
     context = context if isinstance(context, int) else 0
     if arch not in SUPPORTED:
-        return Findings(arch, native_size=size, context=context, extras=extras)
+        return CheckpointInfo(arch, native_size=size, context=context, extras=extras)
     if pipeline and not pipeline.startswith("StableDiffusionXL"):
         raise ModelError(
             f"{folder.name} is made for {pipeline}, which is not SDXL's pipeline; choose an SDXL checkpoint."
@@ -209,7 +209,7 @@ def inspect_folder(folder: Path) -> Findings:
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json", folder.name)
     predicts = prediction.of_folder(folder.name, scheduler)
     whole = completeness.check_folder(folder, refiner)
-    return Findings(
+    return CheckpointInfo(
         arch=arch,
         prediction_type=predicts.kind,
         zero_snr=predicts.zero_snr,
@@ -219,7 +219,7 @@ def inspect_folder(folder: Path) -> Findings:
         numbers=whole.numbers,
         stored=_stored(whole.stored),
         notes=(*predicts.notes, *whole.notes),
-        extras=extras | ({"said": said} if (said := said_by_scheduler(scheduler)) else {}),
+        extras=extras | ({"said": said} if (said := defaults_from_scheduler(scheduler)) else {}),
     )
 
 

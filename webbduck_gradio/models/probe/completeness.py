@@ -47,7 +47,7 @@ def check_file(
     try:
         wanted = single_file_config.tensors(dict(parts), refiner)
         expected_tensors.check_together(parts)
-    except expected_tensors.Unbuildable as error:
+    except expected_tensors.UnbuildableError as error:
         raise ModelError(f"{name} cannot be loaded: {error}; get another version of it.") from None
     known: set[str] = {key for key in header.tensors if weight_formats.is_helper(key)}
     for part, shapes in wanted.items():
@@ -64,7 +64,7 @@ def check_file(
     return notes, sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values())
 
 
-class Whole(NamedTuple):
+class Completeness(NamedTuple):
     """A folder's parts together: numbers in them, number formats of the UNet's weights, what to say."""
 
     numbers: int
@@ -75,7 +75,7 @@ class Whole(NamedTuple):
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
 
 
-def check_folder(folder: Path, refiner: bool) -> Whole:
+def check_folder(folder: Path, refiner: bool) -> Completeness:
     """A folder in diffusers layout whose configurations are all there. Raises `ModelError`."""
     name = folder.name
     configs: dict[str, Config] = {}
@@ -87,7 +87,7 @@ def check_folder(folder: Path, refiner: bool) -> Whole:
             raise weight_formats.refused(f"{name}/{part}", f"{kind} (quantization_config)")
         try:
             wanted = _folder_shapes(part, config)
-        except expected_tensors.Unbuildable as error:
+        except expected_tensors.UnbuildableError as error:
             raise ModelError(
                 f"{name}/{part} cannot be loaded: {error}; get another version of the checkpoint."
             ) from None
@@ -103,11 +103,11 @@ def check_folder(folder: Path, refiner: bool) -> Whole:
             stored = frozenset(each.dtype for each in tensors.values())
     try:
         expected_tensors.check_together(configs)
-    except expected_tensors.Unbuildable as error:
+    except expected_tensors.UnbuildableError as error:
         raise ModelError(
             f"{name} does not fit together: {error}; copy the checkpoint folder again."
         ) from None
-    return Whole(numbers, stored, tuple(notes))
+    return Completeness(numbers, stored, tuple(notes))
 
 
 def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
@@ -115,7 +115,7 @@ def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
         return expected_tensors.unet(config)
     if part == "vae":
         if config.get("shift_factor"):
-            raise expected_tensors.Unbuildable("it has a shift_factor, which SDXL's has not")
+            raise expected_tensors.UnbuildableError("it has a shift_factor, which SDXL's has not")
         return expected_tensors.vae(config)
     # What a file says of its size by default is CLIP's own, as in transformers.
     usual = {"num_hidden_layers": 12, "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}

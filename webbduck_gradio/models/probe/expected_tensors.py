@@ -36,15 +36,15 @@ _USUAL_UNET: dict[str, Any] = {
 """Options of a UNet that add, leave out or widen layers, and what they are in SDXL."""
 
 
-class Unbuildable(ValueError):
+class UnbuildableError(ValueError):
     """A configuration that no network of the kind can be made of; its text says why, in a clause."""
 
 
 def unet(config: Config) -> Shapes:
-    """Raises `Unbuildable`."""
+    """Raises `UnbuildableError`."""
     for option, usual in _USUAL_UNET.items():
         if config.get(option, usual) != usual:
-            raise Unbuildable(f"its {option.strip('_')} is {config[option]!r}, which SDXL does not have")
+            raise UnbuildableError(f"its {option.strip('_')} is {config[option]!r}, which SDXL does not have")
     widths = _numbers(config, "block_out_channels")
     count = len(widths)
     layers = _each(config, "layers_per_block", 2, count)
@@ -52,11 +52,11 @@ def unet(config: Config) -> Shapes:
     heads = _each(config, "num_attention_heads", None, count, "attention_head_dim")
     down, up = config.get("down_block_types", []), config.get("up_block_types", [])
     if not len(down) == len(up) == count:
-        raise Unbuildable("its lists of blocks have different lengths")
+        raise UnbuildableError("its lists of blocks have different lengths")
     if not {*down, *up} <= {"DownBlock2D", "UpBlock2D", "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"}:
-        raise Unbuildable("it has blocks that SDXL does not have")
+        raise UnbuildableError("it has blocks that SDXL does not have")
     if config.get("mid_block_type", "UNetMidBlock2DCrossAttn") != "UNetMidBlock2DCrossAttn":
-        raise Unbuildable("it has no middle block as SDXL has")
+        raise UnbuildableError("it has no middle block as SDXL has")
     _check_groups(widths, config)
     cross, linear = _number(config, "cross_attention_dim"), config.get("use_linear_projection") is True
     time = widths[0] * 4
@@ -91,9 +91,9 @@ def unet(config: Config) -> Shapes:
 
 
 def vae(config: Config) -> Shapes:
-    """Raises `Unbuildable`."""
+    """Raises `UnbuildableError`."""
     if config.get("_class_name", "AutoencoderKL") != "AutoencoderKL":
-        raise Unbuildable(f"it is of the class {config['_class_name']}, not an AutoencoderKL as SDXL's")
+        raise UnbuildableError(f"it is of the class {config['_class_name']}, not an AutoencoderKL as SDXL's")
     widths = _numbers(config, "block_out_channels")
     _check_groups(widths, config)
     latent, layers = _number(config, "latent_channels"), _number(config, "layers_per_block")
@@ -126,16 +126,20 @@ def vae(config: Config) -> Shapes:
 
 
 def clip(config: Config, projection: bool) -> Shapes:
-    """A CLIP text encoder; with `projection` of its pooled output. Raises `Unbuildable`."""
+    """A CLIP text encoder; with `projection` of its pooled output. Raises `UnbuildableError`."""
     kind = config.get("model_type", "clip_text_model")
     if kind != "clip_text_model":
-        raise Unbuildable(f"it is of the kind {kind}, not a CLIP text encoder as SDXL's")
+        raise UnbuildableError(f"it is of the kind {kind}, not a CLIP text encoder as SDXL's")
     width, inner = _number(config, "hidden_size"), _number(config, "intermediate_size")
     if width % _number(config, "num_attention_heads"):
-        raise Unbuildable(f"its width of {width} cannot be split into {config['num_attention_heads']} heads")
+        raise UnbuildableError(
+            f"its width of {width} cannot be split into {config['num_attention_heads']} heads"
+        )
     words, length = _number(config, "vocab_size", 49408), _number(config, "max_position_embeddings", 77)
     if words < 49408 or length < 77:
-        raise Unbuildable(f"it knows {words} tokens and reads {length} at once; SDXL's knows 49408, reads 77")
+        raise UnbuildableError(
+            f"it knows {words} tokens and reads {length} at once; SDXL's knows 49408, reads 77"
+        )
     shapes: Shapes = {
         "text_model.embeddings.token_embedding.weight": (words, width),
         "text_model.embeddings.position_embedding.weight": (length, width),
@@ -154,27 +158,27 @@ def clip(config: Config, projection: bool) -> Shapes:
 
 def check_together(configs: Mapping[str, Config]) -> None:
     """Whether the parts' widths fit each other: what the text encoders put out goes into the UNet, what it
-    draws into the VAE. Raises `Unbuildable`."""
+    draws into the VAE. Raises `UnbuildableError`."""
     unet, vae, second = configs["unet"], configs["vae"], configs["text_encoder_2"]
     first = configs.get("text_encoder")
     context = _number(second, "hidden_size") + (_number(first, "hidden_size") if first else 0)
     wanted = _number(unet, "cross_attention_dim")
     if wanted != context:
-        raise Unbuildable(
+        raise UnbuildableError(
             f"the UNet expects prompts of width {wanted}, and the text encoders make them {context} wide"
         )
     numbers = 6 if first else 5
     label = _number(second, "projection_dim") + numbers * _number(unet, "addition_time_embed_dim")
     if _number(unet, "projection_class_embeddings_input_dim") != label:
-        raise Unbuildable(
+        raise UnbuildableError(
             f"the UNet expects {unet['projection_class_embeddings_input_dim']} numbers for the whole prompt "
             f"and the size, and gets {label}"
         )
     latent = _number(vae, "latent_channels")
     if latent != _number(unet, "out_channels", 4):
-        raise Unbuildable(f"the UNet draws {unet['out_channels']} channels, and the VAE reads {latent}")
+        raise UnbuildableError(f"the UNet draws {unet['out_channels']} channels, and the VAE reads {latent}")
     if len(vae["block_out_channels"]) != 4:
-        raise Unbuildable(f"the VAE has {len(vae['block_out_channels'])} levels instead of 4")
+        raise UnbuildableError(f"the VAE has {len(vae['block_out_channels'])} levels instead of 4")
 
 
 # -- layers ----------------------------------------------------------------------------------------------
@@ -243,14 +247,14 @@ def _vae_middle(side: str, width: int, attention: bool) -> Shapes:
 def _number(config: Config, key: str, usual: int | None = None) -> int:
     value = config.get(key, usual)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
-        raise Unbuildable(f"its {key} is {value!r} instead of a positive number")
+        raise UnbuildableError(f"its {key} is {value!r} instead of a positive number")
     return value
 
 
 def _numbers(config: Config, key: str) -> list[int]:
     values = config.get(key)
     if not isinstance(values, list) or not values or len(values) > 16:
-        raise Unbuildable(f"its {key} is no list of numbers")
+        raise UnbuildableError(f"its {key} is no list of numbers")
     return [_number({key: value}, key) for value in values]
 
 
@@ -261,7 +265,7 @@ def _each(config: Config, key: str, usual: int | None, count: int, instead: str 
     value = config.get(key, usual)
     values = [value] * count if not isinstance(value, list) else value
     if len(values) != count:
-        raise Unbuildable(f"its {key} has {len(values)} numbers for {count} levels")
+        raise UnbuildableError(f"its {key} has {len(values)} numbers for {count} levels")
     return [_number({key: each}, key) for each in values]
 
 
@@ -269,4 +273,4 @@ def _check_groups(widths: list[int], config: Config) -> None:
     groups = _number(config, "norm_num_groups", 32)
     for width in widths:
         if width % groups:
-            raise Unbuildable(f"its width of {width} cannot be normalised in {groups} groups")
+            raise UnbuildableError(f"its width of {width} cannot be normalised in {groups} groups")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ...errors import ModelError, Unreadable
+from ...errors import ModelError, UnreadableModelError
 from ...storage.reading import parse_json, read_regular
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON
 
@@ -122,7 +122,7 @@ def read_json(path: Path, owner: str) -> dict[str, Any]:
         said = f"{owner}: {path.name} cannot be read ({reason})."
         # What is not there, or no file at all, will not pass by itself.
         lasts = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL) and not path.is_symlink()
-        raise (ModelError(said) if lasts else Unreadable(said, reason)) from None
+        raise (ModelError(said) if lasts else UnreadableModelError(said, reason)) from None
     except ValueError as error:
         line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ModelError(f"{owner}: {path.name} is not valid JSON{line}.") from None

@@ -45,11 +45,11 @@ OF_NOTHING = "e3b0c442"
 MOST_TENSORS = 100_000
 """More than that no LoRA has; the largest have some ten thousand."""
 TOP_TAGS = 6
-"""Training tags that the catalog remembers of each LoRA; `training` reads all."""
+"""Training tags that the catalog remembers of each LoRA; `training_metadata` reads all."""
 
 
 @dataclass(frozen=True)
-class LoraFindings:
+class LoraInfo:
     """What is known of a LoRA. `context`: width of the cross-attention that it was made for (0 = unknown)."""
 
     arch: str
@@ -127,7 +127,7 @@ def _kind(header: Header, names: str) -> str:
     return "LoCon" if convolutions else "LoRA"
 
 
-def inspect_lora(path: Path) -> LoraFindings:
+def inspect_lora(path: Path) -> LoraInfo:
     """A LoRA file. Raises `ModelError` for broken files and for what is no LoRA."""
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
@@ -136,7 +136,7 @@ def inspect_lora(path: Path) -> LoraFindings:
         raise ModelError(
             f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; get it again."
         )
-    shared = header.tensors.told if isinstance(header.tensors, Tensors) else {}
+    shared = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
     if not shared:
         names = "\n".join(header.tensors)
         shared["lora"] = _LORA_KEY.search(names) is not None
@@ -155,12 +155,12 @@ def inspect_lora(path: Path) -> LoraFindings:
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
     sure, likely, context = shared["shape"]
-    arch = sure or _said_architecture(header.metadata) or likely
+    arch = sure or _declared_architecture(header.metadata) or likely
     metadata = header.metadata
     said = metadata.get("sshs_model_hash", "").strip().lower()
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
     kind, fault, caveats = _with_configuration(path, header, shared["kind"], *shared["faults"])
-    return LoraFindings(
+    return LoraInfo(
         arch=arch,
         kind=kind,
         context=context,
@@ -211,7 +211,7 @@ def _shape(header: Header, names: str) -> tuple[str, str, int]:
     return "", "sdxl" if _FIRST.search(names) or _BLOCKS.search(names) else "unknown", 0
 
 
-def _said_architecture(metadata: Mapping[str, str]) -> str:
+def _declared_architecture(metadata: Mapping[str, str]) -> str:
     """What the trainer wrote; used only where the shapes leave it open."""
     said = (metadata.get("ss_base_model_version") or metadata.get("modelspec.architecture") or "").lower()
     if "refiner" in said:
@@ -273,7 +273,7 @@ LONGEST_TAG, LONGEST_FACT, LONGEST_TEXT, MOST_TEXT = 200, 500, 20_000, 200_000
 """Characters of a tag, a fact, a text of the metadata, and of all of it, that are told."""
 
 
-def training(path: Path) -> dict[str, Any]:
+def training_metadata(path: Path) -> dict[str, Any]:
     """What a LoRA file says about itself: `rank`, `tensors`, `facts` (label: text), `tags` [(tag, count)] and
     how many `more_tags` there are, `metadata` as it is written, and what of it is `left_out` ("" = nothing).
 

@@ -18,9 +18,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, Unreadable
-from .checkpoint import Findings, inspect_file, inspect_folder
-from .lora import LoraFindings, embedded_picture, inspect_lora, training
+from ...errors import ModelError, UnreadableModelError
+from .checkpoint import CheckpointInfo, inspect_file, inspect_folder
+from .lora import LoraInfo, embedded_picture, inspect_lora, training_metadata
 from .safetensors_header import forget_layouts, header_bytes
 from .sidecars import read_sidecar
 
@@ -37,7 +37,7 @@ INSPECT: dict[str, Callable[[Path], Any]] = {
     "file": inspect_file,
     "folder": inspect_folder,
 }
-SAYS: dict[str, Callable[[Path], Any]] = {"training": training, "picture": embedded_picture}
+SAYS: dict[str, Callable[[Path], Any]] = {"training": training_metadata, "picture": embedded_picture}
 """What is asked of one LoRA alone."""
 WORTH_A_PROCESS = 150
 """Files to read from which on starting another process pays."""
@@ -56,7 +56,7 @@ def read_one(kind: str, path: str) -> Result:
             return {"found": SAYS[kind](Path(path))}
         found = asdict(INSPECT[kind](Path(path)))
         return {"found": json.loads(json.dumps(found))}  # the same, wherever it was read
-    except Unreadable as error:
+    except UnreadableModelError as error:
         return {"reason": str(error), "passing": error.why}
     except ModelError as error:
         return {"reason": str(error)}
@@ -69,18 +69,18 @@ def read_one(kind: str, path: str) -> Result:
         return {"reason": f"{Path(path).name} could not be inspected; the log has the details."}
 
 
-def findings(kind: str, result: Result) -> Findings | LoraFindings | str:
+def findings(kind: str, result: Result) -> CheckpointInfo | LoraInfo | str:
     """A result as what `inspect` gives, or the reason."""
     if "reason" in result:
         return str(result["reason"])
     found = dict(result["found"])
     if kind != "lora":
-        return Findings(**found | {"notes": tuple(found["notes"])})
-    return LoraFindings(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
+        return CheckpointInfo(**found | {"notes": tuple(found["notes"])})
+    return LoraInfo(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 
 def said_by(path: Path) -> dict[str, Any] | None:
-    """What a LoRA file says about itself (`lorafile.training`); None where it cannot be read."""
+    """What a LoRA file says about itself (`lorafile.training_metadata`); None where it cannot be read."""
     return _of_one("training", path).get("found")
 
 

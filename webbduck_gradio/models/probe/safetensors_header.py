@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ...errors import ModelError, Unreadable
+from ...errors import ModelError, UnreadableModelError
 
 MAX_HEADER = 100_000_000
 """Longest header in bytes; the safetensors library has the same limit."""
@@ -50,7 +50,7 @@ class Tensors(Mapping[str, Tensor]):
 
     def __init__(self, raw: dict[str, dict[str, Any]]):
         self._raw = raw
-        self.told: dict[str, Any] = {}
+        self.derived: dict[str, Any] = {}
         """What was found out from these tensors alone, for files that share them."""
 
     def __getitem__(self, name: str) -> Tensor:
@@ -102,7 +102,7 @@ def read_header(path: Path) -> Header:
     except OSError as error:
         reason = (error.strerror or error.__class__.__name__).lower()
         text_of = f"{name} cannot be read ({reason}); check that it is there and readable."
-        raise Unreadable(text_of, reason) from None
+        raise UnreadableModelError(text_of, reason) from None
     if len(text) < length:
         raise ModelError(f"{name} is cut off in its header; download it again.")
     return _checked(name, text, status.st_size - 8 - length)
@@ -155,7 +155,7 @@ _METADATA = re.compile(r"\s*\{\s*\"__metadata__\"\s*:\s*(?=\{)")
 _NEXT = re.compile(r"\s*(?:,\s*(?=\")|(?=\}))")
 
 
-class _OddMetadata(ValueError):
+class _OddMetadataError(ValueError):
     """The header's metadata is a list, a number or a text."""
 
 
@@ -164,7 +164,7 @@ def _checked(name: str, text: bytes, data_size: int) -> Header:
     try:
         metadata, rest = _split(text.decode())
         layout = _layout(rest)
-    except _OddMetadata:
+    except _OddMetadataError:
         raise ModelError(f"{name} has metadata that is no table; get the file again.") from None
     except (ValueError, RecursionError):
         raise ModelError(f"{name} has a damaged header; download it again.") from None
@@ -219,7 +219,7 @@ def _layout(text: str) -> _Layout:
         raise ValueError("no table")
     metadata = raw.pop("__metadata__", None)
     if not isinstance(metadata, dict | None):
-        raise _OddMetadata
+        raise _OddMetadataError
     metadata = metadata or {}
     if not raw:
         return _Layout(Tensors({}), metadata, frozenset(), 0)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, Unreadable
+from ...errors import ModelError, UnreadableModelError
 from ...storage.reading import read_regular
 from ..triggers import phrase, readable
 
@@ -28,7 +28,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         data = read_regular(path, MAX_BYTES)
     except OSError as error:
         reason = (error.strerror or "unknown reason").lower()
-        raise Unreadable(f"{path.name} cannot be read ({reason}).", reason) from None
+        raise UnreadableModelError(f"{path.name} cannot be read ({reason}).", reason) from None
     except ValueError:
         raise ModelError(f"{path.name} is too large for notes about a model; it is left alone.") from None
     try:

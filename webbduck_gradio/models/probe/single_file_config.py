@@ -67,7 +67,7 @@ def prefixes(refiner: bool) -> dict[str, str]:
 
 def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tuple[int, ...]]]:
     """Part -> names and shapes of the tensors that it consists of. Raises
-    `expected.Unbuildable` that names the part."""
+    `expected.UnbuildableError` that names the part."""
     start = prefixes(refiner)
     found = {}
     for part, prefix in start.items():
@@ -82,8 +82,8 @@ def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tupl
                 shapes = {key.removeprefix("text_model."): shape for key, shape in plain.items()}
             else:
                 shapes = original_names.open_clip(expected_tensors.clip(config, projection=True))
-        except expected_tensors.Unbuildable as error:
-            raise expected_tensors.Unbuildable(f"its {PARTS[part]} cannot be made: {error}") from None
+        except expected_tensors.UnbuildableError as error:
+            raise expected_tensors.UnbuildableError(f"its {PARTS[part]} cannot be made: {error}") from None
         found[part] = {prefix + key: shape for key, shape in shapes.items()}
     return found
 

@@ -14,14 +14,14 @@ from typing import Any
 import gradio as gr
 
 from ...api import gallery_serializers as views
-from ...api.gradio_helpers import QUIET, outcome, payload
+from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...gallery.export import export
 from ...gallery.metadata.recall import read_settings
 from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
-from ...web.media import media
+from ...web.media import media_url
 from ..studio.form import Form
 from ..theme import asset
 
@@ -52,40 +52,42 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
 
     def reuse(event: gr.EventData) -> Any:
         """Settings of a picture into the Studio: all of them, or the prompts alone."""
-        asked = payload(event)
+        asked = event_data(event)
         try:
             values, notes = settings_of(services, asked)
         except WebbDuckError as error:
-            return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
+            return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
         notes += form_lacks(form, values)
-        told = outcome(error=" ".join(notes)) if notes else gr.skip()
+        told = notification(error=" ".join(notes)) if notes else gr.skip()
         return [told, gr.Tabs(selected="studio"), *form.partly(values)]
 
     def send(event: gr.EventData) -> Any:
         """A picture into the Studio as its input picture."""
-        asked = payload(event)
+        asked = event_data(event)
         purpose = "inpaint" if asked.get("purpose") == "inpaint" else "img2img"
         try:
             filled = form.use_image(str(asked.get("id", "")), purpose)
         except WebbDuckError as error:
-            return [outcome(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
+            return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
         return [gr.skip(), gr.Tabs(selected="studio"), *filled]
 
     def make(event: gr.EventData, request: gr.Request) -> str:
         """A job made of a picture: the same again, a variation, upscaled, described."""
-        asked = payload(event)
+        asked = event_data(event)
         try:
             job, notes = submit(services, asked, request.username)
         except WebbDuckError as error:
-            return outcome(error=str(error), where="gallery")
+            return notification(error=str(error), where="gallery")
         # The Studio follows what is drawn there; a copy or a caption appears beside its picture.
         elsewhere = {} if job.kind == "generate" else {"where": "gallery"}
-        return outcome(job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"), **elsewhere)
+        return notification(
+            job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"), **elsewhere
+        )
 
     into_form = [channels["outcome"], tabs, *form.outputs]
-    view.reuse(reuse, None, into_form, **QUIET)
-    view.send(send, None, into_form, **QUIET)
-    view.make(make, None, channels["outcome"], **QUIET)
+    view.reuse(reuse, None, into_form, **BACKGROUND_EVENT)
+    view.send(send, None, into_form, **BACKGROUND_EVENT)
+    view.make(make, None, channels["outcome"], **BACKGROUND_EVENT)
 
 
 def form_lacks(form: Form, values: dict[str, Any]) -> list[str]:
@@ -198,7 +200,11 @@ def served(services: Services) -> list[Callable[..., Any]]:
         def pack() -> dict[str, Any]:
             ids = views.with_copies(services, views.ids_of(asked))
             file = export(outputs, services.settings, ids)
-            return {"url": media("export", file.name), "count": len(ids), "size_bytes": file.stat().st_size}
+            return {
+                "url": media_url("export", file.name),
+                "count": len(ids),
+                "size_bytes": file.stat().st_size,
+            }
 
         return told(pack)
 

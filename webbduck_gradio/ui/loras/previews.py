@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, UnknownName, WebbDuckError
+from ...errors import ModelError, NotFoundError, WebbDuckError
 from ...gallery.outputs import Outputs
 from ...gallery.thumbnails import Thumbnails
 from ...models.catalog.registry import Lora, Registry
@@ -45,7 +45,7 @@ class LoraPreviews:
 
     def picture(self, name: str) -> Path:
         """The owner's choice, else the picture beside the file, else the one inside, else the newest made
-        with it. Raises `UnknownName` where there is none."""
+        with it. Raises `NotFoundError` where there is none."""
         lora = self._registry.any_lora(name)
         for source in (self._chosen, self._beside, self._inside, self._newest):
             try:
@@ -55,7 +55,7 @@ class LoraPreviews:
                 continue
             if found is not None:
                 return found
-        raise UnknownName(f"There is no picture of {name} yet.")
+        raise NotFoundError(f"There is no picture of {name} yet.")
 
     def made_with(self, name: str, limit: int = 24) -> list[str]:
         """Ids of the newest pictures made with this LoRA."""
@@ -68,12 +68,12 @@ class LoraPreviews:
         return [image.id for run in used for image in run.images][:limit]
 
     def last(self, name: str) -> str:
-        """The newest picture made with this LoRA, else the newest of all. Raises `UnknownName`."""
+        """The newest picture made with this LoRA, else the newest of all. Raises `NotFoundError`."""
         for image in self.made_with(name, 1):
             return image
         for newest in self._outputs.images(0, 1):
             return newest.id
-        raise UnknownName("There is no picture yet; make one in the Studio first.")
+        raise NotFoundError("There is no picture yet; make one in the Studio first.")
 
     def _chosen(self, lora: Lora) -> Path | None:
         if lora.chosen_preview is None:

@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 
 from ...api import serializers
-from ...api.gradio_helpers import QUIET, outcome, payload
+from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog import edit_schemas
-from ...models.catalog.config_file import EditedMeanwhile
+from ...models.catalog.config_file import EditConflictError
 from ...models.probe import pool
 from ...services import Services
 from ..gallery.tab import told
@@ -40,7 +40,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
             unseen = {key: value for key, value in changes.items() if value in replaced.get((name, key), ())}
             try:
                 registry.edit_lora(name, changes, {**unseen, **seen})
-            except EditedMeanwhile as error:
+            except EditConflictError as error:
                 return {"error": str(error), **lora_details(services, name)}
             for key in changes:
                 if key in edit_schemas.WORDS and before.get(key) != registry.lora_note(name).get(key):
@@ -65,7 +65,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     )
 
     def use_current(event: gr.EventData, *values: Any) -> str:
-        name = str(payload(event).get("name", ""))
+        name = str(event_data(event).get("name", ""))
         try:
             registry.edit_checkpoint(
                 name,
@@ -75,10 +75,12 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
                 },
             )
         except WebbDuckError as error:
-            return outcome(error=str(error), where="loras")
-        return outcome(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
+            return notification(error=str(error), where="loras")
+        return notification(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
 
-    view.use_current(use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **QUIET)
+    view.use_current(
+        use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **BACKGROUND_EVENT
+    )
 
 
 def _named(asked: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
@@ -92,7 +94,7 @@ def _named(asked: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
 def lora_details(services: Services, name: str) -> dict[str, Any]:
     """All that is known of a LoRA: `lora` as in the list, `note` (loras.json), what its file says, pictures.
 
-    Raises `UnknownName`. A file that cannot be read has `said` None.
+    Raises `NotFoundError`. A file that cannot be read has `said` None.
     """
     lora = services.registry.any_lora(name)
     said = pool.said_by(lora.path)

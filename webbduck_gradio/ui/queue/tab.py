@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from ...api import serializers
-from ...api.gradio_helpers import PRESS, outcome, payload
+from ...api.gradio_helpers import USER_ACTION, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
-from ...jobs.store import Store
+from ...jobs.store import JobStore
 from ...services import Services
 from ..studio.form import Form
 from ..theme import asset
@@ -42,7 +42,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
     )
 
     def act(event: gr.EventData, request: gr.Request) -> Any:
-        asked = payload(event)
+        asked = event_data(event)
         try:
             jobs, refusals = steer(services.store, asked, request.username)
         except WebbDuckError as error:
@@ -50,20 +50,20 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
         retried = jobs[-1].id if jobs and asked.get("action") == "retry" else None
         if not refusals and not retried:
             return gr.skip()
-        return outcome(error=" ".join(refusals), where="queue", follow=retried)
+        return notification(error=" ".join(refusals), where="queue", follow=retried)
 
     def edit(event: gr.EventData) -> Any:
         try:
-            request = services.store.get(str(payload(event).get("id", ""))).painting
+            request = services.store.get(str(event_data(event).get("id", ""))).generation_request
         except WebbDuckError as error:
-            return [outcome(error=str(error), where="queue"), gr.skip(), *form.nothing()]
-        return [form.told(request), gr.Tabs(selected="studio"), *form.filled(request)]
+            return [notification(error=str(error), where="queue"), gr.skip(), *form.nothing()]
+        return [form.missing_controls(request), gr.Tabs(selected="studio"), *form.filled(request)]
 
-    view.steer(act, None, channels["outcome"], **PRESS)
-    view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **PRESS)
+    view.steer(act, None, channels["outcome"], **USER_ACTION)
+    view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **USER_ACTION)
 
 
-def steer(store: Store, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
+def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
     """Do what the view asks: `action`, with the jobs `ids` where it is about jobs.
 
     Answers the jobs that came of it (a retry's are new ones), and a sentence for each refusal.
@@ -88,7 +88,7 @@ def steer(store: Store, asked: dict[str, Any], owner: str | None) -> tuple[list[
     }
     action = asked.get("action")
     if action in each:
-        return store.several(each[action], ids)
+        return store.apply_to_many(each[action], ids)
     if action in whole:
         whole[action]()
         return [], []

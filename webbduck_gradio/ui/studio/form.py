@@ -11,8 +11,8 @@ from typing import Any, get_args
 import gradio as gr
 from pydantic.fields import FieldInfo
 
-from ...api.gradio_helpers import outcome
-from ...api.serializers import meaningful, second_pass_of
+from ...api.gradio_helpers import notification
+from ...api.serializers import effective_settings, second_pass_of
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog.registry import Checkpoint
 from ...request import (
@@ -22,13 +22,13 @@ from ...request import (
     SCHEDULERS,
     SIDE_STEP,
     GenerationRequest,
-    in_todays_words,
+    upgrade_stored_request,
 )
 from ...request.applicability import NEEDS, without_effect
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from ..shared.numbers import STEPS, read, shown
-from .lora_stack import asked_of, shown_of
+from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS, HELP, VALUES
 
 PRESETS = {
@@ -93,16 +93,16 @@ class Form:
             shown[place] = self._second(values["second_pass_model"])
         return [*shown, self._signalled(signal)]
 
-    def told(self, request: GenerationRequest) -> Any:
+    def missing_controls(self, request: GenerationRequest) -> Any:
         """For the outcome channel: which settings of the request the page has no control for."""
         usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump(mode="json")
         asked = request.model_dump(mode="json")
-        values = meaningful(asked, second_pass_of(self.services, asked))
+        values = effective_settings(asked, second_pass_of(self.services, asked))
         left = [name for name in values if name not in self.fields and values[name] != usual[name]]
         if not left:
             return gr.skip()
         names = ", ".join(left).replace("_", " ")
-        return outcome(error=f"Left out, since the Studio has no control for it: {names}.")
+        return notification(error=f"Left out, since the Studio has no control for it: {names}.")
 
     def nothing(self) -> list[Any]:
         """Leave every control as it is."""
@@ -120,7 +120,7 @@ class Form:
         with open_picture(path, "The picture") as image:
             width, height = upright_size(image)
         try:
-            GenerationRequest.of(base_model="any", width=width, height=height)
+            GenerationRequest.validated(base_model="any", width=width, height=height)
         except RequestError:
             pass  # the page says what the picture's size is, and that the form's is another
         else:
@@ -164,7 +164,7 @@ class Form:
             choices=self._second_choices(), value=chosen if chosen in self._second_names() else ""
         )
 
-    def lost(self, chosen: str | None, second: str | None) -> dict[str, Any]:
+    def missing_models(self, chosen: str | None, second: str | None) -> dict[str, Any]:
         """For the outcome channel: what of the chosen models is no longer there, and what happens instead.
 
         The settings stay as they are, since a person may have set them; `defaults` names the checkpoint whose
@@ -205,7 +205,7 @@ class Form:
     def recall(self, remembered: Any) -> dict[str, Any]:
         """What a page remembered, without other types and vanished models and files."""
         known: dict[str, Any] = {}
-        for name, value in in_todays_words(remembered).items() if isinstance(remembered, dict) else ():
+        for name, value in upgrade_stored_request(remembered).items() if isinstance(remembered, dict) else ():
             if name in self.fields and _may_be(name, value):
                 known[name] = value
         if known.get("base_model") not in self.usable():
@@ -222,7 +222,7 @@ class Form:
 
     # -- out of the form ---------------------------------------------------------------------------------
 
-    def asked(self, values: tuple[Any, ...]) -> dict[str, Any]:
+    def to_request(self, values: tuple[Any, ...]) -> dict[str, Any]:
         """What the controls ask for, as fields of a request, without the ones that are not shown.
 
         Raises `RequestError` for a number that was emptied.
@@ -231,7 +231,7 @@ class Form:
         for name in EMPTY:
             asked[name] = asked[name] or None
         if "loras" in asked:
-            asked["loras"] = asked_of(asked["loras"])
+            asked["loras"] = to_request(asked["loras"])
         wrong: dict[str, RequestError] = {}
         for name in (*OPTIONAL, *REQUIRED):
             try:
@@ -261,7 +261,7 @@ def _is_base(checkpoint: Checkpoint) -> bool:
 def shown_as(name: str, value: Any) -> Any:
     """The value of a request's field as its control holds it."""
     if name == "loras":
-        return shown_of(value)
+        return to_control(value)
     if name in (*OPTIONAL, *REQUIRED):
         return shown(value)
     return "" if value is None and name in EMPTY else value

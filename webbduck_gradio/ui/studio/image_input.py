@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ...api.gradio_helpers import PRESS, answer, outcome, payload
+from ...api.gradio_helpers import USER_ACTION, error_as_dict, event_data, notification
 from ...errors import WebbDuckError
 from ...models.tools import STYLES
 from ...services import Services
@@ -35,20 +35,20 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
 
     def webbduck_store(value: Any) -> dict[str, Any]:
         """Keep an upload, or a picture of the gallery, as an input: {id, width, height} or {error}."""
-        return answer(lambda: stored(services, value))
+        return error_as_dict(lambda: stored(services, value))
 
     def webbduck_size(file_id: Any) -> dict[str, Any]:
         """Width and height of a stored input as people see it (upright)."""
-        return answer(lambda: described(services, str(file_id)))
+        return error_as_dict(lambda: described(services, str(file_id)))
 
     def caption(event: gr.EventData, request: gr.Request) -> str:
-        asked = payload(event)
+        asked = event_data(event)
         try:
             wanted = {"image": asked.get("image"), "style": asked.get("style")}
             job = services.submit_caption(wanted, request.username)
         except WebbDuckError as error:
-            return outcome(where="input", error=str(error))
-        return outcome(where="input", caption=job.id)
+            return notification(where="input", error=str(error))
+        return notification(where="input", caption=job.id)
 
     view = gr.HTML(
         "",
@@ -59,7 +59,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
         server_functions=[webbduck_store, webbduck_size],
     )
-    view.caption(caption, None, told, **PRESS)
+    view.caption(caption, None, told, **USER_ACTION)
     # The ids of stored files; the view above writes them.
     fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
     fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
@@ -100,7 +100,7 @@ def stored(services: Services, value: Any) -> dict[str, Any]:
 
 
 def described(services: Services, file_id: str) -> dict[str, Any]:
-    """Id and upright size in pixels. Raises `UnknownName`, `StorageError`."""
+    """Id and upright size in pixels. Raises `NotFoundError`, `StorageError`."""
     with open_picture(services.inputs.path(file_id), "The picture") as image:
         width, height = upright_size(image)
     return {"id": file_id, "width": width, "height": height}

@@ -1,8 +1,8 @@
 """The LoRA stack of the Studio: which LoRAs, how strongly, in which order.
 
 Its value in the page is JSON: every LoRA of the stack, also those switched off, which stay in the page and
-never reach a request. The form turns it into the `loras` of the request and back (`asked_of`, `shown_of`);
-the component cannot, since Gradio makes it anew for a session that it sends an update to.
+never reach a request. The form turns it into the `loras` of the request and back (`to_request`,
+`to_control`); the component cannot, since Gradio makes it anew for a session that it sends an update to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from ...api.gradio_helpers import QUIET, page_json
+from ...api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ...errors import RequestError
 from ...request import MAX_LORAS
 from ..shared.numbers import read
@@ -29,7 +29,10 @@ def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
         elem_id="stack",
         most=MAX_LORAS,
     )
-    tell: dict[str, Any] = {"js": "(name) => { webbduck.publish('checkpoint', { name }); }", **QUIET}
+    tell: dict[str, Any] = {
+        "js": "(name) => { webbduck.publish('checkpoint', { name }); }",
+        **BACKGROUND_EVENT,
+    }
     checkpoint.change(None, checkpoint, None, **tell)
     page = gr.context.Context.root_block
     if page is not None:
@@ -37,7 +40,7 @@ def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
     return stack
 
 
-def asked_of(payload: Any) -> Any:
+def to_request(payload: Any) -> Any:
     """The `loras` that the stack asks for. What is no stack is handed on for the request to refuse."""
     if not payload:
         return []
@@ -74,7 +77,7 @@ def _weight(typed: Any) -> Any:
         raise RequestError(f"The weight of a LoRA {error}.", field="loras") from None
 
 
-def shown_of(loras: Any) -> str:
+def to_control(loras: Any) -> str:
     """A stack that holds just these LoRAs, all switched on."""
     if isinstance(loras, str) or loras is None:
         return loras or ""

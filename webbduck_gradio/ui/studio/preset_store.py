@@ -22,7 +22,7 @@ NOT_KEPT = ("prompt", "negative_prompt", "prompt_2", "seed", "image", "mask")
 """A preset is about how, not about what: prompts are kept by themselves."""
 
 
-class Shelf:
+class PresetStore:
     """`{"presets": {NAME: settings}, "prompts": [{"id", "prompt", "negative_prompt"}, ...]}`.
 
     Unknown keys and entries are kept; a file that cannot be read, or is of another shape, is never

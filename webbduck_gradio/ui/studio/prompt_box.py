@@ -6,34 +6,34 @@ from typing import Any
 
 import gradio as gr
 
-from ...api.gradio_helpers import answer
+from ...api.gradio_helpers import error_as_dict
 from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Registry
 from ...request import MAX_PROMPT, GenerationRequest
 from ...services import Services
 from ..theme import asset
-from .lora_stack import asked_of
-from .preset_store import Shelf
+from .lora_stack import to_request
+from .preset_store import PresetStore
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 NAMES = {"prompt": "prompt", "prompt_2": "second prompt", "negative_prompt": "negative prompt"}
 
 
-def build(services: Services, fields: dict[str, Any], shelf: Shelf) -> None:
+def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> None:
     """Prompt, counter and negative prompt."""
 
     def webbduck_tokens(asked: Any) -> dict[str, Any]:
-        return answer(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
+        return error_as_dict(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
 
     def webbduck_prompts(_: Any) -> dict[str, Any]:
-        return answer(shelf.content)
+        return error_as_dict(shelf.content)
 
     def webbduck_keep_prompt(asked: Any) -> dict[str, Any]:
-        return answer(lambda: shelf.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
+        return error_as_dict(lambda: shelf.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
 
     def webbduck_drop_prompt(entry_id: Any) -> dict[str, Any]:
-        return answer(lambda: shelf.drop_prompt(entry_id))
+        return error_as_dict(lambda: shelf.drop_prompt(entry_id))
 
     fields["prompt"] = gr.Textbox(
         label="Prompt",
@@ -82,8 +82,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     added: list[str] = []
     problem = None
     try:
-        request = GenerationRequest.of(base_model="any", loras=asked_of(asked.get("loras")), **texts)
-        said = prompt_resolver.resolve(registry, request)
+        request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
+        said = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.utils import get_upload_folder
 
-from ...api.gradio_helpers import QUIET, answer, outcome, payload
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...gallery.metadata.recall import read_settings, read_text
 from ...models.catalog.lookup import find
@@ -20,7 +20,7 @@ from ...web.middleware import uploaded
 from ..theme import asset
 from .form import Form, settings_of
 from .lora_stack import renamed
-from .preset_store import Shelf
+from .preset_store import PresetStore
 
 LONGEST_TEXT = 4 * MAX_PROMPT
 """Of a pasted `parameters` text, in characters."""
@@ -28,17 +28,17 @@ LONGEST_TEXT = 4 * MAX_PROMPT
 MODELS = ("base_model", "second_pass_model")
 
 
-def view(services: Services, shelf: Shelf) -> gr.HTML:
+def view(services: Services, shelf: PresetStore) -> gr.HTML:
     """The menu beside the checkpoint."""
 
     def webbduck_shelf(_: Any) -> dict[str, Any]:
-        return answer(shelf.content)
+        return error_as_dict(shelf.content)
 
     def webbduck_keep_preset(asked: Any) -> dict[str, Any]:
-        return answer(lambda: shelf.keep_preset(asked.get("name"), asked.get("settings")))
+        return error_as_dict(lambda: shelf.keep_preset(asked.get("name"), asked.get("settings")))
 
     def webbduck_drop_preset(name: Any) -> dict[str, Any]:
-        return answer(lambda: shelf.drop_preset(name))
+        return error_as_dict(lambda: shelf.drop_preset(name))
 
     return gr.HTML(
         "",
@@ -77,18 +77,18 @@ def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, An
     return values, notes
 
 
-def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.HTML) -> None:
+def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told: gr.HTML) -> None:
     """The events of `view`, once the form has all of its controls. Each can be taken back."""
     registry = services.registry
 
     def filled(values: dict[str, Any], what: str, notes: list[str]) -> list[Any]:
-        return [outcome(done=what, notes=notes), *form.partly(values)]
+        return [notification(done=what, notes=notes), *form.partly(values)]
 
     def refused(error: WebbDuckError) -> list[Any]:
-        return [outcome(error=str(error)), *form.nothing()]
+        return [notification(error=str(error)), *form.nothing()]
 
     def preset(event: gr.EventData) -> list[Any]:
-        name = payload(event).get("name")
+        name = event_data(event).get("name")
         try:
             kept = shelf.preset(name)
         except WebbDuckError as error:
@@ -98,7 +98,7 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
 
     def reset(event: gr.EventData) -> list[Any]:
         """Everything but the checkpoint as a first visit finds it."""
-        chosen = payload(event).get("base_model")
+        chosen = event_data(event).get("base_model")
         checkpoint = next((c for c in registry.checkpoints() if c.name == chosen), None)
         fields = GenerationRequest.model_fields
         usual = {name: fields[name].default for name in form.fields if name in fields}
@@ -108,31 +108,31 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
 
     def defaults(event: gr.EventData) -> list[Any]:
         """A checkpoint's own size, steps, CFG and sampler."""
-        name = payload(event).get("base_model")
+        name = event_data(event).get("base_model")
         checkpoint = next((c for c in registry.checkpoints() if c.name == name), None)
         if checkpoint is None:
-            return [outcome(error="That checkpoint is no longer there."), *form.nothing()]
+            return [notification(error="That checkpoint is no longer there."), *form.nothing()]
         return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
 
     def filled_from(path: Path) -> list[Any]:
         values, notes = read_settings(path, registry, services.worker.describe())
         if not values:
-            return [outcome(error=" ".join(notes)), *form.nothing()]
+            return [notification(error=" ".join(notes)), *form.nothing()]
         return filled(values, "Settings of the picture", notes)
 
     def use_settings(event: gr.EventData) -> list[Any]:
         """All settings of a picture of the gallery, seed included."""
         try:
-            return filled_from(services.outputs.resolve(str(payload(event).get("id", ""))))
+            return filled_from(services.outputs.resolve(str(event_data(event).get("id", ""))))
         except WebbDuckError as error:
             return refused(error)
 
     def restore(event: gr.EventData) -> list[Any]:
         """The form as it was before one of the others."""
-        return form.partly(form.recall(payload(event).get("values")))
+        return form.partly(form.recall(event_data(event).get("values")))
 
     def paste(event: gr.EventData) -> list[Any]:
-        text = str(payload(event).get("text", ""))
+        text = str(event_data(event).get("text", ""))
         if len(text) > LONGEST_TEXT:
             return refused(
                 RequestError(f"The pasted text has {len(text):,} of at most {LONGEST_TEXT:,} characters.")
@@ -142,15 +142,15 @@ def wire(services: Services, desk: gr.HTML, shelf: Shelf, form: Form, told: gr.H
 
     def read_picture(event: gr.EventData) -> list[Any]:
         try:
-            return filled_from(uploaded(payload(event).get("file"), services, Path(get_upload_folder())))
+            return filled_from(uploaded(event_data(event).get("file"), services, Path(get_upload_folder())))
         except WebbDuckError as error:
             return refused(error)
 
     outputs = [told, *form.outputs]
-    desk.apply_preset(preset, None, outputs, **QUIET)
-    desk.use_defaults(defaults, None, outputs, **QUIET)
-    desk.use_settings(use_settings, None, outputs, **QUIET)
-    desk.reset(reset, None, outputs, **QUIET)
-    desk.restore(restore, None, form.outputs, **QUIET)
-    desk.paste_parameters(paste, None, outputs, **QUIET)
-    desk.read_picture(read_picture, None, outputs, **QUIET)
+    desk.apply_preset(preset, None, outputs, **BACKGROUND_EVENT)
+    desk.use_defaults(defaults, None, outputs, **BACKGROUND_EVENT)
+    desk.use_settings(use_settings, None, outputs, **BACKGROUND_EVENT)
+    desk.reset(reset, None, outputs, **BACKGROUND_EVENT)
+    desk.restore(restore, None, form.outputs, **BACKGROUND_EVENT)
+    desk.paste_parameters(paste, None, outputs, **BACKGROUND_EVENT)
+    desk.read_picture(read_picture, None, outputs, **BACKGROUND_EVENT)

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ...api.gradio_helpers import PRESS, QUIET, outcome
+from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, notification
 from ...errors import WebbDuckError
 from ...jobs.job import Kind
 from ...request import SCHEDULERS
@@ -16,7 +16,7 @@ from ..theme import asset
 from . import image_input, prompt_box, second_pass, settings_menu, viewer
 from .form import BY_CHECKPOINT, Form, settings_of
 from .lora_stack import build_stack
-from .preset_store import Shelf
+from .preset_store import PresetStore
 
 
 def fold(name: str, title: str) -> gr.HTML:
@@ -46,7 +46,7 @@ def build(services: Services, told: gr.HTML) -> Form:
     default = services.registry.default_checkpoint()
     start = settings_of(default)
     signal = signal_channel()
-    shelf = Shelf(services.settings.private / "shelf.json")
+    shelf = PresetStore(services.settings.data_dir / "shelf.json")
     form = Form(services, fields, signal)
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="controls"):
@@ -103,7 +103,7 @@ def build(services: Services, told: gr.HTML) -> Form:
     _submitting(services, form, told, generate, test)
     settings_menu.wire(services, menu, shelf, form, told)
     by_checkpoint = [fields[name] for name in BY_CHECKPOINT]
-    form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **QUIET)
+    form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
     viewer.wire(services, stage, form, told)
     return form
 
@@ -125,7 +125,7 @@ def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
         swap = gr.Button("⇄", elem_id="swap", min_width=38, scale=0)
         fields["height"] = number_field(start["height"], "Height, px", "height", min_width=70)
     size = [fields["width"], fields["height"]]
-    swap.click(None, size, size, js="(width, height) => [height, width]", **QUIET)
+    swap.click(None, size, size, js="(width, height) => [height, width]", **BACKGROUND_EVENT)
 
 
 def _seed(fields: dict[str, Any]) -> None:
@@ -134,8 +134,8 @@ def _seed(fields: dict[str, Any]) -> None:
         dice = gr.Button("Random", elem_id="dice", size="sm", min_width=70, scale=1)
         reuse = gr.Button("Reuse last", elem_id="reuse", size="sm", min_width=90, scale=1)
     seed = fields["seed"]
-    dice.click(None, None, seed, js="() => ''", **QUIET)
-    reuse.click(None, seed, seed, js="(seed) => String(webbduck.lastSeed ?? seed)", **QUIET)
+    dice.click(None, None, seed, js="() => ''", **BACKGROUND_EVENT)
+    reuse.click(None, seed, seed, js="(seed) => String(webbduck.lastSeed ?? seed)", **BACKGROUND_EVENT)
 
 
 def _more(fields: dict[str, Any]) -> None:
@@ -169,13 +169,13 @@ def _more(fields: dict[str, Any]) -> None:
 def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Button, test: gr.Button) -> None:
     def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request) -> str:
         try:
-            asked = form.asked(values)
+            asked = form.to_request(values)
             if kind == "test":
                 asked["num_images"] = 1
             job = services.submit(asked, kind, request.username)
         except WebbDuckError as error:
-            return outcome(error=str(error), field=getattr(error, "field", None))
-        return outcome(job_id=job.id, warnings=list(job.warnings))
+            return notification(error=str(error), field=getattr(error, "field", None))
+        return notification(job_id=job.id, warnings=list(job.warnings))
 
     def submit_batch(request: gr.Request, *values: Any) -> str:
         return submit("generate", values, request)
@@ -184,8 +184,8 @@ def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Butt
         return submit("test", values, request)
 
     inputs = list(form.fields.values())
-    generate.click(submit_batch, inputs, told, **PRESS)
-    test.click(submit_test, inputs, told, **PRESS)
+    generate.click(submit_batch, inputs, told, **USER_ACTION)
+    test.click(submit_test, inputs, told, **USER_ACTION)
     # The page's scripts see the whole form whenever something in it changes, without asking the server.
     gr.on(
         [control.change for control in inputs],
@@ -193,5 +193,5 @@ def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Butt
         inputs,
         None,
         js=form.script("changed"),
-        **QUIET,
+        **BACKGROUND_EVENT,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ...api import gallery_serializers, serializers
-from ...api.gradio_helpers import PRESS, QUIET, answer, outcome, payload
+from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...services import Services
 from ..theme import asset
@@ -30,14 +30,14 @@ def view(services: Services) -> gr.HTML:
     """The stage, which draws what the page's channels tell."""
 
     def webbduck_about(image_id: Any) -> dict[str, Any]:
-        return answer(lambda: {"favourite": str(image_id) in services.outputs.favourites})
+        return error_as_dict(lambda: {"favourite": str(image_id) in services.outputs.favourites})
 
     def webbduck_favour(asked: Any) -> dict[str, Any]:
         def mark() -> dict[str, Any]:
             services.outputs.favourite(str(asked.get("id")), favourite=asked.get("favourite") is True)
             return {}
 
-        return answer(mark)
+        return error_as_dict(mark)
 
     def webbduck_remove(image_id: Any) -> dict[str, Any]:
         def remove() -> dict[str, Any]:
@@ -47,13 +47,13 @@ def view(services: Services) -> gr.HTML:
                 raise RequestError(reason)
             return serializers.trash_view(services.trash.delete_images(ids))
 
-        return answer(remove)
+        return error_as_dict(remove)
 
     def webbduck_bring_back(entry_id: Any) -> dict[str, Any]:
-        return answer(lambda: {"images": list(services.trash.restore(entry_id))})
+        return error_as_dict(lambda: {"images": list(services.trash.restore(entry_id))})
 
     def webbduck_free_memory(_asked: Any = None) -> dict[str, Any]:
-        return answer(services.free_memory)  # the page always sends one value
+        return error_as_dict(services.free_memory)  # the page always sends one value
 
     return gr.HTML(
         "",
@@ -77,39 +77,39 @@ def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
     """The events of `view`, once the form has all of its controls."""
 
     def use_prompt(event: gr.EventData) -> str:
-        return str(payload(event).get("prompt", ""))
+        return str(event_data(event).get("prompt", ""))
 
     def use_seed(event: gr.EventData) -> Any:
-        seed = payload(event).get("seed")
+        seed = event_data(event).get("seed")
         return str(seed) if isinstance(seed, int) else gr.skip()
 
     def cancel(event: gr.EventData) -> Any:
         try:
-            asked = payload(event)
+            asked = event_data(event)
             services.store.cancel(str(asked.get("job_id", "")), after_image=asked.get("after_image") is True)
         except WebbDuckError as error:
-            return outcome(error=str(error))
+            return notification(error=str(error))
         return gr.skip()
 
     def use_image(event: gr.EventData) -> Any:
-        asked = payload(event)
+        asked = event_data(event)
         try:
             return [gr.skip(), *form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))]
         except WebbDuckError as error:
-            return [outcome(error=str(error)), *form.nothing()]
+            return [notification(error=str(error)), *form.nothing()]
 
     def upscale(event: gr.EventData, request: gr.Request) -> Any:
-        asked = payload(event)
+        asked = event_data(event)
         try:
             job = services.submit_upscale(
                 {"image": asked.get("id"), "scale": asked.get("scale")}, request.username
             )
         except WebbDuckError as error:
-            return outcome(error=str(error))
-        return outcome(upscale=job.id, notes=list(job.warnings))
+            return notification(error=str(error))
+        return notification(upscale=job.id, notes=list(job.warnings))
 
-    stage.use_prompt(use_prompt, None, form.fields["prompt"], **QUIET)
-    stage.use_seed(use_seed, None, form.fields["seed"], **QUIET)
-    stage.cancel_job(cancel, None, told, **PRESS)
-    stage.use_image(use_image, None, [told, *form.outputs], **QUIET)
-    stage.upscale(upscale, None, told, **PRESS)
+    stage.use_prompt(use_prompt, None, form.fields["prompt"], **BACKGROUND_EVENT)
+    stage.use_seed(use_seed, None, form.fields["seed"], **BACKGROUND_EVENT)
+    stage.cancel_job(cancel, None, told, **USER_ACTION)
+    stage.use_image(use_image, None, [told, *form.outputs], **BACKGROUND_EVENT)
+    stage.upscale(upscale, None, told, **USER_ACTION)

@@ -13,22 +13,22 @@ from typing import Any
 
 from .. import infotext
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 _HASH = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{8,64})(?=,|$)")
 _WEIGHT = re.compile(r" ?([^,:]{1,255}): (-?[\d.]{1,12})(?=,|$)")
 
 
-def read(text: str) -> Told:
+def read(text: str) -> ForeignSettings:
     """The settings of a `parameters` text; an empty answer where it holds none."""
     if len(text) > infotext.MAX_TEXT:
-        return Told(
+        return ForeignSettings(
             notes=(f"The text inside has {len(text):,} characters; no settings were looked for in it.",)
         )
     parsed = infotext.parse(text)
     fields = {key.casefold(): value for key, value in parsed.fields.items()}
     if not fields:
-        return Told()
+        return ForeignSettings()
     version, app = fields.get("version", ""), fields.get("app", "")
     tool = "webbduck" if version.startswith("WebbDuck") else "fooocus" if "Fooocus" in version else "a1111"
     tool = "sdnext" if app.casefold().startswith("sd.next") else tool
@@ -67,7 +67,7 @@ def read(text: str) -> Told:
         "lora_hashes": hashes or None,
         **_hires(fields),
     }
-    return Told(tool, values.known(settings, notes), tuple(notes))
+    return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
 
 
 def _name_more_loras(

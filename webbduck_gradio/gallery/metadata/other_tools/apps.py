@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 EASY_DIFFUSION = {
     "prompt": ("prompt", "Prompt"),
@@ -29,10 +29,10 @@ EASY_DIFFUSION_OTHERS = ("use_vae_model", "use_hypernetwork_model", "use_control
 DRAW_THINGS_OTHERS = ("control", "controls", "refinerModel", "hiresFix", "upscaler", "faceRestoration")
 
 
-def easy_diffusion(data: Mapping[str, Any]) -> Told:
+def easy_diffusion(data: Mapping[str, Any]) -> ForeignSettings:
     """Its settings: names of the API, or those of its page."""
     if not ("num_inference_steps" in data or ("Negative Prompt" in data and "Steps" in data)):
-        return Told()
+        return ForeignSettings()
     notes: list[str] = []
     found = {
         key: next((data[name] for name in names if data.get(name) not in (None, "", "None", "null")), None)
@@ -55,7 +55,7 @@ def easy_diffusion(data: Mapping[str, Any]) -> Told:
             if data.get(key) not in (None, "", "None", False, "False", "null", [], "none", "[]")]  # fmt: skip
     if left:
         notes.append(f"Not taken over from Easy Diffusion: {values.listed(left)}.")
-    return Told("easydiffusion", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("easydiffusion", values.known(settings, notes), tuple(notes))
 
 
 def _pairs(names: object, weights: object) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ def _pairs(names: object, weights: object) -> list[dict[str, Any]]:
     ]
 
 
-def draw_things(data: Mapping[str, Any]) -> Told:
+def draw_things(data: Mapping[str, Any]) -> ForeignSettings:
     """Draw Things' JSON: short names, and the full ones below "v2"."""
     notes: list[str] = []
     more = values.table(data.get("v2"))
@@ -103,4 +103,4 @@ def draw_things(data: Mapping[str, Any]) -> Told:
             if value not in (None, "", False, [], 0)]  # fmt: skip
     if left:
         notes.append(f"Not taken over from Draw Things: {values.listed(left)}.")
-    return Told("drawthings", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("drawthings", values.known(settings, notes), tuple(notes))

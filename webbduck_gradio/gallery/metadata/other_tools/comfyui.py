@@ -16,9 +16,9 @@ from typing import Any
 
 from ..infotext import steps_for
 from . import comfyui_graph, comfyui_models, comfyui_values, values
-from .comfyui_graph import Graph, Node, TooLarge, links
+from .comfyui_graph import Graph, GraphTooLargeError, Node, links
 from .comfyui_prompts import Prompts
-from .values import Told
+from .values import ForeignSettings
 
 PICTURES = ("images", "image", "pixels", "samples", "latent_image", "latent", "latents", "optional_latent",
             "base_image", "image1", "image_1", "destination")  # fmt: skip
@@ -51,20 +51,24 @@ SAMPLERS = {
 }
 
 
-def read(prompt: object, workflow: object, size: tuple[int, int] | None = None) -> Told:
+def read(prompt: object, workflow: object, size: tuple[int, int] | None = None) -> ForeignSettings:
     """The settings of the picture; `size` is its own, which tells which of several outputs it came from."""
     try:
         graph = comfyui_graph.read(prompt, workflow)
-        return _read(graph, size) if graph else Told()
-    except TooLarge as error:
-        return Told("comfyui", {}, (f"The workflow inside is too large to be followed ({error}).",))
+        return _read(graph, size) if graph else ForeignSettings()
+    except GraphTooLargeError as error:
+        return ForeignSettings(
+            "comfyui", {}, (f"The workflow inside is too large to be followed ({error}).",)
+        )
 
 
-def _read(graph: Graph, size: tuple[int, int] | None) -> Told:
+def _read(graph: Graph, size: tuple[int, int] | None) -> ForeignSettings:
     notes: list[str] = []
     chain = _chain(graph, size, notes)
     if chain is None:
-        return Told("comfyui", {}, ("The workflow inside has no sampler that leads to a picture.",))
+        return ForeignSettings(
+            "comfyui", {}, ("The workflow inside has no sampler that leads to a picture.",)
+        )
     samplers = [node for node in chain if _is_sampler(node)]
     first = _begins(graph, samplers[0])
     settings = _of_sampler(graph, first, notes)
@@ -88,7 +92,7 @@ def _read(graph: Graph, size: tuple[int, int] | None) -> Told:
         )
     if graph.left:
         notes.append(f"Not taken over from the workflow: {values.listed(graph.left)}.")
-    return Told("comfyui", values.known(settings, notes), tuple(dict.fromkeys(notes)))
+    return ForeignSettings("comfyui", values.known(settings, notes), tuple(dict.fromkeys(notes)))
 
 
 def _chain(graph: Graph, size: tuple[int, int] | None, notes: list[str]) -> list[Node] | None:

@@ -51,7 +51,7 @@ WIDGETS = {
 """Names of the values of ComfyUI's own nodes, for workflows that do not tell them."""
 
 
-class TooLarge(ValueError):
+class GraphTooLargeError(ValueError):
     """The graph has more nodes than are followed."""
 
 
@@ -77,7 +77,7 @@ class Graph:
     def look(self) -> None:
         self.looks += 1
         if self.looks > MAX_LOOKS:
-            raise TooLarge("the graph leads to too many nodes")
+            raise GraphTooLargeError("the graph leads to too many nodes")
 
     def follow(self, value: object) -> tuple[Node, int] | None:
         """The node and output behind a link, past what only passes things on; None where there is no link."""
@@ -133,7 +133,7 @@ def _passed_on(node: Node) -> str | None:
 
 
 def read(prompt: object, workflow: object) -> Graph | None:
-    """The graph of the two chunks; None where there is none. Raises `TooLarge`."""
+    """The graph of the two chunks; None where there is none. Raises `GraphTooLargeError`."""
     drawn = values.table(values.json_value(workflow))
     ran = values.table(values.json_value(prompt))
     modes = {
@@ -151,7 +151,7 @@ def read(prompt: object, workflow: object) -> Graph | None:
     if not nodes:
         nodes = _of_workflow(drawn)
     if len(nodes) > MAX_NODES:
-        raise TooLarge(f"it has {len(nodes):,} nodes")
+        raise GraphTooLargeError(f"it has {len(nodes):,} nodes")
     return Graph(nodes) if nodes else None
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 _COMBINED = re.compile(r"(.{1,255}) : (-?[\d.]{1,12})")
 USUAL = {
@@ -30,7 +30,7 @@ OTHER_NAMES = {
 NAMED = {*USUAL, "freeu", "style"}
 
 
-def read(data: Mapping[str, Any]) -> Told:
+def read(data: Mapping[str, Any]) -> ForeignSettings:
     """The settings of Fooocus' JSON."""
     notes: list[str] = []
     data = {**data, **{ours: data[key] for key, ours in OTHER_NAMES.items() if key in data}}
@@ -62,7 +62,7 @@ def read(data: Mapping[str, Any]) -> Told:
     ]  # fmt: skip
     if left:
         notes.append(f"Not taken over, since there is nothing like it here: {values.listed(left)}.")
-    return Told("fooocus", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("fooocus", values.known(settings, notes), tuple(notes))
 
 
 def _joined(entries: list[Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 SAMPLERS = {"k_dpmpp_2": "dpmpp_2m", "k_dpmpp_2_a": "dpmpp_2s_a", "k_euler_a": "euler_a", "plms": "plms"}
 """Version 2's names that say something else elsewhere."""
@@ -27,7 +27,7 @@ OTHERS = ("vae", "hrf_enabled", "hrf_strength", "hrf_method", "seamless_x", "sea
           "z_image_seed_variance_enabled")  # fmt: skip
 
 
-def read(texts: Mapping[str, Any]) -> Told:
+def read(texts: Mapping[str, Any]) -> ForeignSettings:
     """The settings of whichever of InvokeAI's chunks is there."""
     data = values.json_value(texts.get("invokeai_metadata"))
     if isinstance(data, dict):
@@ -35,10 +35,10 @@ def read(texts: Mapping[str, Any]) -> Told:
     data = values.json_value(texts.get("sd-metadata"))
     if isinstance(data, dict):
         return _version_2(data)
-    return _command(values.text(texts.get("Dream"))) if texts.get("Dream") else Told()
+    return _command(values.text(texts.get("Dream"))) if texts.get("Dream") else ForeignSettings()
 
 
-def _current(data: Mapping[str, Any]) -> Told:
+def _current(data: Mapping[str, Any]) -> ForeignSettings:
     notes: list[str] = []
     model = values.table(data.get("model"))
     prompt, negative = values.text(data.get("positive_prompt")), values.text(data.get("negative_prompt"))
@@ -68,8 +68,8 @@ def _current(data: Mapping[str, Any]) -> Told:
     }
     _name_the_rest(data, notes)
     if not any(value for value in settings.values()):
-        return Told()
-    return Told("invokeai", values.known(settings, notes), tuple(notes))
+        return ForeignSettings()
+    return ForeignSettings("invokeai", values.known(settings, notes), tuple(notes))
 
 
 def _name(model: object) -> str | None:
@@ -143,7 +143,7 @@ def _adapter(entry: object) -> str:
     return values.shown(_name(model) or "", 40)
 
 
-def _version_2(data: Mapping[str, Any]) -> Told:
+def _version_2(data: Mapping[str, Any]) -> ForeignSettings:
     notes: list[str] = []
     image = values.table(data.get("image"))
     prompt = image.get("prompt")
@@ -173,7 +173,11 @@ def _version_2(data: Mapping[str, Any]) -> Told:
     left = [f"{key} {values.shown(image[key])}" for key in others if image.get(key)]
     if left:
         notes.append(f"Not taken over from InvokeAI: {', '.join(left)}.")
-    return Told("invokeai", values.known(settings, notes), tuple(notes)) if image else Told()
+    return (
+        ForeignSettings("invokeai", values.known(settings, notes), tuple(notes))
+        if image
+        else ForeignSettings()
+    )
 
 
 def _brackets(prompt: str) -> tuple[str, str]:
@@ -182,14 +186,14 @@ def _brackets(prompt: str) -> tuple[str, str]:
     return re.sub(r"\[[^\[\]]{1,2000}\]", "", prompt).strip(), ", ".join(negative)
 
 
-def _command(line: str) -> Told:
+def _command(line: str) -> ForeignSettings:
     """Version 1: '"a duck" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms'."""
     try:
         words = shlex.split(line) if len(line) <= 20_000 else []
     except ValueError:
-        return Told()
+        return ForeignSettings()
     if not words:
-        return Told()
+        return ForeignSettings()
     notes: list[str] = []
     options = {words[at][:2]: words[at][2:] or (words[at + 1] if at + 1 < len(words) else "")
                for at in range(1, len(words)) if re.match(r"-[A-Za-z]", words[at])}  # fmt: skip
@@ -206,4 +210,4 @@ def _command(line: str) -> Told:
         "scheduler": SAMPLERS.get(sampler, sampler.removeprefix("k_")) or None,
         "strength": options.get("-f"),
     }
-    return Told("invokeai", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("invokeai", values.known(settings, notes), tuple(notes))

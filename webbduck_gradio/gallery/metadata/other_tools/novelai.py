@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 _SOURCE = re.compile(r"(.{1,200}?)\s+([0-9A-Fa-f]{8})")
 _BRACES = re.compile(r"[{}]|(?<!\d)-?\d{1,3}(?:\.\d{1,3})?::")
@@ -22,11 +22,11 @@ NAMED = {
 }
 
 
-def read(texts: Mapping[str, Any]) -> Told:
+def read(texts: Mapping[str, Any]) -> ForeignSettings:
     """The settings of the chunk `Comment`, which is JSON."""
     own = values.json_value(texts.get("Comment"))
     if not isinstance(own, dict) or not ("uc" in own or "sampler" in own or "v4_prompt" in own):
-        return Told()
+        return ForeignSettings()
     notes: list[str] = []
     prompt, negative = _prompts(texts, own, notes)
     source = _SOURCE.fullmatch(values.text(texts.get("Source"))[:300])
@@ -52,7 +52,7 @@ def read(texts: Mapping[str, Any]) -> Told:
         notes.append(
             "NovelAI's emphasis ({words}, 1.5::words::) is plain text here; write it as (words:1.05)."
         )
-    return Told("novelai", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("novelai", values.known(settings, notes), tuple(notes))
 
 
 def _prompts(texts: Mapping[str, Any], own: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any
 
 from . import a1111, apps, comfyui, fooocus, invokeai, novelai, swarmui, values
-from .values import Told
+from .values import ForeignSettings
 
-__all__ = ["Told", "is_known", "read"]
+__all__ = ["ForeignSettings", "is_known", "read"]
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def is_known(texts: Mapping[str, str]) -> bool:
     return any(key in texts for key in KNOWN)
 
 
-def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> Told:
+def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> ForeignSettings:
     """What a picture's text chunks tell of its settings; an empty answer where nothing is understood.
 
     `size`: the picture's own, in pixels. Never raises.
@@ -46,7 +46,7 @@ def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> Told:
         if told.settings:
             return replace(told, notes=(*told.notes, *_afterwards(texts)))
         notes += told.notes
-    return Told(notes=notes)
+    return ForeignSettings(notes=notes)
 
 
 def _afterwards(texts: Mapping[str, str]) -> tuple[str, ...]:
@@ -57,10 +57,10 @@ def _afterwards(texts: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
     text = texts.get("parameters")
     if text is None:
-        return Told()
+        return ForeignSettings()
     data = table(text)
     return a1111.read(text) if data is None else _from_table(data, size)
 
@@ -72,7 +72,7 @@ def table(text: str) -> dict[str, Any] | None:
     return data if isinstance(data, dict) else None
 
 
-def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> Told:
+def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> ForeignSettings:
     """JSON in one text, whose keys tell the program."""
     if "sui_image_params" in data:
         return swarmui.read(data)
@@ -94,22 +94,22 @@ def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> Told:
     graph = data.get("prompt", data)
     if isinstance(graph, (dict, str)) or "workflow" in data:
         return comfyui.read(graph, data.get("workflow", data if "nodes" in data else None), size)
-    return Told()
+    return ForeignSettings()
 
 
-def _graph(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+def _graph(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
     if "prompt" not in texts and "workflow" not in texts:
-        return Told()
+        return ForeignSettings()
     return comfyui.read(texts.get("prompt"), texts.get("workflow"), size)
 
 
-def _invokeai(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+def _invokeai(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
     return invokeai.read(texts)
 
 
-def _novelai(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
-    return novelai.read(texts) if "Comment" in texts else Told()
+def _novelai(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
+    return novelai.read(texts) if "Comment" in texts else ForeignSettings()
 
 
-def _easy_diffusion(texts: Mapping[str, str], size: tuple[int, int] | None) -> Told:
+def _easy_diffusion(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
     return apps.easy_diffusion(texts)

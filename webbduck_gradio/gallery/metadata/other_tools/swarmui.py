@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .values import Told
+from .values import ForeignSettings
 
 _SECTION = re.compile(r"<(segment|object|region|refiner|video|videoswap|extend|base|clear)\b([^<>]{0,500})>")
 _TAG = re.compile(r"<([a-z]{2,20})(?:\[[^\]<>]{0,100}\])?[:>]")
@@ -29,11 +29,11 @@ HARMLESS = {
 }  # fmt: skip
 
 
-def read(data: Mapping[str, Any]) -> Told:
+def read(data: Mapping[str, Any]) -> ForeignSettings:
     """The settings of `sui_image_params`."""
     own = {str(key).casefold(): value for key, value in values.table(data.get("sui_image_params")).items()}
     if not own:
-        return Told()
+        return ForeignSettings()
     notes: list[str] = []
     prompt, loras = _prompt(own.get("prompt"), "prompt", notes)
     negative, _ = _prompt(own.get("negativeprompt"), "negative prompt", notes)
@@ -58,7 +58,7 @@ def read(data: Mapping[str, Any]) -> Told:
             if key not in TAKEN | HARMLESS and value not in (None, "", False, [], 0)]  # fmt: skip
     if left:
         notes.append(f"Not taken over from SwarmUI: {values.listed(left)}.")
-    return Told("swarmui", values.known(settings, notes), tuple(notes))
+    return ForeignSettings("swarmui", values.known(settings, notes), tuple(notes))
 
 
 def _prompt(value: object, which: str, notes: list[str]) -> tuple[str, list[dict[str, Any]]]:

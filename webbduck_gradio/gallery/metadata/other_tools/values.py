@@ -22,7 +22,7 @@ _LORA_TAG = re.compile(
 
 
 @dataclass(frozen=True)
-class Told:
+class ForeignSettings:
     """What a program tells of a picture.
 
     `settings`: keys as in `GenerationRequest`, as far as the program tells, plus `schedule` (the schedule
