@@ -76,12 +76,14 @@ def changed(more: Graph | None = None, **inputs: dict[str, Any]) -> Graph:
     return graph
 
 
-def read(graph: Graph, workflow: dict | None = None, size: tuple[int, int] | None = None) -> reader.Told:
+def read(
+    graph: Graph, workflow: dict | None = None, size: tuple[int, int] | None = None
+) -> reader.ForeignSettings:
     texts = {"prompt": json.dumps(graph)} | ({"workflow": json.dumps(workflow)} if workflow else {})
     return reader.read(texts, size)
 
 
-def said(told: reader.Told, *words: str) -> bool:
+def said(told: reader.ForeignSettings, *words: str) -> bool:
     return any(all(word in note for word in words) for note in told.notes)
 
 

@@ -268,7 +268,7 @@ def test_favourites(settings: Settings, outputs: Outputs):
 
 def _lose_index(outputs: Outputs) -> None:
     outputs.close()
-    for path in outputs.private.glob("gallery.sqlite3*"):
+    for path in outputs.data_dir.glob("gallery.sqlite3*"):
         path.unlink()
 
 

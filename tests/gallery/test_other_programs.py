@@ -15,11 +15,11 @@ from webbduck_gradio.gallery.metadata.other_tools import reader
 from webbduck_gradio.gallery.metadata.recall import read_settings, read_text
 
 
-def said(told: reader.Told, *words: str) -> bool:
+def said(told: reader.ForeignSettings, *words: str) -> bool:
     return any(all(word in note for word in words) for note in told.notes)
 
 
-def swarm(**params: Any) -> reader.Told:
+def swarm(**params: Any) -> reader.ForeignSettings:
     data = {**SWARM, "sui_image_params": SWARM["sui_image_params"] | params}
     return reader.read({"parameters": json.dumps(data)})
 
@@ -87,7 +87,7 @@ def test_swarmuis_other_settings():
     assert swarm(initimagecreativity=0.6).settings["strength"] == 0.6
 
 
-def fooocus(**params: Any) -> reader.Told:
+def fooocus(**params: Any) -> reader.ForeignSettings:
     return reader.read({"parameters": json.dumps({**FOOOCUS, **params}), "fooocus_scheme": "fooocus"})
 
 
@@ -118,7 +118,7 @@ def test_fooocus_in_a1111s_form_keeps_the_weights_of_its_loras():
     assert told.settings["lora_hashes"] == {"hat": "0123456789", "ink": "ba98765432"}
 
 
-def invoke(**params: Any) -> reader.Told:
+def invoke(**params: Any) -> reader.ForeignSettings:
     return reader.read({"invokeai_metadata": json.dumps({**INVOKEAI, **params})})
 
 
@@ -200,7 +200,7 @@ def test_invokeais_older_forms():
     assert told.settings == expected
 
 
-def novelai(**params: Any) -> reader.Told:
+def novelai(**params: Any) -> reader.ForeignSettings:
     comment = {
         "steps": 20,
         "scale": 6.5,

@@ -82,7 +82,7 @@ def test_made_once_also_when_many_ask(
     with ThreadPoolExecutor(8) as pool:
         paths = set(pool.map(lambda _: thumbnails.thumbnail(image_id), range(32)))
     assert len(paths) == 1 and made == [image_id]
-    assert not thumbnails._in_work
+    assert not thumbnails._locks
 
 
 @pytest.mark.parametrize("left", [0, 8, 12, 100])
@@ -185,7 +185,7 @@ def test_broken_pictures_get_a_sentence(settings: Settings, thumbnails: Thumbnai
     with pytest.raises(StorageError, match=r"run/0\.png .*damaged"):
         thumbnails.thumbnail("run/0.png")
     assert not list(settings.thumbnails.rglob("*.webp"))
-    assert not thumbnails._in_work
+    assert not thumbnails._locks
 
 
 def test_a_cut_off_picture_gets_a_sentence(settings: Settings, thumbnails: Thumbnails):

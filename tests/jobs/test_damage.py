@@ -113,7 +113,7 @@ DATABASES = {
 @pytest.mark.parametrize("damage", DATABASES.values(), ids=DATABASES)
 @pytest.mark.parametrize("name", ["jobs.sqlite3", "gallery.sqlite3", "catalog.sqlite3"])
 def test_damaged_databases(copied: Settings, start, name: str, damage: Callable[[Path], Any]) -> None:
-    path = copied.private / name
+    path = copied.data_dir / name
     if not path.exists():
         path.touch()
     if damage is DATABASES["rubbish in the middle"] and path.stat().st_size < 3 * 4096:
@@ -167,7 +167,7 @@ RECORDS = {
 def test_damaged_records_of_runs(copied: Settings, start, record: bytes) -> None:
     for path in copied.outputs.glob("*/meta.json"):
         path.write_bytes(record)
-    (copied.private / "gallery.sqlite3").unlink()
+    (copied.data_dir / "gallery.sqlite3").unlink()
     services = start(copied)
     check(services)
     for image in services.outputs.images():
@@ -194,7 +194,7 @@ def test_things_that_are_no_files_are_waited_for_by_nobody(copied: Settings, sta
     (run / "8.png").symlink_to("/dev/zero")
     (run / "9.png").symlink_to("9.png")
     (run / "10.png").mkdir()
-    (copied.private / "gallery.sqlite3").unlink()
+    (copied.data_dir / "gallery.sqlite3").unlink()
     services = start(copied)
     wait_until(lambda: services.outputs.complete)
     names = {image.id.rpartition("/")[2] for image in services.outputs.images()}

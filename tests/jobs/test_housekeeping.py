@@ -83,10 +83,10 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
 def test_uploads_go_by_age_and_by_size(keeper: Housekeeping, settings: Settings, monkeypatch) -> None:
     stale = put(settings.uploads / "1" / "stale.png", UPLOAD_SECONDS + 60)
     fresh = [put(settings.uploads / f"2{n}" / "fresh.png", HOUR + n) for n in range(4)]
-    keeper.tidy()
+    keeper.clean_up()
     assert not stale.exists() and all(path.exists() for path in fresh)
     monkeypatch.setattr(housekeeping, "MAX_UPLOADS", 2000)
-    keeper.tidy()
+    keeper.clean_up()
     assert [path.exists() for path in fresh] == [True, True, False, False]
 
 
@@ -117,7 +117,7 @@ def test_thumbnails_are_bounded_and_made_again(keeper: Housekeeping, settings: S
         ids.append(f"{folder.name}/{number}.png")
     made = [aged(thumbnails.thumbnail(each), HOUR * (3 - n)) for n, each in enumerate(ids)]
     monkeypatch.setattr(housekeeping, "MAX_THUMBNAILS", made[2].stat().st_size)
-    keeper.tidy()
+    keeper.clean_up()
     assert [path.exists() for path in made] == [False, False, True]
     assert all(outputs.resolve(each).exists() for each in ids), "the pictures themselves stay"
     assert thumbnails.thumbnail(ids[0]) == made[0] and made[0].exists()
@@ -143,7 +143,7 @@ def test_inputs_stay_as_long_as_something_refers_to_them(
     age = UNUSED_INPUT_SECONDS + 60 if bound == "age" else UNUSED_INPUT_SECONDS / 2
     for name in names:
         aged(settings.inputs / name, age)
-    keeper.tidy()
+    keeper.clean_up()
     assert [(settings.inputs / name).exists() for name in names] == [True, True, True, False]
     assert foreign.exists(), "a file that the studio did not put there is not its own to remove"
     assert unused == names[3]
@@ -156,7 +156,7 @@ def test_tidying_leaves_everything_else_of_the_outputs(keeper: Housekeeping, set
         put(settings.data_dir / "trash" / "entry" / "0.png", 9999 * HOUR),
         put(settings.data_dir / "logs" / "webbduck.log", 9999 * HOUR),
     ]
-    keeper.tidy()
+    keeper.clean_up()
     assert all(path.exists() for path in kept)
 
 
@@ -174,8 +174,8 @@ def test_inputs_of_another_output_folder_and_of_nobody_known_stay(
     put(settings.inputs / unknown, 0)
     for name in (theirs, shared, mine, unknown):
         aged(settings.inputs / name, 99 * UNUSED_INPUT_SECONDS)
-    keeper.tidy()
-    keeper.tidy()
+    keeper.clean_up()
+    keeper.clean_up()
     there = {name for name in (theirs, shared, mine, unknown) if (settings.inputs / name).exists()}
     assert there == {theirs, shared, unknown}
 
@@ -205,7 +205,7 @@ def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
     for path in (*left, *stays):
         put(path, 30 * 24 * HOUR)
     young = [put(private / "tmp" / "young.tmp", 60), put(private / "exports" / "young.zip", 60)]
-    keeper.tidy()
+    keeper.clean_up()
     assert [path for path in left if path.exists()] == []
     assert not (settings.outputs / "2020-01-01_00-00-00").exists()
     assert all(path.exists() for path in (*stays, *young))

@@ -95,7 +95,7 @@ def make():
 
 settings = Settings(checkpoints=Path({str(settings.checkpoints)!r}), loras=Path({str(settings.loras)!r}),
                     outputs=Path({str(settings.outputs)!r}), inputs=Path({str(settings.inputs)!r}))
-registry, store = Registry(settings), Store(settings.private / "jobs.sqlite3")
+registry, store = Registry(settings), Store(settings.data_dir / "jobs.sqlite3")
 worker = Worker(store, registry, Outputs(settings), settings, make)
 job = store.submit(registry.settle({{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
 assert worker.describe() == {{}}
