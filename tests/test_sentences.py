@@ -25,7 +25,7 @@ def empty(settings: Settings) -> Registry:
 
 
 def no_checkpoint(settings: Settings) -> None:
-    empty(settings).settle({"prompt": "a duck"})
+    empty(settings).build_request({"prompt": "a duck"})
 
 
 def unknown_checkpoint(settings: Settings) -> None:

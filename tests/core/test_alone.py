@@ -56,7 +56,7 @@ class Quiet:
     check = lambda self: None
 
 registry = Registry(Settings(checkpoints=Path(sys.argv[1])))
-request = registry.settle({"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
+request = registry.build_request({"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
 for picture in Generator("cpu").generate(request, registry.checkpoint(request.base_model), Quiet()):
     print(picture.image.size)
 """

@@ -97,7 +97,7 @@ settings = Settings(checkpoints=Path({str(settings.checkpoints)!r}), loras=Path(
                     outputs=Path({str(settings.outputs)!r}), inputs=Path({str(settings.inputs)!r}))
 registry, store = Registry(settings), Store(settings.data_dir / "jobs.sqlite3")
 worker = Worker(store, registry, Outputs(settings), settings, make)
-job = store.submit(registry.settle({{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
+job = store.submit(registry.build_request({{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
 assert worker.describe() == {{}}
 assert "torch" not in sys.modules
 thread = threading.Thread(target=lambda: worker.run(store.claim()))
