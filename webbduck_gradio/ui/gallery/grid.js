@@ -1,25 +1,51 @@
 // The grid: only what is near the window is in the page, however many pictures there are.
-const GAP = 8, HEAD = 30, FOOT = 14, AHEAD = 700, RUNS_A_PAGE = 30, IMAGES_A_PAGE = 90, PAGES_KEPT = 80, ASKED_AT_ONCE = 3, THUMBS_AT_ONCE = 4;
+const GAP = 8;
+const HEAD = 30;
+const FOOT = 14;
+const AHEAD = 700;
+const RUNS_A_PAGE = 30;
+const IMAGES_A_PAGE = 90;
+const PAGES_KEPT = 80;
+const ASKED_AT_ONCE = 3;
+const THUMBS_AT_ONCE = 4;
 const SIDES = { small: 132, middle: 188, large: 280 };
 
 /**
  * `ask(start, limit)` answers a page of runs (or of pictures, when flat), `draw` makes nodes:
- * cell(image), head(run, index), blank(); while manner() is the same, so is what they make. A place is {run, image} by number; when flat, run is 0.
+ * cell(image), head(run, index), blank(); while manner() is the same, so is what they make. A place is
+ * {run, image} by number; when flat, run is 0.
  */
 function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
-  let flat = false, counts = [], total = 0, side = "middle", epoch = 0;
-  let columns = 1, cell = 188, inset = 0, measured = false, fittedFor = "", asking = 0, rows = { top: [0], first: [] }, column = [];
-  let pages = new Map(), asked = new Map(), nodes = new Map();
+  let flat = false;
+  let counts = [];
+  let total = 0;
+  let side = "middle";
+  let epoch = 0;
+  let columns = 1;
+  let cell = 188;
+  let inset = 0;
+  let measured = false;
+  let fittedFor = "";
+  let asking = 0;
+  let rows = { top: [0], first: [] };
+  let column = [];
+  let pages = new Map();
+  let asked = new Map();
+  let nodes = new Map();
   const pageSize = () => (flat ? IMAGES_A_PAGE : RUNS_A_PAGE);
   const length = () => (flat ? total : counts.length);
 
   function measure() {
-    const style = getComputedStyle(canvas), width = canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    const style = getComputedStyle(canvas);
+    const width = canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     inset = parseFloat(style.paddingLeft);
     if (width <= 0) return false;
     const wanted = width < 600 ? Math.min(SIDES[side] * 0.64, (width - 2 * GAP) / 2) : SIDES[side];
     const key = `${width} ${side} ${flat} ${asking}`;
-    if (key !== fittedFor) { fittedFor = key; columns = fitting(width, wanted); }
+    if (key !== fittedFor) {
+      fittedFor = key;
+      columns = fitting(width, wanted);
+    }
     cell = Math.floor((width - GAP * (columns - 1)) / columns);
     arrange();
     measured = true;
@@ -30,36 +56,56 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
   function fitting(width, wanted) {
     const usual = Math.max(2, Math.round((width + GAP) / (wanted + GAP)));
     if (flat || !counts.length) return usual;
-    const some = counts.slice(0, 400), pictures = some.reduce((sum, each) => sum + each, 0);
-    let best = usual, least = Infinity;
+    const some = counts.slice(0, 400);
+    const pictures = some.reduce((sum, each) => sum + each, 0);
+    let best = usual;
+    let least = Infinity;
     for (const each of [usual, usual + 1, usual - 1, usual + 2]) {
       if (each < 2) continue;
-      let places = 0, at = each;
+      let places = 0;
+      let at = each;
       for (const count of some) {
         const wide = Math.min(count, each);
-        if (at + wide > each) { places += each; at = 0; }
+        if (at + wide > each) {
+          places += each;
+          at = 0;
+        }
         places += (Math.ceil(count / each) - 1) * each;
         at += wide;
       }
       const waste = places / pictures + 0.12 * Math.abs(each - usual);
-      if (waste < least - 0.001) { least = waste; best = each; }
+      if (waste < least - 0.001) {
+        least = waste;
+        best = each;
+      }
     }
     return best;
   }
 
   /** Runs side by side, as many as fit into a row; a run of more than a row takes several lines. */
   function arrange() {
-    if (flat) { canvas.style.height = `${Math.ceil(total / columns) * (cell + GAP) + FOOT}px`; return; }
-    const top = [], first = [];
+    if (flat) {
+      canvas.style.height = `${Math.ceil(total / columns) * (cell + GAP) + FOOT}px`;
+      return;
+    }
+    const top = [];
+    const first = [];
     column = new Uint16Array(counts.length);
-    let y = 0, at = columns, lines = 0;
+    let y = 0;
+    let at = columns;
+    let lines = 0;
     counts.forEach((count, run) => {
       const wide = Math.min(count, columns);
       if (at + wide > columns) {
         if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
-        top.push(y); first.push(run); at = 0; lines = 1;
+        top.push(y);
+        first.push(run);
+        at = 0;
+        lines = 1;
       }
-      column[run] = at; at += wide; lines = Math.max(lines, Math.ceil(count / columns));
+      column[run] = at;
+      at += wide;
+      lines = Math.max(lines, Math.ceil(count / columns));
     });
     if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
     top.push(y);
@@ -69,59 +115,92 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
 
   /** Row at a height, by halving. */
   function rowAt(y) {
-    let low = 0, high = Math.max(0, rows.first.length - 1);
-    while (low < high) { const middle = (low + high + 1) >> 1; if (rows.top[middle] <= y) low = middle; else high = middle - 1; }
+    let low = 0;
+    let high = Math.max(0, rows.first.length - 1);
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (rows.top[middle] <= y) low = middle;
+      else high = middle - 1;
+    }
     return low;
   }
 
   /** First and last-but-one number of the runs (or pictures) that are near the window. */
   function near(ahead = AHEAD) {
-    const from = scroller.scrollTop - ahead, to = scroller.scrollTop + scroller.clientHeight + ahead;
+    const from = scroller.scrollTop - ahead;
+    const to = scroller.scrollTop + scroller.clientHeight + ahead;
     if (flat) {
       const step = cell + GAP;
-      return [Math.max(0, Math.floor(from / step)) * columns, Math.min(total, Math.ceil(to / step) * columns)];
+      return [
+        Math.max(0, Math.floor(from / step)) * columns,
+        Math.min(total, Math.ceil(to / step) * columns),
+      ];
     }
     if (!counts.length) return [0, 0];
     const last = rowAt(to) + 1;
-    return [rows.first[rowAt(Math.max(0, from))], last < rows.first.length ? rows.first[last] : counts.length];
+    return [
+      rows.first[rowAt(Math.max(0, from))],
+      last < rows.first.length ? rows.first[last] : counts.length,
+    ];
   }
 
   const nameOf = (found) => (flat ? found.id : found.run);
   /** What stands first in the window, and how far it is scrolled into it. */
   function inView() {
-    const [first] = near(0), found = item(first);
+    const [first] = near(0);
+    const found = item(first);
     return found ? { name: nameOf(found), into: scroller.scrollTop - placeOf(first).y } : null;
   }
   const item = (index) => pages.get(Math.floor(index / pageSize()))?.[index % pageSize()];
-  const placeOf = (index) => (flat
-    ? { x: (index % columns) * (cell + GAP), y: Math.floor(index / columns) * (cell + GAP) }
-    : { x: column[index] * (cell + GAP), y: rows.top[rowOf(index)] });
+  const placeOf = (index) =>
+    flat
+      ? { x: (index % columns) * (cell + GAP), y: Math.floor(index / columns) * (cell + GAP) }
+      : { x: column[index] * (cell + GAP), y: rows.top[rowOf(index)] };
   function rowOf(run) {
-    let low = 0, high = rows.first.length - 1;
-    while (low < high) { const middle = (low + high + 1) >> 1; if (rows.first[middle] <= run) low = middle; else high = middle - 1; }
+    let low = 0;
+    let high = rows.first.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (rows.first[middle] <= run) low = middle;
+      else high = middle - 1;
+    }
     return low;
   }
 
   const keyOf = (found, index) => `${draw.manner()} ${contentOf(found, index)}`;
-  const contentOf = (found, index) => (!found ? `blank ${index} ${flat ? 1 : counts[index]}` : flat ? `${found.id} ${found.v} ${found.favourite ?? ""} ${found.variants?.length ?? 0}`
-    : `${found.run} ${found.total} ${found.images.map((image) => `${image.id}${image.v}${image.favourite ?? ""}${image.variants?.length ?? 0}`).join()}`);
+  const contentOf = (found, index) =>
+    !found
+      ? `blank ${index} ${flat ? 1 : counts[index]}`
+      : flat
+        ? `${found.id} ${found.v} ${found.favourite ?? ""} ${found.variants?.length ?? 0}`
+        : `${found.run} ${found.total} ${found.images.map(versionOf).join()}`;
+  const versionOf = (image) => `${image.id}${image.v}${image.favourite ?? ""}${image.variants?.length ?? 0}`;
 
   function make(found, index) {
     if (flat) return found ? draw.cell(found) : draw.blank();
-    const cells = found ? found.images.slice(0, counts[index]).map((image) => draw.cell(image)) : Array.from({ length: counts[index] }, draw.blank);
-    return h("article", { class: "g-run", "data-run": found?.run ?? null }, found ? draw.head(found) : h("header", { class: "g-head" }), h("div", { class: "g-cells" }, cells));
+    const cells = found
+      ? found.images.slice(0, counts[index]).map((image) => draw.cell(image))
+      : Array.from({ length: counts[index] }, draw.blank);
+    return h(
+      "article",
+      { class: "g-run", "data-run": found?.run ?? null },
+      found ? draw.head(found) : h("header", { class: "g-head" }),
+      h("div", { class: "g-cells" }, cells),
+    );
   }
 
   function render() {
     if (!scroller.clientHeight || (!measured && !measure())) return;
-    const [from, to] = near(), kept = new Map();
+    const [from, to] = near();
+    const kept = new Map();
     for (let index = from; index < to; index += 1) {
       const found = item(index);
       if (!found) want(Math.floor(index / pageSize()));
       const key = keyOf(found, index);
       const node = nodes.get(key) ?? make(found, index);
       kept.set(key, node);
-      const { x, y } = placeOf(index), wide = flat ? 1 : Math.min(counts[index], columns);
+      const { x, y } = placeOf(index);
+      const wide = flat ? 1 : Math.min(counts[index], columns);
       node.style.transform = `translate(${x + inset}px, ${y}px)`;
       node.style.width = `${wide * (cell + GAP) - GAP}px`;
       node.style.setProperty("--columns", wide);
@@ -136,27 +215,48 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     drawn?.();
   }
 
-  let lastTop = 0, lastLoad = 0, waiting = null;
+  let lastTop = 0;
+  let lastLoad = 0;
+  let waiting = null;
   /** Pictures get their thumbnails when they stay in view; those that fly by cost nothing. */
   function loadThumbs() {
     clearTimeout(waiting);
-    const flown = Math.abs(scroller.scrollTop - lastTop), now = performance.now();
-    if (flown > scroller.clientHeight * 1.5 && now - lastLoad < 400) { waiting = setTimeout(loadThumbs, 120); lastTop = scroller.scrollTop; return; }
-    lastTop = scroller.scrollTop; lastLoad = now;
+    const flown = Math.abs(scroller.scrollTop - lastTop);
+    const now = performance.now();
+    if (flown > scroller.clientHeight * 1.5 && now - lastLoad < 400) {
+      waiting = setTimeout(loadThumbs, 120);
+      lastTop = scroller.scrollTop;
+      return;
+    }
+    lastTop = scroller.scrollTop;
+    lastLoad = now;
     feed();
   }
 
   const loading = new Set();
   /** A few at a time, those in view first: what else the page asks for must not wait for all of them. */
   function feed() {
-    for (const image of loading) if (!image.isConnected) { image.removeAttribute("src"); loading.delete(image); }
+    for (const image of loading) {
+      if (!image.isConnected) {
+        image.removeAttribute("src");
+        loading.delete(image);
+      }
+    }
     if (loading.size >= THUMBS_AT_ONCE) return;
     const middle = scroller.getBoundingClientRect().top + scroller.clientHeight / 2;
-    const far = (image) => { const box = image.parentNode.getBoundingClientRect(); return Math.abs((box.top + box.bottom) / 2 - middle); };
-    const waiting = [...canvas.querySelectorAll("img[data-src]")].map((image) => [far(image), image]).sort(([one], [other]) => one - other);
+    const far = (image) => {
+      const box = image.parentNode.getBoundingClientRect();
+      return Math.abs((box.top + box.bottom) / 2 - middle);
+    };
+    const waiting = [...canvas.querySelectorAll("img[data-src]")]
+      .map((image) => [far(image), image])
+      .sort(([one], [other]) => one - other);
     for (const [, image] of waiting.slice(0, THUMBS_AT_ONCE - loading.size)) {
       loading.add(image);
-      const done = () => { loading.delete(image); feed(); };
+      const done = () => {
+        loading.delete(image);
+        feed();
+      };
       image.addEventListener("load", done, { once: true });
       image.addEventListener("error", done, { once: true });
       image.src = image.dataset.src;
@@ -169,7 +269,11 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     const mine = epoch;
     asked.set(page, true);
     let found;
-    try { found = await ask(page * pageSize(), pageSize()); } catch { found = { error: "The server did not answer; what is shown may be old." }; }
+    try {
+      found = await ask(page * pageSize(), pageSize());
+    } catch {
+      found = { error: "The server did not answer; what is shown may be old." };
+    }
     if (mine !== epoch) return;
     asked.delete(page);
     if (found.error) return failed(found.error);
@@ -180,59 +284,118 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
   function keep(page, items) {
     pages.delete(page);
     pages.set(page, items);
-    const [from, to] = near(), used = (each) => each >= Math.floor(from / pageSize()) && each <= Math.floor(to / pageSize());
-    for (const old of pages.keys()) { if (pages.size <= PAGES_KEPT) break; if (!used(old)) pages.delete(old); }
+    const [from, to] = near();
+    const used = (each) => each >= Math.floor(from / pageSize()) && each <= Math.floor(to / pageSize());
+    for (const old of pages.keys()) {
+      if (pages.size <= PAGES_KEPT) break;
+      if (!used(old)) pages.delete(old);
+    }
   }
 
   let frame = 0;
-  const schedule = () => { if (!frame) frame = requestAnimationFrame(() => { frame = 0; render(); }); };
+  const schedule = () => {
+    if (!frame) {
+      frame = requestAnimationFrame(() => {
+        frame = 0;
+        render();
+      });
+    }
+  };
   scroller.addEventListener("scroll", schedule, { passive: true });
   new ResizeObserver(() => {
     if (!canvas.clientWidth) return;
     if (!measured) return schedule();
-    const [first] = near(0), before = placeOf(Math.min(first, Math.max(0, length() - 1))).y, into = scroller.scrollTop - (length() ? before : 0);
+    const [first] = near(0);
+    const before = placeOf(Math.min(first, Math.max(0, length() - 1))).y;
+    const into = scroller.scrollTop - (length() ? before : 0);
     if (!measure()) return;
-    if (length() && scroller.scrollTop > cell) scroller.scrollTop = placeOf(first).y + into; // the same pictures stay in view
+    // The same pictures stay in view.
+    if (length() && scroller.scrollTop > cell) scroller.scrollTop = placeOf(first).y + into;
     schedule();
   }).observe(scroller);
 
   return {
-    schedule, render,
-    get flat() { return flat; },
-    get count() { return length(); },
-    get pictures() { return flat ? total : counts.reduce((sum, each) => sum + each, 0); },
-    get columns() { return columns; },
-    resize(wanted) { side = wanted; measure(); schedule(); },
-    /** Something else is asked for: from the top. `page` is the first page, which may be all that is known yet. */
-    begin(isFlat, page) {
-      epoch += 1; asking += 1; pages = new Map(); asked = new Map();
-      flat = isFlat;
-      if (flat) total = page.length; else counts = page.map((run) => run.images.length);
-      pages.set(0, page);
-      scroller.scrollTop = 0;
-      measured = measure(); schedule();
+    schedule,
+    render,
+    get flat() {
+      return flat;
     },
-    /** How much there is; `fresh` (pages by number) replace what was known, which keeps what is in view in its place. */
-    settle(layout, fresh = null) {
-      const before = flat ? total : counts, height = canvas.offsetHeight, held = fresh && scroller.scrollTop > cell ? inView() : null;
-      if (flat) total = layout.total; else counts = layout.counts;
-      if (fresh) { epoch += 1; asked = new Map(); pages = fresh; }
+    get count() {
+      return length();
+    },
+    get pictures() {
+      return flat ? total : counts.reduce((sum, each) => sum + each, 0);
+    },
+    get columns() {
+      return columns;
+    },
+    resize(wanted) {
+      side = wanted;
       measure();
-      const now = held && [...pages].flatMap(([page, items]) => items.flatMap((found, each) => (nameOf(found) === held.name ? [page * pageSize() + each] : [])))[0];
-      const grown = flat ? total - before : counts.length - before.length;
-      const above = draw.manner() === "newest" && grown > 0 && (flat || before.every((count, run) => counts[run + grown] === count));
-      if (held && now !== undefined) scroller.scrollTop = placeOf(now).y + held.into;
-      else if (held && above) scroller.scrollTop += canvas.offsetHeight - height; // so much came before it that it left these pages
       schedule();
     },
-    pagesInView() { const [from, to] = near(); return to > from ? Array.from({ length: Math.floor((to - 1) / pageSize()) - Math.floor(from / pageSize()) + 1 }, (_, each) => Math.floor(from / pageSize()) + each) : [0]; },
+    /** Another query: from the top. `page` is the first page, which may be all that is known yet. */
+    begin(isFlat, page) {
+      epoch += 1;
+      asking += 1;
+      pages = new Map();
+      asked = new Map();
+      flat = isFlat;
+      if (flat) total = page.length;
+      else counts = page.map((run) => run.images.length);
+      pages.set(0, page);
+      scroller.scrollTop = 0;
+      measured = measure();
+      schedule();
+    },
+    /**
+     * How much there is; `fresh` (pages by number) replace what was known, which keeps what is in view in its
+     * place.
+     */
+    settle(layout, fresh = null) {
+      const before = flat ? total : counts;
+      const height = canvas.offsetHeight;
+      const held = fresh && scroller.scrollTop > cell ? inView() : null;
+      if (flat) total = layout.total;
+      else counts = layout.counts;
+      if (fresh) {
+        epoch += 1;
+        asked = new Map();
+        pages = fresh;
+      }
+      measure();
+      const now =
+        held &&
+        [...pages].flatMap(([page, items]) =>
+          items.flatMap((found, each) => (nameOf(found) === held.name ? [page * pageSize() + each] : [])),
+        )[0];
+      const grown = flat ? total - before : counts.length - before.length;
+      const above =
+        draw.manner() === "newest" &&
+        grown > 0 &&
+        (flat || before.every((count, run) => counts[run + grown] === count));
+      if (held && now !== undefined) scroller.scrollTop = placeOf(now).y + held.into;
+      // So much came before it that it left these pages.
+      else if (held && above) scroller.scrollTop += canvas.offsetHeight - height;
+      schedule();
+    },
+    pagesInView() {
+      const [from, to] = near();
+      return to > from
+        ? Array.from(
+            { length: Math.floor((to - 1) / pageSize()) - Math.floor(from / pageSize()) + 1 },
+            (_, each) => Math.floor(from / pageSize()) + each,
+          )
+        : [0];
+    },
     pageSize,
     item,
     /** The run or picture of this number, fetched where it is not here. */
     async load(index) {
       if (index < 0 || index >= length()) return null;
       if (!item(index)) {
-        const page = Math.floor(index / pageSize()), mine = epoch;
+        const page = Math.floor(index / pageSize());
+        const mine = epoch;
         const found = await ask(page * pageSize(), pageSize());
         if (mine !== epoch || found.error) return null;
         keep(page, found.runs ?? found.images);
@@ -250,8 +413,11 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
       return null;
     },
     show(index) {
-      const { y } = placeOf(index), high = flat ? cell : HEAD + Math.ceil(counts[index] / columns) * (cell + GAP);
-      if (y < scroller.scrollTop || y + high > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = Math.max(0, y - GAP);
+      const { y } = placeOf(index);
+      const high = flat ? cell : HEAD + Math.ceil(counts[index] / columns) * (cell + GAP);
+      if (y < scroller.scrollTop || y + high > scroller.scrollTop + scroller.clientHeight) {
+        scroller.scrollTop = Math.max(0, y - GAP);
+      }
       schedule();
     },
   };

@@ -2,28 +2,74 @@
 
 /** `grid` knows what comes next; `act(name, id, more)` does what concerns other parts of the page. */
 function makeLightbox(home, { grid, act, ask }) {
-  const stage = h("div", { class: "g-stage" }), panel = h("aside", { class: "info", "aria-label": "About the picture" }), strip = h("div", { class: "g-strip", role: "group", "aria-label": "The run's pictures" });
-  const place = h("span", { class: "g-place" }), level = h("button", { type: "button", class: "g-level", title: "Fit, or every pixel (double click)", onclick: () => view.real() });
-  const heart = iconButton("heart", "Favourite (S)", () => favour(), { class: "g-heart" }), split = iconButton("compare", "Compare (C)", () => toggleCompare());
-  const tools = h("div", { class: "g-lighttools" }, place, h("span", { class: "g-gap" }),
-    iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4)), level, iconButton("plus", "Larger (+)", () => view.zoom(1.4)),
-    split, heart, iconButton("full", "Full screen (F)", fullscreen), iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare")),
-    iconButton("close", "Close (Esc)", () => dialog.close(), { class: "close" }));
-  const before = iconButton("left", "Previous (left arrow)", () => step(-1), { class: "g-step before" }), after = iconButton("right", "Next (right arrow)", () => step(1), { class: "g-step after" });
-  const dialog = h("dialog", { class: "lightbox", "aria-label": "Picture" }, h("div", { class: "big" }, tools, stage, before, after, strip), panel);
+  const stage = h("div", { class: "g-stage" });
+  const panel = h("aside", { class: "info", "aria-label": "About the picture" });
+  const strip = h("div", { class: "g-strip", role: "group", "aria-label": "The run's pictures" });
+  const place = h("span", { class: "g-place" });
+  const level = h("button", {
+    type: "button",
+    class: "g-level",
+    title: "Fit, or every pixel (double click)",
+    onclick: () => view.real(),
+  });
+  const heart = iconButton("heart", "Favourite (S)", () => favour(), { class: "g-heart" });
+  const split = iconButton("compare", "Compare (C)", () => toggleCompare());
+  const tools = h(
+    "div",
+    { class: "g-lighttools" },
+    place,
+    h("span", { class: "g-gap" }),
+    iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4)),
+    level,
+    iconButton("plus", "Larger (+)", () => view.zoom(1.4)),
+    split,
+    heart,
+    iconButton("full", "Full screen (F)", fullscreen),
+    iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare")),
+    iconButton("close", "Close (Esc)", () => dialog.close(), { class: "close" }),
+  );
+  const before = iconButton("left", "Previous (left arrow)", () => step(-1), { class: "g-step before" });
+  const after = iconButton("right", "Next (right arrow)", () => step(1), { class: "g-step after" });
+  const dialog = h(
+    "dialog",
+    { class: "lightbox", "aria-label": "Picture" },
+    h("div", { class: "big" }, tools, stage, before, after, strip),
+    panel,
+  );
   home.append(dialog);
-  let shown = null, at = null, found = null, other = null, captions = new Map(), stepping = false;
-  const view = makeZoom(stage, { step, away: () => dialog.close(), moved: (real) => { level.textContent = `${Math.round(real * 100)} %`; } });
-  const about = makePanel(panel, { open: (id) => open({ id }), compare, act: (name, more) => (name === "delete" ? remove() : name === "copy" ? copyPicture(more.button) : act(name, shown.id, more)) });
+  let shown = null;
+  let at = null;
+  let found = null;
+  let other = null;
+  const captions = new Map();
+  let stepping = false;
+  const view = makeZoom(stage, {
+    step,
+    away: () => dialog.close(),
+    moved: (real) => {
+      level.textContent = `${Math.round(real * 100)} %`;
+    },
+  });
+  const about = makePanel(panel, {
+    open: (id) => open({ id }),
+    compare,
+    act: (name, more) =>
+      name === "delete" ? remove() : name === "copy" ? copyPicture(more.button) : act(name, shown.id, more),
+  });
 
   /** Open a picture: {id, v, w, h} as far as it is known. */
   async function open(image, beside = null) {
     const id = image.id;
-    shown = image; found = null;
+    shown = image;
+    found = null;
     at = grid.find(id) ?? (at && dialog.open ? at : null);
-    if (!dialog.open) { dialog.showModal(); dialog.classList.remove("bare"); }
+    if (!dialog.open) {
+      dialog.showModal();
+      dialog.classList.remove("bare");
+    }
     if (other) leaveCompare();
-    if (unreadable(image)) view.refuse(image.problem); else view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
+    if (unreadable(image)) view.refuse(image.problem);
+    else view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
     position();
     about.tell("Reading its settings");
     const answer = await told(id);
@@ -40,32 +86,74 @@ function makeLightbox(home, { grid, act, ask }) {
     about.show(found, captions.get(id));
     drawStrip();
     split.disabled = strip.children.length < 2 && !found.variants.length;
-    if (beside) compare(beside); else ahead();
+    if (beside) compare(beside);
+    else ahead();
   }
-  async function told(id) { try { return await ask("webbduck_image", id); } catch { return { error: "The server did not answer.", lost: true }; } }
+  async function told(id) {
+    try {
+      return await ask("webbduck_image", id);
+    } catch {
+      return { error: "The server did not answer.", lost: true };
+    }
+  }
 
   function drawStrip() {
-    const ids = found.run.flatMap((image) => [image, ...(image.variants ?? []).map((id) => ({ id, copy: true }))]);
-    put(strip, ids.length > 1 ? ids.map((image) => h("button", { type: "button", class: image.copy ? "copy" : "", "data-id": image.id, title: image.copy ? `${image.id}, an upscaled copy` : image.id,
-      "aria-current": String(image.id === shown.id), onclick: () => (other ? compare(image.id) : open(image)) }, stripPicture(image))) : []);
+    const ids = found.run.flatMap((image) => [
+      image,
+      ...(image.variants ?? []).map((id) => ({ id, copy: true })),
+    ]);
+    put(
+      strip,
+      ids.length > 1
+        ? ids.map((image) =>
+            h(
+              "button",
+              {
+                type: "button",
+                class: image.copy ? "copy" : "",
+                "data-id": image.id,
+                title: image.copy ? `${image.id}, an upscaled copy` : image.id,
+                "aria-current": String(image.id === shown.id),
+                onclick: () => (other ? compare(image.id) : open(image)),
+              },
+              stripPicture(image),
+            ),
+          )
+        : [],
+    );
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
   function stripPicture(image) {
-    const broken = () => h("span", { class: "broken", title: image.problem ?? "No thumbnail could be made of it." }, "!");
-    return unreadable(image) ? broken() : h("img", { src: thumbOf(image), alt: image.id, loading: "lazy", onerror: (event) => event.target.replaceWith(broken()) });
+    const broken = () =>
+      h("span", { class: "broken", title: image.problem ?? "No thumbnail could be made of it." }, "!");
+    return unreadable(image)
+      ? broken()
+      : h("img", {
+          src: thumbOf(image),
+          alt: image.id,
+          loading: "lazy",
+          onerror: (event) => event.target.replaceWith(broken()),
+        });
   }
 
   function position() {
     const name = shown.id.split("/").at(-1);
-    place.textContent = at && grid.flat ? `${number(at.index + 1)} of ${number(grid.count)}` : at ? `Run ${number(at.index + 1)} of ${number(grid.count)}, ${name}` : name;
+    place.textContent =
+      at && grid.flat
+        ? `${number(at.index + 1)} of ${number(grid.count)}`
+        : at
+          ? `Run ${number(at.index + 1)} of ${number(grid.count)}, ${name}`
+          : name;
   }
 
   /** The place `by` further on, over the ends of runs; null at the end of all. */
   async function further(from, by) {
     const run = await grid.load(from.index);
     const inside = from.image + by;
-    if (run && !grid.flat && inside >= 0 && inside < run.images.length) return { index: from.index, image: inside, picture: run.images[inside] };
+    if (run && !grid.flat && inside >= 0 && inside < run.images.length) {
+      return { index: from.index, image: inside, picture: run.images[inside] };
+    }
     const next = await grid.load(from.index + by);
     if (!next) return null;
     if (grid.flat) return { index: from.index + by, image: 0, picture: next };
@@ -80,37 +168,57 @@ function makeLightbox(home, { grid, act, ask }) {
       const next = from ? await further(from, by) : besideInStrip(by);
       if (!next) return;
       at = next.index === undefined ? null : { index: next.index, image: next.image };
-      await Promise.race([open(next.picture), new Promise((done) => { setTimeout(done, 80); })]);
-    } finally { stepping = false; }
+      await Promise.race([
+        open(next.picture),
+        new Promise((done) => {
+          setTimeout(done, 80);
+        }),
+      ]);
+    } finally {
+      stepping = false;
+    }
   }
   /** For a picture that the list does not hold: the others of its run. */
   function besideInStrip(by) {
-    const ids = found?.run.map((image) => image.id) ?? [], picture = found?.run[ids.indexOf(shown.id) + by];
+    const ids = found?.run.map((image) => image.id) ?? [];
+    const picture = found?.run[ids.indexOf(shown.id) + by];
     return picture ? { picture } : null;
   }
   /** The neighbours are fetched before they are asked for. */
   async function ahead() {
     if (!at) return;
-    for (const by of [1, -1]) { const next = await further(at, by); if (next && !unreadable(next.picture)) new Image().src = imageOf(next.picture); }
+    for (const by of [1, -1]) {
+      const next = await further(at, by);
+      if (next && !unreadable(next.picture)) new Image().src = imageOf(next.picture);
+    }
   }
 
   async function toggleCompare() {
     if (other) return leaveCompare(true);
-    const choice = found?.original ?? found?.variants[0] ?? found?.run.find((image) => image.id !== shown.id && !unreadable(image))?.id;
+    const choice =
+      found?.original ??
+      found?.variants[0] ??
+      found?.run.find((image) => image.id !== shown.id && !unreadable(image))?.id;
     if (choice) compare(choice);
   }
   async function compare(id) {
-    const mine = shown.id, reason = unreadable(found?.run.find((image) => image.id === id) ?? {});
+    const mine = shown.id;
+    const reason = unreadable(found?.run.find((image) => image.id === id) ?? {});
     if (reason) return about.fail(reason);
     other = id;
     dialog.classList.add("comparing");
     split.setAttribute("aria-pressed", "true");
-    const names = [shown.id, id].map((each, _, all) => (all[0].split("/")[0] === all[1].split("/")[0] ? each.split("/").at(-1) : each));
+    const names = [shown.id, id].map((each, _, all) =>
+      all[0].split("/")[0] === all[1].split("/")[0] ? each.split("/").at(-1) : each,
+    );
     view.compare(webbduck.imageUrl(id), id, names);
     for (const each of strip.children) each.toggleAttribute("data-second", each.dataset.id === id);
     const answer = await told(id);
     if (shown?.id !== mine || other !== id) return;
-    if (answer.error) { leaveCompare(); about.fail(answer.error); } else if (found) about.differences(found, answer);
+    if (answer.error) {
+      leaveCompare();
+      about.fail(answer.error);
+    } else if (found) about.differences(found, answer);
   }
   function leaveCompare(again = false) {
     other = null;
@@ -124,61 +232,132 @@ function makeLightbox(home, { grid, act, ask }) {
 
   async function favour() {
     if (!found) return;
-    const on = !found.favourite, answer = await ask("webbduck_favourite", { ids: [shown.id], on });
+    const on = !found.favourite;
+    const answer = await ask("webbduck_favourite", { ids: [shown.id], on });
     if (answer.error) return about.fail(answer.error);
     found.favourite = on;
     heart.setAttribute("aria-pressed", String(on));
   }
   async function remove() {
-    const id = shown.id, next = at ? (await further(at, 1)) ?? (await further(at, -1)) : besideInStrip(1) ?? besideInStrip(-1);
-    const answer = await act("delete", id, { copies: found?.variants.length && !found.original ? found.variants.length : 0 });
+    const id = shown.id;
+    const next = at
+      ? ((await further(at, 1)) ?? (await further(at, -1)))
+      : (besideInStrip(1) ?? besideInStrip(-1));
+    const answer = await act("delete", id, {
+      copies: found?.variants.length && !found.original ? found.variants.length : 0,
+    });
     if (answer?.error) return about.fail(answer.error);
-    if (next) { at = next.index === undefined ? null : next; open(next.picture); } else dialog.close();
+    if (next) {
+      at = next.index === undefined ? null : next;
+      open(next.picture);
+    } else dialog.close();
   }
   async function copyPicture(button) {
     const before = [...button.childNodes];
-    const say = (text) => { put(button, text); setTimeout(() => put(button, before), 1600); };
+    const say = (text) => {
+      put(button, text);
+      setTimeout(() => put(button, before), 1600);
+    };
     try {
-      const canvas = document.createElement("canvas"), image = stage.querySelector("img.main");
+      const canvas = document.createElement("canvas");
+      const image = stage.querySelector("img.main");
       [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
       canvas.getContext("2d").drawImage(image, 0, 0);
-      const png = new Promise((done) => { canvas.toBlob(done, "image/png"); });
+      const png = new Promise((done) => {
+        canvas.toBlob(done, "image/png");
+      });
       await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
       say("Copied");
-    } catch { say("The browser does not allow it"); }
+    } catch {
+      say("The browser does not allow it");
+    }
   }
   /** The whole page, since a dialog cannot be; the dialog fills it. */
-  function fullscreen() { if (document.fullscreenElement) document.exitFullscreen(); else document.documentElement.requestFullscreen?.().catch(() => {}); }
+  function fullscreen() {
+    if (document.fullscreenElement) document.exitFullscreen();
+    else document.documentElement.requestFullscreen?.().catch(() => {});
+  }
 
   const keys = {
-    ArrowRight: () => step(1), ArrowLeft: () => step(-1), Delete: remove, "+": () => view.zoom(1.4), "=": () => view.zoom(1.4), "-": () => view.zoom(1 / 1.4),
-    0: () => view.fit(), 1: () => view.real(), f: fullscreen, s: favour, c: toggleCompare, i: () => dialog.classList.toggle("bare"),
+    ArrowRight: () => step(1),
+    ArrowLeft: () => step(-1),
+    Delete: remove,
+    "+": () => view.zoom(1.4),
+    "=": () => view.zoom(1.4),
+    "-": () => view.zoom(1 / 1.4),
+    0: () => view.fit(),
+    1: () => view.real(),
+    f: fullscreen,
+    s: favour,
+    c: toggleCompare,
+    i: () => dialog.classList.toggle("bare"),
   };
   // On the document: what had the focus may be gone from the page.
   document.addEventListener("keydown", (event) => {
-    if (!dialog.open || event.defaultPrevented || [...document.querySelectorAll("dialog[open]")].at(-1) !== dialog) return;
-    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) return;
+    if (
+      !dialog.open ||
+      event.defaultPrevented ||
+      [...document.querySelectorAll("dialog[open]")].at(-1) !== dialog
+    ) {
+      return;
+    }
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input, textarea, select")) {
+      return;
+    }
     const action = keys[event.key] ?? keys[event.key.toLowerCase()];
-    if (action) { event.preventDefault(); action(); }
+    if (action) {
+      event.preventDefault();
+      action();
+    }
   });
-  dialog.addEventListener("cancel", (event) => { if (other) { event.preventDefault(); leaveCompare(true); } });
-  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
-  dialog.addEventListener("close", () => { if (document.fullscreenElement) document.exitFullscreen(); const last = shown; shown = null; other = null; dialog.classList.remove("comparing"); view.compare(null); act("closed", last?.id); });
+  dialog.addEventListener("cancel", (event) => {
+    if (other) {
+      event.preventDefault();
+      leaveCompare(true);
+    }
+  });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    if (document.fullscreenElement) document.exitFullscreen();
+    const last = shown;
+    shown = null;
+    other = null;
+    dialog.classList.remove("comparing");
+    view.compare(null);
+    act("closed", last?.id);
+  });
 
   return {
-    dialog, open,
-    get id() { return shown?.id ?? null; },
+    dialog,
+    open,
+    get id() {
+      return shown?.id ?? null;
+    },
     /** The list is another one now: find the place again, and read the picture's surroundings anew. */
     async relisted() {
       if (!shown) return;
       at = grid.find(shown.id) ?? at;
       position();
-      const id = shown.id, answer = await told(id);
+      const id = shown.id;
+      const answer = await told(id);
       if (shown?.id !== id || answer.error || other) return;
-      const same = found && JSON.stringify([found.run, found.variants, found.favourite]) === JSON.stringify([answer.run, answer.variants, answer.favourite]);
+      const same =
+        found &&
+        JSON.stringify([found.run, found.variants, found.favourite]) ===
+          JSON.stringify([answer.run, answer.variants, answer.favourite]);
       found = answer;
-      if (!same) { heart.setAttribute("aria-pressed", String(found.favourite)); drawStrip(); split.disabled = strip.children.length < 2; about.show(found, captions.get(id)); }
+      if (!same) {
+        heart.setAttribute("aria-pressed", String(found.favourite));
+        drawStrip();
+        split.disabled = strip.children.length < 2;
+        about.show(found, captions.get(id));
+      }
     },
-    captioned(id, text) { captions.set(id, text); if (shown?.id === id && !other) about.caption(text); },
+    captioned(id, text) {
+      captions.set(id, text);
+      if (shown?.id === id && !other) about.caption(text);
+    },
   };
 }

@@ -1,15 +1,37 @@
 // The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
-const MOST_ZOOM = 16, SWIPE = 60;
+const MOST_ZOOM = 16;
+const SWIPE = 60;
 
 /** `stage` holds the picture; `step(by)` is a swipe to the side, `away()` one downwards. */
 function makeZoom(stage, { step, away, moved }) {
-  const picture = h("img", { alt: "", draggable: false, class: "main" }), second = h("img", { alt: "", draggable: false });
-  const layer = h("div", { class: "g-layer" }, picture), over = h("div", { class: "g-over", hidden: true }, h("div", { class: "g-layer" }, second));
-  const handle = h("div", { class: "g-slider", role: "slider", tabindex: "0", "aria-label": "Compare: share of the first picture", "aria-valuemin": "0", "aria-valuemax": "100", hidden: true }, h("span", { class: "g-grip" }));
-  const labels = [h("span", { class: "g-label first", hidden: true }), h("span", { class: "g-label second", hidden: true })];
+  const picture = h("img", { alt: "", draggable: false, class: "main" });
+  const second = h("img", { alt: "", draggable: false });
+  const layer = h("div", { class: "g-layer" }, picture);
+  const over = h("div", { class: "g-over", hidden: true }, h("div", { class: "g-layer" }, second));
+  const handle = h(
+    "div",
+    {
+      class: "g-slider",
+      role: "slider",
+      tabindex: "0",
+      "aria-label": "Compare: share of the first picture",
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+      hidden: true,
+    },
+    h("span", { class: "g-grip" }),
+  );
+  const labels = [
+    h("span", { class: "g-label first", hidden: true }),
+    h("span", { class: "g-label second", hidden: true }),
+  ];
   const wait = h("p", { class: "g-wait", hidden: true });
   stage.append(layer, over, handle, ...labels, wait);
-  let scale = 1, x = 0, y = 0, split = 50, natural = [1, 1];
+  let scale = 1;
+  let x = 0;
+  let y = 0;
+  let split = 50;
+  let natural = [1, 1];
   const pointers = new Map();
 
   /** Pictures that are smaller than the window grow, but not beyond all measure. */
@@ -25,7 +47,9 @@ function makeZoom(stage, { step, away, moved }) {
       each.style.transform = `translate(calc(-50% + ${x}px), calc(-50% + ${y}px)) scale(${scale})`;
     }
     const real = scale * fit;
-    for (const each of [picture, second]) each.style.imageRendering = real >= 4 && scale > 1 ? "pixelated" : "";
+    for (const each of [picture, second]) {
+      each.style.imageRendering = real >= 4 && scale > 1 ? "pixelated" : "";
+    }
     over.style.clipPath = `inset(0 0 0 ${split}%)`;
     handle.style.left = `${split}%`;
     handle.setAttribute("aria-valuenow", Math.round(split));
@@ -33,53 +57,109 @@ function makeZoom(stage, { step, away, moved }) {
     moved?.(real, scale);
   }
   function zoom(factor, at = null) {
-    const box = stage.getBoundingClientRect(), next = Math.min(MOST_ZOOM, Math.max(1, scale * factor));
-    const px = (at?.x ?? box.left + box.width / 2) - box.left - box.width / 2, py = (at?.y ?? box.top + box.height / 2) - box.top - box.height / 2;
-    x = px - (px - x) * next / scale; y = py - (py - y) * next / scale;
+    const box = stage.getBoundingClientRect();
+    const next = Math.min(MOST_ZOOM, Math.max(1, scale * factor));
+    const px = (at?.x ?? box.left + box.width / 2) - box.left - box.width / 2;
+    const py = (at?.y ?? box.top + box.height / 2) - box.top - box.height / 2;
+    x = px - ((px - x) * next) / scale;
+    y = py - ((py - y) * next) / scale;
     scale = next;
     bound();
   }
   /** The picture stays where at least its edge is in the window. */
   function bound() {
-    const wide = Math.max(0, (natural[0] * fitted() * scale - stage.clientWidth) / 2), high = Math.max(0, (natural[1] * fitted() * scale - stage.clientHeight) / 2);
-    x = Math.max(-wide, Math.min(wide, x)); y = Math.max(-high, Math.min(high, y));
-    if (scale === 1) { x = 0; y = 0; }
+    const wide = Math.max(0, (natural[0] * fitted() * scale - stage.clientWidth) / 2);
+    const high = Math.max(0, (natural[1] * fitted() * scale - stage.clientHeight) / 2);
+    x = Math.max(-wide, Math.min(wide, x));
+    y = Math.max(-high, Math.min(high, y));
+    if (scale === 1) {
+      x = 0;
+      y = 0;
+    }
     draw();
   }
-  const fit = () => { scale = 1; x = 0; y = 0; draw(); };
-  const real = (at = null) => { if (scale > 1) fit(); else zoom(Math.max(1 / fitted(), 2), at); };
+  const fit = () => {
+    scale = 1;
+    x = 0;
+    y = 0;
+    draw();
+  };
+  const real = (at = null) => {
+    if (scale > 1) fit();
+    else zoom(Math.max(1 / fitted(), 2), at);
+  };
 
-  stage.addEventListener("wheel", (event) => { event.preventDefault(); zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event); }, { passive: false });
-  stage.addEventListener("dblclick", (event) => { if (!event.target.closest("button, .g-slider")) real(event); });
-  let start = null, pinch = null, sliding = false;
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event);
+    },
+    { passive: false },
+  );
+  stage.addEventListener("dblclick", (event) => {
+    if (!event.target.closest("button, .g-slider")) real(event);
+  });
+  let start = null;
+  let pinch = null;
+  let sliding = false;
   stage.addEventListener("pointerdown", (event) => {
     if (event.target.closest("button, a")) return;
     pointers.set(event.pointerId, event);
-    try { stage.setPointerCapture(event.pointerId); } catch { /* the pointer is already gone */ }
+    try {
+      stage.setPointerCapture(event.pointerId);
+    } catch {
+      /* the pointer is already gone */
+    }
     sliding = !handle.hidden && (event.target.closest(".g-slider") || (scale === 1 && event.button === 0));
     start = { x: event.clientX, y: event.clientY, fromX: x, fromY: y };
-    if (pointers.size === 2) { const [a, b] = [...pointers.values()]; pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY); sliding = false; }
+    if (pointers.size === 2) {
+      const [a, b] = [...pointers.values()];
+      pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      sliding = false;
+    }
     if (sliding) slide(event);
   });
-  function slide(event) { const box = stage.getBoundingClientRect(); split = Math.max(0, Math.min(100, (event.clientX - box.left) / box.width * 100)); draw(); }
+  function slide(event) {
+    const box = stage.getBoundingClientRect();
+    split = Math.max(0, Math.min(100, ((event.clientX - box.left) / box.width) * 100));
+    draw();
+  }
   stage.addEventListener("pointermove", (event) => {
     if (!pointers.has(event.pointerId)) return;
     pointers.set(event.pointerId, event);
     if (pointers.size === 2 && pinch) {
-      const [a, b] = [...pointers.values()], now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+      const [a, b] = [...pointers.values()];
+      const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
       zoom(now / pinch, { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 });
       pinch = now;
     } else if (sliding) slide(event);
-    else if (start && scale > 1) { x = start.fromX + event.clientX - start.x; y = start.fromY + event.clientY - start.y; bound(); }
+    else if (start && scale > 1) {
+      x = start.fromX + event.clientX - start.x;
+      y = start.fromY + event.clientY - start.y;
+      bound();
+    }
   });
   function end(event) {
     if (!pointers.delete(event.pointerId)) return;
-    if (start && !pinch && !sliding && scale === 1 && event.pointerType !== "mouse" && event.type === "pointerup") {
-      const dx = event.clientX - start.x, dy = event.clientY - start.y;
+    if (
+      start &&
+      !pinch &&
+      !sliding &&
+      scale === 1 &&
+      event.pointerType !== "mouse" &&
+      event.type === "pointerup"
+    ) {
+      const dx = event.clientX - start.x;
+      const dy = event.clientY - start.y;
       if (Math.abs(dx) > SWIPE && Math.abs(dx) > 2 * Math.abs(dy)) step(dx < 0 ? 1 : -1);
       else if (dy > 2 * SWIPE && dy > 2 * Math.abs(dx)) away();
     }
-    if (!pointers.size) { start = null; pinch = null; sliding = false; }
+    if (!pointers.size) {
+      start = null;
+      pinch = null;
+      sliding = false;
+    }
   }
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
@@ -104,21 +184,46 @@ function makeZoom(stage, { step, away, moved }) {
       if (!current()) return;
       target.src = source;
       wait.hidden = true;
-      if (target === picture) { natural = [coming.naturalWidth, coming.naturalHeight]; bound(); }
+      if (target === picture) {
+        natural = [coming.naturalWidth, coming.naturalHeight];
+        bound();
+      }
     };
-    coming.onerror = () => { if (current()) { target.removeAttribute("src"); wait.hidden = false; wait.textContent = "This picture cannot be shown; it may be damaged or gone."; } };
+    coming.onerror = () => {
+      if (current()) {
+        target.removeAttribute("src");
+        wait.hidden = false;
+        wait.textContent = "This picture cannot be shown; it may be damaged or gone.";
+      }
+    };
     wait.hidden = true;
     coming.src = source;
-    if (size && target === picture) { natural = size; bound(); }
+    if (size && target === picture) {
+      natural = size;
+      bound();
+    }
   }
   return {
-    zoom, fit, real,
-    get zoomed() { return scale > 1; },
-    show(source, small, alt, size) { scale = 1; x = 0; y = 0; layer.style.visibility = ""; load(picture, source, small, alt, size); draw(); },
+    zoom,
+    fit,
+    real,
+    get zoomed() {
+      return scale > 1;
+    },
+    show(source, small, alt, size) {
+      scale = 1;
+      x = 0;
+      y = 0;
+      layer.style.visibility = "";
+      load(picture, source, small, alt, size);
+      draw();
+    },
     /** Words in place of a picture that cannot be shown. */
     refuse(words) {
-      scale = 1; natural = [1, 1];
-      picture.dataset.source = ""; picture.alt = "";
+      scale = 1;
+      natural = [1, 1];
+      picture.dataset.source = "";
+      picture.alt = "";
       picture.removeAttribute("src");
       layer.style.visibility = "hidden";
       bound();
@@ -128,13 +233,18 @@ function makeZoom(stage, { step, away, moved }) {
     /** A second picture over the first one, right of the slider; null for none. */
     compare(source, alt = "", texts = []) {
       over.hidden = handle.hidden = source === null;
-      labels.forEach((label, each) => { label.hidden = source === null; label.textContent = texts[each] ?? ""; });
+      labels.forEach((label, each) => {
+        label.hidden = source === null;
+        label.textContent = texts[each] ?? "";
+      });
       if (source === null) return;
       split = 50;
       load(second, source, null, alt, null);
       draw();
       handle.focus();
     },
-    get comparing() { return !over.hidden; },
+    get comparing() {
+      return !over.hidden;
+    },
   };
 }

@@ -1,101 +1,348 @@
 // What a picture tells, and what can be done with it.
 
-const TOOLS = { a1111: "A1111", comfyui: "ComfyUI", fooocus: "Fooocus", invokeai: "InvokeAI", novelai: "NovelAI", swarmui: "SwarmUI" };
+const TOOLS = {
+  a1111: "A1111",
+  comfyui: "ComfyUI",
+  fooocus: "Fooocus",
+  invokeai: "InvokeAI",
+  novelai: "NovelAI",
+  swarmui: "SwarmUI",
+};
 
 /** `act(name, more)` does what the buttons say. */
 function makePanel(panel, { act, open, compare }) {
-  const copyButton = (text, what) => h("button", { type: "button", class: "g-copy", title: `Copy ${what}`, "aria-label": `Copy ${what}`, onclick: (event) => copied(text, event.currentTarget) }, icon("copy"));
+  const copyButton = (text, what) =>
+    h(
+      "button",
+      {
+        type: "button",
+        class: "g-copy",
+        title: `Copy ${what}`,
+        "aria-label": `Copy ${what}`,
+        onclick: (event) => copied(text, event.currentTarget),
+      },
+      icon("copy"),
+    );
   async function copied(text, button) {
-    try { await navigator.clipboard.writeText(text); } catch { window.prompt("Copy this:", text); return; }
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      window.prompt("Copy this:", text);
+      return;
+    }
     put(button, icon("tick"));
     setTimeout(() => put(button, icon("copy")), 1200);
   }
-  const action = (text, title, name, more = {}) => h("button", { type: "button", class: `g-act ${more.class ?? ""}`, title, onclick: () => act(name, more) }, text);
-  const text = (title, value, more) => h("section", { class: `g-text ${more}` }, h("h4", {}, title, value ? copyButton(value, title.toLowerCase()) : null), h(more === "prompt" ? "h3" : "p", {}, value || "(no prompt)"));
+  const action = (text, title, name, more = {}) =>
+    h(
+      "button",
+      { type: "button", class: `g-act ${more.class ?? ""}`, title, onclick: () => act(name, more) },
+      text,
+    );
+  const text = (title, value, more) =>
+    h(
+      "section",
+      { class: `g-text ${more}` },
+      h("h4", {}, title, value ? copyButton(value, title.toLowerCase()) : null),
+      h(more === "prompt" ? "h3" : "p", {}, value || "(no prompt)"),
+    );
 
   function rowsOf(rows) {
     const copied = new Set(["Seed", "Checkpoint hash"]);
-    return h("dl", {}, rows.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value, copied.has(name) ? copyButton(value, name.toLowerCase()) : null)]));
+    return h(
+      "dl",
+      {},
+      rows.flatMap(([name, value]) => [
+        h("dt", {}, name),
+        h("dd", {}, value, copied.has(name) ? copyButton(value, name.toLowerCase()) : null),
+      ]),
+    );
   }
 
   function actions(found) {
     const able = found.reusable;
-    return h("div", { class: "actions" },
-      able ? h("div", { class: "g-acts" },
-        action("Use these settings", "All settings into the Studio, seed included", "reuse", { what: "all", class: "primary" }),
-        action("Only the prompt", "The prompts into the Studio; everything else stays as it is there", "reuse", { what: "prompt" })) : null,
-      able ? h("div", { class: "g-acts" },
-        action("Regenerate", "The same request with the same seed", "make", { what: "again" }),
-        action("Vary", "The same request with a new seed", "make", { what: "vary" })) : null,
-      h("div", { class: "g-acts" },
+    return h(
+      "div",
+      { class: "actions" },
+      able
+        ? h(
+            "div",
+            { class: "g-acts" },
+            action("Use these settings", "All settings into the Studio, seed included", "reuse", {
+              what: "all",
+              class: "primary",
+            }),
+            action(
+              "Only the prompt",
+              "The prompts into the Studio; everything else stays as it is there",
+              "reuse",
+              { what: "prompt" },
+            ),
+          )
+        : null,
+      able
+        ? h(
+            "div",
+            { class: "g-acts" },
+            action("Regenerate", "The same request with the same seed", "make", { what: "again" }),
+            action("Vary", "The same request with a new seed", "make", { what: "vary" }),
+          )
+        : null,
+      h(
+        "div",
+        { class: "g-acts" },
         action("To img2img", "Take it as the Studio's input picture", "send", { purpose: "img2img" }),
-        action("To inpaint", "Take it as the Studio's input picture and paint a mask", "send", { purpose: "inpaint" })),
-      h("div", { class: "g-acts" },
-        action("Upscale 2×", "A copy of twice its width and height, beside it", "make", { what: "upscale", scale: 2 }),
-        action("Upscale 4×", "A copy of four times its width and height, beside it", "make", { what: "upscale", scale: 4 }),
-        action("Caption", "Have the picture described in words", "make", { what: "caption" })),
-      fileActions(found.id, h("button", { type: "button", class: "g-act", title: "The picture itself, for pasting elsewhere", onclick: (event) => act("copy", { button: event.currentTarget }) }, icon("copy"), "Copy")));
+        action("To inpaint", "Take it as the Studio's input picture and paint a mask", "send", {
+          purpose: "inpaint",
+        }),
+      ),
+      h(
+        "div",
+        { class: "g-acts" },
+        action("Upscale 2×", "A copy of twice its width and height, beside it", "make", {
+          what: "upscale",
+          scale: 2,
+        }),
+        action("Upscale 4×", "A copy of four times its width and height, beside it", "make", {
+          what: "upscale",
+          scale: 4,
+        }),
+        action("Caption", "Have the picture described in words", "make", { what: "caption" }),
+      ),
+      fileActions(
+        found.id,
+        h(
+          "button",
+          {
+            type: "button",
+            class: "g-act",
+            title: "The picture itself, for pasting elsewhere",
+            onclick: (event) => act("copy", { button: event.currentTarget }),
+          },
+          icon("copy"),
+          "Copy",
+        ),
+      ),
+    );
   }
-  const fileActions = (id, copy = null) => h("div", { class: "g-acts quiet" },
-    h("a", { class: "g-act", href: imageOf({ id }), download: id.split("/").at(-1), title: "The file as it is, with its metadata" }, icon("download"), "Download"),
-    copy,
-    h("button", { type: "button", class: "g-act danger delete", title: "Move it to the trash (Delete)", onclick: () => act("delete") }, icon("trash"), "Delete"));
+  const fileActions = (id, copy = null) =>
+    h(
+      "div",
+      { class: "g-acts quiet" },
+      h(
+        "a",
+        {
+          class: "g-act",
+          href: imageOf({ id }),
+          download: id.split("/").at(-1),
+          title: "The file as it is, with its metadata",
+        },
+        icon("download"),
+        "Download",
+      ),
+      copy,
+      h(
+        "button",
+        {
+          type: "button",
+          class: "g-act danger delete",
+          title: "Move it to the trash (Delete)",
+          onclick: () => act("delete"),
+        },
+        icon("trash"),
+        "Delete",
+      ),
+    );
 
   /** Upscaled copies, or the picture that this is a copy of. */
   function copies(found) {
-    const ids = [...(found.original ? [found.original] : []), ...found.variants.filter((id) => id !== found.id)];
+    const ids = [
+      ...(found.original ? [found.original] : []),
+      ...found.variants.filter((id) => id !== found.id),
+    ];
     if (!ids.length) return null;
-    return h("section", { class: "g-copies" }, h("h4", {}, found.original ? "Its original and copies" : many(ids.length, "upscaled copy", "upscaled copies")),
-      ids.map((id) => h("div", { class: "g-acts" },
-        h("button", { type: "button", class: "g-mini", title: `Open ${id}`, onclick: () => open(id) }, h("img", { src: webbduck.thumbUrl(id), alt: "" })),
-        h("span", { class: "name" }, id.split("/").at(-1)),
-        h("button", { type: "button", class: "g-act", onclick: () => compare(id) }, "Compare"))));
+    return h(
+      "section",
+      { class: "g-copies" },
+      h(
+        "h4",
+        {},
+        found.original ? "Its original and copies" : many(ids.length, "upscaled copy", "upscaled copies"),
+      ),
+      ids.map((id) =>
+        h(
+          "div",
+          { class: "g-acts" },
+          h(
+            "button",
+            { type: "button", class: "g-mini", title: `Open ${id}`, onclick: () => open(id) },
+            h("img", { src: webbduck.thumbUrl(id), alt: "" }),
+          ),
+          h("span", { class: "name" }, id.split("/").at(-1)),
+          h("button", { type: "button", class: "g-act", onclick: () => compare(id) }, "Compare"),
+        ),
+      ),
+    );
   }
 
   function notes(title, list, kind) {
-    return list?.length ? h("section", { class: `g-notes ${kind}` }, h("h4", {}, title), list.map((each) => h("p", {}, each))) : null;
+    return list?.length
+      ? h(
+          "section",
+          { class: `g-notes ${kind}` },
+          h("h4", {}, title),
+          list.map((each) => h("p", {}, each)),
+        )
+      : null;
   }
 
   function show(found, caption) {
-    const file = found.file, up = found.upscaled;
-    put(panel,
+    const file = found.file;
+    const up = found.upscaled;
+    put(
+      panel,
       text("Prompt", found.prompt, "prompt"),
       found.drawn ? text("As it was drawn", found.drawn, "drawn") : null,
       found.negative_prompt ? text("Negative prompt", found.negative_prompt, "negative") : null,
       h("div", { class: "g-caption", hidden: !caption }, caption ? captionOf(caption) : null),
       actions(found),
-      notes("Warnings", found.warnings, "warning"), notes("What could not be read", found.problems, "warning"),
-      h("section", {}, h("h4", {}, found.tool && !found.tool.startsWith("webbduck") ? `Settings, as ${TOOLS[found.tool] ?? found.tool} wrote them` : "Settings", found.parameters ? copyButton(found.parameters, "all settings") : null),
-        found.rows.length ? rowsOf(found.rows) : h("p", { class: "muted" }, "The picture says nothing about how it was made.")),
-      found.raw ? h("section", {}, h("h4", {}, "Text in the file", copyButton(found.raw, "the text")), h("pre", {}, found.raw)) : null,
+      notes("Warnings", found.warnings, "warning"),
+      notes("What could not be read", found.problems, "warning"),
+      h(
+        "section",
+        {},
+        h(
+          "h4",
+          {},
+          found.tool && !found.tool.startsWith("webbduck")
+            ? `Settings, as ${TOOLS[found.tool] ?? found.tool} wrote them`
+            : "Settings",
+          found.parameters ? copyButton(found.parameters, "all settings") : null,
+        ),
+        found.rows.length
+          ? rowsOf(found.rows)
+          : h("p", { class: "muted" }, "The picture says nothing about how it was made."),
+      ),
+      found.raw
+        ? h(
+            "section",
+            {},
+            h("h4", {}, "Text in the file", copyButton(found.raw, "the text")),
+            h("pre", {}, found.raw),
+          )
+        : null,
       copies(found),
-      h("section", {}, h("h4", {}, "File"), rowsOf([
-        ["Name", found.id], ["Size", `${file.width} × ${file.height} px, ${bytes(file.size_bytes)}`], ["Format", file.format ?? "unknown"],
-        ["Written", new Date(file.modified * 1000).toLocaleString()],
-        ...(up ? [["Upscaled", `${up.scale} times by ${up.upscaler ?? "Lanczos"}, from ${up.from}`]] : []),
-      ]), h("dl", {}, h("dt", {}, "SHA-256"), h("dd", { class: "hash" }, file.sha256, copyButton(file.sha256, "hash")))));
+      h(
+        "section",
+        {},
+        h("h4", {}, "File"),
+        rowsOf([
+          ["Name", found.id],
+          ["Size", `${file.width} × ${file.height} px, ${bytes(file.size_bytes)}`],
+          ["Format", file.format ?? "unknown"],
+          ["Written", new Date(file.modified * 1000).toLocaleString()],
+          ...(up ? [["Upscaled", `${up.scale} times by ${up.upscaler ?? "Lanczos"}, from ${up.from}`]] : []),
+        ]),
+        h(
+          "dl",
+          {},
+          h("dt", {}, "SHA-256"),
+          h("dd", { class: "hash" }, file.sha256, copyButton(file.sha256, "hash")),
+        ),
+      ),
+    );
     panel.scrollTop = 0;
   }
 
-  const captionOf = (value) => h("section", { class: "g-text" }, h("h4", {}, "Caption", copyButton(value, "the caption")), h("p", {}, value),
-    action("Use as prompt", "Put it into the Studio's prompt", "caption", { text: value }));
+  const captionOf = (value) =>
+    h(
+      "section",
+      { class: "g-text" },
+      h("h4", {}, "Caption", copyButton(value, "the caption")),
+      h("p", {}, value),
+      action("Use as prompt", "Put it into the Studio's prompt", "caption", { text: value }),
+    );
 
   /** How two pictures differ, setting by setting. */
   function differences(one, other) {
-    const table = (found) => new Map([["Prompt", found.prompt], ["Negative prompt", found.negative_prompt], ...grouped(found.rows), ["File", `${found.file.width} × ${found.file.height} px, ${bytes(found.file.size_bytes)}`]]);
-    const [a, b] = [table(one), table(other)], names = [...new Set([...a.keys(), ...b.keys()])].filter((name) => (a.get(name) ?? "") !== (b.get(name) ?? ""));
-    put(panel, h("section", { class: "g-differences" }, h("h4", {}, "What differs"),
-      names.length ? h("table", {}, h("thead", {}, h("tr", {}, h("td", {}), h("th", { scope: "col" }, "Left"), h("th", { scope: "col" }, "Right"))),
-        h("tbody", {}, names.map((name) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, a.get(name) || "none"), h("td", {}, b.get(name) || "none"))))) : h("p", { class: "muted" }, "No setting differs.")),
-      h("p", { class: "muted" }, "Drag the line, or move it with the arrow keys. Choose another picture for the right side below."));
+    const table = (found) =>
+      new Map([
+        ["Prompt", found.prompt],
+        ["Negative prompt", found.negative_prompt],
+        ...grouped(found.rows),
+        ["File", `${found.file.width} × ${found.file.height} px, ${bytes(found.file.size_bytes)}`],
+      ]);
+    const [a, b] = [table(one), table(other)];
+    const names = [...new Set([...a.keys(), ...b.keys()])].filter(
+      (name) => (a.get(name) ?? "") !== (b.get(name) ?? ""),
+    );
+    put(
+      panel,
+      h(
+        "section",
+        { class: "g-differences" },
+        h("h4", {}, "What differs"),
+        names.length
+          ? h(
+              "table",
+              {},
+              h(
+                "thead",
+                {},
+                h(
+                  "tr",
+                  {},
+                  h("td", {}),
+                  h("th", { scope: "col" }, "Left"),
+                  h("th", { scope: "col" }, "Right"),
+                ),
+              ),
+              h(
+                "tbody",
+                {},
+                names.map((name) =>
+                  h(
+                    "tr",
+                    {},
+                    h("th", { scope: "row" }, name),
+                    h("td", {}, a.get(name) || "none"),
+                    h("td", {}, b.get(name) || "none"),
+                  ),
+                ),
+              ),
+            )
+          : h("p", { class: "muted" }, "No setting differs."),
+      ),
+      h(
+        "p",
+        { class: "muted" },
+        "Drag the line, or move it with the arrow keys. Choose another picture for the right side below.",
+      ),
+    );
   }
-  const grouped = (rows) => rows.reduce((found, [name, value]) => found.set(name, found.has(name) ? `${found.get(name)}, ${value}` : value), new Map());
+  const grouped = (rows) =>
+    rows.reduce(
+      (found, [name, value]) => found.set(name, found.has(name) ? `${found.get(name)}, ${value}` : value),
+      new Map(),
+    );
 
   return {
-    show, differences,
+    show,
+    differences,
     tell: (words) => put(panel, h("p", { class: "muted" }, words)),
     /** A sentence; with `id`, what can still be done with the file. */
-    fail: (words, id = null) => put(panel, h("p", { class: "problem", role: "alert" }, words), id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), fileActions(id)) : null),
-    caption(value) { const box = panel.querySelector(".g-caption"); if (box) { put(box, captionOf(value)); box.hidden = false; } },
+    fail: (words, id = null) =>
+      put(
+        panel,
+        h("p", { class: "problem", role: "alert" }, words),
+        id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), fileActions(id)) : null,
+      ),
+    caption(value) {
+      const box = panel.querySelector(".g-caption");
+      if (box) {
+        put(box, captionOf(value));
+        box.hidden = false;
+      }
+    },
   };
 }

@@ -1,20 +1,56 @@
 // What is chosen: by the box in a cell, Ctrl, Shift, a long press; and what can be done with all of it.
-const LONG_PRESS = 450, MAX_CHOSEN = 5000;
+const LONG_PRESS = 450;
+const MAX_CHOSEN = 5000;
 
 /** `bar` shows what can be done; `actions` are {name: {text, title, run(ids), fits(count)}}. */
 function makeChoice(bar, canvas, actions, { all, changed }) {
   const ids = new Set();
-  let anchor = null, busy = false;
+  let anchor = null;
+  let busy = false;
   const count = h("span", { class: "g-chosen-count", role: "status" });
-  const buttons = Object.entries(actions).map(([name, action]) => [action, h("button", { type: "button", class: `g-act ${name}`, title: action.title ?? action.text, onclick: () => work(() => action.run([...ids])) }, action.icon ? icon(action.icon) : null, action.text)]);
-  const everything = h("button", { type: "button", class: "g-act", title: "Choose all that are found (Ctrl+A)", onclick: () => work(async () => add(await all(MAX_CHOSEN))) }, "All");
-  put(bar, count, buttons.map(([, button]) => button), h("span", { class: "g-gap" }), everything, iconButton("close", "Choose none (Esc)", clear));
+  const buttons = Object.entries(actions).map(([name, action]) => [
+    action,
+    h(
+      "button",
+      {
+        type: "button",
+        class: `g-act ${name}`,
+        title: action.title ?? action.text,
+        onclick: () => work(() => action.run([...ids])),
+      },
+      action.icon ? icon(action.icon) : null,
+      action.text,
+    ),
+  ]);
+  const everything = h(
+    "button",
+    {
+      type: "button",
+      class: "g-act",
+      title: "Choose all that are found (Ctrl+A)",
+      onclick: () => work(async () => add(await all(MAX_CHOSEN))),
+    },
+    "All",
+  );
+  put(
+    bar,
+    count,
+    buttons.map(([, button]) => button),
+    h("span", { class: "g-gap" }),
+    everything,
+    iconButton("close", "Choose none (Esc)", clear),
+  );
 
   async function work(action) {
     if (busy) return;
     busy = true;
     bar.setAttribute("aria-busy", "true");
-    try { await action(); } finally { busy = false; bar.removeAttribute("aria-busy"); }
+    try {
+      await action();
+    } finally {
+      busy = false;
+      bar.removeAttribute("aria-busy");
+    }
   }
   function show() {
     bar.hidden = !ids.size;
@@ -29,16 +65,38 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
     node.classList.toggle("picked", on);
     node.querySelector(".tick")?.setAttribute("aria-checked", String(on));
   }
-  function toggle(id) { if (!ids.delete(id)) ids.add(id); anchor = id; show(); }
-  function add(more) { for (const id of more) if (ids.size < MAX_CHOSEN) ids.add(id); show(); }
-  function clear() { ids.clear(); anchor = null; show(); }
+  function toggle(id) {
+    if (!ids.delete(id)) ids.add(id);
+    anchor = id;
+    show();
+  }
+  function add(more) {
+    for (const id of more) if (ids.size < MAX_CHOSEN) ids.add(id);
+    show();
+  }
+  function clear() {
+    ids.clear();
+    anchor = null;
+    show();
+  }
 
   return {
-    ids, mark, toggle, add, clear,
-    get anchor() { return anchor; },
-    get any() { return ids.size > 0; },
+    ids,
+    mark,
+    toggle,
+    add,
+    clear,
+    get anchor() {
+      return anchor;
+    },
+    get any() {
+      return ids.size > 0;
+    },
     all: () => work(async () => add(await all(MAX_CHOSEN))),
-    drop(gone) { for (const id of gone) ids.delete(id); show(); },
+    drop(gone) {
+      for (const id of gone) ids.delete(id);
+      show();
+    },
     /** A press that lasts chooses, where there is no mouse with keys beside it. */
     listen(node, id) {
       let timer = null;
@@ -46,12 +104,20 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
       node.addEventListener("pointerdown", (event) => {
         delete node.dataset.held; // a long press may end without a click
         if (event.pointerType === "mouse") return;
-        timer = setTimeout(() => { node.dataset.held = "1"; navigator.vibrate?.(10); toggle(id); }, LONG_PRESS);
+        timer = setTimeout(() => {
+          node.dataset.held = "1";
+          navigator.vibrate?.(10);
+          toggle(id);
+        }, LONG_PRESS);
       });
       for (const name of ["pointerup", "pointercancel", "pointermove", "pointerleave"]) {
-        node.addEventListener(name, (event) => { if (name !== "pointermove" || Math.hypot(event.movementX, event.movementY) > 6) end(); });
+        node.addEventListener(name, (event) => {
+          if (name !== "pointermove" || Math.hypot(event.movementX, event.movementY) > 6) end();
+        });
       }
-      node.addEventListener("contextmenu", (event) => { if (node.dataset.held) event.preventDefault(); });
+      node.addEventListener("contextmenu", (event) => {
+        if (node.dataset.held) event.preventDefault();
+      });
     },
   };
 }

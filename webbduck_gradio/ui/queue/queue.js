@@ -1,9 +1,19 @@
 // The queue: rows keyed by job, so that a redraw keeps scroll position, unfolded details and the selection.
 const $ = (selector) => element.querySelector(selector);
-const waiting = $(".waiting"), ended = $(".ended"), toast = $(".toast"), chosenBar = $(".chosen"), older = $(".older");
+const waiting = $(".waiting");
+const ended = $(".ended");
+const toast = $(".toast");
+const chosenBar = $(".chosen");
+const older = $(".older");
 const PAGE = 20;
-const rows = new Map(), chosen = new Set();
-let state = null, live = {}, history = [], lastPicked = null, told = null, stale = false;
+const rows = new Map();
+const chosen = new Set();
+let state = null;
+let live = {};
+let history = [];
+let lastPicked = null;
+let told = null;
+let stale = false;
 
 const steer = (action, ids = [], more = {}) => trigger("steer", { action, ids, ...more });
 const jobOf = (id) => rows.get(id)?.job;
@@ -24,18 +34,51 @@ function watch(id) {
 
 let fading = null;
 function say(text, back = null) {
-  put(toast, h("span", {}, text), back ? h("button", { type: "button", onclick: () => { toast.hidden = true; back(); } }, "Queue them again") : null,
-    h("button", { type: "button", class: "close", "aria-label": "Dismiss", onclick: () => { toast.hidden = true; } }, "×"));
+  put(
+    toast,
+    h("span", {}, text),
+    back
+      ? h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              toast.hidden = true;
+              back();
+            },
+          },
+          "Queue them again",
+        )
+      : null,
+    h(
+      "button",
+      {
+        type: "button",
+        class: "close",
+        "aria-label": "Dismiss",
+        onclick: () => {
+          toast.hidden = true;
+        },
+      },
+      "×",
+    ),
+  );
   toast.hidden = false;
   clearTimeout(fading);
-  fading = setTimeout(() => { toast.hidden = true; }, 12000);
+  fading = setTimeout(() => {
+    toast.hidden = true;
+  }, 12000);
 }
 
 /** Cancel jobs; those that only waited can be put back. */
 function cancel(ids) {
   const waited = ids.filter((id) => jobOf(id)?.status === "queued");
   steer("cancel", ids);
-  if (waited.length) say(waited.length === 1 ? "Cancelled 1 waiting job." : `Cancelled ${waited.length} waiting jobs.`, () => steer("retry", waited));
+  if (waited.length) {
+    say(waited.length === 1 ? "Cancelled 1 waiting job." : `Cancelled ${waited.length} waiting jobs.`, () =>
+      steer("retry", waited),
+    );
+  }
 }
 
 function remove(ids) {
@@ -51,33 +94,106 @@ function move(ids, to) {
 // ---- rows
 
 function make(job) {
-  const id = job.job_id, text = promptOf(job);
-  const act = (name, label, title, run) => h("button", { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run }, label);
-  const box = h("input", { type: "checkbox", "aria-label": `Select: ${text}`, onclick: (event) => pick(id, event.target.checked, event.shiftKey) });
-  const grip = h("button", { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" }, h("i", { "aria-hidden": "true" }), h("b", { class: "place" }));
-  const details = h("details", { ontoggle: () => drawDetails(id) },
-    h("summary", {},
-      h("span", { class: "line" }, h("span", { class: "state" }), h("span", { class: "mode" }), h("span", { class: "timing" })),
-      h("span", { class: "prompt" }), h("span", { class: "facts" }), h("span", { class: "answer" }), h("span", { class: "why" })),
-    h("dl", { class: "details" }));
-  const row = h("li", { class: "job", "data-id": id },
+  const id = job.job_id;
+  const text = promptOf(job);
+  const act = (name, label, title, run) =>
+    h(
+      "button",
+      { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run },
+      label,
+    );
+  const box = h("input", {
+    type: "checkbox",
+    "aria-label": `Select: ${text}`,
+    onclick: (event) => pick(id, event.target.checked, event.shiftKey),
+  });
+  const grip = h(
+    "button",
+    { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" },
+    h("i", { "aria-hidden": "true" }),
+    h("b", { class: "place" }),
+  );
+  const details = h(
+    "details",
+    { ontoggle: () => drawDetails(id) },
+    h(
+      "summary",
+      {},
+      h(
+        "span",
+        { class: "line" },
+        h("span", { class: "state" }),
+        h("span", { class: "mode" }),
+        h("span", { class: "timing" }),
+      ),
+      h("span", { class: "prompt" }),
+      h("span", { class: "facts" }),
+      h("span", { class: "answer" }),
+      h("span", { class: "why" }),
+    ),
+    h("dl", { class: "details" }),
+  );
+  const row = h(
+    "li",
+    { class: "job", "data-id": id },
     h("div", { class: "pick" }, grip, box),
-    h("button", { type: "button", class: "thumb", onclick: () => { const last = jobOf(id).images.at(-1); if (last) openInGallery(last); else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id); } }),
+    h("button", {
+      type: "button",
+      class: "thumb",
+      onclick: () => {
+        const last = jobOf(id).images.at(-1);
+        if (last) openInGallery(last);
+        else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id);
+      },
+    }),
     h("div", { class: "main" }, details, h("div", { class: "strip" })),
-    h("div", { class: "acts" },
+    h(
+      "div",
+      { class: "acts" },
       act("watch", "Watch", "Watch it in the Studio", () => watch(id)),
-      act("gallery", "Gallery", "Show its pictures in the gallery", () => openInGallery(jobOf(id).images.at(-1))),
-      act("after", "After this image", "Stop after the image that it is at", () => steer("cancel_after_image", [id])),
+      act("gallery", "Gallery", "Show its pictures in the gallery", () =>
+        openInGallery(jobOf(id).images.at(-1)),
+      ),
+      act("after", "After this image", "Stop after the image that it is at", () =>
+        steer("cancel_after_image", [id]),
+      ),
       act("top", "Top", "Move to the top", () => move([id], "top")),
       act("up", "↑", "Move up", () => move([id], "up")),
       act("down", "↓", "Move down", () => move([id], "down")),
       act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
       act("edit", "Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id })),
       act("remove", "Remove", "Remove from the list; its pictures stay", () => remove([id])),
-      act("cancel", "Cancel", "Cancel", () => cancel([id]))),
-    h("div", { class: "track", role: "progressbar", "aria-label": "Progress", "aria-valuemin": "0", "aria-valuemax": "100" }, h("div", { class: "bar" })));
+      act("cancel", "Cancel", "Cancel", () => cancel([id])),
+    ),
+    h(
+      "div",
+      {
+        class: "track",
+        role: "progressbar",
+        "aria-label": "Progress",
+        "aria-valuemin": "0",
+        "aria-valuemax": "100",
+      },
+      h("div", { class: "bar" }),
+    ),
+  );
   const parts = { row, box, grip, details };
-  for (const name of ["place", "state", "mode", "timing", "prompt", "facts", "answer", "why", "strip", "thumb", "track", "bar"]) parts[name] = row.querySelector(`.${name}`);
+  for (const name of [
+    "place",
+    "state",
+    "mode",
+    "timing",
+    "prompt",
+    "facts",
+    "answer",
+    "why",
+    "strip",
+    "thumb",
+    "track",
+    "bar",
+  ]) {
+    parts[name] = row.querySelector(`.${name}`);
+  }
   for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
   row.addEventListener("keydown", (event) => pressed(event, id));
   grip.addEventListener("pointerdown", (event) => grab(event, id));
@@ -85,16 +201,26 @@ function make(job) {
 }
 
 function update(job) {
-  const entry = rows.get(job.job_id), key = JSON.stringify(job);
+  const entry = rows.get(job.job_id);
+  const key = JSON.stringify(job);
   entry.job = job;
   if (entry.key === key) return;
   entry.key = key;
-  const { row } = entry, open = isOpen(job);
+  const { row } = entry;
+  const open = isOpen(job);
   if (row.dataset.state !== job.status) row.dataset.state = job.status;
-  const shown = { watch: open && paints(job), gallery: job.images.length > 0,
+  const shown = {
+    watch: open && paints(job),
+    gallery: job.images.length > 0,
     after: job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
-    top: job.status === "queued", up: job.status === "queued", down: job.status === "queued",
-    retry: isRetryable(job), edit: paints(job), remove: !open, cancel: open };
+    top: job.status === "queued",
+    up: job.status === "queued",
+    down: job.status === "queued",
+    retry: isRetryable(job),
+    edit: paints(job),
+    remove: !open,
+    cancel: open,
+  };
   for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
   entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
   entry.grip.disabled = job.status !== "queued";
@@ -113,22 +239,32 @@ function update(job) {
   entry.bar.style.width = `${(job.progress * 100).toFixed(1)}%`;
   entry.track.setAttribute("aria-valuenow", Math.round(job.progress * 100));
   drawThumb(entry.thumb, job);
-  entry.thumb.setAttribute("aria-label", job.images.length ? "Show its pictures in the gallery" : open && paints(job) ? "Watch it in the Studio" : "No picture");
+  entry.thumb.setAttribute(
+    "aria-label",
+    job.images.length
+      ? "Show its pictures in the gallery"
+      : open && paints(job)
+        ? "Watch it in the Studio"
+        : "No picture",
+  );
   drawStrip(entry.strip, job, openInGallery);
   if (entry.details.open) drawDetails(job.job_id);
 }
 
 function drawDetails(id) {
-  const entry = rows.get(id), list = entry?.details.querySelector("dl");
+  const entry = rows.get(id);
+  const list = entry?.details.querySelector("dl");
   if (!list || !entry.details.open) return;
-  const { job } = entry, key = JSON.stringify([job.status, job.told, job.result, job.seconds_per_step]);
+  const { job } = entry;
+  const key = JSON.stringify([job.status, job.told, job.result, job.seconds_per_step]);
   if (list.dataset.key === key) return;
   list.dataset.key = key;
   put(list, detailsOf(job));
 }
 
 function place(list, jobs, nothing) {
-  const focused = document.activeElement, held = focused && element.contains(focused) ? focused : null;
+  const focused = document.activeElement;
+  const held = focused && element.contains(focused) ? focused : null;
   const empty = list.querySelector(".nothing");
   if (empty && jobs.length) empty.remove();
   jobs.forEach((job, index) => {
@@ -145,27 +281,60 @@ function place(list, jobs, nothing) {
 }
 
 function draw() {
-  if (!state || dragging) { stale = true; return; }
-  if (!visible()) { stale = true; return; }
+  if (!state || dragging) {
+    stale = true;
+    return;
+  }
+  if (!visible()) {
+    stale = true;
+    return;
+  }
   stale = false;
   const known = new Set(state.recent.map((job) => job.job_id));
   const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
   place(waiting, state.jobs, "Nothing is waiting. Press Generate in the Studio, as often as you like.");
   place(ended, gone, "Jobs that have ended are listed here.");
   const shown = new Set([...state.jobs, ...gone].map((job) => job.job_id));
-  for (const [id, entry] of rows) if (!shown.has(id)) { entry.row.remove(); rows.delete(id); }
-  const { counts } = state, all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
-  setText($(".summary"), [counts.running && `${counts.running} running`, counts.queued && `${counts.queued} waiting`].filter(Boolean).join(", "));
-  setText($(".tally"), ["completed", "failed", "cancelled", "interrupted"].filter((each) => counts[each]).map((each) => `${counts[each]} ${each}`).join(", "));
+  for (const [id, entry] of rows) {
+    if (!shown.has(id)) {
+      entry.row.remove();
+      rows.delete(id);
+    }
+  }
+  const { counts } = state;
+  const all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
+  setText(
+    $(".summary"),
+    [counts.running && `${counts.running} running`, counts.queued && `${counts.queued} waiting`]
+      .filter(Boolean)
+      .join(", "),
+  );
+  setText(
+    $(".tally"),
+    ["completed", "failed", "cancelled", "interrupted"]
+      .filter((each) => counts[each])
+      .map((each) => `${counts[each]} ${each}`)
+      .join(", "),
+  );
   setHidden($("[data-do=pause]"), state.paused);
   setHidden($("[data-do=resume]"), !state.paused);
   $("[data-do=clear_queued]").disabled = !state.queued_count;
   $("[data-do=clear_finished]").disabled = !all;
-  banner($(".note"), state.pause_reason ?? (state.paused ? "Paused: what runs ends first, nothing new starts." : ""));
+  banner(
+    $(".note"),
+    state.pause_reason ?? (state.paused ? "Paused: what runs ends first, nothing new starts." : ""),
+  );
   banner($(".problem"), state.problem ?? "");
   setHidden(older, gone.length >= all);
-  if (history.length && gone.length > all) { const { length } = history; history = []; showOlder(length); }
-  if (told && jobOf(told)?.position) { setText($(".spoken"), `Now number ${jobOf(told).position} in line.`); told = null; }
+  if (history.length && gone.length > all) {
+    const { length } = history;
+    history = [];
+    showOlder(length);
+  }
+  if (told && jobOf(told)?.position) {
+    setText($(".spoken"), `Now number ${jobOf(told).position} in line.`);
+    told = null;
+  }
   showChosen();
 }
 
@@ -180,7 +349,8 @@ function pick(id, yes, range = false) {
   const order = [...element.querySelectorAll(".job")].map((row) => row.dataset.id);
   const [from, to] = [order.indexOf(lastPicked), order.indexOf(id)].sort((a, b) => a - b);
   for (const each of range && from >= 0 ? order.slice(from, to + 1) : [id]) {
-    if (yes) chosen.add(each); else chosen.delete(each);
+    if (yes) chosen.add(each);
+    else chosen.delete(each);
   }
   lastPicked = id;
   showChosen();
@@ -196,8 +366,12 @@ function showChosen() {
   if (!chosen.size) return;
   const jobs = [...chosen].map(jobOf);
   setText($(".chosen .count"), chosen.size === 1 ? "1 job selected" : `${chosen.size} jobs selected`);
-  for (const button of chosenBar.querySelectorAll("[data-each]")) button.disabled = !jobs.some(FITTING[button.dataset.each]);
-  for (const button of chosenBar.querySelectorAll("[data-move]")) button.disabled = !jobs.some((job) => job.status === "queued");
+  for (const button of chosenBar.querySelectorAll("[data-each]")) {
+    button.disabled = !jobs.some(FITTING[button.dataset.each]);
+  }
+  for (const button of chosenBar.querySelectorAll("[data-move]")) {
+    button.disabled = !jobs.some((job) => job.status === "queued");
+  }
 }
 
 const FITTING = { cancel: isOpen, retry: isRetryable, remove: (job) => !isOpen(job) };
@@ -206,13 +380,24 @@ const chosenQueued = () => queuedIds().filter((id) => chosen.has(id));
 let sure = null;
 /** The history is not kept anywhere else, so forgetting it takes a second press. */
 function clearEnded(button) {
-  if (sure) { clearTimeout(sure); sure = null; button.textContent = "Clear ended"; history = []; steer("clear_finished"); return; }
+  if (sure) {
+    clearTimeout(sure);
+    sure = null;
+    button.textContent = "Clear ended";
+    history = [];
+    steer("clear_finished");
+    return;
+  }
   button.textContent = "Forget them all? Pictures stay";
-  sure = setTimeout(() => { sure = null; button.textContent = "Clear ended"; }, 5000);
+  sure = setTimeout(() => {
+    sure = null;
+    button.textContent = "Clear ended";
+  }, 5000);
 }
 
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("button"), asked = button?.dataset;
+  const button = event.target.closest("button");
+  const asked = button?.dataset;
   if (!asked) return;
   if (asked.do === "clear_finished") clearEnded(button);
   else if (asked.do === "clear_queued") cancel(queuedIds());
@@ -225,7 +410,8 @@ element.addEventListener("click", (event) => {
   }
   if (asked.move && chosenQueued().length) move(chosenQueued(), asked.move);
   if (asked.choose) {
-    if (asked.choose === "none") chosen.clear(); else queuedIds().forEach((id) => chosen.add(id));
+    if (asked.choose === "none") chosen.clear();
+    else queuedIds().forEach((id) => chosen.add(id));
     showChosen();
   }
 });
@@ -234,17 +420,31 @@ element.addEventListener("click", (event) => {
 
 const MOVES = { ArrowUp: "up", ArrowDown: "down", Home: "top", End: "bottom" };
 function pressed(event, id) {
-  const job = jobOf(id), key = event.key, on = event.target;
+  const job = jobOf(id);
+  const key = event.key;
+  const on = event.target;
   const stop = () => event.preventDefault();
-  if (MOVES[key] && job.status === "queued" && (event.altKey || on.closest(".grip"))) { stop(); move([id], MOVES[key]); return; }
+  if (MOVES[key] && job.status === "queued" && (event.altKey || on.closest(".grip"))) {
+    stop();
+    move([id], MOVES[key]);
+    return;
+  }
   if (event.altKey || event.ctrlKey || event.metaKey) return;
-  const all = [...element.querySelectorAll(".job summary")], here = all.indexOf(rows.get(id).row.querySelector("summary"));
-  if (key === "ArrowDown" || key === "ArrowUp") { stop(); all[here + (key === "ArrowDown" ? 1 : -1)]?.focus(); }
-  if (key.toLowerCase() === "x") { stop(); pick(id, !chosen.has(id), event.shiftKey); }
+  const all = [...element.querySelectorAll(".job summary")];
+  const here = all.indexOf(rows.get(id).row.querySelector("summary"));
+  if (key === "ArrowDown" || key === "ArrowUp") {
+    stop();
+    all[here + (key === "ArrowDown" ? 1 : -1)]?.focus();
+  }
+  if (key.toLowerCase() === "x") {
+    stop();
+    pick(id, !chosen.has(id), event.shiftKey);
+  }
   if (key === "Delete") {
     stop();
     (all[here + 1] ?? all[here - 1])?.focus();
-    if (isOpen(job)) cancel([id]); else remove([id]);
+    if (isOpen(job)) cancel([id]);
+    else remove([id]);
   }
 }
 
@@ -258,7 +458,9 @@ function grab(event, id) {
   entry.grip.focus({ preventScroll: true });
   entry.grip.setPointerCapture(event.pointerId);
   const moved = chosen.has(id) ? chosenQueued() : [id];
-  const others = queuedIds().filter((each) => !moved.includes(each)).map((each) => rows.get(each).row);
+  const others = queuedIds()
+    .filter((each) => !moved.includes(each))
+    .map((each) => rows.get(each).row);
   dragging = { id, moved, others, at: null, entry, start: event.clientY + window.scrollY, y: event.clientY };
   for (const each of moved) rows.get(each).row.classList.add("dragged");
   entry.grip.addEventListener("pointermove", drag);
@@ -276,20 +478,30 @@ function drag(event) {
 function follow() {
   const { entry, others, start, y, moved } = dragging;
   entry.row.style.transform = `translateY(${y + window.scrollY - start}px)`;
-  const at = others.filter((row) => { const box = row.getBoundingClientRect(); return y > box.top + box.height / 2; }).length;
+  const at = others.filter((row) => {
+    const box = row.getBoundingClientRect();
+    return y > box.top + box.height / 2;
+  }).length;
   if (at === dragging.at) return;
   // The first report of a drag that has not left its place shows no line.
   dragging.at = at;
-  others.forEach((row, index) => { row.classList.toggle("before", index === at); row.classList.toggle("behind", index === others.length - 1 && at === others.length); });
+  others.forEach((row, index) => {
+    row.classList.toggle("before", index === at);
+    row.classList.toggle("behind", index === others.length - 1 && at === others.length);
+  });
   setText($(".spoken"), `${moved.length > 1 ? `${moved.length} jobs` : "Job"} to number ${at + 1}.`);
 }
 
 /** Near the edge of the window the page scrolls along. */
 function scrolling() {
   if (!dragging) return;
-  const edge = 70, { y } = dragging;
+  const edge = 70;
+  const { y } = dragging;
   const by = y < edge + 48 ? -8 : y > window.innerHeight - edge ? 8 : 0;
-  if (by && dragging.at !== null) { window.scrollBy(0, by); follow(); }
+  if (by && dragging.at !== null) {
+    window.scrollBy(0, by);
+    follow();
+  }
   requestAnimationFrame(scrolling);
 }
 
@@ -316,7 +528,13 @@ function drop(event) {
     if (order.join() !== queuedIds().join()) {
       // It stands there at once; the server's answer confirms or corrects it.
       const by = new Map(state.jobs.map((job) => [job.job_id, job]));
-      state = { ...state, jobs: [...state.jobs.filter((job) => job.status !== "queued"), ...order.filter((id) => by.has(id)).map((id, index) => ({ ...by.get(id), position: index + 1 }))] };
+      state = {
+        ...state,
+        jobs: [
+          ...state.jobs.filter((job) => job.status !== "queued"),
+          ...order.filter((id) => by.has(id)).map((id, index) => ({ ...by.get(id), position: index + 1 })),
+        ],
+      };
       move(moved, at + 1);
     }
   }
@@ -330,8 +548,14 @@ async function showOlder(limit) {
   older.disabled = true;
   try {
     const found = await server.webbduck_history({ limit });
-    if (found.error) say(found.error); else { history = found.jobs; draw(); }
-  } catch { say("The server did not answer; try again."); }
+    if (found.error) say(found.error);
+    else {
+      history = found.jobs;
+      draw();
+    }
+  } catch {
+    say("The server did not answer; try again.");
+  }
   older.disabled = false;
 }
 older.onclick = () => showOlder(ended.querySelectorAll(".job").length + PAGE);
@@ -350,10 +574,15 @@ let seen = 0;
 webbduck.subscribe("outcome", (value) => {
   if (value.where !== "queue" || value.at === seen) return;
   seen = value.at;
-  if (value.error) { say(value.error); draw(); }
+  if (value.error) {
+    say(value.error);
+    draw();
+  }
   if (value.follow) webbduck.publish("follow", { job_id: value.follow });
 });
-new IntersectionObserver(() => { if (stale && visible()) draw(); }).observe(element);
+new IntersectionObserver(() => {
+  if (stale && visible()) draw();
+}).observe(element);
 setInterval(() => {
   if (document.hidden || !visible()) return;
   for (const entry of rows.values()) setText(entry.timing, timesOf(entry.job));

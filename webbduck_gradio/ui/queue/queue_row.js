@@ -1,6 +1,6 @@
 // One row of the queue: what it shows of a job. Texts are set only where they differ.
 const { h, put, thumbUrl, inputUrl, previewUrl } = webbduck;
-let clock = 0;  // seconds that the server's clock is ahead of this computer's
+const clock = 0; // seconds that the server's clock is ahead of this computer's
 
 const now = () => Date.now() / 1000 + clock;
 const isOpen = (job) => ["queued", "running"].includes(job.status);
@@ -9,16 +9,20 @@ const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job
 const paints = (job) => ["generate", "test"].includes(job.kind);
 const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
 
-function setText(node, text) { if (node.textContent !== text) node.textContent = text; }
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
 
-function setHidden(node, hidden) { if (node.hidden !== hidden) node.hidden = hidden; }
+function setHidden(node, hidden) {
+  if (node.hidden !== hidden) node.hidden = hidden;
+}
 
 /** "12 s", "3 min", "2 h 5 min". */
 function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 60) return `${whole} s`;
   if (whole < 3600) return `${Math.floor(whole / 60)} min`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor(whole % 3600 / 60)} min`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
 function ago(time) {
@@ -38,20 +42,31 @@ function modeOf(job) {
 
 function factsOf(job) {
   const request = job.request;
-  const facts = [request.base_model, request.width && `${request.width} × ${request.height} px`, request.scheduler,
-    request.steps && `${request.steps} steps`, request.cfg !== undefined && `CFG ${request.cfg}`,
-    request.seed !== undefined && `seed ${request.seed}`, request.num_images > 1 && `${request.num_images} images`,
+  const facts = [
+    request.base_model,
+    request.width && `${request.width} × ${request.height} px`,
+    request.scheduler,
+    request.steps && `${request.steps} steps`,
+    request.cfg !== undefined && `CFG ${request.cfg}`,
+    request.seed !== undefined && `seed ${request.seed}`,
+    request.num_images > 1 && `${request.num_images} images`,
     request.image && request.strength !== undefined && `strength ${request.strength}`,
     ...(request.loras ?? []).map((lora) => `${lora.name} ${lora.weight}`),
     request.second_pass_model && `then ${request.second_pass_model}`,
-    request.upscaler, request.captioner, request.style?.replaceAll("_", " "), job.owner && `by ${job.owner}`];
+    request.upscaler,
+    request.captioner,
+    request.style?.replaceAll("_", " "),
+    job.owner && `by ${job.owner}`,
+  ];
   return facts.filter(Boolean).join(" · ");
 }
 
 /** How long it waited and took; changes with the clock. */
 function timesOf(job) {
   if (job.status === "queued") return `waiting for ${duration(now() - job.created)}`;
-  if (job.status === "running") return `running for ${duration(now() - job.started)}, waited ${duration(job.started - job.created)}`;
+  if (job.status === "running") {
+    return `running for ${duration(now() - job.started)}, waited ${duration(job.started - job.created)}`;
+  }
   const end = `ended ${ago(job.finished)}`;
   return job.started ? `${end}, waited ${duration(job.started - job.created)}` : end;
 }
@@ -63,20 +78,40 @@ function valueOf(name, value) {
   if (name === "loras") return value.map((lora) => `${lora.name} ${lora.weight}`).join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "object") return JSON.stringify(value);
-  return UNITS[name] ? `${value} ${UNITS[name]}` : window.webbduckFacts.values[name]?.[value] ?? String(value);
+  return UNITS[name]
+    ? `${value} ${UNITS[name]}`
+    : (window.webbduckFacts.values[name]?.[value] ?? String(value));
 }
 
 /** All of the request: first what had a say, then the rest, and what is known of the job itself. */
 function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
-  const about = { job: job.job_id, asked: clockTime(job.created), started: clockTime(job.started), ended: clockTime(job.finished),
-    "asked by": job.owner, "retry of": job.retry_of, "seconds per step": job.seconds_per_step?.toFixed(2), folder: job.run };
-  const pair = (name, text, kind) => [h("dt", { class: kind }, name === "inpainting_fill" ? "mask mode" : name.replaceAll("_", " ")), h("dd", { class: kind }, text)];
-  const used = Object.entries(job.told), rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
+  const about = {
+    job: job.job_id,
+    asked: clockTime(job.created),
+    started: clockTime(job.started),
+    ended: clockTime(job.finished),
+    "asked by": job.owner,
+    "retry of": job.retry_of,
+    "seconds per step": job.seconds_per_step?.toFixed(2),
+    folder: job.run,
+  };
+  const pair = (name, text, kind) => [
+    h("dt", { class: kind }, name === "inpainting_fill" ? "mask mode" : name.replaceAll("_", " ")),
+    h("dd", { class: kind }, text),
+  ];
+  const used = Object.entries(job.told);
+  const rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
     ...used.flatMap(([name, value]) => pair(name, valueOf(name, value))),
-    ...(job.result ? Object.entries(job.result).filter(([name]) => !(name in job.request)).flatMap(([name, value]) => pair(name, valueOf(name, value))) : []),
-    ...Object.entries(about).filter(([, value]) => value).flatMap(([name, value]) => pair(name, value)),
+    ...(job.result
+      ? Object.entries(job.result)
+          .filter(([name]) => !(name in job.request))
+          .flatMap(([name, value]) => pair(name, valueOf(name, value)))
+      : []),
+    ...Object.entries(about)
+      .filter(([, value]) => value)
+      .flatMap(([name, value]) => pair(name, value)),
     ...rest.flatMap(([name, value]) => pair(name, valueOf(name, value), "unused")),
   ];
 }
@@ -89,17 +124,23 @@ function thumbOf(job) {
 }
 
 function drawThumb(place, job) {
-  const source = thumbOf(job), image = place.querySelector("img");
+  const source = thumbOf(job);
+  const image = place.querySelector("img");
   if (!source) {
     if (!place.querySelector(".blank")) {
-      const ratio = (job.request.width ?? 1) / (job.request.height ?? 1), side = 26;
+      const ratio = (job.request.width ?? 1) / (job.request.height ?? 1);
+      const side = 26;
       const blank = h("i", { class: "blank" });
       blank.style.width = `${ratio >= 1 ? side : side * ratio}px`;
       blank.style.height = `${ratio >= 1 ? side / ratio : side}px`;
       put(place, blank);
     }
-  } else if (!image) put(place, h("img", { src: source, alt: "", draggable: false, onerror: (event) => event.target.remove() }));
-  else if (image.getAttribute("src") !== source) image.src = source;
+  } else if (!image) {
+    put(
+      place,
+      h("img", { src: source, alt: "", draggable: false, onerror: (event) => event.target.remove() }),
+    );
+  } else if (image.getAttribute("src") !== source) image.src = source;
 }
 
 /** The finished pictures of a batch, each a way into the gallery. */
@@ -107,7 +148,25 @@ function drawStrip(strip, job, open) {
   const images = (job.request.num_images ?? 1) > 1 ? job.images : [];
   if (strip.dataset.key === images.join()) return;
   strip.dataset.key = images.join();
-  put(strip, images.map((id, index) => h("button", { type: "button", title: "Show in the gallery",
-    "aria-label": `Show picture ${index + 1}, seed ${job.seeds[index]}, in the gallery`, onclick: () => open(id) },
-  h("img", { src: thumbUrl(id), alt: "", loading: "lazy", draggable: false, onerror: (event) => event.target.closest("button").remove() }))));
+  put(
+    strip,
+    images.map((id, index) =>
+      h(
+        "button",
+        {
+          type: "button",
+          title: "Show in the gallery",
+          "aria-label": `Show picture ${index + 1}, seed ${job.seeds[index]}, in the gallery`,
+          onclick: () => open(id),
+        },
+        h("img", {
+          src: thumbUrl(id),
+          alt: "",
+          loading: "lazy",
+          draggable: false,
+          onerror: (event) => event.target.closest("button").remove(),
+        }),
+      ),
+    ),
+  );
 }

@@ -1,17 +1,27 @@
 // Dark unless light was asked for, in the address or by the switch. Gradio would follow the system.
 window.webbduckTheme = (() => {
-  let wanted = new URL(window.location.href).searchParams.get("__theme") ?? localStorage.getItem("webbduck-theme") ?? "dark";
+  let wanted =
+    new URL(window.location.href).searchParams.get("__theme") ??
+    localStorage.getItem("webbduck-theme") ??
+    "dark";
   const apply = () => {
-    if (document.body.classList.contains("dark") !== (wanted === "dark")) document.body.classList.toggle("dark", wanted === "dark");
+    if (document.body.classList.contains("dark") !== (wanted === "dark")) {
+      document.body.classList.toggle("dark", wanted === "dark");
+    }
   };
   const start = () => {
     apply();
     new MutationObserver(apply).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   };
-  if (document.body) start(); else document.addEventListener("DOMContentLoaded", start);
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
   return {
     dark: () => wanted === "dark",
-    turn: () => { wanted = wanted === "dark" ? "light" : "dark"; localStorage.setItem("webbduck-theme", wanted); apply(); },
+    turn: () => {
+      wanted = wanted === "dark" ? "light" : "dark";
+      localStorage.setItem("webbduck-theme", wanted);
+      apply();
+    },
   };
 })();
 
@@ -70,7 +80,10 @@ window.webbduck = (() => {
     if (count === null || count === undefined) return "";
     const units = ["B", "KiB", "MiB", "GiB"];
     let unit = 0;
-    while (count >= 1024 && unit < units.length - 1) { count /= 1024; unit += 1; }
+    while (count >= 1024 && unit < units.length - 1) {
+      count /= 1024;
+      unit += 1;
+    }
     return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
   }
 
@@ -79,18 +92,45 @@ window.webbduck = (() => {
       await navigator.clipboard.writeText(text);
       const before = button.textContent;
       button.textContent = "Copied";
-      setTimeout(() => { button.textContent = before; }, 1200);
-    } catch { window.prompt("Copy this:", text); }
+      setTimeout(() => {
+        button.textContent = before;
+      }, 1200);
+    } catch {
+      window.prompt("Copy this:", text);
+    }
   }
 
   // As `Lora.fits` in models/catalog/registry.py: by the width of the cross-attention, where both are known.
-  const fits = (lora, checkpoint) => lora.context && checkpoint.context ? lora.context === checkpoint.context : lora.arch === checkpoint.lora_arch;
-  const ARCHS = { sdxl: "SDXL", "sdxl-inpaint": "SDXL inpainting", "sdxl-refiner": "SDXL refiner", "sdxl-edit": "SDXL edit", "sdxl-lcm": "SDXL LCM", "ssd-1b": "SSD-1B", vega: "Vega", playground: "Playground 2.5", sd1: "SD 1.5", sd2: "SD 2", sd3: "SD 3", flux: "FLUX", unknown: "unknown base" };
+  const fits = (lora, checkpoint) =>
+    lora.context && checkpoint.context
+      ? lora.context === checkpoint.context
+      : lora.arch === checkpoint.lora_arch;
+  const ARCHS = {
+    sdxl: "SDXL",
+    "sdxl-inpaint": "SDXL inpainting",
+    "sdxl-refiner": "SDXL refiner",
+    "sdxl-edit": "SDXL edit",
+    "sdxl-lcm": "SDXL LCM",
+    "ssd-1b": "SSD-1B",
+    vega: "Vega",
+    playground: "Playground 2.5",
+    sd1: "SD 1.5",
+    sd2: "SD 2",
+    sd3: "SD 3",
+    flux: "FLUX",
+    unknown: "unknown base",
+  };
   const archName = (each) => ARCHS[each.arch] ?? each.arch;
   /** What a LoRA that does not fit this checkpoint is made for. */
-  const madeFor = (lora, checkpoint) => lora.arch === "unknown" ? "another architecture" : archName(lora) + (lora.arch === checkpoint.lora_arch ? " of another size" : "");
+  const madeFor = (lora, checkpoint) =>
+    lora.arch === "unknown"
+      ? "another architecture"
+      : archName(lora) + (lora.arch === checkpoint.lora_arch ? " of another size" : "");
 
-  const tab = (name) => [...document.querySelectorAll("#tabs > .tab-wrapper button[role=tab]")].find((each) => each.textContent.trim().startsWith(name));
+  const tab = (name) =>
+    [...document.querySelectorAll("#tabs > .tab-wrapper button[role=tab]")].find((each) =>
+      each.textContent.trim().startsWith(name),
+    );
   const openTab = (name) => tab(name)?.click();
 
   // Counts in the Queue tab's title; Gradio draws the tab, so its text is looked for.
@@ -98,18 +138,45 @@ window.webbduck = (() => {
     const queue = tab("Queue");
     if (!queue) return;
     const open = state.jobs.length;
-    if (open) queue.dataset.count = state.paused ? `${open}, paused` : open; else delete queue.dataset.count;
+    if (open) queue.dataset.count = state.paused ? `${open}, paused` : open;
+    else delete queue.dataset.count;
     document.title = open ? `(${open}) WebbDuck` : "WebbDuck";
   });
 
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !document.querySelector("dialog[open]")) {
-      // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
-      event.preventDefault();
-      event.stopPropagation();
-      setTimeout(() => document.querySelector("#generate")?.click(), 60);
-    }
-  }, true);
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (
+        event.key === "Enter" &&
+        (event.ctrlKey || event.metaKey) &&
+        !document.querySelector("dialog[open]")
+      ) {
+        // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
+        event.preventDefault();
+        event.stopPropagation();
+        setTimeout(() => document.querySelector("#generate")?.click(), 60);
+      }
+    },
+    true,
+  );
 
-  return { publish, subscribe, h, put, imageUrl, thumbUrl, inputUrl, previewUrl, ago, bytes, copy, fits, archName, madeFor, openTab, last, lastSeed: null };
+  return {
+    publish,
+    subscribe,
+    h,
+    put,
+    imageUrl,
+    thumbUrl,
+    inputUrl,
+    previewUrl,
+    ago,
+    bytes,
+    copy,
+    fits,
+    archName,
+    madeFor,
+    openTab,
+    last,
+    lastSeed: null,
+  };
 })();

@@ -6,36 +6,61 @@ webbduck.sheet = (() => {
 
   // The keyboard of a phone makes the page smaller instead of covering the prompt and Generate.
   const meta = document.querySelector("meta[name=viewport]");
-  if (meta && !meta.content.includes("interactive-widget")) meta.content += ", interactive-widget=resizes-content";
+  if (meta && !meta.content.includes("interactive-widget")) {
+    meta.content += ", interactive-widget=resizes-content";
+  }
 
   function open(yes = true) {
-    const column = controls(), head = column?.querySelector(".sheet-head");
+    const column = controls();
+    const head = column?.querySelector(".sheet-head");
     if (!head || (yes && !phone.matches)) return;
     column.classList.toggle("open", yes);
     head.setAttribute("aria-expanded", String(yes));
     head.querySelector(".sheet-does").textContent = yes ? "Done" : "Settings";
-    for (const behind of document.querySelectorAll("#picture, #brand, #tabs > .tab-wrapper")) behind.inert = yes;
+    for (const behind of document.querySelectorAll("#picture, #brand, #tabs > .tab-wrapper")) {
+      behind.inert = yes;
+    }
     if (yes) column.querySelector("#settings").scrollTop = 0;
     say();
   }
 
   /** What is set, in one line, so that the sheet need not be opened to know. */
   function say() {
-    const state = webbduck.form.state(), node = controls()?.querySelector(".sheet-said");
+    const state = webbduck.form.state();
+    const node = controls()?.querySelector(".sheet-said");
     if (!state || !node) return;
     let loras = [];
-    try { loras = JSON.parse(state.loras || "[]").filter((each) => each.on !== false); } catch { /* the stack says what is wrong */ }
-    const parts = [state.image ? (state.mask ? "Inpainting" : "From a picture") : null, `${state.width ?? "?"} × ${state.height ?? "?"}`, `${state.steps ?? "?"} steps`,
-      loras.length ? `${loras.length} LoRA${loras.length > 1 ? "s" : ""}` : null, state.second_pass_model ? "second pass" : null, state.base_model];
+    try {
+      loras = JSON.parse(state.loras || "[]").filter((each) => each.on !== false);
+    } catch {
+      /* the stack says what is wrong */
+    }
+    const parts = [
+      state.image ? (state.mask ? "Inpainting" : "From a picture") : null,
+      `${state.width ?? "?"} × ${state.height ?? "?"}`,
+      `${state.steps ?? "?"} steps`,
+      loras.length ? `${loras.length} LoRA${loras.length > 1 ? "s" : ""}` : null,
+      state.second_pass_model ? "second pass" : null,
+      state.base_model,
+    ];
     node.textContent = isOpen() ? "Settings" : parts.filter(Boolean).join(", ");
     controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-complaint]")));
   }
   webbduck.subscribe("form", say);
 
-  document.addEventListener("click", (event) => { if (event.target.closest?.(".sheet-head")) open(!isOpen()); });
-  document.addEventListener("pointerdown", (event) => {
-    if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) { event.preventDefault(); open(false); }
-  }, true);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(".sheet-head")) open(!isOpen());
+  });
+  document.addEventListener(
+    "pointerdown",
+    (event) => {
+      if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) {
+        event.preventDefault();
+        open(false);
+      }
+    },
+    true,
+  );
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || !isOpen() || webbduck.covered()) return;
     event.preventDefault();
@@ -44,7 +69,9 @@ webbduck.sheet = (() => {
   });
   phone.addEventListener("change", () => open(false));
   // What was asked for is shown on the picture, so the sheet gives way.
-  webbduck.subscribe("outcome", (value) => { if (value.job_id && isOpen()) open(false); });
+  webbduck.subscribe("outcome", (value) => {
+    if (value.job_id && isOpen()) open(false);
+  });
 
   return { open, phone, say };
 })();

@@ -1,24 +1,56 @@
-// The form as the page's scripts see it: its values, what is shown of it, its groups, and what is wrong in it.
+// The form as the page's scripts see it: its values, what is shown of it, its groups, what is wrong in it.
 webbduck.form = (() => {
   const { publish, subscribe, h, put } = webbduck;
   const { limits, side_step: STEP, max_pixels: MAX_PIXELS } = window.webbduckFacts;
   const CONTROLS = {
-    base_model: "#checkpoint", prompt: "#prompt", negative_prompt: "#negative", prompt_2: "#prompt-2", width: "#width", height: "#height",
-    steps: "#steps", cfg: "#cfg", scheduler: "#scheduler", seed: "#seed", num_images: "#batch", image: "#image", mask: "#mask",
-    strength: "#strength", resize_mode: "#resize-mode", inpainting_fill: "#inpainting-fill", masked_content: "#masked-content", mask_blur: "#mask-blur",
-    inpaint_area: "#inpaint-area", inpaint_padding: "#inpaint-padding", second_pass_model: "#second-model", second_pass_mode: "#second-mode",
-    refinement_strength: "#refinement-strength", refiner_switch: "#refiner-switch", second_pass_steps: "#second-steps",
-    clip_skip: "#clip-skip", emphasis: "#emphasis", output_format: "#output-format",
+    base_model: "#checkpoint",
+    prompt: "#prompt",
+    negative_prompt: "#negative",
+    prompt_2: "#prompt-2",
+    width: "#width",
+    height: "#height",
+    steps: "#steps",
+    cfg: "#cfg",
+    scheduler: "#scheduler",
+    seed: "#seed",
+    num_images: "#batch",
+    image: "#image",
+    mask: "#mask",
+    strength: "#strength",
+    resize_mode: "#resize-mode",
+    inpainting_fill: "#inpainting-fill",
+    masked_content: "#masked-content",
+    mask_blur: "#mask-blur",
+    inpaint_area: "#inpaint-area",
+    inpaint_padding: "#inpaint-padding",
+    second_pass_model: "#second-model",
+    second_pass_mode: "#second-mode",
+    refinement_strength: "#refinement-strength",
+    refiner_switch: "#refiner-switch",
+    second_pass_steps: "#second-steps",
+    clip_skip: "#clip-skip",
+    emphasis: "#emphasis",
+    output_format: "#output-format",
   };
   const RANGES = ["strength", "refinement_strength", "refiner_switch"];
-  const names = { base_model: "Checkpoint", scheduler: "Sampler", cfg: "CFG", seed: "Seed", num_images: "Images", clip_skip: "CLIP skip", inpainting_fill: "Mask mode" };
-  const called = (field) => names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
-  let state = null, opened = false;
+  const names = {
+    base_model: "Checkpoint",
+    scheduler: "Sampler",
+    cfg: "CFG",
+    seed: "Seed",
+    num_images: "Images",
+    clip_skip: "CLIP skip",
+    inpainting_fill: "Mask mode",
+  };
+  const called = (field) =>
+    names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+  let state = null;
+  let opened = false;
 
   const control = (field) => document.querySelector(CONTROLS[field] ?? `#${field}`);
   const entry = (field) => control(field)?.querySelector("textarea, input");
 
-  /** Numbers that must be there; an empty seed or number of second steps says something else than a number. */
+  /** Numbers that must be there; an empty seed or number of second steps has a meaning of its own. */
   const OPTIONAL = ["seed", "second_pass_steps"];
   const isNumber = (field) => field in limits && !OPTIONAL.includes(field);
   function typedAs(field, text) {
@@ -30,7 +62,9 @@ webbduck.form = (() => {
   function changed(fields, values) {
     if (!opened) return;
     // What was typed as a number is one from here on; what cannot be read stays as it was typed.
-    state = Object.fromEntries(fields.map((name, index) => [name, isNumber(name) ? typedAs(name, values[index]) : values[index]]));
+    state = Object.fromEntries(
+      fields.map((name, index) => [name, isNumber(name) ? typedAs(name, values[index]) : values[index]]),
+    );
     show();
     publish("form", state);
     remember();
@@ -49,10 +83,22 @@ webbduck.form = (() => {
     clearTimeout(remembering);
     remembering = setTimeout(keep, 250);
   }
-  const keep = () => { if (state) try { localStorage.setItem("webbduck-form", JSON.stringify(state)); } catch { /* no room: the page forgets, nothing else */ } };
+  const keep = () => {
+    if (state) {
+      try {
+        localStorage.setItem("webbduck-form", JSON.stringify(state));
+      } catch {
+        /* no room: the page forgets, nothing else */
+      }
+    }
+  };
   window.addEventListener("pagehide", keep);
   function recalled() {
-    try { return JSON.parse(localStorage.getItem("webbduck-form") ?? "null"); } catch { return null; }
+    try {
+      return JSON.parse(localStorage.getItem("webbduck-form") ?? "null");
+    } catch {
+      return null;
+    }
   }
 
   /** Put a value into a text or number control, as if it had been typed. */
@@ -70,30 +116,65 @@ webbduck.form = (() => {
 
   /** Whether the second model takes over unfinished latents (as models/admission.py decides). */
   function continues() {
-    if (state.second_pass_mode === "auto") return arch(state.second_pass_model) === "sdxl-refiner" && !state.image;
+    if (state.second_pass_mode === "auto") {
+      return arch(state.second_pass_model) === "sdxl-refiner" && !state.image;
+    }
     return state.second_pass_mode === "refiner";
   }
 
   function show() {
-    const image = Boolean(state.image), mask = image && Boolean(state.mask), masked = state.inpaint_area === "masked";
-    const second = Boolean(state.second_pass_model), over = second && !continues();
+    const image = Boolean(state.image);
+    const mask = image && Boolean(state.mask);
+    const masked = state.inpaint_area === "masked";
+    const second = Boolean(state.second_pass_model);
+    const over = second && !continues();
     // The conditions of applicability.py, for the form as it is now.
-    const hold = { image, mask, whole_area: !(mask && masked), masked_area: mask && masked, second_pass: second, drawn_over: over, taken_over: second && !over };
-    for (const [field, needs] of Object.entries(window.webbduckFacts.needs)) control(field)?.classList.toggle("off", !needs.every((each) => hold[each]));
+    const hold = {
+      image,
+      mask,
+      whole_area: !(mask && masked),
+      masked_area: mask && masked,
+      second_pass: second,
+      drawn_over: over,
+      taken_over: second && !over,
+    };
+    for (const [field, needs] of Object.entries(window.webbduckFacts.needs)) {
+      control(field)?.classList.toggle("off", !needs.every((each) => hold[each]));
+    }
     control("negative_prompt")?.classList.toggle("filled", Boolean(state.negative_prompt));
     for (const field of RANGES) {
       const range = control(field)?.querySelector(".range");
-      if (range && document.activeElement !== range && typeof state[field] === "number") range.value = state[field];
+      if (range && document.activeElement !== range && typeof state[field] === "number") {
+        range.value = state[field];
+      }
     }
-    said("image", mask ? `Inpainting${state.inpainting_fill === "keep" ? " all but the mask" : ""}, strength ${number(state.strength)}` : image ? `From a picture, strength ${number(state.strength)}` : "");
-    said("second", second ? `${over ? `Strength ${number(state.refinement_strength)}` : `From ${percent(state.refiner_switch)}`}, ${state.second_pass_model}` : "");
-    said("more", [state.prompt_2 ? "second prompt" : "", state.clip_skip ? `CLIP skip ${state.clip_skip}` : "", state.emphasis === "none" ? "weights as they are" : "",
-      state.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[state.output_format] : ""].filter(Boolean).join(", "));
+    const inpainting = `Inpainting${state.inpainting_fill === "keep" ? " all but the mask" : ""}`;
+    said("image", image ? `${mask ? inpainting : "From a picture"}, strength ${number(state.strength)}` : "");
+    const part = over
+      ? `Strength ${number(state.refinement_strength)}`
+      : `From ${percent(state.refiner_switch)}`;
+    said("second", second ? `${part}, ${state.second_pass_model}` : "");
+    said(
+      "more",
+      [
+        state.prompt_2 ? "second prompt" : "",
+        state.clip_skip ? `CLIP skip ${state.clip_skip}` : "",
+        state.emphasis === "none" ? "weights as they are" : "",
+        state.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[state.output_format] : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
+    );
     const text = document.querySelector(".second-said");
-    if (text) text.textContent = !second ? "Another checkpoint that goes over the picture: a refiner, or any SDXL checkpoint."
-      : over ? "Draws the finished picture again with this model; strength 0 to 1 says how much may change."
-      : image ? "A refiner can only take over a picture made from words; choose Draws over."
-      : `Takes over the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
+    if (text) {
+      text.textContent = !second
+        ? "Another checkpoint that goes over the picture: a refiner, or any SDXL checkpoint."
+        : over
+          ? "Draws the finished picture again with this model; strength 0 to 1 says how much may change."
+          : image
+            ? "A refiner can only take over a picture made from words; choose Draws over."
+            : `Takes over the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
+    }
   }
   const number = (value) => (typeof value === "number" ? String(Number(value.toFixed(3))) : value || "?");
   const percent = (value) => (typeof value === "number" ? `${Math.round(value * 100)} %` : value || "?");
@@ -101,11 +182,19 @@ webbduck.form = (() => {
     const node = document.querySelector(`[data-fold="${fold}"] .fold-said`);
     if (node) node.textContent = text;
   }
-  subscribe("catalog", () => { if (state) show(); });
+  subscribe("catalog", () => {
+    if (state) show();
+  });
 
   // -- groups that fold ---------------------------------------------------------------------------------
 
-  const folds = (() => { try { return JSON.parse(localStorage.getItem("webbduck-folds")) ?? {}; } catch { return {}; } })();
+  const folds = (() => {
+    try {
+      return JSON.parse(localStorage.getItem("webbduck-folds")) ?? {};
+    } catch {
+      return {};
+    }
+  })();
   function unfold(name, yes = true) {
     const head = document.querySelector(`[data-fold="${name}"]`);
     if (!head) return;
@@ -123,14 +212,27 @@ webbduck.form = (() => {
   function prepare() {
     for (const [name, yes] of Object.entries(folds)) if (yes) unfold(name);
     for (const field of RANGES) {
-      const block = control(field), { least = 0.05, most } = limits[field];
+      const block = control(field);
+      const { least = 0.05, most } = limits[field];
       if (!block || block.querySelector(".range")) continue;
       block.classList.add("ranged");
       // Beside the number, which has the name and the keys; for the pointer only.
-      block.append(h("input", { type: "range", class: "range", min: String(least), max: String(most), step: "0.05", tabindex: "-1", "aria-hidden": "true",
-        oninput: (event) => set(field, Number(event.target.value)) }));
+      block.append(
+        h("input", {
+          type: "range",
+          class: "range",
+          min: String(least),
+          max: String(most),
+          step: "0.05",
+          tabindex: "-1",
+          "aria-hidden": "true",
+          oninput: (event) => set(field, Number(event.target.value)),
+        }),
+      );
     }
-    for (const [field, text] of Object.entries(window.webbduckFacts.help)) webbduck.help(control(field), field, text);
+    for (const [field, text] of Object.entries(window.webbduckFacts.help)) {
+      webbduck.help(control(field), field, text);
+    }
     for (const [name, text] of Object.entries(window.webbduckFacts.button_help)) {
       const button = document.getElementById(name);
       if (button) button.title = text;
@@ -138,10 +240,24 @@ webbduck.form = (() => {
     document.getElementById("swap")?.setAttribute("aria-label", "Swap width and height");
     for (const [field, { least, above, most, step, whole }] of Object.entries(limits)) {
       const by = window.webbduckFacts.number_steps[field] ?? step ?? (whole ? 1 : 0.05);
-      if (entry(field)) webbduck.numbers.field(entry(field), { step: by, least: least ?? above + by, most, whole: Boolean(whole) });
-      entry(field)?.addEventListener("input", () => { clearTimeout(checking); complain(field, null); checking = setTimeout(check, 900); });
+      if (entry(field)) {
+        webbduck.numbers.field(entry(field), {
+          step: by,
+          least: least ?? above + by,
+          most,
+          whole: Boolean(whole),
+        });
+      }
+      entry(field)?.addEventListener("input", () => {
+        clearTimeout(checking);
+        complain(field, null);
+        checking = setTimeout(check, 900);
+      });
       // A little later: a press that took the focus must not find its button moved by the sentence.
-      entry(field)?.addEventListener("blur", () => { clearTimeout(checking); checking = setTimeout(check, 300); });
+      entry(field)?.addEventListener("blur", () => {
+        clearTimeout(checking);
+        checking = setTimeout(check, 300);
+      });
     }
   }
 
@@ -154,7 +270,9 @@ webbduck.form = (() => {
     if (problem) return `${called(field)} ${problem}.`;
     if (value === null || value === undefined || (field === "seed" && value === -1)) return null;
     if (whole && !Number.isInteger(value)) return `${called(field)} must be a whole number.`;
-    if ((least !== undefined && value < least) || value > most || (above !== undefined && value <= above)) return `${called(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
+    if ((least !== undefined && value < least) || value > most || (above !== undefined && value <= above)) {
+      return `${called(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
+    }
     if (step && value % step) return `${called(field)} must be a multiple of ${step}.`;
     return null;
   }
@@ -162,21 +280,36 @@ webbduck.form = (() => {
     if (!state) return;
     for (const field of Object.keys(limits)) {
       const text = problemOf(field, state[field]);
-      if (!text) { if (control(field)?.dataset.complaint === "live") complain(field, null); continue; }
-      const near = limits[field].step && Number.isInteger(state[field]) && !(state[field] < limits[field].least || state[field] > limits[field].most)
-        ? [Math.floor(state[field] / STEP) * STEP, Math.ceil(state[field] / STEP) * STEP] : [];
+      if (!text) {
+        if (control(field)?.dataset.complaint === "live") complain(field, null);
+        continue;
+      }
+      const near =
+        limits[field].step &&
+        Number.isInteger(state[field]) &&
+        !(state[field] < limits[field].least || state[field] > limits[field].most)
+          ? [Math.floor(state[field] / STEP) * STEP, Math.ceil(state[field] / STEP) * STEP]
+          : [];
       complain(field, text, "live", near);
     }
     const { width, height } = state;
-    if (width * height > MAX_PIXELS && !problemOf("width", width) && !problemOf("height", height))
-      complain("height", `${width} × ${height} px is more than ${(MAX_PIXELS / 1e6).toFixed(1)} megapixels; choose a smaller size.`, "live");
+    if (width * height > MAX_PIXELS && !problemOf("width", width) && !problemOf("height", height)) {
+      complain(
+        "height",
+        `${width} × ${height} px is more than ${(MAX_PIXELS / 1e6).toFixed(1)} megapixels; ` +
+          "choose a smaller size.",
+        "live",
+      );
+    }
   }
 
   /** Say `text` at a field's control until it is dismissed or the value changes; null takes it back. */
   function complain(field, text, kind = "asked", near = []) {
-    const block = control(field), input = entry(field);
+    const block = control(field);
+    const input = entry(field);
     if (!block) return false;
-    const place = block.closest(".fields") ?? block, id = `said-${field}`;
+    const place = block.closest(".fields") ?? block;
+    const id = `said-${field}`;
     const old = document.getElementById(id);
     if (!text) {
       old?.remove();
@@ -185,14 +318,38 @@ webbduck.form = (() => {
       input?.removeAttribute("aria-errormessage");
       return true;
     }
-    if (old?.dataset.text === text) { if (kind === "asked") reveal(old); return true; }
+    if (old?.dataset.text === text) {
+      if (kind === "asked") reveal(old);
+      return true;
+    }
     old?.remove();
     block.dataset.complaint = kind;
     input?.setAttribute("aria-invalid", "true");
     input?.setAttribute("aria-errormessage", id);
-    const note = h("div", { class: "notice error at-control", id, role: "alert", "data-text": text }, h("span", {}, text),
-      near.map((value) => h("button", { type: "button", class: "near", onclick: () => { set(field, value); complain(field, null); } }, `Use ${value}`)),
-      h("button", { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => complain(field, null) }, "×"));
+    const note = h(
+      "div",
+      { class: "notice error at-control", id, role: "alert", "data-text": text },
+      h("span", {}, text),
+      near.map((value) =>
+        h(
+          "button",
+          {
+            type: "button",
+            class: "near",
+            onclick: () => {
+              set(field, value);
+              complain(field, null);
+            },
+          },
+          `Use ${value}`,
+        ),
+      ),
+      h(
+        "button",
+        { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => complain(field, null) },
+        "×",
+      ),
+    );
     place.after(note);
     const fold = block.closest(".fold");
     if (fold && kind === "asked") unfold(fold.querySelector("[data-fold]").dataset.fold);
@@ -202,12 +359,30 @@ webbduck.form = (() => {
   /** Bring what was said into sight; on a phone it lies in the sheet. */
   function reveal(note) {
     webbduck.sheet.open();
-    requestAnimationFrame(() => note.scrollIntoView({ block: webbduck.sheet.phone.matches ? "center" : "nearest" }));
+    requestAnimationFrame(() =>
+      note.scrollIntoView({ block: webbduck.sheet.phone.matches ? "center" : "nearest" }),
+    );
   }
   /** All that was said about the last press of Generate. */
   function calm() {
-    for (const field of Object.keys(CONTROLS)) if (control(field)?.dataset.complaint === "asked") complain(field, null);
+    for (const field of Object.keys(CONTROLS)) {
+      if (control(field)?.dataset.complaint === "asked") complain(field, null);
+    }
   }
 
-  return { changed, open, recalled, set, control, entry, complain, calm, unfold, state: () => state, continues, called, arch };
+  return {
+    changed,
+    open,
+    recalled,
+    set,
+    control,
+    entry,
+    complain,
+    calm,
+    unfold,
+    state: () => state,
+    continues,
+    called,
+    arch,
+  };
 })();

@@ -1,282 +1,442 @@
 // The mask's editor: painted at the picture's own resolution, seen at any zoom.
-/** Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given up. */
-webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be drawn anew." }) => new Promise((resolve) => {
-  const { h } = webbduck;
-  const sheet = h("canvas", { class: "sheet" });
-  sheet.width = width;
-  sheet.height = height;
-  const pen = sheet.getContext("2d");
-  const picture = h("img", { src: source, alt: "", draggable: false, class: "under" });
-  const paper = h("div", { class: "paper", style: `width:${width}px;height:${height}px` }, picture, sheet);
-  const ring = h("div", { class: "ring", "aria-hidden": "true" });
-  const view = h("div", { class: "mask-view", tabindex: "0", role: "application", "aria-label": "Picture to paint on. Arrow keys move the brush, Space paints, Shift with arrows paints a line." }, paper, ring);
-  const state = h("span", { class: "mask-state", role: "status" });
+/**
+ * Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given
+ * up.
+ */
+webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be drawn anew." }) =>
+  new Promise((resolve) => {
+    const { h } = webbduck;
+    const sheet = h("canvas", { class: "sheet" });
+    sheet.width = width;
+    sheet.height = height;
+    const pen = sheet.getContext("2d");
+    const picture = h("img", { src: source, alt: "", draggable: false, class: "under" });
+    const paper = h("div", { class: "paper", style: `width:${width}px;height:${height}px` }, picture, sheet);
+    const ring = h("div", { class: "ring", "aria-hidden": "true" });
+    const view = h(
+      "div",
+      {
+        class: "mask-view",
+        tabindex: "0",
+        role: "application",
+        "aria-label":
+          "Picture to paint on. Arrow keys move the brush, Space paints, Shift with arrows paints a line.",
+      },
+      paper,
+      ring,
+    );
+    const state = h("span", { class: "mask-state", role: "status" });
 
-  // What was done, from the start; undo draws all of it but the last again.
-  let done = [], undone = [], base = null, tool = "brush", size = Math.max(4, Math.round(Math.max(width, height) / 14));
-  let zoom = 1, left = 0, top = 0, cursor = [width / 2, height / 2], touched = false, warned = false;
+    // What was done, from the start; undo draws all of it but the last again.
+    const done = [];
+    let undone = [];
+    let base = null;
+    let tool = "brush";
+    let size = Math.max(4, Math.round(Math.max(width, height) / 14));
+    let zoom = 1;
+    let left = 0;
+    let top = 0;
+    let cursor = [width / 2, height / 2];
+    let touched = false;
+    let warned = false;
 
-  const ink = (() => { // stripes of two colours, so that paint is seen on any picture; only its opacity counts
-    const tile = h("canvas", {}), side = Math.max(8, 2 * Math.round(Math.max(width, height) / 90)), brush = tile.getContext("2d");
-    tile.width = tile.height = side;
-    brush.fillStyle = "#ffc83d";
-    brush.fillRect(0, 0, side, side);
-    brush.strokeStyle = "#5b3f00";
-    brush.lineWidth = side / 4;
-    for (const shift of [-side, 0, side]) {
-      brush.beginPath();
-      brush.moveTo(shift - side, 2 * side);
-      brush.lineTo(shift + 2 * side, -side);
-      brush.stroke();
+    const ink = (() => {
+      // stripes of two colours, so that paint is seen on any picture; only its opacity counts
+      const tile = h("canvas", {});
+      const side = Math.max(8, 2 * Math.round(Math.max(width, height) / 90));
+      const brush = tile.getContext("2d");
+      tile.width = tile.height = side;
+      brush.fillStyle = "#ffc83d";
+      brush.fillRect(0, 0, side, side);
+      brush.strokeStyle = "#5b3f00";
+      brush.lineWidth = side / 4;
+      for (const shift of [-side, 0, side]) {
+        brush.beginPath();
+        brush.moveTo(shift - side, 2 * side);
+        brush.lineTo(shift + 2 * side, -side);
+        brush.stroke();
+      }
+      return pen.createPattern(tile, "repeat");
+    })();
+    const dab = ([x, y], each) => {
+      pen.beginPath();
+      pen.arc(x, y, each.size / 2, 0, 2 * Math.PI);
+      pen.fill();
+    };
+    function segment(from, to, each) {
+      pen.globalCompositeOperation = each.erase ? "destination-out" : "source-over";
+      pen.fillStyle = pen.strokeStyle = ink;
+      if (!from) return dab(to, each);
+      pen.lineWidth = each.size;
+      pen.lineCap = "round";
+      pen.beginPath();
+      pen.moveTo(...from);
+      pen.lineTo(...to);
+      pen.stroke();
     }
-    return pen.createPattern(tile, "repeat");
-  })();
-  const dab = ([x, y], each) => { pen.beginPath(); pen.arc(x, y, each.size / 2, 0, 2 * Math.PI); pen.fill(); };
-  function segment(from, to, each) {
-    pen.globalCompositeOperation = each.erase ? "destination-out" : "source-over";
-    pen.fillStyle = pen.strokeStyle = ink;
-    if (!from) return dab(to, each);
-    pen.lineWidth = each.size;
-    pen.lineCap = "round";
-    pen.beginPath();
-    pen.moveTo(...from);
-    pen.lineTo(...to);
-    pen.stroke();
-  }
-  function act(each) {
-    if (each.kind === "stroke") each.points.forEach((point, index) => segment(each.points[index - 1], point, each));
-    if (each.kind === "clear") pen.clearRect(0, 0, width, height);
-    if (each.kind === "invert") {
-      pen.globalCompositeOperation = "xor";
-      pen.fillStyle = ink;
-      pen.fillRect(0, 0, width, height);
+    function act(each) {
+      if (each.kind === "stroke") {
+        each.points.forEach((point, index) => segment(each.points[index - 1], point, each));
+      }
+      if (each.kind === "clear") pen.clearRect(0, 0, width, height);
+      if (each.kind === "invert") {
+        pen.globalCompositeOperation = "xor";
+        pen.fillStyle = ink;
+        pen.fillRect(0, 0, width, height);
+      }
     }
-  }
-  function redraw() {
-    pen.globalCompositeOperation = "source-over";
-    pen.clearRect(0, 0, width, height);
-    if (base) {
-      pen.drawImage(base, 0, 0);
-      pen.globalCompositeOperation = "source-in";
-      pen.fillStyle = ink;
-      pen.fillRect(0, 0, width, height);
+    function redraw() {
+      pen.globalCompositeOperation = "source-over";
+      pen.clearRect(0, 0, width, height);
+      if (base) {
+        pen.drawImage(base, 0, 0);
+        pen.globalCompositeOperation = "source-in";
+        pen.fillStyle = ink;
+        pen.fillRect(0, 0, width, height);
+      }
+      done.forEach(act);
+      tell();
     }
-    done.forEach(act);
-    tell();
-  }
-  function commit(each, drawn = false) {
-    done.push(each);
-    undone = [];
-    touched = true;
-    warned = false;
-    if (!drawn) act(each);
-    tell();
-  }
-  const undo = () => { if (done.length) { undone.push(done.pop()); redraw(); } };
-  const redo = () => { if (undone.length) { const each = undone.pop(); done.push(each); act(each); tell(); } };
+    function commit(each, drawn = false) {
+      done.push(each);
+      undone = [];
+      touched = true;
+      warned = false;
+      if (!drawn) act(each);
+      tell();
+    }
+    const undo = () => {
+      if (done.length) {
+        undone.push(done.pop());
+        redraw();
+      }
+    };
+    const redo = () => {
+      if (undone.length) {
+        const each = undone.pop();
+        done.push(each);
+        act(each);
+        tell();
+      }
+    };
 
-  // -- the view ---------------------------------------------------------------------------------------------
-  function place() {
-    paper.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
-    paper.classList.toggle("pixels", zoom >= 3);
-    const [x, y] = [left + cursor[0] * zoom, top + cursor[1] * zoom], across = Math.max(3, size * zoom);
-    ring.style.cssText = `width:${across}px;height:${across}px;transform:translate(${x - across / 2}px, ${y - across / 2}px)`;
-    ring.hidden = tool === "move";
-    tell();
-  }
-  function zoomTo(wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) {
-    const next = Math.min(32, Math.max(0.02, wanted));
-    left = x - (x - left) * next / zoom;
-    top = y - (y - top) * next / zoom;
-    zoom = next;
-    place();
-  }
-  function fit() {
-    zoom = Math.min((view.clientWidth - 32) / width, (view.clientHeight - 32) / height);
-    left = (view.clientWidth - width * zoom) / 2;
-    top = (view.clientHeight - height * zoom) / 2;
-    place();
-  }
-  const at = (event) => {
-    const box = view.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
-  };
-  const onPaper = ([x, y]) => [(x - left) / zoom, (y - top) / zoom];
-
-  let stroke = null, dragging = null, space = false;
-  const fingers = new Map();
-  view.addEventListener("pointerdown", (event) => {
-    const point = at(event);
-    view.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, point);
-    if (fingers.size === 2) { // two fingers move and zoom; what the first began to paint is taken back
-      if (stroke) { stroke = null; redraw(); }
-      dragging = { pinch: true };
-      return;
+    // -- the view
+    function place() {
+      paper.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
+      paper.classList.toggle("pixels", zoom >= 3);
+      const [x, y] = [left + cursor[0] * zoom, top + cursor[1] * zoom];
+      const across = Math.max(3, size * zoom);
+      const [left, top] = [x - across / 2, y - across / 2];
+      ring.style.cssText = `width:${across}px;height:${across}px;transform:translate(${left}px, ${top}px)`;
+      ring.hidden = tool === "move";
+      tell();
     }
-    if (tool === "move" || event.button === 1 || space) { dragging = { x: point[0], y: point[1], left, top }; return; }
-    if (event.button !== 0) return;
-    cursor = onPaper(point);
-    stroke = { kind: "stroke", erase: tool === "erase", size, points: [cursor] };
-    segment(null, cursor, stroke);
-    place();
-  });
-  view.addEventListener("pointermove", (event) => {
-    const point = at(event), before = fingers.get(event.pointerId);
-    if (before) fingers.set(event.pointerId, point);
-    if (dragging?.pinch && fingers.size === 2) {
-      const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
-      const far = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
-      left += (point[0] - before[0]) / 2;
-      top += (point[1] - before[1]) / 2;
-      return zoomTo(zoom * far(point) / Math.max(1, far(before)), other[0], other[1]);
-    }
-    if (dragging && !dragging.pinch) { left = dragging.left + point[0] - dragging.x; top = dragging.top + point[1] - dragging.y; return place(); }
-    for (const each of stroke ? event.getCoalescedEvents?.() ?? [event] : []) {
-      const next = onPaper(at(each)), last = stroke.points.at(-1);
-      if (Math.hypot(next[0] - last[0], next[1] - last[1]) < 0.25) continue;
-      segment(last, next, stroke);
-      stroke.points.push(next);
-    }
-    cursor = onPaper(point);
-    place();
-  });
-  function lift(event) {
-    fingers.delete(event.pointerId);
-    if (stroke) commit(stroke, true);
-    stroke = null;
-    if (!fingers.size) dragging = null;
-  }
-  view.addEventListener("pointerup", lift);
-  view.addEventListener("pointercancel", lift);
-  view.addEventListener("wheel", (event) => { event.preventDefault(); zoomTo(zoom * Math.exp(-event.deltaY / 400), ...at(event)); }, { passive: false });
-
-  // -- the bar ----------------------------------------------------------------------------------------------
-  const button = (text, title, action, name) => h("button", { type: "button", title, class: name ?? "", onclick: action }, text);
-  const tools = Object.fromEntries([["brush", "Brush", "Paint (B)"], ["erase", "Erase", "Take paint away (E)"], ["move", "Move", "Move the picture (H, or hold Space)"]]
-    .map(([name, text, title]) => [name, button(text, title, () => take(name))]));
-  function take(name) {
-    tool = name;
-    for (const [each, node] of Object.entries(tools)) node.setAttribute("aria-pressed", String(each === name));
-    view.dataset.tool = name;
-    place();
-  }
-  const most = Math.max(16, Math.round(Math.max(width, height) / 2));
-  // The slider moves by ratio, so that small brushes can be set as finely as large ones.
-  const slider = h("input", { type: "range", class: "range", min: "0", max: "100", step: "1", "aria-label": "Brush size", oninput: (event) => resize(Math.round(most ** (event.target.value / 100))) });
-  const exact = h("output", { class: "brush-size" });
-  function resize(wanted) {
-    size = Math.min(most, Math.max(1, Math.round(wanted)));
-    slider.value = String(Math.round(100 * Math.log(size) / Math.log(most)));
-    exact.textContent = `${size} px`;
-    place();
-  }
-  const undoButton = button("Undo", "Undo (Ctrl+Z)", undo), redoButton = button("Redo", "Redo (Ctrl+Y)", redo);
-  const scale = button("", "Fit into the window (0)", fit, "zoom");
-  const bar = h("div", { class: "mask-bar" },
-    h("div", { class: "group", role: "group", "aria-label": "Tool" }, Object.values(tools)),
-    h("label", { class: "group sizes" }, h("span", { class: "label" }, "Size"), slider, exact),
-    h("div", { class: "group edits" }, button("Invert", "Swap what is painted and what is not (I)", () => commit({ kind: "invert" })),
-      button("Clear", "Take all paint away (Delete)", () => commit({ kind: "clear" })), undoButton, redoButton),
-    h("div", { class: "group scale", role: "group", "aria-label": "Zoom" }, button("−", "Zoom out (-)", () => zoomTo(zoom / 1.5)), scale, button("+", "Zoom in (+)", () => zoomTo(zoom * 1.5))),
-    h("div", { class: "group last" }, button("Cancel", "Close without a change (Esc)", giveUp), button("Use mask", "Take the mask over (Ctrl+Enter)", finish, "primary")));
-  const dialog = h("dialog", { class: "mask-editor", "aria-label": "Paint the mask" }, bar, view, h("div", { class: "mask-foot" }, state,
-    h("span", { class: "keys" }, "Wheel zooms · [ ] brush size · Space moves · Ctrl+Z undoes")));
-
-  function tell() {
-    undoButton.disabled = !done.length;
-    redoButton.disabled = !undone.length;
-    scale.textContent = `${Math.round(zoom * 100)} %`;
-    if (!warned) state.textContent = `${width} × ${height} px. ${wish}`;
-  }
-  dialog.addEventListener("keydown", (event) => {
-    const key = event.key, control = event.ctrlKey || event.metaKey;
-    const step = (by) => {
-      const next = [Math.min(width, Math.max(0, cursor[0] + by[0])), Math.min(height, Math.max(0, cursor[1] + by[1]))];
-      if (event.shiftKey && tool !== "move") commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor, next] });
-      cursor = next;
+    function zoomTo(wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) {
+      const next = Math.min(32, Math.max(0.02, wanted));
+      left = x - ((x - left) * next) / zoom;
+      top = y - ((y - top) * next) / zoom;
+      zoom = next;
       place();
+    }
+    function fit() {
+      zoom = Math.min((view.clientWidth - 32) / width, (view.clientHeight - 32) / height);
+      left = (view.clientWidth - width * zoom) / 2;
+      top = (view.clientHeight - height * zoom) / 2;
+      place();
+    }
+    const at = (event) => {
+      const box = view.getBoundingClientRect();
+      return [event.clientX - box.left, event.clientY - box.top];
     };
-    const by = Math.max(1, size / 4), inView = document.activeElement === view;
-    const keys = {
-      b: () => take("brush"), e: () => take("erase"), h: () => take("move"), i: () => commit({ kind: "invert" }), Delete: () => commit({ kind: "clear" }),
-      "[": () => resize(Math.min(size - 1, size / 1.15)), "]": () => resize(Math.max(size + 1, size * 1.15)),
-      "+": () => zoomTo(zoom * 1.5), "=": () => zoomTo(zoom * 1.5), "-": () => zoomTo(zoom / 1.5), 0: fit, 1: () => zoomTo(1),
-      ...(inView ? { ArrowLeft: () => step([-by, 0]), ArrowRight: () => step([by, 0]), ArrowUp: () => step([0, -by]), ArrowDown: () => step([0, by]) } : {}),
-    };
-    event.stopPropagation();
-    if (control && key.toLowerCase() === "z") { event.preventDefault(); if (event.shiftKey) redo(); else undo(); }
-    else if (control && key.toLowerCase() === "y") { event.preventDefault(); redo(); }
-    else if (control && key === "Enter") { event.preventDefault(); finish(); }
-    else if (key === " " && inView) {
+    const onPaper = ([x, y]) => [(x - left) / zoom, (y - top) / zoom];
+
+    let stroke = null;
+    let dragging = null;
+    let space = false;
+    const fingers = new Map();
+    view.addEventListener("pointerdown", (event) => {
+      const point = at(event);
+      view.setPointerCapture(event.pointerId);
+      fingers.set(event.pointerId, point);
+      if (fingers.size === 2) {
+        // two fingers move and zoom; what the first began to paint is taken back
+        if (stroke) {
+          stroke = null;
+          redraw();
+        }
+        dragging = { pinch: true };
+        return;
+      }
+      if (tool === "move" || event.button === 1 || space) {
+        dragging = { x: point[0], y: point[1], left, top };
+        return;
+      }
+      if (event.button !== 0) return;
+      cursor = onPaper(point);
+      stroke = { kind: "stroke", erase: tool === "erase", size, points: [cursor] };
+      segment(null, cursor, stroke);
+      place();
+    });
+    view.addEventListener("pointermove", (event) => {
+      const point = at(event);
+      const before = fingers.get(event.pointerId);
+      if (before) fingers.set(event.pointerId, point);
+      if (dragging?.pinch && fingers.size === 2) {
+        const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
+        const far = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
+        left += (point[0] - before[0]) / 2;
+        top += (point[1] - before[1]) / 2;
+        return zoomTo((zoom * far(point)) / Math.max(1, far(before)), other[0], other[1]);
+      }
+      if (dragging && !dragging.pinch) {
+        left = dragging.left + point[0] - dragging.x;
+        top = dragging.top + point[1] - dragging.y;
+        return place();
+      }
+      for (const each of stroke ? (event.getCoalescedEvents?.() ?? [event]) : []) {
+        const next = onPaper(at(each));
+        const last = stroke.points.at(-1);
+        if (Math.hypot(next[0] - last[0], next[1] - last[1]) < 0.25) continue;
+        segment(last, next, stroke);
+        stroke.points.push(next);
+      }
+      cursor = onPaper(point);
+      place();
+    });
+    function lift(event) {
+      fingers.delete(event.pointerId);
+      if (stroke) commit(stroke, true);
+      stroke = null;
+      if (!fingers.size) dragging = null;
+    }
+    view.addEventListener("pointerup", lift);
+    view.addEventListener("pointercancel", lift);
+    view.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        zoomTo(zoom * Math.exp(-event.deltaY / 400), ...at(event));
+      },
+      { passive: false },
+    );
+
+    // -- the bar
+    const button = (text, title, action, name) =>
+      h("button", { type: "button", title, class: name ?? "", onclick: action }, text);
+    const tools = Object.fromEntries(
+      [
+        ["brush", "Brush", "Paint (B)"],
+        ["erase", "Erase", "Take paint away (E)"],
+        ["move", "Move", "Move the picture (H, or hold Space)"],
+      ].map(([name, text, title]) => [name, button(text, title, () => take(name))]),
+    );
+    function take(name) {
+      tool = name;
+      for (const [each, node] of Object.entries(tools)) {
+        node.setAttribute("aria-pressed", String(each === name));
+      }
+      view.dataset.tool = name;
+      place();
+    }
+    const most = Math.max(16, Math.round(Math.max(width, height) / 2));
+    // The slider moves by ratio, so that small brushes can be set as finely as large ones.
+    const slider = h("input", {
+      type: "range",
+      class: "range",
+      min: "0",
+      max: "100",
+      step: "1",
+      "aria-label": "Brush size",
+      oninput: (event) => resize(Math.round(most ** (event.target.value / 100))),
+    });
+    const exact = h("output", { class: "brush-size" });
+    function resize(wanted) {
+      size = Math.min(most, Math.max(1, Math.round(wanted)));
+      slider.value = String(Math.round((100 * Math.log(size)) / Math.log(most)));
+      exact.textContent = `${size} px`;
+      place();
+    }
+    const undoButton = button("Undo", "Undo (Ctrl+Z)", undo);
+    const redoButton = button("Redo", "Redo (Ctrl+Y)", redo);
+    const scale = button("", "Fit into the window (0)", fit, "zoom");
+    const bar = h(
+      "div",
+      { class: "mask-bar" },
+      h("div", { class: "group", role: "group", "aria-label": "Tool" }, Object.values(tools)),
+      h("label", { class: "group sizes" }, h("span", { class: "label" }, "Size"), slider, exact),
+      h(
+        "div",
+        { class: "group edits" },
+        button("Invert", "Swap what is painted and what is not (I)", () => commit({ kind: "invert" })),
+        button("Clear", "Take all paint away (Delete)", () => commit({ kind: "clear" })),
+        undoButton,
+        redoButton,
+      ),
+      h(
+        "div",
+        { class: "group scale", role: "group", "aria-label": "Zoom" },
+        button("−", "Zoom out (-)", () => zoomTo(zoom / 1.5)),
+        scale,
+        button("+", "Zoom in (+)", () => zoomTo(zoom * 1.5)),
+      ),
+      h(
+        "div",
+        { class: "group last" },
+        button("Cancel", "Close without a change (Esc)", giveUp),
+        button("Use mask", "Take the mask over (Ctrl+Enter)", finish, "primary"),
+      ),
+    );
+    const dialog = h(
+      "dialog",
+      { class: "mask-editor", "aria-label": "Paint the mask" },
+      bar,
+      view,
+      h(
+        "div",
+        { class: "mask-foot" },
+        state,
+        h("span", { class: "keys" }, "Wheel zooms · [ ] brush size · Space moves · Ctrl+Z undoes"),
+      ),
+    );
+
+    function tell() {
+      undoButton.disabled = !done.length;
+      redoButton.disabled = !undone.length;
+      scale.textContent = `${Math.round(zoom * 100)} %`;
+      if (!warned) state.textContent = `${width} × ${height} px. ${wish}`;
+    }
+    dialog.addEventListener("keydown", (event) => {
+      const key = event.key;
+      const control = event.ctrlKey || event.metaKey;
+      const step = (by) => {
+        const next = [
+          Math.min(width, Math.max(0, cursor[0] + by[0])),
+          Math.min(height, Math.max(0, cursor[1] + by[1])),
+        ];
+        if (event.shiftKey && tool !== "move") {
+          commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor, next] });
+        }
+        cursor = next;
+        place();
+      };
+      const by = Math.max(1, size / 4);
+      const inView = document.activeElement === view;
+      const keys = {
+        b: () => take("brush"),
+        e: () => take("erase"),
+        h: () => take("move"),
+        i: () => commit({ kind: "invert" }),
+        Delete: () => commit({ kind: "clear" }),
+        "[": () => resize(Math.min(size - 1, size / 1.15)),
+        "]": () => resize(Math.max(size + 1, size * 1.15)),
+        "+": () => zoomTo(zoom * 1.5),
+        "=": () => zoomTo(zoom * 1.5),
+        "-": () => zoomTo(zoom / 1.5),
+        0: fit,
+        1: () => zoomTo(1),
+        ...(inView
+          ? {
+              ArrowLeft: () => step([-by, 0]),
+              ArrowRight: () => step([by, 0]),
+              ArrowUp: () => step([0, -by]),
+              ArrowDown: () => step([0, by]),
+            }
+          : {}),
+      };
+      event.stopPropagation();
+      if (control && key.toLowerCase() === "z") {
+        event.preventDefault();
+        if (event.shiftKey) redo();
+        else undo();
+      } else if (control && key.toLowerCase() === "y") {
+        event.preventDefault();
+        redo();
+      } else if (control && key === "Enter") {
+        event.preventDefault();
+        finish();
+      } else if (key === " " && inView) {
+        event.preventDefault();
+        if (!event.repeat) space = true;
+      } else if (!control && keys[key]) {
+        event.preventDefault();
+        keys[key]();
+      }
+    });
+    dialog.addEventListener("keyup", (event) => {
+      if (event.key !== " " || !space) return;
+      space = false;
+      // Space alone paints a dab; Space with a drag has moved the picture.
+      if (!dragging && tool !== "move") {
+        commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor] });
+      }
+    });
+    dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      if (!event.repeat) space = true;
-    } else if (!control && keys[key]) { event.preventDefault(); keys[key](); }
-  });
-  dialog.addEventListener("keyup", (event) => {
-    if (event.key !== " " || !space) return;
-    space = false;
-    // Space alone paints a dab; Space with a drag has moved the picture.
-    if (!dragging && tool !== "move") commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor] });
-  });
-  dialog.addEventListener("cancel", (event) => { event.preventDefault(); giveUp(); });
-  const observer = new ResizeObserver(() => fit());
+      giveUp();
+    });
+    const observer = new ResizeObserver(() => fit());
 
-  function close(answer) {
-    observer.disconnect();
-    dialog.close();
-    dialog.remove();
-    resolve(answer);
-  }
-  function giveUp() {
-    if (touched && done.length && !warned) {
-      warned = true;
-      state.textContent = "What you painted is not kept. Cancel once more to close, or press Use mask.";
-      return;
+    function close(answer) {
+      observer.disconnect();
+      dialog.close();
+      dialog.remove();
+      resolve(answer);
     }
-    close(undefined);
-  }
-  /** Black and white, as the core reads it: a pixel is painted where it is covered at least half. */
-  function finish() {
-    const pixels = pen.getImageData(0, 0, width, height), words = new Uint32Array(pixels.data.buffer);
-    let any = false;
-    for (let each = 0; each < words.length; each += 1) {
-      const painted = words[each] >>> 24 >= 128;
-      any ||= painted;
-      words[each] = painted ? 0xffffffff : 0xff000000;
+    function giveUp() {
+      if (touched && done.length && !warned) {
+        warned = true;
+        state.textContent = "What you painted is not kept. Cancel once more to close, or press Use mask.";
+        return;
+      }
+      close(undefined);
     }
-    if (!any) return close({ mask: null });
-    const flat = h("canvas", {});
-    flat.width = width;
-    flat.height = height;
-    flat.getContext("2d").putImageData(pixels, 0, 0);
-    flat.toBlob((blob) => close({ mask: blob }), "image/png");
-  }
+    /** Black and white, as the core reads it: a pixel is painted where it is covered at least half. */
+    function finish() {
+      const pixels = pen.getImageData(0, 0, width, height);
+      const words = new Uint32Array(pixels.data.buffer);
+      let any = false;
+      for (let each = 0; each < words.length; each += 1) {
+        const painted = words[each] >>> 24 >= 128;
+        any ||= painted;
+        words[each] = painted ? 0xffffffff : 0xff000000;
+      }
+      if (!any) return close({ mask: null });
+      const flat = h("canvas", {});
+      flat.width = width;
+      flat.height = height;
+      flat.getContext("2d").putImageData(pixels, 0, 0);
+      flat.toBlob((blob) => close({ mask: blob }), "image/png");
+    }
 
-  async function begin() {
-    if (mask) {
-      const light = new Image();
-      light.src = mask;
-      try {
-        await light.decode();
-        base = h("canvas", {});
-        base.width = width;
-        base.height = height;
-        const plain = base.getContext("2d", { willReadFrequently: true });
-        plain.drawImage(light, 0, 0);
-        const pixels = plain.getImageData(0, 0, width, height), words = new Uint32Array(pixels.data.buffer);
-        for (let each = 0; each < words.length; each += 1) words[each] = (words[each] & 255) >= 128 ? 0xffffffff : 0;
-        plain.putImageData(pixels, 0, 0);
-      } catch { base = null; }
+    async function begin() {
+      if (mask) {
+        const light = new Image();
+        light.src = mask;
+        try {
+          await light.decode();
+          base = h("canvas", {});
+          base.width = width;
+          base.height = height;
+          const plain = base.getContext("2d", { willReadFrequently: true });
+          plain.drawImage(light, 0, 0);
+          const pixels = plain.getImageData(0, 0, width, height);
+          const words = new Uint32Array(pixels.data.buffer);
+          for (let each = 0; each < words.length; each += 1) {
+            words[each] = (words[each] & 255) >= 128 ? 0xffffffff : 0;
+          }
+          plain.putImageData(pixels, 0, 0);
+        } catch {
+          base = null;
+        }
+      }
+      redraw();
+      fit();
     }
-    redraw();
-    fit();
-  }
-  (document.querySelector(".gradio-container main") ?? document.body).append(dialog);
-  dialog.showModal();
-  take("brush");
-  resize(size);
-  observer.observe(view);
-  view.focus();
-  begin();
-});
+    (document.querySelector(".gradio-container main") ?? document.body).append(dialog);
+    dialog.showModal();
+    take("brush");
+    resize(size);
+    observer.observe(view);
+    view.focus();
+    begin();
+  });
