@@ -138,7 +138,7 @@ class StudioServer:
                     state_session_capacity=MAX_SESSIONS,
                     max_file_size=MAX_UPLOAD,
                     allowed_paths=[str(settings.outputs)],
-                    favicon_path=ASSETS / "duck.svg",
+                    favicon_path=ASSETS / "shared" / "duck.svg",
                     footer_links=["api"],  # hidden by our style sheet; the status line's link presses it
                     run_history=False,
                     enable_monitoring=False,
