@@ -1,6 +1,7 @@
 // One row of the queue: what it shows of a job. Texts are set only where they differ.
 const { h, put, thumbUrl, inputUrl, previewUrl } = webbduck;
-const clock = 0; // seconds that the server's clock is ahead of this computer's
+// eslint-disable-next-line prefer-const -- set by queue.js
+let clock = 0; // seconds that the server's clock is ahead of this computer's
 
 const now = () => Date.now() / 1000 + clock;
 const isOpen = (job) => ["queued", "running"].includes(job.status);

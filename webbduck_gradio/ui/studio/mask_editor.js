@@ -126,8 +126,8 @@ webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be
       paper.classList.toggle("pixels", zoom >= 3);
       const [x, y] = [left + cursor[0] * zoom, top + cursor[1] * zoom];
       const across = Math.max(3, size * zoom);
-      const [left, top] = [x - across / 2, y - across / 2];
-      ring.style.cssText = `width:${across}px;height:${across}px;transform:translate(${left}px, ${top}px)`;
+      const corner = `${x - across / 2}px, ${y - across / 2}px`;
+      ring.style.cssText = `width:${across}px;height:${across}px;transform:translate(${corner})`;
       ring.hidden = tool === "move";
       tell();
     }
