@@ -46,7 +46,7 @@ def refuse(*arguments, **more):
 
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 
-from webbduck_gradio.core.image_generator import Generator
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -57,7 +57,7 @@ class Quiet:
 
 registry = Registry(Settings(checkpoints=Path(sys.argv[1])))
 request = registry.build_request({"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
-for picture in Generator("cpu").generate(request, registry.checkpoint(request.base_model), Quiet()):
+for picture in ImageGenerator("cpu").generate(request, registry.checkpoint(request.base_model), Quiet()):
     print(picture.image.size)
 """
     assert run(code, str(starter_checkpoints)).strip() == "(64, 64)"

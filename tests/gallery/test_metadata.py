@@ -159,7 +159,7 @@ def test_an_empty_prompt_keeps_the_newline_that_a_reader_needs(tmp_path: Path):
 
 def test_the_line_is_in_a1111s_order_and_form():
     asked = request(width=832, height=1216, cfg=6.0, steps=30, negative_prompt="blurry")
-    text = metadata.parameters_text(asked, 42, model_hash="31e35c80fc", version="WebbDuck 0.1.0")
+    text = infotext.parameters_text(asked, 42, model_hash="31e35c80fc", version="WebbDuck 0.1.0")
     assert text == (
         "a duck\nNegative prompt: blurry\n"
         "Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6, Seed: 42, Size: 832x1216, "

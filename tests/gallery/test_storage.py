@@ -99,7 +99,7 @@ from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 outputs = Outputs(Settings(outputs=Path(sys.argv[1])))
-asked = GenerationRequest.of(prompt="a duck", base_model="m", seed=1, num_images=8)
+asked = GenerationRequest.validated(prompt="a duck", base_model="m", seed=1, num_images=8)
 image = Image.effect_noise((256, 256), 90).convert("RGB")
 print("ready", flush=True)
 while True:

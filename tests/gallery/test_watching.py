@@ -63,7 +63,7 @@ from pathlib import Path
 sys.path[:0] = ["tests/gallery"]
 from gallery_helpers import finished_run, old_run
 from watchdog.observers.inotify_c import InotifyFD
-from webbduck_gradio.gallery import watch
+from webbduck_gradio.gallery.index import watcher
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.settings import Settings
 
@@ -79,7 +79,7 @@ end = time.monotonic() + 30
 while outputs.count() < 1 and time.monotonic() < end:
     time.sleep(0.02)
 InotifyFD.handle_event = fail
-watch.HEARING_TEST_EVERY = watch.LOOK_EVERY_BLIND = 0.1
+watcher.HEARING_TEST_EVERY = watcher.LOOK_EVERY_BLIND = 0.1
 old_run(settings, "two")
 while outputs.count() < 2 and time.monotonic() < end:
     time.sleep(0.02)

@@ -84,18 +84,18 @@ def test_torch_is_imported_by_the_first_job_and_not_before(settings) -> None:
 import sys, threading
 from pathlib import Path
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 def make():
-    from webbduck_gradio.core.image_generator import Generator
-    return Generator("cpu")
+    from webbduck_gradio.core.image_generator import ImageGenerator
+    return ImageGenerator("cpu")
 
 settings = Settings(checkpoints=Path({str(settings.checkpoints)!r}), loras=Path({str(settings.loras)!r}),
                     outputs=Path({str(settings.outputs)!r}), inputs=Path({str(settings.inputs)!r}))
-registry, store = Registry(settings), Store(settings.data_dir / "jobs.sqlite3")
+registry, store = Registry(settings), JobStore(settings.data_dir / "jobs.sqlite3")
 worker = Worker(store, registry, Outputs(settings), settings, make)
 job = store.submit(registry.build_request({{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
 assert worker.describe() == {{}}

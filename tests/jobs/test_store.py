@@ -271,9 +271,9 @@ def test_recover_marks_the_running_job_and_starts_nothing(path: Path, ask) -> No
 SUBMITTER = """
 import os, sys
 from pathlib import Path
-from webbduck_gradio.jobs.store import Store
+from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.request import GenerationRequest
-store = Store(Path(sys.argv[1]))
+store = JobStore(Path(sys.argv[1]))
 for number in range(6):
     request = GenerationRequest(prompt=f"job {number}", base_model="m", seed=number)
     print(store.submit(request).id, flush=True)

@@ -40,11 +40,11 @@ BARE = """
 import sys
 import gradio as gr
 from webbduck_gradio.ui.page import TICK_SECONDS
-from webbduck_gradio.api.gradio_helpers import QUIET
+from webbduck_gradio.api.gradio_helpers import BACKGROUND_EVENT
 
 with gr.Blocks(analytics_enabled=False) as page:
     pulse = gr.Textbox(visible=False)
-    gr.Timer(TICK_SECONDS).tick(lambda: "1", None, pulse, **QUIET)
+    gr.Timer(TICK_SECONDS).tick(lambda: "1", None, pulse, **BACKGROUND_EVENT)
 page.launch(server_name="127.0.0.1", server_port=int(sys.argv[1]), quiet=True, enable_monitoring=False)
 """
 

@@ -47,7 +47,7 @@ class Outputs:
     def __init__(self, settings: Settings):
         self.root = settings.outputs
         self._inputs = settings.inputs
-        self.private = settings.data_dir
+        self.data_dir = settings.data_dir
         self.temporary = settings.data_dir / "tmp"
         self.version = 0
         self._lock = threading.Lock()
@@ -58,7 +58,7 @@ class Outputs:
         self._watcher: IndexWatcher | None = None
         self.left_out = LeftOut(self.root)
         self.favourites = Favourites(self.root / "favorites.json", self.temporary)
-        self._index = Index(self.root, self.private / "gallery.sqlite3", self.favourites.__contains__)
+        self._index = Index(self.root, self.data_dir / "gallery.sqlite3", self.favourites.__contains__)
 
     def changed(self, *run_ids: str) -> None:
         """Say that something was added to or removed from these runs, so that listings show it at once."""
@@ -76,7 +76,7 @@ class Outputs:
         Raises `SettingsError` where another studio uses it.
         """
         if self._held is None:
-            self._held = FolderLock(self.private / "lock")
+            self._held = FolderLock(self.data_dir / "lock")
             self._clean()
 
     def unlock(self) -> None:
