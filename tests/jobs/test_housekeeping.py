@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -210,3 +212,55 @@ def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
     assert not (settings.outputs / "2020-01-01_00-00-00").exists()
     assert all(path.exists() for path in (*stays, *young))
     assert sdxl.is_dir()
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from webbduck_gradio.storage.atomic import write_atomically
+
+def last_look():
+    print("written", flush=True)
+    sys.stdin.read()
+
+write_atomically(Path(sys.argv[1]), lambda file: file.write(b"{}"), Path(sys.argv[1]).parent,
+                 prefix=".loras.json.", last_look=last_look)
+"""
+
+
+def test_what_another_studio_writes_stays_until_that_one_is_gone(
+    keeper: Housekeeping, settings: Settings
+) -> None:
+    target = settings.loras / "loras.json"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(target)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert writer.stdout is not None and writer.stdin is not None
+    assert writer.stdout.readline() == "written\n"
+    (left,) = settings.loras.glob(".loras.json.*.tmp")
+    keeper.clean_up()
+    assert left.exists(), "it is being written"
+    writer.kill()
+    writer.wait()
+    writer.stdin.close()
+    writer.stdout.close()
+    # From a machine whose processes cannot be seen: by its age alone.
+    far = put(settings.loras / f".loras.json.{'0' * 12}-1-{'0' * 32}.tmp", 60)
+    keeper.clean_up()
+    assert not left.exists() and not target.exists()
+    assert far.exists()
+    aged(far, 2 * HOUR)
+    keeper.clean_up()
+    assert not far.exists()
+
+
+def test_a_record_stays_while_its_pictures_can_come_back(keeper: Housekeeping, settings: Settings) -> None:
+    name = "2020-01-01_00-00-00"
+    record = put(settings.outputs / name / "meta.json", 30 * 24 * HOUR)
+    deleted = put(settings.data_dir / "trash" / "entry" / name / "0.png", 0)
+    keeper.clean_up()
+    assert record.exists()
+    deleted.unlink()
+    deleted.parent.rmdir()
+    keeper.clean_up()
+    assert not record.exists()

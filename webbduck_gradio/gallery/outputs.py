@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -86,7 +86,8 @@ class Outputs:
             self._held = None
 
     def _clean(self) -> None:
-        for leftover in self.temporary.glob("*.tmp"):
+        # The lock is ours, so nobody writes these any more.
+        for leftover in (*self.temporary.glob("*.tmp"), *self.private.glob("*.tmp")):
             try:
                 leftover.unlink()
             except OSError as error:
@@ -142,6 +143,7 @@ class Outputs:
         upscaler: str,
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
     ) -> str:
         """Save an upscaled copy beside its original, N_upscaled.png (-2, -3 ... when taken); answer its id.
 
@@ -149,7 +151,7 @@ class Outputs:
         """
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
-        about = _about_upscaled(image_id, scale, upscaler, warnings, facts)
+        about = _about_upscaled(image_id, scale, upscaler, warnings, facts, job_id)
         with self.moving:
             stem, number = f"{upscaled_images.base_of(name, os.listdir(original.parent))}_upscaled", 1
             while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
@@ -160,6 +162,12 @@ class Outputs:
         self.changed(run_id)
         return image_id_of(run_id, target.name)
 
+    def copies_by(self, job_id: str, image_id: str) -> list[str]:
+        """Ids of the upscaled copies of a picture that a job has saved. Raises `UnknownName`."""
+        original = self.resolve(image_id)
+        run_id, _, name = image_id.rpartition("/")
+        return [image_id_of(run_id, each) for each in upscaled_images.made_by(job_id, original.parent, name)]
+
     def save_upscaled_input(
         self,
         file_id: str,
@@ -168,10 +176,15 @@ class Outputs:
         upscaler: str,
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
+        job_id: str | None = None,
+        started: Callable[[str], object] = lambda run_id: None,
     ) -> str:
-        """As `save_variant`, for a stored input picture: it becomes 0.png of a run of its own."""
+        """As `save_variant`, for a stored input picture: it becomes 0.png of a run of its own.
+
+        `started` is called with the id of that run before anything is saved in it.
+        """
         original = self._inputs / file_id
-        about = _about_upscaled(file_id, scale, upscaler, warnings, facts)
+        about = _about_upscaled(file_id, scale, upscaler, warnings, facts, job_id)
         path = self._new_folder()
         meta = {
             "timestamp": datetime.now().timestamp(),
@@ -182,6 +195,7 @@ class Outputs:
         }
         text = json.dumps(meta, ensure_ascii=False, indent=2, default=str)
         try:
+            started(path.name)
             write_atomically(
                 path / "0.png",
                 lambda file: metadata.save_upscaled(image, file, original, about),
@@ -287,7 +301,12 @@ class Outputs:
 
 
 def _about_upscaled(
-    source: str, scale: float, upscaler: str, warnings: Sequence[str], facts: Mapping[str, Any] | None
+    source: str,
+    scale: float,
+    upscaler: str,
+    warnings: Sequence[str],
+    facts: Mapping[str, Any] | None,
+    job_id: str | None,
 ) -> dict[str, Any]:
     return {
         "from": source,
@@ -296,4 +315,5 @@ def _about_upscaled(
         "warnings": list(warnings),
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "facts": dict(facts or {}),
+        "job_id": job_id,
     }

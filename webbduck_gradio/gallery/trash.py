@@ -58,9 +58,7 @@ class Trash:
         self._outputs = outputs
         self._reserve = Reserve(settings.data_dir / "reserve")
         self._remove_emptied()
-        for folder in self._folders():
-            if not any(path.is_file() for path in folder.rglob("*") if path.name not in (ENTRY, META)):
-                shutil.rmtree(folder, ignore_errors=True)  # of a deletion that was killed before it moved any
+        self._end_what_was_killed()
 
     def delete_image(self, image_id: str) -> TrashEntry:
         """Move one picture to the trash. Raises `NotFoundError`, `StorageError`."""
@@ -220,6 +218,36 @@ class Trash:
         except OSError as error:
             raise StorageError(cannot_write(copy, error)) from error
         write_atomically(copy, lambda file: file.write(record), self._outputs.temporary)
+
+    def _end_what_was_killed(self) -> None:
+        """Nothing is in two places, each deletion has the records of its runs, and no run a record alone."""
+        with self._outputs.moving:
+            for entry in self.entries():
+                folder = self._folder / entry.id
+                try:
+                    for image in entry.images:
+                        there = self._outputs.root / image
+                        if there.is_file() and there.samefile(folder / image):
+                            (folder / image).unlink()  # in the middle of its move: it stays in its place
+                    for run in {image.rpartition("/")[0] for image in entry.images} - {""}:
+                        self._keep_record_of(run, folder)
+                except (OSError, StorageError) as error:
+                    log.warning("The deletion %s could not be looked through: %s", entry.id, error)
+        for folder in self._folders():
+            if not any(path.is_file() for path in folder.rglob("*") if path.name not in (ENTRY, META)):
+                shutil.rmtree(folder, ignore_errors=True)  # killed before it moved any
+
+    def _keep_record_of(self, run: str, folder: Path) -> None:
+        record, copy = self._outputs.root / run / META, folder / RECORDS / run / META
+        if not copy.is_file():
+            self._keep_meta(run, folder)
+        elif record.is_file() and set(os.listdir(record.parent)) == {META}:
+            if record.samefile(copy):  # the kill came in the middle of its move
+                record.unlink()
+            else:  # of a job that went on when its pictures had been deleted
+                os.replace(record, copy)
+                sync_folder(copy.parent)
+            record.parent.rmdir()
 
     def _folders(self) -> list[Path]:
         found = (path for path in self._folder.glob("*") if not path.name.startswith("."))

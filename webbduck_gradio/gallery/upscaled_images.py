@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ..errors import StorageError
 from ..storage.images import open_picture
@@ -27,6 +28,14 @@ def base_of(name: str, beside: Iterable[str]) -> str:
     stem = PurePosixPath(name).stem
     pictures = {each for each in beside if each.lower().endswith(ENDINGS)} - {name}
     return name if any(stem in (each, PurePosixPath(each).stem) for each in pictures) else stem
+
+
+def made_by(job_id: str, folder: Path, name: str) -> list[str]:
+    """Names of the copies of picture `name` that a job has made."""
+    beside = os.listdir(folder)
+    begin = f"{base_of(name, beside)}_upscaled"
+    copies = [each for each in beside if each.startswith(begin) and each.endswith(".png")]
+    return [each for each in sorted(copies) if _about(folder / each).get("job_id") == job_id]
 
 
 def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, str]:
@@ -65,10 +74,15 @@ def _first(found: Mapping[str, str], name: str) -> str:
 @lru_cache(2**16)
 def _recorded(path: Path, _modified: int, _size: int) -> str:
     """Name of the picture that the copy itself says it was made from; "" where it says nothing."""
+    source = _about(path).get("from")
+    return source.rpartition("/")[2] if isinstance(source, str) else ""
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """What a copy says of how it was made; {} where it says nothing."""
     try:
         with open_picture(path, path.name) as image:
             about = json.loads(image.info.get(UPSCALED, "null"))
     except (StorageError, ValueError, TypeError, RecursionError):
-        return ""
-    source = about.get("from") if isinstance(about, dict) else None
-    return source.rpartition("/")[2] if isinstance(source, str) else ""
+        return {}
+    return about if isinstance(about, dict) else {}

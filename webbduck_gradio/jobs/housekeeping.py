@@ -90,8 +90,9 @@ class Housekeeping(threading.Thread):
 
     def _has_room(self) -> bool:
         """Whether `MIN_FREE_BYTES` bytes can be had. They are asked for: nothing else tells of a quota."""
-        probe = self._settings.data_dir / f"room-{os.getpid()}.tmp"
+        probe = self._settings.data_dir / "tmp" / f"room-{os.getpid()}.tmp"
         try:
+            probe.parent.mkdir(exist_ok=True)
             with open(probe, "wb") as file:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, MIN_FREE_BYTES)

@@ -11,11 +11,9 @@ from pathlib import Path
 from ..gallery.export import KEEP_SECONDS
 from ..gallery.run_layout import META, is_run_name
 from ..settings import Settings
+from ..storage.atomic import OLD_SECONDS, is_abandoned
 
 log = logging.getLogger(__name__)
-
-OLD_SECONDS = 3600.0
-"""Age from which a temporary file belongs to no write that still goes on, of this studio or another one."""
 
 
 def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float | None = None) -> int:
@@ -23,14 +21,24 @@ def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float 
     now = time.time() if now is None else now
     removed = 0
     for path in _temporaries(settings):
-        limit = KEEP_SECONDS if path.suffix == ".zip" else OLD_SECONDS
         with suppress(OSError):
-            if now - path.lstat().st_mtime > limit:
+            if is_abandoned(path, now):
                 path.unlink()
                 removed += 1
+    for path in (settings.data_dir / "exports").glob("*.zip"):
+        with suppress(OSError):
+            if now - path.stat().st_mtime > KEEP_SECONDS:
+                path.unlink()
+                removed += 1
+    # The record of pictures that can still come back goes with them.
+    in_trash = {folder.name for folder in (settings.data_dir / "trash").glob("*/*")}
     for folder in settings.outputs.iterdir():
         with suppress(OSError):
-            if is_run_name(folder.name) and folder.name not in is_open and _has_only_a_record(folder, now):
+            if (
+                is_run_name(folder.name)
+                and folder.name not in is_open | in_trash
+                and _has_only_a_record(folder, now)
+            ):
                 (folder / META).unlink()
                 folder.rmdir()
                 removed += 1
@@ -43,7 +51,6 @@ def _temporaries(settings: Settings) -> Iterator[Path]:
     private = settings.data_dir
     yield from private.glob("*.tmp")
     yield from (private / "tmp").glob("*.tmp")
-    yield from (private / "exports").glob("*.zip")
     yield from settings.thumbnails.rglob("*.tmp")
     yield from (settings.inputs / ".tmp").glob("*.tmp")
     # Of another studio perhaps, whose write goes on.

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError
+from ..request import UpscaleRequest
 from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
 from .job import Job
@@ -29,24 +30,31 @@ def recover(store: JobStore, outputs: Outputs) -> int:
     last = next(iter(store.recent(1)), None)
     stopped = last if last is not None and last.state == "interrupted" else None
     for job in (store.running(), stopped):
-        if job is not None and job.run is not None:
-            try:
-                _find_pictures(store, outputs, job, job.run)
+        if job is None:
+            continue
+        try:
+            pictures = _pictures(outputs, job)
+            for image_id in pictures:
+                store.image_done(job.id, image_id)
+            if isinstance(job.request, UpscaleRequest):
+                if pictures and job.state == "running":  # one copy is all that it had to make
+                    store.finish(job.id, "completed")
+            elif job.run is not None:
                 _settle_record(store, outputs, job, job.run)
-            except NotFoundError:
-                pass  # no picture was saved, or the user deleted the run
-            except Exception:
-                log.exception("The run of the interrupted job %s could not be looked through", job.id)
+        except NotFoundError:
+            pass  # no picture was saved, or the user deleted the run
+        except Exception:
+            log.exception("The pictures of the interrupted job %s could not be looked for", job.id)
     return store.recover()
 
 
-def _find_pictures(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
+def _pictures(outputs: Outputs, job: Job) -> list[str]:
+    if job.run is None:  # a copy goes beside its original
+        return outputs.copies_by(job.id, job.request.image) if isinstance(job.request, UpscaleRequest) else []
     ending = f".{getattr(job.request, 'output_format', 'png')}"
-    for image_id in outputs.images_of(run):
-        path = PurePosixPath(image_id)
-        # Neither what was made of them later (0_upscaled.png) nor what somebody else put there (0.jpg).
-        if path.stem.isdecimal() and path.suffix == ending:
-            store.image_done(job.id, image_id)
+    paths = [PurePosixPath(image_id) for image_id in outputs.images_of(job.run)]
+    # Neither what was made of them later (0_upscaled.png) nor what somebody else put there (0.jpg).
+    return [str(path) for path in paths if path.stem.isdecimal() and path.suffix == ending]
 
 
 def _settle_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:

@@ -21,6 +21,7 @@ from .core_executor import Hand
 from .handlers import image_tools
 from .job import Job, State
 from .lazy_run import LazyRun
+from .leftovers import sweep
 from .obstacles import Obstacles
 from .recovery import recover
 from .store import JobStore
@@ -128,7 +129,9 @@ class Worker:
     # ---- jobs
 
     def recover(self) -> int:
-        """At start, before the pump: what ran when the studio died becomes interrupted. How many jobs."""
+        """At start, before the pump: what ran when the studio died becomes interrupted, what it left half
+        made goes. How many jobs."""
+        sweep(self.settings)
         return recover(self.store, self.outputs)
 
     def can_start(self) -> bool:

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import errno
+import functools
+import hashlib
 import logging
 import os
+import re
+import socket
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+import psutil
+
 from ..errors import StorageError
 from .moving import move_to_free_name
 
 log = logging.getLogger(__name__)
+
+OLD_SECONDS = 3600.0
+"""Age from which a temporary file belongs to no write that still goes on, whoever began it."""
+TEMPORARY = re.compile(r"([0-9a-f]{12})-(\d+)-[0-9a-f]{32}\.tmp$")
 
 
 def write_atomically(
@@ -34,7 +45,7 @@ def write_atomically(
     right before the move and may raise to prevent it; without `replace` nothing that is there is replaced.
     Raises `StorageError`; the temporary file never stays.
     """
-    temp = temporary / f"{prefix}{uuid.uuid4().hex}.tmp"
+    temp = temporary / f"{prefix}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}.tmp"
     try:
         temporary.mkdir(parents=True, exist_ok=True)
         with temp.open("xb") as file:
@@ -55,6 +66,28 @@ def write_atomically(
     finally:
         with suppress(OSError):
             temp.unlink(missing_ok=True)
+
+
+def is_abandoned(path: Path, now: float | None = None) -> bool:
+    """Whether nobody writes this temporary file any more: its writer is gone, or it is old.
+
+    Its name tells the writer's process, which can be looked for on the same machine alone; elsewhere the
+    age decides. Raises `OSError`.
+    """
+    writer = TEMPORARY.search(path.name)
+    if writer and writer[1] == _machine() and not psutil.pid_exists(int(writer[2])):
+        return True
+    return (time.time() if now is None else now) - path.lstat().st_mtime > OLD_SECONDS
+
+
+@functools.cache
+def _machine() -> str:
+    """Stands for all processes that this one can see: a container has numbers of its own for them."""
+    try:
+        processes = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        processes = ""
+    return hashlib.sha256(f"{socket.gethostname()} {processes}".encode()).hexdigest()[:12]
 
 
 def sync_folder(folder: Path) -> None:

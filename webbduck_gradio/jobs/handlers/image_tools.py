@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,11 @@ def upscale(worker: Worker, job: Job, reporter: ProgressReporter) -> None:
     reporter.check()
     for warning in picture.warnings:
         worker.store.add_warnings(job.id, warning)
-    is_input = FILE_ID.fullmatch(request.image) is not None
-    save: Any = worker.outputs.save_upscaled_input if is_input else worker.outputs.save_upscaled
+    save: Callable[..., str] = worker.outputs.save_upscaled
+    if FILE_ID.fullmatch(request.image):
+        # Before the picture is saved: after a kill the job then still knows where to look.
+        started = partial(worker.store.run_started, job.id)
+        save = partial(worker.outputs.save_upscaled_input, started=started)
     image_id = save(
         request.image,
         picture.image,
@@ -111,6 +115,7 @@ def upscale(worker: Worker, job: Job, reporter: ProgressReporter) -> None:
         picture.facts["upscaler"],
         (*job.warnings, *picture.warnings),
         {key: value for key, value in picture.facts.items() if key not in ("upscaler", "scale")},
+        job_id=job.id,
     )
     worker.store.image_done(job.id, image_id)
 

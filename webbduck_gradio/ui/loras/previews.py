@@ -100,9 +100,13 @@ class LoraPreviews:
             name = f"the picture inside {lora.name}"
             with open_picture(io.BytesIO(data), name) as image:
                 small = opaque(shrunk(image, 384, name))
+            self._folder.mkdir(exist_ok=True)
             # Several pages may ask for it at once, each under a temporary name of its own.
             write_atomically(
-                target, lambda file: small.save(file, "WEBP", quality=85), self._folder, lasting=False
+                target,
+                lambda file: small.save(file, "WEBP", quality=85),
+                self._outputs.temporary,
+                lasting=False,
             )
         return target
 

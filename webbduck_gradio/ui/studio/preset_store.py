@@ -123,7 +123,7 @@ class PresetStore:
     def _write(self, content: dict[str, Any]) -> dict[str, Any]:
         whole = {**content, "prompts": [*content["prompts"], *self._not_understood()]}
         text = json.dumps(whole, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
-        write_atomically(self._path, lambda file: file.write(text), self._path.parent)
+        write_atomically(self._path, lambda file: file.write(text), self._path.parent / "tmp")
         return content
 
 
