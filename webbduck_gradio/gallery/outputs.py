@@ -87,7 +87,7 @@ class Outputs:
 
     def _clean(self) -> None:
         # The lock is ours, so nobody writes these any more.
-        for leftover in (*self.temporary.glob("*.tmp"), *self.private.glob("*.tmp")):
+        for leftover in (*self.temporary.glob("*.tmp"), *self.data_dir.glob("*.tmp")):
             try:
                 leftover.unlink()
             except OSError as error:
