@@ -61,3 +61,35 @@ def test_every_endpoint_is_in_the_api_page(studio) -> None:
             assert each["python_type"]["description"], (name, each["parameter_name"])
             assert each["python_type"]["type"] != "Any", (name, each["parameter_name"])
         assert all(each["python_type"]["type"] != "Any" for each in endpoint["returns"]), name
+
+
+PROMISES = ["security.md", "running.md"]
+TESTS = HOME / "tests"
+
+
+def promised(text: str) -> list[str]:
+    """The tests that a page names: modules in brackets, functions in its tables."""
+    brackets = re.findall(r"`\[(test_[^\]]+)\]`", text)
+    listed = [name for each in brackets for name in re.split(r",\s+", each)]
+    return listed + re.findall(r"`(test_\w+(?:\.\.\.)?)`", text) + re.findall(r"tests/[\w/]+\.py", text)
+
+
+@pytest.mark.parametrize("page", PROMISES)
+def test_each_promise_names_a_test_that_is_there(page: str) -> None:
+    files = sorted(TESTS.rglob("test_*.py"))
+    known = {file.stem for file in files} | {file.relative_to(HOME).as_posix() for file in files}
+    functions = {name for file in files for name in re.findall(r"def (test_\w+)", file.read_text())}
+    named = promised((HOME / "docs" / page).read_text())
+    assert len(named) > 10
+    begun = {name for name in named if name.endswith("...")}
+    assert [name for name in named if name not in known | functions | begun] == []
+    for name in begun:
+        assert any(each.startswith(name.removesuffix("...")) for each in functions), name
+
+
+def test_each_bound_of_the_security_page_has_its_test() -> None:
+    text = (HOME / "docs" / "security.md").read_text()
+    table = text.split("| what | bound | test |", 1)[1].split("\n\n", 1)[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    assert len(rows) > 8
+    assert [what for what, bound, test in rows if not promised(test)] == []

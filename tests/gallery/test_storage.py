@@ -285,3 +285,16 @@ def test_one_studio_per_output_folder(settings: Settings):
     follower = Outputs(settings)
     follower.lock()
     follower.unlock()
+
+
+def test_the_lock_proves_that_nobody_writes_what_is_half_written(settings: Settings) -> None:
+    # Also where earlier versions put it.
+    left = [settings.data_dir / "tmp" / "a.tmp", settings.data_dir / "b.tmp"]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"half")
+    outputs = Outputs(settings)
+    assert all(path.exists() for path in left)
+    outputs.lock()
+    assert not any(path.exists() for path in left)
+    outputs.close()

@@ -11,7 +11,7 @@ import pytest
 from running import wait_until
 
 from webbduck_gradio.web import file_handles, request_validation, uploads
-from webbduck_gradio.web.connections import Connections, Limits, network_of
+from webbduck_gradio.web.connections import KEEP_ALIVE_SECONDS, Connections, Limits, network_of
 from webbduck_gradio.web.server import StudioServer
 
 HALF = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Half: "
@@ -99,6 +99,12 @@ def test_neither_is_the_second_request_of_a_connection(limits, connect) -> None:
     assert end_of(line).startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_connection_without_a_further_request_is_closed(connect) -> None:
+    line = connect(b"GET /robots.txt HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    assert KEEP_ALIVE_SECONDS == 5, "as docs/security.md says"
+    assert end_of(line).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_client_that_does_not_take_its_answer_is_cut_off(locked: StudioServer, limits, connect) -> None:
     limits(answer=0.5)
     ask = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -172,6 +178,12 @@ class Line:
         self.address, self.since, self.waits, self.let_in = address, since, waits, let_in
         self.closed = False
 
+    def stuck_for(self, now: float) -> float:
+        return 0.0
+
+    def time_out(self) -> None:
+        self.cut()
+
     def cut(self) -> None:
         self.closed = True
         self.all.forget(self)  # type: ignore[attr-defined]
@@ -206,6 +218,21 @@ def test_who_gives_way_when_all_places_are_taken() -> None:
         assert gone.closed
     assert admitted(connections, Line("f")) == [False]
     assert not owner.closed and len(connections) == 5
+
+
+def test_nobody_pays_for_a_server_that_stood_still() -> None:
+    time = 0.0
+    connections = Connections(Limits(headers=15.0), False, lambda: time)
+    line = Line("a")
+    admitted(connections, line)
+    for seconds in (1.0, 60.0, 1.0):  # in the middle one nothing was read of what had come
+        time += seconds
+        connections.look()
+    assert not line.closed
+    for _ in range(15):
+        time += 1.0
+        connections.look()
+    assert line.closed
 
 
 @pytest.mark.parametrize("limit", [64, 256, 1024, 4096, 65536])

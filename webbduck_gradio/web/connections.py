@@ -35,6 +35,8 @@ STATE = "webbduck_connection"
 """Name in the scope's state under which a request finds its connection."""
 KEEP_ALIVE_SECONDS = 5
 """For the next request of a connection."""
+LATE_SECONDS = 3.0
+"""Between two looks, meant to be a second apart: from here on the server itself stood still."""
 ACCEPTED_AT_ONCE = 32
 """Connections that are taken from the system in one go, thus handles in use before the bound is seen."""
 SYSTEM_BACKLOG = 1_024
@@ -69,6 +71,7 @@ class Connections:
         self._number = 0
         self._streams = 0
         self._told = float("-inf")
+        self._looked = now()
 
     def __len__(self) -> int:
         return self._number
@@ -101,9 +104,16 @@ class Connections:
                 del self._of[connection.address]
 
     def look(self) -> None:
-        """Close the connections whose time is over; to be called every second or so."""
-        now = self.now()
+        """Close the connections whose time is over; to be called every second or so.
+
+        Time in which the server stood still is no client's fault: what came in it was not read yet.
+        """
+        before, now = self._looked, self.now()
+        self._looked = now
+        late = now - before if now - before > LATE_SECONDS else 0.0
         for connection in [each for some in self._of.values() for each in some]:
+            if late and connection.since <= before:
+                connection.since += late
             if connection.waits and now - connection.since >= self.limits.headers:
                 connection.time_out()
             elif connection.stuck_for(now) >= self.limits.answer:
