@@ -99,13 +99,13 @@ PLAIN: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
     "emphasis": (segment("#emphasis", "As weighted"), "none"),
     "output_format": (segment("#output-format", "WebP"), "webp"),
 }
-TAKES_OVER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+WITH_REFINER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
     "second_pass_model": (option("#second-model"), STARTER),
-    "second_pass_mode": (segment("#second-mode", "Takes over"), "refiner"),
+    "second_pass_mode": (segment("#second-mode", "Refiner"), "refiner"),
     "refiner_switch": (number("#refiner-switch"), 0.6),
 }
-DRAWS_OVER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "second_pass_mode": (segment("#second-mode", "Draws over"), "img2img"),
+WITH_IMG2IMG: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
+    "second_pass_mode": (segment("#second-mode", "img2img"), "img2img"),
     "refinement_strength": (number("#refinement-strength"), 0.45),
     "second_pass_steps": (text("#second-steps"), 11),
 }
@@ -124,7 +124,7 @@ BY_OTHER_TESTS = {"loras": "test_stack.py", "image": "below", "mask": "below", "
 
 
 def test_the_table_names_every_setting() -> None:
-    named = {*PLAIN, *TAKES_OVER, *DRAWS_OVER, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
+    named = {*PLAIN, *WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
     assert named == set(GenerationRequest.model_fields)
 
 
@@ -159,9 +159,9 @@ def test_each_control_shows_in_the_stored_request(
     wait_until(lambda: len(server.services.store.queued()) == 2)
     test = server.services.store.queued()[-1]
     assert (test.kind, test.generation_request.num_images) == ("test", 1)
-    try_all(TAKES_OVER)
+    try_all(WITH_REFINER)
     del asked["refiner_switch"]
-    try_all(DRAWS_OVER)
+    try_all(WITH_IMG2IMG)
 
     picture = drawn("input", (320, 200), tmp_path)
     tab.set_input_files("#image-input .file", picture)
@@ -184,7 +184,7 @@ def test_each_control_shows_in_the_stored_request(
         expect(tab.locator(selector)).to_be_hidden()
     usual = GenerationRequest.validated(base_model=STARTER, seed=0)
     now = generated(tab, server)
-    for field in (*TAKES_OVER, *DRAWS_OVER, *WITH_PICTURE, *WITH_MASK, "image", "mask"):
+    for field in (*WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, "image", "mask"):
         assert getattr(now, field) == getattr(usual, field), field
 
 

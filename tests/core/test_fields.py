@@ -10,8 +10,9 @@ import pytest
 
 from webbduck_gradio.api import serializers
 from webbduck_gradio.gallery.metadata.infotext import parameters_text
-from webbduck_gradio.request import GenerationRequest
-from webbduck_gradio.request.applicability import NEEDS, OTHERWISE, without_effect
+from webbduck_gradio.request import SETTINGS, GenerationRequest
+from webbduck_gradio.request.applicability import without_effect
+from webbduck_gradio.request.conditions import CONDITIONS
 from webbduck_gradio.ui.studio.form import Form
 
 SECOND = {"second_pass_model": "webbduck-starter"}
@@ -50,7 +51,7 @@ CHANGES: dict[str, tuple[dict, object]] = {
 }
 
 
-# condition of applicability.py -> a request where it does not hold, and those above it in the table do
+# condition of request/conditions.py -> a request where it does not hold, and those above it in the table do
 IDLE: dict[str, dict] = {
     "guidance": {"cfg": 1},
     "image": {},
@@ -58,8 +59,8 @@ IDLE: dict[str, dict] = {
     "whole_area": {"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"},
     "masked_area": {"image": "IMAGE", "mask": "MASK"},
     "second_pass": {},
-    "drawn_over": {"second_pass_model": "refiner", "steps": 5},
-    "taken_over": SECOND,
+    "img2img_pass": {"second_pass_model": "refiner", "steps": 5},
+    "refiner_pass": SECOND,
 }
 
 
@@ -117,8 +118,7 @@ def test_the_field_reaches_the_picture(field: str, paint, ask, registry, image, 
 
 
 def test_every_condition_has_a_request_where_it_does_not_hold() -> None:
-    assert set(IDLE) == set(OTHERWISE) == {each for needs in NEEDS.values() for each in needs}
-    assert set(NEEDS) <= set(GenerationRequest.model_fields)
+    assert set(IDLE) == set(CONDITIONS) == {name for each in SETTINGS.values() for name in each.applies}
 
 
 @pytest.mark.parametrize("condition", IDLE)
@@ -128,19 +128,19 @@ def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
     base = with_pictures(IDLE[condition], image, mask)
     services: Any = SimpleNamespace(registry=registry)
 
-    def way(request: GenerationRequest):
+    def kind(request: GenerationRequest):
         return serializers.second_pass_of(services, request.model_dump(mode="json"))
 
     request = ask(**base)
-    unused = without_effect(request.model_dump(mode="json"), way(request))
-    idle = {name for name, when in unused.items() if when == OTHERWISE[condition]} - {"mask"}
+    unused = without_effect(request.model_dump(mode="json"), kind(request))
+    idle = {name for name, when in unused.items() if when == CONDITIONS[condition].otherwise} - {"mask"}
     changed = base | {name: CHANGES[name][1] for name in idle}
     shown, hidden, warned = told_of(ask(**changed), registry)
     assert warned == idle and not shown & idle
     assert idle - {"negative_prompt"} <= hidden
     if condition != "guidance":  # the negative prompt is written down all the same, as by A1111
         one, two = (
-            parameters_text(each, 7, version="1", second_pass=way(each)) for each in (request, ask(**changed))
+            parameters_text(each, 7, version="1", second_pass=kind(each)) for each in (request, ask(**changed))
         )
         assert one == two
     assert numpy.array_equal(paint(**base), paint(**changed))

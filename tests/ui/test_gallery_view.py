@@ -101,7 +101,7 @@ def test_the_mask_mode_is_told_in_words_and_settings_without_effect_are_not(serv
     for fill, said in (("keep", "Inpaint not masked"), ("replace", "Inpaint masked")):
         (made,) = make_run(services, image=picture, mask=picture, inpainting_fill=fill, inpaint_padding=8)
         rows = dict(ask("image", made)["rows"])
-        assert (rows["Mask mode"], rows["Masked content"]) == (said, "fill")
+        assert (rows["Mask mode"], rows["Masked content"]) == (said, "Fill")
         assert "Padding" not in rows, "the whole picture was drawn"
 
 

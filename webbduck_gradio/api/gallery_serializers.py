@@ -16,8 +16,8 @@ from ..gallery import metadata
 from ..gallery.outputs import is_image_id
 from ..gallery.run_layout import ImageInfo, RunInfo
 from ..gallery.trash import TrashEntry
+from ..request import SETTINGS, Setting, in_form_order
 from ..services import Services
-from ..ui.studio.tooltips import VALUES
 from .serializers import effective_settings_text
 
 MAX_PAGE = 200
@@ -28,35 +28,9 @@ MAX_QUERY = 400
 MAX_ENTRIES = 200
 SHOWN_OF_ENTRY = 24
 
-LABELS = {
-    "base_model": "Checkpoint",
-    "model_hash": "Checkpoint hash",
-    "loras": "LoRA",
-    "scheduler": "Sampler",
-    "schedule": "Schedule",
-    "steps": "Steps",
-    "cfg": "CFG",
-    "seed": "Seed",
-    "size": "Size",
-    "clip_skip": "CLIP skip",
-    "emphasis": "Emphasis",
-    "prompt_2": "Second prompt",
-    "strength": "Denoising strength",
-    "resize_mode": "Fitted by",
-    "inpainting_fill": "Mask mode",
-    "masked_content": "Masked content",
-    "inpaint_area": "Inpaint area",
-    "inpaint_padding": "Padding",
-    "mask_blur": "Mask blur",
-    "second_pass_model": "Second pass",
-    "second_pass_mode": "Second pass mode",
-    "refinement_strength": "Refinement strength",
-    "refiner_switch": "Refiner from",
-    "second_pass_steps": "Second pass steps",
-    "output_format": "File format",
-}
-"""What the information panel calls the settings, in its order; others come after, by their own names."""
-UNITS = {"mask_blur": " px", "inpaint_padding": " px"}
+MORE_LABELS = {"model_hash": "Checkpoint hash", "schedule": "Schedule", "size": "Size"}
+"""What the panel lists beside the settings of a request: a hash, and what other programs tell apart."""
+PLACES = {setting.name: place for place, setting in enumerate(in_form_order(SETTINGS))}
 LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
             "paths"}  # fmt: skip
 
@@ -253,27 +227,40 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
         settings["size"] = f"{settings['width']} × {settings['height']} px"
     if isinstance(facts.get("model_hash"), str):
         settings["model_hash"] = facts["model_hash"]
-    way = facts.get("second_pass")
-    if isinstance(way, str) and settings.get("second_pass_mode") == "auto":
-        settings["second_pass_mode"] = f"auto, which was {way}"
-    order = list(LABELS)
     listed: list[list[str]] = []
-    for name in sorted(settings, key=lambda each: order.index(each) if each in order else len(order)):
-        if name in LEFT_OUT or settings[name] in (None, ""):
+    for name in sorted(settings, key=_place):
+        value, setting = settings[name], SETTINGS.get(name)
+        if name in LEFT_OUT or value in (None, ""):
             continue
-        label = LABELS.get(name, name.replace("_", " ").capitalize())
-        if name == "loras":
-            for lora in settings["loras"]:
-                weight = lora.get("weight")
-                listed.append([label, lora["name"] if weight is None else f"{lora['name']} × {weight:g}"])
-            continue
-        value = settings[name]
-        text = f"{value:g}" if isinstance(value, float) else VALUES.get(name, {}).get(str(value), str(value))
-        listed.append([label, text + UNITS.get(name, "")])
+        if setting is None:
+            listed.append([MORE_LABELS.get(name, name.replace("_", " ").capitalize()), str(value)])
+        elif setting.control == "loras":
+            listed += [["LoRA", _lora_text(lora)] for lora in value]
+        else:
+            listed.append([setting.label, _value_text(setting, value, facts)])
     for key, label in (("image", "Made from"), ("mask", "Mask")):
         if settings.get(key):
             listed.append([label, "an input picture" if key == "image" else "painted over it"])
     return listed
+
+
+def _place(name: str) -> float:
+    """The form's order; the hash of a checkpoint beside its name, the schedule beside the sampler."""
+    beside = {"model_hash": "base_model", "schedule": "scheduler", "size": "width"}.get(name, name)
+    return PLACES.get(beside, len(PLACES)) + (0.5 if beside != name else 0)
+
+
+def _lora_text(lora: Mapping[str, Any]) -> str:
+    weight = lora.get("weight")
+    return lora["name"] if weight is None else f"{lora['name']} × {weight:g}"
+
+
+def _value_text(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:
+    text = setting.called(value) + (setting.unit and f" {setting.unit}")
+    kind = facts.get("second_pass")
+    if setting.name == "second_pass_mode" and value == "auto" and isinstance(kind, str):
+        return f"{text}, which was {setting.called(kind)}"
+    return text
 
 
 def trash(services: Services) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pydantic.fields import FieldInfo
 from ..errors import RequestError
 from ..jobs import dispatcher
 from ..jobs.job import Job, Kind
-from ..request import GenerationRequest
+from ..request import SETTINGS, GenerationRequest
 from ..services import Services, inside
 from ..web.middleware import uploaded
 from . import catalog, image_tools, serializers
@@ -36,8 +36,7 @@ FOLLOW_SECONDS = 0.02
 TELL_SECONDS = 0.25
 """Least time between two reports of its progress."""
 
-PICTURES = ("image", "mask")
-CHECKPOINT_DEFAULTS = ("width", "height", "steps", "cfg", "scheduler")
+PICTURES = tuple(name for name, setting in SETTINGS.items() if setting.control == "file")
 Answer = tuple[list[gr.FileData], dict[str, Any]]
 
 GENERATE_DOC = """Make pictures.
@@ -92,10 +91,11 @@ def with_parameters(
 def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
     if name in PICTURES:
         return None, gr.FileData | None
-    if name in CHECKPOINT_DEFAULTS or name in ("base_model", "seed"):
-        return None, field.annotation | None  # type: ignore[operator]
-    if name == "loras":
+    setting = SETTINGS[name]
+    if setting.control == "loras":
         return None, list[dict[str, Any]] | None
+    if setting.reset == "checkpoint" or setting.default is None:
+        return None, field.annotation | None  # type: ignore[operator]
     return field.default, field.annotation
 
 

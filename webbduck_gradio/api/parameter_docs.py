@@ -3,50 +3,19 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import gradio as gr
 from gradio.components.api_component import Api
+from pydantic.fields import FieldInfo
 
-from ..request import MAX_LORAS, MAX_PROMPT, CaptionRequest, GenerationRequest, numeric_bounds
+from ..request import AN_IMAGE, MAX_PROMPT, SETTINGS, CaptionRequest, GenerationRequest, bounds_in_words
 
-AN_IMAGE = (
-    'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
-    "or WebP, at most 64 MiB and 64 megapixels; of an animated one the first frame. No address is fetched."
-)
 JOB = "The id that /generate, /test, /upscale or /caption answered, or that /queue lists."
-OF_CHECKPOINT = "None = the checkpoint's default."
 
 PARAMETERS: dict[str, str] = {
-    "prompt": f"What the picture should show; at most {MAX_PROMPT:,} characters, (word:1.2) weighs a word.",
-    "negative_prompt": f"What it should not show; at most {MAX_PROMPT:,} characters.",
-    "prompt_2": "Another prompt for the second text encoder; empty = the same for both.",
     "base_model": "Name of a checkpoint, see /models; None = the default one.",
-    "width": f"Pixels. {OF_CHECKPOINT}",
-    "height": f"Pixels. {OF_CHECKPOINT}",
-    "steps": f"Denoising steps. {OF_CHECKPOINT}",
-    "cfg": f"How closely the picture follows the prompt; 1 = no guidance. {OF_CHECKPOINT}",
-    "scheduler": f"Name of a sampler, see /schedulers. {OF_CHECKPOINT} A name without a schedule is A1111's "
-    "with Uniform; below 10 steps, and on distilled and zero-SNR checkpoints, it is SGM Uniform.",
-    "seed": "None or -1 = random, 0 is a seed. Image i of a batch has seed + i.",
-    "num_images": "Pictures of this job.",
-    "loras": f'At most {MAX_LORAS} of {{"name": see /loras, "weight": -2 to 2}}; without a weight, 1.',
-    "second_pass_model": "Name of a checkpoint that goes over the picture, see /second_pass_models.",
-    "second_pass_mode": "refiner: goes on with unfinished latents; img2img: repaints; auto: by the model.",
-    "refinement_strength": "How much an img2img second pass changes.",
     "image": AN_IMAGE,
-    "mask": "White is the masked part; as large as the image; a file or an id as for image.",
-    "strength": "How much of the image is painted anew: int(steps * strength) steps, one less than A1111.",
-    "inpainting_fill": "replace: paint the masked part anew; keep: protect it and paint all else anew.",
-    "masked_content": "What the painted part begins with. fill: colours around it; original: what is there.",
-    "mask_blur": "Softness of the mask's edge, pixels.",
-    "resize_mode": "How the image is fitted to width x height.",
-    "inpaint_area": "masked: only the mask's surroundings are painted, at width x height.",
-    "inpaint_padding": "Surroundings of the mask that are looked at, pixels.",
-    "refiner_switch": "Part of the schedule after which a refiner goes on.",
-    "second_pass_steps": "Steps of an img2img second pass; None = as many as the first.",
-    "clip_skip": "Text encoder layers left out beyond the one that SDXL leaves out anyway.",
-    "emphasis": "mean: weighted prompts are brought back to their mean; none: they are not.",
-    "output_format": "png keeps every pixel; all carry the same metadata.",
     "wait_for_result": "False: answer at once with the job's id, without files.",
     "job_id": JOB,
     "after_image": "True: the running job first finishes the image that it is at.",
@@ -68,7 +37,9 @@ PARAMETERS: dict[str, str] = {
     "run": 'For example "2026-05-01_12-30-00".',
     "entry_id": "The id that /delete_image or /delete_run answered.",
 }
-"""By name; a parameter means the same in every endpoint."""
+"""What is no setting of a generation, by name; a parameter means the same in every endpoint that has it. The
+settings of /generate and /test are told by their declarations in `request.requests`."""
+MAKES_PICTURES = ("generate", "test")
 
 
 def describe(page: gr.Blocks) -> None:
@@ -80,15 +51,37 @@ def describe(page: gr.Blocks) -> None:
         for name, component in zip(names, fn.inputs, strict=True):
             assert isinstance(component, Api)
             component.label = name
-            component._api_info = {**component._api_info, "additional_description": told(name)}
+            is_setting = fn.api_name in MAKES_PICTURES and name in SETTINGS
+            text = setting_text(name) if is_setting else parameter_text(name)
+            component._api_info = {**component._api_info, "additional_description": text}
 
 
-def told(name: str) -> str:
+def setting_text(name: str) -> str:
+    """A setting of a generation in words, with its range."""
+    setting = SETTINGS[name]
+    text = setting.api_text
+    if setting.control == "text":
+        text += f" At most {MAX_PROMPT:,} characters."
+    return _with_bounds(GenerationRequest.model_fields[name], text) if setting.is_number else text
+
+
+def parameter_text(name: str) -> str:
     """A parameter in words, with its range where it is a number of a request."""
     text = PARAMETERS.get(name, "")
-    field = GenerationRequest.model_fields.get(name) or CaptionRequest.model_fields.get(name)
-    if field is None or field.annotation not in (int, float) or name == "seed":
-        return text
-    model = GenerationRequest if name in GenerationRequest.model_fields else CaptionRequest
-    wanted = numeric_bounds(model, (name,))
-    return f"{wanted[0].upper()}{wanted[1:]}. {text}"
+    field = CaptionRequest.model_fields.get(name)
+    return text if field is None or field.annotation not in (int, float) else _with_bounds(field, text)
+
+
+def _with_bounds(field: FieldInfo, text: str) -> str:
+    bounds = bounds_in_words(field)
+    return f"{bounds[0].upper()}{bounds[1:]}. {text}"
+
+
+def settings_table() -> str:
+    """The settings of /generate as the table of docs/api.md."""
+    lines = ["| setting | default | |", "|---|---|---|"]
+    for name, setting in SETTINGS.items():
+        by_checkpoint = setting.is_required or setting.reset == "checkpoint" or setting.default in (None, ())
+        default = "None" if by_checkpoint else json.dumps(setting.default)
+        lines.append(f"| `{name}` | {default} | {setting_text(name).replace('|', chr(92) + '|')} |")
+    return "\n".join(lines)

@@ -17,7 +17,7 @@ from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.job import Job
 from ..models.catalog.registry import Checkpoint, Lora
-from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, applicability
+from ..request import SETTINGS, CaptionRequest, GenerationRequest, UpscaleRequest, applicability
 from ..request.applicability import SecondPass
 from ..services import Services
 
@@ -123,18 +123,23 @@ def _picture(image: str) -> str:
     return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
 
 
-def effective_settings(request: Mapping[str, Any], way: SecondPass | None = None) -> dict[str, Any]:
-    """The settings that had a say in the picture, for showing: what is empty or not in use is left out.
+def effective_settings(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[str, Any]:
+    """The settings that had an effect on the picture, for showing: what is empty or not in use is left out.
 
-    `way`: what the second pass did, where that is known.
+    `kind`: what the second pass did, where that is known.
     """
-    unused = applicability.without_effect(request, way)
-    usual = {"clip_skip": 0, "emphasis": "mean", "output_format": "png", "num_images": 1}
+    unused = applicability.without_effect(request, kind)
     return {
         name: value
         for name, value in request.items()
-        if name not in unused and value not in (None, "", [], ()) and usual.get(name) != value
+        if name not in unused and value not in (None, "", [], ()) and not _is_understood(name, value)
     }
+
+
+def _is_understood(name: str, value: Any) -> bool:
+    """Whether a list need not name this value: the setting is at its default, and few change it."""
+    setting = SETTINGS.get(name)
+    return setting is not None and not setting.listed_at_default and value == setting.default
 
 
 def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass | None:
@@ -320,10 +325,10 @@ def image_view(services: Services, image_id: str) -> dict[str, Any]:
 
 
 def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that had a say in a picture of ours, as `metadata.read` found it."""
+    """The settings that had an effect on a picture of ours, as `metadata.read` found it."""
     request, facts = found["request"], found["webbduck"].get("facts")
-    way = facts.get("second_pass") if isinstance(facts, dict) else None
-    known: SecondPass | None = way if way in ("refiner", "img2img") else second_pass_of(services, request)
+    kind = facts.get("second_pass") if isinstance(facts, dict) else None
+    known: SecondPass | None = kind if kind in ("refiner", "img2img") else second_pass_of(services, request)
     return effective_settings(request, known)
 
 

@@ -1,32 +1,38 @@
-"""The one vocabulary: what the page builds, the API takes, the queue stores, the core runs and the
-metadata records."""
+"""The requests that page, API, queue, core and metadata share, and what is declared about each setting."""
 
+from .base import (
+    MAX_SIDE,
+    MIN_SIDE,
+    SIDE_STEP,
+    BaseRequest,
+    ImageId,
+    InputImageId,
+    LoraSelection,
+    Name,
+    Side,
+    bounds_in_words,
+    error_message,
+    numeric_bounds,
+)
+from .fields import Setting, in_form_order
 from .requests import (
+    AN_IMAGE,
     DEFAULT_SCHEDULER,
     MAX_IMAGES,
     MAX_LORAS,
     MAX_PIXELS,
     MAX_PROMPT,
     MAX_SEED,
-    MAX_SIDE,
-    MIN_SIDE,
     SCHEDULERS,
-    SIDE_STEP,
-    BaseRequest,
+    SETTINGS,
     CaptionRequest,
     GenerationRequest,
-    ImageId,
-    InputImageId,
-    LoraSelection,
-    Name,
-    Side,
     UpscaleRequest,
-    error_message,
-    numeric_bounds,
     upgrade_stored_request,
 )
 
 __all__ = [
+    "AN_IMAGE",
     "DEFAULT_SCHEDULER",
     "MAX_IMAGES",
     "MAX_LORAS",
@@ -36,6 +42,7 @@ __all__ = [
     "MAX_SIDE",
     "MIN_SIDE",
     "SCHEDULERS",
+    "SETTINGS",
     "SIDE_STEP",
     "BaseRequest",
     "CaptionRequest",
@@ -44,9 +51,12 @@ __all__ = [
     "InputImageId",
     "LoraSelection",
     "Name",
+    "Setting",
     "Side",
     "UpscaleRequest",
+    "bounds_in_words",
     "error_message",
+    "in_form_order",
     "numeric_bounds",
     "upgrade_stored_request",
 ]

@@ -1,29 +1,30 @@
-"""The one vocabulary: what the page builds, the API takes, the queue stores, the core runs and
-the metadata records.
+"""The requests that the page builds, the API takes, the queue stores, the core runs and the metadata records.
 
 A request validates itself; nothing in it is clamped, rounded or dropped. What does not fit raises
 `RequestError` with one sentence. Whether the *names* in it exist is asked of the catalog
-(`models.catalog.registry.Registry.admit`).
+(`models.admission.validate_request`).
 """
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from ..errors import RequestError
+from .base import (
+    BaseRequest,
+    ImageId,
+    InputImageId,
+    LoraSelection,
+    Name,
+    Side,
+    StrictFloat,
+    StrictInt,
+    reject_bool,
+)
+from .fields import Pair, Setting, declared
 
 MAX_PROMPT = 4000
 """Longest prompt, in characters."""
@@ -31,8 +32,6 @@ MAX_SEED = 2**32 - 1
 """Largest seed. A batch takes seed, seed+1, ...; past the largest it goes on at 0."""
 MAX_IMAGES = 8
 MAX_LORAS = 16
-MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 4096, 8
-"""Width and height in pixels; a latent pixel covers 8 x 8 of them."""
 MAX_PIXELS = 4096 * 2304
 
 SCHEDULERS = (
@@ -66,13 +65,8 @@ SCHEDULERS = (
 """Names as AUTOMATIC1111 spells them; `core.sampling.schedulers` builds each."""
 
 DEFAULT_SCHEDULER = "DPM++ 2M Karras"
-
-
-def _no_bool(value: Any) -> Any:
-    # JSON's true would otherwise pass as the number 1.
-    if isinstance(value, bool):
-        raise ValueError("must be a number")
-    return value
+SDXL_CLIP_SKIP = 2
+"""What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
 
 
 def _seed(value: Any) -> Any:
@@ -82,81 +76,207 @@ def _seed(value: Any) -> Any:
     return value
 
 
-StrictInt = Annotated[int, BeforeValidator(_no_bool)]
-StrictFloat = Annotated[float, BeforeValidator(_no_bool)]
-Side = Annotated[int, BeforeValidator(_no_bool), Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
-ImageId = Annotated[str, Field(min_length=1, max_length=1024)]
-"""What the gallery calls a picture, "RUN/0.png", or the name of a stored input picture."""
-InputImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.(png|jpg|jpeg|webp)$")]
-"""Name of a stored input picture: the SHA-256 of its bytes and its ending."""
-
-
-class BaseRequest(BaseModel):
-    """Base of the requests: frozen, nothing unknown, no infinities."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @classmethod
-    def validated(cls, **asked: Any):
-        """Validate; raise `RequestError` with one sentence where something does not fit."""
-        try:
-            return cls(**asked)
-        except ValidationError as error:
-            raise RequestError(error_message(error, cls), field=_field_of(error)) from None
-
-
-class LoraSelection(BaseRequest):
-    """One LoRA of the stack. `weight` scales its whole effect; negative inverts it."""
-
-    name: Name
-    weight: Annotated[StrictFloat, Field(ge=-2, le=2)] = 1.0
+Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
+SecondPassSteps = Annotated[int, Field(ge=1, le=150)] | None
+AN_IMAGE = (
+    'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
+    "or WebP, at most 64 MiB and 64 megapixels; of an animated one the first frame. No address is fetched."
+)
+OF_CHECKPOINT = "None = the checkpoint's default."
 
 
 class GenerationRequest(BaseRequest):
-    """All that a picture needs. Sizes in pixels; image i of a batch uses seed + i."""
+    """All that a picture needs. Sizes in pixels; image i of a batch uses seed + i.
 
-    prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
-    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
-    prompt_2: Annotated[str, Field(max_length=MAX_PROMPT)] = ""
-    base_model: Name
-    width: Side = 1024
-    height: Side = 1024
-    steps: Annotated[StrictInt, Field(ge=1, le=150)] = 30
-    cfg: Annotated[StrictFloat, Field(ge=1, le=30)] = 6.0
-    scheduler: Name = DEFAULT_SCHEDULER
-    seed: Annotated[StrictInt, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed)] = Field(
-        default=None, validate_default=True
-    )  # the validator draws a seed for None
-    num_images: Annotated[StrictInt, Field(ge=1, le=MAX_IMAGES)] = 1
-    loras: Annotated[tuple[LoraSelection, ...], Field(max_length=MAX_LORAS)] = ()
-    second_pass_model: Name | None = None
-    second_pass_mode: Literal["auto", "refiner", "img2img"] = "auto"
-    refinement_strength: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.3
-    image: InputImageId | None = None
-    mask: InputImageId | None = None
-    strength: Annotated[StrictFloat, Field(gt=0, le=1)] = 0.75
-    inpainting_fill: Literal["replace", "keep"] = "replace"
-    """What is painted: 'replace' the masked part, 'keep' all but the masked part, which is protected."""
-    masked_content: Literal["fill", "original"] = "fill"
-    """What the painted part begins with: its surroundings' colours, blurred, or what is there."""
-    mask_blur: Annotated[StrictInt, Field(ge=0, le=64)] = 8
-    resize_mode: Literal["crop", "pad", "stretch"] = "crop"
-    """How `image` is fitted to width x height: cut, filled up at the sides, or distorted."""
-    inpaint_area: Literal["whole", "masked"] = "whole"
-    """'masked': only the mask's surroundings are drawn, at width x height, and put back into `image`."""
-    inpaint_padding: Annotated[StrictInt, Field(ge=0, le=512)] = 32
-    """Surroundings of the mask that are looked at, in pixels of `image` (with 'masked')."""
-    refiner_switch: Annotated[StrictFloat, Field(ge=0.1, le=0.95)] = 0.8
-    """Part of the schedule after which a refiner goes on."""
-    second_pass_steps: Annotated[Annotated[int, Field(ge=1, le=150)] | None, BeforeValidator(_no_bool)] = None
-    """Steps of an img2img second pass, before its strength; None = as many as the first."""
-    clip_skip: Annotated[StrictInt, Field(ge=0, le=4)] = 0
-    """Text encoder layers left out beyond the one that SDXL leaves out anyway."""
-    emphasis: Literal["mean", "none"] = "mean"
-    """Whether weighted prompts are brought back to their mean, as AUTOMATIC1111 does."""
-    output_format: Literal["png", "jpg", "webp"] = "png"
-    """PNG keeps every pixel; all three carry the same metadata."""
+    A field is declared here and nowhere else: its type and range, its default, and in `Setting` all that the
+    page, the API and the metadata say about it. The order is the API's; a new field comes last.
+    """
+
+    # fmt: off
+
+    prompt: Annotated[Prompt, Setting(
+        label="Prompt", group="prompt", control="text", is_content=True,
+        help="What the picture should show. (word:1.2) weighs more, [word] less.",
+        page_help="Ctrl+Up and Ctrl+Down change a word's weight.",
+        placeholder="What should the picture show?",
+    )] = ""
+    negative_prompt: Annotated[Prompt, Setting(
+        label="Negative prompt", group="prompt", control="text", is_content=True,
+        help="What it should not show. It has no effect at CFG 1.",
+        placeholder="Negative prompt: what it should not show", element="negative",
+        applies=("guidance",), stays_visible=True,
+    )] = ""
+    prompt_2: Annotated[Prompt, Setting(
+        label="Second prompt", group="more", control="text", place=10, is_content=True,
+        help="Another prompt for the second of SDXL's two text encoders; empty, both read the prompt.",
+        placeholder="Same as the prompt", listed_at_default=False, lines={"fold": "second prompt"},
+    )] = ""
+    base_model: Annotated[Name, Setting(
+        label="Checkpoint", group="model", control="model", element="checkpoint", reset="kept",
+        help="The model that makes the picture.",
+        page_help="A file put into checkpoint/sdxl appears here by itself.",
+        api_help="The name of a checkpoint, see /models; None = the default one.",
+        lines={"queue": "{}", "sheet": "{}"}, infotext=Pair("Model", is_written=False),
+        other_tools={"swarmui": "model", "fooocus": "base_model"},
+    )]
+    width: Annotated[Side, Setting(
+        label="Width", group="size", control="number", unit="px", reset="checkpoint",
+        help="Models work best near the size that they were trained on.", api_help=OF_CHECKPOINT,
+        lines={"queue": "{width} × {height} px", "sheet": "{width} × {height}"},
+        other_tools={"swarmui": "width", "invokeai": "width", "novelai": "width"},
+    )] = 1024
+    height: Annotated[Side, Setting(
+        label="Height", group="size", control="number", unit="px", reset="checkpoint",
+        help="Models work best near the size that they were trained on.", api_help=OF_CHECKPOINT,
+        other_tools={"swarmui": "height", "invokeai": "height", "novelai": "height"},
+    )] = 1024
+    steps: Annotated[StrictInt, Field(ge=1, le=150), Setting(
+        label="Steps", group="sampling", control="number", reset="checkpoint",
+        help="How often the noise is refined. More takes longer; past 30 to 40 little changes.",
+        api_help=OF_CHECKPOINT, lines={"queue": "{} steps", "sheet": "{} steps"}, infotext=Pair("Steps"),
+        other_tools={"swarmui": "steps", "invokeai": "steps", "novelai": "steps", "fooocus": "steps"},
+    )] = 30
+    cfg: Annotated[StrictFloat, Field(ge=1, le=30), Setting(
+        label="CFG", group="sampling", control="number", step=0.5, is_beside=True, reset="checkpoint",
+        help="How closely the prompt is followed. 4 to 8 is usual; high values look harsh, 1 is no guidance.",
+        api_help=OF_CHECKPOINT, lines={"queue": "CFG {}"}, infotext=Pair("CFG scale"),
+        other_tools={
+            "swarmui": "cfgscale", "invokeai": "cfg_scale", "novelai": "scale", "fooocus": "guidance_scale"
+        },
+    )] = 6.0
+    scheduler: Annotated[Name, Setting(
+        label="Sampler", group="sampling", control="list", is_beside=True, reset="checkpoint",
+        help="The way from noise to picture. Euler is plain; DPM++ 2M Karras needs few steps.",
+        api_help=f"A name of /schedulers. {OF_CHECKPOINT} A name without a schedule is A1111's with Uniform; "
+        "below 10 steps, and on distilled and zero-SNR checkpoints, it is SGM Uniform.",
+        lines={"queue": "{}"},
+    )] = DEFAULT_SCHEDULER
+    seed: Annotated[StrictInt, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed), Setting(
+        label="Seed", group="seed", control="number", placeholder="Random", reset="kept", is_content=True,
+        help="The noise to start from. The same seed and settings make the same picture.",
+        page_help="Empty is random.",
+        api_help="None or -1 = random, 0 is a seed. Image i of a batch has seed + i.",
+        lines={"queue": "seed {}"}, infotext=Pair("Seed", is_written=False),
+        other_tools={"swarmui": "seed", "invokeai": "seed", "novelai": "seed", "fooocus": "seed"},
+    )] = Field(default=None, validate_default=True)  # the validator draws a seed for None
+    num_images: Annotated[StrictInt, Field(ge=1, le=MAX_IMAGES), Setting(
+        label="Images", group="run", control="number", element="batch",
+        help="Pictures of one job. Each takes the next seed.",
+        listed_at_default=False, lines={"queue": "{} images"},
+    )] = 1
+    loras: Annotated[tuple[LoraSelection, ...], Field(max_length=MAX_LORAS), Setting(
+        label="LoRAs", group="loras", control="loras", element="stack",
+        help="Small additions to the checkpoint: a style, a subject, a look.",
+        api_help=f'At most {MAX_LORAS} of {{"name": see /loras, "weight": -2 to 2}}; without a weight, 1.',
+        lines={"queue": "{}", "sheet": "{}"},
+    )] = ()
+    second_pass_model: Annotated[Name | None, Setting(
+        label="Second pass model", form_label="Model", group="second", control="model", place=10,
+        element="second-model",
+        help="Runs a second pass on the image: a refiner for the last steps, or any SDXL checkpoint.",
+        api_help="A name of /second_pass_models.",
+        lines={"queue": "then {}", "sheet": "second pass", "fold": "{}"},
+        infotext=Pair("Refiner", is_written=False),
+    )] = None
+    second_pass_mode: Annotated[Literal["auto", "refiner", "img2img"], Setting(
+        label="Second pass mode", form_label="Mode", group="second", control="choice", place=20,
+        element="second-mode", choices={"auto": "Automatic", "refiner": "Refiner", "img2img": "img2img"},
+        help="{refiner} continues the unfinished image, {img2img} reworks the finished one, {auto} goes by "
+        "the model.",
+        applies=("second_pass",),
+    )] = "auto"
+    refinement_strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
+        label="Second pass strength", form_label="Strength", group="second", control="number", place=40,
+        help="How much an img2img second pass may change.", has_slider=True,
+        applies=("second_pass", "img2img_pass"), lines={"fold": "strength {}"},
+        infotext=Pair("Second pass strength", is_written=False),
+    )] = 0.3
+    image: Annotated[InputImageId | None, Setting(
+        label="Input picture", group="image", control="file", place=10, is_content=True,
+        help="The picture to start from.",
+        api_help=AN_IMAGE,
+    )] = None
+    mask: Annotated[InputImageId | None, Setting(
+        label="Mask", group="image", control="file", place=10, is_content=True, applies=("image",),
+        help="White is the masked part; as large as the input picture.",
+        api_help="A file or an id as for image.",
+    )] = None
+    strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
+        label="Denoising strength", group="image", control="number", place=20, has_slider=True,
+        help="How much of the input picture is repainted: int(steps * strength) steps, one less than A1111.",
+        applies=("image",), lines={"queue": "strength {}", "fold": "strength {}"},
+        infotext=Pair("Denoising strength"), other_tools={"invokeai": "strength"},
+    )] = 0.75
+    inpainting_fill: Annotated[Literal["replace", "keep"], Setting(
+        label="Mask mode", group="image", control="choice", place=40,
+        choices={"replace": "Inpaint masked", "keep": "Inpaint not masked"},
+        help="{replace} repaints the masked part; {keep} protects it and repaints all else.",
+        applies=("mask",),
+        infotext=Pair(
+            "Mask mode", {"replace": "Inpaint masked", "keep": "Inpaint not masked"}, at_default=False
+        ),
+    )] = "replace"
+    masked_content: Annotated[Literal["fill", "original"], Setting(
+        label="Masked content", group="image", control="choice", place=50,
+        choices={"fill": "Fill", "original": "Original"},
+        help="What the inpainted part begins with. {fill}: the colours around it; {original}: what is there.",
+        applies=("mask",), infotext=Pair("Masked content"),
+    )] = "fill"
+    mask_blur: Annotated[StrictInt, Field(ge=0, le=64), Setting(
+        label="Mask blur", group="image", control="number", place=70, unit="px",
+        help="Softness of the mask's edge.", applies=("mask",), infotext=Pair("Mask blur"),
+    )] = 8
+    resize_mode: Annotated[Literal["crop", "pad", "stretch"], Setting(
+        label="Resize mode", group="image", control="choice", place=30,
+        choices={"crop": "Crop", "pad": "Pad", "stretch": "Stretch"},
+        help="How an input picture of other proportions is fitted to width x height. {crop} cuts what is "
+        "over, {pad} fills the sides, {stretch} distorts it.",
+        applies=("image", "whole_area"),
+    )] = "crop"
+    inpaint_area: Annotated[Literal["whole", "masked"], Setting(
+        label="Inpaint area", group="image", control="choice", place=60,
+        choices={"whole": "Whole picture", "masked": "Only masked"},
+        help="{whole}: all of it at width x height; {masked}: only the mask's surroundings, in more detail.",
+        applies=("mask",), infotext=Pair("Inpaint area", {"masked": "Only masked"}, at_default=False),
+    )] = "whole"
+    inpaint_padding: Annotated[StrictInt, Field(ge=0, le=512), Setting(
+        label="Padding", group="image", control="number", place=80, is_beside=True, unit="px", step=8,
+        help="How much of the input picture around the mask is looked at.",
+        applies=("mask", "masked_area"), infotext=Pair("Masked area padding"),
+    )] = 32
+    refiner_switch: Annotated[StrictFloat, Field(ge=0.1, le=0.95), Setting(
+        label="Refiner switch at", form_label="Switch at", group="second", control="number", place=30,
+        help="The part of the steps after which a refiner continues.", has_slider=True,
+        applies=("second_pass", "refiner_pass"), lines={"fold": "from {%}"},
+        infotext=Pair("Refiner switch at", is_written=False),
+    )] = 0.8
+    second_pass_steps: Annotated[SecondPassSteps, BeforeValidator(reject_bool), Setting(
+        label="Second pass steps", form_label="Steps", group="second", control="number", place=50,
+        element="second-steps", placeholder="As many as the first",
+        help="Steps of an img2img second pass, before its strength.",
+        page_help="Empty takes as many as the first.", api_help="None = as many as the first.",
+        applies=("second_pass", "img2img_pass"), infotext=Pair("Second pass steps", is_written=False),
+    )] = None
+    clip_skip: Annotated[StrictInt, Field(ge=0, le=4), Setting(
+        label="CLIP skip", group="more", control="number", place=20,
+        help="Text encoder layers left out beyond the one that SDXL leaves out anyway; A1111's 2 is 0 here.",
+        listed_at_default=False, infotext=Pair("Clip skip", offset=SDXL_CLIP_SKIP, at_default=False),
+        other_tools={"fooocus": "clip_skip"},
+    )] = 0
+    emphasis: Annotated[Literal["mean", "none"], Setting(
+        label="Emphasis", group="more", control="choice", place=30, is_beside=True,
+        choices={"mean": "Mean kept", "none": "As weighted"},
+        help="{mean}: weighted prompts are brought back to their mean, as A1111 does; {none}: they are not.",
+        listed_at_default=False, lines={"fold": "weights as they are"},
+        infotext=Pair("Emphasis", {"none": "No norm"}, at_default=False),
+    )] = "mean"
+    output_format: Annotated[Literal["png", "jpg", "webp"], Setting(
+        label="File format", group="more", control="choice", place=40, reset="kept",
+        choices={"png": "PNG", "jpg": "JPEG", "webp": "WebP"},
+        help="PNG keeps every pixel; all three carry the same metadata.",
+        listed_at_default=False, lines={"fold": "{}"},
+    )] = "png"
+    # fmt: on
 
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod
@@ -198,6 +318,10 @@ class GenerationRequest(BaseRequest):
         return self.model_copy(update={"seed": self.seed_of(index), "num_images": 1})
 
 
+SETTINGS: dict[str, Setting] = declared(GenerationRequest)
+"""What is declared about each field of a `GenerationRequest`."""
+
+
 def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a request that was stored by any version, with the meaning that they had then.
 
@@ -213,7 +337,7 @@ def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class UpscaleRequest(BaseRequest):
-    """A finished picture made larger. `image`: the id of a picture or of an uploaded file."""
+    """A finished picture upscaled. `image`: the id of a picture or of an uploaded file."""
 
     image: ImageId
     scale: Literal[2, 4] = 2
@@ -222,76 +346,9 @@ class UpscaleRequest(BaseRequest):
 
 
 class CaptionRequest(BaseRequest):
-    """A picture put into words. `max_tokens`: longest answer."""
+    """A caption of a picture. `max_tokens`: longest answer."""
 
     image: ImageId
     style: Name = "detailed"
     captioner: Name | None = None
     max_tokens: Annotated[StrictInt, Field(ge=1, le=1000)] = 300
-
-
-def error_message(error: ValidationError, model: type[BaseModel]) -> str:
-    """One sentence for the first thing that is wrong, in the words of the field's own limits."""
-    first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"] if not isinstance(part, int)) or ""
-    kind, context = first["type"], first.get("ctx", {})
-    if kind == "extra_forbidden":
-        return f"There is no setting named {field[:60]!r}."
-    if kind == "value_error":
-        text = str(context["error"])
-        return f"{field} {text}." if field else f"{text}."
-    if kind == "missing":
-        return f"{field} is missing."
-    shown = _shorten(first.get("input"))
-    if kind == "string_too_long":
-        length = len(first["input"])
-        return f"{field} has {length:,} characters; at most {context['max_length']:,} are possible."
-    if kind == "string_too_short":
-        return f"{field} is empty; give a name."
-    if kind == "literal_error":
-        return f"{field} must be {context['expected'].replace(chr(39), '')}, not {shown}."
-    if kind == "multiple_of":
-        return f"{field} must be a multiple of {context['multiple_of']:g}, not {shown}."
-    if kind == "string_pattern_mismatch":
-        return f"{field} must be the id of an uploaded picture, not {shown}."
-    if kind in ("too_long", "too_short"):
-        return f"{field} may have at most {context.get('max_length')} entries."
-    if kind == "string_unicode":
-        return f"{field} holds a broken character (half of a surrogate pair)."
-    if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
-        wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "a table of name and weight")
-        return f"{field} must be {wanted}, not {shown}."
-    return f"{field} must be {numeric_bounds(model, first['loc'])}, not {shown}."
-
-
-def _field_of(error: ValidationError) -> str | None:
-    where = error.errors(include_url=False)[0]["loc"]
-    return str(where[0]) if where else None
-
-
-def _shorten(value: Any) -> str:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "infinity or not-a-number"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    """'a whole number from 1 to 150', read off the field's own constraints."""
-    owner: type[BaseModel] = LoraSelection if len(location) > 1 and location[0] == "loras" else model
-    field = owner.model_fields.get(str(location[-1]))
-    if field is None:
-        return "something else"
-    limits: dict[str, float] = {}
-    for constraint in field.metadata:
-        for key in ("ge", "gt", "le", "multiple_of"):
-            if getattr(constraint, key, None) is not None:
-                limits[key] = getattr(constraint, key)
-    noun = "a whole number" if field.annotation is int else "a number"
-    if "ge" in limits and "le" in limits:
-        noun += f" from {limits['ge']:g} to {limits['le']:,.10g}"
-    elif "gt" in limits and "le" in limits:
-        noun += f" above {limits['gt']:g}, up to {limits['le']:g}"
-    if "multiple_of" in limits:
-        noun += f", a multiple of {limits['multiple_of']:g}"
-    return noun

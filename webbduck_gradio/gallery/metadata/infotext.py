@@ -28,11 +28,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...request import SCHEDULERS, GenerationRequest
+from ...request import SCHEDULERS, SETTINGS, GenerationRequest
+from ...request.applicability import without_effect
 
 NEGATIVE = "Negative prompt:"
 SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
-SETTINGS = frozenset(
+SETTINGS_KEYS = frozenset(
     ("steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash")
 )
 """Pairs that tell a line of settings from a prompt with colons, in small letters."""
@@ -45,14 +46,19 @@ _KEY = re.compile(r"[\w \-/]+")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
 _ONE_LINE = re.compile(r"(?:^|[\s,.;])(?=Steps: ?\d{1,4},)")
 _BEHIND = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
-SDXL_CLIP_SKIP = 2
-"""What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
-INPAINTING = ("Mask blur", "Mask mode", "Masked content", "Inpaint area", "Masked area padding")
-"""Pairs that only an inpainted picture has."""
-NOT_MASKED = "Inpaint not masked"
-"""A1111's name of the mask mode that protects the masked part; its other one goes unnamed."""
-SECOND_PASS_STEPS, SECOND_PASS_STRENGTH = "Second pass steps", "Second pass strength"
-"""Pairs of our own: a second pass' steps before its strength, and its strength, exactly."""
+INPAINTING = {
+    name: setting.infotext
+    for name, setting in SETTINGS.items()
+    if setting.infotext and "mask" in setting.applies
+}
+"""Pairs that only an inpainted picture has, by their field."""
+ORDER = (
+    "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
+    "Denoising strength", "Clip skip", "RNG", "Mask blur", "Inpaint area", "Masked area padding", "Mask mode",
+    "Masked content", "Hires upscale", "Hires steps", "Hires checkpoint", "Second pass steps",
+    "Second pass strength", "Refiner", "Refiner switch at", "Emphasis",
+)  # fmt: skip
+"""A1111's order of the pairs, which some readers count on; what is not in it comes last."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
 
 
@@ -133,7 +139,7 @@ def parse(text: str) -> Infotext:
     raises.
 
     More forgiving than A1111 in three ways that other programs need: the settings are the last line that
-    begins with "Steps:", else the last that names at least two of `SETTINGS`; lines below it ("Template:
+    begins with "Steps:", else the last that names at least two of `SETTINGS_KEYS`; lines below it ("Template:
     ...", as extensions write) become pairs of their own; and all may stand in one line. Where there are no
     settings, all is prompt.
     """
@@ -201,7 +207,7 @@ def _settings_line(lines: Sequence[str]) -> int | None:
         # Where words stand before the first pair, or a prompt is one, it is a text in one line.
         whole = len(keys) >= 3 and lines[at].lstrip().startswith(keys[0]) and not names & PROMPTS
         whole = whole and not keys[0].casefold().endswith((" prompt", " steps"))
-        if whole and len(SETTINGS & names) >= 2:
+        if whole and len(SETTINGS_KEYS & names) >= 2:
             return at
     return None
 
@@ -213,7 +219,7 @@ def _one_line(lines: Sequence[str]) -> Infotext | None:
         if not starts:
             continue
         fields = _fields(pairs(lines[at][starts[-1] :]))
-        if len(SETTINGS.intersection(key.removesuffix("-1").casefold() for key in fields)) < 3:
+        if len(SETTINGS_KEYS.intersection(key.removesuffix("-1").casefold() for key in fields)) < 3:
             return None
         words = "\n".join([*lines[:at], lines[at][: starts[-1]].rstrip(" ,;")])
         before, mark, after = words.partition(NEGATIVE)
@@ -292,73 +298,81 @@ def _pairs(
     rng: str | None,
     second: str | None,
 ) -> dict[str, Any]:
-    """The last line in A1111's order; None values are left out later."""
+    """The last line in A1111's order; None values are left out later.
+
+    Written by hand is what takes several fields or more than the request: sampler and schedule, the size, the
+    model, the seed of this image, and the second pass, whose pairs depend on what it came to.
+    """
     sampler, schedule = sampler_and_schedule(request.scheduler)
-    return {
-        "Steps": request.steps,
+    pairs = {
+        **_single_pairs(request),
         "Sampler": sampler,
         "Schedule type": schedule,
-        "CFG scale": _number(request.cfg),
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": model,
-        "Denoising strength": _number(request.strength) if request.image else None,
-        "Clip skip": request.clip_skip + SDXL_CLIP_SKIP if request.clip_skip else None,
         "RNG": rng,
-        **_inpaint_pairs(request),
         **_second_pass_pairs(request, second or request.second_pass_mode),
-        "Emphasis": "No norm" if request.emphasis == "none" else None,
     }
+    return dict(sorted(pairs.items(), key=lambda pair: ORDER.index(pair[0]) if pair[0] in ORDER else 99))
 
 
-def _inpaint_pairs(request: GenerationRequest) -> dict[str, Any]:
-    if not request.mask:
-        return {}
-    only_masked = request.inpaint_area == "masked"
-    return {
-        "Mask blur": request.mask_blur,
-        "Inpaint area": "Only masked" if only_masked else None,
-        "Masked area padding": request.inpaint_padding if only_masked else None,
-        "Mask mode": NOT_MASKED if request.inpainting_fill == "keep" else None,
-        "Masked content": request.masked_content,
+def _single_pairs(request: GenerationRequest) -> dict[str, Any]:
+    """The pairs that hold one field each, of those that mean something in this request."""
+    unused = without_effect(request.model_dump())
+    found: dict[str, Any] = {}
+    for name, setting in SETTINGS.items():
+        pair, value = setting.infotext, getattr(request, name)
+        if pair is None or not pair.is_written or name in unused:
+            continue
+        if pair.at_default or value != setting.default:
+            text = pair.write(value)
+            found[pair.key] = text if isinstance(text, str) else _number(text)
+    return found
+
+
+def single_fields(fields: Mapping[str, str]) -> dict[str, str]:
+    """Fields of a request that one pair each tells, as text; `fields` by their names in small letters."""
+    told = {
+        name: setting.infotext.read(fields[setting.infotext.key.casefold()])
+        for name, setting in SETTINGS.items()
+        if setting.infotext and setting.infotext.key.casefold() in fields
     }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
-    """What the pairs say about inpainting, as fields of a request; {} where the picture was not inpainted.
+    """What is said about inpainting, as fields of a request; {} where the picture was not inpainted. `fields`
+    by their names in small letters.
 
     A1111 leaves out what stands at its default. So did we, when "fill" was the one that went unnamed.
     """
-    if not any(name in fields for name in INPAINTING):
+    if not any(pair.key.casefold() in fields for pair in INPAINTING.values()):
         return {}
-    ours = fields.get("Version", "").startswith("WebbDuck")
-    found = {
-        "inpainting_fill": "keep" if fields.get("Mask mode") == NOT_MASKED else "replace",
-        "masked_content": fields.get("Masked content", "fill" if ours else "original"),
-        "inpaint_area": "masked" if fields.get("Inpaint area") == "Only masked" else "whole",
-    }
-    numbers = {"mask_blur": "Mask blur", "inpaint_padding": "Masked area padding"}
-    return found | {name: fields[pair] for name, pair in numbers.items() if pair in fields}
+    ours = fields.get("version", "").startswith("WebbDuck")
+    told = {name: value for name, value in single_fields(fields).items() if name in INPAINTING}
+    defaults = {"inpainting_fill": "replace", "masked_content": "fill" if ours else "original"}
+    return {**defaults, "inpaint_area": "whole", **told}
 
 
-def _second_pass_pairs(request: GenerationRequest, way: str) -> dict[str, Any]:
-    """A refiner is A1111's refiner; drawing again with img2img is its hires fix at the same size."""
+def _second_pass_pairs(request: GenerationRequest, kind: str) -> dict[str, Any]:
+    """A refiner is A1111's refiner; an img2img pass is its hires fix at the same size."""
     if not request.second_pass_model:
         return {}
-    if way == "img2img":
+    if kind == "img2img":
         steps = request.second_pass_steps or request.steps
         again = {
             "Hires upscale": 1,
             "Hires steps": max(int(steps * request.refinement_strength), 1),
             "Hires checkpoint": request.second_pass_model,
-            SECOND_PASS_STEPS: steps,
+            "Second pass steps": steps,
         }
         strength = _number(request.refinement_strength)
         if request.image:  # whose own denoising strength stands there already
-            return {**again, SECOND_PASS_STRENGTH: strength}
+            return {**again, "Second pass strength": strength}
         return {"Denoising strength": strength, **again}
-    switch = _number(request.refiner_switch) if way == "refiner" else None
+    switch = _number(request.refiner_switch) if kind == "refiner" else None
     return {"Refiner": request.second_pass_model, "Refiner switch at": switch}
 
 

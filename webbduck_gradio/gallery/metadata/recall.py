@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import find
-from ...request import GenerationRequest, LoraSelection
+from ...request import SETTINGS, GenerationRequest, LoraSelection
 from .. import metadata
 from . import infotext, reproducibility
 from .other_tools import values
@@ -35,39 +35,21 @@ SAMPLER_ALIASES = {
 }
 """ComfyUI's, SwarmUI's, Fooocus' and InvokeAI's names, without `_gpu` and `_k`."""
 
-LABELS = {
-    "base_model": "checkpoint",
-    "second_pass_model": "refiner",
-    "cfg": "CFG",
-    "scheduler": "sampler",
-    "strength": "denoising strength",
-    "negative_prompt": "negative prompt",
-    "masked_content": "masked content",
-}
-
-
 RESET_VALUES: dict[str, Any] = {
-    "prompt": "",
-    "negative_prompt": "",
-    "prompt_2": "",
-    "loras": [],
-    "image": None,
-    "mask": None,
-    "second_pass_model": None,
-    "num_images": 1,
-    "clip_skip": 0,
-    "emphasis": "mean",
+    name: list(setting.default) if isinstance(setting.default, tuple) else setting.default
+    for name, setting in SETTINGS.items()
+    if setting.reset == "default"
 }
 """What a picture's settings mean where they say nothing: nothing left over from the form before."""
 
-IGNORED_INFOTEXT_KEYS = {name.casefold() for name in (
-    "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Model", "Steps",
-    "Seed",
-    "Sampler", "Schedule type", "CFG scale", "Size-1", "Size-2", "Size", "Denoising strength", "Clip skip",
-    "Refiner", "Refiner switch at", "Emphasis", "Mask blur", "Inpaint area", "Masked area padding",
-    "Masked content", "Mask mode", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
-    "Lora weights", "Scheduler", "App", "Parser", "Backend", "Second pass steps", "Second pass strength",
-)}  # fmt: skip
+IGNORED_INFOTEXT_KEYS = {
+    *(setting.infotext.key.casefold() for setting in SETTINGS.values() if setting.infotext),
+    *(name.casefold() for name in (
+        "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
+        "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
+        "Lora weights", "Scheduler", "App", "Parser", "Backend",
+    )),
+}  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
 SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize-1", "hires resize-2"}
 """Pairs of a hires fix that is taken over as the second pass."""
@@ -205,8 +187,10 @@ def _understand(
             del wanted["seed"]
             problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
         _translate_sampler(wanted, problems)
-        if "clip_skip" in wanted:  # 1 and 2 are what SDXL takes anyway
-            wanted["clip_skip"] = max(wanted["clip_skip"] - infotext.SDXL_CLIP_SKIP, 0)
+        for name, setting in SETTINGS.items():
+            if name in wanted and setting.infotext and setting.infotext.offset:
+                # Below it is what SDXL takes anyway: A1111's CLIP skip 1 and 2.
+                wanted[name] = max(wanted[name] - setting.infotext.offset, 0)
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
@@ -255,7 +239,9 @@ def _find_model(
     problems: list[str],
 ) -> None:
     name = wanted[key]
-    found = _installed(str(name), LABELS[key], model_hash, installed, problems, "; the chosen one stays")
+    found = _installed(
+        str(name), SETTINGS[key].label_in_sentence, model_hash, installed, problems, "; the chosen one stays"
+    )
     if found is None:
         del wanted[key]
     else:
@@ -329,7 +315,7 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
-            problems.append(f"The picture's {LABELS.get(key, key)} was left out: {error}")
+            problems.append(f"The picture's {SETTINGS[key].label_in_sentence} was left out: {error}")
         else:
             fields[key] = request.model_dump(mode="json")[key]
     if fields.get("mask") and not fields.get("image"):

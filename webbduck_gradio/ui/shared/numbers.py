@@ -13,8 +13,6 @@ PLAIN = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
 WHOLE = re.compile(r"[+-]?[0-9]+")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
 """What is 1.5 to one reader and 1500 to another."""
-STEPS = {"cfg": 0.5, "inpaint_padding": 8, "width": 8, "height": 8}
-"""By how much the arrow keys change a number, where that is neither 1 nor 0.05."""
 
 
 def number_field(value: Any, label: str, elem_id: str, **more: Any) -> gr.Textbox:

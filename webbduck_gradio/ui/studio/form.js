@@ -135,8 +135,8 @@ webbduck.form = (() => {
       whole_area: !(mask && masked),
       masked_area: mask && masked,
       second_pass: second,
-      drawn_over: over,
-      taken_over: second && !over,
+      img2img_pass: over,
+      refiner_pass: second && !over,
     };
     for (const [field, needs] of Object.entries(window.webbduckFacts.needs)) {
       control(field)?.classList.toggle("off", !needs.every((each) => hold[each]));
@@ -172,8 +172,8 @@ webbduck.form = (() => {
         : over
           ? "Draws the finished picture again with this model; strength 0 to 1 says how much may change."
           : image
-            ? "A refiner can only take over a picture made from words; choose Draws over."
-            : `Takes over the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
+            ? "A refiner can only continue a picture made from text; choose img2img."
+            : `The refiner continues the unfinished picture after ${percent(state.refiner_switch)} of the steps.`;
     }
   }
   const number = (value) => (typeof value === "number" ? String(Number(value.toFixed(3))) : value || "?");

@@ -5,31 +5,33 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, get_args
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import gradio as gr
-from pydantic.fields import FieldInfo
 
 from ...api.gradio_helpers import notification
 from ...api.serializers import effective_settings, second_pass_of
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog.registry import Checkpoint
 from ...request import (
-    DEFAULT_SCHEDULER,
     MAX_PIXELS,
     MAX_PROMPT,
     SCHEDULERS,
+    SETTINGS,
     SIDE_STEP,
     GenerationRequest,
+    Setting,
+    in_form_order,
     upgrade_stored_request,
 )
-from ...request.applicability import NEEDS, without_effect
+from ...request.applicability import without_effect
+from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
-from ..shared.numbers import STEPS, read, shown
+from ..shared.numbers import read, shown
 from .lora_stack import to_control, to_request
-from .tooltips import BUTTONS, HELP, VALUES
+from .tooltips import BUTTONS
 
 PRESETS = {
     "1:1": (1024, 1024),
@@ -41,17 +43,13 @@ PRESETS = {
 }
 """The sizes that SDXL was trained on; for a checkpoint of another native size they are scaled."""
 
-BY_CHECKPOINT = ("width", "height", "steps", "cfg", "scheduler")
+BY_CHECKPOINT = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
 """What choosing a checkpoint sets."""
-EMPTY = ("second_pass_model", "image", "mask")
+NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
+EMPTY = tuple(
+    name for name, setting in SETTINGS.items() if setting.is_optional and setting.control in ("model", "file")
+)
 """Fields whose control says "" for nothing."""
-OPTIONAL = ("seed", "second_pass_steps")
-"""Numbers that may be empty, for a random seed and as many steps as the first pass."""
-REQUIRED = ("width", "height", "steps", "cfg", "num_images", "strength", "mask_blur", "inpaint_padding",
-            "refinement_strength", "refiner_switch", "clip_skip")  # fmt: skip
-"""Numbers that the form always shows: an emptied field is an oversight, not a wish for the default."""
-SHOWN_ALL_THE_SAME = ("negative_prompt",)
-"""Fields that may mean nothing and yet stay in the form: their text is not lost, and a warning tells."""
 
 
 @dataclass
@@ -233,7 +231,7 @@ class Form:
         if "loras" in asked:
             asked["loras"] = to_request(asked["loras"])
         wrong: dict[str, RequestError] = {}
-        for name in (*OPTIONAL, *REQUIRED):
+        for name in NUMBERS:
             try:
                 asked[name] = number_of(name, asked[name])
             except RequestError as error:
@@ -243,7 +241,9 @@ class Form:
             wrong.pop(name, None)
         if wrong:
             raise next(iter(wrong.values()))
-        missing = next((name for name in REQUIRED if name in asked and asked[name] is None), None)
+        # An emptied number is an oversight, not a wish for the default, but where empty says something.
+        required = (name for name in NUMBERS if not SETTINGS[name].is_optional and name in asked)
+        missing = next((name for name in required if asked[name] is None), None)
         if missing:
             raise RequestError(f"{missing} is empty; give a number.", field=missing)
         return asked
@@ -251,7 +251,7 @@ class Form:
     def _hidden(self, asked: Mapping[str, Any]) -> list[str]:
         """Fields that mean nothing beside the others; the page shows no control for them (studio/form.js)."""
         unused = without_effect(asked, second_pass_of(self.services, asked))
-        return [name for name in unused if name in asked and name not in SHOWN_ALL_THE_SAME]
+        return [name for name in unused if name in asked and not SETTINGS[name].stays_visible]
 
 
 def _is_base(checkpoint: Checkpoint) -> bool:
@@ -262,16 +262,15 @@ def shown_as(name: str, value: Any) -> Any:
     """The value of a request's field as its control holds it."""
     if name == "loras":
         return to_control(value)
-    if name in (*OPTIONAL, *REQUIRED):
+    if SETTINGS[name].is_number:
         return shown(value)
     return "" if value is None and name in EMPTY else value
 
 
 def number_of(name: str, text: Any) -> Any:
     """The number that was typed for a field of the request. Raises `RequestError` where it is none."""
-    field = GenerationRequest.model_fields[name]
     try:
-        return read(text, whole="whole" in _range(field))
+        return read(text, whole=SETTINGS[name].is_whole)
     except ValueError as error:
         raise RequestError(f"{name} {error}.", field=name) from None
 
@@ -279,54 +278,22 @@ def number_of(name: str, text: Any) -> Any:
 def settings_of(checkpoint: Checkpoint | None) -> dict[str, Any]:
     """The values of `BY_CHECKPOINT` that a checkpoint asks for."""
     if checkpoint is None:
-        return {"width": 1024, "height": 1024, "steps": 30, "cfg": 6.0, "scheduler": DEFAULT_SCHEDULER}
+        return {name: SETTINGS[name].default for name in BY_CHECKPOINT}
     return {name: getattr(checkpoint.defaults, name) for name in BY_CHECKPOINT}
 
 
 def _may_be(name: str, value: Any) -> bool:
     """Whether a control can hold this, also out of range: what was typed stays, and is refused later."""
-    if name == "loras":  # as the page holds it (stack.py)
+    setting = SETTINGS[name]
+    if setting.control == "loras":  # as the page holds it (lora_stack.py)
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
-    kind = GenerationRequest.model_fields[name].annotation
-    if name == "scheduler":
+    if setting.control == "list":
         return value in SCHEDULERS
-    literals = getattr(kind, "__args__", ())
-    if literals and all(isinstance(each, str) for each in literals):
-        return value in literals
-    if name in (*OPTIONAL, *REQUIRED):
+    if setting.choices:
+        return value in setting.choices
+    if setting.is_number:
         return value is None or (isinstance(value, (int, float, str)) and not isinstance(value, bool))
     return isinstance(value, str)
-
-
-def limits() -> dict[str, dict[str, float]]:
-    """Range of each number of the request, for the page: least, most, above, step, whole."""
-    found: dict[str, dict[str, float]] = {}
-    for name, field in GenerationRequest.model_fields.items():
-        range_of = _range(field)
-        if range_of and name != "loras" and ("most" in range_of):
-            found[name] = range_of
-    return found
-
-
-def _range(field: FieldInfo) -> dict[str, float]:
-    keys = {"ge": "least", "gt": "above", "le": "most", "multiple_of": "step"}
-    constraints = list(field.metadata)
-    for inner in getattr(field.annotation, "__args__", ()):  # Annotated[int, ...] | None
-        constraints += [each for part in getattr(inner, "__metadata__", ()) for each in _parts(part)]
-    found = {
-        ours: float(getattr(each, theirs))
-        for each in constraints
-        for theirs, ours in keys.items()
-        if getattr(each, theirs, None) is not None
-    }
-    kinds = (field.annotation, *get_args(field.annotation))
-    if found and any(getattr(kind, "__origin__", kind) is int for kind in kinds):
-        found["whole"] = 1
-    return found
-
-
-def _parts(constraint: Any) -> list[Any]:
-    return constraint.metadata if isinstance(constraint, FieldInfo) else [constraint]
 
 
 def facts() -> dict[str, Any]:
@@ -336,10 +303,36 @@ def facts() -> dict[str, Any]:
         "side_step": SIDE_STEP,
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
-        "limits": limits(),
-        "number_steps": STEPS,
-        "needs": {name: list(needs) for name, needs in NEEDS.items() if name not in SHOWN_ALL_THE_SAME},
-        "help": HELP,
-        "values": VALUES,
+        "settings": {setting.name: setting_facts(setting) for setting in in_form_order(SETTINGS)},
+        "conditions": {name: asdict(condition) for name, condition in CONDITIONS.items()},
+        "second_pass_rules": SECOND_PASS_RULES,
+        # Parts of "settings" by themselves, until the scripts read it from there.
+        "limits": {name: setting.limits for name, setting in SETTINGS.items() if setting.limits},
+        "number_steps": {name: setting.step for name, setting in SETTINGS.items() if setting.step},
+        "needs": {name: each.applies for name, each in SETTINGS.items() if not each.stays_visible},
+        "help": {name: setting.tooltip for name, setting in SETTINGS.items()},
+        "values": {name: dict(setting.choices) for name, setting in SETTINGS.items() if setting.choices},
         "button_help": BUTTONS,
+    }
+
+
+def setting_facts(setting: Setting) -> dict[str, Any]:
+    """A setting's declaration for the page's scripts (ui/shared/settings.js)."""
+    return {
+        "label": setting.label,
+        "help": setting.tooltip,
+        "group": setting.group,
+        "control": setting.control,
+        "element": setting.element_id,
+        "unit": setting.unit,
+        "choices": dict(setting.choices),
+        "default": setting.default,
+        "limits": dict(setting.limits),
+        "step": setting.step or setting.limits.get("step") or (1 if setting.is_whole else 0.05),
+        "is_optional": setting.is_optional,
+        "has_slider": setting.has_slider,
+        "applies": setting.applies,
+        "stays_visible": setting.stays_visible,
+        "listed_at_default": setting.listed_at_default,
+        "lines": dict(setting.lines),
     }

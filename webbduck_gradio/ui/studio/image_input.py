@@ -14,12 +14,8 @@ from ...models.tools import STYLES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from ...web.middleware import uploaded
-from ..shared.numbers import number_field
 from ..theme import asset
-from .tooltips import VALUES
-
-RESIZE = [("Crop", "crop"), ("Pad", "pad"), ("Stretch", "stretch")]
-
+from .controls import build_group
 
 STYLE_NAMES = {
     "detailed": "In detail",
@@ -60,37 +56,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         server_functions=[webbduck_store, webbduck_size],
     )
     view.caption(caption, None, told, **USER_ACTION)
-    # The ids of stored files; the view above writes them.
-    fields["image"] = gr.Textbox("", elem_id="image", elem_classes="channel", show_label=False)
-    fields["mask"] = gr.Textbox("", elem_id="mask", elem_classes="channel", show_label=False)
-    fields["strength"] = number_field(0.75, "Denoising strength", "strength")
-    fields["resize_mode"] = gr.Radio(
-        RESIZE, value="crop", label="Resize mode", elem_id="resize-mode", elem_classes="segmented"
-    )
-    fields["inpainting_fill"] = gr.Radio(
-        [(said, value) for value, said in VALUES["inpainting_fill"].items()],
-        value="replace",
-        label="Mask mode",
-        elem_id="inpainting-fill",
-        elem_classes="segmented",
-    )
-    fields["masked_content"] = gr.Radio(
-        [("Fill", "fill"), ("Original", "original")],
-        value="fill",
-        label="Masked content",
-        elem_id="masked-content",
-        elem_classes="segmented",
-    )
-    fields["inpaint_area"] = gr.Radio(
-        [("Whole picture", "whole"), ("Only masked", "masked")],
-        value="whole",
-        label="Inpaint area",
-        elem_id="inpaint-area",
-        elem_classes="segmented",
-    )
-    with gr.Row(elem_classes="fields"):
-        fields["mask_blur"] = number_field(8, "Mask blur, px", "mask-blur", min_width=60)
-        fields["inpaint_padding"] = number_field(32, "Padding, px", "inpaint-padding", min_width=60)
+    build_group(fields, "image")
 
 
 def stored(services: Services, value: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import RequestError, StorageError
-from ...request import MAX_PROMPT
+from ...request import MAX_PROMPT, SETTINGS
 from ...storage.atomic import write_atomically
 from ...storage.reading import read_json
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 MOST_PRESETS, MOST_PROMPTS = 200, 500
 LONGEST_NAME = 80
-NOT_KEPT = ("prompt", "negative_prompt", "prompt_2", "seed", "image", "mask")
+NOT_KEPT = tuple(name for name, setting in SETTINGS.items() if setting.is_content)
 """A preset is about how, not about what: prompts are kept by themselves."""
 
 

@@ -10,14 +10,14 @@ from ...api.gradio_helpers import error_as_dict
 from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Registry
-from ...request import MAX_PROMPT, GenerationRequest
+from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..theme import asset
+from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
-NAMES = {"prompt": "prompt", "prompt_2": "second prompt", "negative_prompt": "negative prompt"}
 
 
 def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> None:
@@ -35,14 +35,7 @@ def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> Non
     def webbduck_drop_prompt(entry_id: Any) -> dict[str, Any]:
         return error_as_dict(lambda: shelf.drop_prompt(entry_id))
 
-    fields["prompt"] = gr.Textbox(
-        label="Prompt",
-        lines=3,
-        max_lines=8,
-        placeholder="What should the picture show?",
-        elem_id="prompt",
-        autofocus=True,
-    )
+    build_one(fields, SETTINGS["prompt"], lines=3, max_lines=8, autofocus=True)
     gr.HTML(
         "",
         html_template=asset("studio/prompt_box.html"),
@@ -51,13 +44,7 @@ def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> Non
         apply_default_css=False,
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
     )
-    fields["negative_prompt"] = gr.Textbox(
-        label="Negative prompt",
-        lines=1,
-        max_lines=6,
-        placeholder="Negative prompt: what it should not show",
-        elem_id="negative",
-    )
+    build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
 def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +57,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
     if long:  # it is refused, so its tokens are not worth the time that counting takes
         told = [
-            f"The {NAMES[name]} has {size:,} of at most {MAX_PROMPT:,} characters."
+            f"The {SETTINGS[name].label_in_sentence} has {size:,} of at most {MAX_PROMPT:,} characters."
             for name, size in long.items()
         ]
         texts |= dict.fromkeys(long, "")

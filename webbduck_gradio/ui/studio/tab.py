@@ -9,11 +9,11 @@ import gradio as gr
 from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, notification
 from ...errors import WebbDuckError
 from ...jobs.job import Kind
-from ...request import SCHEDULERS
+from ...request import SETTINGS
 from ...services import Services
-from ..shared.numbers import number_field
 from ..theme import asset
 from . import image_input, prompt_box, second_pass, settings_menu, viewer
+from .controls import build_group, build_one, of_group
 from .form import BY_CHECKPOINT, Form, settings_of
 from .lora_stack import build_stack
 from .preset_store import PresetStore
@@ -59,29 +59,13 @@ def build(services: Services, told: gr.HTML) -> Form:
             )
             with gr.Column(elem_id="settings"):
                 with gr.Row(elem_id="model-row"):
-                    fields["base_model"] = gr.Dropdown(
-                        choices=form.usable(),
-                        value=default.name if default else None,
-                        label="Checkpoint",
-                        elem_id="checkpoint",
-                        min_width=120,
-                    )
+                    chosen = {"base_model": default.name if default else None}
+                    build_one(fields, SETTINGS["base_model"], chosen, choices=form.usable(), min_width=120)
                     menu = settings_menu.view(services, shelf)
                 prompt_box.build(services, fields, shelf)
                 fields["loras"] = build_stack(form.checkpoint)
                 _size(fields, start)
-                with gr.Row(elem_classes="fields"):
-                    fields["steps"] = number_field(start["steps"], "Steps", "steps", min_width=60)
-                    fields["cfg"] = number_field(start["cfg"], "CFG", "cfg", min_width=60)
-                    fields["scheduler"] = gr.Dropdown(
-                        list(SCHEDULERS),
-                        value=start["scheduler"],
-                        label="Sampler",
-                        elem_id="scheduler",
-                        min_width=150,
-                        scale=3,
-                        filterable=False,
-                    )
+                build_group(fields, "sampling", start)
                 _seed(fields)
                 with gr.Column(elem_classes="fold", elem_id="fold-image"):
                     fold("image", "Input picture")
@@ -91,9 +75,10 @@ def build(services: Services, told: gr.HTML) -> Form:
                     second_pass.build(services, fields)
                 with gr.Column(elem_classes="fold", elem_id="fold-more"):
                     fold("more", "More settings")
-                    _more(fields)
+                    build_group(fields, "more")
             with gr.Row(elem_id="dock"):
-                fields["num_images"] = number_field(1, "Images", "batch", min_width=64, scale=1)
+                for setting in of_group("run"):
+                    build_one(fields, setting, min_width=64, scale=1)
                 test = gr.Button("Test", elem_id="test", min_width=70, scale=1)
                 generate = gr.Button(
                     "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
@@ -121,49 +106,21 @@ def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
         apply_default_css=False,
     )
     with gr.Row(elem_classes="fields size-row"):
-        fields["width"] = number_field(start["width"], "Width, px", "width", min_width=70)
+        build_one(fields, SETTINGS["width"], start, min_width=70)
         swap = gr.Button("⇄", elem_id="swap", min_width=38, scale=0)
-        fields["height"] = number_field(start["height"], "Height, px", "height", min_width=70)
+        build_one(fields, SETTINGS["height"], start, min_width=70)
     size = [fields["width"], fields["height"]]
     swap.click(None, size, size, js="(width, height) => [height, width]", **BACKGROUND_EVENT)
 
 
 def _seed(fields: dict[str, Any]) -> None:
     with gr.Row(elem_classes="fields seed-row"):
-        fields["seed"] = number_field(None, "Seed", "seed", placeholder="Random", min_width=120, scale=4)
+        build_one(fields, SETTINGS["seed"], min_width=120, scale=4)
         dice = gr.Button("Random", elem_id="dice", size="sm", min_width=70, scale=1)
         reuse = gr.Button("Reuse last", elem_id="reuse", size="sm", min_width=90, scale=1)
     seed = fields["seed"]
     dice.click(None, None, seed, js="() => ''", **BACKGROUND_EVENT)
     reuse.click(None, seed, seed, js="(seed) => String(webbduck.lastSeed ?? seed)", **BACKGROUND_EVENT)
-
-
-def _more(fields: dict[str, Any]) -> None:
-    fields["prompt_2"] = gr.Textbox(
-        "",
-        label="Prompt for the second text encoder",
-        placeholder="Same as the prompt",
-        lines=2,
-        max_lines=6,
-        elem_id="prompt-2",
-    )
-    with gr.Row(elem_classes="fields"):
-        fields["clip_skip"] = number_field(0, "CLIP skip", "clip-skip", min_width=60)
-        fields["emphasis"] = gr.Radio(
-            [("Mean kept", "mean"), ("As weighted", "none")],
-            value="mean",
-            label="Weights",
-            elem_id="emphasis",
-            elem_classes="segmented",
-            scale=3,
-        )
-    fields["output_format"] = gr.Radio(
-        [("PNG", "png"), ("JPEG", "jpg"), ("WebP", "webp")],
-        value="png",
-        label="File format",
-        elem_id="output-format",
-        elem_classes="segmented",
-    )
 
 
 def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Button, test: gr.Button) -> None:

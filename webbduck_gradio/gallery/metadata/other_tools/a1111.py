@@ -44,28 +44,21 @@ def read(text: str) -> ForeignSettings:
     known_names |= {name for name, _ in weights}
     hashes = _hashes(fields)
     _name_more_loras(fields, hashes, known_names, notes)
+    single = infotext.single_fields(fields)
     settings = {
+        **single,
         "prompt": prompt,
         "negative_prompt": negative,
-        "steps": fields.get("steps"),
         "scheduler": fields.get("sampler"),
         "schedule": fields.get("schedule type", fields.get("scheduler")),
-        "cfg": fields.get("cfg scale"),
-        "seed": fields.get("seed"),
         "width": fields.get("size-1"),
         "height": fields.get("size-2"),
-        "base_model": fields.get("model"),
         "model_hash": fields.get("model hash"),
-        "strength": fields.get("denoising strength"),
-        "clip_skip": fields.get("clip skip"),
-        "second_pass_model": fields.get("refiner"),
         "second_pass_mode": "refiner" if "refiner switch at" in fields else None,
-        "refiner_switch": fields.get("refiner switch at"),
-        "emphasis": "none" if fields.get("emphasis") == "No norm" else None,
-        **infotext.inpainting(parsed.fields),
+        **infotext.inpainting(fields),
         "loras": loras,
         "lora_hashes": hashes or None,
-        **_hires(fields),
+        **_hires(fields, single),
     }
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
 
@@ -99,20 +92,20 @@ def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
     return found | dict(_HASH.findall(fields.get("lora hashes", "")))
 
 
-def _hires(fields: Mapping[str, str]) -> dict[str, Any]:
+def _hires(fields: Mapping[str, str], single: Mapping[str, str]) -> dict[str, Any]:
     """The hires fix: its denoising strength is not img2img's. At the same size it is our second pass."""
     if not any(name.startswith("hires") for name in fields):
         return {}
-    own = values.number(fields.get(infotext.SECOND_PASS_STRENGTH.casefold()))
-    strength = values.number(fields.get("denoising strength")) if own is None else own
+    own = values.number(single.get("refinement_strength"))
+    strength = values.number(single.get("strength")) if own is None else own
     model = fields.get("hires checkpoint", fields.get("model"))
     if not _same_size(fields) or model is None or strength is None or not 0 < strength <= 1:
         return {"strength": None}
     return {
-        "strength": None if own is None else fields.get("denoising strength"),
+        "strength": None if own is None else single.get("strength"),
         "second_pass_model": model,
         "second_pass_mode": "img2img",
-        "second_pass_steps": _second_pass_steps(fields, strength),
+        "second_pass_steps": _second_pass_steps(fields, single, strength),
         "refinement_strength": strength,
     }
 
@@ -124,8 +117,8 @@ def _same_size(fields: Mapping[str, str]) -> bool:
     return None not in asked and asked == [fields.get(f"size-{side}") for side in "12"]
 
 
-def _second_pass_steps(fields: Mapping[str, str], strength: float) -> int | None:
-    exact = values.whole(fields.get(infotext.SECOND_PASS_STEPS.casefold()))
+def _second_pass_steps(fields: Mapping[str, str], single: Mapping[str, str], strength: float) -> int | None:
+    exact = values.whole(single.get("second_pass_steps"))
     drawn = values.whole(fields.get("hires steps"))
     if exact:
         return exact

@@ -38,18 +38,14 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
     notes += said
     width, height = _size(data.get("resolution") or [data.get("width"), data.get("height")])
     settings = {
+        **values.single_keys("fooocus", data),
         "prompt": prompt,
         "negative_prompt": values.text(data.get("negative_prompt")),
-        "steps": data.get("steps"),
         "scheduler": data.get("sampler"),
         "schedule": data.get("scheduler"),
-        "cfg": data.get("guidance_scale"),
-        "seed": data.get("seed"),
         "width": width,
         "height": height,
-        "base_model": data.get("base_model"),
         "model_hash": data.get("base_model_hash"),
-        "clip_skip": data.get("clip_skip"),
         "loras": _loras(data) + tagged,
         "lora_hashes": _hashes(data) or None,
         **_refiner(data),

@@ -51,18 +51,13 @@ def _current(data: Mapping[str, Any]) -> ForeignSettings:
             f"{values.shown(negative_style)}."
         )
     settings = {
+        **values.single_keys("invokeai", data),
         "prompt": prompt,
         "negative_prompt": negative,
         "prompt_2": style if style.strip() and style.strip() != prompt.strip() else None,
-        "steps": data.get("steps"),
         "scheduler": data.get("scheduler"),
-        "cfg": data.get("cfg_scale"),
-        "seed": data.get("seed"),
-        "width": data.get("width"),
-        "height": data.get("height"),
         "base_model": _name(data.get("model")),
         "model_hash": _hash(model.get("hash")),
-        "strength": data.get("strength"),
         "loras": _loras(data.get("loras"), notes),
         **_refiner(data),
     }

@@ -32,15 +32,11 @@ def read(texts: Mapping[str, Any]) -> ForeignSettings:
     source = _SOURCE.fullmatch(values.text(texts.get("Source"))[:300])
     img2img = own.get("request_type", "Img2ImgRequest") != "PromptGenerateRequest"
     settings = {
+        **values.single_keys("novelai", own),
         "prompt": prompt,
         "negative_prompt": negative,
-        "steps": own.get("steps"),
         "scheduler": values.text(own.get("sampler")).removeprefix("k_") or None,
         "schedule": own.get("noise_schedule") if own.get("noise_schedule") != "native" else None,
-        "cfg": own.get("scale"),
-        "seed": own.get("seed"),
-        "width": own.get("width"),
-        "height": own.get("height"),
         "base_model": source[1] if source else values.text(texts.get("Source")) or None,
         "model_hash": source[2] if source else None,
         "strength": own.get("strength") if img2img else None,

@@ -38,16 +38,11 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
     prompt, loras = _prompt(own.get("prompt"), "prompt", notes)
     negative, _ = _prompt(own.get("negativeprompt"), "negative prompt", notes)
     settings = {
+        **values.single_keys("swarmui", own),
         "prompt": prompt,
         "negative_prompt": negative,
-        "steps": own.get("steps"),
         "scheduler": own.get("sampler"),
         "schedule": own.get("scheduler"),
-        "cfg": own.get("cfgscale"),
-        "seed": own.get("seed"),
-        "width": own.get("width"),
-        "height": own.get("height"),
-        "base_model": own.get("model"),
         "model_hash": _model_hash(data),
         "strength": values.number(own.get("initimagecreativity")) or None,
         "clip_skip": _clip_skip(own.get("clipstopatlayer"), notes),

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from ....request import SETTINGS
+
 MAX_TEXT = 2**20
 """Longest text of another program that is taken apart, in characters."""
 MAX_LORAS = 64
@@ -56,6 +58,15 @@ def known(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     return checked | ({"paths": paths} if paths else {})
 
 
+def single_keys(tool: str, data: Mapping[Any, Any]) -> dict[str, Any]:
+    """Fields of a request that one key each of another program's settings tells, as it wrote them."""
+    return {
+        name: data.get(setting.other_tools[tool])
+        for name, setting in SETTINGS.items()
+        if tool in setting.other_tools
+    }
+
+
 def _foldered(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """ "NAME", "xl/NAME" of the models that are told with their folder."""
     loras = [table(lora).get("name") for lora in rows(settings.get("loras"))[:MAX_LORAS]]
@@ -68,12 +79,10 @@ def _foldered(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _checked(key: str, value: object, notes: list[str]) -> Any:
-    if key in ("steps", "seed", "width", "height", "clip_skip", "second_pass_steps", "mask_blur",
-               "inpaint_padding"):  # fmt: skip
-        return whole(value)
-    if key in ("cfg", "strength", "refiner_switch", "refinement_strength"):
-        return number(value)
-    if key in ("base_model", "second_pass_model"):
+    setting = SETTINGS.get(key)
+    if setting is not None and setting.is_number:
+        return whole(value) if setting.is_whole else number(value)
+    if setting is not None and setting.control == "model":
         return model_path(value)
     if key == "loras":
         return _loras(value, notes)

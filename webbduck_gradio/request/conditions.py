@@ -1,0 +1,86 @@
+"""Conditions under which a setting means something, as data: Python evaluates them here, the page's scripts
+evaluate the same table in ui/shared/settings.js.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+SecondPass = Literal["refiner", "img2img"]
+"""What a second pass does: a refiner continues unfinished latents, img2img reworks the finished image."""
+
+ConditionName = Literal[
+    "guidance", "image", "mask", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass"
+]
+Test = tuple[str, Literal["set", "unset", "is", "is not"], Any]
+"""A field of the request, and what is asked of its value."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds where all of its tests do; with `negated`, where not all of them do."""
+
+    otherwise: str
+    """A request where it does not hold, in words: "without a mask"."""
+    tests: tuple[Test, ...]
+    negated: bool = False
+
+
+_MASK: tuple[Test, ...] = (("image", "set", None), ("mask", "set", None))
+_MASKED_AREA: tuple[Test, ...] = (*_MASK, ("inpaint_area", "is", "masked"))
+_SECOND_PASS: Test = ("second_pass_model", "set", None)
+
+CONDITIONS: dict[ConditionName, Condition] = {
+    "guidance": Condition("at CFG 1, where there is no guidance", (("cfg", "is not", 1),)),
+    "image": Condition("without a picture", (("image", "set", None),)),
+    "mask": Condition("without a mask", _MASK),
+    "whole_area": Condition("when only the masked area is painted", _MASKED_AREA, negated=True),
+    "masked_area": Condition("when the whole picture is painted", _MASKED_AREA),
+    "second_pass": Condition("without a second pass", (_SECOND_PASS,)),
+    "img2img_pass": Condition(
+        "when a refiner continues", (_SECOND_PASS, ("second_pass_kind", "is not", "refiner"))
+    ),
+    "refiner_pass": Condition(
+        "when the second pass is img2img", (_SECOND_PASS, ("second_pass_kind", "is not", "img2img"))
+    ),
+}
+"""`second_pass_kind` is no field but the answer of `second_pass`; where that is None, both may be meant."""
+
+SECOND_PASS_RULES: tuple[tuple[tuple[Test, ...], SecondPass | None], ...] = (
+    ((("second_pass_model", "unset", None),), None),
+    ((("second_pass_mode", "is", "refiner"),), "refiner"),
+    ((("second_pass_mode", "is", "img2img"),), "img2img"),
+    ((("image", "set", None),), "img2img"),
+    ((("second_pass_arch", "unset", None),), None),
+    ((("second_pass_arch", "is", "sdxl-refiner"),), "refiner"),
+    ((), "img2img"),
+)
+"""What the second pass does: the first rule whose tests all hold. `second_pass_arch` is no field but the
+architecture of the second model."""
+
+
+def second_pass(request: Mapping[str, Any], arch: str | None) -> SecondPass | None:
+    """What the second pass of a request does with a model of this architecture.
+
+    None: there is none, or it is unknown, since the mode is "auto" and the architecture unknown.
+    """
+    values = {**request, "second_pass_arch": arch}
+    return next(kind for tests, kind in SECOND_PASS_RULES if _all_hold(tests, values))
+
+
+def conditions(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[ConditionName, bool]:
+    """Which conditions hold for the fields of a request. `kind`: the answer of `second_pass`, where known."""
+    values = {**request, "second_pass_kind": kind or second_pass(request, None)}
+    return {name: _all_hold(each.tests, values) != each.negated for name, each in CONDITIONS.items()}
+
+
+def _all_hold(tests: Iterable[Test], values: Mapping[str, Any]) -> bool:
+    return all(_holds(operator, values.get(field), wanted) for field, operator, wanted in tests)
+
+
+def _holds(operator: str, value: Any, wanted: Any) -> bool:
+    if operator in ("set", "unset"):
+        return bool(value) == (operator == "set")
+    return (value == wanted) == (operator == "is")
