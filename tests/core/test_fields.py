@@ -140,7 +140,8 @@ def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
     assert idle - {"negative_prompt"} <= hidden
     if condition != "guidance":  # the negative prompt is written down all the same, as by A1111
         one, two = (
-            parameters_text(each, 7, version="1", second_pass=kind(each)) for each in (request, ask(**changed))
+            parameters_text(each, 7, version="1", second_pass=kind(each))
+            for each in (request, ask(**changed))
         )
         assert one == two
     assert numpy.array_equal(paint(**base), paint(**changed))

@@ -20,7 +20,8 @@ Control = Literal["number", "text", "choice", "list", "model", "loras", "file"]
 the id of a stored input picture."""
 Reset = Literal["default", "checkpoint", "kept"]
 """What resets a setting: "default", a picture that does not mention it (its neutral value is its default);
-"checkpoint", the choice of another checkpoint; "kept", neither."""
+"checkpoint", the choice of another checkpoint; "kept", neither: it stays as the form has it, as what means
+nothing without an input picture or a second pass can, since those are reset."""
 Line = Literal["queue", "sheet", "fold"]
 """Where settings are summed up in one line: a row of the queue, the phone's closed sheet, a folded group."""
 

@@ -183,12 +183,12 @@ class GenerationRequest(BaseRequest):
         element="second-mode", choices={"auto": "Automatic", "refiner": "Refiner", "img2img": "img2img"},
         help="{refiner} continues the unfinished image, {img2img} reworks the finished one, {auto} goes by "
         "the model.",
-        applies=("second_pass",),
+        applies=("second_pass",), reset="kept",
     )] = "auto"
     refinement_strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Second pass strength", form_label="Strength", group="second", control="number", place=40,
         help="How much an img2img second pass may change.", has_slider=True,
-        applies=("second_pass", "img2img_pass"), lines={"fold": "strength {}"},
+        applies=("second_pass", "img2img_pass"), reset="kept", lines={"fold": "strength {}"},
         infotext=Pair("Second pass strength", is_written=False),
     )] = 0.3
     image: Annotated[InputImageId | None, Setting(
@@ -204,14 +204,14 @@ class GenerationRequest(BaseRequest):
     strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Denoising strength", group="image", control="number", place=20, has_slider=True,
         help="How much of the input picture is repainted: int(steps * strength) steps, one less than A1111.",
-        applies=("image",), lines={"queue": "strength {}", "fold": "strength {}"},
+        applies=("image",), reset="kept", lines={"queue": "strength {}", "fold": "strength {}"},
         infotext=Pair("Denoising strength"), other_tools={"invokeai": "strength"},
     )] = 0.75
     inpainting_fill: Annotated[Literal["replace", "keep"], Setting(
         label="Mask mode", group="image", control="choice", place=40,
         choices={"replace": "Inpaint masked", "keep": "Inpaint not masked"},
         help="{replace} repaints the masked part; {keep} protects it and repaints all else.",
-        applies=("mask",),
+        applies=("mask",), reset="kept",
         infotext=Pair(
             "Mask mode", {"replace": "Inpaint masked", "keep": "Inpaint not masked"}, at_default=False
         ),
@@ -220,34 +220,35 @@ class GenerationRequest(BaseRequest):
         label="Masked content", group="image", control="choice", place=50,
         choices={"fill": "Fill", "original": "Original"},
         help="What the inpainted part begins with. {fill}: the colours around it; {original}: what is there.",
-        applies=("mask",), infotext=Pair("Masked content"),
+        applies=("mask",), reset="kept", infotext=Pair("Masked content"),
     )] = "fill"
     mask_blur: Annotated[StrictInt, Field(ge=0, le=64), Setting(
         label="Mask blur", group="image", control="number", place=70, unit="px",
-        help="Softness of the mask's edge.", applies=("mask",), infotext=Pair("Mask blur"),
+        help="Softness of the mask's edge.", applies=("mask",), reset="kept", infotext=Pair("Mask blur"),
     )] = 8
     resize_mode: Annotated[Literal["crop", "pad", "stretch"], Setting(
         label="Resize mode", group="image", control="choice", place=30,
         choices={"crop": "Crop", "pad": "Pad", "stretch": "Stretch"},
         help="How an input picture of other proportions is fitted to width x height. {crop} cuts what is "
         "over, {pad} fills the sides, {stretch} distorts it.",
-        applies=("image", "whole_area"),
+        applies=("image", "whole_area"), reset="kept",
     )] = "crop"
     inpaint_area: Annotated[Literal["whole", "masked"], Setting(
         label="Inpaint area", group="image", control="choice", place=60,
         choices={"whole": "Whole picture", "masked": "Only masked"},
         help="{whole}: all of it at width x height; {masked}: only the mask's surroundings, in more detail.",
-        applies=("mask",), infotext=Pair("Inpaint area", {"masked": "Only masked"}, at_default=False),
+        applies=("mask",), reset="kept",
+        infotext=Pair("Inpaint area", {"masked": "Only masked"}, at_default=False),
     )] = "whole"
     inpaint_padding: Annotated[StrictInt, Field(ge=0, le=512), Setting(
         label="Padding", group="image", control="number", place=80, is_beside=True, unit="px", step=8,
         help="How much of the input picture around the mask is looked at.",
-        applies=("mask", "masked_area"), infotext=Pair("Masked area padding"),
+        applies=("mask", "masked_area"), reset="kept", infotext=Pair("Masked area padding"),
     )] = 32
     refiner_switch: Annotated[StrictFloat, Field(ge=0.1, le=0.95), Setting(
         label="Refiner switch at", form_label="Switch at", group="second", control="number", place=30,
         help="The part of the steps after which a refiner continues.", has_slider=True,
-        applies=("second_pass", "refiner_pass"), lines={"fold": "from {%}"},
+        applies=("second_pass", "refiner_pass"), reset="kept", lines={"fold": "from {%}"},
         infotext=Pair("Refiner switch at", is_written=False),
     )] = 0.8
     second_pass_steps: Annotated[SecondPassSteps, BeforeValidator(reject_bool), Setting(
@@ -255,7 +256,8 @@ class GenerationRequest(BaseRequest):
         element="second-steps", placeholder="As many as the first",
         help="Steps of an img2img second pass, before its strength.",
         page_help="Empty takes as many as the first.", api_help="None = as many as the first.",
-        applies=("second_pass", "img2img_pass"), infotext=Pair("Second pass steps", is_written=False),
+        applies=("second_pass", "img2img_pass"), reset="kept",
+        infotext=Pair("Second pass steps", is_written=False),
     )] = None
     clip_skip: Annotated[StrictInt, Field(ge=0, le=4), Setting(
         label="CLIP skip", group="more", control="number", place=20,
