@@ -149,7 +149,7 @@ class Services:
                 "loras": len(self.registry.loras()),
                 "problems": list(self.registry.problems),
             },
-            "gallery": {"left_out": self.outputs.left_out.names()},
+            "gallery": {"left_out": self.outputs.skipped.names()},
             "queue": self.store.counts(),
             "queue_problem": stands or self.store.pause_reason,
         }

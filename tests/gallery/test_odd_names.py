@@ -52,7 +52,7 @@ def test_a_colon_and_a_backslash_are_letters_of_a_name(outputs: Outputs, setting
         assert outputs.resolve(image_id).name == image_id.rpartition("/")[2]
         assert thumbnails.thumbnail(image_id, 256).is_file()
         assert trash.restore(trash.delete_image(image_id).id) == (image_id,)
-    assert outputs.left_out.names() == []
+    assert outputs.skipped.names() == []
 
 
 def test_a_zip_file_has_names_that_are_safe_everywhere(outputs: Outputs, settings: Settings) -> None:
@@ -75,9 +75,9 @@ def test_what_cannot_be_shown_is_said(outputs: Outputs, settings: Settings) -> N
     save(settings.outputs / ".hidden\n", "0.png")
     (settings.outputs / "run" / "note\n.txt").touch()
     assert [image.id for image in outputs.images()] == ["run/plain.png"]
-    assert outputs.left_out.names() == sorted(["bad\\xe9", *(f"run/{name}" for name in LEFT_OUT.values())])
+    assert outputs.skipped.names() == sorted(["bad\\xe9", *(f"run/{name}" for name in LEFT_OUT.values())])
     (settings.outputs / "run" / "plain.png").unlink()
-    assert outputs.runs() == [] and len(outputs.left_out.names()) == 4
+    assert outputs.runs() == [] and len(outputs.skipped.names()) == 4
 
 
 def test_it_is_followed_while_the_studio_runs(outputs: Outputs, settings: Settings) -> None:
@@ -87,10 +87,10 @@ def test_it_is_followed_while_the_studio_runs(outputs: Outputs, settings: Settin
         assert wait_until(lambda: outputs.complete)
         version = outputs.version
         save(settings.outputs / "run", "bell\x07.png")
-        assert wait_until(lambda: outputs.left_out.names() == ["run/bell\\x07.png"])
+        assert wait_until(lambda: outputs.skipped.names() == ["run/bell\\x07.png"])
         assert wait_until(lambda: outputs.version > version), "open pages are told"
         (settings.outputs / "run" / "bell\x07.png").rename(settings.outputs / "run" / "bell.png")
-        assert wait_until(lambda: outputs.left_out.names() == [] and outputs.count() == 2)
+        assert wait_until(lambda: outputs.skipped.names() == [] and outputs.count() == 2)
     finally:
         outputs.close()
 

@@ -120,7 +120,7 @@ def layout(services: Services, asked: Any) -> dict[str, Any]:
     """
     query, order = query_of(asked)
     complete = services.outputs.complete  # before counting: what comes meanwhile is told by a new version
-    said = {"complete": complete, "left_out": services.outputs.left_out.names()}
+    said = {"complete": complete, "left_out": services.outputs.skipped.names()}
     if is_flat(asked):
         return {"total": services.outputs.count(query), **said}
     return {"counts": services.outputs.layout(query, order), **said}

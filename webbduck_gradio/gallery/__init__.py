@@ -1,9 +1,9 @@
-"""Finished work on disk: what is there, how it was made, how it is found, deleted and brought back.
+"""The gallery: saved images, their metadata, search, trash and export.
 
     outputs         Outputs (the output folder) and Run (the folder of one job, written by run_writer)
-    run_layout      what one folder holds; ids of pictures
-    metadata/       what a picture says about itself, in our words and in those of other programs
-    index/          SQLite with full-text search, kept in step with the folders
+    run_layout      contents of one run folder; image ids
+    metadata/       metadata embedded in image files, ours and that of other programs
+    index/          SQLite with full-text search, synchronised with the folders
     upscaled_images, thumbnails, input_images, trash, favourites, export
 
 Neither Gradio nor torch is needed here.

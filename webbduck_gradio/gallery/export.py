@@ -1,4 +1,4 @@
-"""A selection of pictures as one zip file, as they are on disk, so that their metadata goes along."""
+"""Exports images as one zip file, byte for byte, so that their metadata is included."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ NAME = re.compile(r"webbduck-[0-9a-f]{12}\.zip")
 
 
 def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Path:
-    """Write the pictures (and their runs' meta.json) to a new zip file and answer it.
+    """Write the images (and the meta.json of their runs) to a new zip file; returns its path.
 
-    Inside, a picture has the name of its id: RUN/0.png, with _ for what Windows cannot have in a name. The
-    file lies in `exports` of the studio's own folder; those older than an hour are removed. Raises
-    `NotFoundError` where a picture is not there (then nothing is written), `RequestError` for none or too
-    many, `StorageError` where the disk is full.
+    Entries are named by image id, RUN/0.png, with _ for characters not allowed on Windows. The file is
+    written to `exports` in the data folder; older ones are removed after an hour. Raises `NotFoundError` if
+    an image is missing (nothing is written then), `RequestError` for none or too many, `StorageError`.
     """
     ids = list(dict.fromkeys(image_ids))
     if not 1 <= len(ids) <= MAX_IMAGES:
@@ -45,7 +44,7 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
         for old in folder.glob("*.zip"):
             if time.time() - old.stat().st_mtime > KEEP_SECONDS:
                 old.unlink()
-        # Pictures are compressed already. Opened one by one, so that memory does not grow with them.
+        # Images are compressed already.
         with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for id, source in sources.items():
                 archive.write(source, named[id])
@@ -59,10 +58,10 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
 
 
 def _portable(ids: Iterable[str]) -> dict[str, str]:
-    """Names in the zip file: Windows takes a backslash for a folder and a colon for something else yet."""
+    """Entry names in the zip file that are valid on Windows, too."""
     named: dict[str, str] = {}
     taken: set[str] = set()
-    for id in sorted(ids, key=lambda id: NOT_PORTABLE.search(id) is not None):  # plain names keep theirs
+    for id in sorted(ids, key=lambda id: NOT_PORTABLE.search(id) is not None):  # valid names keep theirs
         stem, dot, ending = NOT_PORTABLE.sub("_", id).rpartition(".")
         name, number = f"{stem}{dot}{ending}", 1
         while name in taken:
@@ -74,7 +73,7 @@ def _portable(ids: Iterable[str]) -> dict[str, str]:
 
 
 def exported(settings: Settings, name: str) -> Path:
-    """The zip file of this name that `export` wrote. Raises `NotFoundError` for everything else."""
+    """The zip file of this name written by `export`. Raises `NotFoundError` for anything else."""
     path = settings.data_dir / "exports" / name
     if not NAME.fullmatch(name) or not path.is_file():
         raise NotFoundError("This zip file is no longer there; export the pictures again.")

@@ -1,4 +1,4 @@
-"""The pictures that the user marked, in the first version's file: `favorites.json` in the output folder."""
+"""Favourite images, stored as in the first version: `favorites.json` in the output folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..storage.reading import read_json
 
 log = logging.getLogger(__name__)
 PREFIX = "outputs/"
-"""The first version's names of pictures begin so, whatever the folder is called."""
+"""Prefix of every key in the first version's format, whatever the output folder is called."""
 
 
 class Favourites:
@@ -34,13 +34,13 @@ class Favourites:
             return bool(self._marks.get(PREFIX + image_id))
 
     def ids(self) -> set[str]:
-        """Ids of all favourites, also of pictures that are in the trash."""
+        """Ids of all favourites, including images in the trash."""
         with self._lock:
             self._load()
             return {key.removeprefix(PREFIX) for key, marked in self._marks.items() if marked}
 
     def set(self, image_ids: Iterable[str], favourite: bool) -> None:
-        """Mark or unmark pictures. Raises `StorageError`."""
+        """Mark or unmark images. Raises `StorageError`."""
         keys = {PREFIX + image_id for image_id in image_ids}
         with self._lock:
             self._load()
@@ -49,20 +49,20 @@ class Favourites:
             marks = {key: marked for key, marked in self._marks.items() if key not in keys}
             if favourite:
                 marks |= dict.fromkeys(sorted(keys), True)
-            # Half of a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+            # Lone surrogates, valid in JSON but not in UTF-8, stay escaped.
             text = json.dumps(marks, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
             write_atomically(self._path, lambda file: file.write(text), self._temporary)
-            self._marks, self._stamp = marks, self._time()
+            self._marks, self._stamp = marks, self._modified_ns()
 
-    def _time(self) -> int | None:
+    def _modified_ns(self) -> int | None:
         try:
             return self._path.stat().st_mtime_ns
         except OSError:
             return None
 
     def _load(self) -> None:
-        """Read the file where it was written since, by us or by hand."""
-        stamp = self._time()
+        """Reload the file if it has changed on disk."""
+        stamp = self._modified_ns()
         if stamp == self._stamp:
             return
         self._stamp, self.problem = stamp, None

@@ -1,8 +1,8 @@
-"""Which output folder an input picture belongs to: two studios with different `--output` may share one
-`--inputs`, and neither knows what the other's jobs and pictures still need.
+"""Which output folders use an input image: instances with different `--output` may share one `--inputs`, and
+neither knows what the other's jobs and images still need.
 
-`inputs/.owners/KEY/FILE_ID` is an empty file, KEY stands for the output folder. A picture that nobody has
-marked, as those of older versions, has an unknown owner and is kept.
+`inputs/.owners/KEY/FILE_ID` is an empty file; KEY identifies the output folder. An unmarked image, for
+instance from an older version, has an unknown owner and is kept.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ OWNERS = ".owners"
 
 
 class InputOwners:
-    """The marks in one inputs folder, seen from one output folder."""
+    """The owner marks of one inputs folder, from the point of view of one output folder."""
 
     def __init__(self, settings: Settings):
         self._all = settings.inputs / OWNERS
@@ -28,7 +28,7 @@ class InputOwners:
         self._mine = self._all / key
 
     def mark(self, *file_ids: str) -> None:
-        """Say that this output folder uses these pictures. A failure leaves them unknown, thus kept."""
+        """Mark images as used by this output folder. If that fails, they stay unmarked and are kept."""
         try:
             self._mine.mkdir(parents=True, exist_ok=True)
             for file_id in file_ids:
@@ -37,18 +37,18 @@ class InputOwners:
             log.warning("The owner of an input picture could not be noted: %s", error)
 
     def unmark(self, file_id: str) -> None:
-        """This output folder does not use the picture any more."""
+        """Remove this output folder's mark."""
         with suppress(OSError):
             (self._mine / file_id).unlink(missing_ok=True)
 
     def marked(self) -> set[str]:
-        """The pictures that this output folder uses or has used."""
+        """Images that this output folder uses or has used."""
         with suppress(OSError):
             return set(os.listdir(self._mine))
         return set()
 
     def is_marked_by_others(self, file_id: str) -> bool:
-        """Whether another output folder uses the picture; True also where that cannot be read."""
+        """Whether another output folder uses the image; True if that cannot be determined."""
         try:
             others = [each for each in self._all.iterdir() if each != self._mine]
             return any(os.path.lexists(each / file_id) for each in others)

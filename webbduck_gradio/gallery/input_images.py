@@ -1,4 +1,4 @@
-"""Input pictures and masks of jobs, stored under the SHA-256 of their bytes."""
+"""Input images and masks of jobs, stored under the SHA-256 of their bytes."""
 
 from __future__ import annotations
 
@@ -21,31 +21,30 @@ ENDINGS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 
 
 class InputImageStore:
-    """The folder of input pictures (`settings.inputs`). The same bytes are stored once."""
+    """The folder of input images (`settings.inputs`). Identical files are stored once."""
 
     def __init__(self, settings: Settings):
         self._folder = settings.inputs
         self.owners = InputOwners(settings)
 
     def store(self, source: Path | bytes) -> str:
-        """Keep a picture's bytes as they are; answer its id, SHA-256 and ending.
+        """Store an image file unchanged; returns its id: SHA-256 and extension.
 
-        Takes a PNG, JPEG (also a camera's MPO) or WebP of at most 64 MiB and 64 megapixels, whose first
-        picture decodes to its end; else raises `RequestError`. Raises `StorageError` where it cannot be
-        written.
+        Accepts PNG, JPEG (including MPO from cameras) and WebP up to 64 MiB and 64 megapixels whose first
+        frame decodes completely; otherwise raises `RequestError`. Raises `StorageError` if writing fails.
         """
         data = self._bytes(source)
-        file_id = f"{hashlib.sha256(data).hexdigest()}.{_check(data)}"
+        file_id = f"{hashlib.sha256(data).hexdigest()}.{_checked_extension(data)}"
         target = self._folder / file_id
         self.owners.mark(file_id)
         if target.exists():
-            os.utime(target)  # it is wanted again
+            os.utime(target)  # in use again: not evicted by age
         else:
             write_atomically(target, lambda file: file.write(data), self._folder / ".tmp")
         return file_id
 
     def path(self, file_id: str) -> Path:
-        """The file of an id. Raises `NotFoundError` where there is none."""
+        """The file of an id. Raises `NotFoundError`."""
         path = self._folder / file_id if isinstance(file_id, str) and FILE_ID.fullmatch(file_id) else None
         if path is None or path.is_symlink() or not path.is_file():
             raise NotFoundError("The input picture is no longer there; choose it again.")
@@ -71,8 +70,8 @@ class InputImageStore:
         return data
 
 
-def _check(data: bytes) -> str:
-    """The ending for a usable picture, else `RequestError`."""
+def _checked_extension(data: bytes) -> str:
+    """The file extension of a valid image. Raises `RequestError`."""
     try:
         with open_picture(BytesIO(data), "The picture") as image:
             ending = ENDINGS[image.format or ""]

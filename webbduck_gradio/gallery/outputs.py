@@ -1,8 +1,8 @@
-"""Finished pictures on disk: `outputs/<run>/0.png`, `1.png` ..., `meta.json`.
+"""The output folder: `outputs/<run>/0.png`, `1.png` ..., `meta.json`.
 
-A run is the folder of one job. Its `meta.json` records what was asked and made, under the first version's
-key names; which pictures there *are* is told by the files alone, so that deleting one, by us or by hand,
-never makes the record wrong. Ids are what we give out: the path below the output folder, "RUN/0.png".
+A run is the folder of one job. Its `meta.json` records the request and the results under the first version's
+key names. Which images exist is decided by the files alone, so deleting one, here or by hand, never makes
+the record wrong. An image id is the path below the output folder: "RUN/0.png".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from . import metadata, upscaled_images
 from .favourites import Favourites
 from .index import search
 from .index.index import Index
-from .index.skipped_entries import LeftOut
+from .index.skipped_entries import SkippedEntries
 from .index.sort import order_of
 from .index.watcher import IndexWatcher
 from .run_layout import META, ImageInfo, RunInfo, is_image_id, is_run_name, read_folder
@@ -42,7 +42,7 @@ __all__ = ["META", "ImageInfo", "Outputs", "Run", "RunInfo", "is_image_id"]
 
 
 class Outputs:
-    """The output folder. Safe to use from several threads, and beside other programs that write there."""
+    """The output folder. Thread-safe; other programs may write to the folder at the same time."""
 
     def __init__(self, settings: Settings):
         self.root = settings.outputs
@@ -52,41 +52,41 @@ class Outputs:
         self.version = 0
         self._lock = threading.Lock()
         self.moving = threading.RLock()
-        """Held by whoever takes a name for a file, or moves files to the trash or back."""
+        """Held while a new file name is chosen, or files move to or from the trash."""
         self._open: set[str] = set()
         self._held: FolderLock | None = None
         self._watcher: IndexWatcher | None = None
-        self.left_out = LeftOut(self.root)
+        self.skipped = SkippedEntries(self.root)
         self.favourites = Favourites(self.root / "favorites.json", self.temporary)
         self._index = Index(self.root, self.data_dir / "gallery.sqlite3", self.favourites.__contains__)
 
     def changed(self, *run_ids: str) -> None:
-        """Say that something was added to or removed from these runs, so that listings show it at once."""
+        """Update the index after a change to these runs, so that listings show it at once."""
         try:
             self._index.refresh(run_ids)
         except StorageError as error:
-            # What was done on disk counts; the next look at the folders finds it.
+            # The change on disk stands; the next scan picks it up.
             log.warning("%s", error)
         with self._lock:
             self.version += 1
 
     def lock(self) -> None:
-        """Take this output folder for this process, and tidy up after a crash. Held until the process ends.
+        """Lock the output folder for this process and clean up after a crash.
 
-        Raises `SettingsError` where another studio uses it.
+        Raises `SettingsError` if another instance holds the lock.
         """
         if self._held is None:
             self._held = FolderLock(self.data_dir / "lock")
-            self._clean()
+            self._remove_leftovers()
 
     def unlock(self) -> None:
-        """Let another process have the output folder."""
+        """Release the lock on the output folder."""
         if self._held is not None:
             self._held.release()
             self._held = None
 
-    def _clean(self) -> None:
-        # The lock is ours, so nobody writes these any more.
+    def _remove_leftovers(self) -> None:
+        # This process holds the lock, so nobody else is writing these files.
         for leftover in (*self.temporary.glob("*.tmp"), *self.data_dir.glob("*.tmp")):
             try:
                 leftover.unlink()
@@ -94,23 +94,23 @@ class Outputs:
                 log.warning("could not remove %s: %s", leftover, error)
         for name in os.listdir(self.root):
             if is_run_name(name):
-                with suppress(OSError):  # succeeds only for a run whose first picture never came
+                with suppress(OSError):  # succeeds only for an empty run
                     (self.root / name).rmdir()
 
     def new_run(
         self, request: GenerationRequest, kind: str = "generate", job_id: str = "", owner: str | None = None
     ) -> Run:
-        """Create the folder of a job, named by the local time. Raises `StorageError`."""
+        """Create the run folder of a job, named by local time. Raises `StorageError`."""
         return Run(self, self._new_folder(), request, kind, job_id, owner)
 
     def _new_folder(self) -> Path:
-        """Made by nobody else at the same time; open until the caller discards it from `_open`."""
+        """Create a folder with a free name; it is open until the caller discards it from `_open`."""
         stamp = time.strftime("%Y-%m-%d_%H-%M-%S")
         number = 1
         while True:
             path = self.root / (stamp if number == 1 else f"{stamp}-{number}")
             try:
-                path.mkdir()  # fails where it exists, also when another process was first
+                path.mkdir()  # fails if it exists, so no other process can use it too
                 sync_folder(self.root)
                 self._open.add(path.name)
                 return path
@@ -120,7 +120,7 @@ class Outputs:
                 raise StorageError(cannot_write(path, error)) from error
 
     def resolve(self, image_id: str) -> Path:
-        """The file of an id that we gave out. Raises `NotFoundError` for everything else."""
+        """The file of an image id. Raises `NotFoundError` for anything else."""
         unknown = NotFoundError("There is no such picture in the gallery; it may have been deleted or moved.")
         if not is_image_id(image_id):
             raise unknown
@@ -130,7 +130,7 @@ class Outputs:
             inside = path.relative_to(root)
         except (OSError, ValueError, RuntimeError):  # RuntimeError: a loop of links
             raise unknown from None
-        # The way there may lead over links inside the folder, but not out of it or to our own records.
+        # Links within the output folder are followed, but not out of it or to our own data files.
         if not is_image_id(inside.as_posix()) or not path.is_file():
             raise unknown
         return path
@@ -145,9 +145,9 @@ class Outputs:
         facts: Mapping[str, Any] | None = None,
         job_id: str | None = None,
     ) -> str:
-        """Save an upscaled copy beside its original, N_upscaled.png (-2, -3 ... when taken); answer its id.
+        """Save an upscaled image beside its original, N_upscaled.png (-2, -3 ... if taken); returns its id.
 
-        It carries all metadata of the original, whoever made that. Raises `NotFoundError`, `StorageError`.
+        All metadata of the original is kept, whichever tool wrote it. Raises `NotFoundError`, `StorageError`.
         """
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
@@ -163,7 +163,7 @@ class Outputs:
         return image_id_of(run_id, target.name)
 
     def copies_by(self, job_id: str, image_id: str) -> list[str]:
-        """Ids of the upscaled copies of a picture that a job has saved. Raises `UnknownName`."""
+        """Ids of the upscaled versions of an image that a job has saved. Raises `NotFoundError`."""
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
         return [image_id_of(run_id, each) for each in upscaled_images.made_by(job_id, original.parent, name)]
@@ -179,7 +179,7 @@ class Outputs:
         job_id: str | None = None,
         started: Callable[[str], object] = lambda run_id: None,
     ) -> str:
-        """As `save_variant`, for a stored input picture: it becomes 0.png of a run of its own.
+        """As `save_upscaled`, for a stored input image: the result is 0.png of a new run.
 
         `started` is called with the id of that run before anything is saved in it.
         """
@@ -204,42 +204,40 @@ class Outputs:
             write_atomically(path / META, lambda file: file.write(text.encode("utf-8")), self.temporary)
         finally:
             self._open.discard(path.name)
-            with suppress(OSError):  # succeeds only where the picture could not be written
+            with suppress(OSError):  # succeeds only if the image could not be written
                 path.rmdir()
         self.changed(path.name)
         return image_id_of(path.name, "0.png")
 
     def images_of(self, run_id: str) -> list[str]:
-        """Ids of all pictures of a run, upscaled ones included. Raises `NotFoundError`."""
+        """Ids of all images of a run, including upscaled ones. Raises `NotFoundError`."""
         folder = read_folder(self.root, run_id) if self._is_run(run_id) else None
         if folder is None:
             raise NotFoundError("There is no such run in the gallery; it may have been deleted or moved.")
         return [image_id_of(run_id, name) for name in folder.files]
 
     def is_open(self, run_id: str) -> bool:
-        """Whether a job of this process still adds to the run."""
+        """Whether a job of this process is still writing to the run."""
         return run_id in self._open
 
     def _is_run(self, run_id: object) -> bool:
         if not isinstance(run_id, str) or not is_image_id(f"{run_id}/0.png"):
             return False
         path = self.root / run_id
-        return path.is_dir() and path.resolve() == self.root.resolve() / run_id  # no link on the way
+        return path.is_dir() and path.resolve() == self.root.resolve() / run_id  # not through a link
 
     def runs(
         self, start: int = 0, limit: int = 50, query: str = "", order: str = "newest", with_meta: bool = True
     ) -> list[RunInfo]:
-        """Runs with at least one picture that matches `query` (see `search`), in an order of `order.ORDERS`.
+        """Runs with an image that matches `query` (see `search`), sorted by `order` (see `sort.ORDERS`).
 
-        `with_meta` False leaves their meta.json unread. Raises `RequestError` for a query that cannot be
-        understood and for an unknown order.
+        With `with_meta` False, meta.json is not read. Raises `RequestError` for an invalid query or order.
         """
-        asked, wanted = search.parse(query), order_of(order)
-        return self._index_in_step().list_runs(asked, start, limit, wanted, with_meta)
+        return self._synced_index().list_runs(search.parse(query), start, limit, order_of(order), with_meta)
 
     def run(self, run_id: str) -> RunInfo:
-        """One run with its pictures. Raises `NotFoundError`."""
-        found = self._index_in_step().one_run(run_id) if isinstance(run_id, str) else None
+        """One run with its images. Raises `NotFoundError`."""
+        found = self._synced_index().one_run(run_id) if isinstance(run_id, str) else None
         if found is None:
             raise NotFoundError("There is no such run in the gallery; it may have been deleted or moved.")
         return found
@@ -247,29 +245,27 @@ class Outputs:
     def images(
         self, start: int = 0, limit: int = 100, query: str = "", order: str = "newest"
     ) -> list[ImageInfo]:
-        """Pictures that match `query`, over all runs; upscaled copies are their `variants`."""
-        asked, wanted = search.parse(query), order_of(order)
-        return self._index_in_step().list_images(asked, start, limit, wanted)
+        """Images that match `query`, over all runs; upscaled images are their `variants`."""
+        return self._synced_index().list_images(search.parse(query), start, limit, order_of(order))
 
     def count(self, query: str = "") -> int:
-        """How many pictures match."""
-        return self._index_in_step().count(search.parse(query))
+        """Number of matching images."""
+        return self._synced_index().count(search.parse(query))
 
     def layout(self, query: str = "", order: str = "newest") -> list[int]:
-        """How many pictures each run of `runs` shows, over all pages. Raises `RequestError`."""
-        asked, wanted = search.parse(query), order_of(order)
-        return self._index_in_step().layout(asked, wanted)
+        """Number of images shown for each run of `runs`, over all pages. Raises `RequestError`."""
+        return self._synced_index().layout(search.parse(query), order_of(order))
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
-        """What pictures were made with, to choose from: `model`, `lora`, `sampler`, each with its number."""
-        return self._index_in_step().names()
+        """Values to filter by: (name, number of images) for each of `model`, `lora` and `sampler`."""
+        return self._synced_index().names()
 
     def count_runs(self) -> int:
-        """How many runs hold a picture."""
-        return self._index_in_step().count_runs()
+        """Number of runs with at least one image."""
+        return self._synced_index().count_runs()
 
     def favourite(self, *image_ids: str, favourite: bool = True) -> None:
-        """Mark or unmark pictures; none where one is unknown. Raises `NotFoundError`, `StorageError`."""
+        """Mark or unmark images, all or none. Raises `NotFoundError`, `StorageError`."""
         for image_id in image_ids:
             self.resolve(image_id)
         self.favourites.set(image_ids, favourite)
@@ -277,24 +273,24 @@ class Outputs:
         self.changed()
 
     def watch(self) -> None:
-        """Keep the index in step in the background from now on; without it, each listing looks first."""
+        """Keep the index synchronised in the background. Without this, each listing scans first."""
         if self._watcher is None:
-            self._watcher = IndexWatcher(self.root, self._index, self.left_out, self.changed)
+            self._watcher = IndexWatcher(self.root, self._index, self.skipped, self.changed)
 
     @property
     def complete(self) -> bool:
-        """Whether all folders have been looked at since `watch`."""
+        """Whether all folders have been scanned since `watch`."""
         return self._watcher is None or self._watcher.complete.is_set()
 
     def close(self) -> None:
-        """Stop the background work and let go of the folder."""
+        """Stop the background thread and release the folder lock."""
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher = None
         self._index.close()
         self.unlock()
 
-    def _index_in_step(self) -> Index:
+    def _synced_index(self) -> Index:
         if self._watcher is None:
             self._index.reconcile()
         return self._index

@@ -1,4 +1,4 @@
-"""What a folder holds: which files are pictures, which are upscaled copies, what meta.json says."""
+"""Contents of a run folder: images, upscaled images and meta.json."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .upscaled_images import ENDINGS
 META = "meta.json"
 RUN_NAME = re.compile(r"^(\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d)(?:-(\d+))?$")
 NOT_IN_IDS = re.compile("[\x00-\x1f\ud800-\udfff\\\\:]" if os.name == "nt" else "[\x00-\x1f\ud800-\udfff]")
-"""A backslash and a colon lead to other places on Windows alone; elsewhere they are letters of a name."""
+"""Backslash and colon are path syntax on Windows only; elsewhere they are ordinary characters."""
 MAX_META_BYTES = 4 * 2**20
 HEAD_LETTERS = 600
-"""More of a prompt is not shown above a run."""
+"""Length at which the prompt shown above a run is cut."""
 
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """One picture. `variants` are the ids of its upscaled copies; sizes are None where it cannot be read."""
+    """One image. `variants`: ids of its upscaled images. Sizes are None if the file cannot be read."""
 
     id: str
     seed: int | None
@@ -42,11 +42,11 @@ class ImageInfo:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A folder that holds at least one picture. `meta` is what meta.json says ({} where there is none, or
-    where it was not asked for); `prompt` and `facts` (checkpoint, sampler) are what a listing shows of it.
+    """A folder with at least one image. `meta` is the content of meta.json ({} if missing or not requested);
+    `prompt` and `facts` (checkpoint, sampler) are what a listing shows.
 
-    `images` holds the pictures that match what was asked for, at most `infos.MAX_SHOWN`; `total` counts all
-    pictures of the folder (without upscaled copies).
+    `images` holds the matching images, at most `rows.MAX_SHOWN`; `total` counts all images of the folder
+    except upscaled ones.
     """
 
     id: str
@@ -61,7 +61,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as it is on disk. `variant_of`: the original of each upscaled copy, by name (see `copies`)."""
+    """A folder as it is on disk. `variant_of`: upscaled image -> its original, by name."""
 
     id: str
     created: float
@@ -72,22 +72,22 @@ class Folder:
 
 
 def is_image_id(image_id: object) -> bool:
-    """Whether this can be an id: a relative path of plain names that ends as a picture's does."""
+    """Whether this is a well-formed image id: a relative path of plain names with an image extension."""
     if not isinstance(image_id, str) or len(image_id) > 1024 or not image_id.lower().endswith(ENDINGS):
         return False
-    if NOT_IN_IDS.search(image_id):  # names that are not UTF-8 have halves of pairs in them
+    if NOT_IN_IDS.search(image_id):  # names that are not UTF-8 contain lone surrogates
         return False
     parts = image_id.split("/")
     return all(part and not part.startswith(".") for part in parts)
 
 
 def image_id(run_id: str, name: str) -> str:
-    """Pictures that lie in the output folder itself belong to the run ''."""
+    """Id of a file in a run. Images directly in the output folder belong to the run ''."""
     return f"{run_id}/{name}" if run_id else name
 
 
 def stamp(folder: Path) -> str:
-    """Changes whenever a file of the folder, or its meta.json, was written, added or removed."""
+    """A string that changes when a file of the folder is added or removed, or meta.json is written."""
     try:
         meta = (folder / META).stat().st_mtime_ns
     except OSError:
@@ -96,12 +96,12 @@ def stamp(folder: Path) -> str:
 
 
 def read_folder(root: Path, run_id: str) -> Folder | None:
-    """The pictures in one folder, without those below it; None where there are none."""
+    """The images directly in one folder; None if there are none."""
     folder = root / run_id
     files = {}
     for entry in sorted(os.scandir(folder), key=lambda entry: name_order(entry.name)):
         if is_image_id(image_id(run_id, entry.name)) and entry.is_file(follow_symlinks=False):
-            with suppress(FileNotFoundError):  # it went away while we looked
+            with suppress(FileNotFoundError):  # deleted meanwhile
                 files[entry.name] = entry.stat()
     if not files:
         return None
@@ -113,7 +113,7 @@ def read_folder(root: Path, run_id: str) -> Folder | None:
 
 
 def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
-    """A run's meta.json in today's words, and a sentence where it cannot be used."""
+    """A run's meta.json, upgraded to the current format, and a sentence if it is unusable."""
     path = folder / META
     try:
         if path.stat().st_size > MAX_META_BYTES:
@@ -126,14 +126,15 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
     if not isinstance(meta, dict):
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
     if isinstance(meta.get("request"), dict) and "masked_content" not in meta["request"]:
-        # Ours, of before. The first version had no `request`; its "keep" protects the mask, as ours does now.
+        # Written by an earlier release of this version. The first version (no `request`) needs no upgrade:
+        # its "keep" already meant that the masked area is protected.
         now = upgrade_stored_request(meta["request"])
         meta = meta | {"inpainting_fill": now.get("inpainting_fill"), "request": now}
     return meta, None
 
 
 def prompt_head(folder: Folder) -> dict[str, Any]:
-    """What a listing shows of a folder: `prompt`, `facts`, `problem`, as in `RunInfo`."""
+    """The part of a folder's record that a listing shows: `prompt`, `facts`, `problem` of `RunInfo`."""
     prompt = folder.meta.get("prompt")
     facts = (folder.meta.get("base_model"), folder.meta.get("scheduler"))
     return {
@@ -144,26 +145,26 @@ def prompt_head(folder: Folder) -> dict[str, Any]:
 
 
 def is_run_name(run_id: str) -> bool:
-    """Whether the folder is named the way that we, and the first version, name runs."""
+    """Whether the name is a run name: date and time, as in the first version."""
     return RUN_NAME.match(run_id) is not None
 
 
 def is_recorded(meta: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    """What meta.json says of this one picture (seed, width, height, warnings); None where it says nothing."""
+    """The entry of this image in meta.json (seed, width, height, warnings), or None."""
     images = meta.get("images")
     entry = images.get(name) if isinstance(images, dict) else None
     return entry if isinstance(entry, dict) else None
 
 
 def name_order(name: str) -> tuple[tuple[tuple[int, int | str], ...], str]:
-    """Order by the numbers in a name: 2.png before 10.png, RUN before RUN-2 before RUN-10."""
+    """Natural sort key: 2.png before 10.png, RUN before RUN-2 before RUN-10."""
     stem, dot, ending = name.rpartition(".")
     parts = re.split(r"(\d+)", stem if dot else name)
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts if part), ending
 
 
 def _created(run_id: str, meta: Mapping[str, Any], fallback: float) -> float:
-    """Seconds since 1970: as recorded, else as the folder's name says, else the newest file's."""
+    """Seconds since 1970 from meta.json, else from the folder's name, else `fallback`."""
     recorded_at = meta.get("timestamp")
     if isinstance(recorded_at, (int, float)) and not isinstance(recorded_at, bool) and 0 < recorded_at < 1e11:
         return float(recorded_at)
@@ -173,5 +174,5 @@ def _created(run_id: str, meta: Mapping[str, Any], fallback: float) -> float:
             seconds = time.mktime(time.strptime(match[1], "%Y-%m-%d_%H-%M-%S"))
         except (ValueError, OverflowError):
             return fallback
-        return seconds + min(int(match[2] or 1) - 1, 999) / 1000  # -2 and -10 came in the same second
+        return seconds + min(int(match[2] or 1) - 1, 999) / 1000  # -2 and -10: same second
     return fallback

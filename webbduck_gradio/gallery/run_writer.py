@@ -1,4 +1,4 @@
-"""The folder of one job while it is being worked on: pictures, and `meta.json` beside them."""
+"""Writes the run folder of a job: its images and `meta.json`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Run:
-    """The folder of a job that is being worked on. Not shared between threads."""
+    """The run folder of a job in progress. Not thread-safe."""
 
     def __init__(
         self,
@@ -66,11 +66,10 @@ class Run:
         facts: Mapping[str, Any] | None = None,
         saved: Callable[[str], object] = lambda image_id: None,
     ) -> str:
-        """Write picture `picture_index` (from 0) with its metadata; answer its id. Raises `StorageError`.
+        """Write image `picture_index` (from 0) with its metadata; returns its id. Raises `StorageError`.
 
-        `facts` is what the core knows beyond the request (JSON values); `versions` in it joins ours.
-        `saved` is called with the id as soon as the picture is on the disk, whatever becomes of the run's
-        record.
+        `facts`: reproduction metadata of the core (JSON values); its `versions` are merged with ours.
+        `saved` is called with the id once the image is on disk, even if writing meta.json fails afterwards.
         """
         format = getattr(self._request, "output_format", "png")
         name = f"{picture_index}.{format}"
@@ -107,7 +106,7 @@ class Run:
         return f"{self.id}/{name}"
 
     def close(self, state: str) -> None:
-        """Record how the job ended. A run without a picture is removed."""
+        """Record the final state of the job. A run without images is removed."""
         self._meta["state"] = state
         self._outputs._open.discard(self.id)
         if self.path.is_dir() and not _remove_if_empty(self.path):
@@ -115,7 +114,7 @@ class Run:
         self._outputs.changed(self.id)
 
     def _make_folder(self) -> None:
-        # Whoever deletes a run while it is being made still gets the pictures that come after.
+        # If the run is deleted while its job is running, later images are still saved.
         try:
             self.path.mkdir(exist_ok=True)
         except OSError as error:
@@ -138,7 +137,7 @@ def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _remove_if_empty(folder: Path) -> bool:
-    """Remove a run's folder that holds nothing but our own record; whether it did."""
+    """Remove a run folder that holds only meta.json; returns whether it did."""
     if not set(os.listdir(folder)) <= {META}:
         return False
     try:

@@ -1,4 +1,4 @@
-"""Small copies for the page: made once, kept, a few at a time, never the full picture instead."""
+"""Thumbnails for the page: cached on disk, created a few at a time."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ from ..storage.reading import read_regular
 from .outputs import Outputs
 
 SIDES = (256, 384)
-"""Longest side in pixels that a thumbnail can have."""
+"""Allowed lengths of a thumbnail's longest side, in pixels."""
 QUALITY = 80
 MAX_BYTES = 2 * 2**20
 """No thumbnail is larger."""
-SEAL = b"CRC "
-"""Kind of the chunk at the end of our thumbnails. Readers of WebP pass over kinds that they do not know."""
+CHECKSUM_CHUNK = b"CRC "
+"""RIFF chunk at the end of our thumbnails. WebP readers skip unknown chunks."""
 
 
 class Thumbnails:
-    """WebP thumbnails of the gallery's pictures in `settings.thumbnails`."""
+    """WebP thumbnails of gallery images in `settings.thumbnails`."""
 
     def __init__(self, settings: Settings, outputs: Outputs):
         self._folder = settings.thumbnails
         self._outputs = outputs
-        self._places = threading.BoundedSemaphore(settings.thumb_concurrency)
+        self._slots = threading.BoundedSemaphore(settings.thumb_concurrency)
         self._lock = threading.Lock()
         self._locks: dict[Path, threading.Lock] = {}
 
     def thumbnail(self, image_id: str, side: int = 384) -> Path:
-        """The file of the thumbnail, made when it is not there yet.
+        """The thumbnail file, created if needed.
 
-        Raises `NotFoundError` for what is no picture of the gallery and `StorageError` where the picture is
-        broken, too large, or the thumbnail cannot be written.
+        Raises `NotFoundError` for an unknown image and `StorageError` if the image is broken or too large, or
+        the thumbnail cannot be written.
         """
         return self.of_file(self._outputs.resolve(image_id), image_id, side)
 
@@ -49,10 +49,10 @@ class Thumbnails:
         if side not in SIDES:
             raise StorageError(f"Thumbnails are {' or '.join(map(str, SIDES))} pixels wide, not {side}.")
         target = self._target(source, name, side)
-        if _is_whole(target):
+        if _is_intact(target):
             return target
-        with self._one_at_a_time(target), self._places:
-            if not _is_whole(target):
+        with self._one_at_a_time(target), self._slots:
+            if not _is_intact(target):
                 self._make(source, name, side, target)
         return target
 
@@ -69,13 +69,13 @@ class Thumbnails:
             small = shrunk(image, side, name)
         buffer = io.BytesIO()
         small.save(buffer, format="WEBP", quality=QUALITY, method=2)
-        sealed = _sealed(buffer.getvalue())
+        sealed = _with_checksum(buffer.getvalue())
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, lambda file: file.write(sealed), self._outputs.temporary, lasting=False)
 
     @contextmanager
     def _one_at_a_time(self, target: Path) -> Iterator[None]:
-        """Who asks for a thumbnail that is being made waits for it instead of making it again."""
+        """Serialise requests for the same thumbnail, so that it is created only once."""
         with self._lock:
             lock = self._locks.setdefault(target, threading.Lock())
         try:
@@ -86,18 +86,18 @@ class Thumbnails:
                 self._locks.pop(target, None)
 
 
-def _sealed(data: bytes) -> bytes:
-    """A WebP file with a last chunk that holds the CRC-32 of all others, by which damage is found."""
+def _with_checksum(data: bytes) -> bytes:
+    """The WebP file with an appended chunk that holds the CRC-32 of all others, to detect damage."""
     chunks = data[12:]
-    chunks += SEAL + (4).to_bytes(4, "little") + zlib.crc32(chunks).to_bytes(4, "little")
+    chunks += CHECKSUM_CHUNK + (4).to_bytes(4, "little") + zlib.crc32(chunks).to_bytes(4, "little")
     return b"RIFF" + (len(chunks) + 4).to_bytes(4, "little") + b"WEBP" + chunks
 
 
-def _is_whole(file: Path) -> bool:
-    """Whether it is there as it was written: nobody waited for the disk, so that a power cut can leave a
-    part of it, or zeros in its place."""
+def _is_intact(file: Path) -> bool:
+    """Whether the file exists undamaged. Thumbnails are written without fsync, so a power cut can truncate
+    or zero them."""
     try:
         data = read_regular(file, MAX_BYTES)
     except (OSError, ValueError):
         return False
-    return len(data) > 24 and data == _sealed(data[:-12])
+    return len(data) > 24 and data == _with_checksum(data[:-12])

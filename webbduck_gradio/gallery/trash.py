@@ -1,8 +1,8 @@
-"""Deleting with a way back: pictures and runs move to `.webbduck/trash/` until it is emptied.
+"""Trash: deleted images and runs move to `.webbduck/trash/` and can be restored until it is emptied.
 
-Each deletion is an entry: a folder with the files and `entry.json`, which is written before anything moves,
-so that a crash in between leaves every file either in its place or in a trash that knows where it belongs.
-Emptying renames an entry first and removes it then, so that half an entry is never shown or counted.
+Each deletion is an entry: a folder with the files and `entry.json`, which is written before any file moves,
+so that after a crash every file is either in its place or in an entry that knows where it belongs.
+Emptying renames an entry before removing it, so that half an entry is never shown or counted.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from .outputs import META, Outputs, is_image_id
 log = logging.getLogger(__name__)
 ENTRY = "entry.json"
 RECORDS = "meta"
-"""Folder of an entry that holds the meta.json of each run."""
-GOING = ".going-"
-"""What the name of an entry begins with once it was emptied; only its removal is left."""
+"""Folder of an entry with the meta.json of each run."""
+REMOVING = ".going-"
+"""Name prefix of an entry that is being removed for good."""
 
 ID = re.compile(r"[0-9a-f-]{1,40}")
 
@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class TrashEntry:
-    """One deletion. `images` are the ids that its pictures had, and have again once restored."""
+    """One deletion. `images` are the ids before deletion and after restoring."""
 
     id: str
     deleted: float
@@ -51,45 +51,45 @@ class TrashEntry:
 
 
 class Trash:
-    """What was deleted from the gallery and can come back. Safe to use from several threads."""
+    """Images deleted from the gallery that can be restored. Thread-safe."""
 
     def __init__(self, settings: Settings, outputs: Outputs):
         self._folder = settings.data_dir / "trash"
         self._outputs = outputs
         self._reserve = Reserve(settings.data_dir / "reserve")
         self._remove_emptied()
-        self._end_what_was_killed()
+        self._finish_interrupted()
 
     def delete_image(self, image_id: str) -> TrashEntry:
-        """Move one picture to the trash. Raises `NotFoundError`, `StorageError`."""
+        """Move one image to the trash. Raises `NotFoundError`, `StorageError`."""
         return self.delete_images([image_id])
 
     def delete_images(self, image_ids: list[str]) -> TrashEntry:
-        """Move a selection to the trash, as one entry. Nothing moves when one of them is unknown."""
+        """Move images to the trash as one entry. Nothing moves if one of them is unknown."""
         with self._outputs.moving:
             for image_id in image_ids:
                 self._outputs.resolve(image_id)
             return self._delete(list(dict.fromkeys(image_ids)))
 
     def delete_run(self, run_id: str) -> TrashEntry:
-        """Move all pictures of a run to the trash. Other files in its folder stay where they are."""
+        """Move all images of a run to the trash. Other files in its folder stay."""
         with self._outputs.moving:
             return self._delete(self._outputs.images_of(run_id))
 
     def entries(self) -> list[TrashEntry]:
-        """What is in the trash, newest first."""
+        """All entries, newest first."""
         found = [self._read(folder.name) for folder in self._folders()]
         return sorted((entry for entry in found if entry), key=lambda entry: entry.deleted, reverse=True)
 
     def restore(self, entry_id: str) -> tuple[str, ...]:
-        """Put everything of an entry back under its old ids; answer these. Raises `StorageError` where a file
-        of that name is there by now; then nothing is moved."""
+        """Restore an entry under its old ids; returns them. Raises `StorageError`, with nothing moved, if one
+        of the names is taken."""
         with self._outputs.moving:
             entry = self._entry(entry_id)
             folder = self._folder / entry_id
             taken = next((each for each in entry.images if os.path.lexists(self._outputs.root / each)), None)
             if taken:
-                raise StorageError(_taken(taken))
+                raise StorageError(_name_taken_message(taken))
             runs = {image.rpartition("/")[0] for image in entry.images}
             for run in sorted(runs):
                 record = folder / RECORDS / run / META
@@ -109,22 +109,22 @@ class Trash:
         return path
 
     def size_bytes(self) -> int:
-        """What emptying the trash would free, in bytes."""
+        """Size of the trash in bytes."""
         total = 0
         for folder in self._folders():
             for file in folder.rglob("*"):
-                with suppress(OSError):  # it is emptied meanwhile
+                with suppress(OSError):  # emptied meanwhile
                     total += file.stat().st_size if file.is_file() else 0
         return total
 
     def empty(self) -> int:
-        """Delete for good all that is in the trash; answer the number of pictures."""
+        """Permanently delete everything in the trash; returns the number of images."""
         count = 0
         with self._outputs.moving:
             for folder in self._folders():
                 entry = self._read(folder.name)
                 try:
-                    folder.rename(folder.with_name(GOING + folder.name))
+                    folder.rename(folder.with_name(REMOVING + folder.name))
                 except OSError as error:
                     raise StorageError(cannot_write(folder, error)) from error
                 count += len(entry.images) if entry else 0
@@ -135,13 +135,13 @@ class Trash:
         return count
 
     def _remove_emptied(self) -> int:
-        """Remove what an emptying has renamed, also one that was killed; how many could not be."""
+        """Remove entries marked for removal, also those of an interrupted run; returns how many failed."""
         left = 0
-        for folder in self._folder.glob(f"{GOING}*"):
+        for folder in self._folder.glob(f"{REMOVING}*"):
             try:
                 shutil.rmtree(folder)
             except FileNotFoundError:
-                continue  # another emptying removes it
+                continue  # removed by another thread
             except OSError as error:
                 log.warning("%s could not be removed: %s", folder, error)
                 left += 1
@@ -152,19 +152,19 @@ class Trash:
         entry = TrashEntry(time.strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:8], now, tuple(images))
         folder = self._folder / entry.id
         record = json.dumps({"deleted": now, "images": images}, ensure_ascii=False).encode()
-        self._with_reserve(lambda: self._begin(folder, record))
+        self._with_reserve(lambda: self._create_entry(folder, record))
         runs = {image.rpartition("/")[0] for image in images}
         try:
             self._with_reserve(lambda: self._move_all(images, self._outputs.root, folder))
             for run in sorted(runs - {""}):
                 self._with_reserve(partial(self._keep_meta, run, folder))
-        finally:  # also where it stopped half-way: what has moved is in the trash
+        finally:  # also after a failure half-way: files that have moved are in the trash
             if self._read(entry.id) is None:
                 shutil.rmtree(folder, ignore_errors=True)
             self._outputs.changed(*runs)
         return entry
 
-    def _begin(self, folder: Path, record: bytes) -> None:
+    def _create_entry(self, folder: Path, record: bytes) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -172,7 +172,7 @@ class Trash:
         write_atomically(folder / ENTRY, lambda file: file.write(record), self._outputs.temporary)
 
     def _with_reserve(self, step: Callable[[], T]) -> T:
-        """On a full disk a deletion is what helps; the space kept back is given up for it."""
+        """Deleting must work on a full disk: release the disk reserve and retry."""
         try:
             return step()
         except StorageError as error:
@@ -182,7 +182,7 @@ class Trash:
             return step()
 
     def _move_all(self, images: list[str] | tuple[str, ...], source: Path, target: Path) -> None:
-        """Move all, or none where one cannot be moved. What an earlier try has moved is passed over."""
+        """Move all, or none if one fails. Files moved by an earlier attempt are skipped."""
         moved: list[str] = []
         try:
             for image in images:
@@ -196,11 +196,11 @@ class Trash:
                 with suppress(OSError, StorageError):
                     _move(target / image, source / image)
             if isinstance(error, FileExistsError):
-                raise StorageError(_taken(images[len(moved)])) from None
+                raise StorageError(_name_taken_message(images[len(moved)])) from None
             raise
 
     def _keep_meta(self, run: str, folder: Path) -> None:
-        """Keep the record with the deleted pictures; a run without pictures goes, its record only then."""
+        """Copy the run's meta.json into the entry; move it and remove the run if it has no files left."""
         source, copy = self._outputs.root / run, folder / RECORDS / run / META
         if not (source / META).is_file():
             return
@@ -219,32 +219,33 @@ class Trash:
             raise StorageError(cannot_write(copy, error)) from error
         write_atomically(copy, lambda file: file.write(record), self._outputs.temporary)
 
-    def _end_what_was_killed(self) -> None:
-        """Nothing is in two places, each deletion has the records of its runs, and no run a record alone."""
+    def _finish_interrupted(self) -> None:
+        """Finish deletions interrupted by a crash: no file in two places, meta.json of each run in its entry,
+        no run with meta.json only."""
         with self._outputs.moving:
             for entry in self.entries():
                 folder = self._folder / entry.id
                 try:
                     for image in entry.images:
-                        there = self._outputs.root / image
-                        if there.is_file() and there.samefile(folder / image):
-                            (folder / image).unlink()  # in the middle of its move: it stays in its place
+                        original = self._outputs.root / image
+                        if original.is_file() and original.samefile(folder / image):
+                            (folder / image).unlink()  # interrupted while moving: keep the original
                     for run in {image.rpartition("/")[0] for image in entry.images} - {""}:
                         self._keep_record_of(run, folder)
                 except (OSError, StorageError) as error:
-                    log.warning("The deletion %s could not be looked through: %s", entry.id, error)
+                    log.warning("The deletion %s could not be checked: %s", entry.id, error)
         for folder in self._folders():
             if not any(path.is_file() for path in folder.rglob("*") if path.name not in (ENTRY, META)):
-                shutil.rmtree(folder, ignore_errors=True)  # killed before it moved any
+                shutil.rmtree(folder, ignore_errors=True)  # interrupted before any file moved
 
     def _keep_record_of(self, run: str, folder: Path) -> None:
         record, copy = self._outputs.root / run / META, folder / RECORDS / run / META
         if not copy.is_file():
             self._keep_meta(run, folder)
         elif record.is_file() and set(os.listdir(record.parent)) == {META}:
-            if record.samefile(copy):  # the kill came in the middle of its move
+            if record.samefile(copy):  # interrupted while moving
                 record.unlink()
-            else:  # of a job that went on when its pictures had been deleted
+            else:  # the job was still running when its images were deleted
                 os.replace(record, copy)
                 sync_folder(copy.parent)
             record.parent.rmdir()
@@ -266,14 +267,14 @@ class Trash:
             named = [image for image in record["images"] if is_image_id(image)]
             deleted = float(record["deleted"])
         except (OSError, ValueError, KeyError, TypeError) as error:
-            # Where its files belong still shows in where they lie.
+            # The paths of the files still tell where they belong.
             log.info("The record of trash entry %s cannot be read: %s", entry_id, error)
             named, deleted = _pictures_in(folder), _modified(folder)
         images = tuple(image for image in named if (folder / image).is_file())
         return TrashEntry(entry_id, deleted, images) if images else None
 
 
-def _taken(image_id: str) -> str:
+def _name_taken_message(image_id: str) -> str:
     return f"{image_id} cannot be restored because there is another file of that name."
 
 
@@ -290,7 +291,7 @@ def _modified(folder: Path) -> float:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Move a file to a name that is free. Raises `FileExistsError` where it is not, and `StorageError`."""
+    """Move a file to a free name. Raises `FileExistsError` if it is taken, and `StorageError`."""
     try:
         move_to_free_name(source, target)
     except FileExistsError:

@@ -1,7 +1,7 @@
-"""Which picture of a folder an upscaled copy was made from.
+"""Finds the original of each upscaled image in a folder.
 
-A copy lies beside its original, as STEM_upscaled.png (-2, -3 ... when taken). Where several pictures share
-the stem (photo.jpg and photo.png), the copy has the original's whole name: photo.jpg_upscaled.png.
+An upscaled image lies beside its original, as STEM_upscaled.png (-2, -3 ... if taken). If several images
+share the stem (photo.jpg and photo.png), the full name is used: photo.jpg_upscaled.png.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from ..storage.images import open_picture
 from .metadata.chunk import UPSCALED
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
-"""Of the files that are pictures."""
+"""Extensions of image files."""
 VARIANT = re.compile(r"^(.+)_upscaled(?:-\d+)?$")
 
 
-def base_of(name: str, beside: Iterable[str]) -> str:
-    """What the name of a copy of picture `name` begins with, in a folder that holds the files `beside`."""
+def base_of(name: str, siblings: Iterable[str]) -> str:
+    """First part of the name of an upscaled image of `name`, in a folder with the files `siblings`."""
     stem = PurePosixPath(name).stem
-    pictures = {each for each in beside if each.lower().endswith(ENDINGS)} - {name}
+    pictures = {each for each in siblings if each.lower().endswith(ENDINGS)} - {name}
     return name if any(stem in (each, PurePosixPath(each).stem) for each in pictures) else stem
 
 
 def made_by(job_id: str, folder: Path, name: str) -> list[str]:
-    """Names of the copies of picture `name` that a job has made."""
-    beside = os.listdir(folder)
-    begin = f"{base_of(name, beside)}_upscaled"
-    copies = [each for each in beside if each.startswith(begin) and each.endswith(".png")]
-    return [each for each in sorted(copies) if _about(folder / each).get("job_id") == job_id]
+    """Names of the upscaled images of `name` that a job has made."""
+    siblings = os.listdir(folder)
+    prefix = f"{base_of(name, siblings)}_upscaled"
+    upscaled = [each for each in siblings if each.startswith(prefix) and each.endswith(".png")]
+    return [each for each in sorted(upscaled) if _about(folder / each).get("job_id") == job_id]
 
 
 def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, str]:
-    """The copies among a folder's pictures, and the picture that each goes back to, by name.
+    """Upscaled images of a folder -> their originals, by name.
 
-    A copy whose original is gone, or cannot be told from another picture of its stem, is none.
+    Left out if the original is gone or cannot be told from another image with the same stem.
     """
     by_stem: dict[str, list[str]] = {}
     for name in files:
@@ -56,14 +56,14 @@ def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, st
         if recorded in candidates:
             found[name] = recorded
         elif recorded and match[1] in (recorded, PurePosixPath(recorded).stem):
-            continue  # of one that is no longer there, whatever is called like it by now
+            continue  # its original is gone, even if another image has that stem now
         elif len(candidates) == 1:
             found[name] = candidates[0]
-    return {name: _first(found, name) for name in found}
+    return {name: _root_original(found, name) for name in found}
 
 
-def _first(found: Mapping[str, str], name: str) -> str:
-    """The picture that a copy, a copy of that copy and so on go back to."""
+def _root_original(found: Mapping[str, str], name: str) -> str:
+    """The original at the start of a chain of upscaled images."""
     seen = set()
     while name in found and name not in seen:
         seen.add(name)
@@ -73,13 +73,13 @@ def _first(found: Mapping[str, str], name: str) -> str:
 
 @lru_cache(2**16)
 def _recorded(path: Path, _modified: int, _size: int) -> str:
-    """Name of the picture that the copy itself says it was made from; "" where it says nothing."""
+    """Name of the original as recorded in the image itself, or ""."""
     source = _about(path).get("from")
     return source.rpartition("/")[2] if isinstance(source, str) else ""
 
 
 def _about(path: Path) -> dict[str, Any]:
-    """What a copy says of how it was made; {} where it says nothing."""
+    """The record of the upscaling in the image, or {}."""
     try:
         with open_picture(path, path.name) as image:
             about = json.loads(image.info.get(UPSCALED, "null"))

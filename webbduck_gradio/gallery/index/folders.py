@@ -1,4 +1,4 @@
-"""The folders below the output folder as the index meets them: which there are, what is new in each."""
+"""Folders of the output folder, as read by the index."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunUpdate:
-    """Some pictures of a folder, read and ready to be written. `folder` None: it holds none."""
+    """Facts about images of a folder, ready to be written. `folder` is None if it has no images."""
 
     name: str
     stamp: str | None
-    """None where the folder is gone."""
+    """None if the folder is gone."""
     folder: Folder | None
     images: Sequence[tuple[int, str, ImageFacts]]
-    """Place in the folder, name, and what it says."""
+    """Position in the folder, name, facts."""
     last: bool
 
-    def without_words(self) -> RunUpdate:
-        """The same pictures with a sentence in place of what they say, where that could not be written."""
+    def without_metadata(self) -> RunUpdate:
+        """The same images without their metadata, for when that cannot be stored."""
         bare = [(place, name, ImageFacts(problem=UNREADABLE)) for place, name, _ in self.images]
         return replace(self, images=bare)
 
@@ -37,17 +37,17 @@ class RunUpdate:
 UNREADABLE = "What this picture says about itself could not be read; the picture itself is shown."
 
 
-def about_picture(folder: Folder, path: Path, name: str) -> ImageFacts:
-    """What a picture says. A fault in reading one costs what that one says, not the look at all others."""
+def facts_of(folder: Folder, path: Path, name: str) -> ImageFacts:
+    """Facts about one image. An unexpected error affects only this image, not the whole scan."""
     try:
         return image_facts.read(path / name, folder.meta, name)
     except Exception:
-        log.exception("What %s says could not be read", path / name)
+        log.exception("the metadata of %s could not be read", path / name)
         return ImageFacts(problem=UNREADABLE)
 
 
 def stamp_of(folder: Path) -> str | None:
-    """The state of a folder; None where it is gone, or only a link to somewhere else."""
+    """The stamp of a folder; None if it is gone or a link."""
     try:
         return None if folder.is_symlink() else run_layout.stamp(folder)
     except OSError:
@@ -55,7 +55,7 @@ def stamp_of(folder: Path) -> str | None:
 
 
 def file_state(path: Path) -> tuple[int, int] | None:
-    """Time of change in nanoseconds and size in bytes; None where the file is gone."""
+    """Modification time in nanoseconds and size in bytes; None if the file is gone."""
     try:
         status = path.stat()
     except OSError:
@@ -64,7 +64,7 @@ def file_state(path: Path) -> tuple[int, int] | None:
 
 
 def all_folders(root: Path, below: str = "") -> Iterator[tuple[str, Path]]:
-    """The folder `below` and all in it, by their ids; hidden ones and links left out."""
+    """The folder `below` and all its subfolders, by run id; without hidden folders and links."""
     waiting = [(below, root / below)]
     while waiting:
         name, path = waiting.pop()

@@ -1,4 +1,4 @@
-"""What the index keeps of a picture, from the cheapest place that knows it: meta.json, then the file."""
+"""Facts that the index stores per image, from the cheapest source: meta.json, then the file."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ class ImageFacts:
     problem: str | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     names: frozenset[tuple[str, str]] = frozenset()
-    """What the picture was made with: (column, name) of checkpoints, LoRAs, the sampler."""
+    """(column, name) of checkpoints, LoRAs and the sampler used."""
 
 
 def read(path: Path, meta: Mapping[str, Any], name: str) -> ImageFacts:
-    """Never raises for what is in the file or in `meta`, its folder's meta.json."""
+    """Facts of an image file. Never raises, whatever is in the file or in `meta`, the folder's meta.json."""
     recorded = run_layout.is_recorded(meta, name)
     if recorded is not None:
         return _from_meta(meta, recorded, "webbduck")
     first_version = "images" not in meta and isinstance(meta.get("prompt"), str)
-    # Its pictures are PNG: 0.jpg beside 0.png is somebody else's.
+    # The first version wrote PNG only: 0.jpg beside 0.png is from another program.
     own = path.suffix.lower() == ".png" or not path.with_suffix(".png").exists()
     if first_version and own and Path(name).stem.removesuffix("_upscaled").isdecimal():
-        # The first version wrote no seeds of single pictures; the first one's is the batch's.
+        # The first version recorded only the batch's seed, which is that of the first image.
         return _from_meta(meta, meta if Path(name).stem == "0" else {**meta, "seed": None}, "webbduck v1")
     try:
         found = metadata.read(path, LONG_PATIENCE)
@@ -47,7 +47,7 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> ImageFacts:
     return ImageFacts(
         width=found["width"],
         height=found["height"],
-        seed=_whole(settings.get("seed")),
+        seed=_int64(settings.get("seed")),
         problem=found["problems"][0] if found["problems"] else None,
         texts=_texts(
             settings, names, found["tool"] or "", found["width"], found["height"], settings.get("seed")
@@ -57,8 +57,8 @@ def read(path: Path, meta: Mapping[str, Any], name: str) -> ImageFacts:
 
 
 def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> ImageFacts:
-    width, height = _whole(one.get("width")), _whole(one.get("height"))
-    seed = _whole(one.get("seed"))
+    width, height = _int64(one.get("width")), _int64(one.get("height"))
+    seed = _int64(one.get("seed"))
     request = meta.get("request")
     settings = {**meta, **request} if isinstance(request, dict) else meta
     names = _names(settings)
@@ -68,7 +68,7 @@ def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> Im
 
 
 def _names(settings: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Names of what the picture was made with, by column."""
+    """Names of the models and the sampler used, by column."""
     models = [_text(settings.get(key)) for key in ("base_model", "second_pass_model")]
     samplers = [_text(settings.get("scheduler"))]
     return {
@@ -106,9 +106,9 @@ def _texts(
 
 
 def _kind(settings: Mapping[str, Any]) -> str:
-    """The job's kind and the way the picture was made, as words for `kind:` and `is:`."""
+    """The job's kind and mode, as search words for `kind:` and `is:`."""
     mode = "inpaint" if settings.get("mask") else "img2img" if settings.get("image") else "txt2img"
-    if isinstance(settings.get("mode"), str):  # the first version wrote it down
+    if isinstance(settings.get("mode"), str):  # recorded by the first version
         mode = settings["mode"]
     two_pass = "twopass" if settings.get("second_pass_model") not in (None, "", "None") else ""
     return " ".join(word for word in (_text(settings.get("kind")), mode, two_pass) if word)
@@ -127,7 +127,7 @@ def _text(value: object) -> str:
     return values.text(value) if value != "None" else ""
 
 
-def _whole(value: object) -> int | None:
-    """A whole number that SQLite can hold."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return value if fits and isinstance(value, int) else None
+def _int64(value: object) -> int | None:
+    """`value` if it is an integer that SQLite can store."""
+    is_int = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_int and isinstance(value, int) and abs(value) < 2**63 else None

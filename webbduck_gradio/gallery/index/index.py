@@ -1,10 +1,10 @@
-"""The gallery's index: SQLite with full-text search, rebuilt from the folders whenever that is needed.
+"""The gallery's index: SQLite with full-text search, which can be rebuilt from the folders at any time.
 
-Nothing lives only here. A picture's row number grows with its time, so that "newest first" is the order of
-the table and of the full-text index alike, and a page of results needs no sorting.
+Row ids grow with the creation time, so "newest first" is the order of both the table and the full-text index
+and a page of results needs no sorting.
 
-Folders are read outside of transactions, which stay short: who saves a picture never waits while thousands of
-another program's are read. A folder that changed in between is read again.
+Folders are read outside transactions, which stay short: saving an image never waits while thousands of other
+files are read. A folder that changed in between is read again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .. import run_layout
 from ..run_layout import Folder, ImageInfo, RunInfo
 from . import queries
 from .database import Database
-from .folders import RunUpdate, about_picture, all_folders, file_state, stamp_of
+from .folders import RunUpdate, all_folders, facts_of, file_state, stamp_of
 from .image_facts import ImageFacts
 from .queries import NEWEST, PER_MILLISECOND, first_id, select
 from .rows import MAX_SHOWN, image_infos, placeholders, rows_of, run_infos
@@ -32,17 +32,17 @@ log = logging.getLogger(__name__)
 
 SETTLED_NS = 2 * 10**9
 UNSETTLED = "0-0"
-"""Stamp of a folder that changed just now: some file systems' clocks are too coarse to tell two changes."""
+"""Stamp of a folder that changed within `SETTLED_NS`: coarse file system clocks may hide another change."""
 BATCH = 256
-"""Pictures per transaction, so that memory stays small and others may write in between."""
+"""Images per transaction: keeps memory low and lets other writers in between."""
 ATTEMPTS = 5
 NOT_STORABLE = (sqlite3.InterfaceError, sqlite3.ProgrammingError, sqlite3.DataError)
 MAX_PIXELS = 2**62
-"""Some files claim sizes that SQLite cannot hold."""
+"""Broken files may claim dimensions whose product SQLite cannot store."""
 
 
 class Index:
-    """Safe to use from several threads."""
+    """Lists, counts and updates the indexed images. Thread-safe."""
 
     def __init__(self, root: Path, database: Path, is_favourite: Callable[[str], bool] = lambda _: False):
         self._root = root
@@ -55,14 +55,14 @@ class Index:
     def list_runs(
         self, query: Query, start: int, limit: int, order: Order = NEWEST, with_meta: bool = True
     ) -> list[RunInfo]:
-        """Folders with a picture that matches. `with_meta`: their meta.json is read as well."""
+        """Folders with a matching image. `with_meta`: also read their meta.json."""
         with self.database.reading() as db:
             page = queries.page_of_runs(db, query, order, start, limit)
             ids = [id for images in page.values() for id in (images or ())[:MAX_SHOWN]]
             return run_infos(db, self._root, list(page), None if query.empty else ids, with_meta)
 
     def list_images(self, query: Query, start: int, limit: int, order: Order = NEWEST) -> list[ImageInfo]:
-        """Pictures that match; upscaled copies are with their originals."""
+        """Matching images; upscaled images are listed with their originals."""
         with self.database.reading() as db:
             sql, values = select("images.id", query, order)
             ids = [row[0] for row in db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))]
@@ -70,43 +70,42 @@ class Index:
             return [infos[id] for id in ids]
 
     def one_run(self, name: str) -> RunInfo | None:
-        """The folder of this name; None where it holds no picture."""
+        """The folder of this name; None if it has no images."""
         with self.database.reading() as db:
             row = db.execute("SELECT id FROM runs WHERE name = ? AND images > 0", (name,)).fetchone()
             return run_infos(db, self._root, [row["id"]], None)[0] if row else None
 
     def count(self, query: Query) -> int:
-        """How many pictures match."""
+        """Number of matching images."""
         with self.database.reading() as db:
             return int(db.execute(*select("count(*)", query, None)).fetchone()[0])
 
     def layout(self, query: Query, order: Order = NEWEST) -> list[int]:
-        """How many pictures each folder of `list_runs` shows, in its order."""
+        """Number of images shown for each folder of `list_runs`, in the same order."""
         with self.database.reading() as db:
             return [min(count, MAX_SHOWN) for count in queries.counts(db, query, order)]
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
-        """Checkpoints, LoRAs and samplers that pictures were made with: name and number of pictures."""
+        """Checkpoints, LoRAs and samplers of the indexed images: (name, number of images)."""
         with self.database.reading() as db:
             return queries.names(db)
 
     def count_runs(self) -> int:
-        """How many folders hold a picture."""
+        """Number of folders with at least one image."""
         with self.database.reading() as db:
             return int(db.execute("SELECT count(*) FROM runs WHERE images > 0").fetchone()[0])
 
     def stamps(self, below: str = "") -> dict[str, str]:
-        """The state of each folder when it was read; of `below` and those in it."""
-        inside = (
-            " WHERE name = :it OR name >= :it || '/' AND name < :it || '0'" if below else ""
-        )  # 0 follows /
+        """Stamp of each folder when it was read; with `below`, only of that folder and its subfolders."""
+        # '0' follows '/' in ASCII
+        where = " WHERE name = :it OR name >= :it || '/' AND name < :it || '0'" if below else ""
         with self.database.reading() as db:
-            return dict(db.execute(f"SELECT name, stamp FROM runs{inside}", {"it": below}).fetchall())
+            return dict(db.execute(f"SELECT name, stamp FROM runs{where}", {"it": below}).fetchall())
 
-    # Keeping in step
+    # Synchronising
 
     def refresh(self, names: Iterable[str]) -> bool:
-        """Read these folders again; whether something had changed. Never raises for what is on disk."""
+        """Read these folders again; returns whether anything changed. Never raises for bad files."""
         waiting, attempts = deque(names), Counter[str]()
         ready: list[RunUpdate] = []
         changed = False
@@ -128,11 +127,11 @@ class Index:
         below: str = "",
         progress: Callable[[], None] = lambda: None,
     ) -> bool:
-        """Compare all folders with the index and read those that differ; whether something had changed.
+        """Compare all folders with the index and read those that differ; returns whether anything changed.
 
-        Newest names first. `stop` is asked now and then, `progress` called when more pictures can be listed.
-        `below` restricts it to one folder and those in it. The first look at all also compares the files' own
-        times and sizes: one that was written over in place, while nobody watched, left its folder as it was.
+        Newest names first. `stop` is polled between batches; `progress` is called when more images can be
+        listed. `below` restricts the scan to one folder and its subfolders. The first full scan also compares
+        each file's time and size: overwriting a file in place does not change its folder's stamp.
         """
         each_file = not self._compared
         known = self.stamps(below)
@@ -140,11 +139,11 @@ class Index:
         for name, path in all_folders(self._root, below):
             try:
                 if known.pop(name, None) != run_layout.stamp(path) or (
-                    each_file and self._has_other_files(name)
+                    each_file and self._has_changed_files(name)
                 ):
                     stale.append(name)
             except OSError:
-                known[name] = ""  # it went away while we looked
+                known[name] = ""  # deleted meanwhile
         stale = list(known) + sorted(stale, key=run_layout.name_order, reverse=True)
         changed = False
         for first in range(0, len(stale), BATCH):
@@ -156,8 +155,8 @@ class Index:
         self._compared |= not below and not stop()
         return changed
 
-    def _has_other_files(self, name: str) -> bool:
-        """Whether a picture that the index knows is of another time or size by now."""
+    def _has_changed_files(self, name: str) -> bool:
+        """Whether an indexed image has another modification time or size on disk."""
         with self.database.reading() as db:
             query = """SELECT images.name, modified_ns, images.size_bytes FROM images
                 JOIN runs ON runs.id = run WHERE runs.name = ?"""
@@ -165,7 +164,7 @@ class Index:
         return any(file_state(self._root / name / row[0]) != tuple(row)[1:] for row in known)
 
     def set_favourites(self, image_ids: Iterable[str], favourite: bool) -> None:
-        """Note what the list of favourites says of these pictures."""
+        """Update the favourite mark of these images in the index."""
         with self.database.writing() as db:
             for image_id in image_ids:
                 self._set_favourite(db, image_id, favourite)
@@ -186,13 +185,13 @@ class Index:
             db.execute("UPDATE search SET kind = ? WHERE rowid = ?", (text, row[0]))
 
     def close(self) -> None:
-        """Close all connections; who still reads gets an error."""
+        """Close all connections; readers still active get an error."""
         self.database.close()
 
-    # Inside
+    # Internals
 
     def _read(self, name: str) -> Iterator[RunUpdate]:
-        """Compare a folder with the index and read what is new in it, in parts."""
+        """Compare a folder with the index and read its new images, in batches."""
         path = self._root / name
         stamp = stamp_of(path)
         try:
@@ -203,17 +202,17 @@ class Index:
             yield RunUpdate(name, None, None, (), True)
             return
         todo = self._new_names(name, stamp, folder) if folder else []
-        order = {image: place for place, image in enumerate(folder.files)} if folder else {}
+        order = {image: position for position, image in enumerate(folder.files)} if folder else {}
         for first in range(0, max(len(todo), 1), BATCH):
             images = [
-                (order[image], image, about_picture(folder, path, image))
+                (order[image], image, facts_of(folder, path, image))
                 for image in todo[first : first + BATCH]
                 if folder
             ]
             yield RunUpdate(name, stamp, folder, images, first + BATCH >= len(todo))
 
     def _new_names(self, name: str, stamp: str, folder: Folder) -> list[str]:
-        """Pictures of the folder that the index does not know as they are now."""
+        """Images of the folder that are new or changed."""
         with self.database.reading() as db:
             run = db.execute("SELECT id, stamp, created FROM runs WHERE name = ?", (name,)).fetchone()
             if run is None:
@@ -221,8 +220,8 @@ class Index:
             known = db.execute(
                 "SELECT name, modified_ns, size_bytes, variant_of FROM images WHERE run = ?", (run["id"],)
             ).fetchall()
-        # A record that was written again may say something else about every picture.
-        # "": one whose parts have not all been written yet.
+        # A rewritten meta.json may change the facts of every image.
+        # "": not all parts of the folder have been written yet.
         settled = run["stamp"] not in ("", UNSETTLED)
         edited = settled and run["stamp"].split("-")[1] != stamp.split("-")[1]
         doubtful = not settled or run["created"] != folder.created
@@ -239,7 +238,7 @@ class Index:
         ]
 
     def _write(self, parts: Sequence[RunUpdate], waiting: deque[str], attempts: Counter[str]) -> bool:
-        """Write what was read; folders that changed since are put back to `waiting`."""
+        """Write what was read; folders that have changed since are appended to `waiting`."""
         changed, stale = False, set()
         with self.database.writing() as db:
             for part in parts:
@@ -250,26 +249,26 @@ class Index:
                     continue
                 db.execute("SAVEPOINT part")
                 try:
-                    changed |= self._write_one(db, part)
+                    changed |= self._write_update(db, part)
                 except (ValueError, TypeError, OverflowError, *NOT_STORABLE) as error:
-                    # Text or numbers that SQLite does not take must not keep all other folders out.
-                    log.warning("What the folder %r says could not be indexed: %s", part.name, error)
+                    # Values that SQLite rejects must not keep all other folders from being indexed.
+                    log.warning("the metadata of folder %r could not be indexed: %s", part.name, error)
                     db.execute("ROLLBACK TO part")
-                    changed |= self._write_one(db, part.without_words())
+                    changed |= self._write_update(db, part.without_metadata())
                 db.execute("RELEASE part")
         attempts.update(stale)
-        # One that changes all the time is left to the next look.
+        # A folder that changes all the time is left to the next scan.
         waiting.extend(name for name in stale if attempts[name] < ATTEMPTS and name not in waiting)
         return changed
 
-    def _write_one(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
+    def _write_update(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
         if part.stamp is None or part.folder is None:
-            return self._forget(db, part)
-        names = {name for _, _, said in part.images for name in said.names}
+            return self._remove_folder(db, part)
+        names = {name for _, _, facts in part.images for name in facts.names}
         db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", names)
-        return self._write_part(db, part, part.folder, part.stamp)
+        return self._write_images(db, part, part.folder, part.stamp)
 
-    def _write_part(self, db: sqlite3.Connection, part: RunUpdate, folder: Folder, stamp: str) -> bool:
+    def _write_images(self, db: sqlite3.Connection, part: RunUpdate, folder: Folder, stamp: str) -> bool:
         db.execute(
             "INSERT INTO runs (name, created, stamp, images) VALUES (?, ?, '', 0) ON CONFLICT DO NOTHING",
             (part.name, folder.created),
@@ -278,13 +277,13 @@ class Index:
         names = [name for _, name, _ in part.images]
         select = f"SELECT * FROM images WHERE run = ? AND name IN ({placeholders(names)})"
         before = {row["name"]: row for row in db.execute(select, (run, *names))}
-        everything = db.execute("SELECT id, name FROM images WHERE run = ?", (run,)) if part.last else ()
-        gone = [row["id"] for row in everything if row["name"] not in folder.files]
-        again = [before[name]["id"] for _, name, _ in part.images if name in before]
-        self._delete(db, [*gone, *again])
+        indexed = db.execute("SELECT id, name FROM images WHERE run = ?", (run,)) if part.last else ()
+        gone = [row["id"] for row in indexed if row["name"] not in folder.files]
+        replaced = [before[name]["id"] for _, name, _ in part.images if name in before]
+        self._delete(db, [*gone, *replaced])
         changed = bool(gone)
-        for place, name, said in part.images:
-            self._insert(db, run, folder, name, place, said)
+        for position, name, facts in part.images:
+            self._insert(db, run, folder, name, position, facts)
             old, stat = before.get(name), folder.files[name]
             changed |= old is None or (old["modified_ns"], old["size_bytes"]) != (
                 stat.st_mtime_ns,
@@ -313,33 +312,33 @@ class Index:
         return changed
 
     def _insert(
-        self, db: sqlite3.Connection, run: int, folder: Folder, name: str, place: int, said: ImageFacts
+        self, db: sqlite3.Connection, run: int, folder: Folder, name: str, position: int, facts: ImageFacts
     ) -> None:
         stat, original = folder.files[name], folder.variant_of.get(name)
-        own = run_layout.is_run_name(folder.id) or bool(folder.meta)
-        created = folder.created + place / 1000 if own else stat.st_mtime
+        has_own_time = run_layout.is_run_name(folder.id) or bool(folder.meta)
+        created = folder.created + position / 1000 if has_own_time else stat.st_mtime
         favourite = self._is_favourite(run_layout.image_id(folder.id, name))
         id = _free_id(db, created)
         db.execute(
             f"INSERT INTO images VALUES ({placeholders(range(14))})",
             (
-                id, run, name, stat.st_mtime_ns, stat.st_size, said.width, said.height, said.seed,
-                original, favourite, said.problem, min((said.width or 0) * (said.height or 0), MAX_PIXELS),
-                key(said.texts.get("prompt", "")), key(said.texts.get("model", "").partition(MARK)[0]),
+                id, run, name, stat.st_mtime_ns, stat.st_size, facts.width, facts.height, facts.seed,
+                original, favourite, facts.problem, min((facts.width or 0) * (facts.height or 0), MAX_PIXELS),
+                key(facts.texts.get("prompt", "")), key(facts.texts.get("model", "").partition(MARK)[0]),
             ),
         )  # fmt: skip
         if original is None:
-            marks = [said.texts.get("kind", "")]
+            marks = [facts.texts.get("kind", "")]
             marks += ["upscaled"] if name in folder.variant_of.values() else []
             marks += ["favourite"] if favourite else []
-            texts = {**said.texts, "name": f"{folder.id} {name}", "kind": " ".join(marks)}
+            texts = {**facts.texts, "name": f"{folder.id} {name}", "kind": " ".join(marks)}
             db.execute(
                 f"INSERT INTO search (rowid, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})",
                 (id, *(words(texts.get(column, "")) for column in COLUMNS)),
             )
 
-    def _forget(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
-        """Drop the pictures of a folder that is gone or empty; an empty one's state is kept."""
+    def _remove_folder(self, db: sqlite3.Connection, part: RunUpdate) -> bool:
+        """Remove the images of a folder that is gone or empty; of an empty one the stamp is kept."""
         row = db.execute("SELECT id, images FROM runs WHERE name = ?", (part.name,)).fetchone()
         if row is not None:
             ids = db.execute("SELECT id FROM images WHERE run = ?", (row["id"],)).fetchall()

@@ -1,4 +1,4 @@
-"""What the gallery lists, asked of the index: pictures that match, how many per folder, names to choose."""
+"""SQL queries of the index: matching images, counts per folder, names to filter by."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .sort import ORDERS, Order
 
 NEWEST = ORDERS["newest"]
 PER_MILLISECOND = 1024
-"""Row numbers per millisecond; when they are taken, the next millisecond's are used."""
+"""Row ids per millisecond; when they are used up, those of the next millisecond are taken."""
 
 
 def select(
     what: str, query: Query, order: Order | None = NEWEST, joined: bool = False
 ) -> tuple[str, list[Any]]:
-    """A SELECT over the pictures that match; `order` None: in no order, and then `joined` tells whether
-    `what` is about the table `images`."""
+    """A SELECT over the matching images. With `order` None it is unsorted, and `joined` says whether `what`
+    refers to columns of `images`."""
     where: list[str] = []
     values: list[Any] = []
     table, key = "images", "images.id"
@@ -47,14 +47,14 @@ def select(
 
 
 def first_id(seconds: float) -> int:
-    """Lowest row number of a picture made at this time (seconds since 1970) or later."""
+    """Lowest row id of an image created at this time (seconds since 1970) or later."""
     return round(seconds * 1000) * PER_MILLISECOND
 
 
 def page_of_runs(
     db: sqlite3.Connection, query: Query, order: Order, start: int, limit: int
 ) -> dict[int, list[int] | None]:
-    """Folders with a picture that matches, in their order, and the matching pictures; None: all of them."""
+    """Folders with a matching image, in order -> row ids of the matching images; None means all."""
     if query.empty:
         rows = db.execute(
             f"SELECT id FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)} LIMIT ? OFFSET ?",
@@ -62,7 +62,7 @@ def page_of_runs(
         )
         return {run: None for (run,) in rows}
     found: dict[int, list[int]] = {}
-    if order.column is None:  # the index gives them in this order, so that the first page is there at once
+    if order.column is None:  # rows come in this order, so stop after this page
         for image, run in db.execute(*select("images.id, images.run", query, order)):
             if run not in found and len(found) == start + limit:
                 break
@@ -74,7 +74,7 @@ def page_of_runs(
 
 
 def counts(db: sqlite3.Connection, query: Query, order: Order) -> list[int]:
-    """How many pictures of each folder of `page_of_runs` match, over all pages."""
+    """Number of matching images in each folder of `page_of_runs`, over all pages."""
     if query.empty:
         rows = db.execute(f"SELECT images FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)}")
     else:
@@ -88,7 +88,7 @@ def _all_runs_by(order: Order) -> str:
 
 
 def _matching_runs(what: str, query: Query, order: Order) -> tuple[str, list[Any]]:
-    """A SELECT over the folders with a picture that matches; by time, the matching picture's counts."""
+    """A SELECT over the folders with a matching image; "by time" is the time of the matching image."""
     place = f", images.{order.column} AS place" if order.column else ""
     sql, values = select(f"images.run AS run, images.id AS image{place}", query, None, joined=True)
     by = f"{order.sql_aggregate}(place) {order.direction}, max(image) DESC"
@@ -98,11 +98,11 @@ def _matching_runs(what: str, query: Query, order: Order) -> tuple[str, list[Any
 
 
 def names(db: sqlite3.Connection) -> dict[str, list[tuple[str, int]]]:
-    """Names that pictures were made with, by column, in the order of the alphabet, and how many pictures."""
+    """(name, number of images) by column, sorted alphabetically."""
     found: dict[str, list[tuple[str, int]]] = {column: [] for column in NAMES}
     for column, name in db.execute("SELECT kind, name FROM names").fetchall():
-        asked = f'{{{column}}} : "{exact_word(name)}"'
-        (count,) = db.execute("SELECT count(*) FROM search WHERE search MATCH ?", (asked,)).fetchone()
-        if count:  # names stay when their last picture goes
+        match = f'{{{column}}} : "{exact_word(name)}"'
+        (count,) = db.execute("SELECT count(*) FROM search WHERE search MATCH ?", (match,)).fetchone()
+        if count:  # a name stays in the table after its last image is gone
             found[column].append((name, count))
     return {column: sorted(each, key=lambda entry: entry[0].casefold()) for column, each in found.items()}

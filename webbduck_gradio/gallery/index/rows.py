@@ -1,4 +1,4 @@
-"""Rows of the index as what the gallery shows: folders and pictures."""
+"""Converts index rows to `RunInfo` and `ImageInfo`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .. import run_layout
 from ..run_layout import ImageInfo, RunInfo
 
 MAX_SHOWN = 200
-"""Pictures of one folder in a `RunInfo`; only folders of other programs hold more."""
+"""Maximum number of images in a `RunInfo`; only folders of other programs hold more."""
 
 
 def run_infos(
     db: sqlite3.Connection, root: Path, page: Sequence[int], ids: Sequence[int] | None, with_meta: bool = True
 ) -> list[RunInfo]:
-    """These folders, with these pictures, or their newest ones."""
+    """Folders `page` with the images `ids`, or with their newest ones if `ids` is None."""
     about = {
         row["id"]: row
         for row in db.execute(
@@ -36,18 +36,18 @@ def run_infos(
     images: dict[int, list[ImageInfo]] = {}
     for row in sorted(rows, key=lambda row: run_layout.name_order(row["name"])):
         images.setdefault(row["run"], []).append(infos[row["id"]])
-    answer = []
+    infos_of_page = []
     for run in page:
         name, head = about[run]["name"], json.loads(about[run]["head"])
         read = with_meta and name
         meta, problem = run_layout.read_meta(root / name) if read else ({}, head["problem"])
-        answer.append(
+        infos_of_page.append(
             RunInfo(
                 name, about[run]["created"], tuple(images.get(run, ())), meta, problem,
                 about[run]["images"], head["prompt"], tuple(head["facts"]),
             )
         )  # fmt: skip
-    return answer
+    return infos_of_page
 
 
 def rows_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
@@ -55,7 +55,7 @@ def rows_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
 
 
 def image_infos(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> dict[int, ImageInfo]:
-    """By row number."""
+    """Row id -> image."""
     of = sorted({row["run"] for row in rows})
     names = dict(db.execute(f"SELECT id, name FROM runs WHERE id IN ({placeholders(of)})", of).fetchall())
     variants: dict[tuple[int, str], list[str]] = {}

@@ -1,8 +1,8 @@
-"""What is typed into the gallery's search field, as a query of the index.
+"""Parses the gallery's search syntax.
 
-    red duck            pictures with both words (beginnings of words, from three letters on)
+    red duck            images with both words (prefixes match, from three letters on)
     "red duck"          these words in this order
-    -hat                without the word
+    -hat                without this word
     model:starter       in the checkpoint's name; likewise lora: sampler: prompt: negative: name: tool: kind:
     model:="my model"   a checkpoint of exactly this name; likewise lora:= and sampler:=
     seed:42             this seed; size:1024x768 or size:1024 (one of the sides)
@@ -10,7 +10,7 @@
                         today, yesterday
     is:favourite        also is:img2img, is:inpaint, is:upscaled ...: the words of kind:
 
-What has a colon and is none of these is looked for as text, because prompts have colons too.
+Anything else with a colon is searched for as text, because prompts contain colons too.
 """
 
 from __future__ import annotations
@@ -35,23 +35,23 @@ FIELDS = {name: name for name in COLUMNS} | {
 }
 EXACT = ("seed", "size")
 NAMES = ("model", "lora", "sampler")
-"""Columns that hold names, each followed by its `exact_word`."""
+"""Columns with names, each followed by its `exact_word`."""
 MARK = "\ue000"
-"""Begins the one word of the index that stands for a whole name; it stands in no text that people write."""
+"""First character of `exact_word`: a private use character, which does not occur in normal text."""
 FAVOURITE_WORDS = ("favourite", "favourites", "favorite", "favorites", "fav", "favorit")
 MIN_PREFIX = 3
 MAX_TERMS = 32
 
 TERM = re.compile(r'(-?)(?:([A-Za-z]+):(=?))?(?:"([^"]*)"?|(\S+))')
-ALONE = re.compile(
+UNSPACED = re.compile(
     "([\u1100-\u11ff\u2600-\u27bf\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\U0001f000-\U0001faff])"
 )
-"""Letters of scripts without spaces, and emoji: each is a word of its own in the index."""
+"""Characters of scripts without spaces, and emoji: each is indexed as a word."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """`match` and `without` are expressions of FTS5; times in seconds since 1970, `until` excluded."""
+    """`match` and `without` are FTS5 expressions; times in seconds since 1970, `until` exclusive."""
 
     match: str | None = None
     without: str | None = None
@@ -64,21 +64,21 @@ class Query:
 
 
 def exact_word(name: str) -> str:
-    """One word for a whole name, so that "Euler" is told from "Euler a". Case makes no difference."""
+    """One token for a whole name, so that "Euler" does not match "Euler a". Case-insensitive."""
     return MARK + hashlib.sha256(name.casefold().encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def words(text: str) -> str:
-    """Text as the index stores it: letters of scripts without spaces apart, no NUL, no half pairs."""
+    """Text as indexed: characters of scripts without spaces separated, no NUL, no lone surrogates."""
     text = text.replace("\0", " ")
     if text.isascii():
         return text
-    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # halves of pairs become �
-    return ALONE.sub(r" \1 ", whole)
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # lone surrogates become �
+    return UNSPACED.sub(r" \1 ", whole)
 
 
 def parse(text: str) -> Query:
-    """Understand a search. Raises `RequestError` with a sentence for a date that is none."""
+    """Parse a search. Raises `RequestError` for an invalid date or too many words."""
     match: list[str] = []
     without: list[str] = []
     since, until = None, None
@@ -88,13 +88,13 @@ def parse(text: str) -> Query:
     for minus, name, equals, quoted, word in (term.groups() for term in terms):
         name = (name or "").lower()
         if equals and FIELDS.get(name) in NAMES:
-            asked = exact_word(quoted if quoted is not None else word or "")
-            (without if minus else match).append(f"{{{FIELDS[name]}}} : {_phrase(asked)}")
+            exact = exact_word(quoted if quoted is not None else word or "")
+            (without if minus else match).append(f"{{{FIELDS[name]}}} : {_phrase(exact)}")
             continue
         if equals and name not in (*FIELDS, "date"):
-            quoted, word = None, f"={quoted if quoted is not None else word}"  # a part of the text
+            quoted, word = None, f"={quoted if quoted is not None else word}"  # part of the text
         if word and word.endswith(":") and word[:-1].lower() in {*FIELDS, "date"}:
-            continue  # a filter that is still being typed
+            continue  # a filter still being typed
         if name == "date" and not minus:
             since, until = _intersect((since, until), _date(quoted or word or ""))
             continue
@@ -108,7 +108,7 @@ def parse(text: str) -> Query:
 
 
 def _expression(name: str, quoted: str | None, word: str | None) -> str | None:
-    """One term in FTS5's language; None where nothing in it is ever indexed."""
+    """One term as an FTS5 expression; None if it contains nothing that is indexed."""
     given = quoted if quoted is not None else word or ""
     column = FIELDS.get(name)
     if column == "kind" and given.casefold() in FAVOURITE_WORDS:
@@ -116,7 +116,7 @@ def _expression(name: str, quoted: str | None, word: str | None) -> str | None:
     if column == "size":
         given = given.replace("×", "x").replace("*", "x")
     given = words(given)
-    if not any(letter.isalnum() or ALONE.match(letter) for letter in given):
+    if not any(letter.isalnum() or UNSPACED.match(letter) for letter in given):
         return None
     phrase = _phrase(given)
     length = len(re.sub(r"\W+$", "", given))
@@ -130,7 +130,7 @@ def _phrase(text: str) -> str:
 
 def _date(text: str) -> tuple[float | None, float | None]:
     sign = re.match(r"(>=|<=|>|<|)(.*)$", text.strip().lower())
-    assert sign is not None  # the pattern matches every line
+    assert sign is not None  # the pattern matches any single line
     if ".." in text and not sign[1]:
         first, _, last = sign[2].partition("..")
         return (_date_range(first)[0] if first else None), (_date_range(last)[1] if last else None)
@@ -141,7 +141,7 @@ def _date(text: str) -> tuple[float | None, float | None]:
 
 
 def _date_range(text: str) -> tuple[float, float]:
-    """First second of a year, month or day, and the first one after it; local time."""
+    """Start and end (exclusive) of a year, month or day in local time, in seconds since 1970."""
     day = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
         start = day if text == "today" else day - timedelta(days=1)
@@ -170,7 +170,7 @@ def _seconds(local: datetime) -> float:
 def _intersect(
     one: tuple[float | None, float | None], other: tuple[float | None, float | None]
 ) -> tuple[float | None, float | None]:
-    """The time that is in both spans."""
+    """The intersection of two time ranges."""
     since = [limit for limit in (one[0], other[0]) if limit is not None]
     until = [limit for limit in (one[1], other[1]) if limit is not None]
     return (max(since) if since else None), (min(until) if until else None)

@@ -1,4 +1,4 @@
-"""The orders in which the gallery can be listed, and the words that it is sorted by."""
+"""Sort orders of the gallery and the sort keys of texts."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from ...errors import RequestError
 
 KEY_LETTERS = 100
-"""Letters of a text that count for its place; what is the same so far is ordered by time."""
+"""Length of a sort key; texts with equal keys are sorted by time."""
 LAST = "\U0010ffff"
-"""Comes after all text: the place of pictures without a prompt, or without a checkpoint."""
+"""Sorts after all text: key of images without a prompt or checkpoint."""
 
 
 @dataclass(frozen=True)
 class Order:
-    """`column` of the index's tables `images` and `runs`; None: the time. What is equal stands newest first.
+    """A sort order. `column` of the tables `images` and `runs`; None: by time. Ties: newest first.
 
-    A run has the place of that of its pictures which comes first.
+    A run is sorted by whichever of its images comes first.
     """
 
     column: str | None
@@ -25,12 +25,12 @@ class Order:
 
     @property
     def direction(self) -> str:
-        """SQL's word for it."""
+        """The SQL keyword."""
         return "DESC" if self.descending else "ASC"
 
     @property
     def sql_aggregate(self) -> str:
-        """SQL's name for the value that stands first."""
+        """The SQL aggregate that yields the value sorted first."""
         return "max" if self.descending else "min"
 
 
@@ -42,11 +42,11 @@ ORDERS = {
     "prompt": Order("prompt", False),
     "checkpoint": Order("model", False),
 }
-"""By name. Sizes: the largest first; texts by the alphabet, without regard to case and accents."""
+"""By name. Sizes: largest first; texts alphabetically, ignoring case and accents."""
 
 
 def order_of(name: object) -> Order:
-    """The order of this name. Raises `RequestError` for one that there is not."""
+    """The order of this name. Raises `RequestError` for an unknown one."""
     found = ORDERS.get(name) if isinstance(name, str) else None
     if found is None:
         raise RequestError(f"order must be one of: {', '.join(ORDERS)}.")
@@ -54,7 +54,7 @@ def order_of(name: object) -> Order:
 
 
 def key(text: str) -> str:
-    """What `text` is sorted by: its letters without case and accents, from the first letter or digit on."""
+    """Sort key of a text: without case and accents, from the first letter or digit on."""
     start = next((place for place, letter in enumerate(text) if letter.isalnum()), None)
     if start is None:
         return LAST
