@@ -478,7 +478,8 @@ def test_two_weights_of_a_lora_are_named():
     assert said(read(changed({"lora": lora}, **links)), "hat", "0.3", "0.8")
     lora = node("LoraLoaderModelOnly", lora_name="hat.safetensors", strength_model=0.8, model=["ckpt", 0])
     told = read(changed({"lora": lora}, draw={"model": ["lora", 0]}))
-    assert told.settings["loras"] == [{"name": "hat", "weight": 0.8}] and said(told, "hat", "no say", "0.8")
+    assert told.settings["loras"] == [{"name": "hat", "weight": 0.8}]
+    assert said(told, "hat", "weight 0 in the text encoders", "0.8")
 
 
 def test_what_is_not_connected_has_no_say():
@@ -532,7 +533,7 @@ def test_from_another_picture():
     )
     assert told.settings["strength"] == 0.75 and told.notes == ()
     told = read(changed(draw={"denoise": 0.9}))
-    assert "strength" not in told.settings and said(told, "0.9", "empty picture")
+    assert "strength" not in told.settings and said(told, "0.9", "empty latent")
 
 
 SECOND = node(
@@ -715,4 +716,4 @@ def test_hostile_graphs_are_bounded(name: str):
     told = read(graph)
     assert bool(told.settings) == readable
     if not readable:
-        assert said(told, "too large to be followed")
+        assert said(told, "too large to be read")

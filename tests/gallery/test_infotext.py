@@ -183,5 +183,5 @@ def test_values_of_the_wrong_kind_are_named():
 
 def test_names_for_sentences_are_short_and_whole():
     assert values.shown("a" * 100).endswith("...") and len(values.shown("a" * 100)) == 60
-    assert values.shown("\ud800\n\0 x") == "\ufffd x" and values.shown({"a": 1}) == "a table"
+    assert values.shown("\ud800\n\0 x") == "\ufffd x" and values.shown({"a": 1}) == "a JSON object"
     assert values.listed(str(at) for at in range(15)).endswith("11 and 3 more")

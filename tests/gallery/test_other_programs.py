@@ -54,7 +54,7 @@ SWARM_REFINERS = [
         },
         "second pass",
     ),
-    ({"refinercontrolpercentage": 0.4, "refinerupscale": 1.5}, {}, "1.5 times as large"),
+    ({"refinercontrolpercentage": 0.4, "refinerupscale": 1.5}, {}, "upscaled the picture 1.5 times"),
     ({"refinermodel": "fine"}, {}, "fine"),
 ]
 
@@ -416,7 +416,7 @@ def test_a1111s_text_under_another_name(tmp_path, chunk: str):
 def test_loras_that_are_told_without_weights_are_named():
     text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, "
     told = reader.read({"parameters": text + 'Lora hashes: "hat: 0123456789ab"'})
-    assert said(told, "hat", "weights are not told")
+    assert said(told, "hat", "weights are not recorded")
     resources = json.dumps(
         [{"type": "lora", "weight": 0.8, "modelName": "Party hats"}, {"type": "checkpoint"}]
     )

@@ -1,11 +1,11 @@
-"""What a picture says about itself: read from any program's files, written into ours.
+"""Image metadata: reading that of any program, writing our own.
 
-chunk            our own chunk, and `read`, which takes a picture's texts from wherever they are
-infotext         the `parameters` text that AUTOMATIC1111 began
-png_text, exif, stealth_alpha    where the texts are in a file
+chunk            our own chunk, and `read`, the entry point for all formats
+infotext         the `parameters` text introduced by AUTOMATIC1111
+png_text, exif, stealth_alpha    extract text from image files
 other_tools      settings of other programs
-recall           any picture's settings, ready for the form
-reproducibility  whether a picture of ours can be made again as it was
+recall           settings of any image, ready for the form
+reproducibility  whether one of our images can be reproduced exactly
 """
 
 from .chunk import (

@@ -1,16 +1,16 @@
-"""What a picture says about itself: A1111's `parameters` for everyone, our `webbduck` chunk for us.
+"""Image metadata: A1111's `parameters` for other programs, the `webbduck` chunk for ourselves.
 
-The `webbduck` chunk is JSON (ASCII, so that it is a plain tEXt chunk) and loses nothing:
+The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk):
 
     schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
-    request    the GenerationRequest that makes THIS picture alone (its own seed, num_images 1)
-    index      its place in the batch, from 0
-    batch      {"seed", "num_images"} of the batch; `batch_request` puts the whole request together
+    request    the GenerationRequest for this image alone (its own seed, num_images 1)
+    index      position in the batch, from 0
+    batch      {"seed", "num_images"} of the batch; `batch_request` rebuilds the batch's request
     kind, job_id, created (ISO 8601 with offset), versions, warnings
-    facts      what the core knows: device, gpu, threads, dtype, model_hash, lora_hashes ...
-    drawing    which way of drawing made it, see `remaking`
+    facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
+    drawing    version of the generation code, see `reproducibility.DRAWING`
 
-See `infotext` for what the `parameters` text cannot carry.
+See `infotext` for the limits of the `parameters` text.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = ["CHUNK", "PARAMETERS", "batch_request", "build_chunk", "parameters_te
 CHUNK = "webbduck"
 PARAMETERS = "parameters"
 UPSCALED = "webbduck-upscaled"
-"""Chunk of an upscaled copy: where it came from and how it was made."""
+"""Chunk of an upscaled image: its original, upscaler and scale."""
 SCHEMA = 2
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
-"""Endings that a picture can be saved under, and Pillow's names of them."""
+"""File extension -> Pillow's format name."""
 QUALITY = 95
-"""Of JPEG and WebP, from 1 to 100."""
+"""Quality of JPEG and WebP, 1 to 100."""
 VERSION = f"WebbDuck {__version__}"
 
 
@@ -59,9 +59,9 @@ def build_chunk(
     warnings: Sequence[str] = (),
     facts: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The content of the `webbduck` chunk for picture `index` (from 0) of the batch `request`.
+    """The content of the `webbduck` chunk for image `index` (from 0) of the batch `request`.
 
-    `facts` must be JSON values; what is none is recorded as its text.
+    `facts` should be JSON values; anything else is stored as text.
     """
     alone = request.for_single_image(index)
     if seed is not None:
@@ -83,21 +83,21 @@ def build_chunk(
 
 
 def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping[str, Any]) -> None:
-    """Encode a picture with its metadata; `format` is one of `FORMATS`. PNG keeps every pixel as it is."""
+    """Encode an image with its metadata; `format` is a key of `FORMATS`. PNG is lossless."""
     if format == "png":
         image.save(file, format="PNG", pnginfo=png_info(chunk))
         return
     name = FORMATS[format]
     options = exif.save_options(parameters_of(chunk), json.dumps(chunk, default=str), name)
     if name == "JPEG":
-        options["subsampling"] = 0  # colours at full resolution
+        options["subsampling"] = 0  # no chroma subsampling
     image.save(file, format=name, quality=QUALITY, **options)
 
 
 def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Mapping[str, Any]) -> None:
-    """Encode an upscaled picture as PNG with all texts of its original and what was done to it.
+    """Encode an upscaled image as PNG, with all texts of its original and a record of the upscaling.
 
-    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... Raises `StorageError` where the
+    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... Raises `StorageError` if the
     original cannot be read.
     """
     with open_picture(original, original.name) as before:
@@ -109,24 +109,24 @@ def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Map
 
 
 def png_info(chunk: Mapping[str, Any]) -> PngInfo:
-    """The PNG text chunks for a picture with this description (from `build_chunk`)."""
+    """The PNG text chunks for `chunk` (from `build_chunk`)."""
     info = PngInfo()
-    info.add_text(PARAMETERS, parameters_of(chunk))  # Pillow takes iTXt where Latin-1 does not suffice
+    info.add_text(PARAMETERS, parameters_of(chunk))  # Pillow writes iTXt if it is not Latin-1
     info.add_text(CHUNK, json.dumps(chunk, default=str))
     return info
 
 
 def parameters_of(chunk: Mapping[str, Any]) -> str:
-    """The A1111 text for a description.
+    """The A1111 text for `chunk`.
 
-    The prompt is the one that was drawn, with wildcards and trigger phrases filled in, as A1111 writes it.
+    The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
     """
     request = GenerationRequest.validated(**chunk["request"])
     facts = chunk["facts"]
-    drawn = {"prompt": facts.get("resolved_prompt", request.prompt)}
+    resolved = {"prompt": facts.get("resolved_prompt", request.prompt)}
     if "loras" in facts:
-        drawn["loras"] = tuple(LoraSelection.model_construct(**lora) for lora in facts["loras"])
-    request = request.model_copy(update=drawn)
+        resolved["loras"] = tuple(LoraSelection.model_construct(**lora) for lora in facts["loras"])
+    request = request.model_copy(update=resolved)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
     if model_hash:
@@ -147,52 +147,52 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
 
 
 def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
-    """The request of the whole batch that the picture came from. Raises `RequestError`."""
+    """The request of the whole batch. Raises `RequestError`."""
     return GenerationRequest.validated(**{**chunk["request"], **chunk["batch"]})
 
 
 def read(path: Path, patience: float | None = None) -> dict[str, Any]:
-    """What the picture tells. Raises `StorageError` where it is no readable picture, or has to be decoded
-    and there was no room for that within `patience` seconds.
+    """All metadata of an image file. Raises `StorageError` if it is not a readable image, or if it has to be
+    decoded and the pixel budget did not allow that within `patience` seconds.
 
     Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "sdnext", "fooocus",
     "invokeai", "comfyui", "swarmui", "novelai", "drawthings", "easydiffusion" or None); `webbduck` (our
-    chunk or None); `upscaled` (how this copy was made larger, or None); `request` (the exact request as a
-    dict, or None); `settings` (the request, else what `foreign` understood); `prompt`, `negative_prompt`
-    ("" where unknown); `parameters` (A1111's text or None) and `fields` (its pairs); `texts` (other tools'
-    chunks as they are); `problems` (sentences about what is damaged); `notes` (sentences about what
-    `settings` leave out of another tool's).
+    chunk or None); `upscaled` (record of the upscaling, or None); `request` (the exact request as a dict, or
+    None); `settings` (the request, else what `other_tools` recognised); `prompt`, `negative_prompt` ("" if
+    unknown); `parameters` (A1111's text or None) and `fields` (its key-value pairs); `texts` (raw chunks of
+    other tools); `problems` (sentences about damaged data); `notes` (sentences about settings of other tools
+    that are missing from `settings`).
     """
     with open_picture(path, path.name, WITH_TEXTS) as image:
         found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
         texts = _texts(image, path)
-        told = parse_texts(texts, path.name, image.size)
-        if not told["settings"]:
+        parsed = parse_texts(texts, path.name, image.size)
+        if not parsed["settings"]:
             hidden = stealth_alpha.texts(image, path, patience)
             if hidden:
-                told = parse_texts({**texts, **hidden}, path.name, image.size)
-    return found | told
+                parsed = parse_texts({**texts, **hidden}, path.name, image.size)
+    return found | parsed
 
 
 def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
-    """What text chunks tell, by the keys of `read`; `name` is for messages. Never raises.
+    """Metadata from text chunks, with the keys of `read`; `name` is for messages. Never raises.
 
-    `size`: the picture's, in pixels, which tells which of several outputs of a workflow it is.
+    `size`: the image's size in pixels, used to find out which output of a workflow it is.
     """
-    told = reader.read(texts, size)
+    parsed = reader.read(texts, size)
     text = texts.get(PARAMETERS)
     is_json = text is not None and reader.table(text) is not None
     found: dict[str, Any] = {
-        "tool": told.tool,
+        "tool": parsed.tool,
         "webbduck": None,
         "upscaled": _json_object(texts.get(UPSCALED)),
         "request": None,
-        "settings": told.settings,
+        "settings": parsed.settings,
         "parameters": text,
         "fields": dict(infotext.parse(text).fields) if text and not is_json else {},
         "texts": {key: value for key, value in texts.items() if key not in (PARAMETERS, CHUNK, UPSCALED)},
         "problems": [],
-        "notes": list(told.notes),
+        "notes": list(parsed.notes),
     }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], name, found)
@@ -202,12 +202,12 @@ def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | Non
 
 
 def _texts(image: Image.Image, path: Path) -> dict[str, str]:
-    """All text of the file by the names of PNG's chunks, wherever the format keeps it."""
+    """All text of the file, by PNG chunk name, whatever the file format."""
     if image.format != "PNG":
         return exif.texts(image)
     texts = _png_texts(image, path)
     if PARAMETERS not in texts and CHUNK not in texts:
-        # Converters and viewers move A1111's text into chunks with other names.
+        # Some converters and viewers rename the chunk with A1111's text.
         moved = next((text for text in texts.values() if infotext.parse(text).fields), None)
         if moved is not None:
             texts[PARAMETERS] = moved
@@ -218,7 +218,7 @@ def _png_texts(image: Image.Image, path: Path) -> dict[str, str]:
     texts = {str(key): value for key, value in image.info.items() if isinstance(value, str)}
     if reader.is_known(texts) or CHUNK in texts:
         return texts
-    texts |= png_text.texts(path)  # some programs write their text after the pixels
+    texts |= png_text.texts(path)  # some programs write text after the pixel data
     if reader.is_known(texts) or CHUNK in texts:
         return texts
     return texts | exif.texts(image, png_text.exif(path) if "exif" not in image.info else None)
@@ -234,24 +234,24 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
 
 def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
     chunk = _json_object(text)
-    asked = chunk.get("request") if chunk else None
-    if chunk is None or not isinstance(asked, dict):
+    stored = chunk.get("request") if chunk else None
+    if chunk is None or not isinstance(stored, dict):
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
-    asked = upgrade_stored_request(dict(asked))
-    found["webbduck"] = _checked({**chunk, "request": asked}, name, found["problems"])
+    stored = upgrade_stored_request(dict(stored))
+    found["webbduck"] = _well_typed({**chunk, "request": stored}, name, found["problems"])
     found["tool"] = "webbduck"
     try:
-        request = GenerationRequest.validated(**asked)
+        request = GenerationRequest.validated(**stored)
     except (RequestError, TypeError) as error:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return
     found["request"] = found["settings"] = request.model_dump(mode="json")
-    found["notes"] = []  # the text beside it says the same, less exactly
+    found["notes"] = []  # about the `parameters` text, which the chunk supersedes
 
 
-def _checked(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
-    """Our chunk, without the parts of the wrong type; readers count on the types of the others."""
+def _well_typed(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dict[str, Any]:
+    """Our chunk without parts of the wrong type, so that callers can rely on the types."""
     facts = chunk.get("facts")
     good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
     wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]

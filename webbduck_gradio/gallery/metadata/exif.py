@@ -1,10 +1,10 @@
-"""Texts in EXIF, XMP and comments: where JPEG, WebP and AVIF keep what a PNG has in text chunks.
+"""Text in EXIF, XMP and comments: the counterpart of PNG text chunks in JPEG, WebP and AVIF.
 
 `parameters` is the UserComment (UNICODE, UTF-16BE), where A1111 and Civitai look for it. Our own JSON is
-the MakerNote, compressed; a JPEG whose EXIF would pass the 64 KiB of its segment has it as a comment
+the MakerNote, compressed; if the EXIF data would exceed the 64 KiB of a JPEG segment, it is a comment
 segment instead.
 
-The tables are read here and not by Pillow, which skips the type UTF-8 (129) of Exif 3.0 and takes ASCII for
+The IFDs are not parsed with Pillow because it skips type UTF-8 (129) of Exif 3.0 and decodes ASCII as
 Latin-1. Sources: CIPA DC-008 (Exif 3.0) sections 4.6.2 and 4.6.6, PNG specification (third edition) 11.3.3.
 """
 
@@ -34,16 +34,16 @@ PREFIXES = {
     b"UTF-8": "utf-8",
     b"UTF8": "utf-8",
 }
-"""The eight bytes before a UserComment, in capitals, without NULs; None = to be told from the bytes."""
+"""Character code of a UserComment (upper case, without NULs) -> encoding; None: detect from the bytes."""
 BYTES, ASCII, UNDEFINED, UTF_8 = 1, 2, 7, 129
-"""Types of EXIF's fields whose values are bytes."""
+"""EXIF field types whose values are bytes."""
 MAX_ENTRIES = 500
 MAX_XMP = 2**20
 MAX_XMP_TEXTS = 20
 
 
 def save_options(parameters: str, chunk: str, format: str) -> dict[str, Any]:
-    """What `Image.save` needs to write both texts into a JPEG or WebP."""
+    """Options for `Image.save` that write both texts into a JPEG or WebP."""
     packed = MARK + zlib.compress(chunk.encode(), 9)
     exif = Image.Exif()
     exif.get_ifd(EXIF_IFD)[USER_COMMENT] = b"UNICODE\0" + parameters.encode("utf-16-be")
@@ -54,14 +54,14 @@ def save_options(parameters: str, chunk: str, format: str) -> dict[str, Any]:
 
 
 def texts(image: Image.Image, raw: bytes | None = None) -> dict[str, str]:
-    """All that EXIF, XMP and comments tell, by the names of PNG's chunks. Never raises for odd data.
+    """Text from EXIF, XMP and comments, by PNG chunk name. Never raises for malformed data.
 
-    `raw` is an EXIF block that Pillow does not know of.
+    `raw` is an EXIF block that Pillow has not found.
     """
     found: dict[str, str] = {}
-    tags = _tags(raw or _block(image))
-    # ComfyUI and others write "workflow:{...}" and "prompt:{...}" into fields that take ASCII.
-    plain = {tag: _sniffed(tags[tag]) for tag in (MAKE, MODEL, DESCRIPTION, SOFTWARE, ARTIST) if tag in tags}
+    tags = _byte_fields(raw or _block(image))
+    # ComfyUI and others write "workflow:{...}" and "prompt:{...}" into ASCII fields.
+    plain = {tag: _decoded(tags[tag]) for tag in (MAKE, MODEL, DESCRIPTION, SOFTWARE, ARTIST) if tag in tags}
     for text in plain.values():
         name, colon, value = text.partition(":")
         if colon and name.strip().lower() in ("prompt", "workflow"):
@@ -73,7 +73,7 @@ def texts(image: Image.Image, raw: bytes | None = None) -> dict[str, str]:
     ]
     packed = [tags.get(MAKER_NOTE), image.info.get("comment")]
     if isinstance(packed[1], bytes) and not packed[1].startswith(MARK):
-        others.append(_sniffed(packed[1]))
+        others.append(_decoded(packed[1]))
     others += _xmp(image.info.get("xmp") or image.info.get("XML:com.adobe.xmp"))
     for text in (comment, *(other for other in others if _is_settings(other))):
         if text:
@@ -96,7 +96,7 @@ def _block(image: Image.Image) -> bytes:
     block = image.info.get("exif")
     if isinstance(block, bytes):
         return block
-    for name in ("Raw profile type exif", "Raw profile type APP1"):  # ImageMagick's way into a PNG
+    for name in ("Raw profile type exif", "Raw profile type APP1"):  # as ImageMagick writes EXIF into PNG
         lines = image.info.get(name)
         if isinstance(lines, str):
             try:
@@ -106,37 +106,36 @@ def _block(image: Image.Image) -> bytes:
     return b""
 
 
-def _tags(block: bytes) -> dict[int, bytes]:
-    """Tag -> bytes of the fields that hold text, of the first table and the Exif table; what is damaged is
-    not."""
+def _byte_fields(block: bytes) -> dict[int, bytes]:
+    """Tag -> value of the byte fields of IFD 0 and the Exif IFD, as far as they are undamaged."""
     block = block.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(block[:2])
     if order is None or len(block) < 8:
         return {}
     found: dict[int, bytes] = {}
     first = struct.unpack_from(order + "I", block, 4)[0]
-    inner = None
-    for tag, kind, value in _entries(block, first, order):
+    exif_ifd = None
+    for tag, kind, value in _ifd_fields(block, first, order):
         if tag == EXIF_IFD and isinstance(value, int):
-            inner = value
+            exif_ifd = value
         elif kind is not None and isinstance(value, bytes):
-            found[tag] = value  # Fooocus writes its comment here, not into the inner table
-    for tag, _, value in _entries(block, inner, order) if inner is not None else ():
+            found[tag] = value  # Fooocus writes its UserComment to IFD 0
+    for tag, _, value in _ifd_fields(block, exif_ifd, order) if exif_ifd is not None else ():
         if isinstance(value, bytes):
             found[tag] = value
     return found
 
 
-def _entries(block: bytes, at: int, order: str) -> Iterator[tuple[int, int | None, bytes | int]]:
-    """Tag, type and bytes of each field of a table; of the others their number, which may be a position."""
+def _ifd_fields(block: bytes, at: int, order: str) -> Iterator[tuple[int, int | None, bytes | int]]:
+    """Tag, type and bytes of each byte field of an IFD; for other types the raw number, maybe an offset."""
     try:
         (count,) = struct.unpack_from(order + "H", block, at)
-        for place in range(at + 2, at + 2 + 12 * min(count, MAX_ENTRIES), 12):
-            tag, kind, size, value = struct.unpack_from(order + "HHII", block, place)
+        for offset in range(at + 2, at + 2 + 12 * min(count, MAX_ENTRIES), 12):
+            tag, kind, size, value = struct.unpack_from(order + "HHII", block, offset)
             if kind not in (BYTES, ASCII, UNDEFINED, UTF_8):
                 yield tag, None, value
             elif size <= 4:
-                yield tag, kind, block[place + 8 : place + 8 + size]
+                yield tag, kind, block[offset + 8 : offset + 8 + size]
             elif value + size <= len(block):
                 yield tag, kind, block[value : value + size]
     except struct.error as error:
@@ -144,21 +143,21 @@ def _entries(block: bytes, at: int, order: str) -> Iterator[tuple[int, int | Non
 
 
 def _comment(data: bytes) -> str:
-    """A UserComment: eight bytes that name its encoding, then the text. Some leave the eight bytes out."""
+    """Decode a UserComment: an eight-byte character code, missing in some files, then the text."""
     prefix = data[:8].upper().rstrip(b"\0 ")
     if prefix not in PREFIXES or len(data) < 8:
-        return _sniffed(data)
+        return _decoded(data)
     encoding = PREFIXES[prefix]
     if encoding is None:
-        return _sniffed(data[8:], wide=prefix == b"UNICODE")
+        return _decoded(data[8:], wide=prefix == b"UNICODE")
     return data[8:].decode(encoding, "replace").strip("\0\ufeff")
 
 
-def _sniffed(data: bytes, wide: bool = False) -> str:
-    """Text of bytes whose encoding is told by a byte order mark, or else by where the NULs are.
+def _decoded(data: bytes, wide: bool = False) -> str:
+    """Decode text, detecting the encoding by byte order mark or by the positions of NULs.
 
-    The standard leaves the order of UNICODE open: most write big-endian, some little-endian, and some UTF-8.
-    `wide`: two bytes for each character where nothing tells.
+    The standard does not define the byte order of UNICODE: most programs write big-endian, some little-endian
+    and some UTF-8. `wide`: assume UTF-16 if nothing else matches.
     """
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8"),
@@ -171,8 +170,8 @@ def _sniffed(data: bytes, wide: bool = False) -> str:
     high, low = body[0::2].count(0), body[1::2].count(0)
     if high or low:
         orders = ["utf-16-be", "utf-16-le"] if high >= low else ["utf-16-le", "utf-16-be"]
-        ways = [data.decode(order, "replace").strip("\0\ufeff") for order in orders]
-        return next((way for way in ways if _is_settings(way)), ways[0])
+        candidates = [data.decode(order, "replace").strip("\0\ufeff") for order in orders]
+        return next((candidate for candidate in candidates if _is_settings(candidate)), candidates[0])
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -180,7 +179,7 @@ def _sniffed(data: bytes, wide: bool = False) -> str:
 
 
 def _xmp(packet: object) -> list[str]:
-    """Comments and descriptions of an XMP packet; [] where it is none. Entities are never expanded."""
+    """Comments and descriptions of an XMP packet; [] if it is not one. Entities are never expanded."""
     data = packet.encode("utf-8", "replace") if isinstance(packet, str) else packet
     if not isinstance(data, bytes) or len(data) > MAX_XMP or b"\0" in data or b"<!DOCTYPE" in data:
         return []

@@ -1,4 +1,4 @@
-"""Whether a picture of ours can come out as it was: what drew it, against what would draw it again here."""
+"""Whether one of our images can be reproduced exactly with this version and on this machine."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from ...models.tokens import chunks
 from ...request import GenerationRequest
 
 DRAWING = 2
-"""Counted up when the same settings give another picture than before; recorded in each picture."""
+"""Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
-"""Beginnings of the samplers that the second version draws otherwise, whatever the steps."""
+"""Prefixes of samplers that changed in `DRAWING` 2, for any number of steps."""
 RESCHEDULED = ("DPM++ 2M", "DPM++ 2M SDE")
 KARRAS = ("Euler Karras", "LMS Karras")
 
 
 def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> list[str]:
-    """Sentences about what will differ. `chunk` is the picture's `webbduck` chunk; `here` says "device",
-    "name" (of a GPU) and "threads" as the core describes itself, None or {} = not known yet."""
+    """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
+    "name" (of the GPU) and "threads" as reported by the core; None or {}: not known yet."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
@@ -27,10 +27,10 @@ def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> lis
         changed = _changed(chunk)
         if changed:
             notes.append(
-                f"It was made by an earlier version, which drew {' and '.join(changed)} otherwise; made "
-                "again it will look different."
+                f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
+                "generated again, it will look different."
             )
-    return notes + (_machine(facts, here) if here else [])
+    return notes + (_hardware_differences(facts, here) if here else [])
 
 
 def _changed(chunk: Mapping[str, Any]) -> list[str]:
@@ -44,25 +44,25 @@ def _changed(chunk: Mapping[str, Any]) -> list[str]:
         changed.append(name)
     prompts = [len(chunks(text)) for text in (request.prompt, request.negative_prompt)]
     if request.negative_prompt.strip() and prompts[0] != prompts[1]:
-        changed.append("a prompt beside a negative prompt of another length")
+        changed.append("a prompt with a negative prompt of another length")
     return changed
 
 
-def _machine(facts: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    """What makes last bits differ. Only what both name is compared."""
-    was, now = _engine(facts, facts.get("gpu")), _engine(here, here.get("name"))
-    if was and now and was != now:
-        return [f"It was drawn on {was}; here it is {now}, which can differ a little in single pixels."]
+def _hardware_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    """Differences in hardware that change the last bits. Compares only what both sides report."""
+    original, current = _device_name(facts, facts.get("gpu")), _device_name(here, here.get("name"))
+    if original and current and original != current:
+        return [f"It was generated on {original}, but here on {current}; single pixels can differ slightly."]
     threads = facts.get("threads"), here.get("threads")
-    if was == "the CPU" and all(threads) and threads[0] != threads[1]:
+    if original == "the CPU" and all(threads) and threads[0] != threads[1]:
         return [
-            f"It was drawn with {threads[0]} CPU threads; here it is {threads[1]}, which can change the last "
-            "bit of single pixels. Start the studio with OMP_NUM_THREADS set to the same number to avoid it."
+            f"It was generated with {threads[0]} CPU threads, but here with {threads[1]}; the last bit of "
+            "single pixels can differ. To avoid this, start the studio with the same OMP_NUM_THREADS."
         ]
     return []
 
 
-def _engine(facts: Mapping[str, Any], gpu: Any) -> str | None:
+def _device_name(facts: Mapping[str, Any], gpu: Any) -> str | None:
     device = str(facts.get("device") or "").partition(":")[0]
     if device == "cuda":
         return str(gpu) if gpu else None

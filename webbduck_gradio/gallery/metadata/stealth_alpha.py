@@ -1,8 +1,7 @@
-"""Texts in the lowest bits of a picture's pixels, as NovelAI and A1111's "stealth pnginfo" write them.
+"""Text in the least significant bits of an image, as written by NovelAI and A1111's "stealth pnginfo".
 
-Read column by column from the top left, one bit of alpha for each pixel (or one of red, green and blue
-each): a mark of 15 letters, the length of the data in bits (32 bits, most significant first), the data,
-which are UTF-8 or gzip of it.
+Column by column from the top left, one bit of alpha per pixel (or one each of red, green and blue): a
+15-byte signature, the length of the data in bits (32 bits, big-endian), the data, UTF-8 text or gzip of it.
 
     stealth_pnginfo, stealth_pngcomp    alpha: plain, gzip
     stealth_rgbinfo, stealth_rgbcomp    red, green, blue: plain, gzip
@@ -25,26 +24,25 @@ from . import png_text
 log = logging.getLogger(__name__)
 
 START = b"stealth_"
-MARKS = {
+SIGNATURES = {
     b"stealth_pnginfo": False,
     b"stealth_pngcomp": True,
     b"stealth_rgbinfo": False,
     b"stealth_rgbcomp": True,
 }
-"""Marks, and whether the data are packed."""
+"""Signature -> whether the data are compressed."""
 MAX_DATA = 4 * 2**20
-"""Longest text, in bytes, packed or not."""
+"""Maximum size of the text in bytes, compressed or not."""
 MAX_PIXELS = 40_000_000
-"""Larger pictures are not looked through."""
+"""Larger images are not searched."""
 GZIP = 31
 """zlib's `wbits` for gzip."""
 
 
 def texts(image: Image.Image, path: Path, patience: float | None = None) -> dict[str, str]:
-    """The hidden texts by the names of PNG's chunks; {} where there are none. Decodes only pictures with
-    the mark.
+    """The hidden text by PNG chunk name; {} if there is none. Decodes only images with the signature.
 
-    Raises what Pillow raises for damaged pictures, and `StorageError` where there was no room for decoding
+    Raises Pillow's errors for damaged images, and `StorageError` if the pixel budget did not allow decoding
     within `patience` seconds.
     """
     channels = {"RGBA": 4, "RGB": 3}.get(image.mode)
@@ -52,20 +50,19 @@ def texts(image: Image.Image, path: Path, patience: float | None = None) -> dict
         return {}
     if image.format == "PNG":
         column = _first_column(path, channels)
-        if column is not None and not _starts(column, channels):
+        if column is not None and not _has_signature(column, channels):
             return {}
     elif channels == 3:
-        return {}  # a WebP without alpha is rarely lossless, and has EXIF for its texts
+        return {}  # a WebP without alpha is rarely lossless and has its text in EXIF
     with decoding(image, path.name, patience):
-        data = _hidden(image)
-    return _named(data) if data else {}
+        data = _hidden_data(image)
+    return _chunks_of(data) if data else {}
 
 
 def _first_column(path: Path, channels: int) -> np.ndarray | None:
-    """The first pixels of the left column, of shape (rows, channels), told from the file's beginning.
+    """The first pixels of the left column, shape (rows, channels), from the first few rows of the file.
 
-    At the left edge PNG's filters need the pixel above alone, so that a few rows suffice. None where the
-    picture has to be decoded for it.
+    PNG filters depend only on the pixel above at the left edge. None if the image has to be decoded instead.
     """
     unpacker, rows = zlib.decompressobj(), b""
     wanted = 0
@@ -89,34 +86,34 @@ def _first_column(path: Path, channels: int) -> np.ndarray | None:
     grid = np.frombuffer(rows, np.uint8).reshape(-1, stride)
     column = np.zeros((len(grid), channels), np.uint8)
     above = np.zeros(channels, np.uint8)
-    for place, (kind, pixel) in enumerate(zip(grid[:, 0], grid[:, 1 : 1 + channels], strict=True)):
-        # Filters: none, sub, up, average, Paeth; left of the edge all is 0.
-        above = column[place] = pixel + (above if kind in (2, 4) else above // 2 if kind == 3 else 0)
+    for row, (kind, pixel) in enumerate(zip(grid[:, 0], grid[:, 1 : 1 + channels], strict=True)):
+        # Filters: none, sub, up, average, Paeth; pixels left of the edge are 0.
+        above = column[row] = pixel + (above if kind in (2, 4) else above // 2 if kind == 3 else 0)
     return column
 
 
-def _starts(column: np.ndarray, channels: int) -> bool:
-    ways = [column[:, :3].reshape(-1)] + ([column[:, 3]] if channels == 4 else [])
-    return any(np.packbits(way & 1).tobytes().startswith(START) for way in ways)
+def _has_signature(column: np.ndarray, channels: int) -> bool:
+    layouts = [column[:, :3].reshape(-1)] + ([column[:, 3]] if channels == 4 else [])
+    return any(np.packbits(layout & 1).tobytes().startswith(START) for layout in layouts)
 
 
-def _hidden(image: Image.Image) -> bytes | None:
-    """The data behind a mark, unpacked."""
+def _hidden_data(image: Image.Image) -> bytes | None:
+    """The data after a signature, decompressed."""
     wanted = -(-8 * (MAX_DATA + 19) // image.height)
     columns = np.asarray(image.crop((0, 0, min(image.width, wanted), image.height))).transpose(1, 0, 2)
-    ways = [columns[..., 3]] if image.mode == "RGBA" else []
-    for way in (*ways, columns[..., :3]):
-        bits = np.ascontiguousarray(way).reshape(-1)[: 8 * (MAX_DATA + 19)] & 1
+    layouts = [columns[..., 3]] if image.mode == "RGBA" else []
+    for layout in (*layouts, columns[..., :3]):
+        bits = np.ascontiguousarray(layout).reshape(-1)[: 8 * (MAX_DATA + 19)] & 1
         packed = np.packbits(bits).tobytes()
-        mark = packed[:15]
-        if mark not in MARKS or len(packed) < 19:
+        signature = packed[:15]
+        if signature not in SIGNATURES or len(packed) < 19:
             continue
         length = struct.unpack(">I", packed[15:19])[0] // 8
         data = packed[19 : 19 + length]
         if len(data) < length:
             log.info("hidden text of %d bytes is cut off or too long", length)
             return None
-        if not MARKS[mark]:
+        if not SIGNATURES[signature]:
             return data
         try:
             return zlib.decompressobj(GZIP).decompress(data, MAX_DATA)
@@ -126,8 +123,8 @@ def _hidden(image: Image.Image) -> bytes | None:
     return None
 
 
-def _named(data: bytes) -> dict[str, str]:
-    """NovelAI hides its text chunks as a table; the others hide A1111's text."""
+def _chunks_of(data: bytes) -> dict[str, str]:
+    """Text by chunk name: NovelAI hides its chunks as a JSON object, others hide A1111's text."""
     text = data.decode("utf-8", "replace").strip("\0")
     if text.lstrip().startswith("{"):
         try:

@@ -1,8 +1,9 @@
-"""Readers of other programs' settings, one module for each program. `reader` chooses among them.
+"""Readers for settings of other programs. `reader` chooses one.
 
-values           what the readers answer, and the checks of types that all of them use
-a1111            AUTOMATIC1111's text, which Forge, SD.Next, Fooocus and many others write too
-comfyui          ComfyUI: from the output back to the samplers; comfyui_graph (nodes and links),
-                 comfyui_values (numbers and texts that come from other nodes), comfyui_loras
+values           the result type of all readers, and type checks for untrusted data
+a1111            AUTOMATIC1111's text, also written by Forge, SD.Next, Fooocus and many others
+comfyui          ComfyUI, from the output back to the samplers; comfyui_graph (nodes and links),
+                 comfyui_values (numbers and texts computed by other nodes), comfyui_models,
+                 comfyui_prompts, comfyui_loras
 invokeai, swarmui, fooocus, novelai, apps (Draw Things, Easy Diffusion)
 """

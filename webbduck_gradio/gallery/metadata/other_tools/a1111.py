@@ -1,8 +1,8 @@
-"""AUTOMATIC1111's text: its own, and that of Forge, SD.Next, Fooocus and all who write it too.
+"""AUTOMATIC1111's text, also as written by Forge, SD.Next, Fooocus and others.
 
-Hires fix: `Hires steps` are the steps that are drawn; the schedule behind them is longer by the denoising
-strength, `int(steps / strength)` (A1111 modules/sd_samplers_common.py). Ours counts the schedule, as
-diffusers does, of which `int(steps * strength)` are drawn. Both are converted here and in `infotext`.
+Hires fix: `Hires steps` are the steps that are run; their schedule is longer, `int(steps / strength)` (A1111
+modules/sd_samplers_common.py). We count the steps of the schedule, as diffusers does, of which
+`int(steps * strength)` are run. The conversion is here and in `infotext`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _WEIGHT = re.compile(r" ?([^,:]{1,255}): (-?[\d.]{1,12})(?=,|$)")
 
 
 def read(text: str) -> ForeignSettings:
-    """The settings of a `parameters` text; an empty answer where it holds none."""
+    """The settings of a `parameters` text; empty if there are none."""
     if len(text) > infotext.MAX_TEXT:
         return ForeignSettings(
-            notes=(f"The text inside has {len(text):,} characters; no settings were looked for in it.",)
+            notes=(f"The text inside has {len(text):,} characters, too many to be read as settings.",)
         )
     parsed = infotext.parse(text)
     fields = {key.casefold(): value for key, value in parsed.fields.items()}
@@ -43,7 +43,7 @@ def read(text: str) -> ForeignSettings:
     loras += [{"name": name, "weight": weight} for name, weight in weights if name not in known_names]
     known_names |= {name for name, _ in weights}
     hashes = _hashes(fields)
-    _name_more_loras(fields, hashes, known_names, notes)
+    _note_missing_loras(fields, hashes, known_names, notes)
     single = infotext.single_fields(fields)
     settings = {
         **single,
@@ -63,27 +63,30 @@ def read(text: str) -> ForeignSettings:
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
 
 
-def _name_more_loras(
+def _note_missing_loras(
     fields: Mapping[str, str], hashes: Mapping[str, str], taken: set[str], notes: list[str]
 ) -> None:
-    """LoRAs that are told without their weights, or by the names of a site, cannot be taken over."""
+    """Notes about LoRAs recorded without weights, or only by their names on Civitai."""
     plain = {re.sub("[,:]", "", name) for name in taken}
-    bare = [name for name in hashes if re.sub("[,:]", "", name) not in plain]
-    if bare:
-        notes.append(f"Left out, since their weights are not told: the LoRAs {values.listed(bare)}.")
-    sited = [
+    unweighted = [name for name in hashes if re.sub("[,:]", "", name) not in plain]
+    if unweighted:
+        notes.append(
+            f"Left out, since their weights are not recorded: the LoRAs {values.listed(unweighted)}."
+        )
+    on_civitai = [
         f"{values.shown(each.get('modelName'))} {values.shown(each.get('weight', ''))}".strip()
         for each in map(values.table, values.rows(values.json_value(fields.get("civitai resources"))))
         if "lora" in values.text(each.get("type")).casefold() or each.get("type") in ("lycoris", "dora")
     ]
-    if sited and not taken:
+    if on_civitai and not taken:
         notes.append(
-            f"Left out, since only Civitai's names of them are told: the LoRAs {values.listed(sited)}."
+            "Left out, since only their names on Civitai are recorded: the LoRAs "
+            f"{values.listed(on_civitai)}."
         )
 
 
 def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
-    """Hashes of LoRAs by name, from both places that A1111 writes them to."""
+    """LoRA hashes by name, from both fields that A1111 writes."""
     found = {
         str(key).removeprefix("lora:"): value
         for key, value in values.table(values.json_value(fields.get("hashes"))).items()
@@ -93,16 +96,16 @@ def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
 
 
 def _hires(fields: Mapping[str, str], single: Mapping[str, str]) -> dict[str, Any]:
-    """The hires fix: its denoising strength is not img2img's. At the same size it is our second pass."""
+    """The hires fix; its denoising strength is not img2img's. At the same size it is our second pass."""
     if not any(name.startswith("hires") for name in fields):
         return {}
-    own = values.number(single.get("refinement_strength"))
-    strength = values.number(single.get("strength")) if own is None else own
+    recorded = values.number(single.get("refinement_strength"))
+    strength = values.number(single.get("strength")) if recorded is None else recorded
     model = fields.get("hires checkpoint", fields.get("model"))
     if not _same_size(fields) or model is None or strength is None or not 0 < strength <= 1:
         return {"strength": None}
     return {
-        "strength": None if own is None else single.get("strength"),
+        "strength": None if recorded is None else single.get("strength"),
         "second_pass_model": model,
         "second_pass_mode": "img2img",
         "second_pass_steps": _second_pass_steps(fields, single, strength),
@@ -113,16 +116,16 @@ def _hires(fields: Mapping[str, str], single: Mapping[str, str]) -> dict[str, An
 def _same_size(fields: Mapping[str, str]) -> bool:
     if values.number(fields.get("hires upscale")) == 1:
         return True
-    asked = [fields.get(f"hires resize-{side}") for side in "12"]
-    return None not in asked and asked == [fields.get(f"size-{side}") for side in "12"]
+    resized = [fields.get(f"hires resize-{side}") for side in "12"]
+    return None not in resized and resized == [fields.get(f"size-{side}") for side in "12"]
 
 
 def _second_pass_steps(fields: Mapping[str, str], single: Mapping[str, str], strength: float) -> int | None:
     exact = values.whole(single.get("second_pass_steps"))
-    drawn = values.whole(fields.get("hires steps"))
+    run_steps = values.whole(fields.get("hires steps"))
     if exact:
         return exact
     if fields.get("version", "").startswith("WebbDuck"):
-        return drawn or None  # our first texts meant the schedule
-    drawn = drawn or values.whole(fields.get("steps"))  # 0 = as many as the first pass
-    return infotext.steps_for(drawn, strength) if drawn and 0 < drawn < 10_000 else None
+        return run_steps or None  # our early texts counted the schedule
+    run_steps = run_steps or values.whole(fields.get("steps"))  # 0: as many as the first pass
+    return infotext.steps_for(run_steps, strength) if run_steps and 0 < run_steps < 10_000 else None

@@ -1,5 +1,4 @@
-"""Programs with a short list of settings: Draw Things (JSON in XMP or EXIF), Easy Diffusion (chunks or
-JSON)."""
+"""Draw Things (JSON in XMP or EXIF) and Easy Diffusion (chunks or JSON)."""
 
 from __future__ import annotations
 
@@ -30,7 +29,7 @@ DRAW_THINGS_OTHERS = ("control", "controls", "refinerModel", "hiresFix", "upscal
 
 
 def easy_diffusion(data: Mapping[str, Any]) -> ForeignSettings:
-    """Its settings: names of the API, or those of its page."""
+    """Easy Diffusion's settings, by the names of its API or of its page."""
     if not ("num_inference_steps" in data or ("Negative Prompt" in data and "Steps" in data)):
         return ForeignSettings()
     notes: list[str] = []
@@ -46,35 +45,35 @@ def easy_diffusion(data: Mapping[str, Any]) -> ForeignSettings:
         "negative_prompt": values.text(found["negative_prompt"]),
         "scheduler": sampler or None,
         "strength": found["strength"] if img2img else None,
-        "loras": _pairs(
+        "loras": _loras(
             data.get("use_lora_model", data.get("LoRA model")),
             data.get("lora_alpha", data.get("LoRA Strength")),
         ),
     }
-    left = [f"{key} {values.shown(data[key])}" for key in EASY_DIFFUSION_OTHERS
+    ignored = [f"{key} {values.shown(data[key])}" for key in EASY_DIFFUSION_OTHERS
             if data.get(key) not in (None, "", "None", False, "False", "null", [], "none", "[]")]  # fmt: skip
-    if left:
-        notes.append(f"Not taken over from Easy Diffusion: {values.listed(left)}.")
+    if ignored:
+        notes.append(f"Not taken over from Easy Diffusion: {values.listed(ignored)}.")
     return ForeignSettings("easydiffusion", values.known(settings, notes), tuple(notes))
 
 
-def _pairs(names: object, weights: object) -> list[dict[str, Any]]:
-    """One LoRA or several, written as text, as a list, or as a list in text."""
+def _loras(names: object, weights: object) -> list[dict[str, Any]]:
+    """LoRAs given as text, as a list, or as a list in text."""
 
-    def several(value: object) -> list[Any]:
+    def as_list(value: object) -> list[Any]:
         if isinstance(value, str) and value.strip().startswith("["):
             value = values.json_value(value.replace("'", '"'))
         return value if isinstance(value, list) else [value] if value not in (None, "", "None") else []
 
-    listed, each = several(names), several(weights)
+    listed, each = as_list(names), as_list(weights)
     return [
-        {"name": name, "weight": each[place] if place < len(each) else 1.0}
-        for place, name in enumerate(listed)
+        {"name": name, "weight": each[index] if index < len(each) else 1.0}
+        for index, name in enumerate(listed)
     ]
 
 
 def draw_things(data: Mapping[str, Any]) -> ForeignSettings:
-    """Draw Things' JSON: short names, and the full ones below "v2"."""
+    """Draw Things' JSON: short names, and full names under "v2"."""
     notes: list[str] = []
     more = values.table(data.get("v2"))
     sides = values.text(data.get("size")).partition("x")
@@ -90,7 +89,7 @@ def draw_things(data: Mapping[str, Any]) -> ForeignSettings:
         "width": sides[0] or more.get("width"),
         "height": sides[2] or more.get("height"),
         "base_model": data.get("model", more.get("model")),
-        # 1 draws all anew: a picture made from words alone
+        # 1 means txt2img
         "strength": strength if strength is not None and strength < 1 else None,
         "loras": [
             {"name": values.table(lora).get("model", values.table(lora).get("file")),
@@ -98,9 +97,9 @@ def draw_things(data: Mapping[str, Any]) -> ForeignSettings:
             for lora in loras
         ],
     }  # fmt: skip
-    left = [f"{key} {values.shown(value)}" for key, value in
+    ignored = [f"{key} {values.shown(value)}" for key, value in
             ((key, data.get(key, more.get(key))) for key in DRAW_THINGS_OTHERS)
             if value not in (None, "", False, [], 0)]  # fmt: skip
-    if left:
-        notes.append(f"Not taken over from Draw Things: {values.listed(left)}.")
+    if ignored:
+        notes.append(f"Not taken over from Draw Things: {values.listed(ignored)}.")
     return ForeignSettings("drawthings", values.known(settings, notes), tuple(notes))

@@ -1,11 +1,11 @@
-"""ComfyUI: read by following the graph back from the output that made the picture.
+"""ComfyUI: follows the graph back from the output that produced the image.
 
-From the output over pictures and latents to the samplers; the one that began gives the settings, those that
-went on are named. From it over `model` to the checkpoint, past LoRAs, and over `positive` and `negative` to
-the texts. What is not on these ways had no part in the picture. What is on them and has no counterpart here
-is named.
+From the output along images and latents to the samplers: the first sampler gives the settings, later ones are
+named in notes. From there along `model` to the checkpoint, through LoRAs, and along `positive` and `negative`
+to the prompts. Nodes off these paths had no effect on the image; nodes on them without a counterpart here are
+named in notes.
 
-KSampler draws all of its `steps`, whatever `denoise` says; the schedule is longer then (comfy/samplers.py).
+KSampler always runs all of its `steps`; with `denoise` below 1 its schedule is longer (comfy/samplers.py).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from .comfyui_graph import Graph, GraphTooLargeError, Node, links
 from .comfyui_prompts import Prompts
 from .values import ForeignSettings
 
-PICTURES = ("images", "image", "pixels", "samples", "latent_image", "latent", "latents", "optional_latent",
-            "base_image", "image1", "image_1", "destination")  # fmt: skip
-"""Inputs that a picture or latents come in by, the likeliest first."""
-NO_PICTURES = {
+IMAGE_INPUTS = ("images", "image", "pixels", "samples", "latent_image", "latent", "latents",
+                "optional_latent", "base_image", "image1", "image_1", "destination")  # fmt: skip
+"""Inputs that carry images or latents, the likeliest first."""
+OTHER_INPUTS = {
     "model", "clip", "vae", "positive", "negative", "conditioning", "control_net", "upscale_model",
     "mask", "noise", "guider", "sampler", "sigmas", "clip_vision", "ipadapter", "text", "prompt",
     "seed", "noise_seed", "steps", "cfg", "width", "height", "filename_prefix", "lora_stack",
     "bbox_detector", "sam_model_opt", "segm_detector_opt", "upscale_by", "scale_by", "factor",
     "optional_vae", "script", "segs",
 }  # fmt: skip
-PLAIN = re.compile(
+PASSIVE = re.compile(
     r"^(VAE ?Decode|VAE ?Encode)( ?\(?Tiled\)?)?$|^(Save|Preview|Empty|LoadImage|Image ?Save|LatentFromBatch)"
     r"|^Repeat ?Latent|^Context",
     re.IGNORECASE,
 )
-"""Nodes on the picture's way that change nothing by themselves."""
+"""Nodes on the image path that change nothing by themselves."""
 DETAILERS = re.compile(r"detailer|UltimateSDUpscale|inpaint ?crop|face ?swap|reactor", re.IGNORECASE)
 SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential",
              "PolyexponentialScheduler": "polyexponential", "SDTurboScheduler": "turbo",
@@ -52,14 +52,12 @@ SAMPLERS = {
 
 
 def read(prompt: object, workflow: object, size: tuple[int, int] | None = None) -> ForeignSettings:
-    """The settings of the picture; `size` is its own, which tells which of several outputs it came from."""
+    """The image's settings; `size` is its size in pixels, to find the output that it came from."""
     try:
         graph = comfyui_graph.read(prompt, workflow)
         return _read(graph, size) if graph else ForeignSettings()
     except GraphTooLargeError as error:
-        return ForeignSettings(
-            "comfyui", {}, (f"The workflow inside is too large to be followed ({error}).",)
-        )
+        return ForeignSettings("comfyui", {}, (f"The workflow inside is too large to be read ({error}).",))
 
 
 def _read(graph: Graph, size: tuple[int, int] | None) -> ForeignSettings:
@@ -70,8 +68,8 @@ def _read(graph: Graph, size: tuple[int, int] | None) -> ForeignSettings:
             "comfyui", {}, ("The workflow inside has no sampler that leads to a picture.",)
         )
     samplers = [node for node in chain if _is_sampler(node)]
-    first = _begins(graph, samplers[0])
-    settings = _of_sampler(graph, first, notes)
+    first = _first_sampler(graph, samplers[0])
+    settings = _sampler_settings(graph, first, notes)
     model = comfyui_models.of_sampler(graph, first, notes)
     prompts = Prompts.of_sampler(graph, first, notes)
     settings |= {
@@ -83,46 +81,48 @@ def _read(graph: Graph, size: tuple[int, int] | None) -> ForeignSettings:
         "prompt_2": prompts.prompt_2,
     }
     _latents(graph, first, settings, notes)
-    _goes_on(graph, chain, samplers, first, settings, model.checkpoint, notes)
+    _later_passes(graph, chain, samplers, first, settings, model.checkpoint, notes)
     unused = sum(_is_sampler(node) for node in graph.nodes.values()) - len(samplers)
     if unused:
         notes.append(
             f"The workflow has {unused} more sampler(s), second passes or others, "
             "that do not lead to this picture."
         )
-    if graph.left:
-        notes.append(f"Not taken over from the workflow: {values.listed(graph.left)}.")
+    if graph.ignored:
+        notes.append(f"Not taken over from the workflow: {values.listed(graph.ignored)}.")
     return ForeignSettings("comfyui", values.known(settings, notes), tuple(dict.fromkeys(notes)))
 
 
 def _chain(graph: Graph, size: tuple[int, int] | None, notes: list[str]) -> list[Node] | None:
-    """The nodes from an output back to where its picture began, the output first; None without a sampler."""
+    """The nodes from an output back to the start, output first; None without a sampler."""
     used = {str(value[0]) for node in graph.nodes.values() for _, value in links(node)}
-    ends = [
+    outputs = [
         node for node in graph.nodes.values() if not node.muted and node.id not in used and any(links(node))
     ]
-    ends += [
-        node for node in graph.nodes.values() if not node.muted and node.id in used and _saves(node) == 2
+    outputs += [
+        node
+        for node in graph.nodes.values()
+        if not node.muted and node.id in used and _output_rank(node) == 2
     ]
     found: list[list[Node]] = []
-    for end in sorted(ends, key=_saves, reverse=True):
+    for end in sorted(outputs, key=_output_rank, reverse=True):
         chain = _history(graph, end)
         if any(_is_sampler(node) for node in chain):
             found.append(chain)
-    best = [chain for chain in found if _saves(chain[0]) == _saves(found[0][0])]
+    best = [chain for chain in found if _output_rank(chain[0]) == _output_rank(found[0][0])]
     firsts = {next(node.id for node in chain if _is_sampler(node)): chain for chain in reversed(best)}
     if len(firsts) > 1 and size:
-        fitting = {key: chain for key, chain in firsts.items() if _final_size(graph, chain) == size}
-        firsts = fitting or firsts
+        same_size = {key: chain for key, chain in firsts.items() if _final_size(graph, chain) == size}
+        firsts = same_size or firsts
     if len(firsts) > 1:
         notes.append(
-            f"The workflow saves {len(firsts)} different pictures, and nothing tells which this is; "
-            "the first one's settings were taken."
+            f"The workflow saves {len(firsts)} different pictures, and it is unclear which one this is; "
+            "the settings of the first were taken."
         )
     return list(firsts.values())[-1] if firsts else None
 
 
-def _saves(node: Node) -> int:
+def _output_rank(node: Node) -> int:
     kind = node.kind.casefold()
     if "save" in kind and any(key in node.inputs for key in ("images", "image", "pixels")):
         return 2
@@ -130,8 +130,7 @@ def _saves(node: Node) -> int:
 
 
 def _history(graph: Graph, start: Node) -> list[Node]:
-    """All nodes behind `start` on the ways that pictures and latents take, each way to its end before the
-    next."""
+    """All nodes upstream of `start` along images and latents, depth first."""
     order: dict[str, Node] = {}
     waiting = [start]
     while waiting:
@@ -139,22 +138,22 @@ def _history(graph: Graph, start: Node) -> list[Node]:
         if node.id in order:
             continue
         order[node.id] = node
-        graph.look()
+        graph.visit()
         inputs = sorted(
             (
                 (key, value)
                 for key, value in links(node)
-                if key not in NO_PICTURES and key not in comfyui_values.PIPES
+                if key not in OTHER_INPUTS and key not in comfyui_values.PIPES
             ),
-            key=lambda each: PICTURES.index(each[0]) if each[0] in PICTURES else len(PICTURES),
+            key=lambda each: IMAGE_INPUTS.index(each[0]) if each[0] in IMAGE_INPUTS else len(IMAGE_INPUTS),
         )
-        behind = [found[0] for _, value in inputs if (found := graph.follow(value))]
-        waiting += reversed(behind)
+        upstream = [found[0] for _, value in inputs if (found := graph.follow(value))]
+        waiting += reversed(upstream)
     return list(order.values())
 
 
 def _is_sampler(node: Node) -> bool:
-    """Nodes that draw latents; those that draw over a finished picture are `DETAILERS`."""
+    """Whether the node samples latents. `DETAILERS`, which resample a finished image, do not count."""
     keys = node.inputs.keys()
     if DETAILERS.search(node.kind) or ("image" in keys and "latent_image" not in keys):
         return False
@@ -163,17 +162,17 @@ def _is_sampler(node: Node) -> bool:
     return "ksampler" in node.kind.casefold() and any(pipe in keys for pipe in comfyui_values.PIPES)
 
 
-def _begins(graph: Graph, last: Node) -> Node:
-    """The sampler at the beginning of the way that leads to `last`."""
+def _first_sampler(graph: Graph, last: Node) -> Node:
+    """The first sampler on the path that leads to `last`."""
     return [node for node in _history(graph, last) if _is_sampler(node)][-1]
 
 
-def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
-    """Steps, CFG, seed, sampler and schedule, which newer samplers take from nodes of their own."""
+def _sampler_settings(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
+    """Steps, CFG, seed, sampler and schedule, which newer samplers take from separate nodes."""
 
     def at(value: Any) -> Node | None:
-        behind = graph.follow(value)
-        return behind[0] if behind else None
+        upstream = graph.follow(value)
+        return upstream[0] if upstream else None
 
     def number(owner: Node | None, *names: str) -> float | int | None:
         value = comfyui_values.input_of(graph, owner, *names) if owner else None
@@ -189,7 +188,7 @@ def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
     for _ in range(20):
         if sigmas is None or "steps" in sigmas.inputs:
             break
-        graph.left[sigmas.kind] = None
+        graph.ignored[sigmas.kind] = None
         sigmas = at(next((value for _, value in links(sigmas)), None))
     custom = "sigmas" in node.inputs
     steps_of = sigmas if custom else node
@@ -201,9 +200,9 @@ def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
         schedule = SCHEDULES.get(sigmas.kind, sigmas.kind)
     cfg = number(guider or node, "cfg", "cfg_conds")
     if guider is not None and cfg is None and "cfg" not in guider.inputs:
-        cfg = 1.0  # BasicGuider draws without guidance
+        cfg = 1.0  # BasicGuider samples without guidance
     if guider is not None and guider.kind not in ("CFGGuider", "BasicGuider"):
-        graph.left[guider.kind] = None
+        graph.ignored[guider.kind] = None
     return {
         "steps": number(steps_of, "steps"),
         "cfg": cfg,
@@ -217,12 +216,12 @@ def _of_sampler(graph: Graph, node: Node, notes: list[str]) -> dict[str, Any]:
 
 
 def _latents(graph: Graph, first: Node, settings: dict[str, Any], notes: list[str]) -> None:
-    """Size, and whether it began from another picture, told by what comes before the first sampler."""
+    """Size and denoising strength, from the nodes before the first sampler."""
     denoise = settings.pop("denoise", None)
     steps = settings.get("steps")
     start = comfyui_values.number(graph, first.inputs.get("start_at_step"), "start at step", notes)
     before = _history(graph, first)[1:]
-    if not before and not any(key in first.inputs for key in PICTURES):
+    if not before and not any(key in first.inputs for key in IMAGE_INPUTS):
         before = [comfyui_values.pipe_end(graph, first)]
     scaled = False
     for node in before:
@@ -232,35 +231,35 @@ def _latents(graph: Graph, first: Node, settings: dict[str, Any], notes: list[st
         batch = values.whole(node.inputs.get("batch_size"))
         if batch and batch > 1:
             notes.append(
-                f"It may be one of a batch of {batch} from one seed; only the first one of it comes back."
+                f"It may be one of a batch of {batch} from one seed; only the first can be reproduced."
             )
-        if not PLAIN.match(node.kind) and any(links(node)):
-            graph.left[_label(graph, node)] = None
-    drawn_over = any(
+        if not PASSIVE.match(node.kind) and any(links(node)):
+            graph.ignored[_label(graph, node)] = None
+    from_image = any(
         re.match(r"VAE ?Encode|LoadImage|.*Inpaint", node.kind, re.IGNORECASE) for node in before
     )
     if isinstance(start, (int, float)) and isinstance(steps, (int, float)) and 0 < start < steps:
-        # The advanced sampler cuts the schedule as we do.
-        settings["strength" if drawn_over else "_"] = round(1 - start / steps, 6)
+        # KSamplerAdvanced cuts the schedule in the same way as our img2img.
+        settings["strength" if from_image else "_"] = round(1 - start / steps, 6)
         denoise = None
     if denoise is not None and 0 < denoise < 1:
-        if drawn_over:
+        if from_image:
             settings["strength"] = denoise
             if isinstance(steps, (int, float)) and 0 < steps < 10_000:
                 same = steps_for(int(steps), denoise)
                 notes.append(
-                    f"ComfyUI drew all {steps:g} steps at denoise {denoise:g}; here {same} steps at this "
-                    "denoising strength draw as many."
+                    f"ComfyUI ran all {steps:g} steps at denoise {denoise:g}; here {same} steps at this "
+                    "denoising strength run as many."
                 )
         else:
             notes.append(
-                f"It was drawn with denoise {denoise:g} from an empty picture, which is not possible here."
+                f"It was sampled with denoise {denoise:g} from an empty latent, which is not possible here."
             )
-    elif drawn_over and "strength" not in settings:
+    elif from_image and "strength" not in settings:
         settings["strength"] = 1.0
     if settings.pop("_", None) is not None:
         notes.append(
-            f"It began at step {start:g} of {steps:g} from an empty picture, which is not possible here."
+            f"It began at step {start:g} of {steps:g} from an empty latent, which is not possible here."
         )
 
 
@@ -279,20 +278,20 @@ def _final_size(graph: Graph, chain: Iterable[Node]) -> tuple[int, int] | None:
 
 
 def _label(graph: Graph, node: Node) -> str:
-    """What a node is called in a note: its kind, and the model that it works with."""
+    """Name of a node in notes: its class, and the model that it uses."""
     names = [values.model_path(value) for value in node.inputs.values()
              if isinstance(value, str) and value.lower().endswith(values.MODEL_ENDINGS)]  # fmt: skip
     for key in ("upscale_model", "control_net", "ipadapter"):
-        behind = graph.follow(node.inputs.get(key))
-        if behind:
+        upstream = graph.follow(node.inputs.get(key))
+        if upstream:
             names += [
-                values.model_path(value) for value in behind[0].inputs.values() if isinstance(value, str)
+                values.model_path(value) for value in upstream[0].inputs.values() if isinstance(value, str)
             ]
     shown = ", ".join(name for name in names[:3] if name)
     return f"{values.shown(node.kind)} ({values.shown(shown)})" if shown else values.shown(node.kind)
 
 
-def _goes_on(
+def _later_passes(
     graph: Graph,
     chain: list[Node],
     samplers: list[Node],
@@ -301,38 +300,38 @@ def _goes_on(
     checkpoint: str | None,
     notes: list[str],
 ) -> None:
-    """What is done with the first sampler's picture: a refiner is taken over, the rest is named."""
+    """Steps after the first sampler: a refiner is taken over, anything else named in notes."""
     later = [node for node in samplers if node.id != first.id]
     known = {node.id for node in later} | {node.id for node in _history(graph, first)}
     for node in chain[1:]:
-        if node.id in known or PLAIN.match(node.kind) or not any(links(node)):
+        if node.id in known or PASSIVE.match(node.kind) or not any(links(node)):
             continue
-        graph.left[_label(graph, node)] = None
-    ends = comfyui_values.number(graph, first.inputs.get("end_at_step"), "end at step", notes)
+        graph.ignored[_label(graph, node)] = None
+    end = comfyui_values.number(graph, first.inputs.get("end_at_step"), "end at step", notes)
     steps = settings.get("steps")
-    cut = isinstance(ends, (int, float)) and isinstance(steps, (int, float)) and 0 < ends < steps
+    cut = isinstance(end, (int, float)) and isinstance(steps, (int, float)) and 0 < end < steps
     if cut and len(later) == 1:
         second = comfyui_models.of_sampler(graph, later[0], [])
         begins = values.number(later[0].inputs.get("start_at_step"))
-        if second.checkpoint and second.checkpoint != checkpoint and begins == ends:
+        if second.checkpoint and second.checkpoint != checkpoint and begins == end:
             settings |= {
                 "second_pass_model": second.checkpoint,
                 "second_pass_mode": "refiner",
-                "refiner_switch": round(ends / steps, 6),  # type: ignore[operator]  # numbers, as `cut` says
+                "refiner_switch": round(end / steps, 6),  # type: ignore[operator]  # numbers, as `cut` says
             }
             return
     if cut and not later:
-        notes.append(f"It was stopped at step {ends:g} of {steps:g}, which is not possible here.")
+        notes.append(f"It was stopped at step {end:g} of {steps:g}, which is not possible here.")
     for node in later[:5]:
-        told = _of_sampler(graph, node, [])
+        again = _sampler_settings(graph, node, [])
         shown = [
-            f"{key} {told[key]}"
+            f"{key} {again[key]}"
             for key in ("steps", "cfg", "scheduler", "denoise")
-            if told.get(key) is not None
+            if again.get(key) is not None
         ]
         notes.append(
-            f"A second sampler, {values.shown(node.kind)} ({', '.join(shown)}), drew the picture again; "
-            "only the first one's settings were taken."
+            f"A second sampler, {values.shown(node.kind)} ({', '.join(shown)}), resampled the picture; "
+            "only the settings of the first were taken."
         )
     if len(later) > 5:
-        notes.append(f"{len(later) - 5} more samplers drew it again.")
+        notes.append(f"{len(later) - 5} more samplers resampled it.")

@@ -1,8 +1,8 @@
-"""ComfyUI's graph: nodes and what their inputs are linked to.
+"""ComfyUI's graph: nodes and their links.
 
-Of the two chunks, `prompt` is what ran: nodes by their numbers, with `class_type` and `inputs`, in which a
-link is [number, output]. `workflow` is the drawing of its page, which is read where `prompt` is missing:
-there the values of a node are a list without names. Sources: ComfyUI execution.py, frontend graphToPrompt.
+Of the two chunks, `prompt` is what was executed: nodes by id, with `class_type` and `inputs`, in which a link
+is [id, output]. `workflow` is the editor's document, used if `prompt` is missing; there, the values of a node
+are a list without names. Sources: ComfyUI execution.py, frontend graphToPrompt.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 from . import values
 
 MAX_NODES = 3_000
-MAX_LOOKS = 12_000
-"""Nodes that are looked at while a picture is read, however often the graph leads back to them."""
+MAX_VISITS = 12_000
+"""Limit on node visits per image, including repeated visits."""
 MAX_HOPS = 200
 MUTED, BYPASSED = 2, 4
-"""The workflow's marks of a node that is switched off, and of one whose input is passed on as it is."""
+"""`mode` of a disabled node, and of one that passes its input through."""
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
-"""What the page shows below a seed; it has no place in `prompt`."""
+"""Values of the editor's "control after generate" widget, which is missing in `prompt`."""
 LORA = ["lora_name", "strength_model", "strength_clip"]
 WIDGETS = {
     "CheckpointLoaderSimple": ["ckpt_name"],
@@ -48,11 +48,11 @@ WIDGETS = {
     "LoadImage": ["image"],
     "PrimitiveNode": ["value"],
 }  # fmt: skip
-"""Names of the values of ComfyUI's own nodes, for workflows that do not tell them."""
+"""Widget names of ComfyUI's core nodes, for workflows that do not record them."""
 
 
 class GraphTooLargeError(ValueError):
-    """The graph has more nodes than are followed."""
+    """The graph exceeds `MAX_NODES` or `MAX_VISITS`."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +61,30 @@ class Node:
     kind: str
     inputs: Mapping[str, Any]
     passed_on: tuple[str, ...] = ()
-    """Of a bypassed node: the input that stands for each of its outputs, by number ("" = none)."""
+    """For a bypassed node: the input passed through to each output ("": none)."""
     muted: bool = False
 
 
 @dataclass
 class Graph:
-    """All nodes, and how many of them have been looked at."""
+    """All nodes, with a count of visits."""
 
     nodes: Mapping[str, Node]
-    looks: int = 0
-    left: dict[str, None] = field(default_factory=dict)
-    """What had a part in the picture and is not taken over, in the order in which it was met."""
+    visits: int = 0
+    ignored: dict[str, None] = field(default_factory=dict)
+    """Nodes that affected the image but are not taken over, in order of discovery."""
 
-    def look(self) -> None:
-        self.looks += 1
-        if self.looks > MAX_LOOKS:
-            raise GraphTooLargeError("the graph leads to too many nodes")
+    def visit(self) -> None:
+        self.visits += 1
+        if self.visits > MAX_VISITS:
+            raise GraphTooLargeError("its links lead to too many nodes")
 
     def follow(self, value: object) -> tuple[Node, int] | None:
-        """The node and output behind a link, past what only passes things on; None where there is no link."""
+        """The node and output that a link leads to, skipping pass-through nodes; None for other values."""
         for _ in range(MAX_HOPS):
             if not is_link(value):
                 return None
-            self.look()
+            self.visit()
             node = self.nodes.get(str(value[0]))  # type: ignore[index]  # a link is a list of two
             if node is None or node.muted:
                 return None
@@ -92,7 +92,7 @@ class Graph:
             if node.passed_on:
                 value = node.inputs.get(node.passed_on[slot]) if slot < len(node.passed_on) else None
                 continue
-            key = _passed_on(node)
+            key = _pass_through_input(node)
             if key is None:
                 return node, slot
             value = node.inputs.get(key)
@@ -114,8 +114,8 @@ def links(node: Node) -> Iterator[tuple[str, Any]]:
     return ((key, value) for key, value in node.inputs.items() if is_link(value))
 
 
-def _passed_on(node: Node) -> str | None:
-    """The one input that a reroute or a switch passes on; None for any other node."""
+def _pass_through_input(node: Node) -> str | None:
+    """The input that a reroute or switch passes through; None for any other node."""
     kind = node.kind.casefold()
     if "reroute" in kind or kind in ("getnode", "setnode"):
         return next((key for key, _ in links(node)), None)
@@ -128,62 +128,62 @@ def _passed_on(node: Node) -> str | None:
         chosen = node.inputs.get(key)
         if isinstance(chosen, int):
             return next((each for each, _ in links(node) if re.search(r"\d*$", each)[0] == str(chosen)), None)  # type: ignore[index]  # matches always
-    # rgthree's takes the first that is connected
+    # rgthree's switch takes the first connected input
     return next((key for key, _ in sorted(links(node)) if key.startswith("any_")), None)
 
 
 def read(prompt: object, workflow: object) -> Graph | None:
-    """The graph of the two chunks; None where there is none. Raises `GraphTooLargeError`."""
-    drawn = values.table(values.json_value(workflow))
-    ran = values.table(values.json_value(prompt))
+    """The graph of the two chunks, or None. Raises `GraphTooLargeError`."""
+    workflow_json = values.table(values.json_value(workflow))
+    prompt_json = values.table(values.json_value(prompt))
     modes = {
         str(node.get("id")): node
-        for node in values.rows(drawn.get("nodes"))
+        for node in values.rows(workflow_json.get("nodes"))
         if isinstance(node, dict) and node.get("mode") in (MUTED, BYPASSED)
     }
     nodes = {
         str(number): _node(
             str(number), entry["class_type"], values.table(entry.get("inputs")), modes.get(str(number))
         )
-        for number, entry in ran.items()
+        for number, entry in prompt_json.items()
         if isinstance(entry, dict) and isinstance(entry.get("class_type"), str)
     }
     if not nodes:
-        nodes = _of_workflow(drawn)
+        nodes = _nodes_of_workflow(workflow_json)
     if len(nodes) > MAX_NODES:
         raise GraphTooLargeError(f"it has {len(nodes):,} nodes")
     return Graph(nodes) if nodes else None
 
 
-def _node(number: str, kind: str, inputs: Mapping[str, Any], drawn: Mapping[str, Any] | None) -> Node:
+def _node(number: str, kind: str, inputs: Mapping[str, Any], workflow_json: Mapping[str, Any] | None) -> Node:
     kind = values.text(kind)[:200]
     named = {key: value for key, value in inputs.items() if isinstance(key, str)}
-    if drawn is None:
+    if workflow_json is None:
         return Node(number, kind, named)
-    if drawn.get("mode") == MUTED:
+    if workflow_json.get("mode") == MUTED:
         return Node(number, kind, named, muted=True)
-    return Node(number, kind, named, passed_on=_straight_through(drawn))
+    return Node(number, kind, named, passed_on=_bypass_inputs(workflow_json))
 
 
-def _straight_through(drawn: Mapping[str, Any]) -> tuple[str, ...]:
-    """For each output of a bypassed node the name of the first input of the same type."""
+def _bypass_inputs(workflow_json: Mapping[str, Any]) -> tuple[str, ...]:
+    """For each output of a bypassed node, the name of the first input of the same type."""
     ways = []
-    inputs = [values.table(each) for each in values.rows(drawn.get("inputs"))]
-    for output in values.rows(drawn.get("outputs"))[:100]:
+    inputs = [values.table(each) for each in values.rows(workflow_json.get("inputs"))]
+    for output in values.rows(workflow_json.get("outputs"))[:100]:
         kind = values.table(output).get("type")
         ways.append(next((values.text(each.get("name")) for each in inputs if each.get("type") == kind), ""))
     return tuple(ways) or ("",)
 
 
-def _of_workflow(drawn: Mapping[str, Any]) -> dict[str, Node]:
-    """Nodes by the page's drawing of them."""
-    froms = {}
-    for link in values.rows(drawn.get("links")):
+def _nodes_of_workflow(workflow_json: Mapping[str, Any]) -> dict[str, Node]:
+    """Nodes from the editor's document."""
+    sources = {}
+    for link in values.rows(workflow_json.get("links")):
         if isinstance(link, list) and len(link) >= 5:
-            froms[str(link[0])] = [str(link[1]), link[2]]
+            sources[str(link[0])] = [str(link[1]), link[2]]
         elif isinstance(link, dict):
-            froms[str(link.get("id"))] = [str(link.get("origin_id")), link.get("origin_slot")]
-    entries = [node for node in values.rows(drawn.get("nodes")) if isinstance(node, dict)]
+            sources[str(link.get("id"))] = [str(link.get("origin_id")), link.get("origin_slot")]
+    entries = [node for node in values.rows(workflow_json.get("nodes")) if isinstance(node, dict)]
     nodes = {}
     stored: dict[str, Any] = {}
     for entry in entries:
@@ -192,8 +192,8 @@ def _of_workflow(drawn: Mapping[str, Any]) -> dict[str, Node]:
             continue
         inputs = _widgets(entry, kind)
         for each in values.rows(entry.get("inputs")):
-            if isinstance(each, dict) and each.get("link") is not None and str(each["link"]) in froms:
-                inputs[values.text(each.get("name"))] = froms[str(each["link"])]
+            if isinstance(each, dict) and each.get("link") is not None and str(each["link"]) in sources:
+                inputs[values.text(each.get("name"))] = sources[str(each["link"])]
         number = str(entry.get("id"))
         shown = values.rows(entry.get("widgets_values"))
         if kind in ("SetNode", "GetNode") and shown and isinstance(shown[0], str):
@@ -209,7 +209,7 @@ def _of_workflow(drawn: Mapping[str, Any]) -> dict[str, Node]:
 
 
 def _widgets(entry: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """A node's own values by name, as far as the names are known."""
+    """Widget values of a node, by name as far as names are known."""
     shown = entry.get("widgets_values")
     if isinstance(shown, dict):
         return {str(key): value for key, value in shown.items()}
@@ -219,11 +219,11 @@ def _widgets(entry: Mapping[str, Any], kind: str) -> dict[str, Any]:
         if isinstance(each, dict) and isinstance(each.get("widget"), dict)
     ]
     found: dict[str, Any] = {}
-    left = iter(values.rows(shown))
+    ignored = iter(values.rows(shown))
     for name in names:
-        value = next(left, None)
+        value = next(ignored, None)
         if value in CONTROLS and name not in ("add_noise", "control_after_generate"):
-            value = next(left, None)
+            value = next(ignored, None)
         found[name] = value
     if kind.startswith("Power Lora Loader"):
         found |= {

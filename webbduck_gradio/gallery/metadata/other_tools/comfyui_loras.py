@@ -1,4 +1,4 @@
-"""LoRAs of ComfyUI's nodes: one in a loader, many in a stacker, in the ways of the common extensions.
+"""LoRAs of ComfyUI's nodes: loaders and stackers, including those of common extensions.
 
 LoraLoader, LoraLoaderModelOnly       lora_name, strength_model, strength_clip
 Power Lora Loader (rgthree)           lora_1: {on, lora, strength, strengthTwo}
@@ -33,27 +33,31 @@ class Lora:
     name: str
     weight: float
     encoders: float | None
-    """Weight for the text encoders; None = as `weight`."""
+    """Weight for the text encoders; None: same as `weight`."""
     node: str
-    """Number of the node that applies it."""
+    """Id of the node that applies it."""
 
 
 def of_node(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
-    """The LoRAs that a node loads, without those that are switched off. [] for other nodes."""
-    found = [*_tables(node), *_numbered(graph, node, notes), *_tags(node, notes)]
-    behind = graph.follow(node.inputs.get("lora_stack") or node.inputs.get("optional_lora_stack"))
+    """The enabled LoRAs that a node loads. [] for other nodes."""
+    found = [*_json_loras(node), *_numbered_loras(graph, node, notes), *_tagged_loras(node, notes)]
+    upstream = graph.follow(node.inputs.get("lora_stack") or node.inputs.get("optional_lora_stack"))
     hops = 0
-    while behind is not None and hops < 20:
-        found += [*_tables(behind[0]), *_numbered(graph, behind[0], notes), *_tags(behind[0], notes)]
-        behind = graph.follow(
-            behind[0].inputs.get("lora_stack") or behind[0].inputs.get("optional_lora_stack")
+    while upstream is not None and hops < 20:
+        found += [
+            *_json_loras(upstream[0]),
+            *_numbered_loras(graph, upstream[0], notes),
+            *_tagged_loras(upstream[0], notes),
+        ]
+        upstream = graph.follow(
+            upstream[0].inputs.get("lora_stack") or upstream[0].inputs.get("optional_lora_stack")
         )
         hops += 1
     return [replace(lora, node=node.id) for lora in found if lora.weight or lora.encoders]
 
 
-def _tables(node: Node) -> list[Lora]:
-    """rgthree's and LoraManager's: a table for each LoRA."""
+def _json_loras(node: Node) -> list[Lora]:
+    """rgthree and LoraManager: one JSON object per LoRA."""
     listed = node.inputs.get("loras")
     listed = values.rows(listed.get("__value__") if isinstance(listed, dict) else listed)
     entries = [(values.table(each).get("lora"), each) for each in node.inputs.values()]
@@ -69,7 +73,7 @@ def _tables(node: Node) -> list[Lora]:
     return found
 
 
-def _numbered(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
+def _numbered_loras(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
     """lora_name, lora_name_1, lora_1_name, lora_01 ...: grouped by their number."""
     if not any("lora" in key.casefold() for key in node.inputs) or node.inputs.get("toggle") in OFF:
         return []
@@ -83,25 +87,25 @@ def _numbered(graph: Graph, node: Node, notes: list[str]) -> list[Lora]:
     for place, group in groups.items():
         name = group.get("lora_name", group.get("lora"))
         if isinstance(name, dict):
-            name = name.get("content")  # pysssss' loader keeps a preview beside the name
+            name = name.get("content")  # pysssss' loader stores a preview along with the name
         if not isinstance(name, str) or values.model_path(name) is None:
             continue
         unused = count is not None and place and int(place) > count
         if unused or any(group[key] in OFF for key in ON if key in group):
             continue
-        lora = _weighted(graph, node, name, group, notes)
+        lora = _with_weight(graph, node, name, group, notes)
         if lora:
             found.append(lora)
     return found
 
 
-def _weighted(graph: Graph, node: Node, name: str, group: dict[str, Any], notes: list[str]) -> Lora | None:
+def _with_weight(graph: Graph, node: Node, name: str, group: dict[str, Any], notes: list[str]) -> Lora | None:
     simple = node.inputs.get("input_mode", node.inputs.get("mode")) == "simple"
     key = next((key for key in (SIMPLE if simple else MODEL) if key in group), None)
     weight = comfyui_values.number(graph, group[key] if key else 1.0, "LoRA's weight", notes)
     clip = None if simple else next((group[key] for key in CLIP if key in group), None)
     if weight is None:
-        notes.append(f"The LoRA {values.shown(name)} was left out, since its weight is not told.")
+        notes.append(f"The LoRA {values.shown(name)} was left out, since its weight is not recorded.")
         return None
     if clip is None:
         encoders = 0.0 if "modelonly" in node.kind.casefold().replace(" ", "") else None
@@ -110,12 +114,12 @@ def _weighted(graph: Graph, node: Node, name: str, group: dict[str, Any], notes:
     return Lora(name, float(weight), encoders, node.id)
 
 
-def _tags(node: Node, notes: list[str]) -> list[Lora]:
-    """Loaders that read `<lora:...>` from a text of their own."""
+def _tagged_loras(node: Node, notes: list[str]) -> list[Lora]:
+    """Loaders with a text input for `<lora:...>` tags."""
     text = node.inputs.get("text")
     kind = node.kind.casefold()
     if not isinstance(text, str) or "lora" not in kind or node.inputs.get("loras"):
         return []
-    _, loras, said = values.lora_tags(values.text(text))
-    notes += said
+    _, loras, tag_notes = values.lora_tags(values.text(text))
+    notes += tag_notes
     return [Lora(each["name"], each["weight"], None, node.id) for each in loras]

@@ -1,4 +1,4 @@
-"""The texts behind a sampler of ComfyUI's graph, and the text encoders' layer that was read."""
+"""The prompts of a sampler in ComfyUI's graph, and its clip skip."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ BOTH = (("conditioning_to", "conditioning_from"), ("conditioning_1", "conditioni
         ("conditioning1", "conditioning2"))  # fmt: skip
 TEXTS = ("text", "populated_text", "prompt", "wildcard_text", "string", "text_positive")
 PAIRED = re.compile(r"controlnet|inpaint|pix2pix|apply", re.IGNORECASE)
-"""Nodes whose first output is the positive and second the negative."""
+"""Nodes whose first output is the positive and second the negative conditioning."""
 
 
 @dataclass
 class Prompts:
-    """`prompt_2` is None where both text encoders read the same. `clip_skip` as A1111 counts it."""
+    """`prompt_2` is None if both text encoders get the same text. `clip_skip` as A1111 counts it."""
 
     prompt: str = ""
     negative: str = ""
     prompt_2: str | None = None
     clip_skip: int | None = None
     clip: frozenset[str] | None = None
-    """Numbers of the nodes between the checkpoint and the text encoder; None where that way is not known."""
+    """Ids of the nodes between checkpoint and text encoder; None if that path is unknown."""
 
     @classmethod
     def of_sampler(cls, graph: Graph, sampler: Node, notes: list[str]) -> Prompts:
@@ -39,9 +39,7 @@ class Prompts:
         other = found.read(negative, "negative") if negative is not None else ("", "")
         if other[0].strip() != other[1].strip():
             both = ", ".join(text for text in other if text.strip())
-            notes.append(
-                "The negative prompt was two texts, one for each text encoder; they were put together."
-            )
+            notes.append("The negative prompt was two texts, one for each text encoder; they were joined.")
             other = (both, both)
         clip, clip_skip = found.encoder()
         differ = one[0].strip() != one[1].strip()
@@ -50,26 +48,26 @@ class Prompts:
             prompts.prompt, prompts.prompt_2 = (one[0], one[1]) if one[1].strip() and one[0].strip() else (
                 one[0] or one[1], None)  # fmt: skip
             if prompts.prompt_2 is None:
-                notes.append("Only one of the two text encoders had a text; here both read it.")
+                notes.append("Only one of the two text encoders had a text; here both get it.")
         return prompts
 
 
 class _Reader:
-    """Texts for the first and the second text encoder (`text_l`, `text_g`), by the links of conditionings."""
+    """Follows conditionings to the texts for the first and second text encoder (`text_l`, `text_g`)."""
 
     def __init__(self, graph: Graph, notes: list[str]):
         self.graph, self.notes = graph, notes
         self.clips: list[Any] = []
-        """What the positive prompt's encoders are linked to."""
+        """Links to the CLIP models of the positive prompt's encoders."""
 
     def read(self, value: Any, role: str, depth: int = 0) -> tuple[str, str]:
-        if isinstance(value, str):  # loaders with prompts of their own
+        if isinstance(value, str):  # loaders with a prompt input
             return values.text(value), values.text(value)
-        behind = self.graph.follow(value) if depth < MAX_DEPTH else None
-        if behind is None:
+        upstream = self.graph.follow(value) if depth < MAX_DEPTH else None
+        if upstream is None:
             self.notes.append(f"The {role} prompt comes from a node that could not be followed.")
             return "", ""
-        node, slot = behind
+        node, slot = upstream
         inputs = node.inputs
         if "clip" in inputs and role == "positive":
             self.clips.append(inputs["clip"])
@@ -79,16 +77,14 @@ class _Reader:
             first, second = (self._words(inputs.get(key)) for key in ("text_l", "text_g"))
             return first, second
         if "zeroout" in node.kind.casefold():
-            self.notes.append(
-                f"The {role} prompt was set to zero ({node.kind}); an empty one stands for it here."
-            )
+            self.notes.append(f"The {role} prompt was zeroed out ({node.kind}); here it is an empty prompt.")
             return "", ""
         for pair in BOTH:
             if all(key in inputs for key in pair):
-                return self._both(node, pair, role, depth)
-        return self._one(node, slot, value, role, depth)
+                return self._combined(node, pair, role, depth)
+        return self._from_node(node, slot, value, role, depth)
 
-    def _one(self, node: Node, slot: int, value: Any, role: str, depth: int) -> tuple[str, str]:
+    def _from_node(self, node: Node, slot: int, value: Any, role: str, depth: int) -> tuple[str, str]:
         inputs = node.inputs
         sides = [key for key in ("positive", "negative") if key in inputs]
         if len(sides) == 2:
@@ -96,39 +92,39 @@ class _Reader:
             if all(is_link(inputs[key]) for key in sides) and slot < 2 and PAIRED.search(node.kind):
                 side = sides[slot]
             if PAIRED.search(node.kind):
-                self._name(node)
+                self._record_ignored(node)
             if isinstance(inputs[side], str) or not _is_conditioning(self.graph, inputs[side]):
                 words = self._words(inputs[side])
                 return words, words
             return self.read(inputs[side], role, depth + 1)
         for key in TEXTS:
             if key in inputs and (key != "prompt" or isinstance(inputs[key], str) or is_link(inputs[key])):
-                words, loras, said = values.lora_tags(self._words(inputs[key]))
-                self.notes += said
+                words, loras, tag_notes = values.lora_tags(self._words(inputs[key]))
+                self.notes += tag_notes
                 if loras:
                     names = values.listed(values.shown(lora["name"]) for lora in loras)
                     self.notes.append(f"LoRA tags in the text of {node.kind} were left out: {names}.")
                 return words, words
         if "conditioning" in inputs:
-            self._name(node)
+            self._record_ignored(node)
             return self.read(inputs["conditioning"], role, depth + 1)
         linked = [each for key, each in links(node) if key not in ("clip", "model", "vae", "image", "mask")]
         if len(linked) == 1:
-            self._name(node)
+            self._record_ignored(node)
             return self.read(linked[0], role, depth + 1)
         self.notes.append(
             f"The {role} prompt comes from the node {values.shown(node.kind)} and could not be read."
         )
         return "", ""
 
-    def _both(self, node: Node, pair: tuple[str, str], role: str, depth: int) -> tuple[str, str]:
+    def _combined(self, node: Node, pair: tuple[str, str], role: str, depth: int) -> tuple[str, str]:
         parts = [self.read(node.inputs[key], role, depth + 1) for key in pair]
         if sum(len(text) for part in parts for text in part) > comfyui_values.MAX_WORDS:
-            self.notes.append(f"The {role} prompt is put together of too many texts; a part was left out.")
+            self.notes.append(f"The {role} prompt consists of too many texts; a part was left out.")
             return parts[0]
         self.notes.append(
-            f"The {role} prompt was put together by {values.shown(node.kind)}; here its texts stand one "
-            "after the other, which is not quite the same."
+            f"The {role} prompt was combined by {values.shown(node.kind)}; here its texts are concatenated, "
+            "which is not quite the same."
         )
         first, second = (", ".join(dict.fromkeys(filter(None, side))) for side in zip(*parts, strict=True))
         return first, second
@@ -136,20 +132,20 @@ class _Reader:
     def _words(self, value: Any) -> str:
         return comfyui_values.words(self.graph, value, self.notes)
 
-    def _name(self, node: Node) -> None:
-        """Remember a node that had a say in the conditioning."""
+    def _record_ignored(self, node: Node) -> None:
+        """Record a node that affected the conditioning and is not taken over."""
         control = self.graph.follow(node.inputs.get("control_net"))
         name = control[0].inputs.get("control_net_name") if control else None
         shown = f" ({values.shown(values.model_path(name) or '')})" if name else ""
-        self.graph.left[values.shown(node.kind) + shown] = None
+        self.graph.ignored[values.shown(node.kind) + shown] = None
 
     def encoder(self) -> tuple[frozenset[str] | None, int | None]:
-        """The nodes between checkpoint and text encoder, and A1111's clip skip where one is chosen."""
-        behind = self.graph.follow(self.clips[0]) if self.clips else None
+        """Ids of the nodes between checkpoint and text encoder, and A1111's clip skip if one is set."""
+        upstream = self.graph.follow(self.clips[0]) if self.clips else None
         seen: set[str] = set()
         skip: int | None = None
-        while behind is not None and behind[0].id not in seen:
-            node = behind[0]
+        while upstream is not None and upstream[0].id not in seen:
+            node = upstream[0]
             seen.add(node.id)
             stop = node.inputs.get("stop_at_clip_layer", node.inputs.get("clip_skip"))
             if stop is not None and skip is None:
@@ -157,19 +153,19 @@ class _Reader:
                 skip = -layer if layer is not None and layer < 0 else None
                 if skip == 1:
                     self.notes.append(
-                        "The text encoders' last layer was read (-1), which is not possible here."
+                        "The text encoders' last layer was used (-1), which is not possible here."
                     )
                     skip = None
             if "clip" not in node.inputs:
                 return frozenset(seen), skip
-            behind = self.graph.follow(node.inputs["clip"])
+            upstream = self.graph.follow(node.inputs["clip"])
         return None, skip
 
 
 def _is_conditioning(graph: Graph, value: Any) -> bool:
-    """Whether a link leads to what has texts behind it, rather than being a text itself."""
-    behind = graph.follow(value)
-    if behind is None:
+    """Whether a link leads to a conditioning rather than a text."""
+    upstream = graph.follow(value)
+    if upstream is None:
         return False
-    keys = behind[0].inputs.keys()
+    keys = upstream[0].inputs.keys()
     return bool(keys & {"clip", "conditioning", "conditioning_to", "conditioning_1", "positive", "text_g"})

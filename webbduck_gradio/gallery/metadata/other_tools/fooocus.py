@@ -13,12 +13,12 @@ from . import values
 from .values import ForeignSettings
 
 _COMBINED = re.compile(r"(.{1,255}) : (-?[\d.]{1,12})")
-USUAL = {
+DEFAULTS = {
     "adm_guidance": ("(1.5, 0.8, 0.3)",), "sharpness": ("2", "2.0"), "adaptive_cfg": ("7", "7.0"),
     "vae": ("Default (model)",), "refiner_swap_method": ("joint",), "overwrite_switch": ("-1",),
     "styles": ("[]",), "inpaint_engine_version": ("None",), "inpaint_method": ("None",),
 }  # fmt: skip
-"""Values that stand there when nothing was chosen. Names of these keys are named in a note otherwise."""
+"""Default values; other values of these keys are named in a note."""
 OTHER_NAMES = {
     "Prompt": "prompt",
     "Negative": "negative_prompt",
@@ -26,16 +26,16 @@ OTHER_NAMES = {
     "sampler_name": "sampler",
     "base_model_name": "base_model",
 }
-"""RuinedFooocus' names, and ours."""
-NAMED = {*USUAL, "freeu", "style"}
+"""RuinedFooocus' names -> Fooocus' names."""
+NOTED = {*DEFAULTS, "freeu", "style"}
 
 
 def read(data: Mapping[str, Any]) -> ForeignSettings:
     """The settings of Fooocus' JSON."""
     notes: list[str] = []
     data = {**data, **{ours: data[key] for key, ours in OTHER_NAMES.items() if key in data}}
-    prompt, tagged, said = values.lora_tags(values.text(data.get("prompt")))
-    notes += said
+    prompt, tagged, tag_notes = values.lora_tags(values.text(data.get("prompt")))
+    notes += tag_notes
     width, height = _size(data.get("resolution") or [data.get("width"), data.get("height")])
     settings = {
         **values.single_keys("fooocus", data),
@@ -50,14 +50,15 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
         "lora_hashes": _hashes(data) or None,
         **_refiner(data),
     }
-    left = [
+    ignored = [
         f"{key.replace('_', ' ')} {_joined(value) if isinstance(value, list) else values.shown(value, 80)}"
         for key, value in data.items()
-        if key in NAMED and value not in (None, "", []) and values.shown(value, 80) not in USUAL.get(key, ())
+        if key in NOTED and value not in (None, "", [])
+        and values.shown(value, 80) not in DEFAULTS.get(key, ())
         and (key != "refiner_swap_method" or "second_pass_model" in settings)
     ]  # fmt: skip
-    if left:
-        notes.append(f"Not taken over, since there is nothing like it here: {values.listed(left)}.")
+    if ignored:
+        notes.append(f"Not taken over, since there is nothing like it here: {values.listed(ignored)}.")
     return ForeignSettings("fooocus", values.known(settings, notes), tuple(notes))
 
 
@@ -72,7 +73,7 @@ def _size(resolution: object) -> tuple[Any, Any]:
 
 
 def _loras(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """From both places that name them; whoever reads them takes each once."""
+    """LoRAs from both fields; duplicates are removed by `values.known`."""
     found = []
     for key, value in data.items():
         match = (

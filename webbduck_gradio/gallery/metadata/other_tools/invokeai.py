@@ -1,7 +1,7 @@
 """InvokeAI: `invokeai_metadata` (3 and later), `sd-metadata` (2), `Dream` (1, a command line).
 
-Sources: InvokeAI invokeai/app/invocations/metadata.py, compel.py (the style prompt goes to the second text
-encoder; an empty one means the prompt itself), ldm/invoke/args.py of version 2.
+Sources: InvokeAI invokeai/app/invocations/metadata.py, compel.py (the style prompt is for the second text
+encoder; if empty, the prompt is used), ldm/invoke/args.py of version 2.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from . import values
 from .values import ForeignSettings
 
 SAMPLERS = {"k_dpmpp_2": "dpmpp_2m", "k_dpmpp_2_a": "dpmpp_2s_a", "k_euler_a": "euler_a", "plms": "plms"}
-"""Version 2's names that say something else elsewhere."""
+"""Version 2's names that mean something else in other programs."""
 ADAPTERS = {
     "controlnets": "ControlNet", "ipAdapters": "IP-Adapter", "t2iAdapters": "T2I-Adapter",
     "control_layers": "control layers", "regions": "regions", "ref_images": "reference pictures",
@@ -28,17 +28,17 @@ OTHERS = ("vae", "hrf_enabled", "hrf_strength", "hrf_method", "seamless_x", "sea
 
 
 def read(texts: Mapping[str, Any]) -> ForeignSettings:
-    """The settings of whichever of InvokeAI's chunks is there."""
+    """The settings of the newest InvokeAI chunk present."""
     data = values.json_value(texts.get("invokeai_metadata"))
     if isinstance(data, dict):
-        return _current(data)
+        return _version_3(data)
     data = values.json_value(texts.get("sd-metadata"))
     if isinstance(data, dict):
         return _version_2(data)
-    return _command(values.text(texts.get("Dream"))) if texts.get("Dream") else ForeignSettings()
+    return _version_1(values.text(texts.get("Dream"))) if texts.get("Dream") else ForeignSettings()
 
 
-def _current(data: Mapping[str, Any]) -> ForeignSettings:
+def _version_3(data: Mapping[str, Any]) -> ForeignSettings:
     notes: list[str] = []
     model = values.table(data.get("model"))
     prompt, negative = values.text(data.get("positive_prompt")), values.text(data.get("negative_prompt"))
@@ -56,26 +56,26 @@ def _current(data: Mapping[str, Any]) -> ForeignSettings:
         "negative_prompt": negative,
         "prompt_2": style if style.strip() and style.strip() != prompt.strip() else None,
         "scheduler": data.get("scheduler"),
-        "base_model": _name(data.get("model")),
+        "base_model": _model_name(data.get("model")),
         "model_hash": _hash(model.get("hash")),
         "loras": _loras(data.get("loras"), notes),
         **_refiner(data),
     }
-    _name_the_rest(data, notes)
+    _note_ignored(data, notes)
     if not any(value for value in settings.values()):
         return ForeignSettings()
     return ForeignSettings("invokeai", values.known(settings, notes), tuple(notes))
 
 
-def _name(model: object) -> str | None:
-    """Version 4 and later call the model's name "name", version 3 "model_name", before that it is text."""
+def _model_name(model: object) -> str | None:
+    """Model name: key "name" in version 4 and later, "model_name" in 3, plain text before."""
     if isinstance(model, dict):
         model = model.get("name") or model.get("model_name")
     return model if isinstance(model, str) else None
 
 
 def _hash(value: object) -> str | None:
-    """Newer hashes are BLAKE3, which says nothing about ours."""
+    """The hash if it is SHA-256; newer versions use BLAKE3, which cannot be compared with ours."""
     text = values.text(value)
     return text if re.fullmatch(r"[0-9a-fA-F]{8,64}", text) else None
 
@@ -84,7 +84,7 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
     found = []
     for entry in values.rows(value):
         entry = values.table(entry)
-        name = _name(entry.get("model") or entry.get("lora") or entry.get("model_name"))
+        name = _model_name(entry.get("model") or entry.get("lora") or entry.get("model_name"))
         if entry.get("isEnabled") is False or entry.get("is_enabled") is False:
             continue
         if name is None:
@@ -94,13 +94,14 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
         found.append({"name": name, "weight": 0.75 if weight is None else weight})
         if weight is None:
             notes.append(
-                f"The weight of the LoRA {values.shown(name)} is not told; InvokeAI's usual 0.75 was taken."
+                f"The weight of the LoRA {values.shown(name)} is not recorded; InvokeAI's default of 0.75 "
+                "was taken."
             )
     return found
 
 
 def _refiner(data: Mapping[str, Any]) -> dict[str, Any]:
-    model = _name(data.get("refiner_model"))
+    model = _model_name(data.get("refiner_model"))
     if model is None:
         return {}
     return {
@@ -110,7 +111,7 @@ def _refiner(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _name_the_rest(data: Mapping[str, Any], notes: list[str]) -> None:
+def _note_ignored(data: Mapping[str, Any], notes: list[str]) -> None:
     left = []
     for key, what in ADAPTERS.items():
         value = data.get(key)
@@ -125,9 +126,8 @@ def _name_the_rest(data: Mapping[str, Any], notes: list[str]) -> None:
             key.startswith("refiner_") and not data.get("refiner_model")
         ):
             continue
-        left.append(
-            f"{key.replace('_', ' ')} {values.shown(_name(value) if isinstance(value, dict) else value)}"
-        )
+        plain = _model_name(value) if isinstance(value, dict) else value
+        left.append(f"{key.replace('_', ' ')} {values.shown(plain)}")
     if left:
         notes.append(f"Not taken over from InvokeAI: {values.listed(left)}.")
 
@@ -135,7 +135,7 @@ def _name_the_rest(data: Mapping[str, Any], notes: list[str]) -> None:
 def _adapter(entry: object) -> str:
     entry = values.table(entry)
     model = next((entry[key] for key in entry if str(key).endswith("model")), None)
-    return values.shown(_name(model) or "", 40)
+    return values.shown(_model_name(model) or "", 40)
 
 
 def _version_2(data: Mapping[str, Any]) -> ForeignSettings:
@@ -145,9 +145,7 @@ def _version_2(data: Mapping[str, Any]) -> ForeignSettings:
     if isinstance(prompt, list):
         parts = [values.table(part) for part in prompt]
         if len(parts) > 1:
-            notes.append(
-                "It was made from several prompts, each with a weight; they were put one after the other."
-            )
+            notes.append("It was made from several weighted prompts; they were concatenated.")
         prompt = " ".join(values.text(part.get("prompt")) for part in parts)
     words, negative = _brackets(values.text(prompt))
     sampler = values.text(image.get("sampler"))
@@ -176,12 +174,12 @@ def _version_2(data: Mapping[str, Any]) -> ForeignSettings:
 
 
 def _brackets(prompt: str) -> tuple[str, str]:
-    """Version 2 wrote the negative prompt into the prompt, in square brackets."""
+    """Split off the negative prompt, which version 2 wrote into the prompt in square brackets."""
     negative = re.findall(r"\[([^\[\]]{1,2000})\]", prompt)
     return re.sub(r"\[[^\[\]]{1,2000}\]", "", prompt).strip(), ", ".join(negative)
 
 
-def _command(line: str) -> ForeignSettings:
+def _version_1(line: str) -> ForeignSettings:
     """Version 1: '"a duck" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms'."""
     try:
         words = shlex.split(line) if len(line) <= 20_000 else []

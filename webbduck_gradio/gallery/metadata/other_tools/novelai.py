@@ -1,4 +1,4 @@
-"""NovelAI: its text chunks, or the same hidden in the alpha channel, which `stealth_alpha` finds."""
+"""NovelAI: its text chunks, or the same hidden in the alpha channel (see `stealth_alpha`)."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ NAMED = {
 
 
 def read(texts: Mapping[str, Any]) -> ForeignSettings:
-    """The settings of the chunk `Comment`, which is JSON."""
-    own = values.json_value(texts.get("Comment"))
-    if not isinstance(own, dict) or not ("uc" in own or "sampler" in own or "v4_prompt" in own):
+    """The settings of the JSON chunk `Comment`."""
+    comment = values.json_value(texts.get("Comment"))
+    if not isinstance(comment, dict) or not (
+        "uc" in comment or "sampler" in comment or "v4_prompt" in comment
+    ):
         return ForeignSettings()
     notes: list[str] = []
-    prompt, negative = _prompts(texts, own, notes)
+    prompt, negative = _prompts(texts, comment, notes)
     source = _SOURCE.fullmatch(values.text(texts.get("Source"))[:300])
-    img2img = own.get("request_type", "Img2ImgRequest") != "PromptGenerateRequest"
+    img2img = comment.get("request_type", "Img2ImgRequest") != "PromptGenerateRequest"
     settings = {
-        **values.single_keys("novelai", own),
+        **values.single_keys("novelai", comment),
         "prompt": prompt,
         "negative_prompt": negative,
-        "scheduler": values.text(own.get("sampler")).removeprefix("k_") or None,
-        "schedule": own.get("noise_schedule") if own.get("noise_schedule") != "native" else None,
+        "scheduler": values.text(comment.get("sampler")).removeprefix("k_") or None,
+        "schedule": comment.get("noise_schedule") if comment.get("noise_schedule") != "native" else None,
         "base_model": source[1] if source else values.text(texts.get("Source")) or None,
         "model_hash": source[2] if source else None,
-        "strength": own.get("strength") if img2img else None,
+        "strength": comment.get("strength") if img2img else None,
     }
-    left = [name for key, name in NAMED.items() if own.get(key) not in (None, False, 0, [], "", 0.0)]
-    if left:
-        notes.append(f"Not taken over from NovelAI: {', '.join(left)}.")
+    ignored = [name for key, name in NAMED.items() if comment.get(key) not in (None, False, 0, [], "", 0.0)]
+    if ignored:
+        notes.append(f"Not taken over from NovelAI: {', '.join(ignored)}.")
     if _BRACES.search(prompt + negative):
         notes.append(
             "NovelAI's emphasis ({words}, 1.5::words::) is plain text here; write it as (words:1.05)."
@@ -51,12 +53,12 @@ def read(texts: Mapping[str, Any]) -> ForeignSettings:
     return ForeignSettings("novelai", values.known(settings, notes), tuple(notes))
 
 
-def _prompts(texts: Mapping[str, Any], own: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
-    """Version 4 keeps a text for the picture and one for each character."""
+def _prompts(texts: Mapping[str, Any], comment: Mapping[str, Any], notes: list[str]) -> tuple[str, str]:
+    """Prompt and negative prompt. Version 4 has one text for the image and one per character."""
     found = []
-    for key, usual in (("v4_prompt", own.get("prompt") or texts.get("Description")),
-                       ("v4_negative_prompt", own.get("uc"))):  # fmt: skip
-        caption = values.table(values.table(own.get(key)).get("caption"))
+    for key, fallback in (("v4_prompt", comment.get("prompt") or texts.get("Description")),
+                       ("v4_negative_prompt", comment.get("uc"))):  # fmt: skip
+        caption = values.table(values.table(comment.get(key)).get("caption"))
         characters = [
             words
             for each in values.rows(caption.get("char_captions"))[:20]
@@ -66,5 +68,5 @@ def _prompts(texts: Mapping[str, Any], own: Mapping[str, Any], notes: list[str])
             notes.append(
                 f"Left out, since each was for one character: {values.shown(' | '.join(characters), 200)}."
             )
-        found.append(values.text(caption.get("base_caption")) or values.text(usual).strip())
+        found.append(values.text(caption.get("base_caption")) or values.text(fallback).strip())
     return found[0], found[1]

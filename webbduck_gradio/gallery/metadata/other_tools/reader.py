@@ -1,8 +1,8 @@
-"""Pictures of other programs, told in our vocabulary.
+"""Maps metadata of other programs to our request fields.
 
-Here is decided which program wrote a picture's texts; `other_tools` has a reader for each. The answers are
-what the program wrote, with the right types but not checked against anything: names of checkpoints without
-folder and ending, samplers by the program's own names. What a reader leaves out, it names in a note.
+Detects which program wrote the text chunks and calls its reader. Results have the right types but are not
+validated: checkpoint names without folder and extension, samplers by the program's own names. Settings that
+are left out are named in a note.
 """
 
 from __future__ import annotations
@@ -21,40 +21,38 @@ log = logging.getLogger(__name__)
 
 KNOWN = ("parameters", "prompt", "workflow", "invokeai_metadata", "sd-metadata", "Dream", "Comment",
          "negative_prompt", "Negative Prompt")  # fmt: skip
-"""Names of chunks that some reader looks at."""
+"""Names of chunks used by any reader."""
 
 
 def is_known(texts: Mapping[str, str]) -> bool:
-    """Whether there is any chunk that a reader looks at."""
+    """Whether there is a chunk that some reader uses."""
     return any(key in texts for key in KNOWN)
 
 
 def read(texts: Mapping[str, str], size: tuple[int, int] | None = None) -> ForeignSettings:
-    """What a picture's text chunks tell of its settings; an empty answer where nothing is understood.
+    """Settings from an image's text chunks; empty if nothing is recognised.
 
-    `size`: the picture's own, in pixels. Never raises.
+    `size`: the image's size in pixels. Never raises.
     """
     notes: tuple[str, ...] = ()
     for reader in (_parameters, _graph, _invokeai, _novelai, _easy_diffusion):
         try:
-            told = reader(texts, size)
+            found = reader(texts, size)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-            # Other programs write what they like; that is no reason to hide the picture.
+            # Unexpected data of other programs must not hide the image.
             log.warning("metadata of another program could not be read", exc_info=error)
             notes += ("Another program's settings are inside, but in a form that cannot be read.",)
             continue
-        if told.settings:
-            return replace(told, notes=(*told.notes, *_afterwards(texts)))
-        notes += told.notes
+        if found.settings:
+            return replace(found, notes=(*found.notes, *_postprocessing(texts)))
+        notes += found.notes
     return ForeignSettings(notes=notes)
 
 
-def _afterwards(texts: Mapping[str, str]) -> tuple[str, ...]:
-    """What A1111's "Extras" did to the finished picture."""
+def _postprocessing(texts: Mapping[str, str]) -> tuple[str, ...]:
+    """A note if the image was processed with A1111's "Extras"."""
     done = next((texts[key] for key in ("postprocessing", "extras") if texts.get(key)), None)
-    return (
-        (f"It was worked on afterwards, which is not repeated: {values.shown(done, 200)}.",) if done else ()
-    )
+    return (f"It was postprocessed, which is not repeated: {values.shown(done, 200)}.",) if done else ()
 
 
 def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> ForeignSettings:
@@ -62,18 +60,18 @@ def _parameters(texts: Mapping[str, str], size: tuple[int, int] | None) -> Forei
     if text is None:
         return ForeignSettings()
     data = table(text)
-    return a1111.read(text) if data is None else _from_table(data, size)
+    return a1111.read(text) if data is None else _from_json(data, size)
 
 
 def table(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None for words, also those that begin with a brace ("{a|b} duck")."""
+    """Parse a JSON object; None for other text, including prompts like "{a|b} duck"."""
     text = text.strip("\ufeff\0 \t\r\n")
     data = values.json_value(text) if text.startswith("{") else None
     return data if isinstance(data, dict) else None
 
 
-def _from_table(data: dict[str, Any], size: tuple[int, int] | None) -> ForeignSettings:
-    """JSON in one text, whose keys tell the program."""
+def _from_json(data: dict[str, Any], size: tuple[int, int] | None) -> ForeignSettings:
+    """Settings from one JSON object; the program is recognised by its keys."""
     if "sui_image_params" in data:
         return swarmui.read(data)
     if "positive_prompt" in data or "invokeai_metadata" in data:

@@ -15,13 +15,13 @@ from .values import ForeignSettings
 _SECTION = re.compile(r"<(segment|object|region|refiner|video|videoswap|extend|base|clear)\b([^<>]{0,500})>")
 _TAG = re.compile(r"<([a-z]{2,20})(?:\[[^\]<>]{0,100}\])?[:>]")
 SECTIONS = {"segment", "object", "region", "refiner", "video", "videoswap", "extend"}
-"""What follows such a tag is the prompt of a part or a later pass, not of the picture."""
+"""Text after such a tag is the prompt of a region or a later pass, not of the image."""
 TAKEN = {
     "prompt", "negativeprompt", "steps", "sampler", "scheduler", "cfgscale", "seed", "width", "height",
     "model", "initimagecreativity", "loras", "loraweights", "clipstopatlayer", "refinermodel",
     "refinercontrolpercentage", "refinermethod", "refinersteps",
 }  # fmt: skip
-HARMLESS = {
+IGNORED = {
     "aspectratio", "sidelength", "images", "batchsize", "swarm_version", "date", "generation_time",
     "personalnote", "donotsave", "automaticvae", "original_prompt", "original_negativeprompt",
     "loratencweights", "lorasectionconfinement", "saveintermediateimages", "modelspecificenhancements",
@@ -50,14 +50,14 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
         **_refiner(own, notes),
     }
     left = [f"{key} {values.shown(value, 40)}" for key, value in own.items()
-            if key not in TAKEN | HARMLESS and value not in (None, "", False, [], 0)]  # fmt: skip
+            if key not in TAKEN | IGNORED and value not in (None, "", False, [], 0)]  # fmt: skip
     if left:
         notes.append(f"Not taken over from SwarmUI: {values.listed(left)}.")
     return ForeignSettings("swarmui", values.known(settings, notes), tuple(notes))
 
 
 def _prompt(value: object, which: str, notes: list[str]) -> tuple[str, list[dict[str, Any]]]:
-    """The part of a prompt that is the picture's own, without tags that are read; notes name the others."""
+    """The main part of a prompt, without LoRA tags, and the LoRAs; other tags are named in notes."""
     words, keep, at = values.text(value), True, 0
     parts: list[str] = []
     left: list[str] = []
@@ -70,18 +70,18 @@ def _prompt(value: object, which: str, notes: list[str]) -> tuple[str, list[dict
         elif tag[1] in ("base", "clear"):
             keep = True
         at = tag.end()
-    # What follows the last part or pass belongs to it.
+    # The text after the last tag belongs to that tag's section.
     (parts if keep else left).append(words[at:])
     if left:
         notes.append(
-            f"Left out of the {which}, as there is nothing like it here: {values.shown(''.join(left), 200)}."
+            f"Left out of the {which}, as it has no counterpart here: {values.shown(''.join(left), 200)}."
         )
-    words, loras, said = values.lora_tags("".join(parts).strip())
-    notes += said
+    words, loras, tag_notes = values.lora_tags("".join(parts).strip())
+    notes += tag_notes
     tags = sorted({tag[1] for tag in _TAG.finditer(words)})
     if tags:
         shown = ", ".join(f"<{tag}:...>" for tag in tags[:8])
-        notes.append(f"The {which} holds SwarmUI's {shown}, which are plain words here.")
+        notes.append(f"The {which} contains SwarmUI's {shown}, which are plain text here.")
     return words, loras
 
 
@@ -93,8 +93,7 @@ def _model_hash(data: Mapping[str, Any]) -> str | None:
 
 
 def _clip_skip(layer: object, notes: list[str]) -> int | None:
-    """SwarmUI counts from the end, -2 is the layer that SDXL takes; A1111's count is the same without the
-    sign."""
+    """SwarmUI counts from the end, and -2 is SDXL's default layer; A1111 uses the same number, positive."""
     stop = values.whole(layer)
     if stop == -1:
         notes.append(
@@ -112,12 +111,12 @@ def _loras(own: Mapping[str, Any], notes: list[str]) -> list[dict[str, Any]]:
     names, weights, encoders = listed("loras"), listed("loraweights"), listed("loratencweights")
     confined = listed("lorasectionconfinement")
     found = []
-    for place, name in enumerate(names[: values.MAX_LORAS + 1]):
-        weight = weights[place] if place < len(weights) else 1.0
-        if place < len(confined) and values.whole(confined[place]) not in (None, 0, -1):
-            notes.append(f"The LoRA {values.shown(name)} was for one part or pass alone and was left out.")
+    for index, name in enumerate(names[: values.MAX_LORAS + 1]):
+        weight = weights[index] if index < len(weights) else 1.0
+        if index < len(confined) and values.whole(confined[index]) not in (None, 0, -1):
+            notes.append(f"The LoRA {values.shown(name)} applied to one part or pass only and was left out.")
             continue
-        own_encoders = encoders[place] if place < len(encoders) else weight
+        own_encoders = encoders[index] if index < len(encoders) else weight
         if values.number(own_encoders) != values.number(weight):
             notes.append(
                 f"The LoRA {values.shown(name)} had the weight {values.shown(own_encoders)} for the text "
@@ -128,10 +127,9 @@ def _loras(own: Mapping[str, Any], notes: list[str]) -> list[dict[str, Any]]:
 
 
 def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """SwarmUI's refiner: by PostApply another pass over the finished picture, by StepSwap a change of models.
+    """SwarmUI's refiner: PostApply is an img2img pass over the finished image, StepSwap a change of models.
 
-    PostApply draws the last `refinercontrolpercentage` of the steps, as our second pass does with its
-    strength.
+    PostApply runs the last `refinercontrolpercentage` of the steps, like our second pass with that strength.
     """
     share = values.number(own.get("refinercontrolpercentage"))
     model = own.get("refinermodel")
@@ -139,14 +137,14 @@ def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
     if share is None or not 0 < share <= 1:
         if model:
             notes.append(
-                f"The refiner {values.shown(model)} was left out: its share of the steps is not told."
+                f"The refiner {values.shown(model)} was left out: its share of the steps is not recorded."
             )
         return {}
     method = values.text(own.get("refinermethod")) or "PostApply"
     if upscale != 1:
         notes.append(
-            f"Not taken over: SwarmUI's refiner made the picture {upscale:g} times as large and drew it "
-            f"again (share {share:g}, method {values.shown(method)})."
+            f"Not taken over: SwarmUI's refiner upscaled the picture {upscale:g} times and resampled it "
+            f"(share {share:g}, method {values.shown(method)})."
         )
         return {}
     if not isinstance(model, str) or model.startswith("(") or not model:
@@ -157,7 +155,7 @@ def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             "second_pass_mode": "refiner",
             "refiner_switch": round(1 - share, 6),
         }
-    notes.append("SwarmUI's refiner is taken over as the second pass, which draws over the finished picture.")
+    notes.append("SwarmUI's refiner is taken over as the second pass, an img2img pass over the picture.")
     return {
         "second_pass_model": model,
         "second_pass_mode": "img2img",

@@ -1,4 +1,4 @@
-"""What a reader of another program's settings answers, and checked access to data of any shape."""
+"""The result type of all readers, and type-checked access to untrusted JSON."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import Any
 from ....request import SETTINGS
 
 MAX_TEXT = 2**20
-"""Longest text of another program that is taken apart, in characters."""
+"""Maximum length of a text to be parsed, in characters."""
 MAX_LORAS = 64
 MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pth", ".pt", ".bin")
-_HALF_PAIR = re.compile("[\ud800-\udfff]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LORA_TAG = re.compile(
     r"<(lora|lyco|locon|hypernet):([^<>:\n]{1,255})((?::[^<>:\n]{0,255}){0,8})>", re.IGNORECASE
 )
@@ -25,12 +25,11 @@ _LORA_TAG = re.compile(
 
 @dataclass(frozen=True)
 class ForeignSettings:
-    """What a program tells of a picture.
+    """Settings that another program recorded in an image.
 
-    `settings`: keys as in `GenerationRequest`, as far as the program tells, plus `schedule` (the schedule
-    type, where it is named apart from the sampler), `model_hash`, `lora_hashes` (by name), `paths` (names
-    with their folders, by name), and `clip_skip` as A1111 counts it. `notes`: a sentence for everything that
-    was left out or means something else here.
+    `settings`: keys as in `GenerationRequest`, as far as recorded, plus `schedule` (the schedule type, if
+    separate from the sampler), `model_hash`, `lora_hashes` (by name), `paths` (name -> name with folder) and
+    `clip_skip` as A1111 counts it. `notes`: a sentence for everything left out or different here.
     """
 
     tool: str | None = None
@@ -39,27 +38,27 @@ class ForeignSettings:
 
 
 def known(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """What is told, with the right types: numbers as numbers, names without folder and ending.
+    """Settings with the right types: numbers as numbers, names without folder and extension.
 
-    A value of another type is left out, with a sentence in `notes`. `paths` tells the folders of the names
-    that had one.
+    A value of the wrong type is left out, with a sentence in `notes`. `paths` has the names that were
+    recorded with a folder.
     """
     checked: dict[str, Any] = {}
-    paths = dict(_foldered(settings))
+    paths = dict(_paths(settings))
     for key, value in settings.items():
         if value is None or value == "None":
             continue
-        wanted = _checked(key, value, notes)
-        if wanted is None:
+        valid = _checked(key, value, notes)
+        if valid is None:
             if not (isinstance(value, str) and not value.strip()):
                 notes.append(f"The picture's {key.replace('_', ' ')} cannot be read: {shown(value)}.")
-        elif wanted not in ([], {}):
-            checked[key] = wanted
+        elif valid not in ([], {}):
+            checked[key] = valid
     return checked | ({"paths": paths} if paths else {})
 
 
 def single_keys(tool: str, data: Mapping[Any, Any]) -> dict[str, Any]:
-    """Fields of a request that one key each of another program's settings tells, as it wrote them."""
+    """Request fields that correspond to one key each of another program, with its raw values."""
     return {
         name: data.get(setting.other_tools[tool])
         for name, setting in SETTINGS.items()
@@ -67,13 +66,13 @@ def single_keys(tool: str, data: Mapping[Any, Any]) -> dict[str, Any]:
     }
 
 
-def _foldered(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """ "NAME", "xl/NAME" of the models that are told with their folder."""
+def _paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """("NAME", "xl/NAME") for each model recorded with a folder."""
     loras = [table(lora).get("name") for lora in rows(settings.get("loras"))[:MAX_LORAS]]
-    for told in (settings.get("base_model"), settings.get("second_pass_model"), *loras):
-        plain = model_path(told)
-        if plain is not None and isinstance(told, str):
-            path = text(told).strip().replace("\\", "/")
+    for name in (settings.get("base_model"), settings.get("second_pass_model"), *loras):
+        plain = model_path(name)
+        if plain is not None and isinstance(name, str):
+            path = text(name).strip().replace("\\", "/")
             if "/" in path:
                 yield plain, path
 
@@ -92,7 +91,7 @@ def _checked(key: str, value: object, notes: list[str]) -> Any:
 
 
 def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
-    """Each LoRA once: programs name the same one in two places."""
+    """LoRAs without duplicates: some programs record the same one in two places."""
     kept: dict[str, dict[str, Any]] = {}
     for lora in rows(value):
         name = model_path(table(lora).get("name"))
@@ -100,7 +99,7 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
             continue
         weight = number(table(lora).get("weight", 1.0))
         if weight is None:
-            notes.append(f"The weight of the LoRA {name} cannot be read; its usual one is taken.")
+            notes.append(f"The weight of the LoRA {name} cannot be read; its default is used.")
         if len(kept) < MAX_LORAS:
             kept.setdefault(name, {"name": name, "weight": weight})
         elif name not in kept:
@@ -110,7 +109,7 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
 
 
 def number(value: object) -> float | None:
-    """A finite number, also when written as text; None for anything else."""
+    """A finite number, also given as text; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
@@ -121,7 +120,7 @@ def number(value: object) -> float | None:
 
 
 def whole(value: object) -> int | None:
-    """A whole number of at most 18 digits, also as text or as 20.0; None for anything else."""
+    """An integer below 2**64, also given as text or as 20.0; None for anything else."""
     if isinstance(value, str):
         with suppress(ValueError):
             value = int(value) if len(value) < 32 else None
@@ -132,8 +131,8 @@ def whole(value: object) -> int | None:
 
 
 def text(value: object) -> str:
-    """Text that any file and database takes: half surrogate pairs are replaced; "" for what is no text."""
-    return _HALF_PAIR.sub("\ufffd", value).replace("\0", "") if isinstance(value, str) else ""
+    """Text safe for files and databases: no lone surrogates, no NUL; "" for other types."""
+    return _LONE_SURROGATE.sub("\ufffd", value).replace("\0", "") if isinstance(value, str) else ""
 
 
 def table(value: object) -> dict[Any, Any]:
@@ -145,7 +144,7 @@ def rows(value: object) -> list[Any]:
 
 
 def json_value(source: object) -> Any:
-    """The value of a JSON text; None where it is none, or too long. A table or list is answered as it is."""
+    """Parse JSON text; None if invalid or too long. A dict or list is returned unchanged."""
     if isinstance(source, (dict, list)):
         return source
     if not isinstance(source, str) or len(source) > 4 * MAX_TEXT:
@@ -157,8 +156,8 @@ def json_value(source: object) -> Any:
 
 
 def model_path(name: object) -> str | None:
-    """The name of a model without folder and ending, "NAME" of "xl\\NAME.safetensors"; None for no name."""
-    if isinstance(name, dict):  # some nodes keep a preview beside the name
+    """Model name without folder and extension: "NAME" for "xl\\NAME.safetensors". None if there is none."""
+    if isinstance(name, dict):  # some nodes store a preview along with the name
         name = name.get("content") or name.get("name") or name.get("model_name")
     if not isinstance(name, str) or not name.strip() or name.strip() == "None" or len(name) > 1024:
         return None
@@ -167,25 +166,25 @@ def model_path(name: object) -> str | None:
 
 
 def shown(value: object, length: int = 60) -> str:
-    """A value for a sentence, shortened."""
+    """A value for display in a sentence, shortened to `length` characters."""
     if isinstance(value, (dict, list)):
-        return "a table" if isinstance(value, dict) else "a list"
+        return "a JSON object" if isinstance(value, dict) else "a list"
     short = " ".join(text(value if isinstance(value, str) else repr(value))[: 4 * length].split())
     return short if len(short) <= length else short[: length - 3] + "..."
 
 
 def listed(names: Iterable[str], most: int = 12) -> str:
-    """'a, b and 3 more': what is left out of the list is counted."""
+    """'a, b and 3 more': unique names, at most `most` of them."""
     once = list(dict.fromkeys(names))
     more = f" and {len(once) - most} more" if len(once) > most else ""
     return ", ".join(once[:most]) + more
 
 
 def lora_tags(prompt: str) -> tuple[str, list[dict[str, Any]], list[str]]:
-    """The prompt without its `<lora:NAME:WEIGHT>` tags, the LoRAs with their weights, and notes.
+    """The prompt without `<lora:NAME:WEIGHT>` tags, the LoRAs with their weights, and notes.
 
-    `<lyco:...>` and `<locon:...>` are read alike, as AUTOMATIC1111 does. A tag without a weight means 1. Of a
-    tag with two weights (text encoders, UNet) the UNet's is taken, with a note.
+    `<lyco:...>` and `<locon:...>` are equivalent, as in AUTOMATIC1111. The default weight is 1. If a tag has
+    two weights (text encoders, UNet), the UNet's is used, with a note.
     """
     loras: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -199,7 +198,7 @@ def lora_tags(prompt: str) -> tuple[str, list[dict[str, Any]], list[str]]:
         encoders = number(named.pop("te", plain[0] if plain else 1.0))
         unet = number(named.pop("unet", plain[1] if len(plain) > 1 else encoders))
         if unet is None or encoders is None:
-            notes.append(f"{shown(tag[0])} was left out: its weight is no number.")
+            notes.append(f"{shown(tag[0])} was left out: its weight is not a number.")
             continue
         if unet != encoders:
             notes.append(
