@@ -134,7 +134,9 @@ def test_who_is_answered_stays_in_a_flood(locked: StudioServer, limits, connect)
             flood = [connect(HALF) for _ in range(40)]
             wait_until(lambda: sum(is_open(each) for each in flood) <= 8)
             assert owner.get("/config").status_code == 200
-            mine = [each for some in locked.connections._of.values() for each in some if each.let_in]
+            mine = [
+                each for some in locked.connections._of.values() for each in some if each.is_authenticated
+            ]
             assert mine, "the stream of events is still open"
 
 
@@ -174,17 +176,17 @@ def test_addresses_of_one_customer_count_together(address: str, same: str) -> No
 class Line:
     """What the bounds look at of a connection."""
 
-    def __init__(self, address: str, since: float = 0.0, waits: bool = True, let_in: bool = False):
-        self.address, self.since, self.waits, self.let_in = address, since, waits, let_in
+    def __init__(self, address: str, since: float = 0.0, waits: bool = True, is_authenticated: bool = False):
+        self.address, self.since, self.waits, self.is_authenticated = address, since, waits, is_authenticated
         self.closed = False
 
     def stuck_for(self, now: float) -> float:
         return 0.0
 
     def time_out(self) -> None:
-        self.cut()
+        self.disconnect()
 
-    def cut(self) -> None:
+    def disconnect(self, at_once: bool = True) -> None:
         self.closed = True
         self.all.forget(self)  # type: ignore[attr-defined]
 
@@ -208,13 +210,13 @@ def test_visitors_of_a_proxy_share_its_address_without_a_bound() -> None:
 def test_who_gives_way_when_all_places_are_taken() -> None:
     connections = Connections(Limits(all=5, each_address=9), False)
     flood = [Line("a", 5), Line("a", 4)]
-    idle = Line("b", 1, let_in=True)
+    idle = Line("b", 1, is_authenticated=True)
     stranger = Line("c", 0, waits=False)
-    owner = Line("d", 0, waits=False, let_in=True)
+    owner = Line("d", 0, waits=False, is_authenticated=True)
     admitted(connections, *flood, idle, stranger, owner)
     for gone in (flood[1], flood[0], idle, stranger):
         assert not gone.closed
-        assert admitted(connections, Line("e", 9, waits=False, let_in=True)) == [True]
+        assert admitted(connections, Line("e", 9, waits=False, is_authenticated=True)) == [True]
         assert gone.closed
     assert admitted(connections, Line("f")) == [False]
     assert not owner.closed and len(connections) == 5
@@ -227,19 +229,21 @@ def test_nobody_pays_for_a_server_that_stood_still() -> None:
     admitted(connections, line)
     for seconds in (1.0, 60.0, 1.0):  # in the middle one nothing was read of what had come
         time += seconds
-        connections.look()
+        connections.close_overdue()
     assert not line.closed
     for _ in range(15):
         time += 1.0
-        connections.look()
+        connections.close_overdue()
     assert line.closed
 
 
 @pytest.mark.parametrize("limit", [64, 256, 1024, 4096, 65536])
 def test_handles_are_kept_back_from_connections(limit: int) -> None:
     most = file_handles.connections_within(limit)
-    assert 16 <= most <= file_handles.MOST_CONNECTIONS
-    assert limit - most * file_handles.EACH_CONNECTION >= min(file_handles.KEPT_BACK, limit // 4)
+    assert 16 <= most <= file_handles.MAX_CONNECTIONS
+    assert limit - most * file_handles.HANDLES_PER_CONNECTION >= min(
+        file_handles.RESERVED_HANDLES, limit // 4
+    )
 
 
 def test_the_limit_of_handles_is_raised_at_the_start() -> None:
@@ -254,7 +258,7 @@ def test_the_limit_of_handles_is_raised_at_the_start() -> None:
     )
     told = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=120)
     said, soft, hard, before = map(int, told.stdout.split())
-    assert said == soft == min(before, file_handles.MOST_HANDLES) and hard == before
+    assert said == soft == min(before, file_handles.MAX_HANDLES) and hard == before
 
 
 UPLOAD = (
@@ -288,7 +292,7 @@ def test_an_upload_that_stands_still_is_ended_and_leaves_nothing(
     monkeypatch.setattr(request_validation, "WITHIN_SECONDS", 1.0)
     before = set(locked.settings.uploads.rglob("*"))
     got = end_of(connect(UPLOAD % cookie_of(owner) + b"\0" * 100_000))
-    assert got.startswith(b"HTTP/1.1 408 ") and b"The request was broken off" in got
+    assert got.startswith(b"HTTP/1.1 408 ") and b"The request was aborted" in got
     assert set(locked.settings.uploads.rglob("*")) == before
 
 
@@ -308,6 +312,6 @@ def test_one_upload_holds_few_files(owner: httpx.Client) -> None:
         files = [("files", (f"{each}.png", b"x" * 50_000)) for each in range(number)]
         return owner.post("/gradio_api/upload", files=files)
 
-    assert len(sent(uploads.MOST_FILES).json()) == uploads.MOST_FILES
-    refused = sent(uploads.MOST_FILES + 1)
+    assert len(sent(uploads.MAX_FILES).json()) == uploads.MAX_FILES
+    refused = sent(uploads.MAX_FILES + 1)
     assert refused.status_code == 400 and "At most 16 files" in refused.json()["error"]

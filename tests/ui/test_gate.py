@@ -15,8 +15,7 @@ from running import free_port
 from webbduck_gradio.cli import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.web import allowed_routes
-from webbduck_gradio.web import auth as door
+from webbduck_gradio.web import allowed_routes, auth
 from webbduck_gradio.web.auth import Authenticator, LoginRateLimiter
 from webbduck_gradio.web.csp import build_csp, inject_nonce
 from webbduck_gradio.web.origin_check import OriginPolicy
@@ -176,7 +175,7 @@ class Clock:
 def test_wrong_passwords_cost_time() -> None:
     clock = Clock()
     throttle = LoginRateLimiter(clock)
-    assert [throttle.wait("a") for _ in range(door.FREE_TRIES)] == [0.0] * door.FREE_TRIES
+    assert [throttle.wait("a") for _ in range(auth.FREE_ATTEMPTS)] == [0.0] * auth.FREE_ATTEMPTS
     waits = []
     for _ in range(10):
         seconds = throttle.wait("a")
@@ -184,12 +183,12 @@ def test_wrong_passwords_cost_time() -> None:
         waits.append(seconds)
         clock.time += seconds
         assert throttle.wait("a") == 0
-    assert waits == sorted(waits) and waits[:3] == [2, 4, 8] and waits[-1] == door.LONGEST_WAIT
+    assert waits == sorted(waits) and waits[:3] == [2, 4, 8] and waits[-1] == auth.MAX_WAIT
     assert throttle.wait("b") == 0, "another address is not held up"
     clock.time += throttle.wait("a")
     throttle.wait("a")
     throttle.passed("a")
-    assert [throttle.wait("a") for _ in range(door.FREE_TRIES)] == [0.0] * door.FREE_TRIES
+    assert [throttle.wait("a") for _ in range(auth.FREE_ATTEMPTS)] == [0.0] * auth.FREE_ATTEMPTS
 
 
 def test_many_addresses_are_slowed_down_together_and_lock_nobody_out() -> None:
@@ -198,7 +197,7 @@ def test_many_addresses_are_slowed_down_together_and_lock_nobody_out() -> None:
     throttle.wait("owner")
     throttle.passed("owner")
     tried = sum(throttle.wait(f"10.0.{n // 250}.{n % 250}") == 0 for n in range(5000))
-    assert tried == door.BURST
+    assert tried == auth.BURST
     assert throttle.wait("192.168.1.9") > 0
     assert throttle.wait("owner") == 0
     clock.time += 86_400
@@ -206,8 +205,8 @@ def test_many_addresses_are_slowed_down_together_and_lock_nobody_out() -> None:
     for n in range(1000):
         tried += throttle.wait(f"11.0.{n // 250}.{n % 250}") == 0
         clock.time += 1
-    assert tried <= door.BURST + 1000 * door.PER_SECOND + 1
-    assert len(throttle._tries) <= door.MOST_ADDRESSES
+    assert tried <= auth.BURST + 1000 * auth.PER_SECOND + 1
+    assert len(throttle._attempts) <= auth.MAX_ADDRESSES
 
 
 def test_guessing_at_the_log_in_is_refused_with_a_sentence(locked: StudioServer) -> None:
@@ -215,11 +214,11 @@ def test_guessing_at_the_log_in_is_refused_with_a_sentence(locked: StudioServer)
         # As a proxy on this computer hands on the visitor's address.
         visitor = {"x-forwarded-for": "203.0.113.7"}
         codes = []
-        for number in range(door.FREE_TRIES + 2):
+        for number in range(auth.FREE_ATTEMPTS + 2):
             guess = {"username": "duck", "password": f"guess{number}"}
             answer = client.post("/login", data=guess, headers=visitor)
             codes.append(answer.status_code)
-        assert codes == [400] * door.FREE_TRIES + [429] * 2
+        assert codes == [400] * auth.FREE_ATTEMPTS + [429] * 2
         assert answer.json()["detail"].startswith("There were too many wrong passwords; wait ")
         assert int(answer.headers["retry-after"]) > 0
         # The right password does not help while the address has to wait; another address is let in.

@@ -35,23 +35,23 @@ def test_a_session_ends_when_it_is_idle_or_old() -> None:
     clock = Clock()
     table = Sessions(clock)
     table["a"] = table["b"] = "duck"
-    while clock.time < sessions.LONGEST_SECONDS - sessions.IDLE_SECONDS / 2:
+    while clock.time < sessions.MAX_SECONDS - sessions.IDLE_SECONDS / 2:
         clock.time += sessions.IDLE_SECONDS / 2
         assert table.get("a") == "duck"
     assert table.get("b") is None and list(table) == ["a"], "it was idle"
-    clock.time = sessions.LONGEST_SECONDS
+    clock.time = sessions.MAX_SECONDS
     assert table.get("a") is None and len(table) == 0, "it was used, but for too long"
 
 
 def test_sessions_are_bounded_and_the_one_idle_longest_goes() -> None:
     clock = Clock()
     table = Sessions(clock)
-    for number in range(sessions.MOST_SESSIONS):
+    for number in range(sessions.MAX_SESSIONS):
         clock.time += 1
         table[str(number)] = "duck"
     assert table["0"] == "duck"
     table["new"] = "duck"
-    assert len(table) == sessions.MOST_SESSIONS
+    assert len(table) == sessions.MAX_SESSIONS
     assert table.get("1") is None and table["0"] == table["new"] == "duck"
 
 

@@ -1,7 +1,7 @@
-"""What of Gradio's server may be reached: the page and the API, and without the password the log-in alone.
+"""Allow-list of routes: the page and the API, and without login only the login page.
 
-Gradio serves more than the studio uses (a proxy to other servers, an editor of the app's code, traces).
-What does not stand here is not there.
+Gradio serves more than we use (a proxy to other servers, an editor of the app's code, traces). Any other
+route is answered with 404.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 MEBIBYTE = 2**20
 MAX_JSON = 2 * MEBIBYTE
 MAX_UPLOAD = 65 * MEBIBYTE
-"""One picture of 64 MiB and what HTTP puts around it. Each upload has a limit, not each file in it."""
+"""One image of 64 MiB plus multipart overhead. The limit is per upload, not per file."""
 MAX_LOGIN = 4096
 
 
 @dataclass(frozen=True)
 class Route:
-    """`needs_login`: where there is a password. `max_body`: bytes that a request may carry."""
+    """`needs_login` applies if a password is set. `max_body`: maximum size of the body in bytes."""
 
     methods: frozenset[str]
     path: re.Pattern[str]
@@ -33,16 +33,16 @@ def _route(methods: str, path: str, needs_login: bool = True, max_body: int = 0)
 GRADIO = "/gradio_api"
 
 ROUTES = (
-    # The log-in page and what it is made of; the same files make the studio's page.
+    # The login page and its assets, which it shares with the main page.
     _route("GET HEAD", r"/", needs_login=False),
     _route("GET HEAD", r"/(assets|static|svelte)/.*", needs_login=False),
     _route("GET HEAD", r"(/gradio_api)?/theme\.css", needs_login=False),
     _route("GET HEAD", r"/(favicon\.ico|robots\.txt|manifest\.json|pwa_icon(/\d{1,4})?)", needs_login=False),
     _route("POST", r"/login/?", needs_login=False, max_body=MAX_LOGIN),
     _route("GET POST", r"/logout", needs_login=False, max_body=MAX_LOGIN),
-    # Gradio's launch() asks for this one itself; it answers true or false.
+    # Requested by Gradio's launch(); returns true or false.
     _route("GET", rf"{GRADIO}/startup-events", needs_login=False),
-    # The page and the clients.
+    # The page and API clients.
     _route("GET HEAD", r"/media/.*"),
     _route("GET", r"/config/?"),
     _route("GET", rf"{GRADIO}/(info/?|openapi\.json|app_id/?|login_check/?|user/?)"),
@@ -58,12 +58,12 @@ ROUTES = (
 
 
 STREAMS = re.compile(rf"{GRADIO}/(heartbeat/.*|queue/data|upload_progress|call/.*)", re.DOTALL)
-"""Answers to GET that last as long as the client or a job does."""
+"""GET requests with long-lived event streams."""
 
 MAX_TICKET = 1024
-"""Bytes of a ticket of the GPU lane."""
+"""Maximum size in bytes of a call of the job-running endpoint."""
 
 
 def find(method: str, path: str) -> Route | None:
-    """The route of a request, None where there is none."""
+    """The route of a request, or None."""
     return next((r for r in ROUTES if method in r.methods and r.path.fullmatch(path)), None)

@@ -1,4 +1,4 @@
-"""Who may log in, and how often one may try."""
+"""Password login with rate limiting."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 
 log = logging.getLogger(__name__)
 
-FREE_TRIES = 5
-"""Wrong passwords in a row from one address before it has to wait."""
-LONGEST_WAIT = 300.0
-"""Seconds that an address waits at most after one more wrong password; the wait doubles up to it."""
+FREE_ATTEMPTS = 5
+"""Consecutive wrong passwords from one address before it has to wait."""
+MAX_WAIT = 300.0
+"""Maximum wait in seconds; it doubles with each further wrong password."""
 FORGET_AFTER = 3600.0
-"""Seconds after which an address's wrong passwords are forgotten."""
+"""Seconds after which the failed attempts of an address are forgotten."""
 BURST, PER_SECOND = 60, 0.2
-"""All addresses together, those aside that logged in before: wrong passwords at once, and after that per
-second. A guesser with many addresses has 17,000 tries a day."""
-MOST_ADDRESSES = 10_000
+"""Token bucket for failed attempts of all addresses that have never logged in. Many addresses together get
+17,000 attempts a day."""
+MAX_ADDRESSES = 10_000
 
 
 class Authenticator:
-    """Who may log in: the owner's users, and the studio's own pump with a secret of this process."""
+    """Checks logins: the configured users, and our own job dispatcher with a random password."""
 
     def __init__(self, users: tuple[tuple[str, str], ...]):
         self.users = dict(users)
@@ -33,7 +33,7 @@ class Authenticator:
 
     def __call__(self, user: str, password: str) -> bool:
         for name, wanted in [*self.users.items(), self.internal]:
-            # Both comparisons are always made: the time taken tells nothing about either.
+            # Always compare both, so that the time taken reveals nothing.
             known = hmac.compare_digest(_bytes(user), _bytes(name))
             right = hmac.compare_digest(_bytes(password), _bytes(wanted))
             if known & right:
@@ -42,11 +42,11 @@ class Authenticator:
 
     @property
     def check(self) -> Callable[[str, str], bool] | None:
-        """For Gradio's launch(auth=...): None where no password is asked."""
+        """For Gradio's launch(auth=...): None if no password is set."""
         return self if self.users else None
 
     def is_internal(self, user: str) -> bool:
-        """Whether this is the pump's own name, which nobody can guess."""
+        """Whether this is the dispatcher's user name, which is random."""
         return hmac.compare_digest(_bytes(user), _bytes(self.internal[0]))
 
 
@@ -55,61 +55,61 @@ def _bytes(text: str) -> bytes:
 
 
 @dataclass
-class _Tries:
+class _Attempts:
     wrong: int = 0
-    """In a row, those that are being checked now included."""
+    """Consecutive failures, including attempts in progress."""
     until: float = 0.0
-    """Not before this time."""
+    """Time of the next allowed attempt."""
     last: float = 0.0
     trusted: bool = False
-    """Has logged in from here before, so that a flood from elsewhere does not lock its owner out."""
+    """Has logged in before: exempt from the common limit, so that an attack cannot lock the user out."""
 
 
 class LoginRateLimiter:
-    """Slows down guessing: by address, and over all addresses. `now` is a clock in seconds."""
+    """Limits password guessing per address and in total. `now` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic):
         self._now = now
         self._lock = threading.Lock()
-        self._tries: dict[str, _Tries] = {}
-        self._room, self._filled = float(BURST), now()
+        self._attempts: dict[str, _Attempts] = {}
+        self._tokens, self._filled = float(BURST), now()
 
     def wait(self, address: str) -> float:
-        """Seconds until `address` may try; 0 counts this try as wrong until `passed` is told."""
+        """Seconds until `address` may try again. 0 records an attempt as failed until `passed` is called."""
         with self._lock:
             now = self._now()
-            self._room = min(BURST, self._room + (now - self._filled) * PER_SECOND)
+            self._tokens = min(BURST, self._tokens + (now - self._filled) * PER_SECOND)
             self._filled = now
-            tries = self._of(address, now)
-            if tries.until > now:
-                return tries.until - now
-            if not tries.trusted:
-                if self._room < 1:
-                    return (1 - self._room) / PER_SECOND
-                self._room -= 1
-            tries.wrong += 1
-            tries.last = now
-            over = tries.wrong - FREE_TRIES
-            if over >= 0:
-                tries.until = now + min(LONGEST_WAIT, 2.0 ** min(over + 1, 10))
-                log.warning("%d wrong passwords in a row from %s", tries.wrong, address)
+            attempts = self._of(address, now)
+            if attempts.until > now:
+                return attempts.until - now
+            if not attempts.trusted:
+                if self._tokens < 1:
+                    return (1 - self._tokens) / PER_SECOND
+                self._tokens -= 1
+            attempts.wrong += 1
+            attempts.last = now
+            excess = attempts.wrong - FREE_ATTEMPTS
+            if excess >= 0:
+                attempts.until = now + min(MAX_WAIT, 2.0 ** min(excess + 1, 10))
+                log.warning("%d wrong passwords in a row from %s", attempts.wrong, address)
             return 0.0
 
     def passed(self, address: str) -> None:
-        """The password was right."""
+        """Record a successful login."""
         with self._lock:
-            tries = self._of(address, self._now())
-            if not tries.trusted:
-                self._room = min(BURST, self._room + 1)
-            tries.wrong, tries.until, tries.trusted = 0, 0.0, True
+            attempts = self._of(address, self._now())
+            if not attempts.trusted:
+                self._tokens = min(BURST, self._tokens + 1)
+            attempts.wrong, attempts.until, attempts.trusted = 0, 0.0, True
 
-    def _of(self, address: str, now: float) -> _Tries:
-        found = self._tries.get(address)
+    def _of(self, address: str, now: float) -> _Attempts:
+        found = self._attempts.get(address)
         if found and not found.trusted and now - found.last > FORGET_AFTER and found.until <= now:
             found = None
         if found is None:
-            if len(self._tries) >= MOST_ADDRESSES:
-                # The oldest goes; the limit over all addresses holds without it.
-                self._tries.pop(next(iter(self._tries)))
-            found = self._tries[address] = _Tries(last=now)
+            if len(self._attempts) >= MAX_ADDRESSES:
+                # Drop the oldest; the total limit still holds.
+                self._attempts.pop(next(iter(self._attempts)))
+            found = self._attempts[address] = _Attempts(last=now)
         return found

@@ -1,14 +1,14 @@
-"""Connections to the studio: bounded in number, and closed where a client leaves the server waiting.
+"""Limits the number of connections and closes stalled ones.
 
-uvicorn has neither a time for a request's headers nor a bound of connections that lets others in, so whoever
-reaches the port could hold all of the process's handles without the password. Here
+uvicorn has no timeout for request headers, and at its connection limit it refuses new clients, so anyone who
+reaches the port could use up all file handles without the password. Here,
 
-- the headers of a request must be there within `Limits.headers` seconds;
-- a client that does not take its answer is cut off after `Limits.answer` seconds;
-- one address has `Limits.each_address` connections at most that are not logged in, all together `Limits.all`.
-  Where a bound is reached, the connection that has kept the server waiting longest gives way to the new one,
-  so that a flood of silent connections locks nobody out, not even behind the same address;
-- `Limits.streams` of them at most may follow events, so that a place is left for short requests.
+- the headers of a request must arrive within `Limits.headers` seconds;
+- a client that does not read its response is disconnected after `Limits.answer` seconds;
+- one address may have `Limits.each_address` connections that are not logged in; the total is `Limits.all`. At
+  a limit, the connection that has been waiting longest is closed for the new one, so that a flood of idle
+  connections locks nobody out, not even behind the same address;
+- at most `Limits.streams` of them may be event streams, so that some are left for short requests.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 log = logging.getLogger(__name__)
 
 STATE = "webbduck_connection"
-"""Name in the scope's state under which a request finds its connection."""
+"""Key of the connection in a request's scope["state"]."""
 KEEP_ALIVE_SECONDS = 5
-"""For the next request of a connection."""
+"""Seconds to wait for the next request of a connection."""
 LATE_SECONDS = 3.0
-"""Between two looks, meant to be a second apart: from here on the server itself stood still."""
+"""If two checks, meant to be a second apart, are further apart than this, the server itself was stalled."""
 ACCEPTED_AT_ONCE = 32
-"""Connections that are taken from the system in one go, thus handles in use before the bound is seen."""
+"""Connections that asyncio accepts in one go, before the limit is checked."""
 SYSTEM_BACKLOG = 1_024
-"""Connections that the system keeps waiting until they are taken."""
-TOLD_EVERY = 60.0
+"""Connections that the system queues until they are accepted."""
+WARN_EVERY = 60.0
 TIMED_OUT = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Numbers of connections, and seconds."""
+    """Numbers of connections, and timeouts in seconds."""
 
     all: int = 1_024
     each_address: int = 128
@@ -56,22 +56,21 @@ class Limits:
 
     @property
     def streams(self) -> int:
-        """Connections that may follow events at once."""
+        """Maximum number of event streams."""
         return self.all * 3 // 4
 
 
 class Connections:
-    """All that are open. Used in the server's event loop alone. `proxied`: a proxy on this computer, or the
-    program of a share link, brings all visitors over the loopback address, which then has no bound of its
-    own."""
+    """All open connections. For use in the server's event loop only. `proxied`: all visitors come through a
+    local proxy or share tunnel, so the loopback address has no limit of its own."""
 
     def __init__(self, limits: Limits, proxied: bool, now: Callable[[], float] = time.monotonic):
         self.limits, self._proxied, self._now = limits, proxied, now
         self._of: dict[str, set[Connection]] = {}
         self._number = 0
         self._streams = 0
-        self._told = float("-inf")
-        self._looked = now()
+        self._last_warning = float("-inf")
+        self._last_check = now()
 
     def __len__(self) -> int:
         return self._number
@@ -80,14 +79,14 @@ class Connections:
         return self._now()
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection. False where it must be closed, as all others are being answered."""
+        """Register a new connection. False if it must be closed because all others are busy."""
         address = connection.address
-        strangers = [each for each in self._of.get(address, ()) if not each.let_in]
-        if len(strangers) >= self.limits.each_address and not self._has_no_bound(address):
-            self._tell(f"{address} has {len(strangers)} connections open")
-            self._close_one(strangers)
+        anonymous = [each for each in self._of.get(address, ()) if not each.is_authenticated]
+        if len(anonymous) >= self.limits.each_address and not self._is_unlimited(address):
+            self._warn(f"{address} has {len(anonymous)} connections open")
+            self._close_one(anonymous)
         if self._number >= self.limits.all:
-            self._tell(f"{self._number} connections are open")
+            self._warn(f"{self._number} connections are open")
             if not self._close_one(each for some in self._of.values() for each in some):
                 return False
         self._of.setdefault(address, set()).add(connection)
@@ -95,7 +94,7 @@ class Connections:
         return True
 
     def forget(self, connection: Connection) -> None:
-        """The connection is closed."""
+        """Unregister a closed connection."""
         there = self._of.get(connection.address, set())
         if connection in there:
             there.remove(connection)
@@ -103,13 +102,13 @@ class Connections:
             if not there:
                 del self._of[connection.address]
 
-    def look(self) -> None:
-        """Close the connections whose time is over; to be called every second or so.
+    def close_overdue(self) -> None:
+        """Close connections that have timed out; to be called about every second.
 
-        Time in which the server stood still is no client's fault: what came in it was not read yet.
+        Time during which the server itself was stalled does not count against clients.
         """
-        before, now = self._looked, self.now()
-        self._looked = now
+        before, now = self._last_check, self.now()
+        self._last_check = now
         late = now - before if now - before > LATE_SECONDS else 0.0
         for connection in [each for some in self._of.values() for each in some]:
             if late and connection.since <= before:
@@ -117,11 +116,11 @@ class Connections:
             if connection.waits and now - connection.since >= self.limits.headers:
                 connection.time_out()
             elif connection.stuck_for(now) >= self.limits.answer:
-                connection.cut()
+                connection.disconnect()
 
     @contextmanager
     def stream(self) -> Iterator[bool]:
-        """Within it a stream of events is open; gives False where there are too many."""
+        """Context of an event stream; yields False if there are too many."""
         if self._streams >= self.limits.streams:
             yield False
             return
@@ -131,41 +130,45 @@ class Connections:
         finally:
             self._streams -= 1
 
-    def _close_one(self, of: Iterable[Connection]) -> bool:
-        """Close the one that others need least: one without a request before one that is being answered,
-        a stranger's before one that is logged in (never closed while it is answered), of the address that has
-        most, the oldest."""
-        may_go = [each for each in of if each.waits or not each.let_in]
-        if not may_go:
+    def _close_one(self, connections: Iterable[Connection]) -> bool:
+        """Close the least important one: idle before busy, anonymous before logged in (never closed while
+        busy), then from the address with most connections, then the oldest. False if there is none."""
+        closable = [each for each in connections if each.waits or not each.is_authenticated]
+        if not closable:
             return False
-        last = min(
-            may_go,
-            key=lambda each: (not each.waits, each.let_in, -len(self._of[each.address]), each.since),
+        victim = min(
+            closable,
+            key=lambda each: (
+                not each.waits,
+                each.is_authenticated,
+                -len(self._of[each.address]),
+                each.since,
+            ),
         )
-        last.cut()
+        victim.disconnect()
         return True
 
-    def _has_no_bound(self, address: str) -> bool:
+    def _is_unlimited(self, address: str) -> bool:
         return self._proxied and (address == "::1" or address.startswith("127."))
 
-    def _tell(self, what: str) -> None:
-        if self.now() - self._told >= TOLD_EVERY:
-            self._told = self.now()
-            log.warning("%s; those that wait longest are closed for new ones", what)
+    def _warn(self, what: str) -> None:
+        if self.now() - self._last_warning >= WARN_EVERY:
+            self._last_warning = self.now()
+            log.warning("%s; those idle longest are closed for new ones", what)
 
 
 class Connection(H11Protocol):
-    """uvicorn's connection, with times and a place among the others."""
+    """uvicorn's HTTP/1.1 connection with timeouts, registered in `Connections`."""
 
     def __init__(self, connections: Connections, **given: Any):
         super().__init__(**given)
         self.app_state = {**self.app_state, STATE: self}
         self.all = connections
         self.address = "unknown"
-        self.let_in = False
-        """Whether its last request came from somebody who is logged in, or no password is asked."""
+        self.is_authenticated = False
+        """Whether its last request was logged in, or no password is set."""
         self.waits = True
-        """Whether it waits for a request's headers, thus is not being answered."""
+        """Whether it is idle, waiting for the headers of a request."""
         self.since = connections.now()
         self._unsent, self._progress = 0, self.since
 
@@ -181,13 +184,13 @@ class Connection(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.waits and self.timeout_keep_alive_task is not None:
-            self.since = self.all.now()  # the next request begins
+            self.since = self.all.now()  # start of the next request
         super().data_received(data)
 
     def handle_events(self) -> None:
         super().handle_events()
         if self.waits and self.cycle is not None and not self.cycle.response_complete:
-            self.waits, self.let_in, self.since = False, False, self.all.now()
+            self.waits, self.is_authenticated, self.since = False, False, self.all.now()
 
     def on_response_complete(self) -> None:
         self.waits, self.since = True, self.all.now()
@@ -198,10 +201,10 @@ class Connection(H11Protocol):
         super().resume_writing()
 
     def _should_upgrade(self) -> bool:
-        return False  # Gradio uses no WebSockets; such a request is answered like any other
+        return False  # Gradio uses no WebSockets
 
     def stuck_for(self, now: float) -> float:
-        """Seconds for which the client has taken nothing of what waits for it."""
+        """Seconds since the client last read any pending data."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent or unsent < self._unsent:
             self._progress = now
@@ -209,14 +212,14 @@ class Connection(H11Protocol):
         return now - self._progress
 
     def time_out(self) -> None:
-        """Close it for want of a request, with an answer where one had begun."""
+        """Close an idle connection, with a 408 response if a request had begun."""
         begun = self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]
         if begun and not self.transport.is_closing() and not self.transport.get_write_buffer_size():
             self.transport.write(TIMED_OUT)
-        self.cut(at_once=False)
+        self.disconnect(at_once=False)
 
-    def cut(self, at_once: bool = True) -> None:
-        """Close it, without what is not sent yet if `at_once`; its place is free from now on."""
+    def disconnect(self, at_once: bool = True) -> None:
+        """Unregister and close it; `at_once` discards data not sent yet."""
         self.all.forget(self)
         if at_once or self.transport.get_write_buffer_size():
             self.transport.abort()
@@ -225,13 +228,13 @@ class Connection(H11Protocol):
 
 
 def of_request(scope: Scope) -> Connection | None:
-    """The connection that a request came over; None for one that the server made up."""
+    """The connection of a request; None for internal requests."""
     found = scope.get("state", {}).get(STATE)
     return found if isinstance(found, Connection) else None
 
 
 def network_of(address: str) -> str:
-    """What counts as one address: an IPv4 address, and the 64 bits that one customer gets of IPv6."""
+    """What counts as one address: an IPv4 address, or the /64 network of an IPv6 address."""
     try:
         ip = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -246,7 +249,7 @@ def network_of(address: str) -> str:
 
 @contextmanager
 def bounded(connections: Connections) -> Iterator[None]:
-    """Within it Gradio's launch() makes its server with bounded connections. It has no parameter for that."""
+    """Make Gradio's launch() use limited connections, for which it has no parameter."""
 
     class Server(http_server.Server):
         def __init__(self, config: Config, *more: Any, **given: Any):
@@ -264,7 +267,7 @@ def bounded(connections: Connections) -> Iterator[None]:
 
         async def on_tick(self, counter: int) -> bool:
             if counter % 10 == 0:
-                connections.look()
+                connections.close_overdue()
             return await super().on_tick(counter)
 
     before, http_server.Server = http_server.Server, Server  # type: ignore[misc]

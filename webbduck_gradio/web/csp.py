@@ -1,4 +1,4 @@
-"""Headers that tell the browser what a page or file of the studio may do."""
+"""Security headers and the Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="styl
 
 
 def build_csp(nonce: str, scripts: Sequence[str]) -> bytes:
-    """The Content-Security-Policy of the page; `scripts` are those that Gradio puts into it by itself.
+    """The Content-Security-Policy of the page; `scripts` are inline scripts that Gradio adds on its own.
 
-    'unsafe-eval' is Gradio's need: templates and the js= of events become functions at run time. Inline
-    scripts run only with this answer's nonce or a known hash, so markup that got into the page runs nothing.
+    Gradio needs 'unsafe-eval': it compiles templates and the js= of events at run time. Inline scripts run
+    only with this response's nonce or a known hash, so that injected markup cannot run scripts.
     """
     hashes = " ".join(f"'sha256-{_sha256(script)}'" for script in scripts)
     return "; ".join(
@@ -62,22 +62,21 @@ def _sha256(script: str) -> str:
 
 @functools.cache
 def _local_parts() -> bytes:
-    """The tags by which Gradio's page for local use loads its script and style."""
+    """The script and style tags of Gradio's page for local use."""
     page = Path(gradio.__file__).parent / "templates" / "frontend" / "index.html"
     return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))
 
 
 def inject_nonce(html: bytes, nonce: str) -> bytes:
-    """Gradio's page with the nonce at its scripts. With a share link it would load its script from a server
-    of Gradio's; ours comes from here also then."""
+    """Gradio's page with the nonce on its scripts. With a share link too, the script is served locally."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
-    # Behind a proxy's prefix the root is somebody else's.
+    # Behind a proxy with a path prefix, / is not ours.
     html = html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
     return SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', html)
 
 
 def with_headers(send: Send, headers: Headers) -> Send:
-    """`send` that puts these headers in place of what the answer has."""
+    """`send` that replaces these headers of the response."""
     names = {name for name, _ in headers}
 
     async def sending(message: Message) -> None:
@@ -90,7 +89,7 @@ def with_headers(send: Send, headers: Headers) -> Send:
 
 
 def with_csp(send: Send, scripts: Sequence[str]) -> Send:
-    """`send` for the studio's page: its HTML is held back, given the nonce, and sent with the policy."""
+    """`send` for the page: buffers the HTML, adds the nonce, and sends it with the policy."""
     nonce = secrets.token_urlsafe(18)
     start: Message | None = None
     parts: list[bytes] = []

@@ -1,4 +1,4 @@
-"""Handles (file descriptors) of this process: raised to what the system gives, shared with connections."""
+"""The limit of open file descriptors: raises it and derives the maximum number of connections."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import logging
 
 log = logging.getLogger(__name__)
 
-MOST_HANDLES = 65_536
-"""Asked for at the start, where the system's hard limit allows it."""
-USUAL_LIMITS = (10_240, 4_096)
-"""Tried where the system takes less than it says, as macOS does."""
-KEPT_BACK = 256
-"""For the queue, the catalog, models and pictures; a quarter of the limit where that is below 1,024."""
-EACH_CONNECTION = 2
-"""Handles that a connection may take: its own, and that of the file which it is sent."""
-MOST_CONNECTIONS = 1_024
+MAX_HANDLES = 65_536
+"""Requested at start, as far as the hard limit allows."""
+FALLBACK_LIMITS = (10_240, 4_096)
+"""Tried if the system rejects its own hard limit, as macOS does."""
+RESERVED_HANDLES = 256
+"""For the queue, the catalog, models and images; a quarter of the limit if that is below 1,024."""
+HANDLES_PER_CONNECTION = 2
+"""Its socket and a file being sent."""
+MAX_CONNECTIONS = 1_024
 
 
 def raise_limit() -> int:
-    """Raise this process's limit of open handles as far as the system allows; returns the limit."""
+    """Raise this process's limit of open files as far as the system allows; returns the limit."""
     try:
         import resource
-    except ImportError:  # Windows counts differently and allows more
-        return MOST_HANDLES
+    except ImportError:  # Windows has no such limit
+        return MAX_HANDLES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited:
-        return MOST_HANDLES
-    wanted = MOST_HANDLES if hard == unlimited else min(hard, MOST_HANDLES)
-    for limit in (wanted, *USUAL_LIMITS):
+        return MAX_HANDLES
+    wanted = MAX_HANDLES if hard == unlimited else min(hard, MAX_HANDLES)
+    for limit in (wanted, *FALLBACK_LIMITS):
         if not soft < limit <= wanted:
             continue
         try:
@@ -40,6 +40,6 @@ def raise_limit() -> int:
 
 
 def connections_within(limit: int) -> int:
-    """Connections that may be open at once under a limit of handles, so that files can always be opened."""
-    kept = min(KEPT_BACK, limit // 4)
-    return max(16, min(MOST_CONNECTIONS, (limit - kept) // EACH_CONNECTION))
+    """Maximum number of connections under a limit of handles, so that files can always be opened."""
+    reserved = min(RESERVED_HANDLES, limit // 4)
+    return max(16, min(MAX_CONNECTIONS, (limit - reserved) // HANDLES_PER_CONNECTION))

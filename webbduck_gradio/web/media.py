@@ -1,6 +1,6 @@
-"""Pictures and zip files by id, below /media/.
+"""Images and zip files by id, under /media/.
 
-Small pictures are answered here, as the page shows dozens at once; large ones become Gradio file requests.
+Small images are served here, because the page shows dozens at once; large ones go to Gradio's file route.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
 def media_url(kind: str, name: str) -> str:
-    """URL, relative to the page, of a picture: kind is image, thumb, input, input-thumb or preview."""
+    """URL of an image, relative to the page; `kind` is image, thumb, input, input-thumb or preview."""
     return f"media/{kind}/{quote(name)}"
 
 
 class Media:
-    """Answers what is asked for below /media/; `app` is Gradio's."""
+    """Handles requests under /media/; `app` is Gradio's."""
 
     def __init__(self, app: ASGIApp, services: Services):
         self._app, self._services = app, services
@@ -62,13 +62,13 @@ class Media:
         await self._app(inner, receive, with_headers(send, headers))
 
     def _exported(self, kind: str, name: str) -> Path:
-        """A zip file for the page. Raises `NotFoundError` where there is none."""
+        """An exported zip file. Raises `NotFoundError`."""
         if kind != "export":
             raise NotFoundError("There is no such picture.")
         return exported(self._services.settings, name)
 
     async def _small_picture(self, kind: str, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """A thumbnail, without Gradio's detour: the page shows dozens at once. Raises `WebbDuckError`."""
+        """Serve a thumbnail directly, because the page shows dozens at once. Raises `WebbDuckError`."""
         make = self._small[kind]
 
         def content() -> bytes:
@@ -77,22 +77,22 @@ class Media:
             except OSError:
                 raise NotFoundError("There is no such picture.") from None
 
-        answer = Response(await anyio.to_thread.run_sync(content), media_type="image/webp")
+        response = Response(await anyio.to_thread.run_sync(content), media_type="image/webp")
         headers = [*PICTURE, (b"cache-control", b"private, max-age=86400")]
-        await answer(scope, receive, with_headers(send, headers))
+        await response(scope, receive, with_headers(send, headers))
 
     def _input_thumbnail(self, file_id: str) -> Path:
-        """A small copy of the picture that a job was given. Raises `NotFoundError` where there is none."""
+        """Thumbnail of a job's input image. Raises `NotFoundError`."""
         return self._services.thumbnails.of_file(self._services.inputs.path(file_id), file_id, 256)
 
     def _deleted(self, name: str) -> Path:
-        """Thumbnail of a picture in the trash: ENTRY/RUN/0.png."""
+        """Thumbnail of an image in the trash: ENTRY/RUN/0.png."""
         entry, _, image_id = name.partition("/")
         path = self._services.trash.path(entry, image_id)
         return self._services.thumbnails.of_file(path, image_id)
 
     async def _preview(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """A live preview, read at once: its file is replaced several times a second."""
+        """Serve a live preview from memory: its file is replaced several times a second."""
         job_id = name.removesuffix(".jpg")
         if not JOB_ID.fullmatch(job_id):
             raise NotFoundError("There is no such picture.")
@@ -101,11 +101,11 @@ class Media:
             content = await anyio.to_thread.run_sync(path.read_bytes)
         except OSError:
             raise NotFoundError("The preview is gone; its job has ended.") from None
-        answer = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
-        await answer(scope, receive, with_headers(send, PICTURE))
+        response = Response(content, media_type="image/jpeg", headers={"cache-control": "no-cache"})
+        await response(scope, receive, with_headers(send, PICTURE))
 
     async def _input(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """An input picture, by the id that it is stored under; what it names never changes."""
-        answer = FileResponse(self._services.inputs.path(name))
+        """Serve an input image by id. Ids are content hashes, so it can be cached forever."""
+        response = FileResponse(self._services.inputs.path(name))
         headers = [*PICTURE, (b"cache-control", b"private, max-age=31536000, immutable")]
-        await answer(scope, receive, with_headers(send, headers))
+        await response(scope, receive, with_headers(send, headers))

@@ -1,7 +1,7 @@
-"""Whose requests are answered: those that name this studio and come from its own page or a program.
+"""CSRF and DNS-rebinding protection.
 
-A page of another site that is open in the user's browser must not drive the studio (cross-site
-requests), nor reach it under a name of its own that it points at this computer (DNS rebinding).
+A page of another site open in the user's browser must neither send requests to this server (CSRF) nor reach
+it under a host name of its own that resolves to this computer (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ..settings import Settings
 
 LOCAL_ENDINGS = ("local", "lan", "home.arpa", "internal")
-"""Endings that no one can register; a computer's own name is known under them in its network."""
+"""Domains reserved for local networks, under which a computer's own name may be known."""
 
 OTHER_SITE = "Requests from other sites are refused."
 OTHER_NAME = (
@@ -24,32 +24,32 @@ OTHER_NAME = (
 
 
 class OriginPolicy:
-    """Tells requests that must be refused. `public` gains the address of a share link once it is known."""
+    """Decides which requests to refuse. The address of a share link is added to `public` once known."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self.public: set[str] = set()
-        """Host[:port] of each address, beyond our own, under which people may reach the studio."""
+        """host[:port] of further addresses under which the server may be reached."""
         if settings.public_url:
             self.public.add(urlsplit(settings.public_url).netloc.lower())
-        own = socket.gethostname().lower().rstrip(".")
-        short = own.split(".", 1)[0]
-        self._names = {"localhost", own, short, settings.host.lower().strip("[]")}
+        hostname = socket.gethostname().lower().rstrip(".")
+        short = hostname.split(".", 1)[0]
+        self._names = {"localhost", hostname, short, settings.host.lower().strip("[]")}
         self._names |= {f"{short}.{ending}" for ending in LOCAL_ENDINGS}
 
     def refusal(self, headers: Mapping[str, str]) -> str | None:
-        """Why a request with these headers (names in lower case) is refused, or None."""
+        """The reason to refuse a request with these headers (lower-case names), or None."""
         host = headers.get("host", "").lower()
         name = _name_of(host)
         if not self._is_ours(host, name):
             return OTHER_NAME.format(name=(name or "it was called by")[:60])
         origin = headers.get("origin")
         if origin is not None:
-            came_from = urlsplit(origin).netloc.lower()
-            if came_from != host and came_from not in self.public:
+            origin_host = urlsplit(origin).netloc.lower()
+            if origin_host != host and origin_host not in self.public:
                 return OTHER_SITE
         if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-            # Following a link to the studio is fine; embedding its pictures or framing it is not.
+            # Following a link to the studio is allowed; embedding its images or framing it is not.
             link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
             if not link:
                 return OTHER_SITE
@@ -60,18 +60,18 @@ class OriginPolicy:
             return False
         if host in self.public or name in {_name_of(each) for each in self.public}:
             return True
-        if self._only_here and name not in self._names:
+        if self._is_local_only and name not in self._names:
             return _is_loopback(name)
-        # An address of digits cannot be pointed elsewhere, so it is no rebinding.
+        # A numeric address cannot be rebound.
         return name in self._names or _is_address(name)
 
     @property
-    def _only_here(self) -> bool:
+    def _is_local_only(self) -> bool:
         return self.settings.is_loopback_only
 
 
 def _name_of(host: str) -> str | None:
-    """The name in a Host header, without the port and brackets; None where it is none."""
+    """The host name in a Host header, without port and brackets; None if invalid."""
     try:
         parts = urlsplit(f"//{host}")
         _ = parts.port

@@ -1,4 +1,4 @@
-"""Proxies of the environment: none stands between the studio and itself."""
+"""Proxy settings of the environment, which must not apply to connections to ourselves."""
 
 from __future__ import annotations
 
@@ -6,36 +6,38 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-LEADING = ("http_proxy", "https_proxy", "all_proxy")
-"""Variables that name a proxy, in small or capital letters."""
-EXCEPT = "no_proxy"
-"""The variable that names the hosts that are reached without one."""
-HERE = ("127.0.0.1", "localhost", "::1")
+PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
+"""Environment variables that set a proxy, in lower or upper case."""
+NO_PROXY = "no_proxy"
+"""Environment variable with the hosts to reach directly."""
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 @contextmanager
 def bypassing_proxies(host: str) -> Iterator[None]:
-    """Within it httpx reaches this computer and `host` directly, whatever the environment says.
+    """Make httpx connect to this computer and `host` directly, whatever the environment says.
 
-    Gradio asks itself at its start whether it answers, and takes proxies from the environment. Others than
-    our own hosts are still asked through them, for a share link, but for a proxy that httpx cannot use (SOCKS
-    without its package, an unknown scheme): that one would stop every question, also a direct one.
+    On launch, Gradio sends a request to itself and takes proxies from the environment. Other hosts are still
+    reached through the proxies, which a share link may need; only proxies that httpx cannot use (SOCKS
+    without its package, an unknown scheme) are removed, as they would make every request fail.
     """
-    names = [name for name in os.environ if name.lower() in (*LEADING, EXCEPT)]
+    names = [name for name in os.environ if name.lower() in (*PROXY_VARIABLES, NO_PROXY)]
     before = {name: os.environ[name] for name in names}
-    # Ours alone: the owner's list could hold what httpx cannot read, such as [::1].
-    now = {name: text for name, text in before.items() if name.lower() in LEADING and _usable(text)}
-    now[EXCEPT] = ",".join(dict.fromkeys((*HERE, host.strip("[]"))))
-    _replace(names, now)
+    # Replace the user's list, which may contain entries that httpx rejects, such as [::1].
+    replaced = {
+        name: text for name, text in before.items() if name.lower() in PROXY_VARIABLES and _is_usable(text)
+    }
+    replaced[NO_PROXY] = ",".join(dict.fromkeys((*LOOPBACK_HOSTS, host.strip("[]"))))
+    _replace(names, replaced)
     try:
         yield
     finally:
-        _replace(list(now), before)
+        _replace(list(replaced), before)
 
 
 def forget_proxies() -> None:
-    """Take all proxies out of the environment, for programs that speak with this computer alone."""
-    _replace([name for name in os.environ if name.lower() in LEADING], {EXCEPT: "*"})
+    """Remove all proxies from the environment, for programs that only connect to this computer."""
+    _replace([name for name in os.environ if name.lower() in PROXY_VARIABLES], {NO_PROXY: "*"})
 
 
 def _replace(names: list[str], values: Mapping[str, str]) -> None:
@@ -44,8 +46,8 @@ def _replace(names: list[str], values: Mapping[str, str]) -> None:
     os.environ.update(values)
 
 
-def _usable(proxy: str) -> bool:
-    import httpx  # where a package is missing, the start says so
+def _is_usable(proxy: str) -> bool:
+    import httpx  # imported late: a missing package is reported at start
 
     try:
         httpx.Client(proxy=proxy if "://" in proxy else f"http://{proxy}", trust_env=False).close()

@@ -1,4 +1,4 @@
-"""Bodies of requests: bounded while they are read, and looked at before Gradio acts on them."""
+"""Size limits and validation of request bodies."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from starlette.types import Message, Receive, Scope
 
 from ..errors import RequestError
 
-MOST_VALUES = 50_000
-"""Values in one body; more is no request of ours."""
-DEEPEST = 60
-"""Gradio itself walks over the values by recursion."""
+MAX_VALUES = 50_000
+"""Values in one body; legitimate requests have far fewer."""
+MAX_DEPTH = 60
+"""Nesting depth; Gradio processes values recursively."""
 
-LEAST_BYTES, WITHIN_SECONDS = 20 * 16 * 1024, 20.0
-"""A body must bring so many bytes, or its end, in each such time that the server waits for it."""
+MIN_BYTES, WITHIN_SECONDS = 20 * 16 * 1024, 20.0
+"""Minimum bytes of a body per period that the server spends waiting for it."""
 
 NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
 
 class BodyTooLargeError(RequestError):
-    """More bytes than the route takes."""
+    """The body exceeds the route's limit."""
 
 
 def limit_body(receive: Receive, most: int) -> Receive:
-    """`receive` that raises `BodyTooLargeError` once more than `most` bytes have come."""
-    taken = 0
+    """`receive` that raises `BodyTooLargeError` after more than `most` bytes."""
+    received = 0
 
     async def receiving() -> Message:
-        nonlocal taken
+        nonlocal received
         message = await receive()
-        taken += len(message.get("body", b""))
-        if taken > most:
+        received += len(message.get("body", b""))
+        if received > most:
             raise BodyTooLargeError(too_large(most))
         return message
 
@@ -43,16 +43,16 @@ def limit_body(receive: Receive, most: int) -> Receive:
 
 
 class BodyTooSlowError(RequestError):
-    """The client stopped sending, or nearly."""
+    """The client stopped sending, or sends too slowly."""
 
 
 def limit_slowness(receive: Receive) -> Receive:
-    """`receive` that raises `BodyTooSlowError` where a body comes too slowly. Only the time counts for which
-    the client is waited for; after the body there is no limit."""
-    waited, came, ended = 0.0, 0, False
+    """`receive` that raises `BodyTooSlowError` if the body arrives too slowly. Only time spent waiting for
+    the client counts; there is no limit after the body."""
+    waited, received, ended = 0.0, 0, False
 
     async def receiving() -> Message:
-        nonlocal waited, came, ended
+        nonlocal waited, received, ended
         if ended:
             return await receive()
         clock = asyncio.get_running_loop().time
@@ -62,13 +62,13 @@ def limit_slowness(receive: Receive) -> Receive:
                 message = await receive()
         except TimeoutError:
             raise BodyTooSlowError(
-                f"The request was broken off: less than {LEAST_BYTES >> 10} KiB of it came in "
+                f"The request was aborted: less than {MIN_BYTES >> 10} KiB of it arrived within "
                 f"{WITHIN_SECONDS:.0f} seconds."
             ) from None
         waited += clock() - start
-        came += len(message.get("body", b""))
-        if came >= LEAST_BYTES:
-            waited, came = 0.0, 0
+        received += len(message.get("body", b""))
+        if received >= MIN_BYTES:
+            waited, received = 0.0, 0
         ended = not message.get("more_body", False)
         return message
 
@@ -76,8 +76,8 @@ def limit_slowness(receive: Receive) -> Receive:
 
 
 def is_ambiguous(scope: Scope) -> bool:
-    """Whether a request tells its body's end in two ways, or in one that its version of HTTP does not have:
-    what one server takes for the body's end is another's next request."""
+    """Whether a request declares its length in two ways, or in one that its HTTP version does not support
+    (request smuggling)."""
     names = [name.lower() for name, _ in scope["headers"]]
     if b"transfer-encoding" not in names:
         return False
@@ -86,26 +86,26 @@ def is_ambiguous(scope: Scope) -> bool:
 
 def too_large(most: int) -> str:
     size = f"{most >> 20} MiB" if most >= 2**20 else f"{most:,} bytes"
-    return f"The request is larger than the {size} that are possible here."
+    return f"The request is larger than the limit of {size}."
 
 
 def content_length(scope: Scope) -> int:
-    """Bytes that the request says it carries; 0 where it does not say. Raises `RequestError`."""
+    """The declared length of the body in bytes; 0 if missing. Raises `RequestError`."""
     text = next((value for name, value in scope["headers"] if name.lower() == b"content-length"), b"0")
     if not text.isdigit() or len(text) > 15:
-        raise RequestError("The request's Content-Length is no number.")
+        raise RequestError("The request's Content-Length is not a number.")
     return int(text)
 
 
 def check_is_json(scope: Scope) -> None:
-    """Raises `RequestError` where the request does not call itself JSON."""
+    """Raises `RequestError` if the content type is not JSON."""
     kind = next((value for name, value in scope["headers"] if name.lower() == b"content-type"), b"")
     if kind.split(b";")[0].strip().lower() != b"application/json":
         raise RequestError("Send the request as JSON, with the header Content-Type: application/json.")
 
 
 async def read_body(receive: Receive) -> bytes:
-    """All of a body that is bounded already."""
+    """The whole body; `receive` must be limited already."""
     parts, more = [], True
     while more:
         message = await receive()
@@ -117,7 +117,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives a body that was read once more."""
+    """A `receive` that returns an already read body again."""
     given = False
 
     async def receiving() -> Message:
@@ -132,49 +132,49 @@ def replay_body(body: bytes, receive: Receive) -> Receive:
 
 @dataclass(frozen=True)
 class Signature:
-    """An endpoint's parameters by name, in order; `needed` are those without a default."""
+    """Parameter names of an endpoint, in order; `needed` are those without a default."""
 
     names: tuple[str, ...]
     needed: frozenset[str]
 
 
-def parse_json(body: bytes, ours: Callable[[str], bool]) -> dict[str, Any]:
-    """The JSON table of a body. Raises `RequestError` with one sentence for anything else.
+def parse_json(body: bytes, is_own_file: Callable[[str], bool]) -> dict[str, Any]:
+    """The JSON object in a body. Raises `RequestError` for anything else.
 
-    `ours` tells whether a path lies where clients' files do.
+    `is_own_file` decides whether a client may refer to a path.
     """
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
         raise RequestError("The request is not readable JSON.") from None
     if not isinstance(value, dict):
-        raise RequestError('The request must be a JSON table, for example {"data": []}.')
-    check_values(value, ours)
+        raise RequestError('The request must be a JSON object, for example {"data": []}.')
+    check_values(value, is_own_file)
     return value
 
 
-def check_values(value: Any, ours: Callable[[str], bool]) -> None:
-    """Refuse what is too much or too deep to be meant, addresses in place of files (Gradio would fetch them),
-    and files that are not the client's own. Walks without recursion."""
-    left, seen = [(value, 0)], 0
-    while left:
-        each, depth = left.pop()
-        seen += 1
-        if seen > MOST_VALUES or depth > DEEPEST:
-            raise RequestError("The request holds more values than any request of the studio.")
+def check_values(value: Any, is_own_file: Callable[[str], bool]) -> None:
+    """Raise `RequestError` for too many or too deeply nested values, URLs instead of files (Gradio would
+    fetch them), and files that the client may not refer to. Does not recurse."""
+    stack, count = [(value, 0)], 0
+    while stack:
+        each, depth = stack.pop()
+        count += 1
+        if count > MAX_VALUES or depth > MAX_DEPTH:
+            raise RequestError("The request is too large or too deeply nested.")
         if isinstance(each, dict):
             path = each.get("path")
             if isinstance(path, str) and path.lstrip().lower().startswith(("http:", "https:", "//", "ftp:")):
-                raise RequestError("Pictures are uploaded, never fetched from an address.")
-            if "meta" in each and not (isinstance(path, str) and ours(path)):
+                raise RequestError("Pictures must be uploaded; URLs are not fetched.")
+            if "meta" in each and not (isinstance(path, str) and is_own_file(path)):
                 raise RequestError(NOT_OURS)
-            left.extend((inner, depth + 1) for inner in each.values())
+            stack.extend((inner, depth + 1) for inner in each.values())
         elif isinstance(each, list):
-            left.extend((inner, depth + 1) for inner in each)
+            stack.extend((inner, depth + 1) for inner in each)
 
 
-def check_call(path: str, asked: dict[str, Any], endpoints: Mapping[str, Signature]) -> None:
-    """A call of an endpoint gives each parameter once; Gradio would drop what is over without a word.
+def check_call(path: str, payload: dict[str, Any], endpoints: Mapping[str, Signature]) -> None:
+    """Check the parameters of a call; Gradio would silently drop surplus ones.
 
     Raises `RequestError`. `path` begins with /gradio_api/call/.
     """
@@ -185,14 +185,14 @@ def check_call(path: str, asked: dict[str, Any], endpoints: Mapping[str, Signatu
     if endpoint is None:
         raise RequestError(f"There is no endpoint /{name[:60]}.")
     if by_name:
-        unknown = next((each for each in asked if each not in endpoint.names), None)
+        unknown = next((each for each in payload if each not in endpoint.names), None)
         if unknown is not None:
             raise RequestError(f"/{name} has no parameter named {unknown[:60]!r}.")
-        missing = next((each for each in endpoint.names if each in endpoint.needed - asked.keys()), None)
+        missing = next((each for each in endpoint.names if each in endpoint.needed - payload.keys()), None)
         if missing is not None:
             raise RequestError(f"/{name} needs the parameter {missing}.")
         return
-    data = asked.get("data")
+    data = payload.get("data")
     if not isinstance(data, list):
         raise RequestError('The request must hold a list named "data".')
     if len(data) != len(endpoint.names):
@@ -202,10 +202,10 @@ def check_call(path: str, asked: dict[str, Any], endpoints: Mapping[str, Signatu
         )
 
 
-def check_event(asked: dict[str, Any], lengths: Mapping[int, int]) -> None:
-    """What the page and gradio_client send: the number of a function, and as many values as it takes."""
-    number, data = asked.get("fn_index"), asked.get("data")
+def check_event(payload: dict[str, Any], lengths: Mapping[int, int]) -> None:
+    """Check a call by the page or gradio_client: `fn_index` and the number of values."""
+    number, data = payload.get("fn_index"), payload.get("data")
     if not isinstance(number, int) or isinstance(number, bool) or number not in lengths:
-        raise RequestError("There is no such endpoint; reload the page if the studio was started anew.")
+        raise RequestError("There is no such endpoint; reload the page if the studio was restarted.")
     if not isinstance(data, list) or len(data) != lengths[number]:
         raise RequestError(f'The request must hold a list named "data" with {lengths[number]} values.')

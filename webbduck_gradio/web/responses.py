@@ -1,4 +1,4 @@
-"""Answers that the studio gives itself, without Gradio."""
+"""Responses sent without Gradio."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 
 
 def error_response(sentence: str, status: int, close: bool = False) -> Response:
-    """An answer of one sentence, in the form that Gradio's page and clients read. `close`: the last one of
-    its connection, because what follows might be no request."""
+    """An error of one sentence, in the format of Gradio's page and clients. `close`: close the connection
+    afterwards, because the rest of the stream may not be a valid request."""
     headers = {"connection": "close"} if close else None
     return JSONResponse({"detail": sentence, "error": sentence}, status, headers)

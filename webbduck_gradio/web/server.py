@@ -1,4 +1,4 @@
-"""Starts the studio: the page, the lane that feeds the GPU, and what must stop in order."""
+"""Starts and stops the server: page, API, job dispatcher and background threads."""
 
 from __future__ import annotations
 
@@ -37,10 +37,9 @@ from .request_validation import Signature
 log = logging.getLogger(__name__)
 
 MAX_THREADS = 128
-"""More than the clients that may wait at once: a waiting client must not hold up the lane."""
+"""More than the clients that may wait at once: waiting clients must not block the job dispatcher."""
 MAX_SESSIONS = 256
-"""Of pages and clients that Gradio remembers, the one that was idle longest going first. Each takes about
-0.2 MB, and a call over plain HTTP is one of its own."""
+"""Pages and clients whose state Gradio keeps (LRU). Each takes about 0.2 MB, as does each HTTP call."""
 MAX_UPLOAD = "64mb"
 SCRIPTS = (
     "shared/bus.js",
@@ -52,7 +51,7 @@ SCRIPTS = (
     "studio/mask_editor.js",
     "shared/zoom.js",
 )
-"""What the views share, in the order in which it needs each other."""
+"""Scripts shared by all views, in order of their dependencies."""
 STYLE_SHEETS = (
     "studio/studio.css",
     "studio/viewer.css",
@@ -64,22 +63,22 @@ STYLE_SHEETS = (
     "studio/lora_stack.css",
     "shared/mobile_sheet.css",
 )
-"""The first sets the colours and what all tabs share; each tab has one of its own; the last is for phones."""
+"""First the colours and common styles, then one sheet per tab; the last is for phones."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
-"""Set by this process for itself, once it has told Gradio where uploads go."""
+"""Marks that this process has set Gradio's upload folder."""
 CLOSE_SECONDS = 3.0
-"""For the pages' connections to end. With the worker's own wait this stays below the ten seconds that
-service managers give."""
+"""Time for connections to close. Together with the worker's timeout it stays below the ten seconds that
+service managers allow."""
 WARM_UP_SECONDS = 1.0
-"""After the page answers; torch's import would slow down the first page."""
+"""Delay after start: importing torch would slow down the first page."""
 
 
 class StudioServer:
-    """The running studio. `url` is the local address, `share_url` the public one where asked for."""
+    """The running server. `url` is the local address, `share_url` the public one, if requested."""
 
     def __init__(self, settings: Settings):
-        """Raises `SettingsError` where a folder, the queue or the port cannot be used."""
+        """Raises `SettingsError` if a folder, the queue or the port cannot be used."""
         limit = file_handles.raise_limit()
         settings.make_folders()
         check_port(settings.host, settings.port)
@@ -88,28 +87,28 @@ class StudioServer:
         self.url = ""
         self.share_url: str | None = None
         self._secret = secrets.token_urlsafe(32)
-        self._door = Authenticator(settings.auth)
-        self._strangers = OriginPolicy(settings)
+        self._authenticator = Authenticator(settings.auth)
+        self._origins = OriginPolicy(settings)
         self.connections = Connections(
             Limits(all=file_handles.connections_within(limit)),
             proxied=bool(settings.public_url or settings.share),
         )
-        self._watch = CatalogWatcher(self.services.registry)
-        self._pump: Dispatcher | None = None
+        self._catalog_watcher = CatalogWatcher(self.services.registry)
+        self._dispatcher: Dispatcher | None = None
         self._page: gr.Blocks | None = None
 
     def start(self) -> None:
-        """Answer at the address, then feed the lane."""
+        """Start the web server, then the job dispatcher and background threads."""
         settings = self.settings
-        keep_uploads_in(settings)
-        keep_no_statistics()
+        set_upload_folder(settings)
+        disable_analytics()
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
         head = page_head()
-        watch = SecurityContext(
+        context = SecurityContext(
             self.services,
-            self._door,
-            self._strangers,
+            self._authenticator,
+            self._origins,
             endpoints=signatures(page),
             lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
             page_scripts=SCRIPT.findall(head),
@@ -117,19 +116,19 @@ class StudioServer:
             lane=next(number for number, fn in page.fns.items() if fn.api_name == LANE),
             ticket=self._secret,
         )
-        said = io.StringIO()
+        output = io.StringIO()
         try:
-            with ExitStack() as within:
-                within.enter_context(bypassing_proxies(settings.host))
-                within.enter_context(bounded(self.connections))
+            with ExitStack() as stack:
+                stack.enter_context(bypassing_proxies(settings.host))
+                stack.enter_context(bounded(self.connections))
                 if settings.share:
-                    within.enter_context(redirect_stdout(said))
+                    stack.enter_context(redirect_stdout(output))
                 _, local, share = page.launch(
                     server_name=bracketed(settings.host),
                     server_port=settings.port,
                     share=settings.share,
                     inbrowser=settings.open_browser,
-                    auth=self._door.check,
+                    auth=self._authenticator.check,
                     auth_message="WebbDuck: this studio asks for a password.",
                     prevent_thread_lock=True,
                     quiet=True,
@@ -139,7 +138,7 @@ class StudioServer:
                     max_file_size=MAX_UPLOAD,
                     allowed_paths=[str(settings.outputs)],
                     favicon_path=ASSETS / "shared" / "duck.svg",
-                    footer_links=["api"],  # hidden by our style sheet; the status line's link presses it
+                    footer_links=["api"],  # hidden by our style sheet; the status line's link clicks it
                     run_history=False,
                     enable_monitoring=False,
                     ssr_mode=False,
@@ -149,69 +148,69 @@ class StudioServer:
                     css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
                     head=head,
                     root_path=urlsplit(settings.public_url or "").path,
-                    app_kwargs={"middleware": [Middleware(SecurityMiddleware, watch=watch)]},
+                    app_kwargs={"middleware": [Middleware(SecurityMiddleware, context=context)]},
                 )
         except OSError as error:
             raise SettingsError(
                 f"The studio could not open {settings.host}:{settings.port} ({error})."
             ) from None
-        # Gradio has paragraphs to say about a link that it could not make; the owner gets one sentence.
-        log.debug("Gradio said: %s", " ".join(said.getvalue().split()))
+        # Gradio prints paragraphs about a failed share link; the user gets one sentence elsewhere.
+        log.debug("Gradio said: %s", " ".join(output.getvalue().split()))
         self.url, self.share_url = local.rstrip("/"), share
         if share:
-            self._strangers.public.add(urlsplit(share).netloc.lower())
-        login = self._door.internal if settings.auth else None
-        self._pump = Dispatcher(self.services.store, loopback(settings), self._secret, login)
-        self._pump.start()
-        self._watch.start()
+            self._origins.public.add(urlsplit(share).netloc.lower())
+        login = self._authenticator.internal if settings.auth else None
+        self._dispatcher = Dispatcher(self.services.store, loopback(settings), self._secret, login)
+        self._dispatcher.start()
+        self._catalog_watcher.start()
         self.services.housekeeping.start()
         threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up).start()
 
-    def wait(self, stop_asked: Callable[[], bool]) -> None:
-        """Until `stop_asked`, looked at each second, or Ctrl+C."""
+    def wait(self, is_stopping: Callable[[], bool]) -> None:
+        """Block until `is_stopping`, polled each second, or Ctrl+C."""
         never = threading.Event()
-        while not stop_asked():
+        while not is_stopping():
             never.wait(1)
 
     def close(self) -> bool:
-        """Stop in order: no new tickets, the running job put back as interrupted, then the page.
+        """Stop in order: the dispatcher, the running job (marked as interrupted), then the page.
 
-        False where the core could not be brought to rest; all that matters is on the disk then too.
+        False if the core could not be stopped in time; all data is on disk in that case, too.
         """
-        if self._pump:
-            self._pump.stop()
-        self._watch.stop()
+        if self._dispatcher:
+            self._dispatcher.stop()
+        self._catalog_watcher.stop()
         self.services.housekeeping.stop()
-        at_rest = self.services.worker.shutdown()
+        core_stopped = self.services.worker.shutdown()
         for tunnel in CURRENT_TUNNELS:
-            tunnel.kill()  # a program of its own, which would outlive a hurried end
+            tunnel.kill()  # a separate process, which would outlive a forced exit
         if self._page:
-            # It waits for every open connection, and a step that goes on keeps one; the process ends anyway.
+            # close() waits for all connections, and a running step holds one; the process exits anyway.
             closing = threading.Thread(target=self._page.close, args=(False,), name="close", daemon=True)
             closing.start()
-            closing.join(CLOSE_SECONDS if at_rest else 0)
+            closing.join(CLOSE_SECONDS if core_stopped else 0)
         self.services.store.close()
         self.services.outputs.close()
-        return at_rest
+        return core_stopped
 
 
-def keep_uploads_in(settings: Settings) -> None:
-    """Gradio keeps uploads in one folder for each process: ours instead of a place in /tmp that is shared
-    with every other Gradio program. Finished pictures are served from where they lie, not copied there."""
+def set_upload_folder(settings: Settings) -> None:
+    """Make Gradio store uploads in our folder instead of one in /tmp shared with all Gradio programs, and
+    serve images from the output folder without copying them."""
     if not os.environ.get(OWN_UPLOADS):
         os.environ["GRADIO_TEMP_DIR"] = os.environ[OWN_UPLOADS] = str(settings.uploads)
     gr.set_static_paths([settings.outputs])
 
 
-def keep_no_statistics() -> None:
-    """After each call Gradio sums up its last ten thousand, for a page of statistics that is closed here: the
-    busier the studio had been, the slower and larger it would get."""
+def disable_analytics() -> None:
+    """Disable Gradio's analytics, which after each call process the last ten thousand calls for a page that
+    is not reachable here."""
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 
 def signatures(page: gr.Blocks) -> dict[str, Signature]:
-    """The parameters of each endpoint that a client may call by name."""
+    """The parameters of each named endpoint."""
     found = {}
     for name, endpoint in page.get_api_info()["named_endpoints"].items():
         parameters = endpoint["parameters"]
@@ -222,24 +221,26 @@ def signatures(page: gr.Blocks) -> dict[str, Signature]:
 
 
 def page_head() -> str:
-    """The scripts that every view of the page uses, and what they know of the request."""
-    known = f"window.webbduckFacts = {json.dumps(facts())};"
-    return "".join(f"<script>{script}</script>" for script in (known, *(asset(name) for name in SCRIPTS)))
+    """<script> tags for the shared scripts and the facts about request fields that they use."""
+    facts_script = f"window.webbduckFacts = {json.dumps(facts())};"
+    return "".join(
+        f"<script>{script}</script>" for script in (facts_script, *(asset(name) for name in SCRIPTS))
+    )
 
 
 def loopback(settings: Settings) -> str:
-    """Where this process reaches its own page."""
+    """The URL under which this process reaches its own page."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "localhost": "127.0.0.1"}.get(settings.host, settings.host)
     return f"http://{bracketed(host)}:{settings.port}"
 
 
 def bracketed(host: str) -> str:
-    """A host as addresses of the web write it: an IPv6 address in brackets."""
+    """A host as written in URLs: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises `SettingsError` where the address cannot be opened, before anything else is loaded."""
+    """Raises `SettingsError` if the address cannot be bound, before anything else is loaded."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -1,4 +1,4 @@
-"""Log-ins that last for a time: the table that Gradio keeps them in, the cookies, and logging out."""
+"""Login sessions with expiry: Gradio's token table, cookies, and logging out."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from starlette.types import Message, Scope, Send
 from ..settings import Settings
 
 IDLE_SECONDS = 24 * 3600.0
-"""Without a request a session ends after this time; an open page sends one every few seconds."""
-LONGEST_SECONDS = 30 * 24 * 3600.0
-"""After it a session ends also when it is used."""
-MOST_SESSIONS = 1_000
-"""At once; the one that was idle longest ends for a new one."""
+"""A session expires after this time without a request; an open page sends one every few seconds."""
+MAX_SECONDS = 30 * 24 * 3600.0
+"""Maximum lifetime of a session."""
+MAX_SESSIONS = 1_000
+"""A new session beyond this ends the one that has been idle longest."""
 COOKIES = ("access-token-{}", "access-token-unsecure-{}")
-"""Names of Gradio's two cookies, with the id of its app: the first is for TLS alone."""
+"""Gradio's two cookies, named by the id of its app; the first is for TLS only."""
 
 LOG_OUT_PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Log out of WebbDuck</title>
@@ -38,7 +38,7 @@ class _Session:
 
 
 class Sessions(MutableMapping[str, str]):
-    """User by token. `now` is a clock in seconds."""
+    """Token -> user name, for Gradio's `app.tokens`. `now` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic):
         self._now = now
@@ -48,7 +48,7 @@ class Sessions(MutableMapping[str, str]):
     def __getitem__(self, token: str) -> str:
         with self._lock:
             session, now = self._sessions[token], self._now()
-            if now - session.used >= IDLE_SECONDS or now - session.began >= LONGEST_SECONDS:
+            if now - session.used >= IDLE_SECONDS or now - session.began >= MAX_SECONDS:
                 del self._sessions[token]
                 raise KeyError(token)
             session.used = now
@@ -57,7 +57,7 @@ class Sessions(MutableMapping[str, str]):
     def __setitem__(self, token: str, user: str) -> None:
         with self._lock:
             self._sessions.pop(token, None)
-            if len(self._sessions) >= MOST_SESSIONS:
+            if len(self._sessions) >= MAX_SESSIONS:
                 del self._sessions[min(self._sessions, key=lambda each: self._sessions[each].used)]
             self._sessions[token] = _Session(user, self._now(), self._now())
 
@@ -74,31 +74,31 @@ class Sessions(MutableMapping[str, str]):
 
 
 def tokens_of(scope: Scope) -> list[str]:
-    """The tokens that a request brings, the one of TLS first, as Gradio looks at them."""
+    """Session tokens in a request's cookies, the TLS one first, as in Gradio."""
     cookies = Request(scope).cookies
     names = (name.format(scope["app"].cookie_id) for name in COOKIES)
     return [cookies[name] for name in names if cookies.get(name)]
 
 
 def log_out(scope: Scope, sessions: Sessions) -> Response:
-    """End the session that the request brings, and no other of the user's."""
+    """End the session of this request, but no other session of the user."""
     for token in tokens_of(scope):
         sessions.pop(token, None)
-    answer = RedirectResponse("./", 303)
+    response = RedirectResponse("./", 303)
     for name in COOKIES:
-        answer.delete_cookie(name.format(scope["app"].cookie_id), path="/")
-    return answer
+        response.delete_cookie(name.format(scope["app"].cookie_id), path="/")
+    return response
 
 
 def log_out_page() -> Response:
-    """A page that asks first: a link alone, which any site can set, ends nothing."""
+    """A confirmation page, so that a link on another site cannot log the user out."""
     policy = "default-src 'none'; form-action 'self'; frame-ancestors 'none'"
     headers = {"content-security-policy": policy, "cache-control": "no-store"}
     return HTMLResponse(LOG_OUT_PAGE, headers=headers)
 
 
 def is_tls(scope: Scope, settings: Settings) -> bool:
-    """Whether the visitor's browser speaks TLS with the proxy or share link in front of the studio."""
+    """Whether the browser uses TLS to the proxy or share link in front of the server."""
     if not settings.public_url and not settings.share:
         return False
     headers = Request(scope).headers
@@ -107,26 +107,26 @@ def is_tls(scope: Scope, settings: Settings) -> bool:
     if headers.get("origin", "").lower().startswith("https://"):
         return True
     scheme, _, rest = (settings.public_url or "").lower().partition("://")
-    named = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
-    return scheme == "https" and rest.partition("/")[0] in named
+    hosts = {headers.get("host", "").lower(), headers.get("x-forwarded-host", "").lower()}
+    return scheme == "https" and rest.partition("/")[0] in hosts
 
 
 def with_safe_cookies(send: Send, tls: bool) -> Send:
-    """`send` whose cookies other sites' requests do not carry, and which stay within TLS where it is used."""
+    """`send` that sets SameSite=Lax on cookies, and Secure if TLS is used."""
 
-    async def sending(message: Message) -> None:
+    async def send_hardened(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = [
-                (name, _safe(value, tls) if name.lower() == b"set-cookie" else value)
+                (name, _hardened(value, tls) if name.lower() == b"set-cookie" else value)
                 for name, value in message.get("headers", [])
             ]
             message = dict(message, headers=headers)
         await send(message)
 
-    return sending
+    return send_hardened
 
 
-def _safe(cookie: bytes, tls: bool) -> bytes:
+def _hardened(cookie: bytes, tls: bool) -> bytes:
     parts = [part.strip() for part in cookie.split(b";")]
     flags = {part.lower() for part in parts[1:]}
     parts = [part for part in parts if not part.lower().startswith(b"samesite")] + [b"SameSite=Lax"]

@@ -1,8 +1,8 @@
-"""Uploads: a few are taken in at once, and one that stalls never holds the others up.
+"""Limits concurrent uploads; a stalled upload never blocks the others.
 
-An upload needs a place while bytes of it come. One that is silent gives its place up and asks for it again
-once more comes; while others wait, one that goes on gives it up after a short turn as well. Next is whoever
-has the fewest places. How long an upload may be silent in all is told by `bodies.paced`.
+An upload holds a slot while it receives data. If it stalls, it releases the slot and acquires one again when
+more data arrives; while others wait, an active upload releases its slot after a short turn, too. Next is the
+visitor with the fewest slots. `request_validation.limit_slowness` limits how long an upload may stall.
 """
 
 from __future__ import annotations
@@ -19,133 +19,135 @@ from ..errors import RequestError, WebbDuckError
 
 AT_ONCE = 4
 SILENT_SECONDS = 1.0
-"""After which an upload's place goes to another."""
+"""A stalled upload releases its slot after this time."""
 TURN_SECONDS = 2.0
-"""For which an upload keeps its place while others wait."""
-MOST_FILES = 16
-"""In one upload: each takes a handle until the last has come."""
+"""An active upload keeps its slot this long while others wait."""
+MAX_FILES = 16
+"""Per upload: each keeps a file handle open until the upload is complete."""
 BOUNDARY = re.compile(r'boundary=(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 
 
 class BrokenUploadError(MultiPartException):
-    """Ends an upload in the way that makes Gradio remove what had come of it."""
+    """Aborts an upload so that Gradio removes the files received so far."""
 
 
-class Places:
-    """`AT_ONCE` places, in the server's event loop."""
+class UploadSlots:
+    """A fair semaphore with `AT_ONCE` slots, for use in the server's event loop."""
 
     def __init__(self, at_once: int = AT_ONCE):
         self._free = at_once
-        self._held: Counter[str] = Counter()
-        self._line: list[tuple[str, asyncio.Future[None]]] = []
+        self._slots_of: Counter[str] = Counter()
+        self._delimiter: list[tuple[str, asyncio.Future[None]]] = []
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for one."""
-        return bool(self._line)
+    def has_waiters(self) -> bool:
+        """Whether any upload is waiting for a slot."""
+        return bool(self._delimiter)
 
-    async def take(self, visitor: str) -> None:
-        """Wait for a place."""
-        if self._free and not self._line:
+    async def acquire(self, visitor: str) -> None:
+        """Acquire a slot, waiting if necessary."""
+        if self._free and not self._delimiter:
             self._free -= 1
-            self._held[visitor] += 1
+            self._slots_of[visitor] += 1
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._line.append((visitor, turn))
+        waiter = asyncio.get_running_loop().create_future()
+        self._delimiter.append((visitor, waiter))
         try:
-            await turn
+            await waiter
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.give(visitor)
+            if waiter.done() and not waiter.cancelled():
+                self.release(visitor)
             else:
-                self._line.remove((visitor, turn))
+                self._delimiter.remove((visitor, waiter))
             raise
 
-    def give(self, visitor: str) -> None:
-        """Give a place back."""
-        self._held[visitor] -= 1
-        if self._held[visitor] <= 0:
-            del self._held[visitor]
+    def release(self, visitor: str) -> None:
+        """Release a slot."""
+        self._slots_of[visitor] -= 1
+        if self._slots_of[visitor] <= 0:
+            del self._slots_of[visitor]
         self._free += 1
-        while self._line and self._free:
-            # min() takes the first of those that are equal: who waits longest.
-            after = min(self._line, key=lambda each: self._held[each[0]])
-            self._line.remove(after)
+        while self._delimiter and self._free:
+            # On ties, min() returns the first, which has waited longest.
+            next_waiter = min(self._delimiter, key=lambda each: self._slots_of[each[0]])
+            self._delimiter.remove(next_waiter)
             self._free -= 1
-            self._held[after[0]] += 1
-            after[1].set_result(None)
+            self._slots_of[next_waiter[0]] += 1
+            next_waiter[1].set_result(None)
 
 
 class Upload:
-    """An upload's `receive`. `error` is why it was broken off, if it was."""
+    """The `receive` of an upload. `error` is the reason if it was aborted."""
 
     def __init__(
         self,
-        places: Places,
+        slots: UploadSlots,
         visitor: str,
         receive: Receive,
-        room: Callable[[], Awaitable[None]],
+        check_space: Callable[[], Awaitable[None]],
         scope: Scope,
     ):
-        """`room` raises a `WebbDuckError` where nothing more can be kept."""
+        """`check_space` raises a `WebbDuckError` if the disk has no space left for uploads."""
         self.error: WebbDuckError | None = None
-        self._places, self._visitor, self._receive, self._room = places, visitor, receive, room
+        self._slots, self._visitor, self._receive, self._check_space = slots, visitor, receive, check_space
         self._loop = asyncio.get_running_loop()
         self._holds, self._since, self._ended = False, 0.0, False
         self._parts = Parts(scope)
 
-    async def begin(self) -> None:
-        """Wait for the first turn. Raises what `room` does."""
-        await self._places.take(self._visitor)
+    async def acquire_slot(self) -> None:
+        """Acquire a slot. Raises the errors of `check_space`."""
+        await self._slots.acquire(self._visitor)
         self._holds, self._since = True, self._loop.time()
-        await self._room()
+        await self._check_space()
 
-    def give_way(self) -> None:
-        """Let another have the place."""
+    def release_slot(self) -> None:
+        """Release the slot, if held."""
         if self._holds:
             self._holds = False
-            self._places.give(self._visitor)
+            self._slots.release(self._visitor)
 
     async def __call__(self) -> Message:
         if self._ended:
             return await self._receive()
-        silent = self._loop.call_later(SILENT_SECONDS, self.give_way)
+        stall_timer = self._loop.call_later(SILENT_SECONDS, self.release_slot)
         try:
             message = await self._receive()
             self._parts.count(message.get("body", b""))
             if message["type"] == "http.disconnect":
-                raise RequestError("The upload was broken off.")
+                raise RequestError("The upload was aborted.")
             self._ended = not message.get("more_body", False)
-            if self._holds and self._places.wanted and self._loop.time() - self._since > TURN_SECONDS:
-                self.give_way()
+            if self._holds and self._slots.has_waiters and self._loop.time() - self._since > TURN_SECONDS:
+                self.release_slot()
             if not self._holds:
-                await self.begin()
+                await self.acquire_slot()
         except WebbDuckError as error:
             self.error = error
             raise BrokenUploadError(str(error)) from None
         finally:
-            silent.cancel()
+            stall_timer.cancel()
         return message
 
 
 class Parts:
-    """Counts the parts of a multipart body as it comes, by the line that stands before each."""
+    """Counts the parts of a multipart body while it is received, by their delimiter lines."""
 
     def __init__(self, scope: Scope):
         kind = next((value for name, value in scope["headers"] if name.lower() == b"content-type"), b"")
         found = BOUNDARY.search(kind.decode("latin-1"))
-        self._line = b"--" + (found[1] or found[2]).encode("latin-1") if found else b""
+        self._delimiter = b"--" + (found[1] or found[2]).encode("latin-1") if found else b""
         self._tail, self._number = b"", 0
 
     def count(self, data: bytes) -> None:
-        """Raises `RequestError` where there are more than `MOST_FILES` (and the body's last line)."""
-        if not self._line:
+        """Count delimiters in `data`. Raises `RequestError` for more than `MAX_FILES` parts."""
+        if not self._delimiter:
             return
         data = self._tail + data
-        self._number += data.count(self._line)
-        # What may be the beginning of the next line is looked at again, a whole line never.
-        end = data.rfind(self._line)
-        rest = data[end + len(self._line) :] if end >= 0 else data
-        self._tail = rest[len(rest) - len(self._line) + 1 :] if len(rest) >= len(self._line) else rest
-        if self._number > MOST_FILES + 1:
-            raise RequestError(f"At most {MOST_FILES} files can be sent in one upload.")
+        self._number += data.count(self._delimiter)
+        # Keep a possible partial delimiter for the next call.
+        end = data.rfind(self._delimiter)
+        rest = data[end + len(self._delimiter) :] if end >= 0 else data
+        self._tail = (
+            rest[len(rest) - len(self._delimiter) + 1 :] if len(rest) >= len(self._delimiter) else rest
+        )
+        if self._number > MAX_FILES + 1:
+            raise RequestError(f"At most {MAX_FILES} files can be sent in one upload.")
