@@ -240,7 +240,7 @@ def test_hidden_texts_that_are_none(tmp_path: Path):
 
 
 def test_pictures_without_the_mark_are_not_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(stealth_alpha, "_hidden", lambda image: pytest.fail("decoded"))
+    monkeypatch.setattr(stealth_alpha, "_hidden_data", lambda image: pytest.fail("decoded"))
     buffer = io.BytesIO()
     Image.new("RGBA", (64, 300), "red").save(buffer, "PNG")
     (tmp_path / "x.png").write_bytes(buffer.getvalue())

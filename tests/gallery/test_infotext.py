@@ -114,7 +114,7 @@ TAGS = [
     ("a duck <lora:hat:0.5:0.9>", "a duck", [("hat", 0.9)], "0.5 for the text encoders and 0.9"),
     ("a duck <lora:hat:te=0.5:unet=0.9>", "a duck", [("hat", 0.9)], "0.5 for the text encoders and 0.9"),
     ("a duck <lora:hat:0.5:0.5:lbw=OUTALL>", "a duck", [("hat", 0.5)], "lbw=OUTALL"),
-    ("a duck <lora:hat:much>", "a duck", [], "no number"),
+    ("a duck <lora:hat:much>", "a duck", [], "not a number"),
     ("a duck <hypernet:old:1>", "a duck", [], "hypernetworks"),
     ("a duck <b>", "a duck <b>", [], None),
 ]

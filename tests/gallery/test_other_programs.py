@@ -428,7 +428,7 @@ def test_loras_that_are_told_without_weights_are_named():
 def test_what_was_done_afterwards_is_said():
     text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64"
     told = reader.read({"parameters": text, "postprocessing": "Postprocess upscale by: 4"})
-    assert said(told, "afterwards", "upscale by: 4")
+    assert said(told, "postprocessed", "upscale by: 4")
 
 
 def test_ruinedfooocus():

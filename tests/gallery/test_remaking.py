@@ -35,7 +35,7 @@ def test_nothing_is_said_where_nothing_differs() -> None:
 @pytest.mark.parametrize(
     ("facts", "here", "words"),
     [
-        ({"device": "cpu", "threads": 2}, HERE, ("2 CPU threads", "here it is 4")),
+        ({"device": "cpu", "threads": 2}, HERE, ("2 CPU threads", "here with 4")),
         ({"device": "cpu", "threads": 4}, HERE | {"device": "cuda", "name": "Card A"}, ("the CPU", "Card A")),
         ({"device": "cuda:0", "gpu": "Card A"}, {"device": "cuda:1", "name": "Card B"}, ("Card A", "Card B")),
         ({"device": "cuda", "gpu": "Card A"}, HERE, ("Card A", "the CPU")),
