@@ -31,7 +31,6 @@ from painter import Painter  # noqa: E402
 from PIL import Image  # noqa: E402
 from running import STARTER, studio_settings  # noqa: E402
 
-from webbduck_gradio.core.progress import GeneratedImage  # noqa: E402
 from webbduck_gradio.gallery.export import export  # noqa: E402
 from webbduck_gradio.services import Services  # noqa: E402
 from webbduck_gradio.settings import Settings  # noqa: E402
@@ -39,14 +38,6 @@ from webbduck_gradio.ui.studio.preset_store import PresetStore  # noqa: E402
 
 CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 NEVER = 10**9
-
-
-class Upscaling(Painter):
-    """Also makes pictures larger."""
-
-    def upscale(self, image: Image.Image, request: Any, model: Any, reporter: Any) -> GeneratedImage:
-        larger = image.resize((image.width * request.scale, image.height * request.scale))
-        return GeneratedImage(0, 0, larger, (), {"upscaler": "Lanczos", "scale": request.scale})
 
 
 def folders(root: Path, checkpoints: Path) -> Settings:
@@ -66,7 +57,7 @@ class Studio:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.services = Services.start(settings)
-        self.services.worker._make_generator = Upscaling
+        self.services.worker._make_generator = Painter
         while not self.services.outputs.complete:
             time.sleep(0.005)
 
@@ -99,8 +90,8 @@ class Studio:
 def prepare(settings: Settings) -> None:
     make_lora(settings.loras / "ink.safetensors", settings.checkpoints / "sdxl" / STARTER)
     studio = Studio(settings)
-    for _ in range(2):
-        studio.paint(3)
+    for count in (3, 2):
+        studio.paint(count)
     studio.upscale(studio.pictures()[0])
     studio.services.outputs.favourite(studio.pictures()[1])
     PresetStore(settings.data_dir / "shelf.json").keep_preset("old", {"steps": 1})
@@ -275,8 +266,10 @@ def main() -> None:
     folder, checkpoints, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     base, copy = folder / "base", folder / "copy"
     # In a fork as well: this process must have no threads.
-    code, answer = in_a_fork(lambda: prepare(folders(base, checkpoints)))
+    code, answer = in_a_fork(lambda: prepare(folders(copy, checkpoints)))
     assert code == 0, answer
+    # At the place where it was made, so that what is remembered of its models holds.
+    shutil.copytree(copy, base, symlinks=True)
     before = {f"{path.parent.name}/{path.name}" for path in (base / "outputs").glob("*/*.png")}
 
     def attempt(name: str, last: int) -> tuple[int, Any]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from webbduck_gradio.core.progress import GeneratedImage, ProgressReporter
 from webbduck_gradio.models.catalog.registry import Checkpoint
-from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request import GenerationRequest, UpscaleRequest
 
 
 class Painter:
@@ -45,6 +45,13 @@ class Painter:
         finally:
             with self._lock:
                 self.active -= 1
+
+    def upscale(
+        self, image: Image.Image, request: UpscaleRequest, model: Any, reporter: ProgressReporter
+    ) -> GeneratedImage:
+        reporter.check()
+        larger = image.resize((image.width * request.scale, image.height * request.scale))
+        return GeneratedImage(0, 0, larger, (), {"upscaler": "Lanczos", "scale": request.scale})
 
     def describe(self) -> dict[str, Any]:
         return {"device": "painter"}

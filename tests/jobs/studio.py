@@ -20,7 +20,9 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).resolve().parent.parent.parent), str(Path(__file__).resolve().parent)]
 
 from webbduck_gradio.errors import WebbDuckError  # noqa: E402
+from webbduck_gradio.gallery.export import export  # noqa: E402
 from webbduck_gradio.settings import Settings  # noqa: E402
+from webbduck_gradio.ui.studio.preset_store import PresetStore  # noqa: E402
 
 
 def folders(folder: Path, checkpoints: Path, port: int) -> Settings:
@@ -34,10 +36,13 @@ def folders(folder: Path, checkpoints: Path, port: int) -> Settings:
 
 
 def obey(server: Any, order: dict[str, Any]) -> Any:
-    store = server.services.store
+    services = server.services
+    store, trash = services.store, services.trash
     match order["do"]:
         case "submit":
-            return server.services.submit(order["asked"], "generate").id
+            return services.submit(order["asked"], "generate").id
+        case "upscale":
+            return services.submit_upscale({"image": order["id"], "scale": 2, "upscaler": "Lanczos"}).id
         case "cancel":
             return store.cancel(order["id"], order["after_image"]).state
         case "retry":
@@ -48,9 +53,38 @@ def obey(server: Any, order: dict[str, Any]) -> Any:
             return store.pause()
         case "resume":
             return store.resume()
+        case "job":
+            job = store.get(order["id"])
+            return {"state": job.state, "status": job.status, "images": list(job.images)}
         case "counts":
             return store.counts()
+        case "pictures":
+            return [each.id for each in services.outputs.images(0, 60)]
+        case "thumbnail":
+            return str(services.thumbnails.thumbnail(order["id"]))
+        case "delete":
+            return trash.delete_images(order["ids"]).id
+        case "delete run":
+            return trash.delete_run(order["run"]).id
+        case "restore":
+            return trash.restore(order["id"])
+        case "empty":
+            return trash.empty()
+        case "favourite":
+            return services.outputs.favourite(order["id"], favourite=order["on"])
+        case "preset":
+            return len(presets(services).keep_preset(order["name"], {"steps": order["steps"]}))
+        case "prompt":
+            return len(presets(services).keep_prompt(order["text"], ""))
+        case "export":
+            return str(export(services.outputs, services.settings, order["ids"]))
+        case "LoRA":
+            return str(services.registry.edit_lora(order["name"], {"trigger": order["trigger"]}))
     raise ValueError(order)
+
+
+def presets(services: Any) -> PresetStore:
+    return PresetStore(services.settings.data_dir / "shelf.json")
 
 
 def main() -> None:
