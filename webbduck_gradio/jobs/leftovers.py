@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,12 +19,7 @@ log = logging.getLogger(__name__)
 def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float | None = None) -> int:
     """Remove what is left over; how many. `is_open`: runs that a job still adds to."""
     now = time.time() if now is None else now
-    removed = 0
-    for path in _temporaries(settings):
-        with suppress(OSError):
-            if is_abandoned(path, now):
-                path.unlink()
-                removed += 1
+    removed = sweep_shared_folders(settings, now) + _remove_abandoned(_own_temporaries(settings), now)
     for path in (settings.data_dir / "exports").glob("*.zip"):
         with suppress(OSError):
             if now - path.stat().st_mtime > KEEP_SECONDS:
@@ -47,15 +42,32 @@ def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float 
     return removed
 
 
-def _temporaries(settings: Settings) -> Iterator[Path]:
-    private = settings.data_dir
-    yield from private.glob("*.tmp")
-    yield from (private / "tmp").glob("*.tmp")
+def sweep_shared_folders(settings: Settings, now: float | None = None) -> int:
+    """Remove what nobody writes any more from the folders that other studios may use too; how many files."""
+    return _remove_abandoned(
+        (
+            *(settings.inputs / ".tmp").glob("*.tmp"),
+            *settings.loras.glob(".loras.json.*.tmp"),
+            *(settings.checkpoints / "sdxl").glob(".models.json.*.tmp"),
+        ),
+        time.time() if now is None else now,
+    )
+
+
+def _own_temporaries(settings: Settings) -> Iterator[Path]:
+    yield from settings.data_dir.glob("*.tmp")
+    yield from (settings.data_dir / "tmp").glob("*.tmp")
     yield from settings.thumbnails.rglob("*.tmp")
-    yield from (settings.inputs / ".tmp").glob("*.tmp")
-    # Of another studio perhaps, whose write goes on.
-    yield from settings.loras.glob(".loras.json.*.tmp")
-    yield from (settings.checkpoints / "sdxl").glob(".models.json.*.tmp")
+
+
+def _remove_abandoned(paths: Iterable[Path], now: float) -> int:
+    removed = 0
+    for path in paths:
+        with suppress(OSError):
+            if is_abandoned(path, now):
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def _has_only_a_record(folder: Path, now: float) -> bool:

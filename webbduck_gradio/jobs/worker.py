@@ -21,7 +21,7 @@ from .core_executor import Hand
 from .handlers import image_tools
 from .job import Job, State
 from .lazy_run import LazyRun
-from .leftovers import sweep
+from .leftovers import sweep_shared_folders
 from .obstacles import Obstacles
 from .recovery import recover
 from .store import JobStore
@@ -131,7 +131,7 @@ class Worker:
     def recover(self) -> int:
         """At start, before the pump: what ran when the studio died becomes interrupted, what it left half
         made goes. How many jobs."""
-        sweep(self.settings)
+        sweep_shared_folders(self.settings)
         return recover(self.store, self.outputs)
 
     def can_start(self) -> bool:
