@@ -2,10 +2,7 @@
 import js from "@eslint/js";
 import globals from "globals";
 
-// Gradio puts the script of a component into a function with these parameters.
-const gradio = ["element", "props", "server", "trigger", "upload", "watch"];
-const shared = ["webbduck", "webbduckTheme", "webbduckFacts"];
-const scripts = Object.fromEntries([...gradio, ...shared].map((name) => [name, "writable"]));
+const page = { webbduckFacts: "readonly", webbduckModule: "readonly", webbduckTheme: "readonly" };
 
 export default [
   js.configs.recommended,
@@ -14,19 +11,23 @@ export default [
       "max-len": ["error", { code: 110 }],
       curly: ["error", "multi-line"],
       eqeqeq: "error",
+      "no-restricted-properties": [
+        "error",
+        ...["innerHTML", "outerHTML", "insertAdjacentHTML"].map((property) => ({ property })),
+      ],
+      "no-use-before-define": ["error", { functions: false, variables: false }],
       "one-var": ["error", "never"],
       "prefer-const": "error",
+      "sort-imports": ["error", { ignoreDeclarationSort: true }],
     },
   },
   {
     files: ["webbduck_gradio/**/*.js"],
-    languageOptions: { sourceType: "script", globals: { ...globals.browser, ...scripts } },
-    rules: {
-      // Files are joined to one script, so a name may come from the file before.
-      "no-undef": "off",
-      "no-unused-vars": "off",
-      "no-redeclare": ["error", { builtinGlobals: false }],
-      "no-global-assign": "off",
-    },
+    languageOptions: { sourceType: "module", globals: { ...globals.browser, ...page } },
+  },
+  {
+    files: ["webbduck_gradio/**/*.js"],
+    ignores: ["**/preferences.js", "**/theme.js"],
+    rules: { "no-restricted-globals": ["error", "localStorage", "sessionStorage"] },
   },
 ];

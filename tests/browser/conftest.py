@@ -58,7 +58,9 @@ def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(url)
         tab.wait_for_selector(".statusline .device")
-        tab.wait_for_function("webbduck.form.state()")  # its values have come; before, they would undo ours
+        tab.wait_for_function(
+            "window.webbduck?.form.state()"
+        )  # its values have come; before, they would undo ours
         return tab
 
     yield open_it

@@ -122,7 +122,7 @@ def measure(page: Page, shots: Path | None) -> None:
         if shots:
             page.screenshot(path=shots / f"{name}.png")
 
-    opening = "() => timeOf(() => webbduck.openTab('Gallery'))"
+    opening = "() => timeOf(() => webbduck.openTab('gallery'))"
     print("opened for the first time:", told(page.evaluate(opening)), flush=True)
     for _ in range(3):
         page.reload()

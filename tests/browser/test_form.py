@@ -243,7 +243,7 @@ Steps: 12, Sampler: Euler a, CFG scale: 7.5, Seed: 4711, Size: 192x256, Model: n
     state = tab.evaluate("webbduck.form.state()")
     assert {name: state[name] for name in wanted} == wanted
     expect(tab.locator(".notice.warning")).to_contain_text("not-here")
-    tab.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    tab.locator("#toast").get_by_role("button", name="Undo").click()
     expect(tab.locator("#prompt textarea")).to_have_value("before")
 
 
@@ -255,7 +255,7 @@ def test_presets_prompts_and_reset(tab: Page) -> None:
     tab.keyboard.press("Enter")
     tab.get_by_role("button", name="Saved prompts").click()
     tab.get_by_role("button", name="Keep the present prompt").click()
-    expect(tab.locator("#studio-toast")).to_contain_text("Prompt kept")
+    expect(tab.locator("#toast")).to_contain_text("Prompt kept")
 
     tab.get_by_role("button", name="Presets", exact=True).click()
     tab.get_by_role("button", name="Reset everything").click()
@@ -343,7 +343,7 @@ def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Setting
         expect(tab.locator("#width input")).to_have_value("256")
         expect(tab.locator("#steps input")).to_have_value("20")
         expect(notice).to_have_count(0)
-        tab.locator("#studio-toast").get_by_role("button", name="Undo").click()
+        tab.locator("#toast").get_by_role("button", name="Undo").click()
         expect(tab.locator("#width input")).to_have_value("320")
     finally:
         mine.symlink_to(place.checkpoints / "sdxl" / STARTER)

@@ -155,5 +155,5 @@ def test_a_picture_is_put_into_words(page: Page, captioner: Path) -> None:
     said = words.inner_text()
     page.get_by_role("button", name="Use as prompt").click()
     expect(page.locator("#prompt textarea")).to_have_value(said)
-    page.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    page.locator("#toast").get_by_role("button", name="Undo").click()
     expect(page.locator("#prompt textarea")).to_have_value("a red duck on a pond")

@@ -255,7 +255,7 @@ def test_how_a_picture_was_made_and_its_settings_again(page: Page) -> None:
     expect(page.locator("#prompt textarea")).to_have_value("a duck to be asked about")
     expect(page.locator("#seed textarea, #seed input")).to_have_value("4321")
     expect(page.locator("#steps input")).to_have_value("3")
-    page.locator("#studio-toast").get_by_role("button", name="Undo").click()
+    page.locator("#toast").get_by_role("button", name="Undo").click()
     expect(page.locator("#prompt textarea")).to_have_value("something else")
 
 

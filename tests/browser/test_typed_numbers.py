@@ -75,7 +75,7 @@ def test_what_is_typed_reaches_the_job(page: Page, studio) -> None:
 
 def test_the_page_reads_as_the_server_does(page: Page) -> None:
     read = """([text, whole]) => {
-        const { value, problem } = webbduck.numbers.read(text, whole);
+        const { value, problem } = webbduck.readNumber(text, whole);
         return [value, problem];
     }"""
     for table, whole in ((TYPED, False), (WHOLE, True)):

@@ -1,7 +1,7 @@
 """The page: four tabs, one timer.
 
 Data flows one way. The timer asks for version counters; what changed is fetched as JSON into hidden
-components, whose script publishes it on the page's bus; the views (assets/*.js) draw it with
+components, whose script publishes it on the page's bus; the views (the modules beside their tab) draw it with
 textContent. Buttons in the views come back as events of their component.
 """
 
@@ -17,16 +17,12 @@ from ..request import SCHEDULERS
 from ..services import Services
 from .gallery import tab as gallery_tab
 from .loras import tab as loras_tab
+from .modules import call, start_view
 from .queue import tab as queue_tab
 from .studio import tab as studio_tab
 from .theme import asset
 
 TICK_SECONDS = 0.5
-
-CHANNEL_JS = "const name = element.querySelector('[data-channel]').dataset.channel;" + (
-    "const tell = () => { if (props.value) webbduck.publish(name, JSON.parse(props.value)); };"
-    "watch('value', tell); tell();"
-)
 
 
 def channel(name: str) -> gr.HTML:
@@ -34,7 +30,7 @@ def channel(name: str) -> gr.HTML:
     return gr.HTML(
         "",
         html_template=f"<i data-channel='{name}'></i>",
-        js_on_load=CHANNEL_JS,
+        js_on_load=start_view("shared/channel.js"),
         elem_id=f"channel-{name}",
         elem_classes="channel",
     )
@@ -79,7 +75,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         # The API first: names that collide are renamed silently, the later one losing.
         generate.register(services, ticket_secret)
         parameter_docs.describe(page)
-        gr.HTML(asset("shared/brand.html"), elem_id="brand", js_on_load=None)
+        gr.HTML(asset("shared/brand.html"), elem_id="brand", js_on_load=start_view("shared/page.js"))
         channels = {name: channel(name) for name in ("jobs", "live", "catalog", "gallery", "outcome")}
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Studio", id="studio", elem_id="tab-studio"):
@@ -122,7 +118,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             first,
             remembered,
             [*(channels[name] for name in ("jobs", "live", "catalog", "outcome")), *form.outputs],
-            js="() => webbduck.form.recalled()",
+            js=call("studio/form.js", "module.recalled()"),
             **BACKGROUND_EVENT,
         ).then(
             None,

@@ -44,6 +44,7 @@ ROUTES = (
     _route("GET", rf"{GRADIO}/startup-events", needs_login=False),
     # The page and API clients.
     _route("GET HEAD", r"/media/.*"),
+    _route("GET HEAD", r"/modules/[0-9a-f]{16}/[a-z_/]{1,64}\.js"),
     _route("GET", r"/config/?"),
     _route("GET", rf"{GRADIO}/(info/?|openapi\.json|app_id/?|login_check/?|user/?)"),
     _route("GET", rf"{GRADIO}/heartbeat/[^/]{{1,64}}"),

@@ -7,6 +7,7 @@
 - Logins expire (`sessions`); connections of logged-in users have priority (`connections`).
 - Only the server itself may call the endpoint that runs jobs.
 - Images are served by id under /media/ (`media`).
+- The page's scripts are served from memory, by name (`scripts`).
 - Gradio's file route serves only finished images, previews, thumbnails and uploads, never the queue's
   database or HTML files beside them, and fetches no URLs.
 - The page gets a Content-Security-Policy, and any internal error reaches the client as one sentence.
@@ -41,6 +42,7 @@ from .csp import COMMON, PICTURE, with_csp, with_headers
 from .media import Media
 from .origin_check import OriginPolicy
 from .responses import error_response
+from .scripts import script_response
 from .uploads import Upload, UploadSlots
 
 log = logging.getLogger(__name__)
@@ -170,6 +172,9 @@ class SecurityMiddleware:
             send = with_csp(send, self.context.page_scripts) if scope["method"] == "GET" else send
         elif path.startswith("/media/"):
             await self._media(path, scope, receive, send)
+            return
+        elif path.startswith("/modules/"):
+            await script_response(path)(scope, receive, send)
             return
         elif scope["method"] == "POST":
             await self._post(path, scope, receive, send)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import re
@@ -23,6 +22,7 @@ from ..jobs.dispatcher import LANE, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
 from ..services import Services
 from ..settings import Settings
+from ..ui.modules import head_scripts
 from ..ui.page import build
 from ..ui.studio.form import facts
 from ..ui.theme import ASSETS, asset, theme
@@ -41,17 +41,6 @@ MAX_THREADS = 128
 MAX_SESSIONS = 256
 """Pages and clients whose state Gradio keeps (LRU). Each takes about 0.2 MB, as does each HTTP call."""
 MAX_UPLOAD = "64mb"
-SCRIPTS = (
-    "shared/bus.js",
-    "shared/widgets.js",
-    "shared/numbers.js",
-    "studio/form.js",
-    "shared/mobile_sheet.js",
-    "shared/shortcuts.js",
-    "studio/mask_editor.js",
-    "shared/zoom.js",
-)
-"""Scripts shared by all views, in order of their dependencies."""
 STYLE_SHEETS = (
     "studio/studio.css",
     "studio/viewer.css",
@@ -221,11 +210,8 @@ def signatures(page: gr.Blocks) -> dict[str, Signature]:
 
 
 def page_head() -> str:
-    """<script> tags for the shared scripts and the facts about request fields that they use."""
-    facts_script = f"window.webbduckFacts = {json.dumps(facts())};"
-    return "".join(
-        f"<script>{script}</script>" for script in (facts_script, *(asset(name) for name in SCRIPTS))
-    )
+    """<script> tags: the facts about request fields, the theme, and the way to the modules."""
+    return "".join(f"<script>{script}</script>" for script in head_scripts(facts()))
 
 
 def loopback(settings: Settings) -> str:

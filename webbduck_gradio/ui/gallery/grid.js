@@ -1,10 +1,13 @@
+// @ts-check
 // The grid: only what is near the window is in the page, however many pictures there are.
+import { h } from "../shared/dom.js";
+
 const GAP = 8;
 const HEAD = 30;
 const FOOT = 14;
 const AHEAD = 700;
-const RUNS_A_PAGE = 30;
-const IMAGES_A_PAGE = 90;
+export const RUNS_A_PAGE = 30;
+export const IMAGES_A_PAGE = 90;
 const PAGES_KEPT = 80;
 const ASKED_AT_ONCE = 3;
 const THUMBS_AT_ONCE = 4;
@@ -15,7 +18,7 @@ const SIDES = { small: 132, middle: 188, large: 280 };
  * cell(image), head(run, index), blank(); while manner() is the same, so is what they make. A place is
  * {run, image} by number; when flat, run is 0.
  */
-function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
+export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   let flat = false;
   let counts = [];
   let total = 0;
@@ -28,7 +31,7 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
   let fittedFor = "";
   let asking = 0;
   let rows = { top: [0], first: [] };
-  let column = [];
+  let column = new Uint16Array();
   let pages = new Map();
   let asked = new Map();
   let nodes = new Map();
@@ -212,7 +215,6 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     nodes = kept;
     canvas.style.setProperty("--cell", `${cell}px`);
     loadThumbs();
-    drawn?.();
   }
 
   let lastTop = 0;
@@ -268,12 +270,7 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
     if (asked.has(page) || asked.size >= ASKED_AT_ONCE) return;
     const mine = epoch;
     asked.set(page, true);
-    let found;
-    try {
-      found = await ask(page * pageSize(), pageSize());
-    } catch {
-      found = { error: "The server did not answer; what is shown may be old." };
-    }
+    const found = await ask(page * pageSize(), pageSize());
     if (mine !== epoch) return;
     asked.delete(page);
     if (found.error) return failed(found.error);
@@ -353,7 +350,7 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
      * place.
      */
     settle(layout, fresh = null) {
-      const before = flat ? total : counts;
+      const before = { total, counts };
       const height = canvas.offsetHeight;
       const held = fresh && scroller.scrollTop > cell ? inView() : null;
       if (flat) total = layout.total;
@@ -369,11 +366,11 @@ function makeGrid(scroller, canvas, { ask, draw, drawn, failed }) {
         [...pages].flatMap(([page, items]) =>
           items.flatMap((found, each) => (nameOf(found) === held.name ? [page * pageSize() + each] : [])),
         )[0];
-      const grown = flat ? total - before : counts.length - before.length;
+      const grown = flat ? total - before.total : counts.length - before.counts.length;
       const above =
         draw.manner() === "newest" &&
         grown > 0 &&
-        (flat || before.every((count, run) => counts[run + grown] === count));
+        (flat || before.counts.every((count, run) => counts[run + grown] === count));
       if (held && now !== undefined) scroller.scrollTop = placeOf(now).y + held.into;
       // So much came before it that it left these pages.
       else if (held && above) scroller.scrollTop += canvas.offsetHeight - height;

@@ -1,7 +1,16 @@
+// @ts-check
 // One picture over everything: large, with its settings, its run below, and the way to the next one.
+import { flash } from "../shared/clipboard.js";
+import { h, put } from "../shared/dom.js";
+import { number } from "../shared/format.js";
+import { iconButton } from "../shared/icons.js";
+import { imageUrl } from "../shared/urls.js";
+import { imageOf, thumbOf, unreadable } from "./images.js";
+import { makeStage } from "./lightbox_zoom.js";
+import { makePanel } from "./panel.js";
 
 /** `grid` knows what comes next; `act(name, id, more)` does what concerns other parts of the page. */
-function makeLightbox(home, { grid, act, ask }) {
+export function makeLightbox(home, { grid, act, ask }) {
   const stage = h("div", { class: "g-stage" });
   const panel = h("aside", { class: "info", "aria-label": "About the picture" });
   const strip = h("div", { class: "g-strip", role: "group", "aria-label": "The run's pictures" });
@@ -12,24 +21,28 @@ function makeLightbox(home, { grid, act, ask }) {
     title: "Fit, or every pixel (double click)",
     onclick: () => view.real(),
   });
-  const heart = iconButton("heart", "Favourite (S)", () => favour(), { class: "g-heart" });
-  const split = iconButton("compare", "Compare (C)", () => toggleCompare());
+  const heart = iconButton("heart", "Favourite (S)", () => toggleFavourite(), { class: "g-icon g-heart" });
+  const split = iconButton("compare", "Compare (C)", () => toggleCompare(), { class: "g-icon" });
   const tools = h(
     "div",
     { class: "g-lighttools" },
     place,
     h("span", { class: "g-gap" }),
-    iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4)),
+    iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4), { class: "g-icon" }),
     level,
-    iconButton("plus", "Larger (+)", () => view.zoom(1.4)),
+    iconButton("plus", "Larger (+)", () => view.zoom(1.4), { class: "g-icon" }),
     split,
     heart,
-    iconButton("full", "Full screen (F)", fullscreen),
-    iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare")),
-    iconButton("close", "Close (Esc)", () => dialog.close(), { class: "close" }),
+    iconButton("full", "Full screen (F)", fullscreen, { class: "g-icon" }),
+    iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare"), {
+      class: "g-icon",
+    }),
+    iconButton("close", "Close (Esc)", () => dialog.close(), { class: "g-icon close" }),
   );
-  const before = iconButton("left", "Previous (left arrow)", () => step(-1), { class: "g-step before" });
-  const after = iconButton("right", "Next (right arrow)", () => step(1), { class: "g-step after" });
+  const before = iconButton("left", "Previous (left arrow)", () => step(-1), {
+    class: "g-icon g-step before",
+  });
+  const after = iconButton("right", "Next (right arrow)", () => step(1), { class: "g-icon g-step after" });
   const dialog = h(
     "dialog",
     { class: "lightbox", "aria-label": "Picture" },
@@ -43,7 +56,7 @@ function makeLightbox(home, { grid, act, ask }) {
   let other = null;
   const captions = new Map();
   let stepping = false;
-  const view = makeZoom(stage, {
+  const view = makeStage(stage, {
     step,
     away: () => dialog.close(),
     moved: (real) => {
@@ -90,11 +103,7 @@ function makeLightbox(home, { grid, act, ask }) {
     else ahead();
   }
   async function told(id) {
-    try {
-      return await ask("webbduck_image", id);
-    } catch {
-      return { error: "The server did not answer.", lost: true };
-    }
+    return ask("webbduck_image", id);
   }
 
   function drawStrip() {
@@ -211,7 +220,7 @@ function makeLightbox(home, { grid, act, ask }) {
     const names = [shown.id, id].map((each, _, all) =>
       all[0].split("/")[0] === all[1].split("/")[0] ? each.split("/").at(-1) : each,
     );
-    view.compare(webbduck.imageUrl(id), id, names);
+    view.compare(imageUrl(id), id, names);
     for (const each of strip.children) each.toggleAttribute("data-second", each.dataset.id === id);
     const answer = await told(id);
     if (shown?.id !== mine || other !== id) return;
@@ -230,7 +239,7 @@ function makeLightbox(home, { grid, act, ask }) {
     if (again && found) about.show(found, captions.get(shown.id));
   }
 
-  async function favour() {
+  async function toggleFavourite() {
     if (!found) return;
     const on = !found.favourite;
     const answer = await ask("webbduck_favourite", { ids: [shown.id], on });
@@ -253,11 +262,6 @@ function makeLightbox(home, { grid, act, ask }) {
     } else dialog.close();
   }
   async function copyPicture(button) {
-    const before = [...button.childNodes];
-    const say = (text) => {
-      put(button, text);
-      setTimeout(() => put(button, before), 1600);
-    };
     try {
       const canvas = document.createElement("canvas");
       const image = stage.querySelector("img.main");
@@ -267,9 +271,9 @@ function makeLightbox(home, { grid, act, ask }) {
         canvas.toBlob(done, "image/png");
       });
       await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
-      say("Copied");
+      flash(button, "Copied", 1600);
     } catch {
-      say("The browser does not allow it");
+      flash(button, "The browser does not allow it", 1600);
     }
   }
   /** The whole page, since a dialog cannot be; the dialog fills it. */
@@ -288,7 +292,7 @@ function makeLightbox(home, { grid, act, ask }) {
     0: () => view.fit(),
     1: () => view.real(),
     f: fullscreen,
-    s: favour,
+    s: toggleFavourite,
     c: toggleCompare,
     i: () => dialog.classList.toggle("bare"),
   };

@@ -1,9 +1,12 @@
+// @ts-check
 // The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
+import { h } from "../shared/dom.js";
+
 const MOST_ZOOM = 16;
 const SWIPE = 60;
 
 /** `stage` holds the picture; `step(by)` is a swipe to the side, `away()` one downwards. */
-function makeZoom(stage, { step, away, moved }) {
+export function makeStage(stage, { step, away, moved }) {
   const picture = h("img", { alt: "", draggable: false, class: "main" });
   const second = h("img", { alt: "", draggable: false });
   const layer = h("div", { class: "g-layer" }, picture);
@@ -207,9 +210,6 @@ function makeZoom(stage, { step, away, moved }) {
     zoom,
     fit,
     real,
-    get zoomed() {
-      return scale > 1;
-    },
     show(source, small, alt, size) {
       scale = 1;
       x = 0;
@@ -242,9 +242,6 @@ function makeZoom(stage, { step, away, moved }) {
       load(second, source, null, alt, null);
       draw();
       handle.focus();
-    },
-    get comparing() {
-      return !over.hidden;
     },
   };
 }

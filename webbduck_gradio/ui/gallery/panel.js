@@ -1,4 +1,11 @@
+// @ts-check
 // What a picture tells, and what can be done with it.
+import { copyText } from "../shared/clipboard.js";
+import { h, put } from "../shared/dom.js";
+import { bytes, many } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
+import { thumbUrl } from "../shared/urls.js";
+import { imageOf } from "./images.js";
 
 const TOOLS = {
   a1111: "A1111",
@@ -10,7 +17,7 @@ const TOOLS = {
 };
 
 /** `act(name, more)` does what the buttons say. */
-function makePanel(panel, { act, open, compare }) {
+export function makePanel(panel, { act, open, compare }) {
   const copyButton = (text, what) =>
     h(
       "button",
@@ -19,20 +26,10 @@ function makePanel(panel, { act, open, compare }) {
         class: "g-copy",
         title: `Copy ${what}`,
         "aria-label": `Copy ${what}`,
-        onclick: (event) => copied(text, event.currentTarget),
+        onclick: (event) => copyText(text, event.currentTarget, icon("tick")),
       },
       icon("copy"),
     );
-  async function copied(text, button) {
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      window.prompt("Copy this:", text);
-      return;
-    }
-    put(button, icon("tick"));
-    setTimeout(() => put(button, icon("copy")), 1200);
-  }
   const action = (text, title, name, more = {}) =>
     h(
       "button",
@@ -176,7 +173,7 @@ function makePanel(panel, { act, open, compare }) {
           h(
             "button",
             { type: "button", class: "g-mini", title: `Open ${id}`, onclick: () => open(id) },
-            h("img", { src: webbduck.thumbUrl(id), alt: "" }),
+            h("img", { src: thumbUrl(id), alt: "" }),
           ),
           h("span", { class: "name" }, id.split("/").at(-1)),
           h("button", { type: "button", class: "g-act", onclick: () => compare(id) }, "Compare"),

@@ -1,9 +1,14 @@
+// @ts-check
 // What is chosen: by the box in a cell, Ctrl, Shift, a long press; and what can be done with all of it.
+import { h, put } from "../shared/dom.js";
+import { number } from "../shared/format.js";
+import { icon, iconButton } from "../shared/icons.js";
+
 const LONG_PRESS = 450;
-const MAX_CHOSEN = 5000;
+export const MAX_CHOSEN = 5000;
 
 /** `bar` shows what can be done; `actions` are {name: {text, title, run(ids), fits(count)}}. */
-function makeChoice(bar, canvas, actions, { all, changed }) {
+export function createSelection(bar, canvas, actions, { all }) {
   const ids = new Set();
   let anchor = null;
   let busy = false;
@@ -38,7 +43,7 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
     buttons.map(([, button]) => button),
     h("span", { class: "g-gap" }),
     everything,
-    iconButton("close", "Choose none (Esc)", clear),
+    iconButton("close", "Choose none (Esc)", clear, { class: "g-icon" }),
   );
 
   async function work(action) {
@@ -58,7 +63,6 @@ function makeChoice(bar, canvas, actions, { all, changed }) {
     for (const [action, button] of buttons) button.disabled = !(action.fits?.(ids.size) ?? true);
     canvas.classList.toggle("choosing", ids.size > 0);
     for (const each of canvas.querySelectorAll(".cell[data-id]")) mark(each);
-    changed?.();
   }
   function mark(node) {
     const on = ids.has(node.dataset.id);

@@ -22,22 +22,11 @@ from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
 from ...web.media import media_url
+from ..modules import start_view
 from ..studio.form import Form
 from ..theme import asset
 
 log = logging.getLogger(__name__)
-
-SCRIPTS = (
-    "gallery/query.js",
-    "gallery/grid.js",
-    "gallery/selection.js",
-    "gallery/trash.js",
-    "gallery/lightbox_zoom.js",
-    "gallery/panel.js",
-    "gallery/lightbox.js",
-    "gallery/gallery.js",
-)
-"""Parts of the view's one script, in the order in which they need each other."""
 
 
 def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
@@ -45,7 +34,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
     view = gr.HTML(
         "",
         html_template=asset("gallery/gallery.html"),
-        js_on_load="\n".join(asset(script) for script in SCRIPTS),
+        js_on_load=start_view("gallery/gallery.js", "reuse", "send", "make"),
         elem_id="gallery-view",
         server_functions=served(services),
     )

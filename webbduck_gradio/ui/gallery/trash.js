@@ -1,46 +1,13 @@
-// Deleting with a way back: the toast that offers it for a while, and the trash, until it is emptied.
-const TOAST_SECONDS = 15;
-
-/** `home` holds the toast while no dialog is open. */
-function makeToast(home, dialog) {
-  const node = h("div", { class: "toast g-toast", role: "status", hidden: true });
-  let fading = null;
-  home.append(node);
-  dialog.addEventListener("close", () => home.append(node));
-  return {
-    say(text, label = null, action = null) {
-      put(
-        node,
-        h("span", {}, text),
-        label
-          ? h(
-              "button",
-              {
-                type: "button",
-                onclick: () => {
-                  node.hidden = true;
-                  action();
-                },
-              },
-              label,
-            )
-          : null,
-        iconButton("close", "Dismiss", () => {
-          node.hidden = true;
-        }),
-      );
-      (dialog.open ? dialog : home).append(node);
-      node.hidden = false;
-      clearTimeout(fading);
-      fading = setTimeout(() => {
-        node.hidden = true;
-      }, TOAST_SECONDS * 1000);
-    },
-  };
-}
+// @ts-check
+// The trash: what was deleted waits here until it is emptied.
+import { h, put } from "../shared/dom.js";
+import { bytes, many, number, timeAgo } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
+import { toast } from "../shared/toast.js";
+import { trashUrl } from "../shared/urls.js";
 
 /** The Trash view in `box`; `restored(ids)` is told what came back. */
-function makeTrash(box, { toast, restored, closed }) {
+export function makeTrash(box, { ask: call, restored, closed }) {
   const list = h("div", { class: "g-entries" });
   const facts = h("p", { class: "muted" });
   const empty = h(
@@ -68,12 +35,7 @@ function makeTrash(box, { toast, restored, closed }) {
   );
 
   async function ask(name, value) {
-    let found;
-    try {
-      found = await server[name](value);
-    } catch {
-      found = { error: "The server did not answer; try again." };
-    }
+    const found = await call(name, value);
     problem.textContent = found.error ?? "";
     return found.error ? null : found;
   }
@@ -104,14 +66,14 @@ function makeTrash(box, { toast, restored, closed }) {
         ? h("p", { class: "muted" }, `And ${many(found.deletions - found.entries.length, "older deletion")}.`)
         : null,
     );
-    if (!box.contains(document.activeElement) || document.activeElement.disabled) {
-      box.querySelector(".back").focus();
-    } // the pressed button is gone
+    // The pressed button is gone.
+    const focused = document.activeElement;
+    if (!box.contains(focused) || focused.matches(":disabled")) box.querySelector(".back").focus();
   }
   function entry(one) {
     const thumbs = one.images.map((id) =>
       h("img", {
-        src: `media/trash/${one.id}/${id.split("/").map(encodeURIComponent).join("/")}`,
+        src: trashUrl(one.id, id),
         alt: id,
         title: id,
         loading: "lazy",
@@ -124,7 +86,7 @@ function makeTrash(box, { toast, restored, closed }) {
       h(
         "header",
         {},
-        h("span", {}, `${many(one.count, "picture")}, deleted ${webbduck.ago(one.deleted)}`),
+        h("span", {}, `${many(one.count, "picture")}, deleted ${timeAgo(one.deleted)}`),
         h("button", { type: "button", class: "g-act", onclick: () => restore(one.id) }, "Restore"),
       ),
       h(
@@ -141,14 +103,14 @@ function makeTrash(box, { toast, restored, closed }) {
     const found = await ask("webbduck_restore", id);
     if (found) {
       restored(found.images);
-      toast.say(`${many(found.images.length, "picture")} restored.`);
+      toast(`${many(found.images.length, "picture")} restored.`);
     }
     refresh();
   }
   async function emptyIt() {
     sure.close();
     const found = await ask("webbduck_empty", {});
-    if (found) toast.say(`${many(found.emptied, "picture")} deleted for good.`);
+    if (found) toast(`${many(found.emptied, "picture")} deleted for good.`);
     refresh();
   }
   function close() {

@@ -15,6 +15,7 @@ from ...models.catalog.config_file import EditConflictError
 from ...models.probe import pool
 from ...services import Services
 from ..gallery.tab import told
+from ..modules import start_view
 from ..studio.form import Form, number_of
 from ..theme import asset
 
@@ -59,7 +60,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     view = gr.HTML(
         "",
         html_template=asset("loras/loras.html"),
-        js_on_load=asset("loras/loras.js"),
+        js_on_load=start_view("loras/loras.js", "use_current"),
         elem_id="loras-view",
         server_functions=[webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint],
     )

@@ -1,589 +1,582 @@
+// @ts-check
 // The queue: rows keyed by job, so that a redraw keeps scroll position, unfolded details and the selection.
-const $ = (selector) => element.querySelector(selector);
-const waiting = $(".waiting");
-const ended = $(".ended");
-const toast = $(".toast");
-const chosenBar = $(".chosen");
-const older = $(".older");
-const PAGE = 20;
-const rows = new Map();
-const chosen = new Set();
-let state = null;
-let live = {};
-let history = [];
-let lastPicked = null;
-let told = null;
-let stale = false;
+import { publish, subscribe } from "../shared/bus.js";
+import { h, put, setHidden, setText } from "../shared/dom.js";
+import { many } from "../shared/format.js";
+import { callOrToast } from "../shared/server_call.js";
+import { openTab } from "../shared/tabs.js";
+import { toast } from "../shared/toast.js";
+import {
+  detailsOf,
+  drawStrip,
+  drawThumb,
+  factsOf,
+  isOpen,
+  isRetryable,
+  modeOf,
+  paints,
+  promptOf,
+  setClock,
+  timesOf,
+} from "./queue_row.js";
 
-const steer = (action, ids = [], more = {}) => trigger("steer", { action, ids, ...more });
-const jobOf = (id) => rows.get(id)?.job;
-const queuedIds = () => state.jobs.filter((job) => job.status === "queued").map((job) => job.job_id);
-const visible = () => element.offsetParent !== null;
+/** @param {GradioView} view */
+export default function start({ element, trigger, server }) {
+  const $ = (selector) => element.querySelector(selector);
+  const waiting = $(".waiting");
+  const ended = $(".ended");
+  const chosenBar = $(".chosen");
+  const older = $(".older");
+  const PAGE = 20;
+  const rows = new Map();
+  const chosen = new Set();
+  let state = null;
+  let live = {};
+  let history = [];
+  let lastPicked = null;
+  let told = null;
+  let stale = false;
 
-function openInGallery(image) {
-  webbduck.publish("show", { image });
-  webbduck.openTab("Gallery");
-}
+  const steer = (action, ids = [], more = {}) => trigger("steer", { action, ids, ...more });
+  const jobOf = (id) => rows.get(id)?.job;
+  const queuedIds = () => state.jobs.filter((job) => job.status === "queued").map((job) => job.job_id);
+  const visible = () => element.offsetParent !== null;
 
-function watch(id) {
-  webbduck.publish("follow", { job_id: id, chosen: true });
-  webbduck.openTab("Studio");
-}
-
-// ---- what is said
-
-let fading = null;
-function say(text, back = null) {
-  put(
-    toast,
-    h("span", {}, text),
-    back
-      ? h(
-          "button",
-          {
-            type: "button",
-            onclick: () => {
-              toast.hidden = true;
-              back();
-            },
-          },
-          "Queue them again",
-        )
-      : null,
-    h(
-      "button",
-      {
-        type: "button",
-        class: "close",
-        "aria-label": "Dismiss",
-        onclick: () => {
-          toast.hidden = true;
-        },
-      },
-      "×",
-    ),
-  );
-  toast.hidden = false;
-  clearTimeout(fading);
-  fading = setTimeout(() => {
-    toast.hidden = true;
-  }, 12000);
-}
-
-/** Cancel jobs; those that only waited can be put back. */
-function cancel(ids) {
-  const waited = ids.filter((id) => jobOf(id)?.status === "queued");
-  steer("cancel", ids);
-  if (waited.length) {
-    say(waited.length === 1 ? "Cancelled 1 waiting job." : `Cancelled ${waited.length} waiting jobs.`, () =>
-      steer("retry", waited),
-    );
+  function openInGallery(image) {
+    publish("show", { image });
+    openTab("gallery");
   }
-}
 
-function remove(ids) {
-  history = history.filter((job) => !ids.includes(job.job_id));
-  steer("remove", ids);
-}
-
-function move(ids, to) {
-  told = ids[0];
-  steer("move", ids, { to });
-}
-
-// ---- rows
-
-function make(job) {
-  const id = job.job_id;
-  const text = promptOf(job);
-  const act = (name, label, title, run) =>
-    h(
-      "button",
-      { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run },
-      label,
-    );
-  const box = h("input", {
-    type: "checkbox",
-    "aria-label": `Select: ${text}`,
-    onclick: (event) => pick(id, event.target.checked, event.shiftKey),
-  });
-  const grip = h(
-    "button",
-    { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" },
-    h("i", { "aria-hidden": "true" }),
-    h("b", { class: "place" }),
-  );
-  const details = h(
-    "details",
-    { ontoggle: () => drawDetails(id) },
-    h(
-      "summary",
-      {},
-      h(
-        "span",
-        { class: "line" },
-        h("span", { class: "state" }),
-        h("span", { class: "mode" }),
-        h("span", { class: "timing" }),
-      ),
-      h("span", { class: "prompt" }),
-      h("span", { class: "facts" }),
-      h("span", { class: "answer" }),
-      h("span", { class: "why" }),
-    ),
-    h("dl", { class: "details" }),
-  );
-  const row = h(
-    "li",
-    { class: "job", "data-id": id },
-    h("div", { class: "pick" }, grip, box),
-    h("button", {
-      type: "button",
-      class: "thumb",
-      onclick: () => {
-        const last = jobOf(id).images.at(-1);
-        if (last) openInGallery(last);
-        else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id);
-      },
-    }),
-    h("div", { class: "main" }, details, h("div", { class: "strip" })),
-    h(
-      "div",
-      { class: "acts" },
-      act("watch", "Watch", "Watch it in the Studio", () => watch(id)),
-      act("gallery", "Gallery", "Show its pictures in the gallery", () =>
-        openInGallery(jobOf(id).images.at(-1)),
-      ),
-      act("after", "After this image", "Stop after the image that it is at", () =>
-        steer("cancel_after_image", [id]),
-      ),
-      act("top", "Top", "Move to the top", () => move([id], "top")),
-      act("up", "↑", "Move up", () => move([id], "up")),
-      act("down", "↓", "Move down", () => move([id], "down")),
-      act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
-      act("edit", "Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id })),
-      act("remove", "Remove", "Remove from the list; its pictures stay", () => remove([id])),
-      act("cancel", "Cancel", "Cancel", () => cancel([id])),
-    ),
-    h(
-      "div",
-      {
-        class: "track",
-        role: "progressbar",
-        "aria-label": "Progress",
-        "aria-valuemin": "0",
-        "aria-valuemax": "100",
-      },
-      h("div", { class: "bar" }),
-    ),
-  );
-  const parts = { row, box, grip, details };
-  for (const name of [
-    "place",
-    "state",
-    "mode",
-    "timing",
-    "prompt",
-    "facts",
-    "answer",
-    "why",
-    "strip",
-    "thumb",
-    "track",
-    "bar",
-  ]) {
-    parts[name] = row.querySelector(`.${name}`);
+  function watch(id) {
+    publish("follow", { job_id: id, chosen: true });
+    openTab("studio");
   }
-  for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
-  row.addEventListener("keydown", (event) => pressed(event, id));
-  grip.addEventListener("pointerdown", (event) => grab(event, id));
-  return { ...parts, job, key: "" };
-}
 
-function update(job) {
-  const entry = rows.get(job.job_id);
-  const key = JSON.stringify(job);
-  entry.job = job;
-  if (entry.key === key) return;
-  entry.key = key;
-  const { row } = entry;
-  const open = isOpen(job);
-  if (row.dataset.state !== job.status) row.dataset.state = job.status;
-  const shown = {
-    watch: open && paints(job),
-    gallery: job.images.length > 0,
-    after: job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
-    top: job.status === "queued",
-    up: job.status === "queued",
-    down: job.status === "queued",
-    retry: isRetryable(job),
-    edit: paints(job),
-    remove: !open,
-    cancel: open,
-  };
-  for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
-  entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
-  entry.grip.disabled = job.status !== "queued";
-  const place = job.position ? `Move, now number ${job.position} in line: ${promptOf(job)}` : "";
-  if (entry.grip.getAttribute("aria-label") !== place) entry.grip.setAttribute("aria-label", place);
-  setText(entry.place, String(job.position ?? ""));
-  setText(entry.state, job.headline);
-  setText(entry.mode, modeOf(job));
-  setText(entry.timing, timesOf(job));
-  setText(entry.prompt, promptOf(job));
-  setText(entry.facts, factsOf(job));
-  setText(entry.answer, job.result?.caption ?? "");
-  setText(entry.why, [job.error, ...job.warnings].filter(Boolean).join(" "));
-  entry.why.classList.toggle("error", Boolean(job.error));
-  setHidden(entry.track, job.status !== "running");
-  entry.bar.style.width = `${(job.progress * 100).toFixed(1)}%`;
-  entry.track.setAttribute("aria-valuenow", Math.round(job.progress * 100));
-  drawThumb(entry.thumb, job);
-  entry.thumb.setAttribute(
-    "aria-label",
-    job.images.length
-      ? "Show its pictures in the gallery"
-      : open && paints(job)
-        ? "Watch it in the Studio"
-        : "No picture",
-  );
-  drawStrip(entry.strip, job, openInGallery);
-  if (entry.details.open) drawDetails(job.job_id);
-}
-
-function drawDetails(id) {
-  const entry = rows.get(id);
-  const list = entry?.details.querySelector("dl");
-  if (!list || !entry.details.open) return;
-  const { job } = entry;
-  const key = JSON.stringify([job.status, job.told, job.result, job.seconds_per_step]);
-  if (list.dataset.key === key) return;
-  list.dataset.key = key;
-  put(list, detailsOf(job));
-}
-
-function place(list, jobs, nothing) {
-  const focused = document.activeElement;
-  const held = focused && element.contains(focused) ? focused : null;
-  const empty = list.querySelector(".nothing");
-  if (empty && jobs.length) empty.remove();
-  jobs.forEach((job, index) => {
-    if (!rows.has(job.job_id)) rows.set(job.job_id, make(job));
-    // What came step by step is older than the end of the job.
-    update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
-    const { row } = rows.get(job.job_id);
-    if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
-  });
-  while (list.children.length > jobs.length) list.lastChild.remove();
-  if (!jobs.length) list.append(h("li", { class: "nothing" }, nothing));
-  // A row that was moved loses the focus; the keyboard goes on where it was.
-  if (held && held !== document.activeElement && held.isConnected) held.focus({ preventScroll: true });
-}
-
-function draw() {
-  if (!state || dragging) {
-    stale = true;
-    return;
-  }
-  if (!visible()) {
-    stale = true;
-    return;
-  }
-  stale = false;
-  const known = new Set(state.recent.map((job) => job.job_id));
-  const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
-  place(waiting, state.jobs, "Nothing is waiting. Press Generate in the Studio, as often as you like.");
-  place(ended, gone, "Jobs that have ended are listed here.");
-  const shown = new Set([...state.jobs, ...gone].map((job) => job.job_id));
-  for (const [id, entry] of rows) {
-    if (!shown.has(id)) {
-      entry.row.remove();
-      rows.delete(id);
+  /** Cancel jobs; those that only waited can be put back. */
+  function cancel(ids) {
+    const waited = ids.filter((id) => jobOf(id)?.status === "queued");
+    steer("cancel", ids);
+    if (waited.length) {
+      toast(
+        `Cancelled ${many(waited.length, "waiting job")}.`,
+        () => steer("retry", waited),
+        "Queue them again",
+      );
     }
   }
-  const { counts } = state;
-  const all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
-  setText(
-    $(".summary"),
-    [counts.running && `${counts.running} running`, counts.queued && `${counts.queued} waiting`]
-      .filter(Boolean)
-      .join(", "),
-  );
-  setText(
-    $(".tally"),
-    ["completed", "failed", "cancelled", "interrupted"]
-      .filter((each) => counts[each])
-      .map((each) => `${counts[each]} ${each}`)
-      .join(", "),
-  );
-  setHidden($("[data-do=pause]"), state.paused);
-  setHidden($("[data-do=resume]"), !state.paused);
-  $("[data-do=clear_queued]").disabled = !state.queued_count;
-  $("[data-do=clear_finished]").disabled = !all;
-  banner(
-    $(".note"),
-    state.pause_reason ?? (state.paused ? "Paused: what runs ends first, nothing new starts." : ""),
-  );
-  banner($(".problem"), state.problem ?? "");
-  setHidden(older, gone.length >= all);
-  if (history.length && gone.length > all) {
-    const { length } = history;
-    history = [];
-    showOlder(length);
-  }
-  if (told && jobOf(told)?.position) {
-    setText($(".spoken"), `Now number ${jobOf(told).position} in line.`);
-    told = null;
-  }
-  showChosen();
-}
 
-function banner(node, text) {
-  setText(node, text);
-  setHidden(node, !text);
-}
-
-// ---- selection
-
-function pick(id, yes, range = false) {
-  const order = [...element.querySelectorAll(".job")].map((row) => row.dataset.id);
-  const [from, to] = [order.indexOf(lastPicked), order.indexOf(id)].sort((a, b) => a - b);
-  for (const each of range && from >= 0 ? order.slice(from, to + 1) : [id]) {
-    if (yes) chosen.add(each);
-    else chosen.delete(each);
+  function remove(ids) {
+    history = history.filter((job) => !ids.includes(job.job_id));
+    steer("remove", ids);
   }
-  lastPicked = id;
-  showChosen();
-}
 
-function showChosen() {
-  for (const id of chosen) if (!rows.has(id)) chosen.delete(id);
-  for (const [id, entry] of rows) {
-    if (entry.box.checked !== chosen.has(id)) entry.box.checked = chosen.has(id);
-    entry.row.classList.toggle("is-chosen", chosen.has(id));
+  function move(ids, to) {
+    told = ids[0];
+    steer("move", ids, { to });
   }
-  setHidden(chosenBar, !chosen.size);
-  if (!chosen.size) return;
-  const jobs = [...chosen].map(jobOf);
-  setText($(".chosen .count"), chosen.size === 1 ? "1 job selected" : `${chosen.size} jobs selected`);
-  for (const button of chosenBar.querySelectorAll("[data-each]")) {
-    button.disabled = !jobs.some(FITTING[button.dataset.each]);
-  }
-  for (const button of chosenBar.querySelectorAll("[data-move]")) {
-    button.disabled = !jobs.some((job) => job.status === "queued");
-  }
-}
 
-const FITTING = { cancel: isOpen, retry: isRetryable, remove: (job) => !isOpen(job) };
-const chosenQueued = () => queuedIds().filter((id) => chosen.has(id));
+  // ---- rows
 
-let sure = null;
-/** The history is not kept anywhere else, so forgetting it takes a second press. */
-function clearEnded(button) {
-  if (sure) {
-    clearTimeout(sure);
-    sure = null;
-    button.textContent = "Clear ended";
-    history = [];
-    steer("clear_finished");
-    return;
+  function make(job) {
+    const id = job.job_id;
+    const text = promptOf(job);
+    const act = (name, label, title, run) =>
+      h(
+        "button",
+        { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run },
+        label,
+      );
+    const box = h("input", {
+      type: "checkbox",
+      "aria-label": `Select: ${text}`,
+      onclick: (event) => pick(id, event.target.checked, event.shiftKey),
+    });
+    const grip = h(
+      "button",
+      { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" },
+      h("i", { "aria-hidden": "true" }),
+      h("b", { class: "place" }),
+    );
+    const details = h(
+      "details",
+      { ontoggle: () => drawDetails(id) },
+      h(
+        "summary",
+        {},
+        h(
+          "span",
+          { class: "line" },
+          h("span", { class: "state" }),
+          h("span", { class: "mode" }),
+          h("span", { class: "timing" }),
+        ),
+        h("span", { class: "prompt" }),
+        h("span", { class: "facts" }),
+        h("span", { class: "answer" }),
+        h("span", { class: "why" }),
+      ),
+      h("dl", { class: "details" }),
+    );
+    const row = h(
+      "li",
+      { class: "job", "data-id": id },
+      h("div", { class: "pick" }, grip, box),
+      h("button", {
+        type: "button",
+        class: "thumb",
+        onclick: () => {
+          const last = jobOf(id).images.at(-1);
+          if (last) openInGallery(last);
+          else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id);
+        },
+      }),
+      h("div", { class: "main" }, details, h("div", { class: "strip" })),
+      h(
+        "div",
+        { class: "acts" },
+        act("watch", "Watch", "Watch it in the Studio", () => watch(id)),
+        act("gallery", "Gallery", "Show its pictures in the gallery", () =>
+          openInGallery(jobOf(id).images.at(-1)),
+        ),
+        act("after", "After this image", "Stop after the image that it is at", () =>
+          steer("cancel_after_image", [id]),
+        ),
+        act("top", "Top", "Move to the top", () => move([id], "top")),
+        act("up", "↑", "Move up", () => move([id], "up")),
+        act("down", "↓", "Move down", () => move([id], "down")),
+        act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
+        act("edit", "Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id })),
+        act("remove", "Remove", "Remove from the list; its pictures stay", () => remove([id])),
+        act("cancel", "Cancel", "Cancel", () => cancel([id])),
+      ),
+      h(
+        "div",
+        {
+          class: "track",
+          role: "progressbar",
+          "aria-label": "Progress",
+          "aria-valuemin": "0",
+          "aria-valuemax": "100",
+        },
+        h("div", { class: "bar" }),
+      ),
+    );
+    const parts = { row, box, grip, details };
+    for (const name of [
+      "place",
+      "state",
+      "mode",
+      "timing",
+      "prompt",
+      "facts",
+      "answer",
+      "why",
+      "strip",
+      "thumb",
+      "track",
+      "bar",
+    ]) {
+      parts[name] = row.querySelector(`.${name}`);
+    }
+    for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
+    row.addEventListener("keydown", (event) => pressed(event, id));
+    grip.addEventListener("pointerdown", (event) => grab(event, id));
+    return { ...parts, job, key: "" };
   }
-  button.textContent = "Forget them all? Pictures stay";
-  sure = setTimeout(() => {
-    sure = null;
-    button.textContent = "Clear ended";
-  }, 5000);
-}
 
-element.addEventListener("click", (event) => {
-  const button = event.target.closest("button");
-  const asked = button?.dataset;
-  if (!asked) return;
-  if (asked.do === "clear_finished") clearEnded(button);
-  else if (asked.do === "clear_queued") cancel(queuedIds());
-  else if (asked.do) steer(asked.do);
-  if (asked.each) {
-    const ids = [...chosen].filter((id) => FITTING[asked.each](jobOf(id)));
-    if (asked.each === "cancel") cancel(ids);
-    else if (asked.each === "remove") remove(ids);
-    else steer(asked.each, ids);
+  function update(job) {
+    const entry = rows.get(job.job_id);
+    const key = JSON.stringify(job);
+    entry.job = job;
+    if (entry.key === key) return;
+    entry.key = key;
+    const { row } = entry;
+    const open = isOpen(job);
+    if (row.dataset.state !== job.status) row.dataset.state = job.status;
+    const shown = {
+      watch: open && paints(job),
+      gallery: job.images.length > 0,
+      after:
+        job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
+      top: job.status === "queued",
+      up: job.status === "queued",
+      down: job.status === "queued",
+      retry: isRetryable(job),
+      edit: paints(job),
+      remove: !open,
+      cancel: open,
+    };
+    for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
+    entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
+    entry.grip.disabled = job.status !== "queued";
+    const place = job.position ? `Move, now number ${job.position} in line: ${promptOf(job)}` : "";
+    if (entry.grip.getAttribute("aria-label") !== place) entry.grip.setAttribute("aria-label", place);
+    setText(entry.place, String(job.position ?? ""));
+    setText(entry.state, job.headline);
+    setText(entry.mode, modeOf(job));
+    setText(entry.timing, timesOf(job));
+    setText(entry.prompt, promptOf(job));
+    setText(entry.facts, factsOf(job));
+    setText(entry.answer, job.result?.caption ?? "");
+    setText(entry.why, [job.error, ...job.warnings].filter(Boolean).join(" "));
+    entry.why.classList.toggle("error", Boolean(job.error));
+    setHidden(entry.track, job.status !== "running");
+    entry.bar.style.width = `${(job.progress * 100).toFixed(1)}%`;
+    entry.track.setAttribute("aria-valuenow", Math.round(job.progress * 100));
+    drawThumb(entry.thumb, job);
+    entry.thumb.setAttribute(
+      "aria-label",
+      job.images.length
+        ? "Show its pictures in the gallery"
+        : open && paints(job)
+          ? "Watch it in the Studio"
+          : "No picture",
+    );
+    drawStrip(entry.strip, job, openInGallery);
+    if (entry.details.open) drawDetails(job.job_id);
   }
-  if (asked.move && chosenQueued().length) move(chosenQueued(), asked.move);
-  if (asked.choose) {
-    if (asked.choose === "none") chosen.clear();
-    else queuedIds().forEach((id) => chosen.add(id));
+
+  function drawDetails(id) {
+    const entry = rows.get(id);
+    const list = entry?.details.querySelector("dl");
+    if (!list || !entry.details.open) return;
+    const { job } = entry;
+    const key = JSON.stringify([job.status, job.told, job.result, job.seconds_per_step]);
+    if (list.dataset.key === key) return;
+    list.dataset.key = key;
+    put(list, detailsOf(job));
+  }
+
+  function place(list, jobs, nothing) {
+    /** @type {any} */
+    const focused = document.activeElement;
+    const held = focused && element.contains(focused) ? focused : null;
+    const empty = list.querySelector(".nothing");
+    if (empty && jobs.length) empty.remove();
+    jobs.forEach((job, index) => {
+      if (!rows.has(job.job_id)) rows.set(job.job_id, make(job));
+      // What came step by step is older than the end of the job.
+      update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
+      const { row } = rows.get(job.job_id);
+      if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
+    });
+    while (list.children.length > jobs.length) list.lastChild.remove();
+    if (!jobs.length) list.append(h("li", { class: "nothing" }, nothing));
+    // A row that was moved loses the focus; the keyboard goes on where it was.
+    if (held && held !== document.activeElement && held.isConnected) held.focus({ preventScroll: true });
+  }
+
+  function draw() {
+    if (!state || dragging) {
+      stale = true;
+      return;
+    }
+    if (!visible()) {
+      stale = true;
+      return;
+    }
+    stale = false;
+    const known = new Set(state.recent.map((job) => job.job_id));
+    const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
+    place(waiting, state.jobs, "Nothing is waiting. Press Generate in the Studio, as often as you like.");
+    place(ended, gone, "Jobs that have ended are listed here.");
+    const shown = new Set([...state.jobs, ...gone].map((job) => job.job_id));
+    for (const [id, entry] of rows) {
+      if (!shown.has(id)) {
+        entry.row.remove();
+        rows.delete(id);
+      }
+    }
+    const { counts } = state;
+    const all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
+    setText(
+      $(".summary"),
+      [counts.running && `${counts.running} running`, counts.queued && `${counts.queued} waiting`]
+        .filter(Boolean)
+        .join(", "),
+    );
+    setText(
+      $(".tally"),
+      ["completed", "failed", "cancelled", "interrupted"]
+        .filter((each) => counts[each])
+        .map((each) => `${counts[each]} ${each}`)
+        .join(", "),
+    );
+    setHidden($("[data-do=pause]"), state.paused);
+    setHidden($("[data-do=resume]"), !state.paused);
+    $("[data-do=clear_queued]").disabled = !state.queued_count;
+    $("[data-do=clear_finished]").disabled = !all;
+    banner(
+      $(".note"),
+      state.pause_reason ?? (state.paused ? "Paused: what runs ends first, nothing new starts." : ""),
+    );
+    banner($(".problem"), state.problem ?? "");
+    setHidden(older, gone.length >= all);
+    if (history.length && gone.length > all) {
+      const { length } = history;
+      history = [];
+      showOlder(length);
+    }
+    if (told && jobOf(told)?.position) {
+      setText($(".spoken"), `Now number ${jobOf(told).position} in line.`);
+      told = null;
+    }
     showChosen();
   }
-});
 
-// ---- keyboard
-
-const MOVES = { ArrowUp: "up", ArrowDown: "down", Home: "top", End: "bottom" };
-function pressed(event, id) {
-  const job = jobOf(id);
-  const key = event.key;
-  const on = event.target;
-  const stop = () => event.preventDefault();
-  if (MOVES[key] && job.status === "queued" && (event.altKey || on.closest(".grip"))) {
-    stop();
-    move([id], MOVES[key]);
-    return;
+  function banner(node, text) {
+    setText(node, text);
+    setHidden(node, !text);
   }
-  if (event.altKey || event.ctrlKey || event.metaKey) return;
-  const all = [...element.querySelectorAll(".job summary")];
-  const here = all.indexOf(rows.get(id).row.querySelector("summary"));
-  if (key === "ArrowDown" || key === "ArrowUp") {
-    stop();
-    all[here + (key === "ArrowDown" ? 1 : -1)]?.focus();
+
+  // ---- selection
+
+  function pick(id, yes, range = false) {
+    const order = [...element.querySelectorAll(".job")].map((row) => row.dataset.id);
+    const [from, to] = [order.indexOf(lastPicked), order.indexOf(id)].sort((a, b) => a - b);
+    for (const each of range && from >= 0 ? order.slice(from, to + 1) : [id]) {
+      if (yes) chosen.add(each);
+      else chosen.delete(each);
+    }
+    lastPicked = id;
+    showChosen();
   }
-  if (key.toLowerCase() === "x") {
-    stop();
-    pick(id, !chosen.has(id), event.shiftKey);
-  }
-  if (key === "Delete") {
-    stop();
-    (all[here + 1] ?? all[here - 1])?.focus();
-    if (isOpen(job)) cancel([id]);
-    else remove([id]);
-  }
-}
 
-// ---- dragging, with mouse, pen or finger
-
-let dragging = null;
-function grab(event, id) {
-  if (event.button || jobOf(id)?.status !== "queued" || dragging) return;
-  event.preventDefault();
-  const entry = rows.get(id);
-  entry.grip.focus({ preventScroll: true });
-  entry.grip.setPointerCapture(event.pointerId);
-  const moved = chosen.has(id) ? chosenQueued() : [id];
-  const others = queuedIds()
-    .filter((each) => !moved.includes(each))
-    .map((each) => rows.get(each).row);
-  dragging = { id, moved, others, at: null, entry, start: event.clientY + window.scrollY, y: event.clientY };
-  for (const each of moved) rows.get(each).row.classList.add("dragged");
-  entry.grip.addEventListener("pointermove", drag);
-  entry.grip.addEventListener("pointerup", drop);
-  entry.grip.addEventListener("pointercancel", drop);
-  document.addEventListener("keydown", giveUp, true);
-  scrolling();
-}
-
-function drag(event) {
-  dragging.y = event.clientY;
-  follow();
-}
-
-function follow() {
-  const { entry, others, start, y, moved } = dragging;
-  entry.row.style.transform = `translateY(${y + window.scrollY - start}px)`;
-  const at = others.filter((row) => {
-    const box = row.getBoundingClientRect();
-    return y > box.top + box.height / 2;
-  }).length;
-  if (at === dragging.at) return;
-  // The first report of a drag that has not left its place shows no line.
-  dragging.at = at;
-  others.forEach((row, index) => {
-    row.classList.toggle("before", index === at);
-    row.classList.toggle("behind", index === others.length - 1 && at === others.length);
-  });
-  setText($(".spoken"), `${moved.length > 1 ? `${moved.length} jobs` : "Job"} to number ${at + 1}.`);
-}
-
-/** Near the edge of the window the page scrolls along. */
-function scrolling() {
-  if (!dragging) return;
-  const edge = 70;
-  const { y } = dragging;
-  const by = y < edge + 48 ? -8 : y > window.innerHeight - edge ? 8 : 0;
-  if (by && dragging.at !== null) {
-    window.scrollBy(0, by);
-    follow();
-  }
-  requestAnimationFrame(scrolling);
-}
-
-function giveUp(event) {
-  if (event.key !== "Escape") return;
-  event.stopPropagation();
-  dragging.at = null;
-  drop({ type: "given-up" });
-}
-
-function drop(event) {
-  const { entry, moved, others, at } = dragging;
-  entry.grip.removeEventListener("pointermove", drag);
-  entry.grip.removeEventListener("pointerup", drop);
-  entry.grip.removeEventListener("pointercancel", drop);
-  document.removeEventListener("keydown", giveUp, true);
-  entry.row.style.transform = "";
-  for (const each of moved) rows.get(each)?.row.classList.remove("dragged");
-  for (const row of others) row.classList.remove("before", "behind");
-  dragging = null;
-  if (event.type === "pointerup" && at !== null) {
-    const order = others.map((row) => row.dataset.id);
-    order.splice(at, 0, ...moved);
-    if (order.join() !== queuedIds().join()) {
-      // It stands there at once; the server's answer confirms or corrects it.
-      const by = new Map(state.jobs.map((job) => [job.job_id, job]));
-      state = {
-        ...state,
-        jobs: [
-          ...state.jobs.filter((job) => job.status !== "queued"),
-          ...order.filter((id) => by.has(id)).map((id, index) => ({ ...by.get(id), position: index + 1 })),
-        ],
-      };
-      move(moved, at + 1);
+  function showChosen() {
+    for (const id of chosen) if (!rows.has(id)) chosen.delete(id);
+    for (const [id, entry] of rows) {
+      if (entry.box.checked !== chosen.has(id)) entry.box.checked = chosen.has(id);
+      entry.row.classList.toggle("is-chosen", chosen.has(id));
+    }
+    setHidden(chosenBar, !chosen.size);
+    if (!chosen.size) return;
+    const jobs = [...chosen].map(jobOf);
+    setText($(".chosen .count"), chosen.size === 1 ? "1 job selected" : `${chosen.size} jobs selected`);
+    for (const button of chosenBar.querySelectorAll("[data-each]")) {
+      button.disabled = !jobs.some(FITTING[button.dataset.each]);
+    }
+    for (const button of chosenBar.querySelectorAll("[data-move]")) {
+      button.disabled = !jobs.some((job) => job.status === "queued");
     }
   }
-  draw();
-}
 
-// ---- what comes in
+  const FITTING = { cancel: isOpen, retry: isRetryable, remove: (job) => !isOpen(job) };
+  const chosenQueued = () => queuedIds().filter((id) => chosen.has(id));
 
-/** All ended jobs up to `limit`; asked for again when one of them was forgotten elsewhere. */
-async function showOlder(limit) {
-  older.disabled = true;
-  try {
-    const found = await server.webbduck_history({ limit });
-    if (found.error) say(found.error);
-    else {
+  let sure = null;
+  /** The history is not kept anywhere else, so forgetting it takes a second press. */
+  function clearEnded(button) {
+    if (sure) {
+      clearTimeout(sure);
+      sure = null;
+      button.textContent = "Clear ended";
+      history = [];
+      steer("clear_finished");
+      return;
+    }
+    button.textContent = "Forget them all? Pictures stay";
+    sure = setTimeout(() => {
+      sure = null;
+      button.textContent = "Clear ended";
+    }, 5000);
+  }
+
+  element.addEventListener("click", (event) => {
+    const button = event.target.closest("button");
+    const asked = button?.dataset;
+    if (!asked) return;
+    if (asked.do === "clear_finished") clearEnded(button);
+    else if (asked.do === "clear_queued") cancel(queuedIds());
+    else if (asked.do) steer(asked.do);
+    if (asked.each) {
+      const ids = [...chosen].filter((id) => FITTING[asked.each](jobOf(id)));
+      if (asked.each === "cancel") cancel(ids);
+      else if (asked.each === "remove") remove(ids);
+      else steer(asked.each, ids);
+    }
+    if (asked.move && chosenQueued().length) move(chosenQueued(), asked.move);
+    if (asked.choose) {
+      if (asked.choose === "none") chosen.clear();
+      else queuedIds().forEach((id) => chosen.add(id));
+      showChosen();
+    }
+  });
+
+  // ---- keyboard
+
+  const MOVES = { ArrowUp: "up", ArrowDown: "down", Home: "top", End: "bottom" };
+  function pressed(event, id) {
+    const job = jobOf(id);
+    const key = event.key;
+    const on = event.target;
+    const stop = () => event.preventDefault();
+    if (MOVES[key] && job.status === "queued" && (event.altKey || on.closest(".grip"))) {
+      stop();
+      move([id], MOVES[key]);
+      return;
+    }
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const all = [...element.querySelectorAll(".job summary")];
+    const here = all.indexOf(rows.get(id).row.querySelector("summary"));
+    if (key === "ArrowDown" || key === "ArrowUp") {
+      stop();
+      all[here + (key === "ArrowDown" ? 1 : -1)]?.focus();
+    }
+    if (key.toLowerCase() === "x") {
+      stop();
+      pick(id, !chosen.has(id), event.shiftKey);
+    }
+    if (key === "Delete") {
+      stop();
+      (all[here + 1] ?? all[here - 1])?.focus();
+      if (isOpen(job)) cancel([id]);
+      else remove([id]);
+    }
+  }
+
+  // ---- dragging, with mouse, pen or finger
+
+  let dragging = null;
+  function grab(event, id) {
+    if (event.button || jobOf(id)?.status !== "queued" || dragging) return;
+    event.preventDefault();
+    const entry = rows.get(id);
+    entry.grip.focus({ preventScroll: true });
+    entry.grip.setPointerCapture(event.pointerId);
+    const moved = chosen.has(id) ? chosenQueued() : [id];
+    const others = queuedIds()
+      .filter((each) => !moved.includes(each))
+      .map((each) => rows.get(each).row);
+    dragging = {
+      id,
+      moved,
+      others,
+      at: null,
+      entry,
+      start: event.clientY + window.scrollY,
+      y: event.clientY,
+    };
+    for (const each of moved) rows.get(each).row.classList.add("dragged");
+    entry.grip.addEventListener("pointermove", drag);
+    entry.grip.addEventListener("pointerup", drop);
+    entry.grip.addEventListener("pointercancel", drop);
+    document.addEventListener("keydown", giveUp, true);
+    scrolling();
+  }
+
+  function drag(event) {
+    dragging.y = event.clientY;
+    follow();
+  }
+
+  function follow() {
+    const { entry, others, start, y, moved } = dragging;
+    entry.row.style.transform = `translateY(${y + window.scrollY - start}px)`;
+    const at = others.filter((row) => {
+      const box = row.getBoundingClientRect();
+      return y > box.top + box.height / 2;
+    }).length;
+    if (at === dragging.at) return;
+    // The first report of a drag that has not left its place shows no line.
+    dragging.at = at;
+    others.forEach((row, index) => {
+      row.classList.toggle("before", index === at);
+      row.classList.toggle("behind", index === others.length - 1 && at === others.length);
+    });
+    setText($(".spoken"), `${moved.length > 1 ? `${moved.length} jobs` : "Job"} to number ${at + 1}.`);
+  }
+
+  /** Near the edge of the window the page scrolls along. */
+  function scrolling() {
+    if (!dragging) return;
+    const edge = 70;
+    const { y } = dragging;
+    const by = y < edge + 48 ? -8 : y > window.innerHeight - edge ? 8 : 0;
+    if (by && dragging.at !== null) {
+      window.scrollBy(0, by);
+      follow();
+    }
+    requestAnimationFrame(scrolling);
+  }
+
+  function giveUp(event) {
+    if (event.key !== "Escape") return;
+    event.stopPropagation();
+    dragging.at = null;
+    drop({ type: "given-up" });
+  }
+
+  function drop(event) {
+    const { entry, moved, others, at } = dragging;
+    entry.grip.removeEventListener("pointermove", drag);
+    entry.grip.removeEventListener("pointerup", drop);
+    entry.grip.removeEventListener("pointercancel", drop);
+    document.removeEventListener("keydown", giveUp, true);
+    entry.row.style.transform = "";
+    for (const each of moved) rows.get(each)?.row.classList.remove("dragged");
+    for (const row of others) row.classList.remove("before", "behind");
+    dragging = null;
+    if (event.type === "pointerup" && at !== null) {
+      const order = others.map((row) => row.dataset.id);
+      order.splice(at, 0, ...moved);
+      if (order.join() !== queuedIds().join()) {
+        // It stands there at once; the server's answer confirms or corrects it.
+        const by = new Map(state.jobs.map((job) => [job.job_id, job]));
+        state = {
+          ...state,
+          jobs: [
+            ...state.jobs.filter((job) => job.status !== "queued"),
+            ...order.filter((id) => by.has(id)).map((id, index) => ({ ...by.get(id), position: index + 1 })),
+          ],
+        };
+        move(moved, at + 1);
+      }
+    }
+    draw();
+  }
+
+  // ---- what comes in
+
+  /** All ended jobs up to `limit`; asked for again when one of them was forgotten elsewhere. */
+  async function showOlder(limit) {
+    older.disabled = true;
+    const found = await callOrToast(
+      () => server.webbduck_history({ limit }),
+      "The server did not answer; try again.",
+    );
+    if (found) {
       history = found.jobs;
       draw();
     }
-  } catch {
-    say("The server did not answer; try again.");
+    older.disabled = false;
   }
-  older.disabled = false;
-}
-older.onclick = () => showOlder(ended.querySelectorAll(".job").length + PAGE);
+  older.onclick = () => showOlder(ended.querySelectorAll(".job").length + PAGE);
 
-webbduck.subscribe("jobs", (value) => {
-  clock = value.time - Date.now() / 1000;
-  state = value;
-  draw();
-});
-webbduck.subscribe("live", (value) => {
-  live = value;
-  const job = visible() && !dragging && state?.jobs.find((each) => each.job_id === live.job_id);
-  if (job?.status === "running" && rows.has(job.job_id)) update({ ...job, ...live });
-});
-let seen = 0;
-webbduck.subscribe("outcome", (value) => {
-  if (value.where !== "queue" || value.at === seen) return;
-  seen = value.at;
-  if (value.error) {
-    say(value.error);
+  subscribe("jobs", (value) => {
+    setClock(value.time);
+    state = value;
     draw();
-  }
-  if (value.follow) webbduck.publish("follow", { job_id: value.follow });
-});
-new IntersectionObserver(() => {
-  if (stale && visible()) draw();
-}).observe(element);
-setInterval(() => {
-  if (document.hidden || !visible()) return;
-  for (const entry of rows.values()) setText(entry.timing, timesOf(entry.job));
-}, 1000);
+  });
+  subscribe("live", (value) => {
+    live = value;
+    const job = visible() && !dragging && state?.jobs.find((each) => each.job_id === live.job_id);
+    if (job?.status === "running" && rows.has(job.job_id)) update({ ...job, ...live });
+  });
+  let seen = 0;
+  subscribe("outcome", (value) => {
+    if (value.where !== "queue" || value.at === seen) return;
+    seen = value.at;
+    if (value.error) {
+      toast(value.error);
+      draw();
+    }
+    if (value.follow) publish("follow", { job_id: value.follow });
+  });
+  new IntersectionObserver(() => {
+    if (stale && visible()) draw();
+  }).observe(element);
+  setInterval(() => {
+    if (document.hidden || !visible()) return;
+    for (const entry of rows.values()) setText(entry.timing, timesOf(entry.job));
+  }, 1000);
+}

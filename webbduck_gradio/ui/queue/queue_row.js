@@ -1,38 +1,24 @@
+// @ts-check
 // One row of the queue: what it shows of a job. Texts are set only where they differ.
-const { h, put, thumbUrl, inputUrl, previewUrl } = webbduck;
-// eslint-disable-next-line prefer-const -- set by queue.js
-let clock = 0; // seconds that the server's clock is ahead of this computer's
+import { h, put } from "../shared/dom.js";
+import { duration, timeAgo } from "../shared/format.js";
+import { inputUrl, previewUrl, thumbUrl } from "../shared/urls.js";
+
+/** Seconds that the server's clock is ahead of this computer's. */
+let clock = 0;
+export function setClock(serverTime) {
+  clock = serverTime - Date.now() / 1000;
+}
 
 const now = () => Date.now() / 1000 + clock;
-const isOpen = (job) => ["queued", "running"].includes(job.status);
-const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
+export const isOpen = (job) => ["queued", "running"].includes(job.status);
+export const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
 /** Only these are shown in the Studio. */
-const paints = (job) => ["generate", "test"].includes(job.kind);
-const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
-
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
-function setHidden(node, hidden) {
-  if (node.hidden !== hidden) node.hidden = hidden;
-}
-
-/** "12 s", "3 min", "2 h 5 min". */
-function duration(seconds) {
-  const whole = Math.max(0, Math.round(seconds));
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
-  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
-}
-
-function ago(time) {
-  const seconds = now() - time;
-  return seconds < 86400 ? `${duration(seconds)} ago` : new Date(time * 1000).toLocaleDateString();
-}
+export const paints = (job) => ["generate", "test"].includes(job.kind);
+export const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
 
 /** What is done: "Text to image", "Test, inpaint", "Upscale 2×". */
-function modeOf(job) {
+export function modeOf(job) {
   const request = job.request;
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
   if (job.kind === "caption") return "Caption";
@@ -41,7 +27,7 @@ function modeOf(job) {
   return (job.kind === "test" ? `Test, ${mode.toLowerCase()}` : mode) + passes;
 }
 
-function factsOf(job) {
+export function factsOf(job) {
   const request = job.request;
   const facts = [
     request.base_model,
@@ -63,29 +49,27 @@ function factsOf(job) {
 }
 
 /** How long it waited and took; changes with the clock. */
-function timesOf(job) {
+export function timesOf(job) {
   if (job.status === "queued") return `waiting for ${duration(now() - job.created)}`;
   if (job.status === "running") {
     return `running for ${duration(now() - job.started)}, waited ${duration(job.started - job.created)}`;
   }
-  const end = `ended ${ago(job.finished)}`;
+  const end = `ended ${timeAgo(job.finished, now())}`;
   return job.started ? `${end}, waited ${duration(job.started - job.created)}` : end;
 }
 
 const UNITS = { width: "px", height: "px", mask_blur: "px", inpaint_padding: "px", max_tokens: "tokens" };
 
-function valueOf(name, value) {
+function valueText(name, value) {
   if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "none";
   if (name === "loras") return value.map((lora) => `${lora.name} ${lora.weight}`).join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "object") return JSON.stringify(value);
-  return UNITS[name]
-    ? `${value} ${UNITS[name]}`
-    : (window.webbduckFacts.values[name]?.[value] ?? String(value));
+  return UNITS[name] ? `${value} ${UNITS[name]}` : (webbduckFacts.values[name]?.[value] ?? String(value));
 }
 
 /** All of the request: first what had a say, then the rest, and what is known of the job itself. */
-function detailsOf(job) {
+export function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
   const about = {
     job: job.job_id,
@@ -104,16 +88,16 @@ function detailsOf(job) {
   const used = Object.entries(job.told);
   const rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
-    ...used.flatMap(([name, value]) => pair(name, valueOf(name, value))),
+    ...used.flatMap(([name, value]) => pair(name, valueText(name, value))),
     ...(job.result
       ? Object.entries(job.result)
           .filter(([name]) => !(name in job.request))
-          .flatMap(([name, value]) => pair(name, valueOf(name, value)))
+          .flatMap(([name, value]) => pair(name, valueText(name, value)))
       : []),
     ...Object.entries(about)
       .filter(([, value]) => value)
       .flatMap(([name, value]) => pair(name, value)),
-    ...rest.flatMap(([name, value]) => pair(name, valueOf(name, value), "unused")),
+    ...rest.flatMap(([name, value]) => pair(name, valueText(name, value), "unused")),
   ];
 }
 
@@ -124,7 +108,7 @@ function thumbOf(job) {
   return job.request.image ? inputUrl(job.request.image) : "";
 }
 
-function drawThumb(place, job) {
+export function drawThumb(place, job) {
   const source = thumbOf(job);
   const image = place.querySelector("img");
   if (!source) {
@@ -145,7 +129,7 @@ function drawThumb(place, job) {
 }
 
 /** The finished pictures of a batch, each a way into the gallery. */
-function drawStrip(strip, job, open) {
+export function drawStrip(strip, job, open) {
   const images = (job.request.num_images ?? 1) > 1 ? job.images : [];
   if (strip.dataset.key === images.join()) return;
   strip.dataset.key = images.join();

@@ -14,6 +14,7 @@ from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
 from ...jobs.store import JobStore
 from ...services import Services
+from ..modules import start_view
 from ..studio.form import Form
 from ..theme import asset
 
@@ -36,7 +37,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr
     view = gr.HTML(
         "",
         html_template=asset("queue/queue.html"),
-        js_on_load=asset("queue/queue_row.js") + asset("queue/queue.js"),
+        js_on_load=start_view("queue/queue.js", "steer", "edit_as_new"),
         elem_id="queue-view",
         server_functions=[webbduck_history],
     )

@@ -1,77 +1,80 @@
+// @ts-check
 // On a phone the picture has the screen: the settings lie in a sheet that opens over it from the bottom.
-webbduck.sheet = (() => {
-  const phone = window.matchMedia("(max-width: 820px)");
-  const controls = () => document.querySelector("#controls");
-  const isOpen = () => Boolean(phone.matches && controls()?.classList.contains("open"));
+import * as form from "../studio/form.js";
+import { subscribe } from "./bus.js";
+import { phone } from "./dom.js";
+import { isCovered } from "./widgets.js";
 
-  // The keyboard of a phone makes the page smaller instead of covering the prompt and Generate.
-  const meta = document.querySelector("meta[name=viewport]");
-  if (meta && !meta.content.includes("interactive-widget")) {
-    meta.content += ", interactive-widget=resizes-content";
+const controls = () => document.querySelector("#controls");
+const isOpen = () => Boolean(phone.matches && controls()?.classList.contains("open"));
+
+// The keyboard of a phone makes the page smaller instead of covering the prompt and Generate.
+const meta = document.querySelector("meta[name=viewport]");
+if (meta && !meta.content.includes("interactive-widget")) {
+  meta.content += ", interactive-widget=resizes-content";
+}
+
+export function openSheet(yes = true) {
+  const column = controls();
+  const head = column?.querySelector(".sheet-head");
+  if (!head || (yes && !phone.matches)) return;
+  column.classList.toggle("open", yes);
+  head.setAttribute("aria-expanded", String(yes));
+  head.querySelector(".sheet-does").textContent = yes ? "Done" : "Settings";
+  for (const behind of document.querySelectorAll("#picture, #brand, #tabs > .tab-wrapper")) {
+    behind.inert = yes;
   }
+  if (yes) column.querySelector("#settings").scrollTop = 0;
+  showSummary();
+}
 
-  function open(yes = true) {
-    const column = controls();
-    const head = column?.querySelector(".sheet-head");
-    if (!head || (yes && !phone.matches)) return;
-    column.classList.toggle("open", yes);
-    head.setAttribute("aria-expanded", String(yes));
-    head.querySelector(".sheet-does").textContent = yes ? "Done" : "Settings";
-    for (const behind of document.querySelectorAll("#picture, #brand, #tabs > .tab-wrapper")) {
-      behind.inert = yes;
+/** What is set, in one line, so that the sheet need not be opened to know. */
+function showSummary() {
+  const state = form.state();
+  const node = controls()?.querySelector(".sheet-said");
+  if (!state || !node) return;
+  let loras = [];
+  try {
+    loras = JSON.parse(state.loras || "[]").filter((each) => each.on !== false);
+  } catch {
+    /* the stack says what is wrong */
+  }
+  const parts = [
+    state.image ? (state.mask ? "Inpainting" : "From a picture") : null,
+    `${state.width ?? "?"} × ${state.height ?? "?"}`,
+    `${state.steps ?? "?"} steps`,
+    loras.length ? `${loras.length} LoRA${loras.length > 1 ? "s" : ""}` : null,
+    state.second_pass_model ? "second pass" : null,
+    state.base_model,
+  ];
+  node.textContent = isOpen() ? "Settings" : parts.filter(Boolean).join(", ");
+  controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-complaint]")));
+}
+subscribe("form", showSummary);
+
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.(".sheet-head")) openSheet(!isOpen());
+});
+document.addEventListener(
+  "pointerdown",
+  (event) => {
+    if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) {
+      event.preventDefault();
+      openSheet(false);
     }
-    if (yes) column.querySelector("#settings").scrollTop = 0;
-    say();
-  }
+  },
+  true,
+);
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !isOpen() || isCovered()) return;
+  event.preventDefault();
+  openSheet(false);
+  controls().querySelector(".sheet-head").focus();
+});
+phone.addEventListener("change", () => openSheet(false));
+// What was asked for is shown on the picture, so the sheet gives way.
+subscribe("outcome", (value) => {
+  if (value.job_id && isOpen()) openSheet(false);
+});
 
-  /** What is set, in one line, so that the sheet need not be opened to know. */
-  function say() {
-    const state = webbduck.form.state();
-    const node = controls()?.querySelector(".sheet-said");
-    if (!state || !node) return;
-    let loras = [];
-    try {
-      loras = JSON.parse(state.loras || "[]").filter((each) => each.on !== false);
-    } catch {
-      /* the stack says what is wrong */
-    }
-    const parts = [
-      state.image ? (state.mask ? "Inpainting" : "From a picture") : null,
-      `${state.width ?? "?"} × ${state.height ?? "?"}`,
-      `${state.steps ?? "?"} steps`,
-      loras.length ? `${loras.length} LoRA${loras.length > 1 ? "s" : ""}` : null,
-      state.second_pass_model ? "second pass" : null,
-      state.base_model,
-    ];
-    node.textContent = isOpen() ? "Settings" : parts.filter(Boolean).join(", ");
-    controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-complaint]")));
-  }
-  webbduck.subscribe("form", say);
-
-  document.addEventListener("click", (event) => {
-    if (event.target.closest?.(".sheet-head")) open(!isOpen());
-  });
-  document.addEventListener(
-    "pointerdown",
-    (event) => {
-      if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) {
-        event.preventDefault();
-        open(false);
-      }
-    },
-    true,
-  );
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !isOpen() || webbduck.covered()) return;
-    event.preventDefault();
-    open(false);
-    controls().querySelector(".sheet-head").focus();
-  });
-  phone.addEventListener("change", () => open(false));
-  // What was asked for is shown on the picture, so the sheet gives way.
-  webbduck.subscribe("outcome", (value) => {
-    if (value.job_id && isOpen()) open(false);
-  });
-
-  return { open, phone, say };
-})();
+form.onReveal(() => openSheet());

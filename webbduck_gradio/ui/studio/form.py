@@ -29,6 +29,7 @@ from ...request.applicability import without_effect
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
+from .. import modules
 from ..shared.numbers import read, shown
 from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS
@@ -73,9 +74,8 @@ class Form:
 
     def script(self, call: str) -> str:
         """JavaScript of an event with all controls as its inputs, which tells studio/form.js their values."""
-        return (
-            f"(...values) => {{ webbduck.form.{call}({json.dumps(list(self.fields))}, values); return []; }}"
-        )
+        names = json.dumps(list(self.fields))
+        return modules.call("studio/form.js", f"module.{call}({names}, values), []", "...values")
 
     # -- into the form -----------------------------------------------------------------------------------
 

@@ -1,465 +1,476 @@
+// @ts-check
 // The input picture: dropped, pasted, chosen or sent from the gallery; its mask is painted in the editor.
-const { h, put, form } = webbduck;
-const chooser = element.querySelector(".chooser");
-const file = element.querySelector(".file");
-const chosen = element.querySelector(".chosen-picture");
-const said = element.querySelector(".said");
-const urlOf = (id) => `media/input/${id}`;
-let shown = { image: "", mask: "" };
-let size = null;
-/** The picture whose editor was asked for and has not opened yet. */
-let awaited = null;
+import { last, subscribe } from "../shared/bus.js";
+import { button, h, isTyping, put } from "../shared/dom.js";
+import { openSheet } from "../shared/mobile_sheet.js";
+import { callServer } from "../shared/server_call.js";
+import { toast } from "../shared/toast.js";
+import { thumbUrl } from "../shared/urls.js";
+import { menu } from "../shared/widgets.js";
+import * as form from "./form.js";
+import { editMask } from "./mask_editor.js";
+import { readSettings } from "./settings_menu.js";
 
-function say(text, offer = null) {
-  put(
-    said,
-    text
-      ? h(
-          "div",
-          { class: "notice error at-control" },
-          h("span", {}, text),
-          offer,
-          h(
-            "button",
-            { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") },
-            "×",
-          ),
-        )
-      : null,
-  );
-  if (!text) return;
-  form.unfold("image");
-  said.scrollIntoView({ block: "nearest" });
-}
+/** @param {GradioView} view */
+export default function start({ element, props, trigger, server, upload }) {
+  const chooser = element.querySelector(".chooser");
+  const file = element.querySelector(".file");
+  const chosen = element.querySelector(".chosen-picture");
+  const said = element.querySelector(".said");
+  const urlOf = (id) => `media/input/${id}`;
+  let shown = { image: "", mask: "" };
+  let size = null;
+  /** The picture whose editor was asked for and has not opened yet. */
+  let awaited = null;
 
-async function store(blob, name) {
-  try {
-    const sent = await upload(new File([blob], name, { type: blob.type }));
-    return await server.webbduck_store({ path: sent.path });
-  } catch {
-    return { error: "The picture could not be sent to the server; try again." };
+  function say(text, offer = null) {
+    put(
+      said,
+      text
+        ? h(
+            "div",
+            { class: "notice error at-control" },
+            h("span", {}, text),
+            offer,
+            h(
+              "button",
+              { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") },
+              "×",
+            ),
+          )
+        : null,
+    );
+    if (!text) return;
+    form.unfold("image");
+    said.scrollIntoView({ block: "nearest" });
   }
-}
 
-async function use(blob) {
-  await take(store(blob, blob.name || "pasted.png"));
-}
+  async function store(blob, name) {
+    return callServer(async () => {
+      const sent = await upload(new File([blob], name, { type: blob.type }));
+      return server.webbduck_store({ path: sent.path });
+    }, "The picture could not be sent to the server; try again.");
+  }
 
-async function take(storing) {
-  say("");
-  chooser.classList.add("busy");
-  const found = await storing;
-  chooser.classList.remove("busy");
-  if (found.error) return say(found.error);
-  size = found;
-  awaited = null;
-  form.set("mask", "");
-  form.set("image", found.id);
-  form.unfold("image");
-}
-webbduck.useFile = use;
+  async function use(blob) {
+    await take(store(blob, blob.name || "pasted.png"));
+  }
 
-if (window.matchMedia("(pointer: coarse)").matches) {
-  chooser.querySelector("b").textContent = "Choose or take a picture";
-}
-chooser.onclick = () => file.click();
-file.onchange = () => {
-  if (file.files[0]) use(file.files[0]);
-  file.value = "";
-};
+  async function take(storing) {
+    say("");
+    chooser.classList.add("busy");
+    const found = await storing;
+    chooser.classList.remove("busy");
+    if (found.error) return say(found.error);
+    size = found;
+    awaited = null;
+    form.set("mask", "");
+    form.set("image", found.id);
+    form.unfold("image");
+  }
 
-// The last pictures, so that going on with one needs no way through the gallery.
-const MOST_RECENT = 6;
-const latest = h("div", {
-  class: "latest",
-  role: "group",
-  "aria-label": "Or one of the last pictures",
-  hidden: true,
-});
-chooser.after(latest);
-webbduck.subscribe("jobs", (state) => {
-  const ids = state.recent
-    .filter((job) => ["generate", "test"].includes(job.kind))
-    .flatMap((job) => job.images.toReversed())
-    .slice(0, MOST_RECENT);
-  if (latest.dataset.key === ids.join()) return;
-  latest.dataset.key = ids.join();
-  put(
-    latest,
-    ids.map((id) =>
-      h(
-        "button",
-        {
-          type: "button",
-          title: "Use as input picture",
-          "aria-label": `Use ${id} as input picture`,
-          onclick: () => take(server.webbduck_store(id)),
-        },
-        h("img", {
-          src: webbduck.thumbUrl(id),
-          alt: "",
-          loading: "lazy",
-          onerror: (event) => event.target.closest("button").remove(),
-        }),
-      ),
-    ),
-  );
-  latest.hidden = !ids.length || Boolean(shown.image);
-});
+  if (window.matchMedia("(pointer: coarse)").matches) {
+    chooser.querySelector("b").textContent = "Choose or take a picture";
+  }
+  chooser.onclick = () => file.click();
+  file.onchange = () => {
+    if (file.files[0]) use(file.files[0]);
+    file.value = "";
+  };
 
-function remove() {
-  awaited = null;
-  form.set("mask", "");
-  form.set("image", "");
-  say("");
-}
-
-/** Whether the size of this picture, the input, is known; the server is asked where it is not. */
-async function measure(id) {
-  if (size?.id === id) return true;
-  const found = await server.webbduck_size(id).catch(() => null);
-  if (shown.image !== id) return false;
-  if (!found) say("The server did not answer, so the picture's size is not known; try again.");
-  else if (found.error) {
-    remove();
-    say(found.error);
-  } else size = found;
-  return size?.id === id;
-}
-
-async function paint() {
-  const id = shown.image;
-  if (!id || !(await measure(id)) || document.querySelector(".mask-editor")) return;
-  const done = await webbduck.editMask({
-    source: urlOf(id),
-    width: size.width,
-    height: size.height,
-    mask: shown.mask ? urlOf(shown.mask) : null,
-    wish:
-      form.state().inpainting_fill === "keep"
-        ? "Paint what should stay as it is; all else is drawn anew (mask mode: Inpaint not masked)."
-        : undefined,
+  // The last pictures, so that going on with one needs no way through the gallery.
+  const MOST_RECENT = 6;
+  const latest = h("div", {
+    class: "latest",
+    role: "group",
+    "aria-label": "Or one of the last pictures",
+    hidden: true,
   });
-  if (done) await keepMask(id, done.mask);
-}
-/** Take over what was painted on this picture, or say why that is not possible. */
-async function keepMask(id, mask) {
-  const found = mask && shown.image === id ? await store(mask, "mask.png") : { id: "" };
-  if (shown.image !== id) {
-    return mask && say("The mask is not kept, since another input picture came while it was painted.");
-  }
-  if (found.error) {
-    return say(
-      `The mask is not kept yet. ${found.error}`,
-      h(
-        "button",
-        {
-          type: "button",
-          onclick: () => {
-            say("");
-            keepMask(id, mask);
+  chooser.after(latest);
+  subscribe("jobs", (state) => {
+    const ids = state.recent
+      .filter((job) => ["generate", "test"].includes(job.kind))
+      .flatMap((job) => job.images.toReversed())
+      .slice(0, MOST_RECENT);
+    if (latest.dataset.key === ids.join()) return;
+    latest.dataset.key = ids.join();
+    put(
+      latest,
+      ids.map((id) =>
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Use as input picture",
+            "aria-label": `Use ${id} as input picture`,
+            onclick: () => take(callServer(() => server.webbduck_store(id))),
           },
-        },
-        "Try again",
+          h("img", {
+            src: thumbUrl(id),
+            alt: "",
+            loading: "lazy",
+            onerror: (event) => event.target.closest("button").remove(),
+          }),
+        ),
+      ),
+    );
+    latest.hidden = !ids.length || Boolean(shown.image);
+  });
+
+  function remove() {
+    awaited = null;
+    form.set("mask", "");
+    form.set("image", "");
+    say("");
+  }
+
+  /** Whether the size of this picture, the input, is known; the server is asked where it is not. */
+  async function measure(id) {
+    if (size?.id === id) return true;
+    const found = await callServer(
+      () => server.webbduck_size(id),
+      "The server did not answer, so the picture's size is not known; try again.",
+    );
+    if (shown.image !== id) return false;
+    if (found.lost) say(found.error);
+    else if (found.error) {
+      remove();
+      say(found.error);
+    } else size = found;
+    return size?.id === id;
+  }
+
+  async function paint() {
+    const id = shown.image;
+    if (!id || !(await measure(id)) || document.querySelector(".mask-editor")) return;
+    const done = await editMask({
+      source: urlOf(id),
+      width: size.width,
+      height: size.height,
+      mask: shown.mask ? urlOf(shown.mask) : null,
+      wish:
+        form.state().inpainting_fill === "keep"
+          ? "Paint what should stay as it is; all else is drawn anew (mask mode: Inpaint not masked)."
+          : undefined,
+    });
+    if (done) await keepMask(id, done.mask);
+  }
+  /** Take over what was painted on this picture, or say why that is not possible. */
+  async function keepMask(id, mask) {
+    const found = mask && shown.image === id ? await store(mask, "mask.png") : { id: "" };
+    if (shown.image !== id) {
+      return mask && say("The mask is not kept, since another input picture came while it was painted.");
+    }
+    if (found.error) {
+      return say(
+        `The mask is not kept yet. ${found.error}`,
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              say("");
+              keepMask(id, mask);
+            },
+          },
+          "Try again",
+        ),
+      );
+    }
+    form.set("mask", found.id);
+  }
+  /** Open the editor that was asked for, once its picture is shown and measured and the old mask is gone. */
+  function openAwaited() {
+    if (!awaited || shown.image !== awaited || shown.mask || size?.id !== awaited) return;
+    awaited = null;
+    paint();
+  }
+
+  /** Take the picture's size over where it can be had, else offer the nearest ones. */
+  async function takeSize() {
+    if (!(await measure(shown.image))) return;
+    const { side_step: STEP, max_pixels: MOST, limits } = webbduckFacts;
+    const { width, height } = size;
+    const fits = (w, hgt) =>
+      w % STEP === 0 &&
+      hgt % STEP === 0 &&
+      Math.min(w, hgt) >= limits.width.least &&
+      Math.max(w, hgt) <= limits.width.most &&
+      w * hgt <= MOST;
+    if (fits(width, height)) {
+      form.set("width", width);
+      form.set("height", height);
+      return put(offers);
+    }
+    const native =
+      last.get("catalog")?.checkpoints.find((each) => each.name === form.state().base_model)?.native_size ??
+      1024;
+    const scale = Math.sqrt((native * native) / (width * height));
+    const round = (side) => Math.round(side / STEP) * STEP;
+    const near = [
+      [Math.floor(width / STEP) * STEP, Math.floor(height / STEP) * STEP],
+      [Math.ceil(width / STEP) * STEP, Math.ceil(height / STEP) * STEP],
+      [round(width * scale), round(height * scale)],
+    ];
+    const different = near.filter(
+      (each, index) => fits(...each) && near.findIndex((other) => other.join() === each.join()) === index,
+    );
+    put(
+      offers,
+      h(
+        "p",
+        {},
+        width % STEP || height % STEP
+          ? `The picture is ${width} × ${height} px; a size must be a multiple of ${STEP}.`
+          : `The picture is ${width} × ${height} px, which is not possible as a size.`,
+        different.length ? " Near it: " : "",
+      ),
+      different.map(([w, hgt]) =>
+        h(
+          "button",
+          {
+            type: "button",
+            onclick: () => {
+              form.set("width", w);
+              form.set("height", hgt);
+              put(offers);
+            },
+          },
+          `${w} × ${hgt}`,
+        ),
       ),
     );
   }
-  form.set("mask", found.id);
-}
-/** Open the editor that was asked for, once its picture is shown and measured and the mask before is gone. */
-function grant() {
-  if (!awaited || shown.image !== awaited || shown.mask || size?.id !== awaited) return;
-  awaited = null;
-  paint();
-}
+  const offers = h("div", { class: "offers", role: "status" });
 
-/** Take the picture's size over where it can be had, else offer the nearest ones. */
-async function takeSize() {
-  if (!(await measure(shown.image))) return;
-  const { side_step: STEP, max_pixels: MOST, limits } = window.webbduckFacts;
-  const { width, height } = size;
-  const fits = (w, hgt) =>
-    w % STEP === 0 &&
-    hgt % STEP === 0 &&
-    Math.min(w, hgt) >= limits.width.least &&
-    Math.max(w, hgt) <= limits.width.most &&
-    w * hgt <= MOST;
-  if (fits(width, height)) {
-    form.set("width", width);
-    form.set("height", height);
-    return put(offers);
-  }
-  const native =
-    webbduck.last.get("catalog")?.checkpoints.find((each) => each.name === form.state().base_model)
-      ?.native_size ?? 1024;
-  const scale = Math.sqrt((native * native) / (width * height));
-  const round = (side) => Math.round(side / STEP) * STEP;
-  const near = [
-    [Math.floor(width / STEP) * STEP, Math.floor(height / STEP) * STEP],
-    [Math.ceil(width / STEP) * STEP, Math.ceil(height / STEP) * STEP],
-    [round(width * scale), round(height * scale)],
-  ];
-  const different = near.filter(
-    (each, index) => fits(...each) && near.findIndex((other) => other.join() === each.join()) === index,
-  );
-  put(
-    offers,
-    h(
-      "p",
-      {},
-      width % STEP || height % STEP
-        ? `The picture is ${width} × ${height} px; a size must be a multiple of ${STEP}.`
-        : `The picture is ${width} × ${height} px, which is not possible as a size.`,
-      different.length ? " Near it: " : "",
+  const picture = h("img", { alt: "Input picture" });
+  const overlay = h("canvas", { class: "mask-overlay", "aria-hidden": "true" });
+  const facts = h("p", { class: "facts" });
+  const paintButton = button("Paint mask", paint, {
+    class: "paint",
+    title: "Mark the part of the picture that is inpainted, or that is protected (see mask mode)",
+  });
+  const unmask = button("Remove mask", () => form.set("mask", ""), {
+    class: "unmask",
+    title: "Change all of the picture again",
+  });
+  // Words for the picture come by the queue, since a model has to look at it.
+  const describeButton = button("Describe", null, { class: "describe", title: "Have the picture captioned" });
+  const words = h("div", { class: "words", role: "status" });
+  let describing = null;
+  menu(describeButton, "Describe the picture", (close) =>
+    props.styles.map(([style, name]) =>
+      h(
+        "button",
+        {
+          type: "button",
+          class: "menu-item",
+          onclick: () => {
+            close();
+            trigger("caption", { image: shown.image, style });
+          },
+        },
+        name,
+      ),
     ),
-    different.map(([w, hgt]) =>
+  );
+  subscribe("outcome", (value) => {
+    if (value.where !== "input") return;
+    if (value.error) say(value.error);
+    if (value.caption) {
+      describing = { job: value.caption, image: shown.image };
+      put(words, h("p", {}, "Looking at the picture"));
+    }
+  });
+  subscribe("jobs", (state) => {
+    const job = describing && [...state.jobs, ...state.recent].find((each) => each.job_id === describing.job);
+    if (!job || describing.image !== shown.image) return;
+    if (job.status === "queued") return put(words, h("p", {}, job.headline));
+    if (job.status === "running") return put(words, h("p", {}, "Looking at the picture"));
+    describing = null;
+    const text = job.result?.caption;
+    if (!text) {
+      put(words);
+      return say(job.error ?? job.headline);
+    }
+    const before = form.state().prompt;
+    put(
+      words,
+      h("p", { class: "caption" }, text),
       h(
         "button",
         {
           type: "button",
           onclick: () => {
-            form.set("width", w);
-            form.set("height", hgt);
-            put(offers);
+            form.set("prompt", text);
+            put(words);
+            toast("Put in as the prompt.", () => form.set("prompt", before));
           },
         },
-        `${w} × ${hgt}`,
+        "Use as prompt",
       ),
-    ),
-  );
-}
-const offers = h("div", { class: "offers", role: "status" });
+      h("button", { type: "button", onclick: () => put(words) }, "Dismiss"),
+    );
+  });
 
-const picture = h("img", { alt: "Input picture" });
-const overlay = h("canvas", { class: "mask-overlay", "aria-hidden": "true" });
-const facts = h("p", { class: "facts" });
-const button = (text, title, action, name = "") =>
-  h("button", { type: "button", class: name, title, onclick: action }, text);
-const paintButton = button(
-  "Paint mask",
-  "Mark the part of the picture that is drawn anew, or that is protected (see mask mode)",
-  paint,
-  "paint",
-);
-const unmask = button(
-  "Remove mask",
-  "Draw over all of the picture again",
-  () => form.set("mask", ""),
-  "unmask",
-);
-// Words for the picture come by the queue, since a model has to look at it.
-const describe = button("Describe", "Have the picture put into words", null, "describe");
-const words = h("div", { class: "words", role: "status" });
-let describing = null;
-webbduck.menu(describe, "Describe the picture", (close) =>
-  props.styles.map(([style, name]) =>
-    h(
-      "button",
-      {
-        type: "button",
-        class: "menu-item",
-        onclick: () => {
-          close();
-          trigger("caption", { image: shown.image, style });
-        },
-      },
-      name,
-    ),
-  ),
-);
-webbduck.subscribe("outcome", (value) => {
-  if (value.where !== "input") return;
-  if (value.error) say(value.error);
-  if (value.caption) {
-    describing = { job: value.caption, image: shown.image };
-    put(words, h("p", {}, "Looking at the picture"));
-  }
-});
-webbduck.subscribe("jobs", (state) => {
-  const job = describing && [...state.jobs, ...state.recent].find((each) => each.job_id === describing.job);
-  if (!job || describing.image !== shown.image) return;
-  if (job.status === "queued") return put(words, h("p", {}, job.headline));
-  if (job.status === "running") return put(words, h("p", {}, "Looking at the picture"));
-  describing = null;
-  const text = job.result?.caption;
-  if (!text) {
-    put(words);
-    return say(job.error ?? job.headline);
-  }
-  const before = form.state().prompt;
   put(
-    words,
-    h("p", { class: "caption" }, text),
+    chosen,
     h(
       "button",
-      {
-        type: "button",
-        onclick: () => {
-          form.set("prompt", text);
-          put(words);
-          webbduck.toast("Put in as the prompt.", () => form.set("prompt", before));
-        },
-      },
-      "Use as prompt",
+      { type: "button", class: "view", "aria-label": "Paint the mask", onclick: paint },
+      picture,
+      overlay,
     ),
-    h("button", { type: "button", onclick: () => put(words) }, "Dismiss"),
-  );
-});
-
-put(
-  chosen,
-  h(
-    "button",
-    { type: "button", class: "view", "aria-label": "Paint the mask", onclick: paint },
-    picture,
-    overlay,
-  ),
-  h(
-    "div",
-    { class: "beside" },
     h(
       "div",
-      { class: "facts-row" },
-      facts,
-      button("Remove", "Go on without an input picture", remove, "remove"),
+      { class: "beside" },
+      h(
+        "div",
+        { class: "facts-row" },
+        facts,
+        button("Remove", remove, { class: "remove", title: "Go on without an input picture" }),
+      ),
+      paintButton,
+      unmask,
+      button("Take its size", takeSize, {
+        class: "take-size",
+        title: "Set width and height to the picture's",
+      }),
+      describeButton,
     ),
-    paintButton,
-    unmask,
-    button("Take its size", "Set width and height to the picture's", takeSize, "take-size"),
-    describe,
-  ),
-  words,
-  offers,
-);
+    words,
+    offers,
+  );
 
-async function draw(state) {
-  const { image, mask } = state;
-  if (image === shown.image && mask === shown.mask) return;
-  const before = shown;
-  shown = { image, mask };
-  chooser.hidden = Boolean(image);
-  chosen.hidden = !image;
-  latest.hidden = Boolean(image) || !latest.childElementCount;
-  if (image !== before.image) {
-    put(words);
-    describing = null;
+  async function draw(state) {
+    const { image, mask } = state;
+    if (image === shown.image && mask === shown.mask) return;
+    const before = shown;
+    shown = { image, mask };
+    chooser.hidden = Boolean(image);
+    chosen.hidden = !image;
+    latest.hidden = Boolean(image) || !latest.childElementCount;
+    if (image !== before.image) {
+      put(words);
+      describing = null;
+    }
+    if (!image) {
+      size = null;
+      put(offers);
+      return;
+    }
+    if (image !== before.image) {
+      picture.src = urlOf(image);
+      facts.textContent = "";
+      put(offers);
+      if (!(await measure(image))) return;
+      facts.textContent = `${size.width} × ${size.height} px`;
+    }
+    // Meanwhile the mask may be another.
+    paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
+    unmask.hidden = !shown.mask;
+    await tint(shown.mask);
+    openAwaited();
   }
-  if (!image) {
-    size = null;
-    put(offers);
-    return;
-  }
-  if (image !== before.image) {
-    picture.src = urlOf(image);
-    facts.textContent = "";
-    put(offers);
-    if (!(await measure(image))) return;
-    facts.textContent = `${size.width} × ${size.height} px`;
-  }
-  // Meanwhile the mask may be another.
-  paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
-  unmask.hidden = !shown.mask;
-  await tint(shown.mask);
-  grant();
-}
 
-/** The mask over the small picture, in the editor's stripes. */
-async function tint(mask) {
-  overlay.hidden = !mask;
-  if (!mask || !size) return;
-  const light = new Image();
-  light.src = urlOf(mask);
-  try {
-    await light.decode();
-  } catch {
-    return;
+  /** The mask over the small picture, in the editor's stripes. */
+  async function tint(mask) {
+    overlay.hidden = !mask;
+    if (!mask || !size) return;
+    const light = new Image();
+    light.src = urlOf(mask);
+    try {
+      await light.decode();
+    } catch {
+      return;
+    }
+    const scale = Math.min(1, 360 / Math.max(size.width, size.height));
+    overlay.width = Math.max(1, Math.round(size.width * scale));
+    overlay.height = Math.max(1, Math.round(size.height * scale));
+    const context = overlay.getContext("2d", { willReadFrequently: true });
+    context.drawImage(light, 0, 0, overlay.width, overlay.height);
+    const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
+    for (let at = 0; at < pixels.data.length; at += 4) {
+      const strength = pixels.data[at];
+      const x = (at / 4) % overlay.width;
+      const y = Math.floor(at / 4 / overlay.width);
+      pixels.data.set([...((x + y) % 16 < 10 ? [255, 200, 61] : [91, 63, 0]), strength * 0.8], at);
+    }
+    context.putImageData(pixels, 0, 0);
   }
-  const scale = Math.min(1, 360 / Math.max(size.width, size.height));
-  overlay.width = Math.max(1, Math.round(size.width * scale));
-  overlay.height = Math.max(1, Math.round(size.height * scale));
-  const context = overlay.getContext("2d", { willReadFrequently: true });
-  context.drawImage(light, 0, 0, overlay.width, overlay.height);
-  const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
-  for (let at = 0; at < pixels.data.length; at += 4) {
-    const strength = pixels.data[at];
-    const x = (at / 4) % overlay.width;
-    const y = Math.floor(at / 4 / overlay.width);
-    pixels.data.set([...((x + y) % 16 < 10 ? [255, 200, 61] : [91, 63, 0]), strength * 0.8], at);
-  }
-  context.putImageData(pixels, 0, 0);
-}
 
-webbduck.subscribe("form", draw);
-webbduck.subscribe("signal", (asked) => {
-  if (!["mask", "image"].includes(asked.open)) return;
-  webbduck.last.delete("signal");
-  form.unfold("image");
-  awaited = asked.open === "mask" ? asked.image : null;
-  if (!awaited) webbduck.sheet.open();
-  grant(); // the values may have come before the wish
-});
+  subscribe("form", draw);
+  subscribe("signal", (asked) => {
+    if (!["mask", "image"].includes(asked.open)) return;
+    last.delete("signal");
+    form.unfold("image");
+    awaited = asked.open === "mask" ? asked.image : null;
+    if (!awaited) openSheet();
+    openAwaited(); // the values may have come before the wish
+  });
 
-// -- drop and paste, anywhere in the Studio ---------------------------------------------------------------
-const studio = () => document.querySelector("#studio");
-const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
-const zone = (name, title, text) =>
-  h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
-const dropper = h(
-  "div",
-  { class: "dropper", hidden: true },
-  zone("use", "Use as input picture", "Draw over it, or a part of it"),
-  zone("read", "Read its settings", "Fill the form with how it was made"),
-);
-let own = false;
-let leaving = null;
-document.addEventListener("dragstart", () => {
-  own = true;
-});
-document.addEventListener("dragend", () => {
-  own = false;
-});
-const brings = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
-document.addEventListener(
-  "dragover",
-  (event) => {
-    if (!brings(event)) return;
-    event.preventDefault();
-    clearTimeout(leaving);
-    leaving = setTimeout(() => {
+  // -- drop and paste, anywhere in the Studio ---------------------------------------------------------------
+  const studio = () => document.querySelector("#studio");
+  const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
+  const zone = (name, title, text) =>
+    h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
+  const dropper = h(
+    "div",
+    { class: "dropper", hidden: true },
+    zone("use", "Use as input picture", "Draw over it, or a part of it"),
+    zone("read", "Read its settings", "Fill the form with how it was made"),
+  );
+  let own = false;
+  let leaving = null;
+  document.addEventListener("dragstart", () => {
+    own = true;
+  });
+  document.addEventListener("dragend", () => {
+    own = false;
+  });
+  const isFileDrag = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+  document.addEventListener(
+    "dragover",
+    (event) => {
+      if (!isFileDrag(event)) return;
+      event.preventDefault();
+      clearTimeout(leaving);
+      leaving = setTimeout(() => {
+        dropper.hidden = true;
+      }, 400);
+      if (dropper.parentNode !== studio()) studio().append(dropper);
+      dropper.hidden = false;
+      const over = event.target.closest?.(".zone");
+      for (const each of dropper.children) each.classList.toggle("over", each === over);
+    },
+    true,
+  );
+  document.addEventListener(
+    "drop",
+    (event) => {
+      if (!isFileDrag(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      clearTimeout(leaving);
       dropper.hidden = true;
-    }, 400);
-    if (dropper.parentNode !== studio()) studio().append(dropper);
-    dropper.hidden = false;
-    const over = event.target.closest?.(".zone");
-    for (const each of dropper.children) each.classList.toggle("over", each === over);
-  },
-  true,
-);
-document.addEventListener(
-  "drop",
-  (event) => {
-    if (!brings(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
-    clearTimeout(leaving);
-    dropper.hidden = true;
-    const dropped = event.dataTransfer.files[0];
-    if (!dropped) return;
-    if (event.target.closest?.("[data-zone=read]")) webbduck.readSettings?.(dropped);
-    else use(dropped);
-  },
-  true,
-);
-document.addEventListener(
-  "paste",
-  (event) => {
-    const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-    if (!pasted || !active()) return;
-    // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
-    const words = event.clipboardData.getData("text/plain").trim();
-    if (webbduck.typing(event.target) && words && words !== pasted.name) return;
-    event.preventDefault();
-    use(pasted);
-  },
-  true,
-);
+      const dropped = event.dataTransfer.files[0];
+      if (!dropped) return;
+      if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
+      else use(dropped);
+    },
+    true,
+  );
+  document.addEventListener(
+    "paste",
+    (event) => {
+      const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
+      if (!pasted || !active()) return;
+      // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
+      const words = event.clipboardData.getData("text/plain").trim();
+      if (isTyping(event.target) && words && words !== pasted.name) return;
+      event.preventDefault();
+      use(pasted);
+    },
+    true,
+  );
+}

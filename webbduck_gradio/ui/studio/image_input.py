@@ -14,6 +14,7 @@ from ...models.tools import STYLES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from ...web.middleware import uploaded
+from ..modules import start_view
 from ..theme import asset
 from .controls import build_group
 
@@ -49,7 +50,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
     view = gr.HTML(
         "",
         html_template=asset("studio/image_input.html"),
-        js_on_load=asset("studio/image_input.js"),
+        js_on_load=start_view("studio/image_input.js", "caption"),
         elem_id="image-input",
         apply_default_css=False,
         styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],

@@ -1,390 +1,387 @@
+// @ts-check
 // The LoRA stack: add by search, weights, on and off, order; says what will be added to the prompt.
-const { h, put } = webbduck;
-const KEEP = "webbduck-stack";
-const MOST_FOUND = 60;
-const find = (selector) => element.querySelector(selector);
-const rows = find(".rows");
-const add = find(".add");
-const search = find(".search");
-const box = find("input");
-const list = find("ul");
-const misfits = find(".misfits");
-let items = [];
-let catalog = null;
-let checkpoint = null;
-let at = 0;
+import { last, subscribe } from "../shared/bus.js";
+import { h, put } from "../shared/dom.js";
+import { blockedReason } from "../shared/lora_fit.js";
+import { numberField, readNumber } from "../shared/numbers.js";
+import { getStored, setStored, thisTab } from "../shared/preferences.js";
 
-const lora = (name) => catalog?.loras.find((each) => each.name === name);
-const base = () => catalog?.checkpoints.find((each) => each.name === checkpoint);
+/** @param {GradioView} view */
+export default function start({ element, props, trigger, watch }) {
+  const MOST_FOUND = 60;
+  const find = (selector) => element.querySelector(selector);
+  const rows = find(".rows");
+  const add = find(".add");
+  const search = find(".search");
+  const box = find("input");
+  const list = find("ul");
+  const misfits = find(".misfits");
+  let items = [];
+  let catalog = null;
+  let checkpoint = null;
+  let at = 0;
 
-/** Why a LoRA cannot be used now, in a few words; null when it can. */
-function obstacle(name) {
-  if (!catalog) return null;
-  const known = lora(name);
-  if (!known) return "No longer in the lora folder.";
-  if (known.reason) return known.reason;
-  const model = base();
-  return model && !webbduck.fits(known, model)
-    ? `Made for ${webbduck.madeFor(known, model)}; ${model.name} cannot use it.`
-    : null;
-}
+  const lora = (name) => catalog?.loras.find((each) => each.name === name);
+  const base = () => catalog?.checkpoints.find((each) => each.name === checkpoint);
 
-/** What this LoRA adds to the prompt, told as the server will do it. */
-function promise(item) {
-  const trigger = lora(item.name)?.trigger;
-  if (!trigger || !item.on || !(item.weight > 0)) return null;
-  const words = trigger
-    .trim()
-    .split(/\s+/)
-    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
-    .join("\\s+");
-  const prompt = (document.querySelector("#prompt textarea")?.value ?? "").replace(
-    /<(?:lora|lyco)\s*:[^<>]*>/gi,
-    " ",
-  );
-  const there = new RegExp(`(?<![\\p{L}\\p{N}_])${words}(?![\\p{L}\\p{N}_])`, "iu").test(prompt);
-  return [there ? "In the prompt already: " : "Adds to the prompt: ", trigger];
-}
+  /** Why a LoRA cannot be used now, in a few words; null when it can. */
+  function whyNot(name) {
+    if (!catalog) return null;
+    const known = lora(name);
+    if (!known) return "No longer in the lora folder.";
+    return blockedReason(known, base());
+  }
 
-/** The stack as the form sends it; `told` is what Gradio already has. */
-function save() {
-  const value = JSON.stringify(items);
-  for (const storage of [sessionStorage, localStorage]) {
+  /** What this LoRA adds to the prompt, told as the server will do it. */
+  function promptHint(item) {
+    const trigger = lora(item.name)?.trigger;
+    if (!trigger || !item.on || !(item.weight > 0)) return null;
+    const words = trigger
+      .trim()
+      .split(/\s+/)
+      .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+      .join("\\s+");
+    const prompt = (document.querySelector("#prompt textarea")?.value ?? "").replace(
+      /<(?:lora|lyco)\s*:[^<>]*>/gi,
+      " ",
+    );
+    const there = new RegExp(`(?<![\\p{L}\\p{N}_])${words}(?![\\p{L}\\p{N}_])`, "iu").test(prompt);
+    return [there ? "In the prompt already: " : "Adds to the prompt: ", trigger];
+  }
+
+  /** The stack as the form sends it; `told` is what Gradio already has. */
+  function save() {
+    const value = JSON.stringify(items);
+    setStored("loraStack", value);
+    setStored("loraStack", value, thisTab);
+    if (props.value !== value) {
+      props.value = value;
+      trigger("change");
+    }
+    hints();
+  }
+
+  function restore() {
+    take(getStored("loraStack", null, thisTab) ?? getStored("loraStack", "[]"));
+  }
+
+  function take(text) {
+    let found;
     try {
-      storage.setItem(KEEP, value);
+      found = JSON.parse(text || "[]");
     } catch {
-      /* private windows */
+      return;
+    }
+    if (!Array.isArray(found)) return;
+    items = found
+      .filter((each) => typeof each?.name === "string")
+      .map(({ name, weight, on }) => ({ name, weight, on: on !== false }));
+    draw();
+    save();
+  }
+
+  function row(item) {
+    const number = numberField(
+      h("input", {
+        type: "text",
+        class: "typed-number",
+        value: item.weight ?? "",
+        "aria-label": `Weight of ${item.name}`,
+      }),
+      { step: 0.05, least: -2, most: 2 },
+    );
+    const slider = h("input", {
+      type: "range",
+      min: "-2",
+      max: "2",
+      step: "0.05",
+      value: String(Number(item.weight) || 0),
+      "aria-label": `Weight of ${item.name}, slider`,
+    });
+    const shade = () =>
+      slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
+    const weigh = (text, other) => {
+      const { value, problem } = readNumber(text);
+      item.weight = problem ? text : value; // what cannot be read stays, and is refused as it is
+      if (other !== slider || typeof value === "number") {
+        other.value = other === slider ? String(value) : text;
+      }
+      number.setAttribute(
+        "aria-invalid",
+        String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)),
+      );
+      shade();
+      save();
+    };
+    number.oninput = () => weigh(number.value, slider);
+    slider.oninput = () => weigh(slider.value, number);
+    shade();
+    const place = items.indexOf(item);
+    return h(
+      "li",
+      { class: item.on ? "" : "resting", "data-name": item.name },
+      h(
+        "label",
+        { class: "name" },
+        h("input", {
+          type: "checkbox",
+          checked: item.on,
+          "aria-label": `Use ${item.name}`,
+          onchange: (event) => {
+            item.on = event.target.checked;
+            event.target.closest("li").classList.toggle("resting", !item.on);
+            save();
+          },
+        }),
+        h("span", { title: item.name }, item.name),
+      ),
+      h(
+        "div",
+        { class: "order" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "up",
+            "aria-label": `Move ${item.name} up`,
+            title: "Move up",
+            disabled: place === 0,
+            onclick: () => move(place, -1),
+          },
+          "↑",
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "down",
+            "aria-label": `Move ${item.name} down`,
+            title: "Move down",
+            disabled: place === items.length - 1,
+            onclick: () => move(place, 1),
+          },
+          "↓",
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "remove",
+            "aria-label": `Remove ${item.name}`,
+            title: "Remove",
+            onclick: () => remove(item),
+          },
+          "×",
+        ),
+      ),
+      slider,
+      number,
+      h("p", { class: "hint" }),
+    );
+  }
+
+  function draw() {
+    put(rows, items.map(row));
+    hints();
+  }
+
+  /** What changes without the rows: what is added to the prompt, what does not fit. */
+  function hints() {
+    for (const [place, item] of items.entries()) {
+      const line = rows.children[place];
+      const why = whyNot(item.name);
+      const told = promptHint(item);
+      if (!line) continue;
+      line.classList.toggle("misfit", Boolean(why));
+      const { problem } = readNumber(item.weight ?? "");
+      put(
+        line.querySelector(".hint"),
+        why ? [why] : problem ? [`Its weight ${problem}.`] : told ? [told[0], h("b", {}, told[1])] : [],
+      );
+    }
+    const lost = items.filter((item) => item.on && whyNot(item.name));
+    put(
+      misfits,
+      lost.length
+        ? [
+            h(
+              "span",
+              {},
+              `${lost.map((item) => item.name).join(", ")} cannot be used` +
+                (base() ? ` with ${base().name}.` : "."),
+            ),
+            h(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  for (const item of lost) item.on = false;
+                  draw();
+                  save();
+                },
+              },
+              "Switch off",
+            ),
+          ]
+        : [],
+    );
+  }
+
+  function move(place, by) {
+    items.splice(place + by, 0, ...items.splice(place, 1));
+    draw();
+    save();
+    const moved = rows.children[place + by];
+    const again = moved.querySelector(by < 0 ? ".up" : ".down");
+    (again.disabled ? moved.querySelector(by < 0 ? ".down" : ".up") : again).focus();
+  }
+
+  function remove(item) {
+    const place = items.indexOf(item);
+    items.splice(place, 1);
+    draw();
+    save();
+    (rows.children[Math.min(place, items.length - 1)]?.querySelector(".remove") ?? add).focus();
+  }
+
+  function insert(name, weight) {
+    const there = items.find((item) => item.name === name);
+    if (there) there.on = true;
+    else if (items.length < props.most) {
+      items.push({ name, weight: weight ?? lora(name)?.weight ?? 1, on: true });
+    }
+    draw();
+    save();
+  }
+
+  // -- search ------------------------------------------------------------------------------------------
+
+  function found() {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const taken = new Set(items.map((item) => item.name));
+    return (catalog?.loras ?? [])
+      .filter((each) => !taken.has(each.name))
+      .filter((each) => {
+        const text =
+          `${each.name} ${each.trigger} ${each.description} ${(each.tags ?? []).join(" ")}`.toLowerCase();
+        return words.every((word) => text.includes(word));
+      })
+      .map((each) => ({ each, why: whyNot(each.name) }))
+      .sort(
+        (one, other) =>
+          Number(Boolean(one.why)) - Number(Boolean(other.why)) ||
+          Number(other.each.favourite ?? false) - Number(one.each.favourite ?? false),
+      );
+  }
+
+  function look() {
+    const all = found();
+    const shown = all.slice(0, MOST_FOUND);
+    const usable = shown.filter(({ why }) => !why).length;
+    at = Math.max(0, Math.min(at, usable - 1));
+    const full = items.length >= props.most;
+    put(
+      list,
+      full
+        ? h("li", { class: "nothing" }, `The stack is full: at most ${props.most} LoRAs are possible.`)
+        : shown.length
+          ? shown.map(({ each, why }, place) =>
+              h(
+                "li",
+                {
+                  role: "option",
+                  id: `stack-found-${place}`,
+                  "aria-selected": String(place === at && !why),
+                  "aria-disabled": String(Boolean(why)),
+                  title: why ?? each.description ?? "",
+                  onclick: why ? null : () => choose(each.name),
+                },
+                h("span", {}, each.name),
+                h("small", {}, why ? why : each.trigger || each.kind),
+              ),
+            )
+          : h(
+              "li",
+              { class: "nothing" },
+              catalog?.loras.length
+                ? "No LoRA has these words."
+                : "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here by itself.",
+            ),
+      all.length > MOST_FOUND
+        ? h("li", { class: "nothing" }, `${all.length - MOST_FOUND} more; type to narrow down.`)
+        : null,
+    );
+    box.setAttribute("aria-activedescendant", usable ? `stack-found-${at}` : "");
+  }
+
+  function open(yes) {
+    search.hidden = !yes;
+    add.setAttribute("aria-expanded", String(yes));
+    add.textContent = yes ? "Close" : "Add";
+    if (yes) {
+      box.value = "";
+      at = 0;
+      look();
+      box.focus();
     }
   }
-  if (props.value !== value) {
-    props.value = value;
-    trigger("change");
-  }
-  hints();
-}
 
-function restore() {
-  let kept = "[]";
-  try {
-    kept = sessionStorage.getItem(KEEP) ?? localStorage.getItem(KEEP) ?? "[]";
-  } catch {
-    /* private windows */
-  }
-  take(kept);
-}
-
-function take(text) {
-  let found;
-  try {
-    found = JSON.parse(text || "[]");
-  } catch {
-    return;
-  }
-  if (!Array.isArray(found)) return;
-  items = found
-    .filter((each) => typeof each?.name === "string")
-    .map(({ name, weight, on }) => ({ name, weight, on: on !== false }));
-  draw();
-  save();
-}
-
-function row(item) {
-  const number = webbduck.numbers.field(
-    h("input", {
-      type: "text",
-      class: "typed-number",
-      value: item.weight ?? "",
-      "aria-label": `Weight of ${item.name}`,
-    }),
-    { step: 0.05, least: -2, most: 2 },
-  );
-  const slider = h("input", {
-    type: "range",
-    min: "-2",
-    max: "2",
-    step: "0.05",
-    value: String(Number(item.weight) || 0),
-    "aria-label": `Weight of ${item.name}, slider`,
-  });
-  const shade = () =>
-    slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
-  const weigh = (text, other) => {
-    const { value, problem } = webbduck.numbers.read(text);
-    item.weight = problem ? text : value; // what cannot be read stays, and is refused as it is
-    if (other !== slider || typeof value === "number") other.value = other === slider ? String(value) : text;
-    number.setAttribute(
-      "aria-invalid",
-      String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)),
-    );
-    shade();
-    save();
-  };
-  number.oninput = () => weigh(number.value, slider);
-  slider.oninput = () => weigh(slider.value, number);
-  shade();
-  const place = items.indexOf(item);
-  return h(
-    "li",
-    { class: item.on ? "" : "resting", "data-name": item.name },
-    h(
-      "label",
-      { class: "name" },
-      h("input", {
-        type: "checkbox",
-        checked: item.on,
-        "aria-label": `Use ${item.name}`,
-        onchange: (event) => {
-          item.on = event.target.checked;
-          event.target.closest("li").classList.toggle("resting", !item.on);
-          save();
-        },
-      }),
-      h("span", { title: item.name }, item.name),
-    ),
-    h(
-      "div",
-      { class: "order" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "up",
-          "aria-label": `Move ${item.name} up`,
-          title: "Move up",
-          disabled: place === 0,
-          onclick: () => move(place, -1),
-        },
-        "↑",
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "down",
-          "aria-label": `Move ${item.name} down`,
-          title: "Move down",
-          disabled: place === items.length - 1,
-          onclick: () => move(place, 1),
-        },
-        "↓",
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "remove",
-          "aria-label": `Remove ${item.name}`,
-          title: "Remove",
-          onclick: () => remove(item),
-        },
-        "×",
-      ),
-    ),
-    slider,
-    number,
-    h("p", { class: "hint" }),
-  );
-}
-
-function draw() {
-  put(rows, items.map(row));
-  hints();
-}
-
-/** What changes without the rows: what is added to the prompt, what does not fit. */
-function hints() {
-  for (const [place, item] of items.entries()) {
-    const line = rows.children[place];
-    const why = obstacle(item.name);
-    const told = promise(item);
-    if (!line) continue;
-    line.classList.toggle("misfit", Boolean(why));
-    const { problem } = webbduck.numbers.read(item.weight ?? "");
-    put(
-      line.querySelector(".hint"),
-      why ? [why] : problem ? [`Its weight ${problem}.`] : told ? [told[0], h("b", {}, told[1])] : [],
-    );
-  }
-  const lost = items.filter((item) => item.on && obstacle(item.name));
-  put(
-    misfits,
-    lost.length
-      ? [
-          h(
-            "span",
-            {},
-            `${lost.map((item) => item.name).join(", ")} cannot be used` +
-              (base() ? ` with ${base().name}.` : "."),
-          ),
-          h(
-            "button",
-            {
-              type: "button",
-              onclick: () => {
-                for (const item of lost) item.on = false;
-                draw();
-                save();
-              },
-            },
-            "Switch off",
-          ),
-        ]
-      : [],
-  );
-}
-
-function move(place, by) {
-  items.splice(place + by, 0, ...items.splice(place, 1));
-  draw();
-  save();
-  const moved = rows.children[place + by];
-  const again = moved.querySelector(by < 0 ? ".up" : ".down");
-  (again.disabled ? moved.querySelector(by < 0 ? ".down" : ".up") : again).focus();
-}
-
-function remove(item) {
-  const place = items.indexOf(item);
-  items.splice(place, 1);
-  draw();
-  save();
-  (rows.children[Math.min(place, items.length - 1)]?.querySelector(".remove") ?? add).focus();
-}
-
-function insert(name, weight) {
-  const there = items.find((item) => item.name === name);
-  if (there) there.on = true;
-  else if (items.length < props.most) {
-    items.push({ name, weight: weight ?? lora(name)?.weight ?? 1, on: true });
-  }
-  draw();
-  save();
-}
-
-// -- search ------------------------------------------------------------------------------------------
-
-function found() {
-  const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
-  const taken = new Set(items.map((item) => item.name));
-  return (catalog?.loras ?? [])
-    .filter((each) => !taken.has(each.name))
-    .filter((each) => {
-      const text =
-        `${each.name} ${each.trigger} ${each.description} ${(each.tags ?? []).join(" ")}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    })
-    .map((each) => ({ each, why: obstacle(each.name) }))
-    .sort(
-      (one, other) =>
-        Boolean(one.why) - Boolean(other.why) || Boolean(other.each.favourite) - Boolean(one.each.favourite),
-    );
-}
-
-function look() {
-  const all = found();
-  const shown = all.slice(0, MOST_FOUND);
-  const usable = shown.filter(({ why }) => !why).length;
-  at = Math.max(0, Math.min(at, usable - 1));
-  const full = items.length >= props.most;
-  put(
-    list,
-    full
-      ? h("li", { class: "nothing" }, `The stack is full: at most ${props.most} LoRAs are possible.`)
-      : shown.length
-        ? shown.map(({ each, why }, place) =>
-            h(
-              "li",
-              {
-                role: "option",
-                id: `stack-found-${place}`,
-                "aria-selected": String(place === at && !why),
-                "aria-disabled": String(Boolean(why)),
-                title: why ?? each.description ?? "",
-                onclick: why ? null : () => choose(each.name),
-              },
-              h("span", {}, each.name),
-              h("small", {}, why ? why : each.trigger || each.kind),
-            ),
-          )
-        : h(
-            "li",
-            { class: "nothing" },
-            catalog?.loras.length
-              ? "No LoRA has these words."
-              : "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here by itself.",
-          ),
-    all.length > MOST_FOUND
-      ? h("li", { class: "nothing" }, `${all.length - MOST_FOUND} more; type to narrow down.`)
-      : null,
-  );
-  box.setAttribute("aria-activedescendant", usable ? `stack-found-${at}` : "");
-}
-
-function open(yes) {
-  search.hidden = !yes;
-  add.setAttribute("aria-expanded", String(yes));
-  add.textContent = yes ? "Close" : "Add";
-  if (yes) {
-    box.value = "";
-    at = 0;
-    look();
-    box.focus();
-  }
-}
-
-function choose(name) {
-  insert(name);
-  open(false);
-  add.focus();
-}
-
-add.onclick = () => open(search.hidden);
-find(".shut").onclick = () => {
-  open(false);
-  add.focus();
-};
-box.oninput = () => {
-  at = 0;
-  look();
-};
-box.onkeydown = (event) => {
-  const options = [...list.querySelectorAll("[role=option][aria-disabled=false]")];
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    at = Math.max(0, Math.min(options.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)));
-    look();
-    list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
-  } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) options[at]?.click();
-  else if (event.key === "Escape") {
+  function choose(name) {
+    insert(name);
     open(false);
     add.focus();
-  } else return;
-  event.preventDefault();
-};
-
-// -- what comes from elsewhere -----------------------------------------------------------------------
-
-// Nothing at all is Gradio's own first value, which must not undo what was restored; an empty stack is "[]".
-watch("value", () => {
-  if (!props.value) save();
-  else if (props.value !== JSON.stringify(items)) take(props.value);
-});
-webbduck.subscribe("catalog", (value) => {
-  catalog = value;
-  hints();
-  if (!search.hidden) look();
-});
-webbduck.subscribe("checkpoint", (value) => {
-  checkpoint = value.name;
-  hints();
-  if (!search.hidden) look();
-});
-webbduck.subscribe("add-lora", (value) => {
-  if (value.name) {
-    webbduck.last.delete("add-lora");
-    insert(value.name, value.weight);
   }
-});
-document.addEventListener("input", (event) => {
-  if (event.target.closest("#prompt")) hints();
-});
-if (props.value) take(props.value);
-else restore();
+
+  add.onclick = () => open(search.hidden);
+  find(".shut").onclick = () => {
+    open(false);
+    add.focus();
+  };
+  box.oninput = () => {
+    at = 0;
+    look();
+  };
+  box.onkeydown = (event) => {
+    const options = [...list.querySelectorAll("[role=option][aria-disabled=false]")];
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      at = Math.max(0, Math.min(options.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)));
+      look();
+      list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+    } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) options[at]?.click();
+    else if (event.key === "Escape") {
+      open(false);
+      add.focus();
+    } else return;
+    event.preventDefault();
+  };
+
+  // -- what comes from elsewhere -----------------------------------------------------------------------
+
+  // Nothing at all is Gradio's own first value, which must not undo what was restored; an empty stack is
+  // "[]".
+  watch("value", () => {
+    if (!props.value) save();
+    else if (props.value !== JSON.stringify(items)) take(props.value);
+  });
+  subscribe("catalog", (value) => {
+    catalog = value;
+    hints();
+    if (!search.hidden) look();
+  });
+  subscribe("checkpoint", (value) => {
+    checkpoint = value.name;
+    hints();
+    if (!search.hidden) look();
+  });
+  subscribe("add-lora", (value) => {
+    if (value.name) {
+      last.delete("add-lora");
+      insert(value.name, value.weight);
+    }
+  });
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("#prompt")) hints();
+  });
+  if (props.value) take(props.value);
+  else restore();
+}

@@ -16,6 +16,7 @@ import gradio as gr
 from ...api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ...errors import RequestError
 from ...request import MAX_LORAS
+from ..modules import call, start_view
 from ..shared.numbers import read
 from ..theme import asset
 
@@ -25,12 +26,12 @@ def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
     stack = gr.HTML(
         "",
         html_template=asset("studio/lora_stack.html"),
-        js_on_load=asset("studio/lora_stack.js"),
+        js_on_load=start_view("studio/lora_stack.js"),
         elem_id="stack",
         most=MAX_LORAS,
     )
     tell: dict[str, Any] = {
-        "js": "(name) => { webbduck.publish('checkpoint', { name }); }",
+        "js": call("shared/bus.js", "module.publish('checkpoint', { name })", "name"),
         **BACKGROUND_EVENT,
     }
     checkpoint.change(None, checkpoint, None, **tell)

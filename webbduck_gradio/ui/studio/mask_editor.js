@@ -1,11 +1,13 @@
+// @ts-check
 // The mask's editor: painted at the picture's own resolution, seen at any zoom.
+import { h, home } from "../shared/dom.js";
+
 /**
  * Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given
  * up.
  */
-webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be drawn anew." }) =>
+export const editMask = ({ source, width, height, mask, wish = "Paint what should be inpainted." }) =>
   new Promise((resolve) => {
-    const { h } = webbduck;
     const sheet = h("canvas", { class: "sheet" });
     sheet.width = width;
     sheet.height = height;
@@ -144,10 +146,12 @@ webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be
       top = (view.clientHeight - height * zoom) / 2;
       place();
     }
+    /** @returns {[number, number]} */
     const at = (event) => {
       const box = view.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
+    /** @returns {[number, number]} */
     const onPaper = ([x, y]) => [(x - left) / zoom, (y - top) / zoom];
 
     let stroke = null;
@@ -432,7 +436,7 @@ webbduck.editMask = ({ source, width, height, mask, wish = "Paint what should be
       redraw();
       fit();
     }
-    (document.querySelector(".gradio-container main") ?? document.body).append(dialog);
+    home().append(dialog);
     dialog.showModal();
     take("brush");
     resize(size);

@@ -1,176 +1,171 @@
+// @ts-check
 // Below the prompt: how many tokens the encoders get, and prompts that were kept.
-const { h, put, form, toast, menu } = webbduck;
-const counter = element.querySelector(".counter");
-const said = element.querySelector(".prompt-said");
-const saved = element.querySelector(".saved");
-const beside = {
-  negative_prompt: h("span", { class: "counter beside" }),
-  prompt_2: h("span", { class: "counter beside" }),
-};
-let asked = "";
-let answered = "";
-let waiting = null;
-let asking = false;
+import { subscribe } from "../shared/bus.js";
+import { h } from "../shared/dom.js";
+import { callOrToast, callServer } from "../shared/server_call.js";
+import { toast } from "../shared/toast.js";
+import { menu } from "../shared/widgets.js";
+import * as form from "./form.js";
+import { changeSettings } from "./settings_menu.js";
 
-/** Ask once typing rests; one question at a time, and the last one counts. */
-function count(state) {
-  const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
-  asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
-  clearTimeout(waiting);
-  waiting = setTimeout(ask, 200);
-}
-async function ask() {
-  if (asking || asked === answered) return;
-  asking = true;
-  const question = asked;
-  let found = null;
-  try {
-    found = await server.webbduck_tokens(JSON.parse(question));
-  } catch {
-    /* the next letter asks again */
-  }
-  asking = false;
-  answered = question;
-  if (found && !found.error) draw(found, JSON.parse(question));
-  if (asked !== question) ask();
-}
-
-const CHUNK = 75;
-const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`;
-const letters = (count) =>
-  `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
-function draw(found, question) {
-  const { prompt, prompt_2, negative_prompt } = found;
-  const two = question.prompt_2.trim();
-  const tooLong = found.long ?? {};
-  counter.textContent = tooLong.prompt
-    ? letters(tooLong.prompt)
-    : two
-      ? `1: ${figure(prompt)} · 2: ${figure(prompt_2)}`
-      : figure(prompt);
-  counter.title = two
-    ? `Tokens of the first text encoder (CLIP-L) and of the second (OpenCLIP-G), in chunks of ${CHUNK}`
-    : `Tokens of both text encoders (CLIP-L and OpenCLIP-G read the same), in chunks of ${CHUNK}`;
-  counter.classList.toggle("over", Boolean(tooLong.prompt) || prompt.over || Boolean(two && prompt_2.over));
-  for (const [field, node] of Object.entries(beside)) {
-    const block = form.control(field);
-    if (block && node.parentNode !== block) block.append(node);
-    node.textContent = tooLong[field]
-      ? letters(tooLong[field])
-      : question[field].trim()
-        ? figure(found[field])
-        : "";
-    node.classList.toggle("over", Boolean(tooLong[field]) || found[field].over);
-  }
-  const long = [
-    ["prompt", prompt],
-    ["second prompt", prompt_2],
-    ["negative prompt", negative_prompt],
-  ].filter(([, each]) => each.over);
-  const parts = long.map(
-    ([name, each]) =>
-      `The ${name} has ${each.tokens} tokens and is read in ${each.chunks} parts of ${CHUNK}: ` +
-      "nothing is cut off, but words in different parts know less of each other.",
-  );
-  const text = [found.problem, ...parts].filter(Boolean).join(" ");
-  said.hidden = !text;
-  said.textContent = text;
-  said.classList.toggle("wrong", Boolean(found.problem));
-}
-webbduck.subscribe("form", count);
-
-// -- prompts that were kept ---------------------------------------------------------------------------------
-const call = async (work) => {
-  let found;
-  try {
-    found = await work();
-  } catch {
-    /* said below */
-  }
-  found ??= { error: "The server did not answer." };
-  if (found.error) toast(found.error);
-  return found.error ? null : found;
-};
-function use(each) {
-  const { prompt, negative_prompt } = form.state();
-  const put_in = (one) => {
-    form.set("prompt", one.prompt);
-    form.set("negative_prompt", one.negative_prompt);
+/** @param {GradioView} view */
+export default function start({ element, server }) {
+  const counter = element.querySelector(".counter");
+  const said = element.querySelector(".prompt-said");
+  const saved = element.querySelector(".saved");
+  const beside = {
+    negative_prompt: h("span", { class: "counter beside" }),
+    prompt_2: h("span", { class: "counter beside" }),
   };
-  put_in(each);
-  toast("Prompt put in.", () => put_in({ prompt, negative_prompt }));
-}
-const list = menu(saved, "Saved prompts", async (close) => {
-  const found = await call(() => server.webbduck_prompts({}));
-  const { prompt, negative_prompt } = form.state() ?? {};
-  const keep = h(
-    "button",
-    {
-      type: "button",
-      class: "menu-item strong",
-      disabled: !prompt?.trim(),
-      onclick: async () => {
-        if (await call(() => server.webbduck_keep_prompt({ prompt, negative_prompt }))) {
-          close();
-          toast("Prompt kept.");
-        }
-      },
-    },
-    "Keep the present prompt",
-  );
-  const rows = (found?.prompts ?? []).map((each) =>
-    h(
-      "div",
-      { class: "menu-row" },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "menu-item",
-          title: each.negative_prompt ? `Without: ${each.negative_prompt}` : "",
-          onclick: () => {
-            close();
-            use(each);
-          },
-        },
-        each.prompt,
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "menu-drop",
-          "aria-label": `Remove: ${each.prompt}`,
-          onclick: async () => {
-            if (!(await call(() => server.webbduck_drop_prompt(each.id)))) return;
-            await list.refill();
-            toast("Saved prompt removed.", () => call(() => server.webbduck_keep_prompt(each)));
-          },
-        },
-        "×",
-      ),
-    ),
-  );
-  return [
-    keep,
-    h(
-      "div",
-      { class: "menu-list" },
-      rows.length
-        ? rows
-        : h("p", { class: "menu-nothing" }, "None yet. What you keep is here on every visit."),
-    ),
-  ];
-});
+  let asked = "";
+  let answered = "";
+  let waiting = null;
+  let asking = false;
 
-// A whole text of settings, as A1111 and others copy it, fills the form.
-document.addEventListener(
-  "paste",
-  (event) => {
-    const text = event.clipboardData?.getData("text/plain") ?? "";
-    if (!event.target.closest?.("#prompt") || !/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
-    event.preventDefault();
-    webbduck.desk?.run("paste_parameters", { text });
-  },
-  true,
-);
+  /** Ask once typing rests; one question at a time, and the last one counts. */
+  function count(state) {
+    const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
+    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, 200);
+  }
+  async function ask() {
+    if (asking || asked === answered) return;
+    asking = true;
+    const question = asked;
+    const found = await callServer(() => server.webbduck_tokens(JSON.parse(question)));
+    asking = false;
+    answered = question;
+    if (!found.error) draw(found, JSON.parse(question));
+    if (asked !== question) ask();
+  }
+
+  const CHUNK = 75;
+  const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`;
+  const letters = (count) =>
+    `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
+  function draw(found, question) {
+    const { prompt, prompt_2, negative_prompt } = found;
+    const two = question.prompt_2.trim();
+    const tooLong = found.long ?? {};
+    counter.textContent = tooLong.prompt
+      ? letters(tooLong.prompt)
+      : two
+        ? `1: ${figure(prompt)} · 2: ${figure(prompt_2)}`
+        : figure(prompt);
+    counter.title = two
+      ? `Tokens of the first text encoder (CLIP-L) and of the second (OpenCLIP-G), in chunks of ${CHUNK}`
+      : `Tokens of both text encoders (CLIP-L and OpenCLIP-G read the same), in chunks of ${CHUNK}`;
+    counter.classList.toggle("over", Boolean(tooLong.prompt) || prompt.over || Boolean(two && prompt_2.over));
+    for (const [field, node] of Object.entries(beside)) {
+      const block = form.control(field);
+      if (block && node.parentNode !== block) block.append(node);
+      node.textContent = tooLong[field]
+        ? letters(tooLong[field])
+        : question[field].trim()
+          ? figure(found[field])
+          : "";
+      node.classList.toggle("over", Boolean(tooLong[field]) || found[field].over);
+    }
+    const long = [
+      ["prompt", prompt],
+      ["second prompt", prompt_2],
+      ["negative prompt", negative_prompt],
+    ].filter(([, each]) => each.over);
+    const parts = long.map(
+      ([name, each]) =>
+        `The ${name} has ${each.tokens} tokens and is read in ${each.chunks} parts of ${CHUNK}: ` +
+        "nothing is cut off, but words in different parts know less of each other.",
+    );
+    const text = [found.problem, ...parts].filter(Boolean).join(" ");
+    said.hidden = !text;
+    said.textContent = text;
+    said.classList.toggle("wrong", Boolean(found.problem));
+  }
+  subscribe("form", count);
+
+  // -- saved prompts
+  function use(each) {
+    const { prompt, negative_prompt } = form.state();
+    const fill = (one) => {
+      form.set("prompt", one.prompt);
+      form.set("negative_prompt", one.negative_prompt);
+    };
+    fill(each);
+    toast("Prompt put in.", () => fill({ prompt, negative_prompt }));
+  }
+  const list = menu(saved, "Saved prompts", async (close) => {
+    const found = await callOrToast(() => server.webbduck_prompts({}));
+    const { prompt, negative_prompt } = form.state() ?? {};
+    const keep = h(
+      "button",
+      {
+        type: "button",
+        class: "menu-item strong",
+        disabled: !prompt?.trim(),
+        onclick: async () => {
+          if (await callOrToast(() => server.webbduck_keep_prompt({ prompt, negative_prompt }))) {
+            close();
+            toast("Prompt kept.");
+          }
+        },
+      },
+      "Keep the present prompt",
+    );
+    const rows = (found?.prompts ?? []).map((each) =>
+      h(
+        "div",
+        { class: "menu-row" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "menu-item",
+            title: each.negative_prompt ? `Without: ${each.negative_prompt}` : "",
+            onclick: () => {
+              close();
+              use(each);
+            },
+          },
+          each.prompt,
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "menu-drop",
+            "aria-label": `Remove: ${each.prompt}`,
+            onclick: async () => {
+              if (!(await callOrToast(() => server.webbduck_drop_prompt(each.id)))) return;
+              await list.refill();
+              toast("Saved prompt removed.", () => callOrToast(() => server.webbduck_keep_prompt(each)));
+            },
+          },
+          "×",
+        ),
+      ),
+    );
+    return [
+      keep,
+      h(
+        "div",
+        { class: "menu-list" },
+        rows.length
+          ? rows
+          : h("p", { class: "menu-nothing" }, "None yet. What you keep is here on every visit."),
+      ),
+    ];
+  });
+
+  // A whole text of settings, as A1111 and others copy it, fills the form.
+  document.addEventListener(
+    "paste",
+    (event) => {
+      const text = event.clipboardData?.getData("text/plain") ?? "";
+      if (!event.target.closest?.("#prompt") || !/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
+      event.preventDefault();
+      changeSettings("paste_parameters", { text });
+    },
+    true,
+  );
+}

@@ -12,6 +12,7 @@ from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Registry
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
+from ..modules import start_view
 from ..theme import asset
 from .controls import build_one
 from .lora_stack import to_request
@@ -39,7 +40,7 @@ def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> Non
     gr.HTML(
         "",
         html_template=asset("studio/prompt_box.html"),
-        js_on_load=asset("studio/prompt_box.js"),
+        js_on_load=start_view("studio/prompt_box.js"),
         elem_id="prompt-foot",
         apply_default_css=False,
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],

@@ -17,6 +17,7 @@ from ...models.catalog.registry import Checkpoint, Lora, Registry
 from ...request import MAX_PROMPT, GenerationRequest
 from ...services import Services
 from ...web.middleware import uploaded
+from ..modules import start_view
 from ..theme import asset
 from .form import Form, settings_of
 from .lora_stack import renamed
@@ -43,7 +44,16 @@ def view(services: Services, shelf: PresetStore) -> gr.HTML:
     return gr.HTML(
         "",
         html_template=asset("studio/settings_menu.html"),
-        js_on_load=asset("studio/settings_menu.js"),
+        js_on_load=start_view(
+            "studio/settings_menu.js",
+            "apply_preset",
+            "use_defaults",
+            "use_settings",
+            "reset",
+            "restore",
+            "paste_parameters",
+            "read_picture",
+        ),
         elem_id="desk",
         apply_default_css=False,
         min_width=96,

@@ -1,66 +1,73 @@
+// @ts-check
 // Size presets as rectangles of their proportions; what is checked follows from width and height.
-const { h, put } = webbduck;
-const { presets, side_step: STEP } = window.webbduckFacts;
-const group = element.querySelector(".size-presets");
-let native = 1024;
+import { last, subscribe } from "../shared/bus.js";
+import { h, put } from "../shared/dom.js";
+import * as form from "./form.js";
 
-const scaled = (preset) =>
-  presets[preset].map((side) => Math.max(STEP, Math.round((side * native) / 1024 / STEP) * STEP));
-function rectangle(width, height) {
-  const longest = 24 / Math.max(width, height);
-  const drawn = (side) => `${Math.max(5, Math.round(side * longest))}px`;
-  return h("i", {
-    class: "shape",
-    style: `width:${drawn(width)};height:${drawn(height)}`,
-    "aria-hidden": "true",
-  });
-}
-function choice(name, [width, height], choose) {
-  const input = h("input", { type: "radio", name: "size-preset", value: name, onchange: choose });
-  return h(
-    "label",
-    { "data-preset": name },
-    input,
-    h("span", { class: "box" }, rectangle(width, height)),
-    h("span", { class: "name" }, name),
-  );
-}
-const nodes = Object.fromEntries(
-  Object.entries(presets).map(([name, size]) => [
-    name,
-    choice(name, size, () => {
-      const [width, height] = scaled(name);
-      webbduck.form.set("width", width);
-      webbduck.form.set("height", height);
-    }),
-  ]),
-);
-nodes.Custom = choice("Custom", [1, 1], () => {
-  webbduck.form.entry("width")?.select();
-});
-put(group, Object.values(nodes));
+/** @param {GradioView} view */
+export default function start({ element }) {
+  const { presets, side_step: STEP } = webbduckFacts;
+  const group = element.querySelector(".size-presets");
+  let native = 1024;
 
-function draw() {
-  const form = webbduck.form.state();
-  if (!form) return;
-  native =
-    webbduck.last.get("catalog")?.checkpoints.find((each) => each.name === form.base_model)?.native_size ??
-    1024;
-  const fitting =
-    Object.keys(presets).find((name) => scaled(name).join() === [form.width, form.height].join()) ?? "Custom";
-  for (const [name, node] of Object.entries(nodes)) {
-    node.firstChild.checked = name === fitting;
-    node.classList.toggle("selected", name === fitting);
-    if (presets[name]) node.title = `${scaled(name).join(" × ")} px`;
+  const scaled = (preset) =>
+    presets[preset].map((side) => Math.max(STEP, Math.round((side * native) / 1024 / STEP) * STEP));
+  function rectangle(width, height) {
+    const longest = 24 / Math.max(width, height);
+    const drawn = (side) => `${Math.max(5, Math.round(side * longest))}px`;
+    return h("i", {
+      class: "shape",
+      style: `width:${drawn(width)};height:${drawn(height)}`,
+      "aria-hidden": "true",
+    });
   }
-  const own = nodes.Custom;
-  own.title = "Any width and height in steps of 8 px";
-  put(
-    own.querySelector(".box"),
-    fitting === "Custom" && form.width > 0 && form.height > 0
-      ? rectangle(form.width, form.height)
-      : rectangle(1, 1),
+  function choice(name, [width, height], choose) {
+    const input = h("input", { type: "radio", name: "size-preset", value: name, onchange: choose });
+    return h(
+      "label",
+      { "data-preset": name },
+      input,
+      h("span", { class: "box" }, rectangle(width, height)),
+      h("span", { class: "name" }, name),
+    );
+  }
+  const nodes = Object.fromEntries(
+    Object.entries(presets).map(([name, size]) => [
+      name,
+      choice(name, size, () => {
+        const [width, height] = scaled(name);
+        form.set("width", width);
+        form.set("height", height);
+      }),
+    ]),
   );
+  nodes.Custom = choice("Custom", [1, 1], () => {
+    form.entry("width")?.select();
+  });
+  put(group, Object.values(nodes));
+
+  function draw() {
+    const values = form.state();
+    if (!values) return;
+    native =
+      last.get("catalog")?.checkpoints.find((each) => each.name === values.base_model)?.native_size ?? 1024;
+    const fitting =
+      Object.keys(presets).find((name) => scaled(name).join() === [values.width, values.height].join()) ??
+      "Custom";
+    for (const [name, node] of Object.entries(nodes)) {
+      node.firstChild.checked = name === fitting;
+      node.classList.toggle("selected", name === fitting);
+      if (presets[name]) node.title = `${scaled(name).join(" × ")} px`;
+    }
+    const own = nodes.Custom;
+    own.title = "Any width and height in steps of 8 px";
+    put(
+      own.querySelector(".box"),
+      fitting === "Custom" && values.width > 0 && values.height > 0
+        ? rectangle(values.width, values.height)
+        : rectangle(1, 1),
+    );
+  }
+  subscribe("form", draw);
+  subscribe("catalog", draw);
 }
-webbduck.subscribe("form", draw);
-webbduck.subscribe("catalog", draw);

@@ -11,6 +11,7 @@ from ...errors import WebbDuckError
 from ...jobs.job import Kind
 from ...request import SETTINGS
 from ...services import Services
+from ..modules import call, start_view
 from ..theme import asset
 from . import image_input, prompt_box, second_pass, settings_menu, viewer
 from .controls import build_group, build_one, of_group
@@ -32,9 +33,8 @@ def signal_channel() -> gr.HTML:
     """Hidden: what an event asks of the page beside values, published as "signal"."""
     return gr.HTML(
         "",
-        html_template="<i></i>",
-        js_on_load="watch('value', () => {"
-        " if (props.value) webbduck.publish('signal', JSON.parse(props.value)); });",
+        html_template="<i data-channel='signal'></i>",
+        js_on_load=start_view("shared/channel.js"),
         elem_id="channel-signal",
         elem_classes="channel",
     )
@@ -101,7 +101,7 @@ def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
     gr.HTML(
         "",
         html_template=template,
-        js_on_load=asset("studio/size.js"),
+        js_on_load=start_view("studio/size.js"),
         elem_id="size",
         apply_default_css=False,
     )
@@ -120,7 +120,13 @@ def _seed(fields: dict[str, Any]) -> None:
         reuse = gr.Button("Reuse last", elem_id="reuse", size="sm", min_width=90, scale=1)
     seed = fields["seed"]
     dice.click(None, None, seed, js="() => ''", **BACKGROUND_EVENT)
-    reuse.click(None, seed, seed, js="(seed) => String(webbduck.lastSeed ?? seed)", **BACKGROUND_EVENT)
+    reuse.click(
+        None,
+        seed,
+        seed,
+        js=call("shared/bus.js", "String(module.last.get('seed') ?? seed)", "seed"),
+        **BACKGROUND_EVENT,
+    )
 
 
 def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Button, test: gr.Button) -> None:

@@ -10,6 +10,7 @@ from ...api import gallery_serializers, serializers
 from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...services import Services
+from ..modules import start_view
 from ..theme import asset
 from .form import Form
 
@@ -58,7 +59,9 @@ def view(services: Services) -> gr.HTML:
     return gr.HTML(
         "",
         html_template=asset("studio/viewer.html"),
-        js_on_load=asset("studio/viewer.js"),
+        js_on_load=start_view(
+            "studio/viewer.js", "use_image", "use_seed", "use_prompt", "cancel_job", "upscale"
+        ),
         elem_id="stage",
         apply_default_css=False,
         starter_examples=list(STARTER_EXAMPLES),

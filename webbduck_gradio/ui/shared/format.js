@@ -1,0 +1,40 @@
+// @ts-check
+// Numbers, sizes and times as people read them.
+
+export const number = (value) => value.toLocaleString("en-US");
+/** "1 picture", "12 pictures". */
+export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;
+
+/** "12 s", "3 min", "2 h 5 min". */
+export function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
+}
+
+/** "31 s ago", "4 min ago", or the date where it is over a day. Both times in seconds since 1970. */
+export function timeAgo(time, now = Date.now() / 1000) {
+  const seconds = now - time;
+  return seconds < 86400 ? `${duration(seconds)} ago` : new Date(time * 1000).toLocaleDateString();
+}
+
+/** "512 B", "1.5 KiB"; "" where the number is not known. */
+export function bytes(count) {
+  if (count === null || count === undefined) return "";
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let unit = 0;
+  while (count >= 1024 && unit < units.length - 1) {
+    count /= 1024;
+    unit += 1;
+  }
+  return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
+}
+
+/** "2025-11-22": the local day `back` days ago. */
+export function day(back = 0, date = new Date()) {
+  const then = new Date(date);
+  then.setDate(then.getDate() - back);
+  const two = (value) => String(value).padStart(2, "0");
+  return `${then.getFullYear()}-${two(then.getMonth() + 1)}-${two(then.getDate())}`;
+}

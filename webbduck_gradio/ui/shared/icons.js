@@ -1,0 +1,51 @@
+// @ts-check
+// All icons of the page: paths in a square of 24.
+import { h } from "./dom.js";
+
+const circle = (x, y, radius) =>
+  `M${x - radius} ${y}a${radius} ${radius} 0 1 0 ${2 * radius} 0a${radius} ${radius} 0 1 0 ${-2 * radius} 0`;
+
+const ICONS = {
+  close: "M6 6l12 12M18 6L6 18",
+  left: "M15 5l-7 7 7 7",
+  right: "M9 5l7 7-7 7",
+  tick: "M5 12.500l4.500 4.500L19 7.500",
+  plus: "M12 5v14M5 12h14",
+  minus: "M5 12h14",
+  heart: "M12 20s-7-4.400-7-9.500A4 4 0 0 1 12 8a4 4 0 0 1 7 2.500C19 15.600 12 20 12 20z",
+  star:
+    "M12 4l2.400 5.100 5.600.7-4.100 3.900 1 5.600-4.900-2.700-4.900 2.700 1-5.600" + "L4 9.800l5.600-.7z",
+  info: `${circle(12, 12, 8.5)}M12 11v5.500M12 7.300v.4`,
+  trash: "M5 7h14M10 7V4.500h4V7M7 7l1 13h8l1-13M10.500 11v5M13.500 11v5",
+  download: "M12 4v11M7 10.500l5 5 5-5M5 20h14",
+  copy: "M9 9h10v10H9zM15 9V5H5v10h4",
+  full: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  compare: "M12 3v18M9 6H4v12h5M15 6h5v12h-5",
+  zoom: `${circle(10.5, 10.5, 6)}M15 15l5 5M10.500 8v5M8 10.500h5`,
+  upscale: "M4 14v6h6M20 10V4h-6M4 20l6.500-6.500M20 4l-6.500 6.500",
+  inpaint: "M15 4l5 5-9 9H6v-5zM13 6l5 5M4 21h16",
+  input: `M4 5h16v14H4zM4 16l4.500-4.500 4 4 2.500-2.500 5 5${circle(15.5, 9, 1.3)}`,
+  seed: "M4.500 12a7.500 7.500 0 1 0 2.500-5.600M4.500 4v4.500H9",
+};
+
+/** @param {keyof typeof ICONS} name */
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/**
+ * A button with an icon; its title is its name.
+ *
+ * @param {keyof typeof ICONS} name
+ * @param {string} title
+ * @param {((event: any) => any) | null} [action]
+ * @param {Record<string, any>} [attributes]
+ */
+export const iconButton = (name, title, action = null, attributes = {}) =>
+  h("button", { type: "button", title, "aria-label": title, onclick: action, ...attributes }, icon(name));

@@ -1,0 +1,27 @@
+// @ts-check
+// Dark unless light was chosen, in the address or by the switch; Gradio would follow the system. This is no
+// module but stands in the page's head, so that the first thing seen has the right colours.
+window.webbduckTheme = (() => {
+  const KEY = "webbduck-theme";
+  let wanted =
+    new URL(window.location.href).searchParams.get("__theme") ?? localStorage.getItem(KEY) ?? "dark";
+  const apply = () => {
+    if (document.body.classList.contains("dark") !== (wanted === "dark")) {
+      document.body.classList.toggle("dark", wanted === "dark");
+    }
+  };
+  const start = () => {
+    apply();
+    new MutationObserver(apply).observe(document.body, { attributes: true, attributeFilter: ["class"] });
+  };
+  if (document.body) start();
+  else document.addEventListener("DOMContentLoaded", start);
+  return {
+    isDark: () => wanted === "dark",
+    toggle: () => {
+      wanted = wanted === "dark" ? "light" : "dark";
+      localStorage.setItem(KEY, wanted);
+      apply();
+    },
+  };
+})();
