@@ -25,6 +25,7 @@ export default [
     files: ["webbduck_gradio/**/*.js"],
     languageOptions: { sourceType: "module", globals: { ...globals.browser, ...page } },
   },
+  { files: ["tests/js/*.mjs"], languageOptions: { globals: { ...globals.node } } },
   {
     files: ["webbduck_gradio/**/*.js"],
     ignores: ["**/preferences.js", "**/theme.js"],

@@ -10,7 +10,6 @@ import pytest
 from lora_files import make_lora
 from playwright.sync_api import Locator, Page, expect
 from running import STARTER, wait_until
-from typed_numbers import REFUSED, REFUSED_AS_WHOLE, TYPED, WHOLE
 
 FRACTIONS = ("cfg", "strength", "refiner_switch", "refinement_strength")
 
@@ -71,19 +70,6 @@ def test_what_is_typed_reaches_the_job(page: Page, studio) -> None:
     finally:
         studio.services.store.clear_queued()
         studio.services.store.resume()
-
-
-def test_the_page_reads_as_the_server_does(page: Page) -> None:
-    read = """([text, whole]) => {
-        const { value, problem } = webbduck.readNumber(text, whole);
-        return [value, problem];
-    }"""
-    for table, whole in ((TYPED, False), (WHOLE, True)):
-        for text, value in table.items():
-            assert page.evaluate(read, [text, whole])[0] == value, text
-    for texts, whole in ((REFUSED, False), (REFUSED_AS_WHOLE, True)):
-        for text in texts:
-            assert page.evaluate(read, [text, whole])[1], text
 
 
 @pytest.fixture

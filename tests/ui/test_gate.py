@@ -15,6 +15,8 @@ from running import free_port
 from webbduck_gradio.cli import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
 from webbduck_gradio.settings import Settings
+from webbduck_gradio.ui.modules import digest
+from webbduck_gradio.ui.theme import ASSETS
 from webbduck_gradio.web import allowed_routes, auth
 from webbduck_gradio.web.auth import Authenticator, LoginRateLimiter
 from webbduck_gradio.web.csp import build_csp, inject_nonce
@@ -326,3 +328,27 @@ for number in range(3000):
     assert len(files) == 5 and sum(file.stat().st_size for file in files) < 5 * 21_000
     lines = (tmp_path / "webbduck.log").read_text().splitlines()
     assert all("WARNING x: line " in line and "\x1b" not in line for line in lines)
+
+
+def test_the_page_s_scripts_come_as_they_stand_and_only_after_the_log_in(
+    studio: StudioServer, locked: StudioServer
+) -> None:
+    name = "gallery/search_terms.js"
+    path = f"/modules/{digest()}/{name}"
+    answer = httpx.get(studio.url + path)
+    assert answer.status_code == 200
+    assert answer.content == (ASSETS / name).read_bytes()
+    assert answer.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in answer.headers["cache-control"]
+    assert httpx.get(locked.url + path).status_code == 401
+    for other in [
+        f"/modules/{'0' * 16}/{name}",  # a page of another version
+        f"/modules/{digest()}/gallery/gallery.html",
+        f"/modules/{digest()}/gallery/tab.py",
+        f"/modules/{digest()}/../theme.py",
+        f"/modules/{digest()}/%2e%2e/{name}",
+        f"/modules/{digest()}/",
+    ]:
+        assert httpx.get(studio.url + other).status_code == 404, other
+    # The page itself names where they are, relative to where it is, so that a proxy's prefix is kept.
+    assert f'"modules/{digest()}/"' in httpx.get(studio.url).text.replace("\\", "")

@@ -3,7 +3,7 @@
 import { h, put } from "../shared/dom.js";
 import { day, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
-import { isFavourite, quoted, replaceTerm, termsOf } from "./search_terms.js";
+import { columnOf, isFavourite, quoted, replaceTerm, termsOf } from "./search_terms.js";
 
 /** The filter row: `read()` gives the text, `write(text)` takes the new one. */
 export function makeFilters(row, read, write) {
@@ -25,17 +25,17 @@ export function makeFilters(row, read, write) {
     [`date:${day().slice(0, 4)}`, "This year"],
   ];
   const named =
-    (...names) =>
+    (...columns) =>
     (term) =>
-      names.includes(term.name);
+      columns.includes(columnOf(term));
   const filters = [
-    { key: "model", any: "Any checkpoint", owns: named("model", "checkpoint"), options: [] },
-    { key: "lora", any: "Any LoRA", owns: named("lora", "loras"), options: [] },
-    { key: "sampler", any: "Any sampler", owns: named("sampler", "scheduler"), options: [] },
+    { key: "model", any: "Any checkpoint", owns: named("model"), options: [] },
+    { key: "lora", any: "Any LoRA", owns: named("lora"), options: [] },
+    { key: "sampler", any: "Any sampler", owns: named("sampler"), options: [] },
     {
       key: "kind",
       any: "Any kind",
-      owns: (term) => named("is", "kind", "tool")(term) && !isFavourite(term),
+      owns: (term) => named("kind", "tool")(term) && !isFavourite(term),
       options: kinds,
     },
     { key: "date", any: "Any date", owns: named("date"), options: dates() },
@@ -69,8 +69,7 @@ export function makeFilters(row, read, write) {
       class: "g-filter g-favourites",
       "aria-pressed": "false",
       onclick: () => {
-        const owns = (term) => isFavourite(term);
-        replace(owns, favourites.getAttribute("aria-pressed") === "true" ? null : "is:favourite");
+        replace(isFavourite, favourites.getAttribute("aria-pressed") === "true" ? null : "is:favourite");
       },
     },
     icon("heart"),

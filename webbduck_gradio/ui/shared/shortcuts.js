@@ -1,6 +1,7 @@
 // @ts-check
 // Keys of the whole page, the sheet that lists them, and weights of words.
 import { h, isTyping } from "./dom.js";
+import { weighted } from "./prompt_weights.js";
 import { openTab } from "./tabs.js";
 import { isCovered } from "./widgets.js";
 
@@ -110,46 +111,16 @@ document.addEventListener(
   true,
 );
 
-/** (words:1.1), (words:1.2) ... around the selection, its bracket, or the word at the caret. */
+/** Write the selected words with another weight. */
 function weigh(area, by) {
-  const text = area.value;
-  let [from, to] = [area.selectionStart, area.selectionEnd];
-  const group = around(text, from, to);
-  let weight = 1;
-  let left;
-  let right;
-  if (group) {
-    ({ from, to, weight, left, right } = group);
-  } else {
-    if (from === to) {
-      while (from > 0 && /[^\s,()[\]:]/.test(text[from - 1])) from -= 1;
-      while (to < text.length && /[^\s,()[\]:]/.test(text[to])) to += 1;
-    }
-    while (from < to && /\s/.test(text[from])) from += 1;
-    while (to > from && /\s/.test(text[to - 1])) to -= 1;
-    if (from === to) return;
-    [left, right] = [from, to];
-  }
-  const words = text.slice(from, to);
-  const next = Math.round((weight + by) * 100) / 100;
-  const written = next === 1 ? words : `(${words}:${next})`;
+  const change = weighted(area.value, area.selectionStart, area.selectionEnd, by);
+  if (!change) return;
+  const { left, right, written, from, to } = change;
   area.setSelectionRange(left, right);
   // The one way that the browser's own undo knows of.
   if (!document.execCommand("insertText", false, written)) {
     area.setRangeText(written, left, right, "end");
     area.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  const start = left + (next === 1 ? 0 : 1);
-  area.setSelectionRange(start, start + words.length);
-}
-/** The weighted bracket that the selection lies in: its words, its weight, its ends. */
-function around(text, start, end) {
-  for (const found of text.matchAll(/\(([^()]*?):\s*([+-]?[\d.]+)\s*\)/g)) {
-    const left = found.index;
-    const right = left + found[0].length;
-    if (left <= start && end <= right) {
-      return { from: left + 1, to: left + 1 + found[1].length, weight: Number(found[2]) || 0, left, right };
-    }
-  }
-  return null;
+  area.setSelectionRange(from, to);
 }
