@@ -107,6 +107,7 @@ def test_nothing_is_replaced_by_restoring(outputs: Outputs, trash: Trash):
         trash.restore(entry.id)
     assert (run.path / "1.png").read_bytes() == before
     assert ids(outputs) == [f"{run.id}/1.png"] and len(trash.entries()) == 1
+    assert not (run.path / "meta.json").exists(), "its record is not moved either"
 
 
 def test_a_selection_is_one_entry_and_all_or_nothing(outputs: Outputs, trash: Trash):

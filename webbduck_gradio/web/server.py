@@ -133,6 +133,7 @@ class StudioServer:
                     ssr_mode=False,
                     pwa=False,
                     mcp_server=False,
+                    _frontend=False,  # its one use: refuse to start where the page takes 3 s to answer
                     theme=theme(),
                     css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
                     head=head,
