@@ -122,11 +122,8 @@ class Place:
         mask.paste(255, (8, 8, 24, 24))
         self.mask = self.inputs.store(encoded(mask))
 
-    def input_path(self, file_id: str) -> Path:
-        return self.inputs.path(file_id)
-
     def check(self, **fields) -> list[str]:
-        return check_inputs(self, GenerationRequest.validated(prompt="x", base_model="any", **fields))  # type: ignore[arg-type]
+        return check_inputs(self.inputs, GenerationRequest.validated(prompt="x", base_model="any", **fields))
 
 
 def hide(image: Image.Image, text: str) -> Image.Image:

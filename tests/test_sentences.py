@@ -10,9 +10,12 @@ import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import WebbDuckError, redact_paths
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs import worker
-from webbduck_gradio.jobs.handlers import image_tools
+from webbduck_gradio.jobs.context import JobContext
+from webbduck_gradio.jobs.handlers import HANDLERS
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.storage.atomic import write_atomically
@@ -25,7 +28,7 @@ def empty(settings: Settings) -> Registry:
 
 
 def no_checkpoint(settings: Settings) -> None:
-    empty(settings).build_request({"prompt": "a duck"})
+    build_request(empty(settings), {"prompt": "a duck"})
 
 
 def unknown_checkpoint(settings: Settings) -> None:
@@ -79,12 +82,14 @@ def test_no_refusal_names_a_folder(settings: Settings, fails: Callable[[Settings
 
 def test_no_warning_names_a_folder(settings: Settings) -> None:
     """It goes into the picture's metadata too, and with the picture to whoever gets it."""
-    outputs = Outputs(settings)
+    context = JobContext(
+        settings, empty(settings), Outputs(settings), InputImageStore(settings), lambda: pytest.fail()
+    )
     folder = settings.outputs / "2020-01-01_00-00-00"
     folder.mkdir()
     Image.new("RGB", (64, 64)).save(folder / "0.png")
-    _, warnings = image_tools.settle_upscale(empty(settings), outputs, {"image": f"{folder.name}/0.png"})
-    assert warnings == ("No usable upscaling model is in checkpoint/upscale; Lanczos is used.",)
+    _, warnings = HANDLERS["upscale"].prepare(context, {"image": f"{folder.name}/0.png"})
+    assert warnings == ["No usable upscaling model is in checkpoint/upscale; Lanczos is used."]
 
 
 def test_a_file_that_a_job_could_not_read_is_told_by_its_name(settings: Settings) -> None:

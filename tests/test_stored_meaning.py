@@ -11,6 +11,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from webbduck_gradio.gallery import metadata, run_layout
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata import recall
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.store import JobStore
@@ -53,7 +54,7 @@ def test_a_picture(tmp_path: Path, settings: Settings, stored: dict, meant: tupl
     found = metadata.read(tmp_path / "0.png")
     assert meaning(found["request"]) == meaning(found["webbduck"]["request"]) == meant
     assert meaning(metadata.batch_request(found["webbduck"]).model_dump()) == meant
-    values, _ = recall.read_settings(tmp_path / "0.png", Registry(settings))
+    values, _ = recall.read_settings(tmp_path / "0.png", Registry(settings), InputImageStore(settings))
     assert meaning(values) == meant
 
 
@@ -124,7 +125,7 @@ WEBBDUCK, A1111 = "Version: WebbDuck 1.0", "Version: v1.10.1"
 )
 def test_the_text_for_other_programs(settings: Settings, pairs: str, meant: tuple) -> None:
     text = f"a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, {pairs}"
-    values, _ = recall.read_text(text, Registry(settings))
+    values, _ = recall.read_text(text, Registry(settings), InputImageStore(settings))
     assert meaning(values) == meant
 
 
@@ -133,7 +134,7 @@ def test_the_rest_of_what_another_program_says_of_its_mask(settings: Settings) -
         "a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Mask blur: 4, "
         "Inpaint area: Only masked, Masked area padding: 48, Masked content: latent noise"
     )
-    values, notes = recall.read_text(text, Registry(settings))
+    values, notes = recall.read_text(text, Registry(settings), InputImageStore(settings))
     assert (values["mask_blur"], values["inpaint_area"], values["inpaint_padding"]) == (4, "masked", 48)
     assert "masked_content" not in values
     assert any("masked content" in note and "latent noise" in note for note in notes)
@@ -141,7 +142,9 @@ def test_the_rest_of_what_another_program_says_of_its_mask(settings: Settings) -
 
 def test_a_text_without_a_mask_says_nothing_of_it(settings: Settings) -> None:
     values, _ = recall.read_text(
-        "a duck\nSteps: 20, Sampler: Euler, Seed: 1, Size: 512x512", Registry(settings)
+        "a duck\nSteps: 20, Sampler: Euler, Seed: 1, Size: 512x512",
+        Registry(settings),
+        InputImageStore(settings),
     )
     assert not {"inpainting_fill", "masked_content", "mask_blur", "inpaint_area"} & set(values)
 

@@ -277,16 +277,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         server.wait(lambda: _stop_asked)
     except KeyboardInterrupt:
         pass
+    at_rest, code = False, 0
     try:
         print("Stopping; a job that runs is put back as interrupted.", flush=True)
-    finally:
         at_rest = server.close()
+    except KeyboardInterrupt:
+        pass  # Ctrl+C again, from somebody who will not wait
+    except Exception:
+        code = 1
+        logging.getLogger(__name__).exception("The studio could not be stopped in order")
     if not at_rest:
-        # The core is in the middle of a step. Python would wait for it, or pull the ground from under it.
+        # The core may be in the middle of a step. Python would wait for its thread, as long as that takes.
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(0)
-    return 0
+        os._exit(code)
+    return code
 
 
 _stop_asked = False

@@ -17,7 +17,8 @@ from .gallery.input_images import InputImageStore
 from .gallery.outputs import Outputs
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
-from .jobs.handlers import image_tools
+from .jobs.context import JobContext
+from .jobs.handlers import HANDLERS
 from .jobs.housekeeping import Housekeeping
 from .jobs.job import Job, Kind
 from .jobs.store import JobStore
@@ -56,7 +57,13 @@ class Services:
         outputs = Outputs(settings)
         outputs.lock()  # tidies up what a crash left half written
         outputs.watch()
-        worker = Worker(store, registry, outputs, settings, lambda: _make_generator(registry, settings))
+        inputs = InputImageStore(settings)
+        worker = Worker(
+            store,
+            JobContext(
+                settings, registry, outputs, inputs, lambda: _make_generator(settings, registry, inputs)
+            ),
+        )
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
@@ -65,7 +72,7 @@ class Services:
             registry,
             store,
             outputs,
-            InputImageStore(settings),
+            inputs,
             Thumbnails(settings, outputs),
             Trash(settings, outputs),
             worker,
@@ -79,29 +86,11 @@ class Services:
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
         """The one way into the queue, for the page and the API alike.
 
+        `asked`: as the kind's handler takes it (`jobs.handlers`); what will run stands in the job's request.
         Raises `RequestError` with one sentence for whatever does not fit, before anything is queued.
         """
-        request = self.registry.build_request(asked)
-        warnings = self.registry.validate_request(request)
-        # Named by their ids they may have come by way of another output folder.
-        self.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
+        request, warnings = HANDLERS[kind].prepare(self.worker.context, asked)
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
-
-    def submit_upscale(self, asked: Mapping[str, Any], owner: str | None = None) -> Job:
-        """Ask for a larger copy of a picture: `image` (an id of ours), `scale`, `upscaler`.
-
-        Raises as `submit`; what will run stands in the job's request.
-        """
-        request, warnings = image_tools.settle_upscale(self.registry, self.outputs, asked)
-        return self.store.submit(request, kind="upscale", owner=owner, warnings=warnings)
-
-    def submit_caption(self, asked: Mapping[str, Any], owner: str | None = None) -> Job:
-        """Ask for a picture's words: `image` (an id of ours), `style`, `captioner`, `max_tokens`.
-
-        Raises as `submit`. The words come as the ended job's `result`: {caption, style, captioner, image}.
-        """
-        request, warnings = image_tools.settle_caption(self.registry, self.outputs, asked)
-        return self.store.submit(request, kind="caption", owner=owner, warnings=warnings)
 
     def cancel_call(self, call: str) -> bool:
         """A client gave up its call: cancel its job and no other. False where the call waits for none."""
@@ -115,7 +104,7 @@ class Services:
         return True
 
     def free_memory(self) -> dict[str, Any]:
-        """Let go of the models in memory: `device`, and `freed`, the names of what was there.
+        """Unload the models in memory: `device`, and `freed`, the names of what was there.
 
         Raises `RequestError` while a job runs.
         """
@@ -155,11 +144,11 @@ class Services:
         }
 
 
-def _make_generator(registry: Registry, settings: Settings) -> ImageGenerator:
+def _make_generator(settings: Settings, registry: Registry, inputs: InputImageStore) -> ImageGenerator:
     # Torch is imported here, when the first job (or the warm-up) needs it.
     from .core.image_generator import ImageGenerator
 
-    return ImageGenerator(settings.device, registry, settings.memory, settings.precision)
+    return ImageGenerator(settings.device, registry, settings.memory, settings.precision, inputs)
 
 
 def inside(path: Path, folder: Path) -> bool:

@@ -11,8 +11,11 @@ import pytest
 from making import copy_of, inpaint_copy, lora, refiner_copy, store
 from PIL import Image, ImageDraw
 from recorder import Recorder
+from request_checks import validate
 
 from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Checkpoint, Registry
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
@@ -53,7 +56,7 @@ def starter(registry: Registry) -> Checkpoint:
 
 @pytest.fixture(scope="session")
 def generator(registry: Registry) -> ImageGenerator:
-    return ImageGenerator("cpu", registry)
+    return ImageGenerator("cpu", registry, inputs=InputImageStore(registry.settings))
 
 
 @pytest.fixture(scope="session")
@@ -77,7 +80,7 @@ def ask(registry: Registry) -> Ask:
             "height": 64,
         }
         quick["base_model"] = "webbduck-starter"
-        return registry.build_request(quick | fields)
+        return build_request(registry, quick | fields)
 
     return make
 
@@ -91,7 +94,7 @@ def paint(generator: ImageGenerator, registry: Registry, ask: Ask) -> Paint:
 
     def make(recorder: Recorder | None = None, **fields: Any) -> list[numpy.ndarray]:
         request = ask(**fields)
-        registry.validate_request(request)
+        validate(registry, request)
         checkpoint = registry.checkpoint(request.base_model)
         pictures = generator.generate(request, checkpoint, recorder or Recorder())
         return [numpy.asarray(each.image).astype(int) for each in pictures]

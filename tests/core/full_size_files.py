@@ -23,6 +23,9 @@ import numpy
 import original
 import torch
 from accelerate import init_empty_weights
+from request_checks import validate
+
+from webbduck_gradio.models.admission import build_request
 
 GIB = 2**30
 CLIP = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
@@ -159,9 +162,9 @@ def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None
         # It only continues: a base would need as much memory again, so it goes over a picture here.
         picture = Image.effect_noise((side, side), 90).convert("RGB")
         asked |= {"image": store(settings, picture), "strength": 0.5}
-    request = registry.build_request(asked)
+    request = build_request(registry, asked)
     if kind != "refiner":
-        registry.validate_request(request)
+        validate(registry, request)
     generator = ImageGenerator("cpu", registry, precision=precision)
     recorder, start = Recorder(), time.perf_counter()
     with Memory() as memory:

@@ -8,7 +8,9 @@ import numpy
 import pytest
 from PIL import Image
 from recorder import Recorder
+from request_checks import validate
 
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata.recall import read_settings
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import SCHEDULERS, GenerationRequest
@@ -45,7 +47,7 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
     stored = {"IMAGE": image, "MASK": mask}
 
     def draw(request: GenerationRequest) -> list[Any]:
-        registry.validate_request(request)
+        validate(registry, request)
         return list(generator.generate(request, registry.checkpoint(request.base_model), Recorder()))
 
     def make(indices: tuple[int, ...], **asked: Any) -> None:
@@ -62,7 +64,7 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
         paths = [outputs.resolve(each) for each in ids]
         assert len({path.read_bytes()[-2000:] for path in paths}) == len(paths)
         for index in indices:
-            fields, notes = read_settings(paths[index], registry)
+            fields, notes = read_settings(paths[index], registry, InputImageStore(registry.settings))
             assert notes == []
             alone = GenerationRequest.validated(**fields)
             assert alone.num_images == 1 and alone.seed == request.seed_of(index)

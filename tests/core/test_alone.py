@@ -47,6 +47,7 @@ def refuse(*arguments, **more):
 socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
 
 from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -56,7 +57,7 @@ class Quiet:
     check = lambda self: None
 
 registry = Registry(Settings(checkpoints=Path(sys.argv[1])))
-request = registry.build_request({"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
+request = build_request(registry, {"prompt": "a red duck", "steps": 2, "width": 64, "height": 64})
 for picture in ImageGenerator("cpu").generate(request, registry.checkpoint(request.base_model), Quiet()):
     print(picture.image.size)
 """

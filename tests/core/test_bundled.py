@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from making import copy_of
 from recorder import Recorder
+from request_checks import validate
 
 from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import HOME, Settings
 from webbduck_gradio.starter.drawing.styles import STYLES
@@ -45,8 +47,8 @@ def paint(registry: Registry) -> Paint:
 
     def make(prompt: str, seed: int = 4, steps: int = 12, **fields: object) -> np.ndarray:
         asked = {"base_model": STARTER, "prompt": prompt, "seed": seed, "steps": steps}
-        request = registry.build_request(asked | fields)
-        registry.validate_request(request)
+        request = build_request(registry, asked | fields)
+        validate(registry, request)
         checkpoint = registry.checkpoint(request.base_model)
         (picture,) = generator.generate(request, checkpoint, Recorder())
         return np.asarray(picture.image)

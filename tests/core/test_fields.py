@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy
 import pytest
+from request_checks import validate
 
 from webbduck_gradio.api import serializers
 from webbduck_gradio.gallery.metadata.infotext import parameters_text
@@ -77,7 +78,7 @@ def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], s
     fields = request.model_dump(mode="json")
     shown = serializers.effective_settings(fields, serializers.second_pass_of(services, fields))
     form = Form(services, dict.fromkeys(fields), None)  # type: ignore[arg-type]
-    warned = {each.split(" ")[0] for each in registry.validate_request(request) if " has no effect " in each}
+    warned = {each.split(" ")[0] for each in validate(registry, request) if " has no effect " in each}
     return set(shown), set(form._hidden(fields)), warned
 
 

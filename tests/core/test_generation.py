@@ -15,6 +15,7 @@ from recorder import Recorder
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.progress import GeneratedImage
 from webbduck_gradio.errors import CancelledError, GenerationError, ModelError, OutOfMemoryError
+from webbduck_gradio.models.admission import build_request
 
 
 def test_the_same_request_gives_the_same_pixels(paint) -> None:
@@ -60,8 +61,9 @@ def test_the_prompt_is_followed(generator, registry, starter) -> None:
     """The mean colour of a picture follows the colour that the prompt names."""
 
     def mean(colour: str) -> numpy.ndarray:
-        request = registry.build_request(
-            {"prompt": f"a {colour} duck on a pond", "seed": 3, "num_images": 2, "base_model": starter.name}
+        request = build_request(
+            registry,
+            {"prompt": f"a {colour} duck on a pond", "seed": 3, "num_images": 2, "base_model": starter.name},
         )
         pictures = generator.generate(request, starter, Recorder())
         return numpy.mean([numpy.asarray(each.image).mean(axis=(0, 1)) for each in pictures], axis=0)

@@ -14,6 +14,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from making import copy_of
 from recorder import Recorder
+from request_checks import validate
 from safetensors.torch import load_file, save_file
 
 from webbduck_gradio.core.image_generator import ImageGenerator
@@ -145,7 +146,7 @@ def test_a_second_checkpoint_is_looked_at_too(folders: Settings, registry: Regis
         registry.refresh()
         asked = {"second_pass_model": "wide", "loras": [{"name": "unet", "weight": 1}], "steps": 10}
         with pytest.raises(ModelError, match=r"The LoRA unet does not fit wide: .* have no counterpart"):
-            registry.validate_request(ask(**asked))
+            validate(registry, ask(**asked))
     finally:
         shutil.rmtree(wide)
         registry.refresh()

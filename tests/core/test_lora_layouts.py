@@ -16,6 +16,7 @@ import original
 import pytest
 import torch
 from recorder import Recorder
+from request_checks import validate
 from safetensors.torch import save_file
 
 from webbduck_gradio.core.image_generator import ImageGenerator
@@ -239,7 +240,7 @@ def wanted(parts: list[Part], registry: Registry, starter, ask) -> numpy.ndarray
 def drawn(studio: Settings, generator: ImageGenerator, ask, name: str) -> numpy.ndarray:
     registry = Registry(studio)
     request = ask(**ASKED, loras=[{"name": name, "weight": 0.8}])
-    assert registry.validate_request(request) == []
+    assert validate(registry, request) == []
     used = ImageGenerator("cpu", registry)
     used.pipelines = generator.pipelines  # the checkpoint is in memory there
     (picture,) = used.generate(request, registry.checkpoint("webbduck-starter"), Recorder())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from request_checks import validate
 
 from webbduck_gradio.core.prompts import encode
 from webbduck_gradio.models.tokens import common_length
@@ -129,7 +130,7 @@ def test_what_cannot_be_brought_to_one_length_is_said_before_it_is_queued(regist
         asked = ask(
             prompt="a BREAK " * (prompt - 1) + "cat", negative_prompt="b BREAK " * (negative - 1) + "fog"
         )
-        return any("chunks" in warning for warning in registry.validate_request(asked))
+        return any("chunks" in warning for warning in validate(registry, asked))
 
     assert warned(31, 30) and warned(17, 16)
     assert not warned(16, 15) and not warned(40, 20)

@@ -12,9 +12,11 @@ import torch
 from making import store
 from PIL import Image
 from recorder import Recorder
+from request_checks import validate
 
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.lora_compatibility import checkpoint_modules
 from webbduck_gradio.models.probe.safetensors_header import Header, Tensor
@@ -73,8 +75,8 @@ def draw(catalog, painter):
     def make(base_model: str, **asked):
         quick = {"prompt": "a (red:1.2) duck", "seed": 1, "steps": 3, "width": 64, "height": 64}
         catalog.refresh()
-        request = catalog.build_request(quick | {"scheduler": "Euler", "base_model": base_model} | asked)
-        catalog.validate_request(request)
+        request = build_request(catalog, quick | {"scheduler": "Euler", "base_model": base_model} | asked)
+        validate(catalog, request)
         (picture,) = painter.generate(request, catalog.checkpoint(base_model), Recorder())
         return numpy.asarray(picture.image).astype(int)
 

@@ -22,7 +22,7 @@ def read(
 ) -> tuple[dict, list[str]]:
     more = (f", Model hash: {hash}" if hash else "") + (f', Lora hashes: "{loras}"' if loras else "")
     text = f"{prompt}\nSteps: 9, Sampler: Euler, CFG scale: 5, Seed: 3, Size: 64x64, Model: {model}{more}"
-    return read_text(text, SHELF)
+    return read_text(text, SHELF, SHELF)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +77,8 @@ def test_the_folder_decides_between_files_of_one_name(tmp_path: Path, path: str)
         "6": {"class_type": "VAEDecode", "inputs": {"samples": ["5", 0], "vae": ["1", 2]}},
         "7": {"class_type": "SaveImage", "inputs": {"images": ["6", 0], "filename_prefix": "x"}},
     }  # fmt: skip
-    values, notes = read_settings(save_png(tmp_path / "x.png", {"prompt": json.dumps(graph)}), SHELF)
+    values, notes = read_settings(save_png(tmp_path / "x.png", {"prompt": json.dumps(graph)}), SHELF, SHELF)
     assert (values["base_model"], notes) == ("painted/oak", [])
     assert values["loras"] == [{"name": "b/wax", "weight": 0.5}]
     more = Shelf(SHELF.checkpoints(), [*SHELF.loras(), Installed("wax")])
-    assert read_settings(tmp_path / "x.png", more)[0]["loras"] == [{"name": "b/wax", "weight": 0.5}]
+    assert read_settings(tmp_path / "x.png", more, more)[0]["loras"] == [{"name": "b/wax", "weight": 0.5}]

@@ -333,7 +333,7 @@ def test_sdnext():
 
 
 def test_a_random_seed_is_no_seed():
-    values, notes = read_text("a duck\nSteps: 20, Sampler: Euler, Seed: -1, Size: 64x64", ALL)
+    values, notes = read_text("a duck\nSteps: 20, Sampler: Euler, Seed: -1, Size: 64x64", ALL, ALL)
     assert "seed" not in values and any("random" in note for note in notes)
 
 
@@ -353,14 +353,14 @@ def test_a_record_of_ours_with_wrong_types_is_named(tmp_path):
     assert found["webbduck"]["facts"] == {} and "warnings" not in found["webbduck"]
     assert "facts, warnings" in found["problems"][0]
     chunk |= {"facts": {"lora_hashes": {"hat": 5}, "model_hash": 7}, "warnings": []}
-    values, notes = read_settings(save_png(tmp_path / "y.png", {"webbduck": json.dumps(chunk)}), ALL)
+    values, notes = read_settings(save_png(tmp_path / "y.png", {"webbduck": json.dumps(chunk)}), ALL, ALL)
     assert values["seed"] == 5 and any("lora_hashes" in note and "model_hash" in note for note in notes)
 
 
 def test_a_folder_decides_between_models_of_the_same_name(tmp_path):
     text = "a duck <lora:hat:1>\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Model: xl\\lake.safetensors"
     shelf = Shelf([Installed("xl/lake"), Installed("old/lake")], [Installed("a/hat"), Installed("b/hat")])
-    values, notes = read_text(text, shelf)
+    values, notes = read_text(text, shelf, shelf)
     assert values["base_model"] == "xl/lake"
     assert values["loras"] == [] and any("a/hat or b/hat" in note for note in notes)
     graph = {
@@ -380,13 +380,13 @@ def test_a_folder_decides_between_models_of_the_same_name(tmp_path):
         },
         "4": {"class_type": "SaveImage", "inputs": {"images": ["3", 0]}},
     }
-    values, _ = read_settings(save_png(tmp_path / "x.png", {"prompt": json.dumps(graph)}), shelf)
+    values, _ = read_settings(save_png(tmp_path / "x.png", {"prompt": json.dumps(graph)}), shelf, shelf)
     assert (values["base_model"], values["loras"]) == ("old/lake", [{"name": "b/hat", "weight": 1.0}])
 
 
 def test_what_has_no_counterpart_is_counted_where_it_is_too_much_to_name(tmp_path):
     more = ", ".join(f"Odd {at}: {at}" for at in range(20))
-    _, notes = read_text(f"a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, {more}", ALL)
+    _, notes = read_text(f"a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, {more}", ALL, ALL)
     assert any("Odd 11 11 and 8 more" in note for note in notes)
 
 
@@ -409,7 +409,7 @@ def test_a_prompt_that_begins_with_a_brace_is_no_json(tmp_path):
 @pytest.mark.parametrize("chunk", ["Comment", "Description", "UserComment"])
 def test_a1111s_text_under_another_name(tmp_path, chunk: str):
     text = "a duck\nSteps: 20, Sampler: Euler, Seed: 5, Size: 64x64, Odd: 3"
-    values, notes = read_settings(save_png(tmp_path / "x.png", {chunk: text, "Author": "me"}), ALL)
+    values, notes = read_settings(save_png(tmp_path / "x.png", {chunk: text, "Author": "me"}), ALL, ALL)
     assert (values["prompt"], values["seed"]) == ("a duck", 5) and any("Odd 3" in note for note in notes)
 
 
@@ -421,7 +421,7 @@ def test_loras_that_are_told_without_weights_are_named():
         [{"type": "lora", "weight": 0.8, "modelName": "Party hats"}, {"type": "checkpoint"}]
     )
     assert said(reader.read({"parameters": f"{text}Civitai resources: {resources}"}), "Party hats 0.8")
-    _, notes = read_text(text + 'TI hashes: "easynegative: 0123456789ab"', ALL)
+    _, notes = read_text(text + 'TI hashes: "easynegative: 0123456789ab"', ALL, ALL)
     assert any("TI hashes easynegative" in note for note in notes), "embeddings are not used here"
 
 

@@ -85,6 +85,6 @@ def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
         metadata.save_picture(
             Image.new("RGB", (8, 8)), file, "png", chunk({"device": "cpu", "threads": 2}, steps=20)
         )
-    _, alike = read_settings(path, Installed(), HERE | {"threads": 2})
-    _, notes = read_settings(path, Installed(), HERE)
+    _, alike = read_settings(path, Installed(), Installed(), HERE | {"threads": 2})
+    _, notes = read_settings(path, Installed(), Installed(), HERE)
     assert len(notes) == len(alike) + 1 and "2 CPU threads" in notes[-1]

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.jobs.context import JobContext
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
 from webbduck_gradio.models.catalog.registry import Registry
@@ -32,7 +34,9 @@ def make_worker(store: JobStore, settings: Settings) -> Callable[..., Worker]:
     """Makes a worker on the fixture's store with the generator that it is given."""
 
     def make(generator) -> Worker:
-        return Worker(store, Registry(settings), Outputs(settings), settings, lambda: generator)
+        inputs = InputImageStore(settings)
+        context = JobContext(settings, Registry(settings), Outputs(settings), inputs, lambda: generator)
+        return Worker(store, context)
 
     return make
 

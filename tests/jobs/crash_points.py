@@ -57,7 +57,7 @@ class Studio:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.services = Services.start(settings)
-        self.services.worker._make_generator = Painter
+        self.services.worker.context.make_generator = Painter
         while not self.services.outputs.complete:
             time.sleep(0.005)
 
@@ -67,7 +67,7 @@ class Studio:
         self._run()
 
     def upscale(self, image: str) -> None:
-        self.services.submit_upscale({"image": image, "scale": 2, "upscaler": "Lanczos"})
+        self.services.submit({"image": image, "scale": 2, "upscaler": "Lanczos"}, "upscale")
         self._run()
 
     def _run(self) -> None:

@@ -42,7 +42,7 @@ def obey(server: Any, order: dict[str, Any]) -> Any:
         case "submit":
             return services.submit(order["asked"], "generate").id
         case "upscale":
-            return services.submit_upscale({"image": order["id"], "scale": 2, "upscaler": "Lanczos"}).id
+            return services.submit({"image": order["id"], "scale": 2, "upscaler": "Lanczos"}, "upscale").id
         case "cancel":
             return store.cancel(order["id"], order["after_image"]).state
         case "retry":
@@ -101,7 +101,7 @@ def main() -> None:
         def pace(_image: int, _step: int, request: Any) -> None:
             time.sleep(1 if "slow" in request.prompt else 0.005)
 
-        server.services.worker._make_generator = lambda: Painter(pace)
+        server.services.worker.context.make_generator = lambda: Painter(pace)
     threading.excepthook = lambda failed: logging.error("A thread died", exc_info=failed.exc_value)
     server.start()
     print("ready", flush=True)

@@ -17,7 +17,7 @@ from painter import Painter
 from running import studio_settings, wait_until
 
 from webbduck_gradio.api import serializers
-from webbduck_gradio.jobs.dispatcher import claim_and_run
+from webbduck_gradio.jobs.dispatcher import run_next_job
 from webbduck_gradio.services import Services
 from webbduck_gradio.settings import Settings
 
@@ -29,10 +29,10 @@ def base(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) ->
     """Folders after some work: four pictures, a job that was cut off, one that waits."""
     settings = studio_settings(tmp_path_factory.mktemp("base"), starter_checkpoints)
     services = Services.start(settings)
-    services.worker._make_generator = Painter
+    services.worker.context.make_generator = Painter
     for number in range(PICTURES):
         submit(services, f"a red duck {number}")
-        claim_and_run(services.store, services.worker, "secret", "secret")
+        run_next_job(services.worker, "secret", "secret")
     services.outputs.favourite(services.outputs.images()[0].id)
     submit(services, "was cut off")
     assert services.store.claim()
@@ -74,7 +74,7 @@ def start() -> Iterator[Callable[[Settings], Services]]:
 
     def begin(settings: Settings) -> Services:
         started.append(Services.start(settings))
-        started[-1].worker._make_generator = Painter
+        started[-1].worker.context.make_generator = Painter
         return started[-1]
 
     yield begin
@@ -133,7 +133,7 @@ def check(services: Services, queue_lost: bool = False, pictures: int = PICTURES
     assert services.health()["status"] == "ok"
     new = submit(services, "after the damage")
     while services.store.get(new).state != "completed":
-        assert claim_and_run(services.store, services.worker, "secret", "secret")
+        assert run_next_job(services.worker, "secret", "secret")
     assert len(services.outputs.images()) > pictures
 
 

@@ -84,8 +84,11 @@ def test_torch_is_imported_by_the_first_job_and_not_before(settings) -> None:
 import sys, threading
 from pathlib import Path
 from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.jobs.context import JobContext
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -96,8 +99,9 @@ def make():
 settings = Settings(checkpoints=Path({str(settings.checkpoints)!r}), loras=Path({str(settings.loras)!r}),
                     outputs=Path({str(settings.outputs)!r}), inputs=Path({str(settings.inputs)!r}))
 registry, store = Registry(settings), JobStore(settings.data_dir / "jobs.sqlite3")
-worker = Worker(store, registry, Outputs(settings), settings, make)
-job = store.submit(registry.build_request({{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
+context = JobContext(settings, registry, Outputs(settings), InputImageStore(settings), make)
+worker = Worker(store, context)
+job = store.submit(build_request(registry, {{"prompt": "a duck", "steps": 1, "width": 64, "height": 64}}))
 assert worker.describe() == {{}}
 assert "torch" not in sys.modules
 thread = threading.Thread(target=lambda: worker.run(store.claim()))

@@ -30,7 +30,7 @@ from webbduck_gradio.jobs.worker import Worker
 
 def start(self, *arguments, init=Worker.__init__):
     init(self, *arguments)
-    self._make_generator = lambda: Painter(lambda *_: time.sleep(3600))
+    self.context.make_generator = lambda: Painter(lambda *_: time.sleep(3600))
 
 Worker.__init__ = start
 sys.exit(cli.main())

@@ -10,7 +10,7 @@ from painter import Painter
 from running import PATIENCE, wait_until
 
 from webbduck_gradio.errors import StorageError
-from webbduck_gradio.jobs.dispatcher import IDLE, claim_and_run
+from webbduck_gradio.jobs.dispatcher import IDLE, run_next_job
 from webbduck_gradio.jobs.housekeeping import Housekeeping
 from webbduck_gradio.jobs.stall_watchdog import STANDSTILL_SECONDS, StallWatchdog
 from webbduck_gradio.jobs.store import JobStore
@@ -34,7 +34,7 @@ def test_a_job_that_is_forgotten_the_moment_it_ends_holds_up_nothing(
     store.finish = end_and_forget  # type: ignore[method-assign]
     for _ in range(2):
         store.submit(ask())
-        ticket = threading.Thread(target=claim_and_run, args=(store, worker, SECRET, SECRET), daemon=True)
+        ticket = threading.Thread(target=run_next_job, args=(worker, SECRET, SECRET), daemon=True)
         ticket.start()
         ticket.join(PATIENCE)
         assert not ticket.is_alive(), "the lane waits for a job that nobody knows any more"
@@ -52,7 +52,7 @@ def test_only_a_write_that_the_disk_refuses_is_waited_for(store: JobStore, make_
 
     store.finish = refuse_first  # type: ignore[method-assign]
     job = store.submit(ask())
-    claim_and_run(store, worker, SECRET, SECRET)
+    run_next_job(worker, SECRET, SECRET)
     assert store.get(job.id).state == "completed"
     assert "Waiting until the end of this job can be written" in tries[-1], "the wait says what it waits for"
 
@@ -71,7 +71,7 @@ def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
     keeper = Housekeeping(settings, store, worker.reserve, worker.obstacles)
     job = store.submit(ask())
     away = folder.rename(tmp_path / "away")
-    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert run_next_job(worker, SECRET, SECRET) == IDLE
     assert store.get(job.id).state == "queued", "nothing is drawn, nothing fails"
     assert store.pause_reason is not None
     assert f"The {kind} folder {folder} is not there" in store.pause_reason
@@ -79,7 +79,7 @@ def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
     away.rename(folder)
     assert keeper.resume_when_possible()
     if kind != "checkpoint":
-        assert claim_and_run(store, worker, SECRET, SECRET) == job.id
+        assert run_next_job(worker, SECRET, SECRET) == job.id
         assert store.get(job.id).state == "completed"
 
 
@@ -90,7 +90,7 @@ def test_an_output_folder_that_was_replaced_is_said(
     store.submit(ask())
     settings.outputs.rename(tmp_path / "away")
     settings.make_folders()
-    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert run_next_job(worker, SECRET, SECRET) == IDLE
     assert "was replaced while the studio ran; restart" in str(store.pause_reason)
 
 
@@ -120,11 +120,11 @@ def test_the_reserve_is_made_again_before_each_job(
     store.resume()  # by hand
     job = store.submit(ask())
     monkeypatch.setattr(type(worker.reserve), "create", lambda reserve: False)
-    assert claim_and_run(store, worker, SECRET, SECRET) == IDLE
+    assert run_next_job(worker, SECRET, SECRET) == IDLE
     assert store.pause_reason == DISK_FULL, "no room for the reserve: nothing is drawn that could not be kept"
     monkeypatch.undo()
     store.resume()
-    assert claim_and_run(store, worker, SECRET, SECRET) == job.id
+    assert run_next_job(worker, SECRET, SECRET) == job.id
     assert (settings.data_dir / "reserve").stat().st_size == BYTES
 
 
@@ -166,7 +166,7 @@ def test_a_picture_that_is_drawn_waits_for_its_folder(
 
     worker = make_worker(Painter(take_away))
     job = store.submit(ask(num_images=2))
-    ticket = threading.Thread(target=claim_and_run, args=(store, worker, SECRET, SECRET), daemon=True)
+    ticket = threading.Thread(target=run_next_job, args=(worker, SECRET, SECRET), daemon=True)
     ticket.start()
     wait_until(lambda: "Waiting to save: The output folder" in store.get(job.id).status)
     if end == "is cancelled":

@@ -17,8 +17,8 @@ from running import PATIENCE
 from webbduck_gradio.errors import OutOfMemoryError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs.job import Job
+from webbduck_gradio.jobs.previews import PREVIEW_SECONDS, UNWATCHED_PREVIEW_SECONDS
 from webbduck_gradio.jobs.store import JobStore
-from webbduck_gradio.jobs.worker import PREVIEW_SECONDS, UNWATCHED_PREVIEW_SECONDS
 from webbduck_gradio.settings import HOME, Settings
 
 
@@ -74,7 +74,7 @@ def test_previews_come_while_it_runs_and_go_after_it(store: JobStore, settings, 
         assert worker is not None
         assert job is not None
         if job.preview:
-            with Image.open(worker.preview_path(job.id)) as preview:
+            with Image.open(worker.previews.path(job.id)) as preview:
                 seen.append(preview.size)
                 assert preview.format == "JPEG"
 
@@ -87,9 +87,9 @@ def test_previews_come_while_it_runs_and_go_after_it(store: JobStore, settings, 
 
 def test_previews_are_rare_while_nobody_looks(make_worker) -> None:
     worker = make_worker(Painter())
-    assert worker.preview_seconds == UNWATCHED_PREVIEW_SECONDS
-    worker.look()
-    assert worker.preview_seconds == PREVIEW_SECONDS
+    assert worker.previews.seconds_between == UNWATCHED_PREVIEW_SECONDS
+    worker.previews.mark_watched()
+    assert worker.previews.seconds_between == PREVIEW_SECONDS
 
 
 def test_cancel_keeps_what_is_finished(store: JobStore, settings, make_worker, ask) -> None:
@@ -149,7 +149,7 @@ def test_a_cancel_after_the_last_step_finds_the_job_completed(store: JobStore, m
     first = run(store, worker, ask(num_images=1))
     assert first.state == "completed"
     assert first.cancel_requested
-    worker._generator.at = lambda *_: None
+    worker.context.generator.at = lambda *_: None
     assert run(store, worker, ask()).state == "completed"
 
 
@@ -237,11 +237,11 @@ def test_a_generator_that_cannot_be_made(store: JobStore, settings, make_worker,
     def broken():
         raise ImportError("no module named torch")
 
-    worker._make_generator = broken
+    worker.context.make_generator = broken
     job = run(store, worker, ask())
     assert job.state == "failed"
     assert "ImportError" in (job.error or "")
-    worker._make_generator = Painter
+    worker.context.make_generator = Painter
     assert run(store, worker, ask()).state == "completed"
 
 

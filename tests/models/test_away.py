@@ -17,8 +17,8 @@ from running import STARTER
 
 from webbduck_gradio.errors import NotFoundError
 from webbduck_gradio.models import scan
+from webbduck_gradio.models.admission import build_request, obstacle
 from webbduck_gradio.models.catalog.registry import Registry
-from webbduck_gradio.models.catalog.unreadable import obstacle
 from webbduck_gradio.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="errors and links of POSIX")
@@ -113,7 +113,7 @@ def test_a_folder_that_vanishes_as_a_whole(catalog: Registry, tmp_path: Path, wh
         "drive": tmp_path / "drive",
     }[which]
     before = everything(catalog)
-    request = catalog.build_request({"prompt": "a <lora:linked/wax:1> duck", "seed": 1})
+    request = build_request(catalog, {"prompt": "a <lora:linked/wax:1> duck", "seed": 1})
     away = folder.rename(tmp_path / "away")
     catalog.refresh()
     assert everything(catalog) == before

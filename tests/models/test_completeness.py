@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy
 import pytest
 from model_files import SDXL, UNET, save, whole_sdxl
+from request_checks import validate
 from safetensors.numpy import load_file, save_file
 
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.entries import Checkpoint
 from webbduck_gradio.models.catalog.registry import STARTER, Registry
 from webbduck_gradio.models.probe.checkpoint import inspect_file, inspect_folder
@@ -174,9 +176,9 @@ def test_notes_reach_whoever_draws(tmp_path: Path, settings: Settings) -> None:
     save(settings.checkpoints / "sdxl" / "noted.safetensors", SDXL | {"control_model.a": (64, 64)})
     registry = Registry(settings)
     asked = {"base_model": "noted", "prompt": "a duck", "width": 64, "height": 64}
-    assert any("control_model.a" in each for each in registry.validate_request(registry.build_request(asked)))
+    assert any("control_model.a" in each for each in validate(registry, build_request(registry, asked)))
     asked = {"base_model": STARTER, "second_pass_model": "noted"}
-    assert any("control_model.a" in each for each in registry.validate_request(registry.build_request(asked)))
+    assert any("control_model.a" in each for each in validate(registry, build_request(registry, asked)))
 
 
 # -- folders ---------------------------------------------------------------------------------------------

@@ -10,8 +10,10 @@ import numpy
 import pytest
 from PIL import Image
 from png_files import png
+from request_checks import validate
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -43,7 +45,7 @@ def admit(settings: Settings) -> Admit:
     registry = Registry(settings)
 
     def ask(**asked: object) -> list[str]:
-        return registry.validate_request(registry.build_request({"width": 64, "height": 64} | asked))
+        return validate(registry, build_request(registry, {"width": 64, "height": 64} | asked))
 
     return ask
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 from lora_files import make_lora
 from model_files import save
+from request_checks import validate
 from running import STARTER
 
 from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.lookup import Found, find, near
 from webbduck_gradio.models.catalog.registry import Lora, Registry
 from webbduck_gradio.models.prompt_resolver import resolve_prompt
@@ -123,8 +125,8 @@ def registry(settings: Settings) -> Registry:
 
 
 def used(registry: Registry, prompt: str) -> list[tuple[str, float]]:
-    request = registry.build_request({"prompt": prompt, "base_model": STARTER})
-    registry.validate_request(request)
+    request = build_request(registry, {"prompt": prompt, "base_model": STARTER})
+    validate(registry, request)
     return [(lora.name, weight) for lora, weight in resolve_prompt(registry, request).loras]
 
 
@@ -174,7 +176,7 @@ def test_tags_that_are_refused(registry: Registry, prompt: str, words: str) -> N
 
 def test_what_was_found_by_more_than_its_name_is_said(registry: Registry) -> None:
     def notes(prompt: str) -> list[str]:
-        return registry.validate_request(registry.build_request({"prompt": prompt, "base_model": STARTER}))
+        return validate(registry, build_request(registry, {"prompt": prompt, "base_model": STARTER}))
 
     assert notes("<lora:inky_v2>") == [
         "<lora:inky_v2> is pens/ink here, found by the name that its file or loras.json gives it."
@@ -184,23 +186,24 @@ def test_what_was_found_by_more_than_its_name_is_said(registry: Registry) -> Non
 
 
 def test_the_apis_names_become_the_catalogs_own(registry: Registry) -> None:
-    request = registry.build_request(
+    request = build_request(
+        registry,
         {
             "prompt": "",
             "base_model": "SDXL\\TWIN",
             "second_pass_model": "Webbduck-Starter.safetensors",
             "loras": [{"name": "inky_v2", "weight": 0.5}, {"name": "WAX "}],
-        }
+        },
     )
     assert (request.base_model, request.second_pass_model) == ("twin", STARTER)
     assert [use.name for use in request.loras] == ["pens/ink", "wax "]
     assert [each.name for each in registry.loras("TWIN")] == [each.name for each in registry.loras()]
     with pytest.raises(RequestError, match="pens/ink is in the stack twice"):
-        registry.build_request({"prompt": "", "loras": [{"name": "ink"}, {"name": "pens\\ink"}]})
+        build_request(registry, {"prompt": "", "loras": [{"name": "ink"}, {"name": "pens\\ink"}]})
     with pytest.raises(NotFoundError, match="'twim'; did you mean twin"):
-        registry.build_request({"prompt": "", "base_model": "twim"})
+        build_request(registry, {"prompt": "", "base_model": "twim"})
     with pytest.raises(NotFoundError, match="a/oil or b/oil"):
-        registry.validate_request(registry.build_request({"prompt": "", "loras": [{"name": "oil"}]}))
+        validate(registry, build_request(registry, {"prompt": "", "loras": [{"name": "oil"}]}))
 
 
 def test_upscalers_too(settings: Settings) -> None:
@@ -236,7 +239,7 @@ def test_a_file_that_is_no_lora_is_no_candidate_for_notes(registry: Registry, se
     registry.refresh()
     assert isinstance(registry.any_lora("style"), Lora)
     with pytest.raises(ModelError, match=r"style\.safetensors is of an unknown kind"):
-        registry.validate_request(registry.build_request({"prompt": "<lora:STYLE:1>"}))
+        validate(registry, build_request(registry, {"prompt": "<lora:STYLE:1>"}))
 
 
 def test_renamed_files_keep_their_names_in_the_catalog(registry: Registry, settings: Settings) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy
 import pytest
 from model_files import kohya, peft, save
+from request_checks import validate
 from safetensors.numpy import save_file
 
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import STARTER, Registry
 from webbduck_gradio.models.probe.lora import inspect_lora
 from webbduck_gradio.models.probe.safetensors_header import read_header
@@ -147,8 +149,8 @@ def test_what_is_left_out_is_said(settings: Settings, case: str) -> None:
     for _ in range(2):  # the second time it is known from the first
         registry = Registry(settings)
         assert registry.lora("a").unusable is None
-        request = registry.build_request({"prompt": "a duck", "loras": [{"name": "a", "weight": 1}]})
-        (warning,) = registry.validate_request(request)
+        request = build_request(registry, {"prompt": "a duck", "loras": [{"name": "a", "weight": 1}]})
+        (warning,) = validate(registry, request)
         assert warning.startswith("The LoRA a ") and warning.endswith(".")
         assert re.search(words, warning)
 
@@ -216,9 +218,9 @@ def test_parts_of_other_shapes_are_named_when_admitted(settings: Settings) -> No
         save(settings.loras / f"{name}.safetensors", shapes)
     registry = Registry(settings)
     for name, words in named.items():
-        request = registry.build_request({"prompt": "a duck", "loras": [{"name": name, "weight": 1}]})
+        request = build_request(registry, {"prompt": "a duck", "loras": [{"name": name, "weight": 1}]})
         with pytest.raises(ModelError, match=f"The LoRA {name} does not fit {STARTER}: .*{words}"):
-            registry.validate_request(request)
+            validate(registry, request)
 
 
 def test_kohya_files_stay_known(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from model_files import save
+from request_checks import validate
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.prompt_syntax import not_understood
 from webbduck_gradio.settings import Settings
@@ -70,11 +72,9 @@ def test_it_is_said_with_the_job_for_each_of_the_texts(settings: Settings) -> No
     words = "__colour__ is read as plain words: a wildcard is not supported."
     for field in ("prompt", "negative_prompt", "prompt_2"):
         asked = {"prompt": "", "cfg": 5, field: "a __colour__ duck, a __size__ duck"}
-        assert registry.validate_request(registry.build_request(asked)) == [words], (
-            "one sentence for each kind"
-        )
+        assert validate(registry, build_request(registry, asked)) == [words], "one sentence for each kind"
     long = "a {" + "duck|" * 100 + "}"
-    (sentence,) = registry.validate_request(registry.build_request({"prompt": long}))
+    (sentence,) = validate(registry, build_request(registry, {"prompt": long}))
     assert sentence.startswith("{duck|duck") and len(sentence) < 150
 
 
@@ -83,9 +83,7 @@ def test_an_embedding_that_is_asked_for_by_its_name_alone(settings: Settings) ->
     registry = Registry(settings)
 
     def notes(text: str) -> list[str]:
-        return registry.validate_request(
-            registry.build_request({"prompt": "a duck", "negative_prompt": text})
-        )
+        return validate(registry, build_request(registry, {"prompt": "a duck", "negative_prompt": text}))
 
     assert notes("fog, (Bad-Hands:1.2)") == [
         "old/bad-hands is read as plain words: the embedding of that name cannot be applied yet."
@@ -114,7 +112,7 @@ def test_weights_beyond_all_measure_are_refused(settings: Settings, text: str, w
         ("prompt_2", "second prompt"),
     ):
         with pytest.raises(RequestError) as refusal:
-            registry.validate_request(registry.build_request({"prompt": "", field: text}))
+            validate(registry, build_request(registry, {"prompt": "", field: text}))
         assert str(refusal.value) == (
             f"The {name} gives 'a duck' the weight {weight}; 0 and 0.001 to 100 are possible."
         )
@@ -130,4 +128,4 @@ def test_weights_that_people_use_are_taken(settings: Settings) -> None:
         "[[[[a duck]]]]",
         "(a:0.01)",
     ):
-        assert registry.validate_request(registry.build_request({"prompt": text})) == []
+        assert validate(registry, build_request(registry, {"prompt": text})) == []

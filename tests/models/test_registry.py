@@ -13,9 +13,11 @@ import numpy
 import pytest
 from model_files import SDXL, checkpoint_shapes, kohya, peft, save
 from PIL import Image
+from request_checks import validate
 from safetensors.numpy import load_file, save_file
 
 from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import STARTER, Registry
 from webbduck_gradio.models.prompt_resolver import resolve_prompt
 from webbduck_gradio.settings import Settings
@@ -31,11 +33,11 @@ def test_the_starter_is_the_default_with_its_own_settings(settings: Settings) ->
     (starter,) = registry.checkpoints()
     assert starter.name == STARTER and starter.unusable is None and starter.size_bytes > 1_000_000
     assert registry.default_checkpoint() == starter
-    request = registry.build_request({"prompt": "a duck", "seed": 3, "steps": None, "width": 64})
+    request = build_request(registry, {"prompt": "a duck", "seed": 3, "steps": None, "width": 64})
     assert request.base_model == STARTER and request.seed == 3
     assert (request.steps, request.scheduler) == (starter.defaults.steps, starter.defaults.scheduler)
     assert (request.width, request.height) == (64, starter.native_size)
-    assert registry.validate_request(request) == []
+    assert validate(registry, request) == []
 
 
 def test_a_users_own_checkpoint_comes_first(settings: Settings, sdxl: Path) -> None:
@@ -72,7 +74,7 @@ def test_every_kind_of_unusable_file_is_listed_with_one_sentence(settings: Setti
         reason = reasons[name]
         assert reason and words in reason and reason.endswith(".")
         with pytest.raises(ModelError, match=words):
-            registry.build_request({"base_model": name})
+            build_request(registry, {"base_model": name})
 
 
 def test_models_json_of_the_first_version_gives_defaults(settings: Settings, sdxl: Path) -> None:
@@ -162,7 +164,7 @@ def test_no_checkpoint_at_all(settings: Settings, tmp_path: Path) -> None:
     registry = Registry(dataclasses.replace(settings, checkpoints=tmp_path / "nothing"))
     assert registry.checkpoints() == () and registry.default_checkpoint() is None
     with pytest.raises(ModelError, match="no usable checkpoint; put one into"):
-        registry.build_request({})
+        build_request(registry, {})
 
 
 def test_a_loop_of_links_ends(settings: Settings, sdxl: Path) -> None:
@@ -182,15 +184,15 @@ def test_names_that_are_not_there(settings: Settings) -> None:
     registry = Registry(settings)
     for name in ("nothing", "../secret", "x" * 255, "<script>"):
         with pytest.raises(NotFoundError, match="There is no checkpoint named"):
-            registry.build_request({"base_model": name})
+            build_request(registry, {"base_model": name})
     with pytest.raises(RequestError, match="base_model must be text"):
-        registry.build_request({"base_model": 3})
+        build_request(registry, {"base_model": 3})
 
 
 def test_what_has_no_effect_is_said(settings: Settings) -> None:
     registry = Registry(settings)
-    request = registry.build_request({"cfg": 1, "negative_prompt": "hat"})
-    assert registry.validate_request(request) == [
+    request = build_request(registry, {"cfg": 1, "negative_prompt": "hat"})
+    assert validate(registry, request) == [
         "negative_prompt has no effect at CFG 1, where there is no guidance."
     ]
 
@@ -214,7 +216,7 @@ def test_input_pictures_are_checked_before_queueing(settings: Settings) -> None:
     (settings.inputs / ("1" * 64 + ".png")).write_bytes(b"no picture")
 
     def admit(**asked: object) -> list[str]:
-        return registry.validate_request(registry.build_request(asked))
+        return validate(registry, build_request(registry, asked))
 
     assert admit(image=image) == [] and admit(image=image, mask=good) == []
     for asked, words in (
@@ -234,8 +236,8 @@ def test_a_mask_that_protects_all_or_nothing(settings: Settings) -> None:
     masks = {name: picture(settings, Image.new("L", (40, 30), value)) for name, value in FULL_AND_EMPTY}
     asked = {"image": image, "inpainting_fill": "keep"}
     with pytest.raises(RequestError, match="nothing is left to paint"):
-        registry.validate_request(registry.build_request(asked | {"mask": masks["full"]}))
-    (said,) = registry.validate_request(registry.build_request(asked | {"mask": masks["empty"]}))
+        validate(registry, build_request(registry, asked | {"mask": masks["full"]}))
+    (said,) = validate(registry, build_request(registry, asked | {"mask": masks["empty"]}))
     assert said == "The mask is empty, so it protects nothing and the whole picture is painted."
 
 
@@ -273,7 +275,7 @@ def test_second_passes_that_cannot_work_are_refused(settings: Settings) -> None:
     image = picture(settings, Image.new("RGB", (40, 30), "red"))
 
     def admit(**asked: object) -> list[str]:
-        return registry.validate_request(registry.build_request({"base_model": STARTER, **asked}))
+        return validate(registry, build_request(registry, {"base_model": STARTER, **asked}))
 
     assert admit(second_pass_model="refiner") == []
     assert admit(second_pass_model=STARTER, second_pass_steps=9) == []
@@ -302,7 +304,7 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
     registry = Registry(settings)
 
     def admit(**asked: object) -> list[str]:
-        return registry.validate_request(registry.build_request(asked))
+        return validate(registry, build_request(registry, asked))
 
     assert admit(strength=0.5, mask_blur=3) == [
         "strength has no effect without a picture.",
@@ -327,7 +329,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
     registry = Registry(settings)
 
     def admit(prompt: str = "a duck", **asked: object) -> list[str]:
-        return registry.validate_request(registry.build_request({"prompt": prompt, **asked}))
+        return validate(registry, build_request(registry, {"prompt": prompt, **asked}))
 
     note = ["Added to the prompt: in crayon (the trigger of crayon)."]
     assert admit(loras=[{"name": "crayon", "weight": 0.5}]) == note
@@ -361,7 +363,7 @@ def test_the_resolved_prompt(settings: Settings) -> None:
 
     def resolved(prompt: str, weight: float | None = None) -> str:
         loras = () if weight is None else ({"name": "crayon", "weight": weight},)
-        return resolve_prompt(registry, registry.build_request({"prompt": prompt, "loras": loras})).prompt
+        return resolve_prompt(registry, build_request(registry, {"prompt": prompt, "loras": loras})).prompt
 
     assert resolved("a duck") == "a duck"
     assert resolved("a  duck ,  odd", None) == "a  duck ,  odd"  # nothing is touched without need
@@ -377,7 +379,7 @@ def test_what_a1111_reads_otherwise_is_said(settings: Settings) -> None:
     registry = Registry(settings)
 
     def notes(**asked: str) -> list[str]:
-        return registry.validate_request(registry.build_request(asked))
+        return validate(registry, build_request(registry, asked))
 
     for text, words in (
         ("a [cat:dog:0.5]", "[cat:dog:0.5] is read as plain words: prompt editing"),
@@ -399,6 +401,6 @@ def test_a_lossy_file_cannot_keep_the_pixels_outside_of_a_mask(settings: Setting
         Image.new("RGB", (64, 64), "white").save(settings.inputs / names[which])
     registry = Registry(settings)
     asked = {"prompt": "a", **names}
-    assert registry.validate_request(registry.build_request(asked)) == []
-    (said,) = registry.validate_request(registry.build_request(asked | {"output_format": "jpg"}))
+    assert validate(registry, build_request(registry, asked)) == []
+    (said,) = validate(registry, build_request(registry, asked | {"output_format": "jpg"}))
     assert said.startswith("A jpg file keeps no pixel exactly")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
@@ -16,8 +17,8 @@ def test_the_reason_is_known_and_a_request_is_refused_with_it(settings: Settings
     assert reason and "cut.safetensors" in reason
     for ask in (
         lambda: registry.usable_checkpoint("cut"),
-        lambda: registry.build_request({"base_model": "cut", "prompt": "a duck"}),
-        lambda: registry.build_request({"second_pass_model": "cut", "prompt": "a duck"}),
+        lambda: build_request(registry, {"base_model": "cut", "prompt": "a duck"}),
+        lambda: build_request(registry, {"second_pass_model": "cut", "prompt": "a duck"}),
     ):
         with pytest.raises(ModelError) as refused:
             ask()

@@ -18,6 +18,7 @@ from lora_files import lora_bytes, make_lora
 from PIL import Image
 from running import STARTER, wait_until
 
+from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.ui.studio.form import Form
 
 SCRIPT = 'it\'s <script>alert(1)<script> "x" 🦆'
@@ -114,14 +115,14 @@ def test_pictures_made_with_a_lora_stand_for_it(studio, folder: Path) -> None:
     wait_until(lambda: len(services.registry.loras()) == 2)
     made = []
     for name, colour_of in (("ink", "#ff0000"), ("ink wash", "#0000ff")):
-        request = services.registry.build_request({"prompt": "a duck", "seed": 1, "loras": [{"name": name}]})
+        request = build_request(services.registry, {"prompt": "a duck", "seed": 1, "loras": [{"name": name}]})
         run = services.outputs.new_run(request, "generate", f"job of {name}")
         made.append(run.save(0, Image.new("RGB", (64, 64), colour_of), 1))
         run.close("completed")
     previews = services.lora_previews
     wait_until(lambda: previews.made_with("ink wash"))
     assert (previews.made_with("ink"), previews.made_with("ink wash")) == ([made[0]], [made[1]])
-    tagged = services.registry.build_request({"prompt": "a duck <lora:ink wash:0.5>", "seed": 1})
+    tagged = build_request(services.registry, {"prompt": "a duck <lora:ink wash:0.5>", "seed": 1})
     run = services.outputs.new_run(tagged, "generate", "a tag")
     made.append(run.save(0, Image.new("RGB", (64, 64), "#0000ff"), 1))
     run.close("completed")

@@ -123,7 +123,7 @@ def test_choosing_takes_upscaled_copies_along(services: Services, ask) -> None:
 def test_what_a_waiting_job_needs_is_kept(services: Services, ask, kind: str) -> None:
     (image_id,) = make_run(services)
     if kind == "upscale":
-        job = services.submit_upscale({"image": image_id, "scale": 2})
+        job = services.submit({"image": image_id, "scale": 2}, "upscale")
     else:
         job = services.store.submit(CaptionRequest.validated(image=image_id), kind="caption")
     for asked in ({"ids": [image_id]}, {"run": image_id.rpartition("/")[0]}):

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from test_gate import Clock
 
-from webbduck_gradio.jobs.dispatcher import LANE
+from webbduck_gradio.jobs.dispatcher import GPU_ENDPOINT
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web import sessions
 from webbduck_gradio.web.server import StudioServer
@@ -159,17 +159,17 @@ def test_a_request_that_tells_its_length_twice_is_the_last(
 def test_foreign_tickets_never_wait_in_the_lane(studio: StudioServer) -> None:
     page = studio._page
     assert page is not None
-    number = next(number for number, fn in page.fns.items() if fn.api_name == LANE)
+    number = next(number for number, fn in page.fns.items() if fn.api_name == GPU_ENDPOINT)
     before = sum(len(each.queue) for each in page._queue.event_queue_per_concurrency_id.values())
     many = "a" * 1_000_000
     for path, asked in [
-        (f"/gradio_api/call/{LANE}", {"data": ["guess"]}),
-        (f"/gradio_api/call/{LANE}/", {"data": ["guess"]}),
-        (f"/gradio_api/call/{LANE}", {"data": [many]}),
-        (f"/gradio_api/call/{LANE}", {"data": [], "session_hash": "x"}),
-        (f"/gradio_api/call/{LANE}", {"data": [None]}),
-        (f"/gradio_api/call/{LANE}", {"data": ["\ud800"]}),
-        (f"/gradio_api/call/v2/{LANE}", {"ticket": "guess"}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}", {"data": ["guess"]}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}/", {"data": ["guess"]}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}", {"data": [many]}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}", {"data": [], "session_hash": "x"}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}", {"data": [None]}),
+        (f"/gradio_api/call/{GPU_ENDPOINT}", {"data": ["\ud800"]}),
+        (f"/gradio_api/call/v2/{GPU_ENDPOINT}", {"ticket": "guess"}),
         ("/gradio_api/queue/join", {"fn_index": number, "data": ["guess"], "session_hash": "x"}),
         ("/gradio_api/queue/join", {"fn_index": float(number), "data": [many], "session_hash": "x"}),
         ("/gradio_api/run/predict", {"fn_index": number, "data": ["guess"]}),
@@ -183,7 +183,7 @@ def test_foreign_tickets_never_wait_in_the_lane(studio: StudioServer) -> None:
 
 def test_a_long_ticket_is_refused_before_it_comes(studio: StudioServer) -> None:
     line = http.client.HTTPConnection("127.0.0.1", studio.settings.port, timeout=60)
-    line.putrequest("POST", f"/gradio_api/call/{LANE}")
+    line.putrequest("POST", f"/gradio_api/call/{GPU_ENDPOINT}")
     line.putheader("content-type", "application/json")
     line.putheader("content-length", str(2 * 2**20))
     line.endheaders()

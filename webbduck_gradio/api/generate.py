@@ -184,13 +184,13 @@ def register(services: Services, ticket_secret: str) -> None:
     @errors_as_gr_error
     def queue() -> dict[str, Any]:
         """The running job, the queued ones in order, and the last that ended."""
-        services.worker.look()
+        services.worker.previews.mark_watched()
         return serializers.queue_view(services)
 
     @errors_as_gr_error
     def job(job_id: str) -> dict[str, Any]:
         """One job."""
-        services.worker.look()
+        services.worker.previews.mark_watched()
         return serializers.job_view(services, store.get(job_id))
 
     @errors_as_gr_error
@@ -232,7 +232,7 @@ def register(services: Services, ticket_secret: str) -> None:
 
     @errors_as_gr_error
     def gpu_lane(ticket: str) -> str:
-        return dispatcher.claim_and_run(store, services.worker, ticket, ticket_secret)
+        return dispatcher.run_next_job(services.worker, ticket, ticket_secret)
 
     waiting = {"concurrency_id": "follow", "concurrency_limit": FOLLOWERS}
     gr.api(with_parameters(generate, GENERATE_DOC, wait_for_result=True), api_name="generate", **waiting)

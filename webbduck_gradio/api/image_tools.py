@@ -9,7 +9,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from ..errors import RequestError
-from ..jobs.job import Job
+from ..jobs.job import Job, Kind
 from ..services import Services
 from . import serializers
 from .gradio_helpers import errors_as_gr_error, file_data
@@ -35,15 +35,13 @@ def register(
             raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
         return job
 
-    async def submitted(
-        submit: Callable[..., Job], asked: dict[str, Any], wait: Any, request: gr.Request | None
-    ) -> Job:
+    async def submitted(kind: Kind, asked: dict[str, Any], wait: Any, request: gr.Request | None) -> Job:
         if not isinstance(wait, bool):
             raise RequestError("wait_for_result must be true or false.")
         if asked["image"] is None:
             raise RequestError("image is missing; give a picture's id or a file.")
         asked["image"] = await asyncio.to_thread(picture_id, asked["image"])
-        return await asyncio.to_thread(submit, asked, request.username if request else None)
+        return await asyncio.to_thread(services.submit, asked, kind, request.username if request else None)
 
     @errors_as_gr_error
     async def upscale(
@@ -60,7 +58,7 @@ def register(
         a file, in a new run. Answers the file and {job_id, status, images, upscaler, scale, warnings};
         with wait_for_result=False at once, without a file."""
         asked = {"image": image, "scale": scale, "upscaler": upscaler}
-        job = await submitted(services.submit_upscale, asked, wait_for_result, request)
+        job = await submitted("upscale", asked, wait_for_result, request)
         job = await ended(job, wait_for_result)
         view = serializers.job_view(services, job)
         info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
@@ -83,7 +81,7 @@ def register(
         warnings, job_id, status}; with wait_for_result=False at once, without a caption: /job tells it as
         `result` when the job has ended."""
         asked = {"image": image, "style": style, "captioner": captioner, "max_tokens": max_tokens}
-        job = await submitted(services.submit_caption, asked, wait_for_result, request)
+        job = await submitted("caption", asked, wait_for_result, request)
         job = await ended(job, wait_for_result)
         view = serializers.job_view(services, job)
         return {

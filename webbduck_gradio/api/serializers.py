@@ -12,12 +12,12 @@ from typing import Any
 
 from ..errors import RequestError
 from ..gallery import metadata
-from ..gallery.input_images import FILE_ID
 from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
+from ..jobs.handlers import handler_of
 from ..jobs.job import Job
 from ..models.catalog.registry import Checkpoint, Lora
-from ..request import SETTINGS, CaptionRequest, GenerationRequest, UpscaleRequest, applicability
+from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
 from ..services import Services
 
@@ -56,7 +56,7 @@ def status_line(job: Job) -> str:
             return "Stops after this image" if job.cancel_after_image else "Cancelling"
         if job.status or not job.total:
             return job.status or "Starting"
-        text = f"{'Tile' if job.kind == 'upscale' else 'Step'} {job.step} of {job.total}"
+        text = f"{handler_of(job.kind).step_name} {job.step} of {job.total}"
         if count > 1:
             text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
         if job.seconds_left is not None:
@@ -111,16 +111,7 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
 
 def title(job: Job) -> str:
     """What the job is about, in one line: a picture's prompt, or what is done to which picture."""
-    request = job.request
-    if isinstance(request, UpscaleRequest):
-        return f"Upscale {_picture(request.image)} {request.scale} times with {request.upscaler}"
-    if isinstance(request, CaptionRequest):
-        return f"Describe {_picture(request.image)} ({request.style.replace('_', ' ')})"
-    return request.prompt
-
-
-def _picture(image: str) -> str:
-    return image if "/" in image or not FILE_ID.fullmatch(image) else "an input picture"
+    return handler_of(job.kind).title(job.request)
 
 
 def effective_settings(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[str, Any]:

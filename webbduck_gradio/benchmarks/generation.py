@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
 from ..settings import PRECISION, Settings
@@ -92,10 +93,12 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
     try:
         registry = server.services.registry
         checkpoint = registry.checkpoint(STARTER)
-        generator = server.services.worker.generator
+        generator = server.services.worker.context.generator
         pipe = generator.pipelines.get(checkpoint, print).pipe
         client = Client(server.url, verbose=False)
-        request = registry.build_request({"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1})
+        request = build_request(
+            registry, {"prompt": "a red duck on a pond", "base_model": STARTER, "seed": 1}
+        )
 
         def bare() -> None:
             loaded = pipe.scheduler
@@ -155,7 +158,7 @@ def switching(settings: Settings, rounds: int) -> None:
 
     def draw(on: Any, by: Any = generator, **changed: Any) -> bool:
         fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
-        request: GenerationRequest = registry.build_request(fields)
+        request: GenerationRequest = build_request(registry, fields)
         return bool(list(by.generate(request, on, Silent())))
 
     def reloaded() -> None:
@@ -184,7 +187,7 @@ def previewing(settings: Settings, rounds: int) -> None:
 
     registry = Registry(settings)
     checkpoint, generator = registry.checkpoint(STARTER), ImageGenerator(registry=registry)
-    request = registry.build_request({"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
+    request = build_request(registry, {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 20})
 
     def draw(reporter: Any) -> None:
         list(generator.generate(request, checkpoint, reporter))

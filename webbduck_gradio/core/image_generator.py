@@ -21,6 +21,7 @@ from PIL import Image
 from ..errors import GenerationError, ModelError, OutOfMemoryError, WebbDuckError
 from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
+from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.tools import Captioner, Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
@@ -68,11 +69,12 @@ class ImageGenerator:
         registry: Registry | None = None,
         policy: str | None = None,
         precision: str | None = None,
+        inputs: InputImages | None = None,
     ):
-        """`registry` is asked for LoRAs, second-pass checkpoints and input pictures. The others are as
-        `CheckpointCache` takes them. Raises `SettingsError`."""
+        """`registry` is asked for LoRAs and second-pass checkpoints, `inputs` for input pictures. The others
+        are as `CheckpointCache` takes them. Raises `SettingsError`."""
         self.pipelines = CheckpointCache(device, policy, precision)
-        self._registry = registry
+        self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
         self._threads = torch.get_num_threads()
 
@@ -116,9 +118,11 @@ class ImageGenerator:
         self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
     ) -> PreparedJob:
         wording = self._wording(request)
-        second = self._catalog().second_pass(request) if request.second_pass_model else None
+        second = (
+            admission.second_pass_checkpoint(self._catalog(), request) if request.second_pass_model else None
+        )
         fitting = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
-        image, canvas = self._inputs(request)
+        image, canvas = self._input_pictures(request)
         first_brush = self._brush(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
             plan = PreparedJob(request, wording, first_brush, image=image, canvas=canvas)
@@ -183,17 +187,20 @@ class ImageGenerator:
 
     def _catalog(self) -> Registry:
         if self._registry is None:
-            raise ModelError("This generator knows no catalog; give it one to use LoRAs or input pictures.")
+            raise ModelError("This generator knows no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
 
-    def _inputs(self, request: GenerationRequest) -> tuple[Image.Image | None, inpaint.InpaintRegion | None]:
+    def _input_pictures(
+        self, request: GenerationRequest
+    ) -> tuple[Image.Image | None, inpaint.InpaintRegion | None]:
         if request.image is None:
             return None, None
-        catalog = self._catalog()
-        image = image_ops.read(catalog.input_path(request.image))
+        if self._inputs is None:
+            raise ModelError("This generator knows no input pictures; give it their store to use them.")
+        image = image_ops.read(self._inputs.path(request.image))
         if request.mask is None:
             return image_ops.fit(image, (request.width, request.height), request.resize_mode), None
-        mask = image_ops.read_soft_mask(catalog.input_path(request.mask))
+        mask = image_ops.read_soft_mask(self._inputs.path(request.mask))
         return None, inpaint.prepare(request, image, mask)
 
     def _reproduction_metadata(self, plan: PreparedJob) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""The lane: tickets through Gradio's queue, one in flight, each running whatever job is next.
+"""The dispatcher: starts the next job through Gradio's queue.
 
-The server itself posts them over loopback. A job thus belongs to no browser's session, whose pending
-events Gradio drops when the tab closes. Tickets are alike, so one that is lost costs nothing.
+Three things put the jobs in a row, each for its own reason. *Gradio's queue*: every job passes through one
+function with a concurrency limit of 1, so that Gradio itself knows of each job that runs. The server posts
+the calls ("tickets") to itself over loopback: a job thus belongs to no browser's session, whose pending
+events Gradio drops when the tab closes. Tickets are alike and name no job, so a lost one costs nothing.
+*The queue of record* (`store`) makes the order: a ticket runs whatever job is next. *The core's thread*
+(`Worker`, an executor of one thread) is the guarantee that no two jobs run at once: Gradio frees its slot
+when a client cancels the call, although the function still runs. It claims the job, too.
 """
 
 from __future__ import annotations
@@ -16,32 +21,24 @@ import httpx
 
 from ..errors import RequestError
 from .store import JobStore
-from .worker import GPU, Worker
+from .worker import Worker
 
 log = logging.getLogger(__name__)
 
-LANE = "gpu_lane"
-"""The endpoint's name, its concurrency limit must be 1."""
+GPU_ENDPOINT = "gpu_lane"
+"""The endpoint's name; its concurrency limit must be 1."""
 IDLE = "idle"
 """The answer of a ticket that found no job."""
 
 
-def claim_and_run(store: JobStore, worker: Worker, ticket: str, secret: str) -> str:
-    """The body of the lane's function: run the next job. Returns the job's id, or "idle" when none waited.
+def run_next_job(worker: Worker, ticket: str, secret: str) -> str:
+    """The body of the endpoint: run the next job. Returns the job's id, or "idle" when none waited.
 
-    Raises `RequestError` for a ticket that is not the pump's. The claim is made under the lock, so
-    a job is never called running while another one runs.
+    Raises `RequestError` for a ticket that is not the dispatcher's.
     """
     if not isinstance(ticket, str) or not hmac.compare_digest(ticket.encode(), secret.encode()):
         raise RequestError("This endpoint is the studio's own; submit jobs through /generate.")
-    with GPU:
-        if worker.stopping or not worker.can_start():
-            return IDLE
-        job = store.claim()
-        if job is None:
-            return IDLE
-        worker.run(job)
-        return job.id
+    return worker.run_next() or IDLE
 
 
 class Dispatcher(threading.Thread):
@@ -49,11 +46,11 @@ class Dispatcher(threading.Thread):
 
     def __init__(self, store: JobStore, base_url: str, secret: str, login: tuple[str, str] | None = None):
         """`base_url`: the server over loopback, e.g. http://127.0.0.1:7860; `login`: if it asks for one."""
-        super().__init__(name="pump", daemon=True)
+        super().__init__(name="dispatcher", daemon=True)
         self._store, self._secret, self._login = store, secret, login
         self._base = base_url.rstrip("/")
         self._stopping = threading.Event()
-        self._told = ""
+        self._last_error = ""
         self._session = secrets.token_hex(8)
         """Gradio keeps a copy of the whole page for each session: one for all tickets, not one for each."""
         self.pause_after_error = 1.0
@@ -73,8 +70,8 @@ class Dispatcher(threading.Thread):
             while not self._stopping.is_set():
                 try:
                     if self._store.wait_for_work(timeout=1.0) and not self._stopping.is_set():
-                        self._ticket(client)
-                        failures, self._told = 0, ""
+                        self._post_ticket(client)
+                        failures, self._last_error = 0, ""
                 except Exception as error:
                     if self._stopping.is_set():
                         break
@@ -84,8 +81,8 @@ class Dispatcher(threading.Thread):
                     self._stopping.wait(self.pause_after_error * min(2**failures, 8))
                     failures += 1
 
-    def _ticket(self, client: httpx.Client) -> None:
-        url = f"{self._base}/gradio_api/call/{LANE}"
+    def _post_ticket(self, client: httpx.Client) -> None:
+        url = f"{self._base}/gradio_api/call/{GPU_ENDPOINT}"
         ticket = {"data": [self._secret], "session_hash": self._session}
         answer = client.post(url, json=ticket)
         if answer.status_code == 401 and self._login:
@@ -101,7 +98,7 @@ class Dispatcher(threading.Thread):
         client.post(f"{self._base}/login", data={"username": name, "password": password}).raise_for_status()
 
     def _follow(self, client: httpx.Client, url: str) -> None:
-        """Read the ticket's stream of events to its end; raises when the lane answered with an error."""
+        """Read the ticket's stream of events to its end; raises when the endpoint answered with an error."""
         event = ""
         with client.stream("GET", url) as stream:
             stream.raise_for_status()
@@ -111,13 +108,13 @@ class Dispatcher(threading.Thread):
                 if line.startswith("event:"):
                     event = line[len("event:") :].strip()
                 elif line.startswith("data:") and event == "error":
-                    raise RuntimeError(f"the lane answered: {_text(line[len('data:') :])}")
+                    raise RuntimeError(f"the endpoint answered: {_text(line[len('data:') :])}")
 
     def _log_once(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
-        if text != self._told:
-            self._told = text
-            log.warning("The lane could not be fed and is tried again (%s)", text)
+        if text != self._last_error:
+            self._last_error = text
+            log.warning("The next job could not be started and is tried again (%s)", text)
 
 
 def _text(data: str) -> str:

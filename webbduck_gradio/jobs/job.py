@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
-
-from pydantic import ValidationError
+from typing import Any, Literal
 
 from ..errors import RequestError
-from ..request import CaptionRequest, GenerationRequest, UpscaleRequest, error_message, upgrade_stored_request
-from ..storage.reading import parse_json
+from ..request import GenerationRequest, JobRequest
 
-log = logging.getLogger(__name__)
-
-Kind = Literal["generate", "test", "upscale", "caption"]
+Kind = str
+"""One of `handlers.HANDLERS`: "generate", "test", "upscale", "caption"."""
 State = Literal["queued", "running", "completed", "failed", "cancelled", "interrupted"]
 
-KINDS: tuple[str, ...] = get_args(Kind)
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
 """States that a job never leaves; a retry is a new job."""
 RETRYABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
 
 AT_ONCE, AFTER_IMAGE = 1, 2
 """What the column `cancel_requested` holds beside 0."""
-
-AnyRequest = GenerationRequest | UpscaleRequest | CaptionRequest
-
-REQUESTS: dict[str, type[AnyRequest]] = {
-    "generate": GenerationRequest,
-    "test": GenerationRequest,
-    "upscale": UpscaleRequest,
-    "caption": CaptionRequest,
-}
-"""The request that belongs to each kind that this version can run."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +27,8 @@ class Job:
     id: str
     kind: Kind
     state: State
-    request: AnyRequest
-    """Of the type that REQUESTS names for the kind; `painting` where only a picture's settings will do."""
+    request: JobRequest
+    """Of its kind's type; `generation_request` where only a picture's settings will do."""
     owner: str | None
     position: int | None
     """1 = next; only while queued."""
@@ -95,7 +78,7 @@ class Job:
     @property
     def images_asked(self) -> int:
         """Pictures that the job makes when all goes well; 0 for a caption."""
-        return images_asked(self.request)
+        return self.request.images_asked
 
     def waited(self, now: float) -> float:
         """Seconds between submission and start, or until `now` (or the end) where it has not started."""
@@ -109,13 +92,6 @@ class Job:
         return self.finished - self.started
 
 
-def images_asked(request: AnyRequest) -> int:
-    """Pictures that a request makes; 0 for a caption."""
-    if isinstance(request, GenerationRequest):
-        return request.num_images
-    return 1 if isinstance(request, UpscaleRequest) else 0
-
-
 def kept_text(done: int, asked: int) -> str:
     """'2 of 4 images kept'; `asked` is 0 for a caption."""
     if not asked:
@@ -123,58 +99,3 @@ def kept_text(done: int, asked: int) -> str:
     if not done:
         return "no image was finished"
     return f"{done} of {asked} image{'s' if asked != 1 else ''} kept"
-
-
-def read_request(kind: str, text: str) -> tuple[AnyRequest, str | None]:
-    """The stored request, and None or the sentence that says why it does not validate any more.
-
-    Fields that were added since get their defaults, which stand for what was done before they existed.
-    """
-    model = REQUESTS.get(kind)
-    if model is None:
-        request, _ = _salvage(GenerationRequest, text)
-        return request, f"This version of the studio cannot run jobs of the kind {kind}."
-    text = _in_todays_words(text) if model is GenerationRequest else text
-    try:
-        return model.model_validate_json(text), None
-    except ValidationError as error:
-        request, known = _salvage(model, text)
-        why = error_message(error, model) if known else "it is not a readable request."
-        return request, f"This job's stored settings do not fit this version of the studio: {why}"
-    except Exception as error:
-        # A fault in a validator must cost this job, not the queue behind it.
-        log.exception("A stored request could not be validated")
-        request, _ = _salvage(model, text)
-        return request, f"This job's stored settings could not be read ({type(error).__name__})."
-
-
-def _in_todays_words(text: str) -> str:
-    if '"masked_content"' in text:  # no old one; a prompt that says so has its quotes escaped
-        return text
-    try:
-        stored = parse_json(text)
-        return json.dumps(upgrade_stored_request(stored)) if isinstance(stored, dict) else text
-    except ValueError:
-        return text  # what is wrong with it is said by whoever validates it
-
-
-def _salvage(model: type[AnyRequest], text: str) -> tuple[AnyRequest, bool]:
-    """As much of a request as still validates, for showing only; and whether it was a request at all."""
-    try:
-        stored = parse_json(text)
-    except ValueError:
-        stored = None
-    known = isinstance(stored, dict)
-    fields: dict[str, Any] = {k: v for k, v in stored.items() if k in model.model_fields} if known else {}
-    needed: dict[str, Any] = {"image": "unknown"}
-    if model is GenerationRequest:
-        needed = {"base_model": "unknown", "seed": 0}
-    while True:
-        try:
-            return model(**{**needed, **fields}), known
-        except ValidationError as error:
-            wrong = {str(e["loc"][0]) for e in error.errors() if e["loc"]} & fields.keys()
-            # An error of the whole (a combination) names no field.
-            fields = {k: v for k, v in fields.items() if k not in wrong} if wrong else {}
-        except Exception:
-            return model.model_construct(None, **needed), known

@@ -7,9 +7,11 @@ import sqlite3
 from dataclasses import replace
 from typing import Any, cast
 
+from ..request import JobRequest
 from ..storage.reading import parse_json, whole_text
-from .job import AFTER_IMAGE, FINAL, AnyRequest, Job, Kind, State, images_asked, read_request
+from .job import AFTER_IMAGE, FINAL, Job, State
 from .progress import JobProgress
+from .stored_requests import read_request
 
 STATES: tuple[State, ...] = ("queued", "running", *FINAL)
 
@@ -61,7 +63,7 @@ class _Row:
         return None
 
 
-def request_of(row: sqlite3.Row) -> tuple[AnyRequest, str | None]:
+def request_of(row: sqlite3.Row) -> tuple[JobRequest, str | None]:
     """The row's request, and None or the sentence that says why it cannot be run. Never raises."""
     read = _Row(row)
     return read_request(read.text("kind") or "", read.text("request") or "")
@@ -93,7 +95,7 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
     cancel = read.whole("cancel_requested")
     job = Job(
         id=read.text("id") or "",
-        kind=cast(Kind, kind),
+        kind=kind,
         state=cast(State, state),
         request=request,
         owner=read.text("owner"),
@@ -130,5 +132,5 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         status=live.status,
         preview=live.preview,
         seconds_per_step=live.seconds_per_step(),
-        seconds_left=live.seconds_left(max(1, images_asked(request))),
+        seconds_left=live.seconds_left(max(1, request.images_asked)),
     )

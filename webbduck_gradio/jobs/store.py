@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import QueueFullError, RequestError
-from .job import AFTER_IMAGE, AT_ONCE, FINAL, REQUESTS, RETRYABLE, AnyRequest, Job, Kind, State, kept_text
+from ..request import JobRequest
+from .handlers import HANDLERS
+from .job import AFTER_IMAGE, AT_ONCE, FINAL, RETRYABLE, Job, Kind, State, kept_text
 from .progress import JobProgress
 from .queries import QUEUED, WAITING, JobQueries, is_id, no_such
 from .reorder import Where, moved
@@ -52,7 +54,7 @@ class JobStore(JobQueries):
 
     def submit(
         self,
-        request: AnyRequest,
+        request: JobRequest,
         kind: Kind = "generate",
         owner: str | None = None,
         warnings: Sequence[str] = (),
@@ -61,7 +63,7 @@ class JobStore(JobQueries):
 
         Raises `QueueFullError` when `max_queued` jobs wait, `RequestError` for a kind that cannot be run.
         """
-        if kind not in REQUESTS or not isinstance(request, REQUESTS[kind]):
+        if kind not in HANDLERS or not isinstance(request, HANDLERS[kind].request_type):
             raise RequestError(f"The studio cannot run jobs of the kind {str(kind)[:40]!r}.")
         with self.database.writing() as db:
             job_id = self._insert(db, kind, request.model_dump_json(), owner, warnings)
@@ -219,7 +221,7 @@ class JobStore(JobQueries):
                     jobs.append(job)
         return jobs, refusals
 
-    # ---- running: called by the lane and the worker
+    # ---- running: called by the dispatcher and the worker
 
     def wait_for_work(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds until a job can be claimed; whether there is one."""
@@ -228,7 +230,7 @@ class JobStore(JobQueries):
         )
 
     def wake(self) -> None:
-        """End the waiting of `wait_for_work` with False (the pump is being stopped)."""
+        """End the waiting of `wait_for_work` with False (the dispatcher is being stopped)."""
         self.database.wake()
 
     def claim(self) -> Job | None:
@@ -343,7 +345,7 @@ class JobStore(JobQueries):
     def recover(
         self, reason: str = "The studio stopped while this job ran; it was not started again by itself."
     ) -> int:
-        """Mark what was running as interrupted; how many. At start, before the pump runs."""
+        """Mark what was running as interrupted; how many. At start, before the dispatcher runs."""
         with self.database.writing() as db:
             db.execute(
                 f"UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?"

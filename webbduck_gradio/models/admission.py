@@ -1,20 +1,22 @@
-"""Whether a request fits what is installed: the one place where a job is refused before it is queued."""
+"""Requests and what is installed: built from what was asked, and refused here before they are queued."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
-from ..errors import ModelError, RequestError
-from ..request import GenerationRequest, applicability
+from ..errors import ModelError, RequestError, WebbDuckError
+from ..request import GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
-from .input_checks import check_inputs
+from .catalog import unreadable
+from .catalog.defaults import DEFAULT_FIELDS
+from .catalog.lookup import find
+from .catalog.registry import Checkpoint, Lora, Registry
+from .input_checks import InputImages, check_inputs
 from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
-
-if TYPE_CHECKING:
-    from .catalog.registry import Checkpoint, Lora, Registry
 
 SPLITS_BADLY = frozenset({"Heun"})
 """Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""
@@ -40,29 +42,102 @@ KNOWS_ZERO_SNR = frozenset(
 """Samplers that can start from pure noise, as checkpoints with zero terminal SNR need."""
 
 
-def validate_request(registry: Registry, request: GenerationRequest) -> list[str]:
-    """Raises `RequestError` or `ModelError` with one sentence; returns warnings about what will differ."""
-    checkpoint = registry.usable_checkpoint(request.base_model)
+def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
+    """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
+    catalog's own names of models, however they were written.
+
+    Raises `NotFoundError` for a checkpoint that is not there, `ModelError` for one that cannot be used or
+    where there is none at all, and `RequestError` for values that no request can hold. Whether the settings
+    go together with the models is asked of `validate_request`.
+    """
+    fields = dict(asked)
+    if fields.get("base_model") is None:
+        default = catalog.default_checkpoint()
+        if default is None:
+            raise ModelError(f"There is no usable checkpoint{catalog.alternatives()}.")
+        fields["base_model"] = default.name
+    for key in ("base_model", "second_pass_model"):
+        if isinstance(fields.get(key), str):
+            fields[key] = catalog.checkpoint_called(fields[key]).name
+    if isinstance(fields.get("loras"), list | tuple):
+        fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
+    if isinstance(fields["base_model"], str):
+        defaults = catalog.usable_checkpoint(fields["base_model"]).defaults
+        for key in DEFAULT_FIELDS:
+            if fields.get(key) is None:
+                fields[key] = getattr(defaults, key)
+    return GenerationRequest.validated(**fields)
+
+
+def _with_catalog_name(catalog: Registry, use: Any) -> Any:
+    """A LoRA of the stack with the catalog's name for it. `validate_request` refuses unknown ones."""
+    if isinstance(use, LoraSelection):
+        use = use.model_dump()
+    name = use.get("name") if isinstance(use, dict) else None
+    if not isinstance(name, str) or catalog.has_lora(name):
+        return use
+    found = find(name, catalog.loras())
+    return {**use, "name": found.model.name} if found.model else use
+
+
+def second_pass_checkpoint(catalog: Registry, request: GenerationRequest) -> Checkpoint | None:
+    """The checkpoint of the request's second pass, if it has one. Raises `NotFoundError`, `ModelError`."""
+    if not request.second_pass_model:
+        return None
+    checkpoint = catalog.usable_checkpoint(request.second_pass_model)
+    if checkpoint.arch == "sdxl-inpaint":
+        raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
+    return checkpoint
+
+
+def validate_request(catalog: Registry, request: GenerationRequest, inputs: InputImages) -> list[str]:
+    """Warnings about what will differ from what was asked. `inputs` holds the request's input pictures.
+
+    Raises `RequestError`, `NotFoundError` or `ModelError` with one sentence for what cannot be drawn.
+    """
+    checkpoint = catalog.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
-    wording = resolve_prompt(registry, request)
+    wording = resolve_prompt(catalog, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
-    warnings = [*wording.notes, *checkpoint.notes, *check_inputs(registry, request)]
+    warnings = [*wording.notes, *checkpoint.notes, *check_inputs(inputs, request)]
     warnings += [f"The LoRA {lora.name} {caveat}." for lora, _ in wording.loras for caveat in lora.caveats]
-    if request.second_pass_model:
-        second = registry.second_pass(request)
+    second = second_pass_checkpoint(catalog, request)
+    if second is not None:
         _check_second_pass(request, checkpoint, second)
         for lora, _ in wording.loras:
             if lora.is_compatible_with(second):
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
-    return warnings + _diluted(wording) + _without_effect(registry, request)
+    return warnings + _diluted(wording) + _without_effect(request, second)
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
     """Whether the second model takes over unfinished latents, instead of refining the finished picture."""
     return second_pass(request.model_dump(), second.arch) == "refiner"
+
+
+def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
+    """Why a request has to wait for a folder of its models, in one sentence; None where it need not.
+
+    A model that alone is gone or forbidden is no such reason: its job fails with what is wrong. Never raises.
+    """
+    if catalog.unread.unread and not catalog.has_checkpoint(request.base_model):
+        catalog.refresh(patient=True)  # it may be back since the last look
+    try:
+        models = [catalog.checkpoint(request.base_model)]
+        if request.second_pass_model:
+            models.append(catalog.checkpoint(request.second_pass_model))
+        paths = [model.path for model in models]
+        paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
+    except WebbDuckError:
+        return None
+    for path in paths:
+        if (reason := unreadable.away(path, catalog.unread)) is not None:
+            folder = unreadable.called(path.parent, catalog.settings)
+            return f"{folder} {reason}; when it is back, the queue goes on by itself."
+    return None
 
 
 def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
@@ -168,7 +243,7 @@ def _lost_on(second: Checkpoint, wording: ResolvedPrompt) -> list[str]:
     )
 
 
-def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]:
+def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> list[str]:
     """What was asked for beside its default, but plays no part in this request."""
     warnings = []
     if request.mask and request.output_format != "png":
@@ -176,9 +251,9 @@ def _without_effect(registry: Registry, request: GenerationRequest) -> list[str]
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
         )
-    arch = registry.second_pass(request).arch if request.second_pass_model else None
     fields = request.model_dump()
-    for name, when in applicability.without_effect(fields, second_pass(fields, arch)).items():
+    way = second_pass(fields, second.arch if second else None)
+    for name, when in applicability.without_effect(fields, way).items():
         if fields[name] != GenerationRequest.model_fields[name].default:
             warnings.append(f"{name} has no effect {when}.")
     return warnings

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Protocol
 
 from PIL import Image
 
@@ -11,27 +12,32 @@ from ..errors import RequestError, StorageError
 from ..request import GenerationRequest
 from ..storage import images, masks
 
-if TYPE_CHECKING:
-    from .catalog.registry import Registry
-
 PICTURE = "The input picture"
 
 
-def check_inputs(registry: Registry, request: GenerationRequest) -> list[str]:
+class InputImages(Protocol):
+    """Where the files of input pictures are (`gallery.input_images.InputImageStore`)."""
+
+    def path(self, file_id: str) -> Path:
+        """The file of an id. Raises `NotFoundError` where there is none."""
+
+
+def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
     """Warnings about what of the input picture and its mask is not used as it is.
 
-    Raises `RequestError` for files that cannot be read and for a mask by which nothing would be drawn.
+    Raises `RequestError` for files that cannot be read and for a mask by which nothing would be drawn, and
+    `NotFoundError` for a picture that is no longer there.
     """
     if request.image is None:
         return []
     try:
-        seen = images.look(registry.input_path(request.image), PICTURE)
+        seen = images.look(inputs.path(request.image), PICTURE)
         warnings = seen.notes(PICTURE)
         if seen.transparent:
             warnings.append(f"{PICTURE} has transparent parts; they are taken as white.")
         if request.mask is None:
             return warnings
-        path = registry.input_path(request.mask)
+        path = inputs.path(request.mask)
         with images.open_picture(path, "The mask") as header:
             if images.upright_size(header) != seen.size:
                 raise RequestError(

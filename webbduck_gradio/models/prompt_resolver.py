@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..errors import RequestError
 from ..request import MAX_LORAS, GenerationRequest, LoraSelection
 from .catalog.lookup import quoted
+from .catalog.registry import Lora, Registry
 from .probe.lora import EMBEDDING
 from .prompt_syntax import LONGEST_SHOWN, not_understood
 from .tokens import parse
-
-if TYPE_CHECKING:
-    from .catalog.registry import Lora, Registry
 
 TAG = re.compile(r"<(?:lora|lyco)\s*:([^<>]*)>", re.IGNORECASE)
 """`<lyco:...>` means the same, as in AUTOMATIC1111, and so do capitals."""

@@ -27,6 +27,7 @@ from .requests import (
     SETTINGS,
     CaptionRequest,
     GenerationRequest,
+    JobRequest,
     UpscaleRequest,
     upgrade_stored_request,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "GenerationRequest",
     "ImageId",
     "InputImageId",
+    "JobRequest",
     "LoraSelection",
     "Name",
     "Setting",

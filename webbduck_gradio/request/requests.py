@@ -85,7 +85,16 @@ AN_IMAGE = (
 OF_CHECKPOINT = "None = the checkpoint's default."
 
 
-class GenerationRequest(BaseRequest):
+class JobRequest(BaseRequest):
+    """A request that the queue can hold."""
+
+    @property
+    def images_asked(self) -> int:
+        """Pictures that the job makes when all goes well."""
+        return 1
+
+
+class GenerationRequest(JobRequest):
     """All that a picture needs. Sizes in pixels; image i of a batch uses seed + i.
 
     A field is declared here and nowhere else: its type and range, its default, and in `Setting` all that the
@@ -280,6 +289,10 @@ class GenerationRequest(BaseRequest):
     )] = "png"
     # fmt: on
 
+    @property
+    def images_asked(self) -> int:
+        return self.num_images
+
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod
     def _printable(cls, text: str) -> str:
@@ -338,7 +351,7 @@ def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {**stored, "inpainting_fill": "replace", "masked_content": content}
 
 
-class UpscaleRequest(BaseRequest):
+class UpscaleRequest(JobRequest):
     """A finished picture upscaled. `image`: the id of a picture or of an uploaded file."""
 
     image: ImageId
@@ -347,10 +360,14 @@ class UpscaleRequest(BaseRequest):
     """A model's name or "Lanczos"; None = the first model that is there, else Lanczos."""
 
 
-class CaptionRequest(BaseRequest):
+class CaptionRequest(JobRequest):
     """A caption of a picture. `max_tokens`: longest answer."""
 
     image: ImageId
     style: Name = "detailed"
     captioner: Name | None = None
     max_tokens: Annotated[StrictInt, Field(ge=1, le=1000)] = 300
+
+    @property
+    def images_asked(self) -> int:
+        return 0

@@ -41,9 +41,9 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
     store, registry, outputs = services.store, services.registry, services.outputs
 
     def versions() -> str:
-        services.worker.look()
+        services.worker.previews.mark_watched()
         # With the device's name known the page's jobs are told anew, since it comes with them.
-        listed = f"{store.list_version}{'+' if services.worker.ready else ''}"
+        listed = f"{store.list_version}{'+' if services.worker.context.has_generator else ''}"
         return f"{listed}.{store.version}.{registry.version}.{outputs.version}"
 
     def jobs() -> str:

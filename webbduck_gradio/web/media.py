@@ -96,7 +96,7 @@ class Media:
         job_id = name.removesuffix(".jpg")
         if not JOB_ID.fullmatch(job_id):
             raise NotFoundError("There is no such picture.")
-        path = self._services.worker.preview_path(job_id)
+        path = self._services.worker.previews.path(job_id)
         try:
             content = await anyio.to_thread.run_sync(path.read_bytes)
         except OSError:

@@ -33,7 +33,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..errors import NotFoundError, RequestError, StorageError, WebbDuckError
-from ..jobs.dispatcher import LANE
+from ..jobs.dispatcher import GPU_ENDPOINT
 from ..services import Services, inside
 from ..settings import Settings
 from . import allowed_routes, connections, request_validation, sessions
@@ -62,7 +62,7 @@ STATUS: dict[type[WebbDuckError], int] = {
 }
 CLOSES = (408, 413)
 """Statuses after which the connection is closed: the rest of the stream may not be a valid request."""
-LANE_CALLS = (f"/gradio_api/call/{LANE}", f"/gradio_api/call/v2/{LANE}")
+GPU_ENDPOINT_CALLS = (f"/gradio_api/call/{GPU_ENDPOINT}", f"/gradio_api/call/v2/{GPU_ENDPOINT}")
 
 
 @dataclass
@@ -202,7 +202,7 @@ class SecurityMiddleware:
         if path == "/gradio_api/upload":
             await self._upload(scope, receive, send)
             return
-        if path in LANE_CALLS:
+        if path in GPU_ENDPOINT_CALLS:
             if request_validation.content_length(scope) > allowed_routes.MAX_TICKET:
                 await error_response(NOT_A_TICKET, 403, close=True)(scope, receive, send)
                 return
@@ -224,7 +224,7 @@ class SecurityMiddleware:
             if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
                 await JSONResponse({"success": True})(scope, receive, send)
                 return
-        elif path in LANE_CALLS or asked.get("fn_index") == self.context.lane is not None:
+        elif path in GPU_ENDPOINT_CALLS or asked.get("fn_index") == self.context.lane is not None:
             if not self._is_ticket(asked):
                 await error_response(NOT_A_TICKET, 403)(scope, receive, send)
                 return

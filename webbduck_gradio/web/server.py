@@ -18,7 +18,7 @@ from gradio.tunneling import CURRENT_TUNNELS
 from starlette.middleware import Middleware
 
 from ..errors import SettingsError
-from ..jobs.dispatcher import LANE, Dispatcher
+from ..jobs.dispatcher import GPU_ENDPOINT, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
 from ..services import Services
 from ..settings import Settings
@@ -102,7 +102,7 @@ class StudioServer:
             lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
             page_scripts=SCRIPT.findall(head),
             connections=self.connections,
-            lane=next(number for number, fn in page.fns.items() if fn.api_name == LANE),
+            lane=next(number for number, fn in page.fns.items() if fn.api_name == GPU_ENDPOINT),
             ticket=self._secret,
         )
         output = io.StringIO()
@@ -207,7 +207,7 @@ def signatures(page: gr.Blocks) -> dict[str, Signature]:
         needed = (each["parameter_name"] for each in parameters if not each["parameter_has_default"])
         names = tuple(each["parameter_name"] for each in parameters)
         found[name.lstrip("/")] = Signature(names, frozenset(needed))
-    return found | {LANE: Signature(("ticket",), frozenset(("ticket",)))}
+    return found | {GPU_ENDPOINT: Signature(("ticket",), frozenset(("ticket",)))}
 
 
 def page_head() -> str:

@@ -79,12 +79,16 @@ class Catalog(Protocol):
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
 
-    def input_path(self, file_id: str) -> Path:
+
+class InputImages(Protocol):
+    """What is asked of `gallery.input_images.InputImageStore`."""
+
+    def path(self, file_id: str) -> Path:
         """File of an input picture. Raises `NotFoundError` where it is gone."""
 
 
 def read_settings(
-    path: Path, registry: Catalog, here: Mapping[str, Any] | None = None
+    path: Path, catalog: Catalog, inputs: InputImages, here: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
     """Any picture's settings for the form: (values, notes).
 
@@ -96,22 +100,24 @@ def read_settings(
     where the file is no readable picture.
     """
     found = metadata.read(path)
-    values, notes = _for_form(found, registry)
+    values, notes = _for_form(found, catalog, inputs)
     if values and found["request"]:
         notes = [*notes, *reproducibility.differences(found["webbduck"], here)]
     return values, notes
 
 
-def read_text(text: str, registry: Catalog) -> tuple[dict[str, Any], list[str]]:
+def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[str, Any], list[str]]:
     """As `read_settings`, for a `parameters` text that was pasted in. Never raises."""
     found = metadata.parse_texts({metadata.PARAMETERS: text}, "the text")
     if not found["settings"]:
         return {}, ["The text holds no settings that can be read."]
-    return _for_form(found, registry)
+    return _for_form(found, catalog, inputs)
 
 
-def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, Any], list[str]]:
-    said = _understand(found, registry.checkpoints(), registry.loras())
+def _for_form(
+    found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
+) -> tuple[dict[str, Any], list[str]]:
+    said = _understand(found, catalog.checkpoints(), catalog.loras())
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -120,7 +126,7 @@ def _for_form(found: Mapping[str, Any], registry: Catalog) -> tuple[dict[str, An
     for key, what in (("image", "input picture"), ("mask", "mask")):
         if fields.get(key):
             try:
-                registry.input_path(fields[key])
+                inputs.path(fields[key])
             except NotFoundError:
                 for each in {key, "mask"}:
                     fields.pop(each, None)

@@ -1,7 +1,7 @@
 """models.json and loras.json: what the owner of the studio noted about their models.
 
 The formats of the first version. Both are for people to edit: a value that does not fit is said in `problems`
-and not used. The files themselves are read and written by `keeping`.
+and not used. The files themselves are read and written by `config_file`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import RequestError
-from ...request import GenerationRequest
+from ...request import SETTINGS, GenerationRequest
 from ..triggers import readable
 
 
@@ -25,6 +25,10 @@ class Defaults:
     scheduler: str
 
 
+DEFAULT_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
+"""The fields of a request that a checkpoint has a default for."""
+
+
 def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
     """`base` with the noted values in place; a value that no request could hold is reported, not used."""
     if noted is None:
@@ -32,7 +36,7 @@ def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) 
     if not isinstance(noted, dict):
         problems.append(f"{source}: defaults must be a table in braces; they have no effect.")
         return base
-    for key in ("steps", "cfg", "width", "height", "scheduler"):
+    for key in DEFAULT_FIELDS:
         if noted.get(key) is None:
             continue
         try:
@@ -84,7 +88,7 @@ def texts(
 
 def new_checkpoint_entry(file: str | None) -> dict[str, Any]:
     """A new entry of models.json: all settings as suggested."""
-    return {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
+    return {"defaults": dict.fromkeys(DEFAULT_FIELDS)}
 
 
 def new_lora_entry(file: str | None) -> dict[str, Any]:

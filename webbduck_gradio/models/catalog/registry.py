@@ -1,17 +1,14 @@
-"""The catalog: which checkpoints and LoRAs there are, what they are, and whether a request fits them."""
+"""The catalog: which checkpoints, LoRAs and other models there are, and what each is."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError, NotFoundError
-from ...request import GenerationRequest, LoraSelection
 from ...settings import Settings
-from .. import admission
 from ..extras import Vae, Wildcard, find_vaes, find_wildcards
 from ..hf_cache import hub_checkpoints, hub_loras
 from ..probe.checkpoint import CheckpointInfo
@@ -184,7 +181,7 @@ class Registry:
         """What is known of a checkpoint, usable or not. Raises `NotFoundError`."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
-            raise unknown(name, "checkpoint", self.checkpoints(), self._instead() + self._unseen())
+            raise unknown(name, "checkpoint", self.checkpoints(), self.alternatives() + self._unseen())
         return checkpoint
 
     def usable_checkpoint(self, name: str) -> Checkpoint:
@@ -194,7 +191,8 @@ class Registry:
             raise ModelError(checkpoint.unusable)
         return checkpoint
 
-    def _instead(self) -> str:
+    def alternatives(self) -> str:
+        """How a sentence about a missing checkpoint goes on: which ones there are, or where to put one."""
         usable = [each.name for each in self.checkpoints() if not each.unusable]
         if not usable:
             return "; put one into checkpoint/sdxl"
@@ -245,24 +243,10 @@ class Registry:
         found = None if name in self._checkpoints else find(name, self.checkpoints()).model
         return self.usable_checkpoint(found.name if found else name)
 
-    def second_pass(self, request: GenerationRequest) -> Checkpoint:
-        """The checkpoint of the request's second pass. Raises `NotFoundError` or `ModelError`."""
-        checkpoint = self.usable_checkpoint(request.second_pass_model or "")
-        if checkpoint.arch == "sdxl-inpaint":
-            raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot be the second pass.")
-        return checkpoint
-
     def second_pass_models(self) -> tuple[Checkpoint, ...]:
         """Checkpoints that can go over another one's picture."""
         usable = (each for each in self.checkpoints() if not each.unusable)
         return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
-
-    def input_path(self, file_id: str) -> Path:
-        """File of an input picture. Raises `NotFoundError` where it is gone."""
-        path = self.settings.inputs / file_id
-        if path.parent != self.settings.inputs or path.is_symlink() or not path.is_file():
-            raise NotFoundError("The input picture is no longer there; choose it again.")
-        return path
 
     def vaes(self) -> tuple[Vae, ...]:
         """All in `checkpoint/vae`, also broken ones."""
@@ -303,41 +287,6 @@ class Registry:
         if usable is None:
             raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
         return usable
-
-    def build_request(self, asked: Mapping[str, Any]) -> GenerationRequest:
-        """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
-        catalog's own names of models, however they were written."""
-        fields = dict(asked)
-        if fields.get("base_model") is None:
-            default = self.default_checkpoint()
-            if default is None:
-                raise ModelError(f"There is no usable checkpoint{self._instead()}.")
-            fields["base_model"] = default.name
-        for key in ("base_model", "second_pass_model"):
-            if isinstance(fields.get(key), str):
-                fields[key] = self.checkpoint_called(fields[key]).name
-        if isinstance(fields.get("loras"), list | tuple):
-            fields["loras"] = [self._called(use) for use in fields["loras"]]
-        if isinstance(fields["base_model"], str):
-            defaults = self.usable_checkpoint(fields["base_model"]).defaults
-            for key in ("steps", "cfg", "width", "height", "scheduler"):
-                if fields.get(key) is None:
-                    fields[key] = getattr(defaults, key)
-        return GenerationRequest.validated(**fields)
-
-    def _called(self, use: Any) -> Any:
-        """A LoRA of the stack with the catalog's name for it. `validate_request` refuses unknown ones."""
-        if isinstance(use, LoraSelection):
-            use = use.model_dump()
-        name = use.get("name") if isinstance(use, dict) else None
-        if not isinstance(name, str) or name in self._loras:
-            return use
-        found = find(name, self.loras())
-        return {**use, "name": found.model.name} if found.model else use
-
-    def validate_request(self, request: GenerationRequest) -> list[str]:
-        """Check what is asked before it is queued: `admission.validate_request`."""
-        return admission.validate_request(self, request)
 
     # -- listing ---------------------------------------------------------------------------------------
 

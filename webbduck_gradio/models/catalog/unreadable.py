@@ -10,16 +10,10 @@ import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-from ...errors import WebbDuckError
-from ...request import GenerationRequest
 from ...settings import Settings
-from .. import prompt_resolver
 from ..scan import Folders, Unread, why
-
-if TYPE_CHECKING:
-    from .registry import Registry
 
 
 class _OnDisk(Protocol):
@@ -46,11 +40,11 @@ def sentences(unread: Sequence[Unread], paths: Sequence[Path], settings: Setting
         if above or (not stays and not each.why.startswith("cannot be read")):
             continue
         rest = "what was known of it stays, and it is read again by itself when it is back"
-        said.append(f"{_called(each.path, settings)} {each.why}; {rest}.")
+        said.append(f"{called(each.path, settings)} {each.why}; {rest}.")
     return list(dict.fromkeys(said))
 
 
-def _called(path: Path, settings: Settings) -> str:
+def called(path: Path, settings: Settings) -> str:
     """A folder or file of models as people know it: by its path only for who sits at this computer."""
     for root, what in ((settings.loras, "LoRA"), (settings.checkpoints, "checkpoint")):
         if path.is_relative_to(root):
@@ -62,31 +56,8 @@ def _called(path: Path, settings: Settings) -> str:
     return str(path) if settings.is_loopback_only else f"{path.name} in another folder of models"
 
 
-def obstacle(registry: Registry, request: object) -> str | None:
-    """Why a request has to wait for a folder of its models, in one sentence; None where it need not.
-
-    A model that alone is gone or forbidden is no such reason: its job fails with what is wrong. Never raises.
-    """
-    if not isinstance(request, GenerationRequest):
-        return None
-    if registry.unread.unread and not registry.has_checkpoint(request.base_model):
-        registry.refresh(patient=True)  # it may be back since the last look
-    try:
-        models = [registry.checkpoint(request.base_model)]
-        if request.second_pass_model:
-            models.append(registry.checkpoint(request.second_pass_model))
-        paths = [model.path for model in models]
-        paths += [lora.path for lora, _ in prompt_resolver.resolve_prompt(registry, request).loras]
-    except WebbDuckError:
-        return None
-    for path in paths:
-        if (reason := _away(path, registry.unread)) is not None:
-            folder = _called(path.parent, registry.settings)
-            return f"{folder} {reason}; when it is back, the queue goes on by itself."
-    return None
-
-
-def _away(path: Path, known: Folders) -> str | None:
+def away(path: Path, known: Folders) -> str | None:
+    """Why a model's file cannot be read for now; None where it can, or where it alone is gone."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         os.close(handle)

@@ -95,7 +95,7 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
     if asked.get("what") == "text":
         return {"prompt": str(asked.get("text", ""))}, []
     path = services.outputs.resolve(str(asked.get("id", "")))
-    values, notes = read_settings(path, services.registry, services.worker.describe())
+    values, notes = read_settings(path, services.registry, services.inputs, services.worker.describe())
     if not values:
         raise RequestError(" ".join(notes))
     if asked.get("what") == "prompt":
@@ -111,12 +111,12 @@ def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tupl
     image_id, what = str(asked.get("id", "")), asked.get("what")
     path = services.outputs.resolve(image_id)
     if what == "upscale":
-        return services.submit_upscale({"image": image_id, "scale": asked.get("scale", 2)}, owner), []
+        return services.submit({"image": image_id, "scale": asked.get("scale", 2)}, "upscale", owner), []
     if what == "caption":
-        return services.submit_caption({"image": image_id}, owner), []
+        return services.submit({"image": image_id}, "caption", owner), []
     if what not in ("again", "vary"):
         raise RequestError(f"There is no action {json.dumps(what)[:40]}.")
-    values, notes = read_settings(path, services.registry, services.worker.describe())
+    values, notes = read_settings(path, services.registry, services.inputs, services.worker.describe())
     if not values:
         raise RequestError(" ".join(notes))
     if what == "again" and values.get("seed") is None:

@@ -12,14 +12,13 @@ from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog import edit_schemas
 from ...models.catalog.config_file import EditConflictError
+from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.probe import pool
 from ...services import Services
 from ..gallery.tab import told
 from ..modules import start_view
 from ..studio.form import Form, number_of
 from ..theme import asset
-
-DEFAULTS = ("steps", "cfg", "width", "height", "scheduler")
 
 
 def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
@@ -72,7 +71,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
                 name,
                 {
                     key: number_of(key, value) if key != "scheduler" else value
-                    for key, value in zip(DEFAULTS, values, strict=True)
+                    for key, value in zip(DEFAULT_FIELDS, values, strict=True)
                 },
             )
         except WebbDuckError as error:
@@ -80,7 +79,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
         return notification(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
 
     view.use_current(
-        use_current, [form.fields[name] for name in DEFAULTS], channels["outcome"], **BACKGROUND_EVENT
+        use_current, [form.fields[name] for name in DEFAULT_FIELDS], channels["outcome"], **BACKGROUND_EVENT
     )
 
 

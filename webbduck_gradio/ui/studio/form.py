@@ -13,6 +13,7 @@ import gradio as gr
 from ...api.gradio_helpers import notification
 from ...api.serializers import effective_settings, second_pass_of
 from ...errors import RequestError, WebbDuckError
+from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.catalog.registry import Checkpoint
 from ...request import (
     MAX_PIXELS,
@@ -44,7 +45,6 @@ PRESETS = {
 }
 """The sizes that SDXL was trained on; for a checkpoint of another native size they are scaled."""
 
-BY_CHECKPOINT = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
 """What choosing a checkpoint sets."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
 EMPTY = tuple(
@@ -184,7 +184,7 @@ class Form:
         return said | {"error": " ".join(sentences)} if sentences else {}
 
     def choose(self, name: str | None) -> list[Any]:
-        """The person chose a checkpoint: its values of `BY_CHECKPOINT`."""
+        """The person chose a checkpoint: its values of `DEFAULT_FIELDS`."""
         chosen = next((c for c in self.services.registry.checkpoints() if c.name == name), None)
         return [shown_as(name, value) for name, value in settings_of(chosen).items()]
 
@@ -276,10 +276,10 @@ def number_of(name: str, text: Any) -> Any:
 
 
 def settings_of(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """The values of `BY_CHECKPOINT` that a checkpoint asks for."""
+    """The values of `DEFAULT_FIELDS` that a checkpoint asks for."""
     if checkpoint is None:
-        return {name: SETTINGS[name].default for name in BY_CHECKPOINT}
-    return {name: getattr(checkpoint.defaults, name) for name in BY_CHECKPOINT}
+        return {name: SETTINGS[name].default for name in DEFAULT_FIELDS}
+    return {name: getattr(checkpoint.defaults, name) for name in DEFAULT_FIELDS}
 
 
 def _may_be(name: str, value: Any) -> bool:

@@ -42,7 +42,7 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         asked = event_data(event)
         try:
             wanted = {"image": asked.get("image"), "style": asked.get("style")}
-            job = services.submit_caption(wanted, request.username)
+            job = services.submit(wanted, "caption", request.username)
         except WebbDuckError as error:
             return notification(where="input", error=str(error))
         return notification(where="input", caption=job.id)

@@ -125,7 +125,7 @@ def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told
         return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
 
     def filled_from(path: Path) -> list[Any]:
-        values, notes = read_settings(path, registry, services.worker.describe())
+        values, notes = read_settings(path, registry, services.inputs, services.worker.describe())
         if not values:
             return [notification(error=" ".join(notes)), *form.nothing()]
         return filled(values, "Settings of the picture", notes)
@@ -147,7 +147,7 @@ def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told
             return refused(
                 RequestError(f"The pasted text has {len(text):,} of at most {LONGEST_TEXT:,} characters.")
             )
-        values, notes = read_text(text, registry)
+        values, notes = read_text(text, registry, services.inputs)
         return filled(values, "Settings of the pasted text", notes)
 
     def read_picture(event: gr.EventData) -> list[Any]:

@@ -9,13 +9,14 @@ import gradio as gr
 from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, notification
 from ...errors import WebbDuckError
 from ...jobs.job import Kind
+from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...request import SETTINGS
 from ...services import Services
 from ..modules import call, start_view
 from ..theme import asset
 from . import image_input, prompt_box, second_pass, settings_menu, viewer
 from .controls import build_group, build_one, of_group
-from .form import BY_CHECKPOINT, Form, settings_of
+from .form import Form, settings_of
 from .lora_stack import build_stack
 from .preset_store import PresetStore
 
@@ -87,7 +88,7 @@ def build(services: Services, told: gr.HTML) -> Form:
             stage = viewer.view(services)
     _submitting(services, form, told, generate, test)
     settings_menu.wire(services, menu, shelf, form, told)
-    by_checkpoint = [fields[name] for name in BY_CHECKPOINT]
+    by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
     viewer.wire(services, stage, form, told)
     return form

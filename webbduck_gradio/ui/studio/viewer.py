@@ -104,8 +104,8 @@ def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
     def upscale(event: gr.EventData, request: gr.Request) -> Any:
         asked = event_data(event)
         try:
-            job = services.submit_upscale(
-                {"image": asked.get("id"), "scale": asked.get("scale")}, request.username
+            job = services.submit(
+                {"image": asked.get("id"), "scale": asked.get("scale")}, "upscale", request.username
             )
         except WebbDuckError as error:
             return notification(error=str(error))

@@ -1,0 +1,66 @@
+"""What the handlers of jobs work with: the catalog, the picture folders and the core."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..gallery.input_images import FILE_ID, InputImageStore
+from ..gallery.outputs import Outputs
+from ..models.catalog.registry import Registry
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from ..core.image_generator import ImageGenerator
+
+
+class JobContext:
+    """One for each studio. The queue is not part of it: a handler reports to its `RunningJob`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry,
+        outputs: Outputs,
+        inputs: InputImageStore,
+        make_generator: Callable[[], ImageGenerator],
+    ):
+        self.settings, self.registry, self.outputs, self.inputs = settings, registry, outputs, inputs
+        self.make_generator = make_generator
+        self._generator: ImageGenerator | None = None
+        self._making = threading.Lock()
+
+    @property
+    def generator(self) -> ImageGenerator:
+        """Made on first use, in the calling thread; importing torch takes seconds."""
+        with self._making:
+            if self._generator is None:
+                self._generator = self.make_generator()
+            return self._generator
+
+    @property
+    def has_generator(self) -> bool:
+        return self._generator is not None
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the generator is being made just now."""
+        return self._making.locked()
+
+    def describe_generator(self) -> dict[str, Any]:
+        """Device, memory and loaded pipeline; {} until the generator was made. Never waits for it."""
+        return self._generator.describe() if self._generator else {}
+
+    def picture_path(self, image: str) -> Path:
+        """The file of an id that we gave out: of the gallery ("RUN/0.png") or of a stored input picture.
+
+        Raises `NotFoundError` where there is none.
+        """
+        return self.inputs.path(image) if is_input(image) else self.outputs.resolve(image)
+
+
+def is_input(image: str) -> bool:
+    """Whether an id is that of a stored input picture, not of one of the gallery."""
+    return FILE_ID.fullmatch(image) is not None

@@ -1,0 +1,53 @@
+"""Jobs that make pictures; a test is one with a single picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ...models import admission
+from ...request import GenerationRequest, JobRequest
+from ..context import JobContext
+from ..job import Job
+from .base import JobHandler, RunningJob
+
+
+class GenerateHandler(JobHandler):
+    request_type = GenerationRequest
+
+    def prepare(
+        self, context: JobContext, asked: Mapping[str, Any]
+    ) -> tuple[GenerationRequest, Sequence[str]]:
+        """`asked`: fields of `GenerationRequest`; what is None or absent is the checkpoint's default."""
+        request = admission.build_request(context.registry, asked)
+        warnings = admission.validate_request(context.registry, request, context.inputs)
+        # Named by their ids they may have come by way of another output folder.
+        context.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
+        return request, warnings
+
+    def run(self, context: JobContext, running: RunningJob) -> None:
+        request = running.job.generation_request
+        checkpoint = context.registry.usable_checkpoint(request.base_model)
+        running.check()
+        running.status("Preparing")
+        for picture in context.generator.generate(request, checkpoint, running):
+            running.warn(picture.warnings)
+            loras = [lora["name"] for lora in picture.facts.get("loras", ())]
+            facts = {**context.registry.known_hashes(request.base_model, loras), **picture.facts}
+            # With those that were there before it was queued.
+            said = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
+            running.save(picture.index, picture.image, picture.seed, said, facts)
+            if picture.index + 1 < request.num_images:
+                running.check_between_images()
+
+    def title(self, request: JobRequest) -> str:
+        return request.prompt if isinstance(request, GenerationRequest) else ""
+
+    def obstacle(self, context: JobContext, request: JobRequest) -> str | None:
+        assert isinstance(request, GenerationRequest)
+        return admission.obstacle(context.registry, request)
+
+    def log_details(self, job: Job) -> list[str]:
+        request = job.generation_request
+        size = f"{request.width} x {request.height}, {request.steps} steps"
+        return [f"{len(job.images)} of {job.images_asked} images, {request.base_model}, {size}"]

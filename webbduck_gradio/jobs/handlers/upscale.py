@@ -1,0 +1,71 @@
+"""Jobs that make a picture larger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ...errors import RequestError
+from ...models.tools import LANCZOS, MAX_UPSCALED_PIXELS
+from ...request import JobRequest, UpscaleRequest
+from ...storage.images import look
+from ..context import JobContext, is_input
+from .base import JobHandler, RunningJob, given, picture_name
+
+PICTURE = "The picture"
+
+
+class UpscaleHandler(JobHandler):
+    request_type = UpscaleRequest
+    step_name = "Tile"
+
+    def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[UpscaleRequest, Sequence[str]]:
+        """The request names the upscaler that will run.
+
+        `asked`: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model there is).
+        """
+        request = UpscaleRequest.validated(**given(asked))
+        seen = look(context.picture_path(request.image), PICTURE)
+        width, height = (side * request.scale for side in seen.size)
+        if width * height > MAX_UPSCALED_PIXELS:
+            raise RequestError(
+                f"{width} x {height} pixels are more than {MAX_UPSCALED_PIXELS / 1e6:.0f} megapixels; "
+                "choose a smaller scale or picture."
+            )
+        warnings = seen.notes(PICTURE)
+        model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
+        if model is None and request.upscaler != LANCZOS:
+            warnings.append("No usable upscaling model is in checkpoint/upscale; Lanczos is used.")
+        return request.model_copy(update={"upscaler": model.name if model else LANCZOS}), warnings
+
+    def run(self, context: JobContext, running: RunningJob) -> None:
+        """The result goes beside its original as N_upscaled.png; that of an input picture into a new run."""
+        from ...core.image_ops import read_with_alpha
+
+        request = running.job.request
+        assert isinstance(request, UpscaleRequest)
+        path = context.picture_path(request.image)
+        model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
+        running.check()
+        picture = context.generator.upscale(read_with_alpha(path), request, model, running)
+        running.check()
+        running.warn(picture.warnings)
+        save: Callable[..., str] = context.outputs.save_upscaled
+        if is_input(request.image):
+            # Before the picture is saved: after a kill the job then still knows where to look.
+            save = partial(context.outputs.save_upscaled_input, started=running.run_started)
+        image_id = save(
+            request.image,
+            picture.image,
+            request.scale,
+            picture.facts["upscaler"],
+            (*running.job.warnings, *picture.warnings),
+            {key: value for key, value in picture.facts.items() if key not in ("upscaler", "scale")},
+            job_id=running.job.id,
+        )
+        running.image_done(image_id)
+
+    def title(self, request: JobRequest) -> str:
+        assert isinstance(request, UpscaleRequest)
+        return f"Upscale {picture_name(request.image)} {request.scale} times with {request.upscaler}"

@@ -1,0 +1,76 @@
+"""The small pictures that show what the running job is drawing: one JPEG for each job, gone after it."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..settings import Settings
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SIDE = 384
+"""Longest side of a preview, in pixels."""
+PREVIEW_SECONDS = 0.25
+"""Least time between two previews while a page is open."""
+UNWATCHED_PREVIEW_SECONDS = 2.0
+"""The same while none is; whoever opens a page then finds one that is not old."""
+WATCHED_SECONDS = 5.0
+"""How long a page counts as open after its last call. An open one calls twice a second."""
+
+
+class PreviewFiles:
+    """The folder of previews; may be used from any thread."""
+
+    def __init__(self, settings: Settings):
+        """Removes what a killed studio left there."""
+        self._folder = settings.previews
+        self._watched_at = float("-inf")
+        for leftover in self._folder.glob("*.jpg*"):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+    def path(self, job_id: str) -> Path:
+        """Where the preview of a running job is (JPEG)."""
+        return self._folder / f"{job_id}.jpg"
+
+    def _unfinished(self, job_id: str) -> Path:
+        return self._folder / f"{job_id}.jpg.part"
+
+    def write(self, job_id: str, image: Image) -> bool:
+        """Replace the job's preview; False where that failed, which costs the preview, not the job."""
+        small = image.convert("RGB")
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        part = self._unfinished(job_id)
+        try:
+            # Renamed, so that no page reads half a file; not synced, because it is gone after the job.
+            with open(part, "wb") as file:
+                small.save(file, "JPEG", quality=80)
+            os.replace(part, self.path(job_id))
+        except OSError as error:
+            log.warning("The preview of job %s could not be written: %s", job_id, error)
+            return False
+        return True
+
+    def remove(self, job_id: str) -> None:
+        """The job has ended."""
+        for path in (self.path(job_id), self._unfinished(job_id)):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
+    def mark_watched(self) -> None:
+        """A page or a client asked for the state: previews are worth their time for a while."""
+        self._watched_at = time.monotonic()
+
+    @property
+    def seconds_between(self) -> float:
+        """Least time between two previews now."""
+        is_watched = time.monotonic() - self._watched_at < WATCHED_SECONDS
+        return PREVIEW_SECONDS if is_watched else UNWATCHED_PREVIEW_SECONDS
