@@ -1,6 +1,7 @@
 // @ts-check
 // The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
 import { h } from "../shared/dom.js";
+import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
 
 const MOST_ZOOM = 16;
 const SWIPE = 60;
@@ -30,9 +31,7 @@ export function makeStage(stage, { step, away, moved }) {
   ];
   const wait = h("p", { class: "g-wait", hidden: true });
   stage.append(layer, over, handle, ...labels, wait);
-  let scale = 1;
-  let x = 0;
-  let y = 0;
+  const panZoom = new PanZoom({ least: 1, most: MOST_ZOOM, changed: bound });
   let split = 50;
   let natural = [1, 1];
   const pointers = new Map();
@@ -44,10 +43,11 @@ export function makeStage(stage, { step, away, moved }) {
   }
   function draw() {
     const fit = fitted();
+    const { scale, left, top } = panZoom;
     for (const each of [layer, over.firstChild]) {
       each.style.width = `${natural[0] * fit}px`;
       each.style.height = `${natural[1] * fit}px`;
-      each.style.transform = `translate(calc(-50% + ${x}px), calc(-50% + ${y}px)) scale(${scale})`;
+      each.style.transform = `translate(calc(-50% + ${left}px), calc(-50% + ${top}px)) scale(${scale})`;
     }
     const real = scale * fit;
     for (const each of [picture, second]) {
@@ -57,49 +57,32 @@ export function makeStage(stage, { step, away, moved }) {
     handle.style.left = `${split}%`;
     handle.setAttribute("aria-valuenow", Math.round(split));
     stage.classList.toggle("zoomed", scale > 1);
-    moved?.(real, scale);
+    moved?.(real);
   }
-  function zoom(factor, at = null) {
+  /** Where an event is, seen from the middle of the stage; the middle itself without one. */
+  function fromMiddle(event) {
+    if (!event) return /** @type {[number, number]} */ ([0, 0]);
     const box = stage.getBoundingClientRect();
-    const next = Math.min(MOST_ZOOM, Math.max(1, scale * factor));
-    const px = (at?.x ?? box.left + box.width / 2) - box.left - box.width / 2;
-    const py = (at?.y ?? box.top + box.height / 2) - box.top - box.height / 2;
-    x = px - ((px - x) * next) / scale;
-    y = py - ((py - y) * next) / scale;
-    scale = next;
-    bound();
+    const [x, y] = [event.clientX ?? event.x, event.clientY ?? event.y];
+    return /** @type {[number, number]} */ ([x - box.left - box.width / 2, y - box.top - box.height / 2]);
   }
+  const zoom = (factor, at = null) => panZoom.zoomTo(panZoom.scale * factor, ...fromMiddle(at));
   /** The picture stays where at least its edge is in the window. */
   function bound() {
+    const { scale } = panZoom;
     const wide = Math.max(0, (natural[0] * fitted() * scale - stage.clientWidth) / 2);
     const high = Math.max(0, (natural[1] * fitted() * scale - stage.clientHeight) / 2);
-    x = Math.max(-wide, Math.min(wide, x));
-    y = Math.max(-high, Math.min(high, y));
-    if (scale === 1) {
-      x = 0;
-      y = 0;
-    }
+    panZoom.left = scale === 1 ? 0 : Math.max(-wide, Math.min(wide, panZoom.left));
+    panZoom.top = scale === 1 ? 0 : Math.max(-high, Math.min(high, panZoom.top));
     draw();
   }
-  const fit = () => {
-    scale = 1;
-    x = 0;
-    y = 0;
-    draw();
-  };
+  const fit = () => panZoom.set(1, 0, 0);
   const real = (at = null) => {
-    if (scale > 1) fit();
+    if (panZoom.scale > 1) fit();
     else zoom(Math.max(1 / fitted(), 2), at);
   };
 
-  stage.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      zoom(Math.exp(-event.deltaY * (event.ctrlKey ? 0.01 : 0.0016)), event);
-    },
-    { passive: false },
-  );
+  zoomByWheel(stage, panZoom, fromMiddle, (event) => (event.ctrlKey ? 0.01 : 0.0016));
   stage.addEventListener("dblclick", (event) => {
     if (!event.target.closest("button, .g-slider")) real(event);
   });
@@ -114,8 +97,9 @@ export function makeStage(stage, { step, away, moved }) {
     } catch {
       /* the pointer is already gone */
     }
-    sliding = !handle.hidden && (event.target.closest(".g-slider") || (scale === 1 && event.button === 0));
-    start = { x: event.clientX, y: event.clientY, fromX: x, fromY: y };
+    const onSlider = event.target.closest(".g-slider") || (panZoom.scale === 1 && event.button === 0);
+    sliding = !handle.hidden && onSlider;
+    start = { x: event.clientX, y: event.clientY, left: panZoom.left, top: panZoom.top };
     if (pointers.size === 2) {
       const [a, b] = [...pointers.values()];
       pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
@@ -137,10 +121,9 @@ export function makeStage(stage, { step, away, moved }) {
       zoom(now / pinch, { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 });
       pinch = now;
     } else if (sliding) slide(event);
-    else if (start && scale > 1) {
-      x = start.fromX + event.clientX - start.x;
-      y = start.fromY + event.clientY - start.y;
-      bound();
+    else if (start && panZoom.scale > 1) {
+      const [left, top] = [start.left + event.clientX - start.x, start.top + event.clientY - start.y];
+      panZoom.set(panZoom.scale, left, top);
     }
   });
   function end(event) {
@@ -149,7 +132,7 @@ export function makeStage(stage, { step, away, moved }) {
       start &&
       !pinch &&
       !sliding &&
-      scale === 1 &&
+      panZoom.scale === 1 &&
       event.pointerType !== "mouse" &&
       event.type === "pointerup"
     ) {
@@ -211,16 +194,13 @@ export function makeStage(stage, { step, away, moved }) {
     fit,
     real,
     show(source, small, alt, size) {
-      scale = 1;
-      x = 0;
-      y = 0;
       layer.style.visibility = "";
       load(picture, source, small, alt, size);
-      draw();
+      fit();
     },
     /** Words in place of a picture that cannot be shown. */
     refuse(words) {
-      scale = 1;
+      panZoom.scale = 1;
       natural = [1, 1];
       picture.dataset.source = "";
       picture.alt = "";

@@ -1,7 +1,7 @@
 // @ts-check
 // What the page has beside its views: shortcuts, the mobile sheet, the Queue tab's count.
 import * as form from "../studio/form.js";
-import { last } from "./bus.js";
+import { last, subscribe } from "./bus.js";
 import "./mobile_sheet.js";
 import { readNumber } from "./numbers.js";
 import "./shortcuts.js";
@@ -9,6 +9,6 @@ import { countJobs, openTab } from "./tabs.js";
 
 export default function start() {
   countJobs();
-  // For the browser's console and for tests; the page's own scripts import what they need.
-  window.webbduck = { form, last, openTab, readNumber };
+  // For the console, tests and measurements; the page's own scripts import what they need.
+  window.webbduck = { form, last, openTab, readNumber, subscribe };
 }

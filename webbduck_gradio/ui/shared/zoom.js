@@ -1,6 +1,7 @@
 // @ts-check
 // A picture by itself, at any size.
 import { button, h, home } from "./dom.js";
+import { PanZoom, zoomByWheel } from "./pan_zoom.js";
 
 /** Open a picture over the whole window: the wheel zooms, dragging moves, Esc closes. */
 export function openZoom(source, alt) {
@@ -24,75 +25,54 @@ export function openZoom(source, alt) {
     h(
       "div",
       { class: "viewer-bar" },
-      tool("−", "Zoom out (-)", () => to(size / 1.5)),
+      tool("−", "Zoom out (-)", () => zoomBy(1 / 1.5)),
       scale,
-      tool("+", "Zoom in (+)", () => to(size * 1.5)),
+      tool("+", "Zoom in (+)", () => zoomBy(1.5)),
       tool("Fit", "Fit into the window (0)", () => fit()),
-      tool("100 %", "One pixel of the picture on one of the screen (1)", () => to(1 / devicePixelRatio)),
+      tool("100 %", "One pixel of the picture on one of the screen (1)", () => zoomTo(1 / devicePixelRatio)),
       tool("Close", "Close (Esc)", () => dialog.close()),
     ),
   );
-  let size = 1;
-  let left = 0;
-  let top = 0;
   let held = null;
-  const place = () => {
-    picture.style.transform = `translate(${left}px, ${top}px) scale(${size})`;
-    picture.classList.toggle("pixels", size * devicePixelRatio >= 3);
-    scale.textContent = `${Math.round(size * devicePixelRatio * 100)} %`;
-  };
-  function to(wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) {
-    const next = Math.min(40, Math.max(0.02, wanted));
-    left = x - ((x - left) * next) / size;
-    top = y - ((y - top) * next) / size;
-    size = next;
-    place();
+  const panZoom = new PanZoom({ least: 0.02, most: 40, changed: place });
+  function place() {
+    const real = panZoom.scale * devicePixelRatio;
+    picture.style.transform = `translate(${panZoom.left}px, ${panZoom.top}px) scale(${panZoom.scale})`;
+    picture.classList.toggle("pixels", real >= 3);
+    scale.textContent = `${Math.round(real * 100)} %`;
   }
-  function fit() {
-    size = Math.min(view.clientWidth / picture.naturalWidth, view.clientHeight / picture.naturalHeight);
-    left = (view.clientWidth - picture.naturalWidth * size) / 2;
-    top = (view.clientHeight - picture.naturalHeight * size) / 2;
-    place();
-  }
+  const zoomTo = (wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) =>
+    panZoom.zoomTo(wanted, x, y);
+  const zoomBy = (factor) => zoomTo(panZoom.scale * factor);
+  const fit = () =>
+    panZoom.fit(picture.naturalWidth, picture.naturalHeight, view.clientWidth, view.clientHeight);
   picture.onload = fit;
-  view.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      to(size * Math.exp(-event.deltaY / 400), event.clientX, event.clientY);
-    },
-    { passive: false },
-  );
+  zoomByWheel(view, panZoom, (event) => [event.clientX, event.clientY]);
   view.addEventListener("pointerdown", (event) => {
     view.setPointerCapture(event.pointerId);
-    held = [event.clientX - left, event.clientY - top];
+    held = [event.clientX, event.clientY];
   });
   view.addEventListener("pointermove", (event) => {
-    if (held) {
-      left = event.clientX - held[0];
-      top = event.clientY - held[1];
-      place();
-    }
+    if (!held) return;
+    panZoom.moveBy(event.clientX - held[0], event.clientY - held[1]);
+    held = [event.clientX, event.clientY];
   });
   view.addEventListener("pointerup", () => {
     held = null;
   });
   view.addEventListener("dblclick", (event) => {
-    if (Math.abs(size * devicePixelRatio - 1) < 0.01) fit();
-    else to(1 / devicePixelRatio, event.clientX, event.clientY);
+    if (Math.abs(panZoom.scale * devicePixelRatio - 1) < 0.01) fit();
+    else zoomTo(1 / devicePixelRatio, event.clientX, event.clientY);
   });
   dialog.addEventListener("keydown", (event) => {
     const move = { ArrowLeft: [60, 0], ArrowRight: [-60, 0], ArrowUp: [0, 60], ArrowDown: [0, -60] }[
       event.key
     ];
-    if (move) {
-      left += move[0];
-      top += move[1];
-      place();
-    } else if (["+", "="].includes(event.key)) to(size * 1.5);
-    else if (event.key === "-") to(size / 1.5);
+    if (move) panZoom.moveBy(move[0], move[1]);
+    else if (["+", "="].includes(event.key)) zoomBy(1.5);
+    else if (event.key === "-") zoomBy(1 / 1.5);
     else if (event.key === "0") fit();
-    else if (event.key === "1") to(1 / devicePixelRatio);
+    else if (event.key === "1") zoomTo(1 / devicePixelRatio);
     else return;
     event.preventDefault();
   });

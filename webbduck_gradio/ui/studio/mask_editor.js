@@ -1,6 +1,7 @@
 // @ts-check
 // The mask's editor: painted at the picture's own resolution, seen at any zoom.
 import { h, home } from "../shared/dom.js";
+import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
 
 /**
  * Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given
@@ -35,9 +36,6 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     let base = null;
     let tool = "brush";
     let size = Math.max(4, Math.round(Math.max(width, height) / 14));
-    let zoom = 1;
-    let left = 0;
-    let top = 0;
     let cursor = [width / 2, height / 2];
     let touched = false;
     let warned = false;
@@ -124,6 +122,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
 
     // -- the view
     function place() {
+      const { scale: zoom, left, top } = panZoom;
       paper.style.transform = `translate(${left}px, ${top}px) scale(${zoom})`;
       paper.classList.toggle("pixels", zoom >= 3);
       const [x, y] = [left + cursor[0] * zoom, top + cursor[1] * zoom];
@@ -133,26 +132,17 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       ring.hidden = tool === "move";
       tell();
     }
-    function zoomTo(wanted, x = view.clientWidth / 2, y = view.clientHeight / 2) {
-      const next = Math.min(32, Math.max(0.02, wanted));
-      left = x - ((x - left) * next) / zoom;
-      top = y - ((y - top) * next) / zoom;
-      zoom = next;
-      place();
-    }
-    function fit() {
-      zoom = Math.min((view.clientWidth - 32) / width, (view.clientHeight - 32) / height);
-      left = (view.clientWidth - width * zoom) / 2;
-      top = (view.clientHeight - height * zoom) / 2;
-      place();
-    }
+    const panZoom = new PanZoom({ least: 0.02, most: 32, changed: place });
+    const zoomBy = (factor) =>
+      panZoom.zoomTo(panZoom.scale * factor, view.clientWidth / 2, view.clientHeight / 2);
+    const fit = () => panZoom.fit(width, height, view.clientWidth, view.clientHeight, 32);
     /** @returns {[number, number]} */
     const at = (event) => {
       const box = view.getBoundingClientRect();
       return [event.clientX - box.left, event.clientY - box.top];
     };
     /** @returns {[number, number]} */
-    const onPaper = ([x, y]) => [(x - left) / zoom, (y - top) / zoom];
+    const onPaper = ([x, y]) => [(x - panZoom.left) / panZoom.scale, (y - panZoom.top) / panZoom.scale];
 
     let stroke = null;
     let dragging = null;
@@ -172,7 +162,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
         return;
       }
       if (tool === "move" || event.button === 1 || space) {
-        dragging = { x: point[0], y: point[1], left, top };
+        dragging = { point };
         return;
       }
       if (event.button !== 0) return;
@@ -188,14 +178,13 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       if (dragging?.pinch && fingers.size === 2) {
         const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
         const far = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
-        left += (point[0] - before[0]) / 2;
-        top += (point[1] - before[1]) / 2;
-        return zoomTo((zoom * far(point)) / Math.max(1, far(before)), other[0], other[1]);
+        panZoom.moveBy((point[0] - before[0]) / 2, (point[1] - before[1]) / 2);
+        return panZoom.zoomTo((panZoom.scale * far(point)) / Math.max(1, far(before)), other[0], other[1]);
       }
       if (dragging && !dragging.pinch) {
-        left = dragging.left + point[0] - dragging.x;
-        top = dragging.top + point[1] - dragging.y;
-        return place();
+        panZoom.moveBy(point[0] - dragging.point[0], point[1] - dragging.point[1]);
+        dragging.point = point;
+        return;
       }
       for (const each of stroke ? (event.getCoalescedEvents?.() ?? [event]) : []) {
         const next = onPaper(at(each));
@@ -215,14 +204,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     }
     view.addEventListener("pointerup", lift);
     view.addEventListener("pointercancel", lift);
-    view.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        zoomTo(zoom * Math.exp(-event.deltaY / 400), ...at(event));
-      },
-      { passive: false },
-    );
+    zoomByWheel(view, panZoom, at);
 
     // -- the bar
     const button = (text, title, action, name) =>
@@ -279,9 +261,9 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       h(
         "div",
         { class: "group scale", role: "group", "aria-label": "Zoom" },
-        button("−", "Zoom out (-)", () => zoomTo(zoom / 1.5)),
+        button("−", "Zoom out (-)", () => zoomBy(1 / 1.5)),
         scale,
-        button("+", "Zoom in (+)", () => zoomTo(zoom * 1.5)),
+        button("+", "Zoom in (+)", () => zoomBy(1.5)),
       ),
       h(
         "div",
@@ -306,7 +288,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     function tell() {
       undoButton.disabled = !done.length;
       redoButton.disabled = !undone.length;
-      scale.textContent = `${Math.round(zoom * 100)} %`;
+      scale.textContent = `${Math.round(panZoom.scale * 100)} %`;
       if (!warned) state.textContent = `${width} × ${height} px. ${wish}`;
     }
     dialog.addEventListener("keydown", (event) => {
@@ -333,11 +315,11 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
         Delete: () => commit({ kind: "clear" }),
         "[": () => resize(Math.min(size - 1, size / 1.15)),
         "]": () => resize(Math.max(size + 1, size * 1.15)),
-        "+": () => zoomTo(zoom * 1.5),
-        "=": () => zoomTo(zoom * 1.5),
-        "-": () => zoomTo(zoom / 1.5),
+        "+": () => zoomBy(1.5),
+        "=": () => zoomBy(1.5),
+        "-": () => zoomBy(1 / 1.5),
         0: fit,
-        1: () => zoomTo(1),
+        1: () => zoomBy(1 / panZoom.scale),
         ...(inView
           ? {
               ArrowLeft: () => step([-by, 0]),
