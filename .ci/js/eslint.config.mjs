@@ -9,6 +9,7 @@ export default [
   {
     rules: {
       "max-len": ["error", { code: 110 }],
+      "max-lines": ["error", 400],
       curly: ["error", "multi-line"],
       eqeqeq: "error",
       "no-restricted-properties": [

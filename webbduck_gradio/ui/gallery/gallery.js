@@ -1,18 +1,19 @@
 // @ts-check
 // The Gallery tab put together: search and filters, the grid, what is chosen, the lightbox, the trash.
 import { last, subscribe } from "../shared/bus.js";
-import { h, home, put } from "../shared/dom.js";
+import { h, home } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
-import { icon } from "../shared/icons.js";
-import { getStored, setStored } from "../shared/preferences.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
+import { makeCells } from "./cells.js";
+import { showCount } from "./count.js";
 import { IMAGES_A_PAGE, RUNS_A_PAGE, makeGrid } from "./grid.js";
-import { thumbOf, unreadable } from "./images.js";
+import { listenForKeys, listenInSearch } from "./keyboard.js";
 import { makeLightbox } from "./lightbox.js";
 import { makeFilters } from "./query.js";
-import { MAX_CHOSEN, createSelection } from "./selection.js";
+import { createSelection, idsBetween } from "./selection.js";
+import { makeToolbar } from "./toolbar.js";
 import { makeTrash } from "./trash.js";
 
 /** @param {GradioView} view */
@@ -23,18 +24,6 @@ export default function start({ element, trigger, server }) {
   const scroller = $(".g-scroll");
   const canvas = $(".g-canvas");
   const countText = $(".g-count");
-  // As gallery/index/sort.py names them.
-  const ORDERS = [
-    ["newest", "Newest first"],
-    ["oldest", "Oldest first"],
-    ["picture_size", "Largest picture"],
-    ["file_size", "Largest file"],
-    ["prompt", "Prompt A–Z"],
-    ["checkpoint", "Checkpoint A–Z"],
-  ];
-  let flat = getStored("galleryView", "runs") === "single";
-  let order = ORDERS.find(([name]) => name === getStored("galleryOrder"))?.[0] ?? "newest";
-  let side = getStored("gallerySize", "middle");
   let version = null;
   let complete = true;
   let leftOut = [];
@@ -48,161 +37,49 @@ export default function start({ element, trigger, server }) {
   const showError = (text) => {
     problem.textContent = text ?? "";
   };
-  const currentQuery = () => ({ query: query.value.trim(), order, flat });
+  const arrangement = makeToolbar($(".g-tools"), {
+    changed: () => search(),
+    resized: () => grid.resize(arrangement.side),
+    openTrash() {
+      $(".gallery").classList.add("in-trash");
+      trash.open();
+    },
+  });
+  const currentQuery = () => ({
+    query: query.value.trim(),
+    order: arrangement.order,
+    flat: arrangement.flat,
+  });
 
   // ---- the grid
+
+  async function chooseTo(id) {
+    const ids = await idsBetween(grid, choice.anchor, id);
+    if (ids) choice.add(ids);
+    else choice.toggle(id);
+  }
+  const cells = makeCells({
+    order: () => arrangement.order,
+    actions: {
+      press,
+      tick: (event, id) => (event.shiftKey && choice.anchor ? chooseTo(id) : choice.toggle(id)),
+      listen: (node, id) => choice.listen(node, id),
+      mark: (node) => choice.mark(node),
+      add: (ids) => choice.add(ids),
+      removeRun: (run) => remove({ run }),
+    },
+  });
 
   const grid = makeGrid(scroller, canvas, {
     ask: (start, limit) => ask("webbduck_list", { ...currentQuery(), start, limit }),
     draw: {
-      cell,
-      head,
-      manner: () => order,
+      ...cells,
+      manner: () => arrangement.order,
       blank: () => h("div", { class: "cell blank", "aria-hidden": "true" }),
     },
     failed: showError,
   });
-  grid.resize(side);
-
-  function cell(image) {
-    const name = image.id.split("/").at(-1);
-    const picture = unreadable(image)
-      ? h("span", { class: "broken" }, image.problem)
-      : h("img", {
-          "data-src": thumbOf(image),
-          alt: "",
-          decoding: "async",
-          draggable: "false",
-          class: image.w ? (image.w > image.h ? "wide" : "tall") : null,
-          style: image.w ? `aspect-ratio: ${image.w} / ${image.h}` : null,
-          onload: (event) => event.target.classList.add("there"),
-          onerror: (event) =>
-            event.target.replaceWith(
-              h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it."),
-            ),
-        });
-    const node = h(
-      "div",
-      { class: "cell", "data-id": image.id },
-      h(
-        "button",
-        {
-          type: "button",
-          class: "open",
-          title: [
-            name,
-            image.seed === undefined ? "" : `seed ${image.seed}`,
-            image.w ? `${image.w} × ${image.h} px` : "",
-            bytes(image.bytes),
-          ]
-            .filter(Boolean)
-            .join(", "),
-          "aria-label": `Open ${image.id}`,
-          onclick: (event) => press(event, image, node),
-        },
-        picture,
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "tick",
-          role: "checkbox",
-          "aria-checked": "false",
-          "aria-label": `Choose ${image.id}`,
-          onclick: (event) =>
-            event.shiftKey && choice.anchor ? chooseTo(image.id) : choice.toggle(image.id),
-        },
-        icon("tick"),
-      ),
-      image.favourite || image.variants
-        ? h(
-            "span",
-            { class: "marks" },
-            image.favourite ? h("span", { class: "loved", title: "Favourite" }, icon("heart")) : null,
-            image.variants
-              ? h(
-                  "span",
-                  { title: many(image.variants.length, "upscaled copy", "upscaled copies") },
-                  `+${image.variants.length}`,
-                )
-              : null,
-          )
-        : null,
-    );
-    choice.listen(node, image.id);
-    choice.mark(node);
-    return node;
-  }
-
-  function head(run) {
-    const when = new Date(run.created * 1000);
-    const shown = run.images.length;
-    const label = run.prompt === null ? run.run || "Pictures beside the runs" : run.prompt || "(no prompt)";
-    const facts = [
-      when.toLocaleString(),
-      label,
-      ...run.facts,
-      run.total > shown ? `${shown} of ${many(run.total, "picture")}` : "",
-    ]
-      .filter(Boolean)
-      .join("\n");
-    return h(
-      "header",
-      { class: "g-head", title: facts },
-      h("time", { datetime: when.toISOString() }, clock(when)),
-      place(run.images, run.facts[0]) ? h("span", { class: "g-by" }, place(run.images, run.facts[0])) : null,
-      h("span", { class: "prompt" }, label),
-      run.problem ? h("span", { class: "problem", title: run.problem }, "record unreadable") : null,
-      run.total > shown ? h("span", { class: "muted" }, `${shown} of ${number(run.total)}`) : null,
-      h(
-        "span",
-        { class: "g-head-acts" },
-        h(
-          "button",
-          {
-            type: "button",
-            title: "Choose these pictures",
-            "aria-label": "Choose these pictures",
-            onclick: () => choice.add(run.images.map((image) => image.id)),
-          },
-          icon("tick"),
-        ),
-        run.run
-          ? h(
-              "button",
-              {
-                type: "button",
-                title: `Delete the run${run.total > shown ? `, all ${number(run.total)} pictures` : ""}`,
-                "aria-label": "Delete this run",
-                onclick: () => remove({ run: run.run }),
-              },
-              icon("trash"),
-            )
-          : null,
-      ),
-    );
-  }
-  /** What gives these pictures their place in the list, where that is not the time or the prompt. */
-  function place(images, checkpoint) {
-    if (order === "checkpoint") return checkpoint ?? "";
-    if (order === "file_size") return bytes(Math.max(0, ...images.map((image) => image.bytes)));
-    if (order !== "picture_size") return "";
-    const largest = images.filter((image) => image.w).sort((a, b) => b.w * b.h - a.w * a.h)[0];
-    return largest ? `${largest.w} × ${largest.h}` : "";
-  }
-  /** "14:05" today, "Mon 14:05" this week, the day of the year before that. */
-  function clock(when) {
-    const days = (new Date().setHours(0, 0, 0, 0) - new Date(when).setHours(0, 0, 0, 0)) / 86400000;
-    const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    if (days < 1) return time;
-    if (days < 6) return `${when.toLocaleDateString([], { weekday: "short" })} ${time}`;
-    return when.toLocaleDateString([], {
-      day: "numeric",
-      month: "short",
-      ...(when.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
-    });
-  }
+  grid.resize(arrangement.side);
 
   function press(event, image, node) {
     if (node.dataset.held) {
@@ -219,31 +96,6 @@ export default function start({ element, trigger, server }) {
       return choice.toggle(image.id);
     }
     box.open(image);
-  }
-
-  /** All pictures between the one chosen last and this one, also those that are far out of view. */
-  async function chooseTo(id) {
-    const from = grid.find(choice.anchor);
-    const to = grid.find(id);
-    if (!from || !to) return choice.toggle(id);
-    const [first, last] =
-      from.index < to.index || (from.index === to.index && from.image <= to.image) ? [from, to] : [to, from];
-    const ids = [];
-    for (let index = first.index; index <= last.index && ids.length < MAX_CHOSEN; index += 1) {
-      const found = await grid.load(index);
-      if (!found) continue;
-      const images = grid.flat ? [found] : found.images;
-      images.forEach((image, each) => {
-        if (
-          !grid.flat &&
-          ((index === first.index && each < first.image) || (index === last.index && each > last.image))
-        ) {
-          return;
-        }
-        ids.push(image.id);
-      });
-    }
-    choice.add(ids);
   }
 
   // ---- what is chosen
@@ -388,142 +240,18 @@ export default function start({ element, trigger, server }) {
       search();
     },
   );
-  const runsOrSingle = h(
-    "div",
-    { class: "g-switch", role: "group", "aria-label": "Arrangement" },
-    [
-      ["runs", "Runs"],
-      ["single", "Single"],
-    ].map(([name, text]) =>
-      h(
-        "button",
-        {
-          type: "button",
-          "data-view": name,
-          title: name === "runs" ? "Pictures of one job side by side" : "Every picture for itself",
-          onclick: () => {
-            flat = name === "single";
-            setStored("galleryView", name);
-            tools();
-            search();
-          },
-        },
-        text,
-      ),
-    ),
-  );
-  const sorting = h(
-    "select",
-    {
-      class: "g-filter",
-      "aria-label": "Order",
-      title: "A run stands where the first of its pictures would stand",
-      onchange: (event) => {
-        order = event.target.value;
-        setStored("galleryOrder", order);
-        search();
-      },
-    },
-    ORDERS.map(([name, text]) => h("option", { value: name }, text)),
-  );
-  const sizing = h(
-    "div",
-    { class: "g-switch g-sizes", role: "group", "aria-label": "Size of the thumbnails" },
-    [
-      ["small", "S"],
-      ["middle", "M"],
-      ["large", "L"],
-    ].map(([name, text]) =>
-      h(
-        "button",
-        {
-          type: "button",
-          "data-size": name,
-          title: `${name[0].toUpperCase()}${name.slice(1)} thumbnails`,
-          onclick: () => {
-            side = name;
-            setStored("gallerySize", name);
-            grid.resize(side);
-            tools();
-          },
-        },
-        text,
-      ),
-    ),
-  );
-  sorting.value = order;
-  put(
-    $(".g-tools"),
-    runsOrSingle,
-    sorting,
-    sizing,
-    h(
-      "button",
-      {
-        type: "button",
-        class: "g-act g-open-trash",
-        title: "What was deleted",
-        onclick: () => {
-          $(".gallery").classList.add("in-trash");
-          trash.open();
-        },
-      },
-      icon("trash"),
-      "Trash",
-    ),
-  );
-  function tools() {
-    for (const each of runsOrSingle.children) {
-      each.setAttribute("aria-pressed", String((each.dataset.view === "single") === flat));
-    }
-    for (const each of sizing.children) each.setAttribute("aria-pressed", String(each.dataset.size === side));
-  }
-  tools();
   $(".g-more-filters").onclick = (event) =>
     event.target.setAttribute("aria-expanded", String($(".g-bar").classList.toggle("unfolded")));
   document.addEventListener("click", (event) => {
     if (!event.target.closest?.(".g-help")) $(".g-help").open = false;
   });
 
-  function facts() {
-    const asked = query.value.trim();
-    const pictures = grid.pictures;
-    countText.textContent = grid.flat
-      ? many(pictures, "picture")
-      : `${many(pictures, "picture")} in ${many(grid.count, "run")}`;
-    if (asked && !pictures) countText.textContent = "Nothing found";
-    if (!complete) countText.textContent += pictures || asked ? ", still looking through the folders" : "";
-    if (leftOut.length) {
-      const names = leftOut.length === 1 ? "its name" : "their names";
-      countText.textContent += `, ${leftOut.length} left out because of ${names}`;
-    }
-    countText.title = leftOut.length ? `Rename to show: ${leftOut.join(", ")}` : "";
-    let note = canvas.querySelector(".g-nothing");
-    if (pictures) return note?.remove();
-    note ??= canvas.appendChild(h("div", { class: "g-nothing nothing" }));
-    put(
-      note,
-      asked
-        ? [
-            "Nothing matches this search.",
-            h(
-              "button",
-              {
-                type: "button",
-                class: "g-act",
-                onclick: () => {
-                  query.value = "";
-                  search();
-                },
-              },
-              "Show all pictures",
-            ),
-          ]
-        : complete
-          ? "No pictures yet. What you generate in the Studio is kept here."
-          : "Looking through the folders.",
-    );
-  }
+  const showAll = () => {
+    query.value = "";
+    search();
+  };
+  const facts = () =>
+    showCount({ countText, canvas, grid, asked: query.value.trim(), complete, leftOut, showAll });
 
   // ---- asking
 
@@ -536,14 +264,15 @@ export default function start({ element, trigger, server }) {
       ask("webbduck_list", {
         ...currentQuery(),
         start: 0,
-        limit: grid.flat === flat ? grid.pageSize() : flat ? IMAGES_A_PAGE : RUNS_A_PAGE,
+        limit:
+          grid.flat === arrangement.flat ? grid.pageSize() : arrangement.flat ? IMAGES_A_PAGE : RUNS_A_PAGE,
       }),
       ask("webbduck_layout", currentQuery()),
     ];
     const first = await page;
     if (mine !== epoch) return;
     showError(first.error);
-    if (!first.error) grid.begin(flat, first.images ?? first.runs);
+    if (!first.error) grid.begin(arrangement.flat, first.images ?? first.runs);
     requestAnimationFrame(() => {
       if (mine === epoch) canvas.removeAttribute("aria-busy");
     }); // once it is drawn
@@ -598,82 +327,14 @@ export default function start({ element, trigger, server }) {
     if (found.names) filters.offer(found.names);
   }
 
-  let typing = null;
-  query.addEventListener("input", () => {
-    clearTimeout(typing);
-    typing = setTimeout(search, 180);
+  listenInSearch(query, { search, showAll, toGrid: () => canvas.querySelector(".cell .open")?.focus() });
+  listenForKeys($(".gallery"), {
+    canvas,
+    choice,
+    isAside: () => trash.shown,
+    search: () => query.focus(),
+    remove: (ids) => remove({ ids, copies: true }),
   });
-  query.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") {
-      clearTimeout(typing);
-      search();
-    }
-    if (event.key === "Escape" && query.value) {
-      event.stopPropagation();
-      query.value = "";
-      search();
-    }
-    if (event.key === "ArrowDown") {
-      event.preventDefault();
-      canvas.querySelector(".cell .open")?.focus();
-    }
-  });
-  $(".gallery").addEventListener("keydown", (event) => {
-    if (event.target.matches("input, select") || trash.shown) return;
-    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
-      event.preventDefault();
-      choice.all();
-      return;
-    }
-    if (event.key === "Escape" && choice.any) {
-      choice.clear();
-      return;
-    }
-    if (event.key === "/") {
-      event.preventDefault();
-      query.focus();
-      return;
-    }
-    if (event.key === "Delete" && choice.any) {
-      remove({ ids: [...choice.ids], copies: true });
-      return;
-    }
-    const here = event.target.closest?.(".cell[data-id]");
-    if (!here) return;
-    if (event.key.toLowerCase() === "x") {
-      event.preventDefault();
-      choice.toggle(here.dataset.id);
-      return;
-    }
-    const to = neighbour(here, event.key);
-    if (to) {
-      event.preventDefault();
-      to.querySelector(".open").focus();
-    }
-  });
-  /** The cell that an arrow key leads to, by where it is on the screen. */
-  function neighbour(here, key) {
-    if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(key)) return null;
-    const from = here.getBoundingClientRect();
-    const along = key === "ArrowLeft" || key === "ArrowRight";
-    const sign = key === "ArrowRight" || key === "ArrowDown" ? 1 : -1;
-    let best = null;
-    let least = Infinity;
-    for (const each of canvas.querySelectorAll(".cell[data-id]")) {
-      const to = each.getBoundingClientRect();
-      const dx = to.left - from.left;
-      const dy = to.top - from.top;
-      const ahead = sign * (along ? dx + dy * 1000 : dy);
-      const aside = along ? 0 : Math.abs(dx);
-      if (each === here || ahead <= (along ? 0 : from.height / 2)) continue;
-      const far = ahead + aside * 4;
-      if (far < least) {
-        least = far;
-        best = each;
-      }
-    }
-    return best;
-  }
 
   // ---- what others tell
 

@@ -1,6 +1,7 @@
 // @ts-check
 // The grid: only what is near the window is in the page, however many pictures there are.
 import { h } from "../shared/dom.js";
+import { columnsFor } from "./grid_columns.js";
 
 const GAP = 8;
 const HEAD = 30;
@@ -47,42 +48,12 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     const key = `${width} ${side} ${flat} ${asking}`;
     if (key !== fittedFor) {
       fittedFor = key;
-      columns = fitting(width, wanted);
+      columns = columnsFor(width, wanted, GAP, flat ? [] : counts);
     }
     cell = Math.floor((width - GAP * (columns - 1)) / columns);
     arrange();
     measured = true;
     return true;
-  }
-
-  /** How many columns: about as many as the wanted size gives, so that the runs leave few places empty. */
-  function fitting(width, wanted) {
-    const usual = Math.max(2, Math.round((width + GAP) / (wanted + GAP)));
-    if (flat || !counts.length) return usual;
-    const some = counts.slice(0, 400);
-    const pictures = some.reduce((sum, each) => sum + each, 0);
-    let best = usual;
-    let least = Infinity;
-    for (const each of [usual, usual + 1, usual - 1, usual + 2]) {
-      if (each < 2) continue;
-      let places = 0;
-      let at = each;
-      for (const count of some) {
-        const wide = Math.min(count, each);
-        if (at + wide > each) {
-          places += each;
-          at = 0;
-        }
-        places += (Math.ceil(count / each) - 1) * each;
-        at += wide;
-      }
-      const waste = places / pictures + 0.12 * Math.abs(each - usual);
-      if (waste < least - 0.001) {
-        least = waste;
-        best = each;
-      }
-    }
-    return best;
   }
 
   /** Runs side by side, as many as fit into a row; a run of more than a row takes several lines. */

@@ -125,3 +125,28 @@ export function createSelection(bar, canvas, actions, { all }) {
     },
   };
 }
+
+/** Ids of all pictures from one to another, also those far out of view; null where the grid lacks an end. */
+export async function idsBetween(grid, anchor, id) {
+  const from = grid.find(anchor);
+  const to = grid.find(id);
+  if (!from || !to) return null;
+  const [first, last] =
+    from.index < to.index || (from.index === to.index && from.image <= to.image) ? [from, to] : [to, from];
+  const ids = [];
+  for (let index = first.index; index <= last.index && ids.length < MAX_CHOSEN; index += 1) {
+    const found = await grid.load(index);
+    if (!found) continue;
+    const images = grid.flat ? [found] : found.images;
+    images.forEach((image, each) => {
+      if (
+        !grid.flat &&
+        ((index === first.index && each < first.image) || (index === last.index && each > last.image))
+      ) {
+        return;
+      }
+      ids.push(image.id);
+    });
+  }
+  return ids;
+}

@@ -1,13 +1,13 @@
 // @ts-check
 // The queue: rows keyed by job, so that a redraw keeps scroll position, unfolded details and the selection.
 import { publish, subscribe } from "../shared/bus.js";
-import { h, put, setHidden, setText } from "../shared/dom.js";
+import { h, setHidden, setText } from "../shared/dom.js";
 import { many } from "../shared/format.js";
 import { callOrToast } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
+import { makeDragging } from "./drag.js";
 import {
-  detailsOf,
   drawStrip,
   drawThumb,
   factsOf,
@@ -19,6 +19,7 @@ import {
   setClock,
   timesOf,
 } from "./queue_row.js";
+import { drawDetails, makeRow } from "./row_elements.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
@@ -77,112 +78,20 @@ export default function start({ element, trigger, server }) {
 
   // ---- rows
 
-  function make(job) {
-    const id = job.job_id;
-    const text = promptOf(job);
-    const act = (name, label, title, run) =>
-      h(
-        "button",
-        { type: "button", class: `do-${name}`, title, "aria-label": `${title}: ${text}`, onclick: run },
-        label,
-      );
-    const box = h("input", {
-      type: "checkbox",
-      "aria-label": `Select: ${text}`,
-      onclick: (event) => pick(id, event.target.checked, event.shiftKey),
-    });
-    const grip = h(
-      "button",
-      { type: "button", class: "grip", title: "Drag to reorder; arrow keys move it too" },
-      h("i", { "aria-hidden": "true" }),
-      h("b", { class: "place" }),
-    );
-    const details = h(
-      "details",
-      { ontoggle: () => drawDetails(id) },
-      h(
-        "summary",
-        {},
-        h(
-          "span",
-          { class: "line" },
-          h("span", { class: "state" }),
-          h("span", { class: "mode" }),
-          h("span", { class: "timing" }),
-        ),
-        h("span", { class: "prompt" }),
-        h("span", { class: "facts" }),
-        h("span", { class: "answer" }),
-        h("span", { class: "why" }),
-      ),
-      h("dl", { class: "details" }),
-    );
-    const row = h(
-      "li",
-      { class: "job", "data-id": id },
-      h("div", { class: "pick" }, grip, box),
-      h("button", {
-        type: "button",
-        class: "thumb",
-        onclick: () => {
-          const last = jobOf(id).images.at(-1);
-          if (last) openInGallery(last);
-          else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id);
-        },
-      }),
-      h("div", { class: "main" }, details, h("div", { class: "strip" })),
-      h(
-        "div",
-        { class: "acts" },
-        act("watch", "Watch", "Watch it in the Studio", () => watch(id)),
-        act("gallery", "Gallery", "Show its pictures in the gallery", () =>
-          openInGallery(jobOf(id).images.at(-1)),
-        ),
-        act("after", "After this image", "Stop after the image that it is at", () =>
-          steer("cancel_after_image", [id]),
-        ),
-        act("top", "Top", "Move to the top", () => move([id], "top")),
-        act("up", "↑", "Move up", () => move([id], "up")),
-        act("down", "↓", "Move down", () => move([id], "down")),
-        act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
-        act("edit", "Edit as new", "Put its settings into the Studio", () => trigger("edit_as_new", { id })),
-        act("remove", "Remove", "Remove from the list; its pictures stay", () => remove([id])),
-        act("cancel", "Cancel", "Cancel", () => cancel([id])),
-      ),
-      h(
-        "div",
-        {
-          class: "track",
-          role: "progressbar",
-          "aria-label": "Progress",
-          "aria-valuemin": "0",
-          "aria-valuemax": "100",
-        },
-        h("div", { class: "bar" }),
-      ),
-    );
-    const parts = { row, box, grip, details };
-    for (const name of [
-      "place",
-      "state",
-      "mode",
-      "timing",
-      "prompt",
-      "facts",
-      "answer",
-      "why",
-      "strip",
-      "thumb",
-      "track",
-      "bar",
-    ]) {
-      parts[name] = row.querySelector(`.${name}`);
-    }
-    for (const each of row.querySelectorAll(".acts button")) parts[each.classList[0]] = each;
-    row.addEventListener("keydown", (event) => pressed(event, id));
-    grip.addEventListener("pointerdown", (event) => grab(event, id));
-    return { ...parts, job, key: "" };
-  }
+  const actions = {
+    jobOf,
+    pick,
+    drawDetails: (id) => drawDetails(rows.get(id)),
+    openInGallery,
+    watch,
+    steer,
+    move,
+    remove,
+    cancel,
+    edit: (id) => trigger("edit_as_new", { id }),
+    pressed,
+    grab: (event, id) => dragging.grab(event, id),
+  };
 
   function update(job) {
     const entry = rows.get(job.job_id);
@@ -233,18 +142,7 @@ export default function start({ element, trigger, server }) {
           : "No picture",
     );
     drawStrip(entry.strip, job, openInGallery);
-    if (entry.details.open) drawDetails(job.job_id);
-  }
-
-  function drawDetails(id) {
-    const entry = rows.get(id);
-    const list = entry?.details.querySelector("dl");
-    if (!list || !entry.details.open) return;
-    const { job } = entry;
-    const key = JSON.stringify([job.status, job.told, job.result, job.seconds_per_step]);
-    if (list.dataset.key === key) return;
-    list.dataset.key = key;
-    put(list, detailsOf(job));
+    if (entry.details.open) drawDetails(entry);
   }
 
   function place(list, jobs, nothing) {
@@ -254,7 +152,7 @@ export default function start({ element, trigger, server }) {
     const empty = list.querySelector(".nothing");
     if (empty && jobs.length) empty.remove();
     jobs.forEach((job, index) => {
-      if (!rows.has(job.job_id)) rows.set(job.job_id, make(job));
+      if (!rows.has(job.job_id)) rows.set(job.job_id, makeRow(job, actions));
       // What came step by step is older than the end of the job.
       update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
       const { row } = rows.get(job.job_id);
@@ -267,15 +165,8 @@ export default function start({ element, trigger, server }) {
   }
 
   function draw() {
-    if (!state || dragging) {
-      stale = true;
-      return;
-    }
-    if (!visible()) {
-      stale = true;
-      return;
-    }
-    stale = false;
+    stale = !state || dragging.isActive || !visible();
+    if (stale) return;
     const known = new Set(state.recent.map((job) => job.job_id));
     const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
     place(waiting, state.jobs, "Nothing is waiting. Press Generate in the Studio, as often as you like.");
@@ -434,106 +325,27 @@ export default function start({ element, trigger, server }) {
     }
   }
 
-  // ---- dragging, with mouse, pen or finger
-
-  let dragging = null;
-  function grab(event, id) {
-    if (event.button || jobOf(id)?.status !== "queued" || dragging) return;
-    event.preventDefault();
-    const entry = rows.get(id);
-    entry.grip.focus({ preventScroll: true });
-    entry.grip.setPointerCapture(event.pointerId);
-    const moved = chosen.has(id) ? chosenQueued() : [id];
-    const others = queuedIds()
-      .filter((each) => !moved.includes(each))
-      .map((each) => rows.get(each).row);
-    dragging = {
-      id,
-      moved,
-      others,
-      at: null,
-      entry,
-      start: event.clientY + window.scrollY,
-      y: event.clientY,
-    };
-    for (const each of moved) rows.get(each).row.classList.add("dragged");
-    entry.grip.addEventListener("pointermove", drag);
-    entry.grip.addEventListener("pointerup", drop);
-    entry.grip.addEventListener("pointercancel", drop);
-    document.addEventListener("keydown", giveUp, true);
-    scrolling();
-  }
-
-  function drag(event) {
-    dragging.y = event.clientY;
-    follow();
-  }
-
-  function follow() {
-    const { entry, others, start, y, moved } = dragging;
-    entry.row.style.transform = `translateY(${y + window.scrollY - start}px)`;
-    const at = others.filter((row) => {
-      const box = row.getBoundingClientRect();
-      return y > box.top + box.height / 2;
-    }).length;
-    if (at === dragging.at) return;
-    // The first report of a drag that has not left its place shows no line.
-    dragging.at = at;
-    others.forEach((row, index) => {
-      row.classList.toggle("before", index === at);
-      row.classList.toggle("behind", index === others.length - 1 && at === others.length);
-    });
-    setText($(".spoken"), `${moved.length > 1 ? `${moved.length} jobs` : "Job"} to number ${at + 1}.`);
-  }
-
-  /** Near the edge of the window the page scrolls along. */
-  function scrolling() {
-    if (!dragging) return;
-    const edge = 70;
-    const { y } = dragging;
-    const by = y < edge + 48 ? -8 : y > window.innerHeight - edge ? 8 : 0;
-    if (by && dragging.at !== null) {
-      window.scrollBy(0, by);
-      follow();
-    }
-    requestAnimationFrame(scrolling);
-  }
-
-  function giveUp(event) {
-    if (event.key !== "Escape") return;
-    event.stopPropagation();
-    dragging.at = null;
-    drop({ type: "given-up" });
-  }
-
-  function drop(event) {
-    const { entry, moved, others, at } = dragging;
-    entry.grip.removeEventListener("pointermove", drag);
-    entry.grip.removeEventListener("pointerup", drop);
-    entry.grip.removeEventListener("pointercancel", drop);
-    document.removeEventListener("keydown", giveUp, true);
-    entry.row.style.transform = "";
-    for (const each of moved) rows.get(each)?.row.classList.remove("dragged");
-    for (const row of others) row.classList.remove("before", "behind");
-    dragging = null;
-    if (event.type === "pointerup" && at !== null) {
-      const order = others.map((row) => row.dataset.id);
-      order.splice(at, 0, ...moved);
-      if (order.join() !== queuedIds().join()) {
-        // It stands there at once; the server's answer confirms or corrects it.
-        const by = new Map(state.jobs.map((job) => [job.job_id, job]));
-        state = {
-          ...state,
-          jobs: [
-            ...state.jobs.filter((job) => job.status !== "queued"),
-            ...order.filter((id) => by.has(id)).map((id, index) => ({ ...by.get(id), position: index + 1 })),
-          ],
-        };
-        move(moved, at + 1);
-      }
-    }
-    draw();
-  }
+  const dragging = makeDragging({
+    rows,
+    isQueued: (id) => jobOf(id)?.status === "queued",
+    queuedIds,
+    movedWith: (id) => (chosen.has(id) ? chosenQueued() : [id]),
+    speak: (text) => setText($(".spoken"), text),
+    /** It stands there at once; the server's answer confirms or corrects it. */
+    reordered(order, moved, place) {
+      const by = new Map(state.jobs.map((job) => [job.job_id, job]));
+      const waiting = order.filter((id) => by.has(id));
+      state = {
+        ...state,
+        jobs: [
+          ...state.jobs.filter((job) => job.status !== "queued"),
+          ...waiting.map((id, index) => ({ ...by.get(id), position: index + 1 })),
+        ],
+      };
+      move(moved, place);
+    },
+    ended: () => draw(),
+  });
 
   // ---- what comes in
 
@@ -559,7 +371,7 @@ export default function start({ element, trigger, server }) {
   });
   subscribe("live", (value) => {
     live = value;
-    const job = visible() && !dragging && state?.jobs.find((each) => each.job_id === live.job_id);
+    const job = visible() && !dragging.isActive && state?.jobs.find((each) => each.job_id === live.job_id);
     if (job?.status === "running" && rows.has(job.job_id)) update({ ...job, ...live });
   });
   let seen = 0;

@@ -1,15 +1,16 @@
 // @ts-check
 // The input picture: dropped, pasted, chosen or sent from the gallery; its mask is painted in the editor.
 import { last, subscribe } from "../shared/bus.js";
-import { button, h, isTyping, put } from "../shared/dom.js";
+import { button, h, put } from "../shared/dom.js";
 import { openSheet } from "../shared/mobile_sheet.js";
 import { callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import { thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
+import { listenForFiles } from "./file_drop.js";
 import * as form from "./form.js";
 import { editMask } from "./mask_editor.js";
-import { readSettings } from "./settings_menu.js";
+import { tintMask } from "./mask_overlay.js";
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, server, upload }) {
@@ -369,34 +370,8 @@ export default function start({ element, props, trigger, server, upload }) {
     // Meanwhile the mask may be another.
     paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
     unmask.hidden = !shown.mask;
-    await tint(shown.mask);
+    await tintMask(overlay, shown.mask && urlOf(shown.mask), size);
     openAwaited();
-  }
-
-  /** The mask over the small picture, in the editor's stripes. */
-  async function tint(mask) {
-    overlay.hidden = !mask;
-    if (!mask || !size) return;
-    const light = new Image();
-    light.src = urlOf(mask);
-    try {
-      await light.decode();
-    } catch {
-      return;
-    }
-    const scale = Math.min(1, 360 / Math.max(size.width, size.height));
-    overlay.width = Math.max(1, Math.round(size.width * scale));
-    overlay.height = Math.max(1, Math.round(size.height * scale));
-    const context = overlay.getContext("2d", { willReadFrequently: true });
-    context.drawImage(light, 0, 0, overlay.width, overlay.height);
-    const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
-    for (let at = 0; at < pixels.data.length; at += 4) {
-      const strength = pixels.data[at];
-      const x = (at / 4) % overlay.width;
-      const y = Math.floor(at / 4 / overlay.width);
-      pixels.data.set([...((x + y) % 16 < 10 ? [255, 200, 61] : [91, 63, 0]), strength * 0.8], at);
-    }
-    context.putImageData(pixels, 0, 0);
   }
 
   subscribe("form", draw);
@@ -408,69 +383,5 @@ export default function start({ element, props, trigger, server, upload }) {
     if (!awaited) openSheet();
     openAwaited(); // the values may have come before the wish
   });
-
-  // -- drop and paste, anywhere in the Studio ---------------------------------------------------------------
-  const studio = () => document.querySelector("#studio");
-  const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
-  const zone = (name, title, text) =>
-    h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
-  const dropper = h(
-    "div",
-    { class: "dropper", hidden: true },
-    zone("use", "Use as input picture", "Draw over it, or a part of it"),
-    zone("read", "Read its settings", "Fill the form with how it was made"),
-  );
-  let own = false;
-  let leaving = null;
-  document.addEventListener("dragstart", () => {
-    own = true;
-  });
-  document.addEventListener("dragend", () => {
-    own = false;
-  });
-  const isFileDrag = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
-  document.addEventListener(
-    "dragover",
-    (event) => {
-      if (!isFileDrag(event)) return;
-      event.preventDefault();
-      clearTimeout(leaving);
-      leaving = setTimeout(() => {
-        dropper.hidden = true;
-      }, 400);
-      if (dropper.parentNode !== studio()) studio().append(dropper);
-      dropper.hidden = false;
-      const over = event.target.closest?.(".zone");
-      for (const each of dropper.children) each.classList.toggle("over", each === over);
-    },
-    true,
-  );
-  document.addEventListener(
-    "drop",
-    (event) => {
-      if (!isFileDrag(event)) return;
-      event.preventDefault();
-      event.stopPropagation();
-      clearTimeout(leaving);
-      dropper.hidden = true;
-      const dropped = event.dataTransfer.files[0];
-      if (!dropped) return;
-      if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
-      else use(dropped);
-    },
-    true,
-  );
-  document.addEventListener(
-    "paste",
-    (event) => {
-      const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
-      if (!pasted || !active()) return;
-      // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
-      const words = event.clipboardData.getData("text/plain").trim();
-      if (isTyping(event.target) && words && words !== pasted.name) return;
-      event.preventDefault();
-      use(pasted);
-    },
-    true,
-  );
+  listenForFiles(use);
 }

@@ -2,6 +2,7 @@
 // The mask's editor: painted at the picture's own resolution, seen at any zoom.
 import { h, home } from "../shared/dom.js";
 import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
+import { maskOf, readMask, stripes } from "./mask_pixels.js";
 
 /**
  * Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given
@@ -40,24 +41,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     let touched = false;
     let warned = false;
 
-    const ink = (() => {
-      // stripes of two colours, so that paint is seen on any picture; only its opacity counts
-      const tile = h("canvas", {});
-      const side = Math.max(8, 2 * Math.round(Math.max(width, height) / 90));
-      const brush = tile.getContext("2d");
-      tile.width = tile.height = side;
-      brush.fillStyle = "#ffc83d";
-      brush.fillRect(0, 0, side, side);
-      brush.strokeStyle = "#5b3f00";
-      brush.lineWidth = side / 4;
-      for (const shift of [-side, 0, side]) {
-        brush.beginPath();
-        brush.moveTo(shift - side, 2 * side);
-        brush.lineTo(shift + 2 * side, -side);
-        brush.stroke();
-      }
-      return pen.createPattern(tile, "repeat");
-    })();
+    const ink = stripes(pen, Math.max(width, height));
     const dab = ([x, y], each) => {
       pen.beginPath();
       pen.arc(x, y, each.size / 2, 0, 2 * Math.PI);
@@ -376,45 +360,11 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       }
       close(undefined);
     }
-    /** Black and white, as the core reads it: a pixel is painted where it is covered at least half. */
-    function finish() {
-      const pixels = pen.getImageData(0, 0, width, height);
-      const words = new Uint32Array(pixels.data.buffer);
-      let any = false;
-      for (let each = 0; each < words.length; each += 1) {
-        const painted = words[each] >>> 24 >= 128;
-        any ||= painted;
-        words[each] = painted ? 0xffffffff : 0xff000000;
-      }
-      if (!any) return close({ mask: null });
-      const flat = h("canvas", {});
-      flat.width = width;
-      flat.height = height;
-      flat.getContext("2d").putImageData(pixels, 0, 0);
-      flat.toBlob((blob) => close({ mask: blob }), "image/png");
+    async function finish() {
+      close({ mask: await maskOf(pen, width, height) });
     }
-
     async function begin() {
-      if (mask) {
-        const light = new Image();
-        light.src = mask;
-        try {
-          await light.decode();
-          base = h("canvas", {});
-          base.width = width;
-          base.height = height;
-          const plain = base.getContext("2d", { willReadFrequently: true });
-          plain.drawImage(light, 0, 0);
-          const pixels = plain.getImageData(0, 0, width, height);
-          const words = new Uint32Array(pixels.data.buffer);
-          for (let each = 0; each < words.length; each += 1) {
-            words[each] = (words[each] & 255) >= 128 ? 0xffffffff : 0;
-          }
-          plain.putImageData(pixels, 0, 0);
-        } catch {
-          base = null;
-        }
-      }
+      base = mask ? await readMask(mask, width, height) : null;
       redraw();
       fit();
     }

@@ -1,0 +1,150 @@
+// @ts-check
+// The grid's cells: a picture with its marks, and the head of a run.
+import { h } from "../shared/dom.js";
+import { bytes, many, number } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
+import { thumbOf, unreadable } from "./images.js";
+
+/** `actions`: press, tick, listen, mark, add, removeRun; `order()` is how the list is sorted. */
+export function makeCells({ order, actions }) {
+  function cell(image) {
+    const name = image.id.split("/").at(-1);
+    const picture = unreadable(image)
+      ? h("span", { class: "broken" }, image.problem)
+      : h("img", {
+          "data-src": thumbOf(image),
+          alt: "",
+          decoding: "async",
+          draggable: "false",
+          class: image.w ? (image.w > image.h ? "wide" : "tall") : null,
+          style: image.w ? `aspect-ratio: ${image.w} / ${image.h}` : null,
+          onload: (event) => event.target.classList.add("there"),
+          onerror: (event) =>
+            event.target.replaceWith(
+              h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it."),
+            ),
+        });
+    const node = h(
+      "div",
+      { class: "cell", "data-id": image.id },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "open",
+          title: [
+            name,
+            image.seed === undefined ? "" : `seed ${image.seed}`,
+            image.w ? `${image.w} × ${image.h} px` : "",
+            bytes(image.bytes),
+          ]
+            .filter(Boolean)
+            .join(", "),
+          "aria-label": `Open ${image.id}`,
+          onclick: (event) => actions.press(event, image, node),
+        },
+        picture,
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "tick",
+          role: "checkbox",
+          "aria-checked": "false",
+          "aria-label": `Choose ${image.id}`,
+          onclick: (event) => actions.tick(event, image.id),
+        },
+        icon("tick"),
+      ),
+      image.favourite || image.variants
+        ? h(
+            "span",
+            { class: "marks" },
+            image.favourite ? h("span", { class: "loved", title: "Favourite" }, icon("heart")) : null,
+            image.variants
+              ? h(
+                  "span",
+                  { title: many(image.variants.length, "upscaled copy", "upscaled copies") },
+                  `+${image.variants.length}`,
+                )
+              : null,
+          )
+        : null,
+    );
+    actions.listen(node, image.id);
+    actions.mark(node);
+    return node;
+  }
+
+  function head(run) {
+    const when = new Date(run.created * 1000);
+    const shown = run.images.length;
+    const label = run.prompt === null ? run.run || "Pictures beside the runs" : run.prompt || "(no prompt)";
+    const facts = [
+      when.toLocaleString(),
+      label,
+      ...run.facts,
+      run.total > shown ? `${shown} of ${many(run.total, "picture")}` : "",
+    ]
+      .filter(Boolean)
+      .join("\n");
+    return h(
+      "header",
+      { class: "g-head", title: facts },
+      h("time", { datetime: when.toISOString() }, clock(when)),
+      place(run.images, run.facts[0]) ? h("span", { class: "g-by" }, place(run.images, run.facts[0])) : null,
+      h("span", { class: "prompt" }, label),
+      run.problem ? h("span", { class: "problem", title: run.problem }, "record unreadable") : null,
+      run.total > shown ? h("span", { class: "muted" }, `${shown} of ${number(run.total)}`) : null,
+      h(
+        "span",
+        { class: "g-head-acts" },
+        h(
+          "button",
+          {
+            type: "button",
+            title: "Choose these pictures",
+            "aria-label": "Choose these pictures",
+            onclick: () => actions.add(run.images.map((image) => image.id)),
+          },
+          icon("tick"),
+        ),
+        run.run
+          ? h(
+              "button",
+              {
+                type: "button",
+                title: `Delete the run${run.total > shown ? `, all ${number(run.total)} pictures` : ""}`,
+                "aria-label": "Delete this run",
+                onclick: () => actions.removeRun(run.run),
+              },
+              icon("trash"),
+            )
+          : null,
+      ),
+    );
+  }
+  /** What gives these pictures their place in the list, where that is not the time or the prompt. */
+  function place(images, checkpoint) {
+    if (order() === "checkpoint") return checkpoint ?? "";
+    if (order() === "file_size") return bytes(Math.max(0, ...images.map((image) => image.bytes)));
+    if (order() !== "picture_size") return "";
+    const largest = images.filter((image) => image.w).sort((a, b) => b.w * b.h - a.w * a.h)[0];
+    return largest ? `${largest.w} × ${largest.h}` : "";
+  }
+  /** "14:05" today, "Mon 14:05" this week, the day of the year before that. */
+  function clock(when) {
+    const days = (new Date().setHours(0, 0, 0, 0) - new Date(when).setHours(0, 0, 0, 0)) / 86400000;
+    const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+    if (days < 1) return time;
+    if (days < 6) return `${when.toLocaleDateString([], { weekday: "short" })} ${time}`;
+    return when.toLocaleDateString([], {
+      day: "numeric",
+      month: "short",
+      ...(when.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" }),
+    });
+  }
+
+  return { cell, head };
+}

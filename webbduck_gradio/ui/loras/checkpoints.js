@@ -1,0 +1,126 @@
+// @ts-check
+// A checkpoint's card: what it is, and its defaults to edit.
+import { button, h } from "../shared/dom.js";
+import { bytes } from "../shared/format.js";
+import { architectureName } from "../shared/lora_fit.js";
+import { numberField, readNumber } from "../shared/numbers.js";
+import { badge, date } from "./parts.js";
+
+/** @type {[string, string, number][]} */
+const FIELDS = [
+  ["steps", "Steps", 1],
+  ["cfg", "CFG", 0.5],
+  ["width", "Width, px", 8],
+  ["height", "Height, px", 8],
+];
+
+/**
+ * The card of a checkpoint, with its defaults to edit.
+ *
+ * @param {any} each
+ * @param {any} actions `save(changes, seen)` answers {error} where it was refused
+ */
+export function checkpointCard(each, { samplers, save: store, useCurrent }) {
+  const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
+  const inputs = FIELDS.map(([key, label, step]) =>
+    h(
+      "label",
+      {},
+      label,
+      numberField(
+        h("input", {
+          type: "text",
+          class: "typed-number",
+          name: key,
+          value: noted(key),
+          placeholder: String(each.suggested[key]),
+        }),
+        { step, least: 0, whole: key !== "cfg" },
+      ),
+    ),
+  );
+  const sampler = h(
+    "select",
+    { name: "scheduler" },
+    h("option", { value: "" }, `${each.suggested.scheduler} (suggested)`),
+    samplers.map((name) => h("option", { value: name }, name)),
+  );
+  sampler.value = noted("scheduler");
+  const said = h("p", { class: "said muted", role: "status" });
+  const say = (text, wrong) => {
+    said.textContent = text;
+    said.classList.toggle("problem", wrong);
+  };
+  const save = async (changes) => {
+    if (!Object.keys(changes).length) return say("Nothing was changed.", false);
+    const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, each.defaults[key]]));
+    const done = await store(changes, seen);
+    // What this page saved it has seen, also before the catalog comes back with it.
+    if (!done.error) {
+      for (const [key, value] of Object.entries(changes)) each.defaults[key] = value ?? each.suggested[key];
+    }
+    say(done.error ?? "Saved to models.json.", Boolean(done.error));
+  };
+  const form = h(
+    "form",
+    {
+      class: "defaults",
+      onsubmit: (event) => {
+        event.preventDefault();
+        const read = FIELDS.map(([key, label]) => ({
+          key,
+          label,
+          ...readNumber(form.elements[key].value, key !== "cfg"),
+        }));
+        const wrong = read.find(({ problem }) => problem);
+        if (wrong) return say(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
+        const now = [...read.map(({ key, value }) => [key, value]), ["scheduler", sampler.value || null]];
+        save(
+          Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))),
+        );
+      },
+    },
+    inputs,
+    h("label", { class: "wide" }, "Sampler", sampler),
+    h(
+      "div",
+      { class: "actions" },
+      h("button", { type: "submit" }, "Save defaults"),
+      button("Use the Studio’s settings", useCurrent),
+      button("Back to suggested", () =>
+        save(Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler"].map((key) => [key, null]))),
+      ),
+    ),
+    said,
+  );
+  const facts = [
+    ["Prediction", each.prediction_type + (each.zero_snr ? ", zero terminal SNR" : "")],
+    ["Native size", `${each.native_size} px`],
+    ["Size", bytes(each.size_bytes)],
+    ["Date", date(each.modified)],
+    [
+      "AutoV2",
+      each.hash ??
+        (each.layout === "diffusers" ? "a folder has none" : each.reason ? "not computed" : "being computed"),
+    ],
+  ];
+  return h(
+    "article",
+    { class: `card model${each.reason ? " unusable" : ""}` },
+    h("h3", {}, each.name),
+    h(
+      "p",
+      { class: "badges" },
+      badge(architectureName(each)),
+      badge(each.layout === "diffusers" ? "diffusers folder" : "single file"),
+      each.from_hub ? badge("Hugging Face cache") : null,
+    ),
+    each.reason ? h("p", { class: "why" }, each.reason) : null,
+    h(
+      "dl",
+      { class: "details" },
+      facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
+    ),
+    each.reason ? null : h("details", { open: true }, h("summary", {}, "Defaults"), form),
+  );
+}

@@ -1,0 +1,281 @@
+// @ts-check
+// One LoRA: what its file says, what its owner noted, pictures made with it.
+import { publish } from "../shared/bus.js";
+import { copyText } from "../shared/clipboard.js";
+import { button, h, home, put } from "../shared/dom.js";
+import { bytes } from "../shared/format.js";
+import { architectureName, blockedReason } from "../shared/lora_fit.js";
+import { numberField, readNumber } from "../shared/numbers.js";
+import { callServer } from "../shared/server_call.js";
+import { openTab } from "../shared/tabs.js";
+import { thumbUrl } from "../shared/urls.js";
+import { badge, copyButton, picture } from "./parts.js";
+
+/**
+ * The dialog of one LoRA. `edit` stores changes, `base` is the chosen checkpoint.
+ *
+ * @param {any} actions
+ */
+export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
+  let opened = null;
+  const sheet = h("div", { class: "sheet" });
+  const dialog = h(
+    "dialog",
+    { class: "lora-details", "aria-label": "LoRA" },
+    sheet,
+    button("×", () => dialog.close(), { class: "close", "aria-label": "Close" }),
+  );
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog) dialog.close();
+  });
+  dialog.addEventListener("close", () => {
+    opened = null;
+  });
+  home().append(dialog);
+
+  async function open(name) {
+    opened = name;
+    if (!dialog.open) {
+      put(sheet, h("p", { class: "muted" }, "Reading its file"));
+      dialog.showModal();
+    }
+    const found = await callServer(() => server.webbduck_lora(name));
+    if (opened !== name) return;
+    if (found.error) put(sheet, h("p", { class: "problem" }, found.error));
+    else details(found);
+  }
+
+  function details({ lora, note, said, pictures }) {
+    const status = h("p", { class: "said muted", role: "status" });
+    const change = async (changes, text) => {
+      const seen = Object.fromEntries(
+        Object.keys(changes)
+          .filter((key) => key !== "favourite")
+          .map((key) => [key, note[key] ?? null]),
+      );
+      const done = await edit(lora.name, changes, seen);
+      if (opened !== lora.name) return;
+      // What was typed stays; what somebody else saved meanwhile has been told, and may be replaced now.
+      if (done.error) {
+        status.textContent = done.error;
+        status.classList.add("problem");
+        if (done.note) note = done.note;
+        return;
+      }
+      details(done);
+      sheet.querySelector(".said").textContent = text;
+    };
+    const trigger = h("input", {
+      name: "trigger",
+      type: "text",
+      value: note.trigger ?? "",
+      placeholder: lora.trigger || "None",
+    });
+    const weight = numberField(
+      h("input", {
+        name: "weight",
+        type: "text",
+        class: "typed-number",
+        value: note.weight ?? "",
+        placeholder: String(lora.weight),
+      }),
+      { step: 0.05, least: -2, most: 2 },
+    );
+    const about = h("textarea", {
+      name: "description",
+      rows: "3",
+      placeholder: note.description ? "" : lora.description || "What it is good for",
+    });
+    about.value = note.description ?? "";
+    const typed = () => ({
+      trigger: trigger.value.trim() || null,
+      weight: readNumber(weight.value).value,
+      description: about.value.trim() || null,
+    });
+    const shown = typed();
+    const form = h(
+      "form",
+      {
+        onsubmit: (event) => {
+          event.preventDefault();
+          const { problem } = readNumber(weight.value);
+          if (problem) {
+            status.textContent = `The weight ${problem}.`;
+            status.classList.add("problem");
+            return;
+          }
+          const changes = Object.fromEntries(
+            Object.entries(typed()).filter(([key, value]) => value !== shown[key]),
+          );
+          if (Object.keys(changes).length) change(changes, "Saved to loras.json.");
+          else {
+            status.textContent = "Nothing was changed.";
+            status.classList.remove("problem");
+          }
+        },
+      },
+      h("label", {}, "Trigger phrase", trigger),
+      h("label", {}, "Default weight", weight),
+      h("label", { class: "wide" }, "Description", about),
+      h("p", { class: "muted wide" }, "Left empty, what the file says counts."),
+      h("div", { class: "actions wide" }, h("button", { type: "submit" }, "Save")),
+    );
+    const model = base();
+    const misfit = blockedReason(lora, model);
+    const facts = [
+      ["Size", bytes(lora.size_bytes)],
+      ["Date", new Date(lora.modified * 1000).toLocaleString()],
+      ["AutoV3", lora.hash ?? (lora.reason ? "not computed" : "being computed")],
+      ["Rank", said?.rank],
+      ["Tensors", said?.tensors],
+      ["Base, as noted", lora.base],
+      ...Object.entries(said?.facts ?? {}),
+    ].filter(([, value]) => value !== null && value !== undefined && value !== "");
+    put(
+      sheet,
+      h("div", { class: "hero" }, picture(lora, previewUrl(lora), false)),
+      h("h2", {}, lora.name),
+      h(
+        "p",
+        { class: "badges" },
+        badge(architectureName(lora)),
+        lora.kind === "unknown" ? null : badge(lora.kind),
+        lora.from_hub ? badge("Hugging Face cache") : null,
+      ),
+      misfit ? h("p", { class: "why" }, misfit) : null,
+      h(
+        "div",
+        { class: "actions" },
+        misfit
+          ? null
+          : button(
+              "Add to Studio",
+              () => {
+                dialog.close();
+                addToStudio(lora);
+              },
+              { class: "primary" },
+            ),
+        lora.trigger ? copyButton(lora.trigger, "Copy trigger words") : null,
+        button(
+          lora.favourite ? "★ Favourite" : "☆ Favourite",
+          () =>
+            change(
+              { favourite: !lora.favourite },
+              lora.favourite ? "No longer a favourite." : "Marked as favourite.",
+            ),
+          { "aria-pressed": String(lora.favourite) },
+        ),
+        button(
+          "Use the last picture",
+          () => change({ preview: "last" }, "The last picture is the preview now."),
+          { title: "The newest picture made with it becomes its preview" },
+        ),
+        note.preview
+          ? button("Remove chosen preview", () => change({ preview: null }, "The chosen preview is removed."))
+          : null,
+      ),
+      status,
+      form,
+      lora.notes ? h("section", {}, h("h3", {}, "Notes"), h("p", { class: "text" }, lora.notes)) : null,
+      said?.tags.length
+        ? h(
+            "section",
+            {},
+            h("h3", {}, "Training tags"),
+            tagList(said.tags),
+            said.more_tags ? h("p", { class: "muted" }, `${said.more_tags} rarer tags are not shown.`) : null,
+          )
+        : null,
+      h(
+        "section",
+        {},
+        h("h3", {}, "File"),
+        h(
+          "dl",
+          { class: "details" },
+          facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, String(value))]),
+        ),
+      ),
+      said && Object.keys(said.metadata).length
+        ? h(
+            "details",
+            {},
+            h("summary", {}, "All metadata"),
+            h("pre", {}, JSON.stringify(said.metadata, null, 1)),
+            said.left_out ? h("p", { class: "muted" }, said.left_out) : null,
+          )
+        : null,
+      h(
+        "section",
+        {},
+        h("h3", {}, "Pictures made with it"),
+        pictures.length
+          ? h(
+              "div",
+              { class: "made" },
+              pictures.map((id) =>
+                h(
+                  "button",
+                  {
+                    type: "button",
+                    "aria-label": `Open ${id}`,
+                    onclick: () => {
+                      dialog.close();
+                      openTab("gallery");
+                      publish("show", { image: id });
+                    },
+                  },
+                  h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }),
+                ),
+              ),
+            )
+          : h("p", { class: "muted" }, "None yet."),
+      ),
+    );
+    if (!lora.hash && !lora.reason) {
+      setTimeout(() => {
+        if (opened === lora.name && dialog.open && !sheet.contains(document.activeElement?.closest("form"))) {
+          refreshHash(lora.name);
+        }
+      }, 2000);
+    }
+  }
+
+  /** The hash arrives by itself, without disturbing what is being typed. */
+  async function refreshHash(name) {
+    const found = await callServer(() => server.webbduck_lora(name));
+    if (opened !== name || found.error) return;
+    const place = [...sheet.querySelectorAll("dt")].find(
+      (each) => each.textContent === "AutoV3",
+    )?.nextElementSibling;
+    if (found.lora.hash && place) place.textContent = found.lora.hash;
+    else {
+      setTimeout(() => {
+        if (opened === name) refreshHash(name);
+      }, 3000);
+    }
+  }
+
+  function tagList(tags) {
+    const list = h("p", { class: "chips" });
+    const most = 40;
+    const show = (some) =>
+      put(
+        list,
+        some.map(([tag, times]) =>
+          button(`${tag} ${times}`, (event) => copyText(tag, event.currentTarget), {
+            class: "chip",
+            title: "Copy",
+          }),
+        ),
+        some.length < tags.length
+          ? button(`${tags.length - some.length} more`, () => show(tags), { class: "quiet" })
+          : null,
+      );
+    show(tags.slice(0, most));
+    return list;
+  }
+
+  return { open };
+}

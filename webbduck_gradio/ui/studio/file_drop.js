@@ -1,0 +1,71 @@
+// @ts-check
+// Pictures that are dropped on the Studio or pasted into it.
+import { h, isTyping } from "../shared/dom.js";
+import { readSettings } from "./settings_menu.js";
+
+/** `use` takes a picture as the input picture. */
+export function listenForFiles(use) {
+  const studio = () => document.querySelector("#studio");
+  const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
+  const zone = (name, title, text) =>
+    h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
+  const dropper = h(
+    "div",
+    { class: "dropper", hidden: true },
+    zone("use", "Use as input picture", "Draw over it, or a part of it"),
+    zone("read", "Read its settings", "Fill the form with how it was made"),
+  );
+  let own = false;
+  let leaving = null;
+  document.addEventListener("dragstart", () => {
+    own = true;
+  });
+  document.addEventListener("dragend", () => {
+    own = false;
+  });
+  const isFileDrag = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+  document.addEventListener(
+    "dragover",
+    (event) => {
+      if (!isFileDrag(event)) return;
+      event.preventDefault();
+      clearTimeout(leaving);
+      leaving = setTimeout(() => {
+        dropper.hidden = true;
+      }, 400);
+      if (dropper.parentNode !== studio()) studio().append(dropper);
+      dropper.hidden = false;
+      const over = event.target.closest?.(".zone");
+      for (const each of dropper.children) each.classList.toggle("over", each === over);
+    },
+    true,
+  );
+  document.addEventListener(
+    "drop",
+    (event) => {
+      if (!isFileDrag(event)) return;
+      event.preventDefault();
+      event.stopPropagation();
+      clearTimeout(leaving);
+      dropper.hidden = true;
+      const dropped = event.dataTransfer.files[0];
+      if (!dropped) return;
+      if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
+      else use(dropped);
+    },
+    true,
+  );
+  document.addEventListener(
+    "paste",
+    (event) => {
+      const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
+      if (!pasted || !active()) return;
+      // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
+      const words = event.clipboardData.getData("text/plain").trim();
+      if (isTyping(event.target) && words && words !== pasted.name) return;
+      event.preventDefault();
+      use(pasted);
+    },
+    true,
+  );
+}

@@ -1,0 +1,28 @@
+// @ts-check
+// With which other pictures the one in the viewer can be compared.
+import { imageUrl } from "../shared/urls.js";
+
+/** What the picture can be compared with: its original, its input, the batch's others, the one before. */
+export function comparable(shown, gone, jobs) {
+  if (!shown.picture) return [];
+  const found = [];
+  if (shown.picture !== shown.image) found.push({ name: "its original", source: imageUrl(shown.image) });
+  if (shown.job.request.image) {
+    found.push({ name: "the input picture", source: `media/input/${shown.job.request.image}` });
+  }
+  const batch = shown.job.images.filter((id) => !gone.has(id));
+  batch.forEach((id, index) => {
+    if (id !== shown.image) found.push({ name: `picture ${index + 1} of the batch`, source: imageUrl(id) });
+  });
+  const ended = jobs;
+  const before = ended
+    .slice(ended.indexOf(shown.job) + 1)
+    .find((job) => job.finished && job.images.some((id) => !gone.has(id)));
+  if (before) {
+    found.push({
+      name: "the picture before",
+      source: imageUrl(before.images.findLast((id) => !gone.has(id))),
+    });
+  }
+  return found;
+}

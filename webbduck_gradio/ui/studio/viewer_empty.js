@@ -1,0 +1,57 @@
+// @ts-check
+// What stands in the picture's place before there is one.
+import { last } from "../shared/bus.js";
+import { h } from "../shared/dom.js";
+import * as form from "./form.js";
+
+/** @param {{props: any, trigger: GradioView["trigger"], isStarter: boolean}} options */
+export function emptyState({ props, trigger, isStarter }) {
+  const none = last.get("catalog") && !last.get("catalog").checkpoints.some((each) => each.usable);
+  const examples = isStarter ? props.starter_examples : props.examples;
+  return none
+    ? h(
+        "div",
+        { class: "empty" },
+        h("h2", {}, "No checkpoints yet"),
+        h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here by itself."),
+      )
+    : h(
+        "div",
+        { class: "empty" },
+        h("h2", {}, "What should the picture show?"),
+        h(
+          "ol",
+          {},
+          h(
+            "li",
+            {},
+            "Describe it in words",
+            isStarter ? ": the bundled starter model draws cartoon scenes with ducks." : ".",
+          ),
+          h(
+            "li",
+            {},
+            "Press Generate, or Ctrl+Enter. It is made on this computer, and nothing is sent anywhere.",
+          ),
+          h("li", {}, "Every picture is kept in the Gallery with all of its settings."),
+        ),
+        h("p", {}, "Try one of these:"),
+        h(
+          "div",
+          { class: "examples" },
+          examples.map((prompt) =>
+            h(
+              "button",
+              {
+                type: "button",
+                onclick: () => {
+                  trigger("use_prompt", { prompt });
+                  form.entry("prompt")?.focus();
+                },
+              },
+              prompt,
+            ),
+          ),
+        ),
+      );
+}

@@ -1,0 +1,82 @@
+// @ts-check
+// Notices above the picture; what was read stays away.
+import { h } from "../shared/dom.js";
+import { getPref, setPref } from "../shared/preferences.js";
+import * as form from "./form.js";
+import { changeSettings } from "./settings_menu.js";
+
+/** Notices in `notices`: each has a key, by which it is known again. */
+export function makeNotices(notices) {
+  const MOST_READ = 200;
+  const dismissed = new Set(getPref("readNotices", []));
+  /** What was read stays away, also after a reload. */
+  function dismiss(key) {
+    dismissed.add(key);
+    setPref("readNotices", [...dismissed].filter((each) => !each.startsWith("asked")).slice(-MOST_READ));
+  }
+  function notice(kind, text, key, offer = null) {
+    if (dismissed.has(key) || [...notices.children].some((each) => each.dataset.key === key)) return;
+    notices.append(
+      h(
+        "div",
+        { class: `notice ${kind}${key.startsWith("asked") ? "" : " of-job"}`, "data-key": key },
+        h("span", {}, text),
+        offer,
+        h(
+          "button",
+          {
+            type: "button",
+            "aria-label": "Dismiss",
+            onclick: (event) => {
+              dismiss(key);
+              event.target.closest(".notice").remove();
+            },
+          },
+          "×",
+        ),
+      ),
+    );
+  }
+
+  /** What concerns the whole queue: why the studio paused it, what was wrong at the start. */
+  function queueNotices(jobs) {
+    for (const [key, text] of [
+      ["asked paused", jobs.pause_reason],
+      ["asked problem", jobs.problem],
+    ]) {
+      const old = [...notices.children].find((each) => each.dataset.key === key);
+      if (!text) {
+        old?.remove();
+        dismissed.delete(key);
+      } else notice("warning", text, key);
+    }
+  }
+
+  /** Those about the last press of Generate. */
+  function clearAsked() {
+    for (const old of notices.querySelectorAll(".asked")) old.remove();
+  }
+
+  return { notice, queueNotices, clearAsked };
+}
+
+/** After another checkpoint had to be chosen: its own settings, where the form has others. */
+export function offerDefaults(defaults) {
+  const { name, ...wanted } = defaults ?? {};
+  const state = form.state();
+  if (!name || (state && Object.entries(wanted).every(([field, value]) => state[field] === value))) {
+    return null;
+  }
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "near",
+      onclick: (event) => {
+        event.target.closest(".notice").remove();
+        changeSettings("use_defaults", { base_model: name });
+      },
+    },
+    `Use ${wanted.width} × ${wanted.height}, ${wanted.steps} steps`,
+  );
+}

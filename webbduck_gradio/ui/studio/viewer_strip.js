@@ -1,0 +1,60 @@
+// @ts-check
+// The pictures of a batch in a row below the large one.
+import { h, put } from "../shared/dom.js";
+import { imageIndex, imageSeed } from "../shared/seeds.js";
+import { thumbUrl } from "../shared/urls.js";
+
+/** Answers what draws it, of {job, images, pending, selected} or null. `pick(job, id)` chooses a picture. */
+export function makeStrip(strip, pick) {
+  let stripKey = "";
+  strip.addEventListener("keydown", (event) => {
+    const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    const next =
+      by &&
+      [...strip.querySelectorAll("button")][
+        [...strip.querySelectorAll("button")].indexOf(document.activeElement) + by
+      ];
+    if (next) {
+      event.preventDefault();
+      next.focus();
+      next.click();
+    }
+  });
+
+  return function drawStrip(shown) {
+    if (!shown) {
+      put(strip);
+      stripKey = "";
+      return;
+    }
+    const { job, images, pending, selected } = shown;
+    const key = [...images, pending].join();
+    if (job.request.num_images < 2) {
+      put(strip);
+      stripKey = "";
+    } else if (stripKey !== key) {
+      stripKey = key;
+      put(
+        strip,
+        ...images.map((id) =>
+          h(
+            "button",
+            {
+              type: "button",
+              "data-id": id,
+              "aria-label":
+                `Picture ${imageIndex(id) + 1} of ${job.request.num_images}, ` +
+                `seed ${imageSeed(job.request.seed, imageIndex(id))}`,
+              onclick: () => pick(job, id),
+            },
+            h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }),
+          ),
+        ),
+        ...Array.from({ length: pending }, () => h("span", { class: "pending", "aria-hidden": "true" })),
+      );
+    }
+    for (const each of strip.querySelectorAll("button")) {
+      each.setAttribute("aria-pressed", String(each.dataset.id === selected));
+    }
+  };
+}
