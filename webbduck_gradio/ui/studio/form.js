@@ -268,6 +268,8 @@ function problemOf(field, typed) {
 function check() {
   if (!values) return;
   for (const field of Object.keys(limits)) {
+    // What the server said of this value stays until the value changes.
+    if (control(field)?.dataset.complaint === "asked") continue;
     const text = problemOf(field, values[field]);
     if (!text) {
       if (control(field)?.dataset.complaint === "live") complain(field, null);
