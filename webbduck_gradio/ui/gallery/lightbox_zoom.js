@@ -1,5 +1,6 @@
 // @ts-check
 // The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
+import { makeCompareSlider } from "../shared/compare_slider.js";
 import { h } from "../shared/dom.js";
 import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
 
@@ -12,19 +13,11 @@ export function makeStage(stage, { step, away, moved }) {
   const second = h("img", { alt: "", draggable: false });
   const layer = h("div", { class: "g-layer" }, picture);
   const over = h("div", { class: "g-over", hidden: true }, h("div", { class: "g-layer" }, second));
-  const handle = h(
-    "div",
-    {
-      class: "g-slider",
-      role: "slider",
-      tabindex: "0",
-      "aria-label": "Compare: share of the first picture",
-      "aria-valuemin": "0",
-      "aria-valuemax": "100",
-      hidden: true,
-    },
-    h("span", { class: "g-grip" }),
-  );
+  const slider = makeCompareSlider("Compare: share of the first picture", (percent) => {
+    over.style.clipPath = `inset(0 0 0 ${percent}%)`;
+  });
+  const handle = slider.node;
+  handle.hidden = true;
   const labels = [
     h("span", { class: "g-label first", hidden: true }),
     h("span", { class: "g-label second", hidden: true }),
@@ -32,7 +25,6 @@ export function makeStage(stage, { step, away, moved }) {
   const wait = h("p", { class: "g-wait", hidden: true });
   stage.append(layer, over, handle, ...labels, wait);
   const panZoom = new PanZoom({ least: 1, most: MOST_ZOOM, changed: bound });
-  let split = 50;
   let natural = [1, 1];
   const pointers = new Map();
 
@@ -53,9 +45,6 @@ export function makeStage(stage, { step, away, moved }) {
     for (const each of [picture, second]) {
       each.style.imageRendering = real >= 4 && scale > 1 ? "pixelated" : "";
     }
-    over.style.clipPath = `inset(0 0 0 ${split}%)`;
-    handle.style.left = `${split}%`;
-    handle.setAttribute("aria-valuenow", Math.round(split));
     stage.classList.toggle("zoomed", scale > 1);
     moved?.(real);
   }
@@ -84,7 +73,7 @@ export function makeStage(stage, { step, away, moved }) {
 
   zoomByWheel(stage, panZoom, fromMiddle, (event) => (event.ctrlKey ? 0.01 : 0.0016));
   stage.addEventListener("dblclick", (event) => {
-    if (!event.target.closest("button, .g-slider")) real(event);
+    if (!event.target.closest("button, .compare-slider")) real(event);
   });
   let start = null;
   let pinch = null;
@@ -97,7 +86,7 @@ export function makeStage(stage, { step, away, moved }) {
     } catch {
       /* the pointer is already gone */
     }
-    const onSlider = event.target.closest(".g-slider") || (panZoom.scale === 1 && event.button === 0);
+    const onSlider = event.target.closest(".compare-slider") || (panZoom.scale === 1 && event.button === 0);
     sliding = !handle.hidden && onSlider;
     start = { x: event.clientX, y: event.clientY, left: panZoom.left, top: panZoom.top };
     if (pointers.size === 2) {
@@ -105,13 +94,8 @@ export function makeStage(stage, { step, away, moved }) {
       pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
       sliding = false;
     }
-    if (sliding) slide(event);
+    if (sliding) slider.moveTo(event, stage);
   });
-  function slide(event) {
-    const box = stage.getBoundingClientRect();
-    split = Math.max(0, Math.min(100, ((event.clientX - box.left) / box.width) * 100));
-    draw();
-  }
   stage.addEventListener("pointermove", (event) => {
     if (!pointers.has(event.pointerId)) return;
     pointers.set(event.pointerId, event);
@@ -120,7 +104,7 @@ export function makeStage(stage, { step, away, moved }) {
       const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
       zoom(now / pinch, { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 });
       pinch = now;
-    } else if (sliding) slide(event);
+    } else if (sliding) slider.moveTo(event, stage);
     else if (start && panZoom.scale > 1) {
       const [left, top] = [start.left + event.clientX - start.x, start.top + event.clientY - start.y];
       panZoom.set(panZoom.scale, left, top);
@@ -149,14 +133,6 @@ export function makeStage(stage, { step, away, moved }) {
   }
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
-  handle.addEventListener("keydown", (event) => {
-    const by = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 }[event.key];
-    if (by === undefined) return;
-    event.preventDefault();
-    event.stopPropagation();
-    split = Math.max(0, Math.min(100, split + by));
-    draw();
-  });
   new ResizeObserver(bound).observe(stage);
 
   function load(target, source, small, alt, size) {
@@ -218,7 +194,7 @@ export function makeStage(stage, { step, away, moved }) {
         label.textContent = texts[each] ?? "";
       });
       if (source === null) return;
-      split = 50;
+      slider.set(50);
       load(second, source, null, alt, null);
       draw();
       handle.focus();

@@ -1,19 +1,22 @@
 // @ts-check
 // Two pictures over each other with a movable edge.
+import { makeCompareSlider } from "./compare_slider.js";
 import { h } from "./dom.js";
 
 /** A second picture over the one in `frame`, seen left of an edge that can be moved. Answers {end}. */
 export function compareIn(frame, choices) {
   const other = h("img", { class: "other", alt: "" });
-  const edge = h("input", {
-    type: "range",
-    min: "0",
-    max: "100",
-    step: "0.5",
-    value: "50",
-    class: "edge",
-    "aria-label": "Edge between the two pictures",
-    oninput: () => frame.style.setProperty("--edge", `${edge.value}%`),
+  const slider = makeCompareSlider("Edge between the two pictures", (percent) =>
+    frame.style.setProperty("--edge", `${percent}%`),
+  );
+  /** The whole picture is the slider's way. */
+  const surface = h("div", { class: "compare-surface" }, slider.node);
+  surface.addEventListener("pointerdown", (event) => {
+    surface.setPointerCapture(event.pointerId);
+    slider.moveTo(event, surface);
+  });
+  surface.addEventListener("pointermove", (event) => {
+    if (surface.hasPointerCapture(event.pointerId)) slider.moveTo(event, surface);
   });
   const choose = h(
     "select",
@@ -28,13 +31,13 @@ export function compareIn(frame, choices) {
   );
   const label = h("label", { class: "against-label" }, h("span", {}, "Left:"), choose);
   other.src = choices[0].source;
-  frame.style.setProperty("--edge", "50%");
-  frame.append(other, edge, label);
+  slider.set(50);
+  frame.append(other, surface, label);
   frame.classList.add("comparing");
-  edge.focus();
+  slider.node.focus();
   return {
     end: () => {
-      for (const node of [other, edge, label]) node.remove();
+      for (const node of [other, surface, label]) node.remove();
       frame.classList.remove("comparing");
     },
   };
