@@ -20,7 +20,8 @@ export function makeFavourite(button, { server, current }) {
   }
   async function toggle() {
     const id = current();
-    const wanted = !known.get(id);
+    // What is shown is toggled; what was known of it may just have been forgotten.
+    const wanted = button.getAttribute("aria-pressed") !== "true";
     if (!(await callOrToast(() => server.webbduck_favour({ id, favourite: wanted })))) return;
     known.set(id, wanted);
     show(id);
