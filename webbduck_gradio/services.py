@@ -14,6 +14,7 @@ import psutil
 from . import __version__
 from .errors import RequestError
 from .gallery.input_images import InputImageStore
+from .gallery.lora_previews import LoraPreviews
 from .gallery.outputs import Outputs
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
@@ -25,7 +26,6 @@ from .jobs.store import JobStore
 from .jobs.worker import Worker
 from .models.catalog.registry import Registry
 from .settings import Settings
-from .ui.loras.previews import LoraPreviews
 
 if TYPE_CHECKING:
     from .core.image_generator import ImageGenerator

@@ -14,13 +14,13 @@ from model_files import kohya, save
 from PIL import Image
 from running import STARTER
 
+from webbduck_gradio.gallery.lora_previews import LoraPreviews
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe import pool
 from webbduck_gradio.models.probe.lora import MOST_TAGS, training_metadata
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.loras.previews import LoraPreviews
 
 TAGS = {"1_a": {f"tag {number}": number + 1 for number in range(5_000)}}
 LARGE = {

@@ -10,21 +10,19 @@ import inspect
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
-from gradio.utils import get_upload_folder
 from pydantic.fields import FieldInfo
 
 from ..errors import RequestError
 from ..jobs import dispatcher
 from ..jobs.job import Job, Kind
 from ..request import SETTINGS, GenerationRequest
-from ..services import Services, inside
-from ..web.middleware import uploaded
+from ..services import Services
 from . import catalog, image_tools, serializers
+from .client_files import stored_input
 from .gradio_helpers import QUICK_ENDPOINT, errors_as_gr_error, file_data
 
 log = logging.getLogger(__name__)
@@ -104,20 +102,6 @@ def register(services: Services, ticket_secret: str) -> None:
     since names that collide are renamed silently."""
     store = services.store
 
-    def stored_input(value: Any) -> str | None:
-        if value is None:
-            return None
-        return services.inputs.store(uploaded(value, services, Path(get_upload_folder())))
-
-    def picture_id(value: Any) -> str:
-        """The id of a picture of the gallery as it is; a file is stored and gets one."""
-        uploads = Path(get_upload_folder())
-        path = uploaded(value, services, uploads)
-        # The folder of uploads may lie inside the one of outputs.
-        if inside(path, services.outputs.root) and not inside(path, uploads):
-            return path.relative_to(services.outputs.root.resolve()).as_posix()
-        return services.inputs.store(path)
-
     def info(job: Job) -> dict[str, Any]:
         view = serializers.job_view(services, job)
         return {key: view[key] for key in ("job_id", "status", "run", "seeds", "warnings", "request")} | {
@@ -165,7 +149,7 @@ def register(services: Services, ticket_secret: str) -> None:
         if asked["loras"] is None:
             asked["loras"] = ()
         for field in PICTURES:
-            asked[field] = await asyncio.to_thread(stored_input, asked.get(field))
+            asked[field] = await asyncio.to_thread(stored_input, services, asked.get(field))
         job = await asyncio.to_thread(services.submit, asked, kind, owner)
         if wait:
             job = await followed(job)
@@ -249,5 +233,5 @@ def register(services: Services, ticket_secret: str) -> None:
     ):
         gr.api(endpoint, api_name=endpoint.__name__, **QUICK_ENDPOINT)
     catalog.register(services)
-    image_tools.register(services, picture_id, followed, waiting)
+    image_tools.register(services, followed, waiting)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

@@ -12,19 +12,18 @@ from ..errors import RequestError
 from ..jobs.job import Job, Kind
 from ..services import Services
 from . import serializers
+from .client_files import picture_id
 from .gradio_helpers import errors_as_gr_error, file_data
 
 
 def register(
     services: Services,
-    picture_id: Callable[[Any], str],
     followed: Callable[[Job], Awaitable[Job]],
     waiting: dict[str, Any],
 ) -> None:
     """Put the endpoints into the Blocks that is being built.
 
-    `picture_id`: the id of what a client means by a picture, an upload being stored; `followed`: waits for
-    a job's end; `waiting`: Gradio's options for calls that wait.
+    `followed`: waits for a job's end; `waiting`: Gradio's options for calls that wait.
     """
 
     async def ended(job: Job, wait: Any) -> Job:
@@ -40,7 +39,7 @@ def register(
             raise RequestError("wait_for_result must be true or false.")
         if asked["image"] is None:
             raise RequestError("image is missing; give a picture's id or a file.")
-        asked["image"] = await asyncio.to_thread(picture_id, asked["image"])
+        asked["image"] = await asyncio.to_thread(picture_id, services, asked["image"])
         return await asyncio.to_thread(services.submit, asked, kind, request.username if request else None)
 
     @errors_as_gr_error

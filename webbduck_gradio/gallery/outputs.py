@@ -101,7 +101,16 @@ class Outputs:
         self, request: GenerationRequest, kind: str = "generate", job_id: str = "", owner: str | None = None
     ) -> Run:
         """Create the run folder of a job, named by local time. Raises `StorageError`."""
-        return Run(self, self._new_folder(), request, kind, job_id, owner)
+        return Run(
+            self._new_folder(),
+            request,
+            kind,
+            job_id,
+            owner,
+            self.temporary,
+            self.changed,
+            self._open.discard,
+        )
 
     def _new_folder(self) -> Path:
         """Create a folder with a free name; it is open until the caller discards it from `_open`."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from PIL import Image
 
@@ -18,9 +18,6 @@ from ..storage.atomic import cannot_write, write_atomically
 from . import metadata
 from .run_layout import META
 
-if TYPE_CHECKING:
-    from .outputs import Outputs
-
 log = logging.getLogger(__name__)
 
 
@@ -29,16 +26,20 @@ class Run:
 
     def __init__(
         self,
-        outputs: Outputs,
         path: Path,
         request: GenerationRequest,
         kind: str,
         job_id: str,
         owner: str | None,
+        temporary: Path,
+        changed: Callable[[str], object],
+        closed: Callable[[str], object],
     ):
+        """`changed` and `closed` are called with the run's id, once something of it was written and once
+        nothing more will come; `temporary` is the folder of files half written."""
         self.id = path.name
         self.path = path
-        self._outputs = outputs
+        self._temporary, self._changed, self._closed = temporary, changed, closed
         self._request = request
         self._kind = kind
         now = datetime.now().astimezone()
@@ -89,7 +90,7 @@ class Run:
         write_atomically(
             target,
             lambda file: metadata.save_picture(image, file, format, chunk),
-            self._outputs.temporary,
+            self._temporary,
         )
         saved(f"{self.id}/{name}")
         self._meta["images"][name] = {
@@ -102,16 +103,16 @@ class Run:
         self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
         self._meta["versions"] = chunk["versions"]
         self._write_meta()
-        self._outputs.changed(self.id)
+        self._changed(self.id)
         return f"{self.id}/{name}"
 
     def close(self, state: str) -> None:
         """Record the final state of the job. A run without images is removed."""
         self._meta["state"] = state
-        self._outputs._open.discard(self.id)
+        self._closed(self.id)
         if self.path.is_dir() and not _remove_if_empty(self.path):
             self._write_meta()
-        self._outputs.changed(self.id)
+        self._changed(self.id)
 
     def _make_folder(self) -> None:
         # If the run is deleted while its job is running, later images are still saved.
@@ -122,9 +123,7 @@ class Run:
 
     def _write_meta(self) -> None:
         text = json.dumps(self._meta, ensure_ascii=False, indent=2, default=str)
-        write_atomically(
-            self.path / META, lambda file: file.write(text.encode("utf-8")), self._outputs.temporary
-        )
+        write_atomically(self.path / META, lambda file: file.write(text.encode("utf-8")), self._temporary)
 
 
 def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:

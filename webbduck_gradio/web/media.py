@@ -23,11 +23,6 @@ from .responses import error_response
 JOB_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
-def media_url(kind: str, name: str) -> str:
-    """URL of an image, relative to the page; `kind` is image, thumb, input, input-thumb or preview."""
-    return f"media/{kind}/{quote(name)}"
-
-
 class Media:
     """Handles requests under /media/; `app` is Gradio's."""
 

@@ -32,7 +32,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..errors import NotFoundError, RequestError, StorageError, WebbDuckError
+from ..errors import StorageError, WebbDuckError
 from ..jobs.dispatcher import GPU_ENDPOINT
 from ..services import Services, inside
 from ..settings import Settings
@@ -264,7 +264,7 @@ class SecurityMiddleware:
 
     def _is_client_file(self, path: str) -> bool:
         """Whether a client may refer to this path: an upload or a file of the output folder. Opening it is
-        checked again, see `uploaded`."""
+        checked again, see `api.client_files`."""
         folders = (Path(get_upload_folder()), self.services.settings.outputs)
         try:
             return Path(path).is_absolute() and any(inside(Path(path), folder) for folder in folders)
@@ -329,20 +329,3 @@ def is_servable(path: str, settings: Settings) -> bool:
         return not inside(file, settings.data_dir) or any(inside(file, folder) for folder in served)
     except (OSError, ValueError, RuntimeError):
         return False
-
-
-def uploaded(value: Any, services: Services, uploads: Path) -> Path:
-    """The file of an image input sent by a client: an upload, or a gallery image by id.
-
-    Raises `RequestError` for any other path, as {"path": ...} could name any file of the server.
-    """
-    name = value.get("path") if isinstance(value, dict) else getattr(value, "path", value)
-    if not isinstance(name, str) or not name or "\0" in name:
-        raise RequestError(request_validation.NOT_OURS)
-    try:
-        path = Path(name)
-        if path.is_absolute() and inside(path, uploads) and path.resolve().is_file():
-            return path.resolve()
-        return services.outputs.resolve(name)
-    except (OSError, ValueError, NotFoundError):
-        raise RequestError(request_validation.NOT_OURS) from None

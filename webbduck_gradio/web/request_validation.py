@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import Message, Receive, Scope
 
+from ..api.client_files import NOT_OURS
 from ..errors import RequestError
 
 MAX_VALUES = 50_000
@@ -19,8 +20,6 @@ MAX_DEPTH = 60
 
 MIN_BYTES, WITHIN_SECONDS = 20 * 16 * 1024, 20.0
 """Minimum bytes of a body per period that the server spends waiting for it."""
-
-NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
 
 class BodyTooLargeError(RequestError):

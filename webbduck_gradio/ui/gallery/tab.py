@@ -14,6 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ...api import gallery_serializers as views
+from ...api.client_files import media_url
 from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...gallery.export import export
@@ -21,7 +22,6 @@ from ...gallery.metadata.recall import read_settings
 from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
-from ...web.media import media_url
 from ..modules import start_view
 from ..studio.form import Form
 from ..theme import asset

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
+from ...api.client_files import client_file
 from ...api.gradio_helpers import USER_ACTION, error_as_dict, event_data, notification
 from ...errors import WebbDuckError
 from ...models.tools import STYLES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
-from ...web.middleware import uploaded
 from ..modules import start_view
 from ..theme import asset
 from .controls import build_group
@@ -61,9 +59,8 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
 
 
 def stored(services: Services, value: Any) -> dict[str, Any]:
-    """Store what a client means by `value` (see `security.uploaded`). Raises `WebbDuckError`."""
-    path = uploaded(value, services, Path(get_upload_folder()))
-    return described(services, services.inputs.store(path))
+    """Store what a client means by `value` (see `api.client_files`). Raises `WebbDuckError`."""
+    return described(services, services.inputs.store(client_file(services, value)))
 
 
 def described(services: Services, file_id: str) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
+from ...api.client_files import client_file
 from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...gallery.metadata.recall import read_settings, read_text
@@ -16,7 +16,6 @@ from ...models.catalog.lookup import find
 from ...models.catalog.registry import Checkpoint, Lora, Registry
 from ...request import MAX_PROMPT, GenerationRequest
 from ...services import Services
-from ...web.middleware import uploaded
 from ..modules import start_view
 from ..theme import asset
 from .form import Form, settings_of
@@ -152,7 +151,7 @@ def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told
 
     def read_picture(event: gr.EventData) -> list[Any]:
         try:
-            return filled_from(uploaded(event_data(event).get("file"), services, Path(get_upload_folder())))
+            return filled_from(client_file(services, event_data(event).get("file")))
         except WebbDuckError as error:
             return refused(error)
 

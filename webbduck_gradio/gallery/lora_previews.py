@@ -12,14 +12,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import ModelError, NotFoundError, WebbDuckError
-from ...gallery.outputs import Outputs
-from ...gallery.thumbnails import Thumbnails
-from ...models.catalog.registry import Lora, Registry
-from ...models.probe.pool import picture_in
-from ...settings import Settings
-from ...storage.atomic import write_atomically
-from ...storage.images import opaque, open_picture, shrunk
+from ..errors import ModelError, NotFoundError, WebbDuckError
+from ..models.catalog.registry import Lora, Registry
+from ..models.probe.pool import picture_in
+from ..settings import Settings
+from ..storage.atomic import write_atomically
+from ..storage.images import opaque, open_picture, shrunk
+from .outputs import Outputs
+from .thumbnails import Thumbnails
 
 log = logging.getLogger(__name__)
 

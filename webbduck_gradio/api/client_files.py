@@ -1,0 +1,50 @@
+"""Pictures that clients name: what they send in, and the URLs of what they may fetch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gradio.utils import get_upload_folder
+
+from ..errors import NotFoundError, RequestError
+from ..services import Services, inside
+
+NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
+
+
+def media_url(kind: str, name: str) -> str:
+    """URL of an image, relative to the page; `kind` is image, thumb, input, input-thumb or preview."""
+    return f"media/{kind}/{quote(name)}"
+
+
+def client_file(services: Services, value: Any) -> Path:
+    """The file of an image input sent by a client: an upload, or a gallery image by id.
+
+    Raises `RequestError` for any other path, as {"path": ...} could name any file of the server.
+    """
+    name = value.get("path") if isinstance(value, dict) else getattr(value, "path", value)
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise RequestError(NOT_OURS)
+    try:
+        path = Path(name)
+        if path.is_absolute() and inside(path, Path(get_upload_folder())) and path.resolve().is_file():
+            return path.resolve()
+        return services.outputs.resolve(name)
+    except (OSError, ValueError, NotFoundError):
+        raise RequestError(NOT_OURS) from None
+
+
+def stored_input(services: Services, value: Any) -> str | None:
+    """The id under which the picture that a client means is stored as an input; None for none."""
+    return None if value is None else services.inputs.store(client_file(services, value))
+
+
+def picture_id(services: Services, value: Any) -> str:
+    """The id of a picture of the gallery as it is; a file is stored and gets one."""
+    path = client_file(services, value)
+    # The folder of uploads may lie inside the one of outputs.
+    if inside(path, services.outputs.root) and not inside(path, Path(get_upload_folder())):
+        return path.relative_to(services.outputs.root.resolve()).as_posix()
+    return services.inputs.store(path)
