@@ -11,8 +11,9 @@ from PIL import Image
 from recorder import Recorder
 
 from webbduck_gradio.core.captioning import caption
+from webbduck_gradio.models.captioners import STYLES, Captioner
 from webbduck_gradio.models.catalog.registry import Registry
-from webbduck_gradio.models.tools import STYLES, Captioner, Upscaler
+from webbduck_gradio.models.upscalers import Upscaler
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.starter.captions.templates import UNKNOWN, read
 from webbduck_gradio.starter.evaluation.captioner import held_out, shares

@@ -18,7 +18,7 @@ from webbduck_gradio.core.realesrgan_compact import Compact
 from webbduck_gradio.core.upscaling import upscale
 from webbduck_gradio.errors import CancelledError, ModelError, RequestError
 from webbduck_gradio.models.catalog.registry import Registry
-from webbduck_gradio.models.tools import has_spandrel
+from webbduck_gradio.models.upscalers import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
 
 

@@ -13,8 +13,9 @@ from lora_files import make_lora
 from running import STARTER
 
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.models.captioners import find_captioners
 from webbduck_gradio.models.catalog.registry import Registry
-from webbduck_gradio.models.tools import find_captioners
+from webbduck_gradio.models.scan import Folders
 from webbduck_gradio.settings import Settings
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kinds of files and permissions of POSIX")
@@ -88,7 +89,7 @@ def test_a_plug_in_that_others_could_replace_is_not_run(
         place.chmod(0o777)
     found = next(
         each
-        for each in find_captioners(dataclasses.replace(settings, plugins=plugins))
+        for each in find_captioners(dataclasses.replace(settings, plugins=plugins), Folders())
         if each.name == "mine"
     )
     if place is None:

@@ -35,7 +35,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 from webbduck_gradio.core.captioning import caption
-from webbduck_gradio.models.tools import Captioner
+from webbduck_gradio.models.captioners import Captioner
 captioner = Captioner("small", Path(sys.argv[1]), "folder", None)
 text, warnings = caption(Image.new("RGB", (90, 60), "red"), captioner, "short", 5, "cpu", torch.float32)
 assert "torchvision" not in sys.modules

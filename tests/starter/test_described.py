@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from webbduck_gradio.models.tools import STYLES
+from webbduck_gradio.models.captioners import STYLES
 from webbduck_gradio.starter.captions.templates import OPENINGS, describe, read, vocabulary
 from webbduck_gradio.starter.drawing.scenes import Attributes, sample
 from webbduck_gradio.starter.evaluation.captioner import hits, shares

@@ -8,8 +8,9 @@ import gradio as gr
 
 from ..errors import RequestError
 from ..models import tokens
+from ..models.captioners import STYLES
 from ..models.prompt_resolver import without_tags
-from ..models.tools import LANCZOS, STYLES
+from ..models.upscalers import LANCZOS
 from ..request import MAX_PROMPT, SCHEDULERS
 from ..services import Services
 from . import gallery_serializers, serializers

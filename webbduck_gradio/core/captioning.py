@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError, ModelError, RequestError, WebbDuckError
+from ..models.captioners import STYLES, Captioner
 from ..models.probe.checkpoint import read_json
-from ..models.tools import STYLES, Captioner
 from . import devices
 from .load_errors import translated_load_errors
 from .progress import ProgressReporter

@@ -20,10 +20,11 @@ from PIL import Image
 
 from ..errors import GenerationError, ModelError, OutOfMemoryError, WebbDuckError
 from ..models import admission
+from ..models.captioners import Captioner
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
-from ..models.tools import Captioner, Upscaler
+from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from . import devices, image_ops
 from .captioning import caption

@@ -42,7 +42,7 @@ class Compact(nn.Module):
 
 
 def from_state(state: Mapping[str, torch.Tensor]) -> Compact:
-    """The network with weights that `models.tools.is_compact` knows, by their bare names.
+    """The network with weights that `models.upscalers.is_compact` knows, by their bare names.
 
     Raises `ModelError` where they do not fit together.
     """

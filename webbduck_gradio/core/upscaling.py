@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torch.nn import functional
 
 from ..errors import ModelError, OutOfMemoryError, RequestError
-from ..models.tools import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
+from ..models.upscalers import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
 from . import devices
 from .load_errors import translated_load_errors
 from .progress import ProgressReporter

@@ -11,9 +11,10 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from .probe.safetensors_header import PICKLE_ENDINGS
 
@@ -87,6 +88,16 @@ class Unread:
     why: str
 
 
+class _OnDisk(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+
+
+Model = TypeVar("Model", bound=_OnDisk)
+
+
 class Folders:
     """What is remembered of the model folders from one look to the next; safe for one look at a time."""
 
@@ -122,6 +133,10 @@ class Folders:
     def is_unread(self, path: Path) -> bool:
         """Whether a path is one that could not be read in this look, or lies below one."""
         return any(path.is_relative_to(each.path) for each in self.unread)
+
+    def kept(self, before: Iterable[Model], now: Container[str]) -> list[Model]:
+        """Models that were listed and are not found now, because where they lie could not be read."""
+        return [each for each in before if each.name not in now and self.is_unread(each.path)]
 
 
 def why(error: OSError) -> str:

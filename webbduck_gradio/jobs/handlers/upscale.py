@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import RequestError
-from ...models.tools import LANCZOS, MAX_UPSCALED_PIXELS
+from ...models.upscalers import LANCZOS, MAX_UPSCALED_PIXELS
 from ...request import JobRequest, UpscaleRequest
 from ...storage.images import look
 from ..context import JobContext, is_input

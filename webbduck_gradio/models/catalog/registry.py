@@ -9,12 +9,15 @@ from typing import Any
 
 from ...errors import ModelError, NotFoundError
 from ...settings import Settings
-from ..extras import Vae, Wildcard, find_vaes, find_wildcards
+from ..captioners import Captioner, find_captioners
 from ..hf_cache import hub_checkpoints, hub_loras
+from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
 from ..probe.lora import LoraInfo
 from ..scan import Folders, candidates, stamps_below, unreadable_names
-from ..tools import Captioner, Tools, Upscaler, by_name
+from ..upscalers import Upscaler, find_upscalers
+from ..vaes import Vae, find_vaes
+from ..wildcards import Wildcard, find_wildcards
 from . import unreadable
 from .catalog_db import CatalogCache
 from .config_file import ModelConfigFile
@@ -54,7 +57,8 @@ class Registry:
         self._lora_notes = ModelConfigFile(settings.loras / "loras.json", new_lora_entry)
         self.unread = Folders()
         """What of the folders could not be read in the last look."""
-        self._tools = Tools(settings)
+        self._upscalers = Listing("upscaler", settings, find_upscalers)
+        self._captioners = Listing("captioner", settings, find_captioners)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._others: object = None
@@ -75,9 +79,11 @@ class Registry:
             look.keep(self.unread)
             self._shelf.end(look)
             self.unread.unread += look.unread
-            of_tools, paths = self._tools.look()
+            listed = [each.look() for each in (self._upscalers, self._captioners)]
+            unread = self.unread.unread + [each for some, _ in listed for each in some]
+            paths = [each for _, some in listed for each in some]
             paths += [each.path for some in (checkpoints, loras) for each in some.values()]
-            problems += unreadable.sentences(self.unread.unread + of_tools, paths, self.settings)
+            problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
             self.unsettled = look.unsettled
@@ -267,23 +273,19 @@ class Registry:
 
     def upscalers(self) -> tuple[Upscaler, ...]:
         """All in `checkpoint/upscale`, also unusable ones."""
-        return self._tools.upscalers()
+        return self._upscalers.models()
 
     def upscaler(self, name: str | None) -> Upscaler | None:
         """By name; for None the first usable one, or None (Lanczos) where there is none."""
-        if name is not None:
-            return by_name(self.upscalers(), name, "upscaler")
-        return next((each for each in self.upscalers() if not each.unusable), None)
+        return self._upscalers.usable() if name is None else self._upscalers.get(name)
 
     def captioners(self) -> tuple[Captioner, ...]:
         """Plug-ins and all in `checkpoint/caption`, also unusable ones."""
-        return self._tools.captioners()
+        return self._captioners.models()
 
     def captioner(self, name: str | None) -> Captioner:
         """By name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
-        if name is not None:
-            return by_name(self.captioners(), name, "captioner")
-        usable = next((each for each in self.captioners() if not each.unusable), None)
+        usable = self._captioners.usable() if name is None else self._captioners.get(name)
         if usable is None:
             raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
         return usable
@@ -299,7 +301,7 @@ class Registry:
         hub = hub_checkpoints(self.settings.hf_cache, unread)
         found = look.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
         listed = {}
-        kept = unreadable.kept(self._checkpoints.values(), {each.name: each for each in own + hub}, unread)
+        kept = unread.kept(self._checkpoints.values(), {each.name: each for each in own + hub})
         if not unread.is_unread(root / "sdxl"):
             notes.read(problems)
             present = [
@@ -324,7 +326,7 @@ class Registry:
         found = look.read(own + hub, self._loras, lambda each: "lora")
         beside = look.read_sidecars(own + hub, notes.path, problems)
         files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
-        kept = unreadable.kept(self._loras.values(), {each.name: each for each in own + hub}, unread)
+        kept = unread.kept(self._loras.values(), {each.name: each for each in own + hub})
         if not unread.is_unread(root):
             notes.read(problems)
             there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}

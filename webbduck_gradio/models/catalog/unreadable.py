@@ -8,27 +8,11 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
 
 from ...settings import Settings
 from ..scan import Folders, Unread, why
-
-
-class _OnDisk(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def path(self) -> Path: ...
-
-
-Model = TypeVar("Model", bound=_OnDisk)
-
-
-def kept(before: Iterable[Model], now: Mapping[str, object], known: Folders) -> list[Model]:
-    """Models that were listed and are not found now, because where they lie could not be read."""
-    return [each for each in before if each.name not in now and known.is_unread(each.path)]
 
 
 def sentences(unread: Sequence[Unread], paths: Sequence[Path], settings: Settings) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from ...models.tools import STYLES
+from ...models.captioners import STYLES
 from ..drawing.scenes import COLOURS, HATS, SUBJECTS, Attributes
 from .captions import article
 

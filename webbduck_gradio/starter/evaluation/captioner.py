@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 
 from ...core.captioning import caption
-from ...models.tools import STYLES, Captioner
+from ...models.captioners import STYLES, Captioner
 from ..captions.templates import UNKNOWN, read
 from ..drawing.scenes import SIZES, Attributes, draw, sample
 from ..drawing.synthetic_images import Picture, ordinary

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageFilter
 from torch import nn
 
-from ...models.tools import STYLES
+from ...models.captioners import STYLES
 from ..captions.templates import OPENINGS, UNKNOWN, describe, vocabulary
 from ..drawing.scenes import COLOURS, HATS, SETTINGS, SIZES, SUBJECTS, TIMES, Attributes, draw, sample
 from ..drawing.synthetic_images import Picture, ordinary

@@ -9,7 +9,7 @@ import gradio as gr
 from ...api.client_files import client_file
 from ...api.gradio_helpers import USER_ACTION, error_as_dict, event_data, notification
 from ...errors import WebbDuckError
-from ...models.tools import STYLES
+from ...models.captioners import STYLES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from ..modules import start_view

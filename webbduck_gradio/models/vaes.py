@@ -1,4 +1,4 @@
-"""What else lies in the model folders: VAEs and lists of wildcards."""
+"""VAEs of their own, in `checkpoint/vae`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..settings import Settings
-from ..storage.reading import read_regular
 from .probe.checkpoint import read_json, weight_files
 from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .scan import candidates, is_text
@@ -15,22 +14,12 @@ from .scan import candidates, is_text
 
 @dataclass(frozen=True)
 class Vae:
-    """A VAE of its own in `checkpoint/vae`. `unusable`: the reason in one sentence, None for a sound one."""
+    """`unusable`: the reason in one sentence, None for a sound one."""
 
     name: str
     path: Path
     size_bytes: int
     latent_channels: int
-    unusable: str | None
-
-
-@dataclass(frozen=True)
-class Wildcard:
-    """A text file in `wildcards`, one choice in a line; comments begin with #."""
-
-    name: str
-    path: Path
-    lines: int
     unusable: str | None
 
 
@@ -75,21 +64,3 @@ def _vae_folder(folder: Path) -> Vae:
         return Vae(folder.name, folder, size, 0, str(error))
     channels = config.get("latent_channels", 4)
     return Vae(folder.name, folder, size, channels if isinstance(channels, int) else 0, None)
-
-
-def find_wildcards(settings: Settings) -> tuple[Wildcard, ...]:
-    """By their path below `wildcards`, without `.txt`."""
-    root = settings.wildcards
-    found = []
-    for path in sorted(root.rglob("*.txt")):
-        name = path.relative_to(root).as_posix().removesuffix(".txt")
-        if not is_text(name):
-            continue
-        try:
-            lines = read_regular(path).decode("utf-8-sig").splitlines()
-        except (OSError, ValueError):
-            found.append(Wildcard(name, path, 0, f"{path.name} cannot be read as text; save it as UTF-8."))
-            continue
-        told = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        found.append(Wildcard(name, path, len(told), None))
-    return tuple(found)
