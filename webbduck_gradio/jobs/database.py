@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import SettingsError, StorageError
+from ..storage import sqlite
 from ..storage.folder_lock import FolderLock
 from . import schema
 
@@ -76,27 +77,15 @@ class Database:
             db = self.writer
             before = db.total_changes
             try:
-                db.execute("BEGIN IMMEDIATE")
-                yield db
-                db.execute("COMMIT")
+                with sqlite.transaction(db):
+                    yield db
             except sqlite3.Error as error:
-                self._undo()
                 raise StorageError(
                     f"The queue could not be written ({error}); free some space or check the disk."
                 ) from error
-            except BaseException:
-                self._undo()
-                raise
             changed = db.total_changes != before
         if changed:
             self.notify(of_the_list=True)
-
-    def _undo(self) -> None:
-        try:
-            if self.writer.in_transaction:
-                self.writer.execute("ROLLBACK")
-        except sqlite3.Error:
-            log.exception("A change of the queue could not be rolled back")
 
     # ---- news
 

@@ -1,14 +1,14 @@
-"""The database of the queue: opening, migrating, setting a damaged one aside."""
+"""The schema of the queue's database, and how its file is opened."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
-import time
 from pathlib import Path
 
 from ..errors import SettingsError
+from ..storage import sqlite
+from ..storage.sqlite import DamagedDatabaseError
 
 log = logging.getLogger(__name__)
 
@@ -55,12 +55,6 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 """Step n brings a database from version n to n + 1. A step that was released is never edited."""
 
-_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-
-
-class DamagedDatabaseError(Exception):
-    """The file is not a database of ours, or not whole."""
-
 
 def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
     """A connection for writing, at the newest schema; and what to tell when a damaged file was set aside.
@@ -70,7 +64,7 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
     try:
         return _open(path), None
     except DamagedDatabaseError as damage:
-        aside = _set_aside(path)
+        aside = sqlite.set_aside(path)
         problem = (
             f"The record of the queue was damaged ({damage}); it is kept as {aside.name} "
             "and the studio started with an empty queue. Pictures are not affected."
@@ -83,14 +77,11 @@ def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that several threads may use in turn, without Python's own transactions."""
-    connection = sqlite3.connect(path, timeout=10, isolation_level=None, check_same_thread=False)
-    connection.row_factory = sqlite3.Row
+    """A connection to the queue's file. Raises `sqlite3.DatabaseError`."""
+    # A commit is on the disk before it is answered, so that a power cut loses no queued job.
+    connection = sqlite.connect(path, synchronous="FULL")
     # A flipped bit in one text must not hide the other rows, as an error of decoding would.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
-    connection.execute("PRAGMA journal_mode=WAL")
-    # FULL: a commit is on the disk before it is answered, so a power cut loses no queued job.
-    connection.execute("PRAGMA synchronous=FULL")
     return connection
 
 
@@ -98,18 +89,15 @@ def _open(path: Path) -> sqlite3.Connection:
     connection = None
     try:
         connection = connect(path)
-        check = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if check != "ok":
-            raise DamagedDatabaseError(str(check).splitlines()[-1])
+        sqlite.check_pages(connection)
         migrate(connection)
-        _check_columns(connection)
+        sqlite.check_schema(connection, MIGRATIONS)
         return connection
     except sqlite3.DatabaseError as error:
         if connection is not None:
             connection.close()
-        name = getattr(error, "sqlite_errorname", "") or ""
-        if name.startswith(_DAMAGE) or name == "SQLITE_ERROR":
-            # SQLITE_ERROR: readable, but a table or column is not what it should be.
+        # SQLITE_ERROR: readable, but a table or column is not what it should be.
+        if sqlite.is_damage(error) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:
             raise DamagedDatabaseError(str(error)) from None
         raise SettingsError(f"The database {path} cannot be used ({error}); check the folder.") from None
     except BaseException:
@@ -118,58 +106,11 @@ def _open(path: Path) -> sqlite3.Connection:
         raise
 
 
-def migrate(connection: sqlite3.Connection, steps: tuple[tuple[str, ...], ...] = MIGRATIONS) -> None:
-    """Bring the database to the newest version, each step in a transaction of its own."""
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(steps):
+def migrate(connection: sqlite3.Connection, steps: sqlite.Steps = MIGRATIONS) -> None:
+    """Bring the database to the newest version. Raises `SettingsError` where it is of a newer one."""
+    if sqlite.version_of(connection) > len(steps):
         raise SettingsError(
             "The record of the queue was written by a newer version of the studio; "
             "update the studio, or start it with another output folder."
         )
-    for number in range(version, len(steps)):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            for statement in steps[number]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
-
-
-def _check_columns(connection: sqlite3.Connection) -> None:
-    """A file that claims our version must have our tables."""
-    fresh = sqlite3.connect(":memory:")
-    try:
-        for step in MIGRATIONS:
-            for statement in step:
-                fresh.execute(statement)
-        for (table,) in fresh.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-            wanted = {row[1] for row in fresh.execute(f"PRAGMA table_info({table})")}
-            found = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
-            if missing := sorted(wanted - found):
-                raise DamagedDatabaseError(f"{table} lacks {', '.join(missing)}")
-    finally:
-        fresh.close()
-
-
-def _set_aside(path: Path) -> Path:
-    """Rename the database with its journals, never over another file."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
-    try:
-        for ending in ("", "-wal", "-shm"):
-            source = path.with_name(path.name + ending)
-            if source.exists():
-                os.rename(source, aside.with_name(aside.name + ending))
-    except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise SettingsError(
-            f"The database {path} is damaged and cannot be set aside ({reason}); move it away by hand."
-        ) from None
-    return aside
+    sqlite.migrate(connection, steps)

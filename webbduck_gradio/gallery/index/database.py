@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ...errors import StorageError
+from ...storage import sqlite
 from .search import COLUMNS
 from .sort import ORDERS
 
@@ -20,7 +21,6 @@ PASSING = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqli
 WRITING = ("PRAGMA cache_size = -16384", "PRAGMA wal_autocheckpoint = 8000")
 """16 and 32 MiB: the orders' indexes are written all over, which the usual 2 and 4 MiB make slow."""
 MAX_IDLE = 8
-DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 SORTED = {each.column: f"{each.column} {each.direction}" for each in ORDERS.values() if each.column}
 
 SCHEMA = (
@@ -82,8 +82,7 @@ class Database:
         with self._write:
             db = self._open()
             try:
-                with db:
-                    db.execute("BEGIN IMMEDIATE")
+                with sqlite.transaction(db):
                     yield db
             except sqlite3.DatabaseError as error:
                 self._recover(error)
@@ -116,19 +115,19 @@ class Database:
         with suppress(IndexError):  # none is idle
             return self._idle.pop()
         try:
-            return self._connect()
+            return sqlite.connect(self._path, timeout=30)
         except sqlite3.DatabaseError as error:
             self._recover(error)
             raise StorageError(f"The gallery's index could not be read ({error}); try again.") from error
 
     def _recover(self, error: sqlite3.DatabaseError) -> None:
         """Throw a damaged index away."""
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+        if not sqlite.is_damage(error):
             return
         log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
         with self._write:
             self.close()
-            self._remove()
+            sqlite.remove(self._path)
         self.when_lost()
 
     def _open(self) -> sqlite3.Connection:
@@ -137,14 +136,13 @@ class Database:
             return self._db
         for _ in range(2):
             try:
-                db = self._connect()
+                db = sqlite.connect(self._path, timeout=30)
                 for pragma in WRITING:
                     db.execute(pragma)
-                db.execute("BEGIN IMMEDIATE")
-                version = db.execute("PRAGMA user_version").fetchone()[0]
-                for statement in SCHEMA if version == 0 else ():
-                    db.execute(statement)
-                db.execute("COMMIT")
+                with sqlite.transaction(db):
+                    version = sqlite.version_of(db)
+                    for statement in SCHEMA if version == 0 else ():
+                        db.execute(statement)
                 if version in (0, SCHEMA_VERSION):
                     self._db = db
                     return db
@@ -153,18 +151,5 @@ class Database:
                 if getattr(error, "sqlite_errorcode", None) in PASSING:
                     raise StorageError(f"The gallery's index cannot be opened ({error}).") from error
                 log.warning("the gallery's index is damaged (%s); it is built again from the folders", error)
-            self._remove()
+            sqlite.remove(self._path)
         raise StorageError(f"The gallery's index {self._path.name} cannot be created; remove the file.")
-
-    def _connect(self) -> sqlite3.Connection:
-        # Autocommit, with explicit transactions; the writing connection is guarded by `_write`.
-        db = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-        db.row_factory = sqlite3.Row
-        if db.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-            db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        return db
-
-    def _remove(self) -> None:
-        for ending in ("", "-wal", "-shm"):
-            Path(f"{self._path}{ending}").unlink(missing_ok=True)

@@ -10,9 +10,11 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from ...storage import sqlite
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +44,10 @@ class CatalogCache:
         if self._path is None:
             return
         with self._open() as database:
-            if database.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
+            if sqlite.version_of(database) == FORMAT:
                 return
         self._forget_all()
-        with self._open() as database:
-            database.execute("PRAGMA journal_mode = WAL")
+        with self._open() as database, sqlite.transaction(database):
             database.execute(
                 "CREATE TABLE findings (kind TEXT, path TEXT, stamp TEXT, result TEXT,"
                 " PRIMARY KEY (kind, path))"
@@ -56,15 +57,12 @@ class CatalogCache:
 
     def _forget_all(self) -> None:
         assert self._path is not None
-        for ending in ("", "-wal", "-shm"):
-            with contextlib.suppress(OSError):
-                Path(f"{self._path}{ending}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            sqlite.remove(self._path)
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
+    def _open(self) -> contextlib.closing[sqlite3.Connection]:
         assert self._path is not None
-        with contextlib.closing(sqlite3.connect(self._path, timeout=10)) as database, database:
-            yield database
+        return contextlib.closing(sqlite.connect(self._path))
 
     def findings(self) -> dict[tuple[str, str], tuple[str, dict[str, Any]]]:
         """(kind, path) -> (stamp, result)."""
@@ -103,7 +101,7 @@ class CatalogCache:
         if self._path is None or not rows:
             return
         try:
-            with self._lock, self._open() as database:
+            with self._lock, self._open() as database, sqlite.transaction(database):
                 database.executemany(statement, rows)
         except (sqlite3.DatabaseError, UnicodeEncodeError) as error:
             log.warning("%s cannot be written (%s)", self._path, error)
