@@ -18,7 +18,7 @@ from ..gallery.run_layout import ImageInfo, RunInfo
 from ..gallery.trash import TrashEntry
 from ..request import SETTINGS, Setting, in_form_order
 from ..services import Services
-from .serializers import effective_settings_text
+from .serializers import check_span, effective_settings_text, trash_view
 
 MAX_PAGE = 200
 """Most runs or pictures in one answer."""
@@ -53,10 +53,7 @@ def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
     """Start and length of the page that is asked for. Raises `RequestError` for what cannot be."""
     page = asked if isinstance(asked, dict) else {}
     start, limit = page.get("start", 0), page.get("limit", 60)
-    if not all(isinstance(each, int) and not isinstance(each, bool) for each in (start, limit)):
-        raise RequestError("start and limit must be whole numbers.")
-    if not 0 <= start <= 10**9 or not 1 <= limit <= most:
-        raise RequestError(f"start must be 0 or more, and limit from 1 to {most}.")
+    check_span(start, limit, most)
     return start, limit
 
 
@@ -275,10 +272,9 @@ def trash(services: Services) -> dict[str, Any]:
 
 
 def entry_view(entry: TrashEntry) -> dict[str, Any]:
-    """A deletion, with the id that undoes it."""
+    """A deletion as the trash lists it: with the number of its pictures, and the ids of the first."""
     return {
-        "id": entry.id,
-        "deleted": entry.deleted,
+        **trash_view(entry),
         "count": len(entry.images),
         "images": list(entry.images[:SHOWN_OF_ENTRY]),
     }

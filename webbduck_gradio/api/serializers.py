@@ -267,8 +267,7 @@ def gallery_view(
     """
     if isinstance(after, bool) or not isinstance(after, (int, float)) or after != after:
         raise RequestError("after must be a time in seconds since 1970.")
-    if not _whole(start) or not 0 <= start <= 10**9 or not _whole(limit) or not 1 <= limit <= MAX_RUNS:
-        raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {MAX_RUNS}.")
+    check_span(start, limit, MAX_RUNS)
     if not isinstance(query, str) or len(query) > 400:
         raise RequestError("query must be text of at most 400 characters.")
     if after > 0 and order != "newest":
@@ -323,5 +322,8 @@ def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dic
     return effective_settings(request, known)
 
 
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def check_span(start: Any, limit: Any, most: int) -> None:
+    """Raises `RequestError` unless both are whole numbers that make a page of at most `most` entries."""
+    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (start, limit))
+    if not whole or not 0 <= start <= 10**9 or not 1 <= limit <= most:
+        raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {most}.")

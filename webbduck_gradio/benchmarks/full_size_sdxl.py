@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint
 from ..core.modes import text2img
+from ..core.progress import SilentReporter
 from ..core.prompts import Embeddings
 from ..core.sampling.loop import ModelContext, SamplingRun
 from ..models.catalog.registry import Checkpoint
@@ -83,15 +84,6 @@ def embeddings(pipe: Any, batch: int) -> Embeddings:
     return Embeddings(random(77, width), random(77, width), random(pooled), random(pooled))
 
 
-class _Silent:
-    def step(self, image_index: int, step: int, total: int) -> None: ...
-    def preview(self, image: Any) -> None: ...
-    def check(self) -> None: ...
-    def status(self, text: str) -> None: ...
-    def wants_preview(self) -> bool:
-        return False
-
-
 def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str, Callable[[], object]]]:
     """Denoising by plain diffusers (`batch` at once) and by this core (one after the other)."""
     request = GenerationRequest.validated(
@@ -118,7 +110,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
     def ours() -> None:
         for index in range(batch):
-            text2img.draw(SamplingRun(request, index, _Silent()), brush)
+            text2img.draw(SamplingRun(request, index, SilentReporter()), brush)
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]

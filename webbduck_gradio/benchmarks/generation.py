@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..core.progress import SilentReporter
 from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
@@ -28,17 +29,6 @@ from ..settings import PRECISION, Settings
 from ..web.proxies import forget_proxies
 
 Work = Callable[[], object]
-
-
-class Silent:
-    """A reporter that wants nothing."""
-
-    def step(self, image_index: int, step: int, total: int) -> None: ...
-    def preview(self, image: Any) -> None: ...
-    def check(self) -> None: ...
-    def status(self, text: str) -> None: ...
-    def wants_preview(self) -> bool:
-        return False
 
 
 class Taken(NamedTuple):
@@ -159,7 +149,7 @@ def switching(settings: Settings, rounds: int) -> None:
     def draw(on: Any, by: Any = generator, **changed: Any) -> bool:
         fields = {"prompt": "a red duck", "base_model": STARTER, "seed": 1, "steps": 1} | changed
         request: GenerationRequest = build_request(registry, fields)
-        return bool(list(by.generate(request, on, Silent())))
+        return bool(list(by.generate(request, on, SilentReporter())))
 
     def reloaded() -> None:
         forgetful.free()
@@ -181,7 +171,7 @@ def previewing(settings: Settings, rounds: int) -> None:
     """(d) what one live preview costs, beside one step."""
     from ..core.image_generator import ImageGenerator
 
-    class Watching(Silent):
+    class Watching(SilentReporter):
         def wants_preview(self) -> bool:
             return True
 
@@ -193,7 +183,7 @@ def previewing(settings: Settings, rounds: int) -> None:
         list(generator.generate(request, checkpoint, reporter))
 
     works: list[tuple[str, Work]] = [
-        ("20 steps without previews", lambda: draw(Silent())),
+        ("20 steps without previews", lambda: draw(SilentReporter())),
         ("20 steps, a preview at each", lambda: draw(Watching())),
     ]
     show("(d) live previews; the studio makes at most four a second", in_turns(works, rounds), works[0][0])

@@ -29,6 +29,18 @@ class ProgressReporter(Protocol):
         """What is going on, in a few words: "Loading webbduck-starter"."""
 
 
+class SilentReporter:
+    """A `ProgressReporter` that nobody listens to."""
+
+    def step(self, image_index: int, step: int, total: int) -> None: ...
+    def preview(self, image: Image) -> None: ...
+    def wants_preview(self) -> bool:
+        return False
+
+    def check(self) -> None: ...
+    def status(self, text: str) -> None: ...
+
+
 @dataclass(frozen=True)
 class GeneratedImage:
     """A finished image: `index` in its batch (from 0), and the seed that makes it alone."""

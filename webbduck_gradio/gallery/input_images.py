@@ -9,13 +9,13 @@ from io import BytesIO
 from pathlib import Path
 
 from ..errors import NotFoundError, RequestError, StorageError
+from ..request import INPUT_IMAGE_ID, MAX_INPUT_BYTES
 from ..settings import Settings
 from ..storage.atomic import write_atomically
 from ..storage.images import decoding, open_picture
 from .input_image_owners import InputOwners
 
-FILE_ID = re.compile(r"[0-9a-f]{64}\.(png|jpg|jpeg|webp)")
-MAX_INPUT_BYTES = 64 * 2**20
+FILE_ID = re.compile(INPUT_IMAGE_ID)
 MAX_INPUT_PIXELS = 64 * 10**6
 ENDINGS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}
 

@@ -7,7 +7,6 @@ import binascii
 import hashlib
 import io
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from ..errors import ModelError, NotFoundError, WebbDuckError
 from ..models.catalog.registry import Lora, Registry
 from ..models.probe.pool import picture_in
+from ..models.prompt_syntax import LORA_TAG
 from ..settings import Settings
 from ..storage.atomic import write_atomically
 from ..storage.images import opaque, open_picture, shrunk
@@ -32,8 +32,14 @@ def _uses(meta: Mapping[str, Any], name: str) -> bool:
     listed = meta.get("loras")
     if any(isinstance(each, dict) and each.get("name") == name for each in listed or ()):
         return True
-    names = "|".join(re.escape(each) for each in {name, name.rpartition("/")[2]})
-    return re.search(rf"<lora:\s*(?:{names})\s*[:>]", str(meta.get("prompt", ""))) is not None
+    names = {name, name.rpartition("/")[2]}
+    tagged = (found[1].strip() for found in LORA_TAG.finditer(str(meta.get("prompt", ""))))
+    # Behind the name comes nothing, or a weight.
+    return any(
+        body.startswith(each) and body[len(each) :].lstrip()[:1] in ("", ":")
+        for body in tagged
+        for each in names
+    )
 
 
 class LoraPreviews:

@@ -14,6 +14,7 @@ from ..errors import StorageError, WebbDuckError
 from ..gallery.input_image_owners import InputOwners
 from ..gallery.input_images import FILE_ID
 from ..gallery.run_layout import META
+from ..request import INPUT_IMAGE_ID
 from ..settings import Settings
 from ..storage.eviction import evict
 from ..storage.reserve import Reserve
@@ -36,7 +37,7 @@ MIN_FREE_BYTES = 48 * MEBIBYTE
 """Free space at which a queue that paused for want of space goes on: a few large pictures."""
 LOOK_SECONDS = 5.0
 TIDY_SECONDS = 600.0
-REFERENCE = re.compile(rb"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
+REFERENCE = re.compile(INPUT_IMAGE_ID.encode())
 
 
 class Housekeeping(threading.Thread):

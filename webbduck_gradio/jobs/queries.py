@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from ..errors import NotFoundError
+from ..request import INPUT_IMAGE_ID
 from .database import Database
 from .job import FINAL, Job
 from .progress import JobProgress
@@ -19,7 +20,7 @@ QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
 RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
 RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY ended DESC, number DESC LIMIT ? OFFSET ?"
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
-INPUT = re.compile(r"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)")
+INPUT = re.compile(INPUT_IMAGE_ID)
 WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
 """The queries of every tick; each is answered from an index."""
 

@@ -13,11 +13,8 @@ from ..request import MAX_LORAS, GenerationRequest, LoraSelection
 from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
 from .probe.lora import EMBEDDING
-from .prompt_syntax import LONGEST_SHOWN, not_understood
+from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
 from .tokens import parse
-
-TAG = re.compile(r"<(?:lora|lyco)\s*:([^<>]*)>", re.IGNORECASE)
-"""`<lyco:...>` means the same, as in AUTOMATIC1111, and so do capitals."""
 
 WEIGHTS = (0.001, 100.0)
 """Least and greatest weight of a word, beside 0; encoders of half precision overflow not far above."""
@@ -39,7 +36,7 @@ class ResolvedPrompt:
 def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
     """Raises `NotFoundError`, `ModelError`, `RequestError` (a LoRA asked for twice, a tag out of place)."""
     for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
-        found = TAG.search(text)
+        found = LORA_TAG.search(text)
         if found:
             raise RequestError(
                 f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
@@ -90,14 +87,14 @@ def _check_weights(texts: tuple[str, str, str]) -> None:
 
 def without_tags(prompt: str) -> str:
     """The words that are left when `<lora:...>` is taken out."""
-    if not TAG.search(prompt):
+    if not LORA_TAG.search(prompt):
         return prompt
-    return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", TAG.sub(" ", prompt))).strip()
+    return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", LORA_TAG.sub(" ", prompt))).strip()
 
 
 def _without_tags(registry: Registry, prompt: str, notes: list[str]) -> tuple[str, list[tuple[Lora, float]]]:
     tagged = []
-    for found in TAG.finditer(prompt):
+    for found in LORA_TAG.finditer(prompt):
         tag = _short(found[0])
         name, weights = _parts(registry, found[1])
         if not name.strip():

@@ -11,6 +11,9 @@ import re
 
 LONGEST_SHOWN = 60
 
+LORA_TAG = re.compile(r"<(?:lora|lyco)\s*:([^<>]*)>", re.IGNORECASE)
+"""`<lyco:...>` means the same, as in AUTOMATIC1111, and so do capitals. The group is NAME or NAME:WEIGHT."""
+
 _END = r"(?=$|[\s,.;:!?)\]])"
 _MIDJOURNEY = (
     "ar|aspect|no|v|version|s|stylize|style|c|chaos|q|quality|seed|iw|niji|tile|stop|weird|w|h|p|profile|r|repeat"

@@ -1,6 +1,8 @@
 """The requests that page, API, queue, core and metadata share, and what is declared about each setting."""
 
 from .base import (
+    INPUT_IMAGE_ID,
+    MAX_INPUT_BYTES,
     MAX_SIDE,
     MIN_SIDE,
     SIDE_STEP,
@@ -35,7 +37,9 @@ from .requests import (
 __all__ = [
     "AN_IMAGE",
     "DEFAULT_SCHEDULER",
+    "INPUT_IMAGE_ID",
     "MAX_IMAGES",
+    "MAX_INPUT_BYTES",
     "MAX_LORAS",
     "MAX_PIXELS",
     "MAX_PROMPT",

@@ -11,6 +11,8 @@ from pydantic.fields import FieldInfo
 from ..errors import RequestError
 from .fields import limits_of
 
+MAX_INPUT_BYTES = 64 * 2**20
+"""Of a picture that a client sends."""
 MIN_SIDE, MAX_SIDE, SIDE_STEP = 64, 4096, 8
 """Width and height in pixels; a latent pixel covers 8 x 8 of them."""
 
@@ -29,7 +31,8 @@ Side = Annotated[int, BeforeValidator(reject_bool), Field(ge=MIN_SIDE, le=MAX_SI
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 ImageId = Annotated[str, Field(min_length=1, max_length=1024)]
 """What the gallery calls a picture, "RUN/0.png", or the name of a stored input picture."""
-InputImageId = Annotated[str, Field(pattern=r"^[0-9a-f]{64}\.(png|jpg|jpeg|webp)$")]
+INPUT_IMAGE_ID = r"[0-9a-f]{64}\.(?:png|jpg|jpeg|webp)"
+InputImageId = Annotated[str, Field(pattern=f"^{INPUT_IMAGE_ID}$")]
 """Name of a stored input picture: the SHA-256 of its bytes and its ending."""
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .base import (
+    MAX_INPUT_BYTES,
     BaseRequest,
     ImageId,
     InputImageId,
@@ -80,7 +81,8 @@ Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
 SecondPassSteps = Annotated[int, Field(ge=1, le=150)] | None
 AN_IMAGE = (
     'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
-    "or WebP, at most 64 MiB and 64 megapixels; of an animated one the first frame. No address is fetched."
+    f"or WebP, at most {MAX_INPUT_BYTES >> 20} MiB and 64 megapixels; of an animated one the first frame. "
+    "No address is fetched."
 )
 OF_CHECKPOINT = "None = the checkpoint's default."
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from ..request import MAX_INPUT_BYTES
+
 MEBIBYTE = 2**20
 MAX_JSON = 2 * MEBIBYTE
-MAX_UPLOAD = 65 * MEBIBYTE
-"""One image of 64 MiB plus multipart overhead. The limit is per upload, not per file."""
+MAX_UPLOAD = MAX_INPUT_BYTES + MEBIBYTE
+"""One image plus multipart overhead. The limit is per upload, not per file."""
 MAX_LOGIN = 4096
 
 

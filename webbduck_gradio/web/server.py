@@ -20,6 +20,7 @@ from starlette.middleware import Middleware
 from ..errors import SettingsError
 from ..jobs.dispatcher import GPU_ENDPOINT, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
+from ..request import MAX_INPUT_BYTES
 from ..services import Services
 from ..settings import Settings
 from ..ui.modules import head_scripts
@@ -40,7 +41,6 @@ MAX_THREADS = 128
 """More than the clients that may wait at once: waiting clients must not block the job dispatcher."""
 MAX_SESSIONS = 256
 """Pages and clients whose state Gradio keeps (LRU). Each takes about 0.2 MB, as does each HTTP call."""
-MAX_UPLOAD = "64mb"
 STYLE_SHEETS = (
     "studio/studio.css",
     "studio/viewer.css",
@@ -124,7 +124,7 @@ class StudioServer:
                     show_error=False,
                     max_threads=MAX_THREADS,
                     state_session_capacity=MAX_SESSIONS,
-                    max_file_size=MAX_UPLOAD,
+                    max_file_size=MAX_INPUT_BYTES,
                     allowed_paths=[str(settings.outputs)],
                     favicon_path=ASSETS / "shared" / "duck.svg",
                     footer_links=["api"],  # hidden by our style sheet; the status line's link clicks it

@@ -23,7 +23,7 @@ class CaptionHandler(JobHandler):
     def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[CaptionRequest, Sequence[str]]:
         """The request names the captioner that will run.
 
-        `asked`: `image`, `style` (one of `models.captioners.STYLES`), `captioner` (None = the first usable one),
+        `asked`: `image`, `style` (one of `captioners.STYLES`), `captioner` (None = the first usable one),
         `max_tokens` (1 to 1000).
         """
         request = CaptionRequest.validated(**given(asked))

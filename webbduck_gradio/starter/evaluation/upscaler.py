@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ...core.progress import SilentReporter
 from ...core.upscaling import upscale
 from ...models.probe.safetensors_header import read_header
 from ..drawing.scenes import NATIVE_SIZE, draw, sample
@@ -26,18 +27,6 @@ GAIN, HARM = 1.0, -0.1
 _DRAWINGS = 32
 _PHOTOS = ("cheetah.jpg", "cheetah1.jpg", "groot.jpeg", "lion.jpg", "tower.jpg")
 """Photographs that Gradio brings along; no training has seen them."""
-
-
-class Silent:
-    """A reporter that nobody listens to."""
-
-    def step(self, image_index: int, step: int, total: int) -> None: ...
-    def preview(self, image: Image.Image) -> None: ...
-    def wants_preview(self) -> bool:
-        return False
-
-    def check(self) -> None: ...
-    def status(self, text: str) -> None: ...
 
 
 def psnr(made: Picture, real: Picture) -> float:
@@ -61,7 +50,8 @@ class Compared:
 def compare(large: Picture, kernel: str, model: Path, scale: int = 2) -> Compared:
     """Shrink `large` (sides divisible by `scale`) by `kernel`, enlarge it as the studio does, compare."""
     small = Image.fromarray(shrink(large, kernel, scale))
-    lanczos, made = (np.asarray(upscale(small, scale, each, "cpu", Silent())[0]) for each in (None, model))
+    silent = SilentReporter()
+    lanczos, made = (np.asarray(upscale(small, scale, each, "cpu", silent)[0]) for each in (None, model))
     return Compared(psnr(lanczos, large), psnr(made, large))
 
 
@@ -140,7 +130,7 @@ def _sheet(drawings: Sequence[Picture], photos: Sequence[Picture], model: Path, 
     rows = []
     for picture in [*drawings, *photos]:
         small = Image.fromarray(shrink(picture, "area"))
-        ways = [upscale(small, 2, each, "cpu", Silent())[0] for each in (None, model)]
+        ways = [upscale(small, 2, each, "cpu", SilentReporter())[0] for each in (None, model)]
         height, width = picture.shape[:2]
         left, top = (width - side) // 2, max(0, round(height * 0.38) - side // 2)
         box = (left, top, left + side, top + side)

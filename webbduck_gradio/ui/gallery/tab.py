@@ -7,7 +7,6 @@ scripts). What concerns other tabs, or makes a job, comes as an event.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +14,7 @@ import gradio as gr
 
 from ...api import gallery_serializers as views
 from ...api.client_files import media_url
-from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...gallery.export import export
 from ...gallery.metadata.recall import read_settings
@@ -25,8 +24,6 @@ from ...services import Services
 from ..modules import start_view
 from ..studio.form import Form
 from ..theme import asset
-
-log = logging.getLogger(__name__)
 
 
 def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
@@ -134,13 +131,13 @@ def served(services: Services) -> list[Callable[..., Any]]:
     outputs, trash = services.outputs, services.trash
 
     def webbduck_list(asked: Any) -> dict[str, Any]:
-        return told(lambda: views.listing(services, asked))
+        return error_as_dict(lambda: views.listing(services, asked))
 
     def webbduck_layout(asked: Any) -> dict[str, Any]:
-        return told(lambda: views.layout(services, asked))
+        return error_as_dict(lambda: views.layout(services, asked))
 
     def webbduck_choices(_asked: Any) -> dict[str, Any]:
-        return told(lambda: {"names": outputs.names()})
+        return error_as_dict(lambda: {"names": outputs.names()})
 
     def webbduck_ids(asked: Any) -> dict[str, Any]:
         def ids() -> dict[str, Any]:
@@ -148,10 +145,10 @@ def served(services: Services) -> list[Callable[..., Any]]:
             start, limit = views.span_of(asked, views.MAX_CHOSEN)
             return {"ids": [image.id for image in outputs.images(start, limit, query, order)]}
 
-        return told(ids)
+        return error_as_dict(ids)
 
     def webbduck_image(image_id: Any) -> dict[str, Any]:
-        return told(lambda: views.picture(services, image_id))
+        return error_as_dict(lambda: views.picture(services, image_id))
 
     def webbduck_delete(asked: Any) -> dict[str, Any]:
         def delete() -> dict[str, Any]:
@@ -165,16 +162,16 @@ def served(services: Services) -> list[Callable[..., Any]]:
             views.refuse_needed(services, ids)
             return views.entry_view(trash.delete_images(ids))
 
-        return told(delete)
+        return error_as_dict(delete)
 
     def webbduck_restore(entry_id: Any) -> dict[str, Any]:
-        return told(lambda: {"images": list(trash.restore(entry_id))})
+        return error_as_dict(lambda: {"images": list(trash.restore(entry_id))})
 
     def webbduck_trash(_asked: Any) -> dict[str, Any]:
-        return told(lambda: views.trash(services))
+        return error_as_dict(lambda: views.trash(services))
 
     def webbduck_empty(_asked: Any) -> dict[str, Any]:
-        return told(lambda: {"emptied": trash.empty()})
+        return error_as_dict(lambda: {"emptied": trash.empty()})
 
     def webbduck_favourite(asked: Any) -> dict[str, Any]:
         def mark() -> dict[str, Any]:
@@ -183,7 +180,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
             outputs.favourite(*ids, favourite=bool(page.get("on")))
             return {"ids": ids}
 
-        return told(mark)
+        return error_as_dict(mark)
 
     def webbduck_export(asked: Any) -> dict[str, Any]:
         def pack() -> dict[str, Any]:
@@ -195,7 +192,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
                 "size_bytes": file.stat().st_size,
             }
 
-        return told(pack)
+        return error_as_dict(pack)
 
     return [
         webbduck_list,
@@ -210,14 +207,3 @@ def served(services: Services) -> list[Callable[..., Any]]:
         webbduck_favourite,
         webbduck_export,
     ]
-
-
-def told(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the work answers, or {"error": one sentence}."""
-    try:
-        return work()
-    except WebbDuckError as error:
-        return {"error": str(error)}
-    except Exception:
-        log.exception("The gallery's view could not be served")
-        return {"error": "That did not work; the log has the details."}

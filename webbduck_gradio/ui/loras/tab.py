@@ -8,14 +8,13 @@ from typing import Any
 import gradio as gr
 
 from ...api import serializers
-from ...api.gradio_helpers import BACKGROUND_EVENT, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog import edit_schemas
 from ...models.catalog.config_file import EditConflictError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.probe import pool
 from ...services import Services
-from ..gallery.tab import told
 from ..modules import start_view
 from ..studio.form import Form, number_of
 from ..theme import asset
@@ -28,7 +27,7 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     """What the last edits of this run put something else in the place of, by LoRA and key."""
 
     def webbduck_lora(name: Any) -> dict[str, Any]:
-        return told(lambda: lora_details(services, str(name)))
+        return error_as_dict(lambda: lora_details(services, str(name)))
 
     def webbduck_edit_lora(asked: Any) -> dict[str, Any]:
         def edit() -> dict[str, Any]:
@@ -47,14 +46,14 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
                     replaced.setdefault((name, key), deque(maxlen=8)).append(before.get(key))
             return lora_details(services, name)
 
-        return told(edit)
+        return error_as_dict(edit)
 
     def webbduck_edit_checkpoint(asked: Any) -> dict[str, Any]:
         def edit() -> dict[str, Any]:
             registry.edit_checkpoint(*_named(asked))
             return {}
 
-        return told(edit)
+        return error_as_dict(edit)
 
     view = gr.HTML(
         "",
