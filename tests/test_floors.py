@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = "webbduck_gradio"
 
 FLOORS = (
-    ("cli", "__main__", "benchmarks", "starter"),
+    ("__main__", "benchmarks", "starter"),
+    ("cli",),
     ("web",),
     ("ui",),
     ("api",),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import original
 import pytest
 import torch
 from making import copy_of
 from safetensors.torch import load_file, save_file
 
+from webbduck_gradio.benchmarks import original_layout as original
 from webbduck_gradio.core.checkpoint_cache import CheckpointCache
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings

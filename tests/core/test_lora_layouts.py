@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy
-import original
 import pytest
 import torch
 from recorder import Recorder
 from request_checks import validate
 from safetensors.torch import save_file
 
+from webbduck_gradio.benchmarks import original_layout as original
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.models.catalog.registry import Registry

@@ -226,8 +226,7 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks at the process' map of its memory")
 def test_a_file_in_its_own_number_format_is_not_copied(tmp_path: Path) -> None:
-    import original
-
+    from webbduck_gradio.benchmarks import original_layout as original
     from webbduck_gradio.models.catalog.registry import Registry
     from webbduck_gradio.settings import Settings
 

@@ -6,7 +6,6 @@ import socket
 from pathlib import Path
 
 import numpy
-import original
 import pytest
 import torch
 from making import store
@@ -14,6 +13,7 @@ from PIL import Image
 from recorder import Recorder
 from request_checks import validate
 
+from webbduck_gradio.benchmarks import original_layout as original
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.admission import build_request

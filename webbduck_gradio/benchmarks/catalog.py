@@ -1,4 +1,4 @@
-"""How fast the catalog is: `python -m webbduck_gradio.benchmarks.catalog [--loras 2000]`.
+"""How fast the catalog is.
 
 Makes that many LoRA files with the full header of an SDXL LoRA (every layer of the UNet and of both text
 encoders, 2,958 tensors) and a tag table, in some different ranks; their weights are holes in the file, since
@@ -8,20 +8,14 @@ other programs run beside it.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
-import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from ..models.catalog.registry import Registry
 from ..settings import Settings
-
-T = TypeVar("T")
+from .common import Taken, parser, temporary_settings, timed
 
 UNET = {
     **dict.fromkeys(("input_blocks_4_1", "input_blocks_5_1"), (2, 640)),
@@ -83,32 +77,26 @@ def write_lora(path: Path, number: int, rank: int) -> None:
         file.truncate(8 + len(text) + at)
 
 
-def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+def main(arguments: Sequence[str]) -> int:
+    asked = parser("catalog", __doc__)
     asked.add_argument("--loras", type=int, default=2000, help="how many files (default 2000)")
     asked.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
     asked.add_argument("--kinds", type=int, default=12, help="different shapes among them (default 12)")
-    wanted = asked.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(
-            checkpoints=Path(folder, "checkpoint"),
-            loras=Path(folder, "lora"),
-            outputs=Path(folder, "outputs"),
-            inputs=Path(folder, "inputs"),
-        )
-        settings.make_folders()
+    wanted = asked.parse_args(arguments)
+    with temporary_settings(with_checkpoints=False) as settings:
         for number in range(wanted.loras):
             write_lora(settings.loras / f"lora {number:04}.safetensors", number, 4 + number % wanted.kinds)
         print(f"{wanted.loras} LoRAs, {sum(1 for _ in layers()) * 3} tensors each, {wanted.kinds} shapes")
         measure(settings, wanted.runs)
+    return 0
 
 
 def measure(settings: Settings, runs: int) -> None:
     memory = settings.data_dir / "catalog.sqlite3"
-    cold: list[Times] = []
-    warm: list[Times] = []
-    nothing: list[Times] = []
-    single: list[Times] = []
+    cold: list[Taken] = []
+    warm: list[Taken] = []
+    nothing: list[Taken] = []
+    single: list[Taken] = []
     reads: dict[str, int] = {}
     for run in range(runs):
         for file in settings.data_dir.glob("catalog.sqlite3*"):
@@ -134,19 +122,5 @@ def measure(settings: Settings, runs: int) -> None:
         print(f"{name:16} {middle(times, 0):7.2f} {middle(times, 1):7.2f}, {reads[name]} headers read")
 
 
-Times = tuple[float, float]
-
-
-def middle(times: list[Times], which: int) -> float:
+def middle(times: list[Taken], which: int) -> float:
     return statistics.median(each[which] for each in times)
-
-
-def timed(work: Callable[[], T]) -> tuple[T, Times]:
-    """What the work answers, the seconds that it took, and those of the processors."""
-    start, used = time.perf_counter(), sum(os.times()[:4])
-    result = work()
-    return result, (time.perf_counter() - start, sum(os.times()[:4]) - used)
-
-
-if __name__ == "__main__":
-    main()

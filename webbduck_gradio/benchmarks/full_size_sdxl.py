@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +19,7 @@ from ..core.sampling.loop import ModelContext, SamplingRun
 from ..models.catalog.registry import Checkpoint
 from ..models.probe.single_file_config import scheduler
 from ..request import GenerationRequest
+from . import common
 
 FORWARD = {512: 1.59e12, 768: 3.64e12, 1024: 6.76e12}
 """Floating-point operations of one forward of SDXL's UNet by the picture's side in pixels."""
@@ -132,10 +132,7 @@ def peak_memory(device: str) -> int:
     """Most bytes that were taken: on the graphics card since its counter was reset, else by the process."""
     if torch.device(device).type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows, where nobody measures on the CPU
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    return common.peak_memory()
 
 
 def _wait(pipe: Any) -> None:

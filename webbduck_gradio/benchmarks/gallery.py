@@ -1,4 +1,4 @@
-"""How fast is the gallery? `python -m webbduck_gradio.benchmarks.gallery --images 100000`
+"""How fast the gallery's index is.
 
 Makes small pictures with real metadata in a temporary folder, four to a run, and measures the index on them,
 side by side with what the first version did: reading every run's meta.json for each listing.
@@ -6,12 +6,9 @@ side by side with what the first version did: reading every run's meta.json for 
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
 import shutil
-import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +24,7 @@ from ..gallery.index.sort import ORDERS
 from ..gallery.outputs import Outputs
 from ..request import SCHEDULERS, GenerationRequest
 from ..settings import Settings
+from .common import parser, peak_memory, spread, timed
 
 SUBJECTS = (
     "duck",
@@ -116,20 +114,8 @@ def plain_scan(root: Path, query: str = "") -> int:
     return found
 
 
-def timed(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def spread(seconds: list[float]) -> str:
-    """'median 3.1 ms, 95 % 8.0 ms, worst 12.0 ms'"""
-    ordered = sorted(seconds)
-    high = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    return (
-        f"median {statistics.median(ordered) * 1e3:.1f} ms, 95 % {high * 1e3:.1f} ms, "
-        f"worst {ordered[-1] * 1e3:.1f} ms"
-    )
+def seconds_of(action: Callable[[], object]) -> float:
+    return timed(action)[1].clock
 
 
 def queries(outputs: Outputs) -> list[str]:
@@ -170,11 +156,11 @@ def visible_after(outputs: Outputs) -> float:
     return time.perf_counter() - start
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.benchmarks.gallery", description=__doc__)
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path, help="keep the pictures here, or use those that are there")
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str]) -> int:
+    command = parser("gallery", __doc__)
+    command.add_argument("--images", type=int, default=100_000)
+    command.add_argument("--folder", type=Path, help="keep the pictures here, or use those that are there")
+    options = command.parse_args(arguments)
     root = options.folder or Path(tempfile.mkdtemp(prefix="webbduck-benchmark-"))
     root.mkdir(parents=True, exist_ok=True)
     settings = Settings(
@@ -184,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if not any(root.glob("2*")):
             print(
-                f"writing {options.images} pictures: {timed(lambda: fill(root, options.images)):.0f} s",
+                f"writing {options.images} pictures: {seconds_of(lambda: fill(root, options.images)):.0f} s",
                 flush=True,
             )
         measure(settings)
@@ -197,22 +183,22 @@ def main(arguments: list[str] | None = None) -> int:
 def measure(settings: Settings) -> None:
     for left in settings.data_dir.glob("gallery.sqlite3*"):
         left.unlink()
-    memory, cpu = _memory(), time.process_time()
+    memory, cpu = peak_memory(), time.process_time()
     outputs = Outputs(settings)
-    seconds = timed(outputs.count)
+    seconds = seconds_of(outputs.count)
     cpu = time.process_time() - cpu
     total, runs = outputs.count(), outputs.count_runs()
     size = sum(path.stat().st_size for path in settings.data_dir.glob("gallery.sqlite3*")) / 2**20
     show("pictures", f"{total:,} in {runs:,} runs")
     show("index built", f"{seconds:.1f} s, {total / seconds:,.0f} pictures/s")
     show("  processor time alone", f"{cpu:.1f} s, {total / cpu:,.0f} pictures/s")
-    show("  memory, size on disk", f"+{_memory() - memory:.0f} MiB, {size:.0f} MiB")
+    show("  memory, size on disk", f"+{(peak_memory() - memory) / 2**20:.0f} MiB, {size:.0f} MiB")
     outputs.close()
 
     outputs = Outputs(settings)
-    seconds = timed(outputs.watch) + timed(partial(outputs.runs, 0, 50))
+    seconds = seconds_of(outputs.watch) + seconds_of(partial(outputs.runs, 0, 50))
     show("first page after a start", f"{seconds * 1e3:.1f} ms")
-    seconds = timed(lambda: _wait_for(outputs))
+    seconds = seconds_of(lambda: _wait_for(outputs))
     show("all folders compared after", f"{seconds:.1f} s")
     show("page of 50 runs", each(outputs.runs, [(0, 50)] * 50))
     show("page of 100 pictures", each(outputs.images, [(0, 100)] * 50))
@@ -235,8 +221,8 @@ def measure(settings: Settings) -> None:
     show("a new picture is listed after", f"{visible_after(outputs):.2f} s")
     outputs.close()
     shutil.rmtree(settings.outputs / "another-program", ignore_errors=True)
-    show("plain scan, first page", f"{timed(lambda: plain_scan(settings.outputs)) * 1e3:.0f} ms")
-    show("plain scan, search", f"{timed(lambda: plain_scan(settings.outputs, 'red duck')) * 1e3:.0f} ms")
+    show("plain scan, first page", f"{seconds_of(lambda: plain_scan(settings.outputs)) * 1e3:.0f} ms")
+    show("plain scan, search", f"{seconds_of(lambda: plain_scan(settings.outputs, 'red duck')) * 1e3:.0f} ms")
 
 
 def show(what: str, value: str) -> None:
@@ -245,25 +231,11 @@ def show(what: str, value: str) -> None:
 
 def each(action: Callable[..., object], calls: Sequence[tuple[Any, ...]]) -> str:
     cpu = time.process_time()
-    seconds = [timed(partial(action, *call)) for call in calls]
-    return f"{spread(seconds)}; processor {(time.process_time() - cpu) / len(calls) * 1e3:.1f} ms each"
+    seconds = [seconds_of(partial(action, *call)) for call in calls]
+    busy = (time.process_time() - cpu) / len(calls)
+    return f"{spread([1e3 * each for each in seconds])}; processor {1e3 * busy:.1f} ms each"
 
 
 def _wait_for(outputs: Outputs) -> None:
     while not outputs.complete:
         time.sleep(0.05)
-
-
-def _memory() -> float:
-    """Largest memory of this process so far, in MiB; not known on Windows."""
-    try:
-        import resource
-    except ImportError:
-        return float("nan")
-    # The system counts in KiB, macOS in bytes.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-
-
-if __name__ == "__main__":
-    sys.exit(main())

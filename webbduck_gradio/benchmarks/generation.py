@@ -1,4 +1,4 @@
-"""`python -m webbduck_gradio.benchmarks.generation`: what the studio costs beside the bare pipeline.
+"""What the studio costs beside the bare pipeline.
 
 All numbers that are compared come from one run, taken in turns, so that a busy machine slows both alike.
 Printed are medians, the spread between the quartiles, and ratios; beside them the seconds that the processor
@@ -8,34 +8,21 @@ with random weights: speed does not depend on the weights.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
-import logging
-import platform
-import socket
 import statistics
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.progress import SilentReporter
 from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
 from ..settings import PRECISION, Settings
-from ..web.proxies import forget_proxies
+from .common import Taken, begin, parser, studio, temporary_settings, timed
 
 Work = Callable[[], object]
-
-
-class Taken(NamedTuple):
-    """Seconds: by the clock, and of this process' work on all its threads."""
-
-    clock: float
-    work: float
 
 
 def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[Taken]]:
@@ -43,10 +30,9 @@ def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[T
     taken: dict[str, list[Taken]] = {name: [] for name, _ in works}
     for number in range(rounds + 1):
         for name, work in works:
-            start, busy = time.perf_counter(), time.process_time()
-            work()
+            _, took = timed(work)
             if number:
-                taken[name].append(Taken(time.perf_counter() - start, time.process_time() - busy))
+                taken[name].append(took)
     return taken
 
 
@@ -76,11 +62,8 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
 
     from ..core.prompts import encode
     from ..core.sampling import schedulers
-    from ..web.server import StudioServer
 
-    server = StudioServer(settings)
-    server.start()
-    try:
+    with studio(settings) as server:
         registry = server.services.registry
         checkpoint = registry.checkpoint(STARTER)
         generator = server.services.worker.context.generator
@@ -126,8 +109,6 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
             taken,
             "bare StableDiffusionXLPipeline",
         )
-    finally:
-        server.close()
 
 
 def switching(settings: Settings, rounds: int) -> None:
@@ -216,49 +197,31 @@ def full_size(rounds: int, steps: int, side: int, precision: str | None, batches
             )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m webbduck_gradio.benchmarks.generation", description=__doc__
-    )
-    parser.add_argument(
+def main(arguments: Sequence[str]) -> int:
+    command = parser("generation", __doc__)
+    command.add_argument(
         "--rounds", type=int, default=5, help="how often each is measured, at least 2 (default 5)"
     )
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of the picture of (a) (default 4)")
-    parser.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
-    parser.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
-    parser.add_argument(
+    command.add_argument("--seconds", type=float, default=4.0, help="length of (a)'s picture (default 4)")
+    command.add_argument("--full-size", action="store_true", help="measure SDXL's own size too; wants a GPU")
+    command.add_argument("--steps", type=int, default=20, help="steps of the full-size picture (default 20)")
+    command.add_argument(
         "--side", type=int, choices=(512, 768, 1024), default=1024, help="its size in pixels (default 1024)"
     )
-    parser.add_argument("--precision", choices=PRECISION, help="its number format (default: by the device)")
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 4], help="its batches (default 1 4)")
-    parser.add_argument("--only-full-size", action="store_true", help="leave the other measurements out")
-    parser.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
-    options = parser.parse_args(arguments)
+    command.add_argument("--precision", choices=PRECISION, help="its precision (default: by the device)")
+    command.add_argument("--batches", type=int, nargs="+", default=[1, 4], help="its batches (default 1 4)")
+    command.add_argument("--only-full-size", action="store_true", help="leave the other measurements out")
+    command.add_argument("--checkpoints", type=Path, default=None, help="another checkpoint folder")
+    options = command.parse_args(arguments)
     if options.rounds < 2:
-        parser.error("--rounds must be at least 2")
-    logging.basicConfig(level=logging.WARNING)
-    forget_proxies()
-    print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
-    with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        settings = Settings(
-            outputs=Path(folder, "outputs"),
-            inputs=Path(folder, "inputs"),
-            loras=Path(folder, "lora"),
-            port=port,
-        )
-        if options.checkpoints:
-            settings = dataclasses.replace(settings, checkpoints=options.checkpoints)
-        if not options.only_full_size:
+        command.error("--rounds must be at least 2")
+    begin()
+    given = {"checkpoints": options.checkpoints} if options.checkpoints else {}
+    if not options.only_full_size:
+        with temporary_settings(**given) as settings:
             studio_overhead(settings, options.rounds, options.seconds)
             switching(settings, options.rounds)
             previewing(settings, options.rounds)
     if options.full_size or options.only_full_size:
         full_size(options.rounds, options.steps, options.side, options.precision, options.batches)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""`python -m webbduck_gradio.benchmarks.page`: what open pages cost, and how fast one job follows the other.
+"""What open pages cost, and how fast one job follows the other.
 
 Starts a studio of its own with an empty output folder. Printed are the server's CPU time as a share of one
 core, with no page, and with pages in Chromium (Playwright, from tests/requirements.txt) beside bare Gradio
@@ -9,28 +9,23 @@ is open and 19 clients ask as pages do; and the time from the end of a job to th
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
-import platform
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
 
-from ..web.proxies import forget_proxies
+from .common import begin, chromium, free_port, parser, temporary_settings
 
-FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS = ("--disable-background-networking", "--disable-component-update", "--disable-sync")
 NOTE = """webbduck.subscribe('jobs', (state) => {
     window.noted = (window.noted ?? []).concat([[state.paused, Date.now() / 1000]]);
 })"""
@@ -47,12 +42,6 @@ with gr.Blocks(analytics_enabled=False) as page:
     gr.Timer(TICK_SECONDS).tick(lambda: "1", None, pulse, **BACKGROUND_EVENT)
 page.launch(server_name="127.0.0.1", server_port=int(sys.argv[1]), quiet=True, enable_monitoring=False)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextmanager
@@ -132,24 +121,8 @@ def pages(browser: Any, url: str, count: int, ready: str) -> list[Any]:
 
 def idle(studio: psutil.Process, url: str, seconds: float, many: int) -> None:
     """Print what pages cost while nothing happens, and how fast many of them show a change."""
-    try:
-        from playwright.sync_api import sync_playwright
-    except ModuleNotFoundError:
-        print(
-            "Pages are not measured: Playwright is missing (python -m pip install -r tests/requirements.txt)."
-        )
-        return
-    program = next(
-        (p for name in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(name))), None
-    )
-    if program is None:
-        print("Pages are not measured: Chromium is not installed.")
-        return
     print(f"\n(a) an idle queue, over {seconds:g} s each; shares of one core")
-    with sync_playwright() as playwright, ExitStack() as stack:
-        bare, bare_url = stack.enter_context(process("-c", BARE, str(free_port())))
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
-        stack.callback(browser.close)
+    with chromium(*FLAGS) as browser, process("-c", BARE, str(free_port())) as (bare, bare_url):
         settled(bare)
         alone = share_of_a_core(studio, seconds), share_of_a_core(bare, seconds)
         print(f"  no page      studio {alone[0]:6.2f} %   bare Gradio with the same timer {alone[1]:6.2f} %")
@@ -267,25 +240,21 @@ def gaps(url: str, jobs: int) -> None:
     print(f"  median {middle:.0f} ms  (quartiles {low:.0f} .. {high:.0f} ms, most {max(between):.0f} ms)")
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.benchmarks.page", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="length of each measurement (default 20)")
-    parser.add_argument("--pages", type=int, default=20, help="how many pages are many (default 20)")
-    parser.add_argument("--jobs", type=int, default=20, help="jobs in a row, 3 to 20 (default 20)")
-    options = parser.parse_args(arguments)
+def main(arguments: Sequence[str]) -> int:
+    command = parser("page", __doc__)
+    command.add_argument("--seconds", type=float, default=20.0, help="of each measurement (default 20)")
+    command.add_argument("--pages", type=int, default=20, help="how many pages are many (default 20)")
+    command.add_argument("--jobs", type=int, default=20, help="jobs in a row, 3 to 20 (default 20)")
+    options = command.parse_args(arguments)
     if not 3 <= options.jobs <= 20 or options.pages < 1 or options.seconds <= 0:
-        parser.error("--jobs must be 3 to 20, --pages 1 or more, --seconds above 0")
-    print(f"{platform.platform()}, Python {platform.python_version()}: {' '.join(sys.argv)}")
-    forget_proxies()
-    home = Path(__file__).resolve().parent.parent.parent
-    with tempfile.TemporaryDirectory(prefix="webbduck-benchmark-") as folder:
-        given = ["--output", f"{folder}/outputs", "--inputs", f"{folder}/inputs", "--loras", f"{folder}/lora"]
-        with process(str(home / "app.py"), *given, "--port", str(free_port())) as (studio, url):
+        command.error("--jobs must be 3 to 20, --pages 1 or more, --seconds above 0")
+    begin()
+    with temporary_settings() as settings:
+        folders = {"output": settings.outputs, "inputs": settings.inputs, "loras": settings.loras}
+        given = [f"--{name}={folder}" for name, folder in folders.items()]
+        command_line = ("-m", "webbduck_gradio", *given, "--port", str(settings.port))
+        with process(*command_line) as (studio, url):
             settled(studio, url)
             idle(studio, url, options.seconds, options.pages)
             gaps(url, options.jobs)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,4 @@
-"""Full-size SDXL files with random weights in the original layout, through the core, by hand:
-
-    PYTHONPATH=. python tests/core/full_size_files.py base inpaint refiner v --side 256 --steps 2
+"""Full-size SDXL files with random weights in the original layout, through the core.
 
 Each is written (6.9 GB), recognised, loaded offline and drawn with in a process of its own; printed are
 times and memory. The files are deleted afterwards.
@@ -8,7 +6,6 @@ times and memory. The files are deleted afterwards.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
@@ -16,20 +13,30 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy
-import original
 import torch
 from accelerate import init_empty_weights
-from request_checks import validate
 
-from webbduck_gradio.models.admission import build_request
+from ..core.progress import SilentReporter
+from ..gallery.input_images import InputImageStore
+from ..models.admission import build_request, validate_request
+from ..models.catalog.registry import Registry
+from ..settings import Settings
+from . import common, original_layout
 
 GIB = 2**30
-CLIP = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-OPEN_CLIP = {
+CLIP: dict[str, Any] = {
+    "num_hidden_layers": 12,
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_attention_heads": 12,
+}
+OPEN_CLIP: dict[str, Any] = {
     "num_hidden_layers": 32,
     "hidden_size": 1280,
     "intermediate_size": 5120,
@@ -51,16 +58,18 @@ def weightless(kind: str) -> dict[str, torch.Tensor]:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-    from webbduck_gradio.benchmarks.full_size_sdxl import UNET, VAE
+    from .full_size_sdxl import UNET, VAE
 
     refiner = kind == "refiner"
     config = UNET | {"in_channels": 9 if kind == "inpaint" else 4} | (REFINER if refiner else {})
     with init_empty_weights():
-        tensors = original.unet(UNet2DConditionModel(**config)) | original.vae(AutoencoderKL(**VAE))
+        tensors = original_layout.unet(UNet2DConditionModel(**config)) | original_layout.vae(
+            AutoencoderKL(**VAE)
+        )
         second = CLIPTextModelWithProjection(CLIPTextConfig(**OPEN_CLIP, projection_dim=1280))
-        tensors |= original.open_clip(second, f"conditioner.embedders.{0 if refiner else 1}.")
+        tensors |= original_layout.open_clip(second, f"conditioner.embedders.{0 if refiner else 1}.")
         if not refiner:
-            tensors |= original.clip(CLIPTextModel(CLIPTextConfig(**CLIP)), "conditioner.embedders.0.")
+            tensors |= original_layout.clip(CLIPTextModel(CLIPTextConfig(**CLIP)), "conditioner.embedders.0.")
     if kind == "v":
         tensors |= {"v_pred": torch.zeros(0), "ztsnr": torch.zeros(0)}
     return tensors
@@ -95,6 +104,13 @@ def write(path: Path, kind: str) -> int:
     return path.stat().st_size
 
 
+class StepCounter(SilentReporter):
+    steps = 0
+
+    def step(self, image_index: int, step: int, total: int) -> None:
+        self.steps += 1
+
+
 class Memory:
     """Highest resident and anonymous memory of this process, looked at every 20 ms (Linux)."""
 
@@ -120,10 +136,8 @@ class Memory:
 
 
 def load_only(folder: Path, kind: str) -> None:
-    """In the file's own number format: the weights stay on disk until they are used."""
-    from webbduck_gradio.core.checkpoint_cache import _read
-    from webbduck_gradio.models.catalog.registry import Registry
-    from webbduck_gradio.settings import Settings
+    """In the file's own precision: the weights stay on disk until they are used."""
+    from ..core import checkpoint_files
 
     start = time.perf_counter()
     checkpoint = Registry(Settings(checkpoints=folder / "checkpoint", loras=folder / "lora")).checkpoint(kind)
@@ -133,7 +147,7 @@ def load_only(folder: Path, kind: str) -> None:
     )
     start = time.perf_counter()
     with Memory() as memory:
-        pipe = _read(checkpoint, torch.float16)
+        pipe = checkpoint_files.read(checkpoint, torch.float16)
     count = sum(
         each.numel() for part in (pipe.unet, pipe.vae, pipe.text_encoder_2) for each in part.parameters()
     )
@@ -141,13 +155,14 @@ def load_only(folder: Path, kind: str) -> None:
 
 
 def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None:
-    from making import store
     from PIL import Image
-    from recorder import Recorder
 
-    from webbduck_gradio.core.image_generator import ImageGenerator
-    from webbduck_gradio.models.catalog.registry import Registry
-    from webbduck_gradio.settings import Settings
+    from ..core.image_generator import ImageGenerator
+
+    def store(picture: Image.Image) -> str:
+        path = folder / "picture.png"
+        picture.save(path)
+        return InputImageStore(settings).store(path)
 
     settings = Settings(checkpoints=folder / "checkpoint", loras=folder / "lora", inputs=folder / "in")
     registry = Registry(settings)
@@ -157,39 +172,37 @@ def draw(folder: Path, kind: str, side: int, steps: int, precision: str) -> None
         mask = Image.new("L", (side, side), 0)
         mask.paste(255, (side // 4, side // 4, side // 2, side // 2))
         picture = Image.effect_noise((side, side), 90).convert("RGB")
-        asked |= {"image": store(settings, picture), "mask": store(settings, mask), "strength": 1.0}
+        asked |= {"image": store(picture), "mask": store(mask), "strength": 1.0}
     if kind == "refiner":
         # It only continues: a base would need as much memory again, so it goes over a picture here.
         picture = Image.effect_noise((side, side), 90).convert("RGB")
-        asked |= {"image": store(settings, picture), "strength": 0.5}
+        asked |= {"image": store(picture), "strength": 0.5}
     request = build_request(registry, asked)
     if kind != "refiner":
-        validate(registry, request)
+        validate_request(registry, request, InputImageStore(settings))
     generator = ImageGenerator("cpu", registry, precision=precision)
-    recorder, start = Recorder(), time.perf_counter()
+    counter, start = StepCounter(), time.perf_counter()
     with Memory() as memory:
         generator.pipelines.get(registry.checkpoint(kind), lambda text: None)
         loaded = time.perf_counter() - start
-        (drawn,) = generator.generate(request, registry.checkpoint(kind), recorder)
+        (drawn,) = generator.generate(request, registry.checkpoint(kind), counter)
     seconds = time.perf_counter() - start - loaded
     spread = numpy.asarray(drawn.image).std()
     print(
-        f"  {precision}: loaded in {loaded:.1f} s; {side} x {side}, {len(recorder.steps)} steps in "
+        f"  {precision}: loaded in {loaded:.1f} s; {side} x {side}, {counter.steps} steps in "
         f"{seconds:.1f} s, {memory}; deviation {spread:.0f}, {drawn.warnings or 'no warnings'}"
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def main(arguments: Sequence[str]) -> int:
+    parser = common.parser("full-size-files", __doc__)
     parser.add_argument("kinds", nargs="+", choices=["base", "inpaint", "refiner", "v"])
     parser.add_argument("--folder", type=Path, default=Path("/tmp/webbduck-full-size"))
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--steps", type=int, default=2)
     parser.add_argument("--precision", default="bfloat16")
     parser.add_argument("--only", choices=["write", "load", "draw"])
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     for kind in asked.kinds:
         path = asked.folder / "checkpoint" / "sdxl" / f"{kind}.safetensors"
         if asked.only == "write":
@@ -207,7 +220,9 @@ def main() -> None:
                 for part in ("write", "load", "draw"):
                     command = [
                         sys.executable,
-                        __file__,
+                        "-m",
+                        f"{__package__}",
+                        "full-size-files",
                         kind,
                         f"--only={part}",
                         f"--precision={asked.precision}",
@@ -215,7 +230,4 @@ def main() -> None:
                     subprocess.run([*command, *more], check=True, env=os.environ | {"HF_HUB_OFFLINE": "1"})
             finally:
                 shutil.rmtree(asked.folder, ignore_errors=True)
-
-
-if __name__ == "__main__":
-    main()
+    return 0

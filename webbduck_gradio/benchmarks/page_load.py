@@ -1,26 +1,18 @@
-"""How soon the page can be used, and how long a key takes in the prompt.
-
-    python tests/browser/measure_page.py
+"""How soon the page can be used, and how soon a letter shows in the prompt.
 
 Starts a studio of its own, opens its page five times in fresh browsers, and prints medians.
 """
 
 from __future__ import annotations
 
-import shutil
-import statistics
-import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+from .common import begin, chromium, parser, spread, studio, temporary_settings
 
-from playwright.sync_api import Browser, sync_playwright  # noqa: E402
-from running import free_port, studio_settings  # noqa: E402
-
-from webbduck_gradio.settings import HOME  # noqa: E402
-from webbduck_gradio.web.server import StudioServer  # noqa: E402
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 TIMES = 5
 TEXT = "a red duck on a pond at sunset, (golden light:1.2), reeds and calm water"
@@ -54,25 +46,12 @@ def opened(browser: Browser, url: str) -> tuple[float, list[float]]:
     return usable, took
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server = StudioServer(studio_settings(Path(folder), HOME / "checkpoint", port=free_port()))
-        server.start()
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=["--no-sandbox"]
-        )
+def main(arguments: Sequence[str]) -> int:
+    parser("page-load", __doc__).parse_args(arguments)
+    begin()
+    with temporary_settings() as settings, studio(settings) as server, chromium() as browser:
         opened(browser, server.url)  # the first one also waits for torch, which the studio loads meanwhile
         found = [opened(browser, server.url) for _ in range(TIMES)]
-        usable = [seconds for seconds, _ in found]
-        keys = sorted(each for _, took in found for each in took)
-        print(f"usable page: median {statistics.median(usable):.2f} s, worst {max(usable):.2f} s of {TIMES}")
-        print(
-            f"key to paint in the prompt: median {statistics.median(keys):.0f} ms, "
-            f"95th percentile {keys[int(0.95 * len(keys))]:.0f} ms of {len(keys)}"
-        )
-        browser.close()
-        server.close()
-
-
-if __name__ == "__main__":
-    main()
+    print("usable page:", spread([seconds for seconds, _ in found], "s", 2))
+    print("key to paint in the prompt:", spread([each for _, took in found for each in took]))
+    return 0

@@ -1,9 +1,13 @@
-"""From diffusers' layout to the original one of single-file checkpoints: the same weights, other names."""
+"""From diffusers' layout to the original one of single-file checkpoints: the same weights, other names.
+
+The tests use it too.
+"""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -137,15 +141,30 @@ def open_clip(model: CLIPTextModelWithProjection, prefix: str) -> dict[str, torc
     return {f"{prefix}model.{key}": value for key, value in tensors.items()}
 
 
-def small(kind: str) -> dict[str, torch.nn.Module]:
+def small(kind: str) -> dict[str, Any]:
     """The parts of an SDXL checkpoint with random weights and SDXL's structure, a thousandth of its size."""
     torch.manual_seed(0)
     refiner = kind == "refiner"
-    clip_config = {"num_hidden_layers": 3, "bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1}
-    first = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 1, "projection_dim": 64}
+    clip_config: dict[str, Any] = {
+        "num_hidden_layers": 3,
+        "bos_token_id": 0,
+        "eos_token_id": 2,
+        "pad_token_id": 1,
+    }
+    first: dict[str, Any] = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_attention_heads": 1,
+        "projection_dim": 64,
+    }
     # Of another width than the first, as in SDXL: diffusers tells them apart by that.
-    second = {"hidden_size": 128, "intermediate_size": 256, "num_attention_heads": 2, "projection_dim": 128}
-    parts: dict[str, torch.nn.Module] = {}
+    second: dict[str, Any] = {
+        "hidden_size": 128,
+        "intermediate_size": 256,
+        "num_attention_heads": 2,
+        "projection_dim": 128,
+    }
+    parts: dict[str, Any] = {}
     if not refiner:
         config = CLIPTextConfig(**clip_config, **first, hidden_act="quick_gelu")
         parts["text_encoder"] = CLIPTextModel(config)
@@ -178,7 +197,7 @@ def small(kind: str) -> dict[str, torch.nn.Module]:
     return parts
 
 
-def write(path: Path, kind: str, parts: dict[str, torch.nn.Module]) -> Path:
+def write(path: Path, kind: str, parts: dict[str, Any]) -> Path:
     """A single-file checkpoint in half precision. `kind`: base, inpaint, refiner, v or zsnr."""
     second = "conditioner.embedders.0." if kind == "refiner" else "conditioner.embedders.1."
     tensors = unet(parts["unet"]) | vae(parts["vae"]) | open_clip(parts["text_encoder_2"], second)

@@ -1,30 +1,22 @@
 """How fast the Gallery tab is in a browser: opening it, searching, scrolling.
 
-    python tests/browser/measure_gallery.py --images 100000 [--folder DIR]
-
-Fills a folder as `python -m webbduck_gradio.benchmarks.gallery` does (DIR is kept, and used again when it is
-filled already), starts a studio on it, and times in the page, from the press to what can be seen.
+Fills a folder as the benchmark `gallery` does (--folder is kept, and used again when it is filled already),
+starts a studio on it, and times in the page, from the press to what can be seen.
 """
 
 from __future__ import annotations
 
-import argparse
-import shutil
 import statistics
-import sys
-import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
+from .common import begin, chromium, parser, percentile, spread, studio, temporary_settings
+from .gallery import fill
 
-from playwright.sync_api import Page, sync_playwright  # noqa: E402
-from running import free_port  # noqa: E402
-
-from webbduck_gradio.benchmarks.gallery import fill  # noqa: E402
-from webbduck_gradio.settings import HOME, Settings  # noqa: E402
-from webbduck_gradio.web.server import StudioServer  # noqa: E402
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 SEARCHES = (
     "castle", "size:832x1024", "seed:1", "model:checkpoint-3", "red duck", "masterpiece -duck",
@@ -103,7 +95,7 @@ WHEEL = """(by) => framesWhile(() => new Promise((done) => {
 }))"""
 
 
-def told(times: dict[str, Any]) -> str:
+def shown(times: dict[str, Any]) -> str:
     return (
         f"entries {times.get('entries', -1):.0f} ms, first picture {times.get('first', -1):.0f} ms, "
         f"all {times.get('cells', 0)} in view {times.get('all', -1):.0f} ms"
@@ -112,7 +104,7 @@ def told(times: dict[str, Any]) -> str:
 
 def frames(gaps: list[float]) -> str:
     return (
-        f"frames: median {statistics.median(gaps):.0f} ms, 95 % {gaps[int(len(gaps) * 0.95)]:.0f} ms, "
+        f"frames: median {statistics.median(gaps):.0f} ms, 95 % {percentile(gaps, 0.95):.0f} ms, "
         f"worst {gaps[-1]:.0f} ms, {sum(gap > 50 for gap in gaps)} of {len(gaps)} above 50 ms"
     )
 
@@ -123,77 +115,57 @@ def measure(page: Page, shots: Path | None) -> None:
             page.screenshot(path=shots / f"{name}.png")
 
     opening = "() => timeOf(() => webbduck.openTab('gallery'))"
-    print("opened for the first time:", told(page.evaluate(opening)), flush=True)
+    print("opened for the first time:", shown(page.evaluate(opening)), flush=True)
     for _ in range(3):
         page.reload()
         page.wait_for_function("window.webbduck?.form?.state()")
         page.wait_for_timeout(1500)
         page.evaluate(WATCH)
-        print("opened again:", told(page.evaluate(opening)), flush=True)
+        print("opened again:", shown(page.evaluate(opening)), flush=True)
         page.wait_for_timeout(500)
     shoot("opened")
     for text in SEARCHES:
-        times = told(page.evaluate(SEARCH, text))
+        times = shown(page.evaluate(SEARCH, text))
         page.wait_for_timeout(200)
         print(f"search {text!r}: {times}; {page.inner_text('.g-count')}", flush=True)
     again = sorted(page.evaluate(SEARCH, text)["entries"] for text in SEARCHES * 4)
-    print(
-        f"{len(again)} searches once more, entries: median {statistics.median(again):.0f} ms, "
-        f"95 % {again[int(len(again) * 0.95)]:.0f} ms, worst {again[-1]:.0f} ms",
-        flush=True,
-    )
+    print(f"{len(again)} searches once more, entries: {spread(again, digits=0)}", flush=True)
     for name in ORDERS:
-        print(f"order {name}:", told(page.evaluate(ORDER, name)), flush=True)
+        print(f"order {name}:", shown(page.evaluate(ORDER, name)), flush=True)
         shoot(f"order-{name}")
     for view in ("Runs", "Single"):
         page.get_by_role("button", name=view, exact=True).click()
         page.wait_for_timeout(1500)
         for share in (0.5, 1, 0.25, 0):
-            print(f"{view}, to {share:.0%}:", told(page.evaluate(JUMP, share)), flush=True)
+            print(f"{view}, to {share:.0%}:", shown(page.evaluate(JUMP, share)), flush=True)
             shoot(f"{view}-{share}")
         for by in (40, 120, 400):
             print(f"{view}, {by} px a frame,", frames(page.evaluate(WHEEL, by)), flush=True)
             page.wait_for_timeout(1000)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=100_000)
-    parser.add_argument("--folder", type=Path)
-    parser.add_argument("--shots", type=Path, help="put screenshots here")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as made, sync_playwright() as playwright:
-        outputs, rest = options.folder or Path(made) / "outputs", Path(made)
-        settings = Settings(
-            checkpoints=HOME / "checkpoint",
-            loras=rest / "lora",
-            outputs=outputs,
-            inputs=rest / "inputs",
-            port=free_port(),
-        )
-        settings.make_folders()
-        if not any(outputs.glob("2*")):
-            fill(outputs, options.images)
-        server = StudioServer(settings)
-        server.start()
+def main(arguments: Sequence[str]) -> int:
+    command = parser("gallery-page", __doc__)
+    command.add_argument("--images", type=int, default=100_000)
+    command.add_argument("--folder", type=Path)
+    command.add_argument("--shots", type=Path, help="put screenshots here")
+    options = command.parse_args(arguments)
+    begin()
+    given = {"outputs": options.folder} if options.folder else {}
+    with temporary_settings(**given) as settings:
+        if not any(settings.outputs.glob("2*")):
+            fill(settings.outputs, options.images)
         start = time.perf_counter()
-        while not server.services.outputs.complete:
-            time.sleep(0.5)
-        count, seconds = server.services.outputs.count(), time.perf_counter() - start
-        print(f"{count:,} pictures, complete {seconds:.1f} s after the start", flush=True)
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium") or shutil.which("google-chrome"), args=["--no-sandbox"]
-        )
-        page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
-        page.set_default_timeout(120_000)
-        page.goto(server.url)
-        page.wait_for_function("window.webbduck?.form?.state()")
-        page.wait_for_timeout(3000)  # torch is loaded meanwhile
-        page.evaluate(WATCH)
-        measure(page, options.shots)
-        browser.close()
-        server.close()
-
-
-if __name__ == "__main__":
-    main()
+        with studio(settings) as server, chromium() as browser:
+            while not server.services.outputs.complete:
+                time.sleep(0.5)
+            count, seconds = server.services.outputs.count(), time.perf_counter() - start
+            print(f"{count:,} pictures, complete {seconds:.1f} s after the start", flush=True)
+            page = browser.new_page(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+            page.set_default_timeout(120_000)
+            page.goto(server.url)
+            page.wait_for_function("window.webbduck?.form?.state()")
+            page.wait_for_timeout(3000)  # torch is loaded meanwhile
+            page.evaluate(WATCH)
+            measure(page, options.shots)
+    return 0
