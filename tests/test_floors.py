@@ -47,7 +47,6 @@ KNOWN = {
     ("models.prompt_resolver", "models.catalog.registry"),
     ("models.catalog.unreadable", "models.catalog.registry"),
     ("jobs.handlers.image_tools", "jobs.worker"),
-    ("api.gallery_serializers", "ui.studio.tooltips"),
 }
 """Arrows that are still to be removed."""
 
