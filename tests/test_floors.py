@@ -62,7 +62,7 @@ KNOWN_LONG = {
         "studio/mask_editor",
         "studio/viewer",
     )
-}
+} | {f"{PACKAGE}/gallery/metadata/infotext.py"}
 """Files that are still to be divided."""
 
 MAX_LINES = 400
