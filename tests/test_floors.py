@@ -41,13 +41,7 @@ LIBRARIES = {
 }
 """Who may import a library, in whatever way."""
 
-KNOWN = {
-    ("models.probe.lora", "models.probe.checkpoint"),
-    ("models.catalog.registry", "models.admission"),
-    ("models.prompt_resolver", "models.catalog.registry"),
-    ("models.catalog.unreadable", "models.catalog.registry"),
-    ("jobs.handlers.image_tools", "jobs.worker"),
-}
+KNOWN = {("models.probe.lora", "models.probe.checkpoint")}
 """Arrows that are still to be removed."""
 
 KNOWN_LONG = {
