@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import select
 import sys
 import threading
 import time
@@ -89,6 +91,9 @@ def presets(services: Any) -> PresetStore:
 
 def main() -> None:
     folder, checkpoints, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    if "FAKETIME_TIMESTAMP_FILE" in os.environ:
+        # libfaketime 0.9 answers time.sleep with EINVAL where the clock that nobody sets is left alone.
+        time.sleep = lambda seconds: select.select([], [], [], seconds) and None  # type: ignore[assignment]
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     # Each start of a job has a line, so that one that ran twice is seen.
     logging.getLogger("webbduck_gradio.jobs.worker").setLevel(logging.DEBUG)

@@ -164,7 +164,7 @@ def check(settings: Settings, told: Told, log: str) -> None:
 
     # Jobs: each that was acknowledged is there, in a final state, with pictures that are somewhere.
     assert set(told.jobs) <= set(jobs)
-    assert {job.state for job in jobs.values()} <= FINAL
+    assert {job.state for job in jobs.values()} <= set(FINAL)
     # A copy cannot be made of what was deleted meanwhile; nothing else fails.
     assert [job.error for job in jobs.values() if job.state == "failed" and job.kind != "upscale"] == []
     named = {image: job for job in jobs.values() for image in job.images}

@@ -17,6 +17,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from typing import Any
 
 import h11
 from gradio import http_server
+from gradio.exceptions import ServerFailedToStartError
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -264,6 +266,15 @@ def bounded(connections: Connections) -> Iterator[None]:
             for each in (one for server in self.servers for one in server.sockets):
                 with socket.fromfd(each.fileno(), each.family, each.type) as again:
                     again.listen(SYSTEM_BACKLOG)
+
+        def run_in_thread(self) -> None:
+            # Gradio gives up after five seconds, which a busy machine may need.
+            self.thread = threading.Thread(target=self.run, name="server", daemon=True)
+            self.thread.start()
+            while not self.started:
+                if not self.thread.is_alive():
+                    raise ServerFailedToStartError("The server ended before it could answer.")
+                time.sleep(0.01)
 
         async def on_tick(self, counter: int) -> bool:
             if counter % 10 == 0:
