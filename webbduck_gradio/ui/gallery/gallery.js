@@ -320,11 +320,11 @@ export default function start({ element, trigger, server }) {
     }
   }
   let choicesAt = 0;
-  let offering = null;
-  async function offer() {
+  let suggesting = null;
+  async function suggest() {
     choicesAt = Date.now();
     const found = await ask("webbduck_choices", {});
-    if (found.names) filters.offer(found.names);
+    if (found.names) filters.suggest(found.names);
   }
 
   listenInSearch(query, { search, showAll, toGrid: () => canvas.querySelector(".cell .open")?.focus() });
@@ -377,12 +377,12 @@ export default function start({ element, trigger, server }) {
       started = true;
       search();
     }
-    clearTimeout(offering);
-    offering = setTimeout(offer, Math.max(0, choicesAt + 5000 - Date.now()));
+    clearTimeout(suggesting);
+    suggesting = setTimeout(suggest, Math.max(0, choicesAt + 5000 - Date.now()));
   });
   if (!started) {
     started = true;
     search();
   }
-  offer();
+  suggest();
 }

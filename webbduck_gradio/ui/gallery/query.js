@@ -119,7 +119,7 @@ export function makeFilters(row, read, write) {
   }
 
   /** Names that pictures were made with, with their numbers. */
-  function offer(names) {
+  function suggest(names) {
     for (const filter of filters.slice(0, 3)) {
       filter.options = (names[filter.key] ?? []).map(([name, count]) => [
         `${filter.key}:=${quoted(name)}`,
@@ -130,5 +130,5 @@ export function makeFilters(row, read, write) {
     show();
   }
   show();
-  return { show, offer };
+  return { show, suggest };
 }
