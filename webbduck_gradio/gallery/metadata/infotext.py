@@ -1,20 +1,20 @@
-"""The `parameters` text that AUTOMATIC1111's studio began and all others read.
+"""The `parameters` text introduced by AUTOMATIC1111, which all other programs read.
 
     {prompt}
     Negative prompt: {negative}
     Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 42, Size: 1024x1024, ...
 
-What the format cannot carry, and what its readers see instead (our own chunk has it all, exactly):
+Limits of the format, and what its readers see instead (our own chunk is lossless):
 
 - "Negative prompt:" inside a prompt would end the prompt for some readers and crash sd-parsers. It is
-  written "Negative prompt :". CLIP's tokenizer splits the colon off anyway, so both make the same tokens.
-- An empty prompt: the text begins with a newline, without which stable-diffusion-prompt-reader finds no
+  written "Negative prompt :", which CLIP's tokenizer turns into the same tokens.
+- With an empty prompt the text begins with a newline, without which stable-diffusion-prompt-reader finds no
   settings. The others strip it.
-- Readers strip white space around the prompt; A1111 around each of its lines too.
-- A line of the prompt that starts with "Steps:" stays as it is. A1111 and sd-parsers read it right,
-  stable-diffusion-prompt-reader takes it for the settings.
-- `prompt_2`, the ids of input pictures, `resize_mode` and the size of the batch have no place in it.
-- LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, the way A1111 asks for them.
+- Readers strip white space around the prompt; A1111 around each line, too.
+- A prompt line that starts with "Steps:" is not changed. A1111 and sd-parsers read it correctly,
+  stable-diffusion-prompt-reader mistakes it for the settings.
+- `prompt_2`, the ids of input images, `resize_mode` and the batch size cannot be expressed.
+- LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, as in A1111.
 
 Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stable-diffusion-prompt-reader.
 """
@@ -36,35 +36,35 @@ SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Un
 SETTINGS_KEYS = frozenset(
     ("steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash")
 )
-"""Pairs that tell a line of settings from a prompt with colons, in small letters."""
+"""Keys (lower case) that distinguish a line of settings from a prompt with colons."""
 PROMPTS = frozenset(("prompt", "negative prompt"))
 MAX_TEXT = 2**17
-"""Longest text that is taken apart, in characters; a longer one holds no settings for us."""
+"""Maximum length of a text to be parsed, in characters."""
 MAX_TABLES = 20
-"""Values of one line that are tried as JSON; each try may look at all that follows."""
+"""Limit on attempts to parse a value as JSON; each may scan the rest of the line."""
 _KEY = re.compile(r"[\w \-/]+")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])+"')
 _ONE_LINE = re.compile(r"(?:^|[\s,.;])(?=Steps: ?\d{1,4},)")
-_BEHIND = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
+_TRAILING_KEY = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
 INPAINTING = {
     name: setting.infotext
     for name, setting in SETTINGS.items()
     if setting.infotext and "mask" in setting.applies
 }
-"""Pairs that only an inpainted picture has, by their field."""
+"""Field -> key of pairs that only inpainted images have."""
 ORDER = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
     "Denoising strength", "Clip skip", "RNG", "Mask blur", "Inpaint area", "Masked area padding", "Mask mode",
     "Masked content", "Hires upscale", "Hires steps", "Hires checkpoint", "Second pass steps",
     "Second pass strength", "Refiner", "Refiner switch at", "Emphasis",
 )  # fmt: skip
-"""A1111's order of the pairs, which some readers count on; what is not in it comes last."""
+"""A1111's order of the pairs, which some readers rely on; other pairs come last."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
 
 
 @dataclass(frozen=True)
 class Infotext:
-    """A `parameters` text taken apart. `fields` are the pairs of its last line, all of them text."""
+    """A parsed `parameters` text. `fields` are the key-value pairs of its last line, all as text."""
 
     prompt: str
     negative_prompt: str
@@ -135,13 +135,12 @@ def parameters_text(
 
 
 def parse(text: str) -> Infotext:
-    """Take a `parameters` text apart by A1111's rules, in time that grows with its length alone. Never
-    raises.
+    """Parse a `parameters` text by A1111's rules, in linear time. Never raises.
 
-    More forgiving than A1111 in three ways that other programs need: the settings are the last line that
-    begins with "Steps:", else the last that names at least two of `SETTINGS_KEYS`; lines below it ("Template:
-    ...", as extensions write) become pairs of their own; and all may stand in one line. Where there are no
-    settings, all is prompt.
+    More lenient than A1111 in three ways needed for other programs: the settings are the last line that
+    begins with "Steps:", else the last with at least two of `SETTINGS_KEYS`; lines below ("Template: ...",
+    written by extensions) become pairs, too; and everything may be in one line. Without settings, all is
+    prompt.
     """
     text = text.strip("\ufeff\0 \t\r\n")
     lines = text.replace("\r\n", "\n").split("\n") if len(text) <= MAX_TEXT else []
@@ -149,17 +148,17 @@ def parse(text: str) -> Infotext:
     if at is None:
         return _one_line(lines) or Infotext(*_prompts(lines if lines else [text]))
     fields = _fields(pairs(lines[at]))
-    for key, value in _behind(lines[at + 1 :]):
+    for key, value in _trailing_pairs(lines[at + 1 :]):
         fields.setdefault(key, value)
     return Infotext(*_prompts(lines[:at]), fields)
 
 
 def pairs(line: str) -> list[tuple[str, str]]:
-    """The pairs of a line of settings, as A1111's pattern finds them; quoted and JSON values are whole."""
+    """Key-value pairs of a line of settings, as A1111's regex finds them, quoted and JSON values intact."""
     found: list[tuple[str, str]] = []
     at = tables = 0
     while (colon := line.find(":", at)) >= 0:
-        # A key is what stands before the colon; read backwards, so that each letter is looked at once.
+        # Match the key before the colon backwards, so that each character is read once.
         before = _KEY.match(line[at:colon][::-1])
         key = before[0][::-1].lstrip(" -/") if before else ""
         if len(key) < 2:
@@ -175,7 +174,7 @@ def pairs(line: str) -> list[tuple[str, str]]:
 
 
 def _value(line: str, start: int, may_be_json: bool) -> tuple[str, int]:
-    """A pair's value from `start` on, and where the next pair may begin."""
+    """The value that begins at `start`, and the position after it."""
     if line[start : start + 1] == '"':
         quoted = _QUOTED.match(line, start)
         if quoted and line[quoted.end() : quoted.end() + 1] in ("", ","):
@@ -204,7 +203,7 @@ def _settings_line(lines: Sequence[str]) -> int | None:
     for at in others:
         keys = [key for key, _ in pairs(lines[at])]
         names = {key.casefold() for key in keys}
-        # Where words stand before the first pair, or a prompt is one, it is a text in one line.
+        # With text before the first pair, or a prompt as a key, everything is in one line.
         whole = len(keys) >= 3 and lines[at].lstrip().startswith(keys[0]) and not names & PROMPTS
         whole = whole and not keys[0].casefold().endswith((" prompt", " steps"))
         if whole and len(SETTINGS_KEYS & names) >= 2:
@@ -213,7 +212,7 @@ def _settings_line(lines: Sequence[str]) -> int | None:
 
 
 def _one_line(lines: Sequence[str]) -> Infotext | None:
-    """Prompt, negative prompt and settings in one line, as chat programs and sites pass them on."""
+    """Prompt, negative prompt and settings in one line, as copied from chat programs and web sites."""
     for at in range(len(lines) - 1, -1, -1):
         starts = [found.end() for found in _ONE_LINE.finditer(lines[at])]
         if not starts:
@@ -226,7 +225,7 @@ def _one_line(lines: Sequence[str]) -> Infotext | None:
         if mark and before and not before.endswith("\n"):
             before = before.rstrip().removesuffix(",")
         before = before.strip().removeprefix("Prompt:")
-        return Infotext(before.strip(), after.strip(), {**fields, **dict(_behind(lines[at + 1 :]))})
+        return Infotext(before.strip(), after.strip(), {**fields, **dict(_trailing_pairs(lines[at + 1 :]))})
     return None
 
 
@@ -255,11 +254,11 @@ def _fields(found: Sequence[tuple[str, str]]) -> dict[str, str]:
     return fields
 
 
-def _behind(lines: Sequence[str]) -> list[tuple[str, str]]:
-    """Lines below the settings: "Template: ..." and the like; what has no name belongs to the one before."""
+def _trailing_pairs(lines: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines below the settings, such as "Template: ..."; a line without a key continues the previous one."""
     found: list[tuple[str, list[str]]] = []
     for line in lines:
-        named = _BEHIND.match(line)
+        named = _TRAILING_KEY.match(line)
         if named:
             found.append((named[1], [line[named.end() :]]))
         elif found:
@@ -298,10 +297,10 @@ def _pairs(
     rng: str | None,
     second: str | None,
 ) -> dict[str, Any]:
-    """The last line in A1111's order; None values are left out later.
+    """The last line in A1111's order; None values are dropped later.
 
-    Written by hand is what takes several fields or more than the request: sampler and schedule, the size, the
-    model, the seed of this image, and the second pass, whose pairs depend on what it came to.
+    Handled individually: pairs that combine several fields or need more than the request (sampler and
+    schedule, size, model, the seed of this image, and the second pass, which depends on its mode).
     """
     sampler, schedule = sampler_and_schedule(request.scheduler)
     pairs = {
@@ -377,7 +376,7 @@ def _second_pass_pairs(request: GenerationRequest, kind: str) -> dict[str, Any]:
 
 
 def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:
-    """`Lora hashes` as A1111 writes it: 'name: hash12, name2: hash12', names without ',' and ':'."""
+    """`Lora hashes` in A1111's format: 'name: hash12, name2: hash12', names without ',' and ':'."""
     return ", ".join(f"{_tag_name(name)}: {value}" for name, value in hashes.items()) or None
 
 

@@ -1,4 +1,4 @@
-"""Any picture's settings, ready for the form: our own exactly, other tools' as far as they fit."""
+"""Recalls settings from any image: our own exactly, those of other tools as far as possible."""
 
 from __future__ import annotations
 
@@ -56,22 +56,22 @@ SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize
 
 
 BY_HASH = "with the hash "
-"""How a checkpoint is called of which the picture tells nothing else."""
+"""Placeholder name of a checkpoint of which only the hash is recorded."""
 
 
 class Model(Protocol):
-    """What is asked of an installed checkpoint or LoRA; its `aliases` and `hashes` too, where it has them."""
+    """An installed checkpoint or LoRA; optional attributes are `aliases` and `hashes`."""
 
     @property
     def name(self) -> str: ...
 
     @property
     def hash(self) -> str | None:
-        """AutoV2, of LoRAs AutoV3; None while it has not been computed."""
+        """AutoV2, for LoRAs AutoV3; None until computed."""
 
 
 class Catalog(Protocol):
-    """What is asked of `models.catalog.registry.Registry`."""
+    """The part of `models.catalog.registry.Registry` used here."""
 
     def checkpoints(self) -> Sequence[Model]:
         """All checkpoints."""
@@ -90,14 +90,14 @@ class InputImages(Protocol):
 def read_settings(
     path: Path, catalog: Catalog, inputs: InputImages, here: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Any picture's settings for the form: (values, notes).
+    """Settings of an image for the form: (values, notes).
 
-    `values`: fields of `GenerationRequest`, each valid by itself, with JSON values. They also say what the
-    picture did without (no LoRA, no input picture ...), so that nothing of the form before stays. A field
-    that is missing keeps what the form has. {} where the picture tells nothing.
-    `notes`: a sentence for everything that was left out, replaced or not found, and for what will make the
-    picture come out otherwise than it was; `here` is how the core describes itself. Raises `StorageError`
-    where the file is no readable picture.
+    `values`: fields of `GenerationRequest` as JSON values, each valid by itself. Features that the image did
+    not use (LoRAs, input image ...) are included with `RESET_VALUES`. Missing fields keep the form's value.
+    {} if the image records nothing.
+    `notes`: a sentence for everything left out, replaced or not found, and for expected differences in the
+    result; `here` is the core's description of the machine. Raises `StorageError` if the file is not a
+    readable image.
     """
     found = metadata.read(path)
     values, notes = _for_form(found, catalog, inputs)
@@ -107,7 +107,7 @@ def read_settings(
 
 
 def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[str, Any], list[str]]:
-    """As `read_settings`, for a `parameters` text that was pasted in. Never raises."""
+    """As `read_settings`, for a pasted `parameters` text. Never raises."""
     found = metadata.parse_texts({metadata.PARAMETERS: text}, "the text")
     if not found["settings"]:
         return {}, ["The text holds no settings that can be read."]
@@ -135,7 +135,7 @@ def _for_form(
 
 
 def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
-    """What another tool's settings name that has no counterpart here, in one sentence."""
+    """Notes about settings of another tool that have no counterpart here."""
     notes = []
     fields, settings = found["fields"], found["settings"]
     harmless = IGNORED_INFOTEXT_KEYS | (
@@ -206,7 +206,7 @@ def _understand(
         if checkpoints is None:
             continue
         if key == "base_model" and model_hash and not wanted.get(key):
-            wanted[key] = f"{BY_HASH}{model_hash}"  # what A1111 wrote before it wrote names
+            wanted[key] = f"{BY_HASH}{model_hash}"  # as written by early versions of A1111
         if wanted.get(key):
             wanted[key] = _with_folder(str(wanted[key]), paths, checkpoints)
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
@@ -273,8 +273,7 @@ def _find_loras(
 
 
 def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
-    """The name with its folder on the other computer, where one here lies in such a folder too, or several
-    have the name alone."""
+    """The name with its recorded folder, if a model here has such a path or the name alone is ambiguous."""
     path = paths.get(name)
     if path is None:
         return name
@@ -284,8 +283,8 @@ def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]
 def _installed(
     name: str, what: str, hash: str | None, installed: Sequence[Model], problems: list[str], otherwise: str
 ) -> str | None:
-    """The installed model's own name (`models.catalog.lookup`), with a sentence where it is more than another
-    way of writing the picture's name; None with a sentence where it is not there."""
+    """The name of the installed model (`models.catalog.lookup`), with a sentence in `problems` if it is not
+    just another spelling; None, with a sentence, if it is not installed."""
     found = find(name, installed, hash)
     if found.model is None:
         several = " or ".join(sorted(model.name for model in found.several)[:8])
@@ -316,7 +315,7 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
             continue
-        # Alone, so that one field that does not fit leaves the others; only a mask needs its picture.
+        # Validated one by one, so that an invalid field does not affect the others; a mask needs its image.
         more = {"image": wanted.get("image")} if key == "mask" else {}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
@@ -339,7 +338,7 @@ def _valid_loras(loras: object, problems: list[str]) -> list[dict[str, Any]]:
             problems.append(f"The LoRA {asked.get('name')} was left out: {error}")
             continue
         if use["name"] in (other["name"] for other in kept):
-            problems.append(f"The LoRA {use['name']} stands there twice; its first weight was taken.")
+            problems.append(f"The LoRA {use['name']} is listed twice; its first weight was taken.")
         else:
             kept.append(use)
     return kept
