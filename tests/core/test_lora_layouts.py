@@ -270,7 +270,7 @@ def test_a_configuration_beside_the_file_counts(
     home.mkdir(parents=True, exist_ok=True)
     write(studio, "by-peft/adapter_model.safetensors", (tensors, {}))
     write(studio, "unet-alone.safetensors", kohya(mine))
-    saying = "does not say its alpha"
+    saying = "has no alpha"
     with pytest.raises(AssertionError, match=saying):  # a warning, where none is expected
         drawn(studio, generator, ask, "by-peft/adapter_model")
     (home / "adapter_config.json").write_text(json.dumps(config(mine, "unet")))

@@ -149,7 +149,7 @@ def test_what_means_something_unknown_is_refused(tmp_path: Path, mark: str) -> N
 
 def test_other_weights_beside_it_are_mentioned(tmp_path: Path) -> None:
     found = listed(tmp_path, SDXL | {"control_model.a.weight": (64, 64), "control_model.scale": ()})
-    assert found.arch == "sdxl" and "left out: control_model.a.weight (and 1 more)" in found.notes[0]
+    assert found.arch == "sdxl" and "ignored: control_model.a.weight (and 1 more)" in found.notes[0]
 
 
 def test_metadata_that_no_library_reads_is_said_when_listed(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_tensor_of_a_folder_that_is_missing_or_of_another_size(folder: Path, p
     with pytest.raises(ModelError, match=r"of a kind that is not known: it has .*a_new_layer.weight"):
         inspect_folder(folder)
     save_file(tensors | {key: tensors[key].astype(numpy.int8)}, weights)
-    with pytest.raises(ModelError, match="number format that this studio does not load: I8"):
+    with pytest.raises(ModelError, match="format that is not supported: I8"):
         inspect_folder(folder)
 
 

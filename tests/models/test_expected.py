@@ -120,7 +120,7 @@ def test_the_starter_is_what_its_configuration_says(starter_checkpoints: Path) -
     ("changes", "words"),
     [
         ({"block_out_channels": [320, 650, 1280]}, "650 cannot be normalised in 32 groups"),
-        ({"block_out_channels": []}, "block_out_channels is no list"),
+        ({"block_out_channels": []}, "block_out_channels is not a list"),
         ({"layers_per_block": [2, 2]}, "layers_per_block has 2 numbers for 3 levels"),
         ({"layers_per_block": "2"}, "layers_per_block is '2' instead of a positive number"),
         ({"cross_attention_dim": 10**39}, "instead of a positive number"),

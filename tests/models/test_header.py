@@ -45,7 +45,10 @@ BROKEN = {
     "no json": (lambda whole: with_header(b"{nothing}" + b" " * 600), "damaged header"),
     "deep json": (lambda whole: with_header(b"[" * 100_000), "damaged header"),
     "a list": (lambda whole: with_header([1, 2]), "damaged header"),
-    "metadata no table": (lambda whole: with_header({"__metadata__": [1]}), "metadata that is no table"),
+    "metadata no table": (
+        lambda whole: with_header({"__metadata__": [1]}),
+        "metadata that is not a JSON object",
+    ),
     "nothing inside": (lambda whole: with_header({}), "holds no weights"),
     "negative shape": (lambda whole: with_header({"a": entry(shape=(-2,))}, b"1234"), "damaged header"),
     "text shape": (lambda whole: with_header({"a": entry(shape="2")}, b"1234"), "damaged header"),

@@ -66,9 +66,9 @@ REFUSED = {
             for half in "AB"
             for name in ("default", "second")
         },
-        "beside another tensor for the same place",
+        "and another tensor for the same module",
     ),
-    "scales of weights": (pair(FLAT) | {f"{FLAT}.lora_down.weight_scale": ()}, "of a kind that is not known"),
+    "scales of weights": (pair(FLAT) | {f"{FLAT}.lora_down.weight_scale": ()}, "which is of an unknown kind"),
     "norms": (
         pair(FLAT) | {"lora_unet_down_blocks_0_resnets_0_norm1.w_norm": (8,)},
         "with normalisation layers",
@@ -98,13 +98,13 @@ def test_what_cannot_work_is_refused_when_listed(settings: Settings, case: str) 
 
 CONFIGURED = [
     ("{", "lora_adapter_metadata in its metadata is not valid JSON"),
-    ("[1]", "is no table"),
-    ('{"unet.lora_alpha": "8"}', "an alpha in its configuration is no number"),
+    ("[1]", "is not a JSON object"),
+    ('{"unet.lora_alpha": "8"}', "an alpha in its configuration is not a number"),
     (
         '{"unet.lora_alpha": 8, "unet.alpha_pattern": {"to_k": null}}',
-        "an alpha in its configuration is no number",
+        "an alpha in its configuration is not a number",
     ),
-    ('{"unet.lora_alpha": 8, "unet.alpha_pattern": {"(a+)+b": 1}}', "which is no module's name"),
+    ('{"unet.lora_alpha": 8, "unet.alpha_pattern": {"(a+)+b": 1}}', "which is not a module name"),
     ('{"unet.lora_alpha": 8, "unet.use_dora": true}', "DoRA, which"),
     ('{"unet.peft_type": "LOHA"}', "LOHA, which"),
 ]
@@ -120,23 +120,23 @@ def test_configurations_that_mean_something_else(settings: Settings, said: str, 
 def test_weights_in_whole_numbers(settings: Settings) -> None:
     tensors = {name: numpy.ones(shape, numpy.int8) for name, shape in pair(FLAT).items()}
     save_file(tensors, settings.loras / "a.safetensors")
-    with pytest.raises(ModelError, match="weights of the type I8, which do not tell their values"):
+    with pytest.raises(ModelError, match="weights of the type I8, which is not supported"):
         Registry(settings).lora("a")
 
 
 LEFT_OUT = {
     "an embedding": (
         {"bundle_emb.reeds.clip_l": (2, 8), "bundle_emb.reeds.clip_g": (2, 8)},
-        "holds the embedding reeds as well, which is left out",
+        "also contains the embedding reeds, which is ignored",
     ),
     "two embeddings": (
         {"bundle_emb.a b.string_to_param.*": (2, 8), "bundle_emb.c.clip_g_out": (2, 8)},
-        "holds the embeddings a b and 1 more as well, which are left out",
+        "also contains the embeddings a b and 1 more, which are ignored",
     ),
     "a lone alpha": ({f"{OTHER}.alpha": ()}, f"has an alpha but no weights for {OTHER}, which has no effect"),
     "weights of a model": (
         {"unet.conv_in.bias": (4,)},
-        r"holds tensors that are no LoRA's \(unet.conv_in.bias\), which are left out",
+        r"contains tensors that do not belong to a LoRA \(unet.conv_in.bias\); they are ignored",
     ),
 }
 
@@ -170,7 +170,7 @@ def test_metadata_that_is_no_text(settings: Settings) -> None:
     odd: list[object] = [[], ["a"], "text", 0, False]
     for metadata in odd:
         rewritten(path, data, table | {"__metadata__": metadata})
-        with pytest.raises(ModelError, match="has metadata that is no table"):
+        with pytest.raises(ModelError, match="has metadata that is not a JSON object"):
             Registry(settings).lora("a")
     table["__metadata__"] = {"steps": 5, "nested": {"a": [1]}, "none": None, "ss_output_name": "reeds"}
     rewritten(path, data, table)

@@ -46,7 +46,7 @@ def test_notes_of_other_programs(settings: Settings) -> None:
     assert (registry.lora("ink").trigger, registry.lora("ink").weight) == ("the owner's", 0.5)
     (settings.loras / "web.civitai.info").write_text("{")
     registry.refresh()
-    assert registry.problems == ("web.civitai.info is not valid JSON; it is left as it is.",)
+    assert registry.problems == ("web.civitai.info is not valid JSON; it is ignored.",)
     assert registry.lora("web").trigger == ""
 
 

@@ -74,7 +74,7 @@ def test_plain_floating_point_is_loaded_as_it_is(tmp_path: Path, dtype: str) -> 
 def test_other_formats_are_refused_by_name(tmp_path: Path, more, dtypes, metadata, words: str) -> None:
     with pytest.raises(ModelError, match=words) as caught:
         listed(tmp_path, SDXL | more, dtypes, metadata)
-    assert "number format that this studio does not load" in str(caught.value)
+    assert "stores its weights in a format that is not supported" in str(caught.value)
 
 
 def test_packed_weights_of_all_layers_are_no_unknown_architecture(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_scales_that_are_not_whole(tmp_path: Path) -> None:
         listed(tmp_path, shapes, dtypes)
     shapes, dtypes = scaled()
     del shapes[FLAT]
-    with pytest.raises(ModelError, match=r"attn1.to_q.scale_weight has no .*attn1.to_q.weight beside it"):
+    with pytest.raises(ModelError, match=r"attn1.to_q.scale_weight but no .*attn1.to_q.weight"):
         listed(tmp_path, shapes, dtypes)
 
 

@@ -28,7 +28,7 @@ from ..models.probe.safetensors_header import read_header
 from ..models.probe.single_file_config import (
     PARTS,
     PROJECTION,
-    PROJECTION_TURNED,
+    PROJECTION_TRANSPOSED,
     configs,
     open_clip_prefix,
     prefixes,
@@ -114,7 +114,7 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
     parts = configs(checkpoint.name, header, checkpoint.arch, checkpoint.prediction_type, checkpoint.zero_snr)
     scales = check(checkpoint.name, header, {prefix: PARTS[part] for part, prefix in starts.items()})
     tensors = load_file(checkpoint.path)
-    turned = open_clip_prefix(refiner) + PROJECTION_TURNED
+    turned = open_clip_prefix(refiner) + PROJECTION_TRANSPOSED
     if turned in tensors:
         tensors[open_clip_prefix(refiner) + PROJECTION] = tensors.pop(turned).T
     components: dict[str, Any] = {}

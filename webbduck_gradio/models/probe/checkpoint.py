@@ -1,8 +1,7 @@
-"""What a model file is, told from its header alone: never from its name, and without reading a weight.
+"""Probes checkpoints by their headers and configurations, never by name and without reading weights.
 
-The rules are those of the original (LDM) key layout and of diffusers' folders; each stands beside the
-key that it looks at. Architectures: sdxl, sdxl-inpaint, sdxl-refiner, sdxl-edit (instruct-pix2pix), ssd-1b,
-vega, sdxl-lcm, playground, sd1, sd2, sd3, flux, unknown.
+Supports the original (LDM) key layout and diffusers folders. Architectures: sdxl, sdxl-inpaint, sdxl-refiner,
+sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm, playground, sd1, sd2, sd3, flux, unknown.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """What is known of a checkpoint. `context` is the width of its cross-attention (0 = not known)."""
+    """Facts about a checkpoint. `context` is the width of its cross-attention (0: unknown)."""
 
     arch: str
     prediction_type: str = "epsilon"
@@ -48,11 +47,11 @@ class CheckpointInfo:
     context: int = 0
     clip_layers: int = 12
     numbers: int = 0
-    """How many numbers its parts consist of, which tells the memory that it takes (0 = not known)."""
+    """Number of parameters, from which memory use is estimated (0: unknown)."""
     stored: str = ""
-    """Number format of its UNet's weights as safetensors calls it; "" where they are of several."""
+    """Data type of the UNet's weights, as named by safetensors; "" if mixed."""
     notes: tuple[str, ...] = ()
-    """What is to be said to whoever draws with it."""
+    """Warnings for users of the checkpoint."""
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
 
@@ -67,7 +66,7 @@ def architecture(header: Header) -> str:
     width = context_width(header)
     label = header.width(UNET + "label_emb.0.0.weight")
     if label is None and any(key.startswith(UNET + "label_emb.") for key in keys):
-        label = -1  # it has one, but not this part of it
+        label = -1  # present, but not this tensor
     only_open_clip = any(key.startswith("conditioner.embedders.0.model.") for key in keys)
     if width == 1280 or (label is not None and only_open_clip) or (width is None and label == 2560):
         return "sdxl-refiner"
@@ -75,9 +74,9 @@ def architecture(header: Header) -> str:
         return "sd1"
     if width == 1024 and label is None:
         return "sd2"
-    if width is None or (label is None and not only_sdxl_has(header)):
+    if width is None or (label is None and not has_second_text_encoder(header)):
         return "unknown"
-    # From here on SDXL's own kind: text encoders' pooled output and sizes enter through label_emb.
+    # From here on SDXL variants: pooled text embeddings and sizes enter through label_emb.
     if "edm_mean" in keys or "edm_std" in keys:
         return "playground"
     if UNET + "time_embed.cond_proj.weight" in keys:
@@ -93,15 +92,15 @@ def architecture(header: Header) -> str:
 
 
 def _depth(keys: Iterable[str], pattern: re.Pattern[str]) -> int:
-    """Highest number that `pattern` finds, plus one; 0 where it finds none."""
+    """Highest index matched by `pattern`, plus one; 0 without matches."""
     return max((int(found[1]) + 1 for key in keys if (found := pattern.match(key))), default=0)
 
 
 def context_width(header: Header) -> int | None:
-    """Width of the UNet's cross-attention; None where it has none."""
-    usual = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
-    if usual is not None:
-        return usual
+    """Width of the UNet's cross-attention; None if it has none."""
+    width = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
+    if width is not None:
+        return width
     found = (key for key in header.tensors if key.startswith(UNET) and key.endswith(_CONTEXT))
     return next((header.width(key) for key in found), None)
 
@@ -109,14 +108,14 @@ def context_width(header: Header) -> int | None:
 _CONTEXT = (".attn2.to_k.weight", ".attn2.to_v.weight")
 
 
-def only_sdxl_has(header: Header) -> bool:
-    """Whether there is a second text encoder under the name that SDXL's files give it."""
+def has_second_text_encoder(header: Header) -> bool:
+    """Whether there is a second text encoder under SDXL's name."""
     return any(key.startswith("conditioner.embedders.1.model.") for key in header.tensors)
 
 
 def inspect_file(path: Path) -> CheckpointInfo:
-    """A single-file checkpoint. Raises `ModelError` for broken files, for what is no checkpoint, and for
-    one that would not be drawn as it is meant."""
+    """Probe a single-file checkpoint. Raises `ModelError` for broken files, for files that are not
+    checkpoints, and for checkpoints that would not give the intended images."""
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
@@ -130,11 +129,11 @@ def inspect_file(path: Path) -> CheckpointInfo:
     starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
     if arch not in SUPPORTED:
         if arch == "unknown" and any(key.startswith(UNET) for key in header.tensors):
-            weight_formats.check(path.name, header, starts)  # packed weights have no shape that tells
+            weight_formats.check(path.name, header, starts)  # shapes of packed weights reveal nothing
         return CheckpointInfo(arch, native_size=size, context=context, extras=extras)
     if header.odd:
         raise ModelError(
-            f"{path.name} holds something else than text in its metadata ({header.odd[0][:60]}), which the "
+            f"{path.name} has metadata that is not text ({header.odd[0][:60]}), which the "
             "safetensors format forbids; get another version of it."
         )
     predicts = prediction.of_file(path.name, header, _sidecar(path))
@@ -157,7 +156,7 @@ def inspect_file(path: Path) -> CheckpointInfo:
 
 
 def _sidecar(path: Path) -> str:
-    """The text of the `.yaml` beside a file, as far as it is there."""
+    """The text of the `.yaml` file of the same name, or ""."""
     sidecar = path.with_suffix(".yaml")
     try:
         return read_regular(sidecar).decode("utf-8", "replace")[:100_000] if sidecar.is_file() else ""
@@ -179,7 +178,7 @@ _PARTS = {
 
 
 def inspect_folder(folder: Path) -> CheckpointInfo:
-    """A checkpoint in diffusers layout. Raises `ModelError` naming what is missing, broken or not drawn."""
+    """Probe a diffusers folder. Raises `ModelError` naming what is missing, broken or unsupported."""
     index = read_json(folder / "model_index.json", folder.name)
     pipeline = str(index.get("_class_name", ""))
     if not (folder / "unet" / "config.json").is_file():
@@ -189,8 +188,8 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
         return CheckpointInfo(arch)
     unet = read_json(folder / "unet" / "config.json", folder.name)
     arch = folder_architecture(unet, index)
-    own = folder / "webbduck.json"
-    extras = read_json(own, folder.name) if own.is_file() else {}
+    defaults_file = folder / "webbduck.json"
+    extras = read_json(defaults_file, folder.name) if defaults_file.is_file() else {}
     sample_size = unet.get("sample_size")
     if isinstance(sample_size, list):
         sample_size = max((n for n in sample_size if isinstance(n, int)), default=None)
@@ -200,9 +199,7 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
     if arch not in SUPPORTED:
         return CheckpointInfo(arch, native_size=size, context=context, extras=extras)
     if pipeline and not pipeline.startswith("StableDiffusionXL"):
-        raise ModelError(
-            f"{folder.name} is made for {pipeline}, which is not SDXL's pipeline; choose an SDXL checkpoint."
-        )
+        raise ModelError(f"{folder.name} is for {pipeline}, not for SDXL; choose an SDXL checkpoint.")
     refiner = arch == "sdxl-refiner"
     for part in _PARTS["sdxl-refiner" if refiner else "sdxl"]:
         _check_part(folder, part)
@@ -252,13 +249,13 @@ def folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:
 
 
 def _check_part(folder: Path, part: str) -> None:
-    """Each part needs its configuration and, where it has weights, unbroken safetensors of them."""
+    """Each part needs its configuration; tokenizers also need a vocabulary."""
     configs = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
     config = configs.get(part.removesuffix("_2"), "config.json")
     if not (folder / part / config).is_file():
         raise ModelError(f"{folder.name} has no {part}/{config}; copy the checkpoint folder again.")
     if part.startswith("tokenizer"):
-        # Without these a tokenizer of two words is made, and no prompt means anything.
+        # Without it, transformers would silently create a tokenizer with two tokens.
         whole = (folder / part / "tokenizer.json").is_file()
         if not (whole or all((folder / part / name).is_file() for name in ("vocab.json", "merges.txt"))):
             raise ModelError(f"{folder.name} has no vocabulary in {part}; copy the checkpoint folder again.")

@@ -1,5 +1,5 @@
-"""Whether a checkpoint is whole: every tensor there and of its size, and nothing in it that means something
-else than SDXL. Told by headers alone, so that it is said when the checkpoint is listed."""
+"""Checks that a checkpoint is complete: every tensor present with the right shape, and nothing that SDXL does
+not have. Only headers are read, so that problems are reported when the checkpoint is listed."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from ...errors import ModelError
 from . import expected_tensors, original_names, prediction, single_file_config, weight_formats
 from .folder_files import read_json, weights_of
 from .safetensors_header import Header, Tensor, read_header
-from .single_file_config import PARTS, PROJECTION, PROJECTION_TURNED, Config
+from .single_file_config import PARTS, PROJECTION, PROJECTION_TRANSPOSED, Config
 
-_HARMLESS = re.compile(
-    # Buffers that carry nothing: lists of positions, CLIP's temperature, counters of normalisation.
+_IGNORED = re.compile(
+    # Buffers that are not needed: positions, CLIP's temperature, batch counters of normalisation.
     r"(?:^|\.)(?:position_ids|logit_scale|logit_bias|attn_mask|num_batches_tracked)$"
-    # A running mean of the weights, which training keeps beside them.
+    # An exponential moving average of the weights from training.
     r"|^model_ema\.|^(?:ema|ema_model|ema_unet)\.|^first_stage_model\.(?:model_ema|ema)\."
-    # What judged the pictures while the VAE was trained; CLIP's unused projections and its other half.
+    # The VAE's training losses and discriminator; CLIP's unused projection and its image encoder.
     r"|^first_stage_model\.(?:loss|discriminator|lpips)\."
     r"|^conditioner\.embedders\.0\.(?:transformer\.|model\.)?text_projection(?:\.weight)?$"
     r"|^conditioner\.embedders\.[01]\.model\.visual\."
-    # SDXL's own schedule, written out.
+    # SDXL's noise schedule.
     r"|^denoiser\.(?:sigmas|log_sigmas)$|^(?:model_sampling\.)?(?:log_)?sigmas$|^(?:betas|logvar|scale_factor)$"
     r"|^(?:(?:sqrt_|log_)?(?:one_minus_|recip_|recipm1_)?alphas_cumprod(?:_prev)?)$"
     r"|^posterior_(?:variance|log_variance_clipped|mean_coef[12])$"
-    # Training's state.
+    # Training state.
     r"|^(?:global_step|epoch|step|iteration|num_updates)$|^(?:optimizer|lr_scheduler|loss|callbacks)\."
 )
 MARK_SIZE = 64
-"""Numbers up to which a tensor that belongs to nothing is a mark, which changes how the others are meant."""
+"""An unknown tensor with at most this many elements is a marker that may change the meaning of the others."""
 
 
 def check_file(
     name: str, header: Header, parts: Mapping[str, Config], scales: Mapping[str, weight_formats.Scale]
 ) -> tuple[tuple[str, ...], int]:
-    """(what to say about tensors that are left out, how many numbers the parts consist of).
+    """(notes about ignored tensors, number of parameters).
 
-    `parts`: as `layout.configs` gives them. Raises `ModelError`.
+    `parts`: from `single_file_config.configs`. Raises `ModelError`.
     """
     refiner = "text_encoder" not in parts
     try:
@@ -54,18 +54,18 @@ def check_file(
         found: dict[str, Tensor] = {key: header.tensors[key] for key in shapes if key in header.tensors}
         if part == "text_encoder_2":
             prefix = single_file_config.open_clip_prefix(refiner)
-            turned = header.tensors.get(prefix + PROJECTION_TURNED)
-            if turned is not None and prefix + PROJECTION not in found:
-                found[prefix + PROJECTION] = turned._replace(shape=turned.shape[::-1])
-                known.add(prefix + PROJECTION_TURNED)
+            transposed = header.tensors.get(prefix + PROJECTION_TRANSPOSED)
+            if transposed is not None and prefix + PROJECTION not in found:
+                found[prefix + PROJECTION] = transposed._replace(shape=transposed.shape[::-1])
+                known.add(prefix + PROJECTION_TRANSPOSED)
         compare(name, PARTS[part], shapes, found)
         known.update(shapes)
-    notes = _left_over(name, [key for key in header.tensors if key not in known], header, refiner)
+    notes = _check_remaining(name, [key for key in header.tensors if key not in known], header, refiner)
     return notes, sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values())
 
 
 class Completeness(NamedTuple):
-    """A folder's parts together: numbers in them, number formats of the UNet's weights, what to say."""
+    """Result for a folder: number of parameters, data types of the UNet's weights, notes."""
 
     numbers: int
     stored: frozenset[str]
@@ -76,7 +76,7 @@ _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": 
 
 
 def check_folder(folder: Path, refiner: bool) -> Completeness:
-    """A folder in diffusers layout whose configurations are all there. Raises `ModelError`."""
+    """Check a folder in diffusers layout that has all configurations. Raises `ModelError`."""
     name = folder.name
     configs: dict[str, Config] = {}
     numbers, stored, notes = 0, frozenset[str](), []
@@ -94,10 +94,10 @@ def check_folder(folder: Path, refiner: bool) -> Completeness:
         tensors, where = _tensors_of(folder, part)
         header = Header(tensors)
         if weight_formats.check(where, header, {"": PARTS[part]}):
-            raise weight_formats.refused(where, "float8 with scales in a folder")
+            raise weight_formats.refused(where, "scaled float8 in a folder")
         compare(where, PARTS[part], wanted, tensors)
         rest = [key for key in tensors if key not in wanted and not weight_formats.is_helper(key)]
-        notes += _left_over_in_folder(where, part, rest)
+        notes += _check_remaining_in_folder(where, part, rest)
         numbers += sum(map(math.prod, wanted.values()))
         if part == "unet":
             stored = frozenset(each.dtype for each in tensors.values())
@@ -117,42 +117,47 @@ def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
         if config.get("shift_factor"):
             raise expected_tensors.UnbuildableError("it has a shift_factor, which SDXL's has not")
         return expected_tensors.vae(config)
-    # What a file says of its size by default is CLIP's own, as in transformers.
-    usual = {"num_hidden_layers": 12, "hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8}
+    # transformers' defaults for CLIP
+    defaults = {
+        "num_hidden_layers": 12,
+        "hidden_size": 512,
+        "intermediate_size": 2048,
+        "num_attention_heads": 8,
+    }
     return expected_tensors.clip(
-        {**usual, "projection_dim": 512, **config}, projection=part == "text_encoder_2"
+        {**defaults, "projection_dim": 512, **config}, projection=part == "text_encoder_2"
     )
 
 
 def _tensors_of(folder: Path, part: str) -> tuple[dict[str, Tensor], str]:
-    """All tensors of a part under the names of today, and where they are, for people."""
+    """All tensors of a part under current names, and their location for messages."""
     files = weights_of(folder / part, folder.name).files
     tensors: dict[str, Tensor] = {}
     for file in files:
         header = read_header(file)
         if header.odd:
             raise ModelError(
-                f"{folder.name}/{part}/{file.name} holds something else than text in its metadata "
+                f"{folder.name}/{part}/{file.name} has metadata that is not text "
                 f"({header.odd[0][:60]}), which the safetensors format forbids; copy it again."
             )
-        tensors |= {_todays_name(part, key): each for key, each in header.tensors.items()}
+        tensors |= {_current_name(part, key): each for key, each in header.tensors.items()}
     where = f"{folder.name}/{part}"
     return tensors, f"{where}/{files[0].name}" if len(files) == 1 else where
 
 
-def _todays_name(part: str, key: str) -> str:
-    if part == "vae" and ".mid_block.attentions.0." in key:  # as diffusers wrote it until 2023
+def _current_name(part: str, key: str) -> str:
+    if part == "vae" and ".mid_block.attentions.0." in key:  # diffusers until 2023
         start, _, ending = key.rpartition(".")
         start, _, layer = start.rpartition(".")
         return f"{start}.{_OLD_ATTENTION[layer]}.{ending}" if layer in _OLD_ATTENTION else key
     if part.startswith("text_encoder") and not key.startswith(("text_model.", "text_projection.")):
-        return f"text_model.{key}"  # as newer versions of transformers write it
+        return f"text_model.{key}"  # newer versions of transformers
     return key
 
 
-def _left_over_in_folder(where: str, part: str, rest: list[str]) -> list[str]:
-    unknown = [key for key in rest if not _HARMLESS.search(key)]
-    if part == "text_encoder":  # may be kept with the projection that only the second one needs
+def _check_remaining_in_folder(where: str, part: str, rest: list[str]) -> list[str]:
+    unknown = [key for key in rest if not _IGNORED.search(key)]
+    if part == "text_encoder":  # may include a projection, which only the second one needs
         unknown = [key for key in unknown if key != "text_projection.weight"]
     if unknown:
         raise ModelError(
@@ -163,18 +168,21 @@ def _left_over_in_folder(where: str, part: str, rest: list[str]) -> list[str]:
 
 
 def compare(name: str, part: str, wanted: expected_tensors.Shapes, found: Mapping[str, Tensor]) -> None:
-    """Raises `ModelError` where tensors are missing or of another size. `part`: what people call it."""
+    """Raises `ModelError` if tensors are missing or have the wrong shape. `part`: display name."""
     missing = [key for key in wanted if key not in found]
     if missing:
         raise ModelError(
             f"{name} is incomplete: its {part} lacks {missing[0]}{_more(missing)}; get the complete file."
         )
-    wrong = [key for key, shape in wanted.items() if not _fits(key, found[key].shape, shape)]
-    if wrong:
-        here, right = (" x ".join(map(str, each)) for each in (found[wrong[0]].shape, wanted[wrong[0]]))
+    mismatched = [key for key, shape in wanted.items() if not _fits(key, found[key].shape, shape)]
+    if mismatched:
+        here, right = (
+            " x ".join(map(str, each)) for each in (found[mismatched[0]].shape, wanted[mismatched[0]])
+        )
         raise ModelError(
-            f"{name} does not fit together: in its {part}, {wrong[0]} is {here or '1'} instead of {right}"
-            f"{_more(wrong, ' too')}; get another version of it."
+            f"{name} does not fit together: in its {part}, {mismatched[0]} is {here or '1'} instead of "
+            f"{right}"
+            f"{_more(mismatched, ' too')}; get another version of it."
         )
 
 
@@ -188,14 +196,14 @@ def _more(keys: list[str], ending: str = "") -> str:
     return f" (and {len(keys) - 1} more{ending})" if len(keys) > 1 else ""
 
 
-def _left_over(name: str, rest: Iterable[str], header: Header, refiner: bool) -> tuple[str, ...]:
-    """What to say about tensors that belong to no part. Raises `ModelError` where they mean something."""
+def _check_remaining(name: str, rest: Iterable[str], header: Header, refiner: bool) -> tuple[str, ...]:
+    """Notes about tensors that belong to no part. Raises `ModelError` if they may be significant."""
     groups: dict[str, list[str]] = defaultdict(list)
-    starts = {prefix: PARTS[part] for part, prefix in single_file_config.prefixes(refiner).items()}
+    prefixes = {prefix: PARTS[part] for part, prefix in single_file_config.prefixes(refiner).items()}
     for key in rest:
-        if _HARMLESS.search(key) or prediction.is_mark(key):
+        if _IGNORED.search(key) or prediction.is_marker(key):
             continue
-        for prefix, part in starts.items():
+        for prefix, part in prefixes.items():
             if key.startswith(prefix):
                 raise ModelError(
                     f"{name} is of a kind that is not known: its {part} has {key}, which SDXL's has not; "
@@ -205,10 +213,10 @@ def _left_over(name: str, rest: Iterable[str], header: Header, refiner: bool) ->
     for keys in groups.values():
         if all(math.prod(header.tensors[key].shape) <= MARK_SIZE for key in keys):
             raise ModelError(
-                f"{name} carries the mark {keys[0]}{_more(keys)}, which this studio does not know; it would "
-                "be drawn wrong, so get another version of it."
+                f"{name} has the unknown marker {keys[0]}{_more(keys)}, which may mean that it needs other "
+                "settings than SDXL; get another version of it."
             )
     if not groups:
         return ()
     shown = ", ".join(f"{keys[0]}{_more(keys)}" for keys in list(groups.values())[:3])
-    return (f"{name} also holds weights of another kind, which are left out: {shown}.",)
+    return (f"{name} also contains other weights, which are ignored: {shown}.",)

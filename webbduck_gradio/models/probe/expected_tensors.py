@@ -1,7 +1,7 @@
-"""Names and shapes of the tensors that a network of a given configuration has, without making it.
+"""Computes names and shapes of a network's tensors from its configuration, without building it.
 
-Names are diffusers' and transformers'; the configurations are those of UNet2DConditionModel, AutoencoderKL
-and CLIPTextModel(WithProjection). What they are worth is shown by a test against the networks themselves.
+For UNet2DConditionModel and AutoencoderKL of diffusers and CLIPTextModel(WithProjection) of transformers; a
+test compares them with the networks themselves.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
 Config = Mapping[str, Any]
 
-_USUAL_UNET: dict[str, Any] = {
+_SDXL_UNET: dict[str, Any] = {
     "_class_name": "UNet2DConditionModel",
     "addition_embed_type": "text_time",
     "attention_type": "default",
@@ -33,17 +33,17 @@ _USUAL_UNET: dict[str, Any] = {
     "time_embedding_dim": None,
     "time_embedding_type": "positional",
 }
-"""Options of a UNet that add, leave out or widen layers, and what they are in SDXL."""
+"""Options that change a UNet's layers, with SDXL's values."""
 
 
 class UnbuildableError(ValueError):
-    """A configuration that no network of the kind can be made of; its text says why, in a clause."""
+    """The configuration is invalid or not SDXL's; the text is a clause saying why."""
 
 
 def unet(config: Config) -> Shapes:
     """Raises `UnbuildableError`."""
-    for option, usual in _USUAL_UNET.items():
-        if config.get(option, usual) != usual:
+    for option, default in _SDXL_UNET.items():
+        if config.get(option, default) != default:
             raise UnbuildableError(f"its {option.strip('_')} is {config[option]!r}, which SDXL does not have")
     widths = _numbers(config, "block_out_channels")
     count = len(widths)
@@ -65,9 +65,9 @@ def unet(config: Config) -> Shapes:
     shapes |= _mlp("time_embedding", widths[0], time) | _mlp("add_embedding", label, time)
     out = widths[0]
     for level, width in enumerate(widths):
-        name, into, out = f"down_blocks.{level}", out, width
+        name, inputs, out = f"down_blocks.{level}", out, width
         for layer in range(layers[level]):
-            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, time)
+            shapes |= _resnet(f"{name}.resnets.{layer}", inputs if layer == 0 else out, out, time)
             if down[level].startswith("CrossAttn"):
                 at = f"{name}.attentions.{layer}"
                 shapes |= _transformer(at, out, heads[level], depths[level], cross, linear)
@@ -78,9 +78,9 @@ def unet(config: Config) -> Shapes:
     shapes |= _transformer("mid_block.attentions.0", out, heads[-1], depths[-1], cross, linear)
     for level in range(count):
         name, place = f"up_blocks.{level}", count - 1 - level
-        before, out, into = out, widths[place], widths[max(place - 1, 0)]
+        before, out, inputs = out, widths[place], widths[max(place - 1, 0)]
         for layer in range(layers[place] + 1):
-            left = into if layer == layers[place] else out
+            left = inputs if layer == layers[place] else out
             shapes |= _resnet(f"{name}.resnets.{layer}", (before if layer == 0 else out) + left, out, time)
             if up[level].startswith("CrossAttn"):
                 at = f"{name}.attentions.{layer}"
@@ -102,18 +102,18 @@ def vae(config: Config) -> Shapes:
     shapes = dict(_conv("encoder.conv_in", _number(config, "in_channels"), widths[0]))
     out = widths[0]
     for level, width in enumerate(widths):
-        name, into, out = f"encoder.down_blocks.{level}", out, width
+        name, inputs, out = f"encoder.down_blocks.{level}", out, width
         for layer in range(layers):
-            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, None)
+            shapes |= _resnet(f"{name}.resnets.{layer}", inputs if layer == 0 else out, out, None)
         if level < len(widths) - 1:
             shapes |= _conv(f"{name}.downsamplers.0.conv", out, out)
     shapes |= _vae_middle("encoder", last, attention) | _conv("encoder.conv_out", last, 2 * latent)
     shapes |= _conv("decoder.conv_in", latent, last) | _vae_middle("decoder", last, attention)
     out = last
     for level, width in enumerate(reversed(widths)):
-        name, into, out = f"decoder.up_blocks.{level}", out, width
+        name, inputs, out = f"decoder.up_blocks.{level}", out, width
         for layer in range(layers + 1):
-            shapes |= _resnet(f"{name}.resnets.{layer}", into if layer == 0 else out, out, None)
+            shapes |= _resnet(f"{name}.resnets.{layer}", inputs if layer == 0 else out, out, None)
         if level < len(widths) - 1:
             shapes |= _conv(f"{name}.upsamplers.0.conv", out, out)
     shapes |= _pair("encoder.conv_norm_out", (last,)) | _pair("decoder.conv_norm_out", (out,))
@@ -137,9 +137,7 @@ def clip(config: Config, projection: bool) -> Shapes:
         )
     words, length = _number(config, "vocab_size", 49408), _number(config, "max_position_embeddings", 77)
     if words < 49408 or length < 77:
-        raise UnbuildableError(
-            f"it knows {words} tokens and reads {length} at once; SDXL's knows 49408, reads 77"
-        )
+        raise UnbuildableError(f"it has {words} tokens and a context of {length}; SDXL's has 49408 and 77")
     shapes: Shapes = {
         "text_model.embeddings.token_embedding.weight": (words, width),
         "text_model.embeddings.position_embedding.weight": (length, width),
@@ -157,8 +155,7 @@ def clip(config: Config, projection: bool) -> Shapes:
 
 
 def check_together(configs: Mapping[str, Config]) -> None:
-    """Whether the parts' widths fit each other: what the text encoders put out goes into the UNet, what it
-    draws into the VAE. Raises `UnbuildableError`."""
+    """Check that the widths of text encoders, UNet and VAE match. Raises `UnbuildableError`."""
     unet, vae, second = configs["unet"], configs["vae"], configs["text_encoder_2"]
     first = configs.get("text_encoder")
     context = _number(second, "hidden_size") + (_number(first, "hidden_size") if first else 0)
@@ -171,12 +168,12 @@ def check_together(configs: Mapping[str, Config]) -> None:
     label = _number(second, "projection_dim") + numbers * _number(unet, "addition_time_embed_dim")
     if _number(unet, "projection_class_embeddings_input_dim") != label:
         raise UnbuildableError(
-            f"the UNet expects {unet['projection_class_embeddings_input_dim']} numbers for the whole prompt "
-            f"and the size, and gets {label}"
+            f"the UNet expects {unet['projection_class_embeddings_input_dim']} values for pooled prompt and "
+            f"sizes, and gets {label}"
         )
     latent = _number(vae, "latent_channels")
     if latent != _number(unet, "out_channels", 4):
-        raise UnbuildableError(f"the UNet draws {unet['out_channels']} channels, and the VAE reads {latent}")
+        raise UnbuildableError(f"the UNet has {unet['out_channels']} output channels, and the VAE {latent}")
     if len(vae["block_out_channels"]) != 4:
         raise UnbuildableError(f"the VAE has {len(vae['block_out_channels'])} levels instead of 4")
 
@@ -185,28 +182,28 @@ def check_together(configs: Mapping[str, Config]) -> None:
 
 
 def _pair(name: str, shape: Shape) -> Shapes:
-    """A weight, and a bias for each of what goes out."""
+    """A weight and a bias with one value per output."""
     return {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
 
 
-def _linear(name: str, into: int, out: int) -> Shapes:
-    return _pair(name, (out, into))
+def _linear(name: str, inputs: int, out: int) -> Shapes:
+    return _pair(name, (out, inputs))
 
 
-def _conv(name: str, into: int, out: int, kernel: int = 3) -> Shapes:
-    return _pair(name, (out, into, kernel, kernel))
+def _conv(name: str, inputs: int, out: int, kernel: int = 3) -> Shapes:
+    return _pair(name, (out, inputs, kernel, kernel))
 
 
-def _mlp(name: str, into: int, out: int) -> Shapes:
-    return _linear(f"{name}.linear_1", into, out) | _linear(f"{name}.linear_2", out, out)
+def _mlp(name: str, inputs: int, out: int) -> Shapes:
+    return _linear(f"{name}.linear_1", inputs, out) | _linear(f"{name}.linear_2", out, out)
 
 
-def _resnet(name: str, into: int, out: int, time: int | None) -> Shapes:
-    shapes = _pair(f"{name}.norm1", (into,)) | _conv(f"{name}.conv1", into, out)
+def _resnet(name: str, inputs: int, out: int, time: int | None) -> Shapes:
+    shapes = _pair(f"{name}.norm1", (inputs,)) | _conv(f"{name}.conv1", inputs, out)
     shapes |= _pair(f"{name}.norm2", (out,)) | _conv(f"{name}.conv2", out, out)
     if time is not None:
         shapes |= _linear(f"{name}.time_emb_proj", time, out)
-    return shapes | (_conv(f"{name}.conv_shortcut", into, out, 1) if into != out else {})
+    return shapes | (_conv(f"{name}.conv_shortcut", inputs, out, 1) if inputs != out else {})
 
 
 def _transformer(name: str, width: int, heads: int, depth: int, cross: int, linear: bool) -> Shapes:
@@ -244,8 +241,8 @@ def _vae_middle(side: str, width: int, attention: bool) -> Shapes:
 # -- configurations --------------------------------------------------------------------------------------
 
 
-def _number(config: Config, key: str, usual: int | None = None) -> int:
-    value = config.get(key, usual)
+def _number(config: Config, key: str, default: int | None = None) -> int:
+    value = config.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
         raise UnbuildableError(f"its {key} is {value!r} instead of a positive number")
     return value
@@ -254,15 +251,15 @@ def _number(config: Config, key: str, usual: int | None = None) -> int:
 def _numbers(config: Config, key: str) -> list[int]:
     values = config.get(key)
     if not isinstance(values, list) or not values or len(values) > 16:
-        raise UnbuildableError(f"its {key} is no list of numbers")
+        raise UnbuildableError(f"its {key} is not a list of numbers")
     return [_number({key: value}, key) for value in values]
 
 
-def _each(config: Config, key: str, usual: int | None, count: int, instead: str = "") -> list[int]:
-    """A number for each level, given once or as a list."""
-    if instead and config.get(key) is None:
-        key = instead
-    value = config.get(key, usual)
+def _each(config: Config, key: str, default: int | None, count: int, fallback_key: str = "") -> list[int]:
+    """A number per level, given as one value or as a list."""
+    if fallback_key and config.get(key) is None:
+        key = fallback_key
+    value = config.get(key, default)
     values = [value] * count if not isinstance(value, list) else value
     if len(values) != count:
         raise UnbuildableError(f"its {key} has {len(values)} numbers for {count} levels")

@@ -1,4 +1,4 @@
-"""Of which files a part of a diffusers folder consists, and whether they are all there."""
+"""Finds the weight files of each part of a diffusers folder and checks that they are complete."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _STEMS_OF = {
     "text_encoder": _STEMS[1:],
     "text_encoder_2": _STEMS[1:],
 }
-"""The only names that diffusers and transformers look for."""
+"""The only file stems that diffusers and transformers look for."""
 VARIANTS = ("fp16", "bf16", "fp32", "non_ema")
-"""Variants to take where there are no plain weights, the first one before the others."""
+"""Variants used if there are no plain weights, in order of preference."""
 
 
 class Weights(NamedTuple):
-    """`files`: one, or the shards that an index names; `variant`: 'fp16' for `model.fp16.safetensors`."""
+    """`files`: one file, or the shards of an index; `variant`: 'fp16' for `model.fp16.safetensors`."""
 
     files: tuple[Path, ...]
     variant: str | None
 
 
 def weights_of(part: Path, owner: str) -> Weights:
-    """The weights of the folder `part`, as diffusers and transformers would choose them.
+    """The weights in the folder `part`, chosen as diffusers and transformers do.
 
     Raises `ModelError` naming the file that is missing or broken; `owner`: the checkpoint's name.
     """
@@ -48,7 +48,7 @@ def weights_of(part: Path, owner: str) -> Weights:
     for variant in (None, *_variants(stem, names)):
         whole = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"
         index = f"{stem}.safetensors.index.{variant}.json" if variant else f"{stem}.safetensors.index.json"
-        # diffusers believes an index before a whole file, transformers the whole file.
+        # diffusers prefers an index to a single file, transformers the single file.
         if index in names and not (stem == "model" and whole in names):
             return Weights(_shards(part, index, owner), variant)
         if whole in names:
@@ -56,10 +56,10 @@ def weights_of(part: Path, owner: str) -> Weights:
     shard = next(name for name in sorted(names) if _belongs(stem, name))
     if shard.startswith(f"{stem}.safetensors.index."):
         raise ModelError(
-            f"{where}/{shard} names no weights that are there; copy the checkpoint folder again."
+            f"{where}/{shard} lists weights that do not exist; copy the checkpoint folder again."
         )
     raise ModelError(
-        f"{where} has {shard} but no {stem}.safetensors.index.json, which says what is where; "
+        f"{where} has {shard} but no {stem}.safetensors.index.json, the index of its shards; "
         "copy the checkpoint folder again."
     )
 
@@ -83,22 +83,20 @@ def _shards(part: Path, index: str, owner: str) -> tuple[Path, ...]:
     where = f"{owner}/{part.name}"
     table = read_json(part / index, where).get("weight_map")
     if not isinstance(table, dict) or not table or not all(isinstance(file, str) for file in table.values()):
-        raise ModelError(f"{where}/{index} does not say which weights are where; copy it again.")
+        raise ModelError(f"{where}/{index} has no valid weight_map; copy it again.")
     files = sorted(set(table.values()))
     for file in files:
         if Path(file).name != file or not file.endswith(".safetensors"):
-            raise ModelError(
-                f"{where}/{index} names {file[:60]!r}, which is no file beside it; copy it again."
-            )
+            raise ModelError(f"{where}/{index} lists {file[:60]!r}, which is not a file name; copy it again.")
         if not (part / file).is_file():
             raise ModelError(
-                f"{where}/{file} is missing ({index} names it); copy the checkpoint folder again."
+                f"{where}/{file} is missing ({index} lists it); copy the checkpoint folder again."
             )
     return tuple(part / file for file in files)
 
 
 def weight_files(part: Path) -> list[Path]:
-    """The safetensors files of a part; none where they are not complete."""
+    """The safetensors files of a part; [] if they are incomplete."""
     try:
         return list(weights_of(part, part.parent.name).files)
     except ModelError:
@@ -106,7 +104,7 @@ def weight_files(part: Path) -> list[Path]:
 
 
 def variant(folder: Path, part: str = "unet") -> str | None:
-    """'fp16' where a part's weights are only there as `*.fp16.safetensors`; None where they are plain.
+    """'fp16' if a part's weights exist only as `*.fp16.safetensors`; None if they are plain.
 
     Raises `ModelError`.
     """
@@ -114,18 +112,18 @@ def variant(folder: Path, part: str = "unet") -> str | None:
 
 
 def read_json(path: Path, owner: str) -> dict[str, Any]:
-    """A JSON object from `path`. Raises `ModelError` that names `owner` and the file."""
+    """Read a JSON object from `path`. Raises `ModelError` naming `owner` and the file."""
     try:
         value = parse_json(read_regular(path))
     except OSError as error:
         reason = (error.strerror or error.__class__.__name__).lower()
-        said = f"{owner}: {path.name} cannot be read ({reason})."
-        # What is not there, or no file at all, will not pass by itself.
-        lasts = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL) and not path.is_symlink()
-        raise (ModelError(said) if lasts else UnreadableModelError(said, reason)) from None
+        message = f"{owner}: {path.name} cannot be read ({reason})."
+        # A missing file is a lasting error, others may be temporary.
+        is_lasting = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EINVAL) and not path.is_symlink()
+        raise (ModelError(message) if is_lasting else UnreadableModelError(message, reason)) from None
     except ValueError as error:
         line = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
         raise ModelError(f"{owner}: {path.name} is not valid JSON{line}.") from None
     if not isinstance(value, dict):
-        raise ModelError(f"{owner}: {path.name} must hold a table in braces.")
+        raise ModelError(f"{owner}: {path.name} must contain a JSON object.")
     return value

@@ -1,7 +1,7 @@
-"""What a LoRA file is, told from its header alone: architecture, kind, and what its trainer wrote.
+"""Probes LoRA files by their header: architecture, kind and the trainer's metadata.
 
-The kinds are told by the marks that kohya's sd-scripts, peft and LyCORIS put into the names of tensors,
-the architecture by the width of the cross-attention that the LoRA was made for.
+The kind follows from tensor names (kohya's sd-scripts, peft, LyCORIS), the architecture from the width of the
+cross-attention that the LoRA was trained for.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ NAMES = {
     "sd3": "Stable Diffusion 3",
     "flux": "FLUX",
 }
-"""How an architecture is called in texts for people."""
+"""Display names of architectures."""
 
 EMBEDDING = "is an embedding (textual inversion)"
-"""How the reason of one begins."""
-OF_NOTHING = "e3b0c442"
-"""How the hash of an empty file begins, which some programs write."""
+"""Beginning of the reason why an embedding is unusable."""
+EMPTY_HASH = "e3b0c442"
+"""Beginning of the SHA-256 of an empty file, which some programs write."""
 MOST_TENSORS = 100_000
-"""More than that no LoRA has; the largest have some ten thousand."""
+"""The largest LoRAs have some ten thousand."""
 TOP_TAGS = 6
-"""Training tags that the catalog remembers of each LoRA; `training_metadata` reads all."""
+"""Training tags kept in the catalog; `training_metadata` reads all."""
 
 
 @dataclass(frozen=True)
 class LoraInfo:
-    """What is known of a LoRA. `context`: width of the cross-attention that it was made for (0 = unknown)."""
+    """Facts about a LoRA. `context`: width of the cross-attention that it was trained for (0: unknown)."""
 
     arch: str
     kind: str
@@ -60,15 +60,15 @@ class LoraInfo:
     tags: tuple[str, ...] = ()
     """Most frequent training tags."""
     thumbnail: bool = False
-    """Whether a picture is embedded (`modelspec.thumbnail`)."""
+    """Whether it has an embedded image (`modelspec.thumbnail`)."""
     output_name: str = ""
-    """What its trainer called it (`ss_output_name`)."""
+    """Name given by the trainer (`ss_output_name`)."""
     said_hash: str = ""
-    """The hash that it gives itself (`sshs_model_hash`); AUTOMATIC1111 writes it into pictures unchecked."""
+    """Hash in its metadata (`sshs_model_hash`); AUTOMATIC1111 writes it into images unchecked."""
     fault: str = ""
-    """Why it cannot be used, as what follows the file's name in a sentence; "" where nothing is wrong."""
+    """Why it cannot be used, as a predicate for the file's name; "" if nothing is wrong."""
     caveats: tuple[str, ...] = ()
-    """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
+    """What is ignored or assumed, each as a predicate for the file's name."""
 
 
 _KINDS = (
@@ -87,7 +87,7 @@ _KINDS = (
     (r"\.lora_E(?:\.|$)", "AdaLoRA"),
     (r"\.vera_lambda_", "VeRA"),
 )
-"""What tells a kind, in the order in which it is looked for."""
+"""(pattern of tensor names, kind), in order of precedence."""
 _OTHER = re.compile("|".join(f"(?:{mark})" for mark, _ in _KINDS), re.MULTILINE)
 _WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
 _DOWN = re.compile(
@@ -105,7 +105,7 @@ _EMBEDDING = frozenset({"clip_l", "clip_g", "emb_params", "string_to_param", "st
 _LORA_KEY = re.compile(
     r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer|" + _OTHER.pattern, re.MULTILINE
 )
-# Patterns look at all names at once, a line each: thousands of names, thousands of files.
+# Patterns are matched against all names at once, one per line: there are thousands of names and files.
 
 
 def is_lora(header: Header) -> bool:
@@ -128,13 +128,13 @@ def _kind(header: Header, names: str) -> str:
 
 
 def inspect_lora(path: Path) -> LoraInfo:
-    """A LoRA file. Raises `ModelError` for broken files and for what is no LoRA."""
+    """Probe a LoRA file. Raises `ModelError` for broken files and files that are not LoRAs."""
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
     if len(header.tensors) > MOST_TENSORS:
         raise ModelError(
-            f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; get it again."
+            f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; download it again."
         )
     shared = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
     if not shared:
@@ -154,12 +154,12 @@ def inspect_lora(path: Path) -> LoraInfo:
             )
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
-    sure, likely, context = shared["shape"]
-    arch = sure or _declared_architecture(header.metadata) or likely
+    certain, likely, context = shared["shape"]
+    arch = certain or _declared_architecture(header.metadata) or likely
     metadata = header.metadata
     said = metadata.get("sshs_model_hash", "").strip().lower()
     tags = tuple(tag[:80] for tag, _ in training_tags(metadata)[:TOP_TAGS])
-    kind, fault, caveats = _with_configuration(path, header, shared["kind"], *shared["faults"])
+    kind, fault, caveats = _with_peft_config(path, header, shared["kind"], *shared["faults"])
     return LoraInfo(
         arch=arch,
         kind=kind,
@@ -169,16 +169,16 @@ def inspect_lora(path: Path) -> LoraInfo:
         tags=tags,
         thumbnail=metadata.get("modelspec.thumbnail", "").startswith("data:image/"),
         output_name=readable(metadata.get("ss_output_name", "")).strip()[:255],
-        said_hash=said if HASH.fullmatch(said) and not said.startswith(OF_NOTHING) else "",
+        said_hash=said if HASH.fullmatch(said) and not said.startswith(EMPTY_HASH) else "",
         fault=fault,
         caveats=caveats,
     )
 
 
-def _with_configuration(
+def _with_peft_config(
     path: Path, header: Header, kind: str, fault: str, caveats: tuple[str, ...]
 ) -> tuple[str, str, tuple[str, ...]]:
-    """Kind, fault and caveats, once the configuration that peft keeps is looked at too."""
+    """Kind, fault and caveats, taking peft's configuration into account."""
     try:
         configs = peft_configs(header.metadata, path)
     except ValueError as error:
@@ -186,18 +186,19 @@ def _with_configuration(
     other = next((config.kind for config in configs.values() if config.kind), None)
     by_peft = any(name.startswith("base_model.model.") for name in header.tensors)
     if by_peft and not configs and not any(name.endswith(".alpha") for name in header.tensors):
-        caveats += ("does not say its alpha, which peft keeps in adapter_config.json; its rank is taken",)
+        caveats += (
+            "has no alpha, which peft stores in adapter_config.json; alpha is assumed to equal the rank",
+        )
     return (other or kind) if kind in ("LoRA", "LoCon") else kind, fault, caveats
 
 
 def _shape(header: Header, names: str) -> tuple[str, str, int]:
-    """Architecture where the tensors leave no doubt ("" else), the likely one, width of the cross-attention
-    (0 where no layer tells)."""
+    """(architecture if certain, else ""; likely architecture; width of the cross-attention, 0 if unknown)."""
     if "double_blocks" in names or "single_transformer_blocks" in names:
         return "flux", "flux", 0
     if "joint_blocks" in names:
         return "sd3", "sd3", 0
-    # Only SDXL has a second text encoder, or more than one transformer block in a row.
+    # Only SDXL has a second text encoder, or several transformer blocks per attention.
     sdxl = _SECOND.search(names) is not None or _DEEP.search(names) is not None
     for found in _DOWN.finditer(names):
         shape = header.tensors[found[0]].shape
@@ -205,14 +206,14 @@ def _shape(header: Header, names: str) -> tuple[str, str, int]:
             return _WIDTHS.get(shape[1], ""), "sdxl" if sdxl else "unknown", shape[1]
     if sdxl:
         return "sdxl", "sdxl", 0
-    if "lora_te_" in names:  # kohya's name for the one text encoder of older checkpoints
+    if "lora_te_" in names:  # kohya's name for the single text encoder of older models
         return "", "sd1", 0
-    # Convolutions or the first text encoder alone: as likely SDXL's as another's, and their sizes will tell.
+    # Convolutions or the first text encoder only: probably SDXL; shapes are checked against the checkpoint.
     return "", "sdxl" if _FIRST.search(names) or _BLOCKS.search(names) else "unknown", 0
 
 
 def _declared_architecture(metadata: Mapping[str, str]) -> str:
-    """What the trainer wrote; used only where the shapes leave it open."""
+    """Architecture in the trainer's metadata, used only if the shapes are inconclusive."""
     said = (metadata.get("ss_base_model_version") or metadata.get("modelspec.architecture") or "").lower()
     if "refiner" in said:
         return "sdxl-refiner"
@@ -232,7 +233,7 @@ def _declared_architecture(metadata: Mapping[str, str]) -> str:
 
 
 def training_tags(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
-    """(tag, count) over all training folders, most frequent first; [] where nothing is said."""
+    """(tag, count) over all training folders, most frequent first; [] if not recorded."""
     counts: Counter[str] = Counter()
     try:
         for tags in json.loads(metadata.get("ss_tag_frequency", "{}")).values():
@@ -264,24 +265,25 @@ FACTS = {
     "modelspec.usage_hint": "Usage",
     "modelspec.tags": "Tags",
 }
-"""Metadata worth a line of its own, and what people call it."""
+"""Metadata key -> label, for the entries shown individually."""
 
 
 MOST_TAGS = 200
-"""Training tags that are told, the most frequent ones."""
+"""Maximum number of training tags returned, the most frequent ones."""
 LONGEST_TAG, LONGEST_FACT, LONGEST_TEXT, MOST_TEXT = 200, 500, 20_000, 200_000
-"""Characters of a tag, a fact, a text of the metadata, and of all of it, that are told."""
+"""Maximum characters of a tag, a fact, one metadata text, and all metadata together."""
 
 
 def training_metadata(path: Path) -> dict[str, Any]:
-    """What a LoRA file says about itself: `rank`, `tensors`, `facts` (label: text), `tags` [(tag, count)] and
-    how many `more_tags` there are, `metadata` as it is written, and what of it is `left_out` ("" = nothing).
+    """Training metadata of a LoRA: `rank`, `tensors` (count), `facts` (label: text), `tags` [(tag, count)],
+    `more_tags` (number of further tags), raw `metadata`, and a sentence `left_out` about omitted entries or
+    "".
 
-    Texts that are too long to be looked at are replaced by their length. Raises `ModelError`.
+    Texts that are too long are replaced by their length. Raises `ModelError`.
     """
     header = read_header(path)
     facts = {
-        label: _told(header.metadata[key], LONGEST_FACT)
+        label: _shown(header.metadata[key], LONGEST_FACT)
         for key, label in FACTS.items()
         if header.metadata.get(key)
     }
@@ -304,27 +306,27 @@ def training_metadata(path: Path) -> dict[str, Any]:
 
 
 def _metadata(said: Mapping[str, str]) -> tuple[dict[str, str], int]:
-    """As much of the metadata as can be looked at, and how many entries are left out."""
-    told: dict[str, str] = {}
-    room = MOST_TEXT
+    """Metadata up to the size limits, and the number of omitted entries."""
+    shown_metadata: dict[str, str] = {}
+    remaining = MOST_TEXT
     texts = {key: text for key, text in said.items() if key != "modelspec.thumbnail"}
     for key, text in texts.items():
-        shown = _told(text, LONGEST_TEXT)
-        if len(key) + len(shown) > room or len(key) > LONGEST_FACT:
+        shown = _shown(text, LONGEST_TEXT)
+        if len(key) + len(shown) > remaining or len(key) > LONGEST_FACT:
             continue
-        room -= len(key) + len(shown)
-        told[key] = shown
-    return told, len(texts) - len(told)
+        remaining -= len(key) + len(shown)
+        shown_metadata[key] = shown
+    return shown_metadata, len(texts) - len(shown_metadata)
 
 
-def _told(text: str, most: int) -> str:
+def _shown(text: str, most: int) -> str:
     return text if len(text) <= most else f"({len(text):,} characters, not shown)"
 
 
 def embedded_picture(path: Path) -> str:
-    """The data URL of the picture inside a LoRA; "" where there is none. Raises `ModelError`."""
+    """The data URL of the image embedded in a LoRA; "" if there is none. Raises `ModelError`."""
     return read_header(path).metadata.get("modelspec.thumbnail", "")[:MAX_PICTURE]
 
 
 MAX_PICTURE = 8_000_000
-"""Characters of an embedded picture that are read."""
+"""Maximum characters of an embedded image."""

@@ -1,7 +1,7 @@
-"""How strongly a peft LoRA counts, told by its configuration; kohya's files say it with `.alpha` tensors.
+"""The scale (alpha / rank) of peft LoRAs, from their configuration; kohya's files have `.alpha` tensors.
 
-The configuration lies in the file's metadata, as diffusers writes it (`lora_adapter_metadata`), or beside the
-file, as peft writes it (`adapter_model.safetensors` and `adapter_config.json`).
+The configuration is in the file's metadata (`lora_adapter_metadata`, written by diffusers) or in a separate
+file (`adapter_config.json` beside `adapter_model.safetensors`, written by peft).
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ _NAME = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True)
 class PeftConfig:
-    """What a configuration says that the tensors do not."""
+    """The settings that cannot be read from the tensors."""
 
     alpha: float | None
-    """None = not said."""
+    """None: not given."""
     alphas: dict[str, float]
-    """Those of single modules, by the end of their name."""
+    """Alphas of individual modules, by the end of their name."""
     rslora: bool
-    """Whether alpha is divided by the root of the rank."""
+    """Rank-stabilised: alpha is divided by the square root of the rank."""
     kind: str | None
-    """What it asks for beside a plain LoRA."""
+    """The adapter type, if not a plain LoRA."""
 
 
 Configs = dict[str, PeftConfig]
-"""Part of the checkpoint ("" = all) -> its configuration."""
+"""Part of the checkpoint ("": all) -> configuration."""
 
 
 def peft_configs(metadata: Mapping[str, str], path: Path) -> Configs:
-    """Configurations of the LoRA at `path`, whose header holds `metadata`; {} where nothing is said.
+    """Configurations of the LoRA at `path` with header `metadata`; {} if there are none.
 
-    Raises `ValueError` with what is wrong, as a sentence's part.
+    Raises `ValueError` whose text is a clause for an error message.
     """
     if KEY in metadata:
         return _parts(_table(metadata[KEY], f"{KEY} in its metadata"))
-    beside = path.with_name("adapter_config.json")
-    if path.stem == "adapter_model" and beside.is_file():
+    config_file = path.with_name("adapter_config.json")
+    if path.stem == "adapter_model" and config_file.is_file():
         try:
-            text = read_regular(beside).decode("utf-8")
+            text = read_regular(config_file).decode("utf-8")
         except (OSError, ValueError):
-            raise ValueError(f"{beside.name} beside it cannot be read") from None
-        return _parts(_table(text, f"{beside.name} beside it"))
+            raise ValueError(f"{config_file.name} beside it cannot be read") from None
+        return _parts(_table(text, f"{config_file.name} beside it"))
     return {}
 
 
@@ -62,7 +62,7 @@ def _table(text: str, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ValueError(f"{what} is not valid JSON") from None
     if not isinstance(table, dict):
-        raise ValueError(f"{what} is no table")
+        raise ValueError(f"{what} is not a JSON object")
     return table
 
 
@@ -71,26 +71,26 @@ def _parts(table: dict[str, Any]) -> Configs:
     for key, value in table.items():
         part = next((part for part in PARTS if key.startswith(part + ".")), "")
         by_part.setdefault(part, {})[key.removeprefix(part + ".") if part else key] = value
-    return {part: _config(said) for part, said in by_part.items()}
+    return {part: _config(values) for part, values in by_part.items()}
 
 
-def _config(said: dict[str, Any]) -> PeftConfig:
-    alpha, patterns = said.get("lora_alpha"), said.get("alpha_pattern") or {}
+def _config(values: dict[str, Any]) -> PeftConfig:
+    alpha, patterns = values.get("lora_alpha"), values.get("alpha_pattern") or {}
     if not isinstance(patterns, dict):
-        raise ValueError("alpha_pattern in its configuration is no table")
+        raise ValueError("alpha_pattern in its configuration is not a JSON object")
     if not all(map(_is_number, [*patterns.values(), *[alpha] * (alpha is not None)])):
-        raise ValueError("an alpha in its configuration is no number")
+        raise ValueError("an alpha in its configuration is not a number")
     alphas = {_literal(pattern): float(value) for pattern, value in patterns.items()}
     odd = next((name for name in alphas if not _NAME.fullmatch(name)), None)
     if odd is not None:
-        raise ValueError(f"alpha_pattern in its configuration holds {odd[:60]!r}, which is no module's name")
-    kind = said.get("peft_type")
-    if said.get("use_dora") or said.get("use_qalora"):
-        kind = "DoRA" if said.get("use_dora") else "QA-LoRA"
+        raise ValueError(f"alpha_pattern in its configuration holds {odd[:60]!r}, which is not a module name")
+    kind = values.get("peft_type")
+    if values.get("use_dora") or values.get("use_qalora"):
+        kind = "DoRA" if values.get("use_dora") else "QA-LoRA"
     elif not isinstance(kind, str) or kind.upper() == "LORA":
         kind = None
     return PeftConfig(
-        None if alpha is None else float(alpha), alphas, bool(said.get("use_rslora")), kind and kind[:20]
+        None if alpha is None else float(alpha), alphas, bool(values.get("use_rslora")), kind and kind[:20]
     )
 
 
@@ -99,12 +99,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _literal(pattern: str) -> str:
-    """The module's name in a pattern, by the letter: a pattern from a stranger's file could run for ever."""
+    """A pattern as a literal module name: an untrusted regular expression could run forever."""
     return pattern.removeprefix("^").removesuffix("$").replace("\\.", ".").replace("text_model.", "")
 
 
 def peft_scale(configs: Configs, part: str, module: str, rank: int) -> float | None:
-    """What a module's product is multiplied by; None where no configuration says it.
+    """The factor of a module's low-rank product; None if there is no configuration for it.
 
     `part`: 'unet', 'text_encoder' or 'text_encoder_2'; `module`: its name there, with dots.
     """

@@ -1,6 +1,6 @@
-"""What is wrong with a LoRA's file, told from its header: reasons not to use it, and what of it is left out.
+"""Finds faults of a LoRA file from its header: reasons not to use it, and tensors that are ignored.
 
-Each text is what follows the file's name in a sentence, without its full stop.
+Each text is a predicate for the file's name, without full stop.
 """
 
 from __future__ import annotations
@@ -11,50 +11,52 @@ from .lora_keys import LoraNames, read_names, weighted
 from .safetensors_header import Header, Tensor
 
 Faults = tuple[str, tuple[str, ...]]
-"""(why it cannot be used, or ""; what is left out)."""
+"""(why it cannot be used, or ""; what is ignored)."""
 
-_NUMBERS = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
-"""Types that stand for their values by themselves; whole numbers would need a scale."""
+_FLOAT_TYPES = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ"})
+"""Data types usable directly; integers would need a scale."""
 
 
 def faults(header: Header) -> Faults:
-    """Of a file of the kind LoRA or LoCon."""
+    """Faults of a LoRA or LoCon file."""
     names = read_names(header.tensors)
     parts = weighted(names)
-    fault = _names_fault(names, parts) or _halves_fault(parts) or _tensors_fault(header, parts)
+    fault = _names_fault(names, parts) or _pairs_fault(parts) or _tensors_fault(header, parts)
     caveats = []
     if names.embeddings:
         several = len(names.embeddings) > 1
         caveats.append(
-            f"holds the embedding{'s' * several} {_some(names.embeddings)} as well, which "
-            f"{'are' if several else 'is'} left out; the words that call {'them' if several else 'it'} have "
-            "no effect"
+            f"also contains the embedding{'s' * several} {_some(names.embeddings)}, which "
+            f"{'are' if several else 'is'} ignored; {'their' if several else 'its'} trigger words have no "
+            "effect"
         )
     lone = [module for module in names.modules if module not in parts]
     if lone:
         caveats.append(f"has an alpha but no weights for {_some(lone)}, which has no effect")
     if names.unknown:
-        caveats.append(f"holds tensors that are no LoRA's ({_some(names.unknown)}), which are left out")
+        caveats.append(
+            f"contains tensors that do not belong to a LoRA ({_some(names.unknown)}); they are ignored"
+        )
     return fault, tuple(caveats)
 
 
 def _names_fault(names: LoraNames, parts: Mapping[str, Mapping[str, str]]) -> str:
     if not parts:
-        return "holds no weights of a LoRA"
+        return "contains no LoRA weights"
     if names.twice:
         return (
-            f"holds {_shown(names.twice[0])} beside another tensor for the same place, so it is not clear "
-            "which counts; choose a file with one adapter"
+            f"contains {_shown(names.twice[0])} and another tensor for the same module, so it is ambiguous; "
+            "choose a file with one adapter"
         )
     for name in names.unknown:
-        # What belongs to a part of the LoRA changes what that part means.
+        # An unknown tensor of a known module may change the meaning of its weights.
         ends = [place for place, letter in enumerate(name) if letter == "."]
         if any(name[:end] in parts for end in ends):
-            return f"holds {_shown(name)}, of a kind that is not known here; choose a plain LoRA or LoCon"
+            return f"contains {_shown(name)}, which is of an unknown kind; choose a plain LoRA or LoCon"
     return ""
 
 
-def _halves_fault(parts: Mapping[str, Mapping[str, str]]) -> str:
+def _pairs_fault(parts: Mapping[str, Mapping[str, str]]) -> str:
     for half, other in (("up", "down"), ("down", "up")):
         alone = [roles[other] for roles in parts.values() if half not in roles]
         if alone:
@@ -66,14 +68,12 @@ def _tensors_fault(header: Header, parts: Mapping[str, Mapping[str, str]]) -> st
     for module, roles in parts.items():
         down, up = header.tensors[roles["down"]], header.tensors[roles["up"]]
         for tensor in (down, up):
-            if tensor.dtype not in _NUMBERS:
-                return (
-                    f"holds weights of the type {tensor.dtype}, which do not tell their values; get it as F16"
-                )
+            if tensor.dtype not in _FLOAT_TYPES:
+                return f"has weights of the type {tensor.dtype}, which is not supported; get it as F16"
         if not _fit(down, up):
             return (
-                f"is damaged: the halves of {_shown(module)} do not fit each other ({_sides(down)} and "
-                f"{_sides(up)}); get it again"
+                f"is damaged: the halves of {_shown(module)} do not fit each other ({_shape_text(down)} and "
+                f"{_shape_text(up)}); get it again"
             )
         if "alpha" in roles and any(side != 1 for side in header.tensors[roles["alpha"]].shape):
             return f"is damaged: {_shown(roles['alpha'])} is not one number; get it again"
@@ -81,22 +81,22 @@ def _tensors_fault(header: Header, parts: Mapping[str, Mapping[str, str]]) -> st
 
 
 def _fit(down: Tensor, up: Tensor) -> bool:
-    """(rank, in, ...) and (out, rank), both with nothing or with a kernel behind."""
+    """Whether the shapes match: (rank, in, ...) and (out, rank, 1 ...)."""
     plain = len(down.shape) >= 2 and len(up.shape) >= 2 and 0 not in (*down.shape, *up.shape)
     return plain and down.shape[0] == up.shape[1] and all(side == 1 for side in up.shape[2:])
 
 
-def _sides(tensor: Tensor) -> str:
+def _shape_text(tensor: Tensor) -> str:
     return " x ".join(map(str, tensor.shape)) or "one number"
 
 
 def _some(names: list[str] | tuple[str, ...]) -> str:
-    """The first name, and how many more there are."""
+    """The first name and the number of further ones."""
     more = len(names) - 1
     return _shown(names[0]) + (f" and {more} more" if more else "")
 
 
 def _shown(name: str) -> str:
-    """A name out of a file, short and without anything that could disturb a sentence."""
+    """A tensor name for use in a sentence: shortened, printable characters only."""
     text = "".join(letter if letter.isprintable() else "?" for letter in name)
     return text if len(text) <= 100 else text[:60] + "..." + text[-37:]

@@ -1,7 +1,7 @@
-"""The names of the tensors in LoRA files, as the programs that write such files spell them.
+"""Parses tensor names in LoRA files.
 
-A name is that of a module and of what the tensor is to it, in one of these spellings (MODULE with dots, or
-with underscores for them behind `lora_unet_`, `lora_te1_` and `lora_te2_`):
+A name consists of a module and a role, in one of these conventions (MODULE with dots, or with underscores
+after `lora_unet_`, `lora_te1_` and `lora_te2_`):
 
 * kohya's sd-scripts, LyCORIS, OneTrainer: `MODULE.lora_down.weight`, `.lora_up.weight`, `.alpha`
 * peft and diffusers: `MODULE.lora_A.weight`, `.lora_B.weight`, with an adapter's name before `.weight` too
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 BUNDLED = "bundle_emb."
-"""How the names of an embedding's tensors begin that lies in a LoRA's file."""
+"""Name prefix of embeddings bundled in a LoRA file."""
 
 _KOHYA = {"lora_down.weight": "down", "lora_up.weight": "up", "alpha": "alpha"}
 _PAIR = re.compile(
@@ -27,25 +27,25 @@ _ROLES = {"A": "down", "B": "up", "down": "down", "up": "up"}
 
 @dataclass(frozen=True)
 class LoraNames:
-    """`modules`: module as the file spells it -> role ('down', 'up', 'alpha') -> name of the tensor."""
+    """`modules`: module as spelled in the file -> role ('down', 'up', 'alpha') -> tensor name."""
 
     modules: dict[str, dict[str, str]]
     embeddings: tuple[str, ...] = ()
-    """Names of the embeddings that lie beside the LoRA."""
+    """Names of bundled embeddings."""
     unknown: tuple[str, ...] = ()
-    """Tensors that are none of a LoRA's."""
+    """Tensors that do not belong to a LoRA."""
     twice: tuple[str, ...] = ()
-    """Tensors that would be a second one for the same role, as where a file holds two adapters."""
+    """Further tensors for the same role, for example in a file with two adapters."""
 
 
 def read_names(names: Iterable[str]) -> LoraNames:
-    """Sort the names of a file's tensors."""
+    """Parse the names of a file's tensors."""
     modules: dict[str, dict[str, str]] = {}
     embeddings: dict[str, None] = {}
     unknown, twice = [], []
     for name in names:
         module, _, rest = name.partition(".")
-        role = _KOHYA.get(rest)  # nearly all files, so the pattern is spared
+        role = _KOHYA.get(rest)  # fast path for nearly all files
         if role is None:
             if name.startswith(BUNDLED):
                 embeddings[_embedding(name)] = None
@@ -63,7 +63,7 @@ def read_names(names: Iterable[str]) -> LoraNames:
 
 
 def weighted(names: LoraNames) -> dict[str, dict[str, str]]:
-    """The modules for which there are weights, and not a lone alpha."""
+    """The modules that have weights, not just an alpha."""
     return {module: roles for module, roles in names.modules.items() if roles.keys() & {"down", "up"}}
 
 
@@ -73,7 +73,7 @@ def _embedding(name: str) -> str:
 
 
 _WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:base_model\.model\.|_orig_mod\.|module\.)")
-"""What peft, torch.compile and parallel training put around a model."""
+"""Prefixes added by peft, torch.compile and data-parallel training."""
 _TEXT = (
     ("lora_te1_", "te1_"),
     ("lora_te2_", "te2_"),
@@ -113,8 +113,8 @@ _SINGLE = {
 
 
 def canonical(module: str, layers: int) -> str | None:
-    """A module's name as diffusers gives it, with `_` for `.` and `te1_` or `te2_` before a text encoder's;
-    None where the name does not say in which model it is. `layers`: those of each block of the UNet."""
+    """A module's name in diffusers, with `_` for `.` and the prefix `te1_` or `te2_` for text encoders; None
+    if the name does not tell which model it belongs to. `layers`: layers per UNet block."""
     name = _WRAPPERS.sub("", module)
     for start, mark in _TEXT:
         if name.startswith(start):
@@ -131,33 +131,33 @@ def _flat(name: str) -> str:
 
 
 def diffusers_name(name: str, layers: int) -> str:
-    """'input_blocks_4_1_x' -> 'down_blocks_1_attentions_0_x' for `layers` layers in each block."""
+    """'input_blocks_4_1_x' -> 'down_blocks_1_attentions_0_x', for `layers` layers per block."""
     if name in _SINGLE:
         return _SINGLE[name]
     found = _BLOCK.match(name)
     if not found:
         return name
-    side, number, which, rest = found[1], int(found[2]), found[3], found[4]
+    side, number, branch, rest = found[1], int(found[2]), found[3], found[4]
     inner = _RESNET.get(rest, rest)
     if side == "middle":
         if number == 1:
             return f"mid_block_attentions_0_{rest}"
         return f"mid_block_resnets_{number // 2}_{inner}"
-    kind = "attentions" if which == "1" else "resnets"
+    kind = "attentions" if branch == "1" else "resnets"
     if side == "input":
-        level, place = divmod(number - 1, layers + 1)
+        level, index = divmod(number - 1, layers + 1)
         if rest == "op":
             return f"down_blocks_{level}_downsamplers_0_conv"
-        return f"down_blocks_{level}_{kind}_{place}_{inner}"
-    level, place = divmod(number, layers + 1)
+        return f"down_blocks_{level}_{kind}_{index}_{inner}"
+    level, index = divmod(number, layers + 1)
     if rest == "conv":
         return f"up_blocks_{level}_upsamplers_0_conv"
-    return f"up_blocks_{level}_{kind}_{place}_{inner}"
+    return f"up_blocks_{level}_{kind}_{index}_{inner}"
 
 
-def counterpart(name: str | None, there: Iterable[str]) -> str | None:
-    """The name among `there` (a set or table) that a canonical name means."""
+def counterpart(name: str | None, module_names: Iterable[str]) -> str | None:
+    """The name in `module_names` (a set or dict) that a canonical name refers to."""
     if name is None:
         return None
-    # The oldest layout says `to_out` for what is `to_out.0`.
-    return name if name in there else f"{name}_0" if f"{name}_0" in there else None
+    # The oldest convention writes `to_out` for `to_out.0`.
+    return name if name in module_names else f"{name}_0" if f"{name}_0" in module_names else None

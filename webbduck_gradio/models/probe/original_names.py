@@ -1,4 +1,4 @@
-"""From diffusers' names of tensors to those of single-file checkpoints (Stability's original layout)."""
+"""Maps diffusers' tensor names to those of single-file checkpoints (Stability's original layout)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _OPEN_CLIP = {
 
 
 def unet(shapes: Shapes, config: Mapping[str, Any]) -> Shapes:
-    """`config` as `expected.unet` takes it, with one number of layers for all levels."""
+    """`config` as for `expected_tensors.unet`, with the same number of layers on all levels."""
     per_level = config["layers_per_block"] + 1
     crossed = [block.startswith("CrossAttn") for block in config["up_block_types"]]
     return {_unet_name(name, per_level, crossed): shape for name, shape in shapes.items()}
@@ -54,8 +54,8 @@ def _unet_name(name: str, per_level: int, crossed: list[bool]) -> str:
             return f"input_blocks.{per_level * (level + 1)}.0.op.{ending}"
         if kind == "upsamplers":
             return f"output_blocks.{per_level * (level + 1) - 1}.{1 + crossed[level]}.conv.{ending}"
-        place = per_level * level + layer + (side == "down")
-        block = f"{'input' if side == 'down' else 'output'}_blocks.{place}"
+        index = per_level * level + layer + (side == "down")
+        block = f"{'input' if side == 'down' else 'output'}_blocks.{index}"
         return f"{block}.1.{rest}" if kind == "attentions" else f"{block}.0.{_resnet_name(rest)}"
     found = _MIDDLE.fullmatch(name)
     assert found is not None, name
@@ -71,7 +71,7 @@ def _resnet_name(rest: str) -> str:
 
 
 def vae(shapes: Shapes, config: Mapping[str, Any]) -> Shapes:
-    """The attention's weights may be written as convolutions of one point as well; see `same_weights`."""
+    """Attention weights may also be stored as 1x1 convolutions; see `same_weights`."""
     last = len(config["block_out_channels"]) - 1
     return {_vae_name(name, last): shape for name, shape in shapes.items()}
 
@@ -93,7 +93,7 @@ def _vae_name(name: str, last: int) -> str:
 
 
 def open_clip(shapes: Shapes) -> Shapes:
-    """Queries, keys and values lie one below the other in one tensor, and the projection is turned."""
+    """Queries, keys and values are stacked in one tensor, and the projection is transposed."""
     named: Shapes = {}
     for name, shape in shapes.items():
         plain = name.removeprefix("text_model.")
@@ -113,6 +113,6 @@ def open_clip(shapes: Shapes) -> Shapes:
 
 
 def same_weights(found: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether a tensor holds what is wanted; one as a matrix may be written as a convolution of one point."""
+    """Whether two shapes hold the same weights; a matrix may be stored as a 1x1 convolution."""
     ones = (1,) * (len(found) - len(wanted))
     return found == wanted or (len(wanted) == 2 and found == (*wanted, *ones))

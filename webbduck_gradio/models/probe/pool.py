@@ -1,7 +1,7 @@
-"""Reading the headers of model files: many on all cores, large ones beside the server.
+"""Probes model files: many on all cores, files with large headers in a separate process.
 
-Run as a program it reads [[kind, path], ...] from its standard input and answers a list of results; that is
-how the other cores are used, since threads of one process would take turns.
+As a program it reads [[kind, path], ...] from standard input and prints a list of results. Subprocesses are
+needed because threads of one process share the GIL.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from typing import Any
 from ...errors import ModelError, UnreadableModelError
 from .checkpoint import CheckpointInfo, inspect_file, inspect_folder
 from .lora import LoraInfo, embedded_picture, inspect_lora, training_metadata
-from .safetensors_header import forget_layouts, header_bytes
+from .safetensors_header import clear_layout_cache, header_bytes
 from .sidecars import read_sidecar
 
 log = logging.getLogger(__name__)
 
 Result = dict[str, Any]
-"""{"found": the findings as a table} or {"reason": why there are none, in one sentence}; with "passing",
-the system's words, where the file could only not be read now, so that nothing is to be remembered."""
+"""{"found": probe result as a dict} or {"reason": why there is none, in one sentence}. "passing", the
+system's error text, marks a temporary read error, which must not be cached."""
 Wanted = tuple[str, str]
 """(kind, path)."""
 
@@ -37,25 +37,25 @@ INSPECT: dict[str, Callable[[Path], Any]] = {
     "file": inspect_file,
     "folder": inspect_folder,
 }
-SAYS: dict[str, Callable[[Path], Any]] = {"training": training_metadata, "picture": embedded_picture}
-"""What is asked of one LoRA alone."""
+QUERIES: dict[str, Callable[[Path], Any]] = {"training": training_metadata, "picture": embedded_picture}
+"""Queries about a single LoRA."""
 WORTH_A_PROCESS = 150
-"""Files to read from which on starting another process pays."""
+"""Number of files for which starting another process pays off."""
 MOST_PROCESSES = 4
 LARGE = 5_000_000
-"""Bytes of a header from which on another process reads it: understanding it would keep the server from
-answering for seconds."""
+"""Size of a header, in bytes, from which it is parsed in another process, as that would block the server for
+seconds."""
 
 
 def read_one(kind: str, path: str) -> Result:
-    """Findings of one file or folder; for a note beside a model what it says."""
+    """The probe result of one file or folder, or the content of a sidecar file."""
     try:
         if kind == "sidecar":
             return {"found": read_sidecar(Path(path))}
-        if kind in SAYS:
-            return {"found": SAYS[kind](Path(path))}
+        if kind in QUERIES:
+            return {"found": QUERIES[kind](Path(path))}
         found = asdict(INSPECT[kind](Path(path)))
-        return {"found": json.loads(json.dumps(found))}  # the same, wherever it was read
+        return {"found": json.loads(json.dumps(found))}  # the same types as from a subprocess
     except UnreadableModelError as error:
         return {"reason": str(error), "passing": error.why}
     except ModelError as error:
@@ -64,13 +64,13 @@ def read_one(kind: str, path: str) -> Result:
         why = (error.strerror or type(error).__name__).lower()
         return {"reason": f"{Path(path).name} cannot be read ({why}).", "passing": why}
     except Exception:
-        # One file must not hide all others, whatever is in it.
+        # An unexpected error in one file must not affect the others.
         log.exception("%s could not be inspected", path)
         return {"reason": f"{Path(path).name} could not be inspected; the log has the details."}
 
 
 def findings(kind: str, result: Result) -> CheckpointInfo | LoraInfo | str:
-    """A result as what `inspect` gives, or the reason."""
+    """A result as the object that `INSPECT` returns, or the reason as text."""
     if "reason" in result:
         return str(result["reason"])
     found = dict(result["found"])
@@ -79,46 +79,46 @@ def findings(kind: str, result: Result) -> CheckpointInfo | LoraInfo | str:
     return LoraInfo(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 
-def said_by(path: Path) -> dict[str, Any] | None:
-    """What a LoRA file says about itself (`lorafile.training_metadata`); None where it cannot be read."""
+def training_metadata_of(path: Path) -> dict[str, Any] | None:
+    """Training metadata of a LoRA (`lora.training_metadata`); None if it cannot be read."""
     return _of_one("training", path).get("found")
 
 
 def picture_in(path: Path) -> str:
-    """The picture inside a LoRA file as its metadata holds it, a data URL; "" where there is none."""
+    """The image embedded in a LoRA's metadata, as a data URL; "" if there is none."""
     return str(_of_one("picture", path).get("found", ""))
 
 
 def _of_one(kind: str, path: Path) -> Result:
     wanted = (kind, str(path))
-    return _beside(wanted) if _is_large(*wanted) else read_one(*wanted)
+    return _in_subprocess(wanted) if _is_large(*wanted) else read_one(*wanted)
 
 
 def _is_large(kind: str, path: str) -> bool:
-    """Whether the header of a file, or of one in a folder, is a large one."""
+    """Whether the header of the file, or of any file in the folder, is large."""
     if kind == "sidecar":
         return False
     try:
         files = Path(path).glob("*/*.safetensors") if kind == "folder" else [Path(path)]
         return any(header_bytes(file) > LARGE for file in files)
-    except OSError:  # which is told when it is read
+    except OSError:  # reported when it is read
         return False
 
 
-def _beside(wanted: Wanted) -> Result:
+def _in_subprocess(wanted: Wanted) -> Result:
     result = _Helper([wanted]).result()
     if result is None:
         name = Path(wanted[1]).name
-        return {"reason": f"{name} has a header that could not be understood; get the file again."}
+        return {"reason": f"{name} has a header that could not be parsed; download the file again."}
     return result[0]
 
 
 def read_many(wanted: Sequence[Wanted]) -> list[Result]:
-    """`read_one` for each, in this order; large ones one after another in another process."""
+    """`read_one` for each, in order; large files one after another in a separate process."""
     large = {each for each in wanted if _is_large(*each)}
-    beside = {each: _beside(each) for each in large}
+    large_results = {each: _in_subprocess(each) for each in large}
     rest = iter(_read_many([each for each in wanted if each not in large]))
-    return [beside[each] if each in large else next(rest) for each in wanted]
+    return [large_results[each] if each in large else next(rest) for each in wanted]
 
 
 def _read_many(wanted: Sequence[Wanted]) -> list[Result]:
@@ -131,13 +131,13 @@ def _read_many(wanted: Sequence[Wanted]) -> list[Result]:
     results: list[Result] = [{}] * len(wanted)
     for start, answer in enumerate(answers):
         results[start::cores] = answer
-    forget_layouts()
+    clear_layout_cache()
     return results
 
 
 @contextlib.contextmanager
 def _without_collector() -> Iterator[None]:
-    """The garbage collector would look through every header's thousands of entries, for nothing."""
+    """Disable the garbage collector, which would traverse thousands of header entries for nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -148,7 +148,7 @@ def _without_collector() -> Iterator[None]:
 
 
 class _Helper:
-    """A process that reads a share. Where it fails, the share is read here."""
+    """A subprocess that reads a share of the files. If it fails, the share is read here."""
 
     def __init__(self, share: Sequence[Wanted]):
         self._share = share
@@ -174,7 +174,7 @@ class _Helper:
         return [read_one(*each) for each in self._share] if found is None else found
 
     def result(self) -> list[Result] | None:
-        """What the process answered; None where it failed."""
+        """The output of the subprocess; None if it failed."""
         if self._process is not None and self._process.stdout is not None:
             with self._process.stdout as answered:
                 text = answered.read()

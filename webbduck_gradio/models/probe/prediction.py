@@ -1,8 +1,8 @@
-"""What a checkpoint was trained to put out, and on which noise, as far as its files say.
+"""Detects a checkpoint's prediction type and noise schedule from its files.
 
-Understood: noise (epsilon) and v-prediction on SDXL's schedule, the latter also from pure noise (zero
-terminal SNR). Everything else that a file says of itself is refused with its name: drawn as plain SDXL it
-would give wrong pictures. Where nothing is said it is epsilon, as in SDXL.
+Supported: epsilon and v-prediction on SDXL's schedule, also with zero terminal SNR. Anything else that a file
+declares is refused by name, since sampling it like SDXL would give wrong images. The default is epsilon, as
+in SDXL.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _EPSILON = frozenset({"eps", "epsilon", "epspred", "epsprediction", "epsilonpred
 _ZERO_SNR = frozenset(
     {"ztsnr", "zsnr", "zerosnr", "zeroterminalsnr", "rescalebetaszerosnr", "rescalezeroterminalsnr"}
 )
-_MARKS = (_V | _EPSILON | _ZERO_SNR) - {"v", "noise", "velocity"}
-_FLAGS_OF_OTHERS = {
+_MARKERS = (_V | _EPSILON | _ZERO_SNR) - {"v", "noise", "velocity"}
+_UNSUPPORTED_FLAGS = {
     "edm": "EDM",
     "edmv": "EDM",
     "edmvpred": "EDM",
@@ -37,19 +37,23 @@ _FLAGS_OF_OTHERS = {
     "rectifiedflow": "flow matching",
     "useflowsigmas": "flow matching",
 }
-_NAMES_A_PREDICTION = frozenset(
+_PREDICTION_KEYS = frozenset(
     {"predictiontype", "predictkey", "predicttype", "predtype", "prediction", "parameterization", "objective"}
     | {"modelpredictiontype", "trainingobjective"}
 )
-_NAMES_A_SCHEDULE = frozenset({"betaschedule", "noiseschedule"})
+_SCHEDULE_KEYS = frozenset({"betaschedule", "noiseschedule"})
 _SCHEDULES = frozenset({"scaledlinear", "ddpm", "discrete", "sdxl"})
 _FALSE = frozenset({"", "false", "0", "0.0", "no", "none", "null", "off"})
 _TRUE = frozenset({"true", "1", "1.0", "yes", "on"})
 
-_OTHER_WORDS = re.compile(r"(?<![a-z])(cosxl|edm|playground|rectified[-_ ]?flow|flow[-_ ]?match\w*)(?![a-z])")
-_OTHER_MARKS = re.compile(r"(?:^|[._])(edm|rectified_?flow|flow_?match|flow_?pred|flow_?shift)(?![a-z])")
+_UNSUPPORTED_WORDS = re.compile(
+    r"(?<![a-z])(cosxl|edm|playground|rectified[-_ ]?flow|flow[-_ ]?match\w*)(?![a-z])"
+)
+_UNSUPPORTED_MARKERS = re.compile(
+    r"(?:^|[._])(edm|rectified_?flow|flow_?match|flow_?pred|flow_?shift)(?![a-z])"
+)
 _PARTS = ("model.", "model_ema.", "first_stage_model.", "conditioner.")
-_YAML_OTHERS = re.compile(r"\b(VScalingWithEDMcNoise|EDMScaling|EDMDiscretization|RectifiedFlow\w*)\b")
+_UNSUPPORTED_YAML = re.compile(r"\b(VScalingWithEDMcNoise|EDMScaling|EDMDiscretization|RectifiedFlow\w*)\b")
 
 SCHEDULERS = frozenset(
     {
@@ -72,7 +76,7 @@ SCHEDULERS = frozenset(
         "UniPCMultistepScheduler",
     }
 )
-"""diffusers' classes for models that were trained as SDXL was: each can stand for another."""
+"""diffusers' scheduler classes for models trained like SDXL; they are interchangeable."""
 
 
 class Prediction(NamedTuple):
@@ -82,61 +86,63 @@ class Prediction(NamedTuple):
 
 
 def plain(text: str) -> str:
-    """A name without capitals, spaces, hyphens and underscores."""
+    """Normalise a name: lower case, without spaces, hyphens and underscores."""
     return re.sub(r"[\s_\-]", "", text.strip().lower())
 
 
-def is_mark(key: str) -> bool:
-    """Whether a tensor's name alone says what was trained, in a way that is understood."""
-    return "." not in key and plain(key) in _MARKS
+def is_marker(key: str) -> bool:
+    """Whether a tensor is a known marker of the prediction type."""
+    return "." not in key and plain(key) in _MARKERS
 
 
 def of_file(name: str, header: Header, sidecar: str = "") -> Prediction:
-    """From marker tensors, metadata, and the text of a sidecar `.yaml`; the first that says it counts.
+    """From marker tensors, metadata and the text of a `.yaml` sidecar, in this order of precedence.
 
-    Raises `ModelError` for what is said and not understood.
+    Raises `ModelError` for unsupported or unknown declarations.
     """
     for key in header.tensors:
-        if not key.startswith(_PARTS) and (found := _OTHER_MARKS.search(key.lower())):
+        if not key.startswith(_PARTS) and (found := _UNSUPPORTED_MARKERS.search(key.lower())):
             raise _refused(name, "EDM, as CosXL" if found[1].startswith("edm") else "flow matching", key)
-    marks = {plain(key) for key in header.tensors if is_mark(key)}
-    said = [(V, "a marker tensor")] * bool(marks & _V) + [(EPSILON, "a marker tensor")] * bool(
-        marks & _EPSILON
+    markers = {plain(key) for key in header.tensors if is_marker(key)}
+    declared = [(V, "a marker tensor")] * bool(markers & _V) + [(EPSILON, "a marker tensor")] * bool(
+        markers & _EPSILON
     )
-    zero_snr = bool(marks & _ZERO_SNR)
-    for key, text in _told(header.metadata):
+    zero_snr = bool(markers & _ZERO_SNR)
+    for key, text in _declarations(header.metadata):
         short = plain(re.sub(r"^.*\.|^ss_", "", key))
         value = plain(text)
         flag = value in _TRUE
-        if short in _NAMES_A_PREDICTION and value not in _FALSE:
-            said.append((_prediction(name, text, key), key))
+        if short in _PREDICTION_KEYS and value not in _FALSE:
+            declared.append((_prediction(name, text, key), key))
         elif short in _V and short != "v":
-            said += _flag(name, key, text, V)
+            declared += _flag(name, key, text, V)
         elif short in _EPSILON and flag:
-            said.append((EPSILON, key))
+            declared.append((EPSILON, key))
         elif short in _ZERO_SNR:
             zero_snr |= bool(_flag(name, key, text, "zero terminal SNR"))
-        elif short in _FLAGS_OF_OTHERS and value not in _FALSE:
-            raise _refused(name, _FLAGS_OF_OTHERS[short], key)
-        elif short in _NAMES_A_SCHEDULE and value not in _FALSE | _SCHEDULES:
+        elif short in _UNSUPPORTED_FLAGS and value not in _FALSE:
+            raise _refused(name, _UNSUPPORTED_FLAGS[short], key)
+        elif short in _SCHEDULE_KEYS and value not in _FALSE | _SCHEDULES:
             raise _refused(name, f"the noise schedule {text.strip()[:40]}", key)
-        elif short in ("architecture", "implementation") and (found := _OTHER_WORDS.search(text.lower())):
+        elif short in ("architecture", "implementation") and (
+            found := _UNSUPPORTED_WORDS.search(text.lower())
+        ):
             raise _refused(name, found[1], key)
-    said += _said_by_yaml(name, sidecar)
+    declared += _from_yaml(name, sidecar)
     zero_snr |= bool(re.search(r"^\s*(zero_snr|rescale_betas_zero_snr)\s*:\s*true\b", sidecar, re.M | re.I))
-    if not said:
+    if not declared:
         return Prediction(EPSILON, zero_snr)
-    kind, source = said[0]
-    others = [where for other, where in said if other != kind]
+    kind, source = declared[0]
+    others = [where for other, where in declared if other != kind]
     note = (
-        f"{name} says in two ways what it was trained for; it is drawn as {kind} ({source}), not as "
-        f"{others[0] if others else ''} says. Where that is wrong, set prediction_type in models.json."
+        f"{name} declares its prediction type inconsistently; it is used as {kind} ({source}), not as in "
+        f"{others[0] if others else ''}. If that is wrong, set prediction_type in models.json."
     )
     return Prediction(kind, zero_snr, (note,) if others else ())
 
 
 def of_folder(name: str, config: Mapping[str, Any]) -> Prediction:
-    """From a folder's scheduler_config.json. Raises `ModelError` for what is not understood."""
+    """From a folder's scheduler_config.json. Raises `ModelError` if it is not supported."""
     where = "scheduler/scheduler_config.json"
     scheduler = str(config.get("_class_name", "EulerDiscreteScheduler"))
     if scheduler not in SCHEDULERS:
@@ -172,15 +178,15 @@ def _prediction(name: str, text: str, source: str) -> str:
 
 
 def _flag(name: str, key: str, text: str, what: str) -> list[tuple[str, str]]:
-    """[what, where it is said] where it is true. Raises `ModelError` where it is neither true nor false."""
+    """[(what, source)] if true, else []. Raises `ModelError` if it is neither true nor false."""
     value = plain(text)
     if value not in _TRUE | _FALSE:
         raise _refused(name, repr(text.strip()[:40]), key)
     return [(what, key)] if value in _TRUE else []
 
 
-def _told(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Metadata, and what OneTrainer's configuration in it says."""
+def _declarations(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Metadata entries, including those of OneTrainer's configuration."""
     yield from metadata.items()
     try:
         config = json.loads(metadata.get("ot_config", "{}"))
@@ -197,8 +203,8 @@ def _told(metadata: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield f"ot_config.{meaning}", "true"
 
 
-def _said_by_yaml(name: str, text: str) -> list[tuple[str, str]]:
-    if found := _YAML_OTHERS.search(text):
+def _from_yaml(name: str, text: str) -> list[tuple[str, str]]:
+    if found := _UNSUPPORTED_YAML.search(text):
         raise _refused(name, "flow matching" if "Flow" in found[1] else "EDM", f"its .yaml, {found[1]}")
     found = re.search(r"^\s*parameterization\s*:\s*[\"']?([\w\-]+)", text, re.MULTILINE)
     if found and plain(found[1]) not in _FALSE:
@@ -208,6 +214,6 @@ def _said_by_yaml(name: str, text: str) -> list[tuple[str, str]]:
 
 def _refused(name: str, what: str, source: str) -> ModelError:
     return ModelError(
-        f"{name} was trained in a way that this studio does not draw: {what} ({source}); "
+        f"{name} was trained in a way that is not supported: {what} ({source}); "
         "choose a checkpoint for epsilon or v-prediction."
     )

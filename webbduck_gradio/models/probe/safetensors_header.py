@@ -1,7 +1,7 @@
-"""The header of a safetensors file: names, types and shapes of its tensors, and its metadata.
+"""Reads the header of a safetensors file: names, types and shapes of its tensors, and its metadata.
 
-Nothing but the header is read, so a file of several gigabytes is known in milliseconds, and nothing in
-it can run. The format: https://github.com/huggingface/safetensors#format
+Only the header is read, so a file of several gigabytes takes milliseconds, and no code in it can run. The
+format: https://github.com/huggingface/safetensors#format
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import orjson
 from ...errors import ModelError, UnreadableModelError
 
 MAX_HEADER = 100_000_000
-"""Longest header in bytes; the safetensors library has the same limit."""
+"""Maximum header size in bytes, as in the safetensors library."""
 
 PICKLE_ENDINGS = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
 PICKLE_REASON = (
-    "is a pickle file, which could run any program when it is opened; get or convert it to .safetensors"
+    "is a pickle file, which could run arbitrary code when loaded; get or convert it to .safetensors"
 )
 
 _BITS = {
@@ -46,12 +46,12 @@ class Tensor(NamedTuple):
 
 
 class Tensors(Mapping[str, Tensor]):
-    """The tensors of a checked header. Each is made when asked for, since most of thousands never are."""
+    """The tensors of a validated header, created lazily since most of thousands are never accessed."""
 
     def __init__(self, raw: dict[str, dict[str, Any]]):
         self._raw = raw
         self.derived: dict[str, Any] = {}
-        """What was found out from these tensors alone, for files that share them."""
+        """Cache of facts derived from these tensors, for files that share them."""
 
     def __getitem__(self, name: str) -> Tensor:
         entry = self._raw[name]
@@ -69,23 +69,23 @@ class Tensors(Mapping[str, Tensor]):
 
 @dataclass(frozen=True)
 class Header:
-    """`tensors` by name; `metadata` as the file's author wrote it (all text, nothing checked)."""
+    """`tensors` by name; `metadata` as in the file (text values, not validated)."""
 
     tensors: Mapping[str, Tensor]
     metadata: dict[str, str] = field(default_factory=dict)
     axes: frozenset[int] = frozenset(range(9))
-    """Numbers of axes that its tensors have, so that most files need not be looked through for a kind."""
+    """Numbers of dimensions of its tensors, a quick check for 4-D ones."""
     odd: tuple[str, ...] = ()
-    """Names of metadata that is no text; the safetensors library refuses a file with any."""
+    """Keys of metadata values that are not text; the safetensors library rejects such files."""
 
     def width(self, name: str) -> int | None:
-        """Size of the last axis of tensor `name`; None where there is no such tensor."""
+        """Size of the last axis of tensor `name`; None if there is no such tensor."""
         tensor = self.tensors.get(name)
         return tensor.shape[-1] if tensor and tensor.shape else None
 
 
 def read_header(path: Path) -> Header:
-    """Read and check the header of `path`. Raises `ModelError` with one sentence per kind of damage."""
+    """Read and validate the header of `path`. Raises `ModelError` with a sentence about the damage."""
     name = path.name
     try:
         status = path.stat()
@@ -105,13 +105,13 @@ def read_header(path: Path) -> Header:
         raise UnreadableModelError(text_of, reason) from None
     if len(text) < length:
         raise ModelError(f"{name} is cut off in its header; download it again.")
-    return _checked(name, text, status.st_size - 8 - length)
+    return _parse_header(name, text, status.st_size - 8 - length)
 
 
 def header_bytes(path: Path) -> int:
-    """Length of the header as the file says it; 0 where it says none."""
+    """Declared length of the header; 0 if it cannot be read."""
     try:
-        # Without O_NONBLOCK the opening of a FIFO waits for a writer.
+        # Without O_NONBLOCK, opening a FIFO would block until there is a writer.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
             is_file = stat.S_ISREG(os.fstat(handle).st_mode)
@@ -123,22 +123,22 @@ def header_bytes(path: Path) -> int:
 
 
 def _check_start(name: str, start: bytes, length: int, size: int) -> None:
-    # The first bytes are a length, and by chance they may spell another format's mark: a brace decides.
-    other = None if start[8:9] == b"{" and length <= size - 8 else _what_else(start)
+    # The length bytes may happen to look like another format's signature; the brace decides.
+    other = None if start[8:9] == b"{" and length <= size - 8 else _other_file_type(start)
     if other:
-        raise ModelError(f"{name} is no safetensors file: it {other}.")
+        raise ModelError(f"{name} is not a safetensors file: it {other}.")
     if len(start) < 8:
         raise ModelError(f"{name} is cut off in its header; download it again.")
     if not any(start):
         raise ModelError(f"{name} holds only zeros, so its download did not finish; download it again.")
     if length > MAX_HEADER:
-        raise ModelError(f"{name} is no safetensors file; look at what was downloaded.")
+        raise ModelError(f"{name} is not a safetensors file; check what was downloaded.")
     if length > size - 8:
         raise ModelError(f"{name} is cut off in its header; download it again.")
 
 
-def _what_else(start: bytes) -> str | None:
-    """What people save under this name by mistake, by its first bytes."""
+def _other_file_type(start: bytes) -> str | None:
+    """Other file types that are often saved under this name by mistake, by their first bytes."""
     text = start.lstrip().lower()
     if text.startswith(b"version https://git-lfs"):
         return "is the pointer of a Git LFS repository; fetch the file itself with `git lfs pull`"
@@ -147,7 +147,7 @@ def _what_else(start: bytes) -> str | None:
     if start.startswith(b"PK\x03\x04") or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
         return PICKLE_REASON
     if start.startswith(b"GGUF"):
-        return "is a GGUF file, which this studio does not load; get the safetensors version"
+        return "is a GGUF file, which is not supported; get the safetensors version"
     return None
 
 
@@ -156,16 +156,16 @@ _NEXT = re.compile(r"\s*(?:,\s*(?=\")|(?=\}))")
 
 
 class _OddMetadataError(ValueError):
-    """The header's metadata is a list, a number or a text."""
+    """The header's metadata is not a JSON object."""
 
 
-def _checked(name: str, text: bytes, data_size: int) -> Header:
-    """The header in `text`, which must tell of exactly `data_size` bytes."""
+def _parse_header(name: str, text: bytes, data_size: int) -> Header:
+    """Parse the header in `text`, which must describe exactly `data_size` bytes."""
     try:
         metadata, rest = _split(text.decode())
         layout = _layout(rest)
     except _OddMetadataError:
-        raise ModelError(f"{name} has metadata that is no table; get the file again.") from None
+        raise ModelError(f"{name} has metadata that is not a JSON object; get the file again.") from None
     except (ValueError, RecursionError):
         raise ModelError(f"{name} has a damaged header; download it again.") from None
     if not layout.tensors:
@@ -187,7 +187,7 @@ def _checked(name: str, text: bytes, data_size: int) -> Header:
 
 
 def _split(text: str) -> tuple[dict[str, Any], str]:
-    """The metadata, where it comes first as it nearly always does, and the JSON of the rest."""
+    """Split off the metadata, which nearly always comes first, from the JSON of the rest."""
     start = _METADATA.match(text)
     if start is None:
         return {}, text
@@ -199,7 +199,7 @@ def _split(text: str) -> tuple[dict[str, Any], str]:
 
 
 class _Layout(NamedTuple):
-    """What the tensors are and where they lie; `reached`: bytes that they take."""
+    """The tensors and their total size in bytes (`reached`)."""
 
     tensors: Tensors
     metadata: dict[str, Any]
@@ -209,32 +209,32 @@ class _Layout(NamedTuple):
 
 @functools.lru_cache(maxsize=48)
 def _layout(text: str) -> _Layout:
-    """Types, shapes and places must fit each other and leave no gap. Raises ValueError.
+    """Parse and validate: types, shapes and offsets must match without gaps. Raises ValueError.
 
-    Remembered for a few texts: files of one trainer differ in their metadata only, and a folder may hold
-    thousands of them.
+    Cached for a few texts: files from the same trainer often differ only in their metadata, and a folder may
+    hold thousands of them.
     """
     raw = orjson.loads(text)
     if not isinstance(raw, dict):
-        raise ValueError("no table")
+        raise ValueError("not an object")
     metadata = raw.pop("__metadata__", None)
     if not isinstance(metadata, dict | None):
         raise _OddMetadataError
     metadata = metadata or {}
     if not raw:
         return _Layout(Tensors({}), metadata, frozenset(), 0)
-    # Column by column, since a LoRA has thousands of tensors.
+    # By columns, for speed: a LoRA has thousands of tensors.
     try:
-        dtypes, shapes, places = zip(*map(_COLUMNS, raw.values()), strict=True)
-        kinds = {*map(type, dtypes)}, {*map(type, shapes)}, {*map(type, places)}, {*map(len, places)}
-        numbers = {*map(type, chain.from_iterable(shapes)), *map(type, chain.from_iterable(places))}
+        dtypes, shapes, offsets = zip(*map(_COLUMNS, raw.values()), strict=True)
+        kinds = {*map(type, dtypes)}, {*map(type, shapes)}, {*map(type, offsets)}, {*map(len, offsets)}
+        numbers = {*map(type, chain.from_iterable(shapes)), *map(type, chain.from_iterable(offsets))}
     except (TypeError, KeyError):
         raise ValueError("an entry is no tensor") from None
     if kinds != ({str}, {list}, {list}, {2}) or numbers != {int}:
         raise ValueError("an entry is no tensor")
     if min(chain.from_iterable(shapes), default=0) < 0:
         raise ValueError("a negative size")
-    spans = [(end - begin) * 8 for begin, end in places]
+    spans = [(end - begin) * 8 for begin, end in offsets]
     sizes = list(map(math.prod, shapes))
     for dtype in {*dtypes} & _BITS.keys():
         bits = _BITS[dtype]
@@ -245,14 +245,14 @@ def _layout(text: str) -> _Layout:
             fits = all(size * bits == span for own, size, span in rows if own == dtype)
         if not fits:
             raise ValueError("a shape that does not fit its place")
-    begins, ends = zip(*places, strict=True)
+    begins, ends = zip(*offsets, strict=True)
     if begins[1:] != ends[:-1]:
-        begins, ends = zip(*sorted(places), strict=True)
+        begins, ends = zip(*sorted(offsets), strict=True)
     if begins[0] != 0 or begins[1:] != ends[:-1]:
         raise ValueError("a gap or an overlap")
     return _Layout(Tensors(raw), metadata, frozenset(map(len, shapes)), ends[-1])
 
 
-def forget_layouts() -> None:
-    """Give back the memory of what was remembered, once many files have been read."""
+def clear_layout_cache() -> None:
+    """Clear the cache, after many files have been read."""
     _layout.cache_clear()

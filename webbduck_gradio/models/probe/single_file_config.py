@@ -1,8 +1,8 @@
-"""The configuration of a single-file checkpoint, read off the shapes in its header.
+"""Derives the diffusers configuration of a single-file checkpoint from the shapes in its header.
 
-diffusers would ask the network for it. SDXL's own configurations come out for SDXL's own shapes; what no
-shape tells (heads, norm groups) is SDXL's, unless the file says otherwise in its metadata under
-`webbduck.config`, a JSON table {"unet": {...}, "vae": {...}, "text_encoder": {...}, "text_encoder_2": {...}}.
+diffusers would download it. Values that shapes do not reveal (heads, norm groups) are SDXL's, unless given in
+the file's metadata under `webbduck.config`, a JSON object {"unet": {...}, "vae": {...}, "text_encoder":
+{...}, "text_encoder_2": {...}}.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ PARTS = {
     "text_encoder": "first text encoder",
     "text_encoder_2": "second text encoder",
 }
-"""What the parts of a checkpoint are called in texts for people."""
-PROJECTION, PROJECTION_TURNED = "text_projection", "text_projection.weight"
-"""The second text encoder's projection as OpenCLIP keeps it, and as some programs write it."""
-WORDS = 49408
+"""Display names of the parts of a checkpoint."""
+PROJECTION, PROJECTION_TRANSPOSED = "text_projection", "text_projection.weight"
+"""The second text encoder's projection in OpenCLIP, and as some programs write it (transposed)."""
+VOCAB_SIZE = 49408
 """Size of CLIP's vocabulary."""
-HEAD = 64
+HEAD_WIDTH = 64
 """Width of an attention head in all of SDXL's parts."""
 
 Config = dict[str, Any]
 
 
 def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr: bool) -> dict[str, Config]:
-    """model_index and the configuration of each part. Raises `ModelError` naming what is missing.
+    """model_index and the configuration of each part. Raises `ModelError` naming a missing part.
 
-    A part of which single tensors are missing gets the configuration that the others tell.
+    If only some tensors of a part are missing, its configuration is derived from the others.
     """
     refiner = arch == "sdxl-refiner"
     parts: dict[str, Config] = {"vae": _vae(header), "unet": {}}
@@ -49,7 +49,7 @@ def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr
     for part, config in parts.items():
         if not config:
             raise ModelError(f"{name} has no {PARTS[part]}; get the complete file.")
-        config |= _said(header).get(part, {})
+        config |= _config_overrides(header).get(part, {})
     parts["scheduler"] = scheduler(prediction_type, zero_snr)
     parts["model_index"] = _index(refiner)
     return parts
@@ -60,17 +60,16 @@ def open_clip_prefix(refiner: bool) -> str:
 
 
 def prefixes(refiner: bool) -> dict[str, str]:
-    """Part -> how the names of its tensors begin."""
+    """Part -> prefix of its tensor names."""
     found = {"unet": UNET, "vae": VAE, "text_encoder": CLIP, "text_encoder_2": open_clip_prefix(refiner)}
     return {part: prefix for part, prefix in found.items() if not (refiner and part == "text_encoder")}
 
 
 def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Part -> names and shapes of the tensors that it consists of. Raises
-    `expected.UnbuildableError` that names the part."""
-    start = prefixes(refiner)
+    """Part -> names and shapes of its tensors. Raises `expected_tensors.UnbuildableError` naming the part."""
+    part_prefixes = prefixes(refiner)
     found = {}
-    for part, prefix in start.items():
+    for part, prefix in part_prefixes.items():
         config = parts[part]
         try:
             if part == "unet":
@@ -88,14 +87,14 @@ def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tupl
     return found
 
 
-def _said(header: Header) -> dict[str, Config]:
+def _config_overrides(header: Header) -> dict[str, Config]:
     try:
-        said = json.loads(header.metadata.get("webbduck.config", "{}"))
+        overrides = json.loads(header.metadata.get("webbduck.config", "{}"))
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(said, dict):
+    if not isinstance(overrides, dict):
         return {}
-    return {part: config for part, config in said.items() if isinstance(config, dict)}
+    return {part: config for part, config in overrides.items() if isinstance(config, dict)}
 
 
 def _count(header: Header, pattern: str) -> int:
@@ -104,18 +103,18 @@ def _count(header: Header, pattern: str) -> int:
 
 
 def _first(header: Header, *keys: str) -> int:
-    """What goes out of a layer, told by the first of these tensors that is there."""
+    """Number of output channels, from the first of these tensors that exists."""
     found = (header.tensors[key].shape for key in keys if key in header.tensors)
     return next((shape[0] for shape in found if shape), 0)
 
 
 def _last(header: Header, *keys: str) -> int:
-    """Size of the last axis of the first of these tensors that is there."""
+    """Size of the last axis of the first of these tensors that exists."""
     return next((width for key in keys if (width := header.width(key))), 0)
 
 
 def _unet(header: Header, pooled: int, sizes: int) -> Config:
-    """`pooled`: width of the pooled prompt; `sizes`: numbers (sizes, crops, score) that enter beside it."""
+    """`pooled`: width of the pooled embedding; `sizes`: number of size conditionings (size, crop, score)."""
     if not any(key.startswith((UNET + "input_blocks.", UNET + "output_blocks.")) for key in header.tensors):
         return {}
     first = _shape(header, UNET + "input_blocks.0.0.weight")
@@ -141,14 +140,14 @@ def _unet(header: Header, pooled: int, sizes: int) -> Config:
     )
     cross = next(widths, 0)
     down = ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths]
-    # The middle block takes its depth from the last level, also where that has no attention of its own.
+    # diffusers takes the middle block's depth from the last level, even if that level has no attention.
     depths[-1] = depths[-1] or middle
     return {
         "_class_name": "UNet2DConditionModel",
         "act_fn": "silu",
         "addition_embed_type": "text_time",
         "addition_time_embed_dim": (label - pooled) // sizes,
-        "attention_head_dim": [max(1, width // HEAD) for width in channels],
+        "attention_head_dim": [max(1, width // HEAD_WIDTH) for width in channels],
         "block_out_channels": channels,
         "cross_attention_dim": cross,
         "down_block_types": down,
@@ -200,7 +199,7 @@ def _vae(header: Header) -> Config:
 def _text_config(width: int, layers: int, inner: int, activation: str, projection: int, words: int) -> Config:
     return {
         "attention_dropout": 0.0,
-        # These ids are the published ones; the end is found as the largest id of the prompt.
+        # As in the published configuration; the end token is found as the largest id of the prompt.
         "bos_token_id": 0,
         "eos_token_id": 2,
         "pad_token_id": 1,
@@ -210,7 +209,7 @@ def _text_config(width: int, layers: int, inner: int, activation: str, projectio
         "layer_norm_eps": 1e-05,
         "max_position_embeddings": 77,
         "model_type": "clip_text_model",
-        "num_attention_heads": max(1, width // HEAD),
+        "num_attention_heads": max(1, width // HEAD_WIDTH),
         "num_hidden_layers": layers,
         "projection_dim": projection,
         "vocab_size": words,
@@ -225,7 +224,7 @@ def _clip(header: Header, prefix: str) -> Config:
     width = _last(header, prefix + "final_layer_norm.weight", prefix + "embeddings.position_embedding.weight")
     inner = _first(header, *(f"{prefix}encoder.layers.0.mlp.fc1.{end}" for end in ("bias", "weight")))
     return {"architectures": ["CLIPTextModel"]} | _text_config(
-        width, layers, inner, "quick_gelu", width, words[0] if words else WORDS
+        width, layers, inner, "quick_gelu", width, words[0] if words else VOCAB_SIZE
     )
 
 
@@ -235,16 +234,16 @@ def _open_clip(header: Header, prefix: str) -> Config:
     if not layers and not words:
         return {}
     width = _last(header, prefix + "ln_final.weight", prefix + "positional_embedding")
-    turned = _first(header, prefix + PROJECTION_TURNED)  # (out, in), as transformers keeps it
-    projection = turned or _last(header, prefix + PROJECTION) or width
+    transposed = _first(header, prefix + PROJECTION_TRANSPOSED)  # (out, in), as in transformers
+    projection = transposed or _last(header, prefix + PROJECTION) or width
     inner = _first(header, *(f"{prefix}transformer.resblocks.0.mlp.c_fc.{end}" for end in ("bias", "weight")))
     return {"architectures": ["CLIPTextModelWithProjection"]} | _text_config(
-        width, layers, inner, "gelu", projection, words[0] if words else WORDS
+        width, layers, inner, "gelu", projection, words[0] if words else VOCAB_SIZE
     )
 
 
 def scheduler(prediction_type: str, zero_snr: bool) -> Config:
-    """SDXL's noise schedule."""
+    """The scheduler configuration with SDXL's noise schedule."""
     return {
         "_class_name": "EulerDiscreteScheduler",
         "beta_end": 0.012,
@@ -254,7 +253,7 @@ def scheduler(prediction_type: str, zero_snr: bool) -> Config:
         "prediction_type": prediction_type,
         "rescale_betas_zero_snr": zero_snr,
         "steps_offset": 1,
-        # Zero terminal SNR means nothing unless the last timestep is drawn from.
+        # Zero terminal SNR has no effect unless sampling starts at the last timestep.
         "timestep_spacing": "trailing" if zero_snr else "leading",
     }
 
@@ -269,7 +268,7 @@ def _index(refiner: bool) -> Config:
         "scheduler": ["diffusers", "EulerDiscreteScheduler"],
         "text_encoder": none if refiner else ["transformers", "CLIPTextModel"],
         "text_encoder_2": ["transformers", "CLIPTextModelWithProjection"],
-        # Prompts are read by models.tokens, with the one copy of CLIP's vocabulary.
+        # Prompts are tokenised by models.tokens, with a bundled copy of CLIP's vocabulary.
         "tokenizer": none,
         "tokenizer_2": none,
         "unet": ["diffusers", "UNet2DConditionModel"],

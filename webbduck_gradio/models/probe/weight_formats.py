@@ -1,8 +1,8 @@
-"""In which number formats a checkpoint's weights are stored, told by names, types and shapes of its tensors.
+"""Detects how a checkpoint's weights are stored, from names, types and shapes of its tensors.
 
-Plain floating point is loaded as it is, also float8. Float8 with scales is loaded as stored x scale, where
-the shapes leave no doubt which scale belongs to which weights. Everything else is refused by name: loaded as
-plain numbers it would draw noise.
+Floating point, including float8, is loaded directly. Scaled float8 is loaded as stored x scale if the shapes
+determine which scale belongs to which weights. Any other quantisation is refused by name, since its raw
+values would only give noise.
 
 Spellings: `X.scale_weight` with `scaled_fp8`, `X.weight_scale` with `X.comfy_quant` (ComfyUI);
 `X.weight_scale` (compressed-tensors, ModelOpt); `X.weight_scale_inv` (DeepSeek's blocks).
@@ -21,7 +21,7 @@ from .safetensors_header import Header, Tensor
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FLOAT8 = frozenset({"F8_E4M3", "F8_E5M2"})
 
-FOREIGN = (
+UNSUPPORTED = (
     (r"\.quant_state\.bitsandbytes__|\.(nested_)?(absmax|quant_map)$", "bitsandbytes 4 bit (NF4 or FP4)"),
     (r"\.(SCB|weight_format|CB)$", "bitsandbytes 8 bit"),
     (r"\.(wscales|wcscales|wtscale|smooth_factor(_orig)?|proj_down|proj_up|smooth)$", "SVDQuant (nunchaku)"),
@@ -32,60 +32,60 @@ FOREIGN = (
     (r"weight_scale_2$|_amax$|\.pre_quant_scale$|_quantizer\.", "NVFP4 or another one of ModelOpt"),
     (r"zero_point$|weight_zp$", "whole numbers with zero points"),
 )
-"""Tensors that only files of another number format have, and how the format is called."""
-_FOREIGN = re.compile("|".join(f"(?P<kind{n}>{pattern})" for n, (pattern, _) in enumerate(FOREIGN)))
+"""(pattern of tensors that only a quantised file has, name of the quantisation)."""
+_UNSUPPORTED = re.compile("|".join(f"(?P<kind{n}>{pattern})" for n, (pattern, _) in enumerate(UNSUPPORTED)))
 
 _SCALE = re.compile(r"^(?:(.*\.)scale_weight|(.*weight)(?:_scale|_scale_inv|\.scale|\.scale_inv))$")
 _IGNORED = re.compile(r"(?:^|\.)(?:scale_input|input_scale|scaled_fp8|comfy_quant)$")
-"""Scales of what goes into a layer (of use only where the layer is computed in float8), and marks."""
+"""Activation scales (needed only for computing in float8), and marker tensors."""
 
 
 class Scale(NamedTuple):
-    """`key`: tensor with the scales; `blocks`: along each axis, how many weights in a row share one."""
+    """`key`: tensor with the scales; `blocks`: along each axis, how many consecutive weights share one."""
 
     key: str
     blocks: tuple[int, ...]
 
 
 def check(name: str, header: Header, parts: Mapping[str, str]) -> dict[str, Scale]:
-    """The scales of the weights that have any, by the weights' names.
+    """Weight name -> scale, for weights that have one.
 
-    `parts`: prefix of the names -> what the part is called. Raises `ModelError`.
+    `parts`: name prefix -> display name of the part. Raises `ModelError` for unsupported formats.
     """
     tensors = header.tensors
-    own = [key for key in tensors if key.startswith(tuple(parts))]
-    for key in own:
-        if found := _FOREIGN.search(key):
-            raise refused(name, FOREIGN[int(found.lastgroup.removeprefix("kind"))][1])  # type: ignore[union-attr]
+    part_keys = [key for key in tensors if key.startswith(tuple(parts))]
+    for key in part_keys:
+        if found := _UNSUPPORTED.search(key):
+            raise refused(name, UNSUPPORTED[int(found.lastgroup.removeprefix("kind"))][1])  # type: ignore[union-attr]
     _check_metadata(name, header.metadata)
-    scales = {_weight_of(key): key for key in own if _SCALE.match(key)}
-    helpers = {*scales.values(), *(key for key in own if _IGNORED.search(key))}
-    for key in own:
+    scales = {_weight_of(key): key for key in part_keys if _SCALE.match(key)}
+    helpers = {*scales.values(), *(key for key in part_keys if _IGNORED.search(key))}
+    for key in part_keys:
         dtype = tensors[key].dtype
         if key in helpers or dtype in FLOATS or dtype in FLOAT8 or is_index(key):
             continue
-        kind = "float" if dtype.startswith("F") else "whole numbers" if dtype[0] in "IUB" else "numbers"
+        kind = "float" if dtype.startswith("F") else "integers" if dtype[0] in "IUB" else "values"
         raise refused(name, f"{dtype} ({kind} in {key})")
-    if any(key.endswith("comfy_quant") for key in own) and not scales:
-        raise refused(name, "of ComfyUI that is not known (comfy_quant without scales)")
-    _check_complete(name, header, own, scales, parts)
+    if any(key.endswith("comfy_quant") for key in part_keys) and not scales:
+        raise refused(name, "an unknown one of ComfyUI (comfy_quant without scales)")
+    _check_complete(name, header, part_keys, scales, parts)
     return _blocks(name, header, scales)
 
 
 def is_index(key: str) -> bool:
-    """Whether a tensor of whole numbers is only a list of positions, as text encoders carry."""
+    """Whether an integer tensor is just a buffer of positions or counts, as in text encoders."""
     return key.endswith(("position_ids", "num_batches_tracked"))
 
 
 def is_helper(key: str) -> bool:
-    """Whether a tensor belongs to a number format that is understood."""
+    """Whether a tensor belongs to a supported quantisation."""
     return bool(_SCALE.match(key) or _IGNORED.search(key))
 
 
 def refused(name: str, what: str) -> ModelError:
-    """The sentence for weights that cannot be loaded."""
+    """The error for weights in an unsupported format."""
     return ModelError(
-        f"{name} keeps its weights in a number format that this studio does not load: {what}; "
+        f"{name} stores its weights in a format that is not supported: {what}; "
         "get the version in float16, bfloat16 or float8."
     )
 
@@ -97,7 +97,7 @@ def _weight_of(key: str) -> str:
 
 
 def _check_metadata(name: str, metadata: Mapping[str, str]) -> None:
-    """What the metadata says of the format, where it says more than the tensors."""
+    """Raise `ModelError` if the metadata declares an unsupported quantisation."""
     for key, text in metadata.items():
         if "quant" not in key.lower():
             continue
@@ -109,25 +109,26 @@ def _check_metadata(name: str, metadata: Mapping[str, str]) -> None:
 
 
 def _formats_in(text: str) -> set[str]:
-    """The formats that a description names: ComfyUI's {"layers": {X: {"format": ...}}} or any other."""
+    """Formats named in a metadata value: ComfyUI's {"layers": {X: {"format": ...}}}, or the text itself."""
     try:
-        said = json.loads(text)
+        description = json.loads(text)
     except (ValueError, RecursionError):
         return {text.strip().lower()}
-    layers = said.get("layers") if isinstance(said, dict) else None
+    layers = description.get("layers") if isinstance(description, dict) else None
     if not isinstance(layers, dict):
         return {text.strip().lower()}
     return {str(each.get("format") if isinstance(each, dict) else each).lower() for each in layers.values()}
 
 
 def _check_complete(
-    name: str, header: Header, own: Iterable[str], scales: Mapping[str, str], parts: Mapping[str, str]
+    name: str, header: Header, part_keys: Iterable[str], scales: Mapping[str, str], parts: Mapping[str, str]
 ) -> None:
-    """No scale without its weights; in a part with scales, no float8 weights without one."""
+    """Raise `ModelError` for scales without weights, or float8 weights without the scales that others
+    have."""
     for weight, key in scales.items():
         found = header.tensors.get(weight)
         if found is None:
-            raise ModelError(f"{name} is incomplete: {key} has no {weight} beside it; get the complete file.")
+            raise ModelError(f"{name} is incomplete: it has {key} but no {weight}; get the complete file.")
         plain = found.dtype not in FLOAT8 and not key.endswith(".scale_weight")
         if plain or header.tensors[key].dtype not in FLOATS:
             kinds = f"{found.dtype} with scales in {header.tensors[key].dtype}"
@@ -135,27 +136,27 @@ def _check_complete(
     for prefix, part in parts.items():
         if not any(weight.startswith(prefix) for weight in scales):
             continue
-        bare = [
+        unscaled = [
             key
-            for key in own
+            for key in part_keys
             if key.startswith(prefix) and key not in scales and header.tensors[key].dtype in FLOAT8
             if not is_helper(key)
         ]
-        if bare:
+        if unscaled:
             raise ModelError(
-                f"{name} is incomplete: in its {part}, {bare[0]}{and_more(bare)} in float8 without the scale "
-                "that the others have; get the complete file."
+                f"{name} is incomplete: in its {part}, {unscaled[0]}{and_more(unscaled)} in float8 without a "
+                "scale, unlike the others; get the complete file."
             )
 
 
 def and_more(found: list[Any]) -> str:
-    """' is' for one thing that was named, ' and 3 more are' for four."""
+    """' is' for one item, ' and 3 more are' for four."""
     return f" and {len(found) - 1} more are" if len(found) > 1 else " is"
 
 
 def _blocks(name: str, header: Header, scales: Mapping[str, str]) -> dict[str, Scale]:
-    """Which weights each scale is for. The sizes of blocks and the meaning of plain lists are one for the
-    whole file, so that layers whose shapes would leave it open are told by the others."""
+    """Which weights each scale covers. Block sizes and the meaning of 1-D scales are the same in the whole
+    file, so ambiguous layers are resolved by the others."""
     tensors = header.tensors
     pairs = {weight: (tensors[weight], tensors[key]) for weight, key in scales.items()}
     lists = [(weight, scale) for weight, scale in pairs.values() if len(scale.shape) == 1 != scale.shape[0]]
@@ -192,7 +193,7 @@ def _blocks(name: str, header: Header, scales: Mapping[str, str]) -> dict[str, S
 
 
 def _aligned(stored: tuple[int, ...], scale: tuple[int, ...], by_row: bool) -> tuple[int, ...] | None:
-    """The shape of the scales with as many axes as the weights have; None where it is not clear."""
+    """The shape of the scales, with as many axes as the weights; None if ambiguous."""
     ones = (1,) * (len(stored) - 1)
     if scale in ((), (1,)):
         return (1, *ones)[: len(stored)]
@@ -206,8 +207,8 @@ def _aligned(stored: tuple[int, ...], scale: tuple[int, ...], by_row: bool) -> t
 
 
 def _one_size(counts: list[tuple[int, int]]) -> int | None:
-    """The one size of blocks that all layers allow, each given as (weights, blocks that cover them): a power
-    of two, or what divides all of them evenly. None where there is no such size, or more than one."""
+    """The block size that fits all layers, each given as (weights, blocks): a power of two, or one that
+    divides all evenly. None if there is no such size, or more than one."""
     low = max(-(-whole // blocks) for whole, blocks in counts)
     high = min((whole - 1) // (blocks - 1) for whole, blocks in counts)
     sizes = {size for size in (2**n for n in range(13)) if low <= size <= high}

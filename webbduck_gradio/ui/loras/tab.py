@@ -96,7 +96,7 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     Raises `NotFoundError`. A file that cannot be read has `said` None.
     """
     lora = services.registry.any_lora(name)
-    said = pool.said_by(lora.path)
+    said = pool.training_metadata_of(lora.path)
     view, note = serializers.lora_view(lora, None), services.registry.lora_note(name)
     return {
         "lora": {**view, "description": lora.description},
