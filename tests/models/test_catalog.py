@@ -176,7 +176,7 @@ def test_edits_are_saved_and_nothing_else_is_touched(settings: Settings, loras_j
     loras_json.write_text('{"Mine": {"hue": 3, "file": "styles/ink.safetensors"}, "note": "a person\'s"}')
     loras_json.chmod(0o640)
     registry = Registry(settings)
-    assert registry.problems == ("loras.json: the entry 'note' must be a table in braces; it has no effect.",)
+    assert registry.problems == ("loras.json: the entry 'note' must be a JSON object; it has no effect.",)
     registry.edit_lora(
         "styles/ink", {"trigger": "wash", "weight": -0.25, "description": " a\nb ", "tags": ["x"]}
     )

@@ -96,7 +96,7 @@ def test_models_json_of_the_first_version_gives_defaults(settings: Settings, sdx
     ("text", "words"),
     [
         ('{\n"a": {},\n oops}', "models.json is not valid JSON (line 3); it is left as it is."),
-        ("[1]", "models.json must hold a table in braces; it is left as it is."),
+        ("[1]", "models.json must contain a JSON object; it is left as it is."),
         ('{"webbduck-starter": 3}', "the entry 'webbduck-starter' must be a table"),
         ('{"webbduck-starter": {"defaults": {"steps": 1000}}}', "steps must be a whole number from 1 to 150"),
         ('{"webbduck-starter": {"defaults": {"scheduler": "Fast"}}}', "scheduler must be one of"),

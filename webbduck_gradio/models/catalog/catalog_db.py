@@ -1,6 +1,6 @@
-"""What was found out about model files, kept over a restart: findings by stamp, hashes by stamp.
+"""Persistent cache of probe results and hashes of model files, each with the file's stamp.
 
-Only a copy of what the files say: where it is broken or from another version it is made anew.
+It can be rebuilt from the files, which happens if it is damaged or from another version.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ...storage import sqlite
 log = logging.getLogger(__name__)
 
 FORMAT = 4
-"""Raised whenever files would be understood otherwise than before: what was remembered is then forgotten."""
+"""Incremented whenever probing changes, which invalidates the cache."""
 
 Row = tuple[str, str, str, dict[str, Any]]
 """(kind, path, stamp, result)."""

@@ -1,8 +1,8 @@
-"""models.json and loras.json kept in step with the files, without losing a word that people wrote.
+"""models.json and loras.json, synchronised with the model files; the user's edits are never lost.
 
-Both belong to the owner of the studio. Unknown keys and the order of entries stay; an entry whose file is
-gone stays and is marked `"missing": true`; a file that is no JSON, empty or of another shape is reported and
-never written. Values that are null stand for what the model file itself says.
+Unknown keys and the order of entries are kept; an entry whose file is gone is kept and marked `"missing":
+true`; a file that is invalid or empty is reported and never overwritten. null means the model file's own
+value.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Entry = dict[str, Any]
 MISSING = "missing"
 
 
-DEEPEST = 64
-"""Levels of tables and lists in one another that are read; what cannot be written again is left alone."""
+MAX_DEPTH = 64
+"""Maximum nesting depth; deeper files could not be written back."""
 
 
 class _ChangedMeanwhileError(ModelError):
-    """The file is not what was read."""
+    """The file has changed since it was read."""
 
 
 class EditConflictError(RequestError):
-    """A value is no longer what its owner saw when they changed it. `key`: which."""
+    """The value of `key` is no longer what the user saw when changing it."""
 
     def __init__(self, text: str, key: str):
         super().__init__(text)
@@ -39,10 +39,10 @@ class EditConflictError(RequestError):
 
 
 class ModelConfigFile:
-    """One of the two files. Not safe for threads by itself; the registry's lock is around it."""
+    """One of the two files. Not thread-safe; callers hold the registry's lock."""
 
     def __init__(self, path: Path, fresh: Callable[[str | None], Entry]):
-        """`fresh` makes the entry of a model that was not there before, given its file (below the folder)."""
+        """`fresh` creates the entry of a new model, given its path relative to the model folder."""
         self.path = path
         self._fresh = fresh
         self._stamp = ""
@@ -51,34 +51,34 @@ class ModelConfigFile:
         self._by_file: dict[str, str] = {}
         self._broken: str | None = None
         self.missing: tuple[str, ...] = ()
-        """Names of the entries whose files are gone."""
+        """Names of entries whose files are gone."""
 
     def read(self, problems: list[str]) -> None:
-        """Read it where it changed; what is wrong with it goes into `problems`."""
+        """Reload the file if it has changed; appends errors to `problems`."""
         stamp = stamp_of(self.path)
         if stamp != self._stamp:
             self._stamp, self._broken = stamp, None
             try:
-                self._take(_parse(self.path))
+                self._set_table(_parse(self.path))
             except ModelError as error:
                 self._broken = str(error)
             except OSError as error:
-                # That passes without a change of the file, so the next look tries again.
+                # Temporary: it may become readable without a change, so the next scan tries again.
                 self._stamp = ""
                 reason = (error.strerror or type(error).__name__).lower()
                 self._broken = (
-                    f"{self.path.name} cannot be read ({reason}); what it said before still counts."
+                    f"{self.path.name} cannot be read ({reason}); its previous content still applies."
                 )
         if self._broken:
             problems.append(self._broken)
         for name, entry in self._table.items():
             if not isinstance(entry, dict):
                 problems.append(
-                    f"{self.path.name}: the entry {name!r} must be a table in braces; it has no effect."
+                    f"{self.path.name}: the entry {name!r} must be a JSON object; it has no effect."
                 )
 
-    def _take(self, table: dict[str, Any]) -> None:
-        """While the file is broken, the table from before it was stays."""
+    def _set_table(self, table: dict[str, Any]) -> None:
+        """Use this content, which stays in effect while the file is broken."""
         self._table = table
         self._entries = {name: entry for name, entry in table.items() if isinstance(entry, dict)}
         self._by_file = {
@@ -86,7 +86,7 @@ class ModelConfigFile:
         }
 
     def of(self, name: str, file: str | None = None) -> Entry:
-        """The entry of a model: by its name, else the one that names its file; {} where there is none."""
+        """The entry of a model, by name or by its `file`; {} if there is none."""
         return self._entries.get(self._key(name, file) or "", {})
 
     def _key(self, name: str, file: str | None) -> str | None:
@@ -95,7 +95,7 @@ class ModelConfigFile:
         return None if file is None else self._by_file.get(file)
 
     def called(self, name: str, file: str | None) -> str | None:
-        """The name that a model's entry has where that is another than its own: the owner's name for it."""
+        """The key of a model's entry if it differs from the model's name: the user's name for it."""
         key = self._key(name, file)
         return key if key != name else None
 
@@ -106,13 +106,13 @@ class ModelConfigFile:
         problems: list[str],
         all_seen: bool = True,
     ) -> None:
-        """Add entries of new models (name, file), mark those of gone ones, let renamed ones keep theirs.
+        """Add entries for new models (name, file), mark missing ones, and rename those of renamed models.
 
-        Without `all_seen` some folder could not be read, so nothing is marked as gone.
+        `all_seen` False: some folder could not be read, so nothing is marked as missing.
         """
         if self._broken or not self.path.parent.is_dir():
             return
-        # One level down is all that is changed here.
+        # Only the first level below is modified here, so shallow copies suffice.
         table = {
             renamed.get(name, name): dict(entry) if isinstance(entry, dict) else entry
             for name, entry in self._table.items()
@@ -139,7 +139,7 @@ class ModelConfigFile:
         try:
             self._write(table)
         except _ChangedMeanwhileError:
-            pass  # the next look takes that in
+            pass  # the next scan will reload it
         except ModelError as error:
             problems.append(str(error))
 
@@ -150,10 +150,9 @@ class ModelConfigFile:
         changes: Mapping[str, Any],
         seen: Mapping[str, Any] | None = None,
     ) -> None:
-        """Set these keys of a model's entry. `seen`: what each of them held when its owner looked, where
-        that is known.
+        """Set these keys of a model's entry. `seen`: the values that the user saw, if known.
 
-        Raises `EditConflictError`, and `ModelError` where the file is broken or not writable.
+        Raises `EditConflictError`, and `ModelError` if the file is broken or not writable.
         """
         self.current()
         entry = dict(self.of(name, file))
@@ -164,15 +163,13 @@ class ModelConfigFile:
         place = self._key(name, file)
         if place is None:
             if name in table:
-                raise ModelError(
-                    f"{self.path.name}: the entry {name!r} must be a table in braces; repair it."
-                )
+                raise ModelError(f"{self.path.name}: the entry {name!r} must be a JSON object; repair it.")
             place, entry = name, self._fresh(file)
         table[place] = {**entry, **changes}
         self._write(table)
 
     def current(self) -> None:
-        """Read it as it is now. Raises `ModelError` where it is broken, so that nothing can be saved."""
+        """Reload the file. Raises `ModelError` if it is broken, since nothing can be saved then."""
         self.read([])
         if self._broken:
             raise ModelError(f"{self._broken} Repair it to save changes here.")
@@ -180,17 +177,17 @@ class ModelConfigFile:
     def _write(self, table: dict[str, Any]) -> None:
         path = self.path.resolve()
         if not path.parent.is_dir():
-            # A drive that is away: a new folder in its place would hide what it holds.
+            # Perhaps an unmounted drive: a new folder at the mount point would hide its content.
             raise ModelError(f"{path.name} cannot be written: its folder is not there now; try again later.")
         text = json.dumps(table, ensure_ascii=False, indent=2) + "\n"
 
         def write(file: BinaryIO) -> None:
-            # Half of a surrogate pair, which JSON can hold and UTF-8 cannot, stays an escape.
+            # Lone surrogates, valid in JSON but not in UTF-8, stay escaped.
             file.write(text.encode("utf-8", "backslashreplace"))
             if path.exists():
                 shutil.copymode(path, file.name)
 
-        def last_look() -> None:
+        def check_unchanged() -> None:
             if stamp_of(self.path) != self._stamp:
                 raise _ChangedMeanwhileError(
                     f"{path.name} was changed this moment by someone else; try again."
@@ -202,19 +199,19 @@ class ModelConfigFile:
                 write,
                 path.parent,
                 prefix=f".{path.name}.",
-                last_look=last_look,
+                last_look=check_unchanged,
                 replace=self._stamp != "gone",
             )
         except StorageError as error:
             if isinstance(error.__cause__, FileExistsError):
-                last_look()
+                check_unchanged()
             raise ModelError(str(error)) from error
-        self._take(table)
+        self._set_table(table)
         self._stamp = stamp_of(self.path)
 
 
 def changed_meanwhile(key: str, name: str, value: Any) -> str:
-    """The sentence for a value that is no longer what was seen."""
+    """The message for an edit conflict."""
     now = "empty now" if value in (None, "", []) else f"now {json.dumps(value, ensure_ascii=False)[:120]}"
     return (
         f"The {key} of {name} was changed meanwhile and is {now}; nothing was saved. "
@@ -223,11 +220,11 @@ def changed_meanwhile(key: str, name: str, value: Any) -> str:
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    """The table in `path`, {} where there is none. Raises `ModelError` where it is broken, `OSError` where
-    it cannot be read now."""
+    """The object in `path`, {} if there is no file. Raises `ModelError` if it is invalid, `OSError` if it
+    cannot be read now."""
     name = path.name
     try:
-        # Editors of Windows put a mark before the first character.
+        # Windows editors may write a byte order mark.
         text = read_regular(path).decode("utf-8-sig")
     except FileNotFoundError:
         return {}
@@ -236,8 +233,8 @@ def _parse(path: Path) -> dict[str, Any]:
     except ValueError:
         raise ModelError(f"{name} is larger than {MAX_TEXT // 2**20} MB; it is left as it is.") from None
     if not text.strip():
-        # Many editors empty a file before they write it.
-        raise ModelError(f"{name} is empty; it is left as it is. Remove it to have it made anew.")
+        # Many editors truncate a file before writing it.
+        raise ModelError(f"{name} is empty; it is left as it is. Remove it to have it created again.")
     try:
         table = json.loads(text, object_pairs_hook=_without_doubles)
     except json.JSONDecodeError as error:
@@ -247,14 +244,14 @@ def _parse(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise ModelError(f"{name} is not valid JSON; it is left as it is.") from None
     if not isinstance(table, dict):
-        raise ModelError(f"{name} must hold a table in braces; it is left as it is.")
+        raise ModelError(f"{name} must contain a JSON object; it is left as it is.")
     if _is_deep(table):
         raise ModelError(f"{name} is nested too deeply; it is left as it is.")
     return table
 
 
 class _DuplicateKeyError(Exception):
-    """A key that a table has twice: only one of the two could be kept."""
+    """An object has a key twice; only one of the values could be kept."""
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -270,7 +267,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _is_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(DEEPEST):
+    for _ in range(MAX_DEPTH):
         inner = (each.values() if isinstance(each, dict) else each for each in level)
         level = [each for some in inner for each in some if isinstance(each, dict | list)]
         if not level:

@@ -1,7 +1,7 @@
-"""models.json and loras.json: what the owner of the studio noted about their models.
+"""Values from models.json and loras.json, the user's settings for models, in the first version's formats.
 
-The formats of the first version. Both are for people to edit: a value that does not fit is said in `problems`
-and not used. The files themselves are read and written by `config_file`.
+Both files may be edited by hand: an invalid value is reported in `problems` and not used. The files are read
+and written by `config_file`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..triggers import readable
 
 @dataclass(frozen=True)
 class Defaults:
-    """What a checkpoint draws best with. Sizes in pixels."""
+    """Default settings of a checkpoint. Sizes in pixels."""
 
     steps: int
     cfg: float
@@ -26,15 +26,15 @@ class Defaults:
 
 
 DEFAULT_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
-"""The fields of a request that a checkpoint has a default for."""
+"""Request fields for which a checkpoint has defaults."""
 
 
 def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
-    """`base` with the noted values in place; a value that no request could hold is reported, not used."""
+    """`base` overridden by the noted values; an invalid value is reported, not used."""
     if noted is None:
         return base
     if not isinstance(noted, dict):
-        problems.append(f"{source}: defaults must be a table in braces; they have no effect.")
+        problems.append(f"{source}: defaults must be a JSON object; they have no effect.")
         return base
     for key in DEFAULT_FIELDS:
         if noted.get(key) is None:
@@ -54,7 +54,7 @@ def _least(base: Defaults, key: str, value: Any) -> dict[str, Any]:
 
 
 def number(entry: dict[str, Any], key: str, default: float, source: str, problems: list[str]) -> float:
-    """A LoRA's weight in a note, null or absent for `default`; anything else is reported, not used."""
+    """A LoRA's weight, or `default` if null or missing; an invalid value is reported, not used."""
     value = entry.get(key)
     if value is None:
         return default
@@ -87,11 +87,11 @@ def texts(
 
 
 def new_checkpoint_entry(file: str | None) -> dict[str, Any]:
-    """A new entry of models.json: all settings as suggested."""
+    """A new entry of models.json: null means the suggested value."""
     return {"defaults": dict.fromkeys(DEFAULT_FIELDS)}
 
 
 def new_lora_entry(file: str | None) -> dict[str, Any]:
-    """A new entry of loras.json: all as the file says."""
+    """A new entry of loras.json: null means the file's own value."""
     named = {} if file is None else {"file": file}
     return {**named, "trigger": None, "weight": None, "description": None}

@@ -1,4 +1,4 @@
-"""What people change about a model in the page, checked before it is saved."""
+"""Validates edits of models.json and loras.json made in the page."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .config_file import EditConflictError, changed_meanwhile
 from .defaults import Defaults, with_defaults
 
 TEXTS = {"trigger": 500, "description": 4000, "preview": 255}
-"""Longest text of each, in characters."""
+"""Maximum length of each text, in characters."""
 MAX_TAGS, MAX_TAG = 40, 80
 WORDS = frozenset({"trigger", "weight", "description", "tags"})
-"""What an owner writes, which nobody removes without having seen it."""
+"""Values written by the user, which must not be overwritten unseen."""
 SHOWN = (*TEXTS, "weight", "tags", "favourite")
-"""What the page shows of an entry of loras.json."""
+"""Keys of loras.json shown in the page."""
 
 
 def checked_lora_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
-    """These values of loras.json. Raises `RequestError` for a key or a value that cannot be."""
+    """Validate values for loras.json. Raises `RequestError` for an invalid key or value."""
     checked: dict[str, Any] = {}
     for key, value in changes.items():
         if key not in (*TEXTS, "weight", "tags", "favourite"):
@@ -63,7 +63,7 @@ def _tags(value: Any) -> list[str]:
 
 
 def checked_defaults(suggested: Defaults, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """These defaults of models.json. Raises `RequestError` for a value that no request could hold."""
+    """Validate defaults for models.json. Raises `RequestError` for a value that no request may have."""
     unknown = next((key for key in changes if key not in suggested.__dataclass_fields__), None)
     if unknown is not None:
         raise RequestError(f"A checkpoint has no default {str(unknown)[:40]!r}.")
@@ -77,10 +77,9 @@ def checked_defaults(suggested: Defaults, changes: Mapping[str, Any]) -> dict[st
 def check_seen(
     name: str, suggested: Defaults, noted: Any, changes: Mapping[str, Any], seen: Mapping[str, Any]
 ) -> None:
-    """Raises `EditConflictError` where a default to change is no longer what its owner saw.
+    """Raises `EditConflictError` if a default to change is no longer what the user saw.
 
-    `noted`: the defaults in models.json; `seen`: values of defaults, those of the page included that were
-    only suggested.
+    `noted`: the defaults in models.json; `seen`: the defaults shown in the page, including suggested ones.
     """
     now = with_defaults(suggested, noted, "", [])
     for key in changes:

@@ -1,4 +1,4 @@
-"""The catalog's entries: what a file says, what is noted beside it, and what its owner wants, in one."""
+"""Catalog entries, merged from probe results, sidecar files and the user's settings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .defaults import Defaults, number, text, texts, with_defaults
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """`unusable` is None when it can be used, else the reason in one sentence."""
+    """An installed checkpoint. `unusable`: None, or the reason in one sentence."""
 
     name: str
     path: Path
@@ -30,35 +30,35 @@ class Checkpoint:
     unusable: str | None
     zero_snr: bool = False
     context: int = 0
-    """Width of the cross-attention; a LoRA of another width cannot fit. 0 where not known."""
+    """Width of the cross-attention, which a LoRA must match; 0: unknown."""
     clip_layers: int = 12
-    """Layers of the text encoder that has fewest."""
+    """Minimum number of layers of its text encoders."""
     latent_rgb: tuple[tuple[float, ...], ...] | None = None
-    """Four rows of three factors and one row of bias; None = SDXL's own."""
+    """Four rows of three factors and one row of bias; None: SDXL's."""
     suggested: Defaults | None = None
-    """The defaults without what the owner noted in models.json."""
+    """The defaults without the user's settings in models.json."""
     stamp: str = ""
     hash: str | None = field(default=None, compare=False)
-    """AutoV2 of a file, as soon as it has been computed; a folder has none."""
+    """AutoV2 of a file, once computed; None for folders."""
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
     file_bytes: int = 0
-    """Bytes on disk; `size_bytes` is what its parts take in half precision, however they are stored."""
+    """Bytes on disk; `size_bytes` is the size of all parameters in half precision."""
     stored: str = ""
-    """Number format of its UNet's weights as safetensors calls it; "" where they are of several."""
+    """Data type of the UNet's weights, as named by safetensors; "" if mixed."""
     notes: tuple[str, ...] = ()
-    """What is to be said to whoever draws with it."""
+    """Warnings for users of the checkpoint."""
 
     @property
     def lora_arch(self) -> str:
-        """Architecture of the LoRAs that it takes."""
+        """Architecture of compatible LoRAs."""
         return self.arch.removesuffix("-inpaint")
 
 
 @dataclass(frozen=True)
 class Lora:
-    """`trigger`, `weight` and `description` are the owner's where there are any, else the file's."""
+    """An installed LoRA. `trigger`, `weight` and `description` are the user's, else the file's."""
 
     name: str
     path: Path
@@ -74,21 +74,21 @@ class Lora:
     tags: tuple[str, ...] = ()
     favourite: bool = False
     preview: tuple[Path, str] | None = None
-    """Picture beside the file, and its stamp."""
+    """Preview image beside the file, and its stamp."""
     thumbnail: bool = False
-    """Whether a picture is embedded in the file."""
+    """Whether an image is embedded in the file."""
     chosen_preview: str | None = None
-    """Id of the gallery's picture that the owner chose."""
+    """Id of the gallery image chosen by the user."""
     notes: str = ""
     base: str = ""
     caveats: tuple[str, ...] = ()
-    """What of the file is left out or taken for granted, each as what follows its name in a sentence."""
+    """What is ignored or assumed, each as a predicate for the file's name."""
     stamp: str = ""
     said_hash: str = ""
     aliases: tuple[str, ...] = ()
-    """What else it is called: by its trainer, in loras.json."""
+    """Other names: from its trainer, or from loras.json."""
     hash: str | None = field(default=None, compare=False)
-    """AutoV3, as soon as it has been computed."""
+    """AutoV3, once computed."""
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
@@ -102,13 +102,13 @@ class Lora:
 def checkpoint_entry(
     candidate: Candidate, findings: CheckpointInfo | str, note: Mapping[str, Any], problems: list[str]
 ) -> Checkpoint:
-    """A checkpoint from what its header says and its entry in models.json."""
+    """A checkpoint from its probe result and its entry in models.json."""
     name = candidate.name
     known = findings if isinstance(findings, CheckpointInfo) else CheckpointInfo("unknown")
     known = _apply_overrides(known, note, f"models.json, {name}", problems)
     unusable = findings if isinstance(findings, str) else _why_unusable(name, known.arch)
-    usual = usual_defaults(known)
-    suggested = with_defaults(usual, known.extras.get("defaults"), f"{name}/webbduck.json", problems)
+    defaults = usual_defaults(known)
+    suggested = with_defaults(defaults, known.extras.get("defaults"), f"{name}/webbduck.json", problems)
     return Checkpoint(
         name=name,
         path=candidate.path,
@@ -135,7 +135,7 @@ def checkpoint_entry(
 def _apply_overrides(
     known: CheckpointInfo, note: Mapping[str, Any], source: str, problems: list[str]
 ) -> CheckpointInfo:
-    """What the model was trained to put out, and whether from pure noise: many files carry no mark of it."""
+    """Apply prediction type and zero terminal SNR from models.json, since many files do not declare them."""
     prediction, zero_snr = note.get("prediction_type"), note.get("zero_snr")
     if prediction not in (None, "epsilon", "v_prediction"):
         problems.append(f"{source}: prediction_type must be epsilon or v_prediction.")
@@ -151,23 +151,23 @@ def _apply_overrides(
 
 
 def usual_defaults(known: CheckpointInfo) -> Defaults:
-    """What an architecture is usually drawn with, and what the file's metadata says instead."""
+    """Defaults by architecture, overridden by the file's metadata."""
     size = known.native_size
-    if size < 512 and known.arch in SUPPORTED:  # a model of small pictures needs fewer steps, less guidance
-        usual = Defaults(20, 5.0, size, size, "Euler")
+    if size < 512 and known.arch in SUPPORTED:  # models for small images need fewer steps and less guidance
+        defaults = Defaults(20, 5.0, size, size, "Euler")
     elif known.arch in ("sd1", "sd2"):
-        usual = Defaults(25, 7.0, size, size, "DPM++ 2M Karras")
+        defaults = Defaults(25, 7.0, size, size, "DPM++ 2M Karras")
     elif known.prediction_type == "v_prediction":
-        usual = Defaults(28, 5.0, size, size, "Euler")
+        defaults = Defaults(28, 5.0, size, size, "Euler")
     else:
-        usual = Defaults(30, 6.0, size, size, "DPM++ 2M Karras")
-    return with_defaults(usual, known.extras.get("said"), "metadata", [])
+        defaults = Defaults(30, 6.0, size, size, "DPM++ 2M Karras")
+    return with_defaults(defaults, known.extras.get("said"), "metadata", [])
 
 
 def _why_unusable(name: str, arch: str) -> str | None:
     if arch not in SUPPORTED:
-        what = NAMES.get(arch, "of an architecture that is not known")
-        return f"{name} is {what}, which this studio does not load; choose an SDXL checkpoint."
+        what = NAMES.get(arch, "of an unknown architecture")
+        return f"{name} is {what}, which is not supported; choose an SDXL checkpoint."
     return None
 
 
@@ -187,36 +187,36 @@ def _latent_rgb(said: Any, source: str, problems: list[str]) -> tuple[tuple[floa
 def lora_entry(
     candidate: Candidate,
     findings: LoraInfo | str,
-    beside: Mapping[str, Any],
+    sidecar: Mapping[str, Any],
     note: Mapping[str, Any],
     problems: list[str],
 ) -> Lora:
-    """A LoRA from its header, what other programs noted beside it, and its entry in loras.json."""
+    """A LoRA from its probe result, sidecar files, and its entry in loras.json."""
     name = candidate.name
     known = findings if isinstance(findings, LoraInfo) else LoraInfo("unknown", "unknown")
     source = f"loras.json, {name}"
-    noted = dict(note)
-    default = float(beside.get("weight", 1.0))
-    preview = noted.get("preview")
+    config = dict(note)
+    default = float(sidecar.get("weight", 1.0))
+    preview = config.get("preview")
     return Lora(
         name=name,
         path=candidate.path,
         arch=known.arch,
         kind=known.kind,
-        trigger=phrase(text(noted, "trigger", beside.get("trigger") or known.trigger, source, problems)),
-        weight=number(noted, "weight", default if -2 <= default <= 2 else 1.0, source, problems),
+        trigger=phrase(text(config, "trigger", sidecar.get("trigger") or known.trigger, source, problems)),
+        weight=number(config, "weight", default if -2 <= default <= 2 else 1.0, source, problems),
         description=text(
-            noted, "description", beside.get("description") or known.description, source, problems
+            config, "description", sidecar.get("description") or known.description, source, problems
         ),
         unusable=findings if isinstance(findings, str) else _why_no_lora(name, known),
         context=known.context,
-        tags=texts(noted, "tags", tuple(beside.get("tags", ())) or known.tags, source, problems),
-        favourite=noted.get("favourite") is True,
+        tags=texts(config, "tags", tuple(sidecar.get("tags", ())) or known.tags, source, problems),
+        favourite=config.get("favourite") is True,
         preview=candidate.preview(),
         thumbnail=known.thumbnail,
         chosen_preview=preview if isinstance(preview, str) and preview else None,
-        notes=str(beside.get("notes", "")),
-        base=str(beside.get("base", "")),
+        notes=str(sidecar.get("notes", "")),
+        base=str(sidecar.get("base", "")),
         caveats=known.caveats,
         size_bytes=candidate.size,
         modified=candidate.modified,

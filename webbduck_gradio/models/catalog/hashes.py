@@ -1,9 +1,9 @@
-"""Hashes that other tools know model files by, computed in the background when nothing else wants the disk.
+"""Hashes by which other tools identify model files, computed slowly in the background.
 
-AutoV2, shown of checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
-AutoV3, shown of LoRAs: the first 12 digits of the SHA-256 of what follows the safetensors header.
-Both are kept of every file, in full, since programs and sites name either of either.
-What a file says about its own hash is not believed; see the metadata `sshs_model_hash`, which can be wrong.
+AutoV2, shown for checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
+AutoV3, shown for LoRAs: the first 12 digits of the SHA-256 of the data after the safetensors header.
+Both are stored in full for every file, since other programs and sites use either.
+The hash stated in a file's metadata (`sshs_model_hash`) is not trusted, as it can be wrong.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ log = logging.getLogger(__name__)
 Entry = TypeVar("Entry", Checkpoint, Lora)
 
 AUTOV2, AUTOV3 = 10, 12
-"""Digits."""
+"""Number of hex digits."""
 CHUNK = 4 * 2**20
 PAUSE = 0.005
-"""Seconds of rest after each chunk, so that a picture being made hardly notices."""
+"""Seconds to sleep after each chunk, so that image generation is hardly slowed down."""
 
 
 def autov2(path: Path) -> str:
     """Hash of a checkpoint file. Raises OSError."""
-    return _shown(_digests(path, lambda: False), False) or ""
+    return _short_hash(_digests(path, lambda: False), False) or ""
 
 
 def autov3(path: Path) -> str:
     """Hash of a LoRA file's weights. Raises OSError."""
-    return _shown(_digests(path, lambda: False), True) or ""
+    return _short_hash(_digests(path, lambda: False), True) or ""
 
 
 def _digests(path: Path, stop: Callable[[], bool]) -> str | None:
-    """SHA-256 of the file and of its weights (what follows the safetensors header), with a space between;
-    None when stopped. Raises OSError."""
+    """SHA-256 of the file and of its weights (the data after the safetensors header), separated by a space;
+    None if stopped. Raises OSError."""
     whole, weights = hashlib.sha256(), hashlib.sha256()
     with path.open("rb") as file:
         header = 8 + int.from_bytes(file.read(8), "little")
@@ -61,40 +61,40 @@ def _digests(path: Path, stop: Callable[[], bool]) -> str | None:
     return f"{whole.hexdigest()} {weights.hexdigest()}"
 
 
-def _shown(digests: str | None, lora: bool) -> str | None:
-    """The one that is shown, in short."""
+def _short_hash(digests: str | None, lora: bool) -> str | None:
+    """AutoV3 of a LoRA, AutoV2 of a checkpoint."""
     whole, _, weights = (digests or "").partition(" ")
     return (weights[:AUTOV3] if lora else whole[:AUTOV2]) or None
 
 
 class Hashes:
-    """Known hashes, and the thread that finds out the others, one file after the other."""
+    """Known hashes, and a thread that computes the others, one file at a time."""
 
     def __init__(self, memory: CatalogCache):
         self._memory = memory
         self._known = memory.hashes()
-        self._wanted: OrderedDict[Path, str] = OrderedDict()
+        self._queue: OrderedDict[Path, str] = OrderedDict()
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
         self.found: Callable[[], None] = lambda: None
-        """Called when some became known and nothing is left to do."""
+        """Called after new hashes were computed and the queue is empty."""
 
     def filled(self, entry: Entry) -> Entry:
-        """A checkpoint or LoRA with the hashes of its file as it is now, as far as they are known."""
+        """The entry with the known hashes of its file."""
         digests = self._of(entry.path, entry.stamp)
         hashes = tuple((digests or "").split())
-        return replace(entry, hash=_shown(digests, isinstance(entry, Lora)), hashes=hashes)
+        return replace(entry, hash=_short_hash(digests, isinstance(entry, Lora)), hashes=hashes)
 
     def _of(self, path: Path, stamp: str) -> str | None:
         known = self._known.get(str(path))
         return known[1] if known and known[0] == stamp else None
 
     def schedule(self, path: Path, stamp: str) -> None:
-        """Find this one out, some time."""
+        """Queue this file for hashing in the background."""
         with self._lock:
-            self._wanted[path] = stamp
+            self._queue[path] = stamp
         self._wake.set()
 
     def start(self) -> None:
@@ -109,22 +109,22 @@ class Hashes:
 
     def _run(self) -> None:
         if sys.platform == "linux":
-            # There a thread has a priority of its own.
+            # On Linux, a thread has its own priority.
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
         while not self._ended.is_set():
             self._wake.wait()
             self._wake.clear()
-            if self._work_off() and not self._ended.is_set():
+            if self._process_queue() and not self._ended.is_set():
                 self.found()
 
-    def _work_off(self) -> bool:
-        some = False
+    def _process_queue(self) -> bool:
+        has_new = False
         while not self._ended.is_set():
             with self._lock:
-                if not self._wanted:
-                    return some
-                path, stamp = self._wanted.popitem(last=False)
+                if not self._queue:
+                    return has_new
+                path, stamp = self._queue.popitem(last=False)
             if self._of(path, stamp) is not None:
                 continue
             try:
@@ -132,9 +132,9 @@ class Hashes:
             except OSError as error:
                 log.info("no hash of %s (%s)", path, error)
                 continue
-            # A file that changed meanwhile is asked for again with its new stamp.
+            # A file that changed meanwhile will be scheduled again with its new stamp.
             if known is not None and stamp_of(path) == stamp.partition("+")[0]:
                 self._known[str(path)] = (stamp, known)
                 self._memory.keep_hash(str(path), stamp, known)
-                some = True
-        return some
+                has_new = True
+        return has_new

@@ -1,10 +1,9 @@
-"""Installed models found by what people and other programs call them.
+"""Finds installed models by name, as spelled by users and other programs.
 
-The one lookup behind `<lora:...>` tags, the API's names, presets and the settings of pictures. The exact
-name comes first. Then the ways of writing that mean the same file: a backslash for a slash, an ending that is
-left out or there, other capitals, a folder that is left out, the name that the file's trainer gave it
-(`ss_output_name`, AUTOMATIC1111's "alias from file"), another folder, and last its hash. A name that fits
-several models stands for none of them.
+Used for `<lora:...>` tags, API requests, presets and settings of images. An exact match comes first, then
+other spellings: backslash for slash, with or without extension, different case, without folder, the trainer's
+name (`ss_output_name`, AUTOMATIC1111's "alias from file"), another folder, and finally the hash. A name that
+matches several models is ambiguous and finds none.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from ...errors import NotFoundError
 
 ENDINGS = re.compile(r"\.(?:safetensors|sft|ckpt|pth|pt|bin)$", re.IGNORECASE)
 HASH = re.compile(r"(?:0x)?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f]{64})", re.IGNORECASE)
-"""AutoV1 and AutoV2 in short, AutoV2, AutoV3, and a whole SHA-256."""
+"""AutoV1 or shortened AutoV2, AutoV2, AutoV3, and a full SHA-256."""
 HASH_BEHIND = re.compile(rf"^(.+?)\s*\[{HASH.pattern}\]$", re.IGNORECASE | re.DOTALL)
 """AUTOMATIC1111's title of a checkpoint: `name.safetensors [hash]`."""
 LEFT_OUT_OF_TAGS = re.compile(r"[,:<>\n]")
-"""What a name loses when it is written as a tag."""
+"""Characters removed from a name in a tag."""
 SHORTEST_HASH, WHOLE = 8, 64
-MOST_REMEMBERED = 2**16
-"""Names whose ways of writing are kept, since a prompt is looked at with every key that is pressed."""
+CACHE_SIZE = 2**16
+"""Names whose normalised forms are cached, since prompts are checked on every key press."""
 MOST_NEAR = 3
 CLOSE_ENOUGH = 0.6
 SHOWN = 80
-"""Letters of a name that a message shows."""
+"""Characters of a name shown in a message."""
 
 Way = Literal["name", "folder", "alias", "hash", ""]
 
 
 class Named(Protocol):
-    """What is asked of a model. `aliases` (other names), `hashes` (in full, of the file and of its weights)
-    and `said_hash` may be there as well, beside `hash`."""
+    """An installed model. Optional attributes: `hash`, `hashes` (full, of the file and of its weights),
+    `said_hash`, `aliases` (other names)."""
 
     @property
     def name(self) -> str: ...
@@ -50,12 +49,11 @@ M = TypeVar("M", bound=Named)
 
 @dataclass(frozen=True)
 class Found(Generic[M]):
-    """What a name stands for.
+    """Result of a lookup.
 
-    `by` tells how it was found: "name" (the same file name, however it was written), "folder" (the same file
-    name in another folder than asked), "alias" (the trainer's or the owner's name), "hash". `several` holds
-    those that it could mean, where `model` is None for that reason. `another` is true where the name fits,
-    but the hash that was asked for is not the model's.
+    `by` says how it was found: "name" (same file name, in any spelling), "folder" (same file name in another
+    folder), "alias" (the trainer's or the user's name), "hash". `several`: the candidates if the name is
+    ambiguous and `model` therefore None. `another`: the name matches, but not the given hash.
     """
 
     model: M | None = None
@@ -65,7 +63,7 @@ class Found(Generic[M]):
 
 
 def find(asked: str, models: Iterable[M], hash: str | None = None) -> Found[M]:
-    """What `asked` stands for. `hash`, where it is known, decides between files, also against the name."""
+    """Find a model. A given `hash` takes precedence over the name."""
     models = list(models)
     titled = HASH_BEHIND.match(asked)
     hash = hash or (titled[2] if titled else None)
@@ -86,7 +84,7 @@ def find(asked: str, models: Iterable[M], hash: str | None = None) -> Found[M]:
 
 
 def _groups(asked: str, titled: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
-    """The models that a name fits, by the strictest reading first; readings that fit none are left out."""
+    """Matching models for each reading of a name, strictest first, without empty groups."""
     readings = (reading for wanted in (asked, titled) if wanted for reading in _readings(wanted, models))
     return ((by, group) for by, group in readings if group)
 
@@ -100,37 +98,37 @@ def _readings(wanted: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]
         yield "name", [model for model in models if key(model.name).endswith(f"/{name}")]
     for key, name in keys:
         yield "alias", [model for model in models if name in map(key, _aliases(model))]
-    for start in range(1, _path(wanted).count("/") + 1):  # the more folders are the same, the better
+    for start in range(1, _path(wanted).count("/") + 1):  # prefer more matching folders
         for key, name in keys:
             tail = "/".join(["", *name.split("/")[start:]])
             if tail.strip("/"):
                 yield "folder", [model for model in models if f"/{key(model.name)}".endswith(tail)]
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _path(name: str) -> str:
-    """With slashes, composed letters (macOS takes them apart), and no `./` in front."""
+    """With forward slashes, composed characters (macOS decomposes them), and no leading `./`."""
     return re.sub(r"^(?:\.?/)+|(?<=/)/+", "", unicodedata.normalize("NFC", name).replace("\\", "/"))
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _plain(name: str) -> str:
     return ENDINGS.sub("", _path(name))
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _folded(name: str) -> str:
     return _plain(name).casefold()
 
 
-@lru_cache(MOST_REMEMBERED)
+@lru_cache(CACHE_SIZE)
 def _as_in_tags(name: str) -> str:
-    """Without what a tag cannot hold, nor spaces around."""
+    """Without characters that tags cannot contain, and stripped."""
     return ENDINGS.sub("", LEFT_OUT_OF_TAGS.sub("", _folded(name)).strip())
 
 
 KEYS: tuple[Callable[[str], str], ...] = (_path, _plain, _folded, _as_in_tags)
-"""Ways of writing that mean the same, the strictest first."""
+"""Normalisations of names, strictest first."""
 
 
 def _aliases(model: Named) -> tuple[str, ...]:
@@ -143,8 +141,8 @@ def _hashes(model: Named) -> list[str]:
 
 
 def same_hash(hash: str, model: Named) -> bool:
-    """Whether one of the model's known hashes, or the one that its file states, is this one; they are
-    shortened to different lengths."""
+    """Whether one of the model's hashes, including the one stated in its file, equals this one up to the
+    shorter length."""
     wanted = hash.strip().casefold().removeprefix("0x")
     known = filter(None, (*_hashes(model), getattr(model, "said_hash", "")))
     shared = ((wanted, each, min(len(wanted), len(each))) for each in known)
@@ -152,10 +150,10 @@ def same_hash(hash: str, model: Named) -> bool:
 
 
 def _differs(hash: str, model: Named) -> bool:
-    """Whether the model is surely another file: its hash of the same kind is known, and is not this one.
+    """Whether the model is certainly another file: its hash of the same kind is known and different.
 
-    The kind shows in the length, unless all kinds are known in full. Eight digits may be AUTOMATIC1111's
-    oldest hash, of which nothing is known here.
+    The kind follows from the length, unless all kinds are known in full. Eight digits may be AUTOMATIC1111's
+    oldest hash, which is not computed here.
     """
     wanted = hash.strip().casefold().removeprefix("0x")
     if len(wanted) <= SHORTEST_HASH or not HASH.fullmatch(wanted) or same_hash(wanted, model):
@@ -164,7 +162,7 @@ def _differs(hash: str, model: Named) -> bool:
 
 
 def near(asked: str, models: Iterable[Named]) -> list[str]:
-    """Names that are spelled almost alike, the likeliest first."""
+    """Similar names, best match first."""
     names: dict[str, str] = {}
     for model in models:
         for said in (model.name, model.name.rpartition("/")[2], *_aliases(model)):
@@ -176,7 +174,7 @@ def near(asked: str, models: Iterable[Named]) -> list[str]:
 
 
 def unknown(asked: str, what: str, models: Iterable[Named], otherwise: str = "") -> NotFoundError:
-    """The sentence for a name that stands for nothing, or for several; `otherwise` where none is near."""
+    """The error for an unknown or ambiguous name; `otherwise` is appended if there is no similar name."""
     models = list(models)
     several = find(asked, models).several
     if several:
@@ -194,7 +192,7 @@ def _either(names: Sequence[str]) -> str:
 
 
 def quoted(name: Any) -> str:
-    """A name for a message: short, and without what would break the line."""
+    """A name quoted for a message: shortened, printable characters only."""
     text = str(name)
     text = text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
     return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text) + "'"

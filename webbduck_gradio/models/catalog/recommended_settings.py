@@ -1,4 +1,4 @@
-"""Settings that a checkpoint's own files recommend, in the names of the request."""
+"""Default settings recommended by a checkpoint's own files, as request fields."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ SCHEDULER_OF = {
     "KDPM2AncestralDiscreteScheduler": "DPM2 a",
     "LMSDiscreteScheduler": "LMS",
 }
-"""Samplers that a diffusers folder asks for. Euler is not among them: every SDXL folder names it."""
+"""diffusers' scheduler class -> sampler. Without Euler, which every SDXL folder names."""
 
 
 def defaults_from_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults that a folder's scheduler_config.json asks for."""
+    """Defaults from a folder's scheduler_config.json."""
     name = SCHEDULER_OF.get(str(config.get("_class_name", "")))
     if name is None:
         return {}
@@ -35,23 +35,23 @@ def defaults_from_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def defaults_from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """Defaults in a file's metadata: our own `webbduck.defaults`, else the standard's resolution and hint."""
-    said: dict[str, Any] = {}
+    """Defaults from a file's metadata: `webbduck.defaults`, else modelspec's resolution and usage hint."""
+    found: dict[str, Any] = {}
     size = re.fullmatch(r"(\d{2,4})(?:x(\d{2,4}))?", metadata.get("modelspec.resolution", "").strip())
     if size:
-        said |= {"width": int(size[1]), "height": int(size[2] or size[1])}
+        found |= {"width": int(size[1]), "height": int(size[2] or size[1])}
     hint = metadata.get("modelspec.usage_hint", "")
     steps = re.search(r"\b(\d{1,3})\s*(?:sampling\s+)?steps\b", hint, re.IGNORECASE)
     cfg = re.search(r"\bcfg(?:\s*scale)?\s*[:=]?\s*(\d{1,2}(?:\.\d+)?)", hint, re.IGNORECASE)
-    said |= {"steps": int(steps[1])} if steps else {}
-    said |= {"cfg": float(cfg[1])} if cfg else {}
-    # The longest names first, so that "Euler a" is not taken for "Euler".
+    found |= {"steps": int(steps[1])} if steps else {}
+    found |= {"cfg": float(cfg[1])} if cfg else {}
+    # Longest names first, so that "Euler a" is not mistaken for "Euler".
     for name in sorted(SCHEDULERS, key=len, reverse=True):
         if re.search(rf"(?<![\w+]){re.escape(name)}(?!\w)", hint, re.IGNORECASE):
-            said["scheduler"] = name
+            found["scheduler"] = name
             break
     try:
         own = json.loads(metadata.get("webbduck.defaults", "{}"))
     except (ValueError, RecursionError):
         own = {}
-    return said | (own if isinstance(own, dict) else {})
+    return found | (own if isinstance(own, dict) else {})

@@ -1,7 +1,7 @@
-"""What is said and done while a folder of models, or a file in it, cannot be read.
+"""Handles model folders and files that temporarily cannot be read.
 
-A drive that is unplugged, a share that hangs or a lack of handles passes. What was known of the models stays,
-with a sentence about it, until the folder can be read again and tells what is there.
+An unplugged drive, a hanging network share or a lack of file handles is temporary: known models stay listed,
+with a warning, until the folder can be read again.
 """
 
 from __future__ import annotations

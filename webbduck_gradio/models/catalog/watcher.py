@@ -1,9 +1,9 @@
-"""The catalog follows the folders: by the system's events, and by looking where nobody tells.
+"""Keeps the catalog synchronised with the model folders, by file system events or by polling.
 
-Events come in bursts and files grow slowly, so a look waits until it has been quiet for a moment; how files
-that are still being written are told is the shelf's business. Network file systems do not say what other
-computers do, and links lead out of what is watched: there, and where the system's limit is reached, the
-folders are looked at every `catalog_poll_seconds`.
+Events come in bursts, so a scan waits for a short quiet period; `probe_cache` recognises files that are still
+being written. Network file systems do not report changes by other computers, and links lead out of the
+watched folders: in these cases, and if the system's watch limit is reached, folders are scanned every
+`catalog_poll_seconds`.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from .registry import Registry
 log = logging.getLogger(__name__)
 
 QUIET = 0.3
-MOST_QUIET = 1.5
-"""Seconds without an event after which to look, and seconds after which to look in any case."""
-AGAIN = 0.5
-"""Seconds between looks while some file is still being written."""
-LOOK_EVERY = 60.0
-"""Seconds between looks where the system tells about changes."""
+MAX_QUIET = 1.5
+"""Seconds without an event before a scan, and maximum delay of a scan."""
+RESCAN_UNSETTLED = 0.5
+"""Seconds between scans while a file is still being written."""
+SCAN_EVERY = 60.0
+"""Seconds between scans if file system events arrive."""
 SILENT = ("nfs", "cifs", "smb", "9p", "afp", "ncp", "vboxsf", "prl_fs", "virtiofs", "fuse.", "davfs", "drvfs")
-"""Beginnings of the names of file systems that may change without an event."""
+"""Name prefixes of file systems that may change without events."""
 
 
 class CatalogWatcher(events.FileSystemEventHandler):
-    """A thread that refreshes the registry soon after something changed in its folders."""
+    """A thread that refreshes the registry after changes in its folders."""
 
     def __init__(self, registry: Registry):
         self._registry = registry
@@ -45,13 +45,13 @@ class CatalogWatcher(events.FileSystemEventHandler):
         self._roots = (settings.checkpoints, settings.loras, settings.wildcards)
         self._observers: list[BaseObserver] = []
         self._watched: set[Path] = set()
-        self._deaf = False
-        self._blind = True
+        self._events_failed = False
+        self._must_poll = True
         self._wake = threading.Event()
         self._ended = threading.Event()
         self._last_event = 0.0
         self.looks = 0
-        """How often the folders were looked at."""
+        """Number of scans so far."""
         self._thread = threading.Thread(target=self._run, name="catalog-watch", daemon=True)
 
     def start(self) -> None:
@@ -66,10 +66,10 @@ class CatalogWatcher(events.FileSystemEventHandler):
         self._registry.hashes.stop()
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
-        """Called by watchdog's thread; only notes that something happened."""
+        """Called on watchdog's thread; only records that something happened."""
         paths = [str(path) for path in (event.src_path, event.dest_path) if path]
         names = [os.path.basename(path) for path in paths]
-        # Our own temporary files, and those of downloads, come before something that counts.
+        # Ignore temporary files, ours and those of downloads.
         if all(name.startswith(".") or name.endswith(UNFINISHED) for name in names):
             return
         self._last_event = time.monotonic()
@@ -78,55 +78,55 @@ class CatalogWatcher(events.FileSystemEventHandler):
     def _run(self) -> None:
         while not self._ended.is_set():
             try:
-                self._watch()
+                self._observe()
                 self._registry.refresh(patient=True)
                 self.looks += 1
             except Exception:
                 log.exception("the model folders could not be read")
-            self._rest()
+            self._wait_for_change()
         for observer in self._observers:
             file_watching.stop_observer(observer)
 
-    def _rest(self) -> None:
-        """Until something happened and it has been quiet for a moment, or the next look is due."""
-        # That a file may be read at last is no event either.
+    def _wait_for_change(self) -> None:
+        """Wait for an event followed by a quiet period, or until the next scan is due."""
+        # There is no event when an unreadable file becomes readable.
         registry = self._registry
         reasons = [each.unusable for each in registry.checkpoints()] + [
             each.unusable for each in registry.loras()
         ]
         often = (
-            self._blind
+            self._must_poll
             or bool(registry.unread.unread)
             or any("cannot be read" in reason for reason in reasons if reason)
         )
-        wait = AGAIN if self._registry.unsettled else self._poll if often else LOOK_EVERY
+        wait = RESCAN_UNSETTLED if self._registry.unsettled else self._poll if often else SCAN_EVERY
         until = time.monotonic() + wait
         while not self._wake.wait(min(self._poll, max(0.0, until - time.monotonic()))):
             if time.monotonic() >= until:
                 return
-            if not self._blind and not self._hears():
+            if not self._must_poll and not self._is_receiving_events():
                 return
         self._wake.clear()
         first = time.monotonic()
         while not self._ended.is_set():
             now = time.monotonic()
-            if now - self._last_event >= QUIET or now - first >= MOST_QUIET:
+            if now - self._last_event >= QUIET or now - first >= MAX_QUIET:
                 return
             self._ended.wait(QUIET)
 
-    def _hears(self) -> bool:
+    def _is_receiving_events(self) -> bool:
         return all(file_watching.is_receiving_events(observer) for observer in self._observers)
 
-    def _watch(self) -> None:
-        """Observe the roots that are there; notes whether that sees everything."""
-        if self._observers and not self._hears():
-            log.warning("the system no longer tells about changes in the model folders; looking instead")
+    def _observe(self) -> None:
+        """Observe the existing roots, and determine whether events cover everything."""
+        if self._observers and not self._is_receiving_events():
+            log.warning("file system events of the model folders no longer arrive; scanning instead")
             for observer in self._observers:
                 file_watching.stop_observer(observer)
             self._observers.clear()
-            self._deaf = True
-        if self._deaf:
-            self._blind = True
+            self._events_failed = True
+        if self._events_failed:
+            self._must_poll = True
             return
         for root in self._roots:
             real = root.resolve()
@@ -136,12 +136,14 @@ class CatalogWatcher(events.FileSystemEventHandler):
                 self._observers += [found] if found is not None else []
         here = {root.resolve() for root in self._roots if root.is_dir()}
         needed = (self._registry.settings.checkpoints, self._registry.settings.loras)
-        self._blind = (
-            len(self._observers) < len(here) or not all(root.is_dir() for root in needed) or self._links()
+        self._must_poll = (
+            len(self._observers) < len(here)
+            or not all(root.is_dir() for root in needed)
+            or self._has_outside_links()
         )
 
-    def _links(self) -> bool:
-        """Whether some link leads out of the folders, to where no observer listens."""
+    def _has_outside_links(self) -> bool:
+        """Whether a link leads out of the watched folders."""
         for root in self._roots:
             real = root.resolve()
             for folder, folders, files in os.walk(real):
@@ -153,7 +155,7 @@ class CatalogWatcher(events.FileSystemEventHandler):
 
 
 def _is_silent(folder: Path) -> bool:
-    """Whether the folder lies on a file system that may change without telling."""
+    """Whether the folder is on a file system that may change without events."""
     try:
         mounts = [
             (mount.mountpoint, mount.fstype)
