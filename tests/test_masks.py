@@ -133,7 +133,7 @@ def test_soft_parts_stay_soft(tmp_path: Path) -> None:
         mask, notes = understood(tmp_path, image)
         assert (numpy.diff(mask[0].astype(int)) >= 0).all()
         assert len(numpy.unique(mask)) > 200
-        assert "painted in part" in notes[-1]
+        assert "partly painted" in notes[-1]
 
 
 def test_empty_and_faint(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_no_spot_is_lost_in_shrinking(mode: str, size: tuple[int, int]) -> None:
             if not (left < x < right - 1 and top < y < bottom - 1):
                 continue
         if mode == "pad":
-            wide, high = masks.inside(mask.size, size)
+            wide, high = masks.fit_within(mask.size, size)
             assert (small == 255).sum() == size[0] * size[1] - wide * high + 1
             small = small[(size[1] - high) // 2 :, (size[0] - wide) // 2 :][:high, :wide]
         ((row, column),) = numpy.argwhere(small == 255)

@@ -224,7 +224,7 @@ def last_look():
     sys.stdin.read()
 
 write_atomically(Path(sys.argv[1]), lambda file: file.write(b"{}"), Path(sys.argv[1]).parent,
-                 prefix=".loras.json.", last_look=last_look)
+                 prefix=".loras.json.", before_replace=last_look)
 """
 
 

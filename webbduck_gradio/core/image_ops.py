@@ -43,7 +43,7 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS)
     if mode == "crop":
         return image.resize(size, Image.Resampling.LANCZOS, box=masks.cut_box(image.size, size))
-    inside = image.resize(masks.inside(image.size, size), Image.Resampling.LANCZOS)
+    inside = image.resize(masks.fit_within(image.size, size), Image.Resampling.LANCZOS)
     left, top = (size[0] - inside.width) // 2, (size[1] - inside.height) // 2
     # The sides continue the picture's edges, which disturbs a model less than a plain colour.
     whole = Image.new(image.mode, size)

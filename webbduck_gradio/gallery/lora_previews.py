@@ -112,7 +112,7 @@ class LoraPreviews:
                 target,
                 lambda file: small.save(file, "WEBP", quality=85),
                 self._outputs.temporary,
-                lasting=False,
+                fsync=False,
             )
         return target
 

@@ -71,7 +71,7 @@ class Thumbnails:
         small.save(buffer, format="WEBP", quality=QUALITY, method=2)
         sealed = _with_checksum(buffer.getvalue())
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(target, lambda file: file.write(sealed), self._outputs.temporary, lasting=False)
+        write_atomically(target, lambda file: file.write(sealed), self._outputs.temporary, fsync=False)
 
     @contextmanager
     def _one_at_a_time(self, target: Path) -> Iterator[None]:

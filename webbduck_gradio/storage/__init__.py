@@ -1,1 +1,1 @@
-"""Files that are read and written, for all floors above; knows neither models nor jobs nor pictures."""
+"""File access shared by all layers above; independent of models, jobs and the gallery."""

@@ -1,4 +1,4 @@
-"""Writing files so that a crash or a power cut leaves the old one or the new one."""
+"""Atomic file writes: after a crash or power cut there is either the old file or the new one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .moving import move_to_free_name
 log = logging.getLogger(__name__)
 
 OLD_SECONDS = 3600.0
-"""Age from which a temporary file belongs to no write that still goes on, whoever began it."""
+"""Age from which a temporary file is abandoned, whichever process created it."""
 TEMPORARY = re.compile(r"([0-9a-f]{12})-(\d+)-[0-9a-f]{32}\.tmp$")
 
 
@@ -32,18 +32,18 @@ def write_atomically(
     path: Path,
     write: Callable[[BinaryIO], object],
     temporary: Path,
-    lasting: bool = True,
+    fsync: bool = True,
     *,
     prefix: str = "",
-    last_look: Callable[[], object] | None = None,
+    before_replace: Callable[[], object] | None = None,
     replace: bool = True,
 ) -> None:
-    """Have `write` fill a new file in the folder `temporary`, then move it to `path` in one step.
+    """Write a temporary file in `temporary` with `write`, then move it to `path` atomically.
 
-    `lasting` False does not wait for the disk, for what can be made again. `temporary`
-    must be on the same file system. `prefix` begins the temporary file's name; `last_look` is called
-    right before the move and may raise to prevent it; without `replace` nothing that is there is replaced.
-    Raises `StorageError`; the temporary file never stays.
+    `temporary` must be on the same file system. `fsync` False is for caches, which need not survive a power
+    cut. `prefix`: beginning of the temporary file's name. `before_replace` is called right before the move
+    and may raise to prevent it. With `replace` False, an existing file is not replaced. Raises
+    `StorageError`; the temporary file is always removed.
     """
     temp = temporary / f"{prefix}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}.tmp"
     try:
@@ -51,15 +51,15 @@ def write_atomically(
         with temp.open("xb") as file:
             write(file)
             file.flush()
-            if lasting:
+            if fsync:
                 os.fsync(file.fileno())
-        if last_look is not None:
-            last_look()
+        if before_replace is not None:
+            before_replace()
         if replace:
             os.replace(temp, path)
         else:
             move_to_free_name(temp, path)
-        if lasting:
+        if fsync:
             sync_folder(path.parent)
     except OSError as error:
         raise StorageError(cannot_write(path, error)) from error
@@ -69,10 +69,10 @@ def write_atomically(
 
 
 def is_abandoned(path: Path, now: float | None = None) -> bool:
-    """Whether nobody writes this temporary file any more: its writer is gone, or it is old.
+    """Whether a temporary file is no longer being written: its process has ended, or it is old.
 
-    Its name tells the writer's process, which can be looked for on the same machine alone; elsewhere the
-    age decides. Raises `OSError`.
+    Its name contains the process id, which can be checked on the same machine only; otherwise its age
+    decides. Raises `OSError`.
     """
     writer = TEMPORARY.search(path.name)
     if writer and writer[1] == _machine() and not psutil.pid_exists(int(writer[2])):
@@ -82,7 +82,7 @@ def is_abandoned(path: Path, now: float | None = None) -> bool:
 
 @functools.cache
 def _machine() -> str:
-    """Stands for all processes that this one can see: a container has numbers of its own for them."""
+    """Identifies host and PID namespace, within which process ids are valid."""
     try:
         processes = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -91,13 +91,13 @@ def _machine() -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` survive a power cut; Windows has no such call and needs none."""
+    """Make a rename in `folder` survive a power cut. Windows has no such call and does not need it."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
-    except OSError as error:  # some network file systems know no fsync of folders
+    except OSError as error:  # some network file systems do not support this
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):
             raise
     finally:
@@ -105,7 +105,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> str:
-    """One sentence for a file that could not be written. Clients read it: the log alone tells the folder."""
+    """The error message for a failed write. Shown to clients, so only the log contains the folder."""
     log.warning("%s could not be written: %s", path, error)
     if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)):
         return f"{path.name} could not be saved because the disk is full; free some space."

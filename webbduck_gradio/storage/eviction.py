@@ -1,4 +1,4 @@
-"""Folders of files that can be made again or are waited for by no one: kept below a size and an age."""
+"""Evicts cache files (thumbnails, uploads) by age and total size."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 600.0
-"""Seconds for which a file is in use, by whoever has just made or sent it, and not removed."""
+"""Files younger than this are never evicted."""
 
 
 def files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Every file below `folder`, links not followed. What vanishes meanwhile is left out."""
-    left = [folder]
-    while left:
+    """All files below `folder`, without following links. Files that vanish meanwhile are skipped."""
+    folders = [folder]
+    while folders:
         try:
-            with os.scandir(left.pop()) as entries:
+            with os.scandir(folders.pop()) as entries:
                 for entry in entries:
                     with suppress(OSError):
                         if entry.is_dir(follow_symlinks=False):
-                            left.append(Path(entry.path))
+                            folders.append(Path(entry.path))
                         else:
                             yield Path(entry.path), entry.stat(follow_symlinks=False)
         except OSError:
@@ -32,7 +32,7 @@ def files_in(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def size_of(folder: Path) -> int:
-    """Bytes of all files below `folder`."""
+    """Total size of all files below `folder` in bytes."""
     return sum(status.st_size for _, status in files_in(folder))
 
 
@@ -45,8 +45,8 @@ def evict(
 ) -> int:
     """Remove files older than `max_age` seconds, then the oldest until `max_bytes` are left.
 
-    Never removes what `keep` names or is younger than `GRACE_SECONDS`. Returns the bytes that remain, of
-    files that could be removed.
+    Never removes files for which `keep` is true or that are younger than `GRACE_SECONDS`. Returns the total
+    size of the remaining files, without those that are kept.
     """
     now = time.time() if now is None else now
     found = sorted(

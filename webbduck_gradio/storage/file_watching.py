@@ -1,8 +1,8 @@
-"""Changes of folders as the system tells them (watchdog), and whether it still does.
+"""File system events from watchdog, with a check that they still arrive.
 
-On Linux one thread of watchdog reads the events of all observers of the process. An error in it, for
-instance about a folder that moves while it is being added, ends it without a word: whoever watches asks
-`is_receiving_events` now and then, and looks at the folders itself where nobody tells any more.
+On Linux, one thread of watchdog reads the events of all observers of the process. An error in it, for
+instance when a folder is moved while being added, kills it silently; callers therefore poll
+`is_receiving_events` and fall back to scanning.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ CHANGES: list[type[events.FileSystemEvent]] = [
     events.DirMovedEvent,
     events.DirDeletedEvent,
 ]
-"""What a watcher wants to hear. Opening and reading are left out, since they are its own doing."""
-if not sys.platform.startswith("linux"):  # elsewhere nobody tells when a file was closed
+"""Events that watchers need. Without open and read events, which the watchers cause themselves."""
+if not sys.platform.startswith("linux"):  # close events exist on Linux only
     CHANGES.append(events.FileModifiedEvent)
 
 
 def observe(folder: Path, handler: events.FileSystemEventHandler) -> BaseObserver | None:
-    """An observer of all below `folder`, started; None where the system gives no events (said in the log)."""
+    """Start an observer of everything below `folder`; None, with a log message, if there are no events."""
     observer = Observer()
     try:
         observer.schedule(handler, str(folder), recursive=True, event_filter=CHANGES)
         observer.start()
     except OSError as error:
-        # Most often Linux's limit of watched folders.
-        log.warning("the system does not tell about changes in %s (%s); looking instead", folder, error)
+        # Usually Linux's limit of watched folders.
+        log.warning("no file system events for %s (%s); scanning instead", folder, error)
         return None
     return observer
 
@@ -54,7 +54,7 @@ def is_receiving_events(observer: BaseObserver | None) -> bool:
 
 
 def stop_observer(observer: BaseObserver | None) -> None:
-    """Stop it, where it was started."""
+    """Stop the observer if it is running."""
     if observer is not None and observer.is_alive():
         observer.stop()
         observer.join(timeout=10)

@@ -1,7 +1,7 @@
-"""The one place that decodes pictures: which formats, how large, and how every kind of pixel becomes 8 bits.
+"""Image decoding: allowed formats and sizes, and conversion to 8-bit sRGB.
 
-Pillow's own `convert` clips 16-bit grey at 255 instead of scaling it, and lays transparency on whatever
-colours lie hidden below it. So nothing else in the studio calls it on a picture from outside.
+Pillow's `convert` clips 16-bit grey at 255 instead of scaling it, and drops alpha so that hidden colours
+show. All other code therefore decodes images through this module.
 """
 
 from __future__ import annotations
@@ -45,30 +45,30 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 MAX_PICTURE_PIXELS = 178_956_970
-"""Largest picture that is opened: twice Pillow's own warning level, where Pillow itself refuses."""
+"""Largest image that is opened: Pillow's own limit for errors, twice that for warnings."""
 FORMATS = ("PNG", "JPEG", "WEBP")
-"""Pillow's decoders that are used. JPEG's also opens MPO, the files with several JPEGs that cameras write."""
+"""Pillow decoders in use. The JPEG decoder also opens MPO, multi-picture files from cameras."""
 WITH_TEXTS = (*FORMATS, "AVIF")
-"""Formats whose headers are read for the settings inside."""
+"""Formats whose metadata is read."""
 BUDGET = PixelBudget(64 * 10**6)
-"""What is decoded at once by all threads together, in pixels of 4 bytes: as many as one input may have."""
+"""Budget of all threads together, in pixels of 4 bytes: the maximum size of one input image."""
 COPIES = {"WEBP": 4, "progressive": 2}
-"""How many times as much some decoders hold, measured: libwebp's canvases, libjpeg's coefficients."""
+"""Measured memory factor of some decoders: libwebp's canvases, libjpeg's coefficients."""
 STRIP = 2**20
-"""Pixels that are converted at a time."""
+"""Pixels converted at a time."""
 WHITE = (255, 255, 255)
-"""What transparent parts are laid on wherever a picture must be opaque."""
+"""Background for transparent parts where an image must be opaque."""
 
-# Blocks of more than 32 MiB go back to the system when a picture is freed. Smaller ones glibc keeps, for each
-# thread anew, so that pictures decoded one after another by several threads would add up all the same.
+# Blocks of more than 32 MiB are returned to the system when an image is freed. glibc keeps smaller ones per
+# thread, which would add up over several threads.
 if "PILLOW_BLOCK_SIZE" not in os.environ:
     Image.core.set_block_size(64 * 2**20)
 # The warning at half that size is replaced by the refusal in `open_picture`.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-# A picture whose EXIF is damaged is taken as upright.
+# Images with damaged EXIF are treated as upright.
 warnings.filterwarnings("ignore", message="Corrupt EXIF data", module="PIL")
 
-# Known by their first bytes alone, so that a refusal can name them without running their decoders.
+# Recognised by their first bytes, so that errors can name them without running their decoders.
 OTHER_FORMATS = {
     b"GIF8": "GIF",
     b"II*\0": "TIFF",
@@ -86,11 +86,11 @@ BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"
 def open_picture(
     path: Path | BinaryIO, name: str, formats: tuple[str, ...] = FORMATS
 ) -> Iterator[Image.Image]:
-    """Open a PNG, JPEG or WebP lazily; only the header is read before the block asks for more.
+    """Open a PNG, JPEG or WebP lazily; only the header is read at first.
 
-    `formats` is `WITH_TEXTS` for who reads texts alone and does not decode; else it is left as it is.
-    `name` is how messages call it. Raises `StorageError` where it is gone, broken, too large or of another
-    format, also for what goes wrong while the block decodes it.
+    `formats` is `WITH_TEXTS` for reading metadata without decoding, otherwise the default. `name` is used in
+    messages. Raises `StorageError` if the file is missing, broken, too large or of another format, also for
+    errors while the block decodes it.
     """
     try:
         with Image.open(path, formats=formats) as image:
@@ -117,7 +117,7 @@ def _too_large(name: str) -> str:
 
 
 def _other_format(path: Path | BinaryIO) -> str | None:
-    """The name of a picture format that is not used here, None where the first bytes tell nothing."""
+    """The name of an unsupported image format, from its first bytes, or None."""
     try:
         if isinstance(path, Path):
             with path.open("rb") as file:
@@ -133,11 +133,11 @@ def _other_format(path: Path | BinaryIO) -> str | None:
 
 
 def plain(image: Image.Image, name: str = "The picture") -> Image.Image:
-    """The first picture of an opened file as people see it: upright, 8 bits a channel, sRGB.
+    """The first frame of an opened file: upright, 8 bits per channel, sRGB.
 
-    Mode RGBA where the file can be transparent, else RGB. 16 bits are scaled (x 255 / 65535), as the PNG
-    specification asks. To be called before anything else has decoded the picture; the answer may be the same
-    object. Raises `StorageError` where `BUDGET` has no room for it.
+    Mode RGBA if the file may be transparent, else RGB. 16 bits are scaled by 255 / 65535, as required by the
+    PNG specification. Must be called before the image is decoded otherwise; may return the same object.
+    Raises `StorageError` if `BUDGET` is exhausted.
     """
     with decoding(image, name):
         return _plain(image)
@@ -145,9 +145,9 @@ def plain(image: Image.Image, name: str = "The picture") -> Image.Image:
 
 @contextmanager
 def decoding(image: Image.Image, name: str, patience: float | None = None) -> Iterator[None]:
-    """Hold what decoding an opened picture takes of `BUDGET` to the end of the block; may be nested.
+    """Reserve `BUDGET` for decoding an opened image until the end of the block; may be nested.
 
-    Raises `StorageError` where there was no room within `patience` seconds.
+    Raises `StorageError` if that is not possible within `patience` seconds.
     """
     with BUDGET.taken(_weight(image), name, patience):
         yield
@@ -157,19 +157,19 @@ def decoding(image: Image.Image, name: str, patience: float | None = None) -> It
 def decoded(
     path: Path, name: str, *, grey: bool = False, patience: float | None = None
 ) -> Iterator[tuple[Image.Image, ImageProbe]]:
-    """`plain` of a file, and its `ImageProbe` without `transparent`; holds its part of `BUDGET` to the end of
-    the block. With `grey` mode L where the file has neither colours nor alpha. Raises `StorageError`."""
+    """`plain` of a file, and its `ImageProbe` without `transparent`; counts towards `BUDGET` until the end of
+    the block. With `grey`, mode L if the file has neither colour nor alpha. Raises `StorageError`."""
     with open_picture(path, name) as image, decoding(image, name, patience):
         header = _header(image)
         yield _plain(image, grey), header
 
 
 def shrunk(image: Image.Image, side: int, name: str) -> Image.Image:
-    """As `plain`, with the longest side at most `side` pixels. Only the file's pixels are held in full."""
+    """As `plain`, with the longest side at most `side` pixels, and with less memory."""
     width, height = image.size
     weight = _weight(image)
     image.draft("RGB", (side, side))  # JPEG only: decode at a fraction of the size
-    if not image.info.get("progressive"):  # whose decoder holds all of it whatever the fraction
+    if not image.info.get("progressive"):  # progressive decoders hold the full size anyway
         weight = _weight(image)
     with BUDGET.taken(weight, name):
         turn = TURNS.get(orientation(image))
@@ -178,51 +178,51 @@ def shrunk(image: Image.Image, side: int, name: str) -> Image.Image:
     if larger > 1:
         size = max(1, round(width / larger)), max(1, round(height / larger))
         small = small.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _finished(small, turn)
+    return _upright(small, turn)
 
 
 def opaque(image: Image.Image) -> Image.Image:
-    """A picture from `plain` laid on white. Mode RGB."""
+    """An image from `plain` composited on white. Mode RGB."""
     if image.mode != "RGBA":
         return image.convert("RGB") if image.mode != "RGB" else image
 
     def on_white(part: Image.Image) -> Image.Image:
         return Image.alpha_composite(Image.new("RGBA", part.size, (*WHITE, 255)), part).convert("RGB")
 
-    return _by_parts(image, "RGB", on_white)
+    return _by_strips(image, "RGB", on_white)
 
 
 def is_transparent(image: Image.Image) -> bool:
-    """Whether any pixel of a picture from `plain` is not fully opaque."""
+    """Whether any pixel of an image from `plain` is not fully opaque."""
     return image.mode == "RGBA" and sum(image.getchannel("A").histogram()[:255]) > 0
 
 
 @dataclass(frozen=True)
 class ImageProbe:
-    """What has to be known of a file before its first picture is used. `size` is upright, in pixels."""
+    """Facts about an image file. `size` is upright, in pixels."""
 
     size: tuple[int, int]
     pictures: int
-    """How many the file holds: frames of an animation, or those of a camera's MPO."""
+    """Number of frames of an animation, or of images in an MPO."""
     animated: bool
     deep: bool
-    """16 bits a channel."""
+    """16 bits per channel."""
     transparent: bool
 
     def notes(self, name: str) -> list[str]:
-        """Sentences about what is not used; `name` begins them ("The picture")."""
-        said = []
+        """Sentences about data that is not used; they begin with `name` ("The picture")."""
+        sentences = []
         if self.animated:
-            said.append(f"{name} is animated; its first frame is used.")
+            sentences.append(f"{name} is animated; its first frame is used.")
         elif self.pictures > 1:
-            said.append(f"{name}'s file holds {self.pictures} pictures; the first is used.")
+            sentences.append(f"{name}'s file holds {self.pictures} pictures; the first is used.")
         if self.deep:
-            said.append(f"{name} has 16 bits per channel; 8 of them are used.")
-        return said
+            sentences.append(f"{name} has 16 bits per channel; 8 of them are used.")
+        return sentences
 
 
 def look(path: Path, name: str) -> ImageProbe:
-    """Decodes the picture only where it may be transparent. Raises `StorageError`."""
+    """Probe an image file; decodes it only if it may be transparent. Raises `StorageError`."""
     with open_picture(path, name) as image:
         header = _header(image)
         if not _may_be_transparent(image):
@@ -232,14 +232,14 @@ def look(path: Path, name: str) -> ImageProbe:
 
 
 def read(path: Path, name: str, patience: float | None = None) -> Image.Image:
-    """`plain` of a file. Raises `StorageError`, also where `BUDGET` has no room in `patience` seconds."""
+    """`plain` of a file. Raises `StorageError`, also if `BUDGET` is exhausted for `patience` seconds."""
     with decoded(path, name, patience=patience) as (image, _):
         return image
 
 
 def strips(image: Image.Image, multiple: int = 1) -> Iterator[tuple[int, Image.Image]]:
-    """The picture's rows, from the top, as parts of about `STRIP` pixels with their place; the number of
-    rows of each but the last is a multiple of `multiple`."""
+    """(top, part) of horizontal strips of about `STRIP` pixels; the height of each but the last is a multiple
+    of `multiple`."""
     rows = max(1, STRIP // (image.width * multiple)) * multiple
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -254,7 +254,7 @@ def _weight(image: Image.Image) -> int:
 
 
 def _header(image: Image.Image) -> ImageProbe:
-    """What is known before the pixels are decoded."""
+    """Facts from the header, without decoding."""
     pictures = int(getattr(image, "n_frames", 1))
     return ImageProbe(
         upright_size(image),
@@ -267,19 +267,20 @@ def _header(image: Image.Image) -> ImageProbe:
 
 def _plain(image: Image.Image, grey: bool = False) -> Image.Image:
     turn = TURNS.get(orientation(image))
-    return _finished(_in_srgb(_eight_bits(image, grey), _profile(image)), turn)
+    return _upright(_in_srgb(_eight_bits(image, grey), _profile(image)), turn)
 
 
-def _finished(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:
+def _upright(pixels: Image.Image, turn: Image.Transpose | None) -> Image.Image:
     pixels = pixels.transpose(turn) if turn is not None else pixels
-    pixels.info = {}  # or a profile that no longer applies would be saved with a copy
+    pixels.info = {}  # otherwise the old colour profile would be saved with copies
     return pixels
 
 
-def _by_parts(
+def _by_strips(
     image: Image.Image, mode: str, change: Callable[[Image.Image], Image.Image], factor: int = 1
 ) -> Image.Image:
-    """The picture in another mode and 1 / `factor` of the size, without a second copy of it in between."""
+    """Convert strip by strip to another mode and 1 / `factor` of the size, without a full intermediate
+    copy."""
     made = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     for top, part in strips(image, factor):
         changed = change(part)
@@ -288,26 +289,26 @@ def _by_parts(
 
 
 def _eight_bits(image: Image.Image, grey: bool = False, factor: int = 1) -> Image.Image:
-    """Mode RGBA where the file can be transparent, else RGB, CMYK or (with `grey`) L; not yet in sRGB."""
+    """Mode RGBA if the file may be transparent, else RGB, CMYK or (with `grey`) L; not yet in sRGB."""
     packed = _packing(image)
     image.load()
     if image.mode == "F" or image.mode.startswith("I"):
         bright = _brightest(image) if image.mode == "F" else 0.0
         keyed = isinstance(image.info.get("transparency"), int)
         mode = "RGBA" if keyed else "L" if grey else "RGB"
-        return _by_parts(image, mode, lambda part: _of_deep_grey(part, bright).convert(mode), factor)
+        return _by_strips(image, mode, lambda part: _deep_grey_to_8_bits(part, bright).convert(mode), factor)
     if _may_be_transparent(image):
         if image.mode == "RGBA" and factor == 1:
             return image
-        return _by_parts(image, "RGBA", lambda part: _with_alpha(part, packed), factor)
+        return _by_strips(image, "RGBA", lambda part: _with_alpha(part, packed), factor)
     mode = "CMYK" if image.mode == "CMYK" else "L" if grey and image.mode in ("1", "L") else "RGB"
     if image.mode == mode and factor == 1:
         return image
-    return _by_parts(image, mode, lambda part: part.convert(mode), factor)
+    return _by_strips(image, mode, lambda part: part.convert(mode), factor)
 
 
 def _packing(image: Image.Image) -> str:
-    """How the file packs its pixels ("RGB;16B", "L;4"); known only until it is decoded."""
+    """Pillow's raw mode of the file ("RGB;16B", "L;4"); available only before decoding."""
     tiles: Any = getattr(image, "tile", None)
     if not tiles or image.format != "PNG":
         return image.mode
@@ -323,8 +324,8 @@ def _brightest(image: Image.Image) -> float:
     return max(float(numpy.nan_to_num(numpy.asarray(part)).max()) for _, part in strips(image))
 
 
-def _of_deep_grey(image: Image.Image, brightest: float) -> Image.Image:
-    """Mode L, or LA where one grey is transparent. `brightest`: of the whole picture, for mode F."""
+def _deep_grey_to_8_bits(image: Image.Image, brightest: float) -> Image.Image:
+    """Mode L, or LA if one grey value is transparent. `brightest`: maximum of the whole image, for mode F."""
     values = numpy.asarray(image)
     if image.mode == "F":
         values = numpy.nan_to_num(values)
@@ -343,7 +344,7 @@ def _of_deep_grey(image: Image.Image, brightest: float) -> Image.Image:
 def _with_alpha(image: Image.Image, packed: str) -> Image.Image:
     key = image.info.get("transparency")
     if image.mode in ("1", "L", "RGB") and key is not None:
-        # PNG gives the one transparent colour at the file's own depth, the pixels come at 8 bits.
+        # PNG's transparent colour has the file's bit depth, but the pixels are 8 bits.
         factor = {"L;2": 85, "L;4": 17}.get(packed, 1)
         image = image.convert("L") if image.mode == "1" else image.copy()
         if isinstance(key, tuple):
@@ -354,34 +355,34 @@ def _with_alpha(image: Image.Image, packed: str) -> Image.Image:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """The colour profile, where it is one of colours."""
+    """The ICC profile, if the image has colours."""
     coloured = image.mode in ("RGB", "CMYK") or _may_be_transparent(image)
     return image.info.get("icc_profile") if coloured else None
 
 
 def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB, RGBA (or L) in sRGB: what the models were trained on, and what a file without a profile is taken
-    for."""
+    """RGB, RGBA (or L) in sRGB, which models are trained on; files without a profile are assumed to be
+    sRGB."""
     if profile and image.mode != "L":
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             if "srgb" not in ImageCms.getProfileDescription(source).casefold():
                 inks = "CMYK" if image.mode == "CMYK" else "RGB"
                 transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), inks, "RGB")
-                return _by_parts(
+                return _by_strips(
                     image,
                     "RGBA" if image.mode == "RGBA" else "RGB",
                     lambda part: _transformed(part, transform),
                 )
         except (ImageCms.PyCMSError, OSError, ValueError) as error:
             log.info("a colour profile could not be used: %s", error)
-    return _by_parts(image, "RGB", lambda part: part.convert("RGB")) if image.mode == "CMYK" else image
+    return _by_strips(image, "RGB", lambda part: part.convert("RGB")) if image.mode == "CMYK" else image
 
 
 def _transformed(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
     if image.mode != "RGBA":
         return ImageCms.applyTransform(image, transform) or image
     coloured = ImageCms.applyTransform(image.convert("RGB"), transform)
-    assert coloured is not None  # it is only where the picture is changed in place
+    assert coloured is not None  # None only for in-place transforms
     coloured.putalpha(image.getchannel("A"))
     return coloured

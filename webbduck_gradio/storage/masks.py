@@ -1,7 +1,7 @@
-"""Masks of inpainting: what a file's pixels mean, and how a mask follows its picture to another size.
+"""Inpainting masks: interpretation of mask files, and resizing masks along with their images.
 
-A mask is of mode L: 0 keeps the picture, 255 draws it anew, what lies between blends the two. Admission reads
-masks here before a job is queued and the core when it runs, so that both see the same.
+A mask has mode L: 0 keeps the image, 255 is inpainted, values between are blended. Used both by admission,
+before a job is queued, and by the core, so that both see the same mask.
 """
 
 from __future__ import annotations
@@ -23,42 +23,41 @@ Values = NDArray[numpy.uint8]
 
 EMPTY = "The mask is empty; paint over what should change."
 HALF = 128
-"""From here on a pixel counts as painted where there is only yes or no."""
+"""Threshold of a binary mask."""
 NOISE = 16
-"""So far from black and from white a JPEG strays around edges; it counts as black and white."""
+"""Values this close to black or white count as such, because of JPEG artefacts."""
 FAINT = 64
-"""A mask whose strongest paint is weaker than this is refused."""
+"""A mask with a lower maximum is refused."""
 COLOURED = 64
-"""How far apart the channels of a pixel lie that has a colour, not a grey."""
+"""A pixel is coloured, not grey, if its channels differ at least this much."""
 CELL = 8
-"""Pixels along a side of what one pixel of the latents covers."""
+"""Side of a latent pixel in image pixels."""
 MANY_COLOURS = 256
-"""Paint has fewer colours than this (at 5 bits a channel), a photograph more."""
+"""A photograph has more distinct colours (at 5 bits per channel), a painted mask fewer."""
 
 
 @contextmanager
 def opened(path: Path, patience: float | None = None) -> Iterator[tuple[Image.Image, list[str]]]:
-    """The mask in a file, upright, and sentences about how it was understood.
+    """The mask in a file, upright, and sentences about how it was interpreted.
 
-    White paint on black, of any colour: the brightest channel counts. Where the file has transparent parts
-    they carry the shape, and opaque paint counts whatever its colour, as in AUTOMATIC1111. Paint that is
-    nowhere fully opaque counts as if its strongest part were. Its part of `images.BUDGET` is held to the end
-    of the block. Raises `RequestError` for a mask that is faint or cannot be told, `StorageError` for a file
-    that cannot be read; an empty mask is black.
+    White on black, in any colour: the brightest channel counts. In a file with transparency, alpha is the
+    mask, whatever the colours, as in AUTOMATIC1111. Values are scaled so that the strongest is 255. The
+    pixels count towards `images.BUDGET` until the end of the block. Raises `RequestError` for a faint or
+    ambiguous mask, `StorageError` for an unreadable file; an empty mask is black.
     """
     with images.decoded(path, "The mask", grey=True, patience=patience) as (picture, header):
-        mask, notes = _understood(picture)
+        mask, notes = _interpreted(picture)
         yield mask, [*header.notes("The mask")[:1], *notes]
 
 
 def read(path: Path, patience: float | None = None) -> tuple[Image.Image, list[str]]:
-    """As `opened`, for one mask at a time: what it answers is no longer counted."""
+    """As `opened`, but the result does not count towards the budget."""
     with opened(path, patience) as found:
         return found
 
 
-def _understood(picture: Image.Image) -> tuple[Image.Image, list[str]]:
-    values, said = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
+def _interpreted(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+    values, notes = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
     strongest = _extremes(values)[1]
     if strongest <= NOISE:
         return Image.new("L", picture.size), []
@@ -67,12 +66,12 @@ def _understood(picture: Image.Image) -> tuple[Image.Image, list[str]]:
             f"The mask is too faint: its strongest paint is {strongest} of 255; paint it white and opaque."
         )
     if strongest < 255 - 2 * NOISE:
-        said.append(
+        notes.append(
             f"The mask's strongest paint is {strongest} of 255; it was taken as fully painted, "
             "the rest in proportion."
         )
     mask = values.point(_levels(NOISE, strongest - NOISE))
-    return mask, [*said, *_softness(mask)]
+    return mask, [*notes, *_softness(mask)]
 
 
 def hard(mask: Image.Image) -> Image.Image:
@@ -86,12 +85,12 @@ def painted(mask: Image.Image) -> Image.Image:
 
 
 def _levels(low: int, high: int) -> list[int]:
-    """A table that makes `low` and below black, `high` and above white."""
+    """A lookup table that maps `low` and below to black, `high` and above to white."""
     return [min(255, max(0, round((value - low) * 255 / (high - low)))) for value in range(256)]
 
 
 def _alpha_has_shape(picture: Image.Image) -> bool:
-    """Not where all is opaque, nor where one transparency lies evenly over all."""
+    """Whether alpha varies, instead of being the same everywhere."""
     if picture.mode != "RGBA":
         return False
     least, most = _extremes(picture.getchannel("A"))
@@ -118,7 +117,7 @@ def _by_alpha(picture: Image.Image) -> tuple[Image.Image, list[str]]:
         bright += int((light >= 255 - FAINT).sum())
     if len(found) > MANY_COLOURS:
         raise RequestError(
-            "The mask looks like a picture with transparent parts, so that what is painted cannot be told; "
+            "The mask looks like a picture with transparency, so it is unclear what is painted; "
             "paint the mask white on black, or opaque on transparent."
         )
     if coloured / count < 0.01 and min(dark, bright) / count > 0.02:
@@ -147,20 +146,20 @@ def _by_colour(picture: Image.Image) -> tuple[Image.Image, list[str]]:
         values.paste(_grey(strongest), (0, top))
         coloured += _coloured(pixels)
         bright += int((strongest >= HALF).sum())
-        # What people see as dark although it is a full colour, such as blue.
+        # Saturated colours that look dark, such as blue.
         luminance = numpy.asarray(part.convert("RGB").convert("L"))
         differing += int(((strongest >= HALF) & (luminance < HALF)).sum())
     if not coloured:
         return values, []
     if coloured > 0.01 * picture.width * picture.height and _extremes(values)[0] >= HALF:
         raise RequestError(
-            "The mask is coloured and has no black part, so that what is painted cannot be told; "
+            "The mask is coloured and has no black part, so it is unclear what is painted; "
             "paint it white on black."
         )
     if differing <= 0.01 * bright:
         return values, []
-    said = f"The mask is coloured; every colour counts as painted ({_percent(values)} of the picture)."
-    return values, [said]
+    note = f"The mask is coloured; every colour counts as painted ({_percent(values)} of the picture)."
+    return values, [note]
 
 
 def _grey(values: Values) -> Image.Image:
@@ -168,19 +167,19 @@ def _grey(values: Values) -> Image.Image:
 
 
 def _extremes(channel: Image.Image) -> tuple[int, int]:
-    """The least and the largest value of a picture of mode L."""
+    """Minimum and maximum of an image of mode L."""
     counts = channel.histogram()
     used = [value for value in range(256) if counts[value]]
     return used[0], used[-1]
 
 
 def _coloured(pixels: Values) -> int:
-    """How many pixels have a colour."""
+    """Number of coloured pixels."""
     return int((pixels.max(axis=-1) - pixels.min(axis=-1) >= COLOURED).sum())
 
 
 def _colours(pixels: Values) -> set[int]:
-    """Which colours there are, at 5 bits a channel, of pixels of shape (count, 3)."""
+    """Distinct colours, at 5 bits per channel, of pixels of shape (count, 3)."""
     packed = (pixels >> 3).astype(numpy.uint32)
     return set(numpy.unique(packed[:, 0] << 10 | packed[:, 1] << 5 | packed[:, 2]).tolist())
 
@@ -193,18 +192,19 @@ def _percent(values: Image.Image) -> str:
 
 def _softness(mask: Image.Image) -> Iterable[str]:
     counts = mask.histogram()
-    drawn = sum(counts[1:])
-    soft = drawn - counts[255]
-    if soft > drawn / 4:
-        share = round(100 * soft / drawn)
-        yield f"{share} % of the mask is painted in part; there the old and the new picture are blended."
+    painted_count = sum(counts[1:])
+    soft = painted_count - counts[255]
+    if soft > painted_count / 4:
+        share = round(100 * soft / painted_count)
+        yield f"{share} % of the mask is partly painted; there the old and the new picture are blended."
 
 
-# ---- following the picture
+# ---- resizing with the image
 
 
 def cut_box(size: tuple[int, int], wanted: tuple[int, int]) -> Box:
-    """The part of a picture of `size` that resize mode "crop" keeps: the middle, of the shape of `wanted`."""
+    """The part of an image of `size` that resize mode "crop" keeps: the centre, in the aspect ratio of
+    `wanted`."""
     (width, height), (wide, high) = size, wanted
     if width * high > wide * height:
         kept = height * wide / high
@@ -213,8 +213,8 @@ def cut_box(size: tuple[int, int], wanted: tuple[int, int]) -> Box:
     return (0.0, (height - kept) / 2, float(width), (height + kept) / 2)
 
 
-def inside(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
-    """The largest size of the shape of `size` within `wanted`, as "pad" has it; at least 1 x 1."""
+def fit_within(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """The largest size with the aspect ratio of `size` within `wanted`, as for "pad"; at least 1 x 1."""
     (width, height), (wide, high) = size, wanted
     if width * high > wide * height:
         return wide, max(1, round(height * wide / width))
@@ -222,29 +222,29 @@ def inside(size: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
 
 
 def share_cut_off(mask: Image.Image, wanted: tuple[int, int]) -> float:
-    """The part of the mask's paint, 0 to 1, that resize mode "crop" cuts off."""
+    """The fraction of the mask, 0 to 1, that resize mode "crop" cuts off."""
     left, top, right, bottom = cut_box(mask.size, wanted)
     kept = mask.crop((int(left), int(top), -int(-right // 1), -int(-bottom // 1)))
     return 1 - sum(kept.histogram()[1:]) / max(1, sum(mask.histogram()[1:]))
 
 
 def fit(mask: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
-    """The mask moved as its picture is by `resize_mode`; padded sides are painted: nothing is there yet."""
+    """The mask resized like its image by `resize_mode`; padding is inpainted, as it has no content."""
     if mask.size == size:
         return mask
     if mode == "crop":
         return resize(mask, size, cut_box(mask.size, size))
     if mode == "stretch":
         return resize(mask, size)
-    within = inside(mask.size, size)
+    within = fit_within(mask.size, size)
     whole = Image.new("L", size, 255)
     whole.paste(resize(mask, within), ((size[0] - within[0]) // 2, (size[1] - within[1]) // 2))
     return whole
 
 
 def resize(mask: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
-    """The part `box` of the mask at another size. What gets smaller keeps its strongest paint, so that no
-    small spot is lost; what gets larger stays black and white where it was."""
+    """The part `box` of the mask at another size. Downscaling takes the maximum, so that no small spot is
+    lost; upscaling keeps a binary mask binary."""
     left, top, right, bottom = box or (0.0, 0.0, float(mask.width), float(mask.height))
     if right - left > size[0] or bottom - top > size[1]:
         values = _strongest(numpy.asarray(mask), top, bottom, size[1])
@@ -255,14 +255,14 @@ def resize(mask: Image.Image, size: tuple[int, int], box: Box | None = None) -> 
 
 
 def cells(mask: Image.Image) -> Image.Image:
-    """White, in whole cells of the latents, wherever any pixel of the cell is painted; sides are multiples
-    of 8. The latents are drawn or kept by cells: a thinner stroke would be missed."""
+    """The mask at latent resolution, scaled up again: white where any pixel of the 8 x 8 cell is painted, so
+    that thin strokes are not missed. Sides must be multiples of 8."""
     small = resize(mask, (mask.width // CELL, mask.height // CELL))
     return painted(small).resize(mask.size, Image.Resampling.NEAREST)
 
 
 def _strongest(values: Values, low: float, high: float, count: int) -> Values:
-    """The rows from `low` to `high` as `count` rows, each the largest of those that it stands for."""
+    """The rows from `low` to `high` reduced to `count` rows by maximum."""
     edges = low + numpy.arange(count) * (high - low) / count
     starts = numpy.minimum(edges.astype(int), len(values) - 1)
     result: Values = numpy.maximum.reduceat(values[: -int(-high // 1)], starts, axis=0)

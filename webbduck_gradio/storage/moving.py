@@ -1,4 +1,4 @@
-"""Moving files so that nothing that is there is ever replaced."""
+"""Moves files without ever replacing an existing one."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EM
 
 
 def move_to_free_name(source: Path, target: Path) -> None:
-    """Move a file to a name that nothing has; the folder of `target` is made where it is missing.
+    """Move a file to a free name; the folder of `target` is created if missing.
 
-    Raises `FileExistsError` where something has the name, also where it came in this very moment, and
-    `OSError`; the file is then where it was.
+    Raises `FileExistsError` if the name is taken, without a race, and `OSError`; the file has not moved then.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if os.name == "nt":
-        os.rename(source, target)  # refuses there by itself
+        os.rename(source, target)  # fails on Windows if the target exists
         return
     try:
         os.link(source, target, follow_symlinks=False)
     except OSError as error:
         if error.errno == errno.EXDEV:
-            _copy_over(source, target)
+            _copy_and_link(source, target)
         elif error.errno in NO_LINKS:
-            # A file system without links, as on many memory cards; the check is the best that can be had.
+            # No hard links, as on many memory cards: a check, with a race, is the best possible.
             if os.path.lexists(target):
                 raise FileExistsError(errno.EEXIST, "exists", str(target)) from None
             os.rename(source, target)
@@ -38,8 +37,8 @@ def move_to_free_name(source: Path, target: Path) -> None:
     os.unlink(source)
 
 
-def _copy_over(source: Path, target: Path) -> None:
-    """From another file system: a whole copy under a temporary name first."""
+def _copy_and_link(source: Path, target: Path) -> None:
+    """Move across file systems, via a complete copy under a temporary name."""
     part = target.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         shutil.copy2(source, part)

@@ -1,4 +1,4 @@
-"""Which way up a picture is, told from its header: Pillow decodes a whole PNG to look for its EXIF."""
+"""EXIF orientation from an image's header; Pillow would decode a whole PNG to find its EXIF."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What brings a picture upright, by the value of EXIF's Orientation."""
+"""EXIF orientation -> transposition that makes the image upright."""
 ORIENTATION = 0x0112
 BAD_EXIF = (OSError, SyntaxError, ValueError, KeyError, TypeError, IndexError, struct.error)
 MAX_EXIF = 2**20
-"""Longest EXIF that is looked at, in bytes."""
+"""Maximum size of EXIF data in bytes."""
 MAX_CHUNKS = 200_000
 
 
 def orientation(image: Image.Image) -> int:
-    """EXIF's Orientation, 1 to 8; 1 (upright) where nothing or nonsense is said. Decodes nothing."""
+    """EXIF orientation, 1 to 8; 1 (upright) if missing or invalid. Does not decode the image."""
     try:
         if image.format == "PNG" and "exif" not in image.info:
-            late = _exif_after_pixels(image)
-            if late is not None:
-                image.info["exif"] = late
-        said = Image.Image.getexif(image).get(ORIENTATION, 1)
+            trailing = _exif_after_pixels(image)
+            if trailing is not None:
+                image.info["exif"] = trailing
+        value = Image.Image.getexif(image).get(ORIENTATION, 1)
     except BAD_EXIF as error:
         log.info("the EXIF of a picture could not be read: %s", error)
         return 1
-    return said if said in TURNS else 1
+    return value if value in TURNS else 1
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height as people see the picture, from its header."""
+    """Width and height of the upright image, from its header."""
     width, height = image.size
     return (height, width) if orientation(image) >= 5 else (width, height)
 
 
 def _exif_after_pixels(image: Image.Image) -> bytes | None:
-    """The eXIf chunk of an opened PNG that is not decoded yet, wherever it is; else None."""
+    """The eXIf chunk of an opened, not yet decoded PNG, wherever it is, or None."""
     file = getattr(image, "fp", None)
     if file is None or not getattr(image, "tile", None):
         return None
-    place = file.tell()
+    position = file.tell()
     try:
         file.seek(8)
         for _ in range(MAX_CHUNKS):
@@ -65,4 +65,4 @@ def _exif_after_pixels(image: Image.Image) -> bytes | None:
             file.seek(length + 4, 1)
         return None
     finally:
-        file.seek(place)
+        file.seek(position)

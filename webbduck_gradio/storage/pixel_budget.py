@@ -1,7 +1,7 @@
-"""How many pixels are decoded at a time, by all threads together.
+"""Limits the number of pixels decoded at a time by all threads together.
 
-A picture that is allowed takes up to a gibibyte while it is decoded. Requests, thumbnails and the index each
-decode in threads of their own, and without a common bound that adds up.
+The largest allowed image takes up to 1 GiB while it is decoded. Requests, thumbnails and the index decode in
+separate threads, which would add up without a common limit.
 """
 
 from __future__ import annotations
@@ -14,75 +14,75 @@ from contextlib import contextmanager
 from ..errors import StorageError
 
 PATIENCE = 60.0
-"""How long one waits for its turn, in seconds."""
+"""Maximum wait in seconds."""
 LONG_PATIENCE = 600.0
-"""The same where nobody sits before it, as in the jobs and the index."""
+"""Maximum wait in seconds for background work, such as jobs and the index."""
 
 
 class PixelBudget:
-    """Lets threads decode as long as their pictures have at most `pixels` together; the others wait in line.
+    """A fair semaphore: threads may decode while their images have at most `pixels` in total.
 
-    A larger picture is decoded alone. What a thread takes while it already holds some counts, but does not
-    wait: it might wait for itself. All methods may be called from any thread.
+    A larger image is decoded alone. A nested request by the same thread counts but does not wait, which could
+    deadlock. Thread-safe.
     """
 
     def __init__(self, pixels: int, patience: float = PATIENCE):
         self._pixels = pixels
         self._patience = patience
         self._changed = threading.Condition()
-        self._line: deque[object] = deque()
+        self._waiting: deque[object] = deque()
         self._held: Counter[int] = Counter()
         self._most = 0
 
     @property
     def in_use(self) -> int:
-        """Pixels at work now."""
+        """Pixels currently in use."""
         with self._changed:
             return self._held.total()
 
     @property
     def most(self) -> int:
-        """The most pixels that were at work at once."""
+        """Maximum number of pixels ever in use at once."""
         return self._most
 
     @property
     def waiting(self) -> int:
-        """How many threads wait."""
-        return len(self._line)
+        """Number of waiting threads."""
+        return len(self._waiting)
 
     @contextmanager
     def taken(self, pixels: int, name: str, patience: float | None = None) -> Iterator[None]:
-        """Hold room for `pixels` to the end of the block; `name` is how a message calls the picture.
+        """Reserve `pixels` for the duration of the block; `name` is the image's name in messages.
 
-        Raises `StorageError` where there was no room within `patience` seconds.
+        Raises `StorageError` if that is not possible within `patience` seconds.
         """
-        me = threading.get_ident()
-        self._take(me, pixels, name, self._patience if patience is None else patience)
+        thread_id = threading.get_ident()
+        self._acquire(thread_id, pixels, name, self._patience if patience is None else patience)
         try:
             yield
         finally:
             with self._changed:
-                self._held[me] -= pixels
-                if not self._held[me]:
-                    del self._held[me]
+                self._held[thread_id] -= pixels
+                if not self._held[thread_id]:
+                    del self._held[thread_id]
                 self._changed.notify_all()
 
-    def _take(self, me: int, pixels: int, name: str, patience: float) -> None:
+    def _acquire(self, thread_id: int, pixels: int, name: str, patience: float) -> None:
         with self._changed:
-            if me not in self._held:
+            if thread_id not in self._held:
                 self._wait(pixels, name, patience)
-            self._held[me] += pixels
+            self._held[thread_id] += pixels
             self._most = max(self._most, self._held.total())
 
     def _wait(self, pixels: int, name: str, patience: float) -> None:
-        """In order of arrival: small pictures that keep coming would else hold up a large one for ever."""
+        """Wait in FIFO order: otherwise a stream of small images could block a large one forever."""
         ticket = object()
 
         def is_my_turn() -> bool:
             used = self._held.total()
-            return self._line[0] is ticket and (not used or used + pixels <= self._pixels)
+            return self._waiting[0] is ticket and (not used or used + pixels <= self._pixels)
 
-        self._line.append(ticket)
+        self._waiting.append(ticket)
         try:
             if not self._changed.wait_for(is_my_turn, patience):
                 raise StorageError(
@@ -90,5 +90,5 @@ class PixelBudget:
                     f"{patience:.0f} seconds; try again in a moment."
                 )
         finally:
-            self._line.remove(ticket)
+            self._waiting.remove(ticket)
             self._changed.notify_all()

@@ -1,7 +1,6 @@
-"""Reading small files that other people and programs write: regular files only, bounded, never a surprise.
+"""Safe reading of small files written by users and other programs: regular files only, of limited size.
 
-A FIFO or a device under the expected name would block or never end, a link may lead to one, and JSON may
-hold what no file or database takes. Whatever is wrong becomes an `OSError` or a `ValueError`.
+A FIFO or device, even behind a link, could block or never end. All errors are `OSError` or `ValueError`.
 """
 
 from __future__ import annotations
@@ -14,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 MAX_TEXT = 16 * 2**20
-"""Bytes of the largest record that is read."""
+"""Default size limit in bytes."""
 
 
 def read_regular(path: Path, limit: int = MAX_TEXT) -> bytes:
-    """The bytes of a regular file of at most `limit` bytes; links to one are followed.
+    """Read a regular file of at most `limit` bytes; links are followed.
 
-    Raises `OSError` (`FileNotFoundError` where it is not there) and `ValueError` where it is larger.
+    Raises `OSError` (`FileNotFoundError` if missing), and `ValueError` if it is larger.
     """
-    # Without O_NONBLOCK the opening of a FIFO waits for a writer.
+    # Without O_NONBLOCK, opening a FIFO would block until there is a writer.
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -37,15 +36,15 @@ def read_regular(path: Path, limit: int = MAX_TEXT) -> bytes:
 
 
 def read_json(path: Path, limit: int = MAX_TEXT) -> Any:
-    """The value of a JSON file in UTF-8, with or without a byte order mark.
+    """Read a JSON file in UTF-8, with or without byte order mark.
 
-    Raises `OSError`, and `ValueError` for all that is no JSON, nested too deeply or too large.
+    Raises `OSError`, and `ValueError` for invalid JSON, or a file that is nested too deeply or too large.
     """
     return parse_json(read_regular(path, limit))
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text. Raises `ValueError`, also for nesting that the parser cannot follow."""
+    """Parse JSON. Raises `ValueError`, also for excessive nesting."""
     text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     try:
         return json.loads(text)
@@ -54,5 +53,5 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def whole_text(text: str) -> str:
-    """The text with each half of a surrogate pair replaced, which neither UTF-8 nor SQLite takes."""
+    """The text with lone surrogates replaced, which neither UTF-8 nor SQLite accepts."""
     return text.encode("utf-8", "replace").decode("utf-8")

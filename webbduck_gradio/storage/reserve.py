@@ -1,4 +1,4 @@
-"""A little space kept back: a full disk can still take the record of what it interrupted, or a deletion."""
+"""Disk reserve: lets a full disk still record an interrupted job, or a deletion."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def is_full(error: OSError) -> bool:
-    """Whether the disk, or a quota, had no room."""
+    """Whether the disk or a quota is exhausted."""
     return error.errno in FULL
 
 
 class Reserve:
-    """A file of `BYTES` that is given up when the disk is full."""
+    """A file of `BYTES` that is deleted when the disk is full."""
 
     def __init__(self, path: Path):
         self._path = path
 
     def create(self) -> bool:
-        """Make the file where it is not there; False where the disk has no room for it."""
+        """Create the file if missing; False if the disk is full."""
         with contextlib.suppress(OSError):
             if self._path.stat().st_size >= BYTES:
                 return True
         try:
             with self._path.open("wb") as file:
-                # Written, not only made long: a hole takes no space.
+                # Random data, since a sparse file would reserve nothing.
                 file.write(os.urandom(BYTES))
         except OSError as error:
-            log.debug("No space is kept back: %s", error)
+            log.debug("no disk reserve: %s", error)
             self.release()
             return not is_full(error)
         return True

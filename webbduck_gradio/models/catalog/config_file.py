@@ -199,7 +199,7 @@ class ModelConfigFile:
                 write,
                 path.parent,
                 prefix=f".{path.name}.",
-                last_look=check_unchanged,
+                before_replace=check_unchanged,
                 replace=self._stamp != "gone",
             )
         except StorageError as error:
