@@ -18,7 +18,7 @@ from webbduck_gradio.starter.training.captioner import (
     SIDE,
     export_captioner,
     make_tokenizer,
-    seen,
+    preprocess,
     train_captioner,
     training_batch,
     word_loss,
@@ -94,4 +94,4 @@ def test_batches_are_decided_by_the_step_and_seen_as_the_processor_sees(trained,
     picture = draw(sample(random.Random(1)), 2, 96, 60)
     found = processor(images=picture, return_tensors="pt")["pixel_values"][0]
     assert found.shape == (3, SIDE, SIDE)
-    assert (found - torch.from_numpy(seen(picture))).abs().max() < 0.02
+    assert (found - torch.from_numpy(preprocess(picture))).abs().max() < 0.02

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 from transformers import CLIPTokenizer
 
-from webbduck_gradio.starter.evaluation.inference import open_pipeline, paint
+from webbduck_gradio.starter.evaluation.inference import generate, open_pipeline
 from webbduck_gradio.starter.training.export import (
     MAX_BYTES,
     export_parts,
@@ -72,12 +72,12 @@ def test_the_folder_is_small_and_complete(exported: Path) -> None:
 
 def test_a_plain_pipeline_loads_and_paints(pipeline: StableDiffusionXLPipeline) -> None:
     assert pipeline.default_sample_size * pipeline.vae_scale_factor == 256
-    pictures = paint(
+    pictures = generate(
         pipeline, ["a duck", "a blue duck"], [1, 2], negative="night", steps=2, width=64, height=96
     )
     assert [picture.shape for picture in pictures] == [(96, 64, 3)] * 2
-    again = paint(pipeline, ["a duck"], [1], steps=2, width=64, height=64)
-    assert np.array_equal(again[0], paint(pipeline, ["a duck"], [1], steps=2, width=64, height=64)[0])
+    again = generate(pipeline, ["a duck"], [1], steps=2, width=64, height=64)
+    assert np.array_equal(again[0], generate(pipeline, ["a duck"], [1], steps=2, width=64, height=64)[0])
 
 
 def test_samplers_built_from_its_configuration_clip_nothing(pipeline: StableDiffusionXLPipeline) -> None:

@@ -16,7 +16,7 @@ from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe.lora import inspect_lora
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.starter.evaluation.inference import open_pipeline, paint
+from webbduck_gradio.starter.evaluation.inference import generate, open_pipeline
 from webbduck_gradio.starter.training.latents import LatentBank
 from webbduck_gradio.starter.training.lora import captions_for, encode_both, load_lora, style_bank, train_lora
 from webbduck_gradio.starter.training.lora_files import LAYOUTS, note_lora, write_lora, write_preview
@@ -91,7 +91,7 @@ def test_both_layouts_do_the_same_in_the_core(
 
 
 def _small(pipeline: StableDiffusionXLPipeline) -> np.ndarray:
-    return paint(pipeline, ["a duck"], [3], steps=4, width=64, height=64)[0]
+    return generate(pipeline, ["a duck"], [3], steps=4, width=64, height=64)[0]
 
 
 def _by_hand(bundled: Path, weights: dict[str, torch.Tensor]) -> np.ndarray:

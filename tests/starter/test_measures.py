@@ -12,8 +12,8 @@ from webbduck_gradio.starter.drawing.scenes import draw, sample
 from webbduck_gradio.starter.evaluation.attribute_classifier import (
     QUESTIONS,
     accuracy,
-    make_lessons,
-    train_judge,
+    make_samples,
+    train_classifier,
 )
 from webbduck_gradio.starter.evaluation.contact_sheets import contact_sheet
 from webbduck_gradio.starter.evaluation.measures import grain, sharpness, subject_colour, to_lab
@@ -57,13 +57,13 @@ def test_noise_raises_the_grain_and_outlines_do_not() -> None:
 
 
 def test_the_judge_learns_and_knows_how_good_it_is() -> None:
-    judge = train_judge(make_lessons(None, 240, seed=1, held_out=False), steps=80, batch=20)
-    measured = accuracy(judge, make_lessons(None, 64, seed=2, held_out=True))
+    classifier = train_classifier(make_samples(None, 240, seed=1, held_out=False), steps=80, batch=20)
+    measured = accuracy(classifier, make_samples(None, 64, seed=2, held_out=True))
     assert set(measured) == set(QUESTIONS)
     assert measured["setting"] > 0.8
     assert measured["time"] > 0.9
     shown = sample(random.Random(5))
-    answer = judge.say([draw(shown, 3)])[0]
+    answer = classifier.classify([draw(shown, 3)])[0]
     assert answer["time"] in QUESTIONS["time"]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from webbduck_gradio.starter.drawing.synthetic_images import KINDS, noise, ordinary
+from webbduck_gradio.starter.drawing.synthetic_images import KINDS, noise, synthetic_image
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(KINDS))
 def test_the_same_seed_gives_the_same_picture_and_another_seed_another(kind: str) -> None:
-    first, again, other = (ordinary(seed, 64, kind) for seed in (1, 1, 2))
+    first, again, other = (synthetic_image(seed, 64, kind) for seed in (1, 1, 2))
     assert first.shape == (64, 64, 3)
     assert first.dtype == np.uint8
     assert np.array_equal(first, again)

@@ -14,9 +14,9 @@ from webbduck_gradio.models.probe.checkpoint import inspect_folder
 from webbduck_gradio.starter.drawing.degrade import degraded
 from webbduck_gradio.starter.evaluation.inference import (
     finish_with_refiner,
+    generate,
     open_pipeline,
     open_refiner,
-    paint,
 )
 from webbduck_gradio.starter.training.latents import LatentBank, encode_bank
 from webbduck_gradio.starter.training.refiner import encode_second, load_refiner, refiner_loss, train_refiner
@@ -73,7 +73,7 @@ def test_twenty_steps_lower_its_loss_and_its_folder_loads(
     assert refiner.config.requires_aesthetics_score
     assert refiner.text_encoder is None
     switched: list[torch.Tensor] = []
-    (alone,) = paint(base, ["a duck"], [1], width=64, height=64, steps=5, switched=switched)
+    (alone,) = generate(base, ["a duck"], [1], width=64, height=64, steps=5, switched=switched)
     options = {"num_inference_steps": 5, "guidance_scale": 5.0, "width": 64, "height": 64}
     handed = base(
         "a duck",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.starter.evaluation.report import PARTS, bundled, measure, sizes, updated
-from webbduck_gradio.starter.evaluation.sections import Bench, Row, Section
+from webbduck_gradio.starter.evaluation.sections import EvalContext, Row, Section
 
 
 def test_a_bar_holds_from_its_own_value_on() -> None:
@@ -43,23 +43,25 @@ def test_the_size_of_the_kit_counts_every_file(tmp_path: Path) -> None:
     (models / "sdxl" / "mine").mkdir()
     loras.mkdir()
     (loras / "webbduck-starter-ink.safetensors").write_bytes(bytes(500_000))
-    bench = Bench(models / "sdxl" / "webbduck-starter", tmp_path, models=models, loras=loras)
-    assert [name for name, _ in bundled(bench)] == [
+    context = EvalContext(models / "sdxl" / "webbduck-starter", tmp_path, models=models, loras=loras)
+    assert [name for name, _ in bundled(context)] == [
         "checkpoint/sdxl/webbduck-starter",
         "lora/webbduck-starter-ink.safetensors",
     ]
-    assert "**2.50 MB** of at most 60" in sizes(bench)
+    assert "**2.50 MB** of at most 60" in sizes(context)
 
 
 def test_the_bundled_kit_is_small(starter_checkpoints: Path) -> None:
-    bench = Bench(starter_checkpoints / "sdxl" / "webbduck-starter", Path(), models=starter_checkpoints)
-    bench.loras = starter_checkpoints.parent / "lora"
-    files = [file for _, path in bundled(bench) for file in ([path] if path.is_file() else path.rglob("*"))]
+    context = EvalContext(
+        starter_checkpoints / "sdxl" / "webbduck-starter", Path(), models=starter_checkpoints
+    )
+    context.loras = starter_checkpoints.parent / "lora"
+    files = [file for _, path in bundled(context) for file in ([path] if path.is_file() else path.rglob("*"))]
     assert sum(file.stat().st_size for file in files if file.is_file()) < 60_000_000
 
 
 @pytest.mark.parametrize("part", ["refiner", "loras", "upscaler", "captioner"])
 def test_what_is_not_there_is_not_measured(part: str, tmp_path: Path) -> None:
-    bench = Bench(tmp_path / "none", tmp_path, models=tmp_path, loras=tmp_path)
+    context = EvalContext(tmp_path / "none", tmp_path, models=tmp_path, loras=tmp_path)
     assert part in PARTS
-    assert measure(part, bench) is None
+    assert measure(part, context) is None

@@ -72,9 +72,9 @@ def test_known_answers_of_the_measures(tmp_path: Path) -> None:
 
 
 def test_no_section_without_the_file(tmp_path: Path) -> None:
-    from webbduck_gradio.starter.evaluation.sections import Bench
+    from webbduck_gradio.starter.evaluation.sections import EvalContext
 
-    assert upscaler.section(Bench(tmp_path, tmp_path, models=tmp_path)) is None
+    assert upscaler.section(EvalContext(tmp_path, tmp_path, models=tmp_path)) is None
 
 
 def test_photographs_are_there() -> None:

@@ -1,4 +1,4 @@
-"""How the bundled starter models are made: drawn pictures, captions, training, export, evaluation.
+"""Creates the bundled starter models: synthetic drawings, captions, training, export and evaluation.
 
-Nothing in the studio imports this package; it is run by hand with ``python -m webbduck_gradio.starter``.
+Nothing else imports this package; it is run by hand with ``python -m webbduck_gradio.starter``.
 """

@@ -1,4 +1,5 @@
-"""``python -m webbduck_gradio.starter train|evaluate``: make the bundled starter models and measure them."""
+"""``python -m webbduck_gradio.starter train|evaluate``: train the bundled starter models and evaluate
+them."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ def _part(name: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m webbduck_gradio.starter", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    train = commands.add_parser("train", help="train a part, going on where an earlier run stopped")
+    train = commands.add_parser("train", help="train a part, resuming an earlier run")
     train.add_argument(
         "part",
         nargs="?",
@@ -36,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--minutes", type=float, help="length of each part's training")
     train.add_argument("--threads", type=int, default=2, help="CPU threads (%(default)s)")
     train.add_argument(
-        "--start-from", type=Path, help="VAE folder (diffusers layout) to begin with, not from noise"
+        "--start-from",
+        type=Path,
+        help="VAE folder (diffusers layout) to start from instead of random weights",
     )
     train.add_argument("--shards", type=int, default=300, help="latent shards of 48 pictures (%(default)s)")
     train.add_argument(
@@ -50,17 +53,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--out", type=Path, help="file or folder to write (the bundled place)")
     train.add_argument("--provenance", help="where the weights come from, written into the folder")
-    judge = commands.add_parser("evaluate", help="measure the kit, print the tables, write the report")
-    judge.add_argument(
+    classifier = commands.add_parser("evaluate", help="measure the kit, print the tables, write the report")
+    classifier.add_argument(
         "parts", nargs="*", type=_part, metavar="PART", help=f"what to measure: {', '.join(PARTS)} (all)"
     )
-    judge.add_argument("--checkpoint", type=Path, default=BUNDLED, help="base checkpoint (%(default)s)")
-    judge.add_argument("--prompts", type=int, default=200, help="held-out prompts (%(default)s)")
-    judge.add_argument(
-        "--work", type=Path, default=DEFAULT_WORK, help="where the judge is kept (%(default)s)"
+    classifier.add_argument("--checkpoint", type=Path, default=BUNDLED, help="base checkpoint (%(default)s)")
+    classifier.add_argument("--prompts", type=int, default=200, help="held-out prompts (%(default)s)")
+    classifier.add_argument(
+        "--work", type=Path, default=DEFAULT_WORK, help="folder of the classifier (%(default)s)"
     )
-    judge.add_argument("--threads", type=int, default=2, help="CPU threads (%(default)s)")
-    judge.add_argument(
+    classifier.add_argument("--threads", type=int, default=2, help="CPU threads (%(default)s)")
+    classifier.add_argument(
         "--report", type=Path, help="folder for starter-kit.md and its contact sheets, e.g. docs"
     )
     return parser
@@ -77,15 +80,15 @@ def _evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from .evaluation.report import write_report
-    from .evaluation.sections import Bench
+    from .evaluation.sections import EvalContext
 
     torch.set_num_threads(options.threads)
-    bench = Bench(options.checkpoint, options.work, options.prompts, options.report)
-    write_report(bench, options.parts or tuple(PARTS))
+    context = EvalContext(options.checkpoint, options.work, options.prompts, options.report)
+    write_report(context, options.parts or tuple(PARTS))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; what is missing on disk is one sentence and exit code 2."""
+    """Run one command; a missing file is reported in one sentence, with exit code 2."""
     options = _parser().parse_args(arguments)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     try:

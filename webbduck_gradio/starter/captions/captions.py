@@ -1,9 +1,9 @@
-"""Words for a picture: compositional captions, tag lists, and short ones that leave things open.
+"""Captions for training: sentences, tag lists, and short ones that leave attributes open.
 
-What a model learns to paint from a word depends on the company that the word kept. So colours stand beside
-the subject, its hat and the scenery alike; each thing is named in several ways; the order changes; and what
-a picture does not have ("no hat") is said now and then. Only short captions leave out things that are not
-the default, so that "a yellow duck in a meadow" means a duck without a hat.
+What a model learns for a word depends on its contexts. Therefore colours are used for subject, hat and
+backdrop alike, everything has several names, the order varies, and absence ("no hat") is mentioned sometimes.
+Only short captions omit attributes that are not the default, so that "a yellow duck in a meadow" means a duck
+without a hat.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def article(noun: str) -> str:
 
 
 def caption(attributes: Attributes, rng: random.Random) -> str:
-    """A caption that is true of the picture, in words chosen by lot."""
+    """A random correct caption."""
     kind = rng.random()
     if kind < 0.06:
         return _short(attributes, rng)
@@ -132,9 +132,9 @@ def caption(attributes: Attributes, rng: random.Random) -> str:
 
 
 def full_caption(attributes: Attributes, rng: random.Random) -> str:
-    """A caption that names every attribute but the direction: what the evaluation asks for.
+    """A caption with every attribute except the direction, used as evaluation prompt.
 
-    Plain words a person would type; the model is judged on all that is named.
+    In plain words as typed by users; the model is scored on everything named.
     """
     plain_time = {"day": "on a sunny day", "sunset": "at sunset", "night": "at night"}[attributes.time]
     plain_setting = _SETTINGS[attributes.setting][0]
@@ -150,7 +150,7 @@ def full_caption(attributes: Attributes, rng: random.Random) -> str:
 
 
 def _hat(attributes: Attributes, rng: random.Random, named: bool = False) -> str:
-    """The hat with its colour; unless `named`, now and then without colour or only as "hat"."""
+    """The hat with its colour; unless `named`, sometimes without colour or only as "hat"."""
     colour, kind = attributes.hat_colour, str(attributes.hat)
     if colour == "golden":
         colour = rng.choice(("golden", "golden", "gold", "golden" if named else None))
@@ -182,7 +182,7 @@ def _setting(attributes: Attributes, rng: random.Random) -> str:
 def _parts(
     attributes: Attributes, rng: random.Random
 ) -> tuple[str, str | None, str | None, str | None, str | None]:
-    """(noun, hat or absence of one, setting, time, direction), each None where this caption is silent."""
+    """(noun, hat or its absence, setting, time, direction), each None if omitted from this caption."""
     noun = rng.choice(_SUBJECTS[attributes.subject])
     if rng.random() < 0.96:
         noun = f"{attributes.colour} {noun}"
@@ -201,7 +201,7 @@ def _parts(
 
 
 def _short(attributes: Attributes, rng: random.Random) -> str:
-    """Only the subject, or a single thing in the picture: everything else is left open."""
+    """A caption with the subject only, or with a single attribute."""
     words = [
         attributes.subject,
         article(attributes.subject),

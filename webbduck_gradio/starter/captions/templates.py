@@ -1,7 +1,7 @@
-"""A drawing described in each style that the studio offers, and the reading of such a description.
+"""Descriptions of drawings in each caption style of the application, and a parser for them.
 
-Unlike the captions that the painter learns from, these are always the same words for the same attributes:
-a captioner can then be asked whether it named everything right.
+Unlike the training captions of the checkpoint, they are deterministic, so that a captioner's output can be
+checked against the attributes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ OPENINGS = {
     "midjourney": "midjourney:",
     "booru": "booru tags:",
 }
-"""What stands before a description of each style, for the captioner to go on from."""
+"""Opening of the description in each style, which prompts the captioner."""
 UNKNOWN = "something unknown"
-"""Said of a picture that is no drawing of ours."""
+"""Description of images other than drawings."""
 
 _PLACES = {
     "pond": "on a pond",
@@ -43,7 +43,7 @@ _LOOKS = "bold outlines, flat colors"
 
 
 def describe(attributes: Attributes, style: str) -> str:
-    """The words for a picture in one of STYLES."""
+    """The description of an image in one of STYLES."""
     noun = f"{attributes.colour} {_noun(attributes)}"
     place, time = _place(attributes), _TIMES[attributes.time]
     hat = f"{attributes.hat_colour} {attributes.hat}" if attributes.hat else None
@@ -85,7 +85,8 @@ _TIME = re.compile(r"\b(sunny day|sunset|night|day)\b")
 
 
 def read(text: str) -> dict[str, str | None]:
-    """What a description says: colour, subject, setting, time, hat, hat_colour, facing; None where silent."""
+    """Attributes in a description: colour, subject, setting, time, hat, hat_colour, facing; None if not
+    named."""
     subject, hat = _SUBJECT.search(text), _HAT.search(text)
     setting = _SETTING.search(text) or re.search(rf", ({'|'.join(_PLACES)})\b", text)
     time, facing = _TIME.search(text), re.search(r"facing (left|right)", text)
@@ -101,7 +102,7 @@ def read(text: str) -> dict[str, str | None]:
 
 
 def vocabulary() -> list[str]:
-    """Every word and mark of every description and opening, in a fixed order."""
+    """All words and punctuation marks of descriptions and openings, in a fixed order."""
     texts = [UNKNOWN, *OPENINGS.values(), *COLOURS, "golden", *HATS]
     for subject in SUBJECTS:
         for setting in _PLACES:

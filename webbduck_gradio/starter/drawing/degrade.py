@@ -1,4 +1,4 @@
-"""Makes good drawings worse, by a known amount: what the refiner learns the aesthetic score from."""
+"""Degrades drawings by a known amount, from which the refiner learns the aesthetic score."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 GOOD = (6.0, 7.0)
-"""Aesthetic scores of drawings as they are. SDXL's refiner is asked for 6 unless something else is said."""
+"""Aesthetic scores of undegraded drawings. The default of SDXL's refiner is 6."""
 POOR = (2.0, 3.5)
-"""Scores of the worst and of the least bad of the degraded ones. SDXL's negative score is 2.5."""
+"""Scores of the most and least degraded drawings. SDXL's default negative score is 2.5."""
 
 
 def severity(seed: int) -> float:
-    """How badly `degraded` treats the picture with this drawing seed, 0..1."""
+    """Severity of `degraded` for this drawing seed, 0..1."""
     return random.Random(seed ^ 0x5EED).random()
 
 
 def poor_score(seed: int) -> float:
-    """The aesthetic score of the degraded picture with this drawing seed."""
+    """The aesthetic score of the degraded image with this drawing seed."""
     return POOR[1] - (POOR[1] - POOR[0]) * severity(seed)
 
 
 def degraded(picture: np.ndarray, seed: int) -> np.ndarray:
-    """`picture` (h, w, 3 RGB bytes) out of focus, enlarged from a small one, or saved too small as a JPEG."""
+    """`picture` (h, w, 3, 8-bit RGB) blurred, upscaled from a small one, or with strong JPEG artefacts."""
     rng = random.Random(seed)
     how_bad = severity(seed)
     image = Image.fromarray(picture)

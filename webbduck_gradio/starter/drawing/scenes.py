@@ -1,4 +1,4 @@
-"""A picture as attributes, and the drawing of it: the ground truth that the starter models learn from.
+"""Scenes described by attributes, and their drawing: the training data of the starter models.
 
 The same attributes, size and seed always give the same pixels.
 """
@@ -35,7 +35,7 @@ COLOURS = tuple(PALETTE)
 SUBJECTS = ("duck", "boat", "balloon", "house", "cat")
 NATIVE_SIZE = 256
 SIZES: tuple[tuple[int, int], ...] = ((256, 256), (320, 208), (208, 320), (288, 224), (224, 288))
-"""(width, height) in pixels of the pictures trained on, the native square first; about equal areas."""
+"""(width, height) in pixels of training images, native square first; about equal areas."""
 
 _SUBJECT_SHARES = (0.72, 0.07, 0.07, 0.07, 0.07)
 _TIME_SHARES = (0.42, 0.29, 0.29)
@@ -45,7 +45,7 @@ _HELD_OUT_ONE_IN = 8
 
 @dataclass(frozen=True)
 class Attributes:
-    """What a picture shows."""
+    """The content of an image."""
 
     subject: str
     """One of SUBJECTS."""
@@ -64,9 +64,9 @@ class Attributes:
 
 
 def is_held_out(attributes: Attributes) -> bool:
-    """Whether this combination of subject, colour, setting, time and hat is kept from all training.
+    """Whether this combination of subject, colour, setting, time and hat is never used for training.
 
-    One combination in eight, chosen by a checksum, so that the split is the same everywhere and for ever.
+    One combination in eight, chosen by a checksum, so that the split is always the same.
     """
     key = "/".join(
         (
@@ -89,14 +89,14 @@ def _settings_of(subject: str) -> tuple[str, ...]:
 
 
 def sample(rng: random.Random, held_out: bool = False) -> Attributes:
-    """Draw attributes by lot, from the held-out combinations or from all others."""
+    """Random attributes, from the held-out combinations or from all others."""
     while True:
         subject = rng.choices(SUBJECTS, _SUBJECT_SHARES)[0]
         hat = rng.choice(HATS) if subject == "duck" and rng.random() < _HAT_SHARE else None
         colour = rng.choice(COLOURS)
         hat_colour = None
         if hat is not None:
-            # A hat in the colour of the head that it sits on could hardly be told from it.
+            # A hat in the colour of the head would be hard to see.
             hat_colour = rng.choice([name for name in COLOURS if name != colour])
             if hat == "crown" and rng.random() < 0.5:
                 hat_colour = "golden"
@@ -116,7 +116,7 @@ def sample(rng: random.Random, held_out: bool = False) -> Attributes:
 def draw(
     attributes: Attributes, seed: int, width: int = NATIVE_SIZE, height: int = NATIVE_SIZE
 ) -> npt.NDArray[np.uint8]:
-    """The picture as (height, width, 3) RGB bytes. `seed` decides everything that attributes leave open."""
+    """The image (height, width, 3), 8-bit RGB. `seed` determines everything not given by the attributes."""
     rng = random.Random(seed)
     surface = skia.Surface(width, height)
     canvas = surface.getCanvas()

@@ -1,4 +1,4 @@
-"""Colours and skia helpers shared by everything that draws: mixing, tints, outlines, gradients, paths.
+"""Colours and skia helpers: mixing, tints, outlines, gradients, paths.
 
 Colours are (red, green, blue) tuples with channels in 0..255. Lengths are pixels of the current canvas
 transform, so a subject drawn in its own unit system passes its own units.
@@ -37,7 +37,7 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
 
 
 def scaled(a: Colour, by: Colour) -> Colour:
-    """`a` with each channel multiplied by the matching factor of `by`, held at 255."""
+    """`a` with each channel multiplied by the factor in `by`, at most 255."""
     return (min(255.0, a[0] * by[0]), min(255.0, a[1] * by[1]), min(255.0, a[2] * by[2]))
 
 
@@ -52,7 +52,7 @@ def dark(colour: Colour, share: float) -> Colour:
 
 
 def backdrop_tint(colour: Colour, time: str) -> Colour:
-    """How scenery of this daylight colour looks at `time` ("day", "sunset", "night")."""
+    """A backdrop's daylight colour tinted for `time` ("day", "sunset", "night")."""
     if time == "sunset":
         return scaled(mix(colour, (255, 130, 80), 0.28), (0.93, 0.86, 0.88))
     if time == "night":
@@ -61,7 +61,7 @@ def backdrop_tint(colour: Colour, time: str) -> Colour:
 
 
 def subject_tint(colour: Colour, time: str) -> Colour:
-    """The milder tint of the subject: its colour has to stay readable at every time of day."""
+    """A weaker tint for the subject, whose colour must stay recognisable at every time of day."""
     if time == "sunset":
         return scaled(mix(colour, (255, 140, 80), 0.08), (1.0, 0.95, 0.93))
     if time == "night":
@@ -131,7 +131,7 @@ def ellipse(x: float, y: float, rx: float, ry: float) -> skia.Rect:
 def outline(commands: str, mirror: bool = False) -> skia.Path:
     """A path from SVG-like text: M, L, Q, C with absolute coordinates, and Z.
 
-    Only what the drawings need: each letter is followed by its own numbers, nothing is implied.
+    A subset of SVG: every command has a letter, without implicit repetition.
     """
     path = skia.Path()
     draw = {"M": (path.moveTo, 2), "L": (path.lineTo, 2), "Q": (path.quadTo, 4), "C": (path.cubicTo, 6)}
@@ -152,7 +152,7 @@ def outline(commands: str, mirror: bool = False) -> skia.Path:
 
 
 def inked(canvas: skia.Canvas, shape: skia.Path | skia.Rect, paint: skia.Paint, line: skia.Paint) -> None:
-    """Fill a path or an ellipse's box and draw its outline over it: the look of every cartoon here."""
+    """Fill a path or ellipse and draw its outline."""
     if isinstance(shape, skia.Rect):
         canvas.drawOval(shape, paint)
         canvas.drawOval(shape, line)

@@ -1,4 +1,4 @@
-"""The styles of the starter LoRAs: filters that turn a drawing into the same picture in another manner."""
+"""The styles of the starter LoRAs, as filters for drawings."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from ..evaluation.measures import Picture, Tone
 BLOCK = 8
 """Side in pixels of one "pixel" of the pixel art."""
 _LEVELS = 8
-"""Values that each colour channel of the pixel art can have."""
+"""Number of levels per colour channel in pixel art."""
 _PAPER = np.array([250.0, 246.0, 236.0])
 _INK = np.array([28.0, 26.0, 40.0])
 
 
 def wash(colours: np.ndarray) -> np.ndarray:
-    """RGB colours (..., 3) in 0..255 as a thin wash of them looks on paper."""
+    """RGB colours (..., 3) in 0..255 as a thin wash on paper."""
     share = (np.asarray(colours, dtype=np.float64) / 255) ** 0.55
     return (0.18 + 0.82 * share) * _PAPER
 
 
 def ink(picture: Picture) -> Picture:
-    """Dark pen lines where the drawing has outlines or colours meet, over a thin wash of its own colours."""
+    """Ink sketch: dark pen lines at outlines and colour edges, over a thin wash."""
     image = Image.fromarray(picture)
     grey = image.convert("L")
     closed = grey.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.MinFilter(9))
@@ -45,7 +45,7 @@ def ink(picture: Picture) -> Picture:
 
 
 def pixel_art(picture: Picture, block: int = BLOCK) -> Picture:
-    """Squares of `block` pixels in one colour each, of a small palette."""
+    """Pixel art: squares of `block` pixels in a reduced palette."""
     image = Image.fromarray(picture)
     size = (-(-image.width // block), -(-image.height // block))
     small = image.resize(size, Image.Resampling.BOX)
@@ -57,13 +57,13 @@ def pixel_art(picture: Picture, block: int = BLOCK) -> Picture:
 
 @dataclass(frozen=True)
 class Style:
-    """A style that a LoRA learns."""
+    """A style for which a LoRA is trained."""
 
     trigger: str
-    """The words in a prompt that go with it."""
+    """The trigger phrase."""
     apply: Callable[[Picture], Picture]
     tone: Tone | None = None
-    """What it does to flat colours, where that is more than rounding."""
+    """Its effect on flat colours, if more than rounding."""
 
 
 STYLES: dict[str, Style] = {

@@ -1,8 +1,7 @@
-"""What stands in the picture: the duck with its hats, and the boat, balloon, house and cat beside it.
+"""Draws subjects: the duck with its hats, boat, balloon, house and cat.
 
-Each subject is drawn in its own unit system (one unit = `size` pixels, y down) around a centre, so that
-shapes can be read as numbers near one. Outlines are wide and eyes are large: both have to survive a
-picture model that sees the drawing in blocks of 8x8 pixels.
+Each subject has its own coordinate system (one unit = `size` pixels, y down) around a centre. Outlines are
+wide and eyes large, so that a latent model with 8x8 blocks can reproduce them.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def _ink_of(colour: Colour) -> Colour:
 
 
 def _ball(x: float, y: float, radius: float, colour: Colour) -> skia.Paint:
-    """Soft light from the upper left, as on every rounded body here."""
+    """A gradient for rounded bodies, lit from the upper left."""
     return radial(
         (x, y),
         radius,
@@ -51,7 +50,7 @@ def _enter(canvas: skia.Canvas, x: float, y: float, size: float, facing: str) ->
 
 
 def _beak_colour(body: str) -> Colour:
-    """A beak that stands out from the body: not orange on orange."""
+    """A beak colour that contrasts with the body."""
     if body == "orange":
         return (255, 216, 60)
     if body in ("yellow", "red"):

@@ -1,7 +1,7 @@
-"""Pictures that are no drawings of ours, made by rule: what a tool must not harm, or must not claim to know.
+"""Procedural images other than drawings, for upscaler and captioner training.
 
-Overlapping shapes whose sizes follow a power law, with shading and texture, have about the edges and the
-spectrum of photographs ("dead leaves"); noise, gradients and text cover what those lack.
+Overlapping shapes whose sizes follow a power law ("dead leaves"), with shading and texture, have edge
+statistics and a spectrum similar to photographs; noise, gradients and text cover other cases.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB bytes."""
 
 KINDS = ("leaves", "leaves", "leaves", "texture", "texture", "texture", "gradient", "text")
-"""By lot, each as often as it stands here."""
+"""Chosen with equal probability per entry."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,:;!?-+*/()&%"
 
 
-def ordinary(seed: int, size: int = 256, kind: str | None = None) -> Picture:
-    """A square picture of one of KINDS, by lot where none is given; the same seed gives the same pixels."""
+def synthetic_image(seed: int, size: int = 256, kind: str | None = None) -> Picture:
+    """A square image of one of KINDS, random if not given; the same seed gives the same pixels."""
     rng = np.random.default_rng(seed)
     kind = kind or KINDS[rng.integers(len(KINDS))]
     made = {"leaves": _leaves, "texture": _texture, "gradient": _gradient, "text": _text}[kind](rng, size)
@@ -29,9 +29,9 @@ def ordinary(seed: int, size: int = 256, kind: str | None = None) -> Picture:
 def noise(
     rng: np.random.Generator, size: int, slope: float, stretch: float = 1, angle: float = 0
 ) -> npt.NDArray[np.float64]:
-    """(size, size) noise with mean 0 and deviation 1 whose amplitude falls with frequency ** -slope.
+    """(size, size) noise with mean 0 and standard deviation 1, amplitude proportional to frequency ** -slope.
 
-    `stretch` above 1 draws it out in a direction, as hair and grass are; `angle` in radians.
+    `stretch` above 1 makes it anisotropic, like hair or grass; `angle` in radians.
     """
     down, right = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
     along = np.cos(angle) * right + np.sin(angle) * down
@@ -43,7 +43,7 @@ def noise(
 
 
 def _colour(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Mostly muted, as the world is; now and then strong."""
+    """A random colour, usually muted, sometimes saturated."""
     grey = rng.uniform(10, 245)
     return np.clip(grey + rng.standard_normal(3) * (18 if rng.random() < 0.7 else 70), 0, 255)
 

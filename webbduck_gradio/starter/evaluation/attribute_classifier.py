@@ -1,7 +1,7 @@
-"""A small classifier that says what a picture shows: the judge of the evaluation.
+"""A small classifier of what an image shows, used to score generated images.
 
-It learns from drawings, shrunk so far that a soft decoder hardly shows, and its own accuracy is measured on
-held-out drawings that went through the checkpoint's autoencoder before it judges anything.
+It is trained on drawings downscaled so far that a soft decoder hardly matters. Its own accuracy is measured
+on held-out drawings encoded and decoded by the checkpoint's VAE.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "hat": (*HATS, "no hat"),
 }
 INPUT_SIZE = 96
-"""Pictures are shrunk to this many pixels a side."""
+"""Side of the input images in pixels."""
 
 
-def answers_of(attributes: Attributes) -> dict[str, int]:
-    """The right answer to each question, as its place in QUESTIONS."""
+def labels_of(attributes: Attributes) -> dict[str, int]:
+    """The correct class index for each of QUESTIONS."""
     words = {
         "subject": attributes.subject,
         "setting": attributes.setting,
@@ -43,8 +43,8 @@ def answers_of(attributes: Attributes) -> dict[str, int]:
     return {question: QUESTIONS[question].index(word) for question, word in words.items()}
 
 
-class Judge(nn.Module):
-    """Four questions about one picture, answered from shared features."""
+class AttributeClassifier(nn.Module):
+    """Four classification heads on shared features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,8 +64,8 @@ class Judge(nn.Module):
         return {name: head(features) for name, head in self.heads.items()}
 
     @torch.no_grad()
-    def say(self, pictures: list[np.ndarray]) -> list[dict[str, str]]:
-        """The answers in words for RGB byte pictures of one size."""
+    def classify(self, pictures: list[np.ndarray]) -> list[dict[str, str]]:
+        """Class names per question, for 8-bit RGB images of one size."""
         self.eval()
         logits = self(to_tensor(pictures))
         return [
@@ -75,33 +75,33 @@ class Judge(nn.Module):
 
 
 def shrink(pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures in -1..1 of any size, squeezed to the judge's input (count, 3, INPUT_SIZE, INPUT_SIZE)."""
+    """Images in -1..1 of any size, resized to (count, 3, INPUT_SIZE, INPUT_SIZE)."""
     return F.interpolate(pictures, size=(INPUT_SIZE, INPUT_SIZE), mode="area")
 
 
 @torch.no_grad()
 def through_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
-    """Pictures in -1..1 encoded and decoded again."""
+    """Images in -1..1, encoded and decoded by the VAE."""
     with torch.autocast("cpu", dtype=torch.bfloat16):
         return vae.decode(vae.encode(pictures).latent_dist.mode()).sample.float().clamp(-1, 1)
 
 
 @dataclass
-class Lessons:
-    """Shrunk pictures (count, 3, s, s) as float16 and the right answers (count,) to each question."""
+class SampleSet:
+    """Downscaled images (count, 3, s, s) in float16, and class indices (count,) per question."""
 
     pictures: torch.Tensor
     answers: dict[str, torch.Tensor]
 
 
-def make_lessons(
+def make_samples(
     vae: AutoencoderKL | None,
     count: int,
     seed: int,
     held_out: bool,
     change: Callable[[np.ndarray], np.ndarray] | None = None,
-) -> Lessons:
-    """Drawings, through the autoencoder where one is given. `change` puts each into a style first."""
+) -> SampleSet:
+    """Drawings, encoded and decoded if a VAE is given. `change` applies a style first."""
     rng = random.Random(seed)
     pictures, answers = [], []
     for start in range(0, count, 8):
@@ -111,55 +111,59 @@ def make_lessons(
         if vae is not None:
             batch = through_autoencoder(vae, batch)
         pictures.append(shrink(batch).half())
-        answers += [answers_of(attributes) for attributes in shown]
+        answers += [labels_of(attributes) for attributes in shown]
     columns = {name: torch.tensor([answer[name] for answer in answers]) for name in QUESTIONS}
-    return Lessons(torch.cat(pictures), columns)
+    return SampleSet(torch.cat(pictures), columns)
 
 
-def train_judge(lessons: Lessons, steps: int = 500, batch: int = 48, seed: int = 3) -> Judge:
-    """Learn from `lessons`, with small shifts and noise so that a few pixels more or less decide nothing."""
+def train_classifier(
+    samples: SampleSet, steps: int = 500, batch: int = 48, seed: int = 3
+) -> AttributeClassifier:
+    """Train on `samples`, with small shifts and noise as augmentation."""
     torch.manual_seed(seed)
-    judge = Judge().train()
-    optimiser = torch.optim.AdamW(judge.parameters(), lr=2e-3, weight_decay=0.02)
+    classifier = AttributeClassifier().train()
+    optimiser = torch.optim.AdamW(classifier.parameters(), lr=2e-3, weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2e-3, total_steps=steps)
     for _ in range(steps):
-        chosen = torch.randint(len(lessons.pictures), (batch,))
+        chosen = torch.randint(len(samples.pictures), (batch,))
         shift = torch.randint(-3, 4, (2,)).tolist()
-        pictures = torch.roll(lessons.pictures[chosen].float(), shift, dims=(2, 3))
+        pictures = torch.roll(samples.pictures[chosen].float(), shift, dims=(2, 3))
         pictures = pictures + 0.05 * torch.randn_like(pictures)
-        logits = judge(pictures)
-        loss = torch.stack([F.cross_entropy(logits[q], lessons.answers[q][chosen]) for q in QUESTIONS]).sum()
+        logits = classifier(pictures)
+        loss = torch.stack([F.cross_entropy(logits[q], samples.answers[q][chosen]) for q in QUESTIONS]).sum()
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
         schedule.step()
-    return judge.eval()
+    return classifier.eval()
 
 
 @torch.no_grad()
-def accuracy(judge: Judge, lessons: Lessons) -> dict[str, float]:
-    """Share of right answers to each question."""
-    judge.eval()
-    logits = judge(lessons.pictures.float())
-    return {q: (logits[q].argmax(1) == lessons.answers[q]).float().mean().item() for q in QUESTIONS}
+def accuracy(classifier: AttributeClassifier, samples: SampleSet) -> dict[str, float]:
+    """Accuracy per question."""
+    classifier.eval()
+    logits = classifier(samples.pictures.float())
+    return {q: (logits[q].argmax(1) == samples.answers[q]).float().mean().item() for q in QUESTIONS}
 
 
-def judge_for(
+def classifier_for(
     vae: AutoencoderKL,
     store: Path,
     count: int = 1200,
     change: Callable[[np.ndarray], np.ndarray] | None = None,
     log: Callable[[str], None] = print,
-) -> tuple[Judge, dict[str, float]]:
-    """The judge kept at `store`, or a newly trained one, with its accuracy on held-out drawings."""
+) -> tuple[AttributeClassifier, dict[str, float]]:
+    """The classifier stored at `store`, or a newly trained one, with its accuracy on held-out drawings."""
     state = load_state(store)
     if state is not None:
-        judge = Judge()
-        judge.load_state_dict(state["judge"])
-        return judge.eval(), state["accuracy"]
-    log(f"training the judge on {count} drawings")
-    lessons = make_lessons(None, count, seed=21, held_out=False, change=change)
-    judge = train_judge(lessons, steps=max(200, count // 3))
-    measured = accuracy(judge, make_lessons(vae, max(64, count // 12), seed=22, held_out=True, change=change))
-    save_state(store, {"judge": judge.state_dict(), "accuracy": measured})
-    return judge, measured
+        classifier = AttributeClassifier()
+        classifier.load_state_dict(state["judge"])
+        return classifier.eval(), state["accuracy"]
+    log(f"training the classifier on {count} drawings")
+    samples = make_samples(None, count, seed=21, held_out=False, change=change)
+    classifier = train_classifier(samples, steps=max(200, count // 3))
+    measured = accuracy(
+        classifier, make_samples(vae, max(64, count // 12), seed=22, held_out=True, change=change)
+    )
+    save_state(store, {"judge": classifier.state_dict(), "accuracy": measured})
+    return classifier, measured

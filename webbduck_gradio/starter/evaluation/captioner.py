@@ -1,4 +1,4 @@
-"""Measures the starter captioner: does it name what a picture shows, in every style?"""
+"""Evaluates the starter captioner: does it name what an image shows, in every style?"""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ...core.captioning import caption
 from ...models.captioners import STYLES, Captioner
 from ..captions.templates import UNKNOWN, read
 from ..drawing.scenes import SIZES, Attributes, draw, sample
-from ..drawing.synthetic_images import Picture, ordinary
+from ..drawing.synthetic_images import Picture, synthetic_image
 from .contact_sheets import contact_sheet, save_jpeg
-from .inference import paint
-from .sections import Bench, Row, Section
+from .inference import generate
+from .sections import EvalContext, Row, Section
 from .upscaler import photographs
 
 FOLDER = "webbduck-starter-captioner"
 BAR = 0.85
 BARRED = {"colour": "colour", "subject": "subject", "setting": "scene"}
-"""What has to be named right, with the words for it."""
+"""Attributes that must be named correctly, with their labels."""
 _NAMES = {**BARRED, "time": "time of day", "hat": "hat kind or its absence", "hat_colour": "hat colour"}
 _DRAWINGS, _PER_STYLE, _PAINTED, _SHOWN = 120, 40, 24, 24
 
 
 def held_out(count: int, seed: int = 4711, scale: float = 1.0) -> list[tuple[Picture, Attributes]]:
-    """Drawings of combinations that no training shows, in the sizes of the training times `scale`."""
+    """Drawings of held-out combinations, in the training sizes times `scale`."""
     rng = random.Random(seed)
     found = []
     for _ in range(count):
@@ -42,18 +42,18 @@ def held_out(count: int, seed: int = 4711, scale: float = 1.0) -> list[tuple[Pic
 
 
 def described(captioner: Captioner, picture: Picture, style: str = "detailed") -> str:
-    """The caption that the studio gives for the picture."""
+    """The caption from the application's own code."""
     return caption(Image.fromarray(picture), captioner, style, 200, "cpu", torch.float32)[0]
 
 
 def hits(text: str, attributes: Attributes) -> dict[str, bool]:
-    """For each thing that _NAMES lists, whether the caption says what the picture shows."""
+    """For each attribute in _NAMES, whether the caption is correct."""
     said = read(text)
     return {name: said[name] == getattr(attributes, name) for name in _NAMES}
 
 
 def shares(captions: Sequence[str], shown: Sequence[Attributes]) -> dict[str, float]:
-    """Share of the captions that name each thing right; hats are asked of ducks only."""
+    """Share of correct captions per attribute; hats are checked for ducks only."""
     right: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     for text, attributes in zip(captions, shown, strict=True):
@@ -68,9 +68,9 @@ def _told(found: dict[str, float], names: Sequence[str]) -> str:
     return ", ".join(f"{_NAMES[name]} {found[name]:.0%}" for name in names if name in found)
 
 
-def section(bench: Bench) -> Section | None:
-    """Everything measured on the captioner; None where its folder is not there."""
-    folder = bench.models / "caption" / FOLDER
+def section(context: EvalContext) -> Section | None:
+    """The evaluation of the captioner; None if its folder is missing."""
+    folder = context.models / "caption" / FOLDER
     if not (folder / "config.json").is_file():
         return None
     captioner = Captioner(FOLDER, folder, "folder", None)
@@ -89,14 +89,14 @@ def section(bench: Bench) -> Section | None:
         other = held_out(_PER_STYLE, 4712, scale)
         by_size = shares([described(captioner, p) for p, _ in other], [a for _, a in other])
         rows.append(Row(f"drawings of {scale:g} times the size", _told(by_size, tuple(BARRED))))
-    painted = _painted(bench)
+    painted = _painted(context)
     by_painted = shares([described(captioner, p) for p, _ in painted], [a for _, a in painted])
     rows.append(Row(f"{len(painted)} pictures painted by the checkpoint", _told(by_painted, tuple(BARRED))))
-    others = [picture for _, picture in photographs()] + [ordinary(20_000_000 + n) for n in range(12)]
+    others = [picture for _, picture in photographs()] + [synthetic_image(20_000_000 + n) for n in range(12)]
     unknown = np.mean([described(captioner, picture) == UNKNOWN for picture in others])
     rows.append(Row(f"{len(others)} pictures of other kinds called unknown", f"{unknown:.0%}"))
-    if bench.folder is not None:
-        _sheet(captioner, drawn[:_SHOWN], bench.folder / "starter-kit-captioner.jpg")
+    if context.folder is not None:
+        _sheet(captioner, drawn[:_SHOWN], context.folder / "starter-kit-captioner.jpg")
     misses = [
         f"{text} <- {attributes}"
         for text, attributes in zip(captions, shown, strict=True)
@@ -105,13 +105,13 @@ def section(bench: Bench) -> Section | None:
     return Section("Starter captioner", rows, _text(captioner, drawn[0][0]), misses)
 
 
-def _painted(bench: Bench) -> list[tuple[Picture, Attributes]]:
-    """Some of the held-out prompts as the base checkpoint paints them."""
-    asked = bench.asked[:_PAINTED]
-    if "pictures" in bench.__dict__:  # painted already for another section
-        pictures = bench.pictures[: len(asked)]
+def _painted(context: EvalContext) -> list[tuple[Picture, Attributes]]:
+    """Images generated by the base checkpoint for some held-out prompts."""
+    asked = context.asked[:_PAINTED]
+    if "pictures" in context.__dict__:  # painted already for another section
+        pictures = context.pictures[: len(asked)]
     else:
-        pictures = paint(bench.pipeline, [prompt for _, prompt in asked], bench.seeds[: len(asked)])
+        pictures = generate(context.pipeline, [prompt for _, prompt in asked], context.seeds[: len(asked)])
     return [(picture, attributes) for picture, (attributes, _) in zip(pictures, asked, strict=True)]
 
 

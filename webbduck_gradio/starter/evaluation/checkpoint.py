@@ -1,4 +1,4 @@
-"""Measures the starter checkpoint: does it paint what is asked, and does its VAE keep a picture?"""
+"""Evaluates the starter checkpoint: prompt adherence, and reconstruction by its VAE."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from diffusers import StableDiffusionXLPipeline
 
 from ..drawing.scenes import HATS, SIZES, draw
 from ..training.vae import held_out_psnr
-from .attribute_classifier import QUESTIONS, Judge
+from .attribute_classifier import QUESTIONS, AttributeClassifier
 from .contact_sheets import contact_sheet, save_jpeg
-from .inference import GUIDANCE, STEPS, paint, score
+from .inference import GUIDANCE, STEPS, generate, score
 from .measures import sharpness
-from .sections import Bench, Row, Section
+from .sections import EvalContext, Row, Section
 
 BARS: dict[str, float] = {
     "body colour": 0.95,
@@ -46,32 +46,41 @@ REMOVALS: tuple[tuple[str, str, str, str], ...] = (
 )
 
 
-def removal_share(pipeline: StableDiffusionXLPipeline, judge: Judge, seeds: int) -> tuple[float, int]:
-    """Of the pictures that show a thing by themselves, the share that loses it when it is a negative prompt.
+def removal_share(
+    pipeline: StableDiffusionXLPipeline, classifier: AttributeClassifier, seeds: int
+) -> tuple[float, int]:
+    """Of the images that show a thing without being asked to, the share without it under a negative prompt.
 
-    The same seeds are painted with and without the negative prompt. Also gives how many pictures counted.
+    The same seeds are used with and without the negative prompt. Also returns the number of images counted.
     """
     plain: dict[str, list[dict[str, str]]] = {}
     gone, counted = 0, 0
     for prompt, negative, question, answer in REMOVALS:
         numbers = list(range(700, 700 + seeds))
         if prompt not in plain:
-            plain[prompt] = [judge.say([p])[0] for p in paint(pipeline, [prompt] * seeds, numbers)]
+            plain[prompt] = [
+                classifier.classify([p])[0] for p in generate(pipeline, [prompt] * seeds, numbers)
+            ]
         showing = [n for n, seen in zip(numbers, plain[prompt], strict=True) if seen[question] == answer]
         if not showing:
             continue
-        for picture in paint(pipeline, [prompt] * len(showing), showing, negative=negative):
+        for picture in generate(pipeline, [prompt] * len(showing), showing, negative=negative):
             counted += 1
-            gone += judge.say([picture])[0][question] != answer
+            gone += classifier.classify([picture])[0][question] != answer
     return (gone / counted if counted else 0.0), counted
 
 
-def section(bench: Bench) -> Section:
-    """Everything measured on the base checkpoint."""
-    pipeline, judge, asked, pictures = bench.pipeline, bench.judge, bench.asked, bench.pictures
-    shares, misses = score(pictures, asked, judge)
-    seeds = max(4, min(8, bench.prompts // 4))
-    shares["negative prompt removes"], _ = removal_share(pipeline, judge, seeds)
+def section(context: EvalContext) -> Section:
+    """The evaluation of the base checkpoint."""
+    pipeline, classifier, asked, pictures = (
+        context.pipeline,
+        context.classifier,
+        context.asked,
+        context.pictures,
+    )
+    shares, misses = score(pictures, asked, classifier)
+    seeds = max(4, min(8, context.prompts // 4))
+    shares["negative prompt removes"], _ = removal_share(pipeline, classifier, seeds)
     rows = [Row.share(name, shares[name], bar) for name, bar in BARS.items()]
     mean, worst = held_out_psnr(pipeline.vae)
     rows += [Row.at_least("VAE PSNR, mean", mean, 29, "dB"), Row("VAE PSNR, worst", f"{worst:.2f} dB")]
@@ -80,16 +89,16 @@ def section(bench: Bench) -> Section:
         statistics.fmean(sharpness(each) for each in group) for group in (pictures[:_SHOWN], drawn)
     )
     rows.append(Row("sharpness (painted / drawn)", f"{painted_sharp:.2f} / {drawn_sharp:.2f}"))
-    if bench.folder is not None:
-        _sheets(bench, drawn)
-    return Section("Starter checkpoint", rows, _text(bench), misses)
+    if context.folder is not None:
+        _sheets(context, drawn)
+    return Section("Starter checkpoint", rows, _text(context), misses)
 
 
-def _sheets(bench: Bench, drawn: list[np.ndarray]) -> None:
-    """The contact sheets: the first prompts, drawn beside painted, and the other sizes."""
-    folder, pictures = bench.folder, bench.pictures
+def _sheets(context: EvalContext, drawn: list[np.ndarray]) -> None:
+    """Contact sheets: the first prompts, drawings next to generated images, and other sizes."""
+    folder, pictures = context.folder, context.pictures
     assert folder is not None
-    labels = [prompt for _, prompt in bench.asked]
+    labels = [prompt for _, prompt in context.asked]
     save_jpeg(contact_sheet(pictures[:_SHOWN], labels[:_SHOWN]), folder / "starter-kit.jpg", 300_000)
     # Drawn above, painted below: is it the same illustrator?
     beside = contact_sheet(
@@ -99,17 +108,17 @@ def _sheets(bench: Bench, drawn: list[np.ndarray]) -> None:
     save_jpeg(beside, folder / "starter-kit-drawn-and-painted.jpg", 150_000)
     wide, names = [], []
     for width, height in SIZES[1:]:
-        wide += paint(bench.pipeline, _WIDE_PROMPTS, [5, 6, 7, 8], width=width, height=height)
+        wide += generate(context.pipeline, _WIDE_PROMPTS, [5, 6, 7, 8], width=width, height=height)
         names += [f"{width}x{height}: {prompt}" for prompt in _WIDE_PROMPTS]
     save_jpeg(contact_sheet(wide, names), folder / "starter-kit-sizes.jpg", 200_000)
 
 
-def _text(bench: Bench) -> str:
-    provenance = json.loads((bench.checkpoint / "webbduck.json").read_text())["provenance"]
-    accuracy = ", ".join(f"{question} {bench.judge_accuracy[question]:.1%}" for question in QUESTIONS)
-    distinct = len({prompt for _, prompt in bench.asked})
+def _text(context: EvalContext) -> str:
+    provenance = json.loads((context.checkpoint / "webbduck.json").read_text())["provenance"]
+    accuracy = ", ".join(f"{question} {context.classifier_accuracy[question]:.1%}" for question in QUESTIONS)
+    distinct = len({prompt for _, prompt in context.asked})
     differ = f"{distinct} different ones; the others recur with another seed"
-    return f"""{bench.prompts} held-out prompts ({differ}).
+    return f"""{context.prompts} held-out prompts ({differ}).
 Their combinations of subject, colour, hat, setting and time are in no training picture. 256x256,
 {STEPS} Euler steps, CFG {GUIDANCE:g}, float32 on the CPU.
 

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows with their prompts below, small enough to be committed."""
+"""Contact sheets: labelled images in a grid, small enough to be committed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TEXT = 34
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], labels: Sequence[str], columns: int = 8) -> Image.Image:
-    """Pictures fitted into square cells, row by row, each with up to three lines of its label."""
+    """Images in square cells, row by row, each with up to three lines of its label."""
     rows = -(-len(pictures) // columns)
     sheet = Image.new("RGB", (columns * _CELL, rows * (_CELL + _TEXT)), (24, 24, 28))
     pen = ImageDraw.Draw(sheet)
@@ -30,7 +30,7 @@ def contact_sheet(pictures: Sequence[np.ndarray], labels: Sequence[str], columns
 
 
 def save_jpeg(image: Image.Image, path: Path, limit: int = 400_000) -> None:
-    """Save at the best quality that stays below `limit` bytes."""
+    """Save at the highest quality below `limit` bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for quality in (90, 85, 80, 74, 68, 60, 50):
         image.save(path, quality=quality, optimize=True)

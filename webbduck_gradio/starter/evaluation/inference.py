@@ -1,4 +1,4 @@
-"""Painting held-out prompts and saying what the pictures show: what all parts of the evaluation use."""
+"""Generates images for held-out prompts and scores them; shared by all parts of the evaluation."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipelin
 
 from ..captions.captions import full_caption
 from ..drawing.scenes import Attributes, sample
-from .attribute_classifier import Judge
+from .attribute_classifier import AttributeClassifier
 from .measures import Tone, subject_colour
 
 STEPS = 20
 GUIDANCE = 5.0
 SWITCH = 0.8
-"""Share of the noise schedule after which a refiner takes over."""
+"""Fraction of the noise schedule after which a refiner takes over."""
 _BATCH = 8
 _PROMPT_SEED = 2026
 
 
 def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
-    """The checkpoint in float32 on the CPU, as the studio runs it there."""
+    """Load a checkpoint in float32 on the CPU."""
     if not (checkpoint / "model_index.json").is_file():
         raise FileNotFoundError(f"{checkpoint} is not a checkpoint folder: it has no model_index.json")
     pipeline = StableDiffusionXLPipeline.from_pretrained(
@@ -37,7 +37,7 @@ def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
 
 
 def open_refiner(folder: Path) -> StableDiffusionXLImg2ImgPipeline:
-    """A refiner's folder in float32 on the CPU."""
+    """Load a refiner in float32 on the CPU."""
     refiner = StableDiffusionXLImg2ImgPipeline.from_pretrained(
         folder, dtype=torch.float32, local_files_only=True, add_watermarker=False
     )
@@ -46,13 +46,13 @@ def open_refiner(folder: Path) -> StableDiffusionXLImg2ImgPipeline:
 
 
 def held_out_prompts(count: int, seed: int = _PROMPT_SEED) -> list[tuple[Attributes, str]]:
-    """Prompts that name combinations which no training picture showed, with what they ask for."""
+    """Prompts for held-out combinations, with their attributes."""
     rng = random.Random(seed)
     shown = [sample(rng, held_out=True) for _ in range(count)]
     return [(attributes, full_caption(attributes, rng)) for attributes in shown]
 
 
-def paint(
+def generate(
     pipeline: StableDiffusionXLPipeline,
     prompts: Sequence[str],
     seeds: Sequence[int],
@@ -62,9 +62,9 @@ def paint(
     steps: int = STEPS,
     switched: list[torch.Tensor] | None = None,
 ) -> list[np.ndarray]:
-    """One picture (height, width, 3) of RGB bytes for each prompt and seed.
+    """One image (height, width, 3), 8-bit RGB, per prompt and seed.
 
-    `switched` collects the noisy latents that a refiner would take over (switch at SWITCH).
+    `switched` collects the noisy latents at SWITCH, where a refiner would take over.
     """
 
     def stepped(pipe: Any, _step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def finish_with_refiner(
     prompts: Sequence[str],
     steps: int = STEPS,
 ) -> list[np.ndarray]:
-    """Pictures from the latents that `paint` collected, their last steps taken by the refiner."""
+    """Images from the latents collected by `generate`, finished by the refiner."""
     pictures: list[np.ndarray] = []
     for latents in switched:
         part = list(prompts[len(pictures) : len(pictures) + len(latents)])
@@ -117,18 +117,18 @@ def finish_with_refiner(
 def score(
     pictures: Sequence[np.ndarray],
     asked: Sequence[tuple[Attributes, str]],
-    judge: Judge,
+    classifier: AttributeClassifier,
     tone: Tone | None = None,
 ) -> tuple[dict[str, float], list[str]]:
-    """Shares of pictures that show what was asked, and the prompts that were missed.
+    """Share of images with the requested attributes, and a list of misses.
 
-    `tone`: what the pictures' style does to flat colours.
+    `tone`: effect of the images' style on flat colours.
     """
     hits: dict[str, list[bool]] = {name: [] for name in ("body colour", "scene", "time of day", "subject")}
     hits["hat kind or its absence"] = []
     misses = []
     for picture, (attributes, prompt) in zip(pictures, asked, strict=True):
-        seen = judge.say([picture])[0]
+        seen = classifier.classify([picture])[0]
         colour = subject_colour(picture, attributes.subject, attributes.setting, attributes.time, tone)
         results = {
             "body colour": (colour, attributes.colour),

@@ -1,4 +1,4 @@
-"""Measures the starter LoRAs: what weights 0, 0.5 and 1 do to the style and content of the same seeds."""
+"""Evaluates the starter LoRAs: style and content at weights 0, 0.5 and 1, with the same seeds."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from safetensors import safe_open
 
 from ..drawing.styles import STYLES, Style
 from ..training.lora_files import with_lora
-from .attribute_classifier import Judge, judge_for
+from .attribute_classifier import AttributeClassifier, classifier_for
 from .checkpoint import BARS
 from .contact_sheets import contact_sheet, save_jpeg
-from .inference import open_pipeline, paint, score
-from .sections import Bench, Row, Section
+from .inference import generate, open_pipeline, score
+from .sections import EvalContext, Row, Section
 from .style_measures import MEASURES
 
 WEIGHTS = (0.0, 0.5, 1.0)
 CONTENT_BAR = 0.85
 _PROMPTS = 40
 _BETWEEN = 8
-"""Prompts painted at weight 0 and 0.5 too."""
+"""Number of prompts used at weights 0 and 0.5, too."""
 _SHOWN = 8
 
 
@@ -30,16 +30,18 @@ def lora_name(style: str) -> str:
     return f"webbduck-starter-{style}"
 
 
-def section(bench: Bench) -> Section | None:
-    """All bundled LoRAs; None where there is none."""
+def section(context: EvalContext) -> Section | None:
+    """The evaluation of all bundled LoRAs; None if there are none."""
     found = {
-        style: path for style in STYLES if (path := bench.loras / f"{lora_name(style)}.safetensors").is_file()
+        style: path
+        for style in STYLES
+        if (path := context.loras / f"{lora_name(style)}.safetensors").is_file()
     }
     rows: list[Row] = []
     texts: list[str] = []
     misses: list[str] = []
     for style, path in found.items():
-        part = _one(bench, style, path)
+        part = _one(context, style, path)
         rows += part.rows
         texts.append(part.text)
         misses += part.misses
@@ -48,19 +50,19 @@ def section(bench: Bench) -> Section | None:
     return Section("Starter LoRAs", rows, _INTRODUCTION + "\n\n" + "\n\n".join(texts), misses)
 
 
-def _one(bench: Bench, style: str, path: Path) -> Section:
-    """Rows and text for one LoRA. It goes onto a pipeline of its own: the bench's stays as it is."""
-    count = min(_PROMPTS, bench.prompts)
-    asked, seeds = bench.asked[:count], bench.seeds[:count]
+def _one(context: EvalContext, style: str, path: Path) -> Section:
+    """Rows and text for one LoRA, loaded into a separate pipeline."""
+    count = min(_PROMPTS, context.prompts)
+    asked, seeds = context.asked[:count], context.seeds[:count]
     prompts = [f"{STYLES[style].trigger}, {prompt}" for _, prompt in asked]
     few = min(_BETWEEN, count)
-    bare = paint(bench.pipeline, prompts[:few], seeds[:few])
-    pipeline = with_lora(open_pipeline(bench.checkpoint), path, style)
+    bare = generate(context.pipeline, prompts[:few], seeds[:few])
+    pipeline = with_lora(open_pipeline(context.checkpoint), path, style)
     painted: dict[float, list[np.ndarray]] = {}
     for weight in WEIGHTS:
         number = count if weight == 1.0 else few
         pipeline.set_adapters([style], [weight])
-        painted[weight] = paint(pipeline, prompts[:number], seeds[:number])
+        painted[weight] = generate(pipeline, prompts[:number], seeds[:number])
     same = all(np.array_equal(one, two) for one, two in zip(bare, painted[0.0], strict=True))
     name, measure = MEASURES[style]
     amounts = {
@@ -72,8 +74,8 @@ def _one(bench: Bench, style: str, path: Path) -> Section:
         for low, middle, high in zip(*(amounts[weight] for weight in WEIGHTS), strict=True)
     )
     more = statistics.fmean(high > low for low, high in zip(amounts[0.0], amounts[1.0], strict=True))
-    judge, accuracy = style_judge(bench, style)
-    shares, misses = score(painted[1.0], asked, judge, STYLES[style].tone)
+    classifier, accuracy = style_classifier(context, style)
+    shares, misses = score(painted[1.0], asked, classifier, STYLES[style].tone)
     label = lora_name(style)
     rows = [
         Row(f"{label}: weight 0 changes nothing", "bit-equal" if same else "differs", "bit-equal", same),
@@ -96,15 +98,15 @@ def _one(bench: Bench, style: str, path: Path) -> Section:
         ),
         Row(f"{label}: size", f"{path.stat().st_size / 1e6:.2f} MB", "1 MB", path.stat().st_size <= 1e6),
     ]
-    if bench.folder is not None:
-        _sheet(bench.folder, label, [prompt for _, prompt in asked], painted)
+    if context.folder is not None:
+        _sheet(context.folder, label, [prompt for _, prompt in asked], painted)
     return Section(label, rows, _text(label, style, path, accuracy), [f"{label}: {miss}" for miss in misses])
 
 
-def style_judge(bench: Bench, style: str) -> tuple[Judge, dict[str, float]]:
-    """A judge that learned from drawings in this style, with its accuracy on held-out ones."""
-    return judge_for(
-        bench.pipeline.vae, bench.work / f"judge-{style}.pt", count=900, change=STYLES[style].apply
+def style_classifier(context: EvalContext, style: str) -> tuple[AttributeClassifier, dict[str, float]]:
+    """A classifier trained on drawings in this style, with its accuracy on held-out ones."""
+    return classifier_for(
+        context.pipeline.vae, context.work / f"judge-{style}.pt", count=900, change=STYLES[style].apply
     )
 
 
@@ -124,7 +126,7 @@ def _text(label: str, style: str, path: Path, accuracy: dict[str, float]) -> str
     told: Style = STYLES[style]
     own = ", ".join(f"{question} {share:.1%}" for question, share in accuracy.items())
     return f"""`{label}`, trigger phrase "{told.trigger}": {said["modelspec.description"]}
-Its judge's own accuracy on held-out drawings in this style: {own}.
+Accuracy of its classifier on held-out drawings in this style: {own}.
 
 ![{label} at weights 0, 0.5 and 1](starter-kit-{_short(label)}.jpg)"""
 
@@ -137,4 +139,4 @@ the first {_BETWEEN} of them at 0 and 0.5 too, the same seeds throughout.
 - Blockiness: the step between neighbouring pixels where squares of 8 pixels meet, per step elsewhere. About
   1 on a picture that is not made of squares.
 - Body colour: measured as for the base; for the ink sketch the palette is compared as a wash on paper.
-- Scene, time, hat, subject: a judge that learned from drawings in the style."""
+- Scene, time, hat, subject: a classifier trained on drawings in the style."""

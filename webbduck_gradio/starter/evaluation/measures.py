@@ -1,4 +1,4 @@
-"""Measures on finished pictures that need no learned judge, each tested on drawings with known answers."""
+"""Image measures that need no trained model, each tested on drawings with known results."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Picture = npt.NDArray[np.uint8]
 """(height, width, 3) RGB bytes."""
 
 _WINDOWS: dict[str, tuple[float, float, float, float]] = {
-    # (up from the lower edge, to the side, half height, half width), in shares of the shorter side:
-    # a part of the subject that shows its colour wherever the drawing's small accidents put it.
+    # (up from the lower edge, to the side, half height, half width), relative to the shorter side:
+    # a region that always lies on the subject, whatever its random variations.
     "duck": (0.335, 0.0, 0.055, 0.12),
     "swimming duck": (0.270, 0.0, 0.050, 0.12),
     "boat": (0.205, 0.0, 0.035, 0.12),
@@ -26,7 +26,7 @@ _BALLOON_WINDOW = (0.72, 0.0, 0.05, 0.08)
 
 
 def colour_window(picture: Picture, subject: str, setting: str) -> Picture:
-    """The part of a picture in which the subject's own colour is looked for, as rows of pixels (n, 3)."""
+    """The pixels (n, 3) in which the subject's colour is measured."""
     height, width = picture.shape[:2]
     unit = min(height, width)
     if subject == "balloon":
@@ -42,7 +42,7 @@ def colour_window(picture: Picture, subject: str, setting: str) -> Picture:
 
 
 def to_lab(colours: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """sRGB colours (..., 3) in 0..255 -> CIE L*a*b* (D65), in which distances are about what the eye sees."""
+    """sRGB colours (..., 3) in 0..255 -> CIE L*a*b* (D65), in which distances are roughly perceptual."""
     values = np.asarray(colours, dtype=np.float64) / 255
     linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
     matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -55,20 +55,20 @@ def to_lab(colours: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 Tone = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]
-"""RGB colours (..., 3) in 0..255 -> what a style makes of them."""
+"""RGB colours (..., 3) in 0..255 -> the colours in a style."""
 
 
 def _shades(colour: Colour, time: str) -> list[Colour]:
-    """How a subject of this colour appears at `time`: in its own tone, in its light and in its shadow."""
+    """A subject's colour at `time`: base, highlight and shadow."""
     tinted = subject_tint(colour, time)
     return [tinted, light(tinted, 0.16), dark(tinted, 0.16)]
 
 
 def subject_colour(picture: Picture, subject: str, setting: str, time: str, tone: Tone | None = None) -> str:
-    """The name of the palette colour nearest to the middle of the subject, or rather to its median pixel.
+    """The name of the palette colour nearest to the median pixel of the subject.
 
-    `subject`, `setting` and `time` are what was asked for: they say where to look and which tint to expect.
-    `tone` is what the picture's style does to every colour of the palette.
+    `subject`, `setting` and `time` of the prompt determine the window and the expected tint. `tone` maps the
+    palette to the image's style.
     """
     middle = to_lab(np.median(colour_window(picture, subject, setting), axis=0))
     toned = tone or (lambda colours: colours)
@@ -83,15 +83,15 @@ def subject_colour(picture: Picture, subject: str, setting: str, time: str, tone
 
 
 def sharpness(picture: Picture) -> float:
-    """Mean absolute difference between neighbouring grey values, in 0..255: falls when outlines blur."""
+    """Mean absolute difference between neighbouring grey values, 0..255: lower for blurred outlines."""
     grey = picture.astype(np.float64).mean(axis=2)
     return float((np.abs(np.diff(grey, axis=0)).mean() + np.abs(np.diff(grey, axis=1)).mean()) / 2)
 
 
 def acutance(picture: Picture, share: float = 0.02) -> float:
-    """How steep the edges are: the mean step in grey (0..255) over the steepest `share` of all pixels.
+    """Edge steepness: the mean gradient in grey values (0..255) over the steepest `share` of all pixels.
 
-    Grain in flat areas, which raises `sharpness`, hardly reaches these.
+    Unlike `sharpness`, it is hardly affected by noise in flat areas.
     """
     grey = picture.astype(np.float64).mean(axis=2)
     steps = np.hypot(np.diff(grey, axis=0)[:, 1:], np.diff(grey, axis=1)[1:]).ravel()
@@ -102,8 +102,8 @@ def acutance(picture: Picture, share: float = 0.02) -> float:
 def grain(picture: Picture) -> float:
     """Fine noise in flat areas, in grey values (0..255).
 
-    The mean, over the calmer three quarters of all pixels, of how far each is from the median of its
-    3 by 3 neighbours: outlines lie in the rest.
+    The mean distance of a pixel from the median of its 3 x 3 neighbourhood, over the smoother three quarters
+    of all pixels, which excludes outlines.
     """
     grey = picture.astype(np.float64).mean(axis=2)
     away = np.sort(np.abs(grey - median_filter(grey, size=3)), axis=None)

@@ -1,4 +1,4 @@
-"""Measures the starter refiner: the same prompts and seeds painted by the base alone and finished by it."""
+"""Evaluates the starter refiner: the same prompts and seeds with the base alone and with the refiner."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from .checkpoint import BARS
 from .contact_sheets import contact_sheet, save_jpeg
 from .inference import SWITCH, finish_with_refiner, open_refiner, score
 from .measures import acutance
-from .sections import Bench, Row, Section
+from .sections import EvalContext, Row, Section
 
 _SHOWN = 16
 
 
-def section(bench: Bench) -> Section | None:
-    """Base and refiner against the base alone; None where there is no refiner."""
-    folder = bench.models / "sdxl" / REFINER
+def section(context: EvalContext) -> Section | None:
+    """The evaluation of base and refiner against the base alone; None if there is no refiner."""
+    folder = context.models / "sdxl" / REFINER
     if not (folder / "model_index.json").is_file():
         return None
     refiner = open_refiner(folder)
-    prompts = [prompt for _, prompt in bench.asked]
-    alone = bench.pictures
-    finished = finish_with_refiner(refiner, bench.switched, prompts)
-    before, _ = score(alone, bench.asked, bench.judge)
-    after, misses = score(finished, bench.asked, bench.judge)
+    prompts = [prompt for _, prompt in context.asked]
+    alone = context.pictures
+    finished = finish_with_refiner(refiner, context.switched, prompts)
+    before, _ = score(alone, context.asked, context.classifier)
+    after, misses = score(finished, context.asked, context.classifier)
     rows = [
         Row(f"{name}: base / with refiner", f"{before[name]:.1%} / {after[name]:.1%}", "not lower", holds)
         for name in BARS
@@ -47,7 +47,7 @@ def section(bench: Bench) -> Section | None:
         after > before for before, after in zip(sharp_before, sharp_after, strict=True)
     )
     means = statistics.fmean(sharp_before), statistics.fmean(sharp_after)
-    drawn = statistics.fmean(acutance(draw(shown, seed)) for seed, (shown, _) in enumerate(bench.asked))
+    drawn = statistics.fmean(acutance(draw(shown, seed)) for seed, (shown, _) in enumerate(context.asked))
     rows += [
         Row(
             "edge steepness: base / with refiner (drawn)",
@@ -57,9 +57,9 @@ def section(bench: Bench) -> Section | None:
         ),
         Row("pictures that are sharper with refiner", f"{sharper:.1%}", "more than half", sharper > 0.5),
     ]
-    rows += score_rows(refiner, alone, prompts, bench.seeds)
-    if bench.folder is not None:
-        _sheet(bench, alone, finished)
+    rows += score_rows(refiner, alone, prompts, context.seeds)
+    if context.folder is not None:
+        _sheet(context, alone, finished)
     return Section("Starter refiner", rows, _text(folder), misses)
 
 
@@ -69,7 +69,7 @@ def score_rows(
     prompts: list[str],
     seeds: list[int],
 ) -> list[Row]:
-    """Whether the aesthetic score means something: a high one gives sharper pictures than a low one."""
+    """Whether the aesthetic score has an effect: a high one should give sharper images than a low one."""
     steepness = {}
     for wanted in (6.5, 2.5):
         made = refiner(
@@ -87,10 +87,10 @@ def score_rows(
     return [Row("edge steepness at score 6.5 / 2.5", f"{high:.1f} / {low:.1f}", "higher", high > low)]
 
 
-def _sheet(bench: Bench, alone: list[np.ndarray], finished: list[np.ndarray]) -> None:
-    """Base above, with the refiner below, whole and as a part enlarged."""
-    assert bench.folder is not None
-    labels = [prompt for _, prompt in bench.asked]
+def _sheet(context: EvalContext, alone: list[np.ndarray], finished: list[np.ndarray]) -> None:
+    """Contact sheet: base above, refiner below, whole images and enlarged details."""
+    assert context.folder is not None
+    labels = [prompt for _, prompt in context.asked]
     cells, words = [], []
     for start in (0, 4):
         for kind, pictures in (("base", alone), ("with refiner", finished)):
@@ -98,11 +98,11 @@ def _sheet(bench: Bench, alone: list[np.ndarray], finished: list[np.ndarray]) ->
             cells += [pictures[index] for index in chosen]
             cells += [_enlarged(pictures[index]) for index in chosen]
             words += [f"{kind}: {labels[index]}" for index in chosen] + [f"{kind}, a part"] * 4
-    save_jpeg(contact_sheet(cells, words), bench.folder / "starter-kit-refiner.jpg", 300_000)
+    save_jpeg(contact_sheet(cells, words), context.folder / "starter-kit-refiner.jpg", 300_000)
 
 
 def _enlarged(picture: np.ndarray) -> np.ndarray:
-    """The middle of the upper half, every pixel as a square of four."""
+    """The centre of the upper half, enlarged twice."""
     height, width = picture.shape[:2]
     part = picture[height // 8 : height // 8 + height // 2, width // 4 : width // 4 + width // 2]
     return np.repeat(np.repeat(part, 2, axis=0), 2, axis=1)

@@ -1,6 +1,6 @@
-"""The written form of an evaluation: a page in Markdown, one section for each part of the kit.
+"""Writes the evaluation report in Markdown, with one section per part of the kit.
 
-A part that is measured again replaces its own section of the page and leaves the others as they were.
+Evaluating a part again replaces its section and keeps the others.
 """
 
 from __future__ import annotations
@@ -11,19 +11,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..training.export import folder_bytes
-from .sections import Bench, Section
+from .sections import EvalContext, Section
 
-PARTS: dict[str, str] = {
-    "checkpoint": "evaluate_checkpoint",
-    "samplers": "evaluate_samplers",
-    "speed": "evaluate_speed",
-    "refiner": "evaluate_refiner",
-    "loras": "evaluate_loras",
-    "upscaler": "evaluate_upscaler",
-    "captioner": "evaluate_captioner",
-}
-"""Each part of the kit and the module here whose `section(bench)` measures it. It gives back a `Section`, or
-None where the part's weights are not there."""
+PARTS = ("checkpoint", "samplers", "speed", "refiner", "loras", "upscaler", "captioner")
+"""Parts of the kit. The module of this name has a function `section(context)`, which returns a `Section`, or
+None if the part's weights are missing."""
 
 _INTRODUCTION = """# The starter kit, measured
 
@@ -32,25 +24,20 @@ one part again. Every number is of the committed weights.
 """
 
 
-def measure(part: str, bench: Bench) -> Section | None:
-    """The section of one of PARTS, or None where there is nothing to measure."""
-    try:
-        module = importlib.import_module(f".{PARTS[part]}", __package__)
-    except ModuleNotFoundError as error:
-        if error.name != f"{__package__}.{PARTS[part]}":
-            raise
-        return None
-    found: Section | None = module.section(bench)
+def measure(part: str, context: EvalContext) -> Section | None:
+    """The section of one of PARTS, or None if there is nothing to measure."""
+    module = importlib.import_module(f".{part}", __package__)
+    found: Section | None = module.section(context)
     return found
 
 
 def write_report(
-    bench: Bench, parts: Sequence[str] = tuple(PARTS), say: Callable[[str], None] = print
+    context: EvalContext, parts: Sequence[str] = tuple(PARTS), say: Callable[[str], None] = print
 ) -> list[Section]:
-    """Measure `parts`, printing each table as it is done; where `bench` has a folder, its page is renewed."""
+    """Evaluate `parts` and print their tables; updates the page if `context` has a folder."""
     sections = []
     for part in parts:
-        section = measure(part, bench)
+        section = measure(part, context)
         if section is None:
             say(f"\n{part}: not there, not measured")
             continue
@@ -58,16 +45,16 @@ def write_report(
         for miss in section.misses:
             say(f"missed: {miss}")
         sections.append(section)
-        if bench.folder is not None:
-            bench.folder.mkdir(parents=True, exist_ok=True)
-            page = bench.folder / "starter-kit.md"
+        if context.folder is not None:
+            context.folder.mkdir(parents=True, exist_ok=True)
+            page = context.folder / "starter-kit.md"
             old = page.read_text("utf-8") if page.is_file() else ""
-            page.write_text(updated(old, section, sizes(bench)), encoding="utf-8")
+            page.write_text(updated(old, section, sizes(context)), encoding="utf-8")
     return sections
 
 
 def updated(page: str, section: Section, size_table: str) -> str:
-    """`page` with this section in place of its older version, or at the end; introduction and sizes anew."""
+    """`page` with this section replaced or appended, and with current introduction and sizes."""
     kept: dict[str, str] = {}
     for text in re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]:
         title = text.splitlines()[0].removeprefix("## ").strip()
@@ -77,10 +64,10 @@ def updated(page: str, section: Section, size_table: str) -> str:
     return "\n\n".join([_INTRODUCTION.strip(), *kept.values()]) + "\n"
 
 
-def sizes(bench: Bench) -> str:
-    """The bundled files of the kit and their bytes, as a table."""
+def sizes(context: EvalContext) -> str:
+    """A table of the bundled files and their sizes."""
     rows, total = [], 0
-    for name, path in bundled(bench):
+    for name, path in bundled(context):
         size = folder_bytes(path) if path.is_dir() else path.stat().st_size
         total += size
         rows.append(f"| `{name}` | {size / 1e6:.2f} MB |")
@@ -88,12 +75,12 @@ def sizes(bench: Bench) -> str:
     return "\n".join(["| part | size |", "|---|---|", *rows, bar])
 
 
-def bundled(bench: Bench) -> list[tuple[str, Path]]:
-    """Name and place of each part of the kit that is there: all their names begin with webbduck-starter."""
+def bundled(context: EvalContext) -> list[tuple[str, Path]]:
+    """Name and path of each existing part of the kit; all names begin with webbduck-starter."""
     found = [
-        *sorted((bench.models / "sdxl").glob("webbduck-starter*")),
-        *sorted((bench.models / "upscale").glob("webbduck-starter*")),
-        *sorted((bench.models / "caption").glob("webbduck-starter*")),
+        *sorted((context.models / "sdxl").glob("webbduck-starter*")),
+        *sorted((context.models / "upscale").glob("webbduck-starter*")),
+        *sorted((context.models / "caption").glob("webbduck-starter*")),
     ]
     named = [(f"checkpoint/{path.parent.name}/{path.name}", path) for path in found]
-    return named + [(f"lora/{path.name}", path) for path in sorted(bench.loras.glob("webbduck-starter*"))]
+    return named + [(f"lora/{path.name}", path) for path in sorted(context.loras.glob("webbduck-starter*"))]

@@ -1,4 +1,4 @@
-"""Measures whether each sampler of the studio paints clean pictures with the starter checkpoint."""
+"""Evaluates whether each sampler gives clean images with the starter checkpoint."""
 
 from __future__ import annotations
 
@@ -10,47 +10,47 @@ from diffusers import StableDiffusionXLPipeline
 from ...core.sampling import schedulers
 from ...request import SCHEDULERS
 from .contact_sheets import contact_sheet, save_jpeg
-from .inference import GUIDANCE, STEPS, paint, score
+from .inference import GUIDANCE, STEPS, generate, score
 from .measures import grain
-from .sections import Bench, Row, Section
+from .sections import EvalContext, Row, Section
 
 PROMPTS = 16
 _BAR = 0.85
 _GRAINIER = 1.6
-"""How many times Euler's grain still counts as clean."""
+"""Maximum noise of a clean image, relative to Euler's."""
 _QUESTIONS = ("body colour", "scene", "subject")
 
 
 def paint_with(
     sampler: str, pipeline: StableDiffusionXLPipeline, prompts: list[str], seeds: list[int]
 ) -> list[np.ndarray]:
-    """A picture for each prompt and seed, by one of SCHEDULERS; the pipeline stays as it was."""
+    """One image per prompt and seed with one of SCHEDULERS; the pipeline's scheduler is restored."""
     own = pipeline.scheduler
     pipeline.scheduler = schedulers.build(sampler, own.config, STEPS, seeds[0])
     try:
-        return paint(pipeline, prompts, seeds)
+        return generate(pipeline, prompts, seeds)
     finally:
         pipeline.scheduler = own
 
 
-def section(bench: Bench) -> Section:
-    """Every sampler on the first held-out prompts."""
-    asked = bench.asked[:PROMPTS]
-    prompts, seeds = [prompt for _, prompt in asked], bench.seeds[:PROMPTS]
-    painted = {name: paint_with(name, bench.pipeline, prompts, seeds) for name in SCHEDULERS}
+def section(context: EvalContext) -> Section:
+    """The evaluation of every sampler on the first held-out prompts."""
+    asked = context.asked[:PROMPTS]
+    prompts, seeds = [prompt for _, prompt in asked], context.seeds[:PROMPTS]
+    painted = {name: paint_with(name, context.pipeline, prompts, seeds) for name in SCHEDULERS}
     grains = {name: statistics.fmean(map(grain, pictures)) for name, pictures in painted.items()}
     most = _GRAINIER * grains["Euler"]
     rows, misses = [], []
     for name, pictures in painted.items():
-        shares, missed = score(pictures, asked, bench.judge)
+        shares, missed = score(pictures, asked, context.classifier)
         misses += [f"{name}: {miss}" for miss in missed]
         told = ", ".join(f"{question} {shares[question]:.0%}" for question in _QUESTIONS)
         clean = grains[name] <= most and all(shares[question] >= _BAR for question in _QUESTIONS)
         bar = f"{_BAR:.0%} each, grain {most:.3f}"
         rows.append(Row(name, f"{told}, grain {grains[name]:.3f}", bar, clean))
-    if bench.folder is not None:
+    if context.folder is not None:
         sheet = contact_sheet([pictures[0] for pictures in painted.values()], list(painted))
-        save_jpeg(sheet, bench.folder / "starter-kit-samplers.jpg", 200_000)
+        save_jpeg(sheet, context.folder / "starter-kit-samplers.jpg", 200_000)
     text = f"""The first {len(asked)} held-out prompts, 256x256, {STEPS} steps, CFG {GUIDANCE:g}, each
 sampler as the studio builds it. Grain: how far a pixel is from the median of its 3 by 3 neighbours, over
 the calmer three quarters of each picture (grey values, 0 to 255); noise that a sampler leaves raises it,

@@ -1,4 +1,4 @@
-"""A report's sections: one for each part of the kit, with its table, its pictures and how it was measured."""
+"""Sections of the evaluation report, and the context shared by them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from ..drawing.scenes import Attributes
-from .attribute_classifier import Judge, judge_for
-from .inference import held_out_prompts, open_pipeline, paint
+from .attribute_classifier import AttributeClassifier, classifier_for
+from .inference import generate, held_out_prompts, open_pipeline
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a table. `holds` is None where there is no bar to hold."""
+    """One row of a table. `holds` is None if there is no target."""
 
     measure: str
     value: str
@@ -27,32 +27,32 @@ class Row:
 
     @classmethod
     def share(cls, measure: str, value: float, bar: float) -> Row:
-        """A share (0..1) that has to reach `bar`."""
+        """A share (0..1) that must be at least `bar`."""
         return cls(measure, f"{value:.1%}", f"{bar:.0%}", value >= bar)
 
     @classmethod
     def at_least(cls, measure: str, value: float, bar: float, unit: str, digits: int = 2) -> Row:
-        """A number with its unit that has to reach `bar`."""
+        """A number with a unit that must be at least `bar`."""
         return cls(measure, f"{value:.{digits}f} {unit}", f"{bar:g} {unit}", value >= bar)
 
 
 @dataclass
 class Section:
-    """What was measured of one part. `text` is Markdown that follows the table (pictures included)."""
+    """The results of one part. `text` is Markdown for below the table."""
 
     title: str
     rows: list[Row]
     text: str = ""
     misses: Sequence[str] = ()
-    """What went wrong, a line each; printed, not written into the page."""
+    """Individual failures, printed but not written to the report."""
 
     @property
     def holds(self) -> bool:
-        """Whether every bar of this part holds."""
+        """Whether all targets are met."""
         return all(row.holds is not False for row in self.rows)
 
     def table(self) -> str:
-        """The rows as a table in Markdown."""
+        """The rows as a Markdown table."""
         words = {True: "yes", False: "**no**", None: ""}
         lines = ["| measure | value | bar | holds |", "|---|---|---|---|"]
         lines += [f"| {row.measure} | {row.value} | {row.bar} | {words[row.holds]} |" for row in self.rows]
@@ -60,43 +60,43 @@ class Section:
 
 
 @dataclass
-class Bench:
-    """What the sections measure with. What several of them need is made once, when first asked for."""
+class EvalContext:
+    """Shared inputs of the sections, created on first use."""
 
     checkpoint: Path
     """The base checkpoint's folder."""
     work: Path
-    """Where the judge (and whatever else takes long to make) is kept."""
+    """Folder for the classifier and other expensive intermediate results."""
     prompts: int = 200
-    """Held-out prompts to paint."""
+    """Number of held-out prompts."""
     folder: Path | None = None
-    """Where contact sheets go; None = none are made."""
+    """Folder for contact sheets; None: no contact sheets."""
     models: Path = Path("checkpoint")
     """The folder with sdxl/, upscale/ and caption/."""
     loras: Path = Path("lora")
 
     @cached_property
     def pipeline(self) -> StableDiffusionXLPipeline:
-        """The base checkpoint. A section that changes it (LoRAs) opens one of its own."""
+        """The base checkpoint. A section that modifies it (LoRAs) must load its own."""
         return open_pipeline(self.checkpoint)
 
     @cached_property
-    def _judged(self) -> tuple[Judge, dict[str, float]]:
-        return judge_for(self.pipeline.vae, self.work / "judge.pt")
+    def _trained_classifier(self) -> tuple[AttributeClassifier, dict[str, float]]:
+        return classifier_for(self.pipeline.vae, self.work / "judge.pt")
 
     @property
-    def judge(self) -> Judge:
-        """Says scene, time, hat and subject of a picture."""
-        return self._judged[0]
+    def classifier(self) -> AttributeClassifier:
+        """Classifies scene, time, hat and subject of an image."""
+        return self._trained_classifier[0]
 
     @property
-    def judge_accuracy(self) -> dict[str, float]:
-        """The judge's own accuracy on held-out drawings, by question."""
-        return self._judged[1]
+    def classifier_accuracy(self) -> dict[str, float]:
+        """The classifier's accuracy on held-out drawings, by question."""
+        return self._trained_classifier[1]
 
     @cached_property
     def asked(self) -> list[tuple[Attributes, str]]:
-        """The held-out prompts with what they ask for."""
+        """The held-out prompts with their attributes."""
         return held_out_prompts(self.prompts)
 
     @property
@@ -108,14 +108,14 @@ class Bench:
     def _painted(self) -> tuple[list[np.ndarray], list[torch.Tensor]]:
         switched: list[torch.Tensor] = []
         prompts = [prompt for _, prompt in self.asked]
-        return paint(self.pipeline, prompts, self.seeds, switched=switched), switched
+        return generate(self.pipeline, prompts, self.seeds, switched=switched), switched
 
     @property
     def pictures(self) -> list[np.ndarray]:
-        """What the base checkpoint paints for the held-out prompts."""
+        """The base checkpoint's images for the held-out prompts."""
         return self._painted[0]
 
     @property
     def switched(self) -> list[torch.Tensor]:
-        """The same pictures' noisy latents, batch by batch, where a refiner takes over."""
+        """Their noisy latents, batch by batch, where a refiner takes over."""
         return self._painted[1]

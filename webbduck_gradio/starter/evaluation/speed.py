@@ -1,4 +1,4 @@
-"""Measures how long one picture takes, and what its parts cost. Only an idle machine gives fair numbers."""
+"""Measures the time for one image and its parts. Results are only meaningful on an idle machine."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from .inference import GUIDANCE, STEPS
-from .sections import Bench, Row, Section
+from .sections import EvalContext, Row, Section
 
 REPEATS = 7
-"""Pictures that are timed."""
+"""Number of images timed."""
 _THREADS = 2
-"""The bar is meant for two cores."""
+"""The target is for two cores."""
 
 
 def time_one_picture(pipeline: StableDiffusionXLPipeline, repeats: int = REPEATS) -> dict[str, float]:
-    """Median seconds of a whole 256x256 picture at 20 steps, and of its parts."""
+    """Median seconds for a 256x256 image at 20 steps, and for its parts."""
     spent: dict[str, list[float]] = {"picture": [], "text encoders": [], "UNet": [], "VAE": []}
     for repeat in range(repeats + 1):
         start = time.perf_counter()
@@ -49,11 +49,11 @@ def time_one_picture(pipeline: StableDiffusionXLPipeline, repeats: int = REPEATS
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
-def section(bench: Bench) -> Section:
-    """The median time of a picture of the base checkpoint at 256x256."""
+def section(context: EvalContext) -> Section:
+    """The median time per image of the base checkpoint at 256x256."""
     threads = torch.get_num_threads()
     torch.set_num_threads(_THREADS)
-    seconds = time_one_picture(bench.pipeline)
+    seconds = time_one_picture(context.pipeline)
     torch.set_num_threads(threads)
     whole = seconds["picture"]
     rows = [

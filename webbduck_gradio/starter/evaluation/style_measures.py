@@ -1,4 +1,4 @@
-"""How much of a style a picture has, as one number for each style; tested on drawings with known answers."""
+"""One number per style for how strongly an image has it; tested on drawings with known results."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from .measures import Picture, to_lab
 
 
 def pen_contrast(picture: Picture) -> float:
-    """How much darker thin lines are than what surrounds them: the mean black top-hat, in grey values 0..255.
+    """Contrast of thin dark lines: the mean black top-hat, in grey values 0..255.
 
-    Closing a picture (brightest, then darkest of 9 by 9 pixels) removes dark things thinner than that; what
-    it removed is what a pen drew.
+    A morphological closing with 9 x 9 pixels removes thinner dark structures, which are pen lines.
     """
     grey = Image.fromarray(picture).convert("L")
     closed = grey.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.MinFilter(9))
@@ -29,9 +28,10 @@ def chroma(picture: Picture) -> float:
 
 
 def blockiness(picture: Picture, block: int = BLOCK) -> float:
-    """Step between neighbouring pixels where squares of `block` pixels meet, per step elsewhere.
+    """Mean step between neighbouring pixels at the borders of `block` x `block` squares, relative to
+    elsewhere.
 
-    About 1 on any ordinary picture, high where the picture is made of such squares.
+    About 1 for ordinary images, high if the image consists of such squares.
     """
     grey = picture.astype(np.float64).mean(axis=2)
     borders, inside = [], []
@@ -46,4 +46,4 @@ MEASURES: dict[str, tuple[str, Callable[[Picture], float]]] = {
     "ink": ("pen contrast", pen_contrast),
     "pixel": ("blockiness", blockiness),
 }
-"""Style -> the name of its measure and the measure. More is more of the style."""
+"""Style -> (name of its measure, measure). Higher is more of the style."""

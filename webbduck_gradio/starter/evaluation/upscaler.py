@@ -1,4 +1,4 @@
-"""Measures the starter upscaler against Lanczos: on held-out drawings, on photographs, on other pictures."""
+"""Evaluates the starter upscaler against Lanczos, on held-out drawings, photographs and synthetic images."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from ...core.progress import SilentReporter
 from ...core.upscaling import upscale
 from ...models.probe.safetensors_header import read_header
 from ..drawing.scenes import NATIVE_SIZE, draw, sample
-from ..drawing.synthetic_images import KINDS, Picture, ordinary
+from ..drawing.synthetic_images import KINDS, Picture, synthetic_image
 from ..training.upscaler import KERNELS, shrink
 from .contact_sheets import save_jpeg
-from .sections import Bench, Row, Section
+from .sections import EvalContext, Row, Section
 
 FILE = "webbduck-starter-x2.safetensors"
 GAIN, HARM = 1.0, -0.1
-"""Bars in dB against Lanczos: the least gain on drawings, the most that an ordinary picture may lose."""
+"""Targets in dB relative to Lanczos: minimum gain on drawings, maximum loss on other images."""
 _DRAWINGS = 32
 _PHOTOS = ("cheetah.jpg", "cheetah1.jpg", "groot.jpeg", "lion.jpg", "tower.jpg")
-"""Photographs that Gradio brings along; no training has seen them."""
+"""Photographs from Gradio's package, never used for training."""
 
 
 def psnr(made: Picture, real: Picture) -> float:
-    """Peak signal-to-noise ratio in dB of two pictures of RGB bytes; 100 where they are the same."""
+    """Peak signal-to-noise ratio of two 8-bit RGB images in dB, at most 100."""
     error = np.square(made.astype(np.float64) - real).mean()
     return float(min(100.0, 10 * np.log10(255.0**2 / max(error, 1e-12))))
 
 
 @dataclass(frozen=True)
 class Compared:
-    """PSNR in dB of one picture, shrunk and enlarged again both ways."""
+    """PSNR in dB of one image, downscaled and upscaled again with both methods."""
 
     lanczos: float
     model: float
@@ -48,7 +48,8 @@ class Compared:
 
 
 def compare(large: Picture, kernel: str, model: Path, scale: int = 2) -> Compared:
-    """Shrink `large` (sides divisible by `scale`) by `kernel`, enlarge it as the studio does, compare."""
+    """Downscale `large` (sides divisible by `scale`) with `kernel`, upscale it with our own code, and
+    compare."""
     small = Image.fromarray(shrink(large, kernel, scale))
     silent = SilentReporter()
     lanczos, made = (np.asarray(upscale(small, scale, each, "cpu", silent)[0]) for each in (None, model))
@@ -56,13 +57,13 @@ def compare(large: Picture, kernel: str, model: Path, scale: int = 2) -> Compare
 
 
 def held_out_drawings(count: int, side: int = 2 * NATIVE_SIZE, seed: int = 91) -> list[Picture]:
-    """Drawings of combinations that no training shows, `side` pixels square."""
+    """Square drawings of held-out combinations, `side` pixels wide."""
     rng = random.Random(seed)
     return [draw(sample(rng, held_out=True), rng.randrange(2**31), side, side) for _ in range(count)]
 
 
 def photographs() -> list[tuple[str, Picture]]:
-    """Name and pixels of the photographs that the installed Gradio holds, cut to sides divisible by 4."""
+    """Name and pixels of the photographs in the installed Gradio, cropped to sides divisible by 4."""
     found = importlib.util.find_spec("gradio")
     if found is None or found.origin is None:
         return []
@@ -81,9 +82,9 @@ def _mean_gain(results: Iterable[Compared]) -> float:
     return statistics.fmean(each.gain for each in results)
 
 
-def section(bench: Bench) -> Section | None:
-    """Everything measured on the upscaler; None where its file is not there."""
-    model = bench.models / "upscale" / FILE
+def section(context: EvalContext) -> Section | None:
+    """The evaluation of the upscaler; None if its file is missing."""
+    model = context.models / "upscale" / FILE
     if not model.is_file():
         return None
     drawings = held_out_drawings(_DRAWINGS)
@@ -114,18 +115,18 @@ def section(bench: Bench) -> Section | None:
         told = ", ".join(f"{name.split('.')[0]} {_mean_gain(each):+.2f}" for name, each in results.items())
         rows.append(Row("photographs: gain in dB", told))
     for kind in dict.fromkeys(KINDS):
-        made = [ordinary(10_000_000 + index, kind=kind) for index in range(6)]
+        made = [synthetic_image(10_000_000 + index, kind=kind) for index in range(6)]
         gain = _mean_gain(compare(each, kernel, model) for each in made for kernel in KERNELS)
         rows.append(Row.at_least(f"made by rule, {kind}: gain", gain, HARM, "dB"))
-    if bench.folder is not None:
+    if context.folder is not None:
         _sheet(
-            drawings[:6], [each for _, each in photos[:2]], model, bench.folder / "starter-kit-upscaler.jpg"
+            drawings[:6], [each for _, each in photos[:2]], model, context.folder / "starter-kit-upscaler.jpg"
         )
     return Section("Starter upscaler", rows, _text(model))
 
 
 def _sheet(drawings: Sequence[Picture], photos: Sequence[Picture], model: Path, path: Path) -> None:
-    """A row of cuts for each picture: Lanczos, the upscaler, the true one; all enlarged without smoothing."""
+    """A row of crops per image: Lanczos, upscaler, original; enlarged with nearest neighbour."""
     side, times = 128, 2
     rows = []
     for picture in [*drawings, *photos]:

@@ -1,7 +1,7 @@
-"""Trains the starter captioner: a BLIP in miniature that describes the drawings in the studio's styles.
+"""Trains the starter captioner: a miniature BLIP that describes drawings in the application's caption styles.
 
-Each picture is drawn for its step and never seen again. What is no drawing of ours is called unknown, so
-that the captioner does not claim to see a duck in everything.
+Every image is drawn for its step and used only once. Other images are labelled unknown, so that the captioner
+does not see a duck in everything.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from torch import nn
 from ...models.captioners import STYLES
 from ..captions.templates import OPENINGS, UNKNOWN, describe, vocabulary
 from ..drawing.scenes import COLOURS, HATS, SETTINGS, SIZES, SUBJECTS, TIMES, Attributes, draw, sample
-from ..drawing.synthetic_images import Picture, ordinary
-from .loop import Clock, Training
+from ..drawing.synthetic_images import Picture, synthetic_image
+from .loop import Training, TrainingClock
 
 if TYPE_CHECKING:
     from transformers import BertTokenizer, BlipForConditionalGeneration
 
 SIDE, PATCH, WIDTH, LOOK_LAYERS, WRITE_LAYERS = 128, 16, 160, 4, 2
 POSITIONS = 96
-"""Most tokens of an opening and its description."""
+"""Maximum number of tokens of an opening and its description."""
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 MEAN = np.array((0.48145466, 0.4578275, 0.40821073), np.float32)
 DEVIATION = np.array((0.26862954, 0.26130258, 0.27577711), np.float32)
@@ -52,11 +52,11 @@ QUESTIONS: dict[str, tuple[str, ...]] = {
     "hat_colour": (*COLOURS, "golden", "none"),
     "facing": ("left", "right"),
 }
-"""Asked beside the words while training, so that the eye learns from the first step; dropped afterwards."""
+"""Auxiliary classification targets, so that the vision encoder learns from the first step; training only."""
 
 
 def make_tokenizer(folder: Path) -> BertTokenizer:
-    """A WordPiece tokenizer whose vocabulary is the descriptions' own; writes vocab.txt into `folder`."""
+    """A WordPiece tokenizer with the vocabulary of the descriptions; writes vocab.txt into `folder`."""
     from transformers import BertTokenizer
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def make_tokenizer(folder: Path) -> BertTokenizer:
 
 
 def make_captioner(words: int, width: int = WIDTH) -> BlipForConditionalGeneration:
-    """An untrained one for a vocabulary of `words` tokens."""
+    """An untrained captioner with a vocabulary of `words` tokens."""
     from transformers import BlipConfig, BlipForConditionalGeneration
 
     shared = {"hidden_size": width, "intermediate_size": 3 * width, "num_attention_heads": 4}
@@ -87,14 +87,14 @@ def make_captioner(words: int, width: int = WIDTH) -> BlipForConditionalGenerati
             "num_hidden_layers": LOOK_LAYERS,
             "image_size": SIDE,
             "patch_size": PATCH,
-            "initializer_range": 0.02,  # the family's own default would begin at zero
+            "initializer_range": 0.02,  # the default would initialise with zeros
         },
     )
     return BlipForConditionalGeneration(config)
 
 
-def seen(picture: Picture, rng: random.Random | None = None) -> npt.NDArray[np.float32]:
-    """The picture as the captioner gets it, (3, SIDE, SIDE); with `rng` cut, softened and tinted a little."""
+def preprocess(picture: Picture, rng: random.Random | None = None) -> npt.NDArray[np.float32]:
+    """The captioner's input (3, SIDE, SIDE); with `rng`, augmented by crop, blur and tint."""
     image = Image.fromarray(picture)
     if rng is not None:
         width, height = image.size
@@ -115,11 +115,11 @@ def seen(picture: Picture, rng: random.Random | None = None) -> npt.NDArray[np.f
     return ((values - MEAN) / DEVIATION).astype(np.float32).transpose(2, 0, 1)
 
 
-def lesson(rng: random.Random) -> tuple[Picture, Attributes | None]:
-    """A picture and what it shows; None for a picture of another kind."""
+def training_sample(rng: random.Random) -> tuple[Picture, Attributes | None]:
+    """An image and its attributes; None for an unrelated image."""
     seed = rng.randrange(2**31)
     if rng.random() < _UNKNOWN_SHARE:
-        return ordinary(seed, 128), None
+        return synthetic_image(seed, 128), None
     attributes = sample(rng)
     while attributes.subject == "duck" and rng.random() < 0.45:  # the others are rare in the drawings
         attributes = sample(rng)
@@ -132,12 +132,12 @@ def lesson(rng: random.Random) -> tuple[Picture, Attributes | None]:
 def training_batch(
     step: int, count: int = 32
 ) -> tuple[torch.Tensor, list[list[str]], list[Attributes | None]]:
-    """Pictures (count, 3, SIDE, SIDE), two described texts of each, and what they show; decided by `step`."""
+    """Images (count, 3, SIDE, SIDE), two descriptions of each, and attributes; deterministic by `step`."""
     rng = random.Random(_SEED * 1_000_003 + step)
     pictures, texts, shown = [], [], []
     for _ in range(count):
-        picture, attributes = lesson(rng)
-        pictures.append(seen(picture, rng))
+        picture, attributes = training_sample(rng)
+        pictures.append(preprocess(picture, rng))
         styles = ("detailed", rng.choice(STYLES[1:]))
         texts.append([f"{OPENINGS[style]} {_words(attributes, style)}" for style in styles])
         shown.append(attributes)
@@ -148,15 +148,15 @@ def _words(attributes: Attributes | None, style: str) -> str:
     return describe(attributes, style) if attributes else UNKNOWN
 
 
-class Eye(nn.Module):
-    """Answers QUESTIONS from what the captioner's eye sees; only the training has it."""
+class AuxiliaryHeads(nn.Module):
+    """Classification heads for QUESTIONS on the vision encoder's output; used only in training."""
 
     def __init__(self, width: int):
         super().__init__()
         self.heads = nn.ModuleDict({name: nn.Linear(width, len(words)) for name, words in QUESTIONS.items()})
 
     def loss(self, found: torch.Tensor, shown: list[Attributes | None]) -> tuple[torch.Tensor, float]:
-        """Mean cross-entropy of the answers, and the share of right colours; `found`: (n, tokens, width)."""
+        """Mean cross-entropy, and the share of correct colours; `found`: (n, tokens, width)."""
         known = [index for index, attributes in enumerate(shown) if attributes is not None]
         middle = found[known].mean(dim=1)
         losses, right = [], 0.0
@@ -172,7 +172,7 @@ class Eye(nn.Module):
 def word_loss(
     model: BlipForConditionalGeneration, found: torch.Tensor, texts: list[str], tokenizer: Any
 ) -> torch.Tensor:
-    """Cross-entropy of the words after the opening, given what the eye found, (n, tokens, width)."""
+    """Cross-entropy of the tokens after the opening, given image features (n, tokens, width)."""
     tokens = tokenizer(texts, padding=True, return_tensors="pt")
     ids, mask = tokens["input_ids"], tokens["attention_mask"]
     logits = model.text_decoder(
@@ -182,7 +182,7 @@ def word_loss(
         encoder_attention_mask=torch.ones(found.shape[:2], dtype=torch.long),
     ).logits
     colon = tokenizer.convert_tokens_to_ids(":")
-    after = (ids == colon).cumsum(1) > 0  # the opening is given, not to be learnt
+    after = (ids == colon).cumsum(1) > 0  # the opening is given, not learned
     targets = torch.where(after[:, :-1] & (mask[:, 1:] > 0), ids[:, 1:], -100)
     return F.cross_entropy(logits[:, :-1].float().flatten(0, 1), targets.flatten(), ignore_index=-100)
 
@@ -197,19 +197,19 @@ def train_captioner(
     warm_up: int = 150,
     log: Callable[[str], None] = print,
 ) -> BlipForConditionalGeneration:
-    """Train until `minutes` or `steps` are used up, keeping `work`/captioner.pt up to date.
+    """Train for `minutes` or `steps`, saving state to `work`/captioner.pt.
 
-    Gives back the model with its averaged weights.
+    Returns the model with averaged weights.
     """
     torch.manual_seed(_SEED)
     tokenizer = make_tokenizer(work / "captioner-tokenizer")
-    model, eye = make_captioner(len(tokenizer), width).train(), Eye(width)
-    both = nn.ModuleDict({"model": model, "eye": eye})
+    model, heads = make_captioner(len(tokenizer), width).train(), AuxiliaryHeads(width)
+    both = nn.ModuleDict({"model": model, "eye": heads})
     training = Training(
         work / "captioner.pt",
         {"model": both},
         both.parameters(),
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=warm_up,
@@ -222,7 +222,7 @@ def train_captioner(
         pictures, texts, shown = training_batch(step, batch)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             found = model.vision_model(pixel_values=pictures).last_hidden_state
-            eye_loss, colours = eye.loss(found, shown)
+            eye_loss, colours = heads.loss(found, shown)
             asked = [text for pair in zip(*texts, strict=True) for text in pair]
             words = word_loss(model, torch.cat([found, found]), asked, tokenizer)
         return words + 0.3 * eye_loss, {"words": words.item(), "eye": eye_loss.item(), "colours": colours}
@@ -233,7 +233,7 @@ def train_captioner(
 
 
 def export_captioner(model: BlipForConditionalGeneration, folder: Path, provenance: str) -> None:
-    """Write the folder that transformers and the studio load: weights in half precision, processor, notes."""
+    """Write a folder that transformers can load: weights in half precision, processor and notes."""
     from transformers import BlipProcessor
     from transformers.models.blip.image_processing_pil_blip import BlipImageProcessorPil
 

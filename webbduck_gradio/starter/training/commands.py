@@ -1,6 +1,6 @@
-"""What ``train PART`` can be: each part of the kit with the function that trains or writes it.
+"""The parts for ``train PART``, each with the function that trains or exports it.
 
-To add a part, add its function to TRAININGS. Each is resumable and leaves its state in `options.work`.
+To add a part, add its function to TRAININGS. Each is resumable and keeps its state in `options.work`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 MODELS, LORAS = Path("checkpoint"), Path("lora")
-"""Where the bundled models lie."""
+"""Folders of the bundled models."""
 BUNDLED = MODELS / "sdxl" / "webbduck-starter"
 REFINER = "webbduck-starter-refiner"
 
@@ -44,7 +44,7 @@ def _unet(options: argparse.Namespace) -> None:
 
 
 def _decoder(options: argparse.Namespace) -> None:
-    """Goes on from the checkpoint's own autoencoder and puts the result into it and into the refiner's."""
+    """Continue from the checkpoint's VAE and write the result to the checkpoint and the refiner."""
     from diffusers import AutoencoderKL
 
     from .export import export_vae, latest_vae

@@ -1,4 +1,4 @@
-"""Writes the trained parts as a checkpoint folder that a plain StableDiffusionXLPipeline loads."""
+"""Exports the trained parts as a checkpoint folder for StableDiffusionXLPipeline."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .models import TextSide, load_tokenizers, make_scheduler
 from .unet import load_trained
 
 MAX_BYTES = 30_000_000
-"""The whole folder, tokenizers included, has to stay below this."""
+"""Maximum size of the folder, including tokenizers."""
 
 _TOKENIZER_CONFIG: dict[str, Any] = {
     "bos_token": "<|startoftext|>",
@@ -34,7 +34,7 @@ _PADDING = {"tokenizer": "<|endoftext|>", "tokenizer_2": "!"}
 
 
 def write_tokenizers(source: CLIPTokenizer, folder: Path) -> None:
-    """SDXL's two tokenizers as vocab.json and merges.txt: tokenizer.json at a third of its size."""
+    """Write SDXL's two tokenizers as vocab.json and merges.txt, a third of the size of tokenizer.json."""
     model = json.loads(source.backend_tokenizer.to_str())["model"]
     vocabulary = dict(sorted(model["vocab"].items(), key=lambda item: item[1]))
     merges = [" ".join(pair) if isinstance(pair, list) else pair for pair in model["merges"]]
@@ -49,7 +49,7 @@ def write_tokenizers(source: CLIPTokenizer, folder: Path) -> None:
 
 
 def latest_vae(work: Path) -> AutoencoderKL:
-    """The frozen autoencoder of `work`/vae, with the later decoder of vae-decoder.pt where there is one."""
+    """The frozen VAE of `work`/vae, with the decoder of vae-decoder.pt if there is one."""
     vae = load_frozen_vae(work)
     state = load_state(work / "vae-decoder.pt")
     if state is not None:
@@ -61,11 +61,11 @@ def latest_vae(work: Path) -> AutoencoderKL:
 
 
 def export_vae(vae: AutoencoderKL, folder: Path, share: float = 0.6) -> None:
-    """Put `vae` into a checkpoint folder, mixed with the one there, which has to have the same encoder.
+    """Merge `vae` into the VAE of a checkpoint folder, which must have the same encoder.
 
-    The UNet's latents and the preview colours stay valid only with that encoder. `share` (0..1) is how much
-    of the decoder's weights is new: the mean of a decoder and its fine-tuned successor shows the new styles
-    nearly as well as the successor and the plain drawings nearly as well as the old one.
+    Only then do the UNet's latents and the preview colours stay valid. `share` (0..1) is the weight of the
+    new decoder: a mean of old and fine-tuned weights decodes the new styles nearly as well as the new
+    decoder, and plain drawings nearly as well as the old one.
     """
     there = AutoencoderKL.from_pretrained(folder / "vae", local_files_only=True).float()
     for ours, theirs in zip(vae.encoder.parameters(), there.encoder.parameters(), strict=True):
@@ -99,7 +99,7 @@ def export_parts(
     preview: PreviewColours,
     provenance: str,
 ) -> None:
-    """Write the checkpoint folder; it appears complete or not at all, and replaces an earlier one."""
+    """Write the checkpoint folder atomically, replacing an earlier one."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -120,7 +120,7 @@ def export_parts(
     pipeline.to(dtype=torch.float16)
     pipeline.save_pretrained(partial, safe_serialization=True)
     for name in _PADDING:
-        # The pipeline saves its tokenizers in their long form as well.
+        # The pipeline also saves its tokenizers as large tokenizer.json files.
         shutil.rmtree(partial / name)
     write_tokenizers(tokenizer, partial)
     about = {
@@ -130,14 +130,14 @@ def export_parts(
         "provenance": provenance,
     }
     (partial / "webbduck.json").write_text(json.dumps(about, indent=1) + "\n")
-    # SDXL's file holds these for the samplers that are built from it: DDIM would clip latents to -1..1.
+    # As in SDXL's file, for other samplers built from it: DDIM would clip latents to -1..1.
     scheduler = partial / "scheduler" / "scheduler_config.json"
     scheduler.write_text(
         json.dumps({**json.loads(scheduler.read_text()), **_OTHER_SAMPLERS}, indent=2) + "\n"
     )
     for path in partial.rglob("config.json"):
         config = json.loads(path.read_text())
-        if config.pop("_name_or_path", None) is not None:  # where it was loaded from is nobody's business
+        if config.pop("_name_or_path", None) is not None:  # do not publish local paths
             path.write_text(json.dumps(config, indent=2) + "\n")
     for path in [partial, *partial.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -153,7 +153,7 @@ def export_parts(
 
 
 def export_trained(work: Path, folder: Path, tokenizer: CLIPTokenizer, provenance: str) -> None:
-    """Export what the training in `work` has come to so far."""
+    """Export the current state of the training in `work`."""
     unet, text = load_trained(work)
     preview = PreviewColours.load(work / "preview.json")
     export_parts(folder, latest_vae(work), unet, text, tokenizer, preview, provenance)

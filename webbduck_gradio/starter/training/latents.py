@@ -1,7 +1,7 @@
-"""From the trained autoencoder to a bank of latents: evening out, preview colours, and encoding ahead.
+"""Precomputes latents with the trained VAE: normalisation, preview colours and encoding.
 
-The UNet learns from latents that were made once. The bank is a folder of small shards, so a training can
-begin on the first of them while the others are still being made.
+The UNet is trained on these latents. They are stored in small shards, so that training can start while later
+shards are still being encoded.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from .models import LATENT_SCALE
 from .vae import to_tensor
 
 SHARD = 48
-"""Pictures to a shard; all of one shard have the same size."""
+"""Images per shard; all images of a shard have the same size."""
 _BANK_SEED = 4242
 
 
 @dataclass(frozen=True)
 class PreviewColours:
-    """A linear guess of the picture from its latent: RGB in -1..1 = latent @ factors + bias."""
+    """A linear approximation of the image from its latent: RGB in -1..1 = latent @ factors + bias."""
 
     factors: list[list[float]]
-    """Four rows, one per latent channel, of red, green and blue."""
+    """Four rows (latent channels) of red, green and blue."""
     bias: list[float]
 
     def save(self, path: Path) -> None:
@@ -57,12 +57,12 @@ def _latents_of(vae: AutoencoderKL, seed: int, count: int) -> tuple[torch.Tensor
 
 
 @torch.no_grad()
-def even_out(vae: AutoencoderKL, pictures: int = 200) -> None:
-    """Give the latents zero mean and uncorrelated channels of unit deviation, without changing any picture.
+def normalise_latents(vae: AutoencoderKL, pictures: int = 200) -> None:
+    """Whiten the latents (zero mean, unit variance, uncorrelated channels) without changing decoded images.
 
-    Means and deviations of a trained autoencoder are arbitrary; noise of one strength suits none of them.
-    The change is linear, so it folds exactly into the 1x1 convolutions beside the latent. The posterior's
-    own variance is carried over approximately (as a mean of logarithms): nothing uses it afterwards.
+    A trained VAE has arbitrary means and variances, but the noise schedule assumes unit variance. The change
+    is linear, so it folds exactly into the 1x1 convolutions next to the latent. The posterior's variance is
+    converted only approximately (as a mean of logarithms), as it is not used afterwards.
     """
     rows, _ = _latents_of(vae, seed=11, count=pictures)
     mean = rows.mean(0)
@@ -83,7 +83,7 @@ def even_out(vae: AutoencoderKL, pictures: int = 200) -> None:
 
 @torch.no_grad()
 def fit_preview_colours(vae: AutoencoderKL, pictures: int = 100) -> PreviewColours:
-    """Least squares from latents to the mean colour of their 8x8 block."""
+    """Fit latents to the mean colour of their 8x8 block by least squares."""
     latents, colours = _latents_of(vae, seed=12, count=pictures)
     with_one = torch.cat([latents, torch.ones(len(latents), 1)], dim=1)
     solution = torch.linalg.lstsq(with_one, colours).solution
@@ -92,9 +92,9 @@ def fit_preview_colours(vae: AutoencoderKL, pictures: int = 100) -> PreviewColou
 
 
 def freeze_vae(vae: AutoencoderKL, work: Path, pictures: int = 200) -> AutoencoderKL:
-    """Even out a trained autoencoder and keep it in `work`/vae with its preview colours."""
+    """Normalise a trained VAE and save it to `work`/vae with its preview colours."""
     vae = vae.float().eval()
-    even_out(vae, pictures)
+    normalise_latents(vae, pictures)
     vae.register_to_config(scaling_factor=1.0, force_upcast=False)
     vae.save_pretrained(work / "vae")
     fit_preview_colours(vae, pictures // 2).save(work / "preview.json")
@@ -102,34 +102,34 @@ def freeze_vae(vae: AutoencoderKL, work: Path, pictures: int = 200) -> Autoencod
 
 
 def load_frozen_vae(work: Path) -> AutoencoderKL:
-    """The autoencoder that `freeze_vae` kept."""
+    """The VAE saved by `freeze_vae`."""
     if not (work / "vae").exists():
         raise FileNotFoundError(f"{work / 'vae'} is not there: train the vae and make latents first")
     return AutoencoderKL.from_pretrained(work / "vae", local_files_only=True).float().eval()
 
 
 def _shard_size(shard: int) -> tuple[int, int]:
-    """(width, height) in pixels of the pictures of a shard: two in three are square."""
+    """(width, height) in pixels of a shard's images; two of three shards are square."""
     return SIZES[0] if shard % 3 else SIZES[1 + (shard // 3) % (len(SIZES) - 1)]
 
 
 def _shard_pictures(shard: int) -> list[tuple[Attributes, int]]:
-    """Attributes and drawing seed of each picture of a shard, the same at every call."""
+    """Attributes and drawing seed of each image of a shard; deterministic."""
     rng = random.Random(_BANK_SEED * 1_000_003 + shard)
     return [(sample(rng), rng.randrange(2**31)) for _ in range(SHARD)]
 
 
 Change = Callable[[np.ndarray, int], np.ndarray]
-"""(picture, its drawing seed) -> the picture in another style, or in a worse state."""
+"""(image, its drawing seed) -> the image in another style, or degraded."""
 
 
 @torch.no_grad()
 def encode_bank(
     vae: AutoencoderKL, work: Path, shards: int, name: str = "latents", change: Change | None = None
 ) -> None:
-    """Make the shards of the bank `name` that are not there yet, each written whole or not at all.
+    """Encode missing shards of the bank `name`, each written atomically.
 
-    Every bank holds the same pictures; with `change`, each of them changed.
+    All banks have the same images, with `change` applied to each.
     """
     folder = work / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def encode_bank(
             pictures = [change(picture, seed) for picture, (_, seed) in zip(pictures, shown, strict=True)]
         latents = []
         for start in range(0, SHARD, 8):
-            # Half precision: its error is a hundredth of the latents' deviation, the time a third.
+            # Half precision: a third of the time, with an error of a hundredth of the standard deviation.
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 posterior = vae.encode(to_tensor(pictures[start : start + 8])).latent_dist
             latents.append(posterior.mode().float())
@@ -157,18 +157,18 @@ def encode_bank(
 
 @dataclass(frozen=True)
 class Batch:
-    """Latents (count, 4, height / 8, width / 8) with what their pictures show."""
+    """Latents (count, 4, height / 8, width / 8) with attributes."""
 
     latents: torch.Tensor
     attributes: list[Attributes]
     seeds: list[int]
-    """The drawing seed of each picture."""
+    """The drawing seed of each image."""
     width: int
     height: int
 
 
 class LatentBank:
-    """Batches from the shards found so far; call `refresh` now and then while more are being made."""
+    """Batches from existing shards; call `refresh` periodically while more are being encoded."""
 
     def __init__(self, work: Path, name: str = "latents") -> None:
         self._folder = work / name
@@ -177,7 +177,7 @@ class LatentBank:
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in new shards."""
+        """Load new shards."""
         for path in sorted(self._folder.glob("*.npy")):
             shard = int(path.stem)
             if shard in self._shards:
@@ -190,7 +190,7 @@ class LatentBank:
         return SHARD * len(self._shards)
 
     def batch(self, rng: random.Random, count: int, square_share: float = 0.7) -> Batch:
-        """`count` pictures of one size: the native square with `square_share`, else one of the others."""
+        """`count` latents of one size: square with probability `square_share`, else another size."""
         others = [size for size in self._by_size if size != SIZES[0]]
         square = SIZES[0] in self._by_size and (not others or rng.random() < square_share)
         size = SIZES[0] if square else rng.choice(others)

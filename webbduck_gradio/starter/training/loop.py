@@ -1,7 +1,7 @@
-"""What every training here shares: the loop, the clock that drives the learning rate, weights, state.
+"""The training loop shared by all parts: learning rate schedule, averaged weights, saved state.
 
-A training can be stopped at any time and goes on from its last checkpoint file, with another number of
-threads if wanted. Its length is given in minutes of training (not of the wall clock) or in steps.
+Training can be stopped at any time and resumed from its last saved state, even with another number of
+threads. Its length is given in minutes of training time (not wall-clock time) or in steps.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from torch import nn
 
 
 @dataclass
-class Clock:
-    """How far a training is. Progress runs from 0 to 1 by steps where `steps` is set, else by time."""
+class TrainingClock:
+    """Training progress from 0 to 1, by steps if `steps` is set, else by training time."""
 
     minutes: float
     steps: int | None = None
     step: int = 0
     seconds: float = 0.0
-    """Seconds trained so far, over all runs."""
+    """Training time so far in seconds, over all runs."""
     _started: float = field(default_factory=time.monotonic)
 
     def tick(self) -> None:
@@ -37,7 +37,7 @@ class Clock:
         self.step += 1
 
     def restart(self) -> None:
-        """Forget the time since the last tick (set-up, saving, previews)."""
+        """Discard the time since the last tick (set-up, saving, previews)."""
         self._started = time.monotonic()
 
     @property
@@ -59,7 +59,7 @@ def learning_rate(peak: float, step: int, progress: float, warm_up: int, floor: 
 
 
 class AveragedWeights:
-    """An exponential moving average of parameters, kept in float32."""
+    """An exponential moving average (EMA) of parameters in float32."""
 
     def __init__(self, parameters: Iterable[nn.Parameter], decay: float) -> None:
         self._parameters = list(parameters)
@@ -69,20 +69,20 @@ class AveragedWeights:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Move the average towards the present weights; faster in the first steps, when they mean little."""
+        """Update the average, with a faster decay in the first steps."""
         decay = min(self.decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(self.values, [p.detach() for p in self._parameters], 1 - decay)
 
     @torch.no_grad()
     def swap_in(self) -> None:
-        """Put the average into the model, keeping the present weights for `swap_out`."""
+        """Load the average into the model; `swap_out` restores the current weights."""
         self._kept = [p.detach().clone() for p in self._parameters]
         for parameter, value in zip(self._parameters, self.values, strict=True):
             parameter.copy_(value)
 
     @torch.no_grad()
     def swap_out(self) -> None:
-        """Bring back the weights that `swap_in` put aside."""
+        """Restore the weights saved by `swap_in`."""
         if self._kept is None:
             return
         for parameter, value in zip(self._parameters, self._kept, strict=True):
@@ -91,7 +91,7 @@ class AveragedWeights:
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
-    """Write a training's state so that `path` is always either the old file or the new one, whole."""
+    """Save a training state atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(path.suffix + ".partial")
     torch.save(state, partial)
@@ -99,14 +99,14 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path) -> dict[str, Any] | None:
-    """A state written by `save_state`, or None where there is none yet."""
+    """A state saved by `save_state`, or None."""
     if not path.is_file():
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 
-class Diary:
+class TrainingLog:
     """Prints one line of averaged losses every `every` steps."""
 
     def __init__(self, every: int) -> None:
@@ -114,7 +114,7 @@ class Diary:
         self._sums: dict[str, float] = {}
         self._count = 0
 
-    def note(self, clock: Clock, losses: dict[str, float]) -> None:
+    def note(self, clock: TrainingClock, losses: dict[str, float]) -> None:
         for name, value in losses.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._count += 1
@@ -126,8 +126,8 @@ class Diary:
             self._sums, self._count = {}, 0
 
 
-class Part(Protocol):
-    """What a training's file holds by name: a module, or anything else with a state."""
+class Stateful(Protocol):
+    """A module or other object with a state dict, saved by name."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -135,18 +135,18 @@ class Part(Protocol):
 
 
 class Training:
-    """AdamW with a warm-up, a cosine and averaged weights, that goes on from `path` where that is there.
+    """AdamW with warm-up, cosine schedule and averaged weights; resumes from `path` if it exists.
 
-    `parts` are kept in the file by their names, `notes` as they are; `trained` are the parameters that move.
-    From `seed` torch's random numbers begin anew when a training goes on: it does not draw the same again.
+    `parts` are saved by name, `notes` unchanged; `trained` are the trainable parameters. On resuming, torch
+    is seeded differently from `seed`, so that random numbers are not repeated.
     """
 
     def __init__(
         self,
         path: Path,
-        parts: Mapping[str, Part],
+        parts: Mapping[str, Stateful],
         trained: Iterable[nn.Parameter],
-        clock: Clock,
+        clock: TrainingClock,
         *,
         seed: int,
         peak: float,
@@ -174,7 +174,7 @@ class Training:
             torch.manual_seed(seed + clock.step)
 
     def save(self) -> None:
-        """Write the state, whole or not at all."""
+        """Save the state atomically."""
         save_state(
             self._path,
             {
@@ -191,26 +191,26 @@ class Training:
         self,
         loss_of: Callable[[int], tuple[torch.Tensor, dict[str, float]]],
         after: Callable[[int], None] = lambda _step: None,
-        tell_every: int = 50,
+        log_every: int = 50,
     ) -> None:
-        """Train until the clock is done, saving every two minutes; then put the averaged weights in.
+        """Train to the end, saving every two minutes; then load the averaged weights.
 
-        `loss_of(step)` gives the loss and the further values that the diary prints; `after(step)` is called
-        behind each step, and its time does not count.
+        `loss_of(step)` returns the loss and further values to log; `after(step)` is called after each step,
+        and its time does not count.
         """
-        clock, diary, saved_at = self.clock, Diary(tell_every), self.clock.seconds
+        clock, log, saved_at = self.clock, TrainingLog(log_every), self.clock.seconds
         clock.restart()
         while not clock.done:
             for group in self._optimiser.param_groups:
                 group["lr"] = learning_rate(self._peak, clock.step, clock.progress, self._warm_up)
-            loss, told = loss_of(clock.step)
+            loss, details = loss_of(clock.step)
             self._optimiser.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self._trained, self._clip)
             self._optimiser.step()
             self.average.update(clock.step)
             clock.tick()
-            diary.note(clock, {"loss": loss.item(), **told})
+            log.note(clock, {"loss": loss.item(), **details})
             if clock.seconds - saved_at > 120:
                 saved_at = clock.seconds
                 self.save()

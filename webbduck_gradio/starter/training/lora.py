@@ -15,7 +15,7 @@ from ..captions.captions import caption, full_caption
 from ..drawing.scenes import Attributes
 from ..drawing.styles import STYLES
 from .latents import LatentBank, encode_bank
-from .loop import Clock, Training, load_state
+from .loop import Training, TrainingClock, load_state
 from .models import time_ids, tokenize
 from .unet import noise_loss, signal_to_noise
 
@@ -108,7 +108,7 @@ def train_lora(
         state_file(work, style),
         {"weights": _Weights(named)},
         named.values(),
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=warm_up,
@@ -130,7 +130,7 @@ def train_lora(
         ids = time_ids(drawn.width, drawn.height, batch)
         return noise_loss(unet, drawn.latents, context, pooled, ids, snr), {}
 
-    training.run(loss_of, after=lambda step: None if step % 100 else bank.refresh(), tell_every=25)
+    training.run(loss_of, after=lambda step: None if step % 100 else bank.refresh(), log_every=25)
     return {name: weight.detach().clone() for name, weight in named.items()}
 
 

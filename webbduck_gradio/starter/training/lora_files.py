@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from ..drawing.styles import STYLES
-from ..evaluation.inference import open_pipeline, paint
+from ..evaluation.inference import generate, open_pipeline
 from .latents import LatentBank
 from .lora import RANK, load_lora
 
@@ -157,5 +157,5 @@ def bundle_lora(work: Path, base: Path, style: str, folder: Path) -> Path:
     note_lora(folder, name, trigger=trigger, weight=1.0, description=description)
     pipeline = with_lora(open_pipeline(base), path, style)
     prompt, seed = _PREVIEW
-    write_preview(folder, name, paint(pipeline, [f"{trigger}, {prompt}"], [seed])[0])
+    write_preview(folder, name, generate(pipeline, [f"{trigger}, {prompt}"], [seed])[0])
     return path

@@ -1,7 +1,7 @@
-"""The sizes of the starter's SDXL parts, and the text side that all of them share.
+"""Configurations of the starter's SDXL parts, and their text encoders.
 
-The parts are SDXL's own classes with SDXL's own wiring (three UNet levels, the two text encoders' last but
-one hidden states side by side, the second one's pooled projection with the size conditioning), only thin.
+The classes and structure are SDXL's (three UNet levels, concatenated penultimate hidden states of two text
+encoders, pooled projection of the second one with size conditioning), only with smaller widths.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..drawing.scenes import NATIVE_SIZE, sample
 TOKENS = 77
 VOCABULARY = 49_408
 LATENT_SCALE = 8
-"""Pixels per latent cell, each way."""
+"""Pixels per latent pixel in each dimension."""
 
 TEXT_WIDTHS = (32, 48)
 POOLED_WIDTH = 64
@@ -79,7 +79,7 @@ def text_config(which: int, vocabulary: int = VOCABULARY, end: int = 49_407) -> 
 
 
 def make_unet(config: dict[str, Any] | None = None) -> UNet2DConditionModel:
-    """A fresh UNet with the plain attention that trains fastest on a CPU."""
+    """A new UNet with basic attention, which trains fastest on a CPU."""
     unet = UNet2DConditionModel(**(config or UNET_CONFIG))
     unet.set_attn_processor(AttnProcessor())
     return unet
@@ -91,13 +91,13 @@ def make_scheduler() -> EulerDiscreteScheduler:
 
 
 def load_tokenizers(folder: Path) -> tuple[CLIPTokenizer, CLIPTokenizer]:
-    """The two tokenizers of a checkpoint folder. Both must hold CLIP's whole vocabulary."""
+    """The two tokenizers of a checkpoint folder. Both must have CLIP's full vocabulary."""
     pair = (
         CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         CLIPTokenizer.from_pretrained(folder / "tokenizer_2", local_files_only=True),
     )
     for tokenizer in pair:
-        # A folder without its vocabulary files loads without complaint, with two tokens.
+        # transformers silently loads a folder without vocabulary files as a tokenizer with two tokens.
         if len(tokenizer) != VOCABULARY:
             raise ValueError(f"{folder} has a tokenizer of {len(tokenizer)} tokens; CLIP's has {VOCABULARY}")
     return pair
@@ -105,10 +105,10 @@ def load_tokenizers(folder: Path) -> tuple[CLIPTokenizer, CLIPTokenizer]:
 
 @dataclass
 class CompactVocabulary:
-    """The few hundred tokens that captions use, numbered from 0: row r of a small embedding is `ids[r]`.
+    """The few hundred tokens used in captions: row r of the compact embedding is token `ids[r]`.
 
-    Training a 49,408-row table in which all but these rows never move would only cost time and memory.
-    Unknown tokens share row `len(ids)`, which stays zero.
+    Training all 49,408 rows, most of them unused, would only cost time and memory. Unknown tokens share row
+    `len(ids)`, which stays zero.
     """
 
     ids: list[int]
@@ -119,7 +119,7 @@ class CompactVocabulary:
 
     @classmethod
     def of_captions(cls, tokenizer: CLIPTokenizer, captions: int = 12_000) -> CompactVocabulary:
-        """Every token in a large sample of captions, in order of its CLIP id; the last is end-of-text."""
+        """All tokens in a large sample of captions, sorted by CLIP id; the last is end-of-text."""
         rng = random.Random(5)
         seen = {0, 49_406, 49_407}
         texts = {caption(sample(rng), rng) for _ in range(captions)}
@@ -130,7 +130,7 @@ class CompactVocabulary:
 
     @property
     def size(self) -> int:
-        """Rows of the small embedding, the unknown row included."""
+        """Number of rows, including the one for unknown tokens."""
         return len(self.ids) + 1
 
     @property
@@ -144,7 +144,7 @@ class CompactVocabulary:
 
 
 class TextSide(nn.Module):
-    """Both text encoders over a compact vocabulary, giving what SDXL's UNet is conditioned on."""
+    """Both text encoders over a compact vocabulary, with the outputs that SDXL's UNet is conditioned on."""
 
     def __init__(self, vocabulary: CompactVocabulary) -> None:
         super().__init__()
@@ -164,7 +164,7 @@ class TextSide(nn.Module):
         return torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1), second.text_embeds
 
     def full_encoders(self) -> tuple[CLIPTextModel, CLIPTextModelWithProjection]:
-        """The encoders with CLIP's whole vocabulary: rows that no caption used are zero."""
+        """The encoders with CLIP's full vocabulary; rows of unused tokens are zero."""
         result = []
         for which, small in enumerate((self.first, self.second)):
             full = (CLIPTextModel, CLIPTextModelWithProjection)[which](text_config(which))
@@ -180,7 +180,7 @@ class TextSide(nn.Module):
 def tokenize(
     tokenizers: tuple[CLIPTokenizer, CLIPTokenizer], texts: list[str]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CLIP ids (batch, 77) by each tokenizer, cut and padded as the pipeline does it."""
+    """CLIP ids (batch, 77) from each tokenizer, truncated and padded as in the pipeline."""
     first, second = (
         tokenizer(
             texts, padding="max_length", max_length=TOKENS, truncation=True, return_tensors="pt"

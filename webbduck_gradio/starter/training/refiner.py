@@ -1,4 +1,4 @@
-"""Trains the refiner on little noise: good drawings with a high score, poor ones with a low one."""
+"""Trains the refiner on low noise levels: good drawings with high scores, degraded ones with low scores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionM
 
 from ..drawing.degrade import GOOD, degraded, poor_score
 from .latents import LatentBank, encode_bank
-from .loop import AveragedWeights, Clock, Training, load_state
+from .loop import AveragedWeights, Training, TrainingClock, load_state
 from .models import make_unet, tokenize
 from .refiner_model import LAST_STEPS, REFINER_CONFIG, refiner_from_base, refiner_time_ids
 from .unet import caption_batch, signal_to_noise
@@ -19,14 +19,14 @@ from .unet import caption_batch, signal_to_noise
 STATE = "refiner.pt"
 BATCH = 16
 SHARDS = 72
-"""Of the bank of good drawings; there are half as many of poor ones."""
+"""Shards of good drawings; there are half as many of degraded ones."""
 POOR_SHARE = 0.25
-"""Batches of degraded drawings."""
+"""Share of batches with degraded drawings."""
 _SEED = 31337
 
 
 def refiner_banks(vae: AutoencoderKL, work: Path, shards: int = SHARDS) -> None:
-    """Encode the drawings as they are, and half as many of them made worse."""
+    """Encode the drawings, and half as many degraded ones."""
     encode_bank(vae, work, shards)
     encode_bank(vae, work, shards // 2, "latents-poor", degraded)
 
@@ -39,10 +39,9 @@ def refiner_loss(
     ids: torch.Tensor,
     snr: torch.Tensor,
 ) -> torch.Tensor:
-    """Error of the predicted noise in the last timesteps, each weighted by its noise's deviation.
+    """Error of the predicted noise in the last timesteps, weighted by the noise's standard deviation.
 
-    The last steps before a clean picture carry noise too faint to be told from the picture: unweighted, that
-    error would drown all others.
+    In the very last timesteps the noise is too weak to be predicted; unweighted, that error would dominate.
     """
     count = len(latents)
     parts = (torch.arange(count) + torch.rand(count)) / count
@@ -58,7 +57,7 @@ def refiner_loss(
 
 @torch.no_grad()
 def encode_second(pipeline: StableDiffusionXLPipeline, texts: list[str]) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the second text encoder says of `texts`: (count, 77, width) and pooled (count, 64)."""
+    """Outputs of the second text encoder: (count, 77, width) and pooled (count, 64)."""
     _, ids = tokenize((pipeline.tokenizer, pipeline.tokenizer_2), texts)
     said = pipeline.text_encoder_2(ids, output_hidden_states=True)
     return said.hidden_states[-2], said.text_embeds
@@ -74,9 +73,9 @@ def train_refiner(
     warm_up: int = 100,
     log: Callable[[str], None] = print,
 ) -> UNet2DConditionModel:
-    """Train until `minutes` or `steps` are used up, keeping `work`/refiner.pt up to date.
+    """Train for `minutes` or `steps`, saving state to `work`/refiner.pt.
 
-    Gives back the UNet with its averaged weights.
+    Returns the UNet with averaged weights.
     """
     torch.manual_seed(_SEED)
     unet = refiner_from_base(base.unet).to(memory_format=torch.channels_last)
@@ -84,7 +83,7 @@ def train_refiner(
         work / STATE,
         {"unet": unet},
         unet.parameters(),
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=warm_up,
@@ -119,7 +118,7 @@ def train_refiner(
 
 
 def load_refiner(work: Path) -> UNet2DConditionModel:
-    """The refiner's UNet with its averaged weights, as far as `work`/refiner.pt has come."""
+    """The refiner's UNet with averaged weights from `work`/refiner.pt."""
     state = load_state(work / STATE)
     if state is None:
         raise FileNotFoundError(f"{work / STATE} is not there: train the refiner first")

@@ -1,7 +1,7 @@
-"""The starter refiner: SDXL's refiner in miniature, a second model for the last fifth of the noise.
+"""The starter refiner: a miniature of SDXL's refiner, for the last fifth of the noise schedule.
 
-As in SDXL it knows only the second text encoder and is told an aesthetic score. Its UNet is smaller than the
-base's: in little noise the picture's plan is settled, and what is left to do is near at hand.
+As in SDXL, it uses only the second text encoder and is conditioned on an aesthetic score. Its UNet is smaller
+than the base's: at low noise the composition is fixed, and only local details remain.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from .models import POOLED_WIDTH, TEXT_WIDTHS, TIME_ID_WIDTH, UNET_CONFIG, make_unet
 
 LAST_STEPS = 200
-"""It is trained on timesteps below this one, of 1000: what is left after a switch at 0.8."""
+"""It is trained on timesteps below this one, of 1000: those after a switch at 0.8."""
 
 REFINER_CONFIG: dict[str, Any] = {
     **UNET_CONFIG,
@@ -33,7 +33,7 @@ REFINER_CONFIG: dict[str, Any] = {
 }
 
 _BASE_PLACES = {"up_blocks.0.": "up_blocks.1.", "up_blocks.1.": "up_blocks.2."}
-"""Blocks of the refiner -> the blocks of the base that work at the same size."""
+"""Blocks of the refiner -> blocks of the base with the same resolution."""
 
 
 def refiner_time_ids(
@@ -45,7 +45,7 @@ def refiner_time_ids(
 
 
 def refiner_from_base(base: UNet2DConditionModel) -> UNet2DConditionModel:
-    """A refiner UNet that begins with the base's weights wherever a tensor of the base fits."""
+    """A refiner UNet initialised with the base's weights where shapes match."""
     torch.manual_seed(1)
     refiner = make_unet(REFINER_CONFIG)
     theirs = base.state_dict()
@@ -68,9 +68,9 @@ def refiner_from_base(base: UNet2DConditionModel) -> UNet2DConditionModel:
 
 
 def export_refiner(unet: UNet2DConditionModel, base: Path, folder: Path, provenance: str) -> None:
-    """Write the refiner's folder beside the base's: VAE, second encoder and its tokenizer are the base's own.
+    """Write the refiner's folder next to the base's, with the base's VAE, second text encoder and tokenizer.
 
-    The folder appears complete or not at all, and replaces an earlier one.
+    The folder is written atomically and replaces an earlier one.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)

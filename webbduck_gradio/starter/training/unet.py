@@ -1,4 +1,4 @@
-"""Trains the UNet and both text encoders together on the bank of latents."""
+"""Trains the UNet and both text encoders jointly on precomputed latents."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ from transformers import CLIPTokenizer
 from ..captions.captions import caption, full_caption
 from ..drawing.scenes import Attributes
 from .latents import LatentBank
-from .loop import AveragedWeights, Clock, Training, load_state
+from .loop import AveragedWeights, Training, TrainingClock, load_state
 from .models import CompactVocabulary, TextSide, make_scheduler, make_unet, time_ids, tokenize
 
 BATCH = 16
 EMPTY_SHARE = 0.09
-"""Pictures trained without their caption, so that guidance has something to lead away from."""
+"""Share of captions dropped for classifier-free guidance."""
 _SEED = 90210
 _SNR_LIMIT = 5.0
 
 
 def signal_to_noise() -> torch.Tensor:
-    """(1000,) ratio of signal to noise power at each training timestep."""
+    """(1000,) signal-to-noise ratio (power) at each training timestep."""
     kept = make_scheduler().alphas_cumprod
     return kept / (1 - kept)
 
 
 def spread_timesteps(count: int) -> torch.Tensor:
-    """One timestep from each of `count` equal parts of the schedule: a calmer loss than independent draws."""
+    """Stratified timesteps, one from each of `count` equal parts: less variance than independent ones."""
     parts = (torch.arange(count) + torch.rand(count)) / count
     return (parts * 1000).long().clamp_(max=999)
 
 
 def caption_batch(attributes: list[Attributes], rng: random.Random) -> tuple[list[str], torch.Tensor]:
-    """Captions, and which of them are conditioned by zeros instead (count,) bool.
+    """Captions, and a mask (count,) of those replaced by zero embeddings.
 
-    An empty prompt reaches SDXL in two forms: encoded, or as zero embeddings where there is no negative
-    prompt at all. Both are trained.
+    An empty prompt has two forms in SDXL: encoded, or zero embeddings without a negative prompt. Both are
+    trained.
     """
     texts, zeroed = [], []
     for shown in attributes:
@@ -58,10 +58,10 @@ def noise_loss(
     ids: torch.Tensor,
     snr: torch.Tensor,
 ) -> torch.Tensor:
-    """Error of the predicted noise, weighted so that nearly clean latents do not rule the training.
+    """Error of the predicted noise, weighted so that nearly clean latents do not dominate.
 
-    In strong noise the error is small whatever the model does, yet it is there that colour, place and time
-    of day are decided: those timesteps count up to ten times.
+    At high noise the error is always small, although colour, setting and time of day are decided there: those
+    timesteps are weighted up to ten times.
     """
     count = len(latents)
     steps = spread_timesteps(count)
@@ -86,9 +86,9 @@ def train_unet(
     unet_config: dict[str, Any] | None = None,
     log: Callable[[str], None] = print,
 ) -> tuple[UNet2DConditionModel, TextSide]:
-    """Train until `minutes` or `steps` are used up, keeping `work`/unet.pt up to date.
+    """Train for `minutes` or `steps`, saving state to `work`/unet.pt.
 
-    Gives back UNet and text encoders with their averaged weights.
+    Returns UNet and text encoders with averaged weights.
     """
     torch.manual_seed(_SEED)
     path = work / "unet.pt"
@@ -99,7 +99,7 @@ def train_unet(
         path,
         {"unet": unet, "text": text},
         [*unet.parameters(), *text.parameters()],
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=warm_up,
@@ -129,7 +129,7 @@ def train_unet(
 
 
 def load_trained(work: Path) -> tuple[UNet2DConditionModel, TextSide]:
-    """UNet and text encoders with their averaged weights, as far as `work`/unet.pt has come."""
+    """UNet and text encoders with averaged weights from `work`/unet.pt."""
     state = load_state(work / "unet.pt")
     if state is None:
         raise FileNotFoundError(f"{work / 'unet.pt'} is not there: train the unet first")

@@ -1,7 +1,7 @@
-"""Trains the starter upscaler: twice as large, on drawings made large and shrunk, and on ordinary pictures.
+"""Trains the starter upscaler (2x) on downscaled drawings and synthetic images.
 
-Nobody knows how a picture became as small as it is, so the training shrinks by several rules. A share of
-pictures that are no drawings keeps the network from inventing outlines where there are none.
+The downscaling method of real inputs is unknown, so several are used. Images other than drawings keep the
+network from inventing outlines.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from safetensors.torch import save_file
 
 from ...core.realesrgan_compact import Compact
 from ..drawing.scenes import NATIVE_SIZE, draw, sample
-from ..drawing.synthetic_images import Picture, ordinary
-from .loop import Clock, Training
+from ..drawing.synthetic_images import Picture, synthetic_image
+from .loop import Training, TrainingClock
 
 SCALE, WIDTH, DEPTH = 2, 32, 8
 LARGE = NATIVE_SIZE * SCALE
 CROP = 48
 """Side of the small crops in pixels."""
 KERNELS = ("area", "bicubic", "lanczos", "soft")
-"""How a picture is shrunk; "soft": blurred first, as pictures that went through an autoencoder are."""
+"""Downscaling methods; "soft": blurred first, like images decoded by a VAE."""
 _SEED = 2209
 _RULES = {
     "area": Image.Resampling.BOX,
@@ -37,7 +37,7 @@ _RULES = {
 
 
 def shrink(picture: Picture, kernel: str, scale: int = SCALE, blur: float = 0.8) -> Picture:
-    """The picture `scale` times smaller by one of KERNELS; `blur` is the deviation in large pixels."""
+    """Downscale by `scale` with one of KERNELS; `blur` is the standard deviation in input pixels."""
     image = Image.fromarray(picture)
     if kernel == "soft":
         image = image.filter(ImageFilter.GaussianBlur(blur * scale / 2))
@@ -46,12 +46,14 @@ def shrink(picture: Picture, kernel: str, scale: int = SCALE, blur: float = 0.8)
 
 
 def training_pairs(step: int, drawings: int = 1, others: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
-    """Small and large crops of a step in 0..1, (n, 3, side, side); decided by `step`."""
+    """Low- and high-resolution crops in 0..1, (n, 3, side, side); deterministic by `step`."""
     rng = random.Random(_SEED * 1_000_003 + step)
     small, large = [], []
     for number in range(drawings + others):
         seed = rng.randrange(2**31)
-        whole = draw(sample(rng), seed, LARGE, LARGE) if number < drawings else ordinary(seed, NATIVE_SIZE)
+        whole = (
+            draw(sample(rng), seed, LARGE, LARGE) if number < drawings else synthetic_image(seed, NATIVE_SIZE)
+        )
         shrunk = shrink(whole, rng.choice(KERNELS), blur=rng.uniform(0.4, 1.1))
         for _ in range(4):
             top, left = (rng.randrange(shrunk.shape[0] - CROP + 1) for _ in range(2))
@@ -67,7 +69,7 @@ def _turned(crop: Picture, turn: int) -> Picture:
 
 
 def to_unit(pictures: list[Picture]) -> torch.Tensor:
-    """RGB bytes of equal size -> (count, 3, height, width) floats in 0..1."""
+    """8-bit RGB images of equal size -> (count, 3, height, width) in 0..1."""
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     return (stacked.float() / 255).contiguous(memory_format=torch.channels_last)
 
@@ -75,10 +77,10 @@ def to_unit(pictures: list[Picture]) -> torch.Tensor:
 def relative_error(
     made: torch.Tensor, small: torch.Tensor, large: torch.Tensor
 ) -> tuple[torch.Tensor, float]:
-    """What is trained on, and the mean gain in dB over bicubic enlarging.
+    """The loss, and the mean gain in dB over bicubic upscaling.
 
-    The squared error of each crop as a share of bicubic's. Were they simply added, the noise of a few
-    textures, which nobody can foretell, would drown what can be learned about outlines.
+    The squared error of each crop is relative to bicubic's. Otherwise, a few unpredictable textures would
+    dominate the loss.
     """
     with torch.no_grad():
         usual = F.interpolate(small, scale_factor=float(SCALE), mode="bicubic").clamp(0, 1)
@@ -96,21 +98,21 @@ def train_upscaler(
     peak: float = 2e-3,
     log: Callable[[str], None] = print,
 ) -> Compact:
-    """Train until `minutes` or `steps` are used up, keeping `work`/upscaler.pt up to date.
+    """Train for `minutes` or `steps`, saving state to `work`/upscaler.pt.
 
-    Gives back the network with its averaged weights.
+    Returns the network with averaged weights.
     """
     torch.manual_seed(_SEED)
     network = Compact(width, depth, SCALE)
     with torch.no_grad():
-        # Near repeated pixels at first: the network begins with a picture, not with noise.
+        # Initially close to nearest neighbour, so that the network starts from an image instead of noise.
         for parameter in network.body[-1].parameters():
             parameter.mul_(0.1)
     training = Training(
         work / "upscaler.pt",
         {"model": network},
         network.parameters(),
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=60,
@@ -132,7 +134,7 @@ def train_upscaler(
 
 
 def export_upscaler(network: Compact, path: Path, provenance: str) -> None:
-    """Write the weights with what they are, where they come from and their licence."""
+    """Write the weights with description, provenance and licence."""
     about = {
         "architecture": "Compact",
         "modelspec.architecture": "compact",

@@ -1,7 +1,7 @@
-"""Trains the autoencoder (f8, four latent channels) on the drawings.
+"""Trains the VAE (f8, four latent channels) on drawings.
 
-The loss has a term for 8x8 block means with chroma counted extra: without it the four channels go to the
-outlines first, and purple ducks come back brown.
+The loss has a term for 8x8 block means with extra weight on chroma: without it, the four channels encode
+outlines first, and purple ducks are decoded as brown.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL
 
 from ..drawing.scenes import NATIVE_SIZE, SIZES, draw, sample
 from ..drawing.styles import STYLES
-from .loop import Clock, Training
+from .loop import Training, TrainingClock
 
 VAE_CONFIG: dict[str, Any] = {
     "in_channels": 3,
@@ -36,22 +36,22 @@ VAE_CONFIG: dict[str, Any] = {
     "mid_block_add_attention": False,
 }
 CROP = 128
-"""Side of the crops in pixels; every other step sees whole pictures, as the studio decodes them."""
+"""Side of the crops in pixels; every other step uses whole images."""
 STYLED_SHARE = 0.5
-"""Of the pictures that the decoder alone is trained on: the LoRAs' styles need colours that drawings lack."""
+"""Share of styled images in decoder-only training: the LoRAs' styles need colours that drawings lack."""
 _SEED = 1207
 
 
 def to_tensor(pictures: list[np.ndarray]) -> torch.Tensor:
-    """(height, width, 3) RGB bytes of equal size -> (count, 3, height, width) floats in -1..1."""
+    """8-bit RGB images (height, width, 3) of equal size -> (count, 3, height, width) in -1..1."""
     stacked = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
     return stacked.float().div_(127.5).sub_(1.0).contiguous(memory_format=torch.channels_last)
 
 
 def training_batch(step: int, crops: int = 8, styled: float = 0.0) -> torch.Tensor:
-    """The pictures of a step: crops on even steps, two whole ones on odd steps; decided by `step`.
+    """The images of a step: crops on even steps, two whole ones on odd steps; deterministic by `step`.
 
-    `styled` is the share (0..1) of pictures in one of the styles of the LoRAs.
+    `styled` is the share (0..1) of images in one of the LoRAs' styles.
     """
     rng = random.Random(_SEED * 1_000_003 + step)
 
@@ -68,14 +68,14 @@ def training_batch(step: int, crops: int = 8, styled: float = 0.0) -> torch.Tens
     for _ in range(crops // 2):
         picture = one()
         for _ in range(2):
-            # On the grid of latents: that is where pixel art has its squares.
+            # Aligned with the latent grid, like the squares of pixel art.
             top, left = (8 * rng.randrange((NATIVE_SIZE - CROP) // 8 + 1) for _ in range(2))
             pictures.append(picture[top : top + CROP, left : left + CROP])
     return to_tensor(pictures)
 
 
 def gradient_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """L1 between neighbouring-pixel differences at three scales: rewards edges in the right place."""
+    """L1 loss of neighbouring-pixel differences at three scales, for edges."""
     total = made.new_zeros(())
     for scale in range(3):
         if scale:
@@ -86,23 +86,23 @@ def gradient_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 
 def block_loss(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """L1 of 8x8 block means, the difference from grey counted four times."""
+    """L1 loss of 8x8 block means, with four times the weight on chroma."""
     error = F.avg_pool2d(made - real, 8)
     grey = error.mean(dim=1, keepdim=True)
     return error.abs().mean() + 4.0 * (error - grey).abs().mean()
 
 
 def reconstruction_loss(made: torch.Tensor, real: torch.Tensor, square: float = 3.0) -> torch.Tensor:
-    """What the decoder is trained on: a mean of pixel, edge and block errors of pictures in -1..1.
+    """The decoder's loss: pixel, edge and block errors of images in -1..1.
 
-    `square` weighs the squared error, the one that PSNR counts.
+    `square`: weight of the squared error, which determines PSNR.
     """
     pixel = (made - real).abs().mean() + square * (made - real).square().mean()
     return pixel + 0.15 * gradient_loss(made, real) + 0.6 * block_loss(made, real)
 
 
 def psnr(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
-    """Peak signal-to-noise ratio in dB of each picture, (count,); pictures in -1..1, rounded to bytes."""
+    """PSNR in dB of each image, (count,); images in -1..1, rounded to 8 bits."""
     made = ((made.clamp(-1, 1) + 1) * 127.5).round()
     error = (made - (real + 1) * 127.5).square().flatten(1).mean(1).clamp_min(1e-9)
     return 10 * torch.log10(255.0**2 / error)
@@ -110,7 +110,7 @@ def psnr(made: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
 
 @torch.no_grad()
 def held_out_psnr(vae: AutoencoderKL, count: int = 48, seed: int = 77) -> tuple[float, float]:
-    """(mean, worst) PSNR in dB over held-out drawings, with the latent's mean, in float32."""
+    """(mean, minimum) PSNR in dB over held-out drawings, with the posterior's mean, in float32."""
     rng = random.Random(seed)
     values = []
     for _ in range(count):
@@ -131,11 +131,10 @@ def train_vae(
     config: dict[str, Any] | None = None,
     log: Callable[[str], None] = print,
 ) -> AutoencoderKL:
-    """Train until `minutes` or `steps` are used up, keeping `work`/vae.pt (and vae-decoder.pt) up to date.
+    """Train for `minutes` or `steps`, saving state to `work`/vae.pt (and vae-decoder.pt).
 
-    `decoder_only` freezes the encoder of the finished vae.pt: latents that were made with it stay valid. The
-    decoder then also learns to show the styles of the LoRAs.
-    Gives back the model with its averaged weights.
+    `decoder_only` freezes the encoder of the finished vae.pt, so that existing latents stay valid, and also
+    trains the decoder on the LoRAs' styles. Returns the model with averaged weights.
     """
     torch.manual_seed(_SEED)
     path = work / ("vae-decoder.pt" if decoder_only else "vae.pt")
@@ -150,14 +149,14 @@ def train_vae(
         path,
         {"model": vae},
         trained,
-        Clock(minutes=minutes, steps=steps),
+        TrainingClock(minutes=minutes, steps=steps),
         seed=_SEED,
         peak=peak,
         warm_up=warm_up,
         decay=0.998,
         weight_decay=1e-4,
     )
-    # Latents that the sampler makes are never exact, so the decoder learns to bear a little noise.
+    # Sampled latents are never exact, so the decoder is trained with a little noise.
     noise = 0.05 if decoder_only else 0.0
 
     def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
@@ -183,7 +182,7 @@ def train_vae(
 def _pass_through(
     vae: AutoencoderKL, real: torch.Tensor, frozen: bool, noise: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Encode and decode a batch; gives the pictures made and the KL term (0 where the encoder is frozen)."""
+    """Encode and decode a batch; returns the images and the KL term (0 if the encoder is frozen)."""
     if frozen:
         with torch.no_grad():
             latent = vae.encode(real).latent_dist.mode()
