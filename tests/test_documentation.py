@@ -89,7 +89,7 @@ def test_each_promise_names_a_test_that_is_there(page: str) -> None:
 
 def test_each_bound_of_the_security_page_has_its_test() -> None:
     text = (HOME / "docs" / "security.md").read_text()
-    table = text.split("| what | bound | test |", 1)[1].split("\n\n", 1)[0]
+    table = text.split("| what | limit | test |", 1)[1].split("\n\n", 1)[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
     assert len(rows) > 8
     assert [what for what, bound, test in rows if not promised(test)] == []
