@@ -1,4 +1,4 @@
-"""The catalog: which checkpoints, LoRAs and other models there are, and what each is."""
+"""The catalog of installed checkpoints, LoRAs and other models."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from .probe_cache import ProbeCache, ScanPass
 __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 
 STARTER = "webbduck-starter"
-"""The bundled checkpoint; a user's own comes before it."""
+"""The bundled checkpoint; user checkpoints take precedence as default."""
 
 OTHERS = ("upscale", "caption", "vae", "wildcards")
-"""Folders in checkpoint/ that hold no checkpoints."""
+"""Folders in checkpoint/ without checkpoints."""
 
 
 class Registry:
-    """What is on disk. Looks when made, and again with `refresh`. Safe to use from several threads."""
+    """The installed models. Scans the folders on creation and with `refresh`. Thread-safe."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
         self.version = 0
         self.problems: tuple[str, ...] = ()
         self.unsettled = False
-        """Whether files are still being written, so that another look is due soon."""
+        """Whether files are still being written, so that another scan is needed soon."""
         self._lock = threading.Lock()
         self._memory = CatalogCache(settings.data_dir / "catalog.sqlite3")
         self.hashes = Hashes(self._memory)
@@ -56,7 +56,7 @@ class Registry:
         )
         self._lora_notes = ModelConfigFile(settings.loras / "loras.json", new_lora_entry)
         self.unread = Folders()
-        """What of the folders could not be read in the last look."""
+        """Folders and files that could not be read in the last scan."""
         self._upscalers = Listing("upscaler", settings, find_upscalers)
         self._captioners = Listing("captioner", settings, find_captioners)
         self._checkpoints: dict[str, Checkpoint] = {}
@@ -65,10 +65,10 @@ class Registry:
         self.refresh()
 
     def refresh(self, patient: bool = False) -> bool:
-        """Look again; True (and a higher `version`) when something changed. Reads only what changed.
+        """Scan the folders, reading only changed files; returns True and increments `version` on changes.
 
-        With `patient`, files that are still being written keep their old entry, or have none, until they
-        are complete.
+        With `patient`, files that are still being written keep their old entry, or get none, until they are
+        complete.
         """
         with self._lock:
             problems: list[str] = []
@@ -103,7 +103,7 @@ class Registry:
             return changed
 
     def _hashes_found(self) -> None:
-        """Put the hashes that became known into the entries; pages that show them look again."""
+        """Add newly computed hashes to the entries, and increment `version` for open pages."""
         with self._lock:
             for name, model in self._checkpoints.items():
                 self._checkpoints[name] = self.hashes.filled(model)
@@ -113,26 +113,26 @@ class Registry:
 
     @property
     def headers_read(self) -> int:
-        """How many files were opened to find out what they are, since the start."""
+        """Number of files probed since the start."""
         return self._shelf.headers_read
 
     @property
     def missing_loras(self) -> tuple[str, ...]:
-        """Entries of loras.json whose files are gone."""
+        """Entries of loras.json without a file."""
         return self._lora_notes.missing
 
     @property
     def missing_checkpoints(self) -> tuple[str, ...]:
-        """Entries of models.json whose files are gone."""
+        """Entries of models.json without a file."""
         return self._checkpoint_notes.missing
 
     def edit_lora(self, name: str, changes: Mapping[str, Any], seen: Mapping[str, Any] | None = None) -> None:
-        """Save what the owner wants of a LoRA to loras.json: trigger, weight, description, tags, favourite,
-        preview (id of a picture). None goes back to what the file says. `seen`: what these keys held when
-        the owner looked; where one holds something else now, nothing is saved.
+        """Save the user's settings of a LoRA to loras.json: trigger, weight, description, tags, favourite,
+        preview (id of an image). None restores the file's value. `seen`: the values that the user saw; if one
+        has changed since, nothing is saved.
 
-        Raises `NotFoundError`, `EditConflictError`, `RequestError` for a value that cannot be, `ModelError`
-        where it is not saved.
+        Raises `NotFoundError`, `EditConflictError`, `RequestError` for an invalid value, and `ModelError` if
+        saving fails.
         """
         lora = self._known_lora(name)
         checked = checked_lora_changes(changes)
@@ -143,10 +143,10 @@ class Registry:
     def edit_checkpoint(
         self, name: str, defaults: Mapping[str, Any], seen: Mapping[str, Any] | None = None
     ) -> None:
-        """Save a checkpoint's defaults to models.json; None for a setting goes back to the suggested one.
-        `seen`: the defaults as their owner saw them.
+        """Save a checkpoint's defaults to models.json; None restores the suggested value. `seen`: the defaults
+        that the user saw.
 
-        Raises as `edit_lora`.
+        Raises the same errors as `edit_lora`.
         """
         known = self._checkpoints.get(name)
         if known is None:
@@ -161,7 +161,7 @@ class Registry:
         self.refresh(patient=True)
 
     def lora_note(self, name: str) -> dict[str, Any]:
-        """A LoRA's entry in loras.json as it stands there."""
+        """A LoRA's raw entry in loras.json."""
         return dict(self._lora_notes.of(name, self._file_of(self._known_lora(name))))
 
     def _known_lora(self, name: str) -> Lora:
@@ -171,7 +171,7 @@ class Registry:
         return lora
 
     def any_lora(self, name: str) -> Lora:
-        """A LoRA by name, also one that cannot be used. Raises `NotFoundError`."""
+        """A LoRA by name, including unusable ones. Raises `NotFoundError`."""
         return self._known_lora(name)
 
     def _file_of(self, lora: Lora) -> str | None:
@@ -180,42 +180,42 @@ class Registry:
         return lora.path.relative_to(self.settings.loras).as_posix()
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
-        """All of them, also unusable ones, sorted by name."""
+        """All checkpoints, including unusable ones, sorted by name."""
         return tuple(sorted(self._checkpoints.values(), key=lambda each: each.name.casefold()))
 
     def checkpoint(self, name: str) -> Checkpoint:
-        """What is known of a checkpoint, usable or not. Raises `NotFoundError`."""
+        """A checkpoint by name, including unusable ones. Raises `NotFoundError`."""
         checkpoint = self._checkpoints.get(name)
         if checkpoint is None:
             raise unknown(name, "checkpoint", self.checkpoints(), self.alternatives() + self._unseen())
         return checkpoint
 
     def usable_checkpoint(self, name: str) -> Checkpoint:
-        """As `checkpoint`. Raises `ModelError` with the reason why it cannot be used, too."""
+        """As `checkpoint`, but raises `ModelError` with the reason if it is unusable."""
         checkpoint = self.checkpoint(name)
         if checkpoint.unusable:
             raise ModelError(checkpoint.unusable)
         return checkpoint
 
     def alternatives(self) -> str:
-        """How a sentence about a missing checkpoint goes on: which ones there are, or where to put one."""
+        """End of an error message about a missing checkpoint: the available ones, or where to put one."""
         usable = [each.name for each in self.checkpoints() if not each.unusable]
         if not usable:
             return "; put one into checkpoint/sdxl"
         return f"; there {'is' if len(usable) == 1 else 'are'}: " + ", ".join(usable[:8])
 
     def _unseen(self) -> str:
-        """What to add where a model is not found, while some folder cannot be read."""
+        """Addition to an error message about a missing model while some folder cannot be read."""
         said = [each for each in self.problems if each.endswith("when it is back.")]
         return "".join(f". {each.removesuffix('.')}" for each in said[:2])
 
     def default_checkpoint(self) -> Checkpoint | None:
-        """The first usable base checkpoint, a user's own before the bundled one; None where there is none."""
+        """The first usable base checkpoint, user checkpoints before the bundled one, or None."""
         usable = [each for each in self.checkpoints() if not each.unusable and each.arch == "sdxl"]
         return min(usable, key=lambda each: each.name == STARTER, default=None)
 
     def loras(self, base_model: str | None = None) -> tuple[Lora, ...]:
-        """All LoRAs sorted by name; with `base_model`, those that can be used with that checkpoint."""
+        """All LoRAs sorted by name; with `base_model`, the usable ones compatible with that checkpoint."""
         loras = sorted(self._loras.values(), key=lambda each: each.name.casefold())
         if base_model is None:
             return tuple(loras)
@@ -223,7 +223,7 @@ class Registry:
         return tuple(lora for lora in loras if not lora.unusable and lora.is_compatible_with(checkpoint))
 
     def lora(self, name: str) -> Lora:
-        """Raises `NotFoundError`, or `ModelError` with the reason why it cannot be used."""
+        """A LoRA by name. Raises `NotFoundError`, or `ModelError` with the reason if it is unusable."""
         lora = self._known_lora(name)
         if lora.unusable:
             raise ModelError(lora.unusable)
@@ -233,29 +233,29 @@ class Registry:
         return name in self._checkpoints
 
     def has_lora(self, name: str) -> bool:
-        """Whether a LoRA has just this name."""
+        """Whether a LoRA has exactly this name."""
         return name in self._loras
 
     def lora_called(self, name: str) -> tuple[Lora, Way]:
-        """The LoRA that a name stands for, however it is written, and how it was found (`lookup.find`).
+        """The LoRA for a name in any spelling, and how it was found (`lookup.find`).
 
-        Raises as `lora`.
+        Raises the same errors as `lora`.
         """
         found = Found(self._loras[name], "name") if name in self._loras else find(name, self.loras())
         return self.lora(found.model.name if found.model else name), found.by
 
     def checkpoint_called(self, name: str) -> Checkpoint:
-        """As `lora_called`. Raises as `usable_checkpoint`."""
+        """The checkpoint for a name in any spelling. Raises the same errors as `usable_checkpoint`."""
         found = None if name in self._checkpoints else find(name, self.checkpoints()).model
         return self.usable_checkpoint(found.name if found else name)
 
     def second_pass_models(self) -> tuple[Checkpoint, ...]:
-        """Checkpoints that can go over another one's picture."""
+        """Checkpoints that can be used for a second pass."""
         usable = (each for each in self.checkpoints() if not each.unusable)
         return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
 
     def vaes(self) -> tuple[Vae, ...]:
-        """All in `checkpoint/vae`, also broken ones."""
+        """All VAEs in `checkpoint/vae`, including broken ones."""
         return find_vaes(self.settings)
 
     def wildcards(self) -> tuple[Wildcard, ...]:
@@ -263,7 +263,7 @@ class Registry:
         return find_wildcards(self.settings)
 
     def known_hashes(self, base_model: str, loras: Iterable[str]) -> dict[str, Any]:
-        """For a picture's metadata: `model_hash` (AutoV2) and `lora_hashes` (AutoV3), as far as known."""
+        """`model_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as known."""
         model = self._checkpoints.get(base_model)
         known = {name: self._loras[name].hash for name in loras if name in self._loras}
         hashes = {name: known_hash for name, known_hash in known.items() if known_hash}
@@ -272,19 +272,19 @@ class Registry:
         )
 
     def upscalers(self) -> tuple[Upscaler, ...]:
-        """All in `checkpoint/upscale`, also unusable ones."""
+        """All upscalers in `checkpoint/upscale`, including unusable ones."""
         return self._upscalers.models()
 
     def upscaler(self, name: str | None) -> Upscaler | None:
-        """By name; for None the first usable one, or None (Lanczos) where there is none."""
+        """An upscaler by name; for None the first usable one, or None (Lanczos) if there is none."""
         return self._upscalers.usable() if name is None else self._upscalers.get(name)
 
     def captioners(self) -> tuple[Captioner, ...]:
-        """Plug-ins and all in `checkpoint/caption`, also unusable ones."""
+        """All plug-ins and captioners in `checkpoint/caption`, including unusable ones."""
         return self._captioners.models()
 
     def captioner(self, name: str | None) -> Captioner:
-        """By name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
+        """A captioner by name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
         usable = self._captioners.usable() if name is None else self._captioners.get(name)
         if usable is None:
             raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
@@ -312,7 +312,7 @@ class Registry:
             notes.sync(present, look.renamed(own, self._checkpoints), problems, all_seen)
         for each in own + hub:
             result = found.get(each.name)
-            if isinstance(result, Checkpoint):  # as it was, until its file is complete
+            if isinstance(result, Checkpoint):  # the old entry, until the file is complete
                 listed[each.name] = result
             elif isinstance(result, CheckpointInfo | str):
                 made = checkpoint_entry(each, result, notes.of(each.name), problems)

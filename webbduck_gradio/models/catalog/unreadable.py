@@ -16,20 +16,20 @@ from ..scan import Folders, Unread, why
 
 
 def sentences(unread: Sequence[Unread], paths: Sequence[Path], settings: Settings) -> list[str]:
-    """One for each folder and file that could not be read in a look. `paths`: the models that are listed."""
+    """One sentence per folder or file that could not be read in a scan. `paths`: the listed models."""
     said = []
     for each in unread:
         above = any(other.path != each.path and each.path.is_relative_to(other.path) for other in unread)
         stays = any(path.is_relative_to(each.path) for path in paths)
         if above or (not stays and not each.why.startswith("cannot be read")):
             continue
-        rest = "what was known of it stays, and it is read again by itself when it is back"
+        rest = "its known models stay listed, and it is read again automatically when it is back"
         said.append(f"{called(each.path, settings)} {each.why}; {rest}.")
     return list(dict.fromkeys(said))
 
 
 def called(path: Path, settings: Settings) -> str:
-    """A folder or file of models as people know it: by its path only for who sits at this computer."""
+    """Display name of a model folder or file; with its path only if the server is local."""
     for root, what in ((settings.loras, "LoRA"), (settings.checkpoints, "checkpoint")):
         if path.is_relative_to(root):
             shown = f" {path}" if settings.is_loopback_only else ""
@@ -41,7 +41,7 @@ def called(path: Path, settings: Settings) -> str:
 
 
 def away(path: Path, known: Folders) -> str | None:
-    """Why a model's file cannot be read for now; None where it can, or where it alone is gone."""
+    """Why a model file is temporarily unreadable; None if it is readable, or only the file itself is missing."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         os.close(handle)
