@@ -142,7 +142,7 @@ def test_the_first_of_several_pictures(tmp_path: Path) -> None:
     }
     for name, (data, sentence) in files.items():
         (tmp_path / name).write_bytes(data)
-        look = images.look(tmp_path / name, "The picture")
+        look = images.probe(tmp_path / name, "The picture")
         assert look.notes("The picture") == [sentence]
         assert look.size == (16, 16)
         red, _, blue = images.read(tmp_path / name, "it").getpixel((8, 8))
@@ -159,7 +159,7 @@ def test_what_is_looked_at(tmp_path: Path) -> None:
         (png(numpy.full((2, 4, 4), 300), 6), True, True),
     ):
         path.write_bytes(data)
-        look = images.look(path, "it")
+        look = images.probe(path, "it")
         assert (look.transparent, look.deep, look.size) == (transparent, deep, (4, 2))
         assert bool(look.notes("it")) == deep
 

@@ -41,7 +41,7 @@ def made_by(job_id: str, folder: Path, name: str) -> list[str]:
 def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, str]:
     """Upscaled images of a folder -> their originals, by name.
 
-    Left out if the original is gone or cannot be told from another image with the same stem.
+    Left out if the original is gone or ambiguous among images with the same stem.
     """
     by_stem: dict[str, list[str]] = {}
     for name in files:

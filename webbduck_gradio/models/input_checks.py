@@ -31,7 +31,7 @@ def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
     if request.image is None:
         return []
     try:
-        seen = images.look(inputs.path(request.image), PICTURE)
+        seen = images.probe(inputs.path(request.image), PICTURE)
         warnings = seen.notes(PICTURE)
         if seen.transparent:
             warnings.append(f"{PICTURE} has transparent parts; they are taken as white.")

@@ -31,11 +31,11 @@ __all__ = [
     "decoded",
     "decoding",
     "is_transparent",
-    "look",
     "opaque",
     "open_picture",
     "orientation",
     "plain",
+    "probe",
     "read",
     "shrunk",
     "strips",
@@ -221,7 +221,7 @@ class ImageProbe:
         return sentences
 
 
-def look(path: Path, name: str) -> ImageProbe:
+def probe(path: Path, name: str) -> ImageProbe:
     """Probe an image file; decodes it only if it may be transparent. Raises `StorageError`."""
     with open_picture(path, name) as image:
         header = _header(image)

@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import RequestError
 from ...models.captioners import STYLES
 from ...request import CaptionRequest, JobRequest
-from ...storage.images import look
+from ...storage.images import probe
 from ..context import JobContext
 from .base import JobHandler, RunningJob, given, picture_name
 
@@ -30,7 +30,7 @@ class CaptionHandler(JobHandler):
         if request.style not in STYLES:
             raise RequestError(f"style must be one of: {', '.join(STYLES)}.")
         captioner = context.registry.captioner(request.captioner)
-        seen = look(context.picture_path(request.image), PICTURE)
+        seen = probe(context.picture_path(request.image), PICTURE)
         if min(seen.size) < MIN_SIDE:
             raise RequestError(
                 f"The picture is {seen.size[0]} x {seen.size[1]} pixels; at least {MIN_SIDE} in each "

@@ -9,7 +9,7 @@ from typing import Any
 from ...errors import RequestError
 from ...models.upscalers import LANCZOS, MAX_UPSCALED_PIXELS
 from ...request import JobRequest, UpscaleRequest
-from ...storage.images import look
+from ...storage.images import probe
 from ..context import JobContext, is_input
 from .base import JobHandler, RunningJob, given, picture_name
 
@@ -26,7 +26,7 @@ class UpscaleHandler(JobHandler):
         `asked`: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model there is).
         """
         request = UpscaleRequest.validated(**given(asked))
-        seen = look(context.picture_path(request.image), PICTURE)
+        seen = probe(context.picture_path(request.image), PICTURE)
         width, height = (side * request.scale for side in seen.size)
         if width * height > MAX_UPSCALED_PIXELS:
             raise RequestError(

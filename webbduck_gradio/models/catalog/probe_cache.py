@@ -39,16 +39,16 @@ class ProbeCache:
         self.headers_read = 0
         """Number of files read, for benchmarks and tests."""
 
-    def look(self, patient: bool) -> ScanPass:
+    def start_scan(self, patient: bool) -> ScanPass:
         return ScanPass(self, patient)
 
-    def end(self, look: ScanPass) -> None:
+    def finish(self, scan: ScanPass) -> None:
         """Store new results and remove those of deleted files."""
-        gone = [key for key in self.known if key not in look.met]
+        gone = [key for key in self.known if key not in scan.met]
         for key in gone:
             del self.known[key]
-        self._memory.keep(look.rows, gone)
-        self.seen = {path: since for path, since in self.seen.items() if path in look.waiting}
+        self._memory.keep(scan.rows, gone)
+        self.seen = {path: since for path, since in self.seen.items() if path in scan.waiting}
 
 
 class ScanPass:

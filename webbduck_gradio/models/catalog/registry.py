@@ -50,7 +50,7 @@ class Registry:
         self._memory = CatalogCache(settings.data_dir / "catalog.sqlite3")
         self.hashes = Hashes(self._memory)
         self.hashes.found = self._hashes_found
-        self._shelf = ProbeCache(self._memory)
+        self._probe_cache = ProbeCache(self._memory)
         self._checkpoint_notes = ModelConfigFile(
             settings.checkpoints / "sdxl" / "models.json", new_checkpoint_entry
         )
@@ -72,13 +72,13 @@ class Registry:
         """
         with self._lock:
             problems: list[str] = []
-            look = self._shelf.look(patient)
+            scan = self._probe_cache.start_scan(patient)
             self.unread.look()
-            checkpoints = self._list_checkpoints(look, problems)
-            loras = self._list_loras(look, problems)
-            look.keep(self.unread)
-            self._shelf.end(look)
-            self.unread.unread += look.unread
+            checkpoints = self._list_checkpoints(scan, problems)
+            loras = self._list_loras(scan, problems)
+            scan.keep(self.unread)
+            self._probe_cache.finish(scan)
+            self.unread.unread += scan.unread
             listed = [each.look() for each in (self._upscalers, self._captioners)]
             unread = self.unread.unread + [each for some, _ in listed for each in some]
             paths = [each for _, some in listed for each in some]
@@ -86,7 +86,7 @@ class Registry:
             problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
-            self.unsettled = look.unsettled
+            self.unsettled = scan.unsettled
             others = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
             )
@@ -114,7 +114,7 @@ class Registry:
     @property
     def headers_read(self) -> int:
         """Number of files probed since the start."""
-        return self._shelf.headers_read
+        return self._probe_cache.headers_read
 
     @property
     def missing_loras(self) -> tuple[str, ...]:
@@ -143,8 +143,8 @@ class Registry:
     def edit_checkpoint(
         self, name: str, defaults: Mapping[str, Any], seen: Mapping[str, Any] | None = None
     ) -> None:
-        """Save a checkpoint's defaults to models.json; None restores the suggested value. `seen`: the defaults
-        that the user saw.
+        """Save a checkpoint's defaults to models.json; None restores the suggested value. `seen`: the
+        defaults that the user saw.
 
         Raises the same errors as `edit_lora`.
         """
@@ -292,14 +292,14 @@ class Registry:
 
     # -- listing ---------------------------------------------------------------------------------------
 
-    def _list_checkpoints(self, look: ScanPass, problems: list[str]) -> dict[str, Checkpoint]:
+    def _list_checkpoints(self, scan: ScanPass, problems: list[str]) -> dict[str, Checkpoint]:
         root, notes, unread = self.settings.checkpoints, self._checkpoint_notes, self.unread
         own = candidates(root / "sdxl", folders=True, known=unread)
         taken = {each.name for each in own}
         for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS}), known=unread):
             own.append(replace(each, name=f"checkpoint/{each.name}") if each.name in taken else each)
         hub = hub_checkpoints(self.settings.hf_cache, unread)
-        found = look.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
+        found = scan.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
         listed = {}
         kept = unread.kept(self._checkpoints.values(), {each.name: each for each in own + hub})
         if not unread.is_unread(root / "sdxl"):
@@ -309,7 +309,7 @@ class Registry:
             ]
             present += [(each.name, None) for each in kept if not each.from_hub]
             all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.sync(present, look.renamed(own, self._checkpoints), problems, all_seen)
+            notes.sync(present, scan.renamed(own, self._checkpoints), problems, all_seen)
         for each in own + hub:
             result = found.get(each.name)
             if isinstance(result, Checkpoint):  # the old entry, until the file is complete
@@ -319,12 +319,12 @@ class Registry:
                 listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
         return listed | {each.name: each for each in kept}
 
-    def _list_loras(self, look: ScanPass, problems: list[str]) -> dict[str, Lora]:
+    def _list_loras(self, scan: ScanPass, problems: list[str]) -> dict[str, Lora]:
         root, notes, unread = self.settings.loras, self._lora_notes, self.unread
         own = candidates(root, folders=False, known=unread)
         hub = hub_loras(self.settings.hf_cache, unread)
-        found = look.read(own + hub, self._loras, lambda each: "lora")
-        beside = look.read_sidecars(own + hub, notes.path, problems)
+        found = scan.read(own + hub, self._loras, lambda each: "lora")
+        beside = scan.read_sidecars(own + hub, notes.path, problems)
         files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
         kept = unread.kept(self._loras.values(), {each.name: each for each in own + hub})
         if not unread.is_unread(root):
@@ -332,7 +332,7 @@ class Registry:
             there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}
             present = [(name, file) for name, file in there.items() if name in found or name in self._loras]
             all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.sync(present, look.renamed(own, self._loras), problems, all_seen)
+            notes.sync(present, scan.renamed(own, self._loras), problems, all_seen)
         listed = {}
         hub_names = {each.name for each in hub}
         for each in own + hub:

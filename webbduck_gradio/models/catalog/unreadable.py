@@ -41,7 +41,8 @@ def called(path: Path, settings: Settings) -> str:
 
 
 def away(path: Path, known: Folders) -> str | None:
-    """Why a model file is temporarily unreadable; None if it is readable, or only the file itself is missing."""
+    """Why a model file is temporarily unreadable; None if it is readable, or only the file itself is
+    missing."""
     try:
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         os.close(handle)

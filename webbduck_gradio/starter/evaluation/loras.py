@@ -123,9 +123,9 @@ def _short(label: str) -> str:
 def _text(label: str, style: str, path: Path, accuracy: dict[str, float]) -> str:
     with safe_open(path, "pt") as file:
         said = file.metadata()
-    told: Style = STYLES[style]
+    style_info: Style = STYLES[style]
     own = ", ".join(f"{question} {share:.1%}" for question, share in accuracy.items())
-    return f"""`{label}`, trigger phrase "{told.trigger}": {said["modelspec.description"]}
+    return f"""`{label}`, trigger phrase "{style_info.trigger}": {said["modelspec.description"]}
 Accuracy of its classifier on held-out drawings in this style: {own}.
 
 ![{label} at weights 0, 0.5 and 1](starter-kit-{_short(label)}.jpg)"""

@@ -44,10 +44,10 @@ def section(context: EvalContext) -> Section:
     for name, pictures in painted.items():
         shares, missed = score(pictures, asked, context.classifier)
         misses += [f"{name}: {miss}" for miss in missed]
-        told = ", ".join(f"{question} {shares[question]:.0%}" for question in _QUESTIONS)
+        values = ", ".join(f"{question} {shares[question]:.0%}" for question in _QUESTIONS)
         clean = grains[name] <= most and all(shares[question] >= _BAR for question in _QUESTIONS)
         bar = f"{_BAR:.0%} each, grain {most:.3f}"
-        rows.append(Row(name, f"{told}, grain {grains[name]:.3f}", bar, clean))
+        rows.append(Row(name, f"{values}, grain {grains[name]:.3f}", bar, clean))
     if context.folder is not None:
         sheet = contact_sheet([pictures[0] for pictures in painted.values()], list(painted))
         save_jpeg(sheet, context.folder / "starter-kit-samplers.jpg", 200_000)

@@ -112,8 +112,8 @@ def section(context: EvalContext) -> Section | None:
     if results:
         worst = min(_mean_gain(each) for each in results.values())
         rows.append(Row.at_least(f"worst of {len(photos)} photographs: gain", worst, HARM, "dB"))
-        told = ", ".join(f"{name.split('.')[0]} {_mean_gain(each):+.2f}" for name, each in results.items())
-        rows.append(Row("photographs: gain in dB", told))
+        values = ", ".join(f"{name.split('.')[0]} {_mean_gain(each):+.2f}" for name, each in results.items())
+        rows.append(Row("photographs: gain in dB", values))
     for kind in dict.fromkeys(KINDS):
         made = [synthetic_image(10_000_000 + index, kind=kind) for index in range(6)]
         gain = _mean_gain(compare(each, kernel, model) for each in made for kernel in KERNELS)
