@@ -242,9 +242,9 @@ def test_a_broken_file_is_left_also_by_edits(settings: Settings, loras_json: Pat
     [
         ("", "is empty"),
         (" \n", "is empty"),
-        ("[]", "must hold a table"),
-        ("null", "must hold a table"),
-        ('"text"', "must hold a table"),
+        ("[]", "must contain a JSON object"),
+        ("null", "must contain a JSON object"),
+        ('"text"', "must contain a JSON object"),
         ('{"ink": {"weight": 1}, "ink": {"weight": 2}}', "has 'ink' twice"),
         ('{"ink": {"x": ' + "[" * 80 + "]" * 80 + "}}", "nested too deeply"),
         ("[" * 100_000, "not valid JSON"),
@@ -291,7 +291,7 @@ def test_one_bad_entry_costs_itself(settings: Settings, loras_json: Path) -> Non
     registry.edit_lora("wax", {"description": "new"})
     assert table(loras_json) == said | {"wax": {**said["wax"], "description": "new"}}
     assert len(registry.problems) == 5 and registry.lora("wax").description == "new"
-    with pytest.raises(ModelError, match="the entry 'ink' must be a table"):
+    with pytest.raises(ModelError, match="the entry 'ink' must be a JSON object"):
         registry.edit_lora("ink", {"trigger": "x"})
 
 

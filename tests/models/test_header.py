@@ -41,7 +41,7 @@ BROKEN = {
     "zip pickle": (lambda whole: b"PK\x03\x04" + bytes(100), "pickle"),
     "old pickle": (lambda whole: b"\x80\x02}q\x00" + bytes(100), "pickle"),
     "gguf": (lambda whole: b"GGUF" + bytes(100), "GGUF"),
-    "huge length": (lambda whole: (MAX_HEADER + 1).to_bytes(8, "little") + whole, "no safetensors"),
+    "huge length": (lambda whole: (MAX_HEADER + 1).to_bytes(8, "little") + whole, "not a safetensors"),
     "no json": (lambda whole: with_header(b"{nothing}" + b" " * 600), "damaged header"),
     "deep json": (lambda whole: with_header(b"[" * 100_000), "damaged header"),
     "a list": (lambda whole: with_header([1, 2]), "damaged header"),

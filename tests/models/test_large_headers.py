@@ -44,7 +44,7 @@ def test_large_ones_are_read_in_another_process(
 
     monkeypatch.setattr(pool, "read_one", note)
     registry = Registry(settings)
-    said = pool.said_by(path)
+    said = pool.training_metadata_of(path)
     assert said and registry.lora("large").unusable is None and registry.lora("small")
     assert "large.safetensors" not in here and "small.safetensors" in here
     assert said == json.loads(json.dumps(training_metadata(path))) and len(json.dumps(said)) < 300_000
@@ -74,7 +74,7 @@ def test_a_helper_that_fails_costs_its_file_alone(
     registry = Registry(settings)
     assert registry.lora("small").unusable is None
     large = registry.any_lora("large").unusable
-    assert large == "large.safetensors has a header that could not be understood; get the file again."
+    assert large == "large.safetensors has a header that could not be parsed; download the file again."
 
 
 def test_two_askers_for_one_embedded_picture(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

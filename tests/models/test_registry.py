@@ -65,7 +65,7 @@ def test_every_kind_of_unusable_file_is_listed_with_one_sentence(settings: Setti
     assert reasons.pop(STARTER) is None
     for name, words in {
         "old": "Stable Diffusion 1",
-        "odd": "not known",
+        "odd": "an unknown architecture",
         "style": "is a LoRA",
         "empty": "is empty",
         "pickled.ckpt": "pickle",
@@ -97,10 +97,10 @@ def test_models_json_of_the_first_version_gives_defaults(settings: Settings, sdx
     [
         ('{\n"a": {},\n oops}', "models.json is not valid JSON (line 3); it is left as it is."),
         ("[1]", "models.json must contain a JSON object; it is left as it is."),
-        ('{"webbduck-starter": 3}', "the entry 'webbduck-starter' must be a table"),
+        ('{"webbduck-starter": 3}', "the entry 'webbduck-starter' must be a JSON object"),
         ('{"webbduck-starter": {"defaults": {"steps": 1000}}}', "steps must be a whole number from 1 to 150"),
         ('{"webbduck-starter": {"defaults": {"scheduler": "Fast"}}}', "scheduler must be one of"),
-        ('{"webbduck-starter": {"defaults": []}}', "defaults must be a table"),
+        ('{"webbduck-starter": {"defaults": []}}', "defaults must be a JSON object"),
     ],
 )
 def test_a_broken_models_json_is_reported_and_left(

@@ -87,7 +87,7 @@ def test_packed_weights_of_all_layers_are_no_unknown_architecture(tmp_path: Path
 def test_scales_that_are_not_whole(tmp_path: Path) -> None:
     shapes, dtypes = scaled()
     del shapes[FLAT.replace("weight", "scale_weight")]
-    with pytest.raises(ModelError, match=r"in its UNet, .*attn1.to_q.weight is in float8 without the scale"):
+    with pytest.raises(ModelError, match=r"in its UNet, .*attn1.to_q.weight is in float8 without a scale"):
         listed(tmp_path, shapes, dtypes)
     shapes, dtypes = scaled()
     del shapes[FLAT]
