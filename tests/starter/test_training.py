@@ -72,7 +72,7 @@ def test_evening_out_changes_latents_but_no_picture(tmp_path: Path) -> None:
     assert torch.allclose(before, after, atol=2e-3)
     rows = latents.permute(0, 2, 3, 1).reshape(-1, 4)
     assert rows.mean(0).abs().max() < 0.3
-    assert (torch.cov(rows.T) - torch.heads(4)).abs().max() < 0.5
+    assert (torch.cov(rows.T) - torch.eye(4)).abs().max() < 0.5
 
 
 def test_twenty_steps_lower_the_unets_loss(tmp_path: Path, starter_checkpoints: Path) -> None:
