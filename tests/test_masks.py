@@ -103,7 +103,7 @@ def test_a_picture_with_a_hole_is_refused(tmp_path: Path) -> None:
     noise = numpy.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(numpy.uint8)
     image = Image.fromarray(noise).convert("RGBA")
     image.paste((0, 0, 0, 0), BOX)
-    with pytest.raises(RequestError, match="picture with transparent parts"):
+    with pytest.raises(RequestError, match="picture with transparency"):
         understood(tmp_path, image)
 
 
