@@ -8,6 +8,7 @@ from typing import Any
 import numpy
 import pytest
 from request_checks import validate
+from setting_changes import CHANGES, SECOND, with_pictures
 
 from webbduck_gradio.api import serializers
 from webbduck_gradio.gallery.metadata.infotext import parameters_text
@@ -16,41 +17,7 @@ from webbduck_gradio.request.applicability import without_effect
 from webbduck_gradio.request.conditions import CONDITIONS
 from webbduck_gradio.ui.studio.form import Form
 
-SECOND = {"second_pass_model": "webbduck-starter"}
-STARTER = {"base_model": "webbduck-starter"}
-
-# field -> (the rest of the request, its changed value); "IMAGE" and "MASK" stand for stored pictures.
-CHANGES: dict[str, tuple[dict, object]] = {
-    "prompt": ({}, "a balloon at night"),
-    "negative_prompt": ({}, "pond"),
-    "prompt_2": ({}, "a balloon at night"),
-    "base_model": ({"image": "IMAGE", "mask": "MASK"}, "reddish"),
-    "width": ({}, 72),
-    "height": ({}, 72),
-    "steps": ({}, 5),
-    "cfg": ({}, 9.0),
-    "scheduler": ({}, "Euler a"),
-    "seed": ({}, 8),
-    "num_images": ({}, 2),
-    "loras": ({}, [{"name": "whole", "weight": 1.0}]),
-    "second_pass_model": ({"refinement_strength": 0.5}, "webbduck-starter"),
-    "second_pass_mode": (SECOND | {"refinement_strength": 0.5}, "refiner"),
-    "refinement_strength": (SECOND, 0.8),
-    "second_pass_steps": (SECOND, 9),
-    "refiner_switch": ({"second_pass_model": "refiner"}, 0.5),
-    "image": ({}, "IMAGE"),
-    "mask": ({"image": "IMAGE"}, "MASK"),
-    "strength": ({"image": "IMAGE"}, 0.3),
-    "resize_mode": ({"image": "IMAGE"}, "stretch"),
-    "inpainting_fill": ({"image": "IMAGE", "mask": "MASK"}, "keep"),
-    "masked_content": ({"image": "IMAGE", "mask": "MASK"}, "original"),
-    "mask_blur": ({"image": "IMAGE", "mask": "MASK"}, 0),
-    "inpaint_area": ({"image": "IMAGE", "mask": "MASK", "inpaint_padding": 4}, "masked"),
-    "inpaint_padding": ({"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"}, 2),
-    "clip_skip": ({}, 1),
-    "emphasis": ({"prompt": "a (red:1.6) duck"}, "none"),
-}
-
+IN_CORE = {name: change for name, change in CHANGES.items() if not change.no_core}
 
 # condition of request/conditions.py -> a request where it does not hold, and those above it in the table do
 IDLE: dict[str, dict] = {
@@ -65,13 +32,6 @@ IDLE: dict[str, dict] = {
 }
 
 
-def with_pictures(asked: dict, image: str, mask: str) -> dict:
-    stored = {"IMAGE": image, "MASK": mask}
-    return {
-        key: stored.get(value, value) if isinstance(value, str) else value for key, value in asked.items()
-    }
-
-
 def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], set[str]]:
     """What lists show of the request, which fields the form hides, and which a warning names."""
     services: Any = SimpleNamespace(registry=registry)
@@ -80,11 +40,6 @@ def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], s
     form = Form(services, dict.fromkeys(fields), None)  # type: ignore[arg-type]
     warned = {each.split(" ")[0] for each in validate(registry, request) if " has no effect " in each}
     return set(shown), set(form._hidden(fields)), warned
-
-
-def test_the_list_is_complete() -> None:
-    how_it_is_saved = {"output_format"}  # the gallery's, not the core's
-    assert set(CHANGES) == set(GenerationRequest.model_fields) - how_it_is_saved
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -101,17 +56,17 @@ def reddish(folders, registry) -> None:
     registry.refresh()
 
 
-@pytest.mark.parametrize("field", CHANGES)
+@pytest.mark.parametrize("field", IN_CORE)
 def test_the_field_reaches_the_picture(field: str, paint, ask, registry, image, mask) -> None:
-    rest, changed = CHANGES[field]
+    rest, changed = CHANGES[field].beside, CHANGES[field].value
 
     def draw(**asked: object) -> list[numpy.ndarray]:
         return paint(**with_pictures(asked, image, mask))
 
-    request = ask(**with_pictures(rest | {field: changed}, image, mask))
+    request = ask(**with_pictures({**rest, field: changed}, image, mask))
     shown, hidden, warned = told_of(request, registry)
     assert field in shown and field not in hidden | warned
-    before, after = draw(**rest), draw(**rest | {field: changed})
+    before, after = draw(**rest), draw(**{**rest, field: changed})
     if field in ("width", "height", "num_images"):
         assert [each.shape for each in before] != [each.shape for each in after]
     else:
@@ -135,7 +90,7 @@ def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
     request = ask(**base)
     unused = without_effect(request.model_dump(mode="json"), kind(request))
     idle = {name for name, when in unused.items() if when == CONDITIONS[condition].otherwise} - {"mask"}
-    changed = base | {name: CHANGES[name][1] for name in idle}
+    changed = base | {name: CHANGES[name].value for name in idle}
     shown, hidden, warned = told_of(ask(**changed), registry)
     assert warned == idle and not shown & idle
     assert idle - {"negative_prompt"} <= hidden

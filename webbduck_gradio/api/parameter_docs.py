@@ -10,6 +10,8 @@ from gradio.components.api_component import Api
 from pydantic.fields import FieldInfo
 
 from ..request import AN_IMAGE, MAX_PROMPT, SETTINGS, CaptionRequest, GenerationRequest, bounds_in_words
+from ..settings import HOME
+from ..storage.atomic import write_atomically
 
 JOB = "The id that /generate, /test, /upscale or /caption answered, or that /queue lists."
 
@@ -39,6 +41,8 @@ PARAMETERS: dict[str, str] = {
 }
 """What is no setting of a generation, by name; a parameter means the same in every endpoint that has it. The
 settings of /generate and /test are told by their declarations in `request.requests`."""
+API_PAGE = HOME / "docs" / "api.md"
+TABLE_STARTS, TABLE_ENDS = "<!-- settings -->", "<!-- end of settings -->"
 MAKES_PICTURES = ("generate", "test")
 
 
@@ -62,7 +66,9 @@ def setting_text(name: str) -> str:
     text = setting.api_text
     if setting.control == "text":
         text += f" At most {MAX_PROMPT:,} characters."
-    return _with_bounds(GenerationRequest.model_fields[name], text) if setting.is_number else text
+    return (
+        _with_bounds(GenerationRequest.model_fields[name], text, setting.unit) if setting.is_number else text
+    )
 
 
 def parameter_text(name: str) -> str:
@@ -72,16 +78,30 @@ def parameter_text(name: str) -> str:
     return text if field is None or field.annotation not in (int, float) else _with_bounds(field, text)
 
 
-def _with_bounds(field: FieldInfo, text: str) -> str:
-    bounds = bounds_in_words(field)
+def _with_bounds(field: FieldInfo, text: str, unit: str = "") -> str:
+    bounds = bounds_in_words(field) + (unit and f", in {unit}")
     return f"{bounds[0].upper()}{bounds[1:]}. {text}"
 
 
 def settings_table() -> str:
-    """The settings of /generate as the table of docs/api.md."""
+    """The settings of /generate as a table in Markdown."""
     lines = ["| setting | default | |", "|---|---|---|"]
     for name, setting in SETTINGS.items():
-        by_checkpoint = setting.is_required or setting.reset == "checkpoint" or setting.default in (None, ())
-        default = "None" if by_checkpoint else json.dumps(setting.default)
-        lines.append(f"| `{name}` | {default} | {setting_text(name).replace('|', chr(92) + '|')} |")
+        default = None if setting.reset == "checkpoint" or setting.default == () else setting.default
+        shown = "None" if default is None else json.dumps(default)
+        if name == "prompt":  # the endpoint's one parameter without a default
+            shown = "required"
+        lines.append(f"| `{name}` | {shown} | {setting_text(name).replace('|', chr(92) + '|')} |")
     return "\n".join(lines)
+
+
+def with_settings_table(page: str) -> str:
+    """docs/api.md with the present table of settings between its marks."""
+    before, _, rest = page.partition(TABLE_STARTS)
+    _, _, after = rest.partition(TABLE_ENDS)
+    return f"{before}{TABLE_STARTS}\n\n{settings_table()}\n\n{TABLE_ENDS}{after}"
+
+
+if __name__ == "__main__":  # after a declaration changed: python -m webbduck_gradio.api.parameter_docs
+    page = with_settings_table(API_PAGE.read_text(encoding="utf-8"))
+    write_atomically(API_PAGE, lambda file: file.write(page.encode()), API_PAGE.parent)

@@ -1,0 +1,70 @@
+"""A row for each setting of a generation: how a test changes it, and what it leaves out on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """Another value than the default, and `beside`, the rest of a request in which the setting has an effect.
+
+    "IMAGE" and "MASK" stand for stored pictures. `no_core`, `no_pair` and `no_row` say why the core, the
+    `parameters` text and the gallery's panel do without it.
+    """
+
+    value: Any
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    no_core: str = ""
+    no_pair: str = ""
+    no_row: str = ""
+
+
+IMAGE = {"image": "IMAGE"}
+MASK = {"image": "IMAGE", "mask": "MASK"}
+SECOND = {"second_pass_model": "webbduck-starter", "second_pass_mode": "img2img"}
+REFINER = {"second_pass_model": "refiner", "second_pass_mode": "refiner"}
+NO_PLACE = "A1111 has no pair for it"
+HAS_OWN_PLACE = "the panel shows it by itself"
+
+CHANGES: dict[str, Change] = {
+    "prompt": Change("a balloon at night", no_row=HAS_OWN_PLACE),
+    "negative_prompt": Change("pond", no_row=HAS_OWN_PLACE),
+    "prompt_2": Change("a balloon at night", no_pair=NO_PLACE),
+    "base_model": Change("reddish", MASK),
+    "width": Change(72, no_row="it is a part of the size"),
+    "height": Change(72, no_row="it is a part of the size"),
+    "steps": Change(5),
+    "cfg": Change(9.0),
+    "scheduler": Change("Euler a"),
+    "seed": Change(8),
+    "num_images": Change(2, no_pair="a picture tells of itself alone", no_row="it is the job's"),
+    "loras": Change([{"name": "whole", "weight": 1.0}], no_row="a row for each LoRA"),
+    "second_pass_model": Change("webbduck-starter", {"refinement_strength": 0.5}),
+    "second_pass_mode": Change("refiner", SECOND | {"refinement_strength": 0.5}),
+    "refinement_strength": Change(0.8, SECOND),
+    "second_pass_steps": Change(9, SECOND),
+    "refiner_switch": Change(0.5, REFINER),
+    "image": Change("IMAGE", no_pair="the id is this studio's alone", no_row="a row says that there was one"),
+    "mask": Change("MASK", IMAGE, no_pair="the id is this studio's alone", no_row="a row says so"),
+    "strength": Change(0.3, IMAGE),
+    "resize_mode": Change("stretch", IMAGE, no_pair=NO_PLACE),
+    "inpainting_fill": Change("keep", MASK),
+    "masked_content": Change("original", MASK),
+    "mask_blur": Change(0, MASK),
+    "inpaint_area": Change("masked", MASK | {"inpaint_padding": 4}),
+    "inpaint_padding": Change(2, MASK | {"inpaint_area": "masked"}),
+    "clip_skip": Change(1),
+    "emphasis": Change("none", {"prompt": "a (red:1.6) duck"}),
+    "output_format": Change("webp", no_core="the gallery saves the files", no_pair=NO_PLACE),
+}
+
+
+def with_pictures(asked: Mapping[str, Any], image: str, mask: str) -> dict[str, Any]:
+    """Fields of a request with the ids of stored pictures in place of "IMAGE" and "MASK"."""
+    stored = {"IMAGE": image, "MASK": mask}
+    return {
+        key: stored.get(value, value) if isinstance(value, str) else value for key, value in asked.items()
+    }
