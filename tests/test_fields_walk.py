@@ -18,6 +18,7 @@ from setting_changes import CHANGES, with_pictures
 from webbduck_gradio.api import parameter_docs
 from webbduck_gradio.api.gallery_serializers import rows
 from webbduck_gradio.api.serializers import effective_settings
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata import build_chunk, infotext, read
 from webbduck_gradio.gallery.metadata.chunk import save_picture
 from webbduck_gradio.gallery.metadata.recall import read_text, understand
@@ -114,7 +115,8 @@ def test_each_field_goes_through_a_parameters_text_and_back(field: str, tmp_path
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_each_field_is_reset_by_a_picture_that_does_not_mention_it(field: str, settings: Settings) -> None:
-    values, _ = read_text("a duck\nSteps: 20, Sampler: Euler, CFG scale: 7", Registry(settings))
+    text = "a duck\nSteps: 20, Sampler: Euler, CFG scale: 7"
+    values, _ = read_text(text, Registry(settings), InputImageStore(settings))
     setting = SETTINGS[field]
     told = {"prompt": "a duck", "steps": 20, "scheduler": "Euler", "cfg": 7.0}
     if field in told:
