@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from webbduck_gradio.gallery.index.search import COLUMNS, FIELDS, TERM, parse
 from webbduck_gradio.models.catalog.defaults import Defaults
 from webbduck_gradio.models.catalog.entries import Checkpoint, Lora
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request.conditions import CONDITIONS, SECOND_PASS_RULES, conditions, second_pass
 from webbduck_gradio.ui.shared.numbers import read
 
 RULES = Path(__file__).parent / "rules"
@@ -89,3 +91,15 @@ def test_a_typed_number_means_this(whole: bool) -> None:
         with pytest.raises(ValueError) as error:
             read(text, whole)
         assert str(error.value) == problem
+
+
+def test_these_conditions_hold_for_these_requests() -> None:
+    tables = rules("conditions")
+    known = json.loads(json.dumps({name: asdict(each) for name, each in CONDITIONS.items()}))
+    assert tables["conditions"] == known
+    assert tables["second_pass_rules"] == json.loads(json.dumps(SECOND_PASS_RULES))
+    for case in tables["cases"]:
+        kind = second_pass(case["request"], case["arch"])
+        assert kind == case["kind"], case
+        hold = conditions(case["request"], kind)
+        assert [name for name, holds in hold.items() if holds] == case["hold"], case

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import STARTER, free_port, studio_settings, wait_until
+from setting_changes import CHANGES
 
-from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request import SETTINGS, GenerationRequest, in_form_order
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web.server import StudioServer
 
@@ -64,10 +65,6 @@ def generated(page: Page, server: StudioServer) -> GenerationRequest:
     return store.queued()[0].generation_request
 
 
-def number(selector: str) -> Callable[[Page, Any], None]:
-    return lambda page, value: page.fill(f"{selector} input", str(value))
-
-
 def text(selector: str) -> Callable[[Page, Any], None]:
     return lambda page, value: page.fill(f"{selector} textarea, {selector} input", str(value))
 
@@ -84,48 +81,46 @@ def segment(selector: str, label: str) -> Callable[[Page, Any], None]:
     return lambda page, _: page.locator(selector).get_by_label(label, exact=True).check(force=True)
 
 
-PLAIN: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "prompt": (text("#prompt"), "a duck (that swims:1.2)"),
-    "negative_prompt": (text("#negative"), "rain"),
-    "prompt_2": (text("#prompt-2"), "calm water"),
-    "width": (number("#width"), 320),
-    "height": (number("#height"), 192),
-    "steps": (number("#steps"), 7),
-    "cfg": (number("#cfg"), 3.5),
-    "scheduler": (option("#scheduler"), "UniPC"),
-    "seed": (text("#seed"), 0),
-    "num_images": (number("#batch"), 3),
-    "clip_skip": (number("#clip-skip"), 1),
-    "emphasis": (segment("#emphasis", "As weighted"), "none"),
-    "output_format": (segment("#output-format", "WebP"), "webp"),
+def enter(page: Page, name: str, value: Any) -> None:
+    """Enter a value into the control of a setting, as a person does."""
+    setting = SETTINGS[name]
+    element = f"#{setting.element_id}"
+    if setting.control == "choice":
+        segment(element, setting.choices[value])(page, value)
+    elif setting.control in ("list", "model"):
+        option(element)(page, value)
+    else:
+        text(element)(page, value)
+
+
+def settings_that_need(*conditions: str) -> dict[str, Any]:
+    """Another value for each setting that has an effect only where the last of these conditions holds."""
+    return {
+        setting.name: CHANGES[setting.name].value
+        for setting in in_form_order(SETTINGS)
+        if setting.applies[:1] == conditions[:1]
+        and set(conditions) <= set(setting.applies)
+        and setting.control not in ("file", "loras")
+    }
+
+
+PLAIN = {
+    setting.name: CHANGES[setting.name].value
+    for setting in in_form_order(SETTINGS)
+    if setting.applies in ((), ("guidance",)) and setting.control not in ("model", "file", "loras")
 }
-WITH_REFINER: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "second_pass_model": (option("#second-model"), STARTER),
-    "second_pass_mode": (segment("#second-mode", "Refiner"), "refiner"),
-    "refiner_switch": (number("#refiner-switch"), 0.6),
-}
-WITH_IMG2IMG: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "second_pass_mode": (segment("#second-mode", "img2img"), "img2img"),
-    "refinement_strength": (number("#refinement-strength"), 0.45),
-    "second_pass_steps": (text("#second-steps"), 11),
-}
-WITH_PICTURE: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "strength": (number("#strength"), 0.55),
-    "resize_mode": (segment("#resize-mode", "Pad"), "pad"),
-}
-WITH_MASK: dict[str, tuple[Callable[[Page, Any], None], Any]] = {
-    "inpainting_fill": (segment("#inpainting-fill", "Inpaint not masked"), "keep"),
-    "masked_content": (segment("#masked-content", "Original"), "original"),
-    "mask_blur": (number("#mask-blur"), 3),
-    "inpaint_area": (segment("#inpaint-area", "Only masked"), "masked"),
-    "inpaint_padding": (number("#inpaint-padding"), 48),
-}
+WITH_REFINER = {"second_pass_model": STARTER, "second_pass_mode": "refiner"} | settings_that_need(
+    "second_pass", "refiner_pass"
+)
+WITH_IMG2IMG = {"second_pass_mode": "img2img"} | settings_that_need("second_pass", "img2img_pass")
+WITH_PICTURE = settings_that_need("image")
+WITH_MASK = settings_that_need("mask")
 BY_OTHER_TESTS = {"loras": "test_stack.py", "image": "below", "mask": "below", "base_model": "below"}
 
 
-def test_the_table_names_every_setting() -> None:
-    named = {*PLAIN, *WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
-    assert named == set(GenerationRequest.model_fields)
+def test_each_setting_is_tried() -> None:
+    tried = {*PLAIN, *WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
+    assert tried == set(GenerationRequest.model_fields)
 
 
 def test_each_control_shows_in_the_stored_request(
@@ -143,10 +138,10 @@ def test_each_control_shows_in_the_stored_request(
     wait_until(lambda: tab.evaluate("webbduck.form.state().base_model") == STARTER)
     asked = {"base_model": STARTER}
 
-    def try_all(changes: dict[str, tuple[Callable[[Page, Any], None], Any]]) -> None:
+    def try_all(changes: dict[str, Any]) -> None:
         nonlocal before
-        for field, (change, value) in changes.items():
-            change(tab, value)
+        for field, value in changes.items():
+            enter(tab, field, value)
             now = generated(tab, server)
             asked[field] = value
             assert getattr(now, field) == value != getattr(before, field), field

@@ -9,7 +9,7 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from running import wait_until
 
-from webbduck_gradio.request import CaptionRequest, GenerationRequest, UpscaleRequest
+from webbduck_gradio.request import SETTINGS, CaptionRequest, GenerationRequest, UpscaleRequest
 
 
 @pytest.fixture(autouse=True)
@@ -123,8 +123,7 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
     told.locator("summary").click()
     expect(told.locator("dl dt").first).to_be_visible()
     names = told.locator("dl dt").all_inner_texts()
-    called = {"inpainting_fill": "mask mode"}
-    assert {called.get(name, name.replace("_", " ")) for name in GenerationRequest.model_fields} <= set(names)
+    assert {setting.label for setting in SETTINGS.values()} <= set(names)
 
 
 def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -> None:

@@ -6,6 +6,7 @@ import { columnOf, isFavourite, termsOf } from "../../webbduck_gradio/ui/gallery
 import { blockedReason, isCompatible } from "../../webbduck_gradio/ui/shared/lora_fit.js";
 import { readNumber } from "../../webbduck_gradio/ui/shared/numbers.js";
 import { imageIndex, imageSeed } from "../../webbduck_gradio/ui/shared/seeds.js";
+import { conditionsOf, secondPassKind } from "../../webbduck_gradio/ui/shared/settings.js";
 
 const rules = (name) => JSON.parse(readFileSync(new URL(`../rules/${name}.json`, import.meta.url), "utf8"));
 
@@ -58,5 +59,18 @@ test("a typed number means this", () => {
     for (const [text, problem] of Object.entries(table)) {
       assert.deepEqual(readNumber(text, whole), { problem }, text);
     }
+  }
+});
+
+test("these conditions hold for these requests", () => {
+  const tables = rules("conditions");
+  for (const { request, arch, kind, hold } of tables.cases) {
+    assert.equal(secondPassKind(request, arch, tables), kind, JSON.stringify(request));
+    const found = conditionsOf(request, arch, tables);
+    assert.deepEqual(
+      Object.keys(found).filter((name) => found[name]),
+      hold,
+      JSON.stringify(request),
+    );
   }
 });

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request import SETTINGS, GenerationRequest
 from webbduck_gradio.settings import HOME
 from webbduck_gradio.web.server import StudioServer
 
@@ -160,31 +160,21 @@ def must_be_refused(target: StudioServer, endpoint: str, field: str, values: lis
     assert not wrong, "\n".join(wrong)
 
 
-WHOLE = ("width", "height", "steps", "seed", "num_images", "mask_blur", "inpaint_padding", "clip_skip")
-NUMBERS = ("cfg", "strength", "refinement_strength", "refiner_switch")
-CHOICES = (
-    "second_pass_mode", "inpainting_fill", "masked_content", "resize_mode", "inpaint_area", "emphasis",
-    "output_format",
-)  # fmt: skip
-NAMES = ("base_model", "scheduler", "second_pass_model")
-TEXTS = ("prompt", "negative_prompt", "prompt_2")
-
-
 def of_field(name: str) -> list[Any]:
     """The attacks on a field of a generation request."""
-    if name in WHOLE or name == "second_pass_steps":
-        return attacks.NOT_WHOLE + ([] if name == "seed" else [-1])
-    if name in NUMBERS:
-        return [*attacks.NOT_A_NUMBER, -1]
-    if name in CHOICES:
+    setting = SETTINGS[name]
+    if setting.is_number:
+        below = [] if name == "seed" else [-1]  # -1 asks for a random seed
+        return [*(attacks.NOT_WHOLE if setting.is_whole else attacks.NOT_A_NUMBER), *below]
+    if setting.control == "choice":
         return [*attacks.NOT_A_CHOICE, None]
-    if name in NAMES:
+    if setting.control in ("list", "model"):
         return [*attacks.TRAVERSAL, 5, True, [], {}, attacks.NAN]
-    if name in TEXTS:
+    if setting.control == "text":
         return [*attacks.NOT_TEXT, None]
-    if name == "loras":
+    if setting.control == "loras":
         return attacks.NOT_LORAS
-    assert name in ("image", "mask"), f"{name} has no attacks yet"
+    assert setting.control == "file", f"{name} has no attacks yet"
     return [*attacks.as_files(), *(each for each in attacks.TRAVERSAL if each)]
 
 

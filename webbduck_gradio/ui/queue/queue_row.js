@@ -2,6 +2,7 @@
 // One row of the queue: what it shows of a job. Texts are set only where they differ.
 import { h, put } from "../shared/dom.js";
 import { duration, timeAgo } from "../shared/format.js";
+import { conditionsOf, labelOf, summaryOf, withUnit } from "../shared/settings.js";
 import { inputUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 
 /** Seconds that the server's clock is ahead of this computer's. */
@@ -28,18 +29,9 @@ export function modeOf(job) {
 }
 
 export function factsOf(job) {
-  const request = job.request;
+  const { request } = job;
   const facts = [
-    request.base_model,
-    request.width && `${request.width} × ${request.height} px`,
-    request.scheduler,
-    request.steps && `${request.steps} steps`,
-    request.cfg !== undefined && `CFG ${request.cfg}`,
-    request.seed !== undefined && `seed ${request.seed}`,
-    request.num_images > 1 && `${request.num_images} images`,
-    request.image && request.strength !== undefined && `strength ${request.strength}`,
-    ...(request.loras ?? []).map((lora) => `${lora.name} ${lora.weight}`),
-    request.second_pass_model && `then ${request.second_pass_model}`,
+    ...summaryOf("queue", request, conditionsOf(request, null)),
     request.upscaler,
     request.captioner,
     request.style?.replaceAll("_", " "),
@@ -58,17 +50,14 @@ export function timesOf(job) {
   return job.started ? `${end}, waited ${duration(job.started - job.created)}` : end;
 }
 
-const UNITS = { width: "px", height: "px", mask_blur: "px", inpaint_padding: "px", max_tokens: "tokens" };
-
-function valueText(name, value) {
+function detailText(name, value) {
   if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "none";
-  if (name === "loras") return value.map((lora) => `${lora.name} ${lora.weight}`).join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (typeof value === "object") return JSON.stringify(value);
-  return UNITS[name] ? `${value} ${UNITS[name]}` : (webbduckFacts.values[name]?.[value] ?? String(value));
+  if (typeof value === "object" && !Array.isArray(value)) return JSON.stringify(value);
+  return name === "max_tokens" ? `${value} tokens` : withUnit(name, value);
 }
 
-/** All of the request: first what had a say, then the rest, and what is known of the job itself. */
+/** All of the request: first what had an effect, then the rest, and what is known of the job itself. */
 export function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
   const about = {
@@ -82,22 +71,22 @@ export function detailsOf(job) {
     folder: job.run,
   };
   const pair = (name, text, kind) => [
-    h("dt", { class: kind }, name === "inpainting_fill" ? "mask mode" : name.replaceAll("_", " ")),
+    h("dt", { class: kind }, labelOf(name)),
     h("dd", { class: kind }, text),
   ];
   const used = Object.entries(job.told);
   const rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
-    ...used.flatMap(([name, value]) => pair(name, valueText(name, value))),
+    ...used.flatMap(([name, value]) => pair(name, detailText(name, value))),
     ...(job.result
       ? Object.entries(job.result)
           .filter(([name]) => !(name in job.request))
-          .flatMap(([name, value]) => pair(name, valueText(name, value)))
+          .flatMap(([name, value]) => pair(name, detailText(name, value)))
       : []),
     ...Object.entries(about)
       .filter(([, value]) => value)
       .flatMap(([name, value]) => pair(name, value)),
-    ...rest.flatMap(([name, value]) => pair(name, valueText(name, value), "unused")),
+    ...rest.flatMap(([name, value]) => pair(name, detailText(name, value), "unused")),
   ];
 }
 

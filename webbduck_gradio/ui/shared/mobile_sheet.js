@@ -3,6 +3,7 @@
 import * as form from "../studio/form.js";
 import { subscribe } from "./bus.js";
 import { phone } from "./dom.js";
+import { summaryOf } from "./settings.js";
 import { isCovered } from "./widgets.js";
 
 const controls = () => document.querySelector("#controls");
@@ -33,21 +34,16 @@ function showSummary() {
   const state = form.state();
   const node = controls()?.querySelector(".sheet-said");
   if (!state || !node) return;
-  let loras = [];
+  let count = 0;
   try {
-    loras = JSON.parse(state.loras || "[]").filter((each) => each.on !== false);
+    count = JSON.parse(state.loras || "[]").filter((each) => each.on !== false).length;
   } catch {
     /* the stack says what is wrong */
   }
-  const parts = [
-    state.image ? (state.mask ? "Inpainting" : "From a picture") : null,
-    `${state.width ?? "?"} × ${state.height ?? "?"}`,
-    `${state.steps ?? "?"} steps`,
-    loras.length ? `${loras.length} LoRA${loras.length > 1 ? "s" : ""}` : null,
-    state.second_pass_model ? "second pass" : null,
-    state.base_model,
-  ];
-  node.textContent = isOpen() ? "Settings" : parts.filter(Boolean).join(", ");
+  const shown = { ...state, loras: count ? `${count} LoRA${count > 1 ? "s" : ""}` : "" };
+  const parts = summaryOf("sheet", shown, form.conditions());
+  if (state.image) parts.unshift(state.mask ? "Inpainting" : "From a picture");
+  node.textContent = isOpen() ? "Settings" : parts.join(", ");
   controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-complaint]")));
 }
 subscribe("form", showSummary);

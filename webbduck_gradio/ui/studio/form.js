@@ -4,64 +4,24 @@ import { last, publish, subscribe } from "../shared/bus.js";
 import { h, phone } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getPref, setPref } from "../shared/preferences.js";
+import { applies, conditionsOf, labelOf, percent, settings, summaryOf } from "../shared/settings.js";
 import { describe } from "../shared/widgets.js";
 
-const { limits, side_step: STEP, max_pixels: MAX_PIXELS } = webbduckFacts;
-const CONTROLS = {
-  base_model: "#checkpoint",
-  prompt: "#prompt",
-  negative_prompt: "#negative",
-  prompt_2: "#prompt-2",
-  width: "#width",
-  height: "#height",
-  steps: "#steps",
-  cfg: "#cfg",
-  scheduler: "#scheduler",
-  seed: "#seed",
-  num_images: "#batch",
-  image: "#image",
-  mask: "#mask",
-  strength: "#strength",
-  resize_mode: "#resize-mode",
-  inpainting_fill: "#inpainting-fill",
-  masked_content: "#masked-content",
-  mask_blur: "#mask-blur",
-  inpaint_area: "#inpaint-area",
-  inpaint_padding: "#inpaint-padding",
-  second_pass_model: "#second-model",
-  second_pass_mode: "#second-mode",
-  refinement_strength: "#refinement-strength",
-  refiner_switch: "#refiner-switch",
-  second_pass_steps: "#second-steps",
-  clip_skip: "#clip-skip",
-  emphasis: "#emphasis",
-  output_format: "#output-format",
-};
-const RANGES = ["strength", "refinement_strength", "refiner_switch"];
-const names = {
-  base_model: "Checkpoint",
-  scheduler: "Sampler",
-  cfg: "CFG",
-  seed: "Seed",
-  num_images: "Images",
-  clip_skip: "CLIP skip",
-  inpainting_fill: "Mask mode",
-};
-export const called = (field) =>
-  names[field] ?? field.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+const { side_step: STEP, max_pixels: MAX_PIXELS } = webbduckFacts;
+const NUMBERS = Object.keys(settings).filter((name) => settings[name].control === "number");
+const SLIDERS = Object.keys(settings).filter((name) => settings[name].has_slider);
 let values = null;
 /** The values of all controls, null until the page has them. */
 export const state = () => values;
 let opened = false;
 
-export const control = (field) => document.querySelector(CONTROLS[field] ?? `#${field}`);
+export const control = (field) => document.getElementById(settings[field]?.element ?? field);
 export const entry = (field) => control(field)?.querySelector("textarea, input");
 
 /** Numbers that must be there; an empty seed or number of second steps has a meaning of its own. */
-const OPTIONAL = ["seed", "second_pass_steps"];
-const isNumber = (field) => field in limits && !OPTIONAL.includes(field);
+const isNumber = (field) => settings[field]?.control === "number" && !settings[field].is_optional;
 function typedAs(field, text) {
-  const { value, problem } = readNumber(text, Boolean(limits[field].whole));
+  const { value, problem } = readNumber(text, Boolean(settings[field].limits.whole));
   return problem ? text : value;
 }
 
@@ -113,74 +73,47 @@ export function set(field, value) {
 
 export const arch = (name) => last.get("catalog")?.checkpoints.find((each) => each.name === name)?.arch;
 
-/** Whether the second model takes over unfinished latents (as models/admission.py decides). */
-export function continues() {
-  if (values.second_pass_mode === "auto") {
-    return arch(values.second_pass_model) === "sdxl-refiner" && !values.image;
-  }
-  return values.second_pass_mode === "refiner";
-}
+const secondArch = () => arch(values.second_pass_model);
+
+/** Which conditions of request/conditions.py hold for the form as it is now. */
+export const conditions = () => conditionsOf(values, secondArch());
 
 function show() {
-  const image = Boolean(values.image);
-  const mask = image && Boolean(values.mask);
-  const masked = values.inpaint_area === "masked";
-  const second = Boolean(values.second_pass_model);
-  const over = second && !continues();
-  // The conditions of applicability.py, for the form as it is now.
-  const hold = {
-    image,
-    mask,
-    whole_area: !(mask && masked),
-    masked_area: mask && masked,
-    second_pass: second,
-    img2img_pass: over,
-    refiner_pass: second && !over,
-  };
-  for (const [field, needs] of Object.entries(webbduckFacts.needs)) {
-    control(field)?.classList.toggle("off", !needs.every((each) => hold[each]));
+  const hold = conditions();
+  for (const name of Object.keys(settings)) {
+    const isHidden = !applies(name, hold) && !settings[name].stays_visible;
+    control(name)?.classList.toggle("off", isHidden);
   }
   control("negative_prompt")?.classList.toggle("filled", Boolean(values.negative_prompt));
-  for (const field of RANGES) {
+  for (const field of SLIDERS) {
     const range = control(field)?.querySelector(".range");
     if (range && document.activeElement !== range && typeof values[field] === "number") {
       range.value = values[field];
     }
   }
+  const { image, mask, second_pass, img2img_pass } = hold;
   const inpainting = `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`;
-  said("image", image ? `${mask ? inpainting : "From a picture"}, strength ${number(values.strength)}` : "");
-  const part = over
-    ? `Strength ${number(values.refinement_strength)}`
-    : `From ${percent(values.refiner_switch)}`;
-  said("second", second ? `${part}, ${values.second_pass_model}` : "");
-  said(
-    "more",
-    [
-      values.prompt_2 ? "second prompt" : "",
-      values.clip_skip ? `CLIP skip ${values.clip_skip}` : "",
-      values.emphasis === "none" ? "weights as they are" : "",
-      values.output_format !== "png" ? { jpg: "JPEG", webp: "WebP" }[values.output_format] : "",
-    ]
-      .filter(Boolean)
-      .join(", "),
-  );
+  const from = mask ? inpainting : image ? "From a picture" : null;
+  for (const fold of ["image", "second", "more"]) {
+    const parts = summaryOf("fold", values, hold, fold);
+    if (fold === "image" && from) parts.unshift(from);
+    said(fold, parts.join(", "));
+  }
   const text = document.querySelector(".second-said");
   if (text) {
-    text.textContent = !second
-      ? "Another checkpoint that goes over the picture: a refiner, or any SDXL checkpoint."
-      : over
-        ? "Draws the finished picture again with this model; strength 0 to 1 says how much may change."
+    text.textContent = !second_pass
+      ? "Runs a second pass with another checkpoint: a refiner, or any SDXL checkpoint."
+      : img2img_pass
+        ? "Runs img2img on the finished picture with this model; the strength says how much may change."
         : image
           ? "A refiner can only continue a picture made from text; choose img2img."
           : "The refiner continues the unfinished picture " +
             `after ${percent(values.refiner_switch)} of the steps.`;
   }
 }
-const number = (value) => (typeof value === "number" ? String(Number(value.toFixed(3))) : value || "?");
-const percent = (value) => (typeof value === "number" ? `${Math.round(value * 100)} %` : value || "?");
 function said(fold, text) {
   const node = document.querySelector(`[data-fold="${fold}"] .fold-said`);
-  if (node) node.textContent = text;
+  if (node) node.textContent = text.replace(/^./, (first) => first.toUpperCase());
 }
 subscribe("catalog", () => {
   if (values) show();
@@ -205,9 +138,9 @@ document.addEventListener("click", (event) => {
 /** What Gradio's controls lack: a slider beside some numbers. Called once they are there. */
 function prepare() {
   for (const [name, yes] of Object.entries(folds)) if (yes) unfold(name);
-  for (const field of RANGES) {
+  for (const field of SLIDERS) {
     const block = control(field);
-    const { least = 0.05, most } = limits[field];
+    const { least = 0.05, most } = settings[field].limits;
     if (!block || block.querySelector(".range")) continue;
     block.classList.add("ranged");
     // Beside the number, which has the name and the keys; for the pointer only.
@@ -224,16 +157,17 @@ function prepare() {
       }),
     );
   }
-  for (const [field, text] of Object.entries(webbduckFacts.help)) {
-    describe(control(field), field, text);
+  for (const [name, { help, control: kind }] of Object.entries(settings)) {
+    if (kind !== "file" && kind !== "loras") describe(control(name), name, help);
   }
   for (const [name, text] of Object.entries(webbduckFacts.button_help)) {
     const button = document.getElementById(name);
     if (button) button.title = text;
   }
   document.getElementById("swap")?.setAttribute("aria-label", "Swap width and height");
-  for (const [field, { least, above, most, step, whole }] of Object.entries(limits)) {
-    const by = webbduckFacts.number_steps[field] ?? step ?? (whole ? 1 : 0.05);
+  for (const field of NUMBERS) {
+    const { step: by, limits } = settings[field];
+    const { least, above, most, whole } = limits;
     if (entry(field)) {
       numberField(entry(field), { step: by, least: least ?? above + by, most, whole: Boolean(whole) });
     }
@@ -254,31 +188,32 @@ function prepare() {
 
 let checking = null;
 function problemOf(field, typed) {
-  const { least, most, above, step, whole } = limits[field];
+  const { least, most, above, step, whole } = settings[field].limits;
   const { value, problem } = readNumber(typed, Boolean(whole));
-  if (problem) return `${called(field)} ${problem}.`;
+  if (problem) return `${labelOf(field)} ${problem}.`;
   if (value === null || value === undefined || (field === "seed" && value === -1)) return null;
-  if (whole && !Number.isInteger(value)) return `${called(field)} must be a whole number.`;
+  if (whole && !Number.isInteger(value)) return `${labelOf(field)} must be a whole number.`;
   if ((least !== undefined && value < least) || value > most || (above !== undefined && value <= above)) {
-    return `${called(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
+    return `${labelOf(field)} can be ${least ?? `above ${above}`} to ${most}, not ${value}.`;
   }
-  if (step && value % step) return `${called(field)} must be a multiple of ${step}.`;
+  if (step && value % step) return `${labelOf(field)} must be a multiple of ${step}.`;
   return null;
 }
 function check() {
   if (!values) return;
-  for (const field of Object.keys(limits)) {
+  for (const field of NUMBERS) {
     // What the server said of this value stays until the value changes.
     if (control(field)?.dataset.complaint === "asked") continue;
+    const { limits } = settings[field];
     const text = problemOf(field, values[field]);
     if (!text) {
       if (control(field)?.dataset.complaint === "live") complain(field, null);
       continue;
     }
     const near =
-      limits[field].step &&
+      limits.step &&
       Number.isInteger(values[field]) &&
-      !(values[field] < limits[field].least || values[field] > limits[field].most)
+      !(values[field] < limits.least || values[field] > limits.most)
         ? [Math.floor(values[field] / STEP) * STEP, Math.ceil(values[field] / STEP) * STEP]
         : [];
     complain(field, text, "live", near);
@@ -298,7 +233,7 @@ function check() {
 export function complain(field, text, kind = "asked", near = []) {
   const block = control(field);
   const input = entry(field);
-  if (!block) return false;
+  if (!block || settings[field]?.control === "loras") return false; // the stack says it itself
   const place = block.closest(".fields") ?? block;
   const id = `said-${field}`;
   const old = document.getElementById(id);
@@ -359,7 +294,7 @@ function reveal(note) {
 }
 /** All that was said about the last press of Generate. */
 export function calm() {
-  for (const field of Object.keys(CONTROLS)) {
+  for (const field of Object.keys(settings)) {
     if (control(field)?.dataset.complaint === "asked") complain(field, null);
   }
 }

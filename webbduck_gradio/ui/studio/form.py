@@ -306,12 +306,6 @@ def facts() -> dict[str, Any]:
         "settings": {setting.name: setting_facts(setting) for setting in in_form_order(SETTINGS)},
         "conditions": {name: asdict(condition) for name, condition in CONDITIONS.items()},
         "second_pass_rules": SECOND_PASS_RULES,
-        # Parts of "settings" by themselves, until the scripts read it from there.
-        "limits": {name: setting.limits for name, setting in SETTINGS.items() if setting.limits},
-        "number_steps": {name: setting.step for name, setting in SETTINGS.items() if setting.step},
-        "needs": {name: each.applies for name, each in SETTINGS.items() if not each.stays_visible},
-        "help": {name: setting.tooltip for name, setting in SETTINGS.items()},
-        "values": {name: dict(setting.choices) for name, setting in SETTINGS.items() if setting.choices},
         "button_help": BUTTONS,
     }
 

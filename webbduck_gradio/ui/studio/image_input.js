@@ -4,6 +4,7 @@ import { last, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { openSheet } from "../shared/mobile_sheet.js";
 import { callServer } from "../shared/server_call.js";
+import { settings } from "../shared/settings.js";
 import { toast } from "../shared/toast.js";
 import { thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
@@ -190,13 +191,14 @@ export default function start({ element, props, trigger, server, upload }) {
   /** Take the picture's size over where it can be had, else offer the nearest ones. */
   async function takeSize() {
     if (!(await measure(shown.image))) return;
-    const { side_step: STEP, max_pixels: MOST, limits } = webbduckFacts;
+    const { side_step: STEP, max_pixels: MOST } = webbduckFacts;
+    const { least, most } = settings.width.limits;
     const { width, height } = size;
     const fits = (w, hgt) =>
       w % STEP === 0 &&
       hgt % STEP === 0 &&
-      Math.min(w, hgt) >= limits.width.least &&
-      Math.max(w, hgt) <= limits.width.most &&
+      Math.min(w, hgt) >= least &&
+      Math.max(w, hgt) <= most &&
       w * hgt <= MOST;
     if (fits(width, height)) {
       form.set("width", width);

@@ -1,21 +1,16 @@
 // @ts-check
 // The menu that tells how a picture was made.
 import { h } from "../shared/dom.js";
-import * as form from "./form.js";
+import { labelOf, withUnit } from "../shared/settings.js";
 import { changeSettings } from "./settings_menu.js";
 
 /** `shown` is {job, image, seed}; answers what stands in the menu. */
 export function settingsMenu(shown, trigger, close) {
   const { job } = shown;
   const { prompt, negative_prompt, ...rest } = { ...job.told, seed: shown.seed };
-  const told = (value, name) =>
-    webbduckFacts.values[name]?.[value] ??
-    (Array.isArray(value)
-      ? value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ")
-      : String(value));
   const rows = Object.entries(rest)
     .filter(([name]) => !["width", "height", "image", "mask", "num_images"].includes(name))
-    .map(([name, value]) => [form.called(name), told(value, name)]);
+    .map(([name, value]) => [labelOf(name), withUnit(name, value)]);
   return [
     h("p", { class: "about-prompt" }, prompt || "(no prompt)"),
     h(
