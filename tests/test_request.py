@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.request import MAX_SEED, SCHEDULERS, GenerationRequest
+from webbduck_gradio.request.samplers import SAMPLERS, SCHEDULES
 
 
 def of(**asked: object) -> GenerationRequest:
@@ -27,6 +28,16 @@ def of(**asked: object) -> GenerationRequest:
         ({"width": 513}, "width must be a multiple of 8, not 513."),
         ({"width": None}, "width must be a whole number from 64 to 4,096, a multiple of 8, not None."),
         ({"width": 4096, "height": 4096}, "4096 x 4096 is more than 9.4 megapixels; choose a smaller size."),
+        ({"sampler": "Eulr"}, f"sampler must be one of: {', '.join(each.name for each in SAMPLERS)}."),
+        ({"schedule": "Kerras"}, f"schedule must be one of: {', '.join(each.name for each in SCHEDULES)}."),
+        (
+            {"sampler": "DDIM", "schedule": "Karras"},
+            "DDIM cannot be drawn on the schedule Karras; choose Automatic.",
+        ),
+        (
+            {"scheduler": "Euler", "sampler": "Heun"},
+            "scheduler Euler is something else than sampler and schedule; give one of them.",
+        ),
         ({"scheduler": "Eulr"}, f"scheduler must be one of: {', '.join(SCHEDULERS)}."),
         ({"prompt": "a" * 5000}, "prompt has 5,000 characters; at most 4,000 are possible."),
         ({"prompt": 3}, "prompt must be text, not 3."),

@@ -93,7 +93,7 @@ def test_shortcut_keys(page: Page, studio) -> None:
     expect(page.locator(".menu:popover-open")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator(".menu:popover-open")).to_have_count(0)
-    page.click("#scheduler input")
+    page.click("#sampler input")
     expect(page.get_by_role("option", name="Euler a", exact=True)).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.get_by_role("option", name="Euler a", exact=True)).to_be_hidden()

@@ -13,6 +13,7 @@ import torchsde
 
 from webbduck_gradio.core.sampling.schedulers import build
 from webbduck_gradio.request import SCHEDULERS
+from webbduck_gradio.request.samplers import JOINED
 
 SDXL = {
     "num_train_timesteps": 1000,
@@ -50,7 +51,7 @@ def defined(name: str, steps: int) -> numpy.ndarray:
 
 
 def drawn(name: str, steps: int, **config: object) -> numpy.ndarray:
-    scheduler = build(name, SDXL | config, steps, 0)
+    scheduler = build(*JOINED[name], SDXL | config, steps, 0)
     scheduler.set_timesteps(steps)
     levels = torch.unique_consecutive(scheduler.sigmas).double().numpy()
     assert levels[-1] == 0
@@ -88,7 +89,7 @@ def test_two_names_are_two_samplers() -> None:
 @pytest.mark.parametrize("name", [name for name in SCHEDULERS if name.startswith(DISCARDS)])
 def test_the_model_is_asked_for_the_very_level_that_the_step_starts_from(name: str) -> None:
     """Rounded to whole timesteps, an ancestral sampler leaves a part of its noise in the picture."""
-    scheduler = build(name, SDXL, 18, 0)
+    scheduler = build(*JOINED[name], SDXL, 18, 0)
     scheduler.set_timesteps(18)
     asked = numpy.interp(scheduler.timesteps[:: scheduler.order], numpy.arange(1000), numpy.log(SIGMAS))
     assert numpy.exp(asked) == pytest.approx(drawn(name, 18), rel=1e-3)
@@ -98,7 +99,7 @@ class Run:
     """A sampler of ours on a denoiser of our own: its levels, and where each step ended (x0 + sigma * n)."""
 
     def __init__(self, name: str, steps: int, denoise):
-        scheduler = build(name, SDXL, steps, 0)
+        scheduler = build(*JOINED[name], SDXL, steps, 0)
         scheduler.set_timesteps(steps)
         self.levels = torch.unique_consecutive(scheduler.sigmas.double())
         generator = torch.Generator().manual_seed(5)
@@ -234,7 +235,7 @@ def test_the_second_order_goes_by_its_midpoint_rule(name: str) -> None:
 @pytest.mark.parametrize("name", ["DPM++ SDE", "DPM++ SDE Karras", "DPM++ SDE SGM Uniform"])
 def test_the_noise_of_dpmpp_sde_is_a_path_between_its_own_levels(name: str) -> None:
     """Between other bounds it would be another path, and another picture than AUTOMATIC1111's."""
-    scheduler = build(name, SDXL, 12, 77)
+    scheduler = build(*JOINED[name], SDXL, 12, 77)
     scheduler.set_timesteps(12)
     x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1)) * scheduler.init_noise_sigma
     seen = scheduler.scale_model_input(x, scheduler.timesteps[0])

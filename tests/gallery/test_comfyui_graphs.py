@@ -46,7 +46,7 @@ TOLD = {
     "seed": 5,
     "width": 832,
     "height": 1216,
-    "scheduler": "euler",
+    "sampler": "euler",
     "schedule": "normal",
     "base_model": "lake",
 }

@@ -97,21 +97,21 @@ NOVELAI = {
 
 EXPECTED = {
     "prompt": PROMPT, "negative_prompt": "blurry, low quality", "steps": 28, "cfg": 6.5, "seed": 4015,
-    "width": 832, "height": 1216, "scheduler": "DPM++ 2M Karras", "base_model": "sd_xl_base_1.0",
+    "width": 832, "height": 1216, "sampler": "DPM++ 2M", "schedule": "Karras", "base_model": "sd_xl_base_1.0",
     "loras": [{"name": "party-hat", "weight": 0.8}],
 }  # fmt: skip
 FOOOCUS_EXPECTED = {**EXPECTED, "steps": 30, "cfg": 4, "width": 896, "height": 1152,
-                    "scheduler": "DPM++ 2M SDE Karras", "base_model": "juggernautXL_v8Rundiffusion",
+                    "sampler": "DPM++ 2M SDE", "base_model": "juggernautXL_v8Rundiffusion",
                     "loras": [{"name": "sd_xl_offset_example-lora_1.0", "weight": 0.1}]}  # fmt: skip
 SAMPLES = [
     ("a1111", {"parameters": A1111}, {**EXPECTED, "strength": 0.4}),
-    ("a1111", {"parameters": OLD_A1111}, {"prompt": PROMPT, "scheduler": "Euler a", "seed": 1, "width": 512}),
+    ("a1111", {"parameters": OLD_A1111}, {"prompt": PROMPT, "sampler": "Euler a", "seed": 1, "width": 512}),
     ("fooocus", {"parameters": json.dumps(FOOOCUS), "fooocus_scheme": "fooocus"}, FOOOCUS_EXPECTED),
     ("fooocus", {"parameters": FOOOCUS_A1111, "fooocus_scheme": "a1111"},
      {**FOOOCUS_EXPECTED, "base_model": "juggernautXL", "loras": None}),
     ("invokeai", {"invokeai_metadata": json.dumps(INVOKEAI)}, EXPECTED),
     ("invokeai", {"invokeai_metadata": json.dumps(OLD_INVOKEAI)},
-     {**EXPECTED, "scheduler": "Euler", "base_model": "sdxl-old"}),
+     {**EXPECTED, "sampler": "Euler", "schedule": "Uniform", "base_model": "sdxl-old"}),
     ("comfyui", COMFY, EXPECTED),
     ("swarmui", {"parameters": json.dumps(SWARM)}, EXPECTED),
     ("novelai", NOVELAI,

@@ -19,9 +19,9 @@ from webbduck_gradio.errors import NotFoundError, RequestError, StorageError
 from webbduck_gradio.gallery import export as export_module
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.export import export
-from webbduck_gradio.gallery.metadata import infotext
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.request.samplers import JOINED
 from webbduck_gradio.settings import Settings
 
 EMOJI = "".join(chr(0x1F300 + number * 7919 % 700) for number in range(4000))
@@ -65,7 +65,7 @@ def test_every_format_tells_all(tmp_path: Path, format: str, asked: GenerationRe
     info = sd_parsers_reads(path)
     assert info is not None
     assert info.full_prompt == as_written(asked.prompt).strip()
-    assert info.samplers[0].name == infotext.sampler_and_schedule(asked.scheduler)[0]
+    assert info.samplers[0].name == JOINED[asked.scheduler][0]
     assert (info.samplers[0].parameters["seed"], info.samplers[0].parameters["steps"]) == (
         str(asked.seed), str(asked.steps))  # fmt: skip
     with Image.open(path) as image:

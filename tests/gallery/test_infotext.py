@@ -177,7 +177,7 @@ def test_values_of_the_wrong_kind_are_named():
     told = reader.read(
         {"parameters": "a duck\nSteps: many, Sampler: Euler, CFG scale: nan, Seed: 5, Model: lake"}
     )
-    assert told.settings.keys() == {"prompt", "negative_prompt", "scheduler", "seed", "base_model"}
+    assert told.settings.keys() == {"prompt", "negative_prompt", "sampler", "seed", "base_model"}
     assert "steps cannot be read: many" in told.notes[0] and "cfg cannot be read: nan" in told.notes[1]
 
 

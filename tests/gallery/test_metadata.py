@@ -19,6 +19,7 @@ from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.metadata import infotext
 from webbduck_gradio.gallery.metadata.other_tools import values
 from webbduck_gradio.request import MAX_SEED, SCHEDULERS, GenerationRequest
+from webbduck_gradio.request.samplers import AUTOMATIC, JOINED, find_sampler
 
 PROMPTS = [
     "a red duck on a pond",
@@ -112,9 +113,9 @@ def test_sd_parsers_reads_it(tmp_path: Path, asked: GenerationRequest):
     info = ParserManager().parse(save(tmp_path, asked))
     assert info is not None
     sampler = info.samplers[0]
-    name, schedule = infotext.sampler_and_schedule(asked.scheduler)
+    name, schedule = JOINED[asked.scheduler]
     assert sampler.name == name
-    assert sampler.parameters.get("scheduler") == schedule
+    assert sampler.parameters.get("scheduler") == (None if schedule == AUTOMATIC else schedule)
     assert int(sampler.parameters["seed"]) == asked.seed
     assert int(sampler.parameters["steps"]) == asked.steps
     assert float(sampler.parameters["cfg_scale"]) == pytest.approx(asked.cfg, rel=1e-9)
@@ -136,7 +137,7 @@ def test_a1111s_rules_read_it(tmp_path: Path, asked: GenerationRequest):
     assert float(pairs["CFG scale"]) == pytest.approx(asked.cfg, rel=1e-9)
     assert pairs["Size"] == f"{asked.width}x{asked.height}"
     assert pairs["Model"] == asked.base_model.strip()
-    assert infotext.scheduler_name(pairs["Sampler"], pairs.get("Schedule type")) == asked.scheduler
+    assert find_sampler(pairs["Sampler"], pairs.get("Schedule type")) == JOINED[asked.scheduler]
     parsed = infotext.parse(text)
     assert (parsed.prompt.strip(), parsed.negative_prompt.strip()) == (prompt.strip(), negative.strip())
 
@@ -235,26 +236,12 @@ def test_the_prompt_is_the_one_that_was_drawn(tmp_path: Path):
     assert metadata.read(path)["request"]["prompt"] == asked.prompt
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_scheduler_names_go_both_ways(scheduler: str):
-    assert infotext.scheduler_name(*infotext.sampler_and_schedule(scheduler)) == scheduler
-
-
-def test_scheduler_names_as_others_write_them():
-    assert infotext.scheduler_name("DPM++ 2M Karras", None) == "DPM++ 2M Karras"  # A1111 before 1.9
-    assert infotext.scheduler_name("Euler a", "Automatic") == "Euler a"
-    assert infotext.scheduler_name("DPM++ 2M", "Automatic") == "DPM++ 2M Karras"
-    assert infotext.scheduler_name("dpm++ 3m sde", "automatic") == "DPM++ 3M SDE Exponential"
-    for even in ("Uniform", "normal", None):
-        assert infotext.scheduler_name("DPM++ 2M", even) == "DPM++ 2M"
-    assert infotext.scheduler_name("DDIM", "Uniform") == "DDIM"
-
-
 def test_a_name_without_a_schedule_says_it_to_others():
     """A1111 since 1.9 takes a sampler that stands alone for its automatic one, which is Karras' for many."""
     for scheduler in SCHEDULERS:
         line = infotext.parameters_text(request(scheduler=scheduler), 1, version="WebbDuck")
         assert ("Schedule type" in line) == (scheduler not in ("UniPC", "DDIM"))
+        assert "Automatic" not in line
     assert "Sampler: DPM++ 2M, Schedule type: Uniform," in infotext.parameters_text(
         request(scheduler="DPM++ 2M"), 1, version="WebbDuck"
     )
@@ -263,8 +250,7 @@ def test_a_name_without_a_schedule_says_it_to_others():
 def test_the_schedule_that_was_drawn_is_the_one_that_is_told(tmp_path: Path):
     path = save(tmp_path, request(scheduler="Euler", steps=6), facts={"schedule": "SGM Uniform"})
     assert metadata.read(path)["fields"]["Schedule type"] == "SGM Uniform"
-    assert metadata.read(path)["request"]["scheduler"] == "Euler"
-    assert infotext.scheduler_name("Restart", "Karras") is None
+    assert metadata.read(path)["request"]["schedule"] == "Uniform"
 
 
 def test_damaged_chunks_are_named_and_the_rest_is_read(tmp_path: Path):

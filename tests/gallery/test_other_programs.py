@@ -193,7 +193,7 @@ def test_invokeais_older_forms():
         "seed": 5,
         "width": 832,
         "height": 1216,
-        "scheduler": "euler_a",
+        "sampler": "k_euler_a",
     }
     assert told.settings == {**expected, "base_model": "lake"} and said(told, "postprocessing gfpgan")
     told = reader.read({"Dream": '"a red duck [fog]" -s 20 -S 5 -W 832 -H1216 -C 6.5 -A k_euler_a'})
@@ -233,7 +233,7 @@ def test_novelai():
         "seed": 5,
         "width": 832,
         "height": 1216,
-        "scheduler": "dpmpp_2m",
+        "sampler": "k_dpmpp_2m",
         "schedule": "karras",
         "base_model": "NovelAI Diffusion V4",
         "model_hash": "ABCDEF12",
@@ -266,7 +266,7 @@ def test_draw_things():
         "negative_prompt": "fog",
         "steps": 20,
         "cfg": 6.5,
-        "scheduler": "Euler A",
+        "sampler": "Euler A",
         "seed": 5,
         "width": 832,
         "height": 1216,
@@ -320,7 +320,7 @@ def test_easy_diffusion(chunks: dict[str, str]):
             "seed": 5,
             "width": 832,
             "height": 1216,
-            "scheduler": "euler_a",
+            "sampler": "euler_a",
             "base_model": "lake",
             "loras": [{"name": "hat", "weight": 0.8}, {"name": "ink", "weight": 1.0}],
         }
@@ -454,7 +454,7 @@ def test_ruinedfooocus():
         "seed": 5,
         "width": 832,
         "height": 1216,
-        "scheduler": "euler",
+        "sampler": "euler",
         "schedule": "simple",
         "base_model": "lake",
         "loras": [{"name": "hat", "weight": 0.8}],

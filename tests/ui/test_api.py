@@ -17,6 +17,7 @@ from running import wait_until
 
 from webbduck_gradio.gallery.index.sort import ORDERS
 from webbduck_gradio.request import SCHEDULERS
+from webbduck_gradio.request.samplers import SCHEDULES, joined_name
 
 FEW = {"steps": 6, "scheduler": "Euler"}
 
@@ -76,6 +77,26 @@ def test_the_picture_follows_the_prompt_and_comes_again(client: Client) -> None:
     assert info["warnings"] == []
 
 
+def test_a_joined_name_makes_the_same_picture_as_its_parts(client: Client) -> None:
+    few = {"seed": 3, "steps": 9, "api_name": "/generate"}
+    (joined,), info = client.predict("a duck", scheduler="Euler Karras", **few)
+    (apart,), told = client.predict("a duck", sampler="Euler", schedule="Karras", **few)
+    assert np.array_equal(pixels(joined), pixels(apart))
+    assert info["request"] == told["request"]
+    asked = {"sampler": "Euler", "schedule": "Karras", "scheduler": "Euler Karras"}
+    assert asked.items() <= info["request"].items()
+    # Where the parameter stood before there were two: after the prompts, the checkpoint, size, steps and CFG.
+    (by_place,), _ = client.predict(
+        "a duck", "", "", None, None, None, 9, None, "Euler Karras", 3, api_name="/generate"
+    )
+    assert np.array_equal(pixels(joined), pixels(by_place))
+
+
+def test_a_sampler_alone_is_on_its_own_schedule(client: Client) -> None:
+    _, info = client.predict("a duck", sampler="DPM2", steps=4, api_name="/generate")
+    assert (info["request"]["schedule"], info["request"]["scheduler"]) == ("Automatic", "DPM2 Karras")
+
+
 def test_image_i_of_a_batch_is_seed_plus_i_alone(client: Client) -> None:
     batch, info = client.predict("a green duck", seed=40, num_images=3, **FEW, api_name="/generate")
     assert info["seeds"] == [40, 41, 42]
@@ -103,6 +124,16 @@ def test_no_seed_is_a_random_one_and_zero_is_zero(client: Client) -> None:
         ({"steps": 0}, "steps must be a whole number from 1 to 150, not 0."),
         ({"width": -8}, "width must be a whole number from 64 to 4,096, a multiple of 8, not -8."),
         ({"width": "wide"}, "width must be a whole number from 64 to 4,096, a multiple of 8, not 'wide'."),
+        ({"sampler": "Oiler"}, "sampler must be one of: DPM++ 2M, "),
+        (
+            {"sampler": "DDIM", "schedule": "Karras"},
+            "DDIM cannot be drawn on the schedule Karras",
+        ),
+        ({"sampler": "Heun", "schedule": "Karras", "steps": 5}, "Heun Karras needs at least 9 steps, not 5;"),
+        (
+            {"scheduler": "Euler", "sampler": "Heun"},
+            "scheduler Euler is something else than",
+        ),
         ({"scheduler": "Oiler"}, f"scheduler must be one of: {', '.join(SCHEDULERS)}."),
         ({"base_model": "gone"}, "There is no checkpoint named 'gone'; there is: webbduck-starter."),
         ({"base_model": "../../etc/passwd"}, "There is no checkpoint named '../../etc/passwd'"),
@@ -165,6 +196,12 @@ def test_lists_and_health(client: Client) -> None:
     (starter,) = client.predict(api_name="/models")
     assert starter["name"] == "webbduck-starter" and starter["usable"]
     assert client.predict(api_name="/schedulers") == list(SCHEDULERS)
+    schedules = client.predict(api_name="/schedules")
+    assert schedules == [each.name for each in SCHEDULES]
+    for sampler in client.predict(api_name="/samplers"):
+        assert set(sampler["schedules"]) <= set(schedules)
+        for schedule in sampler["schedules"]:
+            assert joined_name(sampler["name"], schedule) in SCHEDULERS
     assert client.predict(api_name="/loras") == []
     health = client.predict(api_name="/health")
     assert health["status"] == "ok"

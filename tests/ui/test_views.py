@@ -66,7 +66,8 @@ def test_settings_without_a_say_are_not_shown() -> None:
         "height",
         "steps",
         "cfg",
-        "scheduler",
+        "sampler",
+        "schedule",
     }
     picture = "0" * 64 + ".png"
     masked = GenerationRequest.validated(base_model="x", seed=1, image=picture, mask=picture).model_dump(

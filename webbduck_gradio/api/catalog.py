@@ -12,6 +12,7 @@ from ..models.captioners import STYLES
 from ..models.prompt_resolver import without_tags
 from ..models.upscalers import LANCZOS
 from ..request import MAX_PROMPT, SCHEDULERS
+from ..request.samplers import SAMPLERS, SCHEDULES, schedules_of
 from ..services import Services
 from . import gallery_serializers, serializers
 from .gradio_helpers import QUICK_ENDPOINT, errors_as_gr_error, file_data
@@ -41,8 +42,22 @@ def register(services: Services) -> None:
 
     @errors_as_gr_error
     def schedulers() -> list[str]:
-        """Names of the samplers."""
+        """Samplers and their schedules in one name each, as `scheduler` takes them."""
         return list(SCHEDULERS)
+
+    @errors_as_gr_error
+    def samplers() -> list[dict[str, Any]]:
+        """The samplers: `name`, the `schedules` that it can be drawn on, which of them `automatic` is (null:
+        timesteps of its own)."""
+        return [
+            {"name": each.name, "schedules": list(schedules_of(each)), "automatic": each.automatic}
+            for each in SAMPLERS
+        ]
+
+    @errors_as_gr_error
+    def schedules() -> list[str]:
+        """Names of the schedules."""
+        return [each.name for each in SCHEDULES]
 
     @errors_as_gr_error
     def upscalers() -> list[dict[str, Any]]:
@@ -144,6 +159,8 @@ def register(services: Services) -> None:
         models,
         second_pass_models,
         schedulers,
+        samplers,
+        schedules,
         upscalers,
         captioners,
         caption_styles,

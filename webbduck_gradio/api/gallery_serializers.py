@@ -243,7 +243,7 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
 
 def _place(name: str) -> float:
     """The form's order; the hash of a checkpoint beside its name, the schedule beside the sampler."""
-    beside = {"model_hash": "base_model", "schedule": "scheduler", "size": "width"}.get(name, name)
+    beside = {"model_hash": "base_model", "size": "width"}.get(name, name)
     return PLACES.get(beside, len(PLACES)) + (0.5 if beside != name else 0)
 
 

@@ -70,6 +70,11 @@ def with_parameters(
             ("request", None, gr.Request),
         ]
     ]
+    # Where it stood before a sampler and its schedule were two parameters, for clients that go by position.
+    both = inspect.Parameter(
+        "scheduler", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None, annotation=str | None
+    )
+    parameters.insert([each.name for each in parameters].index("seed"), both)
     # The prompt comes first and is the one parameter without a default.
     parameters[0] = parameters[0].replace(default=inspect.Parameter.empty)
     signature = inspect.Signature(parameters, return_annotation=Answer)

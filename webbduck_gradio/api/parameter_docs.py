@@ -17,6 +17,8 @@ JOB = "The id that /generate, /test, /upscale or /caption answered, or that /que
 
 PARAMETERS: dict[str, str] = {
     "base_model": "Name of a checkpoint, see /models; None = the default one.",
+    "scheduler": "Sampler and schedule in one name of /schedulers, as before they were two parameters; give "
+    "this one or those.",
     "image": AN_IMAGE,
     "wait_for_result": "False: answer at once with the job's id, without files.",
     "job_id": JOB,

@@ -19,6 +19,7 @@ from ..jobs.job import Job
 from ..models.catalog.registry import Checkpoint, Lora
 from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
+from ..request.samplers import joined_of
 from ..services import Services
 
 RECENT = 20
@@ -104,7 +105,7 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
         "error": job.error,
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
-        "request": fields,
+        "request": with_scheduler(fields),
         "told": effective_settings(fields, second_pass_of(services, fields)),
     }
 
@@ -310,8 +311,14 @@ def image_view(services: Services, image_id: str) -> dict[str, Any]:
     return {
         "id": image_id,
         **found,
+        "request": with_scheduler(found["request"]) if found["request"] else None,
         "told": effective_settings_text(services, found) if found["request"] else None,
     }
+
+
+def with_scheduler(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of a request with `scheduler`, the one name that clients knew before sampler and schedule."""
+    return {**request, "scheduler": joined_of(request)} if "sampler" in request else dict(request)
 
 
 def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:

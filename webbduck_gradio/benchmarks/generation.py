@@ -75,7 +75,9 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
 
         def bare() -> None:
             loaded = pipe.scheduler
-            pipe.scheduler = schedulers.build(request.scheduler, loaded.config, request.steps, request.seed)
+            pipe.scheduler = schedulers.build(
+                request.sampler, request.schedule, loaded.config, request.steps, request.seed
+            )
             try:
                 pipe(
                     **embeddings.arguments(),
@@ -96,7 +98,9 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
         once = time.perf_counter() - start
         # Enough steps that the job takes as long as asked; at most what a request may have.
         request = request.model_copy(update={"steps": min(150, max(20, round(20 * seconds / once)))})
-        asked = request.model_dump(include={"prompt", "base_model", "seed", "steps", "cfg", "scheduler"})
+        asked = request.model_dump(
+            include={"prompt", "base_model", "seed", "steps", "cfg", "sampler", "schedule"}
+        )
         taken = in_turns(
             [
                 ("bare StableDiffusionXLPipeline", bare),

@@ -26,6 +26,7 @@ from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
+from ..request.samplers import resolved_schedule, sampler_named
 from . import devices, image_ops
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
@@ -217,8 +218,10 @@ class ImageGenerator:
         if loaded.device.type == "cuda":
             facts["gpu"] = torch.cuda.get_device_name(loaded.device)
         request = plan.request
-        if schedulers.ends_early(request.scheduler, loaded.scheduler, request.steps):
-            facts["schedule"] = "SGM Uniform"
+        sampler, schedule = request.sampler, request.schedule
+        in_use = schedulers.schedule_in_use(sampler, schedule, loaded.scheduler, request.steps)
+        if in_use != resolved_schedule(sampler_named(sampler), schedule):
+            facts["schedule"] = in_use
         if plan.wording.prompt != plan.request.prompt:
             facts["resolved_prompt"] = plan.wording.prompt
         if plan.wording.loras:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..request import upgrade_stored_request
+from ..request.samplers import joined_of
 from ..storage.reading import read_json
 from . import upscaled_images
 from .upscaled_images import ENDINGS
@@ -125,7 +126,7 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
         return {}, f"{folder.name}/{META} cannot be read; the pictures are shown without it."
     if not isinstance(meta, dict):
         return {}, f"{folder.name}/{META} holds no settings; the pictures are shown without it."
-    if isinstance(meta.get("request"), dict) and "masked_content" not in meta["request"]:
+    if isinstance(meta.get("request"), dict) and not {"masked_content", "sampler"} <= meta["request"].keys():
         # Written by an earlier release of this version. The first version (no `request`) needs no upgrade:
         # its "keep" already meant that the masked area is protected.
         now = upgrade_stored_request(meta["request"])
@@ -136,7 +137,7 @@ def read_meta(folder: Path) -> tuple[dict[str, Any], str | None]:
 def prompt_head(folder: Folder) -> dict[str, Any]:
     """The part of a folder's record that a listing shows: `prompt`, `facts`, `problem` of `RunInfo`."""
     prompt = folder.meta.get("prompt")
-    facts = (folder.meta.get("base_model"), folder.meta.get("scheduler"))
+    facts = (folder.meta.get("base_model"), joined_of(folder.meta))
     return {
         "prompt": prompt[:HEAD_LETTERS] if isinstance(prompt, str) else None,
         "facts": [each for each in facts if isinstance(each, str) and each],

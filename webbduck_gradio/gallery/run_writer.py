@@ -127,10 +127,10 @@ class Run:
 
 
 def _first_version_keys(request: GenerationRequest) -> dict[str, Any]:
-    fields = request.model_dump(mode="json")
+    fields = request.model_dump(mode="json") | {"scheduler": request.scheduler}
     keys = (
         "prompt negative_prompt base_model steps cfg width height num_images seed scheduler loras strength "
-        "second_pass_model second_pass_mode refinement_strength inpainting_fill mask_blur"
+        "sampler schedule second_pass_model second_pass_mode refinement_strength inpainting_fill mask_blur"
     )
     return {key: fields[key] for key in keys.split()}
 

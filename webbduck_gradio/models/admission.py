@@ -8,8 +8,8 @@ from typing import Any
 from ..errors import ModelError, RequestError, WebbDuckError
 from ..request import GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
+from ..request.samplers import SAMPLERS, fewest_steps, sampler_named
 from .catalog import unreadable
-from .catalog.defaults import DEFAULT_FIELDS
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
 from .input_checks import InputImages, check_inputs
@@ -17,29 +17,6 @@ from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
-
-SPLITS_BADLY = frozenset({"Heun"})
-"""Samplers that lose or keep noise when a schedule is cut in two (proved in the core's tests)."""
-
-KNOWS_ZERO_SNR = frozenset(
-    {
-        "DPM++ 2M",
-        "DPM++ 2M Karras",
-        "DPM++ 2M SGM Uniform",
-        "DPM++ 2M SDE",
-        "DPM++ 2M SDE Karras",
-        "DPM++ 3M SDE",
-        "DPM++ 3M SDE Karras",
-        "DPM++ 3M SDE Exponential",
-        "Euler",
-        "Euler Karras",
-        "Euler SGM Uniform",
-        "Euler a",
-        "UniPC",
-        "DDIM",
-    }
-)
-"""Samplers that can start from pure noise, as checkpoints with zero terminal SNR need."""
 
 
 def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
@@ -62,10 +39,7 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
     if isinstance(fields.get("loras"), list | tuple):
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
     if isinstance(fields["base_model"], str):
-        defaults = catalog.usable_checkpoint(fields["base_model"]).defaults
-        for key in DEFAULT_FIELDS:
-            if fields.get(key) is None:
-                fields[key] = getattr(defaults, key)
+        fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
     return GenerationRequest.validated(**fields)
 
 
@@ -151,7 +125,7 @@ def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
             f"{checkpoint.name} is made for inpainting only; give it a picture and a mask, "
             "or choose another checkpoint."
         )
-    _check_sampler(request, checkpoint)
+    _check_sampler(request, checkpoint, request.steps)
     _check_clip_skip(request, checkpoint)
 
 
@@ -163,11 +137,19 @@ def _check_clip_skip(request: GenerationRequest, checkpoint: Checkpoint) -> None
         )
 
 
-def _check_sampler(request: GenerationRequest, checkpoint: Checkpoint) -> None:
-    if checkpoint.zero_snr and request.scheduler not in KNOWS_ZERO_SNR:
+def _check_sampler(request: GenerationRequest, checkpoint: Checkpoint, steps: int) -> None:
+    sampler = sampler_named(request.sampler)
+    if checkpoint.zero_snr and not sampler.has_zero_snr:
+        able = ", ".join(each.name for each in SAMPLERS if each.has_zero_snr)
         raise RequestError(
-            f"{request.scheduler} cannot start from pure noise, as {checkpoint.name} was trained to; "
-            f"choose one of: {', '.join(sorted(KNOWS_ZERO_SNR))}."
+            f"{sampler.name} cannot start from pure noise, as {checkpoint.name} was trained to; "
+            f"choose one of: {able}."
+        )
+    fewest = fewest_steps(sampler, request.schedule)
+    if steps < fewest:
+        raise RequestError(
+            f"{request.scheduler} needs at least {fewest} steps, not {steps}; take more, or choose the "
+            f"schedule {sampler.automatic}."
         )
 
 
@@ -196,9 +178,10 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
             raise RequestError(
                 "A refiner continues only pictures made from words; choose img2img as the second pass's mode."
             )
-        if request.scheduler in SPLITS_BADLY:
+        sampler = sampler_named(request.sampler)
+        if not sampler.can_be_split:
             raise RequestError(
-                f"{request.scheduler} loses its way where the refiner takes over; choose another scheduler, "
+                f"{sampler.name} loses its way where the refiner takes over; choose another sampler, "
                 "or img2img as the second pass's mode."
             )
         if first.zero_snr != second.zero_snr:
@@ -212,8 +195,8 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
                 f"{request.steps} steps cannot be split at {request.refiner_switch:g}; take more steps."
             )
         return
-    _check_sampler(request, second)
     steps = request.second_pass_steps or request.steps
+    _check_sampler(request, second, steps)
     if int(steps * request.refinement_strength) < 1:
         raise RequestError(
             f"{steps} steps at refinement_strength {request.refinement_strength:g} leave no step for the "

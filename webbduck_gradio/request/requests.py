@@ -8,7 +8,7 @@ A request validates itself; nothing in it is clamped, rounded or dropped. What d
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -26,6 +26,17 @@ from .base import (
     reject_bool,
 )
 from .fields import Pair, Setting, declared
+from .samplers import (
+    DEFAULT_SAMPLER,
+    DEFAULT_SCHEDULE,
+    JOINED,
+    SAMPLERS,
+    SCHEDULES,
+    joined_name,
+    sampler_named,
+    schedules_of,
+    split_scheduler,
+)
 
 MAX_PROMPT = 4000
 """Longest prompt, in characters."""
@@ -35,37 +46,10 @@ MAX_IMAGES = 8
 MAX_LORAS = 16
 MAX_PIXELS = 4096 * 2304
 
-SCHEDULERS = (
-    "DPM++ 2M Karras",
-    "DPM++ 2M",
-    "DPM++ 2M Exponential",
-    "DPM++ 2M SGM Uniform",
-    "DPM++ 2M SDE Karras",
-    "DPM++ 2M SDE",
-    "DPM++ 2M SDE Exponential",
-    "DPM++ 3M SDE Karras",
-    "DPM++ 3M SDE",
-    "DPM++ 3M SDE Exponential",
-    "DPM++ SDE Karras",
-    "DPM++ SDE",
-    "DPM++ SDE SGM Uniform",
-    "Euler",
-    "Euler Karras",
-    "Euler SGM Uniform",
-    "Euler a",
-    "Heun",
-    "DPM2 Karras",
-    "DPM2",
-    "DPM2 a Karras",
-    "DPM2 a",
-    "LMS Karras",
-    "LMS",
-    "UniPC",
-    "DDIM",
-)
-"""Names as AUTOMATIC1111 spells them; `core.sampling.schedulers` builds each."""
+SCHEDULERS = tuple(JOINED)
+"""A sampler and its schedule in one name: "DPM++ 2M Karras"."""
 
-DEFAULT_SCHEDULER = "DPM++ 2M Karras"
+DEFAULT_SCHEDULER = joined_name(DEFAULT_SAMPLER, DEFAULT_SCHEDULE)
 SDXL_CLIP_SKIP = 2
 """What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
 
@@ -155,13 +139,6 @@ class GenerationRequest(JobRequest):
             "swarmui": "cfgscale", "invokeai": "cfg_scale", "novelai": "scale", "fooocus": "guidance_scale"
         },
     )] = 6.0
-    scheduler: Annotated[Name, Setting(
-        label="Sampler", group="sampling", control="list", is_beside=True, reset="checkpoint",
-        help="The way from noise to picture. Euler is plain; DPM++ 2M Karras needs few steps.",
-        api_help=f"A name of /schedulers. {OF_CHECKPOINT} A name without a schedule is A1111's with Uniform; "
-        "below 10 steps, and on distilled and zero-SNR checkpoints, it is SGM Uniform.",
-        lines={"queue": "{}"},
-    )] = DEFAULT_SCHEDULER
     seed: Annotated[StrictInt, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed), Setting(
         label="Seed", group="seed", control="number", placeholder="Random", reset="kept", is_content=True,
         help="The noise to start from. The same seed and settings make the same picture.",
@@ -289,11 +266,32 @@ class GenerationRequest(JobRequest):
         help="PNG keeps every pixel; all three carry the same metadata.",
         listed_at_default=False, lines={"fold": "{}"},
     )] = "png"
+    sampler: Annotated[Name, Setting(
+        label="Sampler", group="sampling", control="list", reset="checkpoint",
+        choices={each.name: each.name for each in SAMPLERS},
+        help="The way from noise to picture. Euler is plain; DPM++ 2M needs few steps.",
+        api_help=f"A name of /samplers. {OF_CHECKPOINT}", lines={"queue": "{}"},
+        infotext=Pair("Sampler", is_written=False),
+    )] = DEFAULT_SAMPLER
+    schedule: Annotated[Name, Setting(
+        label="Schedule type", group="sampling", control="list", is_beside=True, reset="checkpoint",
+        choices={each.name: each.name for each in SCHEDULES},
+        help="The noise levels that the steps lead along. Automatic is the sampler's usual one. Below 10 "
+        "steps, and on distilled and zero-SNR checkpoints, Uniform is drawn as SGM Uniform.",
+        api_help="One of the sampler's in /samplers; None = Automatic, or the checkpoint's default where the "
+        "sampler is.",
+        lines={"queue": "{}"}, infotext=Pair("Schedule type", is_written=False),
+    )] = DEFAULT_SCHEDULE
     # fmt: on
 
     @property
     def images_asked(self) -> int:
         return self.num_images
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_name_for_both(cls, asked: Any) -> Any:
+        return split_scheduler(asked) if isinstance(asked, Mapping) else asked
 
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod
@@ -302,18 +300,27 @@ class GenerationRequest(JobRequest):
             raise ValueError("must not hold a NUL character")
         return text
 
-    @field_validator("scheduler")
+    @field_validator("sampler")
     @classmethod
-    def _known_scheduler(cls, name: str) -> str:
-        if name not in SCHEDULERS:
-            raise ValueError(f"must be one of: {', '.join(SCHEDULERS)}")
-        return name
+    def _known_sampler(cls, name: str) -> str:
+        return _one_of(name, [each.name for each in SAMPLERS])
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_schedule(cls, name: str) -> str:
+        return _one_of(name, [each.name for each in SCHEDULES])
 
     @model_validator(mode="after")
     def _combination(self) -> GenerationRequest:
         if self.width * self.height > MAX_PIXELS:
             size, most = f"{self.width} x {self.height}", f"{MAX_PIXELS / 1e6:.1f} megapixels"
             raise ValueError(f"{size} is more than {most}; choose a smaller size")
+        fitting = schedules_of(sampler_named(self.sampler))
+        if self.schedule not in fitting:
+            choose = " or ".join(fitting)
+            raise ValueError(
+                f"{self.sampler} cannot be drawn on the schedule {self.schedule}; choose {choose}"
+            )
         if self.mask and not self.image:
             raise ValueError("A mask needs the image that it belongs to")
         if self.image and int(self.steps * self.strength) < 1:
@@ -325,6 +332,11 @@ class GenerationRequest(JobRequest):
         if twice:
             raise ValueError(f"The LoRA {twice} is in the stack twice; keep one of the two")
         return self
+
+    @property
+    def scheduler(self) -> str:
+        """Sampler and schedule in one name: "DPM++ 2M Karras"."""
+        return joined_name(self.sampler, self.schedule)
 
     def seed_of(self, index: int) -> int:
         """Seed of image `index` (from 0) of the batch."""
@@ -339,16 +351,26 @@ SETTINGS: dict[str, Setting] = declared(GenerationRequest)
 """What is declared about each field of a `GenerationRequest`."""
 
 
+def _one_of(name: str, names: Sequence[str]) -> str:
+    if name not in names:
+        raise ValueError(f"must be one of: {', '.join(names)}")
+    return name
+
+
 def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
     """Fields of a request that was stored by any version, with the meaning that they had then.
 
     Before there was `masked_content`, the value "keep" of `inpainting_fill` stood for what is now
     `masked_content="original"`, and the masked part was always the one that was painted. Every request stored
-    since has `masked_content`, which tells the two apart.
+    since has `masked_content`, which tells the two apart. Before there was `sampler`, `scheduler` named the
+    schedule too.
     """
+    stored = dict(stored)
+    if isinstance(stored.get("scheduler"), str) and stored["scheduler"] in JOINED and "sampler" not in stored:
+        stored["sampler"], stored["schedule"] = JOINED[stored.pop("scheduler")]
     fill = stored.get("inpainting_fill")
     if "masked_content" in stored or fill not in ("replace", "keep"):
-        return dict(stored)
+        return stored
     content = "original" if fill == "keep" else "fill"
     return {**stored, "inpainting_fill": "replace", "masked_content": content}
 

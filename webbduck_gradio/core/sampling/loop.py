@@ -50,7 +50,8 @@ class SamplingRun:
         seed = self.seed if schedule or not self._begun else self.seed + MAX_SEED + 1
         self._begun = True
         schedule = schedule or brush.loaded.scheduler
-        scheduler = schedulers.build(self.request.scheduler, schedule, steps, seed)
+        asked = self.request
+        scheduler = schedulers.build(asked.sampler, asked.schedule, schedule, steps, seed)
         rgb = brush.loaded.checkpoint.latent_rgb
         previews.hook_scheduler_step(
             scheduler,

@@ -1,4 +1,5 @@
-"""The samplers by the names that AUTOMATIC1111 gave them, each built from a checkpoint's own noise schedule.
+"""The samplers of `request.samplers`, each built as a scheduler of diffusers from a checkpoint's own noise
+schedule.
 
 `from_config` of diffusers keeps settings of the scheduler before hidden in the configuration, so that they
 come back later: every scheduler here is therefore made anew from the checkpoint's pristine configuration,
@@ -9,14 +10,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
+import diffusers
 import numpy as np
 import torch
 from diffusers import (
-    DDIMScheduler,
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
@@ -28,19 +28,30 @@ from diffusers import (
 )
 from diffusers.schedulers.scheduling_dpmsolver_sde import BrownianTreeNoiseSampler, DPMSolverSDEScheduler
 
-from ...errors import RequestError
-from ...request import SCHEDULERS
+from ...request.samplers import (
+    SCHEDULES,
+    SGM_UNIFORM,
+    UNIFORM,
+    Sampler,
+    resolved_schedule,
+    sampler_named,
+)
 
 
 class OwnLevels:
-    """Mixed into a scheduler of diffusers: Karras' noise levels come from `levels` instead.
+    """Mixed into a scheduler of diffusers: its noise levels come from `levels` where that is set."""
 
-    diffusers takes their ends from the timesteps that it would have drawn without Karras, so that they stop
-    far too early with few steps and on checkpoints that ask for "trailing" ones.
-    """
-
+    own: ClassVar[tuple[str, ...]] = ("Karras", "Exponential")
+    """Schedules whose levels are laid by `levels`; diffusers lays the others as their names say."""
     levels: Callable[[int], np.ndarray] | None = None
     """Steps -> that many noise levels, falling, without the zero at the end. None = diffusers' own."""
+
+
+class KarrasReplaced(OwnLevels):
+    """The levels stand where diffusers would lay Karras' ones, whose ends it takes from the timesteps that it
+    would have drawn without Karras, so that they stop far too early with few steps and on checkpoints that
+    ask for "trailing" ones."""
+
     num_inference_steps: int
 
     def _convert_to_karras(self, in_sigmas: Any, num_inference_steps: int | None = None) -> np.ndarray:
@@ -50,10 +61,10 @@ class OwnLevels:
         return levels("Karras", np.flip(np.sort(in_sigmas)), steps)  # only while it is being built
 
 
-class Multistep(DPMSolverMultistepScheduler):
-    """DPM++ of the multistep kind, on noise levels of our own where `levels` is set."""
+class Multistep(OwnLevels, DPMSolverMultistepScheduler):
+    """DPM++ of the multistep kind."""
 
-    levels: Callable[[int], np.ndarray] | None = None
+    own = (UNIFORM,)  # diffusers leaves out the last level there, as "SGM Uniform" does
 
     def set_timesteps(
         self,
@@ -63,11 +74,7 @@ class Multistep(DPMSolverMultistepScheduler):
         timesteps: list[int] | None = None,
     ) -> None:
         super().set_timesteps(num_inference_steps, device, mu, timesteps)
-        if self.levels is None or num_inference_steps is None:
-            return
-        sigmas = self.levels(num_inference_steps)
-        self.sigmas = torch.from_numpy(np.append(sigmas, 0).astype(np.float32))
-        self.timesteps = _timesteps(self, sigmas).to(device)
+        _lay(self, num_inference_steps, device)
 
     def multistep_dpm_solver_third_order_update(
         self, model_output_list: Any, *args: Any, **more: Any
@@ -87,11 +94,37 @@ class Multistep(DPMSolverMultistepScheduler):
         return x + alphas[-1] * bend
 
 
-class Euler(OwnLevels, EulerDiscreteScheduler):
-    """Euler on the whole range of noise where it is Karras'."""
+class UniPC(OwnLevels, UniPCMultistepScheduler):
+    """UniPC, whose own timesteps are whole ones."""
+
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: Any = None,
+        sigmas: list[float] | None = None,
+        mu: bool | None = None,
+    ) -> None:
+        super().set_timesteps(num_inference_steps, device, sigmas, mu)
+        _lay(self, num_inference_steps, device)
 
 
-class DPM2(OwnLevels, KDPM2DiscreteScheduler):
+class EulerAncestral(OwnLevels, EulerAncestralDiscreteScheduler):
+    """Euler a, for which diffusers has even timesteps only."""
+
+    def set_timesteps(self, num_inference_steps: int, device: Any = None) -> None:
+        super().set_timesteps(num_inference_steps, device)
+        _lay(self, num_inference_steps, device)
+
+
+class Euler(KarrasReplaced, EulerDiscreteScheduler):
+    """Euler on the whole range of noise."""
+
+
+class Heun(KarrasReplaced, HeunDiscreteScheduler):
+    """Heun on the whole range of noise."""
+
+
+class DPM2(KarrasReplaced, KDPM2DiscreteScheduler):
     """DPM2 on noise levels of our own, with the timesteps that belong to them to the fraction."""
 
     def set_timesteps(
@@ -102,7 +135,7 @@ class DPM2(OwnLevels, KDPM2DiscreteScheduler):
         self.timesteps = _exact(self, num_inference_steps, device)
 
 
-class DPM2a(OwnLevels, KDPM2AncestralDiscreteScheduler):
+class DPM2a(KarrasReplaced, KDPM2AncestralDiscreteScheduler):
     """The same with fresh noise after each step."""
 
     def set_timesteps(
@@ -112,7 +145,7 @@ class DPM2a(OwnLevels, KDPM2AncestralDiscreteScheduler):
         self.timesteps = _exact(self, num_inference_steps, device)
 
 
-class SeededSDE(OwnLevels, DPMSolverSDEScheduler):
+class SeededSDE(KarrasReplaced, DPMSolverSDEScheduler):
     """DPM++ SDE whose noise is drawn on the CPU, so that it is the same on every device."""
 
     noise_sampler: Any
@@ -132,7 +165,7 @@ class SeededSDE(OwnLevels, DPMSolverSDEScheduler):
         return super().step(model_output, timestep, sample, *args, **more)
 
 
-class StartableLMS(OwnLevels, LMSDiscreteScheduler):
+class StartableLMS(KarrasReplaced, LMSDiscreteScheduler):
     """LMS that may start in the middle (img2img, second pass): there the order grows with the steps that
     were really taken; diffusers takes it from the place in the schedule and gets the noise wrong.
 
@@ -146,62 +179,18 @@ class StartableLMS(OwnLevels, LMSDiscreteScheduler):
         return super().step(model_output, timestep, sample, order=order, return_dict=return_dict)
 
 
-@dataclass(frozen=True)
-class SamplerConfig:
-    """`kind`: class of diffusers. `scaled`: its samples are x0 + sigma * noise, not of unit variance."""
-
-    kind: type
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    scaled: bool = False
-    seeded: bool = False
-    """Draws its noise from a seed of its own, not from the generator."""
-    discard: bool = False
-    """Takes one noise level more and leaves out the last but one, as AUTOMATIC1111 does for it."""
-
-
-_KARRAS = {"use_karras_sigmas": True}
-_EXPONENTIAL = {"use_exponential_sigmas": True}
-_SGM = {"timestep_spacing": "trailing"}
-_2M = {"algorithm_type": "dpmsolver++", "solver_order": 2}
-_2M_SDE = {"algorithm_type": "sde-dpmsolver++", "solver_order": 2}
-# The second step is of the same family as the third order, and that holds to the last but one.
-_3M_SDE = {
-    "algorithm_type": "sde-dpmsolver++",
-    "solver_order": 3,
-    "solver_type": "heun",
-    "lower_order_final": False,
+SOLVERS: dict[str, type[Any]] = {
+    "DPMSolverMultistepScheduler": Multistep,
+    "DPMSolverSDEScheduler": SeededSDE,
+    "EulerAncestralDiscreteScheduler": EulerAncestral,
+    "EulerDiscreteScheduler": Euler,
+    "HeunDiscreteScheduler": Heun,
+    "KDPM2AncestralDiscreteScheduler": DPM2a,
+    "KDPM2DiscreteScheduler": DPM2,
+    "LMSDiscreteScheduler": StartableLMS,
+    "UniPCMultistepScheduler": UniPC,
 }
-
-SAMPLER_CONFIGS: dict[str, SamplerConfig] = {
-    "DPM++ 2M": SamplerConfig(Multistep, _2M),
-    "DPM++ 2M Karras": SamplerConfig(Multistep, _2M | _KARRAS),
-    "DPM++ 2M Exponential": SamplerConfig(Multistep, _2M | _EXPONENTIAL),
-    "DPM++ 2M SGM Uniform": SamplerConfig(Multistep, _2M | _SGM),
-    "DPM++ 2M SDE Exponential": SamplerConfig(Multistep, _2M_SDE | _EXPONENTIAL),
-    "DPM++ 2M SDE": SamplerConfig(Multistep, _2M_SDE),
-    "DPM++ 2M SDE Karras": SamplerConfig(Multistep, _2M_SDE | _KARRAS),
-    "DPM++ 3M SDE": SamplerConfig(Multistep, _3M_SDE, discard=True),
-    "DPM++ 3M SDE Karras": SamplerConfig(Multistep, _3M_SDE | _KARRAS, discard=True),
-    "DPM++ 3M SDE Exponential": SamplerConfig(Multistep, _3M_SDE | _EXPONENTIAL, discard=True),
-    "DPM++ SDE": SamplerConfig(SeededSDE, scaled=True, seeded=True),
-    "DPM++ SDE Karras": SamplerConfig(SeededSDE, _KARRAS, scaled=True, seeded=True),
-    "DPM++ SDE SGM Uniform": SamplerConfig(SeededSDE, _SGM, scaled=True, seeded=True),
-    "Euler": SamplerConfig(Euler, scaled=True),
-    "Euler Karras": SamplerConfig(Euler, _KARRAS, scaled=True),
-    "Euler SGM Uniform": SamplerConfig(Euler, _SGM, scaled=True),
-    "Euler a": SamplerConfig(EulerAncestralDiscreteScheduler, scaled=True),
-    "Heun": SamplerConfig(HeunDiscreteScheduler, scaled=True),
-    "DPM2": SamplerConfig(DPM2, scaled=True, discard=True),
-    "DPM2 Karras": SamplerConfig(DPM2, _KARRAS, scaled=True, discard=True),
-    "DPM2 a": SamplerConfig(DPM2a, scaled=True, discard=True),
-    "DPM2 a Karras": SamplerConfig(DPM2a, _KARRAS, scaled=True, discard=True),
-    "LMS": SamplerConfig(StartableLMS, scaled=True),
-    "LMS Karras": SamplerConfig(StartableLMS, _KARRAS, scaled=True),
-    "UniPC": SamplerConfig(UniPCMultistepScheduler, {"solver_type": "bh2"}),
-    "DDIM": SamplerConfig(
-        DDIMScheduler, {"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"}
-    ),
-}
+"""Our versions of diffusers' schedulers, by the names of those."""
 
 _SCHEDULE = (
     "num_train_timesteps",
@@ -219,49 +208,50 @@ FEW = 10
 """Below this number of steps 'linspace' makes second-order samplers overshoot (14 for .4 at 2 steps)."""
 
 
-def build(name: str, pristine: Mapping[str, Any], steps: int, seed: int) -> Any:
-    """A fresh scheduler named `name` for the noise schedule `pristine` (a scheduler's configuration).
+def build(sampler: str, schedule: str, pristine: Mapping[str, Any], steps: int, seed: int) -> Any:
+    """A fresh scheduler for a sampler on a schedule that it can be drawn on (names of `request.samplers`).
 
-    `steps` decides how the timesteps lie; `seed` is for the samplers that draw noise of their own.
-    Raises `RequestError` for unknown names.
+    `pristine`: the checkpoint's noise schedule, a scheduler's configuration. `steps` decides how the
+    timesteps lie; `seed` is for the samplers that draw noise of their own.
     """
-    recipe = SAMPLER_CONFIGS.get(name)
-    if recipe is None:
-        raise RequestError(f"scheduler must be one of: {', '.join(SCHEDULERS)}.")
+    record = sampler_named(sampler)
+    solver = SOLVERS.get(record.solver) or getattr(diffusers, record.solver)
+    laid = schedule_in_use(sampler, schedule, pristine, steps)
     config = {key: pristine[key] for key in _SCHEDULE if pristine.get(key) is not None}
     config["timestep_spacing"] = timestep_spacing(pristine, steps)
-    config |= recipe.settings
-    if recipe.seeded:
-        config["noise_sampler_seed"] = seed
-    if pristine.get("rescale_betas_zero_snr"):
+    config["noise_sampler_seed"] = seed
+    has_zero_snr = bool(pristine.get("rescale_betas_zero_snr"))
+    if has_zero_snr:
         config["rescale_betas_zero_snr"] = True
-    kind = _own_levels(name, recipe, config["timestep_spacing"])
-    if kind and issubclass(recipe.kind, OwnLevels):
+    own = laid if _has_own_levels(solver, record, laid, has_zero_snr) else None
+    if own is None:
+        config |= _options_of(laid)
+    elif issubclass(solver, KarrasReplaced):
         config["use_karras_sigmas"] = True  # the place where they are put in
-    known = inspect.signature(recipe.kind).parameters
-    scheduler = recipe.kind(**{key: value for key, value in config.items() if key in known})
-    if kind:
-        scheduler.levels = partial(levels, kind, _whole(scheduler), discard=recipe.discard)
+    config |= record.options
+    known = inspect.signature(solver).parameters
+    scheduler = solver(**{key: value for key, value in config.items() if key in known})
+    if own is not None:
+        scheduler.levels = partial(levels, own, _whole(scheduler), discard=record.discards_penultimate)
     return scheduler
 
 
-def _own_levels(name: str, recipe: SamplerConfig, laid: str) -> str | None:
-    """The kind of noise levels that we make ourselves for this sampler; None where diffusers' are right."""
-    schedule = next((each for each in ("Karras", "Exponential") if name.endswith(each)), "Uniform")
-    if recipe.discard:
-        return schedule
-    if issubclass(recipe.kind, OwnLevels):
-        return schedule if schedule == "Karras" else None
-    if issubclass(recipe.kind, Multistep) and laid == "linspace" and schedule == "Uniform":
-        return schedule  # diffusers leaves out the last level there, as "SGM Uniform" does
-    return None
+def _has_own_levels(solver: type, record: Sampler, laid: str | None, has_zero_snr: bool) -> bool:
+    if laid is None or not issubclass(solver, OwnLevels):
+        return False
+    # diffusers' Exponential begins one below the top, where something of the picture is left.
+    return record.discards_penultimate or laid in solver.own or (has_zero_snr and laid == "Exponential")
+
+
+def _options_of(schedule: str | None) -> Mapping[str, Any]:
+    return next((each.options for each in SCHEDULES if each.name == schedule), {})
 
 
 def levels(kind: str, whole: np.ndarray, steps: int, discard: bool = False) -> np.ndarray:
     """`steps` noise levels, falling, without the zero at the end, as k-diffusion and AUTOMATIC1111 lay them.
 
-    `kind`: "Karras" (rho 7), "Exponential" or "Uniform" (even timesteps). `whole`: the checkpoint's levels,
-    rising. `discard`: of one level more, all but the lowest.
+    `kind`: "Karras" (rho 7), "Exponential", "Uniform" (even timesteps) or "SGM Uniform" (one more, without
+    the last). `whole`: the checkpoint's levels, rising. `discard`: of one level more, all but the lowest.
     """
     count = steps + discard
     low, high = whole[0], whole[-1]
@@ -270,9 +260,18 @@ def levels(kind: str, whole: np.ndarray, steps: int, discard: bool = False) -> n
     elif kind == "Exponential":
         laid = np.exp(np.linspace(np.log(high), np.log(low), count))
     else:
-        places = np.linspace(len(whole) - 1, 0, count)
+        places = np.linspace(len(whole) - 1, 0, count + (kind == SGM_UNIFORM))[:count]
         laid = np.exp(np.interp(places, np.arange(len(whole)), np.log(whole)))
     return laid[:steps]
+
+
+def _lay(scheduler: Any, steps: int | None, device: Any) -> None:
+    """Put the scheduler's own levels in place of those that diffusers has just laid."""
+    if scheduler.levels is None or steps is None:
+        return
+    sigmas = scheduler.levels(steps)
+    scheduler.sigmas = torch.from_numpy(np.append(sigmas, 0).astype(np.float32))
+    scheduler.timesteps = _timesteps(scheduler, sigmas).to(device)
 
 
 def _whole(scheduler: Any) -> np.ndarray:
@@ -304,13 +303,15 @@ def timestep_spacing(pristine: Mapping[str, Any], steps: int) -> str:
     return "trailing" if steps < FEW or pristine.get("timestep_spacing") == "trailing" else "linspace"
 
 
-def ends_early(name: str, pristine: Mapping[str, Any], steps: int) -> bool:
-    """Whether a name without a schedule is drawn on the levels of "SGM Uniform" (see `timestep_spacing`)."""
-    recipe = SAMPLER_CONFIGS[name]
-    plain = not recipe.discard and not name.endswith(("Karras", "Exponential", "SGM Uniform"))
-    return plain and name not in ("UniPC", "DDIM") and timestep_spacing(pristine, steps) == "trailing"
+def schedule_in_use(sampler: str, schedule: str, pristine: Mapping[str, Any], steps: int) -> str | None:
+    """The schedule whose noise levels are drawn: Uniform becomes SGM Uniform where timesteps are "trailing"
+    (see `timestep_spacing`). None = the sampler's own timesteps."""
+    record = sampler_named(sampler)
+    resolved = resolved_schedule(record, schedule)
+    is_trailing = timestep_spacing(pristine, steps) == "trailing" and not record.discards_penultimate
+    return SGM_UNIFORM if resolved == UNIFORM and is_trailing else resolved
 
 
 def is_sigma_scaled(scheduler: Any) -> bool:
     """Whether its samples are x0 + sigma * noise (Euler and kin) instead of unit variance."""
-    return any(recipe.scaled for recipe in SAMPLER_CONFIGS.values() if recipe.kind is type(scheduler))
+    return bool(scheduler.init_noise_sigma != 1)

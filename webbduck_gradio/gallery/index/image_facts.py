@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StorageError
+from ...request.samplers import joined_of
 from ...storage.pixel_budget import LONG_PATIENCE
 from .. import metadata, run_layout
 from ..metadata.other_tools import values
@@ -70,7 +71,7 @@ def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> Im
 def _names(settings: Mapping[str, Any]) -> dict[str, list[str]]:
     """Names of the models and the sampler used, by column."""
     models = [_text(settings.get(key)) for key in ("base_model", "second_pass_model")]
-    samplers = [_text(settings.get("scheduler"))]
+    samplers = [_text(joined_of(settings))]
     return {
         "model": [name for name in models if name],
         "lora": _lora_names(settings.get("loras")),

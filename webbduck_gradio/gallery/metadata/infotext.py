@@ -28,11 +28,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...request import SCHEDULERS, SETTINGS, GenerationRequest
+from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
+from ...request.samplers import resolved_schedule, sampler_named
 
 NEGATIVE = "Negative prompt:"
-SCHEDULE_TYPES = ("Karras", "Exponential", "Polyexponential", "SGM Uniform", "Uniform", "Simple", "Beta")
 SETTINGS_KEYS = frozenset(
     ("steps", "sampler", "schedule type", "cfg scale", "seed", "size", "model", "model hash")
 )
@@ -69,38 +69,6 @@ class Infotext:
     prompt: str
     negative_prompt: str
     fields: Mapping[str, str] = field(default_factory=dict)
-
-
-AUTOMATIC = {
-    "DPM++ 2M": "Karras", "DPM++ SDE": "Karras", "DPM2": "Karras", "DPM2 a": "Karras",
-    "DPM++ 2M SDE": "Exponential", "DPM++ 3M SDE": "Exponential",
-}  # fmt: skip
-"""The schedule that A1111's "Automatic" is for a sampler, as its 1.9 and later read a text without one too;
-"Uniform" for all others."""
-WITHOUT_SCHEDULE = ("UniPC", "DDIM")
-"""Samplers that lie on timesteps of their own."""
-PLAIN = ("uniform", "normal", "none", "automatic")
-"""Names of even timesteps down to the last, which is what our names without a schedule mean; "normal" is
-ComfyUI's."""
-
-
-def sampler_and_schedule(scheduler: str) -> tuple[str, str | None]:
-    """'DPM++ 2M Karras' -> ('DPM++ 2M', 'Karras'), 'Euler' -> ('Euler', 'Uniform'), 'DDIM': no schedule."""
-    for schedule in SCHEDULE_TYPES:
-        if scheduler.endswith(" " + schedule):
-            return scheduler[: -len(schedule) - 1], schedule
-    return scheduler, None if scheduler in WITHOUT_SCHEDULE else "Uniform"
-
-
-def scheduler_name(sampler: str, schedule: str | None) -> str | None:
-    """Our name of A1111's sampler and schedule type; None where we have no such scheduler."""
-    names = {name.casefold(): name for name in SCHEDULERS}
-    if schedule and schedule.casefold() == "automatic":
-        usual = {name.casefold(): kind for name, kind in AUTOMATIC.items()}
-        schedule = usual.get(sampler.strip().casefold())
-    given = schedule if schedule and schedule.casefold() not in PLAIN else None
-    asked = f"{sampler} {given}" if given and not sampler.casefold().endswith(given.casefold()) else sampler
-    return names.get(asked.strip().casefold())
 
 
 def parameters_text(
@@ -302,11 +270,10 @@ def _pairs(
     Handled individually: pairs that combine several fields or need more than the request (sampler and
     schedule, size, model, the seed of this image, and the second pass, which depends on its mode).
     """
-    sampler, schedule = sampler_and_schedule(request.scheduler)
     pairs = {
         **_single_pairs(request),
-        "Sampler": sampler,
-        "Schedule type": schedule,
+        "Sampler": request.sampler,
+        "Schedule type": resolved_schedule(sampler_named(request.sampler), request.schedule),
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,

@@ -10,30 +10,10 @@ from typing import Any, Protocol
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import find
 from ...request import SETTINGS, GenerationRequest, LoraSelection
+from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext, reproducibility
+from . import reproducibility
 from .other_tools import values
-
-SAMPLER_ALIASES = {
-    "euler": "Euler",
-    "euler_ancestral": "Euler a",
-    "euler_a": "Euler a",
-    "dpmpp_2m": "DPM++ 2M",
-    "dpmpp_2m_sde": "DPM++ 2M SDE",
-    "dpmpp_3m_sde": "DPM++ 3M SDE",
-    "dpmpp_sde": "DPM++ SDE",
-    "heun": "Heun",
-    "dpm_2": "DPM2",
-    "dpm_2_ancestral": "DPM2 a",
-    "kdpm_2": "DPM2",
-    "kdpm_2_a": "DPM2 a",
-    "lms": "LMS",
-    "uni_pc": "UniPC",
-    "uni_pc_bh2": "UniPC",
-    "unipc": "UniPC",
-    "ddim": "DDIM",
-}
-"""ComfyUI's, SwarmUI's, Fooocus' and InvokeAI's names, without `_gpu` and `_k`."""
 
 RESET_VALUES: dict[str, Any] = {
     name: list(setting.default) if isinstance(setting.default, tuple) else setting.default
@@ -200,7 +180,6 @@ def _understand(
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
-    wanted.pop("schedule", None)
     paths = wanted.pop("paths", {})
     for key in ("base_model", "second_pass_model"):
         if checkpoints is None:
@@ -222,18 +201,15 @@ def _understand(
 
 def _translate_sampler(wanted: dict[str, Any], problems: list[str]) -> None:
     """Replace the tool's sampler and schedule by our name, or leave both out."""
-    given, schedule = wanted.pop("scheduler", None), wanted.get("schedule")
+    given, schedule = wanted.pop("sampler", None), wanted.pop("schedule", None)
     if not isinstance(given, str):
         return
-    key = given.removesuffix("_gpu")
-    if key.endswith("_k"):
-        key, schedule = key.removesuffix("_k"), "Karras"
-    schedule = str(schedule).replace("_", " ") if schedule else None
-    name = infotext.scheduler_name(SAMPLER_ALIASES.get(key, key), schedule)
-    if name:
-        wanted["scheduler"] = name
+    schedule = str(schedule) if schedule else None
+    found = find_sampler(given, schedule)
+    if found:
+        wanted["sampler"], wanted["schedule"] = found
     else:
-        both = f"{given} with the schedule {schedule}" if schedule else given
+        both = f"{given} with the schedule {schedule.replace('_', ' ')}" if schedule else given
         problems.append(f"There is no sampler {both} here; the chosen one stays.")
 
 
@@ -315,8 +291,10 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
             continue
-        # Validated one by one, so that an invalid field does not affect the others; a mask needs its image.
-        more = {"image": wanted.get("image")} if key == "mask" else {}
+        # Validated one by one, so that an invalid field does not affect the others; a mask needs its image, a
+        # schedule its sampler.
+        owner = {"mask": "image", "schedule": "sampler"}.get(key, "")
+        more = {owner: wanted[owner]} if owner in wanted else {}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:

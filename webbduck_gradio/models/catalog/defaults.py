@@ -6,11 +6,13 @@ and written by `config_file`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import RequestError
 from ...request import SETTINGS, GenerationRequest
+from ...request.samplers import JOINED
 from ..triggers import readable
 
 
@@ -23,10 +25,36 @@ class Defaults:
     width: int
     height: int
     scheduler: str
+    """Sampler and schedule in one name, as the first version's files have it."""
+
+    @property
+    def sampler(self) -> str:
+        return JOINED[self.scheduler][0]
+
+    @property
+    def schedule(self) -> str:
+        return JOINED[self.scheduler][1]
+
+    def filled_in(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields with these defaults where nothing was asked. A sampler that was asked for is not put on
+        the schedule of another one."""
+        fields = dict(asked)
+        for key in ("steps", "cfg", "width", "height"):
+            if fields.get(key) is None:
+                fields[key] = getattr(self, key)
+        named = {key: fields.pop(key, None) for key in ("scheduler", "sampler", "schedule")}
+        named = {key: value for key, value in named.items() if value is not None}
+        if not named:
+            named = {"scheduler": self.scheduler}
+        elif named.keys() == {"schedule"}:
+            named["sampler"] = self.sampler
+        return fields | named
 
 
 DEFAULT_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
 """Request fields for which a checkpoint has defaults."""
+NOTED = ("steps", "cfg", "width", "height", "scheduler")
+"""What models.json may note of them: a sampler and its schedule in one name."""
 
 
 def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
@@ -36,7 +64,7 @@ def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) 
     if not isinstance(noted, dict):
         problems.append(f"{source}: defaults must be a JSON object; they have no effect.")
         return base
-    for key in DEFAULT_FIELDS:
+    for key in NOTED:
         if noted.get(key) is None:
             continue
         try:
@@ -88,7 +116,7 @@ def texts(
 
 def new_checkpoint_entry(file: str | None) -> dict[str, Any]:
     """A new entry of models.json: null means the suggested value."""
-    return {"defaults": dict.fromkeys(DEFAULT_FIELDS)}
+    return {"defaults": dict.fromkeys(NOTED)}
 
 
 def new_lora_entry(file: str | None) -> dict[str, Any]:

@@ -8,30 +8,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...request import SCHEDULERS
+from ...request.samplers import AUTOMATIC, UNIFORM, joined_name, sampler_of_config
 
-SCHEDULER_OF = {
-    "EulerAncestralDiscreteScheduler": "Euler a",
-    "DPMSolverMultistepScheduler": "DPM++ 2M",
-    "DPMSolverSDEScheduler": "DPM++ SDE",
-    "UniPCMultistepScheduler": "UniPC",
-    "DDIMScheduler": "DDIM",
-    "HeunDiscreteScheduler": "Heun",
-    "KDPM2DiscreteScheduler": "DPM2",
-    "KDPM2AncestralDiscreteScheduler": "DPM2 a",
-    "LMSDiscreteScheduler": "LMS",
-}
-"""diffusers' scheduler class -> sampler. Without Euler, which every SDXL folder names."""
+NAMED_BY_EVERY_FOLDER = "EulerDiscreteScheduler"
 
 
 def defaults_from_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Defaults from a folder's scheduler_config.json."""
-    name = SCHEDULER_OF.get(str(config.get("_class_name", "")))
-    if name is None:
+    """Defaults that a folder's scheduler_config.json asks for."""
+    sampler = sampler_of_config(config)
+    if sampler is None or sampler.solver == NAMED_BY_EVERY_FOLDER:
         return {}
-    if config.get("algorithm_type") == "sde-dpmsolver++":
-        name = "DPM++ 2M SDE"
-    karras = f"{name} Karras"
-    return {"scheduler": karras if config.get("use_karras_sigmas") and karras in SCHEDULERS else name}
+    is_karras = config.get("use_karras_sigmas") and "Karras" in sampler.schedules
+    schedule = "Karras" if is_karras else UNIFORM if sampler.automatic else AUTOMATIC
+    return {"scheduler": joined_name(sampler.name, schedule)}
 
 
 def defaults_from_metadata(metadata: Mapping[str, str]) -> dict[str, Any]:

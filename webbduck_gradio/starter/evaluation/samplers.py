@@ -9,6 +9,7 @@ from diffusers import StableDiffusionXLPipeline
 
 from ...core.sampling import schedulers
 from ...request import SCHEDULERS
+from ...request.samplers import JOINED
 from .contact_sheets import contact_sheet, save_jpeg
 from .inference import GUIDANCE, STEPS, generate, score
 from .measures import grain
@@ -26,7 +27,7 @@ def paint_with(
 ) -> list[np.ndarray]:
     """One image per prompt and seed with one of SCHEDULERS; the pipeline's scheduler is restored."""
     own = pipeline.scheduler
-    pipeline.scheduler = schedulers.build(sampler, own.config, STEPS, seeds[0])
+    pipeline.scheduler = schedulers.build(*JOINED[sampler], own.config, STEPS, seeds[0])
     try:
         return generate(pipeline, prompts, seeds)
     finally:

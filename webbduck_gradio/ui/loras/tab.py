@@ -14,6 +14,7 @@ from ...models.catalog import edit_schemas
 from ...models.catalog.config_file import EditConflictError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.probe import pool
+from ...request.samplers import joined_name
 from ...services import Services
 from ..modules import start_view
 from ..studio.form import Form, number_of
@@ -66,13 +67,10 @@ def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
     def use_current(event: gr.EventData, *values: Any) -> str:
         name = str(event_data(event).get("name", ""))
         try:
-            registry.edit_checkpoint(
-                name,
-                {
-                    key: number_of(key, value) if key != "scheduler" else value
-                    for key, value in zip(DEFAULT_FIELDS, values, strict=True)
-                },
-            )
+            noted = dict(zip(DEFAULT_FIELDS, values, strict=True))
+            both = joined_name(noted.pop("sampler"), noted.pop("schedule"))
+            numbers = {key: number_of(key, value) for key, value in noted.items()}
+            registry.edit_checkpoint(name, numbers | {"scheduler": both})
         except WebbDuckError as error:
             return notification(error=str(error), where="loras")
         return notification(told=f"The Studio's settings are now the defaults of {name}.", where="loras")

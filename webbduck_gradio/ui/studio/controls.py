@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from ...request import SCHEDULERS, SETTINGS, Setting, in_form_order
+from ...request import SETTINGS, Setting, in_form_order
 from ..shared.numbers import number_field
 
 
@@ -70,9 +70,8 @@ def _control(setting: Setting, value: Any, in_row: bool, more: dict[str, Any]) -
         return gr.Radio(choices, value=value, label=label, elem_id=element, elem_classes="segmented", **more)
     if setting.control == "list":
         more.setdefault("min_width", 150)
-        return gr.Dropdown(
-            list(SCHEDULERS), value=value, label=label, elem_id=element, filterable=False, **more
-        )
+        listed = [(name, each) for each, name in setting.choices.items()]
+        return gr.Dropdown(listed, value=value, label=label, elem_id=element, filterable=False, **more)
     if setting.control == "file":  # the id of a stored file, which a script writes
         return gr.Textbox("", elem_id=element, elem_classes="channel", show_label=False)
     assert setting.control == "model", f"{setting.name} needs a control of its own"

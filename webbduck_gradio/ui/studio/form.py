@@ -18,7 +18,6 @@ from ...models.catalog.registry import Checkpoint
 from ...request import (
     MAX_PIXELS,
     MAX_PROMPT,
-    SCHEDULERS,
     SETTINGS,
     SIDE_STEP,
     GenerationRequest,
@@ -28,6 +27,7 @@ from ...request import (
 )
 from ...request.applicability import without_effect
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
+from ...request.samplers import AUTOMATIC, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
@@ -85,7 +85,7 @@ class Form:
 
     def partly(self, values: Mapping[str, Any], signal: Mapping[str, Any] | None = None) -> list[Any]:
         """Values of `outputs` that set these fields of a request and leave the others as they are."""
-        shown = [shown_as(name, values[name]) if name in values else gr.skip() for name in self.fields]
+        shown = [_shown_beside(name, values) if name in values else gr.skip() for name in self.fields]
         if "second_pass_model" in values:
             place = list(self.fields).index("second_pass_model")
             shown[place] = self._second(values["second_pass_model"])
@@ -186,7 +186,17 @@ class Form:
     def choose(self, name: str | None) -> list[Any]:
         """The person chose a checkpoint: its values of `DEFAULT_FIELDS`."""
         chosen = next((c for c in self.services.registry.checkpoints() if c.name == name), None)
-        return [shown_as(name, value) for name, value in settings_of(chosen).items()]
+        values = settings_of(chosen)
+        return [_shown_beside(name, values) for name in values]
+
+    def choose_sampler(self, sampler: str, schedule: str) -> list[Any]:
+        """The person chose a sampler: the schedules that it can be drawn on, and for the outcome channel that
+        the chosen one is not among them."""
+        fitting = schedules_of(sampler_named(sampler))
+        if schedule in fitting:
+            return [gr.update(choices=list(fitting)), gr.skip()]
+        told = f"{sampler} cannot be drawn on the schedule {schedule}; it is {AUTOMATIC} now."
+        return [gr.update(choices=list(fitting), value=AUTOMATIC), notification(error=told)]
 
     def opened(self, remembered: Any) -> list[Any]:
         """Values of `outputs` for a page that was just opened: as it was left, as far as that is there."""
@@ -267,6 +277,15 @@ def shown_as(name: str, value: Any) -> Any:
     return "" if value is None and name in EMPTY else value
 
 
+def _shown_beside(name: str, values: Mapping[str, Any]) -> Any:
+    """As `shown_as`; a schedule with the choices that its sampler leaves."""
+    if name == "schedule" and isinstance(values.get("sampler"), str):
+        fitting = schedules_of(sampler_named(values["sampler"]))
+        value = values[name] if values[name] in fitting else AUTOMATIC
+        return gr.update(choices=list(fitting), value=value)
+    return shown_as(name, values[name])
+
+
 def number_of(name: str, text: Any) -> Any:
     """The number that was typed for a field of the request. Raises `RequestError` where it is none."""
     try:
@@ -287,8 +306,6 @@ def _may_be(name: str, value: Any) -> bool:
     setting = SETTINGS[name]
     if setting.control == "loras":  # as the page holds it (lora_stack.py)
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
-    if setting.control == "list":
-        return value in SCHEDULERS
     if setting.choices:
         return value in setting.choices
     if setting.is_number:

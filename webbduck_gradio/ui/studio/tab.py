@@ -90,6 +90,8 @@ def build(services: Services, told: gr.HTML) -> Form:
     settings_menu.wire(services, menu, shelf, form, told)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
+    both = [fields["sampler"], fields["schedule"]]
+    fields["sampler"].input(form.choose_sampler, both, [fields["schedule"], told], **BACKGROUND_EVENT)
     viewer.wire(services, stage, form, told)
     return form
 

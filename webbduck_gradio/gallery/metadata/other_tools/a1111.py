@@ -49,7 +49,6 @@ def read(text: str) -> ForeignSettings:
         **single,
         "prompt": prompt,
         "negative_prompt": negative,
-        "scheduler": fields.get("sampler"),
         "schedule": fields.get("schedule type", fields.get("scheduler")),
         "width": fields.get("size-1"),
         "height": fields.get("size-2"),

@@ -16,7 +16,7 @@ EASY_DIFFUSION = {
     "seed": ("seed", "Seed"),
     "width": ("width", "Width"),
     "height": ("height", "Height"),
-    "scheduler": ("sampler_name", "Sampler"),
+    "sampler": ("sampler_name", "Sampler"),
     "schedule": ("scheduler_name", "Scheduler"),
     "base_model": ("use_stable_diffusion_model", "Stable Diffusion model"),
     "strength": ("prompt_strength", "Prompt Strength"),
@@ -38,12 +38,12 @@ def easy_diffusion(data: Mapping[str, Any]) -> ForeignSettings:
         for key, names in EASY_DIFFUSION.items()
     }
     img2img = bool(data.get("init_image") or data.get("Init Image"))
-    sampler = values.text(found["scheduler"])
+    sampler = values.text(found["sampler"])
     settings: dict[str, Any] = {
         **found,
         "prompt": values.text(found["prompt"]),
         "negative_prompt": values.text(found["negative_prompt"]),
-        "scheduler": sampler or None,
+        "sampler": sampler or None,
         "strength": found["strength"] if img2img else None,
         "loras": _loras(
             data.get("use_lora_model", data.get("LoRA model")),
@@ -83,7 +83,7 @@ def draw_things(data: Mapping[str, Any]) -> ForeignSettings:
         "prompt": values.text(data.get("c")),
         "negative_prompt": values.text(data.get("uc")),
         "steps": data.get("steps", more.get("steps")),
-        "scheduler": data.get("sampler"),
+        "sampler": data.get("sampler"),
         "cfg": data.get("scale", more.get("guidanceScale")),
         "seed": data.get("seed", more.get("seed")),
         "width": sides[0] or more.get("width"),

@@ -37,18 +37,6 @@ PASSIVE = re.compile(
 )
 """Nodes on the image path that change nothing by themselves."""
 DETAILERS = re.compile(r"detailer|UltimateSDUpscale|inpaint ?crop|face ?swap|reactor", re.IGNORECASE)
-SCHEDULES = {"KarrasScheduler": "karras", "ExponentialScheduler": "exponential",
-             "PolyexponentialScheduler": "polyexponential", "SDTurboScheduler": "turbo",
-             "AlignYourStepsScheduler": "align your steps", "GITSScheduler": "GITS",
-             "BetaSamplingScheduler": "beta"}  # fmt: skip
-SAMPLERS = {
-    "SamplerEulerAncestral": "euler_ancestral",
-    "SamplerEuler": "euler",
-    "SamplerDPMPP_2M_SDE": "dpmpp_2m_sde",
-    "SamplerDPMPP_SDE": "dpmpp_sde",
-    "SamplerDPMPP_3M_SDE": "dpmpp_3m_sde",
-    "SamplerLMS": "lms",
-}
 
 
 def read(prompt: object, workflow: object, size: tuple[int, int] | None = None) -> ForeignSettings:
@@ -194,10 +182,10 @@ def _sampler_settings(graph: Graph, node: Node, notes: list[str]) -> dict[str, A
     steps_of = sigmas if custom else node
     sampler = name(chooser, "sampler_name") if custom else name(node, "sampler_name")
     if custom and chooser is not None and sampler is None:
-        sampler = SAMPLERS.get(chooser.kind, chooser.kind)
+        sampler = chooser.kind
     schedule = name(steps_of, "scheduler")
     if schedule is None and sigmas is not None:
-        schedule = SCHEDULES.get(sigmas.kind, sigmas.kind)
+        schedule = sigmas.kind.removesuffix("Scheduler")
     cfg = number(guider or node, "cfg", "cfg_conds")
     if guider is not None and cfg is None and "cfg" not in guider.inputs:
         cfg = 1.0  # BasicGuider samples without guidance
@@ -209,7 +197,7 @@ def _sampler_settings(graph: Graph, node: Node, notes: list[str]) -> dict[str, A
         "seed": number(
             noise or node, "noise_seed" if noise or "noise_seed" in node.inputs else "seed", "seed"
         ),
-        "scheduler": sampler,
+        "sampler": sampler,
         "schedule": schedule,
         "denoise": number(steps_of, "denoise"),
     }
@@ -326,7 +314,7 @@ def _later_passes(
         again = _sampler_settings(graph, node, [])
         shown = [
             f"{key} {again[key]}"
-            for key in ("steps", "cfg", "scheduler", "denoise")
+            for key in ("steps", "cfg", "sampler", "denoise")
             if again.get(key) is not None
         ]
         notes.append(

@@ -41,7 +41,7 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
         **values.single_keys("fooocus", data),
         "prompt": prompt,
         "negative_prompt": values.text(data.get("negative_prompt")),
-        "scheduler": data.get("sampler"),
+        "sampler": data.get("sampler"),
         "schedule": data.get("scheduler"),
         "width": width,
         "height": height,

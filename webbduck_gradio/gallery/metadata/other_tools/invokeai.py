@@ -14,8 +14,6 @@ from typing import Any
 from . import values
 from .values import ForeignSettings
 
-SAMPLERS = {"k_dpmpp_2": "dpmpp_2m", "k_dpmpp_2_a": "dpmpp_2s_a", "k_euler_a": "euler_a", "plms": "plms"}
-"""Version 2's names that mean something else in other programs."""
 ADAPTERS = {
     "controlnets": "ControlNet", "ipAdapters": "IP-Adapter", "t2iAdapters": "T2I-Adapter",
     "control_layers": "control layers", "regions": "regions", "ref_images": "reference pictures",
@@ -55,7 +53,7 @@ def _version_3(data: Mapping[str, Any]) -> ForeignSettings:
         "prompt": prompt,
         "negative_prompt": negative,
         "prompt_2": style if style.strip() and style.strip() != prompt.strip() else None,
-        "scheduler": data.get("scheduler"),
+        "sampler": data.get("scheduler"),
         "base_model": _model_name(data.get("model")),
         "model_hash": _hash(model.get("hash")),
         "loras": _loras(data.get("loras"), notes),
@@ -153,7 +151,7 @@ def _version_2(data: Mapping[str, Any]) -> ForeignSettings:
         "prompt": words,
         "negative_prompt": negative,
         "steps": image.get("steps"),
-        "scheduler": SAMPLERS.get(sampler, sampler.removeprefix("k_")) or None,
+        "sampler": sampler or None,
         "cfg": image.get("cfg_scale"),
         "seed": image.get("seed"),
         "width": image.get("width"),
@@ -200,7 +198,7 @@ def _version_1(line: str) -> ForeignSettings:
         "width": options.get("-W"),
         "height": options.get("-H"),
         "cfg": options.get("-C"),
-        "scheduler": SAMPLERS.get(sampler, sampler.removeprefix("k_")) or None,
+        "sampler": sampler or None,
         "strength": options.get("-f"),
     }
     return ForeignSettings("invokeai", values.known(settings, notes), tuple(notes))

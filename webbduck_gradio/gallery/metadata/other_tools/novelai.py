@@ -37,7 +37,7 @@ def read(texts: Mapping[str, Any]) -> ForeignSettings:
         **values.single_keys("novelai", comment),
         "prompt": prompt,
         "negative_prompt": negative,
-        "scheduler": values.text(comment.get("sampler")).removeprefix("k_") or None,
+        "sampler": values.text(comment.get("sampler")) or None,
         "schedule": comment.get("noise_schedule") if comment.get("noise_schedule") != "native" else None,
         "base_model": source[1] if source else values.text(texts.get("Source")) or None,
         "model_hash": source[2] if source else None,

@@ -41,7 +41,7 @@ def read(data: Mapping[str, Any]) -> ForeignSettings:
         **values.single_keys("swarmui", own),
         "prompt": prompt,
         "negative_prompt": negative,
-        "scheduler": own.get("sampler"),
+        "sampler": own.get("sampler"),
         "schedule": own.get("scheduler"),
         "model_hash": _model_hash(data),
         "strength": values.number(own.get("initimagecreativity")) or None,
