@@ -487,3 +487,16 @@ def test_a_refused_write_is_a_sentence_and_changes_nothing(store: JobStore, ask)
     store.database.writer.execute("PRAGMA max_page_count = 1000000")
     assert store.submit(ask()).position == waiting + 1
     assert store.claim().id == job.id  # type: ignore[union-attr]
+
+
+def test_a_listener_hears_each_change_and_nothing_after_it_left(store: JobStore, ask) -> None:
+    heard: list[bool] = []
+    with store.database.listening(heard.append):
+        job = store.submit(ask())
+        store.claim()
+        assert heard and all(heard), "both changed the list"
+        heard.clear()
+        store.progress(job.id, 0, 1, 2)
+        assert heard == [False]
+    store.finish(job.id, "completed")
+    assert heard == [False]

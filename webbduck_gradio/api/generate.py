@@ -10,6 +10,7 @@ import inspect
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,7 @@ from pydantic.fields import FieldInfo
 from ..errors import RequestError
 from ..jobs import dispatcher
 from ..jobs.job import Job, Kind
+from ..jobs.store import JobStore
 from ..request import SETTINGS, GenerationRequest
 from ..services import Services
 from . import catalog, image_tools, serializers
@@ -29,8 +31,6 @@ log = logging.getLogger(__name__)
 
 FOLLOWERS = 64
 """Clients that may wait for their jobs at the same time; the queue itself holds fewer."""
-FOLLOW_SECONDS = 0.02
-"""How often a call that waits for its job looks whether there is news."""
 TELL_SECONDS = 0.25
 """Least time between two reports of its progress."""
 
@@ -102,6 +102,43 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
     return field.default, field.annotation
 
 
+async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
+    """The job when it has ended; its progress is reported meanwhile. Costs nothing while nothing changes."""
+    loop = asyncio.get_running_loop()
+    changed, list_changed = asyncio.Event(), asyncio.Event()
+
+    def wake(of_the_list: bool) -> None:
+        changed.set()
+        if of_the_list:
+            list_changed.set()
+
+    def listener(of_the_list: bool) -> None:
+        with suppress(RuntimeError):  # the loop is closed when the studio stops
+            loop.call_soon_threadsafe(wake, of_the_list)
+
+    with store.database.listening(listener):
+        while True:
+            # Before the job is read, so that what changes afterwards is not missed.
+            changed.clear()
+            list_changed.clear()
+            job = store.get(job.id)
+            if job.ended:
+                return job
+            if job.total:
+                done = job.image_index * job.total + job.step
+                progress(
+                    (done, job.total * max(1, job.images_asked)),
+                    desc=serializers.status_line(job),
+                    unit="steps",
+                )
+            reported = time.monotonic()
+            await changed.wait()
+            # The end of a job is answered at once, its steps are reported now and then.
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(loop.time() + reported + TELL_SECONDS - time.monotonic()):
+                    await list_changed.wait()
+
+
 def register(services: Services, ticket_secret: str) -> None:
     """Put every endpoint into the Blocks that is being built. Comes before the page's own events,
     since names that collide are renamed silently."""
@@ -116,7 +153,7 @@ def register(services: Services, ticket_secret: str) -> None:
             "error": view["error"],
         }
 
-    async def followed(job: Job) -> Job:
+    async def wait_with_progress(job: Job) -> Job:
         """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
         progress = gr.Progress()
         # Gradio's own cancel names this call; the gatekeeper turns it into a cancel of this one job.
@@ -124,29 +161,10 @@ def register(services: Services, ticket_secret: str) -> None:
         if call:
             services.calls[call] = job.id
         try:
-            return await ended(job, progress)
+            return await wait_for_end(store, job, progress)
         finally:
             if call:
                 services.calls.pop(call, None)
-
-    async def ended(job: Job, progress: gr.Progress) -> Job:
-        list_seen, told = store.list_version, store.version
-        while not (job := store.get(job.id)).ended:
-            if job.total:
-                done = job.image_index * job.total + job.step
-                progress(
-                    (done, job.total * max(1, job.images_asked)),
-                    desc=serializers.status_line(job),
-                    unit="steps",
-                )
-            told_at = time.monotonic()
-            # The job is read again only when there is news: its end at once, its steps now and then.
-            while store.list_version == list_seen and (
-                store.version == told or time.monotonic() - told_at < TELL_SECONDS
-            ):
-                await asyncio.sleep(FOLLOW_SECONDS)
-            list_seen, told = store.list_version, store.version
-        return job
 
     async def run(kind: Kind, asked: dict[str, Any], wait: Any, owner: str | None) -> Answer:
         if not isinstance(wait, bool):
@@ -157,7 +175,7 @@ def register(services: Services, ticket_secret: str) -> None:
             asked[field] = await asyncio.to_thread(stored_input, services, asked.get(field))
         job = await asyncio.to_thread(services.submit, asked, kind, owner)
         if wait:
-            job = await followed(job)
+            job = await wait_with_progress(job)
             if job.state != "completed" and not job.images:
                 raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
         return [file_data(services.outputs.resolve(image)) for image in job.images], info(job)
@@ -238,5 +256,5 @@ def register(services: Services, ticket_secret: str) -> None:
     ):
         gr.api(endpoint, api_name=endpoint.__name__, **QUICK_ENDPOINT)
     catalog.register(services)
-    image_tools.register(services, followed, waiting)
+    image_tools.register(services, wait_with_progress, waiting)
     gr.api(gpu_lane, api_name="gpu_lane", api_visibility="private", concurrency_id="gpu", concurrency_limit=1)

@@ -18,18 +18,18 @@ from .gradio_helpers import errors_as_gr_error, file_data
 
 def register(
     services: Services,
-    followed: Callable[[Job], Awaitable[Job]],
+    wait_with_progress: Callable[[Job], Awaitable[Job]],
     waiting: dict[str, Any],
 ) -> None:
     """Put the endpoints into the Blocks that is being built.
 
-    `followed`: waits for a job's end; `waiting`: Gradio's options for calls that wait.
+    `wait_with_progress`: waits for a job's end; `waiting`: Gradio's options for calls that wait.
     """
 
-    async def ended(job: Job, wait: Any) -> Job:
+    async def completed_job(job: Job, wait: Any) -> Job:
         if not wait:
             return job
-        job = await followed(job)
+        job = await wait_with_progress(job)
         if job.state != "completed":
             raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
         return job
@@ -58,7 +58,7 @@ def register(
         with wait_for_result=False at once, without a file."""
         asked = {"image": image, "scale": scale, "upscaler": upscaler}
         job = await submitted("upscale", asked, wait_for_result, request)
-        job = await ended(job, wait_for_result)
+        job = await completed_job(job, wait_for_result)
         view = serializers.job_view(services, job)
         info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
         info |= {key: view["request"][key] for key in ("upscaler", "scale")}
@@ -81,7 +81,7 @@ def register(
         `result` when the job has ended."""
         asked = {"image": image, "style": style, "captioner": captioner, "max_tokens": max_tokens}
         job = await submitted("caption", asked, wait_for_result, request)
-        job = await ended(job, wait_for_result)
+        job = await completed_job(job, wait_for_result)
         view = serializers.job_view(services, job)
         return {
             "caption": (job.result or {}).get("caption"),

@@ -1,4 +1,4 @@
-"""The queue's SQLite file in use: one writer, one reader, and the counters that tell of changes."""
+"""The queue's SQLite file in use: one writer, one reader, and the news of its changes."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ class Database:
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
         self._news = threading.Condition()
         self._woken = False
+        self._listeners: set[Callable[[bool], None]] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Two studios on one folder would each take the other's running job for an interrupted one.
@@ -90,12 +91,29 @@ class Database:
     # ---- news
 
     def notify(self, of_the_list: bool = False) -> None:
-        """Raise the counters, and wake who waits for a change of the list."""
+        """Raise the counters, call the listeners, and wake the threads that wait for a change of the list."""
         with self._news:
             self.version += 1
             if of_the_list:
                 self.list_version += 1
                 self._news.notify_all()
+            listeners = tuple(self._listeners)
+        for listener in listeners:
+            listener(of_the_list)
+
+    @contextmanager
+    def listening(self, listener: Callable[[bool], None]) -> Iterator[None]:
+        """Within the block, call `listener(of_the_list)` after each change, in the thread that made it.
+
+        It must return at once and raise nothing.
+        """
+        with self._news:
+            self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            with self._news:
+                self._listeners.discard(listener)
 
     def wait_until(self, true: Callable[[], bool], timeout: float) -> bool:
         """Wait up to `timeout` seconds for a change that makes `true`; False also after `wake`."""

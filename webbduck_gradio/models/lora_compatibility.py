@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ..errors import ModelError
 from ..storage.reading import read_json
-from .probe.checkpoint import UNET, weight_files
+from .probe.checkpoint import weight_files
+from .probe.detect import UNET
 from .probe.lora_keys import canonical, counterpart, diffusers_name, read_names, weighted
 from .probe.safetensors_header import Header, read_header
 

@@ -6,7 +6,6 @@ sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm, playground, sd1, sd2, sd3,
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,22 +15,19 @@ from ...errors import ModelError
 from ...storage.reading import read_regular
 from ..catalog.recommended_settings import defaults_from_metadata, defaults_from_scheduler
 from . import completeness, prediction, weight_formats
+from .detect import UNET, architecture, context_width, is_lora
 from .folder_files import read_json, variant, weight_files
-from .lora import is_lora
-from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
+from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .single_file_config import PARTS, configs, prefixes
 
 __all__ = [
     "CheckpointInfo",
-    "architecture",
     "inspect_file",
     "inspect_folder",
     "read_json",
     "variant",
     "weight_files",
 ]
-
-UNET = "model.diffusion_model."
 
 SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
 
@@ -54,63 +50,6 @@ class CheckpointInfo:
     """Warnings for users of the checkpoint."""
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
-
-
-def architecture(header: Header) -> str:
-    """Architecture of a single-file checkpoint in the original layout."""
-    keys = header.tensors
-    if any(key.startswith(("joint_blocks.0.", UNET + "joint_blocks.0.")) for key in keys):
-        return "sd3"
-    if any(key.startswith(("double_blocks.0.img_attn", UNET + "double_blocks.0.img_attn")) for key in keys):
-        return "flux"
-    width = context_width(header)
-    label = header.width(UNET + "label_emb.0.0.weight")
-    if label is None and any(key.startswith(UNET + "label_emb.") for key in keys):
-        label = -1  # present, but not this tensor
-    only_open_clip = any(key.startswith("conditioner.embedders.0.model.") for key in keys)
-    if width == 1280 or (label is not None and only_open_clip) or (width is None and label == 2560):
-        return "sdxl-refiner"
-    if width == 768 and label is None:
-        return "sd1"
-    if width == 1024 and label is None:
-        return "sd2"
-    if width is None or (label is None and not has_second_text_encoder(header)):
-        return "unknown"
-    # From here on SDXL variants: pooled text embeddings and sizes enter through label_emb.
-    if "edm_mean" in keys or "edm_std" in keys:
-        return "playground"
-    if UNET + "time_embed.cond_proj.weight" in keys:
-        return "sdxl-lcm"
-    first = keys.get(UNET + "input_blocks.0.0.weight")
-    channels = first.shape[1] if first and len(first.shape) == 4 else 4
-    if channels == 9:
-        return "sdxl-inpaint"
-    if channels == 8:
-        return "sdxl-edit"
-    depth = _depth(keys, re.compile(re.escape(UNET) + r"input_blocks\.[78]\.1\.transformer_blocks\.(\d+)\."))
-    return {4: "ssd-1b", 2: "vega"}.get(depth, "sdxl") if width == 2048 else "sdxl"
-
-
-def _depth(keys: Iterable[str], pattern: re.Pattern[str]) -> int:
-    """Highest index matched by `pattern`, plus one; 0 without matches."""
-    return max((int(found[1]) + 1 for key in keys if (found := pattern.match(key))), default=0)
-
-
-def context_width(header: Header) -> int | None:
-    """Width of the UNet's cross-attention; None if it has none."""
-    width = header.width(UNET + "input_blocks.4.1.transformer_blocks.0.attn2.to_k.weight")
-    if width is not None:
-        return width
-    found = (key for key in header.tensors if key.startswith(UNET) and key.endswith(_CONTEXT))
-    return next((header.width(key) for key in found), None)
-
-
-_CONTEXT = (".attn2.to_k.weight", ".attn2.to_v.weight")
-
-
-def has_second_text_encoder(header: Header) -> bool:
-    """Whether there is a second text encoder under SDXL's name."""
-    return any(key.startswith("conditioner.embedders.1.model.") for key in header.tensors)
 
 
 def inspect_file(path: Path) -> CheckpointInfo:

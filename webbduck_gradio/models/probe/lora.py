@@ -17,6 +17,7 @@ from typing import Any
 from ...errors import ModelError
 from ..catalog.lookup import HASH
 from ..triggers import phrase, readable
+from .detect import LORA_KEY, architecture, lora_kind
 from .lora_alpha import peft_configs
 from .lora_faults import faults
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
@@ -71,24 +72,6 @@ class LoraInfo:
     """What is ignored or assumed, each as a predicate for the file's name."""
 
 
-_KINDS = (
-    (r"\.hada_[wt]", "LoHa"),
-    (r"\.lokr_[wt]", "LoKr"),
-    (r"\.on_input$|\.ia3_l(?:\.|$)", "IA3"),
-    (r"dora_scale|lora_magnitude_vector", "DoRA"),
-    (r"\.boft_", "BOFT"),
-    (r"\.oft_|oft_blocks", "OFT"),
-    (r"lora_mid", "CP-LoCon"),
-    (r"^(?:lora|lycoris)_.*\.[ab][12]\.weight$", "GLoRA"),
-    (r"\.[wb]_norm$", "LoRA with normalisation layers"),
-    (r"\.diff(?:_b)?$|\.set_weight$|\.reshape_weight$", "full difference"),
-    (r"\.lora_embedding_[AB]", "LoRA with token embeddings"),
-    (r"(?:lora_[AB]|lora_(?:up|down))(?:\.[^.\n]+)?\.bias$", "LoRA with biases"),
-    (r"\.lora_E(?:\.|$)", "AdaLoRA"),
-    (r"\.vera_lambda_", "VeRA"),
-)
-"""(pattern of tensor names, kind), in order of precedence."""
-_OTHER = re.compile("|".join(f"(?:{mark})" for mark, _ in _KINDS), re.MULTILINE)
 _WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
 _DOWN = re.compile(
     r"^.*attn2[._](?:processor[._])?to_k.*(?:lora_down|lora_A|lora\.down|lora_linear_layer\.down)(?:\.[^.\n]+)?"
@@ -102,29 +85,7 @@ _SECOND = re.compile(r"^(?:lora_te2_|text_encoder_2\.|text_encoders\.clip_g\.|cl
 _FIRST = re.compile(r"^(?:lora_te1_|text_encoder\.|text_encoders\.clip_l\.|clip_l\.)", re.MULTILINE)
 _BLOCKS = re.compile(r"(?:(?:down|up|input|output)_blocks|(?:mid|middle)_block)[._]")
 _EMBEDDING = frozenset({"clip_l", "clip_g", "emb_params", "string_to_param", "string_to_token", "*"})
-_LORA_KEY = re.compile(
-    r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer|" + _OTHER.pattern, re.MULTILINE
-)
 # Patterns are matched against all names at once, one per line: there are thousands of names and files.
-
-
-def is_lora(header: Header) -> bool:
-    return _LORA_KEY.search("\n".join(header.tensors)) is not None
-
-
-def lora_kind(header: Header) -> str:
-    """'LoRA', 'LoCon' (convolutions too), or one of LyCORIS' other kinds."""
-    return _kind(header, "\n".join(header.tensors))
-
-
-def _kind(header: Header, names: str) -> str:
-    if _OTHER.search(names):
-        return next(kind for mark, kind in _KINDS if re.search(mark, names, re.MULTILINE))
-    convolutions = 4 in header.axes and any(
-        len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1 and _LORA_KEY.search(name)
-        for name, tensor in header.tensors.items()
-    )
-    return "LoCon" if convolutions else "LoRA"
 
 
 def inspect_lora(path: Path) -> LoraInfo:
@@ -139,14 +100,12 @@ def inspect_lora(path: Path) -> LoraInfo:
     shared = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
     if not shared:
         names = "\n".join(header.tensors)
-        shared["lora"] = _LORA_KEY.search(names) is not None
-        shared["kind"] = _kind(header, names) if shared["lora"] else ""
+        shared["lora"] = LORA_KEY.search(names) is not None
+        shared["kind"] = lora_kind(header, names) if shared["lora"] else ""
         shared["shape"] = _shape(header, names)
         plain = shared["kind"] in ("LoRA", "LoCon")
         shared["faults"] = faults(header) if plain else ("", ())
     if not shared["lora"]:
-        from .checkpoint import architecture  # which asks this module in turn
-
         arch = architecture(header)
         if header.tensors.keys() <= _EMBEDDING:
             raise ModelError(
@@ -290,7 +249,7 @@ def training_metadata(path: Path) -> dict[str, Any]:
     ranks = Counter(
         min(tensor.shape[:2])
         for name, tensor in header.tensors.items()
-        if len(tensor.shape) >= 2 and _LORA_KEY.search(name)
+        if len(tensor.shape) >= 2 and LORA_KEY.search(name)
     )
     tags = training_tags(header.metadata)
     metadata, left = _metadata(header.metadata)
