@@ -80,6 +80,7 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
     return {
         "job_id": job.id,
         "kind": job.kind,
+        "mode": request.mode if isinstance(request, GenerationRequest) else None,
         "title": title(job),
         "result": job.result,
         "status": job.state,

@@ -12,7 +12,7 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPi
 from safetensors.torch import save_file
 
 from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint
-from ..core.modes import text2img
+from ..core.modes.text2img import Text2Img
 from ..core.progress import SilentReporter
 from ..core.prompts import Embeddings
 from ..core.sampling.loop import ModelContext, SamplingRun
@@ -110,7 +110,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
     def ours() -> None:
         for index in range(batch):
-            text2img.draw(SamplingRun(request, index, SilentReporter()), brush)
+            Text2Img().sample(SamplingRun(request, index, SilentReporter()), brush, None)
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]

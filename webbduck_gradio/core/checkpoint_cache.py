@@ -133,14 +133,20 @@ class CheckpointCache:
         return [each.checkpoint.name for each in self._loaded.values()]
 
     def start_job(self, pixels: int) -> None:
-        """A job of pictures of this size: smaller ones than that for which memory was short are drawn
-        with the usual policy again."""
+        """Return to the usual policy for pictures smaller than those that ran short of memory.
+
+        `pixels`: the area of one picture, width times height.
+        """
         if self._short_at is not None and pixels < self._short_at:
             self._short_at = None
             self._change(self._usual)
 
     def reduce_memory(self, pixels: int, decoding: bool) -> bool:
-        """Go on with less memory; False where there is no less. `decoding`: it ran short in the VAE."""
+        """Go on with less memory; False where there is no less.
+
+        `pixels`: the area of the picture that ran short of it, width times height. `decoding`: whether it
+        ran short in the VAE.
+        """
         can_offload = self._apart and not self.policy.offload
         if not self.policy.tiled and (decoding or not can_offload):
             policy = TILED

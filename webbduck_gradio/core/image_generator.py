@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -27,11 +27,12 @@ from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from ..request.samplers import resolved_schedule, sampler_named
-from . import devices, image_ops
+from . import devices
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .decoding import ENCODED_IN_FP32, decode, in_full_precision, is_half
-from .modes import img2img, inpaint, second_pass, text2img
+from .lora_adapters import Use
+from .modes import MODES, Mode, second_pass
 from .progress import GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling import schedulers
@@ -55,15 +56,15 @@ class PreparedJob:
 
     request: GenerationRequest
     wording: ResolvedPrompt
+    mode: Mode
     first: ModelContext
     second: ModelContext | None = None
     continues: bool = False
-    image: Image.Image | None = None
-    canvas: inpaint.InpaintRegion | None = None
+    """Whether the second pass is a refiner's, which continues the first one's latents."""
 
 
 class ImageGenerator:
-    """Makes pictures. Not for two threads at once: the worker holds the one lock."""
+    """Makes pictures. Not for two threads at once: the worker has one thread for it."""
 
     def __init__(
         self,
@@ -124,30 +125,30 @@ class ImageGenerator:
             admission.second_pass_checkpoint(self._catalog(), request) if request.second_pass_model else None
         )
         fitting = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
-        image, canvas = self._input_pictures(request)
-        first_brush = self._brush(request, checkpoint, wording, wording.loras, reporter)
+        mode = MODES[request.mode].prepare(request, self._inputs)
+        first = self._load(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
-            plan = PreparedJob(request, wording, first_brush, image=image, canvas=canvas)
+            plan = PreparedJob(request, wording, mode, first)
         else:
             keep = [checkpoint]
-            brush = (
-                first_brush
+            other = (
+                first
                 if key_of(second) == key_of(checkpoint)
-                else self._brush(request, second, wording, fitting, reporter, keep)
+                else self._load(request, second, wording, fitting, reporter, keep)
             )
             continues = admission.is_refiner_handoff(request, second)
-            plan = PreparedJob(request, wording, first_brush, brush, continues, image, canvas)
+            plan = PreparedJob(request, wording, mode, first, other, continues)
         reporter.status("Drawing")
         return plan
 
-    def _brush(
+    def _load(
         self,
         request: GenerationRequest,
         checkpoint: Checkpoint,
         wording: ResolvedPrompt,
-        loras: Any,
+        loras: Sequence[Use],
         reporter: ProgressReporter,
-        keep: Any = (),
+        keep: Sequence[Checkpoint] = (),
     ) -> ModelContext:
         try:
             loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
@@ -167,7 +168,7 @@ class ImageGenerator:
         request: GenerationRequest,
         loaded: LoadedCheckpoint,
         wording: ResolvedPrompt,
-        uses: Any,
+        uses: Sequence[Use],
         reporter: ProgressReporter,
     ) -> Embeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
@@ -192,21 +193,8 @@ class ImageGenerator:
             raise ModelError("This generator knows no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
 
-    def _input_pictures(
-        self, request: GenerationRequest
-    ) -> tuple[Image.Image | None, inpaint.InpaintRegion | None]:
-        if request.image is None:
-            return None, None
-        if self._inputs is None:
-            raise ModelError("This generator knows no input pictures; give it their store to use them.")
-        image = image_ops.read(self._inputs.path(request.image))
-        if request.mask is None:
-            return image_ops.fit(image, (request.width, request.height), request.resize_mode), None
-        mask = image_ops.read_soft_mask(self._inputs.path(request.mask))
-        return None, inpaint.prepare(request, image, mask)
-
     def _reproduction_metadata(self, plan: PreparedJob) -> dict[str, Any]:
-        """What was not typed but took part: for the metadata."""
+        """Metadata for reproducing the image: device, dtype, versions, resolved prompt, LoRAs."""
         loaded = plan.first.loaded
         facts: dict[str, Any] = {
             "device": str(loaded.device),
@@ -307,7 +295,7 @@ class ImageGenerator:
         }
 
     def free(self) -> None:
-        """Let go of the models in memory; the next job loads them again."""
+        """Unload all models; the next job loads them again."""
         self.pipelines.free()
         self._embeddings.clear()
 
@@ -328,9 +316,7 @@ def _draw(plan: PreparedJob, index: int, reporter: ProgressReporter) -> tuple[Im
         reporter.status("Second pass")
         plan.first.loaded.offload()
         image = _decoded(request, second, second_pass.refine(drawing, second, image), warnings)
-    if plan.canvas is not None:
-        image = inpaint.finish(plan.canvas, image, request.mask_blur)
-    return image, tuple(dict.fromkeys(warnings))
+    return plan.mode.finish(image), tuple(dict.fromkeys(warnings))
 
 
 def _first_pass(
@@ -340,18 +326,12 @@ def _first_pass(
 
     def draw() -> tuple[SamplingRun, torch.Tensor]:
         drawing = SamplingRun(plan.request, index, reporter)
-        if plan.canvas is not None:
-            return drawing, inpaint.draw(drawing, plan.first, plan.canvas)
-        if plan.image is not None:
-            strength, steps = plan.request.strength, plan.request.steps
-            return drawing, img2img.draw(drawing, plan.first, plan.image, strength, steps)
         until = plan.request.refiner_switch if plan.continues else None
-        return drawing, text2img.draw(drawing, plan.first, until)
+        return drawing, plan.mode.sample(drawing, plan.first, until)
 
     drawing, latents = draw()
     vae = plan.first.loaded.pipe.vae
-    may_overflow = plan.image is not None or plan.canvas is not None
-    if may_overflow and not torch.isfinite(latents).all() and is_half(vae):
+    if plan.mode.encodes_input and not torch.isfinite(latents).all() and is_half(vae):
         with in_full_precision(vae):
             drawing, latents = draw()
         return drawing, latents, [ENCODED_IN_FP32]
@@ -359,10 +339,10 @@ def _first_pass(
 
 
 def _decoded(
-    request: GenerationRequest, brush: ModelContext, latents: torch.Tensor, warnings: list[str]
+    request: GenerationRequest, model: ModelContext, latents: torch.Tensor, warnings: list[str]
 ) -> Image.Image:
     try:
-        image, more = decode(brush.loaded.pipe, latents)
+        image, more = decode(model.loaded.pipe, latents)
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise

@@ -9,9 +9,17 @@ import numpy
 from PIL import Image, ImageChops, ImageFilter, ImageOps, ImageStat
 from scipy.ndimage import maximum_filter
 
-from ..errors import GenerationError
+from ..errors import GenerationError, ModelError
+from ..models.input_checks import InputImages
 from ..storage import images, masks
 from ..storage.pixel_budget import LONG_PATIENCE
+
+
+def input_path(inputs: InputImages | None, file_id: str | None) -> Path:
+    """The file of an input picture. Raises `NotFoundError`, and `ModelError` where there is no store."""
+    if inputs is None or file_id is None:
+        raise ModelError("This generator knows no input pictures; give it their store to use them.")
+    return inputs.path(file_id)
 
 
 def read(path: Path) -> Image.Image:

@@ -44,7 +44,7 @@ def fit_preview(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[floa
 
 
 def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
-    """What the model takes the finished latents to be, from its `output` for `sample` at `timestep`."""
+    """The finished latents that the model's `output` predicts for `sample` at `timestep`; all (1, 4, h, w)."""
     last = len(scheduler.alphas_cumprod) - 1
     step = min(max(round(float(timestep)), 0), last)
     # With zero-terminal SNR nothing of the picture is left at the first step; any small alpha will do.
@@ -61,7 +61,11 @@ def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: t
 def hook_scheduler_step(
     scheduler: Any, wanted: Callable[[], bool], show: Callable[[torch.Tensor], None]
 ) -> None:
-    """Call `show` with the clean latents of each step of `scheduler` for which `wanted()` says so."""
+    """Call `show` with the clean latents (1, 4, h, w) of each step for which `wanted()` is true.
+
+    `scheduler.step` is replaced, on this instance only: diffusers' `callback_on_step_end` is given the
+    latents after the step, but not what the model predicted.
+    """
     inner = scheduler.step
 
     @functools.wraps(inner)  # pipelines read the signature to know what they may pass

@@ -26,6 +26,7 @@ from .base import (
     reject_bool,
 )
 from .fields import Pair, Setting, declared
+from .modes import Mode, mode_of
 from .samplers import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
@@ -288,6 +289,10 @@ class GenerationRequest(JobRequest):
     def images_asked(self) -> int:
         return self.num_images
 
+    @property
+    def mode(self) -> Mode:
+        """How the first pass begins."""
+        return mode_of({"image": self.image, "mask": self.mask})
     @model_validator(mode="before")
     @classmethod
     def _one_name_for_both(cls, asked: Any) -> Any:

@@ -1,0 +1,11 @@
+"""The modes: a module each. A new one is a module here, its name in `request.modes` and a line in `MODES`."""
+
+from ...request.modes import Mode as ModeName
+from .base import Mode
+from .img2img import Img2Img
+from .inpaint import Inpaint
+from .text2img import Text2Img
+
+__all__ = ["MODES", "Mode"]
+
+MODES: dict[ModeName, type[Mode]] = {"text2img": Text2Img, "img2img": Img2Img, "inpaint": Inpaint}

@@ -3,15 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from diffusers import StableDiffusionXLInpaintPipeline
 from PIL import Image, ImageOps
 
+from ...models.input_checks import InputImages
 from ...request import GenerationRequest
 from ...storage import masks
 from .. import image_ops
 from ..sampling.loop import ModelContext, SamplingRun
+from .base import Mode
+
+
+class Inpaint(Mode):
+    encodes_input = True
+
+    def __init__(self, region: InpaintRegion, mask_blur: int):
+        self._region, self._mask_blur = region, mask_blur
+
+    @classmethod
+    def prepare(cls, request: GenerationRequest, inputs: InputImages | None) -> Self:
+        image = image_ops.read(image_ops.input_path(inputs, request.image))
+        mask = image_ops.read_soft_mask(image_ops.input_path(inputs, request.mask))
+        return cls(prepare(request, image, mask), request.mask_blur)
+
+    def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
+        request = run.request
+        return run.denoise(
+            model,
+            StableDiffusionXLInpaintPipeline,
+            request.steps,
+            image=self._region.image,
+            mask_image=self._region.area,
+            width=request.width,
+            height=request.height,
+            strength=request.strength,
+        )
+
+    def finish(self, image: Image.Image) -> Image.Image:
+        return finish(self._region, image, self._mask_blur)
 
 
 @dataclass(frozen=True)
@@ -53,21 +85,6 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
     if request.masked_content == "fill":
         image = image_ops.fill(image, area)
     return InpaintRegion(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
-
-
-def draw(drawing: SamplingRun, brush: ModelContext, canvas: InpaintRegion) -> torch.Tensor:
-    """Latents of the canvas with its area drawn anew."""
-    request = drawing.request
-    return drawing.denoise(
-        brush,
-        StableDiffusionXLInpaintPipeline,
-        request.steps,
-        image=canvas.image,
-        mask_image=canvas.area,
-        width=request.width,
-        height=request.height,
-        strength=request.strength,
-    )
 
 
 def finish(canvas: InpaintRegion, drawn: Image.Image, blur: int) -> Image.Image:

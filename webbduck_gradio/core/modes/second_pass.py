@@ -11,13 +11,13 @@ from . import img2img
 
 
 def resume(
-    drawing: SamplingRun, brush: ModelContext, latents: torch.Tensor, first: ModelContext
+    drawing: SamplingRun, model: ModelContext, latents: torch.Tensor, first: ModelContext
 ) -> torch.Tensor:
     """Finish noisy latents of `first` from the switch point on, on its schedule."""
     # What the refiner puts out is its own; where the steps lie is what the first one's noise asks for.
-    own = brush.loaded.scheduler.get("prediction_type", "epsilon")
+    own = model.loaded.scheduler.get("prediction_type", "epsilon")
     return drawing.denoise(
-        brush,
+        model,
         StableDiffusionXLImg2ImgPipeline,
         drawing.request.steps,
         schedule=first.loaded.scheduler | {"prediction_type": own},
@@ -26,8 +26,8 @@ def resume(
     )
 
 
-def refine(drawing: SamplingRun, brush: ModelContext, image: Image.Image) -> torch.Tensor:
+def refine(drawing: SamplingRun, model: ModelContext, image: Image.Image) -> torch.Tensor:
     """Latents of a finished picture drawn again at `refinement_strength`, with steps of its own."""
     request = drawing.request
     steps = request.second_pass_steps or request.steps
-    return img2img.draw(drawing, brush, image, request.refinement_strength, steps)
+    return img2img.draw(drawing, model, image, request.refinement_strength, steps)

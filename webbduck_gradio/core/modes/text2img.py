@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import torch
 from diffusers import StableDiffusionXLPipeline
 
+from ...models.input_checks import InputImages
+from ...request import GenerationRequest
 from ..sampling.loop import ModelContext, SamplingRun
+from .base import Mode
 
 
-def draw(drawing: SamplingRun, brush: ModelContext, until: float | None = None) -> torch.Tensor:
-    """Latents (1, 4, height / 8, width / 8); still noisy where a refiner goes on at `until`."""
-    request = drawing.request
-    return drawing.denoise(
-        brush,
-        StableDiffusionXLPipeline,
-        request.steps,
-        width=request.width,
-        height=request.height,
-        denoising_end=until,
-    )
+class Text2Img(Mode):
+    @classmethod
+    def prepare(cls, request: GenerationRequest, inputs: InputImages | None) -> Self:
+        return cls()
+
+    def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
+        request = run.request
+        return run.denoise(
+            model,
+            StableDiffusionXLPipeline,
+            request.steps,
+            width=request.width,
+            height=request.height,
+            denoising_end=until,
+        )

@@ -18,7 +18,7 @@ from . import schedulers
 
 @dataclass(frozen=True)
 class ModelContext:
-    """A checkpoint in memory and what it was told."""
+    """A loaded checkpoint with the prompt embeddings for it."""
 
     loaded: LoadedCheckpoint
     embeddings: Embeddings
@@ -36,23 +36,31 @@ class SamplingRun:
 
     def denoise(
         self,
-        brush: ModelContext,
+        model: ModelContext,
         kind: type,
         steps: int,
         schedule: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> torch.Tensor:
-        """Latents from a pipeline of `kind`. `schedule`: that of the pass which this one continues; None =
-        the checkpoint's own. Whatever happens, the checkpoint stays as it was loaded."""
-        pipe = brush.loaded.view(kind)
+        """Latents (1, 4, height / 8, width / 8), scaled as the VAE wants them, from `steps` steps.
+
+        `kind`: a pipeline class of diffusers. `schedule`: the scheduler's configuration of the pass that this
+        one continues; None = the checkpoint's own. `arguments`: what pipelines of that kind take beside the
+        prompt: `width` and `height` in pixels, `image` as a PIL picture (RGB) or as latents (1, 4, h, w),
+        `mask_image` (L, white = painted), `strength`, `denoising_start` and `denoising_end` (0 to 1).
+
+        Raises `CancelledError` from the reporter, and whatever torch raises. Whatever happens, the checkpoint
+        stays as it was loaded.
+        """
+        pipe = model.loaded.view(kind)
         pristine = pipe.scheduler
         # A pass that goes over the finished picture needs noise of its own, also from samplers with a seed.
         seed = self.seed if schedule or not self._begun else self.seed + MAX_SEED + 1
         self._begun = True
-        schedule = schedule or brush.loaded.scheduler
+        schedule = schedule or model.loaded.scheduler
         asked = self.request
         scheduler = schedulers.build(asked.sampler, asked.schedule, schedule, steps, seed)
-        rgb = brush.loaded.checkpoint.latent_rgb
+        rgb = model.loaded.checkpoint.latent_rgb
         previews.hook_scheduler_step(
             scheduler,
             self.reporter.wants_preview,
@@ -61,7 +69,7 @@ class SamplingRun:
         pipe.scheduler = scheduler
         try:
             return pipe(
-                **brush.embeddings.arguments(),
+                **model.embeddings.arguments(),
                 **arguments,
                 num_inference_steps=steps,
                 guidance_scale=self.request.cfg,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import StorageError
+from ...request.modes import mode_of
 from ...request.samplers import joined_of
 from ...storage.pixel_budget import LONG_PATIENCE
 from .. import metadata, run_layout
@@ -108,7 +109,7 @@ def _texts(
 
 def _kind(settings: Mapping[str, Any]) -> str:
     """The job's kind and mode, as search words for `kind:` and `is:`."""
-    mode = "inpaint" if settings.get("mask") else "img2img" if settings.get("image") else "txt2img"
+    mode = mode_of(settings).replace("text2img", "txt2img")  # as searches spell it
     if isinstance(settings.get("mode"), str):  # recorded by the first version
         mode = settings["mode"]
     two_pass = "twopass" if settings.get("second_pass_model") not in (None, "", "None") else ""

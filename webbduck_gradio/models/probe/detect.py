@@ -94,7 +94,7 @@ def is_lora(header: Header) -> bool:
 
 
 def lora_kind(header: Header, names: str) -> str:
-    """'LoRA', 'LoCon' (convolutions too), or one of LyCORIS' other kinds. `names`: of the tensors, by line."""
+    """'LoRA', 'LoCon' (convolutions too), or another of LyCORIS' kinds. `names`: of the tensors, by line."""
     if _OTHER.search(names):
         return next(kind for mark, kind in LORA_KINDS if re.search(mark, names, re.MULTILINE))
     convolutions = 4 in header.axes and any(

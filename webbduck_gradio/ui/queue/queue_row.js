@@ -23,7 +23,8 @@ export function modeOf(job) {
   const request = job.request;
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
   if (job.kind === "caption") return "Caption";
-  const mode = request.mask ? "Inpaint" : request.image ? "Image to image" : "Text to image";
+  const modes = { text2img: "Text to image", img2img: "Image to image", inpaint: "Inpaint" };
+  const mode = modes[job.mode];
   const passes = request.second_pass_model ? ", two passes" : "";
   return (job.kind === "test" ? `Test, ${mode.toLowerCase()}` : mode) + passes;
 }
