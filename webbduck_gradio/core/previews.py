@@ -44,7 +44,7 @@ def fit_preview(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[floa
 
 
 def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
-    """The finished latents that the model's `output` predicts for `sample` at `timestep`; all (1, 4, h, w)."""
+    """The finished latents that `output` predicts for `sample` at `timestep`; all (1, 4, h, w)."""
     last = len(scheduler.alphas_cumprod) - 1
     step = min(max(round(float(timestep)), 0), last)
     # With zero-terminal SNR nothing of the picture is left at the first step; any small alpha will do.
