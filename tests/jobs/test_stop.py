@@ -147,9 +147,13 @@ def stopped_in_order(server, log: Path, how: int, path: Path, running: str, wait
     store.close()
 
 
+@pytest.mark.parametrize(
+    "how", [(signal.SIGTERM,), (signal.SIGINT, signal.SIGINT)], ids=["SIGTERM", "Ctrl+C"]
+)
 def test_a_step_that_takes_an_hour_does_not_keep_the_process(
-    settings: Settings, path: Path, ask, launch
+    settings: Settings, path: Path, ask, launch, how: tuple[int, ...]
 ) -> None:
+    """Nor does a person wait for it who presses Ctrl+C again."""
     store = JobStore(path)
     long, waiting = store.submit(ask()), store.submit(ask())
     store.close()
@@ -160,7 +164,11 @@ def test_a_step_that_takes_an_hour_does_not_keep_the_process(
         return state_of(path, long.id) == "running"
 
     wait_until(reached)
-    stop(server, signal.SIGTERM, log)
+    for each in how[:-1]:
+        server.send_signal(each)
+        wait_until(lambda: b"Stopping" in log.read_bytes())
+    stop(server, how[-1], log)
     store = JobStore(path)
+    assert store.recover() <= len(how) - 1  # who does not wait leaves that to the next start
     assert (store.get(long.id).state, store.get(waiting.id).state) == ("interrupted", "queued")
     store.close()

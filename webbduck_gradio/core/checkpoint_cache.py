@@ -32,8 +32,8 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 class LoadedCheckpoint:
     """A checkpoint in memory, the pipelines that share its parts, and its LoRAs."""
 
-    def __init__(self, checkpoint: Checkpoint, pipe: Any, offloaded: bool = False):
-        self.checkpoint, self.pipe, self.offloaded = checkpoint, pipe, offloaded
+    def __init__(self, checkpoint: Checkpoint, pipe: Any):
+        self.checkpoint, self.pipe = checkpoint, pipe
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
         self._views: dict[type, Any] = {type(pipe): pipe}
@@ -196,7 +196,7 @@ class CheckpointCache:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)
-        return LoadedCheckpoint(checkpoint, pipe, self.policy.offload)
+        return LoadedCheckpoint(checkpoint, pipe)
 
 
 def key_of(checkpoint: Checkpoint) -> Key:
