@@ -41,24 +41,6 @@ LIBRARIES = {
 }
 """Who may import a library, in whatever way."""
 
-KNOWN = {("models.probe.lora", "models.probe.checkpoint")}
-"""Arrows that are still to be removed."""
-
-KNOWN_LONG = {
-    f"{PACKAGE}/ui/{name}.js"
-    for name in (
-        "gallery/gallery",
-        "gallery/grid",
-        "gallery/lightbox",
-        "loras/loras",
-        "queue/queue",
-        "studio/image_input",
-        "studio/mask_editor",
-        "studio/viewer",
-    )
-} | {f"{PACKAGE}/gallery/metadata/infotext.py"}
-"""Files that are still to be divided."""
-
 MAX_LINES = 400
 MAX_COLUMNS = 110
 
@@ -114,7 +96,7 @@ def _arrows() -> set[Arrow]:
     return arrows
 
 
-ARROWS = _arrows() - KNOWN
+ARROWS = _arrows()
 
 
 def _top(name: str) -> str:
@@ -161,10 +143,6 @@ def test_imports_go_round_in_no_circle():
     assert {name: sorted(below & left.keys()) for name, below in left.items()} == {}
 
 
-def test_known_arrows_are_still_there():
-    assert _arrows() >= KNOWN, "take out of KNOWN what has been removed"
-
-
 @pytest.mark.parametrize("libraries", LIBRARIES, ids=lambda names: names[0])
 def test_libraries_stay_on_their_floor(libraries):
     users = {
@@ -185,7 +163,7 @@ def test_no_file_is_long():
         for path in TEXTS
         if (lines := len(path.read_text().splitlines())) > MAX_LINES
     }
-    assert {name: long[name] for name in long.keys() - KNOWN_LONG} == {}
+    assert long == {}
 
 
 def test_no_line_of_a_script_is_long():
