@@ -9,6 +9,7 @@ from .base import (
     BaseRequest,
     ImageId,
     InputImageId,
+    JobRequest,
     LoraSelection,
     Name,
     Side,
@@ -17,6 +18,7 @@ from .base import (
     numeric_bounds,
 )
 from .fields import Setting, in_form_order
+from .image_requests import CaptionRequest, UpscaleRequest
 from .requests import (
     AN_IMAGE,
     DEFAULT_SCHEDULER,
@@ -27,10 +29,7 @@ from .requests import (
     MAX_SEED,
     SCHEDULERS,
     SETTINGS,
-    CaptionRequest,
     GenerationRequest,
-    JobRequest,
-    UpscaleRequest,
     upgrade_stored_request,
 )
 

@@ -123,3 +123,12 @@ def bounds_in_words(field: FieldInfo) -> str:
     if "step" in limits:
         noun += f", a multiple of {limits['step']:g}"
     return noun
+
+
+class JobRequest(BaseRequest):
+    """A request that the queue can hold."""
+
+    @property
+    def images_asked(self) -> int:
+        """Pictures that the job makes when all goes well."""
+        return 1

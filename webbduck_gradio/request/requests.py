@@ -15,9 +15,8 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from .base import (
     MAX_INPUT_BYTES,
-    BaseRequest,
-    ImageId,
     InputImageId,
+    JobRequest,
     LoraSelection,
     Name,
     Side,
@@ -70,15 +69,6 @@ AN_IMAGE = (
     "No address is fetched."
 )
 OF_CHECKPOINT = "None = the checkpoint's default."
-
-
-class JobRequest(BaseRequest):
-    """A request that the queue can hold."""
-
-    @property
-    def images_asked(self) -> int:
-        """Pictures that the job makes when all goes well."""
-        return 1
 
 
 class GenerationRequest(JobRequest):
@@ -293,6 +283,7 @@ class GenerationRequest(JobRequest):
     def mode(self) -> Mode:
         """How the first pass begins."""
         return mode_of({"image": self.image, "mask": self.mask})
+
     @model_validator(mode="before")
     @classmethod
     def _one_name_for_both(cls, asked: Any) -> Any:
@@ -378,25 +369,3 @@ def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
         return stored
     content = "original" if fill == "keep" else "fill"
     return {**stored, "inpainting_fill": "replace", "masked_content": content}
-
-
-class UpscaleRequest(JobRequest):
-    """A finished picture upscaled. `image`: the id of a picture or of an uploaded file."""
-
-    image: ImageId
-    scale: Literal[2, 4] = 2
-    upscaler: Name | None = None
-    """A model's name or "Lanczos"; None = the first model that is there, else Lanczos."""
-
-
-class CaptionRequest(JobRequest):
-    """A caption of a picture. `max_tokens`: longest answer."""
-
-    image: ImageId
-    style: Name = "detailed"
-    captioner: Name | None = None
-    max_tokens: Annotated[StrictInt, Field(ge=1, le=1000)] = 300
-
-    @property
-    def images_asked(self) -> int:
-        return 0
