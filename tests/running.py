@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 import time
@@ -14,7 +15,10 @@ from webbduck_gradio.settings import Settings
 STARTER = "webbduck-starter"
 PATIENCE = 300.0
 """Seconds after which a test gives up; only a defect takes that long, also on a loaded machine."""
-PORTS = range(18_000, 32_000)
+WORKERS = 14
+"""Most test processes at once (pytest-xdist); each looks for free ports in a range of its own."""
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % WORKERS
+PORTS = range(18_000 + 1_000 * WORKER, 19_000 + 1_000 * WORKER)
 """Below those that the system hands out for connections, which could take a free one at any moment."""
 
 
