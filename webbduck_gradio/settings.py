@@ -9,8 +9,15 @@ from pathlib import Path
 
 from .errors import SettingsError
 
-HOME = Path(__file__).resolve().parent.parent
-"""The folder of the studio: app.py, checkpoint/, lora/, outputs/, inpaint_input/."""
+
+def _home() -> Path:
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "app.py").is_file() else Path.home() / "webbduck"
+
+
+HOME = _home()
+"""The folder of checkpoint/, lora/, outputs/ and inpaint_input/: the one of app.py, or `webbduck` in the home
+folder where the package was installed without it."""
 
 MEMORY = ("resident", "tiled", "offload")
 PRECISION = ("float32", "bfloat16", "float16")

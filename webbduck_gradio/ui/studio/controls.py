@@ -75,4 +75,7 @@ def _control(setting: Setting, value: Any, in_row: bool, more: dict[str, Any]) -
     if setting.control == "file":  # the id of a stored file, which a script writes
         return gr.Textbox("", elem_id=element, elem_classes="channel", show_label=False)
     assert setting.control == "model", f"{setting.name} needs a control of its own"
-    return gr.Dropdown(value=value or "", label=label, elem_id=element, **more)
+    # A model that may be left out has "" for none; the checkpoint has no value where none is there.
+    values = [each[1] if isinstance(each, tuple) else each for each in more.get("choices", ())]
+    nothing = "" if "" in values else None
+    return gr.Dropdown(value=value or nothing, label=label, elem_id=element, **more)
