@@ -94,7 +94,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
     class Unnamed:
         latent_rgb, prediction_type, zero_snr = None, "epsilon", False
 
-    brush = ModelContext(LoadedCheckpoint(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
+    model = ModelContext(LoadedCheckpoint(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
 
     def plain() -> None:
         pipe(
@@ -110,7 +110,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
     def ours() -> None:
         for index in range(batch):
-            Text2Img().sample(SamplingRun(request, index, SilentReporter()), brush, None)
+            Text2Img().sample(SamplingRun(request, index, SilentReporter()), model, None)
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]

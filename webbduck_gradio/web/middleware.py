@@ -79,7 +79,7 @@ class SecurityContext:
     login_limiter: LoginRateLimiter = field(default_factory=LoginRateLimiter)
     sessions: sessions.Sessions = field(default_factory=sessions.Sessions)
     connections: connections.Connections | None = None
-    lane: int | None = None
+    gpu_function: int | None = None
     """fn_index of the function that runs jobs."""
     ticket: str = ""
     """Secret argument of that function."""
@@ -224,7 +224,7 @@ class SecurityMiddleware:
             if isinstance(call, str) and await anyio.to_thread.run_sync(self.services.cancel_call, call):
                 await JSONResponse({"success": True})(scope, receive, send)
                 return
-        elif path in GPU_ENDPOINT_CALLS or asked.get("fn_index") == self.context.lane is not None:
+        elif path in GPU_ENDPOINT_CALLS or asked.get("fn_index") == self.context.gpu_function is not None:
             if not self._is_ticket(asked):
                 await error_response(NOT_A_TICKET, 403)(scope, receive, send)
                 return

@@ -102,7 +102,7 @@ class StudioServer:
             lengths={number: len(fn.inputs) for number, fn in page.fns.items()},
             page_scripts=SCRIPT.findall(head),
             connections=self.connections,
-            lane=next(number for number, fn in page.fns.items() if fn.api_name == GPU_ENDPOINT),
+            gpu_function=next(number for number, fn in page.fns.items() if fn.api_name == GPU_ENDPOINT),
             ticket=self._secret,
         )
         output = io.StringIO()

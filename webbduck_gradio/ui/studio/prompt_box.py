@@ -21,20 +21,20 @@ from .preset_store import PresetStore
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
-def build(services: Services, fields: dict[str, Any], shelf: PresetStore) -> None:
+def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
     """Prompt, counter and negative prompt."""
 
     def webbduck_tokens(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
 
     def webbduck_prompts(_: Any) -> dict[str, Any]:
-        return error_as_dict(shelf.content)
+        return error_as_dict(presets.content)
 
     def webbduck_keep_prompt(asked: Any) -> dict[str, Any]:
-        return error_as_dict(lambda: shelf.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
+        return error_as_dict(lambda: presets.keep_prompt(asked.get("prompt"), asked.get("negative_prompt")))
 
     def webbduck_drop_prompt(entry_id: Any) -> dict[str, Any]:
-        return error_as_dict(lambda: shelf.drop_prompt(entry_id))
+        return error_as_dict(lambda: presets.drop_prompt(entry_id))
 
     build_one(fields, SETTINGS["prompt"], lines=3, max_lines=8, autofocus=True)
     gr.HTML(

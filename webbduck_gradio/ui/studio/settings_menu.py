@@ -28,17 +28,17 @@ LONGEST_TEXT = 4 * MAX_PROMPT
 MODELS = ("base_model", "second_pass_model")
 
 
-def view(services: Services, shelf: PresetStore) -> gr.HTML:
+def view(services: Services, presets: PresetStore) -> gr.HTML:
     """The menu beside the checkpoint."""
 
     def webbduck_shelf(_: Any) -> dict[str, Any]:
-        return error_as_dict(shelf.content)
+        return error_as_dict(presets.content)
 
     def webbduck_keep_preset(asked: Any) -> dict[str, Any]:
-        return error_as_dict(lambda: shelf.keep_preset(asked.get("name"), asked.get("settings")))
+        return error_as_dict(lambda: presets.keep_preset(asked.get("name"), asked.get("settings")))
 
     def webbduck_drop_preset(name: Any) -> dict[str, Any]:
-        return error_as_dict(lambda: shelf.drop_preset(name))
+        return error_as_dict(lambda: presets.drop_preset(name))
 
     return gr.HTML(
         "",
@@ -86,7 +86,7 @@ def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, An
     return values, notes
 
 
-def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told: gr.HTML) -> None:
+def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, told: gr.HTML) -> None:
     """The events of `view`, once the form has all of its controls. Each can be taken back."""
     registry = services.registry
 
@@ -99,7 +99,7 @@ def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told
     def preset(event: gr.EventData) -> list[Any]:
         name = event_data(event).get("name")
         try:
-            kept = shelf.preset(name)
+            kept = presets.preset(name)
         except WebbDuckError as error:
             return refused(error)
         kept, notes = installed(registry, kept)
@@ -156,10 +156,10 @@ def wire(services: Services, desk: gr.HTML, shelf: PresetStore, form: Form, told
             return refused(error)
 
     outputs = [told, *form.outputs]
-    desk.apply_preset(preset, None, outputs, **BACKGROUND_EVENT)
-    desk.use_defaults(defaults, None, outputs, **BACKGROUND_EVENT)
-    desk.use_settings(use_settings, None, outputs, **BACKGROUND_EVENT)
-    desk.reset(reset, None, outputs, **BACKGROUND_EVENT)
-    desk.restore(restore, None, form.outputs, **BACKGROUND_EVENT)
-    desk.paste_parameters(paste, None, outputs, **BACKGROUND_EVENT)
-    desk.read_picture(read_picture, None, outputs, **BACKGROUND_EVENT)
+    menu.apply_preset(preset, None, outputs, **BACKGROUND_EVENT)
+    menu.use_defaults(defaults, None, outputs, **BACKGROUND_EVENT)
+    menu.use_settings(use_settings, None, outputs, **BACKGROUND_EVENT)
+    menu.reset(reset, None, outputs, **BACKGROUND_EVENT)
+    menu.restore(restore, None, form.outputs, **BACKGROUND_EVENT)
+    menu.paste_parameters(paste, None, outputs, **BACKGROUND_EVENT)
+    menu.read_picture(read_picture, None, outputs, **BACKGROUND_EVENT)

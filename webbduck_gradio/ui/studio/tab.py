@@ -47,7 +47,7 @@ def build(services: Services, told: gr.HTML) -> Form:
     default = services.registry.default_checkpoint()
     start = settings_of(default)
     signal = signal_channel()
-    shelf = PresetStore(services.settings.data_dir / "shelf.json")
+    presets = PresetStore(services.settings.data_dir / "shelf.json")
     form = Form(services, fields, signal)
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="controls"):
@@ -62,8 +62,8 @@ def build(services: Services, told: gr.HTML) -> Form:
                 with gr.Row(elem_id="model-row"):
                     chosen = {"base_model": default.name if default else None}
                     build_one(fields, SETTINGS["base_model"], chosen, choices=form.usable(), min_width=120)
-                    menu = settings_menu.view(services, shelf)
-                prompt_box.build(services, fields, shelf)
+                    menu = settings_menu.view(services, presets)
+                prompt_box.build(services, fields, presets)
                 fields["loras"] = build_stack(form.checkpoint)
                 _size(fields, start)
                 build_group(fields, "sampling", start)
@@ -87,7 +87,7 @@ def build(services: Services, told: gr.HTML) -> Form:
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
     _submitting(services, form, told, generate, test)
-    settings_menu.wire(services, menu, shelf, form, told)
+    settings_menu.wire(services, menu, presets, form, told)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
     both = [fields["sampler"], fields["schedule"]]
