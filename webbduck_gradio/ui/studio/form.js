@@ -18,6 +18,17 @@ let opened = false;
 export const control = (field) => document.getElementById(settings[field]?.element ?? field);
 export const entry = (field) => control(field)?.querySelector("textarea, input");
 
+/** The values as they are this moment: Gradio brings what was just typed a little later. */
+export const typedState = () =>
+  values && {
+    ...values,
+    ...Object.fromEntries(
+      Object.keys(settings)
+        .filter((field) => settings[field].control === "text" && field in values && entry(field))
+        .map((field) => [field, entry(field).value]),
+    ),
+  };
+
 /** Numbers that must be there; an empty seed or number of second steps has a meaning of its own. */
 const isNumber = (field) => settings[field]?.control === "number" && !settings[field].is_optional;
 function typedAs(field, text) {

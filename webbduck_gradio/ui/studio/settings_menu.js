@@ -13,7 +13,7 @@ let events = null;
 
 /** An event that sets many values at once; what they were is kept for Undo. */
 export function changeSettings(event, asked) {
-  before = form.state();
+  before = form.typedState();
   events?.trigger(event, asked);
 }
 
