@@ -13,6 +13,7 @@ from recorder import Recorder
 from webbduck_gradio.core.decoding import DECODED_IN_FP32, ENCODED_IN_FP32, decode
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import GenerationError
+from webbduck_gradio.gallery.input_images import InputImageStore
 
 
 class Parts:
@@ -52,7 +53,9 @@ def test_what_cannot_be_rescued_is_an_error(parts) -> None:
 def test_an_input_picture_that_overflows_is_read_again_and_said(
     registry, starter, ask, image, monkeypatch
 ) -> None:
-    generator = ImageGenerator("cpu", registry, precision="bfloat16")
+    generator = ImageGenerator(
+        "cpu", registry, precision="bfloat16", inputs=InputImageStore(registry.settings)
+    )
     vae = generator.pipelines.get(starter, lambda text: None).pipe.vae
     vae.register_to_config(force_upcast=False)
     asked = ask(image=image, width=96, height=80)

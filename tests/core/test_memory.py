@@ -19,6 +19,7 @@ from webbduck_gradio.core import checkpoint_files, devices
 from webbduck_gradio.core.checkpoint_cache import CheckpointCache
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import OutOfMemoryError, SettingsError
+from webbduck_gradio.gallery.input_images import InputImageStore
 
 CPU_SHORTAGE = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
 SHORTAGES = [
@@ -193,9 +194,11 @@ def test_the_policy_follows_the_memory_that_is_free() -> None:
 
 def test_another_precision_draws_the_same_motif(registry, starter, ask, paint) -> None:
     generator = ImageGenerator("cpu", registry, precision="bfloat16")
-    (picture,) = generator.generate(ask(), starter, Recorder())
+    # After very few steps a small difference may grow into another picture, more on some CPUs than on others.
+    asked = {"sampler": "Euler", "schedule": "Karras", "steps": 8}
+    (picture,) = generator.generate(ask(**asked), starter, Recorder())
     assert picture.facts["dtype"] == "bfloat16"
-    assert 0 < numpy.abs(numpy.asarray(picture.image).astype(int) - paint()[0]).mean() < 12
+    assert 0 < numpy.abs(numpy.asarray(picture.image).astype(int) - paint(**asked)[0]).mean() < 12
 
 
 def test_parts_that_wait_in_main_memory_draw_the_same(
@@ -204,7 +207,7 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
     """The moves alone: on this device they lead to where the parts are already."""
     from diffusers import StableDiffusionXLPipeline
 
-    generator = ImageGenerator("cpu", registry, policy="offload")
+    generator = ImageGenerator("cpu", registry, policy="offload", inputs=InputImageStore(registry.settings))
     generator.pipelines._apart = True
     moved: list[str] = []
     offload = StableDiffusionXLPipeline.enable_model_cpu_offload

@@ -16,6 +16,7 @@ from request_checks import validate
 from webbduck_gradio.benchmarks import original_layout as original
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import ModelError
+from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.lora_compatibility import checkpoint_modules
@@ -57,7 +58,7 @@ def catalog(studio: Settings) -> Registry:
 
 @pytest.fixture(scope="module")
 def painter(catalog: Registry) -> ImageGenerator:
-    return ImageGenerator("cpu", catalog)
+    return ImageGenerator("cpu", catalog, inputs=InputImageStore(catalog.settings))
 
 
 @pytest.fixture

@@ -160,9 +160,14 @@ def must_be_refused(target: StudioServer, endpoint: str, field: str, values: lis
     assert not wrong, "\n".join(wrong)
 
 
+OLD_NAME = "scheduler"
+"""Sampler and schedule in one name, which the API takes beside the two."""
+PARAMETERS = [*GenerationRequest.model_fields, OLD_NAME]
+
+
 def of_field(name: str) -> list[Any]:
     """The attacks on a field of a generation request."""
-    setting = SETTINGS[name]
+    setting = SETTINGS["sampler" if name == OLD_NAME else name]
     if setting.is_number:
         below = [] if name == "seed" else [-1]  # -1 asks for a random seed
         return [*(attacks.NOT_WHOLE if setting.is_whole else attacks.NOT_A_NUMBER), *below]
@@ -178,7 +183,7 @@ def of_field(name: str) -> list[Any]:
     return [*attacks.as_files(), *(each for each in attacks.TRAVERSAL if each)]
 
 
-@pytest.mark.parametrize("field", list(GenerationRequest.model_fields))
+@pytest.mark.parametrize("field", PARAMETERS)
 def test_generate(target: StudioServer, field: str) -> None:
     more = {"prompt": "a duck", "wait_for_result": False}
     if field == "mask":
@@ -250,10 +255,10 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
     tried = {
         mark.args[1][number][:2] for mark in test_endpoints.pytestmark for number in range(len(mark.args[1]))
     }
-    tried |= {("generate", field) for field in [*GenerationRequest.model_fields, "wait_for_result"]}
+    tried |= {("generate", field) for field in [*PARAMETERS, "wait_for_result"]}
     tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "caption")}
     # /test takes the fields of /generate through the same function.
-    tried |= {("test", field) for field in GenerationRequest.model_fields}
+    tried |= {("test", field) for field in PARAMETERS}
     there = CLIENT.get(f"{target.url}/gradio_api/info").json()["named_endpoints"]
     parameters = {
         (name.lstrip("/"), each["parameter_name"])

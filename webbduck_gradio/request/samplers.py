@@ -210,7 +210,9 @@ def split_scheduler(asked: Mapping[str, Any]) -> dict[str, Any]:
     if name is None:
         return fields
     if not isinstance(name, str) or name not in JOINED:
-        raise ValueError(f"scheduler must be one of: {', '.join(JOINED)}")
+        raise ValueError(
+            "scheduler must be one of the names of /schedulers, such as DPM++ 2M Karras or Euler"
+        )
     both = JOINED[name]
     if (sampler, schedule) == (both[0], AUTOMATIC) and joined_name(*both) == joined_name(both[0], AUTOMATIC):
         return fields

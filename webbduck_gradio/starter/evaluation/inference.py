@@ -33,6 +33,8 @@ def open_pipeline(checkpoint: Path) -> StableDiffusionXLPipeline:
         checkpoint, dtype=torch.float32, local_files_only=True, add_watermarker=False
     )
     pipeline.set_progress_bar_config(disable=True)
+    for module in (pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.text_encoder_2):
+        module.requires_grad_(False)  # peft does so later, and on some CPUs that changes the last bit
     return pipeline
 
 

@@ -184,6 +184,7 @@ function prepare() {
     }
     entry(field)?.addEventListener("input", () => {
       clearTimeout(checking);
+      dismissed.delete(field);
       complain(field, null);
       checking = setTimeout(check, 900);
     });
@@ -210,11 +211,14 @@ function problemOf(field, typed) {
   if (step && value % step) return `${labelOf(field)} must be a multiple of ${step}.`;
   return null;
 }
+/** Fields whose complaint was dismissed, with the value; of that value it is not said again. */
+const dismissed = new Map();
 function check() {
   if (!values) return;
   for (const field of NUMBERS) {
     // What the server said of this value stays until the value changes.
     if (control(field)?.dataset.complaint === "asked") continue;
+    if (dismissed.has(field) && dismissed.get(field) === values[field]) continue;
     const { limits } = settings[field];
     const text = problemOf(field, values[field]);
     if (!text) {
@@ -283,7 +287,15 @@ export function complain(field, text, kind = "asked", near = []) {
     ),
     h(
       "button",
-      { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => complain(field, null) },
+      {
+        type: "button",
+        class: "dismiss",
+        "aria-label": "Dismiss",
+        onclick: () => {
+          dismissed.set(field, values[field]);
+          complain(field, null);
+        },
+      },
       "×",
     ),
   );

@@ -32,7 +32,9 @@ export function viewSettings(changed) {
     for (const job of ended) {
       if (told.has(job.job_id) || !asked.has(job.job_id)) continue;
       told.add(job.job_id);
-      if (!settings.notify || document.hasFocus() || job.finished - job.created < LONG) continue;
+      if (!settings.notify || document.hasFocus() || job.finished - job.created < (settings.long ?? LONG)) {
+        continue;
+      }
       let sent;
       try {
         sent = new Notification(`WebbDuck: ${job.headline}`, {
