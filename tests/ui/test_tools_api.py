@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,10 +28,15 @@ def client(studio) -> Iterator[Client]:
     (folder / "captioners" / "told" / "captioner.py").write_text(PLUGIN)
     (folder / "captioners" / "told" / "captioner.py").chmod(0o644)
     (folder / "captioners" / "told").chmod(0o755)
+    before = studio.services.settings.plugins
     object.__setattr__(studio.services.settings, "plugins", folder)
     with_client = Client(studio.url, verbose=False)
     yield with_client
     with_client.close()
+    # The studio is shared: other tests begin without a captioner.
+    object.__setattr__(studio.services.settings, "plugins", before)
+    shutil.rmtree(folder)
+    studio.services.registry.refresh()
 
 
 @pytest.fixture(scope="module")
