@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from gallery_page import album, gallery
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from running import wait_until
 
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
@@ -39,6 +40,17 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def no_jobs(chromium: Browser, studio) -> None:
+    """Each test starts without jobs, so that the page cannot show it the picture of another one."""
+    store = studio.services.store
+    store.clear_queued()
+    if running := store.running():
+        store.cancel(running.id)
+    wait_until(lambda: store.running() is None)
+    store.clear_finished()
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from form_page import expect_form
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import STARTER, free_port, studio_settings, wait_until
@@ -135,7 +136,7 @@ def test_each_control_shows_in_the_stored_request(
     # The table has a row for each control that there is.
     assert set(tab.evaluate("Object.keys(webbduck.form.state())")) == set(GenerationRequest.model_fields)
     option("#checkpoint")(tab, STARTER)
-    wait_until(lambda: tab.evaluate("webbduck.form.state().base_model") == STARTER)
+    expect_form(tab, base_model=STARTER)
     asked = {"base_model": STARTER}
 
     def try_all(changes: dict[str, Any]) -> None:
@@ -168,7 +169,7 @@ def test_each_control_shows_in_the_stored_request(
     tab.locator(".mask-view").press(" ")
     tab.get_by_role("button", name="Use mask").click()
     tab.wait_for_function("webbduck.form.state().mask")
-    assert generated(tab, server).mask == tab.evaluate("webbduck.form.state().mask")
+    expect_form(tab, mask=generated(tab, server).mask)
     del asked["resize_mode"]  # it has a say only while the whole picture is drawn
     try_all(WITH_MASK)
 
@@ -196,7 +197,7 @@ def test_settings_survive_reload_new_tab_and_restart(
 
     def same(page: Page) -> None:
         page.wait_for_function("window.webbduck?.form?.state()")
-        assert page.evaluate("webbduck.form.state()") == left
+        expect_form(page, **left)
         expect(page.locator("#output-format")).to_be_visible()
 
     tab.reload()
@@ -236,8 +237,7 @@ Steps: 12, Sampler: Euler a, CFG scale: 7.5, Seed: 4711, Size: 192x256, Model: n
         "height": 256,
         "clip_skip": 1,
     }
-    state = tab.evaluate("webbduck.form.state()")
-    assert {name: state[name] for name in wanted} == wanted
+    expect_form(tab, **wanted)
     expect(tab.locator(".notice.warning")).to_contain_text("not-here")
     tab.locator("#toast").get_by_role("button", name="Undo").click()
     expect(tab.locator("#prompt textarea")).to_have_value("before")

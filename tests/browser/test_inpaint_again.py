@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 import numpy as np
+from form_page import expect_form
 from gallery_page import cell, expect_shown
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -86,7 +87,8 @@ def test_ten_inpaints_in_a_row_each_on_the_picture_that_was_asked_for(page: Page
         page.wait_for_function("webbduck.form.state().mask")
         made.append(generated(page, studio))
         asked = studio.services.store.recent(1)[0].request
-        assert asked.mask and asked.mask == page.evaluate("webbduck.form.state().mask")
+        assert asked.mask
+        expect_form(page, mask=asked.mask)
         with Image.open(studio.services.inputs.path(asked.image)) as picture:
             assert np.array_equal(np.asarray(picture.convert("RGB")), expected), (
                 f"drawn over another in {turn}"
@@ -100,6 +102,7 @@ def test_a_mask_whose_picture_went_away_is_said(page: Page, tmp_path: Path) -> N
     page.evaluate("webbduck.form.unfold('image')")
     page.set_input_files("#image-input .file", tmp_path / "one.png")
     expect(page.locator(".chosen-picture .facts")).to_have_text("96 × 96 px")
+    page.wait_for_function("webbduck.form.state().image")
     first = page.evaluate("webbduck.form.state().image")
     page.click(".chosen-picture .paint")
     page.locator(".mask-view").press(" ")

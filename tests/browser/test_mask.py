@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from form_page import expect_form
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
@@ -114,4 +115,4 @@ def test_what_was_painted_is_what_the_core_gets(
     wait_until(lambda: (painted(page) == wanted).all(), 60)
     page.get_by_role("button", name="Use mask").click()
     expect(page.locator(".mask-editor")).to_have_count(0)
-    assert page.evaluate("webbduck.form.state().mask") == job.request.mask
+    expect_form(page, mask=job.request.mask)

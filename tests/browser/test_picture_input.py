@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from form_page import expect_form
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from playwright.sync_api import Page, expect
@@ -135,11 +136,12 @@ def test_a_picture_is_put_into_words(page: Page, captioner: Path) -> None:
     page.hover("img.main")
     page.click(".tool.input")
     expect(size).to_have_text("256 × 256 px")
+    page.wait_for_function("webbduck.form.state().image")
     chosen = page.evaluate("webbduck.form.state().image")
     page.locator(".chosen-picture .remove").click()
     page.locator(".latest button").first.click()  # the newest of the last pictures
     expect(size).to_be_visible()
-    assert page.evaluate("webbduck.form.state().image") == chosen
+    expect_form(page, image=chosen)
 
     def describe() -> None:
         page.get_by_role("button", name="Describe", exact=True).click()

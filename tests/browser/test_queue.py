@@ -13,15 +13,10 @@ from webbduck_gradio.request import SETTINGS, CaptionRequest, GenerationRequest,
 
 
 @pytest.fixture(autouse=True)
-def paused(studio) -> Iterator[None]:
+def paused(no_jobs, studio) -> Iterator[None]:
     """The queue stands still, so that what a test does to it is all that happens; it is empty afterwards."""
     store = studio.services.store
     store.pause()
-    if running := store.running():
-        store.cancel(running.id)
-    wait_until(lambda: store.running() is None)
-    store.clear_queued()
-    store.clear_finished()
     yield
     store.clear_queued()
     if running := store.running():

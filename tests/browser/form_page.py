@@ -1,0 +1,16 @@
+"""What the tests read of the Studio's form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playwright.sync_api import Page
+
+
+def expect_form(page: Page, **wanted: Any) -> None:
+    """The form comes to have these values; Gradio tells the page's scripts of them after it shows them."""
+    page.wait_for_function(
+        """wanted => Object.entries(wanted).every(([name, value]) =>
+            JSON.stringify(webbduck.form.state()[name] ?? null) === JSON.stringify(value ?? null))""",
+        arg=wanted,
+    )
