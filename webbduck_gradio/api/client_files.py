@@ -48,3 +48,10 @@ def picture_id(services: Services, value: Any) -> str:
     if inside(path, services.outputs.root) and not inside(path, Path(get_upload_folder())):
         return path.relative_to(services.outputs.root.resolve()).as_posix()
     return services.inputs.store(path)
+
+
+def asked_picture(services: Services, value: Any) -> str:
+    """The id of the picture that an endpoint is asked to work on. Raises `RequestError` for none."""
+    if value is None:
+        raise RequestError("image is missing; give a picture's id or a file.")
+    return picture_id(services, value)

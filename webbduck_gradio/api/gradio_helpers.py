@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import functools
-import inspect
 import json
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import gradio as gr
 
 from ..errors import WebbDuckError
 
 log = logging.getLogger(__name__)
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 BACKGROUND_EVENT: dict[str, Any] = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 """How the page's own events run: at once, without Gradio's spinner, outside the public API."""
@@ -53,50 +48,11 @@ def error_as_dict(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": "That did not work; the log has the details."}
 
 
-QUICK_ENDPOINT: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
-"""Lane of the endpoints that answer at once."""
-
-
 def file_data(path: Path) -> gr.FileData:
     """A file of ours as an endpoint's answer."""
     return gr.FileData(path=str(path), orig_name=path.name, meta={"_type": "gradio.FileData"})
 
 
-def errors_as_gr_error(fn: F) -> F:
-    """An error of ours reaches the client as its one sentence; any other as one that says where to look."""
-
-    def told(error: Exception) -> gr.Error:
-        if isinstance(error, WebbDuckError):
-            return gr.Error(str(error), print_exception=False)
-        log.exception("An endpoint failed")
-        return gr.Error(
-            "Something went wrong inside the studio; its log has the details.", print_exception=False
-        )
-
-    # Gradio reads types off the signature and takes those that are still text for Any.
-    signature = inspect.signature(fn, eval_str=True)
-    if asyncio.iscoroutinefunction(fn):
-
-        @functools.wraps(fn)
-        async def waiting(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await fn(*args, **kwargs)
-            except gr.Error:
-                raise
-            except Exception as error:
-                raise told(error) from None
-
-        waiting.__signature__ = signature  # type: ignore[attr-defined]
-        return waiting  # type: ignore[return-value]
-
-    @functools.wraps(fn)
-    def answering(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return fn(*args, **kwargs)
-        except gr.Error:
-            raise
-        except Exception as error:
-            raise told(error) from None
-
-    answering.__signature__ = signature  # type: ignore[attr-defined]
-    return answering  # type: ignore[return-value]
+def whole_number(value: Any) -> Any:
+    """3 for 3.0, which is how JSON clients may send it; anything else as it is."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -1,4 +1,4 @@
-"""The page: four tabs, one timer.
+"""The page: its tabs, one timer.
 
 Data flows one way. The timer asks for version counters; what changed is fetched as JSON into hidden
 components, whose script publishes it on the page's bus; the views (the modules beside their tab) draw it with
@@ -11,17 +11,20 @@ from typing import Any
 
 import gradio as gr
 
-from ..api import generate, parameter_docs, serializers
+from ..api import parameter_docs, registration, serializers
 from ..api.gradio_helpers import BACKGROUND_EVENT, notification, page_json
 from ..request import SCHEDULERS
 from ..services import Services
-from .gallery import tab as gallery_tab
-from .loras import tab as loras_tab
+from .gallery.tab import TAB as GALLERY
+from .loras.tab import TAB as LORAS
 from .modules import call, start_view
-from .queue import tab as queue_tab
-from .studio import tab as studio_tab
+from .queue.tab import TAB as QUEUE
+from .studio.form import Form
+from .studio.tab import TAB as STUDIO
+from .tab import PageParts
 from .theme import asset
 
+TABS = (STUDIO, GALLERY, QUEUE, LORAS)
 TICK_SECONDS = 0.5
 
 
@@ -34,6 +37,12 @@ def channel(name: str) -> gr.HTML:
         elem_id=f"channel-{name}",
         elem_classes="channel",
     )
+
+
+def style_sheets() -> str:
+    """CSS of the page: the colours and common styles first, then each tab's, then what differs on a phone."""
+    names = ("shared/common.css", *(name for tab in TABS for name in tab.style_sheets), "shared/phone.css")
+    return "\n".join(asset(name) for name in names)
 
 
 def build(services: Services, ticket_secret: str) -> gr.Blocks:
@@ -73,19 +82,16 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: names that collide are renamed silently, the later one losing.
-        generate.register(services, ticket_secret)
+        registration.register(services, ticket_secret)
         parameter_docs.describe(page)
         gr.HTML(asset("shared/brand.html"), elem_id="brand", js_on_load=start_view("shared/page.js"))
         channels = {name: channel(name) for name in ("jobs", "live", "catalog", "gallery", "outcome")}
+        form = Form(services, {}, channel("signal"))
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Studio", id="studio", elem_id="tab-studio"):
-                form = studio_tab.build(services, channels["outcome"])
-            with gr.Tab("Gallery", id="gallery", elem_id="tab-gallery"):
-                gallery_tab.build(services, form, channels, tabs)
-            with gr.Tab("Queue", id="queue", elem_id="tab-queue"):
-                queue_tab.build(services, form, channels, tabs)
-            with gr.Tab("LoRAs", id="loras", elem_id="tab-loras"):
-                loras_tab.build(services, form, channels)
+            parts = PageParts(services, channels, tabs, form)
+            for tab in TABS:
+                with gr.Tab(tab.title, id=tab.id, elem_id=f"tab-{tab.id}"):
+                    tab.build(parts)
 
         counters = [
             gr.Textbox(visible=False, elem_id=f"version-{name}")

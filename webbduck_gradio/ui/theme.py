@@ -18,7 +18,7 @@ def asset(name: str) -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own variables point at ours (studio/studio.css), which differ between dark and light."""
+    """Gradio's own variables point at ours (shared/common.css), which differ between dark and light."""
     return gr.themes.Base(font=FONT, font_mono=MONO, text_size="sm", radius_size="md", spacing_size="sm").set(
         body_background_fill="var(--ground)",
         body_background_fill_dark="var(--ground)",

@@ -24,9 +24,9 @@ from ..request import MAX_INPUT_BYTES
 from ..services import Services
 from ..settings import Settings
 from ..ui.modules import head_scripts
-from ..ui.page import build
+from ..ui.page import build, style_sheets
 from ..ui.studio.form import facts
-from ..ui.theme import ASSETS, asset, theme
+from ..ui.theme import ASSETS, theme
 from . import file_handles
 from .auth import Authenticator
 from .connections import Connections, Limits, bounded
@@ -41,18 +41,6 @@ MAX_THREADS = 128
 """More than the clients that may wait at once: waiting clients must not block the job dispatcher."""
 MAX_SESSIONS = 256
 """Pages and clients whose state Gradio keeps (LRU). Each takes about 0.2 MB, as does each HTTP call."""
-STYLE_SHEETS = (
-    "studio/studio.css",
-    "studio/viewer.css",
-    "studio/form.css",
-    "queue/queue.css",
-    "gallery/gallery.css",
-    "gallery/lightbox.css",
-    "loras/loras.css",
-    "studio/lora_stack.css",
-    "shared/mobile_sheet.css",
-)
-"""First the colours and common styles, then one sheet per tab; the last is for phones."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
 """Marks that this process has set Gradio's upload folder."""
@@ -135,7 +123,7 @@ class StudioServer:
                     mcp_server=False,
                     _frontend=False,  # its one use: refuse to start where the page takes 3 s to answer
                     theme=theme(),
-                    css="\n".join(asset(sheet) for sheet in STYLE_SHEETS),
+                    css=style_sheets(),
                     head=head,
                     root_path=urlsplit(settings.public_url or "").path,
                     app_kwargs={"middleware": [Middleware(SecurityMiddleware, context=context)]},

@@ -23,11 +23,13 @@ from ...request import GenerationRequest
 from ...services import Services
 from ..modules import start_view
 from ..studio.form import Form
+from ..tab import PageParts, Tab
 from ..theme import asset
 
 
-def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
+def build(parts: PageParts) -> None:
     """The tab's view and its events."""
+    services, form, channels, tabs = parts.services, parts.form, parts.channels, parts.tabs
     view = gr.HTML(
         "",
         html_template=asset("gallery/gallery.html"),
@@ -207,3 +209,6 @@ def served(services: Services) -> list[Callable[..., Any]]:
         webbduck_favourite,
         webbduck_export,
     ]
+
+
+TAB = Tab("Gallery", ("gallery/gallery.css", "gallery/lightbox.css"), build)

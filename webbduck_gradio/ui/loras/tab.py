@@ -17,12 +17,14 @@ from ...models.probe import pool
 from ...request.samplers import joined_name
 from ...services import Services
 from ..modules import start_view
-from ..studio.form import Form, number_of
+from ..studio.form import number_of
+from ..tab import PageParts, Tab
 from ..theme import asset
 
 
-def build(services: Services, form: Form, channels: dict[str, gr.HTML]) -> None:
+def build(parts: PageParts) -> None:
     """The tab's view; it draws what the catalog channel publishes and asks for details itself."""
+    services, form, channels = parts.services, parts.form, parts.channels
     registry = services.registry
     replaced: dict[tuple[str, str], deque[Any]] = {}
     """What the last edits of this run put something else in the place of, by LoRA and key."""
@@ -102,3 +104,6 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
         "said": said,
         "pictures": services.lora_previews.made_with(name),
     }
+
+
+TAB = Tab("LoRAs", ("loras/loras.css",), build)

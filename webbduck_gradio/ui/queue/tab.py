@@ -13,17 +13,17 @@ from ...api.gradio_helpers import USER_ACTION, event_data, notification
 from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
 from ...jobs.store import JobStore
-from ...services import Services
 from ..modules import start_view
-from ..studio.form import Form
+from ..tab import PageParts, Tab
 from ..theme import asset
 
 MOST_IDS = 1100
 """More jobs than the page can hold cannot be steered at once."""
 
 
-def build(services: Services, form: Form, channels: dict[str, gr.HTML], tabs: gr.Tabs) -> None:
+def build(parts: PageParts) -> None:
     """The tab's view and its events."""
+    services, form, channels, tabs = parts.services, parts.form, parts.channels, parts.tabs
 
     def webbduck_history(asked: Any) -> dict[str, Any]:
         limit = asked.get("limit") if isinstance(asked, dict) else None
@@ -94,3 +94,6 @@ def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[li
         whole[action]()
         return [], []
     raise RequestError(f"There is no action {json.dumps(action)[:40]}.")
+
+
+TAB = Tab("Queue", ("queue/queue.css",), build)

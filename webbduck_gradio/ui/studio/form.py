@@ -44,8 +44,6 @@ PRESETS = {
     "9:16": (768, 1344),
 }
 """The sizes that SDXL was trained on; for a checkpoint of another native size they are scaled."""
-
-"""What choosing a checkpoint sets."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
 EMPTY = tuple(
     name for name, setting in SETTINGS.items() if setting.is_optional and setting.control in ("model", "file")

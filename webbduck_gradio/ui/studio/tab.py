@@ -13,6 +13,7 @@ from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...request import SETTINGS
 from ...services import Services
 from ..modules import call, start_view
+from ..tab import PageParts, Tab
 from ..theme import asset
 from . import image_input, prompt_box, second_pass, settings_menu, viewer
 from .controls import build_group, build_one, of_group
@@ -30,25 +31,13 @@ def fold(name: str, title: str) -> gr.HTML:
     return gr.HTML("", html_template=template, js_on_load=None, apply_default_css=False)
 
 
-def signal_channel() -> gr.HTML:
-    """Hidden: what an event asks of the page beside values, published as "signal"."""
-    return gr.HTML(
-        "",
-        html_template="<i data-channel='signal'></i>",
-        js_on_load=start_view("shared/channel.js"),
-        elem_id="channel-signal",
-        elem_classes="channel",
-    )
-
-
-def build(services: Services, told: gr.HTML) -> Form:
+def build(parts: PageParts) -> None:
     """The tab's controls and events."""
-    fields: dict[str, Any] = {}
+    services, form, outcome = parts.services, parts.form, parts.channels["outcome"]
+    fields = form.fields
     default = services.registry.default_checkpoint()
     start = settings_of(default)
-    signal = signal_channel()
     presets = PresetStore(services.settings.data_dir / "shelf.json")
-    form = Form(services, fields, signal)
     with gr.Row(elem_id="studio"):
         with gr.Column(elem_id="controls"):
             gr.HTML(
@@ -70,7 +59,7 @@ def build(services: Services, told: gr.HTML) -> Form:
                 _seed(fields)
                 with gr.Column(elem_classes="fold", elem_id="fold-image"):
                     fold("image", "Input picture")
-                    image_input.build(services, fields, told)
+                    image_input.build(services, fields, outcome)
                 with gr.Column(elem_classes="fold", elem_id="fold-second"):
                     fold("second", "Second pass")
                     second_pass.build(services, fields)
@@ -86,14 +75,13 @@ def build(services: Services, told: gr.HTML) -> Form:
                 )
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
-    _submitting(services, form, told, generate, test)
-    settings_menu.wire(services, menu, presets, form, told)
+    _submitting(services, form, outcome, generate, test)
+    settings_menu.wire(services, menu, presets, form, outcome)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
     form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
     both = [fields["sampler"], fields["schedule"]]
-    fields["sampler"].input(form.choose_sampler, both, [fields["schedule"], told], **BACKGROUND_EVENT)
-    viewer.wire(services, stage, form, told)
-    return form
+    fields["sampler"].input(form.choose_sampler, both, [fields["schedule"], outcome], **BACKGROUND_EVENT)
+    viewer.wire(services, stage, form, outcome)
 
 
 def _size(fields: dict[str, Any], start: dict[str, Any]) -> None:
@@ -161,3 +149,6 @@ def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Butt
         js=form.script("changed"),
         **BACKGROUND_EVENT,
     )
+
+
+TAB = Tab("Studio", ("studio/viewer.css", "studio/form.css", "studio/lora_stack.css"), build)

@@ -1,0 +1,43 @@
+"""/caption, which goes through the queue like /generate."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import gradio as gr
+
+from ..services import Services
+from . import serializers
+from .client_files import asked_picture
+from .endpoints import endpoint
+from .job_results import check_wait, owner_of, submit
+
+
+@endpoint(waits=True)
+async def caption(
+    services: Services,
+    image: gr.FileData | str,
+    style: str = "detailed",
+    captioner: str | None = None,
+    max_tokens: int = 300,
+    wait_for_result: bool = True,
+    request: gr.Request | None = None,
+) -> dict[str, Any]:
+    """Caption a picture.
+
+    image: an id of the gallery, or a file. style: one of /caption_styles. captioner: a name of
+    /captioners, None = the first usable one. max_tokens: 1 to 1000. Answers {caption, style, captioner,
+    warnings, job_id, status}; with wait_for_result=False at once, without a caption: /job has it as
+    `result` when the job has ended."""
+    check_wait(wait_for_result)
+    picture = await asyncio.to_thread(asked_picture, services, image)
+    asked = {"image": picture, "style": style, "captioner": captioner, "max_tokens": max_tokens}
+    job = await submit(services, "caption", asked, owner_of(request), wait_for_result)
+    view = serializers.job_view(services, job)
+    return {
+        "caption": (job.result or {}).get("caption"),
+        "style": view["request"]["style"],
+        "captioner": view["request"]["captioner"],
+        **{key: view[key] for key in ("job_id", "status", "headline", "warnings")},
+    }

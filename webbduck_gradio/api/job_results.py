@@ -1,0 +1,100 @@
+"""What the endpoints that make a job share: submitting it and, if wanted, waiting for its end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+
+from ..errors import RequestError
+from ..jobs.job import Job, Kind
+from ..jobs.store import JobStore
+from ..services import Services
+from . import serializers
+
+REPORT_SECONDS = 0.25
+"""Least time between two reports of a job's progress."""
+
+
+def check_wait(wait_for_result: Any) -> None:
+    """Raises `RequestError` where it is neither true nor false; comes before anything is stored."""
+    if not isinstance(wait_for_result, bool):
+        raise RequestError("wait_for_result must be true or false.")
+
+
+def owner_of(request: gr.Request | None) -> str | None:
+    """The name under which the client logged in."""
+    return request.username if request else None
+
+
+async def submit(
+    services: Services, kind: Kind, asked: Mapping[str, Any], owner: str | None, wait_for_result: bool
+) -> Job:
+    """The job as it is queued, or with `wait_for_result` as it ended.
+
+    Raises `RequestError` for what cannot be asked for, and Gradio's error with the job's sentence for one
+    that was waited for and made nothing.
+    """
+    job = await asyncio.to_thread(services.submit, dict(asked), kind, owner)
+    if not wait_for_result:
+        return job
+    job = await wait_with_progress(services, job)
+    if job.state != "completed" and not job.images:
+        raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
+    return job
+
+
+async def wait_with_progress(services: Services, job: Job) -> Job:
+    """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
+    progress = gr.Progress()
+    # Gradio's own cancel names this call; the middleware turns it into a cancel of this one job.
+    call = LocalContext.event_id.get(None)
+    if call:
+        services.calls[call] = job.id
+    try:
+        return await wait_for_end(services.store, job, progress)
+    finally:
+        if call:
+            services.calls.pop(call, None)
+
+
+async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
+    """The job when it has ended; its progress is reported meanwhile. Costs nothing while nothing changes."""
+    loop = asyncio.get_running_loop()
+    changed, list_changed = asyncio.Event(), asyncio.Event()
+
+    def wake(of_the_list: bool) -> None:
+        changed.set()
+        if of_the_list:
+            list_changed.set()
+
+    def listener(of_the_list: bool) -> None:
+        with suppress(RuntimeError):  # the loop is closed when the studio stops
+            loop.call_soon_threadsafe(wake, of_the_list)
+
+    with store.database.listening(listener):
+        while True:
+            # Before the job is read, so that what changes afterwards is not missed.
+            changed.clear()
+            list_changed.clear()
+            job = store.get(job.id)
+            if job.ended:
+                return job
+            if job.total:
+                done = job.image_index * job.total + job.step
+                progress(
+                    (done, job.total * max(1, job.images_asked)),
+                    desc=serializers.status_line(job),
+                    unit="steps",
+                )
+            reported = time.monotonic()
+            await changed.wait()
+            # The end of a job is answered at once, its steps are reported now and then.
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(loop.time() + reported + REPORT_SECONDS - time.monotonic()):
+                    await list_changed.wait()

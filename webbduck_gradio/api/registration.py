@@ -1,0 +1,26 @@
+"""All endpoints, put into the page; another file of endpoints is one more module here."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from ..jobs import dispatcher
+from ..services import Services
+from . import caption, catalog, endpoints, gallery, generate, queue, upscale
+
+
+def register(services: Services, ticket_secret: str) -> None:
+    """Put every endpoint into the Blocks that is being built. Comes before the page's own events,
+    since names that collide are renamed silently."""
+    endpoints.register(services, generate, queue, catalog, gallery, upscale, caption)
+
+    def run_next_job(services: Services, ticket: str) -> str:
+        return dispatcher.run_next_job(services.worker, ticket, ticket_secret)
+
+    gr.api(
+        endpoints.for_clients(services, run_next_job),
+        api_name=dispatcher.GPU_ENDPOINT,
+        api_visibility="private",
+        concurrency_id="gpu",
+        concurrency_limit=1,
+    )
