@@ -1,7 +1,7 @@
 """Probes model files: many on all cores, files with large headers in a separate process.
 
-As a program it reads [[kind, path], ...] from standard input and prints a list of results. Subprocesses are
-needed because threads of one process share the GIL.
+Processes are needed because threads of one process share the GIL. They are spawned, not forked, since the
+studio has threads; they end with the work that they were started for, so that its memory is free again.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import contextlib
 import gc
 import json
 import logging
+import multiprocessing
 import os
-import subprocess
-import sys
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -55,7 +58,7 @@ def read_one(kind: str, path: str) -> Result:
         if kind in QUERIES:
             return {"found": QUERIES[kind](Path(path))}
         found = asdict(INSPECT[kind](Path(path)))
-        return {"found": json.loads(json.dumps(found))}  # the same types as from a subprocess
+        return {"found": json.loads(json.dumps(found))}  # the types that the cache gives back
     except UnreadableModelError as error:
         return {"reason": str(error), "passing": error.why}
     except ModelError as error:
@@ -106,11 +109,13 @@ def _is_large(kind: str, path: str) -> bool:
 
 
 def _in_subprocess(wanted: Wanted) -> Result:
-    result = _Helper([wanted]).result()
-    if result is None:
+    try:
+        with _processes(1) as processes:
+            return processes.submit(_read_share, [wanted]).result()[0]
+    except (OSError, BrokenProcessPool):
+        log.warning("The process that read %s ended too early", wanted[1])
         name = Path(wanted[1]).name
         return {"reason": f"{name} has a header that could not be parsed; download the file again."}
-    return result[0]
 
 
 def read_many(wanted: Sequence[Wanted]) -> list[Result]:
@@ -124,15 +129,57 @@ def read_many(wanted: Sequence[Wanted]) -> list[Result]:
 def _read_many(wanted: Sequence[Wanted]) -> list[Result]:
     cores = min(MOST_PROCESSES, os.cpu_count() or 1, len(wanted) // WORTH_A_PROCESS + 1)
     shares = [wanted[start::cores] for start in range(cores)]
-    helpers = [_Helper(share) for share in shares[1:]]
-    with _without_collector():
-        answers = [[read_one(*each) for each in shares[0]]]
-        answers += [helper.answer() for helper in helpers]
+    answers = [_read_share(shares[0])] if cores == 1 else _read_on_all(shares)
     results: list[Result] = [{}] * len(wanted)
     for start, answer in enumerate(answers):
         results[start::cores] = answer
     clear_layout_cache()
     return results
+
+
+def _read_on_all(shares: Sequence[Sequence[Wanted]]) -> list[list[Result]]:
+    """The results of each share; the first is read here, the others in a process each."""
+
+    def result_of(share: Sequence[Wanted], future: Future[list[Result]] | None) -> list[Result]:
+        try:
+            return future.result() if future else _read_share(share)
+        except BrokenProcessPool as error:
+            log.warning("A share of the model files is read by this process (%s)", error)
+            return _read_share(share)
+
+    with _processes(len(shares) - 1) as processes:
+        futures: list[Future[list[Result]] | None] = [None]
+        for share in shares[1:]:
+            try:
+                futures.append(processes.submit(_read_share, share))
+            except (OSError, BrokenProcessPool) as error:
+                log.warning("Model files are read by fewer processes (%s)", error)
+                futures.append(None)
+        return [result_of(share, future) for share, future in zip(shares, futures, strict=True)]
+
+
+def _read_share(share: Sequence[Wanted]) -> list[Result]:
+    with _without_collector():
+        return [read_one(*each) for each in share]
+
+
+def _processes(count: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(
+        count, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_the_studio
+    )
+
+
+def _end_with_the_studio() -> None:
+    """Ctrl+C reaches every process of a terminal and the studio acts on it; kill -9 ends the studio alone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    studio = multiprocessing.parent_process()
+    assert studio is not None
+
+    def watch() -> None:
+        studio.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 @contextlib.contextmanager
@@ -145,53 +192,3 @@ def _without_collector() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-class _Helper:
-    """A subprocess that reads a share of the files. If it fails, the share is read here."""
-
-    def __init__(self, share: Sequence[Wanted]):
-        self._share = share
-        home = str(Path(__file__).resolve().parents[3])
-        paths = os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH"))))
-        self._process: subprocess.Popen[bytes] | None = None
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": paths},
-            )
-            assert self._process.stdin is not None
-            self._process.stdin.write(json.dumps(share).encode())
-            self._process.stdin.close()
-        except OSError as error:
-            log.warning("model files are read by one process only (%s)", error)
-
-    def answer(self) -> list[Result]:
-        found = self.result()
-        return [read_one(*each) for each in self._share] if found is None else found
-
-    def result(self) -> list[Result] | None:
-        """The output of the subprocess; None if it failed."""
-        if self._process is not None and self._process.stdout is not None:
-            with self._process.stdout as answered:
-                text = answered.read()
-            if self._process.wait() == 0:
-                with contextlib.suppress(ValueError):
-                    results = json.loads(text)
-                    if len(results) == len(self._share):
-                        return results
-        return None
-
-
-def main() -> None:
-    wanted = json.loads(sys.stdin.buffer.read())
-    with _without_collector():
-        results = [read_one(kind, path) for kind, path in wanted]
-    sys.stdout.write(json.dumps(results))
-
-
-if __name__ == "__main__":
-    main()
