@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from gradio.utils import get_upload_folder
-
 from ..errors import NotFoundError, RequestError
 from ..services import Services, inside
+from .gradio_internals import upload_folder
 
 NOT_OURS = "The image must be an uploaded file or the id of a picture in the gallery."
 
@@ -29,7 +28,7 @@ def client_file(services: Services, value: Any) -> Path:
         raise RequestError(NOT_OURS)
     try:
         path = Path(name)
-        if path.is_absolute() and inside(path, Path(get_upload_folder())) and path.resolve().is_file():
+        if path.is_absolute() and inside(path, upload_folder()) and path.resolve().is_file():
             return path.resolve()
         return services.outputs.resolve(name)
     except (OSError, ValueError, NotFoundError):
@@ -45,7 +44,7 @@ def picture_id(services: Services, value: Any) -> str:
     """The id of a picture of the gallery as it is; a file is stored and gets one."""
     path = client_file(services, value)
     # The folder of uploads may lie inside the one of outputs.
-    if inside(path, services.outputs.root) and not inside(path, Path(get_upload_folder())):
+    if inside(path, services.outputs.root) and not inside(path, upload_folder()):
         return path.relative_to(services.outputs.root.resolve()).as_posix()
     return services.inputs.store(path)
 

@@ -32,11 +32,6 @@ def notification(**found: Any) -> str:
     return page_json({"job_id": None, "warnings": [], "error": None, "at": time.time_ns(), **found})
 
 
-def event_data(event: gr.EventData) -> dict[str, Any]:
-    """What a view sent along; anything but a table of values counts as nothing."""
-    return event._data if isinstance(event._data, dict) else {}
-
-
 def error_as_dict(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What the work answers, or {"error": one sentence}."""
     try:

@@ -9,13 +9,13 @@ from contextlib import suppress
 from typing import Any
 
 import gradio as gr
-from gradio.context import LocalContext
 
 from ..errors import RequestError
 from ..jobs.job import Job, Kind
 from ..jobs.store import JobStore
 from ..services import Services
 from . import serializers
+from .gradio_internals import current_call
 
 REPORT_SECONDS = 0.25
 """Least time between two reports of a job's progress."""
@@ -52,8 +52,8 @@ async def submit(
 async def wait_with_progress(services: Services, job: Job) -> Job:
     """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
     progress = gr.Progress()
-    # Gradio's own cancel names this call; the middleware turns it into a cancel of this one job.
-    call = LocalContext.event_id.get(None)
+    # Gradio's own cancel names the call; the middleware turns it into a cancel of this one job.
+    call = current_call()
     if call:
         services.calls[call] = job.id
     try:

@@ -6,12 +6,12 @@ import inspect
 import json
 
 import gradio as gr
-from gradio.components.api_component import Api
 from pydantic.fields import FieldInfo
 
 from ..request import AN_IMAGE, MAX_PROMPT, SETTINGS, CaptionRequest, GenerationRequest, bounds_in_words
 from ..settings import HOME
 from ..storage.atomic import write_atomically
+from .gradio_internals import describe_parameter
 
 JOB = "The id that /generate, /test, /upscale or /caption answered, or that /queue lists."
 
@@ -55,11 +55,9 @@ def describe(page: gr.Blocks) -> None:
             continue
         names = [name for name in inspect.signature(fn.fn).parameters if name != "request"]
         for name, component in zip(names, fn.inputs, strict=True):
-            assert isinstance(component, Api)
-            component.label = name
             is_setting = fn.api_name in MAKES_PICTURES and name in SETTINGS
             text = setting_text(name) if is_setting else parameter_text(name)
-            component._api_info = {**component._api_info, "additional_description": text}
+            describe_parameter(component, name, text)
 
 
 def setting_text(name: str) -> str:

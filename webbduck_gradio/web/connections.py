@@ -25,11 +25,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import h11
-from gradio import http_server
-from gradio.exceptions import ServerFailedToStartError
 from starlette.types import Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ..api.gradio_internals import HttpServer, ServerFailedToStartError, http_server_replaced
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +253,7 @@ def network_of(address: str) -> str:
 def bounded(connections: Connections) -> Iterator[None]:
     """Make Gradio's launch() use limited connections, for which it has no parameter."""
 
-    class Server(http_server.Server):
+    class Server(HttpServer):
         def __init__(self, config: Config, *more: Any, **given: Any):
             config.http = lambda **given: Connection(connections, **given)  # type: ignore[assignment]
             config.ws = "none"
@@ -281,8 +281,5 @@ def bounded(connections: Connections) -> Iterator[None]:
                 connections.close_overdue()
             return await super().on_tick(counter)
 
-    before, http_server.Server = http_server.Server, Server  # type: ignore[misc]
-    try:
+    with http_server_replaced(Server):
         yield
-    finally:
-        http_server.Server = before  # type: ignore[misc]

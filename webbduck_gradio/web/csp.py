@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import base64
-import functools
 import hashlib
 import re
 import secrets
 from collections.abc import Sequence
-from pathlib import Path
 
-import gradio
 from starlette.types import Message, Send
+
+from ..api.gradio_internals import page_served_locally
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -26,8 +25,6 @@ PICTURE: Headers = [
     (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox"),
 ]
 SCRIPT = re.compile(rb"<script(?=[\s>])")
-SHARED_SCRIPT = re.compile(rb'<script type="module"[^>]*src="https://[^"]*"></script>')
-LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="stylesheet"[^>]*>')
 
 
 def build_csp(nonce: str, scripts: Sequence[str]) -> bytes:
@@ -60,19 +57,9 @@ def _sha256(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-@functools.cache
-def _local_parts() -> bytes:
-    """The script and style tags of Gradio's page for local use."""
-    page = Path(gradio.__file__).parent / "templates" / "frontend" / "index.html"
-    return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))
-
-
 def inject_nonce(html: bytes, nonce: str) -> bytes:
     """Gradio's page with the nonce on its scripts. With a share link too, the script is served locally."""
-    html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
-    # Behind a proxy with a path prefix, / is not ours.
-    html = html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
-    return SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', html)
+    return SCRIPT.sub(b'<script nonce="' + nonce.encode() + b'"', page_served_locally(html))
 
 
 def with_headers(send: Send, headers: Headers) -> Send:

@@ -26,12 +26,12 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import anyio.to_thread
-from gradio.utils import get_upload_folder
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..api.gradio_internals import upload_folder
 from ..errors import StorageError, WebbDuckError
 from ..jobs.dispatcher import GPU_ENDPOINT
 from ..services import Services, inside
@@ -265,7 +265,7 @@ class SecurityMiddleware:
     def _is_client_file(self, path: str) -> bool:
         """Whether a client may refer to this path: an upload or a file of the output folder. Opening it is
         checked again, see `api.client_files`."""
-        folders = (Path(get_upload_folder()), self.services.settings.outputs)
+        folders = (upload_folder(), self.services.settings.outputs)
         try:
             return Path(path).is_absolute() and any(inside(Path(path), folder) for folder in folders)
         except (OSError, ValueError, RuntimeError):

@@ -14,9 +14,9 @@ from contextlib import ExitStack, redirect_stdout
 from urllib.parse import urlsplit
 
 import gradio as gr
-from gradio.tunneling import CURRENT_TUNNELS
 from starlette.middleware import Middleware
 
+from ..api.gradio_internals import LAUNCH_OPTIONS, close_tunnels, disable_analytics
 from ..errors import SettingsError
 from ..jobs.dispatcher import GPU_ENDPOINT, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
@@ -121,7 +121,7 @@ class StudioServer:
                     ssr_mode=False,
                     pwa=False,
                     mcp_server=False,
-                    _frontend=False,  # its one use: refuse to start where the page takes 3 s to answer
+                    **LAUNCH_OPTIONS,
                     theme=theme(),
                     css=style_sheets(),
                     head=head,
@@ -160,8 +160,7 @@ class StudioServer:
         self._catalog_watcher.stop()
         self.services.housekeeping.stop()
         core_stopped = self.services.worker.shutdown()
-        for tunnel in CURRENT_TUNNELS:
-            tunnel.kill()  # a separate process, which would outlive a forced exit
+        close_tunnels()
         if self._page:
             # close() waits for all connections, and a running step holds one; the process exits anyway.
             closing = threading.Thread(target=self._page.close, args=(False,), name="close", daemon=True)
@@ -178,13 +177,6 @@ def set_upload_folder(settings: Settings) -> None:
     if not os.environ.get(OWN_UPLOADS):
         os.environ["GRADIO_TEMP_DIR"] = os.environ[OWN_UPLOADS] = str(settings.uploads)
     gr.set_static_paths([settings.outputs])
-
-
-def disable_analytics() -> None:
-    """Disable Gradio's analytics, which after each call process the last ten thousand calls for a page that
-    is not reachable here."""
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
-    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
 
 def signatures(page: gr.Blocks) -> dict[str, Signature]:

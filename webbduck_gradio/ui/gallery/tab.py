@@ -14,7 +14,8 @@ import gradio as gr
 
 from ...api import gallery_serializers as views
 from ...api.client_files import media_url
-from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, notification
+from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...gallery.export import export
 from ...gallery.metadata.recall import read_settings

@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from ...api import serializers
-from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, notification
+from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...models.catalog import edit_schemas
 from ...models.catalog.config_file import EditConflictError

@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ...api import serializers
-from ...api.gradio_helpers import USER_ACTION, event_data, notification
+from ...api.gradio_helpers import USER_ACTION, notification
+from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
 from ...jobs.store import JobStore

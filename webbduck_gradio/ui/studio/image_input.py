@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from ...api.client_files import client_file
-from ...api.gradio_helpers import USER_ACTION, error_as_dict, event_data, notification
+from ...api.gradio_helpers import USER_ACTION, error_as_dict, notification
+from ...api.gradio_internals import event_data
 from ...errors import WebbDuckError
 from ...models.captioners import STYLES
 from ...services import Services

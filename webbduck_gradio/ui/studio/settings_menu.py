@@ -9,7 +9,8 @@ from typing import Any
 import gradio as gr
 
 from ...api.client_files import client_file
-from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, notification
+from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...gallery.metadata.recall import read_settings, read_text
 from ...models.catalog.lookup import find

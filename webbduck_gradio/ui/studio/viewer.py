@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from ...api import gallery_serializers, serializers
-from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, event_data, notification
+from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, notification
+from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...services import Services
 from ..modules import start_view
