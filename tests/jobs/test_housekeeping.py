@@ -195,6 +195,8 @@ def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
         private / "tmp" / "y.tmp",
         private / "exports" / "webbduck-000000000000.zip",
         settings.thumbnails / "lora" / "x.tmp",
+        private / "trash" / "entry" / "2020-01-02_00-00-00" / f".moving-{'0' * 32}.tmp",
+        settings.outputs / "2020-01-02_00-00-00" / f".moving-{'0' * 32}.tmp",
         settings.outputs / "2020-01-01_00-00-00" / "meta.json",
     ]
     stays = [
@@ -212,6 +214,32 @@ def test_what_a_kill_left_half_made_is_swept_and_nothing_else(
     assert not (settings.outputs / "2020-01-01_00-00-00").exists()
     assert all(path.exists() for path in (*stays, *young))
     assert sdxl.is_dir()
+
+
+MOVER = """
+import errno, os, shutil, sys
+from pathlib import Path
+from webbduck_gradio.storage.moving import move_to_free_name
+
+def link(source, target, **more):
+    if "follow_symlinks" in more:
+        raise OSError(errno.EXDEV, "another file system")
+    os.kill(os.getpid(), 9)
+
+os.link = link
+move_to_free_name(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def test_a_kill_while_a_picture_goes_to_another_disk_leaves_the_picture_alone(
+    keeper: Housekeeping, settings: Settings
+) -> None:
+    source = put(settings.outputs / "2020-01-02_00-00-00" / "0.png", 60)
+    target = settings.data_dir / "trash" / "entry" / "2020-01-02_00-00-00" / "0.png"
+    killed = subprocess.run([sys.executable, "-c", MOVER, str(source), str(target)], check=False)
+    assert killed.returncode == -9 and len(list(target.parent.iterdir())) == 1
+    keeper.clean_up()
+    assert source.exists() and list(target.parent.iterdir()) == []
 
 
 WRITER = """

@@ -11,7 +11,8 @@ from pathlib import Path
 from ..gallery.export import KEEP_SECONDS
 from ..gallery.run_layout import META, is_run_name
 from ..settings import Settings
-from ..storage.atomic import OLD_SECONDS, is_abandoned
+from ..storage.moving import MOVING
+from ..storage.temporaries import OLD_SECONDS, is_abandoned
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,9 @@ def _own_temporaries(settings: Settings) -> Iterator[Path]:
     yield from settings.data_dir.glob("*.tmp")
     yield from (settings.data_dir / "tmp").glob("*.tmp")
     yield from settings.thumbnails.rglob("*.tmp")
+    # Pictures that were on their way into the trash or out of it, where a run lies on another disk.
+    yield from (settings.data_dir / "trash").rglob(f"{MOVING}*.tmp")
+    yield from settings.outputs.glob(f"*/{MOVING}*.tmp")
 
 
 def _remove_abandoned(paths: Iterable[Path], now: float) -> int:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import errno
-import functools
-import hashlib
 import logging
 import os
-import re
-import socket
-import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import psutil
-
 from ..errors import StorageError
 from .moving import move_to_free_name
+from .temporaries import temporary_name
 
 log = logging.getLogger(__name__)
-
-OLD_SECONDS = 3600.0
-"""Age from which a temporary file is abandoned, whichever process created it."""
-TEMPORARY = re.compile(r"([0-9a-f]{12})-(\d+)-[0-9a-f]{32}\.tmp$")
 
 
 def write_atomically(
@@ -45,7 +34,7 @@ def write_atomically(
     and may raise to prevent it. With `replace` False, an existing file is not replaced. Raises
     `StorageError`; the temporary file is always removed.
     """
-    temp = temporary / f"{prefix}{_machine()}-{os.getpid()}-{uuid.uuid4().hex}.tmp"
+    temp = temporary / temporary_name(prefix)
     try:
         temporary.mkdir(parents=True, exist_ok=True)
         with temp.open("xb") as file:
@@ -66,28 +55,6 @@ def write_atomically(
     finally:
         with suppress(OSError):
             temp.unlink(missing_ok=True)
-
-
-def is_abandoned(path: Path, now: float | None = None) -> bool:
-    """Whether a temporary file is no longer being written: its process has ended, or it is old.
-
-    Its name contains the process id, which can be checked on the same machine only; otherwise its age
-    decides. Raises `OSError`.
-    """
-    writer = TEMPORARY.search(path.name)
-    if writer and writer[1] == _machine() and not psutil.pid_exists(int(writer[2])):
-        return True
-    return (time.time() if now is None else now) - path.lstat().st_mtime > OLD_SECONDS
-
-
-@functools.cache
-def _machine() -> str:
-    """Identifies host and PID namespace, within which process ids are valid."""
-    try:
-        processes = os.readlink("/proc/self/ns/pid")
-    except OSError:
-        processes = ""
-    return hashlib.sha256(f"{socket.gethostname()} {processes}".encode()).hexdigest()[:12]
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
+from .temporaries import temporary_name
+
+MOVING = ".moving-"
+"""How the name of a file begins that is being copied to another file system, beside its target."""
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
@@ -39,7 +42,7 @@ def move_to_free_name(source: Path, target: Path) -> None:
 
 def _copy_and_link(source: Path, target: Path) -> None:
     """Move across file systems, via a complete copy under a temporary name."""
-    part = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    part = target.with_name(temporary_name(MOVING))
     try:
         shutil.copy2(source, part)
         with part.open("rb+") as file:
