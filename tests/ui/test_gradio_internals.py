@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
+import anyio.to_thread
 import gradio as gr
+import pytest
+import uvicorn
+from gradio import http_server
+from running import PATIENCE, free_port
+from starlette.applications import Starlette
 
 from webbduck_gradio.api import gradio_internals
+from webbduck_gradio.web.connections import Connections, Limits, bounded
 
 
 def test_the_version_is_the_one_that_was_read() -> None:
@@ -26,3 +38,42 @@ def test_an_event_without_a_table_of_values_counts_as_nothing() -> None:
     for sent in (None, 3, "text", [1]):
         assert gradio_internals.event_data(gr.EventData(None, sent)) == {}
     assert gradio_internals.event_data(gr.EventData(None, {"id": "x"})) == {"id": "x"}
+
+
+def server(lifespan: Any) -> http_server.Server:
+    app = Starlette(lifespan=lifespan)
+    return http_server.Server(uvicorn.Config(app, port=free_port(), log_level="critical"))
+
+
+def test_a_server_that_starts_slowly_is_waited_for() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    @asynccontextmanager
+    async def slow(app: Starlette) -> AsyncIterator[None]:
+        begun.set()
+        await anyio.to_thread.run_sync(go_on.wait)
+        yield
+
+    with bounded(Connections(Limits(), proxied=False)), ThreadPoolExecutor(1) as pool:
+        slowly = server(slow)
+        waiting = pool.submit(slowly.run_in_thread)
+        assert begun.wait(PATIENCE)
+        with pytest.raises(TimeoutError):
+            waiting.result(6)  # Gradio gives up after five seconds
+        go_on.set()
+        waiting.result(PATIENCE)
+        slowly.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_server_that_cannot_start_is_reported() -> None:
+    @asynccontextmanager
+    async def broken(app: Starlette) -> AsyncIterator[None]:
+        raise RuntimeError("it cannot start")
+        yield
+
+    with (
+        bounded(Connections(Limits(), proxied=False)),
+        pytest.raises(gradio_internals.ServerFailedToStartError),
+    ):
+        server(broken).run_in_thread()
