@@ -13,10 +13,12 @@ import pytest
 from painter import Painter
 from running import PATIENCE, free_port, wait_until
 
+from webbduck_gradio.api.gradio_internals import LAUNCH_OPTIONS
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.jobs.dispatcher import GPU_ENDPOINT, IDLE, Dispatcher, run_next_job
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import Worker
+from webbduck_gradio.web.connections import Connections, Limits, bounded
 
 SECRET = "only-the-dispatcher-knows"
 LOGIN = ("dispatcher-0123", "a-password")
@@ -45,10 +47,12 @@ def served(lane: Callable[[str], str], auth: bool = False, port: int | None = No
             concurrency_limit=1,
         )
     blocks.queue(api_open=False, default_concurrency_limit=1)
-    _, url, _ = blocks.launch(
-        prevent_thread_lock=True, quiet=True, server_port=port or free_port(), auth=allowed if auth else None,
-        server_name="127.0.0.1", enable_monitoring=False,
-    )  # fmt: skip
+    with bounded(Connections(Limits(), proxied=False)):  # waits also for a start that takes longer than 5 s
+        _, url, _ = blocks.launch(
+            prevent_thread_lock=True, quiet=True, server_port=port or free_port(),
+            auth=allowed if auth else None, server_name="127.0.0.1", enable_monitoring=False,
+            **LAUNCH_OPTIONS,
+        )  # fmt: skip
     try:
         yield url
     finally:
@@ -129,10 +133,10 @@ def test_the_dispatcher_survives_a_server_that_is_away_and_says_so_once(
     dispatchers.append(dispatcher)
     dispatcher.start()
     wait_until(lambda: len(tries) >= 4)
+    assert caplog.text.count("The next job could not be started") == 1
     with served(lambda ticket: run_next_job(worker, ticket, SECRET), port=port):
         wait_until(lambda: store.get(job.id).ended)
     assert store.get(job.id).state == "completed"
-    assert caplog.text.count("The next job could not be started") == 1
 
 
 def test_the_dispatcher_survives_a_lane_that_fails(store: JobStore, make_worker, ask, dispatchers) -> None:
