@@ -52,7 +52,7 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     sentence = refused(run("--output", str(tmp_path / "file" / "outputs")))
-    assert sentence.startswith(f"The folder {tmp_path / 'file' / 'outputs'} cannot be written")
+    assert sentence.startswith(f"The folder {tmp_path / 'file' / 'outputs'} is not writable")
 
 
 def test_the_studio_needs_a_new_python() -> None:

@@ -21,9 +21,9 @@ from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
 from .web.proxies import bypassing_proxies
 
 LISTEN_HOST = "0.0.0.0"
-MADE_USER = "duck"
+GENERATED_USER = "duck"
 ALL_INTERFACES = (LISTEN_HOST, "::")
-RED, PLAIN = "\033[31m", "\033[0m"
+RED, RESET = "\033[31m", "\033[0m"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,81 +31,82 @@ def parser() -> argparse.ArgumentParser:
         prog="python app.py",
         allow_abbrev=False,
         description="WebbDuck, a local SDXL studio. Opens at http://127.0.0.1:7860.",
-        epilog="Environment, where a flag is not given: WEBBDUCK_OUTPUT_DIR, WEBBDUCK_PLUGINS_DIR, "
-        "WEBBDUCK_AUTH (USER:PASSWORD, which a process list does not show), "
+        epilog="Environment variables, used where the flag is not given: WEBBDUCK_OUTPUT_DIR, "
+        "WEBBDUCK_PLUGINS_DIR, WEBBDUCK_AUTH (USER:PASSWORD, hidden from the process list), "
         "WEBBDUCK_THUMB_CONCURRENCY (default 2), WEBBDUCK_CATALOG_POLL_SECONDS (default 3), "
         "WEBBDUCK_MAX_QUEUED (default 32).",
     )
     flags.add_argument(
-        "--host", metavar="ADDRESS", help="address to answer at (default 127.0.0.1: this computer only)"
+        "--host", metavar="ADDRESS", help="address to listen on (default 127.0.0.1: this computer only)"
     )
-    flags.add_argument("--port", type=int, default=7860, help="port to answer at (default 7860)")
+    flags.add_argument("--port", type=int, default=7860, help="port to listen on (default 7860)")
     flags.add_argument(
         "--listen",
         action="store_true",
-        help="answer on all network interfaces; asks for a password (see --auth, --no-auth)",
+        help="listen on all network interfaces; requires a password (see --auth, --no-auth)",
     )
     flags.add_argument(
         "--share",
         action="store_true",
-        help="make a public Gradio link; asks for a password (see --auth, --no-auth)",
+        help="create a public Gradio link; requires a password (see --auth, --no-auth)",
     )
     flags.add_argument(
         "--public-url",
         metavar="URL",
-        help="address at which a reverse proxy makes the studio known, for example "
-        "https://example.org/duck; asks for a password (see --auth, --no-auth)",
+        help="public address of the studio behind a reverse proxy, for example "
+        "https://example.org/duck; requires a password (see --auth, --no-auth)",
     )
     flags.add_argument(
         "--auth",
         action="append",
         default=[],
         metavar="USER:PASSWORD",
-        help="ask for this user name and password; give it again for more users",
+        help="require this user name and password; repeat the flag for more users",
     )
     flags.add_argument(
         "--no-auth",
         action="store_true",
-        help="with --listen, --share or --public-url: let everyone in who finds the address",
+        help="with --listen, --share or --public-url: no password; anyone who finds the address has access",
     )
     flags.add_argument(
-        "--output", type=Path, metavar="DIR", help="where pictures are kept (default outputs/)"
+        "--output", type=Path, metavar="DIR", help="folder of finished images (default outputs/)"
     )
     flags.add_argument(
-        "--checkpoints", type=Path, metavar="DIR", help="where checkpoints lie (default checkpoint/)"
+        "--checkpoints", type=Path, metavar="DIR", help="folder of checkpoints (default checkpoint/)"
     )
-    flags.add_argument("--loras", type=Path, metavar="DIR", help="where LoRAs lie (default lora/)")
+    flags.add_argument("--loras", type=Path, metavar="DIR", help="folder of LoRAs (default lora/)")
     flags.add_argument(
-        "--inputs", type=Path, metavar="DIR", help="where input images are kept (default inpaint_input/)"
+        "--inputs", type=Path, metavar="DIR", help="folder of input images (default inpaint_input/)"
     )
-    flags.add_argument(
-        "--no-hf-cache", action="store_true", help="leave out the models in Hugging Face's cache"
-    )
+    flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
         "--device",
         metavar="NAME",
-        help="where to compute: cuda, cuda:1, mps or cpu (default: the fastest that is there)",
+        help="device to run on: cuda, cuda:1, mps or cpu (default: the fastest one available)",
     )
     flags.add_argument(
         "--memory",
         choices=MEMORY,
-        help="resident: models stay on the device; tiled: pictures are decoded in tiles; offload: parts of a "
-        "model wait in main memory as well (default: by the memory that is free on the device)",
+        help="resident: models stay on the device; tiled: images are also decoded in tiles; offload: idle "
+        "parts of a model also move to main memory (default: depends on the device's free memory)",
     )
     flags.add_argument(
         "--precision",
         choices=PRECISION,
-        help="number format of the models (default: float16, on the CPU float32; "
-        "bfloat16 there takes half the memory)",
+        help="precision of the models (default: float16, or float32 on the CPU, where bfloat16 halves the "
+        "memory)",
     )
     flags.add_argument("--open", action="store_true", help="open the studio in the browser")
-    flags.add_argument("--verbose", action="store_true", help="write more into the log")
+    flags.add_argument("--verbose", action="store_true", help="log more detail")
     flags.add_argument("--version", action="version", version=f"WebbDuck {__version__}")
     return flags
 
 
 def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> Settings:
-    """Settings of a command line and an environment. Raises `SettingsError`; flags that do not parse exit."""
+    """Settings from a command line and an environment.
+
+    Raises `SettingsError` for invalid values, `SystemExit` for flags that argparse rejects.
+    """
     asked = parser().parse_args(arguments)
     if not 1 <= asked.port <= 65535:
         raise SettingsError(f"--port must be a number from 1 to 65535, not {asked.port}.")
@@ -121,7 +122,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     if len({user for user, _ in auth}) < len(auth):
         raise SettingsError("--auth names the same user twice; give each user once.")
     if reachable and not auth and not asked.no_auth:
-        auth = ((MADE_USER, secrets.token_urlsafe(9)),)
+        auth = ((GENERATED_USER, secrets.token_urlsafe(9)),)
     defaults = Settings()
     output = asked.output or (
         Path(text) if (text := environment.get("WEBBDUCK_OUTPUT_DIR")) else defaults.outputs
@@ -150,7 +151,8 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
 
 
 def hf_cache(environment: Mapping[str, str]) -> Path | None:
-    """Hugging Face's cache of models: WEBBDUCK_HF_CACHE (a folder or "off"), else where its tools keep it."""
+    """The Hugging Face model cache: WEBBDUCK_HF_CACHE (a folder or "off"), else Hugging Face's own
+    default."""
     asked = environment.get("WEBBDUCK_HF_CACHE", "").strip()
     if asked.lower() in ("off", "no", "0", "false"):
         return None
@@ -161,7 +163,7 @@ def hf_cache(environment: Mapping[str, str]) -> Path | None:
 
 
 def _device(name: str | None) -> str | None:
-    """Tried at once, so that the studio does not start with one that is not there."""
+    """Validated at start, so that the studio does not run with a device that does not exist."""
     if name is None:
         return None
     if not re.fullmatch(r"(cuda|mps|cpu|xpu)(:\d+)?", name):
@@ -178,7 +180,7 @@ def _folder(path: Path) -> Path:
 
 
 def _host(text: str) -> str:
-    """A name as it is; an address in its one spelling, IPv6 also from within brackets."""
+    """A host name unchanged; an address in canonical form, brackets around IPv6 removed."""
     text = text.strip()
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
@@ -187,8 +189,8 @@ def _host(text: str) -> str:
         return text
     if getattr(address, "scope_id", None):
         raise SettingsError(
-            f"--host {text} holds the name of a network interface, which no browser can open; "
-            "give another address of this computer, or :: for all of them."
+            f"--host {text} contains the name of a network interface, which browsers cannot open; "
+            "give another address of this computer, or :: for all interfaces."
         )
     return str(address)
 
@@ -215,38 +217,39 @@ def _user(text: str) -> tuple[str, str]:
 
 
 def address_lines(settings: Settings, url: str, share_url: str | None, made_password: bool) -> list[str]:
-    """What the owner is told at the start: where, and who may come in."""
+    """The lines printed at start: the addresses, and how to log in."""
     shown = url.replace("//0.0.0.0", "//127.0.0.1").replace("//[::]", "//[::1]")
     lines = [f"WebbDuck is at {shown}"]
     if settings.host in ALL_INTERFACES:
         lines.append(
-            f"Other computers of the network reach it at this computer's address, port {settings.port}."
+            f"Other computers on the network reach it at this computer's address, port {settings.port}."
         )
     elif settings.host not in LOOPBACK:
-        lines.append(f"Other computers of the network reach it at {settings.host}, port {settings.port}.")
+        lines.append(f"Other computers on the network reach it at {settings.host}, port {settings.port}.")
     if settings.public_url:
-        lines.append(f"Through the reverse proxy it is known as {settings.public_url}")
+        lines.append(f"Public address behind the reverse proxy: {settings.public_url}")
     if share_url:
         lines.append(f"Public link: {share_url}")
     elif settings.share:
         lines.append(
             "There is no public link: Gradio's servers could not be reached; "
-            "start the studio again to try anew (--verbose tells more)."
+            "restart the studio to try again (--verbose shows details)."
         )
     if made_password:
         (user, password) = settings.auth[0]
         lines.append(f"User name: {user}   Password for this run: {password}")
     elif not settings.is_loopback_only and not settings.auth:
         lines.append(
-            f"{RED}No password: everyone who finds the address can make, see and delete pictures.{PLAIN}"
+            f"{RED}No password: anyone who finds the address can create, view and delete images.{RESET}"
         )
     return lines
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the studio until it is stopped. Exit code 2 with one sentence where it cannot start."""
+    """Run the studio until it is stopped. Returns the exit code: 2, with a one-line error, if it cannot
+    start."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # No model hub is ever asked: models are local files.
+    # Models are local files; the Hugging Face Hub is never contacted.
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TRANSFORMERS_OFFLINE"] = "1"
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -254,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         settings = settings_from(given, os.environ)
-        with bypassing_proxies(settings.host):  # Gradio looks at proxies as soon as it is imported
+        with bypassing_proxies(settings.host):  # Gradio reads the proxy settings on import
             from .web.server import StudioServer
         server = StudioServer(settings)
         logging_setup.to_file(settings.logs)
@@ -279,15 +282,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pass
     at_rest, code = False, 0
     try:
-        print("Stopping; a job that runs is put back as interrupted.", flush=True)
+        print("Stopping; a running job is marked as interrupted and can be retried.", flush=True)
         at_rest = server.close()
     except KeyboardInterrupt:
-        pass  # Ctrl+C again, from somebody who will not wait
+        pass  # a second Ctrl+C: do not wait
     except Exception:
         code = 1
-        logging.getLogger(__name__).exception("The studio could not be stopped in order")
+        logging.getLogger(__name__).exception("The studio did not stop cleanly")
     if not at_rest:
-        # The core may be in the middle of a step. Python would wait for its thread, as long as that takes.
+        # A sampling step may still be running, and interpreter shutdown would wait for its thread.
         logging.shutdown()
         sys.stdout.flush()
         os._exit(code)
@@ -298,7 +301,7 @@ _stop_asked = False
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> None:
-    # Remembered too: an exception that is raised in the middle of a finalizer goes nowhere.
+    # The flag too, since Python swallows an exception raised inside a finalizer.
     global _stop_asked
     _stop_asked = True
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""The floors below, made once and handed to everything in the page and the API."""
+"""Builds the services that the page and the API share, one instance of each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class Services:
-    """One of each; every method of theirs may be called from any thread."""
+    """All shared services. Their methods are thread-safe."""
 
     settings: Settings
     registry: Registry
@@ -47,15 +47,15 @@ class Services:
     worker: Worker
     housekeeping: Housekeeping
     calls: dict[str, str] = field(default_factory=dict)
-    """Job of each API call that waits for one, by Gradio's id of the call."""
+    """Job that each waiting API call belongs to, by Gradio's event id."""
 
     @classmethod
     def start(cls, settings: Settings) -> Services:
-        """Open the folders and the queue; what was running when the last server died becomes interrupted."""
+        """Open the folders and the queue; a job that was running when the last server died is interrupted."""
         registry = Registry(settings)
         store = JobStore(settings.data_dir / "jobs.sqlite3", settings.max_queued)
         outputs = Outputs(settings)
-        outputs.lock()  # tidies up what a crash left half written
+        outputs.lock()  # also cleans up files that a crash left half written
         outputs.watch()
         inputs = InputImageStore(settings)
         worker = Worker(
@@ -84,27 +84,27 @@ class Services:
         return LoraPreviews(self.settings, self.registry, self.outputs, self.thumbnails)
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
-        """The one way into the queue, for the page and the API alike.
+        """Validate and queue a job; page and API both submit through here.
 
-        `asked`: as the kind's handler takes it (`jobs.handlers`); what will run stands in the job's request.
-        Raises `RequestError` with one sentence for whatever does not fit, before anything is queued.
+        `asked`: the fields that the kind's handler accepts (`jobs.handlers`). The returned job holds the
+        resolved request. Raises `RequestError` for invalid input; nothing is queued then.
         """
         request, warnings = HANDLERS[kind].prepare(self.worker.context, asked)
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
 
     def cancel_call(self, call: str) -> bool:
-        """A client gave up its call: cancel its job and no other. False where the call waits for none."""
+        """Cancel the job of a call that its client abandoned. False if the call waits for no job."""
         job_id = self.calls.get(call)
         if job_id is None:
             return False
         try:
             self.store.cancel(job_id)
         except RequestError:
-            log.debug("Call %s was cancelled when its job %s had ended", call, job_id)
+            log.debug("Call %s was cancelled after its job %s had ended", call, job_id)
         return True
 
     def free_memory(self) -> dict[str, Any]:
-        """Unload the models in memory: `device`, and `freed`, the names of what was there.
+        """Unload all models. Returns the fields of `device()` and `freed`, the names of the unloaded models.
 
         Raises `RequestError` while a job runs.
         """
@@ -113,7 +113,7 @@ class Services:
         return {"freed": held, **self.device()}
 
     def device(self) -> dict[str, Any]:
-        """The device line: what is known without waking torch up before it is needed."""
+        """Device name and memory in bytes. Does not import torch: until a job has, "device" is "starting"."""
         described = self.worker.describe()
         if described:
             return described
@@ -127,9 +127,9 @@ class Services:
 
     def health(self) -> dict[str, Any]:
         checkpoints = self.registry.checkpoints()
-        stands = self.housekeeping.standstill.problem
+        problem = self.housekeeping.standstill.problem
         return {
-            "status": "ok" if stands is None else "standstill",
+            "status": "ok" if problem is None else "standstill",
             "version": __version__,
             **self.device(),
             "catalog": {
@@ -140,17 +140,17 @@ class Services:
             },
             "gallery": {"left_out": self.outputs.skipped.names()},
             "queue": self.store.counts(),
-            "queue_problem": stands or self.store.pause_reason,
+            "queue_problem": problem or self.store.pause_reason,
         }
 
 
 def _make_generator(settings: Settings, registry: Registry, inputs: InputImageStore) -> ImageGenerator:
-    # Torch is imported here, when the first job (or the warm-up) needs it.
+    # Imported late because it imports torch, which the studio does not need to start.
     from .core.image_generator import ImageGenerator
 
     return ImageGenerator(settings.device, registry, settings.memory, settings.precision, inputs)
 
 
 def inside(path: Path, folder: Path) -> bool:
-    """Whether `path`, symlinks resolved, lies in `folder`."""
+    """Whether `path` is inside `folder`, with symlinks resolved."""
     return path.resolve().is_relative_to(folder.resolve())

@@ -1,4 +1,4 @@
-"""What the owner of the studio decided: folders, limits, who may reach it. Read once, then frozen."""
+"""The studio's settings: folders, limits, network access. Read once at start, then frozen."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ def _home() -> Path:
 
 
 HOME = _home()
-"""The folder of checkpoint/, lora/, outputs/ and inpaint_input/: the one of app.py, or `webbduck` in the home
-folder where the package was installed without it."""
+"""Parent of checkpoint/, lora/, outputs/ and inpaint_input/: the folder of app.py, or ~/webbduck if the
+package was installed without app.py."""
 
 MEMORY = ("resident", "tiled", "offload")
 PRECISION = ("float32", "bfloat16", "float16")
-
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -37,37 +36,37 @@ class Settings:
     plugins: Path | None = None
     wildcards: Path = HOME / "wildcards"
     hf_cache: Path | None = None
-    """Hugging Face's cache, whose models are used where they lie; None leaves it alone."""
+    """The Hugging Face cache, whose models are used in place; None ignores it."""
     host: str = "127.0.0.1"
     port: int = 7860
     share: bool = False
     public_url: str | None = None
-    """Address under which a reverse proxy makes the studio known, without a slash at its end."""
+    """Public address behind a reverse proxy, without a trailing slash."""
     open_browser: bool = False
     auth: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     device: str | None = None
-    """'cuda', 'cuda:1', 'mps' or 'cpu'; None = the fastest that is there."""
+    """'cuda', 'cuda:1', 'mps' or 'cpu'; None = the fastest one available."""
     memory: str | None = None
-    """How thriftily memory is used, one of `MEMORY`; None = by what is free on the device."""
+    """Memory policy, one of `MEMORY`; None = chosen by the device's free memory."""
     precision: str | None = None
-    """Number format of the models, one of `PRECISION`; None = by the device."""
+    """Precision of the models, one of `PRECISION`; None = chosen by the device."""
     max_queued: int = 32
     thumb_concurrency: int = 2
     catalog_poll_seconds: float = 3.0
 
     @property
     def data_dir(self) -> Path:
-        """The studio's own records; never served, but for previews and thumbnails."""
+        """The studio's own files; none is served except previews and thumbnails."""
         return self.outputs / ".webbduck"
 
     @property
     def is_loopback_only(self) -> bool:
-        """Whether this computer alone can reach the studio."""
+        """Whether the studio is reachable from this computer only."""
         return self.host in LOOPBACK and not self.share and not self.public_url
 
     @property
     def uploads(self) -> Path:
-        """What clients sent and no job has taken yet."""
+        """Files that clients uploaded and no job uses yet."""
         return self.data_dir / "uploads"
 
     @property
@@ -83,12 +82,12 @@ class Settings:
         return self.data_dir / "thumbnails"
 
     def make_folders(self) -> None:
-        """Create what is missing. Raises `SettingsError` naming the folder that cannot be used."""
+        """Create missing folders. Raises `SettingsError` naming the folder that cannot be used."""
         for folder in (self.checkpoints / "sdxl", self.loras):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                # A read-only model folder is fine as long as it is there.
+                # A read-only model folder is fine as long as it exists.
                 if not folder.parent.is_dir():
                     raise SettingsError(_cannot_use(folder, error)) from None
         for folder in (
@@ -112,14 +111,14 @@ class Settings:
 def _cannot_use(folder: Path, error: OSError) -> str:
     reason = error.strerror or error.__class__.__name__
     return (
-        f"The folder {folder} cannot be written ({reason.lower()}); choose another or change its permissions."
+        f"The folder {folder} is not writable ({reason.lower()}); choose another or change its permissions."
     )
 
 
 def number_from(
     environment: Mapping[str, str], name: str, default: float, least: float, most: float
 ) -> float:
-    """A number from an environment variable. Raises `SettingsError` where it is none or out of range."""
+    """A number from an environment variable. Raises `SettingsError` if it is not a number or out of range."""
     text = environment.get(name, "").strip()
     if not text:
         return default

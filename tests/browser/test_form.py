@@ -354,7 +354,7 @@ def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio
     expect(tab.locator(".prompt-foot .counter")).to_have_text("7,200 of 4,000 characters")
     expect(tab.locator(".prompt-said")).to_have_text("The prompt has 7,200 of at most 4,000 characters.")
     tab.click("#generate")
-    expect(tab.locator("#said-prompt")).to_contain_text("7,200 characters; at most 4,000 are possible")
+    expect(tab.locator("#said-prompt")).to_contain_text("7,200 characters; the limit is 4,000")
     assert not store.queued()
     tab.reload()
     tab.wait_for_function("window.webbduck?.form?.state()")

@@ -93,7 +93,7 @@ def test_memory_is_given_to_the_captioner_and_back(studio, generator, paint) -> 
     recorder = Asked(generator)
     request = CaptionRequest.validated(image="0.png", max_tokens=3)
     generator.caption(Image.new("RGB", (40, 30)), request, registry.captioner("blip"), recorder)
-    assert recorder.in_memory == [("Describing with blip", [])]
+    assert recorder.in_memory == [("Captioning with blip", [])]
     assert numpy.array_equal(paint()[0], before)
 
 
@@ -121,7 +121,7 @@ def test_a_model_with_opening_texts_is_asked_for_the_style(studio, tmp_path, bli
     assert NO_STYLES.format(name="styled") in said["detailed"][1]
     assert NO_STYLES.format(name="styled") not in said["short"][1]
     (folder / "webbduck.json").write_text('{"style_prompts": 3}')
-    with pytest.raises(ModelError, match="style_prompts must be texts"):
+    with pytest.raises(ModelError, match="style_prompts must map styles to texts"):
         caption(registry, "styled")
 
 
@@ -135,7 +135,7 @@ def test_plug_ins_of_the_first_version(studio) -> None:
     registry = Registry(studio)
     assert [each.name for each in registry.captioners()] == ["broken", "mine", "odd", "blip"]
     assert caption(registry, "mine", style="booru", max_tokens=9) == ("booru (40, 30) 9", ())
-    with pytest.raises(GenerationError, match="gave no text"):
+    with pytest.raises(GenerationError, match="did not return a text"):
         caption(registry, "odd")
     with pytest.raises(GenerationError, match="ModuleNotFoundError"):
         caption(registry, "broken")

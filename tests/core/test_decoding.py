@@ -43,7 +43,7 @@ def test_half_precision_that_overflows_is_decoded_again_and_said(parts, pipe) ->
 
 
 def test_what_cannot_be_rescued_is_an_error(parts) -> None:
-    with pytest.raises(GenerationError, match="overflowed"):
+    with pytest.raises(GenerationError, match="overflow"):
         decode(parts, LATENTS * float("inf"))
     parts.vae.decode = lambda raw, **more: (torch.full((1, 3, 64, 64), float("nan")),)
     with pytest.raises(GenerationError, match="VAE"):

@@ -76,7 +76,7 @@ def test_progress_is_reported_step_by_step(generator, starter, ask) -> None:
     recorder = Recorder()
     list(generator.generate(ask(num_images=2), starter, recorder))
     assert recorder.steps == [(image, step, 4) for image in (0, 1) for step in (1, 2, 3, 4)]
-    assert recorder.previews == [] and recorder.texts[-1] == "Drawing"
+    assert recorder.previews == [] and recorder.texts[-1] == "Generating"
 
 
 def test_samplers_with_two_evaluations_report_their_own_total(generator, starter, ask) -> None:
@@ -213,7 +213,7 @@ def test_faults_inside_torch_fail_one_job_with_a_sentence(
 ) -> None:
     before = paint()[0]
     failing(monkeypatch, RuntimeError("shapes"), 1)
-    with pytest.raises(GenerationError, match=r"could not be drawn \(RuntimeError\)"):
+    with pytest.raises(GenerationError, match=r"could not be generated \(RuntimeError\)"):
         list(generator.generate(ask(), starter, Recorder()))
     assert numpy.array_equal(paint()[0], before)
 

@@ -72,7 +72,7 @@ def test_a_shortage_while_a_lora_loads_is_met_with_less_memory(
 
     monkeypatch.setattr(safetensors.torch, "load", short)
     picture = draw("a")
-    assert not failures and "Memory was short; drawn again" in picture.warnings[0]
+    assert not failures and "Memory ran out; generated again" in picture.warnings[0]
 
 
 def test_a_file_that_is_gone_is_called_gone(studio, weights, draw, paint) -> None:
@@ -104,8 +104,8 @@ def test_a_file_that_was_cut_off_meanwhile(studio, weights, draw) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], str]] = {
-    "no numbers": (lambda up: up.index_fill(0, torch.tensor([1]), torch.nan), "values that are no numbers"),
-    "endless": (lambda up: up * torch.inf, "values that are no numbers"),
+    "no numbers": (lambda up: up.index_fill(0, torch.tensor([1]), torch.nan), "contains NaN or infinity"),
+    "endless": (lambda up: up * torch.inf, "contains NaN or infinity"),
     "nothing": (torch.zeros_like, "has no effect: its weights or alphas are all zero"),
 }
 

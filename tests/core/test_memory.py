@@ -55,7 +55,7 @@ def test_shortage_while_drawing_is_met_once_and_said(
     failing(monkeypatch, UNet2DConditionModel, "forward", error, 1)
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
     assert numpy.array_equal(picture.image, expected)
-    assert picture.warnings == ("Memory was short; drawn again with policy 'tiled'.",)
+    assert picture.warnings == ("Memory ran out; generated again with memory policy 'tiled'.",)
     assert picture.facts["memory_policy"] == "tiled" == generator.describe()["policy"]
 
 
@@ -75,7 +75,7 @@ def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
     generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 2)
     with pytest.raises(
-        OutOfMemoryError, match=r"^The memory is too small for 64 x 64 pixels; choose a smaller size"
+        OutOfMemoryError, match=r"^There is not enough memory for 64 x 64 pixels; choose a smaller size"
     ):
         list(generator.generate(ask(steps=1), starter, Recorder()))
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
@@ -118,7 +118,7 @@ def test_what_ran_short_is_let_go_before_it_is_tried_again(registry, starter, as
 def test_shortage_while_loading_names_the_checkpoint(registry, starter, ask, monkeypatch) -> None:
     generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, torch.nn.Module, "to", CPU_SHORTAGE, 9)
-    with pytest.raises(OutOfMemoryError, match="too little memory to load webbduck-starter"):
+    with pytest.raises(OutOfMemoryError, match="not enough memory to load webbduck-starter"):
         list(generator.generate(ask(steps=1), starter, Recorder()))
 
 
@@ -180,7 +180,7 @@ def test_embeddings_are_never_those_of_another_lora(registry, starter, ask, pain
     kohya = ask(steps=1, loras=[{"name": "kohya", "weight": 1}], prompt="a blue duck")
     recorder = Recorder()
     (picture,) = generator.generate(kohya, starter, recorder)
-    assert "Reading the prompt" in recorder.texts
+    assert "Encoding the prompt" in recorder.texts
     assert numpy.array_equal(picture.image, expected[0])
 
 
@@ -188,7 +188,7 @@ def test_the_policy_follows_the_memory_that_is_free() -> None:
     names = [devices.by_free_memory(gib * devices.GIB).name for gib in (24, 11, 10, 8, 4)]
     assert names == ["resident", "resident", "tiled", "offload", "offload"]
     assert ImageGenerator("cpu", policy="tiled", precision="bfloat16").describe()["policy"] == "tiled"
-    with pytest.raises(SettingsError, match="--device mps cannot be used here"):
+    with pytest.raises(SettingsError, match="--device mps is not available on this computer"):
         devices.chosen_device("mps" if not torch.backends.mps.is_available() else "mps:99")
 
 
@@ -208,7 +208,7 @@ def test_parts_that_wait_in_main_memory_draw_the_same(
     from diffusers import StableDiffusionXLPipeline
 
     generator = ImageGenerator("cpu", registry, policy="offload", inputs=InputImageStore(registry.settings))
-    generator.pipelines._apart = True
+    generator.pipelines._has_own_memory = True
     moved: list[str] = []
     offload = StableDiffusionXLPipeline.enable_model_cpu_offload
     monkeypatch.setattr(

@@ -100,7 +100,7 @@ def test_transparency_is_kept(tmp_path, by_model: bool) -> None:
     model = write(tmp_path / "repeat.safetensors", 2, 0) if by_model else None
     grown, warnings = upscale(image, 2, model, "cpu", Recorder())
     assert (grown.mode, grown.size) == ("RGBA", (96, 80))
-    assert any("transparency was enlarged with Lanczos" in each for each in warnings) == by_model
+    assert any("transparency was upscaled with Lanczos" in each for each in warnings) == by_model
     pixels = numpy.asarray(grown).astype(int)
     assert (pixels[:20, :40, 3] == 255).all() and (pixels[:, 56:, 3] == 0).all()
     assert numpy.abs(pixels[70:, :40, 3] - 128).max() <= 1
@@ -124,11 +124,11 @@ def test_what_cannot_be_done_is_one_sentence(tmp_path, picture) -> None:
     odd = tmp_path / "odd.safetensors"
     save_file({"x": torch.zeros(2)}, odd)
     # Whether it is a model of another kind, only spandrel could tell.
-    sentence = "no upscaling model that is known" if has_spandrel() else "pip install --no-deps spandrel=="
+    sentence = "not a supported upscaling model" if has_spandrel() else "pip install --no-deps spandrel=="
     with pytest.raises(ModelError, match=sentence):
         upscale(picture, 2, odd, "cpu", Recorder())
     same = write(tmp_path / "same.safetensors", 1, 0)
-    with pytest.raises(ModelError, match="does not enlarge"):
+    with pytest.raises(ModelError, match="does not upscale"):
         upscale(picture, 2, same, "cpu", Recorder())
     with pytest.raises(RequestError, match="megapixels"):
         upscale(Image.new("RGB", (4096, 4096)), 4, None, "cpu", Recorder())

@@ -297,7 +297,7 @@ def test_nothing_is_open_but_what_the_owner_was_told(settings: Settings, tmp_pat
         told = next(settings.outputs.parent.glob("log-*")).read_text()
         password = re.findall(r"Password for this run: (\S+)", told)[0]
         assert f"WebbDuck is at http://127.0.0.1:{port}" in told
-        assert "known as https://example.org/duck" in told
+        assert "Public address behind the reverse proxy: https://example.org/duck" in told
         proxied = {"host": "example.org", "x-forwarded-host": "example.org", "x-forwarded-proto": "https"}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=proxied, timeout=60) as client:
             assert client.get("/duck/config").status_code == 401

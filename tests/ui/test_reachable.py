@@ -58,7 +58,7 @@ def test_a_studio_that_listens_is_closed_without_the_password_that_it_printed(
     routes = all_routes(locked)
     with started(settings, port, more=("--listen",)) as server:
         assert listening(psutil.Process(server.pid)) == {("0.0.0.0", port)}
-        assert f"Other computers of the network reach it at this computer's address, port {port}." in told(
+        assert f"Other computers on the network reach it at this computer's address, port {port}." in told(
             settings
         )
         ((user, password),) = re.findall(r"User name: (\S+)   Password for this run: (\S+)", told(settings))
@@ -105,8 +105,8 @@ def test_a_public_link_that_cannot_be_had_is_one_sentence_and_the_studio_serves(
             lines = told(settings).splitlines()
             assert "api.gradio.app" in (tmp_path / "asked").read_text(), "it was tried"
             assert [line for line in lines if "public link" in line.lower()] == [
-                "There is no public link: Gradio's servers could not be reached; start the studio again to "
-                "try anew (--verbose tells more)."
+                "There is no public link: Gradio's servers could not be reached; restart the studio to try "
+                "again (--verbose shows details)."
             ]
             assert len(lines) == 3, lines  # and where it is, and the password
             assert listening(psutil.Process(server.pid)) == {("127.0.0.1", port)}

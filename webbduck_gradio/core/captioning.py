@@ -1,9 +1,9 @@
-"""Pictures put into words: a local model of transformers, or a plug-in of the user's own.
+"""Captions of images by a local transformers model or a user's plug-in.
 
-How a model is asked for a style depends on it. One that follows a chat is given an instruction. One that
-was trained with an opening text for each style says so in its folder's `webbduck.json`:
-`{"style_prompts": {"short": "short :", ...}, "warning": "what it cannot do, in one sentence"}`.
-Any other writes in its own way, which is said.
+How a style is requested depends on the model. A chat model is given an instruction. A model trained with a
+prefix for each style declares them in its folder's `webbduck.json`:
+`{"style_prompts": {"short": "short :", ...}, "warning": "a limitation, in one sentence"}`.
+Any other model ignores the style, and a warning reports that.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ INSTRUCTIONS = {
     "midjourney": "Write a Midjourney prompt that would give this picture; only the prompt.",
     "booru": "List booru tags for this picture, separated by commas; only the tags.",
 }
-NO_STYLES = "{name} takes no instructions, so it captions in its own way whatever the style."
-CUT = "The caption was cut off after {count} tokens; {way}."
+NO_STYLES = "{name} does not accept instructions, so the style has no effect."
+CUT_OFF = "The caption was cut off after {count} tokens; {way}."
 
 
 def caption(
@@ -45,15 +45,16 @@ def caption(
     dtype: torch.dtype,
     reporter: ProgressReporter | None = None,
 ) -> tuple[str, tuple[str, ...]]:
-    """The caption and warnings.
+    """The caption, and warnings.
 
-    Raises `RequestError`, `ModelError`, `GenerationError`, and what the reporter raises between tokens.
+    Raises `RequestError`, `ModelError`, `GenerationError`, torch's out-of-memory errors, and what the
+    reporter raises between tokens.
     """
     if style not in STYLES:
         raise RequestError(f"style must be one of: {', '.join(STYLES)}.")
     image = image.convert("RGB")
     if reporter is not None:
-        reporter.status(f"Describing with {captioner.name}")
+        reporter.status(f"Captioning with {captioner.name}")
     if captioner.kind == "plugin":
         return _by_plugin(image, captioner, style, max_tokens), ()
     try:
@@ -65,28 +66,31 @@ def caption(
             raise
         log.exception("Captioning with %s failed", captioner.name)
         raise GenerationError(
-            f"{captioner.name} could not describe it ({type(error).__name__}); the log has the details."
+            f"{captioner.name} could not caption it ({type(error).__name__}); the log has the details."
         ) from error
 
 
 @dataclass(frozen=True)
 class CaptionerConfig:
-    """What a model's folder says of it in `webbduck.json`."""
+    """Contents of `webbduck.json` in a model's folder."""
 
     style_prompts: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
 
 
 def read_config(captioner: Captioner) -> CaptionerConfig:
-    """Empty where the folder has no notes. Raises `ModelError` for notes that cannot be understood."""
+    """Empty if the folder has no `webbduck.json`. Raises `ModelError` if it is invalid."""
     path = captioner.path / "webbduck.json"
     if not path.is_file():
         return CaptionerConfig()
-    said = read_json(path, captioner.name)
-    prompts, warning = said.get("style_prompts", {}), said.get("warning")
-    good = isinstance(prompts, dict) and all(isinstance(each, str) for each in prompts.values())
-    if not good or not isinstance(warning, str | None):
-        raise ModelError(f"{captioner.name}/webbduck.json: style_prompts must be texts by style; correct it.")
+    values = read_json(path, captioner.name)
+    prompts, warning = values.get("style_prompts", {}), values.get("warning")
+    valid = isinstance(prompts, dict) and all(isinstance(each, str) for each in prompts.values())
+    if not valid or not isinstance(warning, str | None):
+        raise ModelError(
+            f"{captioner.name}/webbduck.json: style_prompts must map styles to texts, and warning must be a "
+            "text; correct the file."
+        )
     return CaptionerConfig(prompts, warning)
 
 
@@ -101,25 +105,29 @@ def _by_model(
 ) -> tuple[str, tuple[str, ...]]:
     from transformers import StoppingCriteriaList
 
-    notes = read_config(captioner)
+    config = read_config(captioner)
     processor, model = _load(captioner, dtype)
     model = model.to(device).eval()
-    inputs, given = _build_inputs(processor, image, style, notes)
+    inputs, prompt_length = _build_inputs(processor, image, style, config)
     inputs = inputs.to(device, dtype)
-    warnings = [notes.warning] if notes.warning else []
-    if not given and "input_ids" not in inputs:
+    warnings = [config.warning] if config.warning else []
+    if not prompt_length and "input_ids" not in inputs:
         warnings.append(NO_STYLES.format(name=captioner.name))
-    room = _max_new_tokens(model, given)
-    count = min(max_tokens, room) if room else max_tokens
-    watch = StoppingCriteriaList([_CancelCriteria(reporter)] if reporter is not None else [])
+    limit = _max_new_tokens(model, prompt_length)
+    count = min(max_tokens, limit) if limit else max_tokens
+    criteria = StoppingCriteriaList([_CancelCriteria(reporter)] if reporter is not None else [])
     with torch.no_grad():
-        # Without sampling: the same picture gets the same words.
-        words = model.generate(**inputs, max_new_tokens=count, do_sample=False, stopping_criteria=watch)
-    said = words[:, given:]
-    if said.shape[1] >= count and said[0, -1].item() not in _stop_token_ids(model):
-        way = "raise max_tokens for more" if count == max_tokens else f"{captioner.name} writes no more"
-        warnings.append(CUT.format(count=count, way=way))
-    text = processor.batch_decode(said, skip_special_tokens=True)[0]
+        # Greedy decoding, so that the same image always gets the same caption.
+        output = model.generate(**inputs, max_new_tokens=count, do_sample=False, stopping_criteria=criteria)
+    tokens = output[:, prompt_length:]
+    if tokens.shape[1] >= count and tokens[0, -1].item() not in _stop_token_ids(model):
+        way = (
+            "raise max_tokens for a longer one"
+            if count == max_tokens
+            else f"that is the most {captioner.name} can write"
+        )
+        warnings.append(CUT_OFF.format(count=count, way=way))
+    text = processor.batch_decode(tokens, skip_special_tokens=True)[0]
     return text.strip(), tuple(warnings)
 
 
@@ -131,7 +139,7 @@ def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     with translated_load_errors(
         captioner.name,
         captioner.path,
-        f"{captioner.name} is of a kind that cannot be loaded here; choose another captioner.",
+        f"{captioner.name} is not a supported captioning model; choose another captioner.",
     ):
         processor: Any = AutoProcessor.from_pretrained(captioner.path, local_files_only=True)
         model: Any = AutoModelForImageTextToText.from_pretrained(
@@ -140,8 +148,8 @@ def _load(captioner: Captioner, dtype: torch.dtype) -> tuple[Any, Any]:
     return processor, model
 
 
-def _build_inputs(processor: Any, image: Image.Image, style: str, notes: CaptionerConfig) -> tuple[Any, int]:
-    """The model's inputs, and how many tokens of its answer are only the question."""
+def _build_inputs(processor: Any, image: Image.Image, style: str, config: CaptionerConfig) -> tuple[Any, int]:
+    """The model's inputs, and how many leading tokens of its output repeat the prompt."""
     if getattr(processor, "chat_template", None):
         content = [{"type": "image"}, {"type": "text", "text": INSTRUCTIONS[style]}]
         text = processor.apply_chat_template(
@@ -149,17 +157,17 @@ def _build_inputs(processor: Any, image: Image.Image, style: str, notes: Caption
         )
         inputs = processor(images=image, text=text, return_tensors="pt")
         return inputs, inputs["input_ids"].shape[1]
-    if style in notes.style_prompts:
-        inputs = processor(images=image, text=notes.style_prompts[style], return_tensors="pt")
-        # BLIP drops the end mark that the tokenizer puts after the opening text.
+    if style in config.style_prompts:
+        inputs = processor(images=image, text=config.style_prompts[style], return_tensors="pt")
+        # BLIP drops the end token that the tokenizer appends to the prefix.
         return inputs, inputs["input_ids"].shape[1] - 1
     return processor(images=image, return_tensors="pt"), 0
 
 
-def _max_new_tokens(model: Any, given: int) -> int | None:
-    """How many tokens the model can still write, where its positions are few; None where it does not say."""
+def _max_new_tokens(model: Any, prompt_length: int) -> int | None:
+    """Tokens left in the context window; None if the model declares no limit."""
     positions = getattr(getattr(model.config, "text_config", None), "max_position_embeddings", None)
-    return max(1, positions - max(1, given)) if isinstance(positions, int) else None
+    return max(1, positions - max(1, prompt_length)) if isinstance(positions, int) else None
 
 
 def _stop_token_ids(model: Any) -> set[int]:
@@ -173,7 +181,7 @@ def _stop_token_ids(model: Any) -> set[int]:
 
 
 class _CancelCriteria:
-    """Asked after each token: lets a cancelled job stop there."""
+    """Checked after each token, so that a job can be cancelled in the middle of a caption."""
 
     def __init__(self, reporter: ProgressReporter):
         self._reporter = reporter
@@ -191,7 +199,7 @@ def _by_plugin(image: Image.Image, captioner: Captioner, style: str, max_tokens:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         text = module.generate_caption(image, style, max_tokens)
-    except Exception as error:
+    except Exception as error:  # a plug-in may raise anything
         if devices.is_out_of_memory(error):
             raise
         log.exception("The plug-in %s failed", captioner.path)
@@ -199,5 +207,7 @@ def _by_plugin(image: Image.Image, captioner: Captioner, style: str, max_tokens:
             f"The plug-in {captioner.name} failed ({type(error).__name__}); the log has the details."
         ) from error
     if not isinstance(text, str):
-        raise GenerationError(f"The plug-in {captioner.name} gave no text; look at its generate_caption.")
+        raise GenerationError(
+            f"The plug-in {captioner.name} did not return a text; correct its generate_caption."
+        )
     return text

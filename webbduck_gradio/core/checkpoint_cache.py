@@ -1,4 +1,4 @@
-"""Which checkpoints are in memory, where, and in which number format. Everything from local files."""
+"""The checkpoints in memory: their device, precision and eviction."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .lora_adapters import LoraAdapters, Use
 
 log = logging.getLogger(__name__)
 
-# Their bars would fill the log; the reporter tells how far a job is.
+# Progress bars would flood the log; progress is reported through `ProgressReporter`.
 transformers_logging.disable_progress_bar()
 diffusers_logging.disable_progress_bar()
 
 Key = tuple[str, float]
 
 _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
-"""Number formats as safetensors calls them."""
+"""Precisions by their safetensors names."""
 
 
 class LoadedCheckpoint:
-    """A checkpoint in memory, the pipelines that share its parts, and its LoRAs."""
+    """A checkpoint in memory, the pipelines that share its modules, and its LoRAs."""
 
     def __init__(self, checkpoint: Checkpoint, pipe: Any):
         self.checkpoint, self.pipe = checkpoint, pipe
@@ -39,7 +39,7 @@ class LoadedCheckpoint:
         self._views: dict[type, Any] = {type(pipe): pipe}
 
     def view(self, kind: type) -> Any:
-        """A pipeline of `kind` over the same parts; costs no memory."""
+        """A pipeline of class `kind` over the same modules; takes no extra memory."""
         if kind not in self._views:
             known = inspect.signature(kind).parameters
             parts = {name: part for name, part in self.pipe.components.items() if name in known}
@@ -51,7 +51,7 @@ class LoadedCheckpoint:
 
     @property
     def scheduler(self) -> dict[str, Any]:
-        """The checkpoint's own noise schedule, as its file and its owner say."""
+        """The checkpoint's own noise schedule: its scheduler config with the user's overrides."""
         return self._pristine | {
             "prediction_type": self.checkpoint.prediction_type,
             "rescale_betas_zero_snr": self.checkpoint.zero_snr,
@@ -59,11 +59,11 @@ class LoadedCheckpoint:
 
     @property
     def device(self) -> torch.device:
-        """Where it computes; with parts in main memory that is not where they lie."""
+        """Where it computes; offloaded modules are in main memory meanwhile."""
         return self.pipe._execution_device
 
     def offload(self) -> None:
-        """Send parts that wait for their turn back to main memory, before another model needs the room."""
+        """Move idle modules to main memory, to make room for another model."""
         for hook in getattr(self.pipe, "_all_hooks", ()):
             hook.offload()
 
@@ -80,7 +80,7 @@ def _quiet(pipe: Any) -> Any:
 
 
 class CheckpointCache:
-    """Loads checkpoints on first use and keeps the last ones as far as the memory allows."""
+    """Loads checkpoints on first use and evicts the least recently used ones when memory runs short."""
 
     def __init__(
         self,
@@ -89,14 +89,14 @@ class CheckpointCache:
         precision: str | None = None,
         budget: int | None = None,
     ):
-        """`policy`: a name of `memory.POLICIES`; `precision`: of `memory.PRECISIONS`; `budget`: bytes that
-        checkpoints may take together. None = by the device. Raises `SettingsError`."""
+        """`policy`: a name of `devices.POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
+        all checkpoints may take together. None = chosen by the device. Raises `SettingsError`."""
         self.device = devices.chosen_device(device)
         self.dtype = devices.chosen_dtype(self.device, precision)
         self.policy = self._usual = devices.chosen_policy(self.device, policy)
         self.budget = budget or devices.budget(self.device)
         self._short_at: int | None = None
-        self._apart = torch.device(self.device).type != "cpu"  # parts can wait elsewhere than they work
+        self._has_own_memory = torch.device(self.device).type != "cpu"
         self._loaded: dict[Key, LoadedCheckpoint] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype, self.policy.name)
 
@@ -107,7 +107,7 @@ class CheckpointCache:
         loras: Sequence[Use] = (),
         keep: Sequence[Checkpoint] = (),
     ) -> LoadedCheckpoint:
-        """The checkpoint with exactly these LoRAs; `keep` stays in memory beside it.
+        """The checkpoint with exactly these LoRAs active; those in `keep` are not evicted.
 
         Raises `ModelError`, `OutOfMemoryError`.
         """
@@ -117,8 +117,8 @@ class CheckpointCache:
             self._make_room(checkpoint, {key_of(each) for each in keep})
             status(f"Loading {checkpoint.name}")
             loaded = self._load(checkpoint)
-        loaded.checkpoint = checkpoint  # what its owner says of it may be new
-        self._loaded[key] = loaded  # the last one is the one used last
+        loaded.checkpoint = checkpoint  # the user may have changed its overrides
+        self._loaded[key] = loaded  # ordered from least to most recently used
         devices.set_vae_tiling(loaded.pipe.vae, self.policy.tiled)
         for each in self._loaded.values():
             each.offload()
@@ -129,70 +129,72 @@ class CheckpointCache:
 
     @property
     def names(self) -> list[str]:
-        """Names of the checkpoints in memory, the last used last."""
+        """Names of the checkpoints in memory, the most recently used last."""
         return [each.checkpoint.name for each in self._loaded.values()]
 
     def start_job(self, pixels: int) -> None:
-        """Return to the usual policy for pictures smaller than those that ran short of memory.
+        """Return to the usual policy for images smaller than the one that ran out of memory.
 
-        `pixels`: the area of one picture, width times height.
+        `pixels`: the area of one image, width times height.
         """
         if self._short_at is not None and pixels < self._short_at:
             self._short_at = None
             self._change(self._usual)
 
     def reduce_memory(self, pixels: int, decoding: bool) -> bool:
-        """Go on with less memory; False where there is no less.
+        """Switch to a policy that takes less memory; False if there is none.
 
-        `pixels`: the area of the picture that ran short of it, width times height. `decoding`: whether it
-        ran short in the VAE.
+        `pixels`: the area of the image that ran out of memory, width times height. `decoding`: whether it
+        ran out in the VAE.
         """
-        can_offload = self._apart and not self.policy.offload
+        can_offload = self._has_own_memory and not self.policy.offload
         if not self.policy.tiled and (decoding or not can_offload):
             policy = TILED
         elif can_offload:
             policy = OFFLOAD
         else:
             return False
-        log.warning("Memory was short; going on with policy %s", policy.name)
+        log.warning("Out of memory; continuing with memory policy %s", policy.name)
         self._short_at = pixels
         self._change(policy)
         return True
 
     def _change(self, policy: MemoryPolicy) -> None:
         if policy.offload != self.policy.offload:
-            self._loaded.clear()  # loaded anew, to where the policy wants it
+            self._loaded.clear()  # offloading is set up while loading
         self.policy = policy
-        for loaded in list(self._loaded.values())[:-1]:  # all but the one used last
+        for loaded in list(self._loaded.values())[:-1]:  # all but the most recently used
             del self._loaded[key_of(loaded.checkpoint)]
         devices.empty_cache(self.device)
 
     def free(self) -> None:
-        """Let go of all that is loaded."""
+        """Unload all checkpoints."""
         self._loaded.clear()
         devices.empty_cache(self.device)
 
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
         for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
-            del self._loaded[key]  # its own older version on disk is of no use
-        # Its size is told for half precision, however it is stored; in full precision it takes twice that.
+            del self._loaded[key]  # loaded from an older version of the file
+        # `size_bytes` is the size in half precision, whatever the file's own precision is.
         wanted = checkpoint.size_bytes * self.dtype.itemsize // 2
         for key in [key for key in self._loaded if key not in keep]:
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]
         devices.empty_cache(self.device)
-        whole = _FORMATS.get(checkpoint.stored) != self.dtype  # in the file's own format they stay on disk
-        if whole and torch.device(self.device).type == "cpu" and wanted > devices.free_bytes(self.device):
-            # The system would end the whole studio, with every job in it.
+        is_converted = _FORMATS.get(checkpoint.stored) != self.dtype  # else weights are mapped from the file
+        on_cpu = torch.device(self.device).type == "cpu"
+        if is_converted and on_cpu and wanted > devices.free_bytes(self.device):
+            # Otherwise the system would kill the whole studio.
             half = "" if self.dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
+            free = devices.free_bytes(self.device) / devices.GIB
             raise OutOfMemoryError(
-                f"{checkpoint.name} needs {wanted / devices.GIB:.1f} GiB of memory and "
-                f"{devices.free_bytes(self.device) / devices.GIB:.1f} are free; close other programs{half}."
+                f"{checkpoint.name} needs {wanted / devices.GIB:.1f} GiB of memory, but only {free:.1f} GiB "
+                f"are free; close other programs{half}."
             )
 
     def _load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
         pipe = _quiet(checkpoint_files.read(checkpoint, self.dtype))
-        if self.policy.offload and self._apart:
+        if self.policy.offload and self._has_own_memory:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)

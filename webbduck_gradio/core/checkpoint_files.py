@@ -1,4 +1,4 @@
-"""From a checkpoint's files to a pipeline. Everything from local files; their headers were checked before."""
+"""Loads a checkpoint's local files, whose headers were checked before, into a pipeline."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CLASSES: dict[str, Any] = {
 def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     """The checkpoint's pipeline on the CPU, its weights in `dtype`.
 
-    Raises `ModelError`; what is a shortage of memory is passed on as it came.
+    Raises `ModelError`; out-of-memory errors are passed on unchanged.
     """
     refiner = checkpoint.arch == "sdxl-refiner"
     kind = StableDiffusionXLImg2ImgPipeline if refiner else StableDiffusionXLPipeline
@@ -59,8 +59,8 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         pipe = of(checkpoint, kind, dtype)
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module):
-                _check_whole(checkpoint, name, part)
-                # LoRAs switch gradients off, which changes the last bit of some layers: off from the start.
+                _check_complete(checkpoint, name, part)
+                # LoRAs disable gradients, which changes the last bit of some layers: disabled from the start.
                 part.eval().requires_grad_(False)
     except ModelError:
         raise
@@ -70,17 +70,17 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         log.exception("Loading %s failed", checkpoint.path)
         if reason := unreadable(error, checkpoint.path):
             raise ModelError(
-                f"{checkpoint.name} cannot be read ({reason}); check that it is still there and readable."
+                f"{checkpoint.name} cannot be read ({reason}); check that it still exists and is readable."
             ) from None
         raise ModelError(
-            f"{checkpoint.name} could not be loaded, though its headers are sound; the log has the details. "
+            f"{checkpoint.name} could not be loaded although its headers are valid; the log has the details. "
             "Copy the checkpoint again."
         ) from None
     return pipe
 
 
-def _check_whole(checkpoint: Checkpoint, name: str, part: torch.nn.Module) -> None:
-    """Nothing may be left as it was made, without weights from the file."""
+def _check_complete(checkpoint: Checkpoint, name: str, part: torch.nn.Module) -> None:
+    """Raises `ModelError` if a parameter got no weights from the file."""
     empty = [key for key, each in part.named_parameters() if each.is_meta]
     if empty:
         raise ModelError(
@@ -90,7 +90,7 @@ def _check_whole(checkpoint: Checkpoint, name: str, part: torch.nn.Module) -> No
 
 
 def _from_folder(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
-    """A folder in diffusers layout; each part in the variant (fp16 ...) that it is there in."""
+    """A folder in diffusers layout; each part in the variant (fp16 ...) that exists."""
     parts = {}
     for part in prefixes(checkpoint.arch == "sdxl-refiner"):
         parts[part] = CLASSES[part].from_pretrained(
@@ -106,17 +106,17 @@ def _from_folder(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
 
 
 def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
-    """A file in the original layout. The configuration comes from its header, so nothing is fetched;
-    in the file's own number format the weights stay where they are on disk until they are used."""
+    """A file in the original layout. Its configuration is derived from the header, so nothing is downloaded;
+    without a conversion of precision the weights stay mapped from the file until they are used."""
     header = read_header(checkpoint.path)
     refiner = checkpoint.arch == "sdxl-refiner"
     starts = prefixes(refiner)
     parts = configs(checkpoint.name, header, checkpoint.arch, checkpoint.prediction_type, checkpoint.zero_snr)
     scales = check(checkpoint.name, header, {prefix: PARTS[part] for part, prefix in starts.items()})
     tensors = load_file(checkpoint.path)
-    turned = open_clip_prefix(refiner) + PROJECTION_TRANSPOSED
-    if turned in tensors:
-        tensors[open_clip_prefix(refiner) + PROJECTION] = tensors.pop(turned).T
+    transposed = open_clip_prefix(refiner) + PROJECTION_TRANSPOSED
+    if transposed in tensors:
+        tensors[open_clip_prefix(refiner) + PROJECTION] = tensors.pop(transposed).T
     components: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="webbduck-") as folder:
         for part, prefix in starts.items():
@@ -143,7 +143,7 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
 
 
 def _part(part: str, tensors: dict[str, torch.Tensor], folder: str, dtype: torch.dtype) -> Any:
-    """`tensors`: those of this part under their names in the file; `folder`: holds its config.json."""
+    """`tensors`: this part's, by their names in the file; `folder`: contains PART/config.json."""
     if part.startswith("text_encoder"):
         return create_diffusers_clip_model_from_ldm(
             CLASSES[part],
@@ -161,7 +161,7 @@ def _part(part: str, tensors: dict[str, torch.Tensor], folder: str, dtype: torch
 def _unscaled(
     tensors: Mapping[str, torch.Tensor], key: str, scales: Mapping[str, Scale], dtype: torch.dtype
 ) -> torch.Tensor:
-    """The weights that a tensor stands for: stored x scale, computed in float32."""
+    """The weights of a scaled tensor: stored x scale, computed in float32."""
     stored = tensors[key]
     if key not in scales:
         return stored

@@ -1,4 +1,4 @@
-"""Latents to pixels, with an eye on numbers that are none."""
+"""VAE decoding, repeated in float32 when half precision yields NaN or infinity."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from PIL import Image
 from ..errors import GenerationError
 
 DECODED_IN_FP32 = (
-    "The VAE gave no valid numbers in half precision; it decoded the picture again in full precision."
+    "The VAE produced NaN in half precision, so the picture was decoded again in full precision."
 )
 ENCODED_IN_FP32 = (
-    "The VAE gave no valid numbers in half precision; it read the input picture again in full precision."
+    "The VAE produced NaN in half precision, so the input picture was encoded again in full precision."
 )
 
 
@@ -26,7 +26,7 @@ def is_half(vae: Any) -> bool:
 
 @contextmanager
 def in_full_precision(vae: Any) -> Iterator[None]:
-    """Let diffusers encode with this VAE in full precision meanwhile."""
+    """Make diffusers encode with this VAE in full precision."""
     before = vae.config.force_upcast
     vae.register_to_config(force_upcast=True)
     try:
@@ -37,26 +37,31 @@ def in_full_precision(vae: Any) -> Iterator[None]:
 
 @torch.no_grad()
 def decode(pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, tuple[str, ...]]:
-    """The picture of latents (1, 4, h, w) and warnings. Raises `GenerationError`."""
+    """The image (RGB, 8h x 8w pixels) of latents (1, 4, h, w), and warnings.
+
+    Raises `GenerationError` if the latents or the decoded pixels are not finite.
+    """
     if not torch.isfinite(latents).all():
         raise GenerationError(
-            "The numbers overflowed while drawing; lower CFG or the LoRA weights, or try another scheduler."
+            "Numeric overflow while sampling; lower CFG or the LoRA weights, or try another sampler."
         )
     vae = pipe.vae
     raw = _unscaled(vae, latents)
-    # SDXL's own VAE overflows in half precision and says so in its configuration.
+    # SDXL's own VAE overflows in half precision and declares that in its configuration.
     full = vae.dtype == torch.float32 or (vae.dtype == torch.float16 and vae.config.force_upcast)
     pixels = _decoded(vae, raw, torch.float32 if full else vae.dtype)
     warnings: tuple[str, ...] = ()
     if not full and not torch.isfinite(pixels).all():
         pixels, warnings = _decoded(vae, raw, torch.float32), (DECODED_IN_FP32,)
     if not torch.isfinite(pixels).all():
-        raise GenerationError("The checkpoint's VAE gave no valid numbers; its file is probably damaged.")
+        raise GenerationError(
+            "The checkpoint's VAE produced NaN; its file is probably damaged, so get it again."
+        )
     return pipe.image_processor.postprocess(pixels.float(), output_type="pil")[0], warnings
 
 
 def _unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
-    """From the UNet's scale to the VAE's own."""
+    """Latents rescaled from the UNet's range to the VAE's."""
     mean, std = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
     if mean is not None and std is not None:
         shape = (1, len(mean), 1, 1)

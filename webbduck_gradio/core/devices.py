@@ -1,4 +1,4 @@
-"""The device, the number format, and how thriftily memory is used."""
+"""Device, precision and memory policy."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class MemoryPolicy:
-    """How thriftily memory is used; each is slower than the one before and draws the same motif."""
+    """How memory is saved. Each policy is slower than the previous one and gives the same composition."""
 
     name: str
     tiled: bool = False
-    """The VAE works on tiles of 512 pixels."""
+    """Whether the VAE works on tiles of 512 pixels."""
     offload: bool = False
-    """Parts wait in main memory until their turn."""
+    """Whether idle modules are moved to main memory."""
 
 
 RESIDENT = MemoryPolicy("resident")
@@ -39,7 +39,7 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 
 
 def best_device() -> str:
-    """'cuda', 'mps' or 'cpu': the fastest that works here."""
+    """'cuda', 'mps' or 'cpu': the fastest one available."""
     if torch.cuda.is_available():
         return "cuda"
     if torch.backends.mps.is_available():
@@ -48,28 +48,27 @@ def best_device() -> str:
 
 
 def chosen_device(asked: str | None) -> str:
-    """The device to work on; None = the best. Raises `SettingsError` where it is not there."""
+    """The device to use; None = the fastest. Raises `SettingsError` if it is not available."""
     if asked is None:
         return best_device()
     try:
         torch.empty(1, device=asked)
     except (RuntimeError, AssertionError, AttributeError):
         raise SettingsError(
-            f"--device {asked} cannot be used here; leave it out to use {best_device()}."
+            f"--device {asked} is not available on this computer; leave it out to use {best_device()}."
         ) from None
     return asked
 
 
 def chosen_dtype(device: str, asked: str | None = None) -> torch.dtype:
-    """Half precision where the hardware is made for it; on the CPU fp16 is unusably slow."""
+    """The precision to use: half, except on the CPU, where float16 is unusably slow."""
     if asked is not None:
         return PRECISIONS[asked]
     return torch.float32 if torch.device(device).type == "cpu" else torch.float16
 
 
 def chosen_policy(device: str, asked: str | None = None) -> MemoryPolicy:
-    """By the memory that is free: an SDXL checkpoint takes 7 GB in half precision, decoding 1024 x 1024 up
-    to 4 more."""
+    """The memory policy to use; None = chosen by the free memory."""
     if asked is not None:
         return next(each for each in POLICIES if each.name == asked)
     kind = torch.device(device).type
@@ -79,21 +78,22 @@ def chosen_policy(device: str, asked: str | None = None) -> MemoryPolicy:
 
 
 def by_free_memory(free: int) -> MemoryPolicy:
-    """For `free` bytes on a graphics card."""
+    """The policy for a GPU with `free` bytes: an SDXL checkpoint takes 7 GB in half precision, decoding
+    1024 x 1024 pixels up to 4 GB more."""
     return RESIDENT if free >= 11 * GIB else TILED if free >= 9 * GIB else OFFLOAD
 
 
 def budget(device: str) -> int:
-    """Bytes that checkpoints may take together."""
+    """Bytes that all checkpoints may take together."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
     return psutil.virtual_memory().total // 2
 
 
 def free_bytes(device: str) -> int:
-    """Bytes that can still be taken on the device."""
+    """Bytes that can still be allocated on the device."""
     if torch.device(device).type == "cuda":
-        # What torch holds ready for itself is free too.
+        # Memory that torch has reserved but not allocated is free too.
         return torch.cuda.mem_get_info(device)[0] + (
             torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         )
@@ -101,7 +101,7 @@ def free_bytes(device: str) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; the CPU's and Apple's allocators say it with a plain RuntimeError."""
+    """Whether memory ran out; the CPU's and Apple's allocators raise a plain RuntimeError."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a file that cannot be mapped
@@ -119,13 +119,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def log_shortage(what: str) -> None:
-    """Log the shortage that is being handled, as text: its frames would keep the tensors alive in a log."""
+    """Log the error being handled as text: a logged exception's frames would keep its tensors alive."""
     log.error("Memory ran out while %s\n%s", what, traceback.format_exc())
 
 
 def empty_cache(device: str) -> None:
-    """Give back what nothing holds any more."""
-    gc.collect()  # pipelines and their views hold each other
+    """Return unreferenced memory to the system."""
+    gc.collect()  # pipelines and their views reference each other
     kind = torch.device(device).type
     if kind == "cuda":
         torch.cuda.empty_cache()
@@ -134,10 +134,10 @@ def empty_cache(device: str) -> None:
 
 
 def set_vae_tiling(vae: Any, on: bool) -> None:
-    """Decode and encode in tiles of 512 pixels, or at once."""
+    """Decode and encode in tiles of 512 pixels, or in one piece."""
     if not on:
         vae.disable_tiling()
         return
-    # Its own threshold is the size that it was trained at: 1024 pixels would not be tiled.
+    # The default threshold is the training size, so an image of 1024 pixels would not be tiled.
     vae.enable_tiling()
     vae.tile_sample_min_size, vae.tile_latent_min_size = 512, 64

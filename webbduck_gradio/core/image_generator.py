@@ -1,7 +1,7 @@
-"""One request to its pictures, one at a time, as they finish.
+"""Generates the images of a request, one at a time.
 
-A batch is a loop of single pictures with seeds seed, seed+1, ...: each is bit-identical to the same seed
-drawn alone. The noise comes from a generator on the CPU, so it is the same on every device.
+A batch is a loop over single images with the seeds seed, seed+1, ...: each is bit-identical to the same seed
+generated alone. The noise comes from a generator on the CPU, so it is the same on every device.
 """
 
 from __future__ import annotations
@@ -44,15 +44,14 @@ log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
-"""What a picture depends on to the bit, beside the device."""
+"""Packages whose version changes an image's bits."""
 
-REMEMBERED = 16
-"""Prompts whose embeddings are kept."""
+MAX_CACHED_PROMPTS = 16
 
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """What a request needs, all of it ready: the same for each picture of the batch."""
+    """Everything that generating a request needs, shared by the images of the batch."""
 
     request: GenerationRequest
     wording: ResolvedPrompt
@@ -60,11 +59,11 @@ class PreparedJob:
     first: ModelContext
     second: ModelContext | None = None
     continues: bool = False
-    """Whether the second pass is a refiner's, which continues the first one's latents."""
+    """Whether the second pass is a refiner, which continues the first pass's latents."""
 
 
 class ImageGenerator:
-    """Makes pictures. Not for two threads at once: the worker has one thread for it."""
+    """Generates, upscales and captions images. Not thread-safe: the worker runs it on a single thread."""
 
     def __init__(
         self,
@@ -74,8 +73,8 @@ class ImageGenerator:
         precision: str | None = None,
         inputs: InputImages | None = None,
     ):
-        """`registry` is asked for LoRAs and second-pass checkpoints, `inputs` for input pictures. The others
-        are as `CheckpointCache` takes them. Raises `SettingsError`."""
+        """`registry` provides LoRAs and second-pass checkpoints, `inputs` input images. The other arguments
+        are those of `CheckpointCache`. Raises `SettingsError`."""
         self.pipelines = CheckpointCache(device, policy, precision)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
@@ -84,17 +83,17 @@ class ImageGenerator:
     def generate(
         self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
     ) -> Iterator[GeneratedImage]:
-        """Yield each picture when it is finished.
+        """Yield each image when it is finished.
 
-        Raises `Cancelled` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`.
+        Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`.
         """
-        # OpenMP counts its threads for each calling thread by itself, and sums in another order where the
-        # count differs: the last bits of a picture must not depend on which thread of a pool runs the job.
+        # OpenMP's thread count is per calling thread, and sums depend on it in the last bit: an image must
+        # not depend on which thread of a pool runs the job.
         torch.set_num_threads(self._threads)
         reporter.check()
         pixels = request.width * request.height
         self.pipelines.start_job(pixels)
-        saved: list[str] = []  # how memory was saved, for people
+        memory_warnings: list[str] = []
         plan: PreparedJob | None = None
         for index in range(request.num_images):
             while True:
@@ -103,18 +102,26 @@ class ImageGenerator:
                         request, lambda: self._prepare(request, checkpoint, reporter)
                     )
                     reporter.check()
-                    image, warnings = _translate_errors(request, partial(_draw, plan, index, reporter))
+                    image, warnings = _translate_errors(
+                        request, partial(_generate_image, plan, index, reporter)
+                    )
                     break
                 except OutOfMemoryError as error:
-                    sentence, decoding = str(error), error.decoding
-                # Outside of the handler, whose error holds on to all that was in use when memory ran out.
+                    message, decoding = str(error), error.decoding
+                # Outside the handler: its error's traceback keeps the tensors alive.
                 plan = None
                 self._embeddings.clear()
                 if not self.pipelines.reduce_memory(pixels, decoding):
-                    raise OutOfMemoryError(sentence)
-                saved.append(f"Memory was short; drawn again with policy '{self.pipelines.policy.name}'.")
+                    raise OutOfMemoryError(message)
+                memory_warnings.append(
+                    f"Memory ran out; generated again with memory policy '{self.pipelines.policy.name}'."
+                )
             yield GeneratedImage(
-                index, request.seed_of(index), image, (*warnings, *saved), self._reproduction_metadata(plan)
+                index,
+                request.seed_of(index),
+                image,
+                (*warnings, *memory_warnings),
+                self._reproduction_metadata(plan),
             )
 
     def _prepare(
@@ -124,7 +131,7 @@ class ImageGenerator:
         second = (
             admission.second_pass_checkpoint(self._catalog(), request) if request.second_pass_model else None
         )
-        fitting = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
+        compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         first = self._load(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
@@ -134,11 +141,11 @@ class ImageGenerator:
             other = (
                 first
                 if key_of(second) == key_of(checkpoint)
-                else self._load(request, second, wording, fitting, reporter, keep)
+                else self._load(request, second, wording, compatible, reporter, keep)
             )
             continues = admission.is_refiner_handoff(request, second)
             plan = PreparedJob(request, wording, mode, first, other, continues)
-        reporter.status("Drawing")
+        reporter.status("Generating")
         return plan
 
     def _load(
@@ -157,7 +164,7 @@ class ImageGenerator:
                 raise
             devices.log_shortage(f"loading {checkpoint.path}")
             raise OutOfMemoryError(
-                f"There is too little memory to load {checkpoint.name}; close other programs that use it, "
+                f"There is not enough memory to load {checkpoint.name}; close other programs that use it, "
                 "or start the studio with --memory offload."
             ) from None
         reporter.check()
@@ -176,10 +183,10 @@ class ImageGenerator:
         key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
         found = self._embeddings.pop(key, None)
         if found is None:
-            reporter.status("Reading the prompt")
+            reporter.status("Encoding the prompt")
             found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
         self._embeddings[key] = found
-        for old in list(self._embeddings)[:-REMEMBERED]:
+        for old in list(self._embeddings)[:-MAX_CACHED_PROMPTS]:
             del self._embeddings[old]
         return found
 
@@ -190,7 +197,7 @@ class ImageGenerator:
 
     def _catalog(self) -> Registry:
         if self._registry is None:
-            raise ModelError("This generator knows no catalog; give it one to use LoRAs or a second pass.")
+            raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
 
     def _reproduction_metadata(self, plan: PreparedJob) -> dict[str, Any]:
@@ -217,7 +224,7 @@ class ImageGenerator:
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
         if self.pipelines.policy.tiled:
-            # What is decoded in tiles differs a little from what is decoded at once.
+            # Decoding in tiles changes the image a little.
             facts["memory_policy"] = self.pipelines.policy.name
         return facts
 
@@ -228,18 +235,18 @@ class ImageGenerator:
         upscaler: Upscaler | None,
         reporter: ProgressReporter,
     ) -> GeneratedImage:
-        """A larger picture; other models leave the memory first. Raises as `generate`."""
+        """The upscaled image. Unloads all other models first. Raises what `generate` raises."""
         torch.set_num_threads(self._threads)
         self.free()
         reporter.check()
         reporter.status("Upscaling")
         model = upscaler.path if upscaler else None
         try:
-            grown, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+            upscaled, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
         finally:
             self.free()
         method = upscaler.name if upscaler else LANCZOS
-        return GeneratedImage(0, 0, grown, warnings, {"upscaler": method, "scale": request.scale})
+        return GeneratedImage(0, 0, upscaled, warnings, {"upscaler": method, "scale": request.scale})
 
     def caption(
         self,
@@ -248,7 +255,11 @@ class ImageGenerator:
         captioner: Captioner,
         reporter: ProgressReporter | None = None,
     ) -> tuple[str, tuple[str, ...]]:
-        """The caption and warnings; other models leave the memory first, and the captioner after it."""
+        """The caption, and warnings. Unloads all other models first, and the captioner afterwards.
+
+        Raises `RequestError`, `ModelError`, `OutOfMemoryError`, `GenerationError`, and what the reporter
+        raises.
+        """
         torch.set_num_threads(self._threads)
         self.free()
         try:
@@ -265,13 +276,13 @@ class ImageGenerator:
             if not devices.is_out_of_memory(error):
                 raise
             raise OutOfMemoryError(
-                f"There is too little memory for {captioner.name}; choose a smaller one."
+                f"There is not enough memory for {captioner.name}; choose a smaller captioner."
             ) from None
         finally:
             self.free()
 
     def describe(self) -> dict[str, Any]:
-        """Device, memory in bytes, what is loaded, versions."""
+        """Device, memory in bytes, loaded checkpoints and package versions."""
         device = torch.device(self.pipelines.device)
         if device.type == "cuda":
             free, total = torch.cuda.mem_get_info(device)
@@ -295,47 +306,49 @@ class ImageGenerator:
         }
 
     def free(self) -> None:
-        """Unload all models; the next job loads them again."""
+        """Unload all models; the next job reloads them."""
         self.pipelines.free()
         self._embeddings.clear()
 
 
-def _draw(plan: PreparedJob, index: int, reporter: ProgressReporter) -> tuple[Image.Image, tuple[str, ...]]:
-    """One picture and its warnings."""
+def _generate_image(
+    plan: PreparedJob, index: int, reporter: ProgressReporter
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """One image, and its warnings."""
     request, second = plan.request, plan.second
     if second is not None:
         second.loaded.offload()
-    drawing, latents, warnings = _first_pass(plan, index, reporter)
+    run, latents, warnings = _first_pass(plan, index, reporter)
     last = plan.first
     if second is not None and plan.continues:
         reporter.status("Second pass")
         plan.first.loaded.offload()
-        latents, last = second_pass.resume(drawing, second, latents, plan.first), second
+        latents, last = second_pass.resume(run, second, latents, plan.first), second
     image = _decoded(request, last, latents, warnings)
     if second is not None and not plan.continues:
         reporter.status("Second pass")
         plan.first.loaded.offload()
-        image = _decoded(request, second, second_pass.refine(drawing, second, image), warnings)
+        image = _decoded(request, second, second_pass.refine(run, second, image), warnings)
     return plan.mode.finish(image), tuple(dict.fromkeys(warnings))
 
 
 def _first_pass(
     plan: PreparedJob, index: int, reporter: ProgressReporter
 ) -> tuple[SamplingRun, torch.Tensor, list[str]]:
-    """The drawing, its latents (unfinished where a refiner goes on), and warnings."""
+    """The run, its latents (1, 4, h, w), still noisy if a refiner continues, and warnings."""
 
-    def draw() -> tuple[SamplingRun, torch.Tensor]:
-        drawing = SamplingRun(plan.request, index, reporter)
+    def sample() -> tuple[SamplingRun, torch.Tensor]:
+        run = SamplingRun(plan.request, index, reporter)
         until = plan.request.refiner_switch if plan.continues else None
-        return drawing, plan.mode.sample(drawing, plan.first, until)
+        return run, plan.mode.sample(run, plan.first, until)
 
-    drawing, latents = draw()
+    run, latents = sample()
     vae = plan.first.loaded.pipe.vae
     if plan.mode.encodes_input and not torch.isfinite(latents).all() and is_half(vae):
         with in_full_precision(vae):
-            drawing, latents = draw()
-        return drawing, latents, [ENCODED_IN_FP32]
-    return drawing, latents, []
+            run, latents = sample()
+        return run, latents, [ENCODED_IN_FP32]
+    return run, latents, []
 
 
 def _decoded(
@@ -353,24 +366,25 @@ def _decoded(
 
 
 def _translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:
-    """Run `work`; what goes wrong inside torch or diffusers is logged and put in one sentence."""
+    """Run `work`; log errors of torch and diffusers, and raise them as `OutOfMemoryError` or
+    `GenerationError`."""
     try:
         return work()
     except WebbDuckError:
         raise
     except Exception as error:
         if devices.is_out_of_memory(error):
-            devices.log_shortage(f"drawing {request.width} x {request.height} pixels")
+            devices.log_shortage(f"generating {request.width} x {request.height} pixels")
             raise OutOfMemoryError(_too_large_message(request)) from None
         log.exception("Generation failed")
         raise GenerationError(
-            f"The picture could not be drawn ({error.__class__.__name__}); the log has the details."
+            f"The picture could not be generated ({error.__class__.__name__}); the log has the details."
         ) from error
 
 
 def _too_large_message(request: GenerationRequest) -> str:
     loras = " or fewer LoRAs" if request.loras else ""
     return (
-        f"The memory is too small for {request.width} x {request.height} pixels; "
+        f"There is not enough memory for {request.width} x {request.height} pixels; "
         f"choose a smaller size{loras}."
     )

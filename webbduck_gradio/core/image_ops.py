@@ -1,4 +1,4 @@
-"""Input pictures and masks: read upright, fitted to a size, put back. Pillow only."""
+"""Operations on input images and masks: reading, resizing, filling, cropping, compositing."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from ..storage.pixel_budget import LONG_PATIENCE
 
 
 def input_path(inputs: InputImages | None, file_id: str | None) -> Path:
-    """The file of an input picture. Raises `NotFoundError`, and `ModelError` where there is no store."""
+    """The file of an input image. Raises `NotFoundError`, and `ModelError` if there is no store."""
     if inputs is None or file_id is None:
-        raise ModelError("This generator knows no input pictures; give it their store to use them.")
+        raise ModelError("This generator has no store of input pictures; give it one to use them.")
     return inputs.path(file_id)
 
 
 def read(path: Path) -> Image.Image:
-    """The picture as people see it: upright, 8 bits, transparency on white. Mode RGB."""
+    """The image as it is displayed: upright, 8 bits, transparency on white. Mode RGB."""
     return images.opaque(read_with_alpha(path))
 
 
 def read_with_alpha(path: Path) -> Image.Image:
-    """As `read`, but RGBA where any part of it is transparent."""
+    """Like `read`, but RGBA if any part of it is transparent."""
     image = images.read(path, "The input picture", LONG_PATIENCE)
     return image if images.is_transparent(image) else image.convert("RGB")
 
 
 def read_mask(path: Path) -> Image.Image:
-    """White where the mask is painted at least half, else black. Mode L."""
+    """White where the mask is at least half opaque, else black. Mode L."""
     return masks.hard(read_soft_mask(path))
 
 
 def read_soft_mask(path: Path) -> Image.Image:
-    """255 where to paint, 0 where to keep, between them a blend of both. Mode L."""
+    """255 where to inpaint, 0 where to keep, a blend in between. Mode L."""
     return masks.read(path, LONG_PATIENCE)[0]
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
-    """`image` at exactly `size`: 'crop' cuts what is over, 'pad' fills the sides, 'stretch' distorts."""
+    """`image` at exactly `size`: 'crop' cuts off the excess, 'pad' fills the sides, 'stretch' distorts."""
     if image.size == size:
         return image
     if mode == "stretch":
@@ -53,7 +53,7 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
         return image.resize(size, Image.Resampling.LANCZOS, box=masks.cut_box(image.size, size))
     inside = image.resize(masks.fit_within(image.size, size), Image.Resampling.LANCZOS)
     left, top = (size[0] - inside.width) // 2, (size[1] - inside.height) // 2
-    # The sides continue the picture's edges, which disturbs a model less than a plain colour.
+    # Padding repeats the image's edges, which disturbs a model less than a solid colour.
     whole = Image.new(image.mode, size)
     if left > 0 or inside.width < size[0]:
         whole.paste(inside.crop((0, 0, 1, inside.height)).resize((left, size[1])), (0, 0)) if left else None
@@ -70,29 +70,30 @@ def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:
 
 
 def feather_mask(mask: Image.Image, blur: int) -> Image.Image:
-    """The mask with an edge that fades outwards over about `reach(blur)` pixels, for putting back.
+    """The mask with an edge that fades outwards over about `reach(blur)` pixels, for compositing.
 
-    All that is painted stays so, however thin: a blur alone would let the original through inside of it.
+    The mask itself stays opaque, however thin it is; a blur alone would let the original show through.
     """
     if not blur:
         return mask
     grown = Image.fromarray(maximum_filter(numpy.asarray(mask), 2 * blur + 1), "L")
-    # Half as wide a blur, whose middle lies `blur` pixels outside: it is over where the paint begins.
+    # A blur of half the width, centred `blur` pixels outside, has reached full opacity at the mask's edge.
     return ImageChops.lighter(mask, grown.filter(ImageFilter.GaussianBlur(blur / 2)))
 
 
 def reach(blur: int) -> int:
-    """How many pixels outside of the paint `feather_mask` still shows something of the new picture."""
+    """Distance in pixels from the mask at which `feather_mask` becomes fully transparent."""
     return math.ceil(2.5 * blur)
 
 
-def composite(drawn: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
-    """`drawn` where the mask is, `original` to the bit where it is not. All of one size."""
-    return Image.composite(drawn, original, mask)
+def composite(generated: Image.Image, original: Image.Image, mask: Image.Image) -> Image.Image:
+    """`generated` inside the mask, `original` bit for bit outside it. All of one size."""
+    return Image.composite(generated, original, mask)
 
 
 def crop_region(mask: Image.Image, padding: int, aspect: float) -> tuple[int, int, int, int]:
-    """Box (left, top, right, bottom) around the mask, with `padding` pixels, widened towards `aspect`."""
+    """Box (left, top, right, bottom) around the mask, padded by `padding` pixels, then expanded towards
+    `aspect` (width / height) within the image. Raises `GenerationError` for an empty mask."""
     box = mask.getbbox()
     if box is None:
         raise GenerationError("The mask is empty; paint over what should change.")
@@ -114,16 +115,16 @@ def _expand_to_aspect(low: int, high: int, wanted: int, limit: int) -> tuple[int
 
 
 def fill(image: Image.Image, mask: Image.Image) -> Image.Image:
-    """`image` with the masked part painted over by what surrounds it, softly."""
+    """`image` with the masked part filled by a smooth blend of the colours around it."""
     known = ImageOps.invert(mask)
-    holed = Image.composite(image, Image.new("RGB", image.size), known)
+    unmasked = Image.composite(image, Image.new("RGB", image.size), known)
     result = image.copy()
     filled = Image.new("RGB", image.size, _mean(image, known))
-    # From wide to narrow: each blur reaches as far as it knows something, the narrower ones add detail.
+    # From wide to narrow: wide blurs reach the middle of the mask, narrow ones add detail near its edge.
     radius = max(image.size) / 2
     while radius >= 2:
         weight = known.filter(ImageFilter.GaussianBlur(radius))
-        colours = holed.filter(ImageFilter.GaussianBlur(radius))
+        colours = unmasked.filter(ImageFilter.GaussianBlur(radius))
         filled = _divided(colours, weight, filled)
         radius /= 2
     result.paste(filled, (0, 0), mask)
@@ -131,15 +132,13 @@ def fill(image: Image.Image, mask: Image.Image) -> Image.Image:
 
 
 def _mean(image: Image.Image, known: Image.Image) -> tuple[int, ...]:
-
     if known.getbbox() is None:
         return (128, 128, 128)
     return tuple(round(value) for value in ImageStat.Stat(image, known).mean)
 
 
 def _divided(colours: Image.Image, weight: Image.Image, otherwise: Image.Image) -> Image.Image:
-    """colours / weight where the weight says that something is known, else `otherwise`."""
-
+    """colours / weight where the weight is large enough, else `otherwise`."""
     share = numpy.asarray(weight, dtype=numpy.float32)[..., None] / 255
     values = numpy.asarray(colours, dtype=numpy.float32)
     before = numpy.asarray(otherwise, dtype=numpy.float32)

@@ -1,4 +1,4 @@
-"""What goes wrong while a model's file is read, told as what it is."""
+"""Translates errors raised while a model file is loaded."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def translated_load_errors(what: str, path: Path, otherwise: str) -> Iterator[None]:
-    """Raises `OutOfMemoryError` where memory ran out, `ModelError` where the file cannot be read, and
-    `ModelError` with the sentence `otherwise` for all else.
+    """Raises `OutOfMemoryError` if memory ran out, `ModelError` if the file cannot be read, and `ModelError`
+    with the message `otherwise` for any other error.
 
-    `what` names the model at the beginning of a sentence; `path` is its file or folder.
+    `what`: the model's name as it begins a sentence; `path`: its file or folder.
     """
     try:
         yield
@@ -29,23 +29,23 @@ def translated_load_errors(what: str, path: Path, otherwise: str) -> Iterator[No
         if devices.is_out_of_memory(error):
             devices.log_shortage(f"loading {path}")
             raise OutOfMemoryError(
-                f"{what} needs more memory than there is; close other programs that use it, then try again."
+                f"{what} needs more memory than is available; close other programs, then try again."
             ) from None
         log.exception("Loading %s failed", path)
         reason = unreadable(error, path)
         if reason:
             raise ModelError(
-                f"{what} cannot be read ({reason}); check that it is still there and readable."
+                f"{what} cannot be read ({reason}); check that it still exists and is readable."
             ) from None
         raise ModelError(otherwise) from error
 
 
 def unreadable(error: BaseException, path: Path) -> str | None:
-    """Why a file could not be read; None where it could and something else went wrong.
+    """Why a file could not be read; None if the error has another cause.
 
-    Libraries raise OSError for much else, but only the system's own have a number; those of a full disk are
-    about files that are written.
+    Libraries raise OSError for other reasons too, but only the system's have an errno. A full disk concerns
+    files being written, not read.
     """
     if isinstance(error, OSError) and error.errno not in (None, errno.ENOSPC, errno.EDQUOT):
         return (error.strerror or type(error).__name__).lower()
-    return None if path.exists() else "it is gone"
+    return None if path.exists() else "it no longer exists"

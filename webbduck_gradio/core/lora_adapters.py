@@ -1,7 +1,7 @@
-"""LoRAs on a loaded checkpoint: loaded once, then only switched.
+"""LoRAs on a loaded checkpoint: attached once, then switched on and off.
 
-peft's layers do the sums; which module gets what is found out here. Each module keeps its own alpha beside
-its weights: multiplied into them in half precision, small ones would be rounded away.
+peft's layers apply them; this module decides which weights go into which layer. Alpha is kept beside the
+weights: multiplied into them in half precision, small values would round to zero.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from .load_errors import translated_load_errors
 from .lora_weights import PARTS, Addition, Place, additions, base_of
 
 MAX_IDLE_ADAPTERS = 16
-"""Adapters that stay attached though unused, so that going back to one costs nothing."""
+"""Inactive adapters that stay attached, so that using one again needs no loading."""
 
 Use = tuple[Lora, float]
 Key = tuple[str, str]
-"""(path, stamp): what was changed on disk is loaded anew."""
+"""(path, stamp): a file that changed on disk is loaded again."""
 
 
 class LoraAdapters:
-    """The LoRAs of one pipeline. Without any in use, its pictures are to the bit those of the bare one."""
+    """The LoRAs of one pipeline. With none active, images are bit-identical to those of the bare pipeline."""
 
     def __init__(self, pipe: Any):
         self._pipe = pipe
         self._names: dict[Key, str] = {}
-        self._made = 0
+        self._count = 0
         self.active: tuple[tuple[str, float], ...] = ()
-        """(adapter, weight) of those in use."""
+        """(adapter name, weight) of the active LoRAs."""
 
     def activate(self, wanted: Sequence[Use]) -> None:
-        """Exactly these LoRAs with these weights.
+        """Make exactly these LoRAs active, with these weights.
 
-        Raises `ModelError` naming the one that does not fit or cannot be read, and `OutOfMemoryError`.
+        Raises `ModelError` naming a LoRA that is incompatible or cannot be read, and `OutOfMemoryError`.
         """
         for lora, _ in wanted:
             if _key(lora) not in self._names:
@@ -48,7 +48,7 @@ class LoraAdapters:
         active = tuple((self._names[_key(lora)], weight) for lora, weight in wanted)
         if active != self.active:
             self._activate(active)
-        self._forget({_key(lora) for lora, _ in wanted})
+        self._evict({_key(lora) for lora, _ in wanted})
 
     def _activate(self, active: tuple[tuple[str, float], ...]) -> None:
         for layer in self._layers():
@@ -62,10 +62,10 @@ class LoraAdapters:
         self.active = active
 
     def _load(self, lora: Lora) -> None:
-        self._made += 1
-        name = f"lora{self._made}"
-        self.active = (("", 0.0),)  # whatever is active from here on: it is set anew
-        whole = False
+        self._count += 1
+        name = f"lora{self._count}"
+        self.active = (("", 0.0),)  # matches nothing, so that `activate` sets the adapters again
+        is_loaded = False
         try:
             with translated_load_errors(
                 f"The LoRA {lora.name}",
@@ -75,9 +75,9 @@ class LoraAdapters:
                 added = additions(self._pipe, lora)
                 self._attach(name, lora, added)
                 self._check(name, lora, added)
-            whole = True
+            is_loaded = True
         finally:
-            if not whole:
+            if not is_loaded:
                 self._drop(name)
         self._names[_key(lora)] = name
 
@@ -89,9 +89,9 @@ class LoraAdapters:
             model = getattr(self._pipe, part)
             config = LoraConfig(r=1, target_modules=modules, init_lora_weights=False, inference_mode=True)
             with warnings.catch_warnings():
-                # peft warns that there are several; that is what is meant.
+                # peft warns about several adapters, which are intended here.
                 warnings.filterwarnings("ignore", message="Already found a `peft_config`")
-                # Without memory of their own: each layer gets the file's weights in place of these.
+                # On the meta device: `_fill` replaces the weights by the file's.
                 inject_adapter_in_model(
                     config,
                     model,
@@ -103,7 +103,7 @@ class LoraAdapters:
                 _fill(model.get_submodule(module), name, lora, added[part, module])
 
     def _check(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
-        """That each part of the file is in its module, and that they do something."""
+        """Raises `ModelError` if any weights were not attached, or if none has an effect."""
         halves: list[tuple[float, Any, Any]] = [
             (layer.scaling[name], layer.lora_A[name].weight, layer.lora_B[name].weight)
             for layer in self._layers()
@@ -112,8 +112,8 @@ class LoraAdapters:
         ready = sum(not (down.is_meta or up.is_meta) for _, down, up in halves)
         if ready != len(halves) or ready != len(added):
             raise ModelError(
-                f"The LoRA {lora.name} could be put into {ready} of the {len(added)} places that it changes; "
-                "get it again, or choose another."
+                f"The LoRA {lora.name} could be applied to only {ready} of the {len(added)} modules that it "
+                "changes; get it again, or choose another."
             )
         if not any(scale and down.any() and up.any() for scale, down, up in halves):
             raise ModelError(
@@ -129,13 +129,13 @@ class LoraAdapters:
 
     def _drop(self, name: str) -> None:
         for layer in self._layers():
-            left = [each for each in layer.active_adapters if each != name]
-            layer.set_adapter(left, inference_mode=True)
+            others = [each for each in layer.active_adapters if each != name]
+            layer.set_adapter(others, inference_mode=True)
             layer.delete_adapter(name)
         for part in PARTS:
             getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
 
-    def _forget(self, wanted: set[Key]) -> None:
+    def _evict(self, wanted: set[Key]) -> None:
         for key in [key for key in self._names if key not in wanted][
             : max(0, len(self._names) - MAX_IDLE_ADAPTERS)
         ]:
@@ -143,15 +143,15 @@ class LoraAdapters:
 
 
 def _fill(layer: Any, name: str, lora: Lora, addition: Addition) -> None:
-    """Give a layer the weights of a file, where and in the number format that its own have."""
+    """Give a layer the weights of a file, converted to the layer's device and precision."""
     own: Any = base_of(layer).weight
     for half, value in ((layer.lora_A[name], addition.down), (layer.lora_B[name], addition.up)):
         exact = value.to(own.dtype)
         if not torch.isfinite(exact).all():
             dtype = str(own.dtype).removeprefix("torch.")
             raise ModelError(
-                f"The LoRA {lora.name} holds values that are no numbers in {dtype}; get it again, or start "
-                "the studio with --precision float32."
+                f"The LoRA {lora.name} contains NaN or infinity in {dtype}; get it again, or start the "
+                "studio with --precision float32."
             )
         half.weight = torch.nn.Parameter(exact.to(own.device), requires_grad=False)
     rank = addition.down.shape[0]

@@ -1,4 +1,4 @@
-"""What a LoRA's file adds to which modules of a checkpoint, whatever layout it is written in."""
+"""Maps a LoRA file, in any of the known layouts, to additions to a checkpoint's modules."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..models.probe.lora_alpha import peft_configs, peft_scale
 from ..models.probe.lora_keys import canonical, counterpart, read_names, weighted
 
 PARTS = {"unet": "", "text_encoder": "te1_", "text_encoder_2": "te2_"}
-"""A pipeline's models that LoRAs change, and what stands before the canonical names of their modules."""
+"""A pipeline's models that LoRAs change, with the prefix of their modules' canonical names."""
 
 Layer = torch.nn.Linear | torch.nn.Conv2d
 Place = tuple[str, str]
-"""(a pipeline's model, the dotted name of a module in it)."""
+"""(model of the pipeline, dotted name of a module in it)."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Addition:
 
 
 def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
-    """All that `lora` adds to `pipe`. Raises `ModelError` for what does not fit, and what reading raises."""
+    """All additions of `lora` to `pipe`. Raises `ModelError` if it is incompatible or damaged, and what
+    reading the file raises."""
     tensors, metadata = read_tensors(lora.path)
     parts = weighted(read_names(tensors))
     try:
@@ -47,39 +48,40 @@ def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
     places = {canonical: place for canonical, place in _places(pipe)}
     layers = getattr(pipe.unet.config, "layers_per_block", 2)
     found: dict[Place, Addition] = {}
-    lost = []
+    unmatched = []
     for written, roles in parts.items():
         name = counterpart(canonical(written, layers), places)
         if name is None or not {"down", "up"} <= roles.keys():
-            lost.append(written)
+            unmatched.append(written)
             continue
         part, module = place = places[name]
         pair = _shaped(
             getattr(pipe, part).get_submodule(module), tensors[roles["down"]], tensors[roles["up"]]
         )
         if pair is None or place in found:
-            lost.append(written)
+            unmatched.append(written)
             continue
         rank = pair[0].shape[0]
         if "alpha" in roles:
             scale = tensors[roles["alpha"]].double().flatten()[0].item() / rank
         else:
-            said = peft_scale(configs, part, module, rank)
-            scale = 1.0 if said is None else said
+            declared = peft_scale(configs, part, module, rank)
+            scale = 1.0 if declared is None else declared
         if not math.isfinite(scale):
-            raise ModelError(f"The LoRA {lora.name} is damaged: an alpha in it is no number; get it again.")
+            raise ModelError(f"The LoRA {lora.name} is damaged: an alpha is not finite; get it again.")
         found[place] = Addition(*pair, scale)
-    if lost or not found:
+    if unmatched or not found:
         raise ModelError(
-            f"The LoRA {lora.name} does not fit: {len(lost)} of its {len(parts)} parts have no counterpart "
-            f"of their size in this checkpoint ({''.join(lost[:1])[:100]}); choose one that was made for it."
+            f"The LoRA {lora.name} does not fit this checkpoint: {len(unmatched)} of its {len(parts)} "
+            f"modules have no counterpart of the same shape ({''.join(unmatched[:1])[:100]}); choose a LoRA "
+            "that was made for it."
         )
     return found
 
 
 def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """A safetensors file's tensors and the texts of its metadata, read whole: what is only mapped would end
-    the process where the file is cut off or its share goes away."""
+    """The tensors of a safetensors file and the texts of its metadata. Read into memory: with a mapped file
+    the process would crash if the file were truncated or its network share disappeared."""
     data = path.read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
     table = json.loads(data[8:end])
@@ -87,7 +89,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     try:
         "".join((*metadata, *metadata.values())).encode()
     except (TypeError, UnicodeEncodeError):
-        # The library refuses files whose metadata holds anything but texts; the tensors need none of it.
+        # safetensors rejects files whose metadata contains anything but texts; the tensors do not need it.
         header = json.dumps(table).encode()
         data = len(header).to_bytes(8, "little") + header + data[end:]
     return safetensors.torch.load(data), {
@@ -96,7 +98,7 @@ def read_tensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 
 
 def _places(pipe: Any) -> list[tuple[str, Place]]:
-    """(canonical name, place) of each module that a LoRA can change."""
+    """(canonical name, `Place`) of each module that a LoRA can change."""
     found = []
     for part, mark in PARTS.items():
         model = getattr(pipe, part, None)
@@ -108,16 +110,16 @@ def _places(pipe: Any) -> list[tuple[str, Place]]:
 
 
 def base_of(module: torch.nn.Module) -> torch.nn.Module:
-    """The layer itself where adapters are wrapped around it."""
+    """The layer itself, without the adapters wrapped around it."""
     return module.get_base_layer() if hasattr(module, "get_base_layer") else module  # type: ignore[operator]
 
 
 def _shaped(
     module: torch.nn.Module, down: torch.Tensor, up: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """The two halves with as many axes as the module's weights; None where they do not fit it.
+    """Both matrices with as many axes as the module's weights; None if their shapes do not match it.
 
-    Files may hold a kernel of a single point for a linear layer, and none for a convolution of one point.
+    Files may store a 1 x 1 kernel for a linear layer, or no kernel axes for a 1 x 1 convolution.
     """
     weight = base_of(module).weight
     assert isinstance(weight, torch.Tensor)

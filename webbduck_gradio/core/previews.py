@@ -1,4 +1,4 @@
-"""Small pictures of what is being drawn, straight from the latents: no decoding, about a millisecond."""
+"""Previews: a linear map from latents to RGB, without the VAE, in about a millisecond."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ LONGEST = 384
 
 
 def latents_to_rgb(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None) -> Image.Image:
-    """RGB picture of clean latents (1, 4, h, w); `rgb`: four rows of factors and one of bias."""
+    """RGB image of clean latents (1, 4, h, w), its longer side at most `LONGEST` pixels.
+
+    `rgb`: four rows of factors and one of bias; None = `SDXL_RGB`.
+    """
     table = torch.tensor(rgb or SDXL_RGB, dtype=torch.float32)
     colours = latents[0].float().cpu().permute(1, 2, 0) @ table[:4] + table[4]
     pixels = (colours.nan_to_num().clamp(-1, 1) + 1) * 127.5
@@ -36,7 +39,8 @@ def latents_to_rgb(latents: torch.Tensor, rgb: Sequence[Sequence[float]] | None)
 
 
 def fit_preview(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[float]]:
-    """Factors for another VAE from latents (n, 4, h, w) and their pictures (n, 3, 8h, 8w) in -1..1."""
+    """Factors as in `SDXL_RGB` for another VAE, fitted to latents (n, 4, h, w) and their images
+    (n, 3, 8h, 8w) in -1..1."""
     colours = torch.nn.functional.avg_pool2d(pictures.float(), 8).permute(0, 2, 3, 1).reshape(-1, 3)
     values = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     known = torch.cat([values, torch.ones(len(values), 1)], dim=1)
@@ -47,7 +51,7 @@ def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: t
     """The finished latents that `output` predicts for `sample` at `timestep`; all (1, 4, h, w)."""
     last = len(scheduler.alphas_cumprod) - 1
     step = min(max(round(float(timestep)), 0), last)
-    # With zero-terminal SNR nothing of the picture is left at the first step; any small alpha will do.
+    # With zero terminal SNR alpha is 0 at the first step, which would divide by zero.
     alpha = max(float(scheduler.alphas_cumprod[step]), 1e-4) ** 0.5
     sigma = (1 - alpha**2) ** 0.5
     x = sample * alpha if schedulers.is_sigma_scaled(scheduler) else sample
@@ -63,12 +67,12 @@ def hook_scheduler_step(
 ) -> None:
     """Call `show` with the clean latents (1, 4, h, w) of each step for which `wanted()` is true.
 
-    `scheduler.step` is replaced, on this instance only: diffusers' `callback_on_step_end` is given the
-    latents after the step, but not what the model predicted.
+    Replaces `scheduler.step`, on this instance only: diffusers' `callback_on_step_end` gets the latents after
+    the step, but not the model's prediction.
     """
     inner = scheduler.step
 
-    @functools.wraps(inner)  # pipelines read the signature to know what they may pass
+    @functools.wraps(inner)  # pipelines inspect the signature
     def step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **more: Any) -> Any:
         if wanted():
             show(clean_latents(scheduler, model_output, timestep, sample))

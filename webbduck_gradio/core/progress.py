@@ -1,4 +1,4 @@
-"""What the core tells while it works, and what it hands out. Loads no torch."""
+"""Progress reports of the core, and its results. Does not import torch."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
 
 
 class ProgressReporter(Protocol):
-    """Who wants to know how a job gets on. Called in the thread that generates."""
+    """Receives the progress of a job. Called from the generating thread."""
 
     def step(self, image_index: int, step: int, total: int) -> None:
-        """After denoising step `step` (from 1) of `total`, the number that this picture takes."""
+        """Called after denoising step `step` (from 1) of this image's `total` steps."""
 
     def preview(self, image: Image) -> None:
-        """A small RGB picture of what is being drawn."""
+        """A small RGB preview of the image being generated."""
 
     def wants_preview(self) -> bool:
-        """Asked before a preview is made, so that nobody pays for one that is not looked at."""
+        """Whether anyone is watching; previews are only rendered if so."""
 
     def check(self) -> None:
-        """Raises `errors.Cancelled` when the user stopped the job. Asked at every step."""
+        """Raises `errors.CancelledError` when the user stopped the job. Called at every step."""
 
     def status(self, text: str) -> None:
-        """What is going on, in a few words: "Loading webbduck-starter"."""
+        """The current activity, in a few words: "Loading webbduck-starter"."""
 
 
 class SilentReporter:
-    """A `ProgressReporter` that nobody listens to."""
+    """A `ProgressReporter` that ignores everything."""
 
     def step(self, image_index: int, step: int, total: int) -> None: ...
     def preview(self, image: Image) -> None: ...
@@ -50,4 +50,4 @@ class GeneratedImage:
     image: Image
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What took part beside the request: device, dtype, versions, resolved_prompt, loras, second_pass."""
+    """What else the image depends on: device, dtype, versions, resolved_prompt, loras, second_pass."""

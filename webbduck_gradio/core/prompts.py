@@ -1,7 +1,7 @@
-"""Prompts to embeddings: weights, long prompts, both text encoders.
+"""Prompt embeddings: weights, long prompts, both text encoders.
 
 An unweighted prompt of at most 75 tokens gives exactly what diffusers' own `encode_prompt` gives. Longer ones
-are read in chunks of 75 that are laid side by side, as AUTOMATIC1111 does.
+are encoded in chunks of 75 tokens whose embeddings are concatenated, as AUTOMATIC1111 does.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import torch
 from ..models.tokens import CHUNK, END, START, Chunk, chunks, common_length
 
 TOKENS = CHUNK + 2
-"""Places of a chunk, with start and end."""
+"""Tokens of a chunk with its start and end tokens."""
 PAD_2 = 0
-"""The second encoder's padding; the first pads with the end token."""
+"""Padding token of the second encoder; the first pads with the end token."""
 
 
 @dataclass(frozen=True)
 class Embeddings:
-    """`prompt`, `negative`: (1, chunks * 77, width); `pooled`, `negative_pooled`: (1, width of encoder 2)."""
+    """`prompt`, `negative`: (1, chunks * 77, widths of the encoders together); `pooled`, `negative_pooled`:
+    (1, width of encoder 2)."""
 
     prompt: torch.Tensor
     negative: torch.Tensor
@@ -30,7 +31,7 @@ class Embeddings:
     negative_pooled: torch.Tensor
 
     def arguments(self) -> dict[str, torch.Tensor]:
-        """As the pipelines of diffusers name them."""
+        """As keyword arguments of diffusers' pipelines."""
         return {
             "prompt_embeds": self.prompt,
             "negative_prompt_embeds": self.negative,
@@ -43,47 +44,47 @@ class Embeddings:
 def encode(
     pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0, emphasis: str = "mean"
 ) -> Embeddings:
-    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers left out at the end. `emphasis` 'none'
-    leaves weighted prompts at the mean that their weights give.
+    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers skipped at the end. `emphasis`: 'mean'
+    restores the mean of weighted embeddings, 'none' does not.
 
-    Prompt and negative prompt keep their own lengths, as in AUTOMATIC1111: where these differ, both are
-    repeated up to a common one, which changes nothing in what the UNet takes from either. `prompt` and
-    `prompt_2`, which stand side by side, fill each other up with empty chunks.
+    Prompt and negative prompt keep their own lengths, as in AUTOMATIC1111: if they differ, both are repeated
+    up to a common length, which does not change what the UNet attends to. `prompt` and `prompt_2`, whose
+    embeddings are concatenated along the width, are padded to the same length with empty chunks.
 
-    An empty negative prompt becomes zeros where the checkpoint was trained that way, as SDXL was
+    An empty negative prompt becomes zeros if the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
     """
-    # A refiner has the second encoder alone, and the prompt is what the user wants to see in the picture.
+    # A refiner has only the second encoder; the main prompt matters more than `prompt_2`.
     second = prompt_2 if prompt_2.strip() and pipe.text_encoder is not None else prompt
-    asked = (chunks(prompt), chunks(second))
+    positive = (chunks(prompt), chunks(second))
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
-    unasked = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
-    sides = [max(map(len, asked)), max(map(len, unasked))]
-    length = sides[0] if zeros else common_length(*sides)
-    embeds, pooled = _both(pipe, asked, clip_skip, emphasis, length)
+    unwanted = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
+    lengths = [max(map(len, positive)), max(map(len, unwanted))]
+    length = lengths[0] if zeros else common_length(*lengths)
+    embeds, pooled = _both(pipe, positive, clip_skip, emphasis, length)
     if zeros:
         return Embeddings(embeds, torch.zeros_like(embeds), pooled, torch.zeros_like(pooled))
-    # diffusers leaves clip_skip out of the negative prompt; A1111 does not, and the two should match.
-    negative_embeds, negative_pooled = _both(pipe, unasked, clip_skip, emphasis, length)
+    # diffusers ignores clip_skip for the negative prompt; A1111 applies it to both.
+    negative_embeds, negative_pooled = _both(pipe, unwanted, clip_skip, emphasis, length)
     return Embeddings(embeds, negative_embeds, pooled, negative_pooled)
 
 
 def _both(
     pipe: Any, prompts: Sequence[Sequence[Chunk]], clip_skip: int, emphasis: str, length: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(embeddings of both encoders side by side, as many chunks as `length`; pooled output of the second's
-    first chunk)."""
+    """Embeddings of both encoders, (1, length * 77, sum of their widths), and the second encoder's pooled
+    output for the first chunk."""
     own = max(map(len, prompts))
-    left = length % own
+    rest = length % own
     widths = []
     for encoder, prompt, pad in zip(
         [pipe.text_encoder, pipe.text_encoder_2], prompts, (END, PAD_2), strict=True
     ):
         if encoder is None:  # a refiner has only the second
             continue
-        filled = [*prompt, *chunks("") * (own - len(prompt) + left)]
+        filled = [*prompt, *chunks("") * (own - len(prompt) + rest)]
         states, pooled = _encode(encoder, filled, pad, clip_skip, emphasis)
-        # Attention to each key twice is attention to each key once: softmax gives either half the share.
+        # Repeating all keys does not change attention: softmax splits each key's share between its copies.
         widths.append(
             torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
         )
@@ -108,11 +109,11 @@ def _encode(
 
 
 def _weighted(state: torch.Tensor, weights: torch.Tensor, emphasis: str) -> torch.Tensor:
-    """Each token's vector times its weight, the whole brought back to its mean (AUTOMATIC1111's way)."""
+    """Each token's vector times its weight, with the mean of all values restored, as in AUTOMATIC1111."""
     exact = state.float()
     scaled = exact * weights.to(state.device)[None, :, None]
     if emphasis == "none":
         return scaled.to(state.dtype)
     mean = scaled.mean()
-    # A mean of nothing cannot be brought back; the weights then stand as they are.
+    # A mean of zero cannot be restored.
     return (scaled * (exact.mean() / mean) if mean != 0 else scaled).to(state.dtype)

@@ -1,7 +1,8 @@
-"""The "Compact" network of Real-ESRGAN: the one upscaling architecture that needs no further package.
+"""Real-ESRGAN's compact network (SRVGGNetCompact), the one upscaling architecture that needs no extra
+package.
 
-All convolutions work at the size of the input; the last one makes scale x scale pixels of each, added to
-the pixel itself. Files of this kind are common, and the bundled upscaler is one.
+All convolutions run at the input's size; the last one yields scale x scale pixels for each pixel, added to
+the enlarged input. Such files are common, and the bundled upscaler is one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from ..errors import ModelError
 
 
 class Compact(nn.Module):
-    """`width` channels, `depth` inner convolutions; takes (n, 3, h, w) in 0..1, gives `scale` times that."""
+    """`width` channels, `depth` inner convolutions; maps (n, 3, h, w) to (n, 3, scale * h, scale * w), in
+    0..1."""
 
     def __init__(self, width: int = 32, depth: int = 8, scale: int = 2):
         super().__init__()
@@ -30,11 +32,11 @@ class Compact(nn.Module):
         self.body = nn.ModuleList(layers)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        found = pixels
+        residual = pixels
         for layer in self.body:
-            found = layer(found)
-        larger = F.interpolate(pixels, scale_factor=float(self.scale), mode="nearest")
-        return F.pixel_shuffle(found, self.scale) + larger
+            residual = layer(residual)
+        enlarged = F.interpolate(pixels, scale_factor=float(self.scale), mode="nearest")
+        return F.pixel_shuffle(residual, self.scale) + enlarged
 
     @property
     def dtype(self) -> torch.dtype:
@@ -42,9 +44,9 @@ class Compact(nn.Module):
 
 
 def from_state(state: Mapping[str, torch.Tensor]) -> Compact:
-    """The network with weights that `models.upscalers.is_compact` knows, by their bare names.
+    """The network with these weights, for which `models.upscalers.is_compact` holds, by their bare names.
 
-    Raises `ModelError` where they do not fit together.
+    Raises `ModelError` if their shapes are inconsistent.
     """
     count = 1 + max(int(key.split(".")[1]) for key in state)
     network = Compact(
@@ -55,5 +57,7 @@ def from_state(state: Mapping[str, torch.Tensor]) -> Compact:
     try:
         network.load_state_dict(dict(state))
     except RuntimeError as error:
-        raise ModelError("Its weights do not fit together; get the file again.") from error
+        raise ModelError(
+            "The shapes of the upscaler's weights are inconsistent; get the file again."
+        ) from error
     return network.eval()

@@ -1,4 +1,4 @@
-"""The requests that page, API, queue, core and metadata share, and what is declared about each setting."""
+"""The requests that page, API, queue, core and metadata share, and the declaration of each setting."""
 
 from .base import (
     INPUT_IMAGE_ID,

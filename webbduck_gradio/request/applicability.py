@@ -1,4 +1,4 @@
-"""Which settings of a request mean nothing in it, by what `Setting.applies` declares."""
+"""Which settings of a request have no effect, as declared by `Setting.applies`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["SecondPass", "second_pass", "without_effect"]
 
 
 def without_effect(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[str, str]:
-    """The settings that mean nothing in this request, and when: {"mask_blur": "without a mask"}."""
+    """The settings without effect in this request, with the reason: {"mask_blur": "without a mask"}."""
     hold = conditions(request, kind)
     failed = {
         name: next((each for each in setting.applies if not hold[each]), None)

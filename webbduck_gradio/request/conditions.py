@@ -1,5 +1,5 @@
-"""Conditions under which a setting means something, as data: Python evaluates them here, the page's scripts
-evaluate the same table in ui/shared/settings.js.
+"""Conditions under which a setting has an effect, as data: Python evaluates them here, the page evaluates the
+same table in ui/shared/settings.js.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ ConditionName = Literal[
     "guidance", "image", "mask", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass"
 ]
 Test = tuple[str, Literal["set", "unset", "is", "is not"], Any]
-"""A field of the request, and what is asked of its value."""
+"""A field of the request, an operator, and the operand of "is" and "is not"."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """Holds where all of its tests do; with `negated`, where not all of them do."""
+    """Holds if all of its tests pass; with `negated`, if at least one fails."""
 
     otherwise: str
-    """A request where it does not hold, in words: "without a mask"."""
+    """Describes a request where it does not hold: "without a mask"."""
     tests: tuple[Test, ...]
     negated: bool = False
 
@@ -36,8 +36,8 @@ CONDITIONS: dict[ConditionName, Condition] = {
     "guidance": Condition("at CFG 1, where there is no guidance", (("cfg", "is not", 1),)),
     "image": Condition("without a picture", (("image", "set", None),)),
     "mask": Condition("without a mask", _MASK),
-    "whole_area": Condition("when only the masked area is painted", _MASKED_AREA, negated=True),
-    "masked_area": Condition("when the whole picture is painted", _MASKED_AREA),
+    "whole_area": Condition("when only the masked area is inpainted", _MASKED_AREA, negated=True),
+    "masked_area": Condition("when the whole picture is inpainted", _MASKED_AREA),
     "second_pass": Condition("without a second pass", (_SECOND_PASS,)),
     "img2img_pass": Condition(
         "when a refiner continues", (_SECOND_PASS, ("second_pass_kind", "is not", "refiner"))
@@ -46,7 +46,7 @@ CONDITIONS: dict[ConditionName, Condition] = {
         "when the second pass is img2img", (_SECOND_PASS, ("second_pass_kind", "is not", "img2img"))
     ),
 }
-"""`second_pass_kind` is no field but the answer of `second_pass`; where that is None, both may be meant."""
+"""`second_pass_kind` is not a field but the result of `second_pass`; None leaves both kinds possible."""
 
 SECOND_PASS_RULES: tuple[tuple[tuple[Test, ...], SecondPass | None], ...] = (
     ((("second_pass_model", "unset", None),), None),
@@ -57,21 +57,21 @@ SECOND_PASS_RULES: tuple[tuple[tuple[Test, ...], SecondPass | None], ...] = (
     ((("second_pass_arch", "is", "sdxl-refiner"),), "refiner"),
     ((), "img2img"),
 )
-"""What the second pass does: the first rule whose tests all hold. `second_pass_arch` is no field but the
+"""What the second pass does: the first rule whose tests all pass. `second_pass_arch` is not a field but the
 architecture of the second model."""
 
 
 def second_pass(request: Mapping[str, Any], arch: str | None) -> SecondPass | None:
     """What the second pass of a request does with a model of this architecture.
 
-    None: there is none, or it is unknown, since the mode is "auto" and the architecture unknown.
+    None if there is no second pass, or if the mode is "auto" and the architecture unknown.
     """
     values = {**request, "second_pass_arch": arch}
     return next(kind for tests, kind in SECOND_PASS_RULES if _all_hold(tests, values))
 
 
 def conditions(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[ConditionName, bool]:
-    """Which conditions hold for the fields of a request. `kind`: the answer of `second_pass`, where known."""
+    """Which conditions hold for the fields of a request. `kind`: the result of `second_pass`, if known."""
     values = {**request, "second_pass_kind": kind or second_pass(request, None)}
     return {name: _all_hold(each.tests, values) != each.negated for name, each in CONDITIONS.items()}
 

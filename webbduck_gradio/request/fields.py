@@ -1,5 +1,5 @@
-"""What is declared about a setting: each field of `GenerationRequest` carries one in its annotation.
-Page, API, metadata, warnings and scripts take from it what they need.
+"""`Setting`: the declaration that each field of `GenerationRequest` carries in its annotation. Page, API,
+metadata, warnings and scripts are derived from it.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from pydantic.fields import FieldInfo
 from .conditions import ConditionName
 
 Group = Literal["model", "prompt", "loras", "size", "sampling", "seed", "image", "second", "more", "run"]
-"""Part of the form, in the form's order. "image", "second" and "more" fold."""
+"""Section of the form, in the form's order. "image", "second" and "more" are collapsible."""
 Control = Literal["number", "text", "choice", "list", "model", "loras", "file"]
-"""How a value is entered: "choice" shows all of its values side by side, "list" drops them down; "file" holds
-the id of a stored input picture."""
+"""How a value is entered: "choice" shows all values side by side, "list" is a dropdown; the value of "file"
+is the id of a stored input image."""
 Reset = Literal["default", "checkpoint", "kept"]
-"""What resets a setting: "default", a picture that does not mention it (its neutral value is its default);
-"checkpoint", the choice of another checkpoint; "kept", neither: it stays as the form has it, as what means
-nothing without an input picture or a second pass can, since those are reset."""
+"""What resets a setting: "default", recalling an image whose metadata does not mention it (its neutral value
+is its default); "checkpoint", choosing another checkpoint; "kept", neither. Settings that have no effect
+without an input image or a second pass can be kept, since those are reset."""
 Line = Literal["queue", "sheet", "fold"]
-"""Where settings are summed up in one line: a row of the queue, the phone's closed sheet, a folded group."""
+"""Where settings are summarised in one line: a queue row, the mobile sheet when closed, a collapsed group."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The one pair of a `parameters` text that holds this setting and nothing else."""
+    """The key of A1111's `parameters` text that holds this setting alone, and the format of its value."""
 
     key: str
     texts: Mapping[Any, str] = field(default_factory=dict)
-    """What A1111 calls the values; a value that is not in it is written as it is."""
+    """A1111's names of the values; any other value is written unchanged."""
     offset: int = 0
-    """What A1111's count is above ours."""
+    """A1111's number minus ours."""
     at_default: bool = True
-    """Whether it is written where the setting is at its default."""
+    """Whether it is written if the setting is at its default."""
     is_written: bool = True
-    """False: `infotext` writes it together with others, so it is only read by itself."""
+    """False: `infotext` writes it together with others; only reading uses this pair."""
 
     def write(self, value: Any) -> Any:
-        """A value of the setting as A1111 writes it."""
+        """The setting's value in A1111's notation."""
         return self.texts.get(value, value + self.offset if self.offset else value)
 
     def read(self, text: str) -> str | None:
-        """The value that a text stands for, still as text and without `offset`; None for an unknown name."""
+        """The value for A1111's text, still a text and without `offset` applied; None for an unknown name."""
         if not self.texts:
             return text
         return next((value for value, name in self.texts.items() if name == text), None)
@@ -56,54 +56,55 @@ class Setting:
     """The declaration of one field of the request."""
 
     label: str
-    """What it is called in the gallery, the queue and sentences, and in the form but for `form_label`."""
+    """Its name in the gallery, the queue and messages, and in the form unless there is a `form_label`."""
     help: str
-    """What it does and when to change it, for the tooltip and the API. "{keep}" stands for the value "keep",
-    which the page calls by its label in `choices`."""
+    """What it does and when to change it, for the tooltip and the API. "{keep}" is a placeholder for the
+    value "keep", which the page replaces by its label in `choices`."""
     group: Group
     control: Control
     page_help: str = ""
-    """What `help` adds in the page alone: keys, for example."""
+    """Appended to `help` on the page only, for example keyboard shortcuts."""
     api_help: str = ""
-    """What `help` adds in the API alone: where names come from, what None means."""
+    """Appended to `help` in the API only: where names come from, what None means."""
     form_label: str = ""
-    """Its label inside its group, where the group's title says the rest."""
+    """Its label in the form, if the group's title makes `label` redundant."""
     place: int = 100
-    """Order inside its group; those of equal place stand in the order of the request."""
+    """Order within its group; settings of the same place keep the order of the request's fields."""
     is_beside: bool = False
-    """Whether its control stands in one row with the one before it."""
+    """Whether its control is in the same row as the previous one."""
     element: str = ""
-    """Id of its control's element; by default its name with hyphens."""
+    """Id of its control's HTML element; by default its name with hyphens."""
     placeholder: str = ""
-    """What an empty control says."""
+    """Placeholder of an empty control."""
     unit: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
-    """What its values are called, where they are a few."""
+    """Labels of its values, if it has a fixed set of them."""
     step: float = 0
-    """By how much the arrow keys change a number; 0: by `multiple_of`, else 1 or 0.05."""
+    """Increment of the arrow keys; 0: `multiple_of`, else 1 or 0.05."""
     has_slider: bool = False
     applies: tuple[ConditionName, ...] = ()
-    """When it means something: where all of these hold, the most general one first."""
+    """It has an effect if all of these conditions hold; the most general one comes first."""
     stays_visible: bool = False
-    """Whether its control stays where it means nothing, so that a text is not lost; a warning says so."""
+    """Whether its control stays visible without effect, so that a typed text is not lost; a warning reports
+    it."""
     reset: Reset = "default"
     is_content: bool = False
-    """Whether it says what is in the picture rather than how it is made; presets leave that out."""
+    """Whether it describes the image's content rather than the method; presets omit such settings."""
     listed_at_default: bool = True
-    """Whether lists of settings name it although it is at its default."""
+    """Whether lists of settings include it when it is at its default."""
     lines: Mapping[Line, str] = field(default_factory=dict)
-    """How one-line summaries tell it: "{} steps"; "{width}" stands for another field, "{%}" for a percentage.
-    A setting of a folding group with `listed_at_default` False needs no entry."""
+    """Templates for one-line summaries: "{} steps"; "{width}" is another field, "{%}" a percentage.
+    A setting of a collapsible group with `listed_at_default` False needs no entry."""
     infotext: Pair | None = None
     other_tools: Mapping[str, str] = field(default_factory=dict)
-    """The one key that holds it in the metadata of other programs, by `ForeignSettings.tool`."""
+    """Its key in the metadata of other programs, by `ForeignSettings.tool`."""
 
-    # Read off the field by `declared`:
+    # Set by `declared` from the field itself:
     name: str = ""
     is_required: bool = False
     default: Any = None
     limits: Mapping[str, float] = field(default_factory=dict)
-    """Range of a number: least, above, most, step, and whole where only whole numbers fit."""
+    """As `limits_of` returns them."""
 
     @property
     def element_id(self) -> str:
@@ -119,7 +120,7 @@ class Setting:
 
     @property
     def is_optional(self) -> bool:
-        """Whether an empty control says something: no picture, a random seed."""
+        """Whether its control may be empty: no input image, a random seed."""
         return self.default is None and not self.is_required
 
     @property
@@ -138,7 +139,7 @@ class Setting:
 
     @property
     def api_text(self) -> str:
-        """What the API says about it, without its range."""
+        """Its description in the API, without its range."""
         text = self.help
         for value in self.choices:
             text = text.replace(f"{{{value}}}", value)
@@ -146,21 +147,21 @@ class Setting:
 
     @property
     def _range_in_words(self) -> str:
-        if not self.is_number or self.limits["most"] > 10_000:  # the seed's, which says nothing
+        if not self.is_number or self.limits["most"] > 10_000:  # the seed's range is of no interest
             return ""
         least = f"{self.limits['least']:g}" if "least" in self.limits else f"Above {self.limits['above']:g}"
         multiple = f", a multiple of {self.limits['step']:g}" if "step" in self.limits else ""
         return f"{least} to {self.limits['most']:g}{self.unit and ' ' + self.unit}{multiple}."
 
     def called(self, value: Any) -> str:
-        """What a value is called where people read it, without its unit."""
+        """The display text of a value, without its unit."""
         if isinstance(value, float):
             return f"{value:g}"
         return self.choices.get(value, value) if isinstance(value, str) else str(value)
 
 
 def declared(model: type[BaseModel]) -> dict[str, Setting]:
-    """The settings of a request by field. Raises `TypeError` for a field that declares none."""
+    """The settings of a request, by field name. Raises `TypeError` for a field without a `Setting`."""
     found = {}
     for name, info in model.model_fields.items():
         setting = next((each for each in info.metadata if isinstance(each, Setting)), None)
@@ -175,13 +176,14 @@ def declared(model: type[BaseModel]) -> dict[str, Setting]:
 
 
 def in_form_order(settings: Mapping[str, Setting]) -> list[Setting]:
-    """Settings in the order in which the form shows them."""
+    """Settings in the order of the form."""
     groups = get_args(Group)
     return sorted(settings.values(), key=lambda each: (groups.index(each.group), each.place))
 
 
 def limits_of(info: FieldInfo) -> dict[str, float]:
-    """Range of a numeric field: least, above, most, step, whole; {} for any other."""
+    """Range of a numeric field: least, above (exclusive), most, step, and whole if it takes whole numbers
+    only; {} for any other field."""
     names = {"ge": "least", "gt": "above", "le": "most", "multiple_of": "step"}
     kinds = (info.annotation, *get_args(info.annotation))
     kinds = tuple(getattr(kind, "__origin__", kind) for kind in kinds)

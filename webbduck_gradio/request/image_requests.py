@@ -1,4 +1,4 @@
-"""Requests for work on one picture that is there: upscaling and captions."""
+"""Requests for work on an existing image: upscaling and captions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from .base import ImageId, JobRequest, Name, StrictInt
 
 
 class UpscaleRequest(JobRequest):
-    """A finished picture upscaled. `image`: the id of a picture or of an uploaded file."""
+    """Upscale an image. `image`: the id of a gallery image or of an uploaded file."""
 
     image: ImageId
     scale: Literal[2, 4] = 2
     upscaler: Name | None = None
-    """A model's name or "Lanczos"; None = the first model that is there, else Lanczos."""
+    """A model's name or "Lanczos"; None = the first model installed, else Lanczos."""
 
 
 class CaptionRequest(JobRequest):
-    """A caption of a picture. `max_tokens`: longest answer."""
+    """Caption an image. `max_tokens`: upper limit of the caption's length."""
 
     image: ImageId
     style: Name = "detailed"

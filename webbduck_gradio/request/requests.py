@@ -1,8 +1,8 @@
-"""The requests that the page builds, the API takes, the queue stores, the core runs and the metadata records.
+"""`GenerationRequest`: what the page builds, the API accepts, the queue stores, the core runs and the
+metadata records.
 
-A request validates itself; nothing in it is clamped, rounded or dropped. What does not fit raises
-`RequestError` with one sentence. Whether the *names* in it exist is asked of the catalog
-(`models.admission.validate_request`).
+A request validates itself: nothing is clamped, rounded or dropped; an invalid value raises `RequestError`.
+Whether the *names* in it exist is checked against the catalog (`models.admission.validate_request`).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .samplers import (
 MAX_PROMPT = 4000
 """Longest prompt, in characters."""
 MAX_SEED = 2**32 - 1
-"""Largest seed. A batch takes seed, seed+1, ...; past the largest it goes on at 0."""
+"""Largest seed. A batch uses seed, seed+1, ...; after the largest it wraps around to 0."""
 MAX_IMAGES = 8
 MAX_LORAS = 16
 MAX_PIXELS = 4096 * 2304
@@ -51,11 +51,11 @@ SCHEDULERS = tuple(JOINED)
 
 DEFAULT_SCHEDULER = joined_name(DEFAULT_SAMPLER, DEFAULT_SCHEDULE)
 SDXL_CLIP_SKIP = 2
-"""What A1111 and its heirs call the layer that SDXL takes anyway; ours counts on from there."""
+"""A1111's CLIP skip for the layer that SDXL always uses, where ours is 0."""
 
 
 def _seed(value: Any) -> Any:
-    """None and -1 ask for a random seed; it is drawn here, once, so that it is recorded."""
+    """None and -1 mean a random seed, which is chosen here, so that the request records it."""
     if value is None or (not isinstance(value, (bool, str)) and value == -1):
         return secrets.randbelow(MAX_SEED + 1)
     return value
@@ -64,18 +64,18 @@ def _seed(value: Any) -> Any:
 Prompt = Annotated[str, Field(max_length=MAX_PROMPT)]
 SecondPassSteps = Annotated[int, Field(ge=1, le=150)] | None
 AN_IMAGE = (
-    'The id of a picture of the gallery, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG '
-    f"or WebP, at most {MAX_INPUT_BYTES >> 20} MiB and 64 megapixels; of an animated one the first frame. "
-    "No address is fetched."
+    'The id of a gallery picture, for example "2026-05-01_12-30-00/0.png", or a file: PNG, JPEG or WebP, '
+    f"at most {MAX_INPUT_BYTES >> 20} MiB and 64 megapixels (the first frame of an animation). "
+    "URLs are not fetched."
 )
 OF_CHECKPOINT = "None = the checkpoint's default."
 
 
 class GenerationRequest(JobRequest):
-    """All that a picture needs. Sizes in pixels; image i of a batch uses seed + i.
+    """All settings of an image. Sizes in pixels; image i of a batch uses seed + i.
 
-    A field is declared here and nowhere else: its type and range, its default, and in `Setting` all that the
-    page, the API and the metadata say about it. The order is the API's; a new field comes last.
+    Each field is declared only here: its type, range and default, and in `Setting` everything that the page,
+    the API and the metadata need. The order is that of the API's parameters, so a new field comes last.
     """
 
     # fmt: off
@@ -94,13 +94,13 @@ class GenerationRequest(JobRequest):
     )] = ""
     prompt_2: Annotated[Prompt, Setting(
         label="Second prompt", group="more", control="text", place=10, is_content=True,
-        help="Another prompt for the second of SDXL's two text encoders; empty, both read the prompt.",
+        help="A separate prompt for SDXL's second text encoder; if empty, both encoders use the prompt.",
         placeholder="Same as the prompt", listed_at_default=False, lines={"fold": "second prompt"},
     )] = ""
     base_model: Annotated[Name, Setting(
         label="Checkpoint", group="model", control="model", element="checkpoint", reset="kept",
-        help="The model that makes the picture.",
-        page_help="A file put into checkpoint/sdxl appears here by itself.",
+        help="The model that generates the picture.",
+        page_help="Files added to checkpoint/sdxl appear here automatically.",
         api_help="The name of a checkpoint, see /models; None = the default one.",
         lines={"queue": "{}", "sheet": "{}"}, infotext=Pair("Model", is_written=False),
         other_tools={"swarmui": "model", "fooocus": "base_model"},
@@ -118,13 +118,13 @@ class GenerationRequest(JobRequest):
     )] = 1024
     steps: Annotated[StrictInt, Field(ge=1, le=150), Setting(
         label="Steps", group="sampling", control="number", reset="checkpoint",
-        help="How often the noise is refined. More takes longer; past 30 to 40 little changes.",
+        help="Number of denoising steps. More take longer; beyond 30 to 40 little changes.",
         api_help=OF_CHECKPOINT, lines={"queue": "{} steps", "sheet": "{} steps"}, infotext=Pair("Steps"),
         other_tools={"swarmui": "steps", "invokeai": "steps", "novelai": "steps", "fooocus": "steps"},
     )] = 30
     cfg: Annotated[StrictFloat, Field(ge=1, le=30), Setting(
         label="CFG", group="sampling", control="number", step=0.5, is_beside=True, reset="checkpoint",
-        help="How closely the prompt is followed. 4 to 8 is usual; high values look harsh, 1 is no guidance.",
+        help="How closely the prompt is followed. 4 to 8 is usual; more looks harsh, 1 disables guidance.",
         api_help=OF_CHECKPOINT, lines={"queue": "CFG {}"}, infotext=Pair("CFG scale"),
         other_tools={
             "swarmui": "cfgscale", "invokeai": "cfg_scale", "novelai": "scale", "fooocus": "guidance_scale"
@@ -132,15 +132,15 @@ class GenerationRequest(JobRequest):
     )] = 6.0
     seed: Annotated[StrictInt, Field(ge=0, le=MAX_SEED), BeforeValidator(_seed), Setting(
         label="Seed", group="seed", control="number", placeholder="Random", reset="kept", is_content=True,
-        help="The noise to start from. The same seed and settings make the same picture.",
-        page_help="Empty is random.",
+        help="Selects the initial noise. The same seed and settings give the same picture.",
+        page_help="Empty: random.",
         api_help="None or -1 = random, 0 is a seed. Image i of a batch has seed + i.",
         lines={"queue": "seed {}"}, infotext=Pair("Seed", is_written=False),
         other_tools={"swarmui": "seed", "invokeai": "seed", "novelai": "seed", "fooocus": "seed"},
-    )] = Field(default=None, validate_default=True)  # the validator draws a seed for None
+    )] = Field(default=None, validate_default=True)  # the validator replaces None
     num_images: Annotated[StrictInt, Field(ge=1, le=MAX_IMAGES), Setting(
         label="Images", group="run", control="number", element="batch",
-        help="Pictures of one job. Each takes the next seed.",
+        help="Number of pictures in one job. Each uses the next seed.",
         listed_at_default=False, lines={"queue": "{} images"},
     )] = 1
     loras: Annotated[tuple[LoraSelection, ...], Field(max_length=MAX_LORAS), Setting(
@@ -160,8 +160,8 @@ class GenerationRequest(JobRequest):
     second_pass_mode: Annotated[Literal["auto", "refiner", "img2img"], Setting(
         label="Second pass mode", form_label="Mode", group="second", control="choice", place=20,
         element="second-mode", choices={"auto": "Automatic", "refiner": "Refiner", "img2img": "img2img"},
-        help="{refiner} continues the unfinished image, {img2img} reworks the finished one, {auto} goes by "
-        "the model.",
+        help="{refiner} continues the unfinished image, {img2img} reworks the finished one, {auto} "
+        "depends on the model.",
         applies=("second_pass",), reset="kept",
     )] = "auto"
     refinement_strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
@@ -177,19 +177,19 @@ class GenerationRequest(JobRequest):
     )] = None
     mask: Annotated[InputImageId | None, Setting(
         label="Mask", group="image", control="file", place=10, is_content=True, applies=("image",),
-        help="White is the masked part; as large as the input picture.",
-        api_help="A file or an id as for image.",
+        help="White marks the masked part; the same size as the input picture.",
+        api_help="A file or an id, as for image.",
     )] = None
     strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Denoising strength", group="image", control="number", place=20, has_slider=True,
-        help="How much of the input picture is repainted: int(steps * strength) steps, one less than A1111.",
+        help="How much the input picture is changed: int(steps * strength) steps, one fewer than in A1111.",
         applies=("image",), reset="kept", lines={"queue": "strength {}", "fold": "strength {}"},
         infotext=Pair("Denoising strength"), other_tools={"invokeai": "strength"},
     )] = 0.75
     inpainting_fill: Annotated[Literal["replace", "keep"], Setting(
         label="Mask mode", group="image", control="choice", place=40,
         choices={"replace": "Inpaint masked", "keep": "Inpaint not masked"},
-        help="{replace} repaints the masked part; {keep} protects it and repaints all else.",
+        help="{replace} regenerates the masked part; {keep} protects it and regenerates everything else.",
         applies=("mask",), reset="kept",
         infotext=Pair(
             "Mask mode", {"replace": "Inpaint masked", "keep": "Inpaint not masked"}, at_default=False
@@ -198,7 +198,8 @@ class GenerationRequest(JobRequest):
     masked_content: Annotated[Literal["fill", "original"], Setting(
         label="Masked content", group="image", control="choice", place=50,
         choices={"fill": "Fill", "original": "Original"},
-        help="What the inpainted part begins with. {fill}: the colours around it; {original}: what is there.",
+        help="What the inpainted part starts from. {fill}: the colours around it; {original}: the input "
+        "picture itself.",
         applies=("mask",), reset="kept", infotext=Pair("Masked content"),
     )] = "fill"
     mask_blur: Annotated[StrictInt, Field(ge=0, le=64), Setting(
@@ -208,69 +209,69 @@ class GenerationRequest(JobRequest):
     resize_mode: Annotated[Literal["crop", "pad", "stretch"], Setting(
         label="Resize mode", group="image", control="choice", place=30,
         choices={"crop": "Crop", "pad": "Pad", "stretch": "Stretch"},
-        help="How an input picture of other proportions is fitted to width x height. {crop} cuts what is "
-        "over, {pad} fills the sides, {stretch} distorts it.",
+        help="How an input picture of another aspect ratio is resized to width x height. {crop} cuts off the "
+        "excess, {pad} fills the sides, {stretch} distorts it.",
         applies=("image", "whole_area"), reset="kept",
     )] = "crop"
     inpaint_area: Annotated[Literal["whole", "masked"], Setting(
         label="Inpaint area", group="image", control="choice", place=60,
         choices={"whole": "Whole picture", "masked": "Only masked"},
-        help="{whole}: all of it at width x height; {masked}: only the mask's surroundings, in more detail.",
+        help="{whole}: all of it at width x height; {masked}: only the area around the mask, in more detail.",
         applies=("mask",), reset="kept",
         infotext=Pair("Inpaint area", {"masked": "Only masked"}, at_default=False),
     )] = "whole"
     inpaint_padding: Annotated[StrictInt, Field(ge=0, le=512), Setting(
         label="Padding", group="image", control="number", place=80, is_beside=True, unit="px", step=8,
-        help="How much of the input picture around the mask is looked at.",
+        help="How much of the input picture around the mask is included.",
         applies=("mask", "masked_area"), reset="kept", infotext=Pair("Masked area padding"),
     )] = 32
     refiner_switch: Annotated[StrictFloat, Field(ge=0.1, le=0.95), Setting(
         label="Refiner switch at", form_label="Switch at", group="second", control="number", place=30,
-        help="The part of the steps after which a refiner continues.", has_slider=True,
+        help="The fraction of the steps after which a refiner continues.", has_slider=True,
         applies=("second_pass", "refiner_pass"), reset="kept", lines={"fold": "from {%}"},
         infotext=Pair("Refiner switch at", is_written=False),
     )] = 0.8
     second_pass_steps: Annotated[SecondPassSteps, BeforeValidator(reject_bool), Setting(
         label="Second pass steps", form_label="Steps", group="second", control="number", place=50,
         element="second-steps", placeholder="As many as the first",
-        help="Steps of an img2img second pass, before its strength.",
-        page_help="Empty takes as many as the first.", api_help="None = as many as the first.",
+        help="Steps of an img2img second pass, before its strength is applied.",
+        page_help="Empty: as many as the first pass.", api_help="None = as many as the first pass.",
         applies=("second_pass", "img2img_pass"), reset="kept",
         infotext=Pair("Second pass steps", is_written=False),
     )] = None
     clip_skip: Annotated[StrictInt, Field(ge=0, le=4), Setting(
         label="CLIP skip", group="more", control="number", place=20,
-        help="Text encoder layers left out beyond the one that SDXL leaves out anyway; A1111's 2 is 0 here.",
+        help="Text encoder layers skipped beyond the one that SDXL always skips; A1111's 2 is 0 here.",
         listed_at_default=False, infotext=Pair("Clip skip", offset=SDXL_CLIP_SKIP, at_default=False),
         other_tools={"fooocus": "clip_skip"},
     )] = 0
     emphasis: Annotated[Literal["mean", "none"], Setting(
         label="Emphasis", group="more", control="choice", place=30, is_beside=True,
         choices={"mean": "Mean kept", "none": "As weighted"},
-        help="{mean}: weighted prompts are brought back to their mean, as A1111 does; {none}: they are not.",
+        help="{mean}: the mean of weighted prompt embeddings is restored, as in A1111; {none}: it is not.",
         listed_at_default=False, lines={"fold": "weights as they are"},
         infotext=Pair("Emphasis", {"none": "No norm"}, at_default=False),
     )] = "mean"
     output_format: Annotated[Literal["png", "jpg", "webp"], Setting(
         label="File format", group="more", control="choice", place=40, reset="kept",
         choices={"png": "PNG", "jpg": "JPEG", "webp": "WebP"},
-        help="PNG keeps every pixel; all three carry the same metadata.",
+        help="PNG is lossless; all three formats carry the same metadata.",
         listed_at_default=False, lines={"fold": "{}"},
     )] = "png"
     sampler: Annotated[Name, Setting(
         label="Sampler", group="sampling", control="list", reset="checkpoint",
         choices={each.name: each.name for each in SAMPLERS},
-        help="The way from noise to picture. Euler is plain; DPM++ 2M needs few steps.",
+        help="The algorithm that removes the noise. Euler is the simplest; DPM++ 2M needs few steps.",
         api_help=f"A name of /samplers. {OF_CHECKPOINT}", lines={"queue": "{}"},
         infotext=Pair("Sampler", is_written=False),
     )] = DEFAULT_SAMPLER
     schedule: Annotated[Name, Setting(
         label="Schedule type", group="sampling", control="list", is_beside=True, reset="checkpoint",
         choices={each.name: each.name for each in SCHEDULES},
-        help="The noise levels that the steps lead along. Automatic is the sampler's usual one. Below 10 "
-        "steps, and on distilled and zero-SNR checkpoints, Uniform is drawn as SGM Uniform.",
-        api_help="One of the sampler's in /samplers; None = Automatic, or the checkpoint's default where the "
-        "sampler is.",
+        help="The noise levels of the steps. Automatic is the sampler's usual schedule. Below 10 steps, and "
+        "on distilled and zero-SNR checkpoints, Uniform becomes SGM Uniform.",
+        api_help="One of the sampler's schedules in /samplers; None = Automatic, or the checkpoint's default "
+        "if the sampler is its default too.",
         lines={"queue": "{}"}, infotext=Pair("Schedule type", is_written=False),
     )] = DEFAULT_SCHEDULE
     # fmt: on
@@ -281,19 +282,19 @@ class GenerationRequest(JobRequest):
 
     @property
     def mode(self) -> Mode:
-        """How the first pass begins."""
+        """What the first pass starts from."""
         return mode_of({"image": self.image, "mask": self.mask})
 
     @model_validator(mode="before")
     @classmethod
-    def _one_name_for_both(cls, asked: Any) -> Any:
+    def _split_scheduler(cls, asked: Any) -> Any:
         return split_scheduler(asked) if isinstance(asked, Mapping) else asked
 
     @field_validator("prompt", "negative_prompt", "prompt_2")
     @classmethod
-    def _printable(cls, text: str) -> str:
+    def _without_nul(cls, text: str) -> str:
         if "\0" in text:
-            raise ValueError("must not hold a NUL character")
+            raise ValueError("must not contain a NUL character")
         return text
 
     @field_validator("sampler")
@@ -307,26 +308,24 @@ class GenerationRequest(JobRequest):
         return _one_of(name, [each.name for each in SCHEDULES])
 
     @model_validator(mode="after")
-    def _combination(self) -> GenerationRequest:
+    def _is_consistent(self) -> GenerationRequest:
         if self.width * self.height > MAX_PIXELS:
             size, most = f"{self.width} x {self.height}", f"{MAX_PIXELS / 1e6:.1f} megapixels"
             raise ValueError(f"{size} is more than {most}; choose a smaller size")
-        fitting = schedules_of(sampler_named(self.sampler))
-        if self.schedule not in fitting:
-            choose = " or ".join(fitting)
-            raise ValueError(
-                f"{self.sampler} cannot be drawn on the schedule {self.schedule}; choose {choose}"
-            )
+        supported = schedules_of(sampler_named(self.sampler))
+        if self.schedule not in supported:
+            choose = " or ".join(supported)
+            raise ValueError(f"{self.sampler} does not support the schedule {self.schedule}; choose {choose}")
         if self.mask and not self.image:
-            raise ValueError("A mask needs the image that it belongs to")
+            raise ValueError("A mask needs an input image")
         if self.image and int(self.steps * self.strength) < 1:
             raise ValueError(
-                f"{self.steps} steps at strength {self.strength:g} leave no step to draw; raise one of them"
+                f"{self.steps} steps at strength {self.strength:g} leave no step to run; raise one of them"
             )
         names = [lora.name for lora in self.loras]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
-            raise ValueError(f"The LoRA {twice} is in the stack twice; keep one of the two")
+            raise ValueError(f"The LoRA {twice} is in the stack twice; remove one of the two")
         return self
 
     @property
@@ -339,12 +338,12 @@ class GenerationRequest(JobRequest):
         return (self.seed + index) % (MAX_SEED + 1)
 
     def for_single_image(self, index: int) -> GenerationRequest:
-        """The request that makes image `index` of this batch again, by itself."""
+        """The request that generates image `index` of this batch alone."""
         return self.model_copy(update={"seed": self.seed_of(index), "num_images": 1})
 
 
 SETTINGS: dict[str, Setting] = declared(GenerationRequest)
-"""What is declared about each field of a `GenerationRequest`."""
+"""The setting of each field of `GenerationRequest`."""
 
 
 def _one_of(name: str, names: Sequence[str]) -> str:
@@ -354,12 +353,11 @@ def _one_of(name: str, names: Sequence[str]) -> str:
 
 
 def upgrade_stored_request(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a request that was stored by any version, with the meaning that they had then.
+    """The fields of a request stored by any version, converted to their current meaning.
 
-    Before there was `masked_content`, the value "keep" of `inpainting_fill` stood for what is now
-    `masked_content="original"`, and the masked part was always the one that was painted. Every request stored
-    since has `masked_content`, which tells the two apart. Before there was `sampler`, `scheduler` named the
-    schedule too.
+    Before `masked_content` existed, `inpainting_fill="keep"` meant what is now `masked_content="original"`,
+    and the masked part was always the inpainted one. Every request stored since then has `masked_content`.
+    Before `sampler` existed, `scheduler` named sampler and schedule together.
     """
     stored = dict(stored)
     if isinstance(stored.get("scheduler"), str) and stored["scheduler"] in JOINED and "sampler" not in stored:

@@ -1,8 +1,8 @@
-"""Samplers and schedules: the one table of both.
+"""The table of samplers and schedules.
 
-A sampler is the rule by which a step is taken, a schedule the noise levels that the steps lead along. Names
-are AUTOMATIC1111's. A sampler that diffusers has is added by a record in `SAMPLERS` and nothing else: page,
-API, metadata in both directions, admission and the core go by this table.
+A sampler is the algorithm of a denoising step, a schedule the sequence of noise levels. Names are
+AUTOMATIC1111's. A sampler that diffusers implements needs only a record in `SAMPLERS`: page, API, metadata in
+both directions, admission and the core are driven by this table.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ UNIFORM, SGM_UNIFORM = "Uniform", "SGM Uniform"
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A way to lay noise levels. `aliases`: other programs' names, in any case, "_" being a space."""
+    """A sequence of noise levels. `aliases`: other programs' names, case-insensitive, "_" meaning a space."""
 
     name: str
     aliases: tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What asks a scheduler of diffusers for it, where diffusers lays it as it should be."""
+    """Arguments that select it in a diffusers scheduler, where diffusers implements it correctly."""
 
 
 SCHEDULES = (
@@ -32,35 +32,36 @@ SCHEDULES = (
     Schedule(name="Exponential", options={"use_exponential_sigmas": True}),
     Schedule(name=SGM_UNIFORM, options={"timestep_spacing": "trailing"}),
 )
-"""Uniform: even timesteps down to the last (ComfyUI's "normal"). SGM Uniform: one more, without the last."""
+"""Uniform: evenly spaced timesteps down to the last (ComfyUI's "normal"). SGM Uniform: one more, without the
+last."""
 
-EVERY = tuple(each.name for each in SCHEDULES if each.name != AUTOMATIC)
-LONG = tuple(name for name in EVERY if name != SGM_UNIFORM)
-"""For samplers that leave out the last level but one: on SGM Uniform, which has left out the one below,
-their pictures get too smooth."""
+_ALL = tuple(each.name for each in SCHEDULES if each.name != AUTOMATIC)
+_WITHOUT_SGM = tuple(name for name in _ALL if name != SGM_UNIFORM)
+"""For samplers that discard the penultimate level: SGM Uniform lacks the last one already, and both together
+make images too smooth."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sampler:
-    """One sampler. `aliases`: other programs' names, without `_gpu`, `_k` and `k_`; "_" is a space."""
+    """A sampler. `aliases`: other programs' names, without `_gpu`, `_k` and `k_`; "_" means a space."""
 
     name: str
     solver: str
-    """Class of diffusers; `core.sampling.schedulers.SOLVERS` has our own versions of some."""
+    """Name of the diffusers class; `core.sampling.schedulers.SOLVERS` has subclasses of some."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of that class."""
-    schedules: tuple[str, ...] = EVERY
-    """Schedules that it can be drawn on, beside Automatic."""
+    schedules: tuple[str, ...] = _ALL
+    """Schedules that it supports, beside Automatic."""
     automatic: str | None = UNIFORM
-    """The schedule that A1111's "Automatic" is for it; None = timesteps of its own."""
+    """The schedule that A1111's "Automatic" selects for it; None = its own timesteps."""
     has_zero_snr: bool = False
-    """Can start from pure noise, as checkpoints with zero terminal SNR need."""
+    """Whether it can start from pure noise, as checkpoints with zero terminal SNR require."""
     can_be_split: bool = True
-    """Others lose or keep noise where a refiner takes over."""
+    """Whether a refiner can take over in the middle; other samplers lose or keep noise there."""
     fewest_steps: Mapping[str, int] = field(default_factory=dict)
-    """By schedule, the steps below which it overshoots and leaves noise."""
+    """By schedule, the number of steps below which it overshoots and leaves noise."""
     discards_penultimate: bool = False
-    """Takes one noise level more and leaves out the last but one, as A1111 does for it."""
+    """Whether it computes one more noise level and discards the penultimate, as A1111 does for it."""
     aliases: tuple[str, ...] = ()
 
 
@@ -86,14 +87,14 @@ SAMPLERS = (
     Sampler(
         name="DPM++ 3M SDE",
         solver=_MULTISTEP,
-        # The second step is of the same family as the third order, and that holds to the last but one.
+        # Heun's second-order step belongs to the third-order family, so orders are not lowered at the end.
         options={
             "algorithm_type": "sde-dpmsolver++",
             "solver_order": 3,
             "solver_type": "heun",
             "lower_order_final": False,
         },
-        schedules=LONG,
+        schedules=_WITHOUT_SGM,
         automatic="Exponential",
         has_zero_snr=True,
         discards_penultimate=True,
@@ -123,7 +124,7 @@ SAMPLERS = (
     Sampler(
         name="DPM2",
         solver="KDPM2DiscreteScheduler",
-        schedules=LONG,
+        schedules=_WITHOUT_SGM,
         automatic="Karras",
         discards_penultimate=True,
         aliases=("dpm_2", "kdpm_2"),
@@ -131,7 +132,7 @@ SAMPLERS = (
     Sampler(
         name="DPM2 a",
         solver="KDPM2AncestralDiscreteScheduler",
-        schedules=LONG,
+        schedules=_WITHOUT_SGM,
         automatic="Karras",
         fewest_steps={"Exponential": 9},
         discards_penultimate=True,
@@ -168,22 +169,22 @@ def sampler_named(name: str) -> Sampler:
 
 
 def schedules_of(sampler: Sampler) -> tuple[str, ...]:
-    """All that may be chosen with a sampler."""
+    """All schedules that can be chosen with a sampler, Automatic included."""
     return AUTOMATIC, *sampler.schedules
 
 
 def resolved_schedule(sampler: Sampler, schedule: str) -> str | None:
-    """The schedule that is meant, "Automatic" being the sampler's own; None = timesteps of its own."""
+    """`schedule`, or the sampler's own for "Automatic"; None = the sampler's own timesteps."""
     return sampler.automatic if schedule == AUTOMATIC else schedule
 
 
 def fewest_steps(sampler: Sampler, schedule: str) -> int:
-    """Steps that the schedule needs with this sampler."""
+    """Fewest steps that this sampler needs on the schedule."""
     return sampler.fewest_steps.get(resolved_schedule(sampler, schedule) or "", 1)
 
 
 def joined_name(sampler: str, schedule: str) -> str:
-    """One name for both, as A1111 before 1.9 wrote them: "DPM++ 2M Karras"; "DPM++ 2M" is on Uniform."""
+    """Both in one name, as in A1111 before 1.9: "DPM++ 2M Karras"; "DPM++ 2M" alone means Uniform."""
     resolved = resolved_schedule(_BY_NAME[sampler], schedule)
     return sampler if resolved in (None, UNIFORM) else f"{sampler} {resolved}"
 
@@ -193,14 +194,14 @@ JOINED = {
     for sampler in SAMPLERS
     for schedule in (sampler.automatic or AUTOMATIC, *sampler.schedules)
 }
-"""Sampler and schedule of every joined name."""
+"""(sampler, schedule) of each joined name."""
 
 
 def split_scheduler(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields with `sampler` and `schedule` for `scheduler`, or a `sampler`, that holds both in one name.
+    """The fields with a joined name in `scheduler` or `sampler` split into `sampler` and `schedule`.
 
-    A sampler without a schedule is on Automatic. Raises `ValueError` for an unknown name, and where the one
-    name says something else than the two.
+    A sampler without a schedule gets Automatic. Raises `ValueError` for an unknown name, and if `scheduler`
+    contradicts the other two.
     """
     fields = dict(asked)
     name, sampler, schedule = fields.pop("scheduler", None), fields.get("sampler"), fields.get("schedule")
@@ -210,19 +211,18 @@ def split_scheduler(asked: Mapping[str, Any]) -> dict[str, Any]:
     if name is None:
         return fields
     if not isinstance(name, str) or name not in JOINED:
-        raise ValueError(
-            "scheduler must be one of the names of /schedulers, such as DPM++ 2M Karras or Euler"
-        )
+        raise ValueError("scheduler must be a name listed by /schedulers, such as DPM++ 2M Karras or Euler")
     both = JOINED[name]
     if (sampler, schedule) == (both[0], AUTOMATIC) and joined_name(*both) == joined_name(both[0], AUTOMATIC):
         return fields
     if sampler not in (None, both[0]) or schedule not in (None, both[1]):
-        raise ValueError(f"scheduler {name} is something else than sampler and schedule; give one of them")
+        raise ValueError(f"scheduler {name} contradicts sampler and schedule; give only one of the two")
     return {**fields, "sampler": both[0], "schedule": both[1]}
 
 
 def joined_of(stored: Mapping[str, Any]) -> str | None:
-    """The joined name in settings of any version and program; a sampler's own name where that is unknown."""
+    """The joined name in settings of any version or program; an unknown sampler's name is returned
+    unchanged."""
     sampler, schedule = stored.get("sampler"), stored.get("schedule")
     known = _BY_NAME.get(sampler) if isinstance(sampler, str) else None
     if known and schedule in schedules_of(known):
@@ -240,10 +240,10 @@ _JOINED_KEYS = {_key(name): both for name, both in JOINED.items()}
 
 
 def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] | None:
-    """Our names of another program's sampler and schedule, or of both in one name; None where one is unknown.
+    """(sampler, schedule) for another program's names, or its joined name; None if one of them is unknown.
 
     Without a schedule it is Uniform. `_gpu` (ComfyUI), `k_` (k-diffusion) and `_k` (InvokeAI: Karras) are
-    understood.
+    recognised.
     """
     name = _key(sampler).removesuffix(" gpu")
     if name.endswith(" k"):
@@ -254,12 +254,12 @@ def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] |
         both = _JOINED_KEYS.get(name)
         return both if both and (not schedule or given in (AUTOMATIC, UNIFORM, both[1])) else None
     if given == AUTOMATIC or (given == UNIFORM and found.automatic is None):
-        return found.name, found.automatic or AUTOMATIC  # timesteps of one's own are even ones
+        return found.name, found.automatic or AUTOMATIC  # a sampler's own timesteps are uniform
     return (found.name, given) if given in found.schedules else None
 
 
 def sampler_of_config(config: Mapping[str, Any]) -> Sampler | None:
-    """The sampler that a configuration of diffusers asks for; None where there is none like it."""
+    """The sampler closest to a diffusers scheduler config; None if none uses its class."""
     named = [each for each in SAMPLERS if each.solver == config.get("_class_name")]
     return max(named, key=lambda each: _agreements(each, config), default=None)
 

@@ -1,4 +1,5 @@
-"""The modes: a module each. A new one is a module here, its name in `request.modes` and a line in `MODES`."""
+"""The modes, one module each. A new mode needs a module, its name in `request.modes` and an entry in
+`MODES`."""
 
 from ...request.modes import Mode as ModeName
 from .base import Mode

@@ -1,4 +1,4 @@
-"""What a mode is: how the first pass of a request makes its picture."""
+"""Base class of the modes, which define how the first pass generates its image."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from ..sampling.loop import ModelContext, SamplingRun
 
 
 class Mode(ABC):
-    """One object for each job: it holds the job's input pictures, fitted, and serves all of its batch."""
+    """One instance per job: it holds the job's resized input images and is used for every image of the
+    batch."""
 
     encodes_input: ClassVar[bool] = False
-    """Whether the VAE reads a picture first, which in half precision may overflow."""
+    """Whether the VAE encodes an input image, which may overflow in half precision."""
 
     @classmethod
     @abstractmethod
     def prepare(cls, request: GenerationRequest, inputs: InputImages | None) -> Self:
-        """Read and fit the input pictures. Raises `ModelError`, `NotFoundError`, `GenerationError`."""
+        """Read and resize the input images. Raises `ModelError`, `NotFoundError`, `GenerationError`."""
 
     @abstractmethod
     def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
-        """Latents (1, 4, height / 8, width / 8) of one picture.
+        """Latents (1, 4, height / 8, width / 8) of one image.
 
-        `until`: the part of the schedule (0 to 1) after which a refiner goes on; they are still noisy then.
+        `until`: the fraction of the schedule (0 to 1) after which a refiner continues; the latents are still
+        noisy then. None = the whole schedule.
         """
 
     def finish(self, image: Image.Image) -> Image.Image:
-        """The result from what was drawn (RGB, width x height of the request)."""
+        """The final image from the decoded one (RGB, width x height of the request)."""
         return image

@@ -1,4 +1,4 @@
-"""A picture from a picture and words."""
+"""Generation from an input image and a prompt."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ class Img2Img(Mode):
         return cls(image_ops.fit(image, (request.width, request.height), request.resize_mode))
 
     def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
-        return draw(run, model, self._image, run.request.strength, run.request.steps)
+        return denoise_image(run, model, self._image, run.request.strength, run.request.steps)
 
 
-def draw(
+def denoise_image(
     run: SamplingRun, model: ModelContext, image: Image.Image, strength: float, steps: int
 ) -> torch.Tensor:
-    """Latents of `image` (RGB, its sides multiples of 8) drawn again; `strength` 1 keeps next to nothing."""
+    """Latents (1, 4, height / 8, width / 8) of `image` (RGB, sides multiples of 8) after noising and
+    denoising.
+
+    `strength`: 0 to 1; at 1 almost nothing of `image` remains.
+    """
     return run.denoise(
         model, StableDiffusionXLImg2ImgPipeline, steps, image=image.convert("RGB"), strength=strength
     )

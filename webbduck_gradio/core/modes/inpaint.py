@@ -1,4 +1,4 @@
-"""A part of a picture drawn anew; all else stays to the bit."""
+"""Inpainting: a masked part of an image is regenerated, the rest stays bit-identical."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class Inpaint(Mode):
 
 @dataclass(frozen=True)
 class InpaintRegion:
-    """`original` and `mask` are of one size and make the result; `image` and `area` (in whole cells of the
-    latents) are what is drawn on, at the size of the request. `box`: where that lies in `original`, None =
-    all of it."""
+    """`original` and `mask` have the size of the result and are composited with it; `image` and `area`
+    (aligned to latent pixels) are the model's inputs, at the size of the request. `box`: position of `image`
+    in `original`; None = all of it."""
 
     original: Image.Image
     mask: Image.Image
@@ -58,13 +58,13 @@ class InpaintRegion:
     area: Image.Image
     box: tuple[int, int, int, int] | None = None
     protects: bool = False
-    """Whether the soft edge lies in what is painted, so that all else stays to the bit."""
+    """Whether the feathered edge is inside the inpainted part, so that the rest stays bit-identical."""
 
 
 def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -> InpaintRegion:
-    """Fit picture and mask; raises `GenerationError` where nothing is to be painted (after fitting).
+    """Resize image and mask. Raises `GenerationError` if the resized mask leaves nothing to inpaint.
 
-    The canvas' masks are white where the picture is painted, whatever part the request's mask protects.
+    The region's masks are white where the image is inpainted, also if the request's mask protects its part.
     """
     if request.inpainting_fill == "keep":
         mask = ImageOps.invert(mask)
@@ -72,41 +72,42 @@ def prepare(request: GenerationRequest, image: Image.Image, mask: Image.Image) -
     box = None
     if request.inpaint_area == "masked":
         original, whole = image, mask
-        # With all of the soft edge, which would end in a seam where the box does.
-        around = request.inpaint_padding + image_ops.reach(request.mask_blur)
-        box = image_ops.crop_region(mask, around, request.width / request.height)
+        # The box must contain the whole feathered edge: cut off, it would leave a seam.
+        padding = request.inpaint_padding + image_ops.reach(request.mask_blur)
+        box = image_ops.crop_region(mask, padding, request.width / request.height)
         image = image.crop(box).resize(size, Image.Resampling.LANCZOS)
         area = masks.painted(masks.resize(mask, size, box))
     else:
         original = image = image_ops.fit(image, size, request.resize_mode)
         whole = masks.fit(mask, size, request.resize_mode)
         area = masks.painted(whole)
-        image_ops.crop_region(whole, 0, 1)  # an empty mask is an error
+        image_ops.crop_region(whole, 0, 1)  # raises for an empty mask
     if request.masked_content == "fill":
         image = image_ops.fill(image, area)
     return InpaintRegion(original, whole, image, masks.cells(area), box, request.inpainting_fill == "keep")
 
 
-def finish(canvas: InpaintRegion, drawn: Image.Image, blur: int) -> Image.Image:
-    """The original with what was drawn in the (blurred) mask, untouched elsewhere."""
-    if canvas.box is None:
-        return image_ops.composite(drawn, canvas.original, _edge(canvas, canvas.mask, blur))
-    left, top, right, bottom = canvas.box
-    whole = canvas.original.copy()
-    whole.paste(drawn.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
-    return image_ops.composite(whole, canvas.original, _inside(canvas, blur))
+def finish(region: InpaintRegion, generated: Image.Image, blur: int) -> Image.Image:
+    """The original with the generated image inside the feathered mask. `blur`: as `feather_mask` takes it."""
+    if region.box is None:
+        return image_ops.composite(generated, region.original, _feathered(region, region.mask, blur))
+    left, top, right, bottom = region.box
+    whole = region.original.copy()
+    whole.paste(generated.resize((right - left, bottom - top), Image.Resampling.LANCZOS), (left, top))
+    return image_ops.composite(whole, region.original, _feathered_in_box(region, blur))
 
 
-def _edge(canvas: InpaintRegion, mask: Image.Image, blur: int) -> Image.Image:
-    """The mask with its soft edge, which lies outside of what the request's own mask covers."""
-    if canvas.protects:
+def _feathered(region: InpaintRegion, mask: Image.Image, blur: int) -> Image.Image:
+    """The mask with its feathered edge, which is always outside the part that the request's own mask
+    covers."""
+    if region.protects:
         return ImageOps.invert(image_ops.feather_mask(ImageOps.invert(mask), blur))
     return image_ops.feather_mask(mask, blur)
 
 
-def _inside(canvas: InpaintRegion, blur: int) -> Image.Image:
-    """The blurred mask, nothing outside of the box: there nothing was drawn."""
-    assert canvas.box is not None
-    mask = Image.new("L", canvas.mask.size, 0)
-    mask.paste(_edge(canvas, canvas.mask.crop(canvas.box), blur), canvas.box[:2])
+def _feathered_in_box(region: InpaintRegion, blur: int) -> Image.Image:
+    """The feathered mask, black outside the box, where nothing was generated."""
+    assert region.box is not None
+    mask = Image.new("L", region.mask.size, 0)
+    mask.paste(_feathered(region, region.mask.crop(region.box), blur), region.box[:2])
     return mask

@@ -1,4 +1,4 @@
-"""A second checkpoint goes over the first one's picture."""
+"""The second pass: a refiner finishes the first pass's latents, or img2img reworks its image."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ from ..sampling.loop import ModelContext, SamplingRun
 from . import img2img
 
 
-def resume(
-    drawing: SamplingRun, model: ModelContext, latents: torch.Tensor, first: ModelContext
-) -> torch.Tensor:
-    """Finish noisy latents of `first` from the switch point on, on its schedule."""
-    # What the refiner puts out is its own; where the steps lie is what the first one's noise asks for.
+def resume(run: SamplingRun, model: ModelContext, latents: torch.Tensor, first: ModelContext) -> torch.Tensor:
+    """Finish the noisy latents (1, 4, h, w) of `first` from the switch point on, on its schedule."""
+    # The latents' noise follows the first model's schedule; the prediction type is the refiner's own.
     own = model.loaded.scheduler.get("prediction_type", "epsilon")
-    return drawing.denoise(
+    return run.denoise(
         model,
         StableDiffusionXLImg2ImgPipeline,
-        drawing.request.steps,
+        run.request.steps,
         schedule=first.loaded.scheduler | {"prediction_type": own},
         image=latents,
-        denoising_start=drawing.request.refiner_switch,
+        denoising_start=run.request.refiner_switch,
     )
 
 
-def refine(drawing: SamplingRun, model: ModelContext, image: Image.Image) -> torch.Tensor:
-    """Latents of a finished picture drawn again at `refinement_strength`, with steps of its own."""
-    request = drawing.request
+def refine(run: SamplingRun, model: ModelContext, image: Image.Image) -> torch.Tensor:
+    """Latents (1, 4, h, w) of a finished image after img2img at `refinement_strength`."""
+    request = run.request
     steps = request.second_pass_steps or request.steps
-    return img2img.draw(drawing, model, image, request.refinement_strength, steps)
+    return img2img.denoise_image(run, model, image, request.refinement_strength, steps)

@@ -1,4 +1,4 @@
-"""A picture from words alone."""
+"""Generation from a prompt alone."""
 
 from __future__ import annotations
 

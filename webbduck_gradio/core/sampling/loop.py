@@ -1,4 +1,4 @@
-"""One picture being drawn: its noise, its scheduler, its progress. The modes say what is drawn."""
+"""Sampling of one image: its noise, scheduler and progress. The modes choose the pipeline and its inputs."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class ModelContext:
 
 
 class SamplingRun:
-    """Picture `index` of a request. One generator gives the noise of all its passes: seeding the second
-    pass with the same seed again would repeat the first one's noise."""
+    """Sampling of image `index` of a request. All its passes share one generator: seeding the second pass
+    with the same seed would repeat the noise of the first."""
 
     def __init__(self, request: GenerationRequest, index: int, reporter: ProgressReporter):
         self.request, self.index, self.reporter = request, index, reporter
         self.seed = request.seed_of(index)
         self.generator = torch.Generator("cpu").manual_seed(self.seed)
-        self._begun = False
+        self._is_started = False
 
     def denoise(
         self,
@@ -42,24 +42,24 @@ class SamplingRun:
         schedule: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> torch.Tensor:
-        """Latents (1, 4, height / 8, width / 8), scaled as the VAE wants them, from `steps` steps.
+        """Latents (1, 4, height / 8, width / 8), in the UNet's scale, after `steps` steps.
 
-        `kind`: a pipeline class of diffusers. `schedule`: the scheduler's configuration of the pass that this
-        one continues; None = the checkpoint's own. `arguments`: what pipelines of that kind take beside the
-        prompt: `width` and `height` in pixels, `image` as a PIL picture (RGB) or as latents (1, 4, h, w),
-        `mask_image` (L, white = painted), `strength`, `denoising_start` and `denoising_end` (0 to 1).
+        `kind`: a pipeline class of diffusers. `schedule`: the scheduler config of the pass that this one
+        continues; None = the checkpoint's own. `arguments`: those of the pipeline beside the prompt: `width`
+        and `height` in pixels, `image` as a PIL image (RGB) or as latents (1, 4, h, w), `mask_image` (L,
+        white = inpainted), `strength`, `denoising_start` and `denoising_end` (0 to 1).
 
-        Raises `CancelledError` from the reporter, and whatever torch raises. Whatever happens, the checkpoint
-        stays as it was loaded.
+        Raises `CancelledError` from the reporter, and whatever torch raises. The loaded checkpoint is left
+        unchanged in any case.
         """
         pipe = model.loaded.view(kind)
         pristine = pipe.scheduler
-        # A pass that goes over the finished picture needs noise of its own, also from samplers with a seed.
-        seed = self.seed if schedule or not self._begun else self.seed + MAX_SEED + 1
-        self._begun = True
+        # An img2img second pass needs different noise, also from samplers that are given a seed.
+        seed = self.seed if schedule or not self._is_started else self.seed + MAX_SEED + 1
+        self._is_started = True
         schedule = schedule or model.loaded.scheduler
-        asked = self.request
-        scheduler = schedulers.build(asked.sampler, asked.schedule, schedule, steps, seed)
+        request = self.request
+        scheduler = schedulers.build(request.sampler, request.schedule, schedule, steps, seed)
         rgb = model.loaded.checkpoint.latent_rgb
         previews.hook_scheduler_step(
             scheduler,
@@ -72,15 +72,15 @@ class SamplingRun:
                 **model.embeddings.arguments(),
                 **arguments,
                 num_inference_steps=steps,
-                guidance_scale=self.request.cfg,
+                guidance_scale=request.cfg,
                 generator=self.generator,
                 output_type="latent",
-                callback_on_step_end=self._stepped,
+                callback_on_step_end=self._on_step_end,
             ).images
         finally:
             pipe.scheduler = pristine
 
-    def _stepped(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def _on_step_end(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         self.reporter.step(self.index, step + 1, pipe.num_timesteps)
         self.reporter.check()
         return tensors
