@@ -89,7 +89,7 @@ def test_no_warning_names_a_folder(settings: Settings) -> None:
     folder.mkdir()
     Image.new("RGB", (64, 64)).save(folder / "0.png")
     _, warnings = HANDLERS["upscale"].prepare(context, {"image": f"{folder.name}/0.png"})
-    assert warnings == ["No usable upscaling model is in checkpoint/upscale; Lanczos is used."]
+    assert warnings == ["There is no usable upscaling model in checkpoint/upscale; Lanczos is used."]
 
 
 def test_a_file_that_a_job_could_not_read_is_told_by_its_name(settings: Settings) -> None:

@@ -127,7 +127,7 @@ class Services:
 
     def health(self) -> dict[str, Any]:
         checkpoints = self.registry.checkpoints()
-        problem = self.housekeeping.standstill.problem
+        problem = self.housekeeping.stall_watchdog.problem
         return {
             "status": "ok" if problem is None else "standstill",
             "version": __version__,

@@ -60,5 +60,5 @@ def test_a_server_that_is_killed_and_started_again_under_an_open_page(
         ended = page.locator(".jobs.ended .job")
         expect(ended.locator(".prompt")).to_have_text(["waits too", "waits", "slow, killed"])
         expect(ended.nth(2)).to_have_attribute("data-state", "interrupted")
-        expect(ended.nth(2).locator(".why")).to_contain_text("not started again by itself")
+        expect(ended.nth(2).locator(".why")).to_contain_text("not restarted automatically")
         expect(page.locator(".jobs.waiting .job")).to_have_count(0)

@@ -95,15 +95,15 @@ def test_uploads_go_by_age_and_by_size(keeper: Housekeeping, settings: Settings,
 def test_an_upload_is_refused_while_what_came_just_now_is_too_much(
     keeper: Housekeeping, settings: Settings, monkeypatch
 ) -> None:
-    keeper.room_for_upload()
+    keeper.check_upload_space()
     monkeypatch.setattr(housekeeping, "MAX_UPLOADS", 2000)
     files = [put(settings.uploads / f"{n}" / "new.png", 1) for n in range(3)]
     with pytest.raises(StorageError, match="Too many pictures were uploaded at once"):
-        keeper.room_for_upload()
+        keeper.check_upload_space()
     assert all(path.exists() for path in files), "what a client has just sent is not taken away"
     for path in files:
         aged(path, HOUR)
-    keeper.room_for_upload()
+    keeper.check_upload_space()
     assert size_of(settings.uploads) <= 2000
 
 

@@ -12,7 +12,7 @@ from running import PATIENCE, wait_until
 from webbduck_gradio.errors import StorageError
 from webbduck_gradio.jobs.dispatcher import IDLE, run_next_job
 from webbduck_gradio.jobs.housekeeping import Housekeeping
-from webbduck_gradio.jobs.stall_watchdog import STANDSTILL_SECONDS, StallWatchdog
+from webbduck_gradio.jobs.stall_watchdog import STALL_SECONDS, StallWatchdog
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import DISK_FULL
 from webbduck_gradio.storage.reserve import BYTES, Reserve
@@ -54,7 +54,7 @@ def test_only_a_write_that_the_disk_refuses_is_waited_for(store: JobStore, make_
     job = store.submit(ask())
     run_next_job(worker, SECRET, SECRET)
     assert store.get(job.id).state == "completed"
-    assert "Waiting until the end of this job can be written" in tries[-1], "the wait says what it waits for"
+    assert "Waiting to save the state of this job" in tries[-1], "the wait says what it waits for"
 
 
 @pytest.mark.parametrize("kind", ["checkpoint", "LoRA", "input", "output"])
@@ -74,7 +74,7 @@ def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
     assert run_next_job(worker, SECRET, SECRET) == IDLE
     assert store.get(job.id).state == "queued", "nothing is drawn, nothing fails"
     assert store.pause_reason is not None
-    assert f"The {kind} folder {folder} is not there" in store.pause_reason
+    assert f"The {kind} folder {folder} does not exist" in store.pause_reason
     assert not keeper.resume_when_possible()
     away.rename(folder)
     assert keeper.resume_when_possible()
@@ -102,7 +102,9 @@ def test_others_learn_nothing_of_the_folders(settings) -> None:
     public = replace(settings, host="0.0.0.0")
     obstacles = Obstacles(public)
     settings.loras.rmdir()
-    assert obstacles.found() == "The LoRA folder is not there; when it is back, the queue goes on by itself."
+    assert obstacles.found() == (
+        "The LoRA folder does not exist; the queue resumes automatically when it is available again."
+    )
 
 
 def test_a_queue_that_somebody_paused_is_not_resumed(store: JobStore, settings) -> None:
@@ -130,27 +132,27 @@ def test_the_reserve_is_made_again_before_each_job(
 
 def test_a_queue_that_stands_still_is_said_until_it_moves(store: JobStore, ask, caplog) -> None:
     standstill = StallWatchdog(store)
-    standstill.look(0)
+    standstill.check(0)
     assert standstill.problem is None, "nothing waits"
     store.submit(ask())
-    standstill.look(10)
-    standstill.look(10 + STANDSTILL_SECONDS - 1)
+    standstill.check(10)
+    standstill.check(10 + STALL_SECONDS - 1)
     assert standstill.problem is None
     before = store.version
-    standstill.look(10 + STANDSTILL_SECONDS)
+    standstill.check(10 + STALL_SECONDS)
     assert "nothing has run for over a minute" in str(standstill.problem)
     assert str(standstill.problem) in caplog.text and store.version > before, (
         "the log and the pages hear of it"
     )
     job = store.claim()
-    standstill.look(200)
+    standstill.check(200)
     assert standstill.problem is None
     assert job is not None
     store.finish(job.id, "completed")
     store.submit(ask())
     store.pause()
-    standstill.look(300)
-    standstill.look(300 + 2 * STANDSTILL_SECONDS)
+    standstill.check(300)
+    standstill.check(300 + 2 * STALL_SECONDS)
     assert standstill.problem is None, "a pause is no standstill"
 
 

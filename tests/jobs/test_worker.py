@@ -168,10 +168,10 @@ def fault(error: BaseException):
         (StorageError("No."), "No."),
         (OSError(errno.ENOSPC, "No space left on device"), "The disk is full; free some space"),
         (PermissionError(errno.EACCES, "Permission denied", "/x/y.png"), "file y.png .*permission denied"),
-        (MemoryError(), "memory did not suffice"),
+        (MemoryError(), "There is not enough memory"),
         (
             ZeroDivisionError("secret detail"),
-            r"the studio \(ZeroDivisionError\); the log has",
+            r"internal error occurred \(ZeroDivisionError\); the log has",
         ),
         (KeyboardInterrupt(), r"\(KeyboardInterrupt\)"),
         (SystemExit(3), r"\(SystemExit\)"),

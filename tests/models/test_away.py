@@ -118,7 +118,9 @@ def test_a_folder_that_vanishes_as_a_whole(catalog: Registry, tmp_path: Path, wh
     catalog.refresh()
     assert everything(catalog) == before
     assert len(catalog.problems) == 1 and "is not there" in catalog.problems[0]
-    assert str(obstacle(catalog, request)).endswith("when it is back, the queue goes on by itself.")
+    assert str(obstacle(catalog, request)).endswith(
+        "the queue resumes automatically when it is available again."
+    )
     away.rename(folder)
     assert obstacle(catalog, request) is None
     catalog.refresh()

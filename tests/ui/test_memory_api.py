@@ -41,7 +41,7 @@ def test_it_is_refused_while_a_job_runs(client: Client, studio) -> None:
     job = client.predict("a red duck", **asked, api_name="/generate")[1]["job_id"]
     try:
         wait_until(lambda: client.predict(job, api_name="/job")["step"] > 0)
-        with pytest.raises(AppError, match="A job is running; free the memory when it has ended"):
+        with pytest.raises(AppError, match="A job is running; free the memory after it has ended"):
             client.predict(api_name="/free_memory")
     finally:
         client.predict(job, api_name="/cancel")

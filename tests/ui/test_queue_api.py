@@ -65,7 +65,7 @@ def test_retry_is_a_new_job_with_the_same_seeds(client: Client) -> None:
     again = client.predict(first, api_name="/retry")
     assert again["job_id"] != first
     assert again["request"] == job(client, first)["request"]
-    with pytest.raises(AppError, match="only a failed, cancelled or interrupted one can be retried"):
+    with pytest.raises(AppError, match="only a failed, cancelled or interrupted job can be retried"):
         client.predict(again["job_id"], api_name="/retry")
 
 

@@ -100,7 +100,7 @@ def test_captions_in_the_style_that_was_asked_for(client: Client, painted: str) 
     # It is in the history, where the page draws it.
     recent = client.predict(api_name="/queue")["recent"]
     assert [each["title"] for each in recent if each["job_id"] == told["job_id"]] == [
-        f"Describe {painted} (booru)"
+        f"Caption {painted} (booru)"
     ]
 
 
@@ -111,7 +111,7 @@ def test_what_is_not_used_of_a_picture_is_said(client: Client, tmp_path: Path) -
     told = client.predict(asked, captioner="told", api_name="/caption")
     assert told["warnings"] == [
         "The picture is animated; its first frame is used.",
-        "The picture has transparent parts; told sees them as white.",
+        "The picture has transparent parts, which told sees as white.",
     ]
     (grown,), info = client.predict(asked, upscaler="Lanczos", api_name="/upscale")
     assert info["warnings"][0] == "The picture is animated; its first frame is used."

@@ -175,7 +175,7 @@ def queue_view(services: Services) -> dict[str, Any]:
         "counts": store.counts(),
         "jobs": [job_view(services, job) for job in ([running] if running else [])] + waiting,
         "recent": [job_view(services, job) for job in store.recent(RECENT)],
-        "problem": services.housekeeping.standstill.problem or store.problem,
+        "problem": services.housekeeping.stall_watchdog.problem or store.problem,
         "time": time.time(),
     }
 

@@ -1,4 +1,4 @@
-"""What the handlers of jobs work with: the catalog, the picture folders and the core."""
+"""The services that job handlers use: the catalog, the image folders and the core."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobContext:
-    """One for each studio. The queue is not part of it: a handler reports to its `RunningJob`."""
+    """Shared by all jobs. Does not include the queue: a handler reports to its `RunningJob`."""
 
     def __init__(
         self,
@@ -30,12 +30,12 @@ class JobContext:
         self.settings, self.registry, self.outputs, self.inputs = settings, registry, outputs, inputs
         self.make_generator = make_generator
         self._generator: ImageGenerator | None = None
-        self._making = threading.Lock()
+        self._creating = threading.Lock()
 
     @property
     def generator(self) -> ImageGenerator:
-        """Made on first use, in the calling thread; importing torch takes seconds."""
-        with self._making:
+        """Created on first use, in the calling thread; importing torch takes seconds."""
+        with self._creating:
             if self._generator is None:
                 self._generator = self.make_generator()
             return self._generator
@@ -46,21 +46,18 @@ class JobContext:
 
     @property
     def is_loading(self) -> bool:
-        """Whether the generator is being made just now."""
-        return self._making.locked()
+        """Whether the generator is being created right now."""
+        return self._creating.locked()
 
     def describe_generator(self) -> dict[str, Any]:
-        """Device, memory and loaded pipeline; {} until the generator was made. Never waits for it."""
+        """As `ImageGenerator.describe`; {} before the generator was created. Never waits for that."""
         return self._generator.describe() if self._generator else {}
 
     def picture_path(self, image: str) -> Path:
-        """The file of an id that we gave out: of the gallery ("RUN/0.png") or of a stored input picture.
-
-        Raises `NotFoundError` where there is none.
-        """
+        """The file of a gallery image ("RUN/0.png") or a stored input image. Raises `NotFoundError`."""
         return self.inputs.path(image) if is_input(image) else self.outputs.resolve(image)
 
 
 def is_input(image: str) -> bool:
-    """Whether an id is that of a stored input picture, not of one of the gallery."""
+    """Whether an id is that of a stored input image rather than a gallery image."""
     return FILE_ID.fullmatch(image) is not None

@@ -1,4 +1,4 @@
-"""The queue's SQLite file in use: one writer, one reader, and the news of its changes."""
+"""The open job database: one writer, one reader, and notification of changes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ log = logging.getLogger(__name__)
 
 
 class Database:
-    """One per process and file; all methods may be called from any thread.
+    """One per process and file. Thread-safe.
 
-    Writing goes through one connection under a lock; reading has a connection of its own, so that a
-    reader does not wait for a writer's fsync.
+    Writes use one connection under a lock; reads have a connection of their own, so that a reader does not
+    wait for a writer's fsync.
     """
 
     def __init__(self, path: Path):
-        """Open or make the file. `SettingsError`: another studio has it, or there can be none."""
+        """Open or create the file. Raises `SettingsError` if another studio uses it or it cannot be
+        created."""
         self.problem: str | None = None
-        # Starts at the clock's milliseconds, so that a page from before a restart never meets its old number.
+        # Starts at the clock's milliseconds, so that a page from before a restart never sees a number again.
         self.version = self.list_version = time.time_ns() // 1_000_000
         self._write_lock, self._read_lock = threading.Lock(), threading.Lock()
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._woken = False
         self._listeners: set[Callable[[bool], None]] = set()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Two studios on one folder would each take the other's running job for an interrupted one.
+            # Two studios on one folder would each mark the other's running job as interrupted.
             self._owned = FolderLock(path.with_name(path.name + ".lock"))
         except OSError as error:
             reason = (error.strerror or type(error).__name__).lower()
             raise SettingsError(
-                f"The folder {path.parent} cannot be written ({reason}); choose another."
+                f"The folder {path.parent} is not writable ({reason}); choose another."
             ) from None
         try:
             self.writer, self.problem = schema.open_database(path)
@@ -52,14 +53,14 @@ class Database:
         self.reader.execute("PRAGMA query_only = 1")
 
     def close(self) -> None:
-        """Close the file and give the folder free for another studio."""
+        """Close the file and release the folder lock."""
         with self._write_lock, self._read_lock:
             self.reader.close()
             self.writer.close()
             self._owned.release()
 
     def read(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """All rows, as they are at one moment. Raises `StorageError`."""
+        """All rows of a query, as a consistent snapshot. Raises `StorageError`."""
         with self._read_lock:
             try:
                 return self.reader.execute(query, values).fetchall()
@@ -70,9 +71,9 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that is on the disk when the block has ended, or has not happened.
+        """A transaction, on disk when the block ends. Not reentrant.
 
-        Raises `StorageError` where the disk refuses it. Not to be nested.
+        Raises `StorageError` if it cannot be written; then nothing is changed.
         """
         with self._write_lock:
             db = self.writer
@@ -86,44 +87,45 @@ class Database:
                 ) from error
             changed = db.total_changes != before
         if changed:
-            self.notify(of_the_list=True)
+            self.notify(list_changed=True)
 
-    # ---- news
+    # ---- notification
 
-    def notify(self, of_the_list: bool = False) -> None:
-        """Raise the counters, call the listeners, and wake the threads that wait for a change of the list."""
-        with self._news:
+    def notify(self, list_changed: bool = False) -> None:
+        """Increase the version counters, call the listeners, and wake threads waiting for a queue change."""
+        with self._changed:
             self.version += 1
-            if of_the_list:
+            if list_changed:
                 self.list_version += 1
-                self._news.notify_all()
+                self._changed.notify_all()
             listeners = tuple(self._listeners)
         for listener in listeners:
-            listener(of_the_list)
+            listener(list_changed)
 
     @contextmanager
     def listening(self, listener: Callable[[bool], None]) -> Iterator[None]:
-        """Within the block, call `listener(of_the_list)` after each change, in the thread that made it.
+        """Within the block, call `listener(list_changed)` after each change, on the thread that made it.
 
-        It must return at once and raise nothing.
+        It must return immediately and not raise.
         """
-        with self._news:
+        with self._changed:
             self._listeners.add(listener)
         try:
             yield
         finally:
-            with self._news:
+            with self._changed:
                 self._listeners.discard(listener)
 
-    def wait_until(self, true: Callable[[], bool], timeout: float) -> bool:
-        """Wait up to `timeout` seconds for a change that makes `true`; False also after `wake`."""
-        with self._news:
-            found = self._news.wait_for(lambda: self._woken or true(), timeout)
+    def wait_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait up to `timeout` seconds until `condition()` holds after a change. False after a timeout or
+        `wake`."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self._woken or condition(), timeout)
             woken, self._woken = self._woken, False
             return found and not woken
 
     def wake(self) -> None:
-        """End the waiting of `wait_until`."""
-        with self._news:
+        """Make a waiting `wait_until` return False."""
+        with self._changed:
             self._woken = True
-            self._news.notify_all()
+            self._changed.notify_all()

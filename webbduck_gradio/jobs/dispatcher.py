@@ -1,12 +1,12 @@
 """The dispatcher: starts the next job through Gradio's queue.
 
-Three things put the jobs in a row, each for its own reason. *Gradio's queue*: every job passes through one
-function with a concurrency limit of 1, so that Gradio itself knows of each job that runs. The server posts
-the calls ("tickets") to itself over loopback: a job thus belongs to no browser's session, whose pending
-events Gradio drops when the tab closes. Tickets are alike and name no job, so a lost one costs nothing.
-*The queue of record* (`store`) makes the order: a ticket runs whatever job is next. *The core's thread*
-(`Worker`, an executor of one thread) is the guarantee that no two jobs run at once: Gradio frees its slot
-when a client cancels the call, although the function still runs. It claims the job, too.
+Jobs are serialised in three places, each for its own reason. *Gradio's queue*: every job passes through one
+function with a concurrency limit of 1, so that Gradio itself knows of each running job. The server posts
+these calls ("tickets") to itself over loopback, so a job does not belong to a browser session, whose pending
+events Gradio drops when the tab closes. Tickets are identical and name no job, so losing one does no harm.
+*The job store* (`store`) defines the order: a ticket runs whichever job is next. *The core's thread*
+(`Worker`, an executor with one thread) guarantees that no two jobs run at once: Gradio frees its slot when a
+client cancels the call although the function still runs. The job is claimed in that thread, too.
 """
 
 from __future__ import annotations
@@ -26,38 +26,39 @@ from .worker import Worker
 log = logging.getLogger(__name__)
 
 GPU_ENDPOINT = "gpu_lane"
-"""The endpoint's name; its concurrency limit must be 1."""
+"""Name of the endpoint, whose concurrency limit must be 1."""
 IDLE = "idle"
-"""The answer of a ticket that found no job."""
+"""Returned if no job was waiting."""
 
 
 def run_next_job(worker: Worker, ticket: str, secret: str) -> str:
-    """The body of the endpoint: run the next job. Returns the job's id, or "idle" when none waited.
+    """The endpoint's function: run the next job. Returns the job's id, or `IDLE` if none was waiting.
 
-    Raises `RequestError` for a ticket that is not the dispatcher's.
+    Raises `RequestError` for a ticket that the dispatcher did not post.
     """
     if not isinstance(ticket, str) or not hmac.compare_digest(ticket.encode(), secret.encode()):
-        raise RequestError("This endpoint is the studio's own; submit jobs through /generate.")
+        raise RequestError("This endpoint is internal to the studio; submit jobs through /generate.")
     return worker.run_next() or IDLE
 
 
 class Dispatcher(threading.Thread):
-    """Posts a ticket whenever a job waits, follows it to its end, repeats. Survives any error."""
+    """Posts a ticket whenever a job is waiting, waits for its end, and repeats. Survives any error."""
 
     def __init__(self, store: JobStore, base_url: str, secret: str, login: tuple[str, str] | None = None):
-        """`base_url`: the server over loopback, e.g. http://127.0.0.1:7860; `login`: if it asks for one."""
+        """`base_url`: the server over loopback, e.g. http://127.0.0.1:7860; `login`: (user, password), if
+        required."""
         super().__init__(name="dispatcher", daemon=True)
         self._store, self._secret, self._login = store, secret, login
         self._base = base_url.rstrip("/")
         self._stopping = threading.Event()
         self._last_error = ""
         self._session = secrets.token_hex(8)
-        """Gradio keeps a copy of the whole page for each session: one for all tickets, not one for each."""
+        """Shared by all tickets, because Gradio keeps a copy of the whole page for each session."""
         self.pause_after_error = 1.0
-        """Seconds to wait after a failed ticket; doubled up to eightfold while it goes on."""
+        """Seconds to wait after a failed ticket; doubled with each further failure, up to eightfold."""
 
     def stop(self, timeout: float = 0.0) -> None:
-        """Post no more tickets; waits up to `timeout` seconds for the one in flight, thus for its job."""
+        """Post no more tickets; wait up to `timeout` seconds for the one in flight, and so for its job."""
         self._stopping.set()
         self._store.wake()
         if self.is_alive() and self is not threading.current_thread():
@@ -65,7 +66,7 @@ class Dispatcher(threading.Thread):
 
     def run(self) -> None:
         failures = 0
-        # trust_env=False: a proxy of the environment must not stand between the server and itself.
+        # trust_env=False: calls to the server itself must not go through a proxy.
         with httpx.Client(timeout=httpx.Timeout(10, read=None), trust_env=False) as client:
             while not self._stopping.is_set():
                 try:
@@ -76,7 +77,7 @@ class Dispatcher(threading.Thread):
                     if self._stopping.is_set():
                         break
                     self._log_once(error)
-                    # What the broken session may still have to say is not for the next ticket.
+                    # The next ticket must not receive late events of the failed session.
                     self._session = secrets.token_hex(8)
                     self._stopping.wait(self.pause_after_error * min(2**failures, 8))
                     failures += 1
@@ -84,12 +85,12 @@ class Dispatcher(threading.Thread):
     def _post_ticket(self, client: httpx.Client) -> None:
         url = f"{self._base}/gradio_api/call/{GPU_ENDPOINT}"
         ticket = {"data": [self._secret], "session_hash": self._session}
-        answer = client.post(url, json=ticket)
-        if answer.status_code == 401 and self._login:
+        response = client.post(url, json=ticket)
+        if response.status_code == 401 and self._login:
             self._log_in(client)
-            answer = client.post(url, json=ticket)
-        answer.raise_for_status()
-        self._follow(client, f"{url}/{answer.json()['event_id']}")
+            response = client.post(url, json=ticket)
+        response.raise_for_status()
+        self._follow(client, f"{url}/{response.json()['event_id']}")
 
     def _log_in(self, client: httpx.Client) -> None:
         assert self._login is not None
@@ -98,7 +99,7 @@ class Dispatcher(threading.Thread):
         client.post(f"{self._base}/login", data={"username": name, "password": password}).raise_for_status()
 
     def _follow(self, client: httpx.Client, url: str) -> None:
-        """Read the ticket's stream of events to its end; raises when the endpoint answered with an error."""
+        """Read the ticket's event stream to its end. Raises `RuntimeError` for an error event."""
         event = ""
         with client.stream("GET", url) as stream:
             stream.raise_for_status()
@@ -108,13 +109,13 @@ class Dispatcher(threading.Thread):
                 if line.startswith("event:"):
                     event = line[len("event:") :].strip()
                 elif line.startswith("data:") and event == "error":
-                    raise RuntimeError(f"the endpoint answered: {_text(line[len('data:') :])}")
+                    raise RuntimeError(f"the endpoint failed: {_text(line[len('data:') :])}")
 
     def _log_once(self, error: Exception) -> None:
         text = f"{type(error).__name__}: {error}"
         if text != self._last_error:
             self._last_error = text
-            log.warning("The next job could not be started and is tried again (%s)", text)
+            log.warning("The next job could not be started and will be retried (%s)", text)
 
 
 def _text(data: str) -> str:

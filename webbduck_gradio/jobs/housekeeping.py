@@ -1,4 +1,4 @@
-"""Keeps what is temporary small, and lets the queue go on when what the studio paused it for is over."""
+"""Evicts temporary files, and resumes a queue that the studio paused once the cause is gone."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ log = logging.getLogger(__name__)
 MEBIBYTE = 2**20
 MAX_UPLOADS = 1024 * MEBIBYTE
 UPLOAD_SECONDS = 6 * 3600.0
-"""An upload that no job has taken for so long is removed; what a job takes is copied to the inputs."""
+"""Uploads that no job has used for this long are removed; a job copies its files to the input folder."""
 MAX_THUMBNAILS = 1024 * MEBIBYTE
 MAX_UNUSED_INPUTS = 1024 * MEBIBYTE
-"""Input pictures that no job and no run refers to."""
+"""Bytes of input images that no job and no run refers to."""
 UNUSED_INPUT_SECONDS = 24 * 3600.0
 MIN_FREE_BYTES = 48 * MEBIBYTE
-"""Free space at which a queue that paused for want of space goes on: a few large pictures."""
-LOOK_SECONDS = 5.0
-TIDY_SECONDS = 600.0
+"""Free space needed to resume a queue that was paused because the disk was full: a few large images."""
+CHECK_SECONDS = 5.0
+CLEAN_UP_SECONDS = 600.0
 REFERENCE = re.compile(INPUT_IMAGE_ID.encode())
 
 
 class Housekeeping(threading.Thread):
-    """Works in the background from `start` to `stop`."""
+    """Background thread that checks the queue and cleans up periodically."""
 
     def __init__(
         self, settings: Settings, store: JobStore, reserve: Reserve, obstacles: Obstacles | None = None
@@ -49,36 +49,36 @@ class Housekeeping(threading.Thread):
         super().__init__(name="housekeeping", daemon=True)
         self._settings, self._store, self._reserve = settings, store, reserve
         self._obstacles = obstacles or Obstacles(settings)
-        self.standstill = StallWatchdog(store)
-        self._stop_asked = threading.Event()
-        self._tidied = float("-inf")
+        self.stall_watchdog = StallWatchdog(store)
+        self._stopping = threading.Event()
+        self._last_clean_up = float("-inf")
 
     def stop(self) -> None:
-        self._stop_asked.set()
+        self._stopping.set()
 
     def run(self) -> None:
-        while not self._stop_asked.wait(LOOK_SECONDS):
+        while not self._stopping.wait(CHECK_SECONDS):
             try:
                 self.resume_when_possible()
-                self.standstill.look()
-                if time.monotonic() - self._tidied > TIDY_SECONDS:
-                    self._tidied = time.monotonic()
+                self.stall_watchdog.check()
+                if time.monotonic() - self._last_clean_up > CLEAN_UP_SECONDS:
+                    self._last_clean_up = time.monotonic()
                     self.clean_up()
             except Exception:
-                log.exception("The studio could not tidy up")
+                log.exception("Housekeeping failed")
 
-    # ---- room
+    # ---- disk space
 
-    def room_for_upload(self) -> None:
-        """Raises `StorageError` where the uploads' folder or the disk is full."""
+    def check_upload_space(self) -> None:
+        """Raises `StorageError` if the upload folder or the disk is full."""
         if evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS) > MAX_UPLOADS:
             raise StorageError("Too many pictures were uploaded at once; try again in a few minutes.")
-        if not self._has_room():
+        if not self._has_space():
             raise StorageError("The disk is full, so no picture can be uploaded; free some space first.")
 
     def resume_when_possible(self) -> bool:
-        """Resume a queue that the studio itself paused, once nothing stands in the way; whether it did."""
-        if self._store.pause_reason is None or self._obstacles.found() or not self._has_room():
+        """Resume a queue that the studio itself paused, if the cause is gone; whether it did."""
+        if self._store.pause_reason is None or self._obstacles.found() or not self._has_space():
             return False
         try:
             self._store.resume()
@@ -86,11 +86,11 @@ class Housekeeping(threading.Thread):
             log.warning("%s", error)
             return False
         self._reserve.create()
-        log.info("Nothing stands in the way any more; the queue goes on")
+        log.info("The cause of the pause is gone; the queue is resumed")
         return True
 
-    def _has_room(self) -> bool:
-        """Whether `MIN_FREE_BYTES` bytes can be had. They are asked for: nothing else tells of a quota."""
+    def _has_space(self) -> bool:
+        """Whether `MIN_FREE_BYTES` can be allocated. Tried with a file, the only way to detect a quota."""
         probe = self._settings.data_dir / "tmp" / f"room-{os.getpid()}.tmp"
         try:
             probe.parent.mkdir(exist_ok=True)
@@ -103,23 +103,23 @@ class Housekeeping(threading.Thread):
                     file.write(b"\0")
             return True
         except OSError as error:
-            log.debug("No room on the disk: %s", error)
+            log.debug("No space on the disk: %s", error)
             return False
         finally:
             with contextlib.suppress(OSError):
                 probe.unlink(missing_ok=True)
 
-    # ---- tidying
+    # ---- eviction
 
     def clean_up(self) -> None:
-        """Remove what is too old or too much: uploads, thumbnails, input pictures that nothing refers to."""
+        """Evict uploads, thumbnails and unreferenced input images by age and size, and remove leftovers."""
         evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
         evict(self._settings.thumbnails, MAX_THUMBNAILS)
-        self._tidy_inputs()
+        self._evict_inputs()
         running = self._store.running()
         sweep(self._settings, frozenset({running.run} if running and running.run else ()))
 
-    def _tidy_inputs(self) -> None:
+    def _evict_inputs(self) -> None:
         folder = self._settings.inputs
         old = [path for path in folder.glob("*.*") if FILE_ID.fullmatch(path.name)]
         old = [path for path in old if time.time() - path.stat().st_mtime > UNUSED_INPUT_SECONDS / 24]
@@ -142,7 +142,7 @@ class Housekeeping(threading.Thread):
                 owners.unmark(name)
 
     def _references_of_runs(self) -> set[str]:
-        """Input pictures that finished pictures were made from, also those in the trash."""
+        """Input images of all runs, those in the trash included."""
         found: set[str] = set()
         places = (self._settings.outputs.glob(f"*/{META}"), self._trash().rglob(META))
         for meta in (each for place in places for each in place):

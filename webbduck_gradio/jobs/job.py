@@ -1,4 +1,4 @@
-"""What the queue knows about one job, as an immutable snapshot."""
+"""A job of the queue, as an immutable snapshot."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ Kind = str
 State = Literal["queued", "running", "completed", "failed", "cancelled", "interrupted"]
 
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
-"""States that a job never leaves; a retry is a new job."""
+"""Final states; a retry is a new job."""
 RETRYABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
 
 AT_ONCE, AFTER_IMAGE = 1, 2
-"""What the column `cancel_requested` holds beside 0."""
+"""Values of the column `cancel_requested` other than 0."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job at one moment. Times are seconds since 1970, durations are seconds."""
+    """A job at one moment. Times are in seconds since 1970, durations in seconds."""
 
     id: str
     kind: Kind
     state: State
     request: JobRequest
-    """Of its kind's type; `generation_request` where only a picture's settings will do."""
+    """Of its kind's request type; see also `generation_request`."""
     owner: str | None
     position: int | None
     """1 = next; only while queued."""
@@ -36,33 +36,34 @@ class Job:
     started: float | None
     finished: float | None
     step: int
-    """Denoising steps done of the current image, or tiles of an upscaling, of `total`."""
+    """Denoising steps of the current image, or tiles of an upscaling, completed out of `total`."""
     total: int
     image_index: int
-    """The image being made, from 0."""
+    """Index of the current image, from 0."""
     status: str
-    """What is going on, or how it ended; one line for people. Empty while it paints: the step tells."""
+    """The current activity, or how the job ended, in one line. Empty during sampling, when `step` is
+    current."""
     run: str | None
     images: tuple[str, ...]
-    """Ids of the finished images, as they finish."""
+    """Ids of the images finished so far."""
     warnings: tuple[str, ...]
     error: str | None
-    """Why it failed or was interrupted; one sentence."""
+    """Why it failed or was interrupted, in one sentence."""
     preview: int
-    """0 = there is none; rises with each new preview."""
+    """Number of the current preview; 0 = none yet."""
     cancel_requested: bool
     seconds_per_step: float | None = None
-    """Measured in this job; None before there is something to go by."""
+    """Measured in this job; None before enough steps were measured."""
     seconds_left: float | None = None
-    """Estimate for the running job from its own measured steps; None before there is something to go by."""
+    """Estimate from this job's measured steps; None before enough were measured."""
     cancel_after_image: bool = False
-    """The cancel that was requested waits for the image being made."""
+    """Whether the requested cancellation waits for the current image."""
     retry_of: str | None = None
     """The job that this one repeats."""
     unreadable: str | None = None
-    """Why the stored request does not validate any more (`request` then holds what could be read)."""
+    """Why the stored request does not validate any more; `request` then has the fields that do."""
     result: dict[str, Any] | None = None
-    """What came out beside pictures: {caption, style, captioner} of a caption job; else None."""
+    """The result other than images: {caption, style, captioner, image} of a caption job; else None."""
 
     @property
     def ended(self) -> bool:
@@ -70,23 +71,23 @@ class Job:
 
     @property
     def generation_request(self) -> GenerationRequest:
-        """The settings of the pictures. Raises `RequestError` for a job that draws none."""
+        """The request of a generation job. Raises `RequestError` for a job of another kind."""
         if not isinstance(self.request, GenerationRequest):
-            raise RequestError(f"Job {self.id} is of the kind {self.kind}; it has no settings of a picture.")
+            raise RequestError(f"Job {self.id} is of the kind {self.kind}; it has no picture settings.")
         return self.request
 
     @property
     def images_asked(self) -> int:
-        """Pictures that the job makes when all goes well; 0 for a caption."""
+        """Number of images that the job makes if it completes; 0 for a caption."""
         return self.request.images_asked
 
     def waited(self, now: float) -> float:
-        """Seconds between submission and start, or until `now` (or the end) where it has not started."""
+        """Seconds from submission to start; for a job that has not started, to its end or `now`."""
         return max(0.0, (self.started or self.finished or now) - self.created)
 
     @property
     def took(self) -> float | None:
-        """Seconds from start to end; None where they are not known, as after the clock was set back."""
+        """Seconds from start to end; None if unknown, for example because the clock was set back."""
         if self.started is None or self.finished is None or self.finished < self.started:
             return None
         return self.finished - self.started

@@ -1,4 +1,4 @@
-"""The run folder of the job that is at work: made late, and waited for where it is away."""
+"""The run folder of the running job: created with the first image; saving waits for an unavailable folder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SAVE_AGAIN_SECONDS = 1.0
 
 
 class Waiting(Protocol):
-    """What is told while a picture waits to be saved; `check` raises where the user cancels."""
+    """Receives status messages while an image waits to be saved; `check` raises if the job is cancelled."""
 
     def status(self, text: str) -> None: ...
 
@@ -31,13 +31,13 @@ class Waiting(Protocol):
 
 
 class LazyRun:
-    """The folder is made when the first picture is there, so that no job leaves an empty one."""
+    """Creates the run's folder when the first image is finished, so that no job leaves an empty one."""
 
     def __init__(self, job: Job, store: JobStore, outputs: Outputs, obstacles: Obstacles):
         self._job, self._store, self._outputs, self._obstacles = job, store, outputs, obstacles
         self._run: Run | None = None
         self.images: list[str] = []
-        """Ids of the pictures that are on the disk, whether or not the queue could note them."""
+        """Ids of the images on disk, whether or not the store could record them."""
 
     @property
     def id(self) -> str | None:
@@ -52,9 +52,9 @@ class LazyRun:
         facts: Mapping[str, Any],
         waiting: Waiting,
     ) -> None:
-        """Save a picture. Where the output folder is away, wait for it: what is drawn must not be lost.
+        """Save an image. If the output folder is unavailable, wait for it, so that the image is not lost.
 
-        Raises `StorageError` for all else that refuses it, and `Cancelled` while it waits.
+        Raises `StorageError` for any other failure, and `CancelledError` while waiting.
         """
         before = len(self.images)
         while len(self.images) == before:
@@ -62,11 +62,11 @@ class LazyRun:
                 self._get().save(index, image, seed, warnings, facts, self._saved)
             except StorageError as error:
                 if len(self.images) > before:
-                    raise  # the picture is there; what failed is the record
+                    raise  # the image was saved; recording it failed
                 problem = self._obstacles.found()
                 if problem is None:
                     raise
-                log.warning("A picture of job %s waits to be saved: %s (%s)", self._job.id, problem, error)
+                log.warning("An image of job %s cannot be saved yet: %s (%s)", self._job.id, problem, error)
                 waiting.status(f"Waiting to save: {problem}")
                 waiting.check()
                 time.sleep(SAVE_AGAIN_SECONDS)
@@ -75,7 +75,7 @@ class LazyRun:
         if self._run is None:
             job = self._job
             self._run = self._outputs.new_run(job.generation_request, job.kind, job.id, job.owner)
-            # Before the first picture is saved: after a kill the job then still knows where to look.
+            # Recorded before the first image is saved, so that recovery after a kill finds it.
             self._store.run_started(job.id, self._run.id)
         return self._run
 

@@ -1,4 +1,4 @@
-"""What a kill leaves behind for ever: temporary files, zip files, folders of runs without a picture."""
+"""Removes what a kill leaves behind: temporary files, zip exports, run folders without an image."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float | None = None) -> int:
-    """Remove what is left over; how many. `is_open`: runs that a job still adds to."""
+    """Remove leftovers; returns the number of files. `is_open`: runs that a job still saves to."""
     now = time.time() if now is None else now
     removed = sweep_shared_folders(settings, now) + _remove_abandoned(_own_temporaries(settings), now)
     for path in (settings.data_dir / "exports").glob("*.zip"):
@@ -26,7 +26,7 @@ def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float 
             if now - path.stat().st_mtime > KEEP_SECONDS:
                 path.unlink()
                 removed += 1
-    # The record of pictures that can still come back goes with them.
+    # The record of a run in the trash is needed to restore its images.
     in_trash = {folder.name for folder in (settings.data_dir / "trash").glob("*/*")}
     for folder in settings.outputs.iterdir():
         with suppress(OSError):
@@ -39,12 +39,12 @@ def sweep(settings: Settings, is_open: frozenset[str] = frozenset(), now: float 
                 folder.rmdir()
                 removed += 1
     if removed:
-        log.info("Removed %d files that were left half made", removed)
+        log.info("Removed %d leftover file(s)", removed)
     return removed
 
 
 def sweep_shared_folders(settings: Settings, now: float | None = None) -> int:
-    """Remove what nobody writes any more from the folders that other studios may use too; how many files."""
+    """Remove abandoned temporary files from folders that other studios may share; returns their number."""
     return _remove_abandoned(
         (
             *(settings.inputs / ".tmp").glob("*.tmp"),

@@ -1,7 +1,7 @@
-"""What keeps every job from being run although nothing is wrong with the jobs: a folder that is away.
+"""Detects unavailable folders, which would make every job fail.
 
-A drive that is unplugged, a share that hangs or a folder that became read-only passes. The queue waits for
-it, with the reason, instead of failing one job after another.
+An unplugged drive, a hanging network share or a read-only folder is usually temporary. The queue pauses with
+the reason instead of failing one job after another.
 """
 
 from __future__ import annotations
@@ -14,43 +14,43 @@ from ..settings import Settings
 
 
 class Obstacles:
-    """Looks at the studio's folders; cheap enough to be asked before each job."""
+    """Checks the studio's folders; cheap enough to be called before each job."""
 
-    def __init__(self, settings: Settings, of_the_next: Callable[[], str | None] = lambda: None):
-        """`of_the_next`: why the next job has to wait for a folder of its own models, if it has."""
-        self._settings, self._of_the_next = settings, of_the_next
-        self._private = _identity(settings.data_dir)
+    def __init__(self, settings: Settings, of_next_job: Callable[[], str | None] = lambda: None):
+        """`of_next_job`: returns why the next job has to wait for a model folder, or None."""
+        self._settings, self._of_next_job = settings, of_next_job
+        self._data_dir = _identity(settings.data_dir)
 
     def found(self) -> str | None:
-        """One sentence for the first folder that cannot be used now, or None. Never raises."""
+        """A message about the first folder that is unavailable, or None. Never raises."""
         settings = self._settings
-        private = _identity(settings.data_dir)
-        if private is None:
-            return self._sentence("output", settings.outputs, "is not there")
-        if self._private is not None and private != self._private:
-            # The queue's open database lies in the folder that was there before.
+        data_dir = _identity(settings.data_dir)
+        if data_dir is None:
+            return self._message("output", settings.outputs, "does not exist")
+        if self._data_dir is not None and data_dir != self._data_dir:
+            # The open database of the queue is in the previous folder.
             return (
                 f"The output folder{self._shown(settings.outputs)} was replaced while the studio ran; "
-                "restart the studio, so that it works on what is there now."
+                "restart the studio to use the new one."
             )
         for folder in (settings.outputs, settings.data_dir, settings.data_dir / "tmp"):
             if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-                return self._sentence("output", settings.outputs, "cannot be written to")
+                return self._message("output", settings.outputs, "is not writable")
         for kind, folder in (
             ("checkpoint", settings.checkpoints),
             ("LoRA", settings.loras),
             ("input", settings.inputs),
         ):
             if reason := _unreadable(folder):
-                return self._sentence(kind, folder, reason)
-        return self._of_the_next()
+                return self._message(kind, folder, reason)
+        return self._of_next_job()
 
-    def _sentence(self, kind: str, folder: Path, what: str) -> str:
+    def _message(self, kind: str, folder: Path, what: str) -> str:
         shown = self._shown(folder)
-        return f"The {kind} folder{shown} {what}; when it is back, the queue goes on by itself."
+        return f"The {kind} folder{shown} {what}; the queue resumes automatically when it is available again."
 
     def _shown(self, folder: Path) -> str:
-        """The path, for whoever sits at this computer; others learn nothing of its folders."""
+        """The path, if only this computer can reach the studio; other clients must not learn its folders."""
         return f" {folder}" if self._settings.is_loopback_only else ""
 
 
@@ -67,6 +67,6 @@ def _unreadable(folder: Path) -> str | None:
         with os.scandir(folder):
             return None
     except FileNotFoundError:
-        return "is not there"
+        return "does not exist"
     except OSError as error:
         return f"cannot be read ({(error.strerror or type(error).__name__).lower()})"

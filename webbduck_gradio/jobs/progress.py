@@ -6,13 +6,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-LEAST_STEPS = 2
-"""Steps that must have been measured before a time left is told."""
+MIN_STEPS = 2
+"""Measured steps needed for an estimate of the remaining time."""
 
 
 @dataclass
 class JobProgress:
-    """Written by the worker's thread, read by all; each reading is of single values, so no lock is needed."""
+    """Written by the worker's thread, read by any; only single values are read, so no lock is needed."""
 
     step: int = 0
     total: int = 0
@@ -20,9 +20,9 @@ class JobProgress:
     status: str = "Starting"
     preview: int = 0
     cancel: threading.Event = field(default_factory=threading.Event)
-    """Set when the user wants this job, and no other, to stop at its next step."""
+    """Set to stop the job at its next step."""
     cancel_after_image: threading.Event = field(default_factory=threading.Event)
-    """Set when the user wants it to stop once the image being made is finished."""
+    """Set to stop the job when the current image is finished."""
     _last: float | None = None
     _steps: int = 0
     _seconds: float = 0.0
@@ -30,10 +30,10 @@ class JobProgress:
     _gap_seconds: float = 0.0
 
     def stepped(self, image_index: int, step: int, total: int, now: float | None = None) -> None:
-        """After a denoising step; `now` in seconds of the monotonic clock.
+        """Called after a denoising step; `now` in seconds of the monotonic clock.
 
-        Only the time between two steps of one image counts as a step's. The first step of an image
-        carries what lies between images (decoding, saving), which is measured for itself.
+        Only the time between two steps of one image counts as a step's. The time before the first step of
+        the next image includes decoding and saving, which are measured separately.
         """
         now = time.monotonic() if now is None else now
         if self._last is not None:
@@ -46,13 +46,13 @@ class JobProgress:
         self.image_index, self.step, self.total, self._last = image_index, step, total, now
 
     def seconds_per_step(self) -> float | None:
-        """Measured; None before `LEAST_STEPS` steps were."""
-        return self._seconds / self._steps if self._steps >= LEAST_STEPS else None
+        """Measured average; None before `MIN_STEPS` steps."""
+        return self._seconds / self._steps if self._steps >= MIN_STEPS else None
 
     def seconds_left(self, num_images: int) -> float | None:
-        """What the rest of the batch takes at the measured pace; None before there is something to go by.
+        """Estimated seconds for the rest of the batch; None before enough steps were measured.
 
-        The end of an image (decoding, saving) counts from the second image on, when it was measured.
+        Decoding and saving are included from the second image on, once they were measured.
         """
         pace = self.seconds_per_step()
         if pace is None or not self.total:

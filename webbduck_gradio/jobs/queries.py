@@ -1,4 +1,4 @@
-"""Reading the queue: one job, the waiting, the running, the ended ones. Cheap enough for every tick."""
+"""The read side of the job store. Cheap enough for every poll of a page."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY ended DESC, num
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
 INPUT = re.compile(INPUT_IMAGE_ID)
 WAITING = "SELECT 1 FROM jobs WHERE state = 'queued' LIMIT 1"
-"""The queries of every tick; each is answered from an index."""
+"""The queries of every poll; each is answered from an index."""
 
 
 class JobQueries:
-    """The jobs as they are, for whoever looks at them."""
+    """Queries of the jobs' current state."""
 
     def __init__(self, path: Path):
         self.database = Database(path)
@@ -35,33 +35,34 @@ class JobQueries:
         self._paused: str | None = str(rows[0]["value"]) if rows else None
 
     def close(self) -> None:
-        """Close the database and give the folder free for another studio."""
+        """Close the database and release the folder lock."""
         self.database.close()
 
     @property
     def problem(self) -> str | None:
-        """What to tell the user when a damaged database was set aside."""
+        """A message for the user if a damaged database was set aside."""
         return self.database.problem
 
     @property
     def version(self) -> int:
-        """Rises with every change, each step's progress included."""
+        """Increases with every change, each step's progress included."""
         return self.database.version
 
     @property
     def list_version(self) -> int:
-        """Rises when a job comes, goes or changes its state, images or warnings; not with progress."""
+        """Increases when a job is added or removed or its state, images or warnings change; not with
+        progress."""
         return self.database.list_version
 
     def get(self, job_id: str) -> Job:
-        """Raises `NotFoundError` where there is no such job."""
+        """Raises `NotFoundError` if there is no such job."""
         rows = self.database.read(ONE, job_id) if is_id(job_id) else []
         if not rows:
             raise no_such(job_id)
         return self._job(rows[0], rows[0]["position"])
 
     def queued(self) -> list[Job]:
-        """In the order in which they will run."""
+        """The waiting jobs, in the order in which they will run."""
         return [self._job(row, place) for place, row in enumerate(self.database.read(QUEUED), start=1)]
 
     def running(self) -> Job | None:
@@ -69,27 +70,27 @@ class JobQueries:
         return self._job(rows[0]) if rows else None
 
     def recent(self, limit: int = 20, start: int = 0) -> list[Job]:
-        """The jobs that ended last, newest first; `start` leaves out as many of the newest."""
+        """The jobs that ended last, newest first, without the newest `start`."""
         return [self._job(row) for row in self.database.read(RECENT, limit, start)]
 
     def input_references(self) -> set[str]:
-        """Ids of the input pictures that any job still remembered was given."""
+        """Ids of the input images of all jobs in the store."""
         rows = self.database.read("SELECT request FROM jobs")
         return {name for row in rows for name in INPUT.findall(str(row["request"]))}
 
     def counts(self) -> dict[str, int]:
-        """Jobs by state; every state is there."""
+        """Number of jobs by state; every state is included."""
         found = {row["state"]: row["jobs"] for row in self.database.read(COUNTS)}
         return {state: found.get(state, 0) for state in ("queued", "running", *FINAL)}
 
     @property
     def paused(self) -> bool:
-        """Whether no further job is started. Survives a restart."""
+        """Whether no further job is started; survives a restart."""
         return self._paused is not None
 
     @property
     def pause_reason(self) -> str | None:
-        """Why the studio paused the queue by itself; None when the user did, or it is not paused."""
+        """Why the studio paused the queue; None if the user did, or if it is not paused."""
         return self._paused or None
 
     def _job(self, row: sqlite3.Row, position: int | None = None) -> Job:
@@ -97,7 +98,7 @@ class JobQueries:
 
 
 def is_id(job_id: object) -> bool:
-    """Whether this can be an id that was given out."""
+    """Whether this has the form of a job id."""
     return isinstance(job_id, str) and len(job_id) == 16 and job_id.isascii()
 
 

@@ -1,4 +1,4 @@
-"""After an unclean end: the pictures that the job had finished are found again."""
+"""Recovery after a crash: finds the images that the interrupted job had finished."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 def recover(store: JobStore, outputs: Outputs) -> int:
-    """At start, before anything runs: mark the job that ran as interrupted, with all its pictures. How many.
+    """Mark the job that was running as interrupted, with all its images; returns the number of such jobs.
 
-    A kill between the saving of a picture and its entry in the queue must not lose it. The same
-    happens to a job that a hurried shutdown had marked already while it was still at work. What cannot
-    be read of its run costs that alone, never the start.
+    Call at start, before anything runs. An image saved just before a kill may not be recorded in the store;
+    the same holds for a job that a shutdown marked as interrupted while it was still running. An unreadable
+    run never prevents the start.
     """
     last = next(iter(store.recent(1)), None)
     stopped = last if last is not None and last.state == "interrupted" else None
@@ -37,28 +37,29 @@ def recover(store: JobStore, outputs: Outputs) -> int:
             for image_id in pictures:
                 store.image_done(job.id, image_id)
             if isinstance(job.request, UpscaleRequest):
-                if pictures and job.state == "running":  # one copy is all that it had to make
+                if pictures and job.state == "running":  # an upscaling job makes a single image
                     store.finish(job.id, "completed")
             elif job.run is not None:
-                _settle_record(store, outputs, job, job.run)
+                _reconcile_record(store, outputs, job, job.run)
         except NotFoundError:
-            pass  # no picture was saved, or the user deleted the run
+            pass  # no image was saved, or the user deleted the run
         except Exception:
-            log.exception("The pictures of the interrupted job %s could not be looked for", job.id)
+            log.exception("The images of the interrupted job %s could not be recovered", job.id)
     return store.recover()
 
 
 def _pictures(outputs: Outputs, job: Job) -> list[str]:
-    if job.run is None:  # a copy goes beside its original
+    if job.run is None:  # an upscaled image is saved beside its original
         return outputs.copies_by(job.id, job.request.image) if isinstance(job.request, UpscaleRequest) else []
     ending = f".{getattr(job.request, 'output_format', 'png')}"
     paths = [PurePosixPath(image_id) for image_id in outputs.images_of(job.run)]
-    # Neither what was made of them later (0_upscaled.png) nor what somebody else put there (0.jpg).
+    # Excludes upscaled images (0_upscaled.png) and files of other origin (0.jpg).
     return [str(path) for path in paths if path.stem.isdecimal() and path.suffix == ending]
 
 
-def _settle_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
-    """Queue and meta.json agree: a run that had been closed is a finished job, any other was interrupted."""
+def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
+    """Make store and meta.json agree: a completed run means a completed job, a running one was
+    interrupted."""
     path = outputs.root / run / "meta.json"
     try:
         meta: Any = read_json(path)
@@ -69,7 +70,7 @@ def _settle_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> Non
     if state == "completed" and job.state == "running":
         store.finish(job.id, "completed")
     elif state == "running":
-        # ASCII, since a text in it may hold what UTF-8 cannot.
+        # ASCII, since texts may contain lone surrogates, which UTF-8 cannot encode.
         text = json.dumps({**meta, "state": "interrupted"}, indent=2)
         write_atomically(path, lambda file: file.write(text.encode("ascii")), outputs.temporary)
         outputs.changed()

@@ -1,4 +1,4 @@
-"""Where jobs go when they are moved in the queue. Pure functions on lists of ids."""
+"""Reordering of the queue: pure functions on lists of job ids."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ Where = int | Literal["up", "down", "top", "bottom"]
 
 
 def moved(order: Sequence[str], chosen: Sequence[str], to: Where) -> list[str]:
-    """The new order when the `chosen` ids, all of `order`, move together.
+    """The new order after moving the `chosen` ids, all of them in `order`.
 
-    "up" and "down" are one place, and each of the chosen keeps its distance until it meets the end.
-    A position is the one that the first of them has afterwards; the others follow in their order.
-    Raises `RequestError` for a position that is none.
+    "up" and "down" move each by one place and keep their distances, except at the end of the queue.
+    A position is that of the first chosen id afterwards; the others follow it in their order.
+    Raises `RequestError` for an invalid position.
     """
     picked = set(chosen)
     block = [job for job in order if job in picked]
@@ -37,7 +37,7 @@ def moved(order: Sequence[str], chosen: Sequence[str], to: Where) -> list[str]:
 
 
 def _nudged(order: list[str], picked: set[str]) -> list[str]:
-    """Each picked one changes places with the one before it, unless that is picked too or there is none."""
+    """Swap each picked id with its predecessor, unless that is picked too."""
     for place in range(1, len(order)):
         if order[place] in picked and order[place - 1] not in picked:
             order[place - 1], order[place] = order[place], order[place - 1]

@@ -1,4 +1,4 @@
-"""What a handler reports while it works, written to the queue, the run folder and the preview."""
+"""Writes a handler's reports to the job store, the run folder and the preview file."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 class StoppingError(CancelledError):
-    """The studio is being stopped; the job is not cancelled but interrupted."""
+    """The studio is stopping: the job is interrupted, not cancelled."""
 
 
 class StoreReporter:
-    """The `handlers.RunningJob` of one job. `stopping`: set when the studio is being stopped."""
+    """Implements `handlers.RunningJob`. `stopping`: set when the studio is stopping."""
 
     def __init__(
         self, job: Job, store: JobStore, run: LazyRun, previews: PreviewFiles, stopping: threading.Event
@@ -39,7 +39,7 @@ class StoreReporter:
 
     def check(self) -> None:
         if self._stopping.is_set():
-            raise StoppingError("The studio is being stopped.")
+            raise StoppingError("The studio is stopping.")
         if self._store.cancelled(self.job.id):
             raise CancelledError("The job was cancelled.")
 

@@ -1,4 +1,4 @@
-"""Reading a row of the queue's table. What is broken in it costs itself, is named, and hides nothing else."""
+"""Parsing of rows of the jobs table. A damaged column is reported, and the other columns remain readable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STATES: tuple[State, ...] = ("queued", "running", *FINAL)
 
 
 class _Row:
-    """One row, column by column; `broken` names the columns whose value is not of their kind."""
+    """Typed access to a row; `broken` collects the names of columns with a value of the wrong type."""
 
     def __init__(self, row: sqlite3.Row):
         self._row = row
@@ -45,8 +45,8 @@ class _Row:
         return 0
 
     def texts(self, name: str) -> tuple[str, ...]:
-        found, whole = read_texts(self._row[name])
-        self.broken += [] if whole else [name]
+        found, is_valid = read_texts(self._row[name])
+        self.broken += [] if is_valid else [name]
         return found
 
     def table(self, name: str) -> dict[str, Any] | None:
@@ -64,13 +64,13 @@ class _Row:
 
 
 def request_of(row: sqlite3.Row) -> tuple[JobRequest, str | None]:
-    """The row's request, and None or the sentence that says why it cannot be run. Never raises."""
+    """The row's request, and an error message if it cannot be run. Never raises."""
     read = _Row(row)
     return read_request(read.text("kind") or "", read.text("request") or "")
 
 
 def read_texts(value: object) -> tuple[tuple[str, ...], bool]:
-    """The texts of a column that holds a JSON list of texts, and whether it was one throughout."""
+    """The texts of a JSON list, and whether the value was a list of texts throughout."""
     try:
         found = parse_json(value) if isinstance(value, (str, bytes)) else None
     except ValueError:
@@ -82,7 +82,7 @@ def read_texts(value: object) -> tuple[tuple[str, ...], bool]:
 
 
 def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> Job:
-    """Snapshot of a row of the table, with what is only in memory while it runs. Never raises."""
+    """The job of a row, combined with its progress in memory while it runs. Never raises."""
     read = _Row(row)
     kind = read.text("kind") or "generate"
     request, unreadable = request_of(row)
@@ -120,8 +120,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         result=read.table("result"),
     )
     if read.broken:
-        lost = f"Part of this job's record is damaged and could not be read ({', '.join(read.broken)})."
-        job = replace(job, warnings=(*warnings, lost))
+        damage = f"Part of this job's record is damaged and could not be read ({', '.join(read.broken)})."
+        job = replace(job, warnings=(*warnings, damage))
     if state != "running" or live is None:
         return job
     return replace(

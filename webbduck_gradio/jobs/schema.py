@@ -1,4 +1,4 @@
-"""The schema of the queue's database, and how its file is opened."""
+"""The schema of the job database, and opening its file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        # `number` is the order of submission, `place` the order of the queue; they part when jobs are moved.
+        # `number` is the order of submission, `place` the order in the queue, which moving jobs changes.
         """CREATE TABLE jobs(
             number INTEGER PRIMARY KEY AUTOINCREMENT,
             id TEXT NOT NULL UNIQUE,
@@ -43,9 +43,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE jobs ADD COLUMN retry_of TEXT",
         "CREATE TABLE switches(name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     ),
-    # What a job made that is no picture, as JSON: {caption, style, captioner}.
+    # A job's result other than images, as JSON: {caption, style, captioner}.
     ("ALTER TABLE jobs ADD COLUMN result TEXT",),
-    # `ended`: the order in which jobs ended, which the clock does not tell once it was set back.
+    # `ended`: the order in which jobs ended; `finished` is not reliable if the clock was set back.
     (
         "ALTER TABLE jobs ADD COLUMN ended INTEGER",
         "UPDATE jobs SET ended = number WHERE finished IS NOT NULL",
@@ -53,34 +53,35 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX jobs_by_end ON jobs(ended, number) WHERE finished IS NOT NULL",
     ),
 )
-"""Step n brings a database from version n to n + 1. A step that was released is never edited."""
+"""Step n migrates a database from version n to n + 1. Released steps are never edited."""
 
 
 def open_database(path: Path) -> tuple[sqlite3.Connection, str | None]:
-    """A connection for writing, at the newest schema; and what to tell when a damaged file was set aside.
+    """A connection for writing, migrated to the newest schema, and a message for the user if a damaged file
+    was set aside.
 
-    Raises `SettingsError` where there can be no database at all.
+    Raises `SettingsError` if no database can be opened or created.
     """
     try:
         return _open(path), None
     except DamagedDatabaseError as damage:
         aside = sqlite.set_aside(path)
         problem = (
-            f"The record of the queue was damaged ({damage}); it is kept as {aside.name} "
-            "and the studio started with an empty queue. Pictures are not affected."
+            f"The queue's database was damaged ({damage}); it was renamed to {aside.name}, and the studio "
+            "started with an empty queue. Pictures are not affected."
         )
         log.error("%s", problem)
     try:
         return _open(path), problem
     except DamagedDatabaseError as damage:
-        raise SettingsError(f"The database {path} cannot be made ({damage}); check the disk.") from None
+        raise SettingsError(f"The database {path} cannot be created ({damage}); check the disk.") from None
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the queue's file. Raises `sqlite3.DatabaseError`."""
-    # A commit is on the disk before it is answered, so that a power cut loses no queued job.
+    """A connection to the database file. Raises `sqlite3.DatabaseError`."""
+    # FULL: a commit is on disk before the client is answered, so that a power cut loses no queued job.
     connection = sqlite.connect(path, synchronous="FULL")
-    # A flipped bit in one text must not hide the other rows, as an error of decoding would.
+    # A decoding error in one damaged text would make all rows of the query unreadable.
     connection.text_factory = lambda text: text.decode("utf-8", "replace")
     return connection
 
@@ -96,7 +97,7 @@ def _open(path: Path) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         if connection is not None:
             connection.close()
-        # SQLITE_ERROR: readable, but a table or column is not what it should be.
+        # SQLITE_ERROR: readable, but a table or column is missing or has the wrong type.
         if sqlite.is_damage(error) or getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:
             raise DamagedDatabaseError(str(error)) from None
         raise SettingsError(f"The database {path} cannot be used ({error}); check the folder.") from None
@@ -107,10 +108,10 @@ def _open(path: Path) -> sqlite3.Connection:
 
 
 def migrate(connection: sqlite3.Connection, steps: sqlite.Steps = MIGRATIONS) -> None:
-    """Bring the database to the newest version. Raises `SettingsError` where it is of a newer one."""
+    """Migrate the database to the newest version. Raises `SettingsError` if it is from a newer studio."""
     if sqlite.version_of(connection) > len(steps):
         raise SettingsError(
-            "The record of the queue was written by a newer version of the studio; "
+            "The queue's database was written by a newer version of the studio; "
             "update the studio, or start it with another output folder."
         )
     sqlite.migrate(connection, steps)

@@ -1,4 +1,4 @@
-"""The queue of record: every job that was asked for, in SQLite, safe over kill -9 and power cuts."""
+"""The job store: every submitted job, in SQLite, safe against kill -9 and power cuts."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ RETAIN = """DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE fini
 
 
 class JobStore(JobQueries):
-    """All jobs, and what can be done with them; one per process and output folder.
+    """All jobs, and the operations on them; one per process and output folder.
 
-    All methods may be called from any thread, and raise `StorageError` where the disk refuses a write.
+    Thread-safe. All methods that write raise `StorageError` if the disk refuses it.
     """
 
     def __init__(self, path: Path, max_queued: int = 32, max_history: int = 1000):
-        """Open or make the database. `SettingsError`: another studio has it, or there can be none.
+        """Open or create the database. Raises `SettingsError` if another studio uses it or it cannot be
+        created.
 
-        `max_history`: how many ended jobs are remembered; their pictures are not touched by it.
+        `max_history`: number of ended jobs to keep; removing a job does not remove its images.
         """
         super().__init__(path)
         self.max_queued, self.max_history = max_queued, max_history
         self.claims = 0
-        """How often `claim` was asked with success; tells whether the queue moves."""
+        """Number of jobs claimed so far; increases as long as the queue is not stalled."""
 
-    # ---- asking
+    # ---- submitting
 
     def submit(
         self,
@@ -59,18 +60,18 @@ class JobStore(JobQueries):
         owner: str | None = None,
         warnings: Sequence[str] = (),
     ) -> Job:
-        """Put a job at the end of the queue; it is on the disk when this returns.
+        """Append a job to the queue; it is on disk when this returns.
 
-        Raises `QueueFullError` when `max_queued` jobs wait, `RequestError` for a kind that cannot be run.
+        Raises `QueueFullError` if `max_queued` jobs are waiting, `RequestError` for an unknown kind.
         """
         if kind not in HANDLERS or not isinstance(request, HANDLERS[kind].request_type):
-            raise RequestError(f"The studio cannot run jobs of the kind {str(kind)[:40]!r}.")
+            raise RequestError(f"The studio does not support jobs of the kind {str(kind)[:40]!r}.")
         with self.database.writing() as db:
             job_id = self._insert(db, kind, request.model_dump_json(), owner, warnings)
         return self.get(job_id)
 
     def retry(self, job_id: str, owner: str | None = None, warnings: Sequence[str] = ()) -> Job:
-        """A new job with the same request and the same seeds, at the end of the queue.
+        """Append a new job with the same request and the same seeds.
 
         Raises `NotFoundError`, `QueueFullError`, and `RequestError` for a job that has not failed, or whose
         settings this version of the studio cannot read.
@@ -80,7 +81,7 @@ class JobStore(JobQueries):
             if row["state"] not in RETRYABLE:
                 raise RequestError(
                     f"Job {job_id} is {row['state']}; "
-                    "only a failed, cancelled or interrupted one can be retried."
+                    "only a failed, cancelled or interrupted job can be retried."
                 )
             _, unreadable = request_of(row)
             if unreadable:
@@ -100,7 +101,7 @@ class JobStore(JobQueries):
         waiting, last = db.execute(LAST_PLACE).fetchone()
         if waiting >= self.max_queued:
             raise QueueFullError(
-                f"The queue is full: {waiting} jobs are waiting, and at most {self.max_queued} may; "
+                f"The queue is full: {waiting} jobs are waiting, and the limit is {self.max_queued}; "
                 "wait until one has finished or cancel one, then try again."
             )
         job_id = secrets.token_hex(8)
@@ -120,14 +121,14 @@ class JobStore(JobQueries):
         )
         return job_id
 
-    # ---- steering
+    # ---- control
 
     def cancel(self, job_id: str, after_image: bool = False) -> Job:
-        """A queued job is cancelled at once; the running one is asked to stop, and keeps what is finished.
+        """Cancel a queued job, or request the running one to stop; its finished images are kept.
 
-        It stops at its next step, or with `after_image` when the image being made is finished; asking
-        again without it stops it at its next step after all. Raises `NotFoundError`, and `RequestError`
-        when the job has ended: nothing else is ever stopped.
+        A running job stops at its next step, or with `after_image` when its current image is finished; a
+        second call without `after_image` stops it at its next step. Raises `NotFoundError`, and
+        `RequestError` if the job has ended.
         """
         with self.database.writing() as db:
             state = self._row(db, job_id)["state"]
@@ -148,8 +149,8 @@ class JobStore(JobQueries):
     def move(self, job_ids: str | Sequence[str], to: Where) -> list[Job]:
         """Move waiting jobs together: "up", "down", "top", "bottom", or to a position (1 = next).
 
-        Returns the queue in its new order. Raises `NotFoundError`, and `RequestError` for a job that does
-        not wait any more or a position that is none; then nothing is moved.
+        Returns the queue in its new order. Raises `NotFoundError`, and `RequestError` for a job that is not
+        waiting or an invalid position; then nothing is moved.
         """
         chosen = [job_ids] if isinstance(job_ids, str) else list(job_ids)
         with self.database.writing() as db:
@@ -164,15 +165,15 @@ class JobStore(JobQueries):
         return self.queued()
 
     def pause(self, reason: str = "") -> None:
-        """Start no further job until `resume`; the running one ends first. Survives a restart.
+        """Start no further job until `resume`; the running job continues. Survives a restart.
 
-        `reason`: one sentence where the studio itself does it, and will itself go on. It holds in this
-        process also when the disk takes no writing.
+        `reason`: a message if the studio itself pauses the queue and will resume it. The pause takes effect
+        in this process even if it cannot be written to disk.
         """
         self._switch(reason if self._paused is None else self._paused)
 
     def resume(self) -> None:
-        """Go on with the queue."""
+        """Start jobs again."""
         self._switch(None)
 
     def _switch(self, paused: str | None) -> None:
@@ -184,20 +185,20 @@ class JobStore(JobQueries):
                 else:
                     db.execute("INSERT OR REPLACE INTO switches VALUES ('paused', ?)", (paused,))
         finally:
-            self.database.notify(of_the_list=True)
+            self.database.notify(list_changed=True)
 
     def clear_queued(self) -> int:
-        """Cancel all jobs that wait; how many. They can be retried from the history."""
+        """Cancel all waiting jobs; returns their number. They can be retried from the history."""
         with self.database.writing() as db:
             return db.execute(CANCEL_QUEUED, (time.time(),)).rowcount
 
     def clear_finished(self) -> int:
-        """Forget all jobs that have ended; how many. Their pictures stay."""
+        """Remove all jobs that have ended; returns their number. Their images are kept."""
         with self.database.writing() as db:
             return db.execute("DELETE FROM jobs WHERE finished IS NOT NULL").rowcount
 
     def remove(self, job_id: str) -> None:
-        """Forget a job that has ended; its pictures stay. Raises `NotFoundError`, `RequestError`."""
+        """Remove a job that has ended; its images are kept. Raises `NotFoundError`, `RequestError`."""
         with self.database.writing() as db:
             state = self._row(db, job_id)["state"]
             if state not in FINAL:
@@ -208,7 +209,8 @@ class JobStore(JobQueries):
     def apply_to_many(
         operation: Callable[[str], Job | None], job_ids: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
-        """Do `cancel`, `retry` or `remove` with each: the jobs, and a sentence for each refusal."""
+        """Apply `cancel`, `retry` or `remove` to each job. Returns the jobs, and a message for each
+        refusal."""
         jobs: list[Job] = []
         refusals: list[str] = []
         for job_id in job_ids:
@@ -224,20 +226,20 @@ class JobStore(JobQueries):
     # ---- running: called by the dispatcher and the worker
 
     def wait_for_work(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds until a job can be claimed; whether there is one."""
+        """Wait up to `timeout` seconds until a job can be claimed. Returns whether one can."""
         return self.database.wait_until(
             lambda: not self.paused and bool(self.database.read(WAITING)), timeout
         )
 
     def wake(self) -> None:
-        """End the waiting of `wait_for_work` with False (the dispatcher is being stopped)."""
+        """Make a waiting `wait_for_work` return False, so that the dispatcher can stop."""
         self.database.wake()
 
     def claim(self) -> Job | None:
-        """Take the next queued job, atomically: no two callers get the same. None when none waits or the
+        """Mark the next queued job as running, atomically, and return it. None if no job is waiting or the
         queue is paused.
 
-        A job whose stored request does not validate any more fails here and does not hold up the others.
+        A job whose stored request does not validate any more fails here, so that it does not block the queue.
         """
         while True:
             with self.database.writing() as db:
@@ -260,59 +262,59 @@ class JobStore(JobQueries):
                 return self._job(row)
 
     def cancelled(self, job_id: str) -> bool:
-        """Whether the user wants this running job to stop. Cheap: asked at every step."""
+        """Whether this running job is to stop at once. Cheap: called at every step."""
         live = self._live.get(job_id)
         return live is not None and live.cancel.is_set()
 
     def cancelled_after_image(self, job_id: str) -> bool:
-        """Whether the user wants this running job to stop now that an image is finished."""
+        """Whether this running job is to stop at once or after the current image."""
         live = self._live.get(job_id)
         return live is not None and (live.cancel.is_set() or live.cancel_after_image.is_set())
 
     def progress(self, job_id: str, image_index: int, step: int, total: int) -> None:
-        """After a denoising step; kept in memory only."""
+        """Record a denoising step, in memory only."""
         if live := self._live.get(job_id):
             live.stepped(image_index, step, total)
             live.status = ""
             self.database.notify()
 
     def status(self, job_id: str, text: str) -> None:
-        """What the running job does now; kept in memory only."""
+        """Record the running job's current activity, in memory only."""
         if live := self._live.get(job_id):
             live.status = text
             self.database.notify()
 
     def new_preview(self, job_id: str) -> None:
-        """The preview's file was replaced."""
+        """Record that the preview file was replaced, in memory only."""
         if live := self._live.get(job_id):
             live.preview += 1
             self.database.notify()
 
     def run_started(self, job_id: str, run: str) -> None:
-        """The job's pictures will go to this run of the outputs."""
+        """Record the run that the job's images are saved in."""
         with self.database.writing() as db:
             db.execute("UPDATE jobs SET run = ? WHERE id = ?", (run, job_id))
 
     def image_done(self, job_id: str, image_id: str) -> None:
-        """A picture is on the disk; recorded also when the job was stopped meanwhile."""
+        """Record an image on disk, also if the job was stopped meanwhile."""
         self._append(job_id, "images", image_id)
 
     def set_result(self, job_id: str, result: Mapping[str, Any]) -> None:
-        """What the job made that is no picture (JSON values); it is on the disk when this returns."""
+        """Record the job's result other than images (JSON values); it is on disk when this returns."""
         with self.database.writing() as db:
             db.execute("UPDATE jobs SET result = ? WHERE id = ?", (_storable(json.dumps(result)), job_id))
 
     def add_warnings(self, job_id: str, text: str) -> None:
-        """Add a warning to the job; the same one only once."""
+        """Add a warning to the job, unless it has the same one already."""
         self._append(job_id, "warnings", text)
 
     def finish(
         self, job_id: str, state: State, error: str | None = None, images: Sequence[str] = ()
     ) -> Job | None:
-        """End the running job: as it ended, also where the history forgets it at once.
+        """Put the running job in a final state and return it, even if `max_history` removes it at once.
 
-        `images`: ids of finished pictures that the disk may have refused to note. None (and nothing changed)
-        where it was not running any more.
+        `images`: ids of finished images that may not have been recorded. Returns None, and changes nothing,
+        if the job was not running.
         """
         if state not in FINAL:
             raise ValueError(f"{state} is not a final state")
@@ -343,9 +345,10 @@ class JobStore(JobQueries):
         return job_of(ended[0], None, None) if ended else None
 
     def recover(
-        self, reason: str = "The studio stopped while this job ran; it was not started again by itself."
+        self, reason: str = "The studio stopped while this job ran; it was not restarted automatically."
     ) -> int:
-        """Mark what was running as interrupted; how many. At start, before the dispatcher runs."""
+        """Mark running jobs as interrupted; returns their number. Call at start, before the dispatcher
+        runs."""
         with self.database.writing() as db:
             db.execute(
                 f"UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?"
@@ -363,7 +366,7 @@ class JobStore(JobQueries):
                 self._live.pop(row["id"], None)
         return len(rows)
 
-    # ---- inside
+    # ---- helpers
 
     @staticmethod
     def _row(db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
@@ -385,5 +388,5 @@ class JobStore(JobQueries):
 
 
 def _storable(text: str | None) -> str | None:
-    """SQLite takes no broken characters, which a file's name in an error's text may hold."""
+    """The text with lone surrogates escaped, which file names in messages may contain and SQLite rejects."""
     return None if text is None else text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""Runs one claimed job after the other: where the queue, the core and the gallery meet."""
+"""Runs claimed jobs one after another; connects the queue, the core and the gallery."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ log = logging.getLogger(__name__)
 
 WRITE_AGAIN_SECONDS = 1.0
 
-DISK_FULL = "The disk is full; free some space, and the queue goes on by itself."
-"""Why the worker pauses the queue; the housekeeping resumes it."""
+DISK_FULL = "The disk is full; free some space, and the queue resumes automatically."
+"""Reason of a pause by the worker; the housekeeping resumes the queue."""
 
-STOPPED = "The studio was stopped while this job ran; retry it to make it anew."
+STOPPED = "The studio was stopped while this job ran; retry it to run it again."
 
 Result = TypeVar("Result")
 
 
 class Worker:
-    """Runs jobs in one thread, one at a time, whoever asks and however often; see `dispatcher`.
+    """Runs all core work on one thread, one job at a time; see `dispatcher`.
 
-    Torch and the C library keep threads and memory for each thread that they are called from, and Gradio
-    calls from any of a hundred: forty callers of one convolution left 55 MiB and 80 threads behind on two
-    cores. At its end Python waits for the thread of an executor; who stops the studio while a step goes on
-    therefore ends the process by `os._exit`, as `cli` does.
+    Torch and the C library keep threads and memory for each calling thread, and Gradio calls from a pool of
+    up to a hundred: forty threads calling one convolution left 55 MiB and 80 threads behind on two cores.
+    At exit, Python waits for an executor's thread; to stop during a step, `cli` ends the process by
+    `os._exit`.
     """
 
     def __init__(self, store: JobStore, context: JobContext):
         self.store, self.context = store, context
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="core")
         self._unfinished = 0
-        """Calls that the executor has not done yet."""
+        """Calls that the executor has not completed yet."""
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self.previews = PreviewFiles(context.settings)
@@ -58,10 +58,11 @@ class Worker:
         self.reserve.create()
 
     def _do(self, work: Callable[[], Result], only_when_idle: bool = False) -> Result:
-        """Run `work` in the core's thread when its turn has come; raises what it raises."""
+        """Run `work` on the core's thread, after earlier calls. Raises what it raises, and `RequestError` if
+        `only_when_idle` and the thread is busy."""
         with self._changed:
             if only_when_idle and self._unfinished:
-                raise RequestError("A job is running; free the memory when it has ended, or cancel it.")
+                raise RequestError("A job is running; free the memory after it has ended, or cancel it.")
             future: Future[Result] = self._executor.submit(work)
             self._unfinished += 1
         try:
@@ -74,18 +75,18 @@ class Worker:
     # ---- the generator
 
     def describe(self) -> dict[str, Any]:
-        """Device, memory and loaded pipeline; {} until the generator was made. Never waits for it."""
+        """As `JobContext.describe_generator`."""
         return self.context.describe_generator()
 
     def warm_up(self) -> None:
-        """Import torch and diffusers in the background, so that the first job need not wait for it."""
+        """Import torch and diffusers in the background, so that the first job does not wait for them."""
 
         def load() -> None:
             try:
                 _ = self.context.generator
             except Exception:
-                # The first job will meet the same and tell the user.
-                log.exception("The generator could not be made ready")
+                # The first job will fail in the same way and report it to the user.
+                log.exception("The image generator could not be created")
 
         threading.Thread(target=load, name="warm-up", daemon=True).start()
 
@@ -97,15 +98,15 @@ class Worker:
     # ---- jobs
 
     def recover(self) -> int:
-        """At start, before the dispatcher: what ran when the studio died becomes interrupted, what it left
-        half made goes. How many jobs."""
+        """Mark the job that ran when the studio died as interrupted, and remove its temporary files. Returns
+        the number of jobs. Call at start, before the dispatcher runs."""
         sweep_shared_folders(self.context.settings)
         return recover(self.store, self.context.outputs)
 
     def _can_start(self) -> bool:
-        """Whether a job can be run now; else the queue is paused with the reason, before it draws."""
+        """Whether a job can run now; otherwise pauses the queue with the reason."""
         problem = self.obstacles.found()
-        # What a full disk took is kept back again first, also where somebody resumed the queue by hand.
+        # The reserve that a full disk used up comes first, also if the user resumed the queue.
         if problem is None and not self.reserve.create():
             problem = DISK_FULL
         if problem is None:
@@ -115,14 +116,15 @@ class Worker:
         return False
 
     def run_next(self) -> str | None:
-        """Claim the next job and run it to its end: its id, or None where none waits or can be run now.
+        """Claim the next job and run it to its end. Returns its id, or None if no job is waiting or can run
+        now.
 
-        Claimed in the core's thread, so that a job is never called running while another one runs.
+        Claimed on the core's thread, so that a job is never marked as running while another one runs.
         """
         return self._do(self._run_next)
 
     def run(self, job: Job) -> None:
-        """Run a job that was claimed, to one of the final states. Never raises."""
+        """Run a claimed job until it is in a final state. Never raises."""
         self._do(lambda: self._run(job))
 
     def _run_next(self) -> str | None:
@@ -142,10 +144,10 @@ class Worker:
         self._finish(job, state, error, run.images)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
-        """Stop the running job at its next step and put it back as interrupted; at most `timeout` seconds.
+        """Stop the running job at its next step and mark it as interrupted, within `timeout` seconds.
 
-        A step that takes longer is not waited for: the job is marked, and the process may end. False
-        where something is still at work then: a step of the core, or the loading of it.
+        A longer step is not waited for: the job is marked, and the process may end. Returns False if the core
+        is still busy with a step or with loading then.
         """
         self._stopping.set()
         with self._changed:
@@ -171,29 +173,27 @@ class Worker:
         except WebbDuckError as problem:
             error = str(problem)
             self._pause_if_full(problem.__cause__)
-            # What it says stands in the job's one line; the cause is for whoever looks into it.
+            # The message is part of the job's line in the log; only the cause is added here.
             log.debug("Job %s failed", job.id, exc_info=problem.__cause__)
         except OSError as problem:
             error = _disk_sentence(problem)
             self._pause_if_full(problem)
             log.exception("Job %s failed", job.id)
         except MemoryError:
-            error = "The computer's memory did not suffice; choose a smaller size or close other programs."
+            error = "There is not enough memory; choose a smaller size or close other programs."
             log.exception("Job %s failed", job.id)
         except BaseException as problem:
-            error = (
-                f"Something went wrong inside the studio ({type(problem).__name__}); the log has the details."
-            )
+            error = f"An internal error occurred ({type(problem).__name__}); the log has the details."
             log.exception("Job %s failed", job.id)
         try:
             run.close(state)
         except Exception:
-            # The pictures themselves are saved; only the run's closing record is not.
+            # The images themselves are saved; only the run's final record is missing.
             log.exception("The record of run %s could not be completed", run.id)
         return state, error
 
     def _finish(self, job: Job, state: State, error: str | None, images: Sequence[str]) -> None:
-        """Write the end of the job. While the disk refuses that, wait: the queue must not go on blindly."""
+        """Save the job's final state. Retries while the disk refuses it: no further job may start before."""
         while True:
             try:
                 ended = self.store.finish(job.id, state, error, images)
@@ -201,20 +201,20 @@ class Worker:
                     log.info("%s", _line(ended))
                 return
             except StorageError as problem:
-                # The one thing to wait for; any other error will not go away by itself.
-                log.error("The end of job %s (%s) could not be written: %s", job.id, state, problem)
-                self.store.status(job.id, f"Waiting until the end of this job can be written: {problem}")
+                # Only this error is worth retrying.
+                log.error("The final state of job %s (%s) could not be saved: %s", job.id, state, problem)
+                self.store.status(job.id, f"Waiting to save the state of this job: {problem}")
             except Exception:
-                log.exception("The end of job %s (%s) could not be written", job.id, state)
+                log.exception("The final state of job %s (%s) could not be saved", job.id, state)
                 return
             if self._stopping.wait(WRITE_AGAIN_SECONDS):
                 return
 
     def _pause_if_full(self, problem: BaseException | None) -> None:
-        """No further job is worth starting until there is room for its pictures."""
+        """Pause the queue if the disk is full: the next job could not save its images either."""
         if problem is None or not _is_full(problem):
             return
-        # What follows has to be written down.
+        # Makes space for recording this job's end and the pause.
         self.reserve.release()
         self._pause(DISK_FULL)
 
@@ -230,14 +230,14 @@ class Worker:
 
 
 def _line(job: Job) -> str:
-    """The one line of the log for a job that ended. What it should paint stays out of the log."""
+    """The log line of a job that ended. Prompts are never logged."""
     status = job.status or job.state.capitalize()
-    about = [job.kind, *handler_of(job.kind).log_details(job)]
-    took = "a time unknown" if job.took is None else f"{job.took:.1f} s"
-    about.append(f"{took}, waited {job.waited(time.time()):.1f} s")
-    about += [f"run {job.run}"] * bool(job.run) + [f"for {job.owner}"] * bool(job.owner)
-    why = f"; {job.error}" if job.error else ""
-    return f"Job {job.id} {status[0].lower()}{status[1:]}: {', '.join(about)}{why}"
+    details = [job.kind, *handler_of(job.kind).log_details(job)]
+    took = "unknown duration" if job.took is None else f"{job.took:.1f} s"
+    details.append(f"{took}, waited {job.waited(time.time()):.1f} s")
+    details += [f"run {job.run}"] * bool(job.run) + [f"for {job.owner}"] * bool(job.owner)
+    error = f"; {job.error}" if job.error else ""
+    return f"Job {job.id} {status[0].lower()}{status[1:]}: {', '.join(details)}{error}"
 
 
 def _is_full(error: BaseException) -> bool:

@@ -110,7 +110,7 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
     for path in paths:
         if (reason := unreadable.away(path, catalog.unread)) is not None:
             folder = unreadable.called(path.parent, catalog.settings)
-            return f"{folder} {reason}; when it is back, the queue goes on by itself."
+            return f"{folder} {reason}; the queue resumes automatically when it is available again."
     return None
 
 

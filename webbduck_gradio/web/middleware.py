@@ -237,7 +237,7 @@ class SecurityMiddleware:
     async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass an upload to Gradio once it has a slot. An aborted one is answered here, with the reason."""
         visitor = next(iter(sessions.tokens_of(scope)), (scope.get("client") or ("unknown", 0))[0])
-        check_space = self.services.housekeeping.room_for_upload
+        check_space = self.services.housekeeping.check_upload_space
         upload = Upload(
             self._upload_slots, visitor, receive, lambda: anyio.to_thread.run_sync(check_space), scope
         )

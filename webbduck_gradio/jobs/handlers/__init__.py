@@ -1,4 +1,4 @@
-"""The kinds of jobs. A new one is a module here, its request in `request` and a line in `HANDLERS`."""
+"""The job kinds. A new kind needs a module here, its request in `request` and an entry in `HANDLERS`."""
 
 from .base import JobHandler, RunningJob
 from .caption import CaptionHandler
@@ -16,5 +16,5 @@ HANDLERS: dict[str, JobHandler] = {
 
 
 def handler_of(kind: str) -> JobHandler:
-    """For showing a job; one of a kind that this version does not know is shown as a picture's."""
+    """The handler for displaying a job; a kind unknown to this version is displayed like "generate"."""
     return HANDLERS.get(kind, HANDLERS["generate"])

@@ -1,4 +1,4 @@
-"""What the studio has to know of one kind of job."""
+"""Interface of a job kind."""
 
 from __future__ import annotations
 
@@ -16,69 +16,69 @@ if TYPE_CHECKING:
 
 
 class RunningJob(ProgressReporter, Protocol):
-    """The job at work, as its handler sees it. Each call may raise `StorageError`."""
+    """The running job, as its handler sees it. Each call may raise `StorageError`."""
 
     @property
     def job(self) -> Job:
-        """As it was when it started."""
+        """Snapshot from when it was started."""
 
     def check_between_images(self) -> None:
-        """Raises `CancelledError` also where the user wants to stop once an image is finished."""
+        """Like `check`, but also raises `CancelledError` if the job was cancelled after the current image."""
 
     def warn(self, texts: Sequence[str]) -> None:
-        """Add warnings to the job; the same one only once."""
+        """Add warnings to the job; duplicates are ignored."""
 
     def save(
         self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
     ) -> None:
-        """Save picture `index` of the batch into the job's own run, with its metadata."""
+        """Save image `index` of the batch in the job's own run, with its metadata."""
 
     def run_started(self, run: str) -> None:
-        """The job's pictures go to this run of the outputs; not needed before `save`."""
+        """Record the run that the job's images are saved in; `save` does that itself."""
 
     def image_done(self, image_id: str) -> None:
-        """A picture was saved by other means than `save`."""
+        """Record an image that was saved by other means than `save`."""
 
     def set_result(self, result: Mapping[str, Any]) -> None:
-        """What the job made that is no picture (JSON values)."""
+        """Record the job's result other than images (JSON values)."""
 
 
 class JobHandler(ABC):
-    """A kind of job: building its request, running it, and how it is called. Holds no state."""
+    """A job kind: builds requests, runs jobs, and describes them. Stateless."""
 
     request_type: ClassVar[type[JobRequest]]
     step_name: ClassVar[str] = "Step"
-    """What is counted while it runs."""
+    """Name of the unit of progress."""
 
     @abstractmethod
     def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[JobRequest, Sequence[str]]:
-        """The request to queue, and warnings about what will differ from what was asked.
+        """The request to queue, and warnings about what will differ from `asked`.
 
-        Raises `RequestError`, `NotFoundError` or `ModelError` with one sentence for what cannot be done.
+        Raises `RequestError`, `NotFoundError` or `ModelError`.
         """
 
     @abstractmethod
     def run(self, context: JobContext, running: RunningJob) -> None:
-        """Do the work, in the core's thread. Raises `CancelledError` or any `WebbDuckError`."""
+        """Run the job; called on the core's thread. Raises `CancelledError` or any other `WebbDuckError`."""
 
     @abstractmethod
     def title(self, request: JobRequest) -> str:
-        """What the job is about, in one line."""
+        """One-line description of the job."""
 
     def obstacle(self, context: JobContext, request: JobRequest) -> str | None:
-        """Why the job has to wait for a folder that is away, in one sentence; None where it need not."""
+        """Why the job has to wait for a folder, as a message for the user; None if it can run."""
         return None
 
     def log_details(self, job: Job) -> list[str]:
-        """For the log's line about a job that ended; what should be painted stays out of it."""
+        """Details for the log line of a job that ended; without its prompts."""
         return []
 
 
 def picture_name(image: str) -> str:
-    """A picture's id in a title; one of an upload says nothing to people."""
+    """An image's name in a title; the id of an upload is a hash, which is not worth showing."""
     return "an input picture" if is_input(image) else image
 
 
 def given(asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the values that are None, which stand for the default."""
+    """`asked` without None values, which mean the default."""
     return {key: value for key, value in asked.items() if value is not None}

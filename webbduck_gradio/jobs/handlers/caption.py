@@ -1,4 +1,4 @@
-"""Jobs that describe a picture in words."""
+"""Jobs that caption an image."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .base import JobHandler, RunningJob, given, picture_name
 
 PICTURE = "The picture"
 MIN_SIDE = 4
-"""Shortest side in pixels of a picture that is described; models take 1 and 3 for a number of channels."""
+"""Shortest side in pixels; models misread a side of 1 or 3 pixels as the number of channels."""
 
 
 class CaptionHandler(JobHandler):
     request_type = CaptionRequest
 
     def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[CaptionRequest, Sequence[str]]:
-        """The request names the captioner that will run.
+        """The request with the captioner resolved.
 
         `asked`: `image`, `style` (one of `captioners.STYLES`), `captioner` (None = the first usable one),
         `max_tokens` (1 to 1000).
@@ -33,16 +33,16 @@ class CaptionHandler(JobHandler):
         seen = probe(context.picture_path(request.image), PICTURE)
         if min(seen.size) < MIN_SIDE:
             raise RequestError(
-                f"The picture is {seen.size[0]} x {seen.size[1]} pixels; at least {MIN_SIDE} in each "
-                "direction are needed to describe it."
+                f"The picture is {seen.size[0]} x {seen.size[1]} pixels; a caption needs at least "
+                f"{MIN_SIDE} x {MIN_SIDE}."
             )
         warnings = seen.notes(PICTURE)
         if seen.transparent:
-            warnings.append(f"{PICTURE} has transparent parts; {captioner.name} sees them as white.")
+            warnings.append(f"{PICTURE} has transparent parts, which {captioner.name} sees as white.")
         return request.model_copy(update={"captioner": captioner.name}), warnings
 
     def run(self, context: JobContext, running: RunningJob) -> None:
-        """The job's result: {caption, style, captioner, image}."""
+        """Sets the result {caption, style, captioner, image}."""
         from ...core.image_ops import read
 
         request = running.job.request
@@ -57,4 +57,4 @@ class CaptionHandler(JobHandler):
 
     def title(self, request: JobRequest) -> str:
         assert isinstance(request, CaptionRequest)
-        return f"Describe {picture_name(request.image)} ({request.style.replace('_', ' ')})"
+        return f"Caption {picture_name(request.image)} ({request.style.replace('_', ' ')})"

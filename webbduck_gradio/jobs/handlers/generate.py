@@ -1,4 +1,4 @@
-"""Jobs that make pictures; a test is one with a single picture."""
+"""Jobs that generate images; a "test" job generates a single one."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class GenerateHandler(JobHandler):
     def prepare(
         self, context: JobContext, asked: Mapping[str, Any]
     ) -> tuple[GenerationRequest, Sequence[str]]:
-        """`asked`: fields of `GenerationRequest`; what is None or absent is the checkpoint's default."""
+        """`asked`: fields of `GenerationRequest`; None or missing = the checkpoint's default."""
         request = admission.build_request(context.registry, asked)
         warnings = admission.validate_request(context.registry, request, context.inputs)
-        # Named by their ids they may have come by way of another output folder.
+        # Given by id, they may have been stored by a studio with another output folder.
         context.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
         return request, warnings
 
@@ -34,9 +34,8 @@ class GenerateHandler(JobHandler):
             running.warn(picture.warnings)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**context.registry.known_hashes(request.base_model, loras), **picture.facts}
-            # With those that were there before it was queued.
-            said = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
-            running.save(picture.index, picture.image, picture.seed, said, facts)
+            warnings = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
+            running.save(picture.index, picture.image, picture.seed, warnings, facts)
             if picture.index + 1 < request.num_images:
                 running.check_between_images()
 

@@ -1,4 +1,4 @@
-"""Jobs that make a picture larger."""
+"""Jobs that upscale an image."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class UpscaleHandler(JobHandler):
     step_name = "Tile"
 
     def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[UpscaleRequest, Sequence[str]]:
-        """The request names the upscaler that will run.
+        """The request with the upscaler resolved.
 
-        `asked`: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model there is).
+        `asked`: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model installed).
         """
         request = UpscaleRequest.validated(**given(asked))
         seen = probe(context.picture_path(request.image), PICTURE)
@@ -36,11 +36,11 @@ class UpscaleHandler(JobHandler):
         warnings = seen.notes(PICTURE)
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
         if model is None and request.upscaler != LANCZOS:
-            warnings.append("No usable upscaling model is in checkpoint/upscale; Lanczos is used.")
+            warnings.append("There is no usable upscaling model in checkpoint/upscale; Lanczos is used.")
         return request.model_copy(update={"upscaler": model.name if model else LANCZOS}), warnings
 
     def run(self, context: JobContext, running: RunningJob) -> None:
-        """The result goes beside its original as N_upscaled.png; that of an input picture into a new run."""
+        """Saves the result beside its original as N_upscaled.png, or in a new run for an input image."""
         from ...core.image_ops import read_with_alpha
 
         request = running.job.request
@@ -53,7 +53,7 @@ class UpscaleHandler(JobHandler):
         running.warn(picture.warnings)
         save: Callable[..., str] = context.outputs.save_upscaled
         if is_input(request.image):
-            # Before the picture is saved: after a kill the job then still knows where to look.
+            # Recorded before the image is saved, so that recovery after a kill finds it.
             save = partial(context.outputs.save_upscaled_input, started=running.run_started)
         image_id = save(
             request.image,
@@ -68,4 +68,4 @@ class UpscaleHandler(JobHandler):
 
     def title(self, request: JobRequest) -> str:
         assert isinstance(request, UpscaleRequest)
-        return f"Upscale {picture_name(request.image)} {request.scale} times with {request.upscaler}"
+        return f"Upscale {picture_name(request.image)} {request.scale}x with {request.upscaler}"
