@@ -1,19 +1,19 @@
-"""Everything that goes wrong in a way that a person can act on.
+"""The errors that a user can act on.
 
     WebbDuckError
-    ├── SettingsError          the studio cannot start like this (exit code 2)
-    ├── RequestError           what was asked for does not fit; refused before it is queued
-    │   ├── NotFoundError        a checkpoint, LoRA, scheduler, job or image that is not there
-    │   └── QueueFullError          as many jobs wait as may wait
-    ├── ModelError             a model file is missing, broken or of a kind that is not supported
-    │   └── Unreadable         it cannot be read now, which may pass
-    ├── GenerationError        a job failed while it ran
-    │   └── OutOfMemoryError        the device's memory did not suffice
-    ├── StorageError           a file could not be written or read
-    └── Cancelled              not a failure: the user stopped the job
+    ├── SettingsError                invalid settings; the studio cannot start (exit code 2)
+    ├── RequestError                 invalid request, refused before it is queued
+    │   ├── NotFoundError            an unknown checkpoint, LoRA, job or image
+    │   └── QueueFullError           the limit of waiting jobs is reached
+    ├── ModelError                   a model file is missing, damaged or not supported
+    │   └── UnreadableModelError     it cannot be read at the moment
+    ├── GenerationError              a job failed while running
+    │   └── OutOfMemoryError         the device's memory is too small
+    ├── StorageError                 a file could not be written or read
+    └── CancelledError               not a failure: the user stopped the job
 
-The text of each is one sentence that says what happened and what to do. It is shown as it is,
-so it never holds a traceback, a secret or markup, nor, but for SettingsError, this computer's folders.
+Each message is one sentence that says what happened and what to do. It is shown unchanged, so it never
+contains a traceback, a secret or markup, nor, except in a SettingsError, this computer's folders.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from __future__ import annotations
 import re
 
 FOLDERS = re.compile(r"""(?<![\w.:/\\])(?:[A-Za-z]:)?[\\/](?:[^\s'"\\/]+[\\/])+""")
-"""The part of an absolute path before its last name."""
+"""An absolute path without its last component."""
 
 
 def redact_paths(text: str) -> str:
-    """A text of another library, each file in it by its name alone: it may be shown to clients."""
+    """A library's message with each absolute path reduced to the file name, so that clients may see it."""
     return FOLDERS.sub("", text)
 
 
 class WebbDuckError(Exception):
-    """Base of all errors that are worded for people."""
+    """Base of all errors whose message is meant for users."""
 
 
 class SettingsError(WebbDuckError):
@@ -38,9 +38,9 @@ class SettingsError(WebbDuckError):
 
 
 class RequestError(WebbDuckError):
-    """What was asked for does not validate or does not fit what is installed.
+    """A request is invalid, or not possible with what is installed.
 
-    `field` names the setting of the request that it is about, where it is about one.
+    `field`: name of the invalid setting, if there is one.
     """
 
     def __init__(self, text: str = "", field: str | None = None):
@@ -49,11 +49,11 @@ class RequestError(WebbDuckError):
 
 
 class NotFoundError(RequestError):
-    """A name or id that stands for nothing here."""
+    """An unknown name or id."""
 
 
 class QueueFullError(RequestError):
-    """As many jobs are queued as the limit allows."""
+    """The limit of queued jobs is reached."""
 
 
 class ModelError(WebbDuckError):
@@ -61,7 +61,7 @@ class ModelError(WebbDuckError):
 
 
 class UnreadableModelError(ModelError):
-    """A model file cannot be read now, which says nothing about what is in it. `why`: the system's reason."""
+    """A model file cannot be read at the moment; its contents are unknown. `why`: the system's reason."""
 
     def __init__(self, text: str, why: str):
         super().__init__(text)
@@ -69,12 +69,12 @@ class UnreadableModelError(ModelError):
 
 
 class GenerationError(WebbDuckError):
-    """A job failed while it ran."""
+    """A job failed while running."""
 
 
 class OutOfMemoryError(GenerationError):
-    """The device's memory did not suffice for what was asked. `decoding`: it was turning the finished
-    latents into a picture that took too much."""
+    """The device's memory is too small for the request. `decoding`: whether it ran out while decoding the
+    finished latents."""
 
     def __init__(self, text: str, decoding: bool = False):
         super().__init__(text)
@@ -86,4 +86,4 @@ class StorageError(WebbDuckError):
 
 
 class CancelledError(WebbDuckError):
-    """The user stopped the job that is running."""
+    """The user stopped the running job."""

@@ -227,5 +227,5 @@ def test_made_again_or_varied_from_any_tools_picture(services: Services) -> None
 
 def test_ids_and_pages_of_the_views() -> None:
     assert gallery_serializers.ids_of(["a/0.png", "a/0.png"]) == ["a/0.png"]
-    with pytest.raises(Exception, match="Choose from 1 to 5,000"):
+    with pytest.raises(Exception, match="Select from 1 to 5,000"):
         gallery_serializers.ids_of([f"a/{number}.png" for number in range(5001)])

@@ -1,4 +1,4 @@
-"""/caption, which goes through the queue like /generate."""
+"""/caption, which runs as a job like /generate."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ async def caption(
 ) -> dict[str, Any]:
     """Caption a picture.
 
-    image: an id of the gallery, or a file. style: one of /caption_styles. captioner: a name of
-    /captioners, None = the first usable one. max_tokens: 1 to 1000. Answers {caption, style, captioner,
-    warnings, job_id, status}; with wait_for_result=False at once, without a caption: /job has it as
-    `result` when the job has ended."""
+    image: the id of a gallery picture, or a file. style: one of /caption_styles. captioner: a name of
+    /captioners, None = the first usable one. max_tokens: 1 to 1000. Returns {caption, style, captioner,
+    warnings, job_id, status}; with wait_for_result=False immediately and without a caption, which /job
+    returns as `result` after the job has ended."""
     check_wait(wait_for_result)
     picture = await asyncio.to_thread(asked_picture, services, image)
     asked = {"image": picture, "style": style, "captioner": captioner, "max_tokens": max_tokens}

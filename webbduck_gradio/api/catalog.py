@@ -1,4 +1,4 @@
-"""The endpoints about models and the words of prompts. They answer at once."""
+"""The endpoints about models and prompt tokens. They return immediately."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
 def check_name(field: str, value: object) -> None:
-    """Raises `RequestError` where a name is no text."""
+    """Raises `RequestError` if a name is not a text."""
     if value is not None and not isinstance(value, str):
         raise RequestError(f"{field} must be a name.")
 
 
 @endpoint()
 def models(services: Services) -> list[dict[str, Any]]:
-    """The checkpoints: name, architecture, defaults, and why one cannot be used."""
+    """The checkpoints: name, architecture, defaults, and the reason if one cannot be used."""
     return [serializers.checkpoint_view(checkpoint) for checkpoint in services.registry.checkpoints()]
 
 
 @endpoint()
 def second_pass_models(services: Services) -> list[str]:
-    """Checkpoints that can go over another one's picture: refiners, and any SDXL checkpoint."""
+    """Checkpoints that can run a second pass: refiners, and any SDXL checkpoint."""
     return [checkpoint.name for checkpoint in services.registry.second_pass_models()]
 
 
 @endpoint()
 def schedulers(services: Services) -> list[str]:
-    """Samplers and their schedules in one name each, as `scheduler` takes them."""
+    """All combinations of sampler and schedule as one name each, for `scheduler`."""
     return list(SCHEDULERS)
 
 
 @endpoint()
 def samplers(services: Services) -> list[dict[str, Any]]:
-    """The samplers: `name`, the `schedules` that it can be drawn on, which of them `automatic` is (null:
-    timesteps of its own)."""
+    """The samplers: `name`, the supported `schedules`, and the one that `automatic` selects (null: the
+    sampler's own timesteps)."""
     return [
         {"name": each.name, "schedules": list(schedules_of(each)), "automatic": each.automatic}
         for each in SAMPLERS
@@ -60,14 +60,15 @@ def schedules(services: Services) -> list[str]:
 
 @endpoint()
 def upscalers(services: Services) -> list[dict[str, Any]]:
-    """The upscaling models and why one cannot be used, then "Lanczos", which is always there."""
+    """The upscaling models, with the reason if one cannot be used, then "Lanczos", which is always
+    available."""
     found = [{"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()]
     return [*found, {"name": LANCZOS, "reason": None}]
 
 
 @endpoint()
 def captioners(services: Services) -> list[dict[str, Any]]:
-    """The captioners, and why one cannot be used."""
+    """The captioners, with the reason if one cannot be used."""
     return [
         {"name": each.name, "kind": each.kind, "reason": each.unusable}
         for each in services.registry.captioners()
@@ -76,20 +77,20 @@ def captioners(services: Services) -> list[dict[str, Any]]:
 
 @endpoint()
 def caption_styles(services: Services) -> list[str]:
-    """How a captioner may be asked to write."""
+    """The styles that a captioner can be asked for."""
     return list(STYLES)
 
 
 @endpoint()
 def loras(services: Services, base_model: str | None = None) -> list[dict[str, Any]]:
-    """The LoRAs; `compatible` tells whether each fits `base_model`."""
+    """The LoRAs; `compatible`: whether each can be used with `base_model`."""
     check_name("base_model", base_model)
     return serializers.loras_view(services, base_model)
 
 
 @endpoint()
 def vaes(services: Services) -> list[dict[str, Any]]:
-    """VAEs of their own in checkpoint/vae, and why one is not sound."""
+    """The separate VAEs in checkpoint/vae, with the reason if one cannot be used."""
     return [
         {"name": each.name, "size_bytes": each.size_bytes, "reason": each.unusable}
         for each in services.registry.vaes()
@@ -98,7 +99,7 @@ def vaes(services: Services) -> list[dict[str, Any]]:
 
 @endpoint()
 def wildcards(services: Services) -> list[dict[str, Any]]:
-    """The lists in wildcards/: name and number of lines."""
+    """The wildcard lists in wildcards/: name and number of lines."""
     return [
         {"name": each.name, "lines": each.lines, "reason": each.unusable}
         for each in services.registry.wildcards()
@@ -112,20 +113,20 @@ def tokenize(
     base_model: str | None = None,
     which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
 ) -> dict[str, Any]:
-    """Tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
+    """Count the tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
     if not isinstance(text, str) or len(text) > MAX_PROMPT:
-        raise RequestError(f"text must be text of at most {MAX_PROMPT:,} characters.")
+        raise RequestError(f"text must be a text of at most {MAX_PROMPT:,} characters.")
     if which not in PROMPTS:
         raise RequestError(f"which must be one of: {', '.join(PROMPTS)}.")
     check_name("base_model", base_model)
     if base_model is not None:
         services.registry.checkpoint_called(base_model)
-    # Every SDXL checkpoint has CLIP's one vocabulary, in both of its encoders.
+    # All SDXL checkpoints use CLIP's vocabulary, in both text encoders.
     return dict(tokens.count(without_tags(text)))
 
 
 @endpoint()
 def free_memory(services: Services) -> dict[str, Any]:
-    """Let go of the models in memory; the next job loads what it needs. Refused while a job runs.
-    Answers `freed` (names of the checkpoints that were there) and the device as /health does."""
+    """Unload all models; the next job loads what it needs. Refused while a job runs. Returns `freed`, the
+    names of the unloaded checkpoints, and the device as in /health."""
     return services.free_memory()

@@ -1,4 +1,4 @@
-"""Pictures that clients name: what they send in, and the URLs of what they may fetch."""
+"""Images that clients send or refer to, and the URLs of images that they may fetch."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def media_url(kind: str, name: str) -> str:
 
 
 def client_file(services: Services, value: Any) -> Path:
-    """The file of an image input sent by a client: an upload, or a gallery image by id.
+    """The file of an image parameter sent by a client: an upload, or a gallery image by id.
 
-    Raises `RequestError` for any other path, as {"path": ...} could name any file of the server.
+    Raises `RequestError` for any other path, since {"path": ...} could name any file on the server.
     """
     name = value.get("path") if isinstance(value, dict) else getattr(value, "path", value)
     if not isinstance(name, str) or not name or "\0" in name:
@@ -36,21 +36,21 @@ def client_file(services: Services, value: Any) -> Path:
 
 
 def stored_input(services: Services, value: Any) -> str | None:
-    """The id under which the picture that a client means is stored as an input; None for none."""
+    """Store a client's image as an input image and return its id; None for None."""
     return None if value is None else services.inputs.store(client_file(services, value))
 
 
 def picture_id(services: Services, value: Any) -> str:
-    """The id of a picture of the gallery as it is; a file is stored and gets one."""
+    """The id of a gallery image unchanged, or of an uploaded file after storing it as an input image."""
     path = client_file(services, value)
-    # The folder of uploads may lie inside the one of outputs.
+    # The upload folder is usually inside the output folder.
     if inside(path, services.outputs.root) and not inside(path, upload_folder()):
         return path.relative_to(services.outputs.root.resolve()).as_posix()
     return services.inputs.store(path)
 
 
 def asked_picture(services: Services, value: Any) -> str:
-    """The id of the picture that an endpoint is asked to work on. Raises `RequestError` for none."""
+    """As `picture_id`; raises `RequestError` if the parameter is missing."""
     if value is None:
         raise RequestError("image is missing; give a picture's id or a file.")
     return picture_id(services, value)

@@ -1,7 +1,7 @@
-"""An endpoint is one function under `@endpoint`; its name, parameters and docstring are what clients see.
+"""An endpoint is a function decorated with `@endpoint`; clients see its name, parameters and docstring.
 
-Its first parameter is the studio's `Services`, which clients do not see. Gradio validates none of the
-parameters of `gr.api`: the function does, or the request that it makes of them.
+Its first parameter is the studio's `Services`, which clients do not see. Gradio does not validate the
+parameters of `gr.api`: the function does, or the request that it builds.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ log = logging.getLogger(__name__)
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 WAITING_CALLS = 64
-"""Clients that may wait for their jobs at the same time; the queue itself holds fewer."""
+"""Calls that may wait for their jobs at the same time; more than the queue's default limit."""
 QUICK_OPTIONS: dict[str, Any] = {"concurrency_id": "ask", "concurrency_limit": 16}
-"""How Gradio runs the endpoints that answer at once."""
+"""Gradio's options of the endpoints that return immediately."""
 WAITING_OPTIONS: dict[str, Any] = {"concurrency_id": "follow", "concurrency_limit": WAITING_CALLS}
-"""The same for those that may wait for the end of a job."""
+"""Gradio's options of the endpoints that may wait for the end of a job."""
 OPTIONS = "endpoint_options"
 
 
 def endpoint(*, waits: bool = False) -> Callable[[Handler], Handler]:
-    """Mark a function `name(services, ...)` of a module as the endpoint `/name`; `waits` for jobs, if so."""
+    """Mark a function `name(services, ...)` as the endpoint `/name`. `waits`: whether it may wait for a
+    job."""
 
     def mark(handler: Handler) -> Handler:
         setattr(handler, OPTIONS, WAITING_OPTIONS if waits else QUICK_OPTIONS)
@@ -43,7 +44,7 @@ def endpoint(*, waits: bool = False) -> Callable[[Handler], Handler]:
 
 
 def register(services: Services, *modules: ModuleType) -> None:
-    """Put the endpoints of these modules into the Blocks that is being built, in the order of their texts."""
+    """Add the endpoints of these modules to the Blocks being built, in source order."""
     for module in modules:
         for handler in vars(module).values():
             options = getattr(handler, OPTIONS, None)
@@ -52,18 +53,18 @@ def register(services: Services, *modules: ModuleType) -> None:
 
 
 def for_clients(services: Services, handler: Callable[..., Any]) -> Callable[..., Any]:
-    """The handler without `services`. An error of ours reaches the client as its one sentence, any other
-    as one that says where to look."""
+    """The handler with `services` bound. A `WebbDuckError` reaches the client with its message; any other
+    error is logged and hidden behind a general message."""
     signature = inspect.signature(handler, eval_str=True)
     first, *parameters = signature.parameters.values()
-    assert first.name == "services", f"{handler.__name__} does not take the services first"
+    assert first.name == "services", f"the first parameter of {handler.__name__} must be services"
 
     def as_gr_error(error: Exception) -> gr.Error:
         if isinstance(error, WebbDuckError):
             return gr.Error(str(error), print_exception=False)
         log.exception("An endpoint failed")
         return gr.Error(
-            "Something went wrong inside the studio; its log has the details.", print_exception=False
+            "An internal error occurred; the studio's log has the details.", print_exception=False
         )
 
     if asyncio.iscoroutinefunction(handler):
@@ -87,7 +88,7 @@ def for_clients(services: Services, handler: Callable[..., Any]) -> Callable[...
             except Exception as error:
                 raise as_gr_error(error) from None
 
-    # Gradio reads types off the signature and takes those that are still text for Any.
+    # Gradio reads the types from the signature and treats unevaluated ones as Any.
     call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     call.__annotations__ = {each.name: each.annotation for each in parameters}
     call.__annotations__["return"] = signature.return_annotation

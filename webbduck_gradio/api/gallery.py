@@ -1,4 +1,4 @@
-"""The endpoints about the pictures that were made. They answer at once."""
+"""The endpoints about finished images. They return immediately."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def gallery(
     query: str = "",
     order: Literal["newest", "oldest", "picture_size", "file_size", "prompt", "checkpoint"] = "newest",
 ) -> list[dict[str, Any]]:
-    """Runs with their images and settings, in this order; only those made after the time `after`."""
+    """Runs with their images and settings, sorted by `order`; only those created after the time `after`."""
     return serializers.gallery_view(services, start, limit, query, after, order)
 
 
@@ -33,8 +33,8 @@ def image(services: Services, image_id: str) -> tuple[gr.FileData, dict[str, Any
 
 @endpoint()
 def delete_image(services: Services, image_id: str) -> dict[str, Any]:
-    """Move a picture to the trash; /restore with the answer's `id` brings it back."""
-    services.outputs.resolve(image_id)  # before it is compared with anything: it may be no text
+    """Move a picture to the trash; /restore with the returned `id` restores it."""
+    services.outputs.resolve(image_id)  # validates the id, which may be of any type
     gallery_serializers.refuse_needed(services, [image_id])
     return serializers.trash_view(services.trash.delete_image(image_id))
 
@@ -48,5 +48,5 @@ def delete_run(services: Services, run: str) -> dict[str, Any]:
 
 @endpoint()
 def restore(services: Services, entry_id: str) -> dict[str, Any]:
-    """Bring back what a deletion moved to the trash."""
+    """Restore what a deletion moved to the trash."""
     return {"id": entry_id, "images": list(services.trash.restore(entry_id))}

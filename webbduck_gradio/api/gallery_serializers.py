@@ -1,6 +1,6 @@
-"""What the Gallery tab shows: plain dicts of runs, pictures and deletions, small enough for endless pages.
+"""Serializes runs, images and deletions to dicts for the Gallery tab, small enough for endless scrolling.
 
-The page draws them with textContent, never as markup, so they hold plain text.
+The page renders them with textContent, never as markup, so they contain plain text.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from ..services import Services
 from .serializers import check_span, effective_settings_text, trash_view
 
 MAX_PAGE = 200
-"""Most runs or pictures in one answer."""
+"""Limit of runs or images in one answer."""
 MAX_CHOSEN = 5000
-"""Most pictures that can be chosen at once."""
+"""Limit of images that can be selected at once."""
 MAX_QUERY = 400
 MAX_ENTRIES = 200
-SHOWN_OF_ENTRY = 24
+IMAGES_PER_ENTRY = 24
 
 MORE_LABELS = {"model_hash": "Checkpoint hash", "schedule": "Schedule", "size": "Size"}
-"""What the panel lists beside the settings of a request: a hash, and what other programs tell apart."""
+"""Labels of listed values that are not settings of a request."""
 PLACES = {setting.name: place for place, setting in enumerate(in_form_order(SETTINGS))}
-LEFT_OUT = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
+UNLISTED = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
             "paths"}  # fmt: skip
 
 
 def is_flat(asked: Any) -> bool:
-    """Whether the page asks for pictures one by one instead of by run."""
+    """Whether the page requests single images instead of runs."""
     return isinstance(asked, dict) and bool(asked.get("flat"))
 
 
 def query_of(asked: Any) -> tuple[str, str]:
-    """Search and order that the page asks for. Raises `RequestError` for what cannot be."""
+    """Search and order that the page requests. Raises `RequestError` for an invalid search."""
     page = asked if isinstance(asked, dict) else {}
     query = page.get("query", "")
     if not isinstance(query, str) or len(query) > MAX_QUERY:
@@ -50,7 +50,7 @@ def query_of(asked: Any) -> tuple[str, str]:
 
 
 def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
-    """Start and length of the page that is asked for. Raises `RequestError` for what cannot be."""
+    """Start and length of the requested page. Raises `RequestError` for invalid values."""
     page = asked if isinstance(asked, dict) else {}
     start, limit = page.get("start", 0), page.get("limit", 60)
     check_span(start, limit, most)
@@ -58,15 +58,15 @@ def span_of(asked: Any, most: int = MAX_PAGE) -> tuple[int, int]:
 
 
 def ids_of(asked: Any) -> list[str]:
-    """Ids of pictures that the page sent. Raises `RequestError` for anything else, and for too many."""
+    """Image ids that the page sent. Raises `RequestError` for anything else, and for too many."""
     ids = asked if isinstance(asked, list) else []
     if not 1 <= len(ids) <= MAX_CHOSEN or not all(is_image_id(each) for each in ids):
-        raise RequestError(f"Choose from 1 to {MAX_CHOSEN:,} pictures.")
+        raise RequestError(f"Select from 1 to {MAX_CHOSEN:,} pictures.")
     return list(dict.fromkeys(ids))
 
 
 def card(image: ImageInfo) -> dict[str, Any]:
-    """A picture in the grid."""
+    """An image of the grid."""
     found: dict[str, Any] = {
         "id": image.id,
         "v": round(image.modified * 1000) % 10**9,
@@ -86,7 +86,7 @@ def card(image: ImageInfo) -> dict[str, Any]:
 
 
 def section(run: RunInfo) -> dict[str, Any]:
-    """A run in the grid, with a line about what it is."""
+    """A run of the grid, with its prompt and facts."""
     return {
         "run": run.id,
         "created": run.created,
@@ -99,7 +99,7 @@ def section(run: RunInfo) -> dict[str, Any]:
 
 
 def listing(services: Services, asked: Any) -> dict[str, Any]:
-    """A page of runs, or of pictures where the page asks for them one by one."""
+    """A page of runs, or of single images if `is_flat`."""
     query, order = query_of(asked)
     start, limit = span_of(asked)
     if is_flat(asked):
@@ -110,21 +110,21 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 
 
 def layout(services: Services, asked: Any) -> dict[str, Any]:
-    """How much there is: `counts` of pictures by run; their `total` where they are asked one by one.
+    """Sizes for the grid: `counts` of images by run, or their `total` if `is_flat`.
 
-    `complete` False: the folders are still being looked through, and more may come. `left_out`: what cannot
-    be shown because of its name.
+    `complete` False: the folders are still being scanned, and more images may follow. `left_out`: names of
+    entries that cannot be shown because of their name.
     """
     query, order = query_of(asked)
-    complete = services.outputs.complete  # before counting: what comes meanwhile is told by a new version
-    said = {"complete": complete, "left_out": services.outputs.skipped.names()}
+    complete = services.outputs.complete  # read first: a scan that ends later increases the version
+    state = {"complete": complete, "left_out": services.outputs.skipped.names()}
     if is_flat(asked):
-        return {"total": services.outputs.count(query), **said}
-    return {"counts": services.outputs.layout(query, order), **said}
+        return {"total": services.outputs.count(query), **state}
+    return {"counts": services.outputs.layout(query, order), **state}
 
 
 def with_copies(services: Services, ids: Iterable[str]) -> list[str]:
-    """These pictures and the upscaled copies that are shown with them."""
+    """These images and the upscaled images shown with them."""
     found: dict[str, None] = {}
     copies: dict[str, dict[str, tuple[str, ...]]] = {}
     for image_id in ids:
@@ -137,7 +137,7 @@ def with_copies(services: Services, ids: Iterable[str]) -> list[str]:
 
 
 def copies_in(services: Services, run: str) -> dict[str, tuple[str, ...]]:
-    """Upscaled copies of each picture of a run that has any."""
+    """Ids of the upscaled images of a run, by original; {} if the run is not in the index."""
     try:
         return {image.id: image.variants for image in services.outputs.run(run).images if image.variants}
     except WebbDuckError:
@@ -145,7 +145,7 @@ def copies_in(services: Services, run: str) -> dict[str, tuple[str, ...]]:
 
 
 def needed(services: Services, ids: Iterable[str]) -> str | None:
-    """A sentence where a waiting or running job needs one of these pictures."""
+    """A message if a waiting or running job needs one of these images."""
     chosen = set(ids)
     running = services.store.running()
     for job in [*([running] if running else []), *services.store.queued()]:
@@ -157,26 +157,26 @@ def needed(services: Services, ids: Iterable[str]) -> str | None:
 
 
 def refuse_needed(services: Services, ids: Iterable[str]) -> None:
-    """Raises `RequestError` where a waiting or running job needs one of these pictures."""
+    """Raises `RequestError` if a waiting or running job needs one of these images."""
     reason = needed(services, ids)
     if reason:
         raise RequestError(reason)
 
 
 def picture(services: Services, image_id: Any) -> dict[str, Any]:
-    """All that the lightbox tells of a picture. Raises `NotFoundError`, `StorageError`."""
+    """The details of an image for the lightbox. Raises `NotFoundError`, `StorageError`."""
     path = services.outputs.resolve(image_id)
     found = metadata.read(path)
     chunk = found["webbduck"] or {}
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     stat = path.stat()
-    drawn = facts.get("resolved_prompt")
+    resolved = facts.get("resolved_prompt")
     return {
         "id": image_id,
         "prompt": found["prompt"],
         "negative_prompt": found["negative_prompt"],
-        "drawn": drawn if isinstance(drawn, str) and drawn != found["prompt"] else None,
+        "drawn": resolved if isinstance(resolved, str) and resolved != found["prompt"] else None,
         "tool": found["tool"],
         "rows": rows(
             effective_settings_text(services, found) if found["request"] else found["settings"], facts
@@ -201,7 +201,7 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
 
 
 def around(services: Services, image_id: str) -> dict[str, Any]:
-    """The other pictures of its run; its upscaled copies, or the picture that it is a copy of."""
+    """The images of its run, its upscaled images, and its original if it is one itself."""
     try:
         run = services.outputs.run(image_id.rpartition("/")[0])
     except WebbDuckError:  # not in the index yet
@@ -218,7 +218,7 @@ def around(services: Services, image_id: str) -> dict[str, Any]:
 
 
 def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str]]:
-    """Settings as the panel lists them: name and text."""
+    """Settings for the lightbox's panel: [label, text] each."""
     settings = dict(settings)
     if settings.get("width") and settings.get("height"):
         settings["size"] = f"{settings['width']} × {settings['height']} px"
@@ -227,7 +227,7 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
     listed: list[list[str]] = []
     for name in sorted(settings, key=_place):
         value, setting = settings[name], SETTINGS.get(name)
-        if name in LEFT_OUT or value in (None, ""):
+        if name in UNLISTED or value in (None, ""):
             continue
         if setting is None:
             listed.append([MORE_LABELS.get(name, name.replace("_", " ").capitalize()), str(value)])
@@ -237,12 +237,12 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
             listed.append([setting.label, _value_text(setting, value, facts)])
     for key, label in (("image", "Made from"), ("mask", "Mask")):
         if settings.get(key):
-            listed.append([label, "an input picture" if key == "image" else "painted over it"])
+            listed.append([label, "an input picture" if key == "image" else "used"])
     return listed
 
 
 def _place(name: str) -> float:
-    """The form's order; the hash of a checkpoint beside its name, the schedule beside the sampler."""
+    """Sort key by the form's order; the checkpoint's hash after its name, the size in place of the width."""
     beside = {"model_hash": "base_model", "size": "width"}.get(name, name)
     return PLACES.get(beside, len(PLACES)) + (0.5 if beside != name else 0)
 
@@ -261,7 +261,7 @@ def _value_text(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:
 
 
 def trash(services: Services) -> dict[str, Any]:
-    """The newest deletions, and how much there is in all."""
+    """The newest deletions, and the totals."""
     entries = services.trash.entries()
     return {
         "entries": [entry_view(entry) for entry in entries[:MAX_ENTRIES]],
@@ -272,17 +272,17 @@ def trash(services: Services) -> dict[str, Any]:
 
 
 def entry_view(entry: TrashEntry) -> dict[str, Any]:
-    """A deletion as the trash lists it: with the number of its pictures, and the ids of the first."""
+    """A deletion for the trash list, with the number of its images and the ids of the first ones."""
     return {
         **trash_view(entry),
         "count": len(entry.images),
-        "images": list(entry.images[:SHOWN_OF_ENTRY]),
+        "images": list(entry.images[:IMAGES_PER_ENTRY]),
     }
 
 
 @functools.lru_cache(1024)
 def sha256(path: Path, _modified: int, _size: int) -> str:
-    """Of the file; from memory while it is the same one."""
+    """SHA-256 of a file, cached as long as its time and size do not change. Raises `StorageError`."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -291,5 +291,5 @@ def sha256(path: Path, _modified: int, _size: int) -> str:
 
 
 def shortened(text: str, most: int = 4000) -> str:
-    """Text to look at, cut after `most` characters, which it says."""
+    """A text for display, truncated after `most` characters with a note."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text) - most:,} more characters)"

@@ -1,4 +1,4 @@
-"""/generate and /test, whose parameters are the fields of the request."""
+"""/generate and /test, whose parameters are the fields of `GenerationRequest`."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from .endpoints import endpoint
 from .gradio_helpers import file_data
 from .job_results import check_wait, owner_of, submit
 
-PICTURES = tuple(name for name, setting in SETTINGS.items() if setting.control == "file")
-Answer = tuple[list[gr.FileData], dict[str, Any]]
+IMAGE_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.control == "file")
+Result = tuple[list[gr.FileData], dict[str, Any]]
 
 
 def with_settings(leave_out: tuple[str, ...] = (), **more: Any) -> Callable[..., Callable[..., Any]]:
     """Turn `fn(services, asked, request)` into a handler whose parameters are the settings, then `more`.
 
-    They are read off `GenerationRequest`, so that the API cannot fall behind it. A setting that the
-    checkpoint has a default for defaults to None.
+    They are derived from `GenerationRequest`, so that the API is always complete. A setting for which the
+    checkpoint has a default defaults to None.
     """
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [
@@ -42,16 +42,16 @@ def with_settings(leave_out: tuple[str, ...] = (), **more: Any) -> Callable[...,
             ("request", None, gr.Request),
         ]
     ]
-    # Where it stood before a sampler and its schedule were two parameters, for clients that go by position.
+    # At the position it had before sampler and schedule existed, for clients with positional arguments.
     both = inspect.Parameter("scheduler", kind, default=None, annotation=str | None)
     parameters.insert([each.name for each in parameters].index("seed"), both)
-    # The prompt comes first and is the one parameter without a default.
+    # The prompt is first and the only parameter without a default.
     parameters[0] = parameters[0].replace(default=inspect.Parameter.empty)
     services = inspect.Parameter("services", kind, annotation=Services)
-    signature = inspect.Signature([services, *parameters], return_annotation=Answer)
+    signature = inspect.Signature([services, *parameters], return_annotation=Result)
 
-    def decorate(fn: Callable[[Services, dict[str, Any], gr.Request | None], Awaitable[Answer]]) -> Any:
-        async def handler(services: Services, *values: Any) -> Answer:
+    def decorate(fn: Callable[[Services, dict[str, Any], gr.Request | None], Awaitable[Result]]) -> Any:
+        async def handler(services: Services, *values: Any) -> Result:
             asked = dict(zip([each.name for each in parameters], values, strict=False))
             return await fn(services, asked, asked.pop("request", None))
 
@@ -63,7 +63,7 @@ def with_settings(leave_out: tuple[str, ...] = (), **more: Any) -> Callable[...,
 
 
 def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
-    if name in PICTURES:
+    if name in IMAGE_FIELDS:
         return None, gr.FileData | None
     setting = SETTINGS[name]
     if setting.control == "loras":
@@ -75,11 +75,11 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
 
 async def _run(
     services: Services, kind: Kind, asked: dict[str, Any], request: gr.Request | None, wait_for_result: Any
-) -> Answer:
+) -> Result:
     check_wait(wait_for_result)
     if asked["loras"] is None:
         asked["loras"] = ()
-    for field in PICTURES:
+    for field in IMAGE_FIELDS:
         asked[field] = await asyncio.to_thread(stored_input, services, asked.get(field))
     job = await submit(services, kind, asked, owner_of(request), wait_for_result)
     return [file_data(services.outputs.resolve(image)) for image in job.images], _answer(services, job)
@@ -104,17 +104,17 @@ def _answer(services: Services, job: Job) -> dict[str, Any]:
 
 @endpoint(waits=True)
 @with_settings(wait_for_result=True)
-async def generate(services: Services, asked: dict[str, Any], request: gr.Request | None) -> Answer:
-    """Make pictures.
+async def generate(services: Services, asked: dict[str, Any], request: gr.Request | None) -> Result:
+    """Generate pictures.
 
-    None for a setting that the checkpoint has a default for means that default; seed None or -1 is random.
-    Answers the files and {job_id, status, run, seeds, images, warnings, request}; with
-    wait_for_result=False at once, without files."""
+    None means the checkpoint's default, for settings that have one; seed None or -1 is random. Returns the
+    files and {job_id, status, run, seeds, images, warnings, request}; with wait_for_result=False immediately
+    and without files."""
     return await _run(services, "generate", asked, request, asked.pop("wait_for_result"))
 
 
 @endpoint(waits=True)
 @with_settings(leave_out=("num_images",))
-async def test(services: Services, asked: dict[str, Any], request: gr.Request | None) -> Answer:
-    """One picture with these settings; else as /generate."""
+async def test(services: Services, asked: dict[str, Any], request: gr.Request | None) -> Result:
+    """Generate a single picture; otherwise like /generate."""
     return await _run(services, "test", asked | {"num_images": 1}, request, True)

@@ -1,7 +1,7 @@
-"""All that the studio uses of Gradio outside its documented interface.
+"""Everything the studio uses of Gradio outside its documented interface.
 
-Each piece is as it is in Gradio `VERSION`, which requirements.txt pins; after an update of Gradio, read this
-file against its source and change the version.
+Checked against Gradio `VERSION`, which requirements.txt pins. After an update of Gradio, compare this file
+with its source, then change the version.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ VERSION = "6.31.0"
 HttpServer = http_server.Server
 """The uvicorn server that `launch` starts in a thread."""
 LAUNCH_OPTIONS: dict[str, Any] = {"_frontend": False}
-"""The one use of `_frontend`: to refuse to start where the page takes three seconds to answer."""
+"""Gradio uses `_frontend` only to abort the start if the page takes more than three seconds to respond."""
 SHARED_SCRIPT = re.compile(rb'<script type="module"[^>]*src="https://[^"]*"></script>')
 LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="stylesheet"[^>]*>')
 
 
 def event_data(event: gr.EventData) -> dict[str, Any]:
-    """What a view sent along with its event; anything but a table of values counts as nothing."""
+    """The data that a page component sent with its event; {} unless it is an object."""
     return event._data if isinstance(event._data, dict) else {}
 
 
 def describe_parameter(component: Any, name: str, text: str) -> None:
-    """Name and words of an endpoint's parameter, for the page "Use via API"."""
+    """Set the name and description of an endpoint's parameter on the page "Use via API"."""
     assert isinstance(component, Api)
     component.label = name
     component._api_info = {**component._api_info, "additional_description": text}
 
 
 def current_call() -> str | None:
-    """Gradio's name of the call that is being served; its own cancel names this."""
+    """Gradio's event id of the call being served, which its cancel request contains."""
     return LocalContext.event_id.get(None)
 
 
 def upload_folder() -> Path:
-    """The folder in which Gradio stores what clients upload."""
+    """The folder in which Gradio stores uploads."""
     return Path(get_upload_folder())
 
 
 def disable_analytics() -> None:
-    """Disable Gradio's analytics, which after each call process the last ten thousand calls for a page that
-    is not reachable here."""
+    """Disable Gradio's call statistics, which reprocess the last ten thousand calls after each call, for a
+    page that is not reachable here."""
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
 
@@ -70,7 +70,7 @@ def close_tunnels() -> None:
 
 @contextmanager
 def http_server_replaced(server: type[HttpServer]) -> Iterator[None]:
-    """Make `launch` use this class, for which it has no parameter."""
+    """Make `launch` use this server class; it has no parameter for that."""
     before, http_server.Server = http_server.Server, server  # type: ignore[misc]
     try:
         yield
@@ -79,14 +79,14 @@ def http_server_replaced(server: type[HttpServer]) -> Iterator[None]:
 
 
 def page_served_locally(html: bytes) -> bytes:
-    """Gradio's page with its own scripts in the place of those that a share link takes from Gradio's servers,
-    and without addresses that start at /, which is not ours behind a proxy with a path prefix."""
+    """Gradio's page with local scripts instead of those that a share link loads from Gradio's servers, and
+    with relative URLs instead of those from /, which are wrong behind a proxy with a path prefix."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
     return html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
 
 
 @functools.cache
 def _local_parts() -> bytes:
-    """The script and style tags of Gradio's page for local use."""
+    """The script and style tags of Gradio's local page."""
     page = Path(gr.__file__).parent / "templates" / "frontend" / "index.html"
     return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))

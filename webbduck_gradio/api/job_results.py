@@ -1,4 +1,4 @@
-"""What the endpoints that make a job share: submitting it and, if wanted, waiting for its end."""
+"""Shared by the endpoints that submit jobs: submitting, and waiting for the result."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from . import serializers
 from .gradio_internals import current_call
 
 REPORT_SECONDS = 0.25
-"""Least time between two reports of a job's progress."""
+"""Minimum time between two progress reports of a job."""
 
 
 def check_wait(wait_for_result: Any) -> None:
-    """Raises `RequestError` where it is neither true nor false; comes before anything is stored."""
+    """Raises `RequestError` if it is not a boolean. To be called before any upload is stored."""
     if not isinstance(wait_for_result, bool):
         raise RequestError("wait_for_result must be true or false.")
 
@@ -35,10 +35,10 @@ def owner_of(request: gr.Request | None) -> str | None:
 async def submit(
     services: Services, kind: Kind, asked: Mapping[str, Any], owner: str | None, wait_for_result: bool
 ) -> Job:
-    """The job as it is queued, or with `wait_for_result` as it ended.
+    """The queued job, or with `wait_for_result` the ended one.
 
-    Raises `RequestError` for what cannot be asked for, and Gradio's error with the job's sentence for one
-    that was waited for and made nothing.
+    Raises `RequestError` for an invalid request, and `gr.Error` with the job's error if it was waited for and
+    ended without an image or result.
     """
     job = await asyncio.to_thread(services.submit, dict(asked), kind, owner)
     if not wait_for_result:
@@ -50,9 +50,9 @@ async def submit(
 
 
 async def wait_with_progress(services: Services, job: Job) -> Job:
-    """Wait until the job ends, reporting its progress. A client that goes away stops nothing."""
+    """Wait until the job ends, reporting its progress. A client that disconnects does not cancel the job."""
     progress = gr.Progress()
-    # Gradio's own cancel names the call; the middleware turns it into a cancel of this one job.
+    # Gradio's cancel request contains this id, from which the middleware finds the job to cancel.
     call = current_call()
     if call:
         services.calls[call] = job.id
@@ -64,22 +64,22 @@ async def wait_with_progress(services: Services, job: Job) -> Job:
 
 
 async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
-    """The job when it has ended; its progress is reported meanwhile. Costs nothing while nothing changes."""
+    """The job when it has ended. Reports its progress; woken by changes only, never by polling."""
     loop = asyncio.get_running_loop()
     changed, list_changed = asyncio.Event(), asyncio.Event()
 
-    def wake(of_the_list: bool) -> None:
+    def wake(of_list: bool) -> None:
         changed.set()
-        if of_the_list:
+        if of_list:
             list_changed.set()
 
-    def listener(of_the_list: bool) -> None:
+    def listener(of_list: bool) -> None:
         with suppress(RuntimeError):  # the loop is closed when the studio stops
-            loop.call_soon_threadsafe(wake, of_the_list)
+            loop.call_soon_threadsafe(wake, of_list)
 
     with store.database.listening(listener):
         while True:
-            # Before the job is read, so that what changes afterwards is not missed.
+            # Cleared before the job is read, so that no later change is missed.
             changed.clear()
             list_changed.clear()
             job = store.get(job.id)
@@ -94,7 +94,7 @@ async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
                 )
             reported = time.monotonic()
             await changed.wait()
-            # The end of a job is answered at once, its steps are reported now and then.
+            # Progress is throttled; a change of the list, such as the job's end, is handled at once.
             with suppress(TimeoutError):
                 async with asyncio.timeout_at(loop.time() + reported + REPORT_SECONDS - time.monotonic()):
                     await list_changed.wait()

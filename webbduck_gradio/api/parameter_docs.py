@@ -1,4 +1,4 @@
-"""What the page "Use via API" tells of the parameters of each endpoint: words, and the range of numbers."""
+"""Descriptions of the endpoints' parameters, for the page "Use via API" and docs/api.md."""
 
 from __future__ import annotations
 
@@ -13,55 +13,55 @@ from ..settings import HOME
 from ..storage.atomic import write_atomically
 from .gradio_internals import describe_parameter
 
-JOB = "The id that /generate, /test, /upscale or /caption answered, or that /queue lists."
+JOB = "The id that /generate, /test, /upscale or /caption returned, or that /queue lists."
 
 PARAMETERS: dict[str, str] = {
     "base_model": "Name of a checkpoint, see /models; None = the default one.",
-    "scheduler": "Sampler and schedule in one name of /schedulers, as before they were two parameters; give "
-    "this one or those.",
+    "scheduler": "Sampler and schedule in one name of /schedulers, for older clients; give either this or "
+    "the two parameters.",
     "image": AN_IMAGE,
-    "wait_for_result": "False: answer at once with the job's id, without files.",
+    "wait_for_result": "False: return immediately with the job's id, without files.",
     "job_id": JOB,
-    "after_image": "True: the running job first finishes the image that it is at.",
+    "after_image": "True: the running job first finishes its current image.",
     "position": '1 = next, or "up", "down", "top", "bottom".',
     "scale": "2 or 4.",
     "upscaler": "A name of /upscalers; None = the first model, else Lanczos.",
     "style": "One of /caption_styles.",
-    "captioner": "A name of /captioners; None = the first that can be used.",
-    "max_tokens": "Longest answer.",
+    "captioner": "A name of /captioners; None = the first usable one.",
+    "max_tokens": "Maximum length of the caption.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
-    "which": "Which of the prompts it is.",
-    "start": "Runs to leave out, from the first.",
-    "limit": "Most runs to answer, 1 to 200.",
-    "after": "Only runs made after this time, seconds since 1970.",
+    "which": "Which prompt it is.",
+    "start": "Number of runs to skip.",
+    "limit": "Maximum number of runs, 1 to 200.",
+    "after": "Only runs created after this time, in seconds since 1970.",
     "query": 'Words of the prompt, or filters as "model:NAME seed:7 is:favourite"; at most 400 characters.',
-    "order": "newest, oldest, picture_size or file_size (the largest first), prompt or checkpoint (by the "
-    "alphabet). A run stands where the first of its pictures would.",
-    "image_id": 'For example "2026-05-01_12-30-00/0.png", as /generate and /gallery answer it.',
+    "order": "newest, oldest, picture_size or file_size (largest first), prompt or checkpoint "
+    "(alphabetical). A run is sorted by its first picture in that order.",
+    "image_id": 'For example "2026-05-01_12-30-00/0.png", as /generate and /gallery return it.',
     "run": 'For example "2026-05-01_12-30-00".',
-    "entry_id": "The id that /delete_image or /delete_run answered.",
+    "entry_id": "The id that /delete_image or /delete_run returned.",
 }
-"""What is no setting of a generation, by name; a parameter means the same in every endpoint that has it. The
-settings of /generate and /test are told by their declarations in `request.requests`."""
+"""Parameters other than generation settings, by name; each means the same in every endpoint. The settings of
+/generate and /test are described by their declarations in `request.requests`."""
 API_PAGE = HOME / "docs" / "api.md"
 TABLE_STARTS, TABLE_ENDS = "<!-- settings -->", "<!-- end of settings -->"
-MAKES_PICTURES = ("generate", "test")
+GENERATION_ENDPOINTS = ("generate", "test")
 
 
 def describe(page: gr.Blocks) -> None:
-    """Put the words into the endpoints of the Blocks that is being built."""
+    """Add the descriptions to the endpoints of the Blocks being built."""
     for fn in page.fns.values():
         if fn.api_visibility != "public" or fn.fn is None:
             continue
         names = [name for name in inspect.signature(fn.fn).parameters if name != "request"]
         for name, component in zip(names, fn.inputs, strict=True):
-            is_setting = fn.api_name in MAKES_PICTURES and name in SETTINGS
+            is_setting = fn.api_name in GENERATION_ENDPOINTS and name in SETTINGS
             text = setting_text(name) if is_setting else parameter_text(name)
             describe_parameter(component, name, text)
 
 
 def setting_text(name: str) -> str:
-    """A setting of a generation in words, with its range."""
+    """Description of a generation setting, with its range."""
     setting = SETTINGS[name]
     text = setting.api_text
     if setting.control == "text":
@@ -72,7 +72,7 @@ def setting_text(name: str) -> str:
 
 
 def parameter_text(name: str) -> str:
-    """A parameter in words, with its range where it is a number of a request."""
+    """Description of a parameter, with its range if it is a numeric field of a request."""
     text = PARAMETERS.get(name, "")
     field = CaptionRequest.model_fields.get(name)
     return text if field is None or field.annotation not in (int, float) else _with_bounds(field, text)
@@ -84,19 +84,19 @@ def _with_bounds(field: FieldInfo, text: str, unit: str = "") -> str:
 
 
 def settings_table() -> str:
-    """The settings of /generate as a table in Markdown."""
+    """The settings of /generate as a Markdown table."""
     lines = ["| setting | default | |", "|---|---|---|"]
     for name, setting in SETTINGS.items():
         default = None if setting.reset == "checkpoint" or setting.default == () else setting.default
         shown = "None" if default is None else json.dumps(default)
-        if name == "prompt":  # the endpoint's one parameter without a default
+        if name == "prompt":  # the only parameter without a default
             shown = "required"
         lines.append(f"| `{name}` | {shown} | {setting_text(name).replace('|', chr(92) + '|')} |")
     return "\n".join(lines)
 
 
 def with_settings_table(page: str) -> str:
-    """docs/api.md with the present table of settings between its marks."""
+    """docs/api.md with the current table of settings between its markers."""
     before, _, rest = page.partition(TABLE_STARTS)
     _, _, after = rest.partition(TABLE_ENDS)
     return f"{before}{TABLE_STARTS}\n\n{settings_table()}\n\n{TABLE_ENDS}{after}"

@@ -1,4 +1,4 @@
-"""The endpoints about jobs and the studio's state. They answer at once."""
+"""The endpoints about jobs and the studio's state. They return immediately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .job_results import owner_of
 
 @endpoint()
 def queue(services: Services) -> dict[str, Any]:
-    """The running job, the queued ones in order, and the last that ended."""
+    """The running job, the queued jobs in order, and the jobs that ended last."""
     services.worker.previews.mark_watched()
     return serializers.queue_view(services)
 
@@ -30,8 +30,8 @@ def job(services: Services, job_id: str) -> dict[str, Any]:
 
 @endpoint()
 def cancel(services: Services, job_id: str, after_image: bool = False) -> dict[str, Any]:
-    """Cancel a queued job at once, the running one at its next step or after the image that it is at;
-    finished images are kept."""
+    """Cancel a queued job at once, the running one at its next step or after its current image. Finished
+    images are kept."""
     if not isinstance(after_image, bool):
         raise RequestError("after_image must be true or false.")
     return serializers.job_view(services, services.store.cancel(job_id, after_image))
@@ -39,20 +39,20 @@ def cancel(services: Services, job_id: str, after_image: bool = False) -> dict[s
 
 @endpoint()
 def retry(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
-    """A failed, cancelled or interrupted job again, with the same seeds, as a new job."""
+    """Run a failed, cancelled or interrupted job again with the same seeds, as a new job."""
     return serializers.job_view(services, services.store.retry(job_id, owner_of(request)))
 
 
 @endpoint()
 def pause(services: Services) -> dict[str, Any]:
-    """Start no further job; the running one ends first."""
+    """Pause the queue: no further job is started; the running one continues."""
     services.store.pause()
     return serializers.queue_view(services)
 
 
 @endpoint()
 def resume(services: Services) -> dict[str, Any]:
-    """Go on after /pause."""
+    """Resume the queue after /pause."""
     services.store.resume()
     return serializers.queue_view(services)
 
@@ -60,7 +60,7 @@ def resume(services: Services) -> dict[str, Any]:
 @endpoint()
 def move(services: Services, job_id: str, position: int | str) -> dict[str, Any]:
     """Move a queued job: to a position (1 = next), or "up", "down", "top", "bottom"."""
-    services.store.get(job_id)  # one job: the store itself would take several
+    services.store.get(job_id)  # rejects a list, which `move` would accept
     services.store.move(job_id, whole_number(position))
     return serializers.queue_view(services)
 

@@ -1,4 +1,4 @@
-"""All endpoints, put into the page; another file of endpoints is one more module here."""
+"""Registration of all endpoints; a new module of endpoints is added here."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from . import caption, catalog, endpoints, gallery, generate, queue, upscale
 
 
 def register(services: Services, ticket_secret: str) -> None:
-    """Put every endpoint into the Blocks that is being built. Comes before the page's own events,
-    since names that collide are renamed silently."""
+    """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
+    Gradio silently renames the later of two equal names."""
     endpoints.register(services, generate, queue, catalog, gallery, upscale, caption)
 
     def run_next_job(services: Services, ticket: str) -> str:

@@ -1,6 +1,6 @@
-"""What the page and the API show: plain dicts made of jobs, runs, checkpoints and LoRAs.
+"""Serializes jobs, runs, checkpoints and LoRAs to dicts for the page and the API.
 
-The page draws them with textContent, never as markup, so they hold plain text.
+The page renders them with textContent, never as markup, so they contain plain text.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from ..request.samplers import joined_of
 from ..services import Services
 
 RECENT = 20
-"""Finished jobs that the queue shows."""
+"""Number of ended jobs that the queue lists."""
 MAX_RUNS = 200
-"""Most runs in one page of the gallery."""
+"""Limit of runs in one answer of /gallery."""
 
 
 def ordinal(number: int) -> str:
@@ -35,7 +35,7 @@ def ordinal(number: int) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration as people say it: "0.8 s", "12 s", "3 min 5 s", "2 h 10 min"."""
+    """A readable duration: "0.8 s", "12 s", "3 min 5 s", "2 h 10 min"."""
     if value < 10:
         return f"{value:.1f} s"
     whole = round(value)
@@ -47,7 +47,7 @@ def seconds(value: float) -> str:
 
 
 def status_line(job: Job) -> str:
-    """One line that says where a job stands."""
+    """The state of a job in one line."""
     count = job.images_asked
     if job.state == "queued":
         place = job.position or 1
@@ -70,7 +70,7 @@ def status_line(job: Job) -> str:
 
 
 def job_view(services: Services, job: Job) -> dict[str, Any]:
-    """A job for the page and the API. Times are seconds since 1970."""
+    """A job for the page and the API. Times are in seconds since 1970."""
     request = job.request
     fields = request.model_dump(mode="json")
     seeds: list[int | None] = []
@@ -112,31 +112,31 @@ def job_view(services: Services, job: Job) -> dict[str, Any]:
 
 
 def title(job: Job) -> str:
-    """What the job is about, in one line: a picture's prompt, or what is done to which picture."""
+    """One-line description of the job: the prompt, or the operation and its image."""
     return handler_of(job.kind).title(job.request)
 
 
 def effective_settings(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[str, Any]:
-    """The settings that had an effect on the picture, for showing: what is empty or not in use is left out.
+    """The settings that had an effect on the image, for display: empty and unused ones are omitted.
 
-    `kind`: what the second pass did, where that is known.
+    `kind`: what the second pass did, if known.
     """
     unused = applicability.without_effect(request, kind)
     return {
         name: value
         for name, value in request.items()
-        if name not in unused and value not in (None, "", [], ()) and not _is_understood(name, value)
+        if name not in unused and value not in (None, "", [], ()) and not _is_unlisted_default(name, value)
     }
 
 
-def _is_understood(name: str, value: Any) -> bool:
-    """Whether a list need not name this value: the setting is at its default, and few change it."""
+def _is_unlisted_default(name: str, value: Any) -> bool:
+    """Whether the setting is at its default and declares that lists then omit it."""
     setting = SETTINGS.get(name)
     return setting is not None and not setting.listed_at_default and value == setting.default
 
 
 def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass | None:
-    """What the second pass of a request does with the model that is installed under its name."""
+    """What the second pass of a request does with the model currently installed under its name."""
     model = request.get("second_pass_model")
     if not model:
         return None
@@ -145,13 +145,13 @@ def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass
 
 
 def index_of(image_id: str) -> int | None:
-    """Index in its batch of the image "RUN/3.png"; None for a name that is not of that form."""
+    """Index in its batch of the image "RUN/3.png"; None for a name of another form."""
     number = image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0]
     return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 def progress(job: Job) -> float:
-    """Share of the whole job that is done, 0 to 1; never falls while the job runs."""
+    """Completed fraction of the whole job, 0 to 1; never decreases while the job runs."""
     if job.state != "running":
         return 1.0 if job.state == "completed" else 0.0
     of_image = job.step / job.total if job.total else 0.0
@@ -159,7 +159,7 @@ def progress(job: Job) -> float:
 
 
 def queue_view(services: Services) -> dict[str, Any]:
-    """The answer of /queue and the state that every page draws."""
+    """The answer of /queue, which every page renders too."""
     store = services.store
     running = store.running()
     queued = store.queued()
@@ -181,7 +181,7 @@ def queue_view(services: Services) -> dict[str, Any]:
 
 
 def live_view(services: Services) -> dict[str, Any]:
-    """What changes at every step: small, since it goes out several times a second."""
+    """What changes at every step: small, since it is sent several times a second."""
     running = services.store.running()
     if running is None:
         return {}
@@ -243,7 +243,7 @@ def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
 
 
 def preview_token(lora: Lora) -> str | None:
-    """Changes with the picture that stands for the LoRA; None where only pictures made with it can."""
+    """A value that changes with the LoRA's own preview image; None if it has none."""
     if lora.chosen_preview:
         return lora.chosen_preview
     if lora.preview:
@@ -252,10 +252,10 @@ def preview_token(lora: Lora) -> str | None:
 
 
 def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:
-    """All LoRAs; with a checkpoint named, whether each can be used with it. Raises `NotFoundError`."""
-    fitting = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
+    """All LoRAs; given a checkpoint's name, whether each is compatible with it. Raises `NotFoundError`."""
+    compatible = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
     return [
-        lora_view(lora, None if fitting is None else lora.name in fitting)
+        lora_view(lora, None if compatible is None else lora.name in compatible)
         for lora in services.registry.loras()
     ]
 
@@ -263,26 +263,24 @@ def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any
 def gallery_view(
     services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0, order: Any = "newest"
 ) -> list[dict[str, Any]]:
-    """A page of runs in an order of `gallery.index.sort.ORDERS`, made after `after` (seconds since 1970).
+    """A page of runs in an order of `gallery.index.sort.ORDERS`, created after `after` (seconds since 1970).
 
-    Raises `RequestError` for a page that cannot be.
+    Raises `RequestError` for invalid arguments.
     """
     if isinstance(after, bool) or not isinstance(after, (int, float)) or after != after:
         raise RequestError("after must be a time in seconds since 1970.")
     check_span(start, limit, MAX_RUNS)
     if not isinstance(query, str) or len(query) > 400:
-        raise RequestError("query must be text of at most 400 characters.")
+        raise RequestError("query must be a text of at most 400 characters.")
     if after > 0 and order != "newest":
-        raise RequestError(
-            "after goes with the order newest alone; with another one, put date:>=... into query."
-        )
+        raise RequestError("after requires the order newest; with another order, put date:>=... into query.")
     found = services.outputs.runs(start, limit, query, order)
-    # Newest first, so what is older than `after` stands at the end.
+
     return [run_view(run) for run in found if run.created > after]
 
 
 def trash_view(entry: TrashEntry) -> dict[str, Any]:
-    """A deletion, with the id that undoes it."""
+    """A deletion, with the id that restores it."""
     return {"id": entry.id, "deleted": entry.deleted, "images": list(entry.images)}
 
 
@@ -307,7 +305,7 @@ def run_view(run: RunInfo) -> dict[str, Any]:
 
 
 def image_view(services: Services, image_id: str) -> dict[str, Any]:
-    """What a picture tells about itself. Raises `NotFoundError`, `StorageError`."""
+    """The metadata of an image. Raises `NotFoundError`, `StorageError`."""
     found = metadata.read(services.outputs.resolve(image_id))
     return {
         "id": image_id,
@@ -318,12 +316,12 @@ def image_view(services: Services, image_id: str) -> dict[str, Any]:
 
 
 def with_scheduler(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of a request with `scheduler`, the one name that clients knew before sampler and schedule."""
+    """Fields of a request with `scheduler` added, the joined name that older clients expect."""
     return {**request, "scheduler": joined_of(request)} if "sampler" in request else dict(request)
 
 
 def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that had an effect on a picture of ours, as `metadata.read` found it."""
+    """As `effective_settings`, for an image of the studio as returned by `metadata.read`."""
     request, facts = found["request"], found["webbduck"].get("facts")
     kind = facts.get("second_pass") if isinstance(facts, dict) else None
     known: SecondPass | None = kind if kind in ("refiner", "img2img") else second_pass_of(services, request)
@@ -331,7 +329,7 @@ def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dic
 
 
 def check_span(start: Any, limit: Any, most: int) -> None:
-    """Raises `RequestError` unless both are whole numbers that make a page of at most `most` entries."""
+    """Raises `RequestError` unless both are whole numbers for a page of at most `most` entries."""
     whole = all(isinstance(each, int) and not isinstance(each, bool) for each in (start, limit))
     if not whole or not 0 <= start <= 10**9 or not 1 <= limit <= most:
         raise RequestError(f"start must be 0 or more, and limit a whole number from 1 to {most}.")

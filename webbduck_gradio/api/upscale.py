@@ -1,4 +1,4 @@
-"""/upscale, which goes through the queue like /generate."""
+"""/upscale, which runs as a job like /generate."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ async def upscale(
     wait_for_result: bool = True,
     request: gr.Request | None = None,
 ) -> tuple[list[gr.FileData], dict[str, Any]]:
-    """Make a picture 2 or 4 times as large.
+    """Upscale a picture to 2 or 4 times its width and height.
 
-    image: an id of the gallery, or a file. upscaler: a name of /upscalers, "Lanczos", or None = the first
-    model that is there. The copy is saved beside its original as N_upscaled.png with all its metadata; of
-    a file, in a new run. Answers the file and {job_id, status, images, upscaler, scale, warnings};
-    with wait_for_result=False at once, without a file."""
+    image: the id of a gallery picture, or a file. upscaler: a name of /upscalers, "Lanczos", or None = the
+    first model installed. The upscaled image is saved beside its original as N_upscaled.png with all its
+    metadata; for a file, in a new run. Returns the file and {job_id, status, images, upscaler, scale,
+    warnings}; with wait_for_result=False immediately and without a file."""
     check_wait(wait_for_result)
     picture = await asyncio.to_thread(asked_picture, services, image)
     asked = {"image": picture, "scale": scale, "upscaler": upscaler}
