@@ -94,7 +94,7 @@ def test_no_warning_names_a_folder(settings: Settings) -> None:
 
 def test_a_file_that_a_job_could_not_read_is_told_by_its_name(settings: Settings) -> None:
     error = OSError(errno.EACCES, "Permission denied", str(settings.loras / "ink.safetensors"))
-    assert worker._disk_sentence(error).startswith("A file ink.safetensors could not be read")
+    assert worker._disk_error_message(error).startswith("A file ink.safetensors could not be read")
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_what_has_no_effect_is_said(settings: Settings) -> None:
     registry = Registry(settings)
     request = build_request(registry, {"cfg": 1, "negative_prompt": "hat"})
     assert validate(registry, request) == [
-        "negative_prompt has no effect at CFG 1, where there is no guidance."
+        "negative_prompt has no effect at CFG 1, which disables guidance."
     ]
 
 
@@ -307,7 +307,7 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
         return validate(registry, build_request(registry, asked))
 
     assert admit(strength=0.5, mask_blur=3) == [
-        "strength has no effect without a picture.",
+        "strength has no effect without an input picture.",
         "mask_blur has no effect without a mask.",
     ]
     assert admit(refiner_switch=0.5) == ["refiner_switch has no effect without a second pass."]

@@ -37,8 +37,8 @@ async def submit(
 ) -> Job:
     """The queued job, or with `wait_for_result` the ended one.
 
-    Raises `RequestError` for an invalid request, and `gr.Error` with the job's error if it was waited for and
-    ended without an image or result.
+    Raises `RequestError` for an invalid request, and `gr.Error` with the job's error if it was waited for,
+    did not complete and has no finished image.
     """
     job = await asyncio.to_thread(services.submit, dict(asked), kind, owner)
     if not wait_for_result:

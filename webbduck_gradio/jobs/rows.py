@@ -37,7 +37,7 @@ class _Row:
         self.broken.append(name)
         return None
 
-    def whole(self, name: str) -> int:
+    def integer(self, name: str) -> int:
         value = self._row[name]
         if isinstance(value, int):
             return value
@@ -92,7 +92,7 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         state = "failed"
     images, warnings = read.texts("images"), read.texts("warnings")
     created, started, finished = read.number("created"), read.number("started"), read.number("finished")
-    cancel = read.whole("cancel_requested")
+    cancel = read.integer("cancel_requested")
     job = Job(
         id=read.text("id") or "",
         kind=kind,
@@ -103,8 +103,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         created=created or started or finished or 0.0,
         started=started,
         finished=finished,
-        step=read.whole("step"),
-        total=read.whole("total"),
+        step=read.integer("step"),
+        total=read.integer("total"),
         image_index=len(images),
         status=read.text("status") or "",
         run=read.text("run"),

@@ -176,7 +176,7 @@ class Worker:
             # The message is part of the job's line in the log; only the cause is added here.
             log.debug("Job %s failed", job.id, exc_info=problem.__cause__)
         except OSError as problem:
-            error = _disk_sentence(problem)
+            error = _disk_error_message(problem)
             self._pause_if_full(problem)
             log.exception("Job %s failed", job.id)
         except MemoryError:
@@ -246,7 +246,7 @@ def _is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and is_full(error)
 
 
-def _disk_sentence(error: OSError) -> str:
+def _disk_error_message(error: OSError) -> str:
     if _is_full(error):
         return "The disk is full; free some space, then retry this job."
     reason = (error.strerror or type(error).__name__).lower()

@@ -33,8 +33,8 @@ _MASKED_AREA: tuple[Test, ...] = (*_MASK, ("inpaint_area", "is", "masked"))
 _SECOND_PASS: Test = ("second_pass_model", "set", None)
 
 CONDITIONS: dict[ConditionName, Condition] = {
-    "guidance": Condition("at CFG 1, where there is no guidance", (("cfg", "is not", 1),)),
-    "image": Condition("without a picture", (("image", "set", None),)),
+    "guidance": Condition("at CFG 1, which disables guidance", (("cfg", "is not", 1),)),
+    "image": Condition("without an input picture", (("image", "set", None),)),
     "mask": Condition("without a mask", _MASK),
     "whole_area": Condition("when only the masked area is inpainted", _MASKED_AREA, negated=True),
     "masked_area": Condition("when the whole picture is inpainted", _MASKED_AREA),

@@ -87,7 +87,8 @@ SAMPLERS = (
     Sampler(
         name="DPM++ 3M SDE",
         solver=_MULTISTEP,
-        # Heun's second-order step belongs to the third-order family, so orders are not lowered at the end.
+        # The second-order step of type heun matches the third-order update, which runs to the last step but
+        # one.
         options={
             "algorithm_type": "sde-dpmsolver++",
             "solver_order": 3,
