@@ -68,7 +68,7 @@ def test_the_33rd_is_refused_and_nothing_is_lost(store: JobStore, ask) -> None:
 def test_a_limit_of_its_own(tmp_path: Path, ask) -> None:
     store = JobStore(tmp_path / "q.sqlite3", max_queued=1)
     store.submit(ask())
-    with pytest.raises(QueueFullError, match="at most 1 may"):
+    with pytest.raises(QueueFullError, match="the limit is 1"):
         store.submit(ask())
     store.close()
 
@@ -467,7 +467,7 @@ def test_every_earlier_schema_migrates_and_keeps_its_jobs(path: Path, ask, versi
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    with pytest.raises(SettingsError, match="cannot be"):
+    with pytest.raises(SettingsError, match="is not writable"):
         JobStore(tmp_path / "file" / "jobs.sqlite3")
 
 

@@ -33,7 +33,7 @@ TOO_TELLING = (
     "root:x:",
     "sqlite3.",
     "pydantic",
-    "went wrong inside",
+    "internal error occurred",
 )
 HOSTILE = itertools.count()
 """Moved on with each request that carries an attack, by any thread; those that only look are not counted."""

@@ -40,7 +40,7 @@ def error_as_dict(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         return {"error": str(error)}
     except Exception:
         log.exception("A page event failed")
-        return {"error": "An internal error occurred; the log has the details."}
+        return {"error": "The action failed; the log has the details."}
 
 
 def file_data(path: Path) -> gr.FileData:
