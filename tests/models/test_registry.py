@@ -192,9 +192,7 @@ def test_names_that_are_not_there(settings: Settings) -> None:
 def test_what_has_no_effect_is_said(settings: Settings) -> None:
     registry = Registry(settings)
     request = build_request(registry, {"cfg": 1, "negative_prompt": "hat"})
-    assert validate(registry, request) == [
-        "negative_prompt has no effect at CFG 1, which disables guidance."
-    ]
+    assert validate(registry, request) == ["negative_prompt has no effect at CFG 1, which disables guidance."]
 
 
 def picture(settings: Settings, image: Image.Image) -> str:

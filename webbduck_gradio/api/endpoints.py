@@ -33,8 +33,7 @@ OPTIONS = "endpoint_options"
 
 
 def endpoint(*, waits: bool = False) -> Callable[[Handler], Handler]:
-    """Mark a function `name(services, ...)` as the endpoint `/name`. `waits`: whether it may wait for a
-    job."""
+    """Mark a function `name(services, ...)` as the endpoint `/name`. `waits`: it may wait for a job."""
 
     def mark(handler: Handler) -> Handler:
         setattr(handler, OPTIONS, WAITING_OPTIONS if waits else QUICK_OPTIONS)

@@ -32,11 +32,9 @@ __all__ = ["LANCZOS", "load", "upscale"]
 log = logging.getLogger(__name__)
 
 TILE, MIN_TILE, OVERLAP = 256, 64, 32
-"""Side of a tile, its lower limit when memory is short, and overlap of neighbouring tiles, in input
-pixels."""
+"""Side of a tile, its minimum when memory is short, and the overlap of tiles, in input pixels."""
 MIN_SIDE = 32
-"""Smaller images are padded to this many pixels at the right and bottom; the padding is cropped
-afterwards."""
+"""Smaller images are padded to this many pixels at the right and bottom, and cropped afterwards."""
 FRINGE = 4
 """Blur radius, in input pixels, that spreads colours into fully transparent areas."""
 

@@ -26,8 +26,7 @@ class Database:
     """
 
     def __init__(self, path: Path):
-        """Open or create the file. Raises `SettingsError` if another studio uses it or it cannot be
-        created."""
+        """Open or create the file. Raises `SettingsError` if that fails or another studio uses it."""
         self.problem: str | None = None
         # Starts at the clock's milliseconds, so that a page from before a restart never sees a number again.
         self.version = self.list_version = time.time_ns() // 1_000_000

@@ -45,8 +45,7 @@ class Dispatcher(threading.Thread):
     """Posts a ticket whenever a job is waiting, waits for its end, and repeats. Survives any error."""
 
     def __init__(self, store: JobStore, base_url: str, secret: str, login: tuple[str, str] | None = None):
-        """`base_url`: the server over loopback, e.g. http://127.0.0.1:7860; `login`: (user, password), if
-        required."""
+        """`base_url`: the server's loopback URL, e.g. http://127.0.0.1:7860; `login`: (user, password)."""
         super().__init__(name="dispatcher", daemon=True)
         self._store, self._secret, self._login = store, secret, login
         self._base = base_url.rstrip("/")

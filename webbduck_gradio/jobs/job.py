@@ -41,8 +41,7 @@ class Job:
     image_index: int
     """Index of the current image, from 0."""
     status: str
-    """The current activity, or how the job ended, in one line. Empty during sampling, when `step` is
-    current."""
+    """The current activity, or how the job ended, in one line. Empty while `step` counts."""
     run: str | None
     images: tuple[str, ...]
     """Ids of the images finished so far."""

@@ -50,8 +50,7 @@ class JobQueries:
 
     @property
     def list_version(self) -> int:
-        """Increases when a job is added or removed or its state, images or warnings change; not with
-        progress."""
+        """Increases when jobs are added or removed or their state, images or warnings change."""
         return self.database.list_version
 
     def get(self, job_id: str) -> Job:

@@ -58,8 +58,7 @@ def _pictures(outputs: Outputs, job: Job) -> list[str]:
 
 
 def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
-    """Make store and meta.json agree: a completed run means a completed job, a running one was
-    interrupted."""
+    """Make store and meta.json agree: a completed run completes the job, a running one was interrupted."""
     path = outputs.root / run / "meta.json"
     try:
         meta: Any = read_json(path)

@@ -209,8 +209,7 @@ class JobStore(JobQueries):
     def apply_to_many(
         operation: Callable[[str], Job | None], job_ids: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
-        """Apply `cancel`, `retry` or `remove` to each job. Returns the jobs, and a message for each
-        refusal."""
+        """Apply `cancel`, `retry` or `remove` to each job. Returns the jobs, and the errors of the others."""
         jobs: list[Job] = []
         refusals: list[str] = []
         for job_id in job_ids:
@@ -347,8 +346,7 @@ class JobStore(JobQueries):
     def recover(
         self, reason: str = "The studio stopped while this job ran; it was not restarted automatically."
     ) -> int:
-        """Mark running jobs as interrupted; returns their number. Call at start, before the dispatcher
-        runs."""
+        """Mark running jobs as interrupted; returns their number. The dispatcher must not be running."""
         with self.database.writing() as db:
             db.execute(
                 f"UPDATE jobs SET state = 'failed', {ENDS}, status = 'Failed', error = ?"

@@ -42,8 +42,7 @@ class BaseRequest(BaseModel):
 
     @classmethod
     def validated(cls, **asked: Any) -> Self:
-        """Validated instance. Raises `RequestError`, with the name of the invalid field where there is
-        one."""
+        """Validated instance. Raises `RequestError` with the name of the invalid field."""
         try:
             return cls(**asked)
         except ValidationError as error:

@@ -85,8 +85,7 @@ class Setting:
     applies: tuple[ConditionName, ...] = ()
     """It has an effect if all of these conditions hold; the most general one comes first."""
     stays_visible: bool = False
-    """Whether its control stays visible without effect, so that a typed text is not lost; a warning reports
-    it."""
+    """Whether its control stays visible without effect, so that a text is not lost; there is a warning."""
     reset: Reset = "default"
     is_content: bool = False
     """Whether it describes the image's content rather than the method; presets omit such settings."""

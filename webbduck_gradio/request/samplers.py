@@ -222,8 +222,7 @@ def split_scheduler(asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joined_of(stored: Mapping[str, Any]) -> str | None:
-    """The joined name in settings of any version or program; an unknown sampler's name is returned
-    unchanged."""
+    """The joined name in settings of any version or program; an unknown name is returned unchanged."""
     sampler, schedule = stored.get("sampler"), stored.get("schedule")
     known = _BY_NAME.get(sampler) if isinstance(sampler, str) else None
     if known and schedule in schedules_of(known):

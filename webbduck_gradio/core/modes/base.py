@@ -14,8 +14,7 @@ from ..sampling.loop import ModelContext, SamplingRun
 
 
 class Mode(ABC):
-    """One instance per job: it holds the job's resized input images and is used for every image of the
-    batch."""
+    """One instance per job, which holds the job's resized input images and samples all of its batch."""
 
     encodes_input: ClassVar[bool] = False
     """Whether the VAE encodes an input image, which may overflow in half precision."""

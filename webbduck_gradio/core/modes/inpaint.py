@@ -98,8 +98,7 @@ def finish(region: InpaintRegion, generated: Image.Image, blur: int) -> Image.Im
 
 
 def _feathered(region: InpaintRegion, mask: Image.Image, blur: int) -> Image.Image:
-    """The mask with its feathered edge, which is always outside the part that the request's own mask
-    covers."""
+    """The mask with its feathered edge, which is always outside the request's own mask."""
     if region.protects:
         return ImageOps.invert(image_ops.feather_mask(ImageOps.invert(mask), blur))
     return image_ops.feather_mask(mask, blur)

@@ -42,8 +42,7 @@ class CustomLevels:
     custom_schedules: ClassVar[tuple[str, ...]] = ("Karras", "Exponential")
     """Schedules computed by `noise_levels`; diffusers computes the others correctly."""
     levels: Callable[[int], np.ndarray] | None = None
-    """Number of steps -> that many noise levels, descending, without the final zero. None = diffusers'
-    own."""
+    """Number of steps -> noise levels, descending, without the final zero. None = diffusers' own."""
 
 
 class CustomKarras(CustomLevels):
