@@ -99,7 +99,7 @@ def test_models_json_of_the_first_version_gives_defaults(settings: Settings, sdx
         ("[1]", "models.json must contain a JSON object; it is left as it is."),
         ('{"webbduck-starter": 3}', "the entry 'webbduck-starter' must be a JSON object"),
         ('{"webbduck-starter": {"defaults": {"steps": 1000}}}', "steps must be a whole number from 1 to 150"),
-        ('{"webbduck-starter": {"defaults": {"scheduler": "Fast"}}}', "scheduler must be one of"),
+        ('{"webbduck-starter": {"defaults": {"scheduler": "Fast"}}}', "scheduler must be a name"),
         ('{"webbduck-starter": {"defaults": []}}', "defaults must be a JSON object"),
     ],
 )
