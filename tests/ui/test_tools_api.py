@@ -81,7 +81,7 @@ def test_a_file_gets_a_run_of_its_own_and_keeps_its_texts(client: Client, studio
 def test_without_a_model_lanczos_is_said_before_and_after(client: Client, painted: str) -> None:
     files, info = client.predict(painted, wait_for_result=False, api_name="/upscale")
     assert files == []
-    assert "No usable upscaling model" in info["warnings"][0]
+    assert "no usable upscaling model" in info["warnings"][0]
     wait_until(lambda: client.predict(info["job_id"], api_name="/job")["status"] == "completed")
     job = client.predict(info["job_id"], api_name="/job")
     assert job["kind"] == "upscale"
@@ -123,7 +123,7 @@ def test_what_is_not_used_of_a_picture_is_said(client: Client, tmp_path: Path) -
 
 def test_a_picture_too_narrow_to_describe_is_refused_at_once(client: Client, tmp_path: Path) -> None:
     Image.new("RGB", (1, 200)).save(tmp_path / "narrow.png")
-    with pytest.raises(AppError, match="1 x 200 pixels; at least 4"):
+    with pytest.raises(AppError, match="1 x 200 pixels; a caption needs at least 4 x 4"):
         client.predict(handle_file(tmp_path / "narrow.png"), captioner="told", api_name="/caption")
     (grown,), _ = client.predict(
         handle_file(tmp_path / "narrow.png"), upscaler="Lanczos", api_name="/upscale"
