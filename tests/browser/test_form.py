@@ -250,8 +250,8 @@ def test_presets_prompts_and_reset(tab: Page) -> None:
     tab.get_by_label("Name of a new preset").fill("<b>nine</b>")
     tab.keyboard.press("Enter")
     tab.get_by_role("button", name="Saved prompts").click()
-    tab.get_by_role("button", name="Keep the present prompt").click()
-    expect(tab.locator("#toast")).to_contain_text("Prompt kept")
+    tab.get_by_role("button", name="Save the current prompt").click()
+    expect(tab.locator("#toast")).to_contain_text("Prompt saved")
 
     tab.get_by_role("button", name="Presets", exact=True).click()
     tab.get_by_role("button", name="Reset everything").click()
@@ -270,7 +270,7 @@ def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
     tab: Page, form_studio: list[StudioServer]
 ) -> None:
     tab.fill("#width input", "250")
-    said = tab.locator("#said-width")
+    said = tab.locator("#problem-width")
     expect(said).to_contain_text("Width must be a multiple of 8")
     expect(tab.locator("#width input")).to_have_value("250")
     expect(tab.locator("#width input")).to_have_attribute("aria-invalid", "true")
@@ -301,7 +301,7 @@ def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_
             f"{tokens} / {75 if tokens <= 75 else 150}", timeout=60_000
         )
     assert tokens > 75
-    expect(tab.locator(".prompt-said")).to_contain_text("read in 2 parts of 75: nothing is cut off")
+    expect(tab.locator(".prompt-message")).to_contain_text("encoded in 2 chunks of 75: nothing is cut off")
     tab.click("[data-fold=more]")
     tab.fill("#prompt-2 textarea", "three more words")
     expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
@@ -330,8 +330,8 @@ def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Setting
         notice = tab.locator(".notice.error")
         expect(notice).to_have_count(1)
         expect(notice).to_contain_text(
-            f"The checkpoint {OTHER} can no longer be used; {STARTER} is chosen instead. "
-            "Size, steps, CFG and sampler stay as they were."
+            f"The checkpoint {OTHER} is no longer available; {STARTER} is selected instead. "
+            "Size, steps, CFG and sampler are unchanged."
         )
         expect(tab.locator("#checkpoint input")).to_have_value(STARTER)
         expect(tab.locator("#width input")).to_have_value("320")
@@ -352,7 +352,7 @@ def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio
     tab.fill("#prompt textarea", text)
     tab.wait_for_function("length => webbduck.form.state().prompt.length === length", arg=len(text))
     expect(tab.locator(".prompt-foot .counter")).to_have_text("7,200 of 4,000 characters")
-    expect(tab.locator(".prompt-said")).to_have_text("The prompt has 7,200 of at most 4,000 characters.")
+    expect(tab.locator(".prompt-message")).to_have_text("The prompt has 7,200 of at most 4,000 characters.")
     tab.click("#generate")
     expect(tab.locator("#said-prompt")).to_contain_text("7,200 characters; the limit is 4,000")
     assert not store.queued()

@@ -109,8 +109,8 @@ def test_a_mask_whose_picture_went_away_is_said(page: Page, tmp_path: Path) -> N
     page.set_input_files("#image-input .file", tmp_path / "other.png")
     page.wait_for_function("first => webbduck.form.state().image !== first", arg=first)
     page.get_by_role("button", name="Use mask").click()
-    expect(page.locator("#image-input .said")).to_contain_text(
-        "The mask is not kept, since another input picture"
+    expect(page.locator("#image-input .input-error")).to_contain_text(
+        "The mask was discarded because the input picture changed"
     )
     assert not page.evaluate("webbduck.form.state().mask")
 
@@ -124,8 +124,8 @@ def test_a_mask_that_could_not_be_sent_is_kept_for_another_try(page: Page, tmp_p
     page.locator(".mask-view").press(" ")
     page.route("**/gradio_api/upload*", lambda route: route.abort())
     page.get_by_role("button", name="Use mask").click()
-    said = page.locator("#image-input .said")
-    expect(said).to_contain_text("The mask is not kept yet.")
+    said = page.locator("#image-input .input-error")
+    expect(said).to_contain_text("The mask is not saved yet.")
     page.unroute("**/gradio_api/upload*")
     said.get_by_role("button", name="Try again").click()
     page.wait_for_function("webbduck.form.state().mask")

@@ -1,4 +1,4 @@
-"""The input picture: dropped, pasted, measured, and put into words."""
+"""The input picture: dropped, pasted, measured, and captioned."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
     bring(page, first, "use")
     expect_input(page, first, "320 × 200 px")
     expect(page.locator(".dropper")).to_be_hidden()
-    page.get_by_role("button", name="Take its size").click()
+    page.get_by_role("button", name="Use its size").click()
     expect(page.locator("#width input")).to_have_value("320")
     expect(page.locator("#height input")).to_have_value("200")
 
     bring(page, second, "paste")
     expect_input(page, second, "322 × 200 px")
-    page.get_by_role("button", name="Take its size").click()
+    page.get_by_role("button", name="Use its size").click()
     expect(page.locator(".offers")).to_contain_text("322 × 200 px; a size must be a multiple of 8")
     expect(page.locator("#width input")).to_have_value("320")
     page.get_by_role("button", name="328 × 200").click()
@@ -74,7 +74,7 @@ def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("no picture")
     bring(page, text, "use", "text/plain")
-    expect(page.locator("#image-input .said .notice")).to_be_visible()
+    expect(page.locator("#image-input .input-error .notice")).to_be_visible()
     expect_input(page, second, "322 × 200 px")
 
 
@@ -139,23 +139,25 @@ def test_a_picture_is_put_into_words(page: Page, captioner: Path) -> None:
     page.wait_for_function("webbduck.form.state().image")
     chosen = page.evaluate("webbduck.form.state().image")
     page.locator(".chosen-picture .remove").click()
-    page.locator(".latest button").first.click()  # the newest of the last pictures
+    page.locator(".latest button").first.click()  # the newest of the recent pictures
     expect(size).to_be_visible()
     expect_form(page, image=chosen)
 
-    def describe() -> None:
-        page.get_by_role("button", name="Describe", exact=True).click()
-        page.get_by_role("button", name="In one sentence").click()
+    def caption() -> None:
+        page.get_by_role("button", name="Caption", exact=True).click()
+        page.get_by_role("button", name="One sentence").click()
 
-    describe()
-    expect(page.locator("#image-input .said")).to_contain_text("There is no captioner; put a model's folder")
+    caption()
+    expect(page.locator("#image-input .input-error")).to_contain_text(
+        "There is no captioner; put a model's folder"
+    )
     captioner.symlink_to(HOME / "checkpoint" / "caption" / CAPTIONER)
     page.locator("#image-input .dismiss").click()
-    describe()
-    words = page.locator(".words .caption")
-    expect(words).to_contain_text("duck")
-    said = words.inner_text()
+    caption()
+    shown = page.locator(".caption-box .caption")
+    expect(shown).to_contain_text("duck")
+    text = shown.inner_text()
     page.get_by_role("button", name="Use as prompt").click()
-    expect(page.locator("#prompt textarea")).to_have_value(said)
+    expect(page.locator("#prompt textarea")).to_have_value(text)
     page.locator("#toast").get_by_role("button", name="Undo").click()
     expect(page.locator("#prompt textarea")).to_have_value("a red duck on a pond")

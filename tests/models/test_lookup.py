@@ -227,9 +227,9 @@ def test_presets(registry: Registry) -> None:
         ("gone", None),
     ]
     assert notes == [
-        "TWIN is called twin by now.",
-        "zzz is no longer there; the chosen model stays.",
-        "inky_v2 is called pens/ink by now.",
+        "TWIN is now called twin.",
+        "zzz is no longer available; the selected model is kept.",
+        "inky_v2 is now called pens/ink.",
     ]
 
 

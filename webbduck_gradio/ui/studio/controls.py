@@ -11,14 +11,14 @@ from ..shared.numbers import number_field
 
 
 def of_group(group: str) -> list[Setting]:
-    """The settings of a part of the form, in its order."""
+    """The settings of one group of the form, in form order."""
     return [setting for setting in in_form_order(SETTINGS) if setting.group == group]
 
 
 def build_group(fields: dict[str, Any], group: str, start: dict[str, Any] | None = None) -> None:
-    """Build the controls of a part of the form that are not in `fields` yet, and put them there.
+    """Build the controls of a group that are not in `fields` yet, and add them to it.
 
-    `start`: values to begin with instead of the defaults.
+    `start`: initial values that replace the defaults.
     """
     rows: list[list[Setting]] = []
     for setting in of_group(group):
@@ -45,7 +45,7 @@ def build_one(
     in_row: bool = False,
     **more: Any,
 ) -> Any:
-    """Build the control of one setting, put it into `fields`, and answer it."""
+    """Build the control of one setting, add it to `fields` and return it."""
     control = _control(setting, (start or {}).get(setting.name, setting.default), in_row, more)
     fields[setting.name] = control
     return control
@@ -75,7 +75,7 @@ def _control(setting: Setting, value: Any, in_row: bool, more: dict[str, Any]) -
     if setting.control == "file":  # the id of a stored file, which a script writes
         return gr.Textbox("", elem_id=element, elem_classes="channel", show_label=False)
     assert setting.control == "model", f"{setting.name} needs a control of its own"
-    # A model that may be left out has "" for none; the checkpoint has no value where none is there.
+    # An optional model uses "" for none; the checkpoint dropdown is empty (None) if there is no checkpoint.
     values = [each[1] if isinstance(each, tuple) else each for each in more.get("choices", ())]
     nothing = "" if "" in values else None
     return gr.Dropdown(value=value or nothing, label=label, elem_id=element, **more)

@@ -1,9 +1,9 @@
 // @ts-check
-// Pictures that are dropped on the Studio or pasted into it.
+// Pictures dropped on the Studio or pasted into it.
 import { h, isTyping } from "../shared/dom.js";
 import { readSettings } from "./settings_menu.js";
 
-/** `use` takes a picture as the input picture. */
+/** `use(file)` makes a picture the input picture. */
 export function listenForFiles(use) {
   const studio = () => document.querySelector("#studio");
   const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
@@ -12,18 +12,19 @@ export function listenForFiles(use) {
   const dropper = h(
     "div",
     { class: "dropper", hidden: true },
-    zone("use", "Use as input picture", "Draw over it, or a part of it"),
-    zone("read", "Read its settings", "Fill the form with how it was made"),
+    zone("use", "Use as input picture", "For img2img or inpainting"),
+    zone("read", "Read its settings", "Fill the form with the settings it was made with"),
   );
-  let own = false;
+  let isOwnDrag = false;
   let leaving = null;
   document.addEventListener("dragstart", () => {
-    own = true;
+    isOwnDrag = true;
   });
   document.addEventListener("dragend", () => {
-    own = false;
+    isOwnDrag = false;
   });
-  const isFileDrag = (event) => !own && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const isFileDrag = (event) =>
+    !isOwnDrag && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
   document.addEventListener(
     "dragover",
     (event) => {
@@ -60,9 +61,11 @@ export function listenForFiles(use) {
     (event) => {
       const pasted = [...(event.clipboardData?.files ?? [])].find((each) => each.type.startsWith("image/"));
       if (!pasted || !active()) return;
-      // Spreadsheets and notes bring a picture of their words. A file's bare name is no words, though.
-      const words = event.clipboardData.getData("text/plain").trim();
-      if (isTyping(event.target) && words && words !== pasted.name) return;
+      // Spreadsheets and note apps put a rendering of the copied text on the clipboard beside the text
+      // itself;
+      // a copied file puts only its name there.
+      const text = event.clipboardData.getData("text/plain").trim();
+      if (isTyping(event.target) && text && text !== pasted.name) return;
       event.preventDefault();
       use(pasted);
     },

@@ -1,24 +1,24 @@
 // @ts-check
-// The form as the page's scripts see it: its values, what is shown of it, its groups, what is wrong in it.
+// The Studio's form: its values, which controls are visible, its groups, and validation messages.
 import { last, publish, subscribe } from "../shared/bus.js";
 import { h, phone } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getPref, setPref } from "../shared/preferences.js";
 import { applies, conditionsOf, labelOf, percent, settings, summaryOf } from "../shared/settings.js";
-import { describe } from "../shared/widgets.js";
+import { addTooltip } from "../shared/widgets.js";
 
 const { side_step: STEP, max_pixels: MAX_PIXELS } = webbduckFacts;
 const NUMBERS = Object.keys(settings).filter((name) => settings[name].control === "number");
 const SLIDERS = Object.keys(settings).filter((name) => settings[name].has_slider);
 let values = null;
-/** The values of all controls, null until the page has them. */
+/** The values of all controls; null until the page has loaded them. */
 export const state = () => values;
 let opened = false;
 
 export const control = (field) => document.getElementById(settings[field]?.element ?? field);
 export const entry = (field) => control(field)?.querySelector("textarea, input");
 
-/** The values as they are this moment: Gradio brings what was just typed a little later. */
+/** The current values. Text comes from the inputs themselves, since Gradio reports typing with a delay. */
 export const typedState = () =>
   values && {
     ...values,
@@ -29,17 +29,19 @@ export const typedState = () =>
     ),
   };
 
-/** Numbers that must be there; an empty seed or number of second steps has a meaning of its own. */
+/**
+ * Whether a field is a required number; an empty optional one (the seed, for instance) has its own meaning.
+ */
 const isNumber = (field) => settings[field]?.control === "number" && !settings[field].is_optional;
 function typedAs(field, text) {
   const { value, problem } = readNumber(text, Boolean(settings[field].limits.whole));
   return problem ? text : value;
 }
 
-/** The values of all controls, from Gradio. Before the page has its settings back nothing is remembered. */
+/** Gradio reports the values of all controls. Nothing is stored before the page has restored its settings. */
 export function changed(fields, shown) {
   if (!opened) return;
-  // What was typed as a number is one from here on; what cannot be read stays as it was typed.
+  // Typed numbers become numbers here; text that is not a number stays text.
   values = Object.fromEntries(
     fields.map((name, index) => [name, isNumber(name) ? typedAs(name, shown[index]) : shown[index]]),
   );
@@ -48,7 +50,7 @@ export function changed(fields, shown) {
   remember();
 }
 
-/** The page has its values: those it was left with, or the checkpoint's. */
+/** The page has its initial values: the stored ones, or the checkpoint's defaults. */
 export function open(fields, shown) {
   opened = true;
   prepare();
@@ -71,7 +73,7 @@ export function recalled() {
   return getPref("form");
 }
 
-/** Put a value into a text or number control, as if it had been typed. */
+/** Set a text or number control as if the value had been typed. */
 export function set(field, value) {
   const input = entry(field);
   if (!input) return;
@@ -80,13 +82,13 @@ export function set(field, value) {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
-// -- what is shown ------------------------------------------------------------------------------------
+// -- visibility ---------------------------------------------------------------------------------------
 
 export const arch = (name) => last.get("catalog")?.checkpoints.find((each) => each.name === name)?.arch;
 
 const secondArch = () => arch(values.second_pass_model);
 
-/** Which conditions of request/conditions.py hold for the form as it is now. */
+/** Which conditions of request/conditions.py hold for the form's current values. */
 export const conditions = () => conditionsOf(values, secondArch());
 
 function show() {
@@ -104,33 +106,33 @@ function show() {
   }
   const { image, mask, second_pass, img2img_pass } = hold;
   const inpainting = `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`;
-  const from = mask ? inpainting : image ? "From a picture" : null;
+  const mode = mask ? inpainting : image ? "img2img" : null;
   for (const fold of ["image", "second", "more"]) {
     const parts = summaryOf("fold", values, hold, fold);
-    if (fold === "image" && from) parts.unshift(from);
-    said(fold, parts.join(", "));
+    if (fold === "image" && mode) parts.unshift(mode);
+    showSummary(fold, parts.join(", "));
   }
-  const text = document.querySelector(".second-said");
+  const text = document.querySelector(".second-pass-note");
   if (text) {
     text.textContent = !second_pass
       ? "Runs a second pass with another checkpoint: a refiner, or any SDXL checkpoint."
       : img2img_pass
-        ? "Runs img2img on the finished picture with this model; the strength says how much may change."
+        ? "Runs img2img on the finished picture with this model; the strength sets how much it may change."
         : image
-          ? "A refiner can only continue a picture made from text; choose img2img."
+          ? "A refiner works with text to image only; choose img2img."
           : "The refiner continues the unfinished picture " +
             `after ${percent(values.refiner_switch)} of the steps.`;
   }
 }
-function said(fold, text) {
-  const node = document.querySelector(`[data-fold="${fold}"] .fold-said`);
+function showSummary(fold, text) {
+  const node = document.querySelector(`[data-fold="${fold}"] .fold-summary`);
   if (node) node.textContent = text.replace(/^./, (first) => first.toUpperCase());
 }
 subscribe("catalog", () => {
   if (values) show();
 });
 
-// -- groups that fold ---------------------------------------------------------------------------------
+// -- collapsible groups -------------------------------------------------------------------------------
 
 const folds = getPref("openGroups", {});
 export function unfold(name, yes = true) {
@@ -146,7 +148,7 @@ document.addEventListener("click", (event) => {
   if (head) unfold(head.dataset.fold, head.getAttribute("aria-expanded") !== "true");
 });
 
-/** What Gradio's controls lack: a slider beside some numbers. Called once they are there. */
+/** Adds what Gradio's controls lack: sliders, tooltips and number keys. Called once the controls exist. */
 function prepare() {
   for (const [name, yes] of Object.entries(folds)) if (yes) unfold(name);
   for (const field of SLIDERS) {
@@ -154,7 +156,7 @@ function prepare() {
     const { least = 0.05, most } = settings[field].limits;
     if (!block || block.querySelector(".range")) continue;
     block.classList.add("ranged");
-    // Beside the number, which has the name and the keys; for the pointer only.
+    // For the pointer only: the number input beside it has the accessible name and the arrow keys.
     block.append(
       h("input", {
         type: "range",
@@ -169,7 +171,7 @@ function prepare() {
     );
   }
   for (const [name, { help, control: kind }] of Object.entries(settings)) {
-    if (kind !== "file" && kind !== "loras") describe(control(name), name, help);
+    if (kind !== "file" && kind !== "loras") addTooltip(control(name), name, help);
   }
   for (const [name, text] of Object.entries(webbduckFacts.button_help)) {
     const button = document.getElementById(name);
@@ -185,10 +187,10 @@ function prepare() {
     entry(field)?.addEventListener("input", () => {
       clearTimeout(checking);
       dismissed.delete(field);
-      complain(field, null);
+      showProblem(field, null);
       checking = setTimeout(check, 900);
     });
-    // A little later: a press that took the focus must not find its button moved by the sentence.
+    // Delayed: the message moves the layout, and the click that took the focus must still hit its button.
     entry(field)?.addEventListener("blur", () => {
       clearTimeout(checking);
       checking = setTimeout(check, 300);
@@ -196,7 +198,7 @@ function prepare() {
   }
 }
 
-// -- what is wrong, said at the control ---------------------------------------------------------------
+// -- validation messages ------------------------------------------------------------------------------
 
 let checking = null;
 function problemOf(field, typed) {
@@ -211,18 +213,18 @@ function problemOf(field, typed) {
   if (step && value % step) return `${labelOf(field)} must be a multiple of ${step}.`;
   return null;
 }
-/** Fields whose complaint was dismissed, with the value; of that value it is not said again. */
+/** Fields whose message was dismissed, with the value it was about; that value is not reported again. */
 const dismissed = new Map();
 function check() {
   if (!values) return;
   for (const field of NUMBERS) {
-    // What the server said of this value stays until the value changes.
-    if (control(field)?.dataset.complaint === "asked") continue;
+    // The server's error about this value stays until the value changes.
+    if (control(field)?.dataset.problem === "server") continue;
     if (dismissed.has(field) && dismissed.get(field) === values[field]) continue;
     const { limits } = settings[field];
     const text = problemOf(field, values[field]);
     if (!text) {
-      if (control(field)?.dataset.complaint === "live") complain(field, null);
+      if (control(field)?.dataset.problem === "live") showProblem(field, null);
       continue;
     }
     const near =
@@ -231,11 +233,11 @@ function check() {
       !(values[field] < limits.least || values[field] > limits.most)
         ? [Math.floor(values[field] / STEP) * STEP, Math.ceil(values[field] / STEP) * STEP]
         : [];
-    complain(field, text, "live", near);
+    showProblem(field, text, "live", near);
   }
   const { width, height } = values;
   if (width * height > MAX_PIXELS && !problemOf("width", width) && !problemOf("height", height)) {
-    complain(
+    showProblem(
       "height",
       `${width} × ${height} px is more than ${(MAX_PIXELS / 1e6).toFixed(1)} megapixels; ` +
         "choose a smaller size.",
@@ -244,27 +246,35 @@ function check() {
   }
 }
 
-/** Say `text` at a field's control until it is dismissed or the value changes; null takes it back. */
-export function complain(field, text, kind = "asked", near = []) {
+/**
+ * Show an error at a field's control until it is dismissed or the value changes; null removes it.
+ *
+ * @param {string} field
+ * @param {string | null} text
+ * @param {"server" | "live"} [kind] "server": the answer to Generate; "live": found while typing
+ * @param {number[]} [near] valid values to offer
+ * @returns {boolean} whether the field has a place for it
+ */
+export function showProblem(field, text, kind = "server", near = []) {
   const block = control(field);
   const input = entry(field);
-  if (!block || settings[field]?.control === "loras") return false; // the stack says it itself
+  if (!block || settings[field]?.control === "loras") return false; // the stack shows its own errors
   const place = block.closest(".fields") ?? block;
-  const id = `said-${field}`;
+  const id = `problem-${field}`;
   const old = document.getElementById(id);
   if (!text) {
     old?.remove();
-    delete block.dataset.complaint;
+    delete block.dataset.problem;
     input?.removeAttribute("aria-invalid");
     input?.removeAttribute("aria-errormessage");
     return true;
   }
   if (old?.dataset.text === text) {
-    if (kind === "asked") reveal(old);
+    if (kind === "server") reveal(old);
     return true;
   }
   old?.remove();
-  block.dataset.complaint = kind;
+  block.dataset.problem = kind;
   input?.setAttribute("aria-invalid", "true");
   input?.setAttribute("aria-errormessage", id);
   const note = h(
@@ -279,7 +289,7 @@ export function complain(field, text, kind = "asked", near = []) {
           class: "near",
           onclick: () => {
             set(field, value);
-            complain(field, null);
+            showProblem(field, null);
           },
         },
         `Use ${value}`,
@@ -293,7 +303,7 @@ export function complain(field, text, kind = "asked", near = []) {
         "aria-label": "Dismiss",
         onclick: () => {
           dismissed.set(field, values[field]);
-          complain(field, null);
+          showProblem(field, null);
         },
       },
       "×",
@@ -301,23 +311,23 @@ export function complain(field, text, kind = "asked", near = []) {
   );
   place.after(note);
   const fold = block.closest(".fold");
-  if (fold && kind === "asked") unfold(fold.querySelector("[data-fold]").dataset.fold);
-  if (kind === "asked") reveal(note);
+  if (fold && kind === "server") unfold(fold.querySelector("[data-fold]").dataset.fold);
+  if (kind === "server") reveal(note);
   return true;
 }
 let beforeReveal = () => {};
-/** `action` uncovers the form before something in it is scrolled to. */
+/** `action` runs before the form scrolls to a message, so that it can uncover the form. */
 export function onReveal(action) {
   beforeReveal = action;
 }
-/** Bring what was said into sight; on a phone it lies in the sheet. */
+/** Scroll a message into view; on a phone the form is in the settings sheet. */
 function reveal(note) {
   beforeReveal();
   requestAnimationFrame(() => note.scrollIntoView({ block: phone.matches ? "center" : "nearest" }));
 }
-/** All that was said about the last press of Generate. */
-export function calm() {
+/** Remove the server's errors about the last press of Generate. */
+export function clearServerProblems() {
   for (const field of Object.keys(settings)) {
-    if (control(field)?.dataset.complaint === "asked") complain(field, null);
+    if (control(field)?.dataset.problem === "server") showProblem(field, null);
   }
 }

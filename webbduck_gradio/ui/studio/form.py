@@ -1,4 +1,4 @@
-"""The Studio's form: which control holds which field of the request, and how values go in and out."""
+"""The Studio's form: maps controls to request fields, and converts values in both directions."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ PRESETS = {
     "2:3": (832, 1216),
     "9:16": (768, 1344),
 }
-"""The sizes that SDXL was trained on; for a checkpoint of another native size they are scaled."""
+"""(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
 EMPTY = tuple(
     name for name, setting in SETTINGS.items() if setting.is_optional and setting.control in ("model", "file")
 )
-"""Fields whose control says "" for nothing."""
+"""Fields whose control uses "" for None."""
 
 
 @dataclass
 class Form:
-    """The controls of the Studio that other parts of the page reach."""
+    """The Studio's controls, shared with the other tabs."""
 
     services: Services
     fields: dict[str, Any]
     """Component of each field of the request that has a control."""
     signal: gr.HTML
-    """Channel that asks the page for something beside values: {"open": "mask", "image": FILE_ID}."""
+    """Channel for actions beside values: {"open": "mask" or "image", "image": FILE_ID}."""
 
     @property
     def checkpoint(self) -> gr.Dropdown:
@@ -71,14 +71,14 @@ class Form:
         return [*self.fields.values(), self.signal]
 
     def script(self, call: str) -> str:
-        """JavaScript of an event with all controls as its inputs, which tells studio/form.js their values."""
+        """JavaScript of an event whose inputs are all controls: calls `call` of studio/form.js with them."""
         names = json.dumps(list(self.fields))
         return modules.call("studio/form.js", f"module.{call}({names}, values), []", "...values")
 
     # -- into the form -----------------------------------------------------------------------------------
 
     def filled(self, request: GenerationRequest) -> list[Any]:
-        """Values of `outputs` that ask for this request again, seed included."""
+        """Values of `outputs` that reproduce this request, seed included."""
         return self.partly(request.model_dump(mode="json"))
 
     def partly(self, values: Mapping[str, Any], signal: Mapping[str, Any] | None = None) -> list[Any]:
@@ -90,25 +90,25 @@ class Form:
         return [*shown, self._signalled(signal)]
 
     def missing_controls(self, request: GenerationRequest) -> Any:
-        """For the outcome channel: which settings of the request the page has no control for."""
+        """For the outcome channel: settings of the request that the Studio has no control for."""
         usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump(mode="json")
         asked = request.model_dump(mode="json")
         values = effective_settings(asked, second_pass_of(self.services, asked))
-        left = [name for name in values if name not in self.fields and values[name] != usual[name]]
-        if not left:
+        missing = [name for name in values if name not in self.fields and values[name] != usual[name]]
+        if not missing:
             return gr.skip()
-        names = ", ".join(left).replace("_", " ")
-        return notification(error=f"Left out, since the Studio has no control for it: {names}.")
+        names = ", ".join(missing).replace("_", " ")
+        return notification(error=f"Ignored, because the Studio has no control for it: {names}.")
 
     def nothing(self) -> list[Any]:
         """Leave every control as it is."""
         return [gr.skip() for _ in self.outputs]
 
     def use_image(self, image_id: str, purpose: str) -> list[Any]:
-        """Values of `outputs` that take a picture of the gallery as the input picture.
+        """Values of `outputs` that make a gallery picture the input picture.
 
-        `purpose` is "img2img", or "inpaint", which opens the mask's editor. The size becomes the picture's
-        where a request can have it. Raises `WebbDuckError` where there is no such picture.
+        `purpose` is "img2img", or "inpaint", which also opens the mask editor. Width and height are set to
+        the picture's if they are valid for a request. Raises `WebbDuckError` if there is no such picture.
         """
         path = self.services.outputs.resolve(image_id)
         file_id = self.services.inputs.store(path)
@@ -118,10 +118,10 @@ class Form:
         try:
             GenerationRequest.validated(base_model="any", width=width, height=height)
         except RequestError:
-            pass  # the page says what the picture's size is, and that the form's is another
+            pass  # the form keeps its size; the page shows the picture's
         else:
             values |= {"width": width, "height": height}
-        # With the picture's id, since the wish can reach the page before the values do.
+        # The id tells the page which picture is meant, since this signal can arrive before the values.
         return self.partly(values, {"open": "mask" if purpose == "inpaint" else "image", "image": file_id})
 
     def _signalled(self, signal: Mapping[str, Any] | None) -> Any:
@@ -130,13 +130,13 @@ class Form:
     # -- checkpoints -------------------------------------------------------------------------------------
 
     def usable(self) -> list[str]:
-        """Checkpoints that may be chosen."""
+        """Names of the checkpoints that can be selected."""
         return [c.name for c in self.services.registry.checkpoints() if not c.unusable and _is_base(c)]
 
     def choices(self, chosen: str | None, second: str | None = "") -> list[Any]:
-        """Both dropdowns after the catalog changed: what is chosen stays while it is there.
+        """Both model dropdowns after the catalog changed; a selection that still exists is kept.
 
-        It is not sent back then: the answer would undo what was chosen meanwhile.
+        A kept selection is not sent back, since that would undo a change made in the meantime.
         """
         usable = self.usable()
         if chosen in usable:
@@ -155,49 +155,49 @@ class Form:
         return [("Off", ""), *self._second_names()]
 
     def _second(self, chosen: str | None) -> Any:
-        """The second pass' dropdown with this model, or off where it is not there."""
+        """The second-pass dropdown with this model selected, or "Off" if it does not exist."""
         return gr.update(
             choices=self._second_choices(), value=chosen if chosen in self._second_names() else ""
         )
 
     def missing_models(self, chosen: str | None, second: str | None) -> dict[str, Any]:
-        """For the outcome channel: what of the chosen models is no longer there, and what happens instead.
+        """For the outcome channel: selected models that no longer exist, and their replacement; or {}.
 
-        The settings stay as they are, since a person may have set them; `defaults` names the checkpoint whose
-        own ones the page offers, where those are others.
+        The settings are kept, since the user may have set them; `defaults` holds those of the replacement
+        checkpoint, which the page offers where they differ.
         """
-        said: dict[str, Any] = {}
+        outcome: dict[str, Any] = {}
         sentences = []
         if chosen and chosen not in self.usable():
             now = self.services.registry.default_checkpoint()
-            sentences.append(f"The checkpoint {chosen} can no longer be used.")
+            sentences.append(f"The checkpoint {chosen} is no longer available.")
             if now:
                 sentences[0] = (
-                    f"The checkpoint {chosen} can no longer be used; {now.name} is chosen instead. "
-                    "Size, steps, CFG and sampler stay as they were."
+                    f"The checkpoint {chosen} is no longer available; {now.name} is selected instead. "
+                    "Size, steps, CFG and sampler are unchanged."
                 )
-                said["defaults"] = {"name": now.name, **settings_of(now)}
+                outcome["defaults"] = {"name": now.name, **settings_of(now)}
         if second and second not in self._second_names():
-            sentences.append(f"{second} can no longer be the second pass, which is off now.")
-        return said | {"error": " ".join(sentences)} if sentences else {}
+            sentences.append(f"{second} is no longer available; the second pass is now off.")
+        return outcome | {"error": " ".join(sentences)} if sentences else {}
 
     def choose(self, name: str | None) -> list[Any]:
-        """The person chose a checkpoint: its values of `DEFAULT_FIELDS`."""
+        """The user selected a checkpoint: its values of `DEFAULT_FIELDS`."""
         chosen = next((c for c in self.services.registry.checkpoints() if c.name == name), None)
         values = settings_of(chosen)
         return [_shown_beside(name, values) for name in values]
 
     def choose_sampler(self, sampler: str, schedule: str) -> list[Any]:
-        """The person chose a sampler: the schedules that it can be drawn on, and for the outcome channel that
-        the chosen one is not among them."""
-        fitting = schedules_of(sampler_named(sampler))
-        if schedule in fitting:
-            return [gr.update(choices=list(fitting)), gr.skip()]
-        told = f"{sampler} cannot be drawn on the schedule {schedule}; it is {AUTOMATIC} now."
-        return [gr.update(choices=list(fitting), value=AUTOMATIC), notification(error=told)]
+        """The user selected a sampler: the schedules that it supports, and a notification if the current one
+        is not among them."""
+        supported = schedules_of(sampler_named(sampler))
+        if schedule in supported:
+            return [gr.update(choices=list(supported)), gr.skip()]
+        message = f"{sampler} does not support the schedule {schedule}; the schedule is now {AUTOMATIC}."
+        return [gr.update(choices=list(supported), value=AUTOMATIC), notification(error=message)]
 
     def opened(self, remembered: Any) -> list[Any]:
-        """Values of `outputs` for a page that was just opened: as it was left, as far as that is there."""
+        """Values of `outputs` for a page that was just opened: the stored form over the defaults."""
         default = self.services.registry.default_checkpoint()
         values = {"base_model": default.name if default else None} | settings_of(default)
         values |= {name: value for name, value in self.recall(remembered).items() if name != "loras"}
@@ -209,7 +209,7 @@ class Form:
         return shown
 
     def recall(self, remembered: Any) -> dict[str, Any]:
-        """What a page remembered, without other types and vanished models and files."""
+        """The valid part of a form that the browser stored: no wrong types, missing models or files."""
         known: dict[str, Any] = {}
         for name, value in upgrade_stored_request(remembered).items() if isinstance(remembered, dict) else ():
             if name in self.fields and _may_be(name, value):
@@ -229,9 +229,9 @@ class Form:
     # -- out of the form ---------------------------------------------------------------------------------
 
     def to_request(self, values: tuple[Any, ...]) -> dict[str, Any]:
-        """What the controls ask for, as fields of a request, without the ones that are not shown.
+        """The controls' values as request fields, without those of hidden controls.
 
-        Raises `RequestError` for a number that was emptied.
+        Raises `RequestError` for a required number that is empty, or text that is not a number.
         """
         asked = dict(zip(self.fields, values, strict=True))
         for name in EMPTY:
@@ -249,15 +249,15 @@ class Form:
             wrong.pop(name, None)
         if wrong:
             raise next(iter(wrong.values()))
-        # An emptied number is an oversight, not a wish for the default, but where empty says something.
+        # An empty required number is an oversight, not a request for the default.
         required = (name for name in NUMBERS if not SETTINGS[name].is_optional and name in asked)
         missing = next((name for name in required if asked[name] is None), None)
         if missing:
-            raise RequestError(f"{missing} is empty; give a number.", field=missing)
+            raise RequestError(f"{missing} is empty; enter a number.", field=missing)
         return asked
 
     def _hidden(self, asked: Mapping[str, Any]) -> list[str]:
-        """Fields that mean nothing beside the others; the page shows no control for them (studio/form.js)."""
+        """Fields without effect given the others; studio/form.js hides their controls."""
         unused = without_effect(asked, second_pass_of(self.services, asked))
         return [name for name in unused if name in asked and not SETTINGS[name].stays_visible]
 
@@ -267,7 +267,7 @@ def _is_base(checkpoint: Checkpoint) -> bool:
 
 
 def shown_as(name: str, value: Any) -> Any:
-    """The value of a request's field as its control holds it."""
+    """A request field's value in the form that its control holds."""
     if name == "loras":
         return to_control(value)
     if SETTINGS[name].is_number:
@@ -276,16 +276,16 @@ def shown_as(name: str, value: Any) -> Any:
 
 
 def _shown_beside(name: str, values: Mapping[str, Any]) -> Any:
-    """As `shown_as`; a schedule with the choices that its sampler leaves."""
+    """As `shown_as`; a schedule comes with the choices that its sampler supports."""
     if name == "schedule" and isinstance(values.get("sampler"), str):
-        fitting = schedules_of(sampler_named(values["sampler"]))
-        value = values[name] if values[name] in fitting else AUTOMATIC
-        return gr.update(choices=list(fitting), value=value)
+        supported = schedules_of(sampler_named(values["sampler"]))
+        value = values[name] if values[name] in supported else AUTOMATIC
+        return gr.update(choices=list(supported), value=value)
     return shown_as(name, values[name])
 
 
 def number_of(name: str, text: Any) -> Any:
-    """The number that was typed for a field of the request. Raises `RequestError` where it is none."""
+    """The number typed for a request field. Raises `RequestError` if it is not a number."""
     try:
         return read(text, whole=SETTINGS[name].is_whole)
     except ValueError as error:
@@ -293,14 +293,15 @@ def number_of(name: str, text: Any) -> Any:
 
 
 def settings_of(checkpoint: Checkpoint | None) -> dict[str, Any]:
-    """The values of `DEFAULT_FIELDS` that a checkpoint asks for."""
+    """A checkpoint's values of `DEFAULT_FIELDS`; the general defaults for None."""
     if checkpoint is None:
         return {name: SETTINGS[name].default for name in DEFAULT_FIELDS}
     return {name: getattr(checkpoint.defaults, name) for name in DEFAULT_FIELDS}
 
 
 def _may_be(name: str, value: Any) -> bool:
-    """Whether a control can hold this, also out of range: what was typed stays, and is refused later."""
+    """Whether a control can hold this value. Out-of-range numbers pass: they are kept and refused on
+    submit."""
     setting = SETTINGS[name]
     if setting.control == "loras":  # as the page holds it (lora_stack.py)
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
@@ -312,7 +313,7 @@ def _may_be(name: str, value: Any) -> bool:
 
 
 def facts() -> dict[str, Any]:
-    """What the page's scripts know of the request, so that it is written down once."""
+    """Declarations of the request for the page's scripts, which thus need no copy of their own."""
     return {
         "presets": PRESETS,
         "side_step": SIDE_STEP,

@@ -1,5 +1,5 @@
 // @ts-check
-// The input picture: dropped, pasted, chosen or sent from the gallery; its mask is painted in the editor.
+// The input picture and its mask: dropped, pasted, chosen or sent from the gallery; captioned on request.
 import { last, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { openSheet } from "../shared/mobile_sheet.js";
@@ -18,16 +18,16 @@ export default function start({ element, props, trigger, server, upload }) {
   const chooser = element.querySelector(".chooser");
   const file = element.querySelector(".file");
   const chosen = element.querySelector(".chosen-picture");
-  const said = element.querySelector(".said");
+  const errorBox = element.querySelector(".input-error");
   const urlOf = (id) => `media/input/${id}`;
   let shown = { image: "", mask: "" };
   let size = null;
-  /** The picture whose editor was asked for and has not opened yet. */
+  /** The picture whose mask editor was requested and has not opened yet. */
   let awaited = null;
 
-  function say(text, offer = null) {
+  function showError(text, offer = null) {
     put(
-      said,
+      errorBox,
       text
         ? h(
             "div",
@@ -36,7 +36,7 @@ export default function start({ element, props, trigger, server, upload }) {
             offer,
             h(
               "button",
-              { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => say("") },
+              { type: "button", class: "dismiss", "aria-label": "Dismiss", onclick: () => showError("") },
               "×",
             ),
           )
@@ -44,14 +44,14 @@ export default function start({ element, props, trigger, server, upload }) {
     );
     if (!text) return;
     form.unfold("image");
-    said.scrollIntoView({ block: "nearest" });
+    errorBox.scrollIntoView({ block: "nearest" });
   }
 
   async function store(blob, name) {
     return callServer(async () => {
       const sent = await upload(new File([blob], name, { type: blob.type }));
       return server.webbduck_store({ path: sent.path });
-    }, "The picture could not be sent to the server; try again.");
+    }, "The picture could not be uploaded; try again.");
   }
 
   async function use(blob) {
@@ -59,11 +59,11 @@ export default function start({ element, props, trigger, server, upload }) {
   }
 
   async function take(storing) {
-    say("");
+    showError("");
     chooser.classList.add("busy");
     const found = await storing;
     chooser.classList.remove("busy");
-    if (found.error) return say(found.error);
+    if (found.error) return showError(found.error);
     size = found;
     awaited = null;
     form.set("mask", "");
@@ -80,14 +80,9 @@ export default function start({ element, props, trigger, server, upload }) {
     file.value = "";
   };
 
-  // The last pictures, so that going on with one needs no way through the gallery.
+  // Recent pictures, so that one can be reused without opening the gallery.
   const MOST_RECENT = 6;
-  const latest = h("div", {
-    class: "latest",
-    role: "group",
-    "aria-label": "Or one of the last pictures",
-    hidden: true,
-  });
+  const latest = h("div", { class: "latest", role: "group", "aria-label": "Recent pictures", hidden: true });
   chooser.after(latest);
   subscribe("jobs", (state) => {
     const ids = state.recent
@@ -123,21 +118,21 @@ export default function start({ element, props, trigger, server, upload }) {
     awaited = null;
     form.set("mask", "");
     form.set("image", "");
-    say("");
+    showError("");
   }
 
-  /** Whether the size of this picture, the input, is known; the server is asked where it is not. */
+  /** Make sure that the size of this input picture is known; false where the server could not tell it. */
   async function measure(id) {
     if (size?.id === id) return true;
     const found = await callServer(
       () => server.webbduck_size(id),
-      "The server did not answer, so the picture's size is not known; try again.",
+      "The server did not answer, so the size of the picture is unknown; try again.",
     );
     if (shown.image !== id) return false;
-    if (found.lost) say(found.error);
+    if (found.lost) showError(found.error);
     else if (found.error) {
       remove();
-      say(found.error);
+      showError(found.error);
     } else size = found;
     return size?.id === id;
   }
@@ -150,29 +145,32 @@ export default function start({ element, props, trigger, server, upload }) {
       width: size.width,
       height: size.height,
       mask: shown.mask ? urlOf(shown.mask) : null,
-      wish:
+      hint:
         form.state().inpainting_fill === "keep"
-          ? "Paint what should stay as it is; all else is drawn anew (mask mode: Inpaint not masked)."
+          ? "Paint what should stay as it is; the rest is inpainted (mask mode: Inpaint not masked)."
           : undefined,
     });
-    if (done) await keepMask(id, done.mask);
+    if (done) await saveMask(id, done.mask);
   }
-  /** Take over what was painted on this picture, or say why that is not possible. */
-  async function keepMask(id, mask) {
+  /** Upload the mask that was painted on this picture and set it, or show why that failed. */
+  async function saveMask(id, mask) {
     const found = mask && shown.image === id ? await store(mask, "mask.png") : { id: "" };
     if (shown.image !== id) {
-      return mask && say("The mask is not kept, since another input picture came while it was painted.");
+      return (
+        mask &&
+        showError("The mask was discarded because the input picture changed while it was being painted.")
+      );
     }
     if (found.error) {
-      return say(
-        `The mask is not kept yet. ${found.error}`,
+      return showError(
+        `The mask is not saved yet. ${found.error}`,
         h(
           "button",
           {
             type: "button",
             onclick: () => {
-              say("");
-              keepMask(id, mask);
+              showError("");
+              saveMask(id, mask);
             },
           },
           "Try again",
@@ -181,15 +179,15 @@ export default function start({ element, props, trigger, server, upload }) {
     }
     form.set("mask", found.id);
   }
-  /** Open the editor that was asked for, once its picture is shown and measured and the old mask is gone. */
+  /** Open the requested editor once its picture is shown and measured and the old mask is removed. */
   function openAwaited() {
     if (!awaited || shown.image !== awaited || shown.mask || size?.id !== awaited) return;
     awaited = null;
     paint();
   }
 
-  /** Take the picture's size over where it can be had, else offer the nearest ones. */
-  async function takeSize() {
+  /** Set width and height to the picture's size, or offer the nearest valid sizes. */
+  async function useSize() {
     if (!(await measure(shown.image))) return;
     const { side_step: STEP, max_pixels: MOST } = webbduckFacts;
     const { least, most } = settings.width.limits;
@@ -224,9 +222,9 @@ export default function start({ element, props, trigger, server, upload }) {
         "p",
         {},
         width % STEP || height % STEP
-          ? `The picture is ${width} × ${height} px; a size must be a multiple of ${STEP}.`
-          : `The picture is ${width} × ${height} px, which is not possible as a size.`,
-        different.length ? " Near it: " : "",
+          ? `The picture is ${width} × ${height} px; width and height must be multiples of ${STEP}.`
+          : `The picture is ${width} × ${height} px, which is not a valid size.`,
+        different.length ? " Nearest sizes: " : "",
       ),
       different.map(([w, hgt]) =>
         h(
@@ -251,17 +249,17 @@ export default function start({ element, props, trigger, server, upload }) {
   const facts = h("p", { class: "facts" });
   const paintButton = button("Paint mask", paint, {
     class: "paint",
-    title: "Mark the part of the picture that is inpainted, or that is protected (see mask mode)",
+    title: "Mark the part of the picture to inpaint, or to protect (see mask mode)",
   });
   const unmask = button("Remove mask", () => form.set("mask", ""), {
     class: "unmask",
-    title: "Change all of the picture again",
+    title: "Use the whole picture again",
   });
-  // Words for the picture come by the queue, since a model has to look at it.
-  const describeButton = button("Describe", null, { class: "describe", title: "Have the picture captioned" });
-  const words = h("div", { class: "words", role: "status" });
-  let describing = null;
-  menu(describeButton, "Describe the picture", (close) =>
+  // A caption is a job in the queue, since a model has to run.
+  const captionButton = button("Caption", null, { class: "make-caption", title: "Caption the picture" });
+  const captionBox = h("div", { class: "caption-box", role: "status" });
+  let captioning = null;
+  menu(captionButton, "Caption the picture", (close) =>
     props.styles.map(([style, name]) =>
       h(
         "button",
@@ -279,26 +277,26 @@ export default function start({ element, props, trigger, server, upload }) {
   );
   subscribe("outcome", (value) => {
     if (value.where !== "input") return;
-    if (value.error) say(value.error);
+    if (value.error) showError(value.error);
     if (value.caption) {
-      describing = { job: value.caption, image: shown.image };
-      put(words, h("p", {}, "Looking at the picture"));
+      captioning = { job: value.caption, image: shown.image };
+      put(captionBox, h("p", {}, "Captioning the picture"));
     }
   });
   subscribe("jobs", (state) => {
-    const job = describing && [...state.jobs, ...state.recent].find((each) => each.job_id === describing.job);
-    if (!job || describing.image !== shown.image) return;
-    if (job.status === "queued") return put(words, h("p", {}, job.headline));
-    if (job.status === "running") return put(words, h("p", {}, "Looking at the picture"));
-    describing = null;
+    const job = captioning && [...state.jobs, ...state.recent].find((each) => each.job_id === captioning.job);
+    if (!job || captioning.image !== shown.image) return;
+    if (job.status === "queued") return put(captionBox, h("p", {}, job.headline));
+    if (job.status === "running") return put(captionBox, h("p", {}, "Captioning the picture"));
+    captioning = null;
     const text = job.result?.caption;
     if (!text) {
-      put(words);
-      return say(job.error ?? job.headline);
+      put(captionBox);
+      return showError(job.error ?? job.headline);
     }
     const before = form.state().prompt;
     put(
-      words,
+      captionBox,
       h("p", { class: "caption" }, text),
       h(
         "button",
@@ -306,13 +304,13 @@ export default function start({ element, props, trigger, server, upload }) {
           type: "button",
           onclick: () => {
             form.set("prompt", text);
-            put(words);
-            toast("Put in as the prompt.", () => form.set("prompt", before));
+            put(captionBox);
+            toast("Prompt replaced.", () => form.set("prompt", before));
           },
         },
         "Use as prompt",
       ),
-      h("button", { type: "button", onclick: () => put(words) }, "Dismiss"),
+      h("button", { type: "button", onclick: () => put(captionBox) }, "Dismiss"),
     );
   });
 
@@ -331,17 +329,17 @@ export default function start({ element, props, trigger, server, upload }) {
         "div",
         { class: "facts-row" },
         facts,
-        button("Remove", remove, { class: "remove", title: "Go on without an input picture" }),
+        button("Remove", remove, { class: "remove", title: "Remove the input picture" }),
       ),
       paintButton,
       unmask,
-      button("Take its size", takeSize, {
-        class: "take-size",
-        title: "Set width and height to the picture's",
+      button("Use its size", useSize, {
+        class: "use-size",
+        title: "Set width and height to the size of the picture",
       }),
-      describeButton,
+      captionButton,
     ),
-    words,
+    captionBox,
     offers,
   );
 
@@ -354,8 +352,8 @@ export default function start({ element, props, trigger, server, upload }) {
     chosen.hidden = !image;
     latest.hidden = Boolean(image) || !latest.childElementCount;
     if (image !== before.image) {
-      put(words);
-      describing = null;
+      put(captionBox);
+      captioning = null;
     }
     if (!image) {
       size = null;
@@ -369,7 +367,7 @@ export default function start({ element, props, trigger, server, upload }) {
       if (!(await measure(image))) return;
       facts.textContent = `${size.width} × ${size.height} px`;
     }
-    // Meanwhile the mask may be another.
+    // The mask may have changed during the await.
     paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
     unmask.hidden = !shown.mask;
     await tintMask(overlay, shown.mask && urlOf(shown.mask), size);
@@ -383,7 +381,7 @@ export default function start({ element, props, trigger, server, upload }) {
     form.unfold("image");
     awaited = asked.open === "mask" ? asked.image : null;
     if (!awaited) openSheet();
-    openAwaited(); // the values may have come before the wish
+    openAwaited(); // the values may have arrived before this signal
   });
   listenForFiles(use);
 }

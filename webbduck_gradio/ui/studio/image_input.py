@@ -1,4 +1,4 @@
-"""The input picture of the Studio, its mask, and how both are used."""
+"""The Studio's input picture, its mask, and the settings of both."""
 
 from __future__ import annotations
 
@@ -18,24 +18,27 @@ from ..theme import asset
 from .controls import build_group
 
 STYLE_NAMES = {
-    "detailed": "In detail",
-    "short": "In one sentence",
-    "sd_prompt": "As a prompt",
-    "midjourney": "As a Midjourney prompt",
-    "booru": "As booru tags",
+    "detailed": "Detailed",
+    "short": "One sentence",
+    "sd_prompt": "Prompt",
+    "midjourney": "Midjourney prompt",
+    "booru": "Booru tags",
 }
 
 
-def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
-    """The group's controls; studio/form.js shows the ones that mean something for what is chosen."""
+def build(services: Services, fields: dict[str, Any], outcome: gr.HTML) -> None:
+    """Build the group's controls; studio/form.js shows those that apply to the current settings.
+
+    `outcome` is the channel that gets the result of a caption request.
+    """
 
     def webbduck_store(value: Any) -> dict[str, Any]:
-        """Keep an upload, or a picture of the gallery, as an input: {id, width, height} or {error}."""
+        """Store an upload or a gallery picture as an input: {id, width, height} or {error}."""
         return error_as_dict(lambda: stored(services, value))
 
     def webbduck_size(file_id: Any) -> dict[str, Any]:
-        """Width and height of a stored input as people see it (upright)."""
-        return error_as_dict(lambda: described(services, str(file_id)))
+        """Size of a stored input in pixels after EXIF rotation: {id, width, height} or {error}."""
+        return error_as_dict(lambda: size_of(services, str(file_id)))
 
     def caption(event: gr.EventData, request: gr.Request) -> str:
         asked = event_data(event)
@@ -55,17 +58,17 @@ def build(services: Services, fields: dict[str, Any], told: gr.HTML) -> None:
         styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
         server_functions=[webbduck_store, webbduck_size],
     )
-    view.caption(caption, None, told, **USER_ACTION)
+    view.caption(caption, None, outcome, **USER_ACTION)
     build_group(fields, "image")
 
 
 def stored(services: Services, value: Any) -> dict[str, Any]:
-    """Store what a client means by `value` (see `api.client_files`). Raises `WebbDuckError`."""
-    return described(services, services.inputs.store(client_file(services, value)))
+    """Store the file that `value` refers to (see `api.client_files`). Raises `WebbDuckError`."""
+    return size_of(services, services.inputs.store(client_file(services, value)))
 
 
-def described(services: Services, file_id: str) -> dict[str, Any]:
-    """Id and upright size in pixels. Raises `NotFoundError`, `StorageError`."""
+def size_of(services: Services, file_id: str) -> dict[str, Any]:
+    """{id, width, height}: size in pixels after EXIF rotation. Raises `NotFoundError`, `StorageError`."""
     with open_picture(services.inputs.path(file_id), "The picture") as image:
         width, height = upright_size(image)
     return {"id": file_id, "width": width, "height": height}

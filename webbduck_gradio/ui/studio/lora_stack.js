@@ -1,5 +1,5 @@
 // @ts-check
-// The LoRA stack: add by search, weights, on and off, order; says what will be added to the prompt.
+// The LoRA stack: search, weights, on and off, order, and what each LoRA adds to the prompt.
 import { last, subscribe } from "../shared/bus.js";
 import { h, put } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
@@ -15,7 +15,7 @@ export default function start({ element, props, trigger, watch }) {
   const search = find(".search");
   const box = find("input");
   const list = find("ul");
-  const misfits = find(".misfits");
+  const incompatibleNote = find(".incompatible-note");
   let items = [];
   let catalog = null;
   let checkpoint = null;
@@ -24,15 +24,15 @@ export default function start({ element, props, trigger, watch }) {
   const lora = (name) => catalog?.loras.find((each) => each.name === name);
   const base = () => catalog?.checkpoints.find((each) => each.name === checkpoint);
 
-  /** Why a LoRA cannot be used now, in a few words; null when it can. */
-  function whyNot(name) {
+  /** Why a LoRA cannot be used now; null if it can. */
+  function reasonAgainst(name) {
     if (!catalog) return null;
     const known = lora(name);
     if (!known) return "No longer in the lora folder.";
     return blockedReason(known, base());
   }
 
-  /** What this LoRA adds to the prompt, told as the server will do it. */
+  /** The trigger words that the server will add to the prompt (models/prompt_resolver.py), or null. */
   function promptHint(item) {
     const trigger = lora(item.name)?.trigger;
     if (!trigger || !item.on || !(item.weight > 0)) return null;
@@ -46,10 +46,10 @@ export default function start({ element, props, trigger, watch }) {
       " ",
     );
     const there = new RegExp(`(?<![\\p{L}\\p{N}_])${words}(?![\\p{L}\\p{N}_])`, "iu").test(prompt);
-    return [there ? "In the prompt already: " : "Adds to the prompt: ", trigger];
+    return [there ? "Already in the prompt: " : "Adds to the prompt: ", trigger];
   }
 
-  /** The stack as the form sends it; `told` is what Gradio already has. */
+  /** Store the stack in this browser and give it to Gradio if it changed. */
   function save() {
     const value = JSON.stringify(items);
     setStored("loraStack", value);
@@ -102,7 +102,7 @@ export default function start({ element, props, trigger, watch }) {
       slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
     const weigh = (text, other) => {
       const { value, problem } = readNumber(text);
-      item.weight = problem ? text : value; // what cannot be read stays, and is refused as it is
+      item.weight = problem ? text : value; // invalid text stays, and the server refuses it
       if (other !== slider || typeof value === "number") {
         other.value = other === slider ? String(value) : text;
       }
@@ -119,7 +119,7 @@ export default function start({ element, props, trigger, watch }) {
     const place = items.indexOf(item);
     return h(
       "li",
-      { class: item.on ? "" : "resting", "data-name": item.name },
+      { class: item.on ? "" : "disabled", "data-name": item.name },
       h(
         "label",
         { class: "name" },
@@ -129,7 +129,7 @@ export default function start({ element, props, trigger, watch }) {
           "aria-label": `Use ${item.name}`,
           onchange: (event) => {
             item.on = event.target.checked;
-            event.target.closest("li").classList.toggle("resting", !item.on);
+            event.target.closest("li").classList.toggle("disabled", !item.on);
             save();
           },
         }),
@@ -185,29 +185,29 @@ export default function start({ element, props, trigger, watch }) {
     hints();
   }
 
-  /** What changes without the rows: what is added to the prompt, what does not fit. */
+  /** Update the texts that change while the rows stay: trigger words, incompatible LoRAs. */
   function hints() {
     for (const [place, item] of items.entries()) {
       const line = rows.children[place];
-      const why = whyNot(item.name);
-      const told = promptHint(item);
+      const why = reasonAgainst(item.name);
+      const hint = promptHint(item);
       if (!line) continue;
-      line.classList.toggle("misfit", Boolean(why));
+      line.classList.toggle("incompatible", Boolean(why));
       const { problem } = readNumber(item.weight ?? "");
       put(
         line.querySelector(".hint"),
-        why ? [why] : problem ? [`Its weight ${problem}.`] : told ? [told[0], h("b", {}, told[1])] : [],
+        why ? [why] : problem ? [`Its weight ${problem}.`] : hint ? [hint[0], h("b", {}, hint[1])] : [],
       );
     }
-    const lost = items.filter((item) => item.on && whyNot(item.name));
+    const unusable = items.filter((item) => item.on && reasonAgainst(item.name));
     put(
-      misfits,
-      lost.length
+      incompatibleNote,
+      unusable.length
         ? [
             h(
               "span",
               {},
-              `${lost.map((item) => item.name).join(", ")} cannot be used` +
+              `${unusable.map((item) => item.name).join(", ")} cannot be used` +
                 (base() ? ` with ${base().name}.` : "."),
             ),
             h(
@@ -215,12 +215,12 @@ export default function start({ element, props, trigger, watch }) {
               {
                 type: "button",
                 onclick: () => {
-                  for (const item of lost) item.on = false;
+                  for (const item of unusable) item.on = false;
                   draw();
                   save();
                 },
               },
-              "Switch off",
+              "Turn off",
             ),
           ]
         : [],
@@ -266,7 +266,7 @@ export default function start({ element, props, trigger, watch }) {
           `${each.name} ${each.trigger} ${each.description} ${(each.tags ?? []).join(" ")}`.toLowerCase();
         return words.every((word) => text.includes(word));
       })
-      .map((each) => ({ each, why: whyNot(each.name) }))
+      .map((each) => ({ each, why: reasonAgainst(each.name) }))
       .sort(
         (one, other) =>
           Number(Boolean(one.why)) - Number(Boolean(other.why)) ||
@@ -274,7 +274,7 @@ export default function start({ element, props, trigger, watch }) {
       );
   }
 
-  function look() {
+  function showResults() {
     const all = found();
     const shown = all.slice(0, MOST_FOUND);
     const usable = shown.filter(({ why }) => !why).length;
@@ -283,7 +283,7 @@ export default function start({ element, props, trigger, watch }) {
     put(
       list,
       full
-        ? h("li", { class: "nothing" }, `The stack is full: at most ${props.most} LoRAs are possible.`)
+        ? h("li", { class: "nothing" }, `At most ${props.most} LoRAs can be used.`)
         : shown.length
           ? shown.map(({ each, why }, place) =>
               h(
@@ -304,11 +304,12 @@ export default function start({ element, props, trigger, watch }) {
               "li",
               { class: "nothing" },
               catalog?.loras.length
-                ? "No LoRA has these words."
-                : "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here by itself.",
+                ? "No LoRA matches."
+                : "No LoRAs yet. Put a .safetensors file into the lora folder; " +
+                    "it appears here automatically.",
             ),
       all.length > MOST_FOUND
-        ? h("li", { class: "nothing" }, `${all.length - MOST_FOUND} more; type to narrow down.`)
+        ? h("li", { class: "nothing" }, `${all.length - MOST_FOUND} more; refine the search.`)
         : null,
     );
     box.setAttribute("aria-activedescendant", usable ? `stack-found-${at}` : "");
@@ -321,7 +322,7 @@ export default function start({ element, props, trigger, watch }) {
     if (yes) {
       box.value = "";
       at = 0;
-      look();
+      showResults();
       box.focus();
     }
   }
@@ -333,19 +334,19 @@ export default function start({ element, props, trigger, watch }) {
   }
 
   add.onclick = () => open(search.hidden);
-  find(".shut").onclick = () => {
+  find(".search-head .close").onclick = () => {
     open(false);
     add.focus();
   };
   box.oninput = () => {
     at = 0;
-    look();
+    showResults();
   };
   box.onkeydown = (event) => {
     const options = [...list.querySelectorAll("[role=option][aria-disabled=false]")];
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       at = Math.max(0, Math.min(options.length - 1, at + (event.key === "ArrowDown" ? 1 : -1)));
-      look();
+      showResults();
       list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
     } else if (event.key === "Enter" && !event.ctrlKey && !event.metaKey) options[at]?.click();
     else if (event.key === "Escape") {
@@ -355,10 +356,9 @@ export default function start({ element, props, trigger, watch }) {
     event.preventDefault();
   };
 
-  // -- what comes from elsewhere -----------------------------------------------------------------------
+  // -- updates -----------------------------------------------------------------------------------------
 
-  // Nothing at all is Gradio's own first value, which must not undo what was restored; an empty stack is
-  // "[]".
+  // "" is Gradio's initial value, which must not overwrite the restored stack; an empty stack is "[]".
   watch("value", () => {
     if (!props.value) save();
     else if (props.value !== JSON.stringify(items)) take(props.value);
@@ -366,12 +366,12 @@ export default function start({ element, props, trigger, watch }) {
   subscribe("catalog", (value) => {
     catalog = value;
     hints();
-    if (!search.hidden) look();
+    if (!search.hidden) showResults();
   });
   subscribe("checkpoint", (value) => {
     checkpoint = value.name;
     hints();
-    if (!search.hidden) look();
+    if (!search.hidden) showResults();
   });
   subscribe("add-lora", (value) => {
     if (value.name) {

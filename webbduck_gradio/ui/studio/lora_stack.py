@@ -1,8 +1,8 @@
-"""The LoRA stack of the Studio: which LoRAs, how strongly, in which order.
+"""The Studio's LoRA stack: LoRAs, their weights and their order.
 
-Its value in the page is JSON: every LoRA of the stack, also those switched off, which stay in the page and
-never reach a request. The form turns it into the `loras` of the request and back (`to_request`,
-`to_control`); the component cannot, since Gradio makes it anew for a session that it sends an update to.
+Its value in the page is JSON with every LoRA of the stack; those turned off stay in the page and never reach
+a request. The form converts it to and from the `loras` of a request (`to_request`, `to_control`). The
+component cannot do that itself, since Gradio recreates it for a session that it sends an update to.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..theme import asset
 
 
 def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
-    """The component; its view follows the catalog, `checkpoint` and the prompt of the page."""
+    """Build the component; its view follows the catalog, `checkpoint` and the prompt."""
     stack = gr.HTML(
         "",
         html_template=asset("studio/lora_stack.html"),
@@ -30,19 +30,20 @@ def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
         elem_id="stack",
         most=MAX_LORAS,
     )
-    tell: dict[str, Any] = {
+    publish: dict[str, Any] = {
         "js": call("shared/bus.js", "module.publish('checkpoint', { name })", "name"),
         **BACKGROUND_EVENT,
     }
-    checkpoint.change(None, checkpoint, None, **tell)
+    checkpoint.change(None, checkpoint, None, **publish)
     page = gr.context.Context.root_block
     if page is not None:
-        page.load(None, checkpoint, None, **tell)
+        page.load(None, checkpoint, None, **publish)
     return stack
 
 
 def to_request(payload: Any) -> Any:
-    """The `loras` that the stack asks for. What is no stack is handed on for the request to refuse."""
+    """The request's `loras` from the page's value. Anything malformed is passed on for validation to
+    refuse."""
     if not payload:
         return []
     try:
@@ -63,7 +64,8 @@ def to_request(payload: Any) -> Any:
 
 
 def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
-    """The page's value of a stack with `name_of` each name; what is no stack is handed back."""
+    """The page's value with every name replaced by `name_of(name)`; anything malformed is returned as it
+    is."""
     try:
         entries = json.loads(payload)
         return page_json([{**entry, "name": name_of(str(entry["name"]))} for entry in entries])
@@ -79,9 +81,9 @@ def _weight(typed: Any) -> Any:
 
 
 def to_control(loras: Any) -> str:
-    """A stack that holds just these LoRAs, all switched on."""
+    """The page's value of a stack that holds these LoRAs, all turned on."""
     if isinstance(loras, str) or loras is None:
         return loras or ""
     uses: Iterable[Any] = loras
-    told = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
-    return page_json([{"name": use["name"], "weight": use["weight"], "on": True} for use in told])
+    entries = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
+    return page_json([{"name": use["name"], "weight": use["weight"], "on": True} for use in entries])

@@ -1,19 +1,19 @@
 // @ts-check
-// The mask's editor: painted at the picture's own resolution, seen at any zoom.
+// The mask editor: a canvas of the picture's resolution, shown at any zoom.
 import { h, home } from "../shared/dom.js";
 import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
 import { maskOf, readMask, stripes } from "./mask_pixels.js";
 
 /**
- * Edit the mask of a picture. Answers {mask: PNG blob, white where painted, or null}; undefined when given
- * up.
+ * Edit the mask of a picture. Resolves to {mask: PNG blob, white where painted; null if nothing is}, or to
+ * undefined if the user cancels.
  */
-export const editMask = ({ source, width, height, mask, wish = "Paint what should be inpainted." }) =>
+export const editMask = ({ source, width, height, mask, hint = "Paint what should be inpainted." }) =>
   new Promise((resolve) => {
     const sheet = h("canvas", { class: "sheet" });
     sheet.width = width;
     sheet.height = height;
-    const pen = sheet.getContext("2d");
+    const context = sheet.getContext("2d");
     const picture = h("img", { src: source, alt: "", draggable: false, class: "under" });
     const paper = h("div", { class: "paper", style: `width:${width}px;height:${height}px` }, picture, sheet);
     const ring = h("div", { class: "ring", "aria-hidden": "true" });
@@ -31,7 +31,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     );
     const state = h("span", { class: "mask-state", role: "status" });
 
-    // What was done, from the start; undo draws all of it but the last again.
+    // Every action since the editor opened; undo replays all but the last.
     const done = [];
     let undone = [];
     let base = null;
@@ -41,53 +41,53 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     let touched = false;
     let warned = false;
 
-    const ink = stripes(pen, Math.max(width, height));
-    const dab = ([x, y], each) => {
-      pen.beginPath();
-      pen.arc(x, y, each.size / 2, 0, 2 * Math.PI);
-      pen.fill();
+    const ink = stripes(context, Math.max(width, height));
+    const dot = ([x, y], each) => {
+      context.beginPath();
+      context.arc(x, y, each.size / 2, 0, 2 * Math.PI);
+      context.fill();
     };
     function segment(from, to, each) {
-      pen.globalCompositeOperation = each.erase ? "destination-out" : "source-over";
-      pen.fillStyle = pen.strokeStyle = ink;
-      if (!from) return dab(to, each);
-      pen.lineWidth = each.size;
-      pen.lineCap = "round";
-      pen.beginPath();
-      pen.moveTo(...from);
-      pen.lineTo(...to);
-      pen.stroke();
+      context.globalCompositeOperation = each.erase ? "destination-out" : "source-over";
+      context.fillStyle = context.strokeStyle = ink;
+      if (!from) return dot(to, each);
+      context.lineWidth = each.size;
+      context.lineCap = "round";
+      context.beginPath();
+      context.moveTo(...from);
+      context.lineTo(...to);
+      context.stroke();
     }
-    function act(each) {
+    function apply(each) {
       if (each.kind === "stroke") {
         each.points.forEach((point, index) => segment(each.points[index - 1], point, each));
       }
-      if (each.kind === "clear") pen.clearRect(0, 0, width, height);
+      if (each.kind === "clear") context.clearRect(0, 0, width, height);
       if (each.kind === "invert") {
-        pen.globalCompositeOperation = "xor";
-        pen.fillStyle = ink;
-        pen.fillRect(0, 0, width, height);
+        context.globalCompositeOperation = "xor";
+        context.fillStyle = ink;
+        context.fillRect(0, 0, width, height);
       }
     }
     function redraw() {
-      pen.globalCompositeOperation = "source-over";
-      pen.clearRect(0, 0, width, height);
+      context.globalCompositeOperation = "source-over";
+      context.clearRect(0, 0, width, height);
       if (base) {
-        pen.drawImage(base, 0, 0);
-        pen.globalCompositeOperation = "source-in";
-        pen.fillStyle = ink;
-        pen.fillRect(0, 0, width, height);
+        context.drawImage(base, 0, 0);
+        context.globalCompositeOperation = "source-in";
+        context.fillStyle = ink;
+        context.fillRect(0, 0, width, height);
       }
-      done.forEach(act);
-      tell();
+      done.forEach(apply);
+      showState();
     }
     function commit(each, drawn = false) {
       done.push(each);
       undone = [];
       touched = true;
       warned = false;
-      if (!drawn) act(each);
-      tell();
+      if (!drawn) apply(each);
+      showState();
     }
     const undo = () => {
       if (done.length) {
@@ -99,8 +99,8 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       if (undone.length) {
         const each = undone.pop();
         done.push(each);
-        act(each);
-        tell();
+        apply(each);
+        showState();
       }
     };
 
@@ -114,7 +114,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       const corner = `${x - across / 2}px, ${y - across / 2}px`;
       ring.style.cssText = `width:${across}px;height:${across}px;transform:translate(${corner})`;
       ring.hidden = tool === "move";
-      tell();
+      showState();
     }
     const panZoom = new PanZoom({ least: 0.02, most: 32, changed: place });
     const zoomBy = (factor) =>
@@ -196,7 +196,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     const tools = Object.fromEntries(
       [
         ["brush", "Brush", "Paint (B)"],
-        ["erase", "Erase", "Take paint away (E)"],
+        ["erase", "Erase", "Erase (E)"],
         ["move", "Move", "Move the picture (H, or hold Space)"],
       ].map(([name, text, title]) => [name, button(text, title, () => take(name))]),
     );
@@ -209,7 +209,7 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       place();
     }
     const most = Math.max(16, Math.round(Math.max(width, height) / 2));
-    // The slider moves by ratio, so that small brushes can be set as finely as large ones.
+    // Logarithmic, so that small brush sizes can be set as precisely as large ones.
     const slider = h("input", {
       type: "range",
       class: "range",
@@ -237,8 +237,8 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       h(
         "div",
         { class: "group edits" },
-        button("Invert", "Swap what is painted and what is not (I)", () => commit({ kind: "invert" })),
-        button("Clear", "Take all paint away (Delete)", () => commit({ kind: "clear" })),
+        button("Invert", "Invert the mask (I)", () => commit({ kind: "invert" })),
+        button("Clear", "Clear the mask (Delete)", () => commit({ kind: "clear" })),
         undoButton,
         redoButton,
       ),
@@ -252,8 +252,8 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
       h(
         "div",
         { class: "group last" },
-        button("Cancel", "Close without a change (Esc)", giveUp),
-        button("Use mask", "Take the mask over (Ctrl+Enter)", finish, "primary"),
+        button("Cancel", "Close without saving (Esc)", cancel),
+        button("Use mask", "Use this mask (Ctrl+Enter)", finish, "primary"),
       ),
     );
     const dialog = h(
@@ -265,15 +265,15 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
         "div",
         { class: "mask-foot" },
         state,
-        h("span", { class: "keys" }, "Wheel zooms · [ ] brush size · Space moves · Ctrl+Z undoes"),
+        h("span", { class: "keys" }, "Wheel: zoom · [ ]: brush size · Space: move · Ctrl+Z: undo"),
       ),
     );
 
-    function tell() {
+    function showState() {
       undoButton.disabled = !done.length;
       redoButton.disabled = !undone.length;
       scale.textContent = `${Math.round(panZoom.scale * 100)} %`;
-      if (!warned) state.textContent = `${width} × ${height} px. ${wish}`;
+      if (!warned) state.textContent = `${width} × ${height} px. ${hint}`;
     }
     dialog.addEventListener("keydown", (event) => {
       const key = event.key;
@@ -335,33 +335,33 @@ export const editMask = ({ source, width, height, mask, wish = "Paint what shoul
     dialog.addEventListener("keyup", (event) => {
       if (event.key !== " " || !space) return;
       space = false;
-      // Space alone paints a dab; Space with a drag has moved the picture.
+      // Space alone paints a dot; Space with a drag has moved the picture.
       if (!dragging && tool !== "move") {
         commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor] });
       }
     });
     dialog.addEventListener("cancel", (event) => {
       event.preventDefault();
-      giveUp();
+      cancel();
     });
     const observer = new ResizeObserver(() => fit());
 
-    function close(answer) {
+    function close(result) {
       observer.disconnect();
       dialog.close();
       dialog.remove();
-      resolve(answer);
+      resolve(result);
     }
-    function giveUp() {
+    function cancel() {
       if (touched && done.length && !warned) {
         warned = true;
-        state.textContent = "What you painted is not kept. Cancel once more to close, or press Use mask.";
+        state.textContent = "You have unsaved changes. Cancel again to discard them, or press Use mask.";
         return;
       }
       close(undefined);
     }
     async function finish() {
-      close({ mask: await maskOf(pen, width, height) });
+      close({ mask: await maskOf(context, width, height) });
     }
     async function begin() {
       base = mask ? await readMask(mask, width, height) : null;

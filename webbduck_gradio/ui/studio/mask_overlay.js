@@ -1,14 +1,14 @@
 // @ts-check
-// The mask over the small input picture.
+// The mask drawn over the thumbnail of the input picture.
 
-/** The mask over the small picture, in the editor's stripes. */
+/** Draw the mask at `maskUrl` on a canvas, in the editor's stripes; `size` is the picture's, in pixels. */
 export async function tintMask(overlay, maskUrl, size) {
   overlay.hidden = !maskUrl;
   if (!maskUrl || !size) return;
-  const light = new Image();
-  light.src = maskUrl;
+  const mask = new Image();
+  mask.src = maskUrl;
   try {
-    await light.decode();
+    await mask.decode();
   } catch {
     return;
   }
@@ -16,7 +16,7 @@ export async function tintMask(overlay, maskUrl, size) {
   overlay.width = Math.max(1, Math.round(size.width * scale));
   overlay.height = Math.max(1, Math.round(size.height * scale));
   const context = overlay.getContext("2d", { willReadFrequently: true });
-  context.drawImage(light, 0, 0, overlay.width, overlay.height);
+  context.drawImage(mask, 0, 0, overlay.width, overlay.height);
   const pixels = context.getImageData(0, 0, overlay.width, overlay.height);
   for (let at = 0; at < pixels.data.length; at += 4) {
     const strength = pixels.data[at];

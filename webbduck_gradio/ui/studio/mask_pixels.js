@@ -1,40 +1,37 @@
 // @ts-check
-// A mask as pixels: how paint looks, and what of it counts.
+// Mask pixels: how the paint looks, and conversion from and to PNG.
 import { h } from "../shared/dom.js";
 
-/** Paint in stripes of two colours, so that it is seen on any picture; only its opacity counts. */
-export function stripes(pen, longest) {
+/** A fill of two-coloured stripes, visible on any picture; only its opacity becomes the mask. */
+export function stripes(context, longest) {
   const tile = h("canvas", {});
   const side = Math.max(8, 2 * Math.round(longest / 90));
-  const brush = tile.getContext("2d");
+  const tileContext = tile.getContext("2d");
   tile.width = tile.height = side;
-  brush.fillStyle = "#ffc83d";
-  brush.fillRect(0, 0, side, side);
-  brush.strokeStyle = "#5b3f00";
-  brush.lineWidth = side / 4;
+  tileContext.fillStyle = "#ffc83d";
+  tileContext.fillRect(0, 0, side, side);
+  tileContext.strokeStyle = "#5b3f00";
+  tileContext.lineWidth = side / 4;
   for (const shift of [-side, 0, side]) {
-    brush.beginPath();
-    brush.moveTo(shift - side, 2 * side);
-    brush.lineTo(shift + 2 * side, -side);
-    brush.stroke();
+    tileContext.beginPath();
+    tileContext.moveTo(shift - side, 2 * side);
+    tileContext.lineTo(shift + 2 * side, -side);
+    tileContext.stroke();
   }
-  return pen.createPattern(tile, "repeat");
+  return context.createPattern(tile, "repeat");
 }
 
-/**
- * A black and white PNG, as the core reads it: a pixel is painted where it is covered at least half. Null
- * where none is.
- */
-export function maskOf(pen, width, height) {
-  const pixels = pen.getImageData(0, 0, width, height);
+/** A PNG blob, white where the opacity is at least a half and black elsewhere; null if nothing is painted. */
+export function maskOf(context, width, height) {
+  const pixels = context.getImageData(0, 0, width, height);
   const words = new Uint32Array(pixels.data.buffer);
-  let any = false;
+  let isPainted = false;
   for (let each = 0; each < words.length; each += 1) {
     const painted = words[each] >>> 24 >= 128;
-    any ||= painted;
+    isPainted ||= painted;
     words[each] = painted ? 0xffffffff : 0xff000000;
   }
-  if (!any) return Promise.resolve(null);
+  if (!isPainted) return Promise.resolve(null);
   const flat = h("canvas", {});
   flat.width = width;
   flat.height = height;
@@ -42,12 +39,12 @@ export function maskOf(pen, width, height) {
   return new Promise((resolve) => flat.toBlob(resolve, "image/png"));
 }
 
-/** A mask's picture as a canvas of opaque and clear pixels; null where it cannot be read. */
+/** A mask file as a canvas of opaque and transparent pixels; null if it cannot be loaded. */
 export async function readMask(url, width, height) {
-  const light = new Image();
-  light.src = url;
+  const image = new Image();
+  image.src = url;
   try {
-    await light.decode();
+    await image.decode();
   } catch {
     return null;
   }
@@ -55,7 +52,7 @@ export async function readMask(url, width, height) {
   base.width = width;
   base.height = height;
   const plain = base.getContext("2d", { willReadFrequently: true });
-  plain.drawImage(light, 0, 0);
+  plain.drawImage(image, 0, 0);
   const pixels = plain.getImageData(0, 0, width, height);
   const words = new Uint32Array(pixels.data.buffer);
   for (let each = 0; each < words.length; each += 1) {

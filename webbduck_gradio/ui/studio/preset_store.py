@@ -1,4 +1,4 @@
-"""What a person keeps for later: named presets of settings, and prompts. One file, written atomically."""
+"""Saved presets and prompts, in one JSON file that is written atomically."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ log = logging.getLogger(__name__)
 MOST_PRESETS, MOST_PROMPTS = 200, 500
 LONGEST_NAME = 80
 NOT_KEPT = tuple(name for name, setting in SETTINGS.items() if setting.is_content)
-"""A preset is about how, not about what: prompts are kept by themselves."""
+"""Presets hold settings, not content: prompts are saved separately."""
 
 
 class PresetStore:
     """`{"presets": {NAME: settings}, "prompts": [{"id", "prompt", "negative_prompt"}, ...]}`.
 
-    Unknown keys and entries are kept; a file that cannot be read, or is of another shape, is never
-    overwritten. Safe from any thread.
+    Unknown keys and entries are preserved; a file that cannot be parsed or has another structure is never
+    overwritten. Thread-safe.
     """
 
     def __init__(self, path: Path):
@@ -34,23 +34,23 @@ class PresetStore:
         self._lock = threading.Lock()
 
     def content(self) -> dict[str, Any]:
-        """Presets by name and prompts, newest first. Raises `StorageError` where the file is damaged."""
+        """The file's presets, and its prompts, newest first. Raises `StorageError` if the file is damaged."""
         with self._lock:
             return self._read()
 
     def keep_preset(self, name: Any, settings: Any) -> dict[str, Any]:
-        """Keep settings of the form under a name, in place of what had it. Raises `RequestError`."""
+        """Save form settings under a name, replacing a preset of that name. Raises `RequestError`."""
         name = name.strip() if isinstance(name, str) else ""
         if not name or len(name) > LONGEST_NAME:
             raise RequestError(f"A preset needs a name of at most {LONGEST_NAME} characters.")
         if not isinstance(settings, dict):
-            raise RequestError("The preset holds no settings.")
+            raise RequestError("The preset contains no settings.")
         kept = {key: value for key, value in settings.items() if key not in NOT_KEPT}
         with self._lock:
             content = self._read()
             presets = {**content["presets"], name: kept}
             if len(presets) > MOST_PRESETS:
-                raise RequestError(f"There are {MOST_PRESETS} presets; remove one first.")
+                raise RequestError(f"At most {MOST_PRESETS} presets can be saved; remove one first.")
             return self._write(content | {"presets": presets})
 
     def drop_preset(self, name: Any) -> dict[str, Any]:
@@ -61,22 +61,22 @@ class PresetStore:
             return self._write(content | {"presets": rest})
 
     def preset(self, name: Any) -> dict[str, Any]:
-        """The settings of a preset. Raises `RequestError` where there is none."""
+        """The settings of a preset. Raises `RequestError` if there is none of this name."""
         found = self.content()["presets"].get(name)
         if not isinstance(found, dict):
-            raise RequestError("That preset is no longer there.")
+            raise RequestError("This preset no longer exists.")
         return found
 
     def keep_prompt(self, prompt: Any, negative: Any) -> dict[str, Any]:
-        """Keep a prompt with its negative prompt, once. Raises `RequestError`."""
+        """Save a prompt with its negative prompt, without duplicates. Raises `RequestError`."""
         texts = [text.strip() if isinstance(text, str) else "" for text in (prompt, negative)]
         longest = max(map(len, texts))
         if longest > MAX_PROMPT:
             raise RequestError(
-                f"The prompt has {longest:,} of at most {MAX_PROMPT:,} characters; shorten it to keep it."
+                f"The prompt has {longest:,} of at most {MAX_PROMPT:,} characters; shorten it to save it."
             )
         if not texts[0]:
-            raise RequestError("There is no prompt to keep; write one first.")
+            raise RequestError("There is no prompt to save; write one first.")
         with self._lock:
             content = self._read()
             entry = {"id": f"{time.time_ns():x}", "prompt": texts[0], "negative_prompt": texts[1]}
@@ -85,7 +85,7 @@ class PresetStore:
                 each for each in content["prompts"] if (each["prompt"], each["negative_prompt"]) != same
             ]
             if len(others) >= MOST_PROMPTS:
-                raise RequestError(f"There are {MOST_PROMPTS} saved prompts; remove one first.")
+                raise RequestError(f"At most {MOST_PROMPTS} prompts can be saved; remove one first.")
             return self._write(content | {"prompts": [entry, *others]})
 
     def drop_prompt(self, entry_id: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class PresetStore:
             return self._write(content | {"prompts": rest})
 
     def _read(self) -> dict[str, Any]:
-        """The file, with those of its saved prompts that are of our form."""
+        """The file's content, with only the prompts that are well-formed."""
         try:
             content = read_json(self._path)
         except FileNotFoundError:
@@ -112,16 +112,17 @@ class PresetStore:
         return {**content, "presets": presets, "prompts": [p for p in prompts if _is_prompt(p)]}
 
     def _broken(self) -> StorageError:
-        return StorageError(f"{self._path.name} cannot be read; repair or remove it to keep presets.")
+        return StorageError(f"{self._path.name} cannot be read; repair or remove it to save presets.")
 
-    def _not_understood(self) -> list[Any]:
-        """Entries among the saved prompts that are not of our form: somebody's, and kept."""
+    def _malformed_prompts(self) -> list[Any]:
+        """Malformed entries among the saved prompts; they are written back, since a user may have made
+        them."""
         if not self._path.exists():
             return []
         return [each for each in read_json(self._path).get("prompts", []) if not _is_prompt(each)]
 
     def _write(self, content: dict[str, Any]) -> dict[str, Any]:
-        whole = {**content, "prompts": [*content["prompts"], *self._not_understood()]}
+        whole = {**content, "prompts": [*content["prompts"], *self._malformed_prompts()]}
         text = json.dumps(whole, ensure_ascii=False, indent=1).encode("utf-8", "backslashreplace")
         write_atomically(self._path, lambda file: file.write(text), self._path.parent / "tmp")
         return content

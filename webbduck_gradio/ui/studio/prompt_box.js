@@ -1,5 +1,5 @@
 // @ts-check
-// Below the prompt: how many tokens the encoders get, and prompts that were kept.
+// Below the prompt: token counts, prompt warnings, and saved prompts.
 import { subscribe } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
@@ -11,7 +11,7 @@ import { changeSettings } from "./settings_menu.js";
 /** @param {GradioView} view */
 export default function start({ element, server }) {
   const counter = element.querySelector(".counter");
-  const said = element.querySelector(".prompt-said");
+  const message = element.querySelector(".prompt-message");
   const saved = element.querySelector(".saved");
   const beside = {
     negative_prompt: h("span", { class: "counter beside" }),
@@ -22,7 +22,7 @@ export default function start({ element, server }) {
   let waiting = null;
   let asking = false;
 
-  /** Ask once typing rests; one question at a time, and the last one counts. */
+  /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
     const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
     asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
@@ -42,14 +42,14 @@ export default function start({ element, server }) {
 
   const CHUNK = 75;
   const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`;
-  const letters = (count) =>
+  const lengthText = (count) =>
     `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
   function draw(found, question) {
     const { prompt, prompt_2, negative_prompt } = found;
     const two = question.prompt_2.trim();
     const tooLong = found.long ?? {};
     counter.textContent = tooLong.prompt
-      ? letters(tooLong.prompt)
+      ? lengthText(tooLong.prompt)
       : two
         ? `1: ${figure(prompt)} · 2: ${figure(prompt_2)}`
         : figure(prompt);
@@ -61,7 +61,7 @@ export default function start({ element, server }) {
       const block = form.control(field);
       if (block && node.parentNode !== block) block.append(node);
       node.textContent = tooLong[field]
-        ? letters(tooLong[field])
+        ? lengthText(tooLong[field])
         : question[field].trim()
           ? figure(found[field])
           : "";
@@ -74,13 +74,13 @@ export default function start({ element, server }) {
     ].filter(([, each]) => each.over);
     const parts = long.map(
       ([name, each]) =>
-        `The ${name} has ${each.tokens} tokens and is read in ${each.chunks} parts of ${CHUNK}: ` +
-        "nothing is cut off, but words in different parts know less of each other.",
+        `The ${name} has ${each.tokens} tokens and is encoded in ${each.chunks} chunks of ${CHUNK}: ` +
+        "nothing is cut off, but words in different chunks influence each other less.",
     );
     const text = [found.problem, ...parts].filter(Boolean).join(" ");
-    said.hidden = !text;
-    said.textContent = text;
-    said.classList.toggle("wrong", Boolean(found.problem));
+    message.hidden = !text;
+    message.textContent = text;
+    message.classList.toggle("wrong", Boolean(found.problem));
   }
   subscribe("form", count);
 
@@ -92,12 +92,12 @@ export default function start({ element, server }) {
       form.set("negative_prompt", one.negative_prompt);
     };
     fill(each);
-    toast("Prompt put in.", () => fill({ prompt, negative_prompt }));
+    toast("Prompt replaced.", () => fill({ prompt, negative_prompt }));
   }
   const list = menu(saved, "Saved prompts", async (close) => {
     const found = await callOrToast(() => server.webbduck_prompts({}));
     const { prompt, negative_prompt } = form.state() ?? {};
-    const keep = h(
+    const save = h(
       "button",
       {
         type: "button",
@@ -106,11 +106,11 @@ export default function start({ element, server }) {
         onclick: async () => {
           if (await callOrToast(() => server.webbduck_keep_prompt({ prompt, negative_prompt }))) {
             close();
-            toast("Prompt kept.");
+            toast("Prompt saved.");
           }
         },
       },
-      "Keep the present prompt",
+      "Save the current prompt",
     );
     const rows = (found?.prompts ?? []).map((each) =>
       h(
@@ -121,7 +121,7 @@ export default function start({ element, server }) {
           {
             type: "button",
             class: "menu-item",
-            title: each.negative_prompt ? `Without: ${each.negative_prompt}` : "",
+            title: each.negative_prompt ? `Negative prompt: ${each.negative_prompt}` : "",
             onclick: () => {
               close();
               use(each);
@@ -133,7 +133,7 @@ export default function start({ element, server }) {
           "button",
           {
             type: "button",
-            class: "menu-drop",
+            class: "menu-remove",
             "aria-label": `Remove: ${each.prompt}`,
             onclick: async () => {
               if (!(await callOrToast(() => server.webbduck_drop_prompt(each.id)))) return;
@@ -146,18 +146,16 @@ export default function start({ element, server }) {
       ),
     );
     return [
-      keep,
+      save,
       h(
         "div",
         { class: "menu-list" },
-        rows.length
-          ? rows
-          : h("p", { class: "menu-nothing" }, "None yet. What you keep is here on every visit."),
+        rows.length ? rows : h("p", { class: "menu-empty" }, "No saved prompts yet."),
       ),
     ];
   });
 
-  // A whole text of settings, as A1111 and others copy it, fills the form.
+  // Pasting a `parameters` text, as A1111 copies it, fills the whole form.
   document.addEventListener(
     "paste",
     (event) => {

@@ -1,4 +1,4 @@
-"""The prompts of the Studio, their token counter, and prompts that were saved."""
+"""The Studio's prompts, their token counts, and saved prompts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
-    """Prompt, counter and negative prompt."""
+    """Build the prompt, the row below it, and the negative prompt."""
 
     def webbduck_tokens(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
@@ -49,32 +49,32 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
 
 
 def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
-    """Tokens of each prompt as the text encoders get it, trigger phrases and all (see `tokens.count`).
+    """Token counts of each prompt as the text encoders get it, trigger phrases included (see `tokens.count`).
 
-    `problem`: the sentence with which a press of Generate would be refused because of the wording, or None;
-    `added`: what is put into the prompt; `long`: the length of each that is too long, where there are any.
+    `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
+    added to the prompt; `long`: length in characters of each prompt that is too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
-    if long:  # it is refused, so its tokens are not worth the time that counting takes
-        told = [
+    if long:  # Generate would be refused, so do not spend time on counting
+        messages = [
             f"The {SETTINGS[name].label_in_sentence} has {size:,} of at most {MAX_PROMPT:,} characters."
             for name, size in long.items()
         ]
         texts |= dict.fromkeys(long, "")
         return {name: tokens.count(text) for name, text in texts.items()} | {
             "added": [],
-            "problem": " ".join(told),
+            "problem": " ".join(messages),
             "long": long,
         }
     added: list[str] = []
     problem = None
     try:
         request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
-        said = prompt_resolver.resolve_prompt(registry, request)
+        resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:
-        texts = {name: getattr(said, name) for name in PROMPTS}
-        added = list(said.notes)
+        texts = {name: getattr(resolved, name) for name in PROMPTS}
+        added = list(resolved.notes)
     return {name: tokens.count(text) for name, text in texts.items()} | {"added": added, "problem": problem}

@@ -1,4 +1,4 @@
-"""The second pass: another checkpoint continues where the first one stops, or reworks the finished image."""
+"""Controls of the second pass: a refiner for the last steps, or img2img on the finished image."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .controls import build_group, build_one
 
 
 def build(services: Services, fields: dict[str, Any]) -> None:
-    """The group's controls; studio/form.js shows the ones that mean something for the chosen model."""
+    """Build the group's controls; studio/form.js shows those that apply to the selected model."""
     names = [c.name for c in services.registry.second_pass_models()]
     build_one(fields, SETTINGS["second_pass_model"], choices=[("Off", ""), *names])
     build_group(fields, "second")
     gr.HTML(
         "",
-        html_template='<p class="second-said" role="status"></p>',
+        html_template='<p class="second-pass-note" role="status"></p>',
         js_on_load=None,
-        elem_id="second-said",
+        elem_id="second-pass-note",
         apply_default_css=False,
     )

@@ -1,5 +1,5 @@
 // @ts-check
-// Settings as a whole: presets, reset, what a picture or a text says; each with the way back.
+// Changes of many settings at once: presets, reset, settings from a picture or a text; each can be undone.
 import { subscribe } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import { callOrToast } from "../shared/server_call.js";
@@ -11,19 +11,19 @@ let before = null;
 /** @type {Pick<GradioView, "trigger" | "upload"> | null} */
 let events = null;
 
-/** An event that sets many values at once; what they were is kept for Undo. */
+/** Trigger an event that sets many values at once; the previous values are kept for Undo. */
 export function changeSettings(event, asked) {
   before = form.typedState();
   events?.trigger(event, asked);
 }
 
-/** Fill the form with the settings in a picture's file. */
+/** Fill the form with the settings in a picture file's metadata. */
 export async function readSettings(picture) {
   let sent;
   try {
     sent = await events?.upload(picture);
   } catch {
-    toast("The picture could not be sent to the server; try again.");
+    toast("The picture could not be uploaded; try again.");
     return;
   }
   changeSettings("read_picture", { file: { path: sent.path } });
@@ -33,7 +33,6 @@ export async function readSettings(picture) {
 export default function start({ element, trigger, server, upload }) {
   const button = element.querySelector(".presets");
   const file = element.querySelector(".file");
-  // Events: 'apply_preset' 'use_defaults' 'use_settings' 'reset' 'restore' 'paste_parameters' 'read_picture'
   events = { trigger, upload };
 
   file.onchange = () => {
@@ -42,7 +41,7 @@ export default function start({ element, trigger, server, upload }) {
   };
 
   const list = menu(button, "Presets", async (close) => {
-    const found = await callOrToast(() => server.webbduck_shelf({}));
+    const found = await callOrToast(() => server.webbduck_presets({}));
     const name = h("input", {
       type: "text",
       placeholder: "Name of a new preset",
@@ -54,7 +53,7 @@ export default function start({ element, trigger, server, upload }) {
         await callOrToast(() => server.webbduck_keep_preset({ name: name.value, settings: form.state() }))
       ) {
         close();
-        toast(`Kept as ${name.value.trim()}.`);
+        toast(`Saved as ${name.value.trim()}.`);
       }
     };
     name.addEventListener("keydown", (event) => {
@@ -83,7 +82,7 @@ export default function start({ element, trigger, server, upload }) {
           "button",
           {
             type: "button",
-            class: "menu-drop",
+            class: "menu-remove",
             "aria-label": `Remove ${title}`,
             onclick: async () => {
               if (!(await callOrToast(() => server.webbduck_drop_preset(title)))) return;
@@ -105,15 +104,15 @@ export default function start({ element, trigger, server, upload }) {
           ? rows
           : h(
               "p",
-              { class: "menu-nothing" },
-              "A preset keeps all settings but prompts, seed and input picture.",
+              { class: "menu-empty" },
+              "A preset holds all settings except prompts, seed and input picture.",
             ),
       ),
       h(
         "div",
         { class: "menu-new" },
         name,
-        h("button", { type: "button", class: "menu-keep", onclick: save }, "Keep"),
+        h("button", { type: "button", class: "menu-save", onclick: save }, "Save"),
       ),
       h("hr"),
       h(
@@ -149,7 +148,7 @@ export default function start({ element, trigger, server, upload }) {
     seen = value.at;
     const values = before;
     toast(
-      value.done === "Reset" ? "Everything is reset." : `${value.done} put in.`,
+      value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
       values ? () => trigger("restore", { values }) : null,
     );
   });

@@ -1,4 +1,4 @@
-"""Settings as a whole: presets, reset, reading them from a picture or a text, and the way back."""
+"""The settings menu: presets, reset, settings from a picture or a text, and undo."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from .lora_stack import renamed
 from .preset_store import PresetStore
 
 LONGEST_TEXT = 4 * MAX_PROMPT
-"""Of a pasted `parameters` text, in characters."""
+"""Limit of a pasted `parameters` text, in characters."""
 
 MODELS = ("base_model", "second_pass_model")
 
 
 def view(services: Services, presets: PresetStore) -> gr.HTML:
-    """The menu beside the checkpoint."""
+    """Build the menu beside the checkpoint."""
 
-    def webbduck_shelf(_: Any) -> dict[str, Any]:
+    def webbduck_presets(_: Any) -> dict[str, Any]:
         return error_as_dict(presets.content)
 
     def webbduck_keep_preset(asked: Any) -> dict[str, Any]:
@@ -54,23 +54,23 @@ def view(services: Services, presets: PresetStore) -> gr.HTML:
             "paste_parameters",
             "read_picture",
         ),
-        elem_id="desk",
+        elem_id="settings-menu",
         apply_default_css=False,
         min_width=96,
         scale=0,
-        server_functions=[webbduck_shelf, webbduck_keep_preset, webbduck_drop_preset],
+        server_functions=[webbduck_presets, webbduck_keep_preset, webbduck_drop_preset],
     )
 
 
 def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A preset's settings with the catalog's own names of its models (`models.catalog.lookup`), without those
-    that are gone, and a sentence for each that is gone or has another name by now."""
+    """A preset's settings with its models under their current names (`models.catalog.lookup`), without
+    missing ones, and a note for each that is missing or was renamed."""
     values, notes = dict(kept), []
 
     def name_of(name: str, models: Sequence[Checkpoint | Lora]) -> str | None:
         found = find(name, models).model
         if found and found.name != name:
-            notes.append(f"{name} is called {found.name} by now.")
+            notes.append(f"{name} is now called {found.name}.")
         return found.name if found else None
 
     usable = [each for each in registry.checkpoints() if not each.unusable]
@@ -81,14 +81,15 @@ def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, An
         values[key] = name_of(name, models)
         if values[key] is None:
             del values[key]
-            notes.append(f"{name} is no longer there; the chosen model stays.")
-    # The stack itself says which of its LoRAs are gone.
+            notes.append(f"{name} is no longer available; the selected model is kept.")
+    # The stack reports missing LoRAs itself.
     values["loras"] = renamed(values.get("loras"), lambda name: name_of(name, registry.loras()) or name)
     return values, notes
 
 
-def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, told: gr.HTML) -> None:
-    """The events of `view`, once the form has all of its controls. Each can be taken back."""
+def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, outcome: gr.HTML) -> None:
+    """Connect the events of `view`; called once the form has all its controls. `outcome`: see
+    `notification`."""
     registry = services.registry
 
     def filled(values: dict[str, Any], what: str, notes: list[str]) -> list[Any]:
@@ -107,7 +108,7 @@ def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, to
         return filled(form.recall(kept), f"Preset {name}", notes)
 
     def reset(event: gr.EventData) -> list[Any]:
-        """Everything but the checkpoint as a first visit finds it."""
+        """The initial value of every setting except the checkpoint."""
         chosen = event_data(event).get("base_model")
         checkpoint = next((c for c in registry.checkpoints() if c.name == chosen), None)
         fields = GenerationRequest.model_fields
@@ -121,8 +122,8 @@ def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, to
         name = event_data(event).get("base_model")
         checkpoint = next((c for c in registry.checkpoints() if c.name == name), None)
         if checkpoint is None:
-            return [notification(error="That checkpoint is no longer there."), *form.nothing()]
-        return filled(dict(settings_of(checkpoint)), f"The settings of {checkpoint.name}", [])
+            return [notification(error="This checkpoint is no longer available."), *form.nothing()]
+        return filled(dict(settings_of(checkpoint)), f"Defaults of {checkpoint.name}", [])
 
     def filled_from(path: Path) -> list[Any]:
         values, notes = read_settings(path, registry, services.inputs, services.worker.describe())
@@ -131,14 +132,14 @@ def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, to
         return filled(values, "Settings of the picture", notes)
 
     def use_settings(event: gr.EventData) -> list[Any]:
-        """All settings of a picture of the gallery, seed included."""
+        """All settings of a gallery picture, seed included."""
         try:
             return filled_from(services.outputs.resolve(str(event_data(event).get("id", ""))))
         except WebbDuckError as error:
             return refused(error)
 
     def restore(event: gr.EventData) -> list[Any]:
-        """The form as it was before one of the others."""
+        """Undo: the form's values from before one of the other events."""
         return form.partly(form.recall(event_data(event).get("values")))
 
     def paste(event: gr.EventData) -> list[Any]:
@@ -156,7 +157,7 @@ def wire(services: Services, menu: gr.HTML, presets: PresetStore, form: Form, to
         except WebbDuckError as error:
             return refused(error)
 
-    outputs = [told, *form.outputs]
+    outputs = [outcome, *form.outputs]
     menu.apply_preset(preset, None, outputs, **BACKGROUND_EVENT)
     menu.use_defaults(defaults, None, outputs, **BACKGROUND_EVENT)
     menu.use_settings(use_settings, None, outputs, **BACKGROUND_EVENT)

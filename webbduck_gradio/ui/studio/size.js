@@ -1,5 +1,5 @@
 // @ts-check
-// Size presets as rectangles of their proportions; what is checked follows from width and height.
+// Size presets, drawn as rectangles of their proportions; the selected one follows from width and height.
 import { last, subscribe } from "../shared/bus.js";
 import { h, put } from "../shared/dom.js";
 import * as form from "./form.js";

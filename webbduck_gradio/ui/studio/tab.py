@@ -1,4 +1,4 @@
-"""The Studio tab: the form that builds a request, and the picture."""
+"""The Studio tab: the form that builds a request, and the viewer."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .preset_store import PresetStore
 
 
 def fold(name: str, title: str) -> gr.HTML:
-    """The head of a group that folds; what follows it in its column is shown while it is open (form.js)."""
+    """The header of a collapsible group; form.js shows the rest of its column while it is open."""
     template = (
         f'<button type="button" class="fold-head" aria-expanded="false" data-fold="{name}">'
-        f'<span class="fold-title">{title}</span><span class="fold-said"></span></button>'
+        f'<span class="fold-title">{title}</span><span class="fold-summary"></span></button>'
     )
     return gr.HTML("", html_template=template, js_on_load=None, apply_default_css=False)
 
@@ -120,7 +120,9 @@ def _seed(fields: dict[str, Any]) -> None:
     )
 
 
-def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Button, test: gr.Button) -> None:
+def _submitting(
+    services: Services, form: Form, outcome: gr.HTML, generate: gr.Button, test: gr.Button
+) -> None:
     def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request) -> str:
         try:
             asked = form.to_request(values)
@@ -138,9 +140,9 @@ def _submitting(services: Services, form: Form, told: gr.HTML, generate: gr.Butt
         return submit("test", values, request)
 
     inputs = list(form.fields.values())
-    generate.click(submit_batch, inputs, told, **USER_ACTION)
-    test.click(submit_test, inputs, told, **USER_ACTION)
-    # The page's scripts see the whole form whenever something in it changes, without asking the server.
+    generate.click(submit_batch, inputs, outcome, **USER_ACTION)
+    test.click(submit_test, inputs, outcome, **USER_ACTION)
+    # Runs in the browser only: the page's scripts get all values whenever one changes.
     gr.on(
         [control.change for control in inputs],
         None,

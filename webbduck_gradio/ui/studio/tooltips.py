@@ -1,12 +1,11 @@
-"""What the Studio's buttons do, one short sentence each; the controls are told by `request.SETTINGS`."""
+"""Tooltips of the Studio's buttons, by element id; those of the settings are in `request.SETTINGS`."""
 
 from __future__ import annotations
 
 BUTTONS = {
-    "generate": "Make as many pictures as Images says (Ctrl+Enter).",
-    "test": "Make one picture, whatever Images says.",
+    "generate": "Generate the number of pictures set under Images (Ctrl+Enter).",
+    "test": "Generate one picture, regardless of Images.",
     "swap": "Swap width and height",
-    "dice": "Empty the seed, so that each press takes a new one.",
-    "reuse": "Take the seed of the picture that is shown.",
+    "dice": "Clear the seed, so that every job gets a random one.",
+    "reuse": "Use the seed of the picture shown.",
 }
-"""By their element's id."""

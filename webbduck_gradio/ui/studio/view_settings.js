@@ -1,10 +1,10 @@
 // @ts-check
-// What is set for this browser: previews while a picture is made, and notifications.
+// View settings of this browser: live previews and notifications.
 import { getPref, setPref } from "../shared/preferences.js";
 import { toast } from "../shared/toast.js";
 import { thumbUrl } from "../shared/urls.js";
 
-/** Seconds after which the end of a job is worth a notification. */
+/** Jobs that take longer than this many seconds are notified about. */
 export const LONG = 15;
 
 /** `changed` is called after each change of the settings. */
@@ -17,21 +17,21 @@ export function viewSettings(changed) {
   async function turnNotify(box) {
     if (box.checked && (!window.isSecureContext || !("Notification" in window))) {
       box.checked = false;
-      return toast("The browser allows notifications only under localhost or https.");
+      return toast("Browsers allow notifications only on localhost or over HTTPS.");
     }
     if (box.checked && (await Notification.requestPermission()) !== "granted") {
       box.checked = false;
-      toast("The browser does not allow notifications of this page; change that in its settings.");
+      toast("Notifications from this page are blocked; allow them in the browser's settings.");
     }
     settings.notify = box.checked;
     keepSettings();
   }
-  const told = new Set();
-  /** A word from the system when a job of this page that took long has ended while nobody looked. */
+  const handled = new Set();
+  /** Show a system notification when a long job of this page has ended while the page lacked the focus. */
   function notify(ended) {
     for (const job of ended) {
-      if (told.has(job.job_id) || !asked.has(job.job_id)) continue;
-      told.add(job.job_id);
+      if (handled.has(job.job_id) || !asked.has(job.job_id)) continue;
+      handled.add(job.job_id);
       if (!settings.notify || document.hasFocus() || job.finished - job.created < (settings.long ?? LONG)) {
         continue;
       }
@@ -43,10 +43,10 @@ export function viewSettings(changed) {
           tag: job.job_id,
         });
       } catch {
-        // Chrome on Android has the name, and refuses the call
+        // Chrome on Android has the constructor but throws when it is called.
         settings.notify = false;
         keepSettings();
-        return toast("This browser cannot show notifications of a page.");
+        return toast("This browser cannot show notifications from a page.");
       }
       sent.onclick = () => {
         window.focus();
@@ -54,7 +54,7 @@ export function viewSettings(changed) {
       };
     }
   }
-  /** This page's own jobs, the one before a reload among them. */
+  /** Jobs submitted by this page, including before a reload. */
   const asked = new Set();
 
   return {
@@ -70,9 +70,9 @@ export function viewSettings(changed) {
     },
     turnNotify,
     notify,
-    /** A job of this page. */
+    /** Notify about this job when it ends. */
     follow: (id) => asked.add(id),
-    /** Jobs that ended before the page was there. */
-    ignore: (jobs) => jobs.forEach((job) => told.add(job.job_id)),
+    /** Never notify about these jobs; they ended before the page was opened. */
+    ignore: (jobs) => jobs.forEach((job) => handled.add(job.job_id)),
   };
 }

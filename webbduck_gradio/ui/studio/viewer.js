@@ -1,5 +1,5 @@
 // @ts-check
-// The picture: the job that this page follows, its preview and progress, its images, what went wrong.
+// The viewer: the job that this page follows, its preview, progress, images and errors.
 import { last, subscribe } from "../shared/bus.js";
 import { compareIn } from "../shared/compare.js";
 import { h, phone, put } from "../shared/dom.js";
@@ -52,26 +52,26 @@ export default function start({ element, props, trigger, server }) {
     icon("download"),
   );
   const favourite = tool("favourite", "Favourite", () => star.toggle(), "star");
-  const enlarge = tool("upscale", "Upscale", null);
+  const upscaleTool = tool("upscale", "Upscale", null);
   const compareTool = tool("compare", "Compare", () => compare());
-  const made = tool("about", "How it was made", null, "info");
-  // Looking at it, going on with it, keeping it.
+  const aboutTool = tool("about", "Generation settings", null, "info");
+  // Grouped: view, reuse, keep or delete.
   const tools = h(
     "div",
     { class: "tools", role: "toolbar", "aria-label": "Picture" },
     tool("zoom", "Zoom", () => openZoom(picture.src, picture.alt)),
     compareTool,
-    made,
-    tool("inpaint", "Inpaint: paint a mask on it", () => take("inpaint")),
+    aboutTool,
+    tool("inpaint", "Inpaint: paint a mask", () => take("inpaint")),
     tool("input", "Use as input picture", () => take("img2img")),
-    enlarge,
+    upscaleTool,
     tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })),
     h("span", { class: "gap", "aria-hidden": "true" }),
     favourite,
     download,
-    tool("delete", "Delete; it can be restored", () => remove(), "trash"),
+    tool("delete", "Delete (move to the trash)", () => remove(), "trash"),
   );
-  const waitingText = h("p", { class: "coming", "aria-hidden": "true" });
+  const waitingText = h("p", { class: "placeholder", "aria-hidden": "true" });
   const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
   const star = makeFavourite(favourite, { server, current: () => shown.image });
   let jobs = null;
@@ -82,16 +82,16 @@ export default function start({ element, props, trigger, server }) {
   let shown = {};
 
   const seedOf = (job, id) => imageSeed(job.request.seed, imageIndex(id));
-  /** Pictures that were deleted. */
+  /** Ids of deleted or missing pictures. */
   const gone = new Set();
   let stoppable = null;
   let settling = false;
-  /** Jobs that paint; larger copies and captions are shown where they were asked for. */
-  const paints = (job) => job.kind === "generate" || job.kind === "test";
-  const all = () => (jobs ? [...jobs.jobs, ...jobs.recent].filter(paints) : []);
+  /** Jobs that generate pictures. Upscaled images and captions are shown where they were requested. */
+  const generates = (job) => job.kind === "generate" || job.kind === "test";
+  const all = () => (jobs ? [...jobs.jobs, ...jobs.recent].filter(generates) : []);
   const running = () => all().find((job) => job.job_id === jobs.active_job_id) ?? null;
 
-  /** Follow a job: this page's own latest, or with `chosen` one that is shown also while it waits. */
+  /** Follow a job: this page's latest, or with `chosen` one that is shown even while it is queued. */
   function follow(id, chosen = false) {
     mine = id;
     watched = chosen ? id : null;
@@ -102,8 +102,8 @@ export default function start({ element, props, trigger, server }) {
   }
 
   /**
-   * The job to show: the one that was chosen; else this page's own; else the running one; else the last that
-   * has pictures.
+   * The job to show: the chosen one; else this page's own; else the running one; else the last one with
+   * pictures.
    */
   function current() {
     const asked = watched && all().find((job) => job.job_id === watched);
@@ -120,45 +120,47 @@ export default function start({ element, props, trigger, server }) {
   }
 
   const { notice, queueNotices, clearAsked } = makeNotices(notices);
-  let coming = "";
-  /** Swap the picture once the new one has loaded, so that nothing flickers; a missing one is not shown. */
+  let wantedSource = "";
+  /** Swap the picture once the new one has loaded, to avoid flicker; a missing picture is not shown. */
   function showPicture(source, alt) {
     picture.alt = alt;
     if (frame.parentNode !== canvas) {
       picture.hidden = true;
       put(canvas, frame);
     }
-    if (coming === source) return;
-    coming = source;
+    if (wantedSource === source) return;
+    wantedSource = source;
     const next = new Image();
     next.onload = () => {
-      if (coming !== source) return;
+      if (wantedSource !== source) return;
       picture.src = source;
       picture.hidden = false;
     };
     next.onerror = () => {
       const id = shown.picture;
-      if (coming !== source || !id || source !== imageUrl(id)) return;
+      if (wantedSource !== source || !id || source !== imageUrl(id)) return;
       gone.add(id);
       draw();
     };
     next.src = source;
   }
-  /** The place of a picture that is not there yet, of its proportions, so that nothing jumps later. */
-  function showPlace(text) {
-    coming = "";
+  /**
+   * Reserve the space of a picture that does not exist yet, in its proportions, so that nothing moves later.
+   */
+  function showPlaceholder(text) {
+    wantedSource = "";
     picture.hidden = true;
     picture.alt = "";
     waitingText.textContent = text;
     if (frame.parentNode !== canvas) put(canvas, frame);
   }
-  /** Progress and Cancel lie over the picture while it is made, below it afterwards. */
+  /** Progress and Cancel are over the picture while it is generated, and below it afterwards. */
   function placeNow(over) {
     const place = over ? frame : row;
     if (now.parentNode !== place) place.append(now);
   }
 
-  /** On a phone the toolbar has a row of its own, where it covers nothing. */
+  /** On a phone the toolbar has its own row, where it covers nothing. */
   function placeTools() {
     const place = phone.matches ? find("tools-row") : frame;
     if (tools.parentNode !== place) place.append(tools);
@@ -171,7 +173,7 @@ export default function start({ element, props, trigger, server }) {
     draw();
   });
 
-  /** The chosen checkpoint, which says what the examples are. */
+  /** The selected checkpoint, which decides which examples are offered. */
   let base = null;
   subscribe("form", (state) => {
     if (state.base_model === base) return;
@@ -180,7 +182,7 @@ export default function start({ element, props, trigger, server }) {
   });
 
   function empty() {
-    coming = "";
+    wantedSource = "";
     placeNow(false);
     put(canvas, emptyState({ props, trigger, isStarter: base === "webbduck-starter" }));
   }
@@ -211,9 +213,9 @@ export default function start({ element, props, trigger, server }) {
       shown.seed = seedOf(job, original);
       download.href = imageUrl(image);
       star.show(original);
-    } else if (open) showPlace(active ? "" : "Waiting in the queue");
+    } else if (open) showPlaceholder(active ? "" : "Waiting in the queue");
     else {
-      coming = "";
+      wantedSource = "";
       placeNow(false);
       put(
         canvas,
@@ -224,8 +226,8 @@ export default function start({ element, props, trigger, server }) {
             "p",
             {},
             job.images.length
-              ? "The picture is no longer there."
-              : "All settings are still here; Generate starts again.",
+              ? "The picture no longer exists."
+              : "Your settings are unchanged; press Generate to try again.",
           ),
         ),
       );
@@ -243,14 +245,14 @@ export default function start({ element, props, trigger, server }) {
     find("headline").textContent = view.headline;
     const own = all().find((each) => each.job_id === mine);
     const waits = own && own !== job && own.status === "queued";
-    find("mine").textContent = waits ? `Yours: ${own.headline.toLowerCase()}` : "";
-    // What is shown is what is cancelled.
+    find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
+    // Cancel always acts on the job that is shown.
     const cancel = find("cancel");
     const after = find("after");
     const elsewhere = running();
     cancel.hidden = !["running", "queued"].includes(job.status);
     if (stoppable !== job.job_id) {
-      // A press that was meant for the job before must not hit this one.
+      // A click meant for the previous job must not cancel this one.
       if (stoppable) {
         settling = true;
         setTimeout(() => {
@@ -279,24 +281,22 @@ export default function start({ element, props, trigger, server }) {
     for (const warning of job.warnings) notice("warning", warning, `${job.job_id} ${warning}`);
     if (job.error && job.job_id === mine) notice("error", job.error, `${job.job_id} ${job.error}`);
 
-    // A place for each picture of the batch from the start, so that the strip's coming moves nothing.
+    // The strip has a slot for every picture of the batch from the start, so that nothing moves later.
     const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0;
     drawStrip({ job, images, pending, selected: original });
     statusLine();
   }
 
-  // -- what can be done with the picture
-
-  const upscale = makeUpscale(enlarge, {
+  const upscale = makeUpscale(upscaleTool, {
     start: (scale) => trigger("upscale", { id: shown.image, scale }),
     failed: (job) => notice("error", job.error ?? job.headline, `asked ${job.job_id}`),
   });
-  menu(made, "How it was made", (close) => settingsMenu(shown, trigger, close));
+  menu(aboutTool, "Generation settings", (close) => settingsMenu(shown, trigger, close));
 
   subscribe("gallery", async () => {
     star.forget();
     for (const id of gone) {
-      // what was brought back elsewhere is shown again
+      // a picture may have been restored in the gallery
       const found = await fetch(thumbUrl(id), { method: "HEAD", cache: "no-store" }).catch(() => null);
       if (found?.ok) {
         gone.delete(id);
@@ -321,7 +321,7 @@ export default function start({ element, props, trigger, server }) {
       draw();
       tools.querySelector(".delete").focus();
     });
-    // The picture may have gone with its buttons; the keyboard goes on at the way back.
+    // The button that had the focus may have disappeared with the picture; move the focus to Undo.
     if (document.activeElement === document.body || !tools.isConnected || tools.hidden) {
       focusAction();
     }
@@ -363,7 +363,7 @@ export default function start({ element, props, trigger, server }) {
   subscribe("jobs", (value) => {
     const first = !jobs;
     jobs = value;
-    // A page that was opened again goes on with what runs, unless its own job still waits or runs.
+    // A reopened page follows the running job, unless its own job is still queued or running.
     if (first && mine && running() && !jobs.jobs.some((job) => job.job_id === mine)) mine = null;
     if (first) settings.ignore(jobs.recent);
     upscale.followJobs(jobs);
@@ -384,9 +384,9 @@ export default function start({ element, props, trigger, server }) {
     if (value.at === seenOutcome || value.where) return;
     seenOutcome = value.at;
     clearAsked();
-    form.calm();
+    form.clearServerProblems();
     for (const note of value.notes ?? []) notice("warning", note, `note ${value.at} ${note}`);
-    if (value.error && !(value.field && form.complain(value.field, value.error))) {
+    if (value.error && !(value.field && form.showProblem(value.field, value.error))) {
       notice("error", value.error, `asked ${value.at}`, offerDefaults(value.defaults));
       notices.lastChild.classList.add("asked");
     }

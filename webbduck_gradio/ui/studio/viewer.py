@@ -1,4 +1,4 @@
-"""The picture of the Studio: what is made, what can be done with it, how the studio stands."""
+"""The Studio's viewer: the current job, actions on its pictures, and the status line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXAMPLES = (
 
 
 def view(services: Services) -> gr.HTML:
-    """The stage, which draws what the page's channels tell."""
+    """Build the viewer; it renders what the page's channels publish."""
 
     def webbduck_about(image_id: Any) -> dict[str, Any]:
         return error_as_dict(lambda: {"favourite": str(image_id) in services.outputs.favourites})
@@ -77,8 +77,8 @@ def view(services: Services) -> gr.HTML:
     )
 
 
-def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
-    """The events of `view`, once the form has all of its controls."""
+def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> None:
+    """Connect the events of `view`; called once the form has all its controls."""
 
     def use_prompt(event: gr.EventData) -> str:
         return str(event_data(event).get("prompt", ""))
@@ -114,6 +114,6 @@ def wire(services: Services, stage: gr.HTML, form: Form, told: gr.HTML) -> None:
 
     stage.use_prompt(use_prompt, None, form.fields["prompt"], **BACKGROUND_EVENT)
     stage.use_seed(use_seed, None, form.fields["seed"], **BACKGROUND_EVENT)
-    stage.cancel_job(cancel, None, told, **USER_ACTION)
-    stage.use_image(use_image, None, [told, *form.outputs], **BACKGROUND_EVENT)
-    stage.upscale(upscale, None, told, **USER_ACTION)
+    stage.cancel_job(cancel, None, outcome, **USER_ACTION)
+    stage.use_image(use_image, None, [outcome, *form.outputs], **BACKGROUND_EVENT)
+    stage.upscale(upscale, None, outcome, **USER_ACTION)

@@ -1,10 +1,10 @@
 // @ts-check
-// The menu that tells how a picture was made.
+// The menu with the settings that a picture was generated with.
 import { h } from "../shared/dom.js";
 import { labelOf, withUnit } from "../shared/settings.js";
 import { changeSettings } from "./settings_menu.js";
 
-/** `shown` is {job, image, seed}; answers what stands in the menu. */
+/** The menu's content; `shown` is {job, image, seed}. */
 export function settingsMenu(shown, trigger, close) {
   const { job } = shown;
   const { prompt, negative_prompt, ...rest } = { ...job.told, seed: shown.seed };
@@ -33,7 +33,7 @@ export function settingsMenu(shown, trigger, close) {
           changeSettings("use_settings", { id: shown.image });
         },
       },
-      "Use all its settings",
+      "Use all settings",
     ),
     h(
       "button",
@@ -45,7 +45,7 @@ export function settingsMenu(shown, trigger, close) {
           trigger("use_prompt", { prompt });
         },
       },
-      "Use only its prompt",
+      "Use only the prompt",
     ),
   ];
 }

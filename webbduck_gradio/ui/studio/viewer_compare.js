@@ -1,12 +1,14 @@
 // @ts-check
-// With which other pictures the one in the viewer can be compared.
+// The pictures that the one in the viewer can be compared with.
 import { imageUrl } from "../shared/urls.js";
 
-/** What the picture can be compared with: its original, its input, the batch's others, the one before. */
+/**
+ * {name, source} of its original, its input picture, the rest of its batch, and the previous job's picture.
+ */
 export function comparable(shown, gone, jobs) {
   if (!shown.picture) return [];
   const found = [];
-  if (shown.picture !== shown.image) found.push({ name: "its original", source: imageUrl(shown.image) });
+  if (shown.picture !== shown.image) found.push({ name: "the original", source: imageUrl(shown.image) });
   if (shown.job.request.image) {
     found.push({ name: "the input picture", source: `media/input/${shown.job.request.image}` });
   }
@@ -20,7 +22,7 @@ export function comparable(shown, gone, jobs) {
     .find((job) => job.finished && job.images.some((id) => !gone.has(id)));
   if (before) {
     found.push({
-      name: "the picture before",
+      name: "the previous picture",
       source: imageUrl(before.images.findLast((id) => !gone.has(id))),
     });
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// What stands in the picture's place before there is one.
+// The viewer's content while there is no picture.
 import { last } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import * as form from "./form.js";
@@ -13,7 +13,7 @@ export function emptyState({ props, trigger, isStarter }) {
         "div",
         { class: "empty" },
         h("h2", {}, "No checkpoints yet"),
-        h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here by itself."),
+        h("p", {}, "Put a .safetensors file into checkpoint/sdxl; it appears here automatically."),
       )
     : h(
         "div",
@@ -31,9 +31,9 @@ export function emptyState({ props, trigger, isStarter }) {
           h(
             "li",
             {},
-            "Press Generate, or Ctrl+Enter. It is made on this computer, and nothing is sent anywhere.",
+            "Press Generate, or Ctrl+Enter. Everything runs on this computer, and nothing is sent anywhere.",
           ),
-          h("li", {}, "Every picture is kept in the Gallery with all of its settings."),
+          h("li", {}, "Every picture is saved in the Gallery with all its settings."),
         ),
         h("p", {}, "Try one of these:"),
         h(

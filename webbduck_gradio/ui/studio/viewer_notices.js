@@ -1,15 +1,15 @@
 // @ts-check
-// Notices above the picture; what was read stays away.
+// Notices above the picture; dismissed ones do not come back.
 import { h } from "../shared/dom.js";
 import { getPref, setPref } from "../shared/preferences.js";
 import * as form from "./form.js";
 import { changeSettings } from "./settings_menu.js";
 
-/** Notices in `notices`: each has a key, by which it is known again. */
+/** Manages the notices in an element; a notice's key identifies it for deduplication and dismissal. */
 export function makeNotices(notices) {
   const MOST_READ = 200;
   const dismissed = new Set(getPref("readNotices", []));
-  /** What was read stays away, also after a reload. */
+  /** Dismissals of job notices outlast a reload. */
   function dismiss(key) {
     dismissed.add(key);
     setPref("readNotices", [...dismissed].filter((each) => !each.startsWith("asked")).slice(-MOST_READ));
@@ -38,7 +38,7 @@ export function makeNotices(notices) {
     );
   }
 
-  /** What concerns the whole queue: why the studio paused it, what was wrong at the start. */
+  /** Notices about the queue as a whole: why it is paused, and problems found at startup. */
   function queueNotices(jobs) {
     for (const [key, text] of [
       ["asked paused", jobs.pause_reason],
@@ -52,7 +52,7 @@ export function makeNotices(notices) {
     }
   }
 
-  /** Those about the last press of Generate. */
+  /** Remove the notices about the last press of Generate. */
   function clearAsked() {
     for (const old of notices.querySelectorAll(".asked")) old.remove();
   }
@@ -60,7 +60,9 @@ export function makeNotices(notices) {
   return { notice, queueNotices, clearAsked };
 }
 
-/** After another checkpoint had to be chosen: its own settings, where the form has others. */
+/**
+ * A button that loads the defaults of a checkpoint that replaced a missing one; null if they are set already.
+ */
 export function offerDefaults(defaults) {
   const { name, ...wanted } = defaults ?? {};
   const state = form.state();

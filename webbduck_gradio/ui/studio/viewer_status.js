@@ -1,5 +1,5 @@
 // @ts-check
-// The line below the picture: seed, queue, device, and the links beside them.
+// The status line: seed, queue, device and links.
 import { copyText } from "../shared/clipboard.js";
 import { h, phone, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -11,7 +11,7 @@ import { menu } from "../shared/widgets.js";
 import { LONG } from "./view_settings.js";
 
 /**
- * Fills `line`; answers what draws it again. `freed(device)` gets the memory after the models left it.
+ * Fills `line` and returns the function that updates it. `freed(device)` gets the memory after an unload.
  *
  * @param {any} options
  */
@@ -62,28 +62,28 @@ export function makeStatusLine({ line, server, settings, freed }) {
         text,
       );
     return [
-      box("Show the picture while it is made", settings.showsPreview, (event) => {
+      box("Show a live preview", settings.showsPreview, (event) => {
         settings.setPreview(event.target.checked);
       }),
-      box(`Notify me when a job over ${LONG} s ends`, settings.notifies, (event) =>
+      box(`Notify me when a job longer than ${LONG} s ends`, settings.notifies, (event) =>
         settings.turnNotify(event.target),
       ),
       box("Light theme", !webbduckTheme.isDark(), () => webbduckTheme.toggle()),
-      // On a phone the status line has no room for these.
+      // The status line has no room for these on a phone.
       ...(phone.matches
-        ? [h("hr"), item("Free memory", freeMemory), item("Keys", showShortcuts), item("API", showApi)]
+        ? [h("hr"), item("Free memory", freeMemory), item("Shortcuts", showShortcuts), item("API", showApi)]
         : []),
     ];
   });
-  /** Let go of the models, and show at once how much memory that gave back. */
+  /** Unload the models, and show at once how much memory that freed. */
   async function freeMemory() {
     const found = await callOrToast(() => server.webbduck_free_memory());
     if (!found) return;
     freed(found);
     toast(
       found.freed.length
-        ? "The models left the memory; the next picture loads them again."
-        : "No model was in memory.",
+        ? "The models were unloaded; the next job loads them again."
+        : "No model was loaded.",
     );
   }
   const showApi = () => document.querySelector("footer button.show-api, footer .show-api")?.click();
@@ -100,13 +100,13 @@ export function makeStatusLine({ line, server, settings, freed }) {
         {
           type: "button",
           class: "free elsewhere",
-          title: "Let go of the models in memory; the next picture loads them again",
+          title: "Unload the models from memory; the next job loads them again",
           onclick: freeMemory,
         },
         "Free memory",
       ),
       viewButton,
-      h("button", { type: "button", class: "elsewhere", onclick: () => showShortcuts() }, "Keys"),
+      h("button", { type: "button", class: "elsewhere", onclick: () => showShortcuts() }, "Shortcuts"),
       h("button", { type: "button", class: "elsewhere", onclick: showApi }, "API"),
     ),
   );

@@ -1,10 +1,13 @@
 // @ts-check
-// The pictures of a batch in a row below the large one.
+// Thumbnails of the batch, below the viewer.
 import { h, put } from "../shared/dom.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
 import { thumbUrl } from "../shared/urls.js";
 
-/** Answers what draws it, of {job, images, pending, selected} or null. `pick(job, id)` chooses a picture. */
+/**
+ * Returns the function that draws {job, images, pending, selected} or null. `pick(job, id)` selects a
+ * picture.
+ */
 export function makeStrip(strip, pick) {
   let stripKey = "";
   strip.addEventListener("keydown", (event) => {

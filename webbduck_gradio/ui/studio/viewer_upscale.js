@@ -4,11 +4,11 @@ import { h } from "../shared/dom.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 
-/** `start(scale)` makes the job, `failed(job)` is told of one that came to nothing. */
+/** `start(scale)` submits the job; `failed(job)` is called if it ends without an image. */
 export function makeUpscale(button, { start, failed }) {
   const upscaled = new Map();
   let upscaling = null;
-  /** The upscaled image of a picture, once it is there; else the picture. */
+  /** Id of a picture's upscaled image if there is one, else its own. */
   const upscaledOf = (id) => upscaled.get(id) ?? id;
   menu(button, "Upscale", (close) =>
     [2, 4].map((scale) =>
@@ -22,7 +22,7 @@ export function makeUpscale(button, { start, failed }) {
             start(scale);
           },
         },
-        `${scale} times as large`,
+        `Upscale ${scale}×`,
       ),
     ),
   );
@@ -32,7 +32,7 @@ export function makeUpscale(button, { start, failed }) {
     upscaling = null;
     if (job.status !== "completed") return failed(job);
     upscaled.set(job.request.image, job.images.at(-1));
-    toast("The upscaled image is shown; Compare sets it beside the original.");
+    toast("The upscaled image is shown; use Compare to see the original.");
   }
 
   return {
