@@ -65,8 +65,8 @@ def test_choose_delete_and_restore_from_the_trash(gallery: Page, studio, album: 
     cell(gallery, album[1]).hover()
     cell(gallery, album[1]).locator(".tick").click()
     cell(gallery, album[0]).locator(".open").click(modifiers=["Shift"])
-    expect(gallery.locator(".g-chosen")).to_contain_text("3 chosen")  # 1/0, 1/1 and 0/0
-    gallery.locator(".g-chosen .delete").click()
+    expect(gallery.locator(".g-selected")).to_contain_text("3 selected")  # 1/0, 1/1 and 0/0
+    gallery.locator(".g-selected .delete").click()
     expect(gallery.locator(".toast")).to_contain_text("4 pictures moved to the trash")  # with the copy
     expect(gallery.locator(".g-count")).to_have_text("8 pictures in 4 runs")
     gallery.locator(".g-open-trash").click()
@@ -94,33 +94,33 @@ def test_a_run_into_the_trash_which_is_emptied_only_after_a_question(gallery: Pa
     expect(gallery.locator(".g-count")).to_have_text("11 pictures in 6 runs")
     gallery.locator(".g-open-trash").click()
     gallery.get_by_role("button", name="Empty the trash").click()
-    expect(gallery.locator(".g-sure")).to_contain_text("Delete 1 picture for good?")
-    gallery.get_by_role("button", name="Keep them").click()
+    expect(gallery.locator(".g-confirm")).to_contain_text("Delete 1 picture permanently?")
+    gallery.get_by_role("button", name="Cancel").click()
     assert len(studio.services.trash.entries()) == 1
     gallery.get_by_role("button", name="Empty the trash").click()
-    gallery.get_by_role("button", name="Delete for good").click()
+    gallery.get_by_role("button", name="Delete permanently").click()
     expect(gallery.locator(".g-trash")).to_contain_text("The trash is empty")
     assert studio.services.trash.entries() == []
     gallery.keyboard.press("Escape")
     expect(gallery.locator(".g-scroll")).to_be_visible()
 
 
-def test_a_zip_of_what_is_chosen_holds_the_metadata(gallery: Page, album: list[str]) -> None:
+def test_a_zip_of_the_selection_holds_the_metadata(gallery: Page, album: list[str]) -> None:
     gallery.locator(".cell .open").first.focus()
     gallery.keyboard.press("Control+a")
-    expect(gallery.locator(".g-chosen")).to_contain_text("11 chosen")
+    expect(gallery.locator(".g-selected")).to_contain_text("11 selected")
     with gallery.expect_download() as download:
-        gallery.locator(".g-chosen .export").click()
+        gallery.locator(".g-selected .export").click()
     with zipfile.ZipFile(download.value.path()) as archive:
         names = archive.namelist()
         pictures = [name for name in names if name.endswith(".png")]
-        assert len(pictures) == 12 and set(album) <= set(names)  # and the upscaled copy
+        assert len(pictures) == 12 and set(album) <= set(names)  # and the upscaled image
         assert sum(name.endswith("meta.json") for name in names) == 6
         with Image.open(io.BytesIO(archive.read(album[2]))) as image:
             chunk = json.loads(image.info["webbduck"])
     assert chunk["request"]["seed"] == 2000
     gallery.keyboard.press("Escape")
-    expect(gallery.locator(".g-chosen")).not_to_be_visible()
+    expect(gallery.locator(".g-selected")).not_to_be_visible()
 
 
 def test_what_changes_on_disk_appears_and_what_is_in_view_stays(
@@ -182,8 +182,8 @@ def test_thousands_of_pictures_stay_a_few_in_the_page(gallery: Page, studio) -> 
             "() => { const box = document.querySelector('.g-scroll'); box.scrollTop = box.scrollHeight; }"
         )
         last.locator(".open").click(modifiers=["Shift"])
-        expect(gallery.locator(".g-chosen")).to_contain_text("2,000 chosen")
-        gallery.locator(".g-chosen .delete").click()
+        expect(gallery.locator(".g-selected")).to_contain_text("2,000 selected")
+        gallery.locator(".g-selected .delete").click()
         expect(gallery.locator(".toast")).to_contain_text("2,000 pictures moved to the trash")
         assert list(folder.glob("*.png")) == []
     finally:
@@ -217,12 +217,12 @@ def test_on_a_phone(chromium: Browser, studio, album: list[str]) -> None:
     expect_shown(tab, album[5])
     tab.get_by_role("button", name="Close (Esc)").tap()
     finger.hold(f'.cell[data-id="{album[5]}"] .open')
-    expect(tab.locator(".g-chosen")).to_contain_text("1 chosen")
+    expect(tab.locator(".g-selected")).to_contain_text("1 selected")
     expect(tab.locator(".lightbox")).not_to_be_visible()
     cell(tab, sibling(album[5], 1)).locator(".open").tap()
-    expect(tab.locator(".g-chosen")).to_contain_text("2 chosen")
+    expect(tab.locator(".g-selected")).to_contain_text("2 selected")
     cell(tab, album[5]).locator(".open").tap()  # the one that was held
-    expect(tab.locator(".g-chosen")).to_contain_text("1 chosen")
+    expect(tab.locator(".g-selected")).to_contain_text("1 selected")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()
 

@@ -50,7 +50,7 @@ def test_the_lightbox_by_keyboard(gallery: Page, album: list[str]) -> None:
     expect(gallery.locator(".lightbox")).not_to_be_visible()
     gallery.get_by_role("button", name="Favourites", exact=True).click()
     expect_alone(gallery, sibling(album[5], 3))
-    expect(gallery.locator(".cell .loved")).to_be_visible()
+    expect(gallery.locator(".cell .favourite")).to_be_visible()
 
 
 def test_compare_with_the_upscaled_copy_and_with_any_other(gallery: Page, album: list[str]) -> None:
@@ -69,7 +69,7 @@ def test_compare_with_the_upscaled_copy_and_with_any_other(gallery: Page, album:
     gallery.keyboard.press("Escape")
     for image_id in (album[1], album[2]):
         cell(gallery, image_id).locator(".open").click(modifiers=["Control"])
-    expect(gallery.locator(".g-chosen")).to_contain_text("2 chosen")
+    expect(gallery.locator(".g-selected")).to_contain_text("2 selected")
     gallery.get_by_role("button", name="Compare", exact=True).click()
     expect(table).to_contain_text("lantern-glow × 0.5")
     expect(gallery.locator(".g-label.second")).to_have_text(album[2])
@@ -91,13 +91,13 @@ def test_delete_a_picture_and_undo(gallery: Page, studio, album: list[str]) -> N
 
 def test_settings_and_prompt_into_the_studio(gallery: Page, album: list[str]) -> None:
     cell(gallery, album[2]).locator(".open").click()
-    gallery.get_by_role("button", name="Use these settings").click()
+    gallery.get_by_role("button", name="Use all settings").click()
     expect(gallery.locator("#prompt textarea")).to_have_value(re.compile("albumword teal"))
     expect(gallery.locator("#seed textarea, #seed input")).to_have_value("2000")
     expect(gallery.locator("#steps input")).to_have_value("4")
     gallery.get_by_role("tab", name="Gallery").click()
     cell(gallery, album[4]).locator(".open").click()
-    gallery.get_by_role("button", name="Only the prompt").click()
+    gallery.get_by_role("button", name="Use only the prompt").click()
     expect(gallery.locator("#prompt textarea")).to_have_value(re.compile("uniquee"))
     expect(gallery.locator("#seed textarea, #seed input")).to_have_value("2000")
 
@@ -149,7 +149,7 @@ def test_a_caption_arrives_in_the_open_lightbox(
         cell(gallery, album[1]).locator(".open").click()
         expect_shown(gallery, album[1])
         gallery.get_by_role("button", name="Caption", exact=True).click()
-        expect(gallery.locator(".toast")).to_contain_text("A caption is queued")
+        expect(gallery.locator(".toast")).to_contain_text("Captioning is queued")
         caption = gallery.locator(".lightbox .g-caption p")
         expect(caption).not_to_be_empty()
         text = caption.inner_text()

@@ -1,11 +1,11 @@
 // @ts-check
-// The grid's cells: a picture with its marks, and the head of a run.
+// The grid's cells: a thumbnail with its marks, and the header of a run.
 import { h } from "../shared/dom.js";
 import { bytes, many, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { thumbOf, unreadable } from "./images.js";
 
-/** `actions`: press, tick, listen, mark, add, removeRun; `order()` is how the list is sorted. */
+/** `actions`: press, tick, listen, mark, add, removeRun; `order()` is the name of the sort order. */
 export function makeCells({ order, actions }) {
   function cell(image) {
     const name = image.id.split("/").at(-1);
@@ -21,7 +21,7 @@ export function makeCells({ order, actions }) {
           onload: (event) => event.target.classList.add("there"),
           onerror: (event) =>
             event.target.replaceWith(
-              h("span", { class: "broken" }, image.problem ?? "No thumbnail could be made of it."),
+              h("span", { class: "broken" }, image.problem ?? "No thumbnail could be created."),
             ),
         });
     const node = h(
@@ -52,7 +52,7 @@ export function makeCells({ order, actions }) {
           class: "tick",
           role: "checkbox",
           "aria-checked": "false",
-          "aria-label": `Choose ${image.id}`,
+          "aria-label": `Select ${image.id}`,
           onclick: (event) => actions.tick(event, image.id),
         },
         icon("tick"),
@@ -61,11 +61,11 @@ export function makeCells({ order, actions }) {
         ? h(
             "span",
             { class: "marks" },
-            image.favourite ? h("span", { class: "loved", title: "Favourite" }, icon("heart")) : null,
+            image.favourite ? h("span", { class: "favourite", title: "Favourite" }, icon("star")) : null,
             image.variants
               ? h(
                   "span",
-                  { title: many(image.variants.length, "upscaled copy", "upscaled copies") },
+                  { title: many(image.variants.length, "upscaled image") },
                   `+${image.variants.length}`,
                 )
               : null,
@@ -80,7 +80,7 @@ export function makeCells({ order, actions }) {
   function head(run) {
     const when = new Date(run.created * 1000);
     const shown = run.images.length;
-    const label = run.prompt === null ? run.run || "Pictures beside the runs" : run.prompt || "(no prompt)";
+    const label = run.prompt === null ? run.run || "Pictures without a run" : run.prompt || "(no prompt)";
     const facts = [
       when.toLocaleString(),
       label,
@@ -93,9 +93,11 @@ export function makeCells({ order, actions }) {
       "header",
       { class: "g-head", title: facts },
       h("time", { datetime: when.toISOString() }, clock(when)),
-      place(run.images, run.facts[0]) ? h("span", { class: "g-by" }, place(run.images, run.facts[0])) : null,
+      sortValue(run.images, run.facts[0])
+        ? h("span", { class: "g-by" }, sortValue(run.images, run.facts[0]))
+        : null,
       h("span", { class: "prompt" }, label),
-      run.problem ? h("span", { class: "problem", title: run.problem }, "record unreadable") : null,
+      run.problem ? h("span", { class: "problem", title: run.problem }, "metadata unreadable") : null,
       run.total > shown ? h("span", { class: "muted" }, `${shown} of ${number(run.total)}`) : null,
       h(
         "span",
@@ -104,8 +106,8 @@ export function makeCells({ order, actions }) {
           "button",
           {
             type: "button",
-            title: "Choose these pictures",
-            "aria-label": "Choose these pictures",
+            title: "Select these pictures",
+            "aria-label": "Select these pictures",
             onclick: () => actions.add(run.images.map((image) => image.id)),
           },
           icon("tick"),
@@ -125,15 +127,15 @@ export function makeCells({ order, actions }) {
       ),
     );
   }
-  /** What gives these pictures their place in the list, where that is not the time or the prompt. */
-  function place(images, checkpoint) {
+  /** The value that these pictures are sorted by, unless it is the time or the prompt. */
+  function sortValue(images, checkpoint) {
     if (order() === "checkpoint") return checkpoint ?? "";
     if (order() === "file_size") return bytes(Math.max(0, ...images.map((image) => image.bytes)));
     if (order() !== "picture_size") return "";
     const largest = images.filter((image) => image.w).sort((a, b) => b.w * b.h - a.w * a.h)[0];
     return largest ? `${largest.w} × ${largest.h}` : "";
   }
-  /** "14:05" today, "Mon 14:05" this week, the day of the year before that. */
+  /** "14:05" today, "Mon 14:05" within six days, else the date. */
   function clock(when) {
     const days = (new Date().setHours(0, 0, 0, 0) - new Date(when).setHours(0, 0, 0, 0)) / 86400000;
     const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });

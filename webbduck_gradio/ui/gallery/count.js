@@ -1,19 +1,19 @@
 // @ts-check
-// The gallery's line of numbers.
+// The gallery's counts, and its message when there is nothing to show.
 import { h, put } from "../shared/dom.js";
 import { many } from "../shared/format.js";
 
-/** How much is shown, and why where that is nothing. `showAll` empties the search. */
+/** Show the number of pictures, or why there are none. `showAll` clears the search. */
 export function showCount({ countText, canvas, grid, asked, complete, leftOut, showAll }) {
   const pictures = grid.pictures;
   countText.textContent = grid.flat
     ? many(pictures, "picture")
     : `${many(pictures, "picture")} in ${many(grid.count, "run")}`;
   if (asked && !pictures) countText.textContent = "Nothing found";
-  if (!complete) countText.textContent += pictures || asked ? ", still looking through the folders" : "";
+  if (!complete) countText.textContent += pictures || asked ? ", still scanning the folders" : "";
   if (leftOut.length) {
     const names = leftOut.length === 1 ? "its name" : "their names";
-    countText.textContent += `, ${leftOut.length} left out because of ${names}`;
+    countText.textContent += `, ${leftOut.length} skipped because of ${names}`;
   }
   countText.title = leftOut.length ? `Rename to show: ${leftOut.join(", ")}` : "";
   let note = canvas.querySelector(".g-nothing");
@@ -27,7 +27,7 @@ export function showCount({ countText, canvas, grid, asked, complete, leftOut, s
           h("button", { type: "button", class: "g-act", onclick: showAll }, "Show all pictures"),
         ]
       : complete
-        ? "No pictures yet. What you generate in the Studio is kept here."
-        : "Looking through the folders.",
+        ? "No pictures yet. Pictures generated in the Studio appear here."
+        : "Scanning the folders.",
   );
 }

@@ -1,5 +1,5 @@
 // @ts-check
-// The Gallery tab put together: search and filters, the grid, what is chosen, the lightbox, the trash.
+// The Gallery tab: connects search, filters, grid, selection, lightbox and trash.
 import { last, subscribe } from "../shared/bus.js";
 import { h, home } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
@@ -33,7 +33,7 @@ export default function start({ element, trigger, server }) {
   let started = false;
 
   const ask = (name, value) =>
-    callServer(() => server[name](value), "The server did not answer; what is shown may be old.");
+    callServer(() => server[name](value), "The server did not answer; the list may be out of date.");
   const showError = (text) => {
     problem.textContent = text ?? "";
   };
@@ -53,19 +53,19 @@ export default function start({ element, trigger, server }) {
 
   // ---- the grid
 
-  async function chooseTo(id) {
-    const ids = await idsBetween(grid, choice.anchor, id);
-    if (ids) choice.add(ids);
-    else choice.toggle(id);
+  async function selectTo(id) {
+    const ids = await idsBetween(grid, selection.anchor, id);
+    if (ids) selection.add(ids);
+    else selection.toggle(id);
   }
   const cells = makeCells({
     order: () => arrangement.order,
     actions: {
       press,
-      tick: (event, id) => (event.shiftKey && choice.anchor ? chooseTo(id) : choice.toggle(id)),
-      listen: (node, id) => choice.listen(node, id),
-      mark: (node) => choice.mark(node),
-      add: (ids) => choice.add(ids),
+      tick: (event, id) => (event.shiftKey && selection.anchor ? selectTo(id) : selection.toggle(id)),
+      listen: (node, id) => selection.listen(node, id),
+      mark: (node) => selection.mark(node),
+      add: (ids) => selection.add(ids),
       removeRun: (run) => remove({ run }),
     },
   });
@@ -86,56 +86,56 @@ export default function start({ element, trigger, server }) {
       delete node.dataset.held;
       return;
     }
-    if (event.shiftKey && choice.anchor) return chooseTo(image.id);
+    if (event.shiftKey && selection.anchor) return selectTo(image.id);
     if (
       event.ctrlKey ||
       event.metaKey ||
       event.shiftKey ||
-      (choice.any && matchMedia("(hover: none)").matches)
+      (selection.any && matchMedia("(hover: none)").matches)
     ) {
-      return choice.toggle(image.id);
+      return selection.toggle(image.id);
     }
     box.open(image);
   }
 
-  // ---- what is chosen
+  // ---- selection
 
-  const toggled = async (ids, on) => {
+  const setFavourite = async (ids, on) => {
     const done = await ask("webbduck_favourite", { ids, on });
     showError(done.error);
     if (!done.error) {
       toast(`${many(ids.length, "picture")} ${on ? "marked as" : "no longer"} favourite.`, () =>
-        toggled(ids, !on),
+        setFavourite(ids, !on),
       );
     }
   };
-  const choice = createSelection(
-    $(".g-chosen"),
+  const selection = createSelection(
+    $(".g-selected"),
     canvas,
     {
       compare: {
         text: "Compare",
         icon: "compare",
-        title: "Compare the two",
+        title: "Compare the two pictures",
         fits: (count) => count === 2,
         run: ([one, other]) => box.open({ id: one }, other),
       },
       export: {
         text: "Export zip",
         icon: "download",
-        title: "One zip file with the pictures as they are, their upscaled copies and records",
+        title: "Download a zip file with the pictures, their upscaled images and metadata",
         run: pack,
       },
       favour: {
         text: "Favourite",
-        icon: "heart",
+        icon: "star",
         title: "Mark as favourites",
-        run: (ids) => toggled(ids, true),
+        run: (ids) => setFavourite(ids, true),
       },
       delete: {
         text: "Delete",
         icon: "trash",
-        title: "Move to the trash, with their upscaled copies",
+        title: "Move to the trash, with their upscaled images",
         run: (ids) => remove({ ids, copies: true }),
       },
     },
@@ -144,7 +144,7 @@ export default function start({ element, trigger, server }) {
         const found = await ask("webbduck_ids", { ...currentQuery(), start: 0, limit });
         showError(found.error);
         if (grid.pictures > limit) {
-          toast(`The first ${number(limit)} are chosen; more at once is not possible.`);
+          toast(`Only the first ${number(limit)} pictures are selected.`);
         }
         return found.ids ?? [];
       },
@@ -164,7 +164,7 @@ export default function start({ element, trigger, server }) {
     toast(`${many(done.count, "picture")}, ${bytes(done.size_bytes)}, in one zip file.`);
   }
 
-  /** Delete pictures ({ids, copies}) or a run ({run}), and offer the way back for a while. */
+  /** Move pictures ({ids, copies}) or a run ({run}) to the trash; the toast offers Undo. */
   async function remove(what, more = "") {
     const done = await ask("webbduck_delete", what);
     if (done.error) {
@@ -172,7 +172,7 @@ export default function start({ element, trigger, server }) {
       return done;
     }
     showError();
-    choice.drop(what.ids ?? done.images);
+    selection.drop(what.ids ?? done.images);
     toast(
       `${done.count === 1 ? "Moved" : `${many(done.count, "picture")} moved`} to the trash${more}.`,
       async () => {
@@ -203,7 +203,7 @@ export default function start({ element, trigger, server }) {
         return remove(
           { ids: [id], fromBox: true },
           more.copies
-            ? `; its ${more.copies === 1 ? "upscaled copy stays" : `${more.copies} upscaled copies stay`}`
+            ? `; its ${more.copies === 1 ? "upscaled image stays" : `${more.copies} upscaled images stay`}`
             : "",
         );
       } else if (name === "closed") {
@@ -230,7 +230,7 @@ export default function start({ element, trigger, server }) {
     },
   });
 
-  // ---- the bar
+  // ---- toolbar
 
   const filters = makeFilters(
     $(".g-filters"),
@@ -253,9 +253,9 @@ export default function start({ element, trigger, server }) {
   const facts = () =>
     showCount({ countText, canvas, grid, asked: query.value.trim(), complete, leftOut, showAll });
 
-  // ---- asking
+  // ---- requests
 
-  /** Something else is wanted: the first page at once, how much there is right after. */
+  /** Run a new query: shows the first page as soon as it arrives, then the counts. */
   async function search() {
     const mine = (epoch += 1);
     canvas.setAttribute("aria-busy", "true");
@@ -275,7 +275,7 @@ export default function start({ element, trigger, server }) {
     if (!first.error) grid.begin(arrangement.flat, first.images ?? first.runs);
     requestAnimationFrame(() => {
       if (mine === epoch) canvas.removeAttribute("aria-busy");
-    }); // once it is drawn
+    }); // after the grid has rendered
     if (first.error) return;
     const all = await layout;
     if (mine !== epoch) return;
@@ -288,7 +288,7 @@ export default function start({ element, trigger, server }) {
     facts();
   }
 
-  /** The same again, after something changed; what is in view stays where it is. */
+  /** Repeat the query after a change of the gallery; the pictures in view stay in place. */
   async function refresh() {
     if (refreshing) {
       again = true;
@@ -330,13 +330,13 @@ export default function start({ element, trigger, server }) {
   listenInSearch(query, { search, showAll, toGrid: () => canvas.querySelector(".cell .open")?.focus() });
   listenForKeys($(".gallery"), {
     canvas,
-    choice,
+    selection,
     isAside: () => trash.shown,
     search: () => query.focus(),
     remove: (ids) => remove({ ids, copies: true }),
   });
 
-  // ---- what others tell
+  // ---- channels
 
   subscribe("show", (value) => {
     if (value.image) {
@@ -350,7 +350,7 @@ export default function start({ element, trigger, server }) {
     seenOutcome = value.at;
     if (value.where === "gallery" && value.error) return toast(value.error);
     if (!value.what || !value.job_id) return;
-    const name = { again: "Regenerating", vary: "A variation", upscale: "Upscaling", caption: "A caption" }[
+    const name = { again: "Regeneration", vary: "Variation", upscale: "Upscaling", caption: "Captioning" }[
       value.what
     ];
     const showQueue = () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// The grid: only what is near the window is in the page, however many pictures there are.
+// A virtual grid: only cells near the viewport are in the DOM, however many pictures there are.
 import { h } from "../shared/dom.js";
 import { columnsFor } from "./grid_columns.js";
 
@@ -15,9 +15,8 @@ const THUMBS_AT_ONCE = 4;
 const SIDES = { small: 132, middle: 188, large: 280 };
 
 /**
- * `ask(start, limit)` answers a page of runs (or of pictures, when flat), `draw` makes nodes:
- * cell(image), head(run, index), blank(); while manner() is the same, so is what they make. A place is
- * {run, image} by number; when flat, run is 0.
+ * `ask(start, limit)` resolves to a page of runs (of pictures when flat). `draw` makes nodes: cell(image),
+ * head(run), blank(); they are reused while manner() is the same.
  */
 export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   let flat = false;
@@ -56,7 +55,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     return true;
   }
 
-  /** Runs side by side, as many as fit into a row; a run of more than a row takes several lines. */
+  /** Lay runs out side by side, as many as fit into a row; a run longer than a row wraps. */
   function arrange() {
     if (flat) {
       canvas.style.height = `${Math.ceil(total / columns) * (cell + GAP) + FOOT}px`;
@@ -87,7 +86,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     canvas.style.height = `${y + FOOT}px`;
   }
 
-  /** Row at a height, by halving. */
+  /** Index of the row at height `y`, by binary search. */
   function rowAt(y) {
     let low = 0;
     let high = Math.max(0, rows.first.length - 1);
@@ -99,7 +98,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     return low;
   }
 
-  /** First and last-but-one number of the runs (or pictures) that are near the window. */
+  /** [from, to): indices of the runs (or pictures) within `ahead` pixels of the viewport. */
   function near(ahead = AHEAD) {
     const from = scroller.scrollTop - ahead;
     const to = scroller.scrollTop + scroller.clientHeight + ahead;
@@ -119,7 +118,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   }
 
   const nameOf = (found) => (flat ? found.id : found.run);
-  /** What stands first in the window, and how far it is scrolled into it. */
+  /** The first item in the viewport, and how far the view is scrolled into it, in pixels. */
   function inView() {
     const [first] = near(0);
     const found = item(first);
@@ -191,24 +190,26 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   let lastTop = 0;
   let lastLoad = 0;
   let waiting = null;
-  /** Pictures get their thumbnails when they stay in view; those that fly by cost nothing. */
+  /** Load thumbnails only of cells that stay in view, not of those scrolled past. */
   function loadThumbs() {
     clearTimeout(waiting);
-    const flown = Math.abs(scroller.scrollTop - lastTop);
+    const distance = Math.abs(scroller.scrollTop - lastTop);
     const now = performance.now();
-    if (flown > scroller.clientHeight * 1.5 && now - lastLoad < 400) {
+    if (distance > scroller.clientHeight * 1.5 && now - lastLoad < 400) {
       waiting = setTimeout(loadThumbs, 120);
       lastTop = scroller.scrollTop;
       return;
     }
     lastTop = scroller.scrollTop;
     lastLoad = now;
-    feed();
+    loadNext();
   }
 
   const loading = new Set();
-  /** A few at a time, those in view first: what else the page asks for must not wait for all of them. */
-  function feed() {
+  /**
+   * A few at a time, those in view first, so that other requests of the page need not wait for all of them.
+   */
+  function loadNext() {
     for (const image of loading) {
       if (!image.isConnected) {
         image.removeAttribute("src");
@@ -228,7 +229,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
       loading.add(image);
       const done = () => {
         loading.delete(image);
-        feed();
+        loadNext();
       };
       image.addEventListener("load", done, { once: true });
       image.addEventListener("error", done, { once: true });
@@ -277,7 +278,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     const before = placeOf(Math.min(first, Math.max(0, length() - 1))).y;
     const into = scroller.scrollTop - (length() ? before : 0);
     if (!measure()) return;
-    // The same pictures stay in view.
+    // Keep the same pictures in view.
     if (length() && scroller.scrollTop > cell) scroller.scrollTop = placeOf(first).y + into;
     schedule();
   }).observe(scroller);
@@ -302,7 +303,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
       measure();
       schedule();
     },
-    /** Another query: from the top. `page` is the first page, which may be all that is known yet. */
+    /** Start over with another query. `page` is its first page; `settle` follows with the counts. */
     begin(isFlat, page) {
       epoch += 1;
       asking += 1;
@@ -316,10 +317,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
       measured = measure();
       schedule();
     },
-    /**
-     * How much there is; `fresh` (pages by number) replace what was known, which keeps what is in view in its
-     * place.
-     */
+    /** Set the counts. `fresh` (pages by number) replaces all known pages; what is in view stays in place. */
     settle(layout, fresh = null) {
       const before = { total, counts };
       const height = canvas.offsetHeight;
@@ -343,7 +341,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
         grown > 0 &&
         (flat || before.counts.every((count, run) => counts[run + grown] === count));
       if (held && now !== undefined) scroller.scrollTop = placeOf(now).y + held.into;
-      // So much came before it that it left these pages.
+      // So many new items precede it that it is not in these pages.
       else if (held && above) scroller.scrollTop += canvas.offsetHeight - height;
       schedule();
     },
@@ -358,7 +356,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     },
     pageSize,
     item,
-    /** The run or picture of this number, fetched where it is not here. */
+    /** The run (or picture) at an index, fetched if necessary; null past the ends or on an error. */
     async load(index) {
       if (index < 0 || index >= length()) return null;
       if (!item(index)) {
@@ -370,7 +368,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
       }
       return item(index) ?? null;
     },
-    /** Place of a picture that is here: {index, image}; null where it is not. */
+    /** Position of a loaded picture: {index, image: index in its run}; null if it is not loaded. */
     find(id) {
       for (const [page, items] of pages) {
         for (const [each, found] of items.entries()) {

@@ -1,8 +1,8 @@
 // @ts-check
 
 /**
- * How many columns: about as many as the wanted size gives, so that the runs, of `counts` pictures each,
- * leave few places empty.
+ * The number of columns: close to what the wanted cell size gives, adjusted so that runs of `counts` pictures
+ * leave few gaps. Sizes in pixels.
  */
 export function columnsFor(width, wanted, gap, counts) {
   const usual = Math.max(2, Math.round((width + gap) / (wanted + gap)));

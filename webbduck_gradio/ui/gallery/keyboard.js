@@ -1,7 +1,7 @@
 // @ts-check
-// The grid by arrow keys.
+// Keyboard control of the grid and the search field.
 
-/** The cell that an arrow key leads to, by where it is on the screen. */
+/** The nearest cell in the direction of an arrow key, by position on the screen. */
 function neighbour(canvas, here, key) {
   if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(key)) return null;
   const from = here.getBoundingClientRect();
@@ -25,17 +25,17 @@ function neighbour(canvas, here, key) {
   return best;
 }
 
-/** `isAside()`: something else than the grid is shown. */
-export function listenForKeys(view, { canvas, choice, isAside, search, remove }) {
+/** `isAside()`: whether another view covers the grid. */
+export function listenForKeys(view, { canvas, selection, isAside, search, remove }) {
   view.addEventListener("keydown", (event) => {
     if (event.target.matches("input, select") || isAside()) return;
     if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "a") {
       event.preventDefault();
-      choice.all();
+      selection.all();
       return;
     }
-    if (event.key === "Escape" && choice.any) {
-      choice.clear();
+    if (event.key === "Escape" && selection.any) {
+      selection.clear();
       return;
     }
     if (event.key === "/") {
@@ -43,15 +43,15 @@ export function listenForKeys(view, { canvas, choice, isAside, search, remove })
       search();
       return;
     }
-    if (event.key === "Delete" && choice.any) {
-      remove([...choice.ids]);
+    if (event.key === "Delete" && selection.any) {
+      remove([...selection.ids]);
       return;
     }
     const here = event.target.closest?.(".cell[data-id]");
     if (!here) return;
     if (event.key.toLowerCase() === "x") {
       event.preventDefault();
-      choice.toggle(here.dataset.id);
+      selection.toggle(here.dataset.id);
       return;
     }
     const to = neighbour(canvas, here, event.key);
@@ -62,7 +62,7 @@ export function listenForKeys(view, { canvas, choice, isAside, search, remove })
   });
 }
 
-/** The search field: it searches while one types; the arrow key down leads to the grid. */
+/** The search field searches while typing; arrow down moves the focus to the grid. */
 export function listenInSearch(query, { search, showAll, toGrid }) {
   let typing = null;
   query.addEventListener("input", () => {

@@ -1,5 +1,5 @@
 // @ts-check
-// One picture over everything: large, with its settings, its run below, and the way to the next one.
+// The lightbox: one picture in full size with its metadata, the other pictures of its run, and navigation.
 import { flash } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
 import { number } from "../shared/format.js";
@@ -9,7 +9,7 @@ import { imageOf, thumbOf, unreadable } from "./images.js";
 import { makeStage } from "./lightbox_zoom.js";
 import { makePanel } from "./panel.js";
 
-/** `grid` knows what comes next; `act(name, id, more)` does what concerns other parts of the page. */
+/** `grid` provides the neighbours; `act(name, id, more)` performs actions outside the lightbox. */
 export function makeLightbox(home, { grid, act, ask }) {
   const stage = h("div", { class: "g-stage" });
   const panel = h("aside", { class: "info", "aria-label": "About the picture" });
@@ -18,24 +18,26 @@ export function makeLightbox(home, { grid, act, ask }) {
   const level = h("button", {
     type: "button",
     class: "g-level",
-    title: "Fit, or every pixel (double click)",
+    title: "Fit or actual size (double click)",
     onclick: () => view.real(),
   });
-  const heart = iconButton("heart", "Favourite (S)", () => toggleFavourite(), { class: "g-icon g-heart" });
+  const favourite = iconButton("star", "Favourite (S)", () => toggleFavourite(), {
+    class: "g-icon g-favourite",
+  });
   const split = iconButton("compare", "Compare (C)", () => toggleCompare(), { class: "g-icon" });
   const tools = h(
     "div",
-    { class: "g-lighttools" },
+    { class: "g-lightbox-bar" },
     place,
     h("span", { class: "g-gap" }),
-    iconButton("minus", "Smaller (-)", () => view.zoom(1 / 1.4), { class: "g-icon" }),
+    iconButton("minus", "Zoom out (-)", () => view.zoom(1 / 1.4), { class: "g-icon zoom-out" }),
     level,
-    iconButton("plus", "Larger (+)", () => view.zoom(1.4), { class: "g-icon" }),
+    iconButton("plus", "Zoom in (+)", () => view.zoom(1.4), { class: "g-icon zoom-in" }),
     split,
-    heart,
+    favourite,
     iconButton("full", "Full screen (F)", fullscreen, { class: "g-icon" }),
-    iconButton("info", "Show or hide what it tells (I)", () => dialog.classList.toggle("bare"), {
-      class: "g-icon",
+    iconButton("info", "Show or hide the details (I)", () => dialog.classList.toggle("bare"), {
+      class: "g-icon toggle-info",
     }),
     iconButton("close", "Close (Esc)", () => dialog.close(), { class: "g-icon close" }),
   );
@@ -70,7 +72,7 @@ export function makeLightbox(home, { grid, act, ask }) {
       name === "delete" ? remove() : name === "copy" ? copyPicture(more.button) : act(name, shown.id, more),
   });
 
-  /** Open a picture: {id, v, w, h} as far as it is known. */
+  /** Open a picture {id, v, w, h}; all but the id may be missing. `beside` is an id to compare it with. */
   async function open(image, beside = null) {
     const id = image.id;
     shown = image;
@@ -84,8 +86,8 @@ export function makeLightbox(home, { grid, act, ask }) {
     if (unreadable(image)) view.refuse(image.problem);
     else view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
     position();
-    about.tell("Reading its settings");
-    const answer = await told(id);
+    about.message("Loading the metadata");
+    const answer = await fetchDetails(id);
     if (shown?.id !== id) return;
     if (answer.error) {
       if (!answer.lost) view.refuse(answer.error);
@@ -95,16 +97,14 @@ export function makeLightbox(home, { grid, act, ask }) {
     }
     found = answer;
     stage.querySelector("img.main").alt = found.prompt || "Finished picture";
-    heart.setAttribute("aria-pressed", String(found.favourite));
+    favourite.setAttribute("aria-pressed", String(found.favourite));
     about.show(found, captions.get(id));
     drawStrip();
     split.disabled = strip.children.length < 2 && !found.variants.length;
     if (beside) compare(beside);
     else ahead();
   }
-  async function told(id) {
-    return ask("webbduck_image", id);
-  }
+  const fetchDetails = (id) => ask("webbduck_image", id);
 
   function drawStrip() {
     const ids = found.run.flatMap((image) => [
@@ -121,7 +121,7 @@ export function makeLightbox(home, { grid, act, ask }) {
                 type: "button",
                 class: image.copy ? "copy" : "",
                 "data-id": image.id,
-                title: image.copy ? `${image.id}, an upscaled copy` : image.id,
+                title: image.copy ? `${image.id}, upscaled` : image.id,
                 "aria-current": String(image.id === shown.id),
                 onclick: () => (other ? compare(image.id) : open(image)),
               },
@@ -135,7 +135,7 @@ export function makeLightbox(home, { grid, act, ask }) {
 
   function stripPicture(image) {
     const broken = () =>
-      h("span", { class: "broken", title: image.problem ?? "No thumbnail could be made of it." }, "!");
+      h("span", { class: "broken", title: image.problem ?? "No thumbnail could be created." }, "!");
     return unreadable(image)
       ? broken()
       : h("img", {
@@ -156,7 +156,7 @@ export function makeLightbox(home, { grid, act, ask }) {
           : name;
   }
 
-  /** The place `by` further on, over the ends of runs; null at the end of all. */
+  /** The position `by` pictures from another, across runs; null past the first or last picture. */
   async function further(from, by) {
     const run = await grid.load(from.index);
     const inside = from.image + by;
@@ -187,13 +187,13 @@ export function makeLightbox(home, { grid, act, ask }) {
       stepping = false;
     }
   }
-  /** For a picture that the list does not hold: the others of its run. */
+  /** The neighbour within the run, for a picture that is not in the list. */
   function besideInStrip(by) {
     const ids = found?.run.map((image) => image.id) ?? [];
     const picture = found?.run[ids.indexOf(shown.id) + by];
     return picture ? { picture } : null;
   }
-  /** The neighbours are fetched before they are asked for. */
+  /** Preload both neighbours. */
   async function ahead() {
     if (!at) return;
     for (const by of [1, -1]) {
@@ -222,7 +222,7 @@ export function makeLightbox(home, { grid, act, ask }) {
     );
     view.compare(imageUrl(id), id, names);
     for (const each of strip.children) each.toggleAttribute("data-second", each.dataset.id === id);
-    const answer = await told(id);
+    const answer = await fetchDetails(id);
     if (shown?.id !== mine || other !== id) return;
     if (answer.error) {
       leaveCompare();
@@ -245,7 +245,7 @@ export function makeLightbox(home, { grid, act, ask }) {
     const answer = await ask("webbduck_favourite", { ids: [shown.id], on });
     if (answer.error) return about.fail(answer.error);
     found.favourite = on;
-    heart.setAttribute("aria-pressed", String(on));
+    favourite.setAttribute("aria-pressed", String(on));
   }
   async function remove() {
     const id = shown.id;
@@ -273,10 +273,10 @@ export function makeLightbox(home, { grid, act, ask }) {
       await navigator.clipboard.write([new ClipboardItem({ "image/png": png })]);
       flash(button, "Copied", 1600);
     } catch {
-      flash(button, "The browser does not allow it", 1600);
+      flash(button, "Blocked by the browser", 1600);
     }
   }
-  /** The whole page, since a dialog cannot be; the dialog fills it. */
+  /** A dialog cannot be full screen, so the whole page becomes it; the dialog fills the page. */
   function fullscreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else document.documentElement.requestFullscreen?.().catch(() => {});
@@ -296,7 +296,7 @@ export function makeLightbox(home, { grid, act, ask }) {
     c: toggleCompare,
     i: () => dialog.classList.toggle("bare"),
   };
-  // On the document: what had the focus may be gone from the page.
+  // On the document, since the element that had the focus may have been removed.
   document.addEventListener("keydown", (event) => {
     if (
       !dialog.open ||
@@ -339,13 +339,13 @@ export function makeLightbox(home, { grid, act, ask }) {
     get id() {
       return shown?.id ?? null;
     },
-    /** The list is another one now: find the place again, and read the picture's surroundings anew. */
+    /** The list was refreshed: find the picture's position again and reload its details. */
     async relisted() {
       if (!shown) return;
       at = grid.find(shown.id) ?? at;
       position();
       const id = shown.id;
-      const answer = await told(id);
+      const answer = await fetchDetails(id);
       if (shown?.id !== id || answer.error || other) return;
       const same =
         found &&
@@ -353,7 +353,7 @@ export function makeLightbox(home, { grid, act, ask }) {
           JSON.stringify([answer.run, answer.variants, answer.favourite]);
       found = answer;
       if (!same) {
-        heart.setAttribute("aria-pressed", String(found.favourite));
+        favourite.setAttribute("aria-pressed", String(found.favourite));
         drawStrip();
         split.disabled = strip.children.length < 2;
         about.show(found, captions.get(id));

@@ -1,5 +1,5 @@
 // @ts-check
-// The picture at full size: fitted, zoomed, moved, swiped, and set beside another one with a slider.
+// The lightbox's picture: zoom, pan, swipe, and comparison with a second picture by a slider.
 import { makeCompareSlider } from "../shared/compare_slider.js";
 import { h } from "../shared/dom.js";
 import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
@@ -7,7 +7,7 @@ import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
 const MOST_ZOOM = 16;
 const SWIPE = 60;
 
-/** `stage` holds the picture; `step(by)` is a swipe to the side, `away()` one downwards. */
+/** `stage` is the container; a swipe sideways calls `step(by)`, one downwards `away()`. */
 export function makeStage(stage, { step, away, moved }) {
   const picture = h("img", { alt: "", draggable: false, class: "main" });
   const second = h("img", { alt: "", draggable: false });
@@ -24,11 +24,11 @@ export function makeStage(stage, { step, away, moved }) {
   ];
   const wait = h("p", { class: "g-wait", hidden: true });
   stage.append(layer, over, handle, ...labels, wait);
-  const panZoom = new PanZoom({ least: 1, most: MOST_ZOOM, changed: bound });
+  const panZoom = new PanZoom({ least: 1, most: MOST_ZOOM, changed: clamp });
   let natural = [1, 1];
   const pointers = new Map();
 
-  /** Pictures that are smaller than the window grow, but not beyond all measure. */
+  /** Scale that fits the picture into the stage; small pictures are enlarged up to four times. */
   function fitted() {
     const grow = Math.min(stage.clientWidth / natural[0], stage.clientHeight / natural[1]);
     return Math.min(grow, 4);
@@ -48,7 +48,7 @@ export function makeStage(stage, { step, away, moved }) {
     stage.classList.toggle("zoomed", scale > 1);
     moved?.(real);
   }
-  /** Where an event is, seen from the middle of the stage; the middle itself without one. */
+  /** An event's position relative to the middle of the stage; [0, 0] without an event. */
   function fromMiddle(event) {
     if (!event) return /** @type {[number, number]} */ ([0, 0]);
     const box = stage.getBoundingClientRect();
@@ -56,8 +56,8 @@ export function makeStage(stage, { step, away, moved }) {
     return /** @type {[number, number]} */ ([x - box.left - box.width / 2, y - box.top - box.height / 2]);
   }
   const zoom = (factor, at = null) => panZoom.zoomTo(panZoom.scale * factor, ...fromMiddle(at));
-  /** The picture stays where at least its edge is in the window. */
-  function bound() {
+  /** Clamp the offset so that the picture covers the stage, or is centred where it is smaller. */
+  function clamp() {
     const { scale } = panZoom;
     const wide = Math.max(0, (natural[0] * fitted() * scale - stage.clientWidth) / 2);
     const high = Math.max(0, (natural[1] * fitted() * scale - stage.clientHeight) / 2);
@@ -133,36 +133,36 @@ export function makeStage(stage, { step, away, moved }) {
   }
   stage.addEventListener("pointerup", end);
   stage.addEventListener("pointercancel", end);
-  new ResizeObserver(bound).observe(stage);
+  new ResizeObserver(clamp).observe(stage);
 
   function load(target, source, small, alt, size) {
     target.alt = alt;
     if (target.dataset.source === source) return;
     target.dataset.source = source;
-    if (small) target.src = small; // the small copy stands in until the picture is there
-    const coming = new Image();
+    if (small) target.src = small; // the thumbnail is shown until the picture has loaded
+    const full = new Image();
     const current = () => target.dataset.source === source;
-    coming.onload = () => {
+    full.onload = () => {
       if (!current()) return;
       target.src = source;
       wait.hidden = true;
       if (target === picture) {
-        natural = [coming.naturalWidth, coming.naturalHeight];
-        bound();
+        natural = [full.naturalWidth, full.naturalHeight];
+        clamp();
       }
     };
-    coming.onerror = () => {
+    full.onerror = () => {
       if (current()) {
         target.removeAttribute("src");
         wait.hidden = false;
-        wait.textContent = "This picture cannot be shown; it may be damaged or gone.";
+        wait.textContent = "This picture cannot be shown; it may be damaged or deleted.";
       }
     };
     wait.hidden = true;
-    coming.src = source;
+    full.src = source;
     if (size && target === picture) {
       natural = size;
-      bound();
+      clamp();
     }
   }
   return {
@@ -174,19 +174,19 @@ export function makeStage(stage, { step, away, moved }) {
       load(picture, source, small, alt, size);
       fit();
     },
-    /** Words in place of a picture that cannot be shown. */
-    refuse(words) {
+    /** Show a message instead of a picture that cannot be shown. */
+    refuse(message) {
       panZoom.scale = 1;
       natural = [1, 1];
       picture.dataset.source = "";
       picture.alt = "";
       picture.removeAttribute("src");
       layer.style.visibility = "hidden";
-      bound();
+      clamp();
       wait.hidden = false;
-      wait.textContent = words;
+      wait.textContent = message;
     },
-    /** A second picture over the first one, right of the slider; null for none. */
+    /** Show a second picture over the first, right of the slider; null ends the comparison. */
     compare(source, alt = "", texts = []) {
       over.hidden = handle.hidden = source === null;
       labels.forEach((label, each) => {

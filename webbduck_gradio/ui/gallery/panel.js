@@ -1,5 +1,5 @@
 // @ts-check
-// What a picture tells, and what can be done with it.
+// The lightbox's panel: a picture's metadata and the actions on it.
 import { copyText } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
 import { bytes, many } from "../shared/format.js";
@@ -16,7 +16,7 @@ const TOOLS = {
   swarmui: "SwarmUI",
 };
 
-/** `act(name, more)` does what the buttons say. */
+/** `act(name, more)` performs the action of a button. */
 export function makePanel(panel, { act, open, compare }) {
   const copyButton = (text, what) =>
     h(
@@ -65,46 +65,43 @@ export function makePanel(panel, { act, open, compare }) {
         ? h(
             "div",
             { class: "g-acts" },
-            action("Use these settings", "All settings into the Studio, seed included", "reuse", {
+            action("Use all settings", "Load all settings into the Studio, seed included", "reuse", {
               what: "all",
               class: "primary",
             }),
-            action(
-              "Only the prompt",
-              "The prompts into the Studio; everything else stays as it is there",
-              "reuse",
-              { what: "prompt" },
-            ),
+            action("Use only the prompt", "Load only the prompts into the Studio", "reuse", {
+              what: "prompt",
+            }),
           )
         : null,
       able
         ? h(
             "div",
             { class: "g-acts" },
-            action("Regenerate", "The same request with the same seed", "make", { what: "again" }),
-            action("Vary", "The same request with a new seed", "make", { what: "vary" }),
+            action("Regenerate", "Generate again with the same settings and seed", "make", { what: "again" }),
+            action("Vary", "Generate with the same settings and a new seed", "make", { what: "vary" }),
           )
         : null,
       h(
         "div",
         { class: "g-acts" },
-        action("To img2img", "Take it as the Studio's input picture", "send", { purpose: "img2img" }),
-        action("To inpaint", "Take it as the Studio's input picture and paint a mask", "send", {
+        action("To img2img", "Use it as the Studio's input picture", "send", { purpose: "img2img" }),
+        action("To inpaint", "Use it as the Studio's input picture and paint a mask", "send", {
           purpose: "inpaint",
         }),
       ),
       h(
         "div",
         { class: "g-acts" },
-        action("Upscale 2×", "A copy of twice its width and height, beside it", "make", {
+        action("Upscale 2×", "Save an upscaled image of twice the width and height", "make", {
           what: "upscale",
           scale: 2,
         }),
-        action("Upscale 4×", "A copy of four times its width and height, beside it", "make", {
+        action("Upscale 4×", "Save an upscaled image of four times the width and height", "make", {
           what: "upscale",
           scale: 4,
         }),
-        action("Caption", "Have the picture described in words", "make", { what: "caption" }),
+        action("Caption", "Caption the picture", "make", { what: "caption" }),
       ),
       fileActions(
         found.id,
@@ -113,7 +110,7 @@ export function makePanel(panel, { act, open, compare }) {
           {
             type: "button",
             class: "g-act",
-            title: "The picture itself, for pasting elsewhere",
+            title: "Copy the picture to the clipboard",
             onclick: (event) => act("copy", { button: event.currentTarget }),
           },
           icon("copy"),
@@ -132,7 +129,7 @@ export function makePanel(panel, { act, open, compare }) {
           class: "g-act",
           href: imageOf({ id }),
           download: id.split("/").at(-1),
-          title: "The file as it is, with its metadata",
+          title: "The original file with its metadata",
         },
         icon("download"),
         "Download",
@@ -151,8 +148,8 @@ export function makePanel(panel, { act, open, compare }) {
       ),
     );
 
-  /** Upscaled copies, or the picture that this is a copy of. */
-  function copies(found) {
+  /** Links to the upscaled images, or to the original of an upscaled one. */
+  function variants(found) {
     const ids = [
       ...(found.original ? [found.original] : []),
       ...found.variants.filter((id) => id !== found.id),
@@ -161,11 +158,7 @@ export function makePanel(panel, { act, open, compare }) {
     return h(
       "section",
       { class: "g-copies" },
-      h(
-        "h4",
-        {},
-        found.original ? "Its original and copies" : many(ids.length, "upscaled copy", "upscaled copies"),
-      ),
+      h("h4", {}, found.original ? "Original and upscaled images" : many(ids.length, "upscaled image")),
       ids.map((id) =>
         h(
           "div",
@@ -199,12 +192,12 @@ export function makePanel(panel, { act, open, compare }) {
     put(
       panel,
       text("Prompt", found.prompt, "prompt"),
-      found.drawn ? text("As it was drawn", found.drawn, "drawn") : null,
+      found.drawn ? text("Resolved prompt", found.drawn, "drawn") : null,
       found.negative_prompt ? text("Negative prompt", found.negative_prompt, "negative") : null,
       h("div", { class: "g-caption", hidden: !caption }, caption ? captionOf(caption) : null),
       actions(found),
       notes("Warnings", found.warnings, "warning"),
-      notes("What could not be read", found.problems, "warning"),
+      notes("Unreadable metadata", found.problems, "warning"),
       h(
         "section",
         {},
@@ -212,23 +205,23 @@ export function makePanel(panel, { act, open, compare }) {
           "h4",
           {},
           found.tool && !found.tool.startsWith("webbduck")
-            ? `Settings, as ${TOOLS[found.tool] ?? found.tool} wrote them`
+            ? `Settings, from ${TOOLS[found.tool] ?? found.tool}`
             : "Settings",
           found.parameters ? copyButton(found.parameters, "all settings") : null,
         ),
         found.rows.length
           ? rowsOf(found.rows)
-          : h("p", { class: "muted" }, "The picture says nothing about how it was made."),
+          : h("p", { class: "muted" }, "The picture has no generation metadata."),
       ),
       found.raw
         ? h(
             "section",
             {},
-            h("h4", {}, "Text in the file", copyButton(found.raw, "the text")),
+            h("h4", {}, "Metadata text", copyButton(found.raw, "the text")),
             h("pre", {}, found.raw),
           )
         : null,
-      copies(found),
+      variants(found),
       h(
         "section",
         {},
@@ -237,7 +230,7 @@ export function makePanel(panel, { act, open, compare }) {
           ["Name", found.id],
           ["Size", `${file.width} × ${file.height} px, ${bytes(file.size_bytes)}`],
           ["Format", file.format ?? "unknown"],
-          ["Written", new Date(file.modified * 1000).toLocaleString()],
+          ["Modified", new Date(file.modified * 1000).toLocaleString()],
           ...(up ? [["Upscaled", `${up.scale} times by ${up.upscaler ?? "Lanczos"}, from ${up.from}`]] : []),
         ]),
         h(
@@ -260,7 +253,7 @@ export function makePanel(panel, { act, open, compare }) {
       action("Use as prompt", "Put it into the Studio's prompt", "caption", { text: value }),
     );
 
-  /** How two pictures differ, setting by setting. */
+  /** Show a table of the settings that differ between two pictures. */
   function differences(one, other) {
     const table = (found) =>
       new Map([
@@ -278,7 +271,7 @@ export function makePanel(panel, { act, open, compare }) {
       h(
         "section",
         { class: "g-differences" },
-        h("h4", {}, "What differs"),
+        h("h4", {}, "Differences"),
         names.length
           ? h(
               "table",
@@ -308,12 +301,12 @@ export function makePanel(panel, { act, open, compare }) {
                 ),
               ),
             )
-          : h("p", { class: "muted" }, "No setting differs."),
+          : h("p", { class: "muted" }, "All settings are the same."),
       ),
       h(
         "p",
         { class: "muted" },
-        "Drag the line, or move it with the arrow keys. Choose another picture for the right side below.",
+        "Drag the line, or move it with the arrow keys. Select another picture for the right side below.",
       ),
     );
   }
@@ -326,12 +319,12 @@ export function makePanel(panel, { act, open, compare }) {
   return {
     show,
     differences,
-    tell: (words) => put(panel, h("p", { class: "muted" }, words)),
-    /** A sentence; with `id`, what can still be done with the file. */
-    fail: (words, id = null) =>
+    message: (text) => put(panel, h("p", { class: "muted" }, text)),
+    /** Show an error; with `id`, also the actions that still work on the file. */
+    fail: (text, id = null) =>
       put(
         panel,
-        h("p", { class: "problem", role: "alert" }, words),
+        h("p", { class: "problem", role: "alert" }, text),
         id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), fileActions(id)) : null,
       ),
     caption(value) {

@@ -1,20 +1,20 @@
 // @ts-check
-// The filter row of the gallery: it reads and writes the terms of the search.
+// The gallery's filter row, which reads and writes the terms of the search text.
 import { h, put } from "../shared/dom.js";
 import { day, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { columnOf, isFavourite, quoted, replaceTerm, termsOf } from "./search_terms.js";
 
-/** The filter row: `read()` gives the text, `write(text)` takes the new one. */
+/** `read()` returns the search text, `write(text)` replaces it. */
 export function makeFilters(row, read, write) {
   const kinds = [
     ["is:txt2img", "Text to image"],
     ["is:img2img", "Image to image"],
     ["is:inpaint", "Inpainted"],
     ["is:twopass", "Two passes"],
-    ["is:upscaled", "With an upscaled copy"],
+    ["is:upscaled", "Upscaled"],
     ["is:test", "Tests"],
-    ["-tool:webbduck", "Made elsewhere"],
+    ["-tool:webbduck", "Other programs"],
   ];
   const dates = () => [
     ["date:today", "Today"],
@@ -72,7 +72,7 @@ export function makeFilters(row, read, write) {
         replace(isFavourite, favourites.getAttribute("aria-pressed") === "true" ? null : "is:favourite");
       },
     },
-    icon("heart"),
+    icon("star"),
     "Favourites",
   );
   const clear = h(
@@ -96,7 +96,7 @@ export function makeFilters(row, read, write) {
     clear,
   );
 
-  /** Show in the row what the text says. */
+  /** Make the controls match the search text. */
   function show() {
     const terms = termsOf(read());
     filters[4].options = dates();
@@ -118,7 +118,7 @@ export function makeFilters(row, read, write) {
     clear.hidden = !terms.length;
   }
 
-  /** Names that pictures were made with, with their numbers. */
+  /** Set the names to offer: {model: [[name, count], ...], lora, sampler}. */
   function suggest(names) {
     for (const filter of filters.slice(0, 3)) {
       filter.options = (names[filter.key] ?? []).map(([name, count]) => [

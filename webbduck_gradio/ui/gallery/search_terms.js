@@ -1,8 +1,9 @@
 // @ts-check
-// The terms of a search, which is one line of text. tests/rules/search_terms.json holds this and the server's
-// search (gallery/index/search.py) together.
+// Parses the search text into terms. tests/rules/search_terms.json verifies that this agrees with the
+// server's
+// search (gallery/index/search.py).
 
-// Made anew for each use: a pattern that is looked for everywhere remembers where it was.
+// A new RegExp for each use, since a global one keeps its position in `lastIndex`.
 const TERM = () => /(-?)(?:([A-Za-z]+):(=?))?(?:"([^"]*)"?|(\S+))/g;
 const FAVOURITE = ["favourite", "favourites", "favorite", "favorites", "fav", "favorit"];
 const COLUMNS = { checkpoint: "model", loras: "lora", scheduler: "sampler", is: "kind" };
@@ -19,14 +20,14 @@ export const termsOf = (text) =>
     value: found[4] ?? found[5] ?? "",
   }));
 
-/** A name as it stands in a search; a quotation mark in it cannot be written. */
+/** A name in quotation marks; the syntax has no escape for one inside it. */
 export const quoted = (name) => `"${name.replaceAll('"', " ")}"`;
 
-/** What a term looks in: "checkpoint:" and "model:" are the same. */
+/** The column that a term searches: "checkpoint:" and "model:" are the same. */
 export const columnOf = (term) => COLUMNS[term.name] ?? term.name;
 
 /**
- * Whether a term asks for favourites. A word of three letters or more stands for all that begin with it.
+ * Whether a term searches for favourites. A prefix of three letters or more is enough.
  *
  * @type {(term: Term) => boolean}
  */
@@ -36,7 +37,9 @@ export function isFavourite(term) {
   return columnOf(term) === "kind" && (begun || FAVOURITE.includes(value));
 }
 
-/** The search without the terms that `owns` chooses, and with `expression` where there is one. */
+/**
+ * The search text without the terms for which `owns(term)` is true, and with `expression` appended if given.
+ */
 export function replaceTerm(text, owns, expression = null) {
   const kept = termsOf(text)
     .filter((term) => !owns(term))

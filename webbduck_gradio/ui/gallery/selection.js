@@ -1,18 +1,20 @@
 // @ts-check
-// What is chosen: by the box in a cell, Ctrl, Shift, a long press; and what can be done with all of it.
+// The selection: by checkbox, Ctrl, Shift or long press; and the actions on it.
 import { h, put } from "../shared/dom.js";
 import { number } from "../shared/format.js";
 import { icon, iconButton } from "../shared/icons.js";
 
 const LONG_PRESS = 450;
-export const MAX_CHOSEN = 5000;
+export const MAX_SELECTED = 5000;
 
-/** `bar` shows what can be done; `actions` are {name: {text, title, run(ids), fits(count)}}. */
+/**
+ * `bar` shows the actions, {name: {text, title, run(ids), fits(count)}}; `all(limit)` resolves to every id.
+ */
 export function createSelection(bar, canvas, actions, { all }) {
   const ids = new Set();
   let anchor = null;
   let busy = false;
-  const count = h("span", { class: "g-chosen-count", role: "status" });
+  const count = h("span", { class: "g-selected-count", role: "status" });
   const buttons = Object.entries(actions).map(([name, action]) => [
     action,
     h(
@@ -32,8 +34,8 @@ export function createSelection(bar, canvas, actions, { all }) {
     {
       type: "button",
       class: "g-act",
-      title: "Choose all that are found (Ctrl+A)",
-      onclick: () => work(async () => add(await all(MAX_CHOSEN))),
+      title: "Select all results (Ctrl+A)",
+      onclick: () => work(async () => add(await all(MAX_SELECTED))),
     },
     "All",
   );
@@ -43,7 +45,7 @@ export function createSelection(bar, canvas, actions, { all }) {
     buttons.map(([, button]) => button),
     h("span", { class: "g-gap" }),
     everything,
-    iconButton("close", "Choose none (Esc)", clear, { class: "g-icon" }),
+    iconButton("close", "Select none (Esc)", clear, { class: "g-icon" }),
   );
 
   async function work(action) {
@@ -59,9 +61,9 @@ export function createSelection(bar, canvas, actions, { all }) {
   }
   function show() {
     bar.hidden = !ids.size;
-    count.textContent = `${number(ids.size)} chosen`;
+    count.textContent = `${number(ids.size)} selected`;
     for (const [action, button] of buttons) button.disabled = !(action.fits?.(ids.size) ?? true);
-    canvas.classList.toggle("choosing", ids.size > 0);
+    canvas.classList.toggle("selecting", ids.size > 0);
     for (const each of canvas.querySelectorAll(".cell[data-id]")) mark(each);
   }
   function mark(node) {
@@ -75,7 +77,7 @@ export function createSelection(bar, canvas, actions, { all }) {
     show();
   }
   function add(more) {
-    for (const id of more) if (ids.size < MAX_CHOSEN) ids.add(id);
+    for (const id of more) if (ids.size < MAX_SELECTED) ids.add(id);
     show();
   }
   function clear() {
@@ -96,12 +98,12 @@ export function createSelection(bar, canvas, actions, { all }) {
     get any() {
       return ids.size > 0;
     },
-    all: () => work(async () => add(await all(MAX_CHOSEN))),
+    all: () => work(async () => add(await all(MAX_SELECTED))),
     drop(gone) {
       for (const id of gone) ids.delete(id);
       show();
     },
-    /** A press that lasts chooses, where there is no mouse with keys beside it. */
+    /** On touch screens a long press selects. */
     listen(node, id) {
       let timer = null;
       const end = () => clearTimeout(timer);
@@ -126,7 +128,7 @@ export function createSelection(bar, canvas, actions, { all }) {
   };
 }
 
-/** Ids of all pictures from one to another, also those far out of view; null where the grid lacks an end. */
+/** Ids of all pictures between two, fetched if necessary; null if either end is not loaded. */
 export async function idsBetween(grid, anchor, id) {
   const from = grid.find(anchor);
   const to = grid.find(id);
@@ -134,7 +136,7 @@ export async function idsBetween(grid, anchor, id) {
   const [first, last] =
     from.index < to.index || (from.index === to.index && from.image <= to.image) ? [from, to] : [to, from];
   const ids = [];
-  for (let index = first.index; index <= last.index && ids.length < MAX_CHOSEN; index += 1) {
+  for (let index = first.index; index <= last.index && ids.length < MAX_SELECTED; index += 1) {
     const found = await grid.load(index);
     if (!found) continue;
     const images = grid.flat ? [found] : found.images;

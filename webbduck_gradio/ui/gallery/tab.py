@@ -1,7 +1,7 @@
-"""The Gallery tab: every picture found, explained and used again.
+"""The Gallery tab.
 
-The view asks for its pages, pictures and deletions itself, as it is scrolled and pressed (`server.*` in its
-scripts). What concerns other tabs, or makes a job, comes as an event.
+Its scripts fetch pages and details and delete pictures through server functions (`server.*`). What affects
+other tabs or submits a job is an event.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..theme import asset
 
 
 def build(parts: PageParts) -> None:
-    """The tab's view and its events."""
+    """Build the tab's view and its events."""
     services, form, channels, tabs = parts.services, parts.form, parts.channels, parts.tabs
     view = gr.HTML(
         "",
@@ -40,18 +40,18 @@ def build(parts: PageParts) -> None:
     )
 
     def reuse(event: gr.EventData) -> Any:
-        """Settings of a picture into the Studio: all of them, or the prompts alone."""
+        """Load a picture's settings into the Studio: all of them, or only the prompts."""
         asked = event_data(event)
         try:
             values, notes = settings_of(services, asked)
         except WebbDuckError as error:
             return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
-        notes += form_lacks(form, values)
-        told = notification(error=" ".join(notes)) if notes else gr.skip()
-        return [told, gr.Tabs(selected="studio"), *form.partly(values)]
+        notes += missing_controls(form, values)
+        outcome = notification(error=" ".join(notes)) if notes else gr.skip()
+        return [outcome, gr.Tabs(selected="studio"), *form.partly(values)]
 
     def send(event: gr.EventData) -> Any:
-        """A picture into the Studio as its input picture."""
+        """Use a picture as the Studio's input picture."""
         asked = event_data(event)
         purpose = "inpaint" if asked.get("purpose") == "inpaint" else "img2img"
         try:
@@ -61,13 +61,13 @@ def build(parts: PageParts) -> None:
         return [gr.skip(), gr.Tabs(selected="studio"), *filled]
 
     def make(event: gr.EventData, request: gr.Request) -> str:
-        """A job made of a picture: the same again, a variation, upscaled, described."""
+        """Submit a job for a picture: regenerate, vary, upscale or caption."""
         asked = event_data(event)
         try:
             job, notes = submit(services, asked, request.username)
         except WebbDuckError as error:
             return notification(error=str(error), where="gallery")
-        # The Studio follows what is drawn there; a copy or a caption appears beside its picture.
+        # The Studio follows generated pictures; upscaled images and captions appear beside their picture.
         elsewhere = {} if job.kind == "generate" else {"where": "gallery"}
         return notification(
             job_id=job.id, warnings=[*notes, *job.warnings], what=asked.get("what"), **elsewhere
@@ -79,18 +79,19 @@ def build(parts: PageParts) -> None:
     view.make(make, None, channels["outcome"], **BACKGROUND_EVENT)
 
 
-def form_lacks(form: Form, values: dict[str, Any]) -> list[str]:
-    """A sentence about the settings that the Studio has no control for, where they are not the usual ones."""
+def missing_controls(form: Form, values: dict[str, Any]) -> list[str]:
+    """A note about non-default settings that the Studio has no control for, if there are any."""
     usual = GenerationRequest(base_model="any", seed=0).model_dump(mode="json")
-    left = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
-    names = ", ".join(left).replace("_", " ")
-    return [f"Left out, since the Studio has no control for it: {names}."] if left else []
+    missing = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
+    names = ", ".join(missing).replace("_", " ")
+    return [f"Ignored, because the Studio has no control for it: {names}."] if missing else []
 
 
 def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Values for the form, and what of the picture did not fit.
+    """Values for the form, and notes about settings that could not be used.
 
-    `asked` is {id, what}: "all" settings, the "prompt" alone, or what = "text" with the `text` itself.
+    `asked` is {id, what}: what is "all", "prompt", or "text" with the prompt in `text`. Raises `RequestError`
+    if the picture has no settings.
     """
     if asked.get("what") == "text":
         return {"prompt": str(asked.get("text", ""))}, []
@@ -104,9 +105,9 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
 
 
 def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
-    """Queue what the view asks for: {id, what: "again", "vary", "upscale" (with `scale`) or "caption"}.
+    """Submit a job: `asked` is {id, what: "again", "vary", "upscale" (with `scale`) or "caption"}.
 
-    Answers the job and what of the picture's settings did not fit. Raises `RequestError` and the like.
+    Returns the job and notes about settings that could not be used. Raises `WebbDuckError`.
     """
     image_id, what = str(asked.get("id", "")), asked.get("what")
     path = services.outputs.resolve(image_id)
@@ -120,17 +121,19 @@ def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tupl
     if not values:
         raise RequestError(" ".join(notes))
     if what == "again" and values.get("seed") is None:
-        raise RequestError("The picture does not tell its seed, so it cannot be made again; vary it instead.")
+        raise RequestError(
+            "The picture's metadata has no seed, so it cannot be regenerated; use Vary instead."
+        )
     if what == "vary":
         values["seed"] = None
     missing = [name for name in ("base_model",) if name not in values]
     if missing and what == "again":
-        raise RequestError(" ".join(notes) or "The picture does not tell its checkpoint.")
+        raise RequestError(" ".join(notes) or "The picture's metadata names no checkpoint.")
     return services.submit(values, "generate", owner), notes
 
 
 def served(services: Services) -> list[Callable[..., Any]]:
-    """What the view's scripts may ask for; each answers a table, with `error` where it did not work."""
+    """The server functions of the view; each returns a dict, with `error` if it failed."""
     outputs, trash = services.outputs, services.trash
 
     def webbduck_list(asked: Any) -> dict[str, Any]:

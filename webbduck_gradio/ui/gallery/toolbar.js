@@ -1,10 +1,10 @@
 // @ts-check
-// How the gallery is arranged: by runs or single, the order, the thumbnails' size. This browser keeps it.
+// View options, stored in this browser: runs or single pictures, sort order, thumbnail size.
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { getStored, setStored } from "../shared/preferences.js";
 
-// As gallery/index/sort.py names them.
+// Names as in gallery/index/sort.py.
 const ORDERS = [
   ["newest", "Newest first"],
   ["oldest", "Oldest first"],
@@ -14,7 +14,7 @@ const ORDERS = [
   ["checkpoint", "Checkpoint A–Z"],
 ];
 
-/** Puts the controls into `place`; answers {flat, order, side}, which they change. */
+/** Add the controls to `place`; returns their state {flat, order, side}, which they update. */
 export function makeToolbar(place, { changed, resized, openTrash }) {
   const state = {
     flat: getStored("galleryView", "runs") === "single",
@@ -33,7 +33,7 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
         {
           type: "button",
           "data-view": name,
-          title: name === "runs" ? "Pictures of one job side by side" : "Every picture for itself",
+          title: name === "runs" ? "Group the pictures of each job" : "Every picture separately",
           onclick: () => {
             state.flat = name === "single";
             setStored("galleryView", name);
@@ -50,7 +50,7 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
     {
       class: "g-filter",
       "aria-label": "Order",
-      title: "A run stands where the first of its pictures would stand",
+      title: "A run is sorted by the first of its pictures",
       onchange: (event) => {
         state.order = event.target.value;
         setStored("galleryOrder", state.order);
@@ -92,7 +92,7 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
     sizing,
     h(
       "button",
-      { type: "button", class: "g-act g-open-trash", title: "What was deleted", onclick: openTrash },
+      { type: "button", class: "g-act g-open-trash", title: "Deleted pictures", onclick: openTrash },
       icon("trash"),
       "Trash",
     ),

@@ -1,23 +1,23 @@
 // @ts-check
-// The trash: what was deleted waits here until it is emptied.
+// The trash: deleted pictures, which can be restored until it is emptied.
 import { h, put } from "../shared/dom.js";
 import { bytes, many, number, timeAgo } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { toast } from "../shared/toast.js";
 import { trashUrl } from "../shared/urls.js";
 
-/** The Trash view in `box`; `restored(ids)` is told what came back. */
+/** Fills `box` with the trash view; `restored(ids)` is called after a restore. */
 export function makeTrash(box, { ask: call, restored, closed }) {
   const list = h("div", { class: "g-entries" });
   const facts = h("p", { class: "muted" });
   const empty = h(
     "button",
-    { type: "button", class: "g-act danger", onclick: () => sure.showModal() },
+    { type: "button", class: "g-act danger", onclick: () => confirmation.showModal() },
     icon("trash"),
     "Empty the trash",
   );
   const problem = h("p", { class: "problem", role: "alert" });
-  const sure = h("dialog", { class: "g-sure", "aria-label": "Empty the trash" });
+  const confirmation = h("dialog", { class: "g-confirm", "aria-label": "Empty the trash" });
   put(
     box,
     h(
@@ -31,7 +31,7 @@ export function makeTrash(box, { ask: call, restored, closed }) {
     ),
     problem,
     list,
-    sure,
+    confirmation,
   );
 
   async function ask(name, value) {
@@ -47,26 +47,26 @@ export function makeTrash(box, { ask: call, restored, closed }) {
       ? `${many(found.pictures, "picture")}, ${bytes(found.size_bytes)}`
       : "";
     put(
-      sure,
-      h("h3", {}, `Delete ${many(found.pictures, "picture")} for good?`),
+      confirmation,
+      h("h3", {}, `Delete ${many(found.pictures, "picture")} permanently?`),
       h("p", {}, `This frees ${bytes(found.size_bytes)} and cannot be undone.`),
       h(
         "div",
-        { class: "g-sure-acts" },
-        h("button", { type: "button", autofocus: true, onclick: () => sure.close() }, "Keep them"),
-        h("button", { type: "button", class: "danger", onclick: emptyIt }, "Delete for good"),
+        { class: "g-confirm-acts" },
+        h("button", { type: "button", autofocus: true, onclick: () => confirmation.close() }, "Cancel"),
+        h("button", { type: "button", class: "danger", onclick: emptyIt }, "Delete permanently"),
       ),
     );
     put(
       list,
       found.entries.length
         ? found.entries.map(entry)
-        : h("p", { class: "nothing" }, "The trash is empty. Deleted pictures wait here until it is emptied."),
+        : h("p", { class: "nothing" }, "The trash is empty. Deleted pictures stay here until you empty it."),
       found.deletions > found.entries.length
         ? h("p", { class: "muted" }, `And ${many(found.deletions - found.entries.length, "older deletion")}.`)
         : null,
     );
-    // The pressed button is gone.
+    // The button that had the focus was removed.
     const focused = document.activeElement;
     if (!box.contains(focused) || focused.matches(":disabled")) box.querySelector(".back").focus();
   }
@@ -108,9 +108,9 @@ export function makeTrash(box, { ask: call, restored, closed }) {
     refresh();
   }
   async function emptyIt() {
-    sure.close();
+    confirmation.close();
     const found = await ask("webbduck_empty", {});
-    if (found) toast(`${many(found.emptied, "picture")} deleted for good.`);
+    if (found) toast(`${many(found.emptied, "picture")} deleted permanently.`);
     refresh();
   }
   function close() {
@@ -118,7 +118,7 @@ export function makeTrash(box, { ask: call, restored, closed }) {
     closed();
   }
   box.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && !sure.open) close();
+    if (event.key === "Escape" && !confirmation.open) close();
   });
   return {
     close,
