@@ -1,4 +1,4 @@
-"""The LoRAs tab: files appear by themselves, are found, read, edited, and put into the Studio."""
+"""The LoRAs tab: files appear by themselves, are found, read, edited, and added to the Studio."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> No
     sheet.get_by_label("Trigger phrase").fill("ink wash <i>")
     sheet.get_by_label("Default weight").fill("0.65")
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    expect(sheet.locator(".form-status")).to_have_text("Saved to loras.json.")
     noted = json.loads((folder / "loras.json").read_text())[NAME]
     assert (noted["trigger"], noted["weight"]) == ("ink wash <i>", 0.65)
     sheet.get_by_label("Default weight").fill("7")
     sheet.locator("form").evaluate("form => { form.noValidate = true; }")
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_contain_text("must be a number from -2 to 2")
+    expect(sheet.locator(".form-status")).to_contain_text("must be a number from -2 to 2")
     sheet.get_by_role("button", name="Add to Studio").click()
     row = page.locator(".stack ol li")
     expect(row).to_contain_text("Adds to the prompt: ink wash <i>")
@@ -71,20 +71,20 @@ def test_two_pages_undo_nothing_of_each_other(page: Page, studio, folder: Path) 
     registry.edit_lora("ink", {"trigger": "of another page"})
     sheet.get_by_label("Default weight").fill("0.6")
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    expect(sheet.locator(".form-status")).to_have_text("Saved to loras.json.")
     expect(sheet.get_by_label("Trigger phrase")).to_have_value("of another page")
     registry.edit_lora("ink", {"trigger": "changed again"})
     sheet.get_by_label("Trigger phrase").fill("mine")
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_contain_text('changed meanwhile and is now "changed again"')
+    expect(sheet.locator(".form-status")).to_contain_text('changed meanwhile and is now "changed again"')
     expect(sheet.get_by_label("Trigger phrase")).to_have_value("mine")
     noted = json.loads((folder / "loras.json").read_text())["ink"]
     assert (noted["trigger"], noted["weight"]) == ("changed again", 0.6)
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    expect(sheet.locator(".form-status")).to_have_text("Saved to loras.json.")
     assert json.loads((folder / "loras.json").read_text())["ink"]["trigger"] == "mine"
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_have_text("Nothing was changed.")
+    expect(sheet.locator(".form-status")).to_have_text("No changes.")
     page.keyboard.press("Escape")
 
 
@@ -111,4 +111,4 @@ def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> Non
     finally:
         shutil.rmtree(sdxl / "second duck")
     expect(page.locator("#checkpoint input")).to_have_value(STARTER)
-    expect(page.locator(".notice.error")).to_contain_text("The checkpoint second duck can no longer be used")
+    expect(page.locator(".notice.error")).to_contain_text("The checkpoint second duck is no longer available")

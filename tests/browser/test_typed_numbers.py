@@ -104,18 +104,18 @@ def test_weights_and_defaults(page: Page, studio, lora: Path) -> None:
     sheet = page.locator(".lora-details .sheet")
     type_into(sheet.get_by_label("Default weight"), "1,5")
     sheet.get_by_role("button", name="Save").click()
-    expect(sheet.locator(".said")).to_have_text("Saved to loras.json.")
+    expect(sheet.locator(".form-status")).to_have_text("Saved to loras.json.")
     assert json.loads((lora / "loras.json").read_text())["comma"]["weight"] == 1.5
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Checkpoints").click()
     card = page.locator(".models .card").first
     type_into(card.get_by_label("Steps"), "1,5")
     card.get_by_role("button", name="Save defaults").click()
-    expect(card.locator(".said")).to_contain_text("Steps must be a whole number")
+    expect(card.locator(".form-status")).to_contain_text("Steps must be a whole number")
     type_into(card.get_by_label("Steps"), "15")
     type_into(card.get_by_label("CFG"), "6,5")
     card.get_by_role("button", name="Save defaults").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg == 6.5)
     assert studio.services.registry.checkpoint(STARTER).defaults.steps == 15
-    page.locator(".models .card").first.get_by_role("button", name="Back to suggested").click()
+    page.locator(".models .card").first.get_by_role("button", name="Reset to suggested").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg != 6.5)

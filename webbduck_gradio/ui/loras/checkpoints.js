@@ -1,5 +1,5 @@
 // @ts-check
-// A checkpoint's card: what it is, and its defaults to edit.
+// A checkpoint's card, with a form for its defaults.
 import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
@@ -15,10 +15,10 @@ const FIELDS = [
 ];
 
 /**
- * The card of a checkpoint, with its defaults to edit.
+ * The card of a checkpoint.
  *
  * @param {any} each
- * @param {any} actions `save(changes, seen)` answers {error} where it was refused
+ * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it
  */
 export function checkpointCard(each, { samplers, save: store, useCurrent }) {
   const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
@@ -46,20 +46,20 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
     samplers.map((name) => h("option", { value: name }, name)),
   );
   sampler.value = noted("scheduler");
-  const said = h("p", { class: "said muted", role: "status" });
-  const say = (text, wrong) => {
-    said.textContent = text;
-    said.classList.toggle("problem", wrong);
+  const status = h("p", { class: "form-status muted", role: "status" });
+  const showStatus = (text, isError) => {
+    status.textContent = text;
+    status.classList.toggle("problem", isError);
   };
   const save = async (changes) => {
-    if (!Object.keys(changes).length) return say("Nothing was changed.", false);
+    if (!Object.keys(changes).length) return showStatus("No changes.", false);
     const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, each.defaults[key]]));
     const done = await store(changes, seen);
-    // What this page saved it has seen, also before the catalog comes back with it.
+    // Record what was saved, so that a second save before the next catalog update is not a conflict.
     if (!done.error) {
       for (const [key, value] of Object.entries(changes)) each.defaults[key] = value ?? each.suggested[key];
     }
-    say(done.error ?? "Saved to models.json.", Boolean(done.error));
+    showStatus(done.error ?? "Saved to models.json.", Boolean(done.error));
   };
   const form = h(
     "form",
@@ -73,7 +73,7 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
           ...readNumber(form.elements[key].value, key !== "cfg"),
         }));
         const wrong = read.find(({ problem }) => problem);
-        if (wrong) return say(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
+        if (wrong) return showStatus(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
         const now = [...read.map(({ key, value }) => [key, value]), ["scheduler", sampler.value || null]];
         save(
           Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))),
@@ -87,11 +87,11 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
       { class: "actions" },
       h("button", { type: "submit" }, "Save defaults"),
       button("Use the Studio’s settings", useCurrent),
-      button("Back to suggested", () =>
+      button("Reset to suggested", () =>
         save(Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler"].map((key) => [key, null]))),
       ),
     ),
-    said,
+    status,
   );
   const facts = [
     ["Prediction", each.prediction_type + (each.zero_snr ? ", zero terminal SNR" : "")],
@@ -101,7 +101,7 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
     [
       "AutoV2",
       each.hash ??
-        (each.layout === "diffusers" ? "a folder has none" : each.reason ? "not computed" : "being computed"),
+        (each.layout === "diffusers" ? "none for a folder" : each.reason ? "not computed" : "being computed"),
     ],
   ];
   return h(

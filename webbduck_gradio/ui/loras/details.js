@@ -1,5 +1,5 @@
 // @ts-check
-// One LoRA: what its file says, what its owner noted, pictures made with it.
+// The LoRA dialog: metadata of its file, the user's notes, and pictures made with it.
 import { publish } from "../shared/bus.js";
 import { copyText } from "../shared/clipboard.js";
 import { button, h, home, put } from "../shared/dom.js";
@@ -12,7 +12,7 @@ import { thumbUrl } from "../shared/urls.js";
 import { badge, copyButton, picture } from "./parts.js";
 
 /**
- * The dialog of one LoRA. `edit` stores changes, `base` is the chosen checkpoint.
+ * The dialog of one LoRA. `edit` saves changes; `base()` returns the selected checkpoint.
  *
  * @param {any} actions
  */
@@ -36,7 +36,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
   async function open(name) {
     opened = name;
     if (!dialog.open) {
-      put(sheet, h("p", { class: "muted" }, "Reading its file"));
+      put(sheet, h("p", { class: "muted" }, "Reading the file"));
       dialog.showModal();
     }
     const found = await callServer(() => server.webbduck_lora(name));
@@ -46,7 +46,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
   }
 
   function details({ lora, note, said, pictures }) {
-    const status = h("p", { class: "said muted", role: "status" });
+    const status = h("p", { class: "form-status muted", role: "status" });
     const change = async (changes, text) => {
       const seen = Object.fromEntries(
         Object.keys(changes)
@@ -55,7 +55,8 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
       );
       const done = await edit(lora.name, changes, seen);
       if (opened !== lora.name) return;
-      // What was typed stays; what somebody else saved meanwhile has been told, and may be replaced now.
+      // Keep what was typed. After a conflict the error shows the other change, which the next save may
+      // replace.
       if (done.error) {
         status.textContent = done.error;
         status.classList.add("problem");
@@ -63,7 +64,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
         return;
       }
       details(done);
-      sheet.querySelector(".said").textContent = text;
+      sheet.querySelector(".form-status").textContent = text;
     };
     const trigger = h("input", {
       name: "trigger",
@@ -84,7 +85,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
     const about = h("textarea", {
       name: "description",
       rows: "3",
-      placeholder: note.description ? "" : lora.description || "What it is good for",
+      placeholder: note.description ? "" : lora.description || "What it is for",
     });
     about.value = note.description ?? "";
     const typed = () => ({
@@ -109,7 +110,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
           );
           if (Object.keys(changes).length) change(changes, "Saved to loras.json.");
           else {
-            status.textContent = "Nothing was changed.";
+            status.textContent = "No changes.";
             status.classList.remove("problem");
           }
         },
@@ -117,18 +118,18 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
       h("label", {}, "Trigger phrase", trigger),
       h("label", {}, "Default weight", weight),
       h("label", { class: "wide" }, "Description", about),
-      h("p", { class: "muted wide" }, "Left empty, what the file says counts."),
+      h("p", { class: "muted wide" }, "Empty fields use the values in the file."),
       h("div", { class: "actions wide" }, h("button", { type: "submit" }, "Save")),
     );
     const model = base();
-    const misfit = blockedReason(lora, model);
+    const incompatible = blockedReason(lora, model);
     const facts = [
       ["Size", bytes(lora.size_bytes)],
       ["Date", new Date(lora.modified * 1000).toLocaleString()],
       ["AutoV3", lora.hash ?? (lora.reason ? "not computed" : "being computed")],
       ["Rank", said?.rank],
       ["Tensors", said?.tensors],
-      ["Base, as noted", lora.base],
+      ["Base model", lora.base],
       ...Object.entries(said?.facts ?? {}),
     ].filter(([, value]) => value !== null && value !== undefined && value !== "");
     put(
@@ -142,11 +143,11 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
         lora.kind === "unknown" ? null : badge(lora.kind),
         lora.from_hub ? badge("Hugging Face cache") : null,
       ),
-      misfit ? h("p", { class: "why" }, misfit) : null,
+      incompatible ? h("p", { class: "why" }, incompatible) : null,
       h(
         "div",
         { class: "actions" },
-        misfit
+        incompatible
           ? null
           : button(
               "Add to Studio",
@@ -167,12 +168,12 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
           { "aria-pressed": String(lora.favourite) },
         ),
         button(
-          "Use the last picture",
-          () => change({ preview: "last" }, "The last picture is the preview now."),
-          { title: "The newest picture made with it becomes its preview" },
+          "Use the latest picture",
+          () => change({ preview: "last" }, "The preview is now the latest picture."),
+          { title: "Make the latest picture made with it its preview" },
         ),
         note.preview
-          ? button("Remove chosen preview", () => change({ preview: null }, "The chosen preview is removed."))
+          ? button("Reset the preview", () => change({ preview: null }, "The preview was reset."))
           : null,
       ),
       status,
@@ -184,7 +185,9 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
             {},
             h("h3", {}, "Training tags"),
             tagList(said.tags),
-            said.more_tags ? h("p", { class: "muted" }, `${said.more_tags} rarer tags are not shown.`) : null,
+            said.more_tags
+              ? h("p", { class: "muted" }, `${said.more_tags} less frequent tags are not shown.`)
+              : null,
           )
         : null,
       h(
@@ -242,7 +245,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
     }
   }
 
-  /** The hash arrives by itself, without disturbing what is being typed. */
+  /** Poll until the hash is known, and show it without redrawing the form. */
   async function refreshHash(name) {
     const found = await callServer(() => server.webbduck_lora(name));
     if (opened !== name || found.error) return;

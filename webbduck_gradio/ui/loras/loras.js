@@ -1,5 +1,5 @@
 // @ts-check
-// LoRAs and checkpoints: cards to search and filter, details to read and edit. Text is always text.
+// The LoRAs tab: searchable cards of LoRAs and checkpoints, and their details.
 import { publish, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -40,7 +40,7 @@ export default function start({ element, trigger, server }) {
 
   // -- LoRAs: the cards --------------------------------------------------------------------------------
 
-  /** `seen`: what the changed settings were when they were shown, so that nobody's change is written over. */
+  /** `seen` holds the values that were shown before the change, so that the server can detect a conflict. */
   async function edit(name, changes, seen = {}) {
     return callServer(() => server.webbduck_edit_lora({ name, changes, seen }), NOTHING_CHANGED);
   }
@@ -149,14 +149,14 @@ export default function start({ element, trigger, server }) {
 
   function nothing() {
     if (!catalog.loras.length) {
-      return "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here by itself.";
+      return "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here automatically.";
     }
     return fit.value === "fits" && !box.value
       ? "No LoRA fits this checkpoint. Choose “All architectures” to see the others."
-      : "No LoRA matches. Search for less, or choose “All architectures”.";
+      : "No LoRA matches. Shorten the search, or choose “All architectures”.";
   }
 
-  /** Only what changed is made anew: a card stays while all that it shows stays. */
+  /** Reuse the cards whose content has not changed. */
   function drawCards() {
     const model = base();
     const known = new Map([...cards.children].map((each) => [each.dataset.key, each]));
@@ -205,7 +205,7 @@ export default function start({ element, trigger, server }) {
             catalog.checkpoints.length
               ? "No checkpoint matches."
               : "No checkpoints yet. Put a .safetensors file into checkpoint/sdxl; " +
-                  "it appears here by itself.",
+                  "it appears here automatically.",
           ),
     );
     count.textContent = `${shown.length}`;
@@ -229,7 +229,7 @@ export default function start({ element, trigger, server }) {
     missing.textContent = gone.length ? `${file} has ${entries} without a file: ${names}` : "";
   }
 
-  // -- what comes from elsewhere -----------------------------------------------------------------------
+  // -- events and channels -----------------------------------------------------------------------------
 
   for (const each of element.querySelectorAll(".segments button")) {
     each.onclick = () => {
@@ -267,6 +267,6 @@ export default function start({ element, trigger, server }) {
     }
   });
   subscribe("outcome", (value) => {
-    if (value.where === "loras") problem.textContent = value.error ?? value.told ?? "";
+    if (value.where === "loras") problem.textContent = value.error ?? value.message ?? "";
   });
 }

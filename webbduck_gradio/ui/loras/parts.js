@@ -1,11 +1,10 @@
 // @ts-check
-// Pieces that cards and details of models share.
+// Elements shared by the cards and the dialog.
 import { copyText } from "../shared/clipboard.js";
 import { button, h } from "../shared/dom.js";
 
 export const date = (seconds) => new Date(seconds * 1000).toLocaleDateString();
 export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);
-/** A button that copies a text. */
 export const copyButton = (text, label) =>
   button(
     label,
@@ -16,7 +15,7 @@ export const copyButton = (text, label) =>
     { class: "quiet", title: `Copy “${text}”` },
   );
 
-/** The picture over its stand-in, the name's first letter, which stays where there is none. */
+/** The preview over a placeholder, the name's first letter, which is seen if there is no preview. */
 export function picture(lora, url, lazy) {
   const image = h("img", { alt: "", loading: lazy ? "lazy" : null, decoding: "async" });
   image.onerror = () => image.remove();

@@ -1,4 +1,4 @@
-"""The LoRAs tab: what lies in the model folders, what each is, and what its owner wants of it."""
+"""The LoRAs tab: the catalog of LoRAs and checkpoints, and editing of their notes and defaults."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ..theme import asset
 
 
 def build(parts: PageParts) -> None:
-    """The tab's view; it draws what the catalog channel publishes and asks for details itself."""
+    """Build the tab's view, which renders the catalog channel and fetches details itself."""
     services, form, channels = parts.services, parts.form, parts.channels
     registry = services.registry
     replaced: dict[tuple[str, str], deque[Any]] = {}
-    """What the last edits of this run put something else in the place of, by LoRA and key."""
+    """Recently overwritten values by (LoRA, key)."""
 
     def webbduck_lora(name: Any) -> dict[str, Any]:
         return error_as_dict(lambda: lora_details(services, str(name)))
@@ -39,7 +39,7 @@ def build(parts: PageParts) -> None:
             if changes.get("preview") == "last":
                 changes = {**changes, "preview": services.lora_previews.last(name)}
             before = registry.lora_note(name)
-            # Who does not say what they saw and sends what an edit replaced cannot have seen that edit.
+            # A client that omits `seen` and sends a value that an edit has overwritten did not see that edit.
             unseen = {key: value for key, value in changes.items() if value in replaced.get((name, key), ())}
             try:
                 registry.edit_lora(name, changes, {**unseen, **seen})
@@ -76,7 +76,7 @@ def build(parts: PageParts) -> None:
             registry.edit_checkpoint(name, numbers | {"scheduler": both})
         except WebbDuckError as error:
             return notification(error=str(error), where="loras")
-        return notification(told=f"The Studio's settings are now the defaults of {name}.", where="loras")
+        return notification(message=f"The Studio's settings are now the defaults of {name}.", where="loras")
 
     view.use_current(
         use_current, [form.fields[name] for name in DEFAULT_FIELDS], channels["outcome"], **BACKGROUND_EVENT
@@ -84,17 +84,17 @@ def build(parts: PageParts) -> None:
 
 
 def _named(asked: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """(model, changes, what the page showed of these settings) of a change that the page asks for."""
+    """(model, changes, the values that the page showed before) of an edit. Raises `RequestError`."""
     seen = asked.get("seen", {}) if isinstance(asked, dict) else None
     if not isinstance(seen, dict) or not isinstance(asked.get("changes"), dict):
-        raise RequestError("The page asked for a change that cannot be.")
+        raise RequestError("The page sent an invalid request (loras).")
     return str(asked.get("name", "")), asked["changes"], seen
 
 
 def lora_details(services: Services, name: str) -> dict[str, Any]:
-    """All that is known of a LoRA: `lora` as in the list, `note` (loras.json), what its file says, pictures.
+    """{lora: as in the list, note: its entry in loras.json, said: its file's metadata, pictures: ids}.
 
-    Raises `NotFoundError`. A file that cannot be read has `said` None.
+    `said` is None if the file cannot be read. Raises `NotFoundError`.
     """
     lora = services.registry.any_lora(name)
     said = pool.training_metadata_of(lora.path)

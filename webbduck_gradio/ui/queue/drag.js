@@ -1,12 +1,13 @@
 // @ts-check
-// Rows of the queue are dragged to another place, with mouse, pen or finger.
+// Drag and drop of the queue's rows, with mouse, pen or touch.
 
 /**
- * `movedWith(id)` are the ids that move with this one; `reordered(order, moved, place)` gets the new order.
+ * `movedWith(id)` returns the ids that move along with a row; `reordered(order, moved, place)` is called with
+ * the new order of ids, the moved ones, and the position of the first of them, from 1.
  *
  * @param {any} actions
  */
-export function makeDragging({ rows, isQueued, queuedIds, movedWith, speak, reordered, ended }) {
+export function makeDragging({ rows, isQueued, queuedIds, movedWith, announce, reordered, ended }) {
   let dragging = null;
   function grab(event, id) {
     if (event.button || !isQueued(id) || dragging) return;
@@ -31,8 +32,8 @@ export function makeDragging({ rows, isQueued, queuedIds, movedWith, speak, reor
     entry.grip.addEventListener("pointermove", drag);
     entry.grip.addEventListener("pointerup", drop);
     entry.grip.addEventListener("pointercancel", drop);
-    document.addEventListener("keydown", giveUp, true);
-    scrolling();
+    document.addEventListener("keydown", cancelDrag, true);
+    autoScroll();
   }
 
   function drag(event) {
@@ -48,17 +49,16 @@ export function makeDragging({ rows, isQueued, queuedIds, movedWith, speak, reor
       return y > box.top + box.height / 2;
     }).length;
     if (at === dragging.at) return;
-    // The first report of a drag that has not left its place shows no line.
     dragging.at = at;
     others.forEach((row, index) => {
       row.classList.toggle("before", index === at);
       row.classList.toggle("behind", index === others.length - 1 && at === others.length);
     });
-    speak(`${moved.length > 1 ? `${moved.length} jobs` : "Job"} to number ${at + 1}.`);
+    announce(`${moved.length > 1 ? `${moved.length} jobs` : "Job"} to position ${at + 1}.`);
   }
 
-  /** Near the edge of the window the page scrolls along. */
-  function scrolling() {
+  /** Scroll the page while the pointer is near the edge of the window. */
+  function autoScroll() {
     if (!dragging) return;
     const edge = 70;
     const { y } = dragging;
@@ -67,14 +67,14 @@ export function makeDragging({ rows, isQueued, queuedIds, movedWith, speak, reor
       window.scrollBy(0, by);
       follow();
     }
-    requestAnimationFrame(scrolling);
+    requestAnimationFrame(autoScroll);
   }
 
-  function giveUp(event) {
+  function cancelDrag(event) {
     if (event.key !== "Escape") return;
     event.stopPropagation();
     dragging.at = null;
-    drop({ type: "given-up" });
+    drop({ type: "cancelled" });
   }
 
   function drop(event) {
@@ -82,7 +82,7 @@ export function makeDragging({ rows, isQueued, queuedIds, movedWith, speak, reor
     entry.grip.removeEventListener("pointermove", drag);
     entry.grip.removeEventListener("pointerup", drop);
     entry.grip.removeEventListener("pointercancel", drop);
-    document.removeEventListener("keydown", giveUp, true);
+    document.removeEventListener("keydown", cancelDrag, true);
     entry.row.style.transform = "";
     for (const each of moved) rows.get(each)?.row.classList.remove("dragged");
     for (const row of others) row.classList.remove("before", "behind");

@@ -1,5 +1,5 @@
 // @ts-check
-// The queue: rows keyed by job, so that a redraw keeps scroll position, unfolded details and the selection.
+// The Queue tab: rows are keyed by job, so that a redraw keeps scroll position, open details and selection.
 import { publish, subscribe } from "../shared/bus.js";
 import { h, setHidden, setText } from "../shared/dom.js";
 import { many } from "../shared/format.js";
@@ -11,10 +11,10 @@ import {
   drawStrip,
   drawThumb,
   factsOf,
+  generates,
   isOpen,
   isRetryable,
   modeOf,
-  paints,
   promptOf,
   setClock,
   timesOf,
@@ -35,7 +35,8 @@ export default function start({ element, trigger, server }) {
   let live = {};
   let history = [];
   let lastPicked = null;
-  let told = null;
+  /** The moved job whose new position is to be announced. */
+  let moved = null;
   let stale = false;
 
   const steer = (action, ids = [], more = {}) => trigger("steer", { action, ids, ...more });
@@ -53,7 +54,7 @@ export default function start({ element, trigger, server }) {
     openTab("studio");
   }
 
-  /** Cancel jobs; those that only waited can be put back. */
+  /** Cancel jobs; the toast offers to queue those again that had not started. */
   function cancel(ids) {
     const waited = ids.filter((id) => jobOf(id)?.status === "queued");
     steer("cancel", ids);
@@ -72,7 +73,7 @@ export default function start({ element, trigger, server }) {
   }
 
   function move(ids, to) {
-    told = ids[0];
+    moved = ids[0];
     steer("move", ids, { to });
   }
 
@@ -103,7 +104,7 @@ export default function start({ element, trigger, server }) {
     const open = isOpen(job);
     if (row.dataset.state !== job.status) row.dataset.state = job.status;
     const shown = {
-      watch: open && paints(job),
+      watch: open && generates(job),
       gallery: job.images.length > 0,
       after:
         job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
@@ -111,14 +112,14 @@ export default function start({ element, trigger, server }) {
       up: job.status === "queued",
       down: job.status === "queued",
       retry: isRetryable(job),
-      edit: paints(job),
+      edit: generates(job),
       remove: !open,
       cancel: open,
     };
     for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
     entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
     entry.grip.disabled = job.status !== "queued";
-    const place = job.position ? `Move, now number ${job.position} in line: ${promptOf(job)}` : "";
+    const place = job.position ? `Move, now at position ${job.position} in the queue: ${promptOf(job)}` : "";
     if (entry.grip.getAttribute("aria-label") !== place) entry.grip.setAttribute("aria-label", place);
     setText(entry.place, String(job.position ?? ""));
     setText(entry.state, job.headline);
@@ -137,7 +138,7 @@ export default function start({ element, trigger, server }) {
       "aria-label",
       job.images.length
         ? "Show its pictures in the gallery"
-        : open && paints(job)
+        : open && generates(job)
           ? "Watch it in the Studio"
           : "No picture",
     );
@@ -153,14 +154,14 @@ export default function start({ element, trigger, server }) {
     if (empty && jobs.length) empty.remove();
     jobs.forEach((job, index) => {
       if (!rows.has(job.job_id)) rows.set(job.job_id, makeRow(job, actions));
-      // What came step by step is older than the end of the job.
+      // Live updates of a job that has ended meanwhile are outdated.
       update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
       const { row } = rows.get(job.job_id);
       if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     });
     while (list.children.length > jobs.length) list.lastChild.remove();
     if (!jobs.length) list.append(h("li", { class: "nothing" }, nothing));
-    // A row that was moved loses the focus; the keyboard goes on where it was.
+    // Moving a row in the DOM drops the focus, so restore it.
     if (held && held !== document.activeElement && held.isConnected) held.focus({ preventScroll: true });
   }
 
@@ -169,8 +170,8 @@ export default function start({ element, trigger, server }) {
     if (stale) return;
     const known = new Set(state.recent.map((job) => job.job_id));
     const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
-    place(waiting, state.jobs, "Nothing is waiting. Press Generate in the Studio, as often as you like.");
-    place(ended, gone, "Jobs that have ended are listed here.");
+    place(waiting, state.jobs, "No jobs are waiting. Press Generate in the Studio to add one.");
+    place(ended, gone, "Ended jobs are listed here.");
     const shown = new Set([...state.jobs, ...gone].map((job) => job.job_id));
     for (const [id, entry] of rows) {
       if (!shown.has(id)) {
@@ -199,7 +200,8 @@ export default function start({ element, trigger, server }) {
     $("[data-do=clear_finished]").disabled = !all;
     banner(
       $(".note"),
-      state.pause_reason ?? (state.paused ? "Paused: what runs ends first, nothing new starts." : ""),
+      state.pause_reason ??
+        (state.paused ? "Paused: the running job finishes, and no other job starts." : ""),
     );
     banner($(".problem"), state.problem ?? "");
     setHidden(older, gone.length >= all);
@@ -208,9 +210,9 @@ export default function start({ element, trigger, server }) {
       history = [];
       showOlder(length);
     }
-    if (told && jobOf(told)?.position) {
-      setText($(".spoken"), `Now number ${jobOf(told).position} in line.`);
-      told = null;
+    if (moved && jobOf(moved)?.position) {
+      setText($(".announcement"), `Now at position ${jobOf(moved).position} in the queue.`);
+      moved = null;
     }
     showChosen();
   }
@@ -254,20 +256,20 @@ export default function start({ element, trigger, server }) {
   const FITTING = { cancel: isOpen, retry: isRetryable, remove: (job) => !isOpen(job) };
   const chosenQueued = () => queuedIds().filter((id) => chosen.has(id));
 
-  let sure = null;
-  /** The history is not kept anywhere else, so forgetting it takes a second press. */
+  let confirming = null;
+  /** Clearing the history cannot be undone, so it takes a second press within five seconds. */
   function clearEnded(button) {
-    if (sure) {
-      clearTimeout(sure);
-      sure = null;
+    if (confirming) {
+      clearTimeout(confirming);
+      confirming = null;
       button.textContent = "Clear ended";
       history = [];
       steer("clear_finished");
       return;
     }
-    button.textContent = "Forget them all? Pictures stay";
-    sure = setTimeout(() => {
-      sure = null;
+    button.textContent = "Clear the list? Pictures are kept";
+    confirming = setTimeout(() => {
+      confirming = null;
       button.textContent = "Clear ended";
     }, 5000);
   }
@@ -330,9 +332,9 @@ export default function start({ element, trigger, server }) {
     isQueued: (id) => jobOf(id)?.status === "queued",
     queuedIds,
     movedWith: (id) => (chosen.has(id) ? chosenQueued() : [id]),
-    speak: (text) => setText($(".spoken"), text),
-    /** It stands there at once; the server's answer confirms or corrects it. */
-    reordered(order, moved, place) {
+    announce: (text) => setText($(".announcement"), text),
+    /** Show the new order at once; the server's answer confirms or corrects it. */
+    reordered(order, movedIds, place) {
       const by = new Map(state.jobs.map((job) => [job.job_id, job]));
       const waiting = order.filter((id) => by.has(id));
       state = {
@@ -342,14 +344,14 @@ export default function start({ element, trigger, server }) {
           ...waiting.map((id, index) => ({ ...by.get(id), position: index + 1 })),
         ],
       };
-      move(moved, place);
+      move(movedIds, place);
     },
     ended: () => draw(),
   });
 
-  // ---- what comes in
+  // ---- channels
 
-  /** All ended jobs up to `limit`; asked for again when one of them was forgotten elsewhere. */
+  /** Fetch the latest `limit` ended jobs. */
   async function showOlder(limit) {
     older.disabled = true;
     const found = await callOrToast(

@@ -1,11 +1,11 @@
 // @ts-check
-// One row of the queue: what it shows of a job. Texts are set only where they differ.
+// What a queue row shows of a job.
 import { h, put } from "../shared/dom.js";
 import { duration, timeAgo } from "../shared/format.js";
 import { conditionsOf, labelOf, summaryOf, withUnit } from "../shared/settings.js";
 import { inputUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 
-/** Seconds that the server's clock is ahead of this computer's. */
+/** How many seconds the server's clock is ahead of the browser's. */
 let clock = 0;
 export function setClock(serverTime) {
   clock = serverTime - Date.now() / 1000;
@@ -14,11 +14,11 @@ export function setClock(serverTime) {
 const now = () => Date.now() / 1000 + clock;
 export const isOpen = (job) => ["queued", "running"].includes(job.status);
 export const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
-/** Only these are shown in the Studio. */
-export const paints = (job) => ["generate", "test"].includes(job.kind);
+/** Jobs that generate pictures; only these are shown in the Studio. */
+export const generates = (job) => ["generate", "test"].includes(job.kind);
 export const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
 
-/** What is done: "Text to image", "Test, inpaint", "Upscale 2×". */
+/** "Text to image", "Test, inpaint", "Upscale 2×". */
 export function modeOf(job) {
   const request = job.request;
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
@@ -41,7 +41,7 @@ export function factsOf(job) {
   return facts.filter(Boolean).join(" · ");
 }
 
-/** How long it waited and took; changes with the clock. */
+/** How long the job has waited and run; depends on the current time. */
 export function timesOf(job) {
   if (job.status === "queued") return `waiting for ${duration(now() - job.created)}`;
   if (job.status === "running") {
@@ -58,15 +58,15 @@ function detailText(name, value) {
   return name === "max_tokens" ? `${value} tokens` : withUnit(name, value);
 }
 
-/** All of the request: first what had an effect, then the rest, and what is known of the job itself. */
+/** The whole request: settings in use, the result, facts about the job, then settings without effect. */
 export function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
   const about = {
     job: job.job_id,
-    asked: clockTime(job.created),
+    queued: clockTime(job.created),
     started: clockTime(job.started),
     ended: clockTime(job.finished),
-    "asked by": job.owner,
+    "queued by": job.owner,
     "retry of": job.retry_of,
     "seconds per step": job.seconds_per_step?.toFixed(2),
     folder: job.run,
@@ -91,7 +91,7 @@ export function detailsOf(job) {
   ];
 }
 
-/** The picture that stands for a job: its live preview, else its last result, else what it was given. */
+/** A job's thumbnail: its live preview, else its last picture, else its input picture. */
 function thumbOf(job) {
   if (job.status === "running" && job.preview) return previewUrl(job);
   if (job.images.length) return thumbUrl(job.images.at(-1));
@@ -118,7 +118,7 @@ export function drawThumb(place, job) {
   } else if (image.getAttribute("src") !== source) image.src = source;
 }
 
-/** The finished pictures of a batch, each a way into the gallery. */
+/** Thumbnails of a batch's finished pictures, each linked to the gallery. */
 export function drawStrip(strip, job, open) {
   const images = (job.request.num_images ?? 1) > 1 ? job.images : [];
   if (strip.dataset.key === images.join()) return;

@@ -1,13 +1,13 @@
 // @ts-check
-// The elements of a row of the queue.
+// The DOM elements of a queue row.
 import { h, put } from "../shared/dom.js";
-import { detailsOf, isOpen, paints, promptOf } from "./queue_row.js";
+import { detailsOf, generates, isOpen, promptOf } from "./queue_row.js";
 
 /**
- * A row and its parts by name; `update` in queue.js fills them.
+ * Create a row; returns its elements by name, which `update` in queue.js fills.
  *
  * @param {any} job
- * @param {any} actions what its buttons do, by name
+ * @param {any} actions the buttons' handlers by name
  */
 export function makeRow(job, actions) {
   const { jobOf, pick, drawDetails, openInGallery, watch, steer, move, remove, cancel, edit } = actions;
@@ -60,7 +60,7 @@ export function makeRow(job, actions) {
       onclick: () => {
         const last = jobOf(id).images.at(-1);
         if (last) openInGallery(last);
-        else if (isOpen(jobOf(id)) && paints(jobOf(id))) watch(id);
+        else if (isOpen(jobOf(id)) && generates(jobOf(id))) watch(id);
       },
     }),
     h("div", { class: "main" }, details, h("div", { class: "strip" })),
@@ -71,15 +71,15 @@ export function makeRow(job, actions) {
       act("gallery", "Gallery", "Show its pictures in the gallery", () =>
         openInGallery(jobOf(id).images.at(-1)),
       ),
-      act("after", "After this image", "Stop after the image that it is at", () =>
+      act("after", "After this image", "Stop after the current image", () =>
         steer("cancel_after_image", [id]),
       ),
       act("top", "Top", "Move to the top", () => move([id], "top")),
       act("up", "↑", "Move up", () => move([id], "up")),
       act("down", "↓", "Move down", () => move([id], "down")),
       act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
-      act("edit", "Edit as new", "Put its settings into the Studio", () => edit(id)),
-      act("remove", "Remove", "Remove from the list; its pictures stay", () => remove([id])),
+      act("edit", "Edit as new", "Load its settings into the Studio", () => edit(id)),
+      act("remove", "Remove", "Remove from the list; its pictures are kept", () => remove([id])),
       act("cancel", "Cancel", "Cancel", () => cancel([id])),
     ),
     h(
@@ -117,7 +117,7 @@ export function makeRow(job, actions) {
   return { ...parts, job, key: "" };
 }
 
-/** What an unfolded row tells; nothing is drawn while it is folded. */
+/** Fill an open row's details; a closed one stays empty. */
 export function drawDetails(entry) {
   const list = entry?.details.querySelector("dl");
   if (!list || !entry.details.open) return;

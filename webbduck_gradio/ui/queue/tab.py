@@ -1,4 +1,4 @@
-"""The Queue tab: what runs, what waits, what ended, and the steering of it."""
+"""The Queue tab: running, waiting and ended jobs, and their controls."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from ..tab import PageParts, Tab
 from ..theme import asset
 
 MOST_IDS = 1100
-"""More jobs than the page can hold cannot be steered at once."""
+"""Limit of jobs in one request; the page never lists more."""
 
 
 def build(parts: PageParts) -> None:
-    """The tab's view and its events."""
+    """Build the tab's view and its events."""
     services, form, channels, tabs = parts.services, parts.form, parts.channels, parts.tabs
 
     def webbduck_history(asked: Any) -> dict[str, Any]:
         limit = asked.get("limit") if isinstance(asked, dict) else None
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST_IDS:
-            return {"error": "The page asked for jobs that cannot be."}
+            return {"error": "The page sent an invalid request (queue)."}
         try:
             return {"jobs": [serializers.job_view(services, job) for job in services.store.recent(limit)]}
         except WebbDuckError as error:
@@ -66,15 +66,15 @@ def build(parts: PageParts) -> None:
 
 
 def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
-    """Do what the view asks: `action`, with the jobs `ids` where it is about jobs.
+    """Perform `action` of the view, on the jobs `ids` unless it affects the whole queue.
 
-    Answers the jobs that came of it (a retry's are new ones), and a sentence for each refusal.
+    Returns the affected jobs (new ones for a retry) and an error message for each job that refused.
 
-    Raises `RequestError` for an action that is none, and what the store refuses as a whole.
+    Raises `RequestError` for an unknown action, and the store's errors for actions on the whole queue.
     """
     ids = asked.get("ids", [])
     if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(each, str) for each in ids):
-        raise RequestError("The page asked for jobs that cannot be.")
+        raise RequestError("The page sent an invalid request (queue).")
     each: dict[str, Callable[[str], Any]] = {
         "cancel": store.cancel,
         "cancel_after_image": lambda job: store.cancel(job, after_image=True),
