@@ -78,9 +78,9 @@ def test_shortcut_keys(page: Page, studio) -> None:
     area.press("?")
     expect(area).to_have_value("a red duck on a pond?")
     page.locator("#dice").press("?")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog", name="Keys")).to_be_hidden()
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
     page.locator("#dice").press("/")
     expect(area).to_be_focused()
 
@@ -162,7 +162,7 @@ def test_no_barrier_in_any_tab(window, studio, theme: str) -> None:
     for group in ("image", "second", "more"):
         page.evaluate("name => webbduck.form.unfold(name)", group)
     page.fill("#width input", "250")
-    expect(page.locator("#said-width")).to_be_visible()
+    expect(page.locator("#problem-width")).to_be_visible()
     found = violations(page, "Studio")
     page.hover("img.main")
     page.click(".tool.inpaint")

@@ -1,1 +1,1 @@
-"""The page and the API: Gradio lives here (and in app.py), and nowhere else."""
+"""The page: a folder for each tab, with its Python, JavaScript, CSS and HTML."""

@@ -1,9 +1,9 @@
-// What stands in the page beside the modules: types for `tsc`, which checks the scripts in .ci/js/check.
+// Types for `tsc` (.ci/js/check) of what the modules use without importing it.
 
-/** What Gradio gives the script of a `gr.HTML` component (its js_on_load). */
+/** What Gradio passes to the script of a `gr.HTML` component (its js_on_load). */
 interface GradioView {
   element: any;
-  /** The component's properties; setting one tells Gradio. */
+  /** The component's properties; assigning one updates Gradio's state. */
   props: any;
   trigger: (event: string, data?: unknown) => void;
   /** The component's server_functions, by name. */
@@ -12,7 +12,7 @@ interface GradioView {
   watch: (name: string | string[], callback: () => void) => void;
 }
 
-/** What the server says of the request's settings (see facts in ui/studio/form.py). */
+/** Declarations of the request's settings (see `facts` in ui/studio/form.py). */
 declare const webbduckFacts: any;
 
 /** Loads a module by its path below ui/; for Gradio's own scripts, which cannot import. */
@@ -25,7 +25,7 @@ interface Window {
   webbduck: any;
 }
 
-// The markup stands in HTML files and in Gradio, so what a selector or an event finds has no known type.
+// Markup comes from HTML files and Gradio, so the types of selected elements and event targets are unknown.
 interface ParentNode {
   querySelector(selectors: string): any;
   querySelectorAll(selectors: string): NodeListOf<any>;

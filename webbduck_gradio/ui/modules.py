@@ -1,8 +1,8 @@
-"""The page's scripts: ES modules below this folder, which the browser gets as they are.
+"""The page's scripts: the ES modules below this folder, served unchanged.
 
-A view is a module whose default export starts it with what Gradio gives a component's script. Gradio's own
-scripts (`js_on_load`, `js=` of an event) are functions and cannot import; they go through `webbduckModule`,
-which the page's head defines.
+A view is a module whose default export is called with what Gradio passes to a component's script. Gradio's
+own scripts (`js_on_load`, `js=` of an event) are function bodies and cannot import; they load modules with
+`webbduckModule`, which is defined in the page's head.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from collections.abc import Mapping
 from .theme import ASSETS, asset
 
 ROUTE = "modules"
-"""Modules lie at ROUTE/DIGEST/NAME, relative to the page."""
+"""Modules are served at ROUTE/DIGEST/NAME, relative to the page."""
 
 
 @functools.cache
 def modules() -> Mapping[str, bytes]:
-    """Every script below this folder, by its path in it. Read once: what a running studio gives out is of one
+    """Content of every script by its path below this folder. Read once, so that a running studio serves one
     version."""
     return {path.relative_to(ASSETS).as_posix(): path.read_bytes() for path in sorted(ASSETS.rglob("*.js"))}
 
 
 @functools.cache
 def digest() -> str:
-    """Stands in the modules' address, so that a browser keeps them for as long as they are the same."""
-    whole = hashlib.sha256()
+    """Digest of all modules. It is part of their URL, so that browsers can cache them until they change."""
+    combined = hashlib.sha256()
     for name, content in modules().items():
-        whole.update(f"{name} {len(content)} ".encode() + content)
-    return whole.hexdigest()[:16]
+        combined.update(f"{name} {len(content)} ".encode() + content)
+    return combined.hexdigest()[:16]
 
 
 def head_scripts(facts: Mapping[str, object]) -> tuple[str, ...]:
-    """What stands in the page's head: `facts` of the request, the theme, and the way to the modules."""
+    """Scripts of the page's head: the request's `facts`, the theme, and the module loader."""
     base = f"{ROUTE}/{digest()}/"
     load = f"(name) => import(new URL({json.dumps(base)} + name, document.baseURI).href)"
     return (
@@ -46,8 +46,8 @@ def head_scripts(facts: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def start_view(module: str, *events: str) -> str:
-    """The `js_on_load` of a component whose view is this module; `events` are those that the view triggers.
-    Gradio gives a component only listeners for events whose names stand in this script."""
+    """The `js_on_load` of a component with this view. `events` are those that the view triggers; Gradio
+    connects only events whose names occur in the script."""
     named = f"/* events: {json.dumps(events)} */ " if events else ""
     return (
         f"{named}webbduckModule({json.dumps(module)})"
@@ -56,7 +56,7 @@ def start_view(module: str, *events: str) -> str:
 
 
 def call(module: str, expression: str, parameters: str = "") -> str:
-    """The `js=` of an event: `expression` of the module's exports, which are called `module` in it."""
+    """The `js=` of an event that returns `expression`, in which `module` is the loaded module."""
     return (
         f"async ({parameters}) => {{"
         f" const module = await webbduckModule({json.dumps(module)}); return {expression}; }}"

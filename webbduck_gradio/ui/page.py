@@ -1,8 +1,8 @@
-"""The page: its tabs, one timer.
+"""The page: its tabs, and the timer that updates it.
 
-Data flows one way. The timer asks for version counters; what changed is fetched as JSON into hidden
-components, whose script publishes it on the page's bus; the views (the modules beside their tab) draw it with
-textContent. Buttons in the views come back as events of their component.
+Data flows one way. The timer fetches version counters; whatever changed is fetched as JSON into hidden
+components, whose script publishes it on the page's bus, and the views render it with textContent. Buttons in
+the views trigger events of their component.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ TICK_SECONDS = 0.5
 
 
 def channel(name: str) -> gr.HTML:
-    """A hidden component: JSON that an event puts into it reaches the subscribers of `name` in the page."""
+    """A hidden component: JSON that an event sets as its value is published to the subscribers of `name`."""
     return gr.HTML(
         "",
         html_template=f"<i data-channel='{name}'></i>",
@@ -40,18 +40,18 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """CSS of the page: the colours and common styles first, then each tab's, then what differs on a phone."""
+    """The page's CSS: common styles first, then each tab's, then the phone layout, which overrides them."""
     names = ("shared/common.css", *(name for tab in TABS for name in tab.style_sheets), "shared/phone.css")
     return "\n".join(asset(name) for name in names)
 
 
 def build(services: Services, ticket_secret: str) -> gr.Blocks:
-    """All of the page and the API."""
+    """Build the page and the API."""
     store, registry, outputs = services.store, services.registry, services.outputs
 
     def versions() -> str:
         services.worker.previews.mark_watched()
-        # With the device's name known the page's jobs are told anew, since it comes with them.
+        # The device's name is sent with the jobs, so it must change their version once it is known.
         listed = f"{store.list_version}{'+' if services.worker.context.has_generator else ''}"
         return f"{listed}.{store.version}.{registry.version}.{outputs.version}"
 
@@ -76,12 +76,12 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         )
 
     def follow(chosen: str | None, second: str | None) -> list[Any]:
-        """The choices after the catalog changed, and the name of what can no longer be chosen."""
+        """Model choices after the catalog changed, and a notification if a selected model is gone."""
         lost = form.missing_models(chosen, second)
         return [*form.choices(chosen, second), notification(**lost) if lost else gr.skip()]
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
-        # The API first: names that collide are renamed silently, the later one losing.
+        # The API first: Gradio silently renames the later of two endpoints with the same name.
         registration.register(services, ticket_secret)
         parameter_docs.describe(page)
         gr.HTML(asset("shared/brand.html"), elem_id="brand", js_on_load=start_view("shared/page.js"))
@@ -115,8 +115,8 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
         def first(remembered: Any) -> list[Any]:
             kept = remembered if isinstance(remembered, dict) else {}
             lost = form.missing_models(_name(kept.get("base_model")), _name(kept.get("second_pass_model")))
-            told = notification(**lost) if lost else gr.skip()
-            return [jobs(), live(), catalog(), told, *form.opened(remembered)]
+            outcome = notification(**lost) if lost else gr.skip()
+            return [jobs(), live(), catalog(), outcome, *form.opened(remembered)]
 
         remembered = gr.JSON(visible=False)
         controls = list(form.fields.values())

@@ -1,4 +1,4 @@
-"""What a tab is made of, and what it finds while the page is built; each tab's folder has its record."""
+"""The record of a tab, and what tabs share while the page is built."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from .studio.form import Form
 
 @dataclass
 class PageParts:
-    """What tabs share. `channels` are the components through which the server's news reach the scripts."""
+    """What tabs share. `channels` are the hidden components that publish server data to the scripts, by
+    name."""
 
     services: Services
     channels: dict[str, gr.HTML]
     tabs: gr.Tabs
     form: Form
-    """The Studio's controls, into which the other tabs put settings and pictures."""
+    """The Studio's controls, which other tabs fill with settings and pictures."""
 
 
 @dataclass(frozen=True)
 class Tab:
-    """A tab: its title, its style sheets in their order, and what puts it into the page."""
+    """A tab: its title, its style sheets in cascade order, and the function that builds it."""
 
     title: str
     style_sheets: tuple[str, ...]
@@ -32,5 +33,5 @@ class Tab:
 
     @property
     def id(self) -> str:
-        """Its name in addresses and events."""
+        """Its name in element ids and scripts."""
         return self.title.lower()

@@ -1,4 +1,4 @@
-"""The look: one set of colours, type and spaces, mapped onto Gradio's variables and our own CSS."""
+"""The theme: maps Gradio's variables to our colours, fonts and spacing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 ASSETS = Path(__file__).parent
-"""The scripts, styles and templates of a tab lie beside its Python."""
+"""The folder of scripts, styles and templates, each beside its tab's Python."""
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
@@ -18,7 +18,7 @@ def asset(name: str) -> str:
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's own variables point at ours (shared/common.css), which differ between dark and light."""
+    """Gradio's variables refer to ours (shared/common.css), which have dark and light values."""
     return gr.themes.Base(font=FONT, font_mono=MONO, text_size="sm", radius_size="md", spacing_size="sm").set(
         body_background_fill="var(--ground)",
         body_background_fill_dark="var(--ground)",

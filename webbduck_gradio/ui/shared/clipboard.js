@@ -1,7 +1,7 @@
 // @ts-check
 import { put } from "./dom.js";
 
-/** Show something in a button's place for a moment. */
+/** Replace a button's content for a moment. */
 export function flash(button, shown, milliseconds = 1200) {
   const before = [...button.childNodes];
   put(button, shown);
@@ -9,7 +9,7 @@ export function flash(button, shown, milliseconds = 1200) {
 }
 
 /**
- * Copy a text and say so in the button; where the browser refuses, offer it for copying by hand.
+ * Copy a text and confirm it in the button; if the browser refuses, show the text for copying by hand.
  *
  * @param {string} text
  * @param {HTMLElement} button

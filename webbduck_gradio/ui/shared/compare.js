@@ -1,15 +1,18 @@
 // @ts-check
-// Two pictures over each other with a movable edge.
+// Compares two pictures that overlap, with a slider between them.
 import { makeCompareSlider } from "./compare_slider.js";
 import { h } from "./dom.js";
 
-/** A second picture over the one in `frame`, seen left of an edge that can be moved. Answers {end}. */
+/**
+ * Show one of `choices` ({name, source}) over the picture in `frame`, left of a slider. Returns {end}, which
+ * removes it.
+ */
 export function compareIn(frame, choices) {
   const other = h("img", { class: "other", alt: "" });
-  const slider = makeCompareSlider("Edge between the two pictures", (percent) =>
+  const slider = makeCompareSlider("Compare: share of the left picture", (percent) =>
     frame.style.setProperty("--edge", `${percent}%`),
   );
-  /** The whole picture is the slider's way. */
+  /** The slider can be dragged from anywhere on the picture. */
   const surface = h("div", { class: "compare-surface" }, slider.node);
   surface.addEventListener("pointerdown", (event) => {
     surface.setPointerCapture(event.pointerId);

@@ -1,14 +1,14 @@
 // @ts-check
-// The edge between two pictures that lie over each other, moved by pointer or keys.
+// The slider between two overlapping pictures, moved by pointer or keys.
 import { h } from "./dom.js";
 
 const KEYS = { ArrowLeft: -2, ArrowRight: 2, Home: -100, End: 100 };
 
 /**
- * A slider that stands at its percentage of the surface that it lies on.
+ * A slider, positioned at a percentage of the width of its parent.
  *
  * @param {string} label
- * @param {(percent: number) => void} moved called with each new place
+ * @param {(percent: number) => void} moved called with each new position
  */
 export function makeCompareSlider(label, moved) {
   let percent = 50;
@@ -40,7 +40,7 @@ export function makeCompareSlider(label, moved) {
   return {
     node,
     set,
-    /** To where the pointer is on the surface. */
+    /** Move to the pointer's position on the surface. */
     moveTo(event, surface) {
       const box = surface.getBoundingClientRect();
       set(((event.clientX - box.left) / box.width) * 100);

@@ -1,8 +1,9 @@
 // @ts-check
-// Elements without markup, and what of the page every view needs.
+// DOM helpers.
 
 /**
- * An element: h("p", {class: "x", onclick: f}, "text", child). Text stays text, never markup.
+ * Create an element: h("p", {class: "x", onclick: f}, "text", child). Strings become text nodes, never
+ * markup.
  *
  * @param {string} tag
  * @param {Record<string, any>} [attributes]
@@ -22,12 +23,12 @@ export function h(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Put these in place of what `node` holds; null stands for nothing. */
+/** Replace the children of `node`; null children are skipped. */
 export function put(node, ...children) {
   node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
 }
 
-/** Set a text where it differs, so that a redraw keeps a selection. */
+/** Set a node's text if it differs, so that a redraw keeps the user's text selection. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -36,19 +37,18 @@ export function setHidden(node, hidden) {
   if (node.hidden !== hidden) node.hidden = hidden;
 }
 
-/** A button with a text; `attributes` may say more. */
 export const button = (text, onclick, attributes = {}) =>
   h("button", { type: "button", onclick, ...attributes }, text);
 
-/** Where dialogs and messages go: outside of the tabs, inside of what Gradio's style sheet covers. */
+/** The parent of dialogs and toasts: outside the tabs, but within the scope of Gradio's style sheet. */
 export const home = () => document.querySelector(".gradio-container main") ?? document.body;
 
-/** Whether keys pressed here are typed into something. */
+/** Whether a node takes text input, so that keys pressed in it are not shortcuts. */
 export const isTyping = (node) =>
   node?.matches?.(
     "textarea, select, [contenteditable=true], " +
       "input:not([type=checkbox], [type=radio], [type=range], [type=button])",
   );
 
-/** Matches on a narrow screen, where the settings lie in a sheet over the picture. */
+/** Matches on a narrow screen, where the settings are in a sheet over the picture. */
 export const phone = window.matchMedia("(max-width: 820px)");

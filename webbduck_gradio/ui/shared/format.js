@@ -1,5 +1,5 @@
 // @ts-check
-// Numbers, sizes and times as people read them.
+// Formats numbers, sizes and times for display.
 
 export const number = (value) => value.toLocaleString("en-US");
 /** "1 picture", "12 pictures". */
@@ -13,13 +13,13 @@ export function duration(seconds) {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** "31 s ago", "4 min ago", or the date where it is over a day. Both times in seconds since 1970. */
+/** "31 s ago", "4 min ago", or the date after a day. Both times in seconds since 1970. */
 export function timeAgo(time, now = Date.now() / 1000) {
   const seconds = now - time;
   return seconds < 86400 ? `${duration(seconds)} ago` : new Date(time * 1000).toLocaleDateString();
 }
 
-/** "512 B", "1.5 KiB"; "" where the number is not known. */
+/** "512 B", "1.5 KiB"; "" for null. */
 export function bytes(count) {
   if (count === null || count === undefined) return "";
   const units = ["B", "KiB", "MiB", "GiB"];
@@ -31,7 +31,7 @@ export function bytes(count) {
   return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
 }
 
-/** "2025-11-22": the local day `back` days ago. */
+/** "2025-11-22": the local date `back` days ago. */
 export function day(back = 0, date = new Date()) {
   const then = new Date(date);
   then.setDate(then.getDate() - back);

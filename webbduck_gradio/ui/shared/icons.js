@@ -1,5 +1,5 @@
 // @ts-check
-// All icons of the page: paths in a square of 24.
+// The page's icons, as SVG paths in a 24 × 24 square.
 import { h } from "./dom.js";
 
 const circle = (x, y, radius) =>
@@ -12,7 +12,7 @@ const ICONS = {
   tick: "M5 12.500l4.500 4.500L19 7.500",
   plus: "M12 5v14M5 12h14",
   minus: "M5 12h14",
-  heart: "M12 20s-7-4.400-7-9.500A4 4 0 0 1 12 8a4 4 0 0 1 7 2.500C19 15.600 12 20 12 20z",
+
   star:
     "M12 4l2.400 5.100 5.600.7-4.100 3.900 1 5.600-4.900-2.700-4.900 2.700 1-5.600" + "L4 9.800l5.600-.7z",
   info: `${circle(12, 12, 8.5)}M12 11v5.500M12 7.300v.4`,
@@ -40,7 +40,7 @@ export function icon(name) {
 }
 
 /**
- * A button with an icon; its title is its name.
+ * A button with an icon; `title` is also its accessible name.
  *
  * @param {keyof typeof ICONS} name
  * @param {string} title

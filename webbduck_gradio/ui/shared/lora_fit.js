@@ -1,6 +1,6 @@
 // @ts-check
-// Whether a LoRA fits a checkpoint, and what to say where it does not. tests/rules/lora_fit.json holds this
-// and `Lora.is_compatible_with` (models/catalog/entries.py) together.
+// Compatibility of LoRAs with checkpoints. tests/rules/lora_fit.json verifies that this agrees with
+// `Lora.is_compatible_with` (models/catalog/entries.py).
 
 const ARCHITECTURES = {
   sdxl: "SDXL",
@@ -18,7 +18,7 @@ const ARCHITECTURES = {
   unknown: "unknown base",
 };
 
-/** By the width of the cross-attention where both are known, else by the architecture. */
+/** Compares the width of the cross-attention if both are known, else the architecture. */
 export const isCompatible = (lora, checkpoint) =>
   lora.context && checkpoint.context
     ? lora.context === checkpoint.context
@@ -26,13 +26,13 @@ export const isCompatible = (lora, checkpoint) =>
 
 export const architectureName = (each) => ARCHITECTURES[each.arch] ?? each.arch;
 
-/** What a LoRA that does not fit this checkpoint is made for. */
+/** The base of an incompatible LoRA, for the error message. */
 export const madeFor = (lora, checkpoint) =>
   lora.arch === "unknown"
     ? "another architecture"
     : architectureName(lora) + (lora.arch === checkpoint.lora_arch ? " of another size" : "");
 
-/** Why a LoRA cannot be used with this checkpoint (which may not be known), null where it can. */
+/** Why a LoRA cannot be used with a checkpoint (undefined if unknown), or null. */
 export function blockedReason(lora, checkpoint) {
   if (lora.reason) return lora.reason;
   return checkpoint && !isCompatible(lora, checkpoint)

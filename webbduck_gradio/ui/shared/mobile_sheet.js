@@ -1,5 +1,5 @@
 // @ts-check
-// On a phone the picture has the screen: the settings lie in a sheet that opens over it from the bottom.
+// On a phone the picture fills the screen; the settings are in a sheet that slides up over it.
 import * as form from "../studio/form.js";
 import { subscribe } from "./bus.js";
 import { phone } from "./dom.js";
@@ -9,7 +9,7 @@ import { isCovered } from "./widgets.js";
 const controls = () => document.querySelector("#controls");
 const isOpen = () => Boolean(phone.matches && controls()?.classList.contains("open"));
 
-// The keyboard of a phone makes the page smaller instead of covering the prompt and Generate.
+// Shrink the page for the on-screen keyboard instead of covering the prompt and Generate.
 const meta = document.querySelector("meta[name=viewport]");
 if (meta && !meta.content.includes("interactive-widget")) {
   meta.content += ", interactive-widget=resizes-content";
@@ -21,7 +21,7 @@ export function openSheet(yes = true) {
   if (!head || (yes && !phone.matches)) return;
   column.classList.toggle("open", yes);
   head.setAttribute("aria-expanded", String(yes));
-  head.querySelector(".sheet-does").textContent = yes ? "Done" : "Settings";
+  head.querySelector(".sheet-action").textContent = yes ? "Done" : "Settings";
   for (const behind of document.querySelectorAll("#picture, #brand, #tabs > .tab-wrapper")) {
     behind.inert = yes;
   }
@@ -29,22 +29,22 @@ export function openSheet(yes = true) {
   showSummary();
 }
 
-/** What is set, in one line, so that the sheet need not be opened to know. */
+/** The closed sheet shows a one-line summary of the settings. */
 function showSummary() {
   const state = form.state();
-  const node = controls()?.querySelector(".sheet-said");
+  const node = controls()?.querySelector(".sheet-summary");
   if (!state || !node) return;
   let count = 0;
   try {
     count = JSON.parse(state.loras || "[]").filter((each) => each.on !== false).length;
   } catch {
-    /* the stack says what is wrong */
+    /* the stack shows the error */
   }
   const shown = { ...state, loras: count ? `${count} LoRA${count > 1 ? "s" : ""}` : "" };
   const parts = summaryOf("sheet", shown, form.conditions());
-  if (state.image) parts.unshift(state.mask ? "Inpainting" : "From a picture");
+  if (state.image) parts.unshift(state.mask ? "Inpainting" : "img2img");
   node.textContent = isOpen() ? "Settings" : parts.join(", ");
-  controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-complaint]")));
+  controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-problem]")));
 }
 subscribe("form", showSummary);
 
@@ -68,7 +68,7 @@ document.addEventListener("keydown", (event) => {
   controls().querySelector(".sheet-head").focus();
 });
 phone.addEventListener("change", () => openSheet(false));
-// What was asked for is shown on the picture, so the sheet gives way.
+// A submitted job shows in the viewer behind the sheet, so close it.
 subscribe("outcome", (value) => {
   if (value.job_id && isOpen()) openSheet(false);
 });

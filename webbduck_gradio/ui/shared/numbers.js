@@ -1,6 +1,6 @@
 // @ts-check
-// Numbers as people type them, with a point or a comma, alike in every browser and language
-// (see ui/shared/numbers.py; tests/rules/numbers.json holds the two together).
+// Parses typed numbers, with a decimal point or comma, in the same way in every browser and language.
+// tests/rules/numbers.json verifies that this agrees with ui/shared/numbers.py.
 
 const LONGEST = 40;
 const PLAIN = /^[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)$/;
@@ -10,7 +10,7 @@ const THOUSANDS = /^[+-]?[1-9][0-9]{0,2},[0-9]{3}$/;
 const shortened = (text) => (text.length > LONGEST ? `${text.slice(0, LONGEST)}...` : text);
 
 /**
- * What a text says: {value}, null where it is empty, or {problem}, the end of a sentence.
+ * Parse a text: {value} (null if it is empty), or {problem}, the end of an error message.
  *
  * @param {any} typed
  * @param {boolean} [whole]
@@ -38,22 +38,22 @@ export function readNumber(typed, whole = false) {
   return { value: Number(text.replace(",", ".")) };
 }
 
-/** Make a field of text one for numbers: its keys on a phone, and the arrow keys. */
+/** Turn a text input into a number input: keyboard type on a phone, and arrow keys. */
 export function numberField(input, { step = 1, least = -Infinity, most = Infinity, whole = false } = {}) {
-  // A phone's keys for numbers lack the minus.
+  // The numeric keyboards of phones lack the minus key.
   input.inputMode = least < 0 ? "text" : whole ? "numeric" : "decimal";
   input.autocomplete = "off";
   input.spellcheck = false;
   input.addEventListener("keydown", (event) => {
-    const way = { ArrowUp: 1, ArrowDown: -1 }[event.key];
-    if (!way || event.ctrlKey || event.metaKey || event.altKey) return;
+    const direction = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (!direction || event.ctrlKey || event.metaKey || event.altKey) return;
     const { value, problem } = readNumber(input.value, whole);
     event.preventDefault();
     if (problem) return;
-    const next = Math.round(((value ?? 0) + way * step * (event.shiftKey ? 10 : 1)) * 1e6) / 1e6;
-    // What was typed beyond the range may come back into it; no key leads out of it.
+    const next = Math.round(((value ?? 0) + direction * step * (event.shiftKey ? 10 : 1)) * 1e6) / 1e6;
+    // A typed value outside the range can move back towards it; arrow keys never leave the range.
     const bound =
-      way > 0
+      direction > 0
         ? Math.min(next, Math.max(most, value ?? most))
         : Math.max(next, Math.min(least, value ?? least));
     input.value = String(bound);

@@ -1,5 +1,8 @@
-"""Numbers as people type them, with a point or a comma. Fields of text, since a browser's own field for
-numbers reads "1,5" as 15 in one language and as 1.5 in another; numbers.js reads them in the same way."""
+"""Number inputs and parsing of typed numbers, with a decimal point or comma.
+
+They are text inputs, since a browser's number input reads "1,5" as 15 in one language and as 1.5 in another.
+numbers.js parses in the same way.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,25 @@ LONGEST = 40
 PLAIN = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)")
 WHOLE = re.compile(r"[+-]?[0-9]+")
 THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
-"""What is 1.5 to one reader and 1500 to another."""
+"""Ambiguous texts such as "1,500", which can mean 1.5 or 1500."""
 
 
 def number_field(value: Any, label: str, elem_id: str, **more: Any) -> gr.Textbox:
-    """A field for one number, whose value is the text as it was typed."""
+    """A text input for one number; its value is the text as typed."""
     return gr.Textbox(
         shown(value), label=label, elem_id=elem_id, elem_classes="typed-number", max_lines=1, **more
     )
 
 
 def shown(value: Any) -> Any:
-    """A number as its field holds it; what is no number stays."""
+    """The text of a number in its input; None becomes "", other values are returned unchanged."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "" if value is None else str(value) if isinstance(value, (int, float)) else value
 
 
 def read(text: Any, whole: bool = False) -> Any:
-    """The number that a text says, None where it is empty; what is no text stays as it is.
+    """Parse a typed number: None for an empty text; a value that is not a string is returned unchanged.
 
     Raises `ValueError` with the end of a sentence: "must be a number, not abc".
     """

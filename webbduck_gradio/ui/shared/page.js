@@ -1,5 +1,5 @@
 // @ts-check
-// What the page has beside its views: shortcuts, the mobile sheet, the Queue tab's count.
+// Parts of the page that belong to no view: shortcuts, the phone's settings sheet, the Queue tab's count.
 import * as form from "../studio/form.js";
 import { last, subscribe } from "./bus.js";
 import "./mobile_sheet.js";
@@ -9,6 +9,6 @@ import { countJobs, openTab } from "./tabs.js";
 
 export default function start() {
   countJobs();
-  // For the console, tests and measurements; the page's own scripts import what they need.
+  // For the console, tests and benchmarks only.
   window.webbduck = { form, last, openTab, readNumber, subscribe };
 }

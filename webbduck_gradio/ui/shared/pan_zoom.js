@@ -1,14 +1,16 @@
 // @ts-check
-// The arithmetic of zooming and moving, for every view that shows a picture at a scale.
+// Zooming and panning of a picture, shared by all views.
 
 export class PanZoom {
-  /** Pixels of the screen for each unit of the picture. */
+  /** Screen pixels per picture unit. */
   scale = 1;
-  /** Where the picture's origin lies in the view, in pixels of the screen. */
+  /** Position of the picture's origin in the view, in screen pixels. */
   left = 0;
   top = 0;
 
-  /** @param {{least: number, most: number, changed: () => void}} options `changed` after each movement */
+  /**
+   * @param {{least: number, most: number, changed: () => void}} options `changed` is called after each change
+   */
   constructor({ least, most, changed }) {
     this.least = least;
     this.most = most;
@@ -22,7 +24,7 @@ export class PanZoom {
     this.changed();
   }
 
-  /** Zoom; the point (x, y) of the view stays where it is. */
+  /** Zoom to a scale, clamped to the limits; the point (x, y) of the view stays where it is. */
   zoomTo(wanted, x, y) {
     const next = Math.min(this.most, Math.max(this.least, wanted));
     const factor = next / this.scale;
@@ -33,7 +35,7 @@ export class PanZoom {
     this.set(this.scale, this.left + dx, this.top + dy);
   }
 
-  /** As large as the whole of it fits into a view, in the middle of it. */
+  /** Fit a picture into a view, centred, with `margin` pixels to spare. */
   fit(width, height, viewWidth, viewHeight, margin = 0) {
     const scale = Math.min((viewWidth - margin) / width, (viewHeight - margin) / height);
     this.set(scale, (viewWidth - width * scale) / 2, (viewHeight - height * scale) / 2);
@@ -45,8 +47,8 @@ export class PanZoom {
  *
  * @param {HTMLElement} view
  * @param {PanZoom} panZoom
- * @param {(event: MouseEvent) => [number, number]} pointOf where in the view an event is
- * @param {(event: WheelEvent) => number} [speedOf] zoom for each pixel that is scrolled
+ * @param {(event: MouseEvent) => [number, number]} pointOf position of an event in the view
+ * @param {(event: WheelEvent) => number} [speedOf] logarithm of the zoom factor per scrolled pixel
  */
 export function zoomByWheel(view, panZoom, pointOf, speedOf = () => 1 / 400) {
   const zoom = (event) => {

@@ -1,7 +1,7 @@
 // @ts-check
-// What this browser remembers, all of it named here. A browser that refuses to remember loses nothing else.
+// Everything that is stored in the browser. Without storage the page works the same, but forgets it.
 
-/** Names of what is stored. The theme is stored by theme.js, which runs before any module. */
+/** Storage keys. The theme's is in theme.js, which runs before any module. */
 const KEYS = {
   form: "webbduck-form",
   openGroups: "webbduck-folds",
@@ -17,11 +17,11 @@ const KEYS = {
 /** @typedef {keyof typeof KEYS} Preference */
 
 /**
- * The text that is stored, or `usual`.
+ * The stored text, or `usual`.
  *
  * @param {Preference} name
  * @param {any} [usual]
- * @param {() => Storage} [storage] a function, since a browser may refuse the storage itself
+ * @param {() => Storage} [storage] a function, since merely accessing a blocked storage throws
  */
 export function getStored(name, usual = null, storage = () => localStorage) {
   try {
@@ -32,7 +32,7 @@ export function getStored(name, usual = null, storage = () => localStorage) {
 }
 
 /**
- * Store a text; null forgets it.
+ * Store a text; null removes it.
  *
  * @param {Preference} name
  * @param {string | null} text
@@ -43,7 +43,7 @@ export function setStored(name, text, storage = () => localStorage) {
     if (text === null) storage().removeItem(KEYS[name]);
     else storage().setItem(KEYS[name], text);
   } catch {
-    /* private windows, or no room */
+    /* storage blocked or full */
   }
 }
 
@@ -59,5 +59,5 @@ export function getPref(name, usual = null) {
 /** @type {(name: Preference, value: any) => void} */
 export const setPref = (name, value) => setStored(name, JSON.stringify(value));
 
-/** For what belongs to this tab of the browser alone. */
+/** Storage of this browser tab only. */
 export const thisTab = () => sessionStorage;

@@ -1,10 +1,10 @@
 // @ts-check
-// Weights of words in a prompt: (words:1.1), as A1111 writes them.
+// Changes the weights of words in a prompt, in A1111's syntax: (words:1.1).
 
 const WEIGHTED = /\(([^()]*?):\s*([+-]?[\d.]+)\s*\)/g;
 const WORD = /[^\s,()[\]:]/;
 
-/** The weighted bracket that a selection lies in: its words, its weight, its ends; null where in none. */
+/** The weighted bracket around a selection, or null. All offsets are indices into `text`. */
 function bracketAround(text, start, end) {
   for (const found of text.matchAll(WEIGHTED)) {
     const left = found.index;
@@ -17,19 +17,19 @@ function bracketAround(text, start, end) {
 }
 
 /**
- * `written` goes in place of the text from `left` to `right`; its words are then from `from` to `to`.
+ * Replace the text from `left` to `right` with `written`; its words are then from `from` to `to`.
  *
  * @typedef {{left: number, right: number, written: string, from: number, to: number}} Change
  */
 
 /**
- * Weigh a selection by `by` more: its bracket, its words, or the word at the caret.
+ * Change the weight of the selected bracket, the selected words, or the word at the caret by `by`.
  *
  * @param {string} text
  * @param {number} start of the selection
  * @param {number} end
  * @param {number} by
- * @returns {Change | null} null where there are no words
+ * @returns {Change | null} null if there are no words
  */
 export function weighted(text, start, end, by) {
   const bracket = bracketAround(text, start, end);

@@ -1,8 +1,8 @@
 // @ts-check
-// tests/rules/seeds.json holds this and `GenerationRequest.image_seed` together.
+// tests/rules/seeds.json verifies that this agrees with `GenerationRequest.image_seed`.
 
-/** Place in its batch of the picture RUN/3.png, from 0. */
+/** Index in its batch, from 0, of a picture id such as RUN/3.png. */
 export const imageIndex = (id) => Number.parseInt(id.split("/").at(-1), 10);
 
-/** The seed of a picture of a batch that began with `seed`. */
+/** Seed of the picture at `index` of a batch whose first seed is `seed`. */
 export const imageSeed = (seed, index) => (seed + index) % 2 ** 32;

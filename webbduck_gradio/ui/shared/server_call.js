@@ -1,33 +1,33 @@
 // @ts-check
-// One way to ask the server: whatever goes wrong comes back as {error: a sentence}.
+// Calls of server functions; every failure becomes {error: message}.
 import { toast } from "./toast.js";
 
 export const NO_ANSWER = "The server did not answer.";
 
 /**
- * What the server answers; `lost` is set where it did not answer at all.
+ * Call a server function. {error, lost: true} if the server does not answer.
  *
  * @param {() => Promise<any>} call
- * @param {string} [sentence] said where the server does not answer
+ * @param {string} [message] the error if the server does not answer
  * @returns {Promise<any>}
  */
-export async function callServer(call, sentence = NO_ANSWER) {
+export async function callServer(call, message = NO_ANSWER) {
   try {
-    return (await call()) ?? { error: sentence, lost: true };
+    return (await call()) ?? { error: message, lost: true };
   } catch {
-    return { error: sentence, lost: true };
+    return { error: message, lost: true };
   }
 }
 
 /**
- * The answer, or null after its error was shown.
+ * Call a server function and show its error as a toast; null after an error.
  *
  * @param {() => Promise<any>} call
- * @param {string} [sentence]
+ * @param {string} [message]
  * @returns {Promise<any>}
  */
-export async function callOrToast(call, sentence = NO_ANSWER) {
-  const found = await callServer(call, sentence);
+export async function callOrToast(call, message = NO_ANSWER) {
+  const found = await callServer(call, message);
   if (!found.error) return found;
   toast(found.error);
   return null;

@@ -1,10 +1,10 @@
 // @ts-check
-// The declarations of the settings (request/fields.py) for the page's scripts: labels, values in words, when
-// a setting means something, and summaries in one line.
+// The settings' declarations (request/fields.py) in the page: labels, display values, when a setting applies,
+// and one-line summaries.
 
 const facts = /** @type {any} */ (globalThis).webbduckFacts;
 
-/** What is declared about each setting, in the form's order. @type {Record<string, any>} */
+/** Declaration of each setting by name, in form order. @type {Record<string, any>} */
 export const settings = facts?.settings ?? {};
 
 function holds([field, operator, wanted], values) {
@@ -15,7 +15,7 @@ function holds([field, operator, wanted], values) {
 const allHold = (tests, values) => tests.every((test) => holds(test, values));
 
 /**
- * What the second pass of a request does: "refiner", "img2img", or null where there is none or it is unknown.
+ * Kind of a request's second pass: "refiner", "img2img", or null if there is none or it is unknown.
  *
  * @param {Record<string, any>} values fields of the request
  * @param {string | null | undefined} arch architecture of the second model
@@ -45,18 +45,18 @@ export function conditionsOf(values, arch, tables = facts) {
   );
 }
 
-/** Whether a setting means something where these conditions hold. */
+/** Whether a setting has an effect under these conditions. */
 export const applies = (name, conditions) => settings[name].applies.every((each) => conditions[each]);
 
 const capitalised = (text) => text.replace(/^./, (first) => first.toUpperCase());
 
-/** What a setting is called; a name that is none, in words. */
+/** A setting's label; for an unknown name, the name in words. */
 export const labelOf = (name) => settings[name]?.label ?? capitalised(name.replaceAll("_", " "));
 
 const isEmpty = (value) =>
   value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
 
-/** A value in words, without its unit. */
+/** A value as text, without its unit. */
 export function valueText(name, value) {
   if (Array.isArray(value)) {
     return value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ");
@@ -65,13 +65,13 @@ export function valueText(name, value) {
   return settings[name]?.choices[value] ?? String(value);
 }
 
-/** A value in words, with its unit. */
+/** A value as text, with its unit. */
 export function withUnit(name, value) {
   const unit = settings[name]?.unit;
   return unit ? `${valueText(name, value)} ${unit}` : valueText(name, value);
 }
 
-/** A share as a percentage; what is no number as it was typed. */
+/** A fraction as a percentage; a typed text that is not a number is returned unchanged. */
 export const percent = (value) => (typeof value === "number" ? `${Math.round(value * 100)} %` : value || "?");
 
 function filled(template, name, values) {
@@ -83,7 +83,7 @@ function filled(template, name, values) {
   });
 }
 
-/** Whether a summary can leave a setting out: it is empty, or at a default that goes without saying. */
+/** Whether a summary omits a setting: it is empty, or has a default that is not listed. */
 function isUnderstood({ control, is_optional, listed_at_default, default: usual }, value) {
   if (isEmpty(value)) return control !== "number" || is_optional;
   return !listed_at_default && value === usual;
@@ -94,7 +94,7 @@ function isUnderstood({ control, is_optional, listed_at_default, default: usual 
  *
  * @param {"queue" | "sheet" | "fold"} line
  * @param {Record<string, any>} values fields of a request
- * @param {Record<string, boolean>} conditions as `conditionsOf` answers them
+ * @param {Record<string, boolean>} conditions from `conditionsOf`
  * @param {string} [group] only settings of this group of the form
  * @returns {string[]}
  */
@@ -107,7 +107,7 @@ export function summaryOf(line, values, conditions, group) {
     const template = setting.lines[line] ?? usual;
     if (!template || !(name in values) || !applies(name, conditions)) continue;
     if (isUnderstood(setting, values[name])) continue;
-    // A model's name may be long: it stands last in the narrow lines of the form.
+    // Model names may be long, so they come last in the form's narrow summaries.
     const isName = line !== "queue" && setting.control === "model" && template === "{}";
     (isName ? names : parts).push(filled(template, name, values));
   }

@@ -1,5 +1,5 @@
 // @ts-check
-// Keys of the whole page, the sheet that lists them, and weights of words.
+// The page's keyboard shortcuts, and the dialog that lists them.
 import { h, isTyping } from "./dom.js";
 import { weighted } from "./prompt_weights.js";
 import { openTab } from "./tabs.js";
@@ -12,10 +12,10 @@ const KEYS = [
     [
       ["Ctrl+Enter", "Generate"],
       ["Esc", "Cancel the job that is shown"],
-      ["Ctrl+↑ / Ctrl+↓", "Weigh the selected words more or less"],
+      ["Ctrl+↑ / Ctrl+↓", "Raise or lower the weight of the selected words"],
       ["/", "Go to the prompt"],
-      ["← / →", "The batch's other pictures, with the strip in focus"],
-      ["Ctrl+V", "Take a picture as input, or a text of settings in the prompt"],
+      ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
+      ["Ctrl+V", "Use a picture as input, or, in the prompt, load copied settings"],
     ],
   ],
   [
@@ -40,11 +40,11 @@ const KEYS = [
 ];
 const sheet = h(
   "dialog",
-  { class: "keys-sheet", "aria-label": "Keys" },
-  h("h2", {}, "Keys"),
+  { class: "shortcuts", "aria-label": "Keyboard shortcuts" },
+  h("h2", {}, "Keyboard shortcuts"),
   h(
     "div",
-    { class: "keys-columns" },
+    { class: "shortcuts-columns" },
     KEYS.map(([title, rows]) =>
       h(
         "section",
@@ -103,7 +103,7 @@ document.addEventListener(
   (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     if (document.querySelector("dialog[open]")) return;
-    // Gradio takes the text over on "input"; a press right after typing must not miss the last letter.
+    // Gradio processes "input" with a delay; wait for it, so that the last typed character is included.
     event.preventDefault();
     event.stopPropagation();
     setTimeout(() => document.querySelector("#generate")?.click(), 60);
@@ -111,13 +111,13 @@ document.addEventListener(
   true,
 );
 
-/** Write the selected words with another weight. */
+/** Change the weight of the words selected in a text area. */
 function weigh(area, by) {
   const change = weighted(area.value, area.selectionStart, area.selectionEnd, by);
   if (!change) return;
   const { left, right, written, from, to } = change;
   area.setSelectionRange(left, right);
-  // The one way that the browser's own undo knows of.
+  // The only way to edit that the browser's undo includes.
   if (!document.execCommand("insertText", false, written)) {
     area.setRangeText(written, left, right, "end");
     area.dispatchEvent(new Event("input", { bubbles: true }));

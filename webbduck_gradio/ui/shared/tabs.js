@@ -7,14 +7,14 @@ const tab = (id) =>
     document.querySelector(`#tabs > .tab-wrapper button[role=tab][data-tab-id="${id}"]`)
   );
 
-/** The id of the tab that is shown. */
+/** Id of the selected tab. */
 export const selectedTab = () =>
   document.querySelector('#tabs > .tab-wrapper button[role=tab][aria-selected="true"]')?.dataset.tabId;
 
 /** @param {"studio" | "queue" | "gallery" | "loras"} id */
 export const openTab = (id) => tab(id)?.click();
 
-/** Show in the Queue tab and in the window's title how many jobs there are. */
+/** Show the number of waiting and running jobs in the Queue tab and the window's title. */
 export function countJobs() {
   subscribe("jobs", (state) => {
     const queue = tab("queue");

@@ -1,6 +1,6 @@
 // @ts-check
-// Dark unless light was chosen, in the address or by the switch; Gradio would follow the system. This is no
-// module but stands in the page's head, so that the first thing seen has the right colours.
+// Dark unless light was selected, by URL or by the menu; Gradio would follow the system. Not a module: it is
+// inlined in the page's head, so that the first paint has the right colours.
 window.webbduckTheme = (() => {
   const KEY = "webbduck-theme";
   let wanted =

@@ -1,5 +1,5 @@
 // @ts-check
-// The message that passes: what was done, and for a while the way back.
+// The toast: a temporary message, with an optional action such as Undo.
 import { button, h, home, put } from "./dom.js";
 import { selectedTab } from "./tabs.js";
 
@@ -11,11 +11,11 @@ function hide() {
 }
 
 /**
- * Say that something was done.
+ * Show a message.
  *
  * @param {string} text
- * @param {(() => any) | null} [action] offered for a while
- * @param {string} [label] of the action
+ * @param {(() => any) | null} [action] of a button in the toast
+ * @param {string} [label] of that button
  */
 export function toast(text, action = null, label = "Undo") {
   put(
@@ -29,10 +29,10 @@ export function toast(text, action = null, label = "Undo") {
       : null,
     button("×", hide, { class: "close", "aria-label": "Dismiss", title: "Dismiss" }),
   );
-  // What is open over the page would cover it.
+  // An open modal dialog would cover it, so it is shown inside the topmost one.
   const dialogs = [...document.querySelectorAll("dialog[open]")];
   const place = dialogs.at(-1) ?? home();
-  // Each tab has a place where the toast covers nothing that is worked with.
+  // The style sheets place it for each tab, so that it does not cover controls.
   node.dataset.tab = dialogs.length ? "" : (selectedTab() ?? "");
   if (node.parentNode !== place) place.append(node);
   node.hidden = false;
@@ -40,7 +40,7 @@ export function toast(text, action = null, label = "Undo") {
   fading = setTimeout(hide, action ? 15000 : 6000);
 }
 
-/** Put the keyboard on the toast's action, where there is one. */
+/** Focus the toast's action button, if there is one. */
 export const focusAction = () => node.querySelector("button:not(.close)")?.focus();
 
 document.addEventListener(

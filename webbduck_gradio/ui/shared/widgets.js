@@ -1,8 +1,8 @@
 // @ts-check
-// Small parts that several views use: a menu under a button, help for controls.
+// Menus and tooltips.
 import { h, home, put } from "./dom.js";
 
-/** A menu that belongs to a button: `fill(close)` answers what is in it each time that it opens. */
+/** A menu that a button opens; `fill(close)` returns its content, or a promise of it, each time it opens. */
 export function menu(anchor, label, fill) {
   const sheet = h("div", { class: "menu", popover: "auto", role: "group", "aria-label": label });
   anchor.setAttribute("aria-haspopup", "true");
@@ -40,9 +40,9 @@ export function menu(anchor, label, fill) {
   return { close, refill: async () => put(sheet, await fill(close)) };
 }
 
-// Help: a sentence for each control, read by screen readers, shown at its name and to who comes by Tab.
+// Tooltips of controls: shown when hovering over the label and on focus by Tab, and read by screen readers.
 const tip = h("div", { class: "tip", role: "presentation", hidden: true });
-const texts = h("div", { class: "unseen", id: "help-texts" });
+const texts = h("div", { class: "visually-hidden", id: "help-texts" });
 let waiting = null;
 let byKey = false;
 const hide = () => {
@@ -62,8 +62,8 @@ function show(node, text, delay) {
     tip.style.top = `${isAbove ? box.top - tip.offsetHeight - 6 : box.bottom + 6}px`;
   }, delay);
 }
-/** Help for a control: a sentence at its name, and for screen readers at its input. */
-export function describe(block, field, text) {
+/** Add a tooltip to a control. */
+export function addTooltip(block, field, text) {
   if (!block || document.getElementById(`help-${field}`)) return;
   if (!texts.isConnected) home().append(texts);
   texts.append(h("span", { id: `help-${field}` }, text));
@@ -100,15 +100,15 @@ document.addEventListener(
 );
 document.addEventListener("scroll", hide, true);
 
-// What lies over the page when a key goes down: asked early, since the key itself may close it.
-let over = false;
+// Checked in the capture phase, since handlers of the key may close the overlay.
+let covered = false;
 document.addEventListener(
   "keydown",
   () => {
-    over = Boolean(document.querySelector("dialog[open], :popover-open, .options"));
+    covered = Boolean(document.querySelector("dialog[open], :popover-open, .options"));
   },
   true,
 );
 
-/** Whether something lay over the page when the last key went down. */
-export const isCovered = () => over;
+/** Whether a dialog, menu or dropdown was open when the last key was pressed. */
+export const isCovered = () => covered;

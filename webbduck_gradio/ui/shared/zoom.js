@@ -1,9 +1,9 @@
 // @ts-check
-// A picture by itself, at any size.
+// A full-window view of one picture with zoom.
 import { button, h, home } from "./dom.js";
 import { PanZoom, zoomByWheel } from "./pan_zoom.js";
 
-/** Open a picture over the whole window: the wheel zooms, dragging moves, Esc closes. */
+/** Open a picture over the whole window: wheel to zoom, drag to pan, Esc to close. */
 export function openZoom(source, alt) {
   const picture = h("img", { src: source, alt, draggable: false });
   const scale = h("output", {});
@@ -20,7 +20,7 @@ export function openZoom(source, alt) {
   const tool = (text, title, action) => button(text, action, { title, "aria-label": title });
   const dialog = h(
     "dialog",
-    { class: "viewer", "aria-label": "Picture at any size" },
+    { class: "viewer", "aria-label": "Zoomed picture" },
     view,
     h(
       "div",
@@ -29,7 +29,7 @@ export function openZoom(source, alt) {
       scale,
       tool("+", "Zoom in (+)", () => zoomBy(1.5)),
       tool("Fit", "Fit into the window (0)", () => fit()),
-      tool("100 %", "One pixel of the picture on one of the screen (1)", () => zoomTo(1 / devicePixelRatio)),
+      tool("100 %", "Actual size (1)", () => zoomTo(1 / devicePixelRatio)),
       tool("Close", "Close (Esc)", () => dialog.close()),
     ),
   );
