@@ -2,7 +2,7 @@
 // The lightbox's picture: zoom, pan, swipe, and comparison with a second picture by a slider.
 import { makeCompareSlider } from "../shared/compare_slider.js";
 import { h } from "../shared/dom.js";
-import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
+import { PanZoom, Pinch, zoomByWheel } from "../shared/pan_zoom.js";
 
 const MOST_ZOOM = 16;
 const SWIPE = 60;
@@ -26,7 +26,6 @@ export function makeStage(stage, { step, away, moved }) {
   stage.append(layer, over, handle, ...labels, wait);
   const panZoom = new PanZoom({ least: 1, most: MOST_ZOOM, changed: clamp });
   let natural = [1, 1];
-  const pointers = new Map();
 
   /** Scale that fits the picture into the stage; small pictures are enlarged up to four times. */
   function fitted() {
@@ -52,8 +51,10 @@ export function makeStage(stage, { step, away, moved }) {
   function fromMiddle(event) {
     if (!event) return /** @type {[number, number]} */ ([0, 0]);
     const box = stage.getBoundingClientRect();
-    const [x, y] = [event.clientX ?? event.x, event.clientY ?? event.y];
-    return /** @type {[number, number]} */ ([x - box.left - box.width / 2, y - box.top - box.height / 2]);
+    return /** @type {[number, number]} */ ([
+      event.clientX - box.left - box.width / 2,
+      event.clientY - box.top - box.height / 2,
+    ]);
   }
   const zoom = (factor, at = null) => panZoom.zoomTo(panZoom.scale * factor, ...fromMiddle(at));
   /** Clamp the offset so that the picture covers the stage, or is centred where it is smaller. */
@@ -75,12 +76,12 @@ export function makeStage(stage, { step, away, moved }) {
   stage.addEventListener("dblclick", (event) => {
     if (!event.target.closest("button, .compare-slider")) real(event);
   });
+  const pinch = new Pinch(panZoom, fromMiddle);
   let start = null;
-  let pinch = null;
   let sliding = false;
   stage.addEventListener("pointerdown", (event) => {
     if (event.target.closest("button, a")) return;
-    pointers.set(event.pointerId, event);
+    const isPinch = pinch.down(event);
     try {
       stage.setPointerCapture(event.pointerId);
     } catch {
@@ -89,32 +90,23 @@ export function makeStage(stage, { step, away, moved }) {
     const onSlider = event.target.closest(".compare-slider") || (panZoom.scale === 1 && event.button === 0);
     sliding = !handle.hidden && onSlider;
     start = { x: event.clientX, y: event.clientY, left: panZoom.left, top: panZoom.top };
-    if (pointers.size === 2) {
-      const [a, b] = [...pointers.values()];
-      pinch = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-      sliding = false;
-    }
+    if (isPinch) sliding = false;
     if (sliding) slider.moveTo(event, stage);
   });
   stage.addEventListener("pointermove", (event) => {
-    if (!pointers.has(event.pointerId)) return;
-    pointers.set(event.pointerId, event);
-    if (pointers.size === 2 && pinch) {
-      const [a, b] = [...pointers.values()];
-      const now = Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
-      zoom(now / pinch, { x: (a.clientX + b.clientX) / 2, y: (a.clientY + b.clientY) / 2 });
-      pinch = now;
-    } else if (sliding) slider.moveTo(event, stage);
+    if (pinch.move(event)) return;
+    if (sliding) slider.moveTo(event, stage);
     else if (start && panZoom.scale > 1) {
       const [left, top] = [start.left + event.clientX - start.x, start.top + event.clientY - start.y];
       panZoom.set(panZoom.scale, left, top);
     }
   });
   function end(event) {
-    if (!pointers.delete(event.pointerId)) return;
+    const wasPinch = pinch.isPinching;
+    if (!pinch.up(event)) return;
     if (
       start &&
-      !pinch &&
+      !wasPinch &&
       !sliding &&
       panZoom.scale === 1 &&
       event.pointerType !== "mouse" &&
@@ -125,9 +117,8 @@ export function makeStage(stage, { step, away, moved }) {
       if (Math.abs(dx) > SWIPE && Math.abs(dx) > 2 * Math.abs(dy)) step(dx < 0 ? 1 : -1);
       else if (dy > 2 * SWIPE && dy > 2 * Math.abs(dx)) away();
     }
-    if (!pointers.size) {
+    if (!pinch.isPressed) {
       start = null;
-      pinch = null;
       sliding = false;
     }
   }

@@ -57,3 +57,58 @@ export function zoomByWheel(view, panZoom, pointOf, speedOf = () => 1 / 400) {
   };
   view.addEventListener("wheel", zoom, { passive: false });
 }
+
+/** Zooms and pans with two fingers. The view passes its pointer events to `down`, `move` and `up`. */
+export class Pinch {
+  /** Position in the view of each pointer that is down, by its id. @type {Map<number, [number, number]>} */
+  #points = new Map();
+
+  /** Two pointers have been down at once. True until all are up, so that the last one does nothing. */
+  isPinching = false;
+
+  /**
+   * @param {PanZoom} panZoom
+   * @param {(event: any) => [number, number]} pointOf position of an event in the view
+   */
+  constructor(panZoom, pointOf) {
+    this.panZoom = panZoom;
+    this.pointOf = pointOf;
+  }
+
+  get isPressed() {
+    return this.#points.size > 0;
+  }
+
+  /** Returns whether the pointer is part of a pinch. */
+  down(event) {
+    this.#points.set(event.pointerId, this.pointOf(event));
+    this.isPinching ||= this.#points.size > 1;
+    return this.isPinching;
+  }
+
+  /** Returns whether the pointer is part of a pinch, which then follows it. */
+  move(event) {
+    const before = this.#points.get(event.pointerId);
+    if (!before) return false;
+    const point = this.pointOf(event);
+    this.#points.set(event.pointerId, point);
+    if (this.isPinching && this.#points.size === 2) {
+      const other = [...this.#points].find(([id]) => id !== event.pointerId)[1];
+      const distance = ([x, y]) => Math.hypot(x - other[0], y - other[1]);
+      this.panZoom.moveBy((point[0] - before[0]) / 2, (point[1] - before[1]) / 2);
+      this.panZoom.zoomTo(
+        (this.panZoom.scale * distance(point)) / Math.max(1, distance(before)),
+        (point[0] + other[0]) / 2,
+        (point[1] + other[1]) / 2,
+      );
+    }
+    return this.isPinching;
+  }
+
+  /** Returns whether the pointer was down. */
+  up(event) {
+    const wasDown = this.#points.delete(event.pointerId);
+    if (!this.isPressed) this.isPinching = false;
+    return wasDown;
+  }
+}

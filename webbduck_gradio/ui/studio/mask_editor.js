@@ -1,7 +1,7 @@
 // @ts-check
 // The mask editor: a canvas of the picture's resolution, shown at any zoom.
 import { h, home } from "../shared/dom.js";
-import { PanZoom, zoomByWheel } from "../shared/pan_zoom.js";
+import { PanZoom, Pinch, zoomByWheel } from "../shared/pan_zoom.js";
 import { maskOf, readMask, stripes } from "./mask_pixels.js";
 
 /**
@@ -131,18 +131,17 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     let stroke = null;
     let dragging = null;
     let space = false;
-    const fingers = new Map();
+    const pinch = new Pinch(panZoom, at);
     view.addEventListener("pointerdown", (event) => {
       const point = at(event);
       view.setPointerCapture(event.pointerId);
-      fingers.set(event.pointerId, point);
-      if (fingers.size === 2) {
-        // two fingers move and zoom; what the first began to paint is taken back
+      if (pinch.down(event)) {
+        // Discard the stroke that the first finger began.
         if (stroke) {
           stroke = null;
           redraw();
         }
-        dragging = { pinch: true };
+        dragging = null;
         return;
       }
       if (tool === "move" || event.button === 1 || space) {
@@ -157,15 +156,8 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     });
     view.addEventListener("pointermove", (event) => {
       const point = at(event);
-      const before = fingers.get(event.pointerId);
-      if (before) fingers.set(event.pointerId, point);
-      if (dragging?.pinch && fingers.size === 2) {
-        const other = [...fingers].find(([id]) => id !== event.pointerId)[1];
-        const far = (one) => Math.hypot(one[0] - other[0], one[1] - other[1]);
-        panZoom.moveBy((point[0] - before[0]) / 2, (point[1] - before[1]) / 2);
-        return panZoom.zoomTo((panZoom.scale * far(point)) / Math.max(1, far(before)), other[0], other[1]);
-      }
-      if (dragging && !dragging.pinch) {
+      if (pinch.move(event)) return;
+      if (dragging) {
         panZoom.moveBy(point[0] - dragging.point[0], point[1] - dragging.point[1]);
         dragging.point = point;
         return;
@@ -181,10 +173,10 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       place();
     });
     function lift(event) {
-      fingers.delete(event.pointerId);
+      pinch.up(event);
       if (stroke) commit(stroke, true);
       stroke = null;
-      if (!fingers.size) dragging = null;
+      if (!pinch.isPressed) dragging = null;
     }
     view.addEventListener("pointerup", lift);
     view.addEventListener("pointercancel", lift);
