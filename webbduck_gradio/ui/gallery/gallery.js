@@ -1,7 +1,7 @@
 // @ts-check
 // The Gallery tab: connects search, filters, grid, selection, lightbox and trash.
 import { last, subscribe } from "../shared/bus.js";
-import { h, home } from "../shared/dom.js";
+import { h, home, listenerSignal } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
@@ -18,6 +18,7 @@ import { makeTrash } from "./trash.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
+  const signal = listenerSignal("gallery");
   const $ = (selector) => element.querySelector(selector);
   const query = $(".g-query");
   const problem = $(".g-problem");
@@ -189,6 +190,7 @@ export default function start({ element, trigger, server }) {
   // ---- lightbox, trash, toast
 
   const box = makeLightbox(home(), {
+    signal,
     grid,
     ask,
     act: (name, id, more) => {
@@ -242,9 +244,10 @@ export default function start({ element, trigger, server }) {
   );
   $(".g-more-filters").onclick = (event) =>
     event.target.setAttribute("aria-expanded", String($(".g-bar").classList.toggle("unfolded")));
-  document.addEventListener("click", (event) => {
+  const closeHelp = (event) => {
     if (!event.target.closest?.(".g-help")) $(".g-help").open = false;
-  });
+  };
+  document.addEventListener("click", closeHelp, { signal });
 
   const showAll = () => {
     query.value = "";

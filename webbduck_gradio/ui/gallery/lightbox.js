@@ -9,8 +9,11 @@ import { imageOf, thumbOf, unreadable } from "./images.js";
 import { makeStage } from "./lightbox_zoom.js";
 import { makePanel } from "./panel.js";
 
-/** `grid` provides the neighbours; `act(name, id, more)` performs actions outside the lightbox. */
-export function makeLightbox(home, { grid, act, ask }) {
+/**
+ * `grid` provides the neighbours; `act(name, id, more)` performs actions outside the lightbox; `signal`
+ * removes it.
+ */
+export function makeLightbox(home, { grid, act, ask, signal }) {
   const stage = h("div", { class: "g-stage" });
   const panel = h("aside", { class: "info", "aria-label": "About the picture" });
   const strip = h("div", { class: "g-strip", role: "group", "aria-label": "The run's pictures" });
@@ -297,7 +300,7 @@ export function makeLightbox(home, { grid, act, ask }) {
     i: () => dialog.classList.toggle("bare"),
   };
   // On the document, since the element that had the focus may have been removed.
-  document.addEventListener("keydown", (event) => {
+  const onKey = (event) => {
     if (
       !dialog.open ||
       event.defaultPrevented ||
@@ -313,7 +316,9 @@ export function makeLightbox(home, { grid, act, ask }) {
       event.preventDefault();
       action();
     }
-  });
+  };
+  document.addEventListener("keydown", onKey, { signal });
+  signal.addEventListener("abort", () => dialog.remove());
   dialog.addEventListener("cancel", (event) => {
     if (other) {
       event.preventDefault();

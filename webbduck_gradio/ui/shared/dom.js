@@ -52,3 +52,19 @@ export const isTyping = (node) =>
 
 /** Matches on a narrow screen, where the settings are in a sheet over the picture. */
 export const phone = window.matchMedia("(max-width: 820px)");
+
+/** @type {Map<string, AbortController>} */
+const running = new Map();
+
+/**
+ * A signal for the listeners that a view adds outside its own element. It is aborted when the view starts
+ * again, since Gradio may mount a component more than once.
+ *
+ * @param {string} view
+ */
+export function listenerSignal(view) {
+  running.get(view)?.abort();
+  const controller = new AbortController();
+  running.set(view, controller);
+  return controller.signal;
+}

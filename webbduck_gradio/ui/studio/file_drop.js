@@ -1,10 +1,11 @@
 // @ts-check
 // Pictures dropped on the Studio or pasted into it.
-import { h, isTyping } from "../shared/dom.js";
+import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { readSettings } from "./settings_menu.js";
 
 /** `use(file)` makes a picture the input picture. */
 export function listenForFiles(use) {
+  const signal = listenerSignal("file_drop");
   const studio = () => document.querySelector("#studio");
   const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
   const zone = (name, title, text) =>
@@ -17,12 +18,11 @@ export function listenForFiles(use) {
   );
   let isOwnDrag = false;
   let leaving = null;
-  document.addEventListener("dragstart", () => {
-    isOwnDrag = true;
-  });
-  document.addEventListener("dragend", () => {
-    isOwnDrag = false;
-  });
+  const setOwnDrag = (event) => {
+    isOwnDrag = event.type === "dragstart";
+  };
+  document.addEventListener("dragstart", setOwnDrag, { signal });
+  document.addEventListener("dragend", setOwnDrag, { signal });
   const isFileDrag = (event) =>
     !isOwnDrag && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
   document.addEventListener(
@@ -39,7 +39,7 @@ export function listenForFiles(use) {
       const over = event.target.closest?.(".zone");
       for (const each of dropper.children) each.classList.toggle("over", each === over);
     },
-    true,
+    { capture: true, signal },
   );
   document.addEventListener(
     "drop",
@@ -54,7 +54,7 @@ export function listenForFiles(use) {
       if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
       else use(dropped);
     },
-    true,
+    { capture: true, signal },
   );
   document.addEventListener(
     "paste",
@@ -69,6 +69,6 @@ export function listenForFiles(use) {
       event.preventDefault();
       use(pasted);
     },
-    true,
+    { capture: true, signal },
   );
 }

@@ -1,7 +1,7 @@
 // @ts-check
 // The LoRA stack: search, weights, on and off, order, and what each LoRA adds to the prompt.
 import { last, subscribe } from "../shared/bus.js";
-import { h, put } from "../shared/dom.js";
+import { h, listenerSignal, put } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
@@ -379,9 +379,10 @@ export default function start({ element, props, trigger, watch }) {
       insert(value.name, value.weight);
     }
   });
-  document.addEventListener("input", (event) => {
+  const onInput = (event) => {
     if (event.target.closest("#prompt")) hints();
-  });
+  };
+  document.addEventListener("input", onInput, { signal: listenerSignal("lora_stack") });
   if (props.value) take(props.value);
   else restore();
 }

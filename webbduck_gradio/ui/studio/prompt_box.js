@@ -1,7 +1,7 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
 import { subscribe } from "../shared/bus.js";
-import { h } from "../shared/dom.js";
+import { h, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
@@ -164,6 +164,6 @@ export default function start({ element, server }) {
       event.preventDefault();
       changeSettings("paste_parameters", { text });
     },
-    true,
+    { capture: true, signal: listenerSignal("prompt_box") },
   );
 }

@@ -2,7 +2,7 @@
 // The viewer: the job that this page follows, its preview, progress, images and errors.
 import { last, subscribe } from "../shared/bus.js";
 import { compareIn } from "../shared/compare.js";
-import { h, phone, put } from "../shared/dom.js";
+import { h, listenerSignal, phone, put } from "../shared/dom.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
@@ -165,7 +165,7 @@ export default function start({ element, props, trigger, server }) {
     const place = phone.matches ? find("tools-row") : frame;
     if (tools.parentNode !== place) place.append(tools);
   }
-  phone.addEventListener("change", placeTools);
+  phone.addEventListener("change", placeTools, { signal: listenerSignal("viewer") });
   placeTools();
 
   const drawStrip = makeStrip(strip, (job, id) => {
