@@ -284,9 +284,9 @@ def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
     form_studio[0].services.store.clear_queued()
     tab.click("#generate")
     # The group opens, and the sentence stays there until it is read.
-    expect(tab.locator("#said-clip_skip")).to_be_visible()
-    tab.locator("#said-clip_skip .dismiss").click()
-    expect(tab.locator("#said-clip_skip")).to_have_count(0)
+    expect(tab.locator("#problem-clip_skip")).to_be_visible()
+    tab.locator("#problem-clip_skip .dismiss").click()
+    expect(tab.locator("#problem-clip_skip")).to_have_count(0)
     assert not form_studio[0].services.store.queued()
 
 
@@ -354,7 +354,7 @@ def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio
     expect(tab.locator(".prompt-foot .counter")).to_have_text("7,200 of 4,000 characters")
     expect(tab.locator(".prompt-message")).to_have_text("The prompt has 7,200 of at most 4,000 characters.")
     tab.click("#generate")
-    expect(tab.locator("#said-prompt")).to_contain_text("7,200 characters; the limit is 4,000")
+    expect(tab.locator("#problem-prompt")).to_contain_text("7,200 characters; the limit is 4,000")
     assert not store.queued()
     tab.reload()
     tab.wait_for_function("window.webbduck?.form?.state()")

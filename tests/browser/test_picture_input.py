@@ -65,7 +65,7 @@ def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
     bring(page, second, "paste")
     expect_input(page, second, "322 × 200 px")
     page.get_by_role("button", name="Use its size").click()
-    expect(page.locator(".offers")).to_contain_text("322 × 200 px; a size must be a multiple of 8")
+    expect(page.locator(".offers")).to_contain_text("322 × 200 px; width and height must be multiples of 8")
     expect(page.locator("#width input")).to_have_value("320")
     page.get_by_role("button", name="328 × 200").click()
     expect(page.locator("#width input")).to_have_value("328")

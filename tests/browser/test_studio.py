@@ -292,4 +292,4 @@ def test_phone(window) -> None:
     tab.fill("#steps input", "0")
     tab.locator(".sheet-head").tap()
     tab.locator("#generate").tap()
-    expect(tab.locator("#said-steps")).to_be_in_viewport()
+    expect(tab.locator("#problem-steps")).to_be_in_viewport()

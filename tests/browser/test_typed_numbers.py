@@ -44,7 +44,7 @@ def test_every_number_of_the_form(window: Callable[..., Page], studio, locale: s
             page.wait_for_function("name => webbduck.form.state()[name] === 0.7", arg=name)
         else:
             page.wait_for_function("name => webbduck.form.state()[name] === '1,5'", arg=name)
-            said = page.locator(f"#said-{name}")
+            said = page.locator(f"#problem-{name}")
             expect(said).to_contain_text("must be a whole number without point or comma, not 1,5")
             expect(said.locator(".near")).to_have_count(0)
     # Nothing of it is made another number on its way to the queue.
