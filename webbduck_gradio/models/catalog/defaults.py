@@ -6,6 +6,7 @@ and written by `config_file`.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -39,8 +40,8 @@ class Defaults:
         """The fields with these defaults where nothing was asked. A sampler that was asked for is not put on
         the schedule of another one."""
         fields = dict(asked)
-        for key in ("steps", "cfg", "width", "height"):
-            if fields.get(key) is None:
+        for key in NOTED:
+            if key != "scheduler" and fields.get(key) is None:
                 fields[key] = getattr(self, key)
         named = {key: fields.pop(key, None) for key in ("scheduler", "sampler", "schedule")}
         named = {key: value for key, value in named.items() if value is not None}
@@ -53,7 +54,7 @@ class Defaults:
 
 DEFAULT_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.reset == "checkpoint")
 """Request fields for which a checkpoint has defaults."""
-NOTED = ("steps", "cfg", "width", "height", "scheduler")
+NOTED = tuple(each.name for each in dataclasses.fields(Defaults))
 """What models.json may note of them: a sampler and its schedule in one name."""
 
 
