@@ -163,3 +163,11 @@ def test_exports_that_cannot_be(outputs: Outputs, settings: Settings, monkeypatc
     with pytest.raises(StorageError, match="disk is full"):
         export(outputs, settings, [f"{run.id}/0.png"])
     assert not list((settings.data_dir / "exports").iterdir())
+
+
+def test_an_old_zip_that_is_removed_meanwhile_does_not_stop_a_new_one(outputs: Outputs, settings: Settings):
+    run = finished_run(outputs)
+    old = settings.data_dir / "exports" / "webbduck-000000000000.zip"
+    old.parent.mkdir(exist_ok=True)
+    old.symlink_to("removed")  # its name is listed, the file is gone
+    assert export(outputs, settings, [f"{run.id}/0.png"]).is_file()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import uuid
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -25,8 +24,9 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
     """Write the images (and the meta.json of their runs) to a new zip file; returns its path.
 
     Entries are named by image id, RUN/0.png, with _ for characters not allowed on Windows. The file is
-    written to `exports` in the data folder; older ones are removed after an hour. Raises `NotFoundError` if
-    an image is missing (nothing is written then), `RequestError` for none or too many, `StorageError`.
+    written to `exports` in the data folder, where the housekeeping removes it once it is `KEEP_SECONDS` old.
+    Raises `NotFoundError` if an image is missing (nothing is written then), `RequestError` for none or too
+    many, `StorageError`.
     """
     ids = list(dict.fromkeys(image_ids))
     if not 1 <= len(ids) <= MAX_IMAGES:
@@ -41,9 +41,6 @@ def export(outputs: Outputs, settings: Settings, image_ids: Sequence[str]) -> Pa
     target = folder / f"webbduck-{uuid.uuid4().hex[:12]}.zip"
     try:
         folder.mkdir(exist_ok=True)
-        for old in folder.glob("*.zip"):
-            if time.time() - old.stat().st_mtime > KEEP_SECONDS:
-                old.unlink()
         # Images are compressed already.
         with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED, strict_timestamps=False) as archive:
             for id, source in sources.items():
