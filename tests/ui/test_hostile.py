@@ -366,12 +366,14 @@ def test_malformed_bodies(target: StudioServer, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/gradio_api/call/v2/tokenize", "/gradio_api/component_server"])
-def test_a_body_holds_a_bounded_number_of_values(target: StudioServer, path: str) -> None:
-    """Small in bytes, but each value is one that is walked over, copied and checked."""
+def test_the_values_of_a_body_and_their_depth_are_bounded(target: StudioServer, path: str) -> None:
+    """Small in bytes, but each value is one that is walked over, copied and checked, and Gradio does that by
+    functions that call themselves for each level."""
     for body in (
         b'{"text": [%b]}' % b",".join([b"1"] * 60_000),
         b'{"text": [%b]}' % b",".join([b"[]"] * 60_000),
         b"{%b}" % b",".join(b'"%d":1' % each for each in range(60_000)),
+        b'{"text": %b%b}' % (b"[" * 61, b"]" * 61),
     ):
         next(HOSTILE)
         answer = CLIENT.post(target.url + path, content=body, headers=JSON_TYPE)
