@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
@@ -284,6 +285,26 @@ def test_silent_uploads_hold_nobody_up(locked: StudioServer, owner: httpx.Client
     for name in ("a.png", "b.png"):
         assert owner.post("/gradio_api/upload", files={"files": (name, b"x")}).status_code == 200
     assert all(is_open(each) for each in silent), "they may go on for a while"
+
+
+def test_uploads_at_once_are_bounded_and_the_visitor_with_fewest_is_next() -> None:
+    async def trial() -> None:
+        slots = uploads.UploadSlots(2)
+        for _ in range(2):
+            await asyncio.wait_for(slots.acquire("many"), 5)
+        third, other = (asyncio.create_task(slots.acquire(each)) for each in ("many", "other"))
+        await asyncio.sleep(0)
+        assert slots.has_waiters and not third.done() and not other.done()
+        slots.release("many")
+        await asyncio.wait_for(other, 5)
+        assert not third.done(), "a visitor without any comes before one who has some"
+        third.cancel()
+        await asyncio.wait([third])
+        assert not slots.has_waiters
+        slots.release("other")
+        await asyncio.wait_for(slots.acquire("many"), 5)
+
+    asyncio.run(trial())
 
 
 def test_an_upload_that_stands_still_is_ended_and_leaves_nothing(

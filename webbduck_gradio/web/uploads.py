@@ -37,28 +37,28 @@ class UploadSlots:
     def __init__(self, at_once: int = AT_ONCE):
         self._free = at_once
         self._slots_of: Counter[str] = Counter()
-        self._delimiter: list[tuple[str, asyncio.Future[None]]] = []
+        self._waiters: list[tuple[str, asyncio.Future[None]]] = []
 
     @property
     def has_waiters(self) -> bool:
         """Whether any upload is waiting for a slot."""
-        return bool(self._delimiter)
+        return bool(self._waiters)
 
     async def acquire(self, visitor: str) -> None:
         """Acquire a slot, waiting if necessary."""
-        if self._free and not self._delimiter:
+        if self._free and not self._waiters:
             self._free -= 1
             self._slots_of[visitor] += 1
             return
         waiter = asyncio.get_running_loop().create_future()
-        self._delimiter.append((visitor, waiter))
+        self._waiters.append((visitor, waiter))
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 self.release(visitor)
             else:
-                self._delimiter.remove((visitor, waiter))
+                self._waiters.remove((visitor, waiter))
             raise
 
     def release(self, visitor: str) -> None:
@@ -67,10 +67,10 @@ class UploadSlots:
         if self._slots_of[visitor] <= 0:
             del self._slots_of[visitor]
         self._free += 1
-        while self._delimiter and self._free:
+        while self._waiters and self._free:
             # On ties, min() returns the first, which has waited longest.
-            next_waiter = min(self._delimiter, key=lambda each: self._slots_of[each[0]])
-            self._delimiter.remove(next_waiter)
+            next_waiter = min(self._waiters, key=lambda each: self._slots_of[each[0]])
+            self._waiters.remove(next_waiter)
             self._free -= 1
             self._slots_of[next_waiter[0]] += 1
             next_waiter[1].set_result(None)
