@@ -281,7 +281,11 @@ def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(page: Page, stud
     assert page.input_value("#prompt textarea") == "one too many"
 
 
-def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(page: Page, studio) -> None:
+def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(
+    page: Page, studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The disk stays full, so that the housekeeping does not resume the queue first.
+    monkeypatch.setattr(studio.services.housekeeping, "_has_space", lambda: False)
     studio.services.store.resume()
     studio.services.store.pause("The disk is full; free some space, then resume the queue.")
     open_queue(page)

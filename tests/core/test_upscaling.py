@@ -77,13 +77,13 @@ def test_another_scale_than_the_models_is_said(tmp_path, picture) -> None:
     small = picture.crop((0, 0, 40, 30))
     twice, four = (write(tmp_path / f"{scale}.safetensors", scale, 0) for scale in (2, 4))
     grown, warnings = upscale(small, 2, four, "cpu", Recorder())
-    assert grown.size == (80, 60) and "enlarges 4 times" in warnings[0]
+    assert grown.size == (80, 60) and "upscales 4x" in warnings[0]
     recorder = Recorder()
     grown, warnings = upscale(small, 4, twice, "cpu", recorder)  # two passes
     assert grown.size == (160, 120) and warnings == ()
     assert recorder.steps == [(0, 1, 2), (0, 2, 2)]  # counted over both
     grown, warnings = upscale(small, 4, write(tmp_path / "3.safetensors", 3, 0), "cpu", Recorder())
-    assert grown.size == (160, 120) and "enlarges 3 times" in warnings[0]
+    assert grown.size == (160, 120) and "upscales 3x" in warnings[0]
 
 
 def test_without_a_model_lanczos_is_said(picture) -> None:

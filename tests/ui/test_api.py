@@ -228,7 +228,7 @@ def test_the_lane_is_closed_to_clients(studio, client: Client) -> None:
 
     url = f"{studio.url}/gradio_api/call/gpu_lane"
     answer = httpx.post(url, json={"data": ["guess"]})
-    assert answer.status_code == 403 and "the studio's own" in answer.json()["error"]
+    assert answer.status_code == 403 and "internal to the studio" in answer.json()["error"]
     assert "gpu_lane" not in str(client.view_api(return_format="dict"))
 
 

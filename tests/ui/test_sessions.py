@@ -176,7 +176,7 @@ def test_foreign_tickets_never_wait_in_the_lane(studio: StudioServer) -> None:
     ]:
         answer = httpx.post(studio.url + path, content=json.dumps(asked), headers=JSON_TYPE)
         assert answer.status_code == 403, (path, answer.text[:200])
-        assert answer.json()["error"].startswith("This endpoint is the studio's own")
+        assert answer.json()["error"].startswith("This endpoint is internal to the studio")
     waiting = sum(len(each.queue) for each in page._queue.event_queue_per_concurrency_id.values())
     assert waiting <= before
 

@@ -86,7 +86,7 @@ def test_without_a_model_lanczos_is_said_before_and_after(client: Client, painte
     job = client.predict(info["job_id"], api_name="/job")
     assert job["kind"] == "upscale"
     assert len(job["images"]) == 1
-    assert any("Lanczos enlarged" in warning for warning in job["warnings"])
+    assert any("Upscaled with Lanczos" in warning for warning in job["warnings"])
 
 
 def test_captions_in_the_style_that_was_asked_for(client: Client, painted: str) -> None:

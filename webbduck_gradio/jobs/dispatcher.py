@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 GPU_ENDPOINT = "gpu_lane"
 """Name of the endpoint, whose concurrency limit must be 1."""
+NOT_A_TICKET = "This endpoint is internal to the studio; submit jobs through /generate."
 IDLE = "idle"
 """Returned if no job was waiting."""
 
@@ -37,7 +38,7 @@ def run_next_job(worker: Worker, ticket: str, secret: str) -> str:
     Raises `RequestError` for a ticket that the dispatcher did not post.
     """
     if not isinstance(ticket, str) or not hmac.compare_digest(ticket.encode(), secret.encode()):
-        raise RequestError("This endpoint is internal to the studio; submit jobs through /generate.")
+        raise RequestError(NOT_A_TICKET)
     return worker.run_next() or IDLE
 
 

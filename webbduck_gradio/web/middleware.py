@@ -33,7 +33,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..api.gradio_internals import upload_folder
 from ..errors import StorageError, WebbDuckError
-from ..jobs.dispatcher import GPU_ENDPOINT
+from ..jobs.dispatcher import GPU_ENDPOINT, NOT_A_TICKET
 from ..services import Services, inside
 from ..settings import Settings
 from . import allowed_routes, connections, request_validation, sessions
@@ -52,7 +52,6 @@ FILE_ROUTE = re.compile(r"(?:/gradio_api)?/file[=/](?P<path>.*)", re.DOTALL)
 LOG_IN = "Log in first."
 NO_SUCH_FILE = "There is no such file."
 MALFORMED = "Malformed request."
-NOT_A_TICKET = "This endpoint is the studio's own; submit jobs through /generate."
 TOO_MANY_STREAMS = "Too many clients are connected; close some pages of the studio."
 AMBIGUOUS = "The request states its length in more than one way."
 STATUS: dict[type[WebbDuckError], int] = {
