@@ -19,6 +19,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from ..drawing.scenes import HATS, SETTINGS, SUBJECTS, TIMES, Attributes, draw, sample
+from ..precision import autocast
 from ..training.loop import load_state, save_state
 from ..training.vae import to_tensor
 
@@ -82,7 +83,7 @@ def shrink(pictures: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def through_autoencoder(vae: AutoencoderKL, pictures: torch.Tensor) -> torch.Tensor:
     """Images in -1..1, encoded and decoded by the VAE."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         return vae.decode(vae.encode(pictures).latent_dist.mode()).sample.float().clamp(-1, 1)
 
 

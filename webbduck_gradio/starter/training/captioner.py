@@ -23,6 +23,7 @@ from ...models.captioners import STYLES
 from ..captions.templates import OPENINGS, UNKNOWN, describe, vocabulary
 from ..drawing.scenes import COLOURS, HATS, SETTINGS, SIZES, SUBJECTS, TIMES, Attributes, draw, sample
 from ..drawing.synthetic_images import Picture, synthetic_image
+from ..precision import autocast
 from .loop import Training, TrainingClock
 
 if TYPE_CHECKING:
@@ -220,7 +221,7 @@ def train_captioner(
 
     def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         pictures, texts, shown = training_batch(step, batch)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             found = model.vision_model(pixel_values=pictures).last_hidden_state
             eye_loss, colours = heads.loss(found, shown)
             asked = [text for pair in zip(*texts, strict=True) for text in pair]

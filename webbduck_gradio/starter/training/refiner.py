@@ -10,6 +10,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 
 from ..drawing.degrade import GOOD, degraded, poor_score
+from ..precision import autocast
 from .latents import LatentBank, encode_bank
 from .loop import AveragedWeights, Training, TrainingClock, load_state
 from .models import make_unet, tokenize
@@ -49,7 +50,7 @@ def refiner_loss(
     noise = torch.randn_like(latents)
     kept = (snr / (1 + snr))[steps].view(-1, 1, 1, 1)
     noisy = (kept.sqrt() * latents + (1 - kept).sqrt() * noise).contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         guess = unet(noisy, steps, context, added_cond_kwargs={"text_embeds": pooled, "time_ids": ids}).sample
     weight = (snr[LAST_STEPS] / snr[steps]).sqrt()
     return ((guess.float() - noise).square().mean(dim=(1, 2, 3)) * weight).mean()

@@ -13,6 +13,7 @@ from transformers import CLIPTokenizer
 
 from ..captions.captions import caption, full_caption
 from ..drawing.scenes import Attributes
+from ..precision import autocast
 from .latents import LatentBank
 from .loop import AveragedWeights, Training, TrainingClock, load_state
 from .models import CompactVocabulary, TextSide, make_scheduler, make_unet, time_ids, tokenize
@@ -69,7 +70,7 @@ def noise_loss(
     kept = (snr / (1 + snr))[steps].view(-1, 1, 1, 1)
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
     noisy = noisy.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with autocast():
         guess = unet(noisy, steps, context, added_cond_kwargs={"text_embeds": pooled, "time_ids": ids}).sample
     weight = (_SNR_LIMIT / snr[steps]).clamp(max=1.0) * (1 + 9 * (steps / 1000) ** 4)
     return ((guess.float() - noise).square().mean(dim=(1, 2, 3)) * weight).mean()
@@ -117,7 +118,7 @@ def train_unet(
         drawn = bank.batch(rng, batch)
         texts, zeroed = caption_batch(drawn.attributes, rng)
         first, second = tokenize(tokenizers, texts)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             context, pooled = text(vocabulary.rows(first), vocabulary.rows(second))
         kept = (~zeroed).float()
         context, pooled = context.float() * kept.view(-1, 1, 1), pooled.float() * kept.view(-1, 1)

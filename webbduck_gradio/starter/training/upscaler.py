@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from ...core.realesrgan_compact import Compact
 from ..drawing.scenes import NATIVE_SIZE, draw, sample
 from ..drawing.synthetic_images import Picture, synthetic_image
+from ..precision import autocast
 from .loop import Training, TrainingClock
 
 SCALE, WIDTH, DEPTH = 2, 32, 8
@@ -123,7 +124,7 @@ def train_upscaler(
 
     def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         small, large = training_pairs(step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             made = network(small)
         loss, gain = relative_error(made.float(), small, large)
         return loss, {"gain": gain}

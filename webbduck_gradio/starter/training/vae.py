@@ -19,6 +19,7 @@ from diffusers import AutoencoderKL
 
 from ..drawing.scenes import NATIVE_SIZE, SIZES, draw, sample
 from ..drawing.styles import STYLES
+from ..precision import autocast
 from .loop import Training, TrainingClock
 
 VAE_CONFIG: dict[str, Any] = {
@@ -161,7 +162,7 @@ def train_vae(
 
     def loss_of(step: int) -> tuple[torch.Tensor, dict[str, float]]:
         real = training_batch(step, styled=STYLED_SHARE if decoder_only else 0.0)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with autocast():
             made, kl = _pass_through(vae, real, decoder_only, noise)
         loss = reconstruction_loss(made.float(), real, square=8.0 if decoder_only else 3.0) + 1e-4 * kl
         error = (made.detach().float().clamp(-1, 1) - real).square().mean().item() / 4
