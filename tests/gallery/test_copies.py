@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from types import SimpleNamespace
 from typing import Any
@@ -133,11 +132,3 @@ def test_a_copy_of_a_copy_is_shown_with_the_first_original(outputs: Outputs, set
     (image,) = outputs.images()
     assert image.id == f"{run.id}/0.png"
     assert set(image.variants) == {first, second, third}
-
-
-def test_old_zip_files_go_and_young_ones_stay(outputs: Outputs, settings: Settings) -> None:
-    run = finished_run(outputs, 1)
-    old, young = (export(outputs, settings, [f"{run.id}/0.png"]) for _ in range(2))
-    os.utime(old, (1, 1))
-    new = export(outputs, settings, [f"{run.id}/0.png"])
-    assert (old.exists(), young.exists(), new.exists()) == (False, True, True)
