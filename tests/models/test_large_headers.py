@@ -6,14 +6,19 @@ import base64
 import io
 import json
 import multiprocessing.spawn
+import os
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
+import psutil
 import pytest
 from lora_files import make_lora
 from model_files import kohya, save
 from PIL import Image
-from running import STARTER
+from running import STARTER, wait_until
 
 from webbduck_gradio.gallery.lora_previews import LoraPreviews
 from webbduck_gradio.gallery.outputs import Outputs
@@ -21,7 +26,7 @@ from webbduck_gradio.gallery.thumbnails import Thumbnails
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe import pool
 from webbduck_gradio.models.probe.lora import MOST_TAGS, training_metadata
-from webbduck_gradio.settings import Settings
+from webbduck_gradio.settings import HOME, Settings
 
 TAGS = {"1_a": {f"tag {number}": number + 1 for number in range(5_000)}}
 LARGE = {
@@ -106,3 +111,38 @@ def test_two_askers_for_one_embedded_picture(settings: Settings, monkeypatch: py
     with Image.open(answers[0]) as shown:
         assert shown.size == (40, 30)
     outputs.close()
+
+
+READER = """
+import sys, time
+from webbduck_gradio.models.probe import pool
+
+if __name__ == "__main__":
+    processes = pool._processes(1)
+    reading = processes.submit(time.sleep, 600)
+    print(*processes._processes, flush=True)
+    reading.result()
+"""
+
+
+def test_processes_end_with_a_studio_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "reader.py").write_text(READER)
+    studio = subprocess.Popen(
+        [sys.executable, str(tmp_path / "reader.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HOME)},
+    )
+    assert studio.stdout is not None
+    reader = psutil.Process(int(studio.stdout.readline()))
+
+    def has_ended() -> bool:
+        try:
+            return reader.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    studio.send_signal(signal.SIGKILL)
+    studio.wait()
+    studio.stdout.close()
+    wait_until(has_ended)
