@@ -1,0 +1,1 @@
+"""The samplers: pure functions of their state, one file for each family."""
