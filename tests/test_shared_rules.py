@@ -15,6 +15,7 @@ from webbduck_gradio.models.catalog.defaults import Defaults
 from webbduck_gradio.models.catalog.entries import Checkpoint, Lora
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.request.conditions import CONDITIONS, SECOND_PASS_RULES, conditions, second_pass
+from webbduck_gradio.request.modes import MODE_RULES, mode_of
 from webbduck_gradio.ui.shared.numbers import read
 
 RULES = Path(__file__).parent / "rules"
@@ -98,7 +99,9 @@ def test_these_conditions_hold_for_these_requests() -> None:
     known = json.loads(json.dumps({name: asdict(each) for name, each in CONDITIONS.items()}))
     assert tables["conditions"] == known
     assert tables["second_pass_rules"] == json.loads(json.dumps(SECOND_PASS_RULES))
+    assert tables["mode_rules"] == json.loads(json.dumps(MODE_RULES))
     for case in tables["cases"]:
+        assert mode_of(case["request"]) == case["mode"], case
         kind = second_pass(case["request"], case["arch"])
         assert kind == case["kind"], case
         hold = conditions(case["request"], kind)

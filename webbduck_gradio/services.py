@@ -7,11 +7,12 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import psutil
 
 from . import __version__
+from .core.device_state import DeviceState
 from .errors import RequestError
 from .gallery.input_images import InputImageStore
 from .gallery.lora_previews import LoraPreviews
@@ -31,6 +32,33 @@ if TYPE_CHECKING:
     from .core.image_generator import ImageGenerator
 
 log = logging.getLogger(__name__)
+
+
+class FreedMemory(DeviceState):
+    freed: list[str]
+    """Names of the unloaded checkpoints."""
+
+
+class CatalogState(TypedDict):
+    checkpoints: int
+    unusable_checkpoints: int
+    loras: int
+    problems: list[str]
+
+
+class GalleryState(TypedDict):
+    left_out: list[str]
+    """Names of entries that cannot be shown because of their name."""
+
+
+class Health(DeviceState):
+    status: Literal["ok", "standstill"]
+    version: str
+    catalog: CatalogState
+    gallery: GalleryState
+    queue: dict[str, int]
+    """Number of jobs by status."""
+    queue_problem: str | None
 
 
 @dataclass
@@ -103,17 +131,14 @@ class Services:
             log.debug("Call %s was cancelled after its job %s had ended", call, job_id)
         return True
 
-    def free_memory(self) -> dict[str, Any]:
-        """Unload all models. Returns the fields of `device()` and `freed`, the names of the unloaded models.
-
-        Raises `RequestError` while a job runs.
-        """
+    def free_memory(self) -> FreedMemory:
+        """Unload all models. Raises `RequestError` while a job runs."""
         held = self.worker.describe().get("in_memory", [])
         self.worker.free()
         return {"freed": held, **self.device()}
 
-    def device(self) -> dict[str, Any]:
-        """Device name and memory in bytes. Does not import torch: until a job has, "device" is "starting"."""
+    def device(self) -> DeviceState:
+        """The device. Does not import torch."""
         described = self.worker.describe()
         if described:
             return described
@@ -125,7 +150,7 @@ class Services:
             "loaded": None,
         }
 
-    def health(self) -> dict[str, Any]:
+    def health(self) -> Health:
         checkpoints = self.registry.checkpoints()
         problem = self.housekeeping.stall_watchdog.problem
         return {

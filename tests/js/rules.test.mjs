@@ -6,7 +6,7 @@ import { columnOf, isFavourite, termsOf } from "../../webbduck_gradio/ui/gallery
 import { blockedReason, isCompatible } from "../../webbduck_gradio/ui/shared/lora_fit.js";
 import { readNumber } from "../../webbduck_gradio/ui/shared/numbers.js";
 import { imageIndex, imageSeed } from "../../webbduck_gradio/ui/shared/seeds.js";
-import { conditionsOf, secondPassKind } from "../../webbduck_gradio/ui/shared/settings.js";
+import { conditionsOf, modeOf, secondPassKind } from "../../webbduck_gradio/ui/shared/settings.js";
 
 const rules = (name) => JSON.parse(readFileSync(new URL(`../rules/${name}.json`, import.meta.url), "utf8"));
 
@@ -64,7 +64,8 @@ test("a typed number means this", () => {
 
 test("these conditions hold for these requests", () => {
   const tables = rules("conditions");
-  for (const { request, arch, kind, hold } of tables.cases) {
+  for (const { request, mode, arch, kind, hold } of tables.cases) {
+    assert.equal(modeOf(request, tables), mode, JSON.stringify(request));
     assert.equal(secondPassKind(request, arch, tables), kind, JSON.stringify(request));
     const found = conditionsOf(request, arch, tables);
     assert.deepEqual(

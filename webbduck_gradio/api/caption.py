@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import gradio as gr
 
 from ..services import Services
 from . import serializers
+from .answers import CaptionAnswer
 from .client_files import asked_picture
 from .endpoints import endpoint
 from .job_results import check_wait, owner_of, submit
@@ -23,7 +23,7 @@ async def caption(
     max_tokens: int = 300,
     wait_for_result: bool = True,
     request: gr.Request | None = None,
-) -> dict[str, Any]:
+) -> CaptionAnswer:
     """Caption a picture.
 
     image: the id of a gallery picture, or a file. style: one of /caption_styles. captioner: a name of
@@ -39,5 +39,8 @@ async def caption(
         "caption": (job.result or {}).get("caption"),
         "style": view["request"]["style"],
         "captioner": view["request"]["captioner"],
-        **{key: view[key] for key in ("job_id", "status", "headline", "warnings")},
+        "job_id": view["job_id"],
+        "status": view["status"],
+        "headline": view["headline"],
+        "warnings": view["warnings"],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import RequestError
 from ..models import tokens
@@ -11,8 +11,17 @@ from ..models.prompt_resolver import without_tags
 from ..models.upscalers import LANCZOS
 from ..request import MAX_PROMPT, SCHEDULERS
 from ..request.samplers import SAMPLERS, SCHEDULES, schedules_of
-from ..services import Services
+from ..services import FreedMemory, Services
 from . import serializers
+from .answers import (
+    CaptionerAnswer,
+    CheckpointAnswer,
+    LoraAnswer,
+    SamplerAnswer,
+    UpscalerAnswer,
+    VaeAnswer,
+    WildcardAnswer,
+)
 from .endpoints import endpoint
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
@@ -25,7 +34,7 @@ def check_name(field: str, value: object) -> None:
 
 
 @endpoint()
-def models(services: Services) -> list[dict[str, Any]]:
+def models(services: Services) -> list[CheckpointAnswer]:
     """The checkpoints: name, architecture, defaults, and the reason if one cannot be used."""
     return [serializers.checkpoint_view(checkpoint) for checkpoint in services.registry.checkpoints()]
 
@@ -43,7 +52,7 @@ def schedulers(services: Services) -> list[str]:
 
 
 @endpoint()
-def samplers(services: Services) -> list[dict[str, Any]]:
+def samplers(services: Services) -> list[SamplerAnswer]:
     """The samplers: `name`, the supported `schedules`, and the one that `automatic` selects (null: the
     sampler's own timesteps)."""
     return [
@@ -59,15 +68,17 @@ def schedules(services: Services) -> list[str]:
 
 
 @endpoint()
-def upscalers(services: Services) -> list[dict[str, Any]]:
+def upscalers(services: Services) -> list[UpscalerAnswer]:
     """The upscaling models, with the reason if one cannot be used, then "Lanczos", which is always
     available."""
-    found = [{"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()]
+    found: list[UpscalerAnswer] = [
+        {"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()
+    ]
     return [*found, {"name": LANCZOS, "reason": None}]
 
 
 @endpoint()
-def captioners(services: Services) -> list[dict[str, Any]]:
+def captioners(services: Services) -> list[CaptionerAnswer]:
     """The captioners, with the reason if one cannot be used."""
     return [
         {"name": each.name, "kind": each.kind, "reason": each.unusable}
@@ -82,14 +93,14 @@ def caption_styles(services: Services) -> list[str]:
 
 
 @endpoint()
-def loras(services: Services, base_model: str | None = None) -> list[dict[str, Any]]:
+def loras(services: Services, base_model: str | None = None) -> list[LoraAnswer]:
     """The LoRAs; `compatible`: whether each can be used with `base_model`."""
     check_name("base_model", base_model)
     return serializers.loras_view(services, base_model)
 
 
 @endpoint()
-def vaes(services: Services) -> list[dict[str, Any]]:
+def vaes(services: Services) -> list[VaeAnswer]:
     """The separate VAEs in checkpoint/vae, with the reason if one cannot be used."""
     return [
         {"name": each.name, "size_bytes": each.size_bytes, "reason": each.unusable}
@@ -98,7 +109,7 @@ def vaes(services: Services) -> list[dict[str, Any]]:
 
 
 @endpoint()
-def wildcards(services: Services) -> list[dict[str, Any]]:
+def wildcards(services: Services) -> list[WildcardAnswer]:
     """The wildcard lists in wildcards/: name and number of lines."""
     return [
         {"name": each.name, "lines": each.lines, "reason": each.unusable}
@@ -112,7 +123,7 @@ def tokenize(
     text: str,
     base_model: str | None = None,
     which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
-) -> dict[str, Any]:
+) -> tokens.TokenCount:
     """Count the tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
     if not isinstance(text, str) or len(text) > MAX_PROMPT:
         raise RequestError(f"text must be a text of at most {MAX_PROMPT:,} characters.")
@@ -122,11 +133,11 @@ def tokenize(
     if base_model is not None:
         services.registry.checkpoint_called(base_model)
     # All SDXL checkpoints use CLIP's vocabulary, in both text encoders.
-    return dict(tokens.count(without_tags(text)))
+    return tokens.count(without_tags(text))
 
 
 @endpoint()
-def free_memory(services: Services) -> dict[str, Any]:
+def free_memory(services: Services) -> FreedMemory:
     """Unload all models; the next job loads what it needs. Refused while a job runs. Returns `freed`, the
     names of the unloaded checkpoints, and the device as in /health."""
     return services.free_memory()

@@ -12,7 +12,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, is_typeddict
 
 import gradio as gr
 
@@ -88,7 +88,18 @@ def for_clients(services: Services, handler: Callable[..., Any]) -> Callable[...
                 raise as_gr_error(error) from None
 
     # Gradio reads the types from the signature and treats unevaluated ones as Any.
-    call.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    answer = _as_gradio_knows(signature.return_annotation)
+    call.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=parameters, return_annotation=answer
+    )
     call.__annotations__ = {each.name: each.annotation for each in parameters}
-    call.__annotations__["return"] = signature.return_annotation
+    call.__annotations__["return"] = answer
     return call
+
+
+def _as_gradio_knows(annotation: Any) -> Any:
+    """The type with each TypedDict as a plain dict: Gradio describes classes that it does not know as {}."""
+    if is_typeddict(annotation):
+        return dict[str, Any]
+    inner = tuple(_as_gradio_knows(each) for each in get_args(annotation))
+    return get_origin(annotation)[inner] if get_origin(annotation) in (list, tuple) else annotation

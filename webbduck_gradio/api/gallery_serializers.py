@@ -18,7 +18,7 @@ from ..gallery.run_layout import ImageInfo, RunInfo
 from ..gallery.trash import TrashEntry
 from ..request import SETTINGS, Setting, in_form_order
 from ..services import Services
-from .serializers import check_span, effective_settings_text, trash_view
+from .serializers import check_span, effective_settings_of_picture, trash_view
 
 MAX_PAGE = 200
 """Limit of runs or images in one answer."""
@@ -178,9 +178,7 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
         "negative_prompt": found["negative_prompt"],
         "drawn": resolved if isinstance(resolved, str) and resolved != found["prompt"] else None,
         "tool": found["tool"],
-        "rows": rows(
-            effective_settings_text(services, found) if found["request"] else found["settings"], facts
-        ),
+        "rows": rows(effective_settings_of_picture(services, found) or found["settings"], facts),
         "parameters": found["parameters"],
         "raw": None if found["settings"] else shortened("\n".join(found["texts"].values())) or None,
         "reusable": bool(found["settings"]),

@@ -14,13 +14,14 @@ from ..jobs.job import Job, Kind
 from ..request import SETTINGS, GenerationRequest
 from ..services import Services
 from . import serializers
+from .answers import GenerateAnswer
 from .client_files import stored_input
 from .endpoints import endpoint
 from .gradio_helpers import file_data
 from .job_results import check_wait, owner_of, submit
 
 IMAGE_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.control == "file")
-Result = tuple[list[gr.FileData], dict[str, Any]]
+Result = tuple[list[gr.FileData], GenerateAnswer]
 
 
 def with_settings(leave_out: tuple[str, ...] = (), **more: Any) -> Callable[..., Callable[..., Any]]:
@@ -85,21 +86,20 @@ async def _run(
     return [file_data(services.outputs.resolve(image)) for image in job.images], _answer(services, job)
 
 
-def _answer(services: Services, job: Job) -> dict[str, Any]:
+def _answer(services: Services, job: Job) -> GenerateAnswer:
     view = serializers.job_view(services, job)
-    names = (
-        "job_id",
-        "status",
-        "run",
-        "seeds",
-        "warnings",
-        "request",
-        "images",
-        "position",
-        "headline",
-        "error",
-    )
-    return {name: view[name] for name in names}
+    return {
+        "job_id": view["job_id"],
+        "status": view["status"],
+        "run": view["run"],
+        "seeds": view["seeds"],
+        "warnings": view["warnings"],
+        "request": view["request"],
+        "images": view["images"],
+        "position": view["position"],
+        "headline": view["headline"],
+        "error": view["error"],
+    }
 
 
 @endpoint(waits=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,10 @@ def notification(**found: Any) -> str:
     return page_json({"job_id": None, "warnings": [], "error": None, "at": time.time_ns(), **found})
 
 
-def error_as_dict(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def error_as_dict(work: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
     """The result of `work`, or {"error": message} if it raises."""
     try:
-        return work()
+        return dict(work())
     except WebbDuckError as error:
         return {"error": str(error)}
     except Exception:

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ..errors import RequestError
-from ..services import Services
+from ..services import Health, Services
 from . import serializers
+from .answers import JobAnswer, QueueAnswer
 from .endpoints import endpoint
 from .gradio_helpers import whole_number
 from .job_results import owner_of
 
 
 @endpoint()
-def queue(services: Services) -> dict[str, Any]:
+def queue(services: Services) -> QueueAnswer:
     """The running job, the queued jobs in order, and the jobs that ended last."""
     services.worker.previews.mark_watched()
     return serializers.queue_view(services)
 
 
 @endpoint()
-def job(services: Services, job_id: str) -> dict[str, Any]:
+def job(services: Services, job_id: str) -> JobAnswer:
     """One job."""
     services.worker.previews.mark_watched()
     return serializers.job_view(services, services.store.get(job_id))
 
 
 @endpoint()
-def cancel(services: Services, job_id: str, after_image: bool = False) -> dict[str, Any]:
+def cancel(services: Services, job_id: str, after_image: bool = False) -> JobAnswer:
     """Cancel a queued job at once, the running one at its next step or after its current image. Finished
     images are kept."""
     if not isinstance(after_image, bool):
@@ -38,27 +37,27 @@ def cancel(services: Services, job_id: str, after_image: bool = False) -> dict[s
 
 
 @endpoint()
-def retry(services: Services, job_id: str, request: gr.Request | None = None) -> dict[str, Any]:
+def retry(services: Services, job_id: str, request: gr.Request | None = None) -> JobAnswer:
     """Run a failed, cancelled or interrupted job again with the same seeds, as a new job."""
     return serializers.job_view(services, services.store.retry(job_id, owner_of(request)))
 
 
 @endpoint()
-def pause(services: Services) -> dict[str, Any]:
+def pause(services: Services) -> QueueAnswer:
     """Pause the queue: no further job is started; the running one continues."""
     services.store.pause()
     return serializers.queue_view(services)
 
 
 @endpoint()
-def resume(services: Services) -> dict[str, Any]:
+def resume(services: Services) -> QueueAnswer:
     """Resume the queue after /pause."""
     services.store.resume()
     return serializers.queue_view(services)
 
 
 @endpoint()
-def move(services: Services, job_id: str, position: int | str) -> dict[str, Any]:
+def move(services: Services, job_id: str, position: int | str) -> QueueAnswer:
     """Move a queued job: to a position (1 = next), or "up", "down", "top", "bottom"."""
     services.store.get(job_id)  # rejects a list, which `move` would accept
     services.store.move(job_id, whole_number(position))
@@ -66,6 +65,6 @@ def move(services: Services, job_id: str, position: int | str) -> dict[str, Any]
 
 
 @endpoint()
-def health(services: Services) -> dict[str, Any]:
+def health(services: Services) -> Health:
     """Device, memory, catalog, queue, loaded checkpoint, versions."""
     return services.health()

@@ -21,6 +21,16 @@ from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
 from ..request.samplers import joined_of
 from ..services import Services
+from .answers import (
+    CheckpointAnswer,
+    DeletionAnswer,
+    ImageAnswer,
+    JobAnswer,
+    LiveAnswer,
+    LoraAnswer,
+    QueueAnswer,
+    RunAnswer,
+)
 
 RECENT = 20
 """Number of ended jobs that the queue lists."""
@@ -69,7 +79,7 @@ def status_line(job: Job) -> str:
     return job.status or job.error or job.state.capitalize()
 
 
-def job_view(services: Services, job: Job) -> dict[str, Any]:
+def job_view(services: Services, job: Job) -> JobAnswer:
     """A job for the page and the API. Times are in seconds since 1970."""
     request = job.request
     fields = request.model_dump(mode="json")
@@ -158,7 +168,7 @@ def progress(job: Job) -> float:
     return min(1.0, (job.image_index + of_image) / max(1, job.images_asked))
 
 
-def queue_view(services: Services) -> dict[str, Any]:
+def queue_view(services: Services) -> QueueAnswer:
     """The answer of /queue, which every page renders too."""
     store = services.store
     running = store.running()
@@ -180,7 +190,7 @@ def queue_view(services: Services) -> dict[str, Any]:
     }
 
 
-def live_view(services: Services) -> dict[str, Any]:
+def live_view(services: Services) -> LiveAnswer:
     """What changes at every step: small, since it is sent several times a second."""
     running = services.store.running()
     if running is None:
@@ -197,7 +207,7 @@ def live_view(services: Services) -> dict[str, Any]:
     }
 
 
-def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
+def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
     return {
         "name": checkpoint.name,
         "arch": checkpoint.arch,
@@ -219,7 +229,7 @@ def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def lora_view(lora: Lora, compatible: bool | None) -> dict[str, Any]:
+def lora_view(lora: Lora, compatible: bool | None) -> LoraAnswer:
     return {
         "name": lora.name,
         "description": lora.description,
@@ -251,7 +261,7 @@ def preview_token(lora: Lora) -> str | None:
     return lora.stamp if lora.thumbnail else None
 
 
-def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any]]:
+def loras_view(services: Services, base_model: str | None) -> list[LoraAnswer]:
     """All LoRAs; given a checkpoint's name, whether each is compatible with it. Raises `NotFoundError`."""
     compatible = {lora.name for lora in services.registry.loras(base_model)} if base_model else None
     return [
@@ -262,7 +272,7 @@ def loras_view(services: Services, base_model: str | None) -> list[dict[str, Any
 
 def gallery_view(
     services: Services, start: Any, limit: Any, query: Any, after: Any = 0.0, order: Any = "newest"
-) -> list[dict[str, Any]]:
+) -> list[RunAnswer]:
     """A page of runs in an order of `gallery.index.sort.ORDERS`, created after `after` (seconds since 1970).
 
     Raises `RequestError` for invalid arguments.
@@ -279,12 +289,12 @@ def gallery_view(
     return [run_view(run) for run in found if run.created > after]
 
 
-def trash_view(entry: TrashEntry) -> dict[str, Any]:
+def trash_view(entry: TrashEntry) -> DeletionAnswer:
     """A deletion, with the id that restores it."""
     return {"id": entry.id, "deleted": entry.deleted, "images": list(entry.images)}
 
 
-def run_view(run: RunInfo) -> dict[str, Any]:
+def run_view(run: RunInfo) -> RunAnswer:
     """A run for the page and the API."""
     return {
         "run": run.id,
@@ -304,14 +314,14 @@ def run_view(run: RunInfo) -> dict[str, Any]:
     }
 
 
-def image_view(services: Services, image_id: str) -> dict[str, Any]:
+def image_view(services: Services, image_id: str) -> ImageAnswer:
     """The metadata of an image. Raises `NotFoundError`, `StorageError`."""
     found = metadata.read(services.outputs.resolve(image_id))
     return {
         "id": image_id,
         **found,
         "request": with_scheduler(found["request"]) if found["request"] else None,
-        "told": effective_settings_text(services, found) if found["request"] else None,
+        "told": effective_settings_of_picture(services, found),
     }
 
 
@@ -320,9 +330,12 @@ def with_scheduler(request: Mapping[str, Any]) -> dict[str, Any]:
     return {**request, "scheduler": joined_of(request)} if "sampler" in request else dict(request)
 
 
-def effective_settings_text(services: Services, found: Mapping[str, Any]) -> dict[str, Any]:
-    """As `effective_settings`, for an image of the studio as returned by `metadata.read`."""
-    request, facts = found["request"], found["webbduck"].get("facts")
+def effective_settings_of_picture(services: Services, found: metadata.TextMetadata) -> dict[str, Any] | None:
+    """As `effective_settings`, for the metadata of a picture; None if it is not one of the studio."""
+    request, chunk = found["request"], found["webbduck"]
+    if not request or chunk is None:
+        return None
+    facts = chunk.get("facts")
     kind = facts.get("second_pass") if isinstance(facts, dict) else None
     known: SecondPass | None = kind if kind in ("refiner", "img2img") else second_pass_of(services, request)
     return effective_settings(request, known)

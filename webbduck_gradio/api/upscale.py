@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Literal
+from typing import Literal
 
 import gradio as gr
 
 from ..services import Services
 from . import serializers
+from .answers import UpscaleAnswer
 from .client_files import asked_picture
 from .endpoints import endpoint
 from .gradio_helpers import file_data
@@ -23,7 +24,7 @@ async def upscale(
     upscaler: str | None = None,
     wait_for_result: bool = True,
     request: gr.Request | None = None,
-) -> tuple[list[gr.FileData], dict[str, Any]]:
+) -> tuple[list[gr.FileData], UpscaleAnswer]:
     """Upscale a picture to 2 or 4 times its width and height.
 
     image: the id of a gallery picture, or a file. upscaler: a name of /upscalers, "Lanczos", or None = the
@@ -35,6 +36,14 @@ async def upscale(
     asked = {"image": picture, "scale": scale, "upscaler": upscaler}
     job = await submit(services, "upscale", asked, owner_of(request), wait_for_result)
     view = serializers.job_view(services, job)
-    info = {key: view[key] for key in ("job_id", "status", "images", "warnings", "headline", "request")}
-    info |= {key: view["request"][key] for key in ("upscaler", "scale")}
+    info: UpscaleAnswer = {
+        "job_id": view["job_id"],
+        "status": view["status"],
+        "images": view["images"],
+        "warnings": view["warnings"],
+        "headline": view["headline"],
+        "request": view["request"],
+        "upscaler": view["request"]["upscaler"],
+        "scale": view["request"]["scale"],
+    }
     return [file_data(services.outputs.resolve(each)) for each in job.images], info

@@ -31,6 +31,7 @@ from . import devices
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .decoding import ENCODED_IN_FP32, decode, in_full_precision, is_half
+from .device_state import DeviceState
 from .lora_adapters import Use
 from .modes import MODES, Mode, second_pass
 from .progress import GeneratedImage, ProgressReporter
@@ -281,7 +282,7 @@ class ImageGenerator:
         finally:
             self.free()
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
         device = torch.device(self.pipelines.device)
         if device.type == "cuda":

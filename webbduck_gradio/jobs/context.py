@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ..core.device_state import DeviceState
 from ..gallery.input_images import FILE_ID, InputImageStore
 from ..gallery.outputs import Outputs
 from ..models.catalog.registry import Registry
@@ -49,7 +50,7 @@ class JobContext:
         """Whether the generator is being created right now."""
         return self._creating.locked()
 
-    def describe_generator(self) -> dict[str, Any]:
+    def describe_generator(self) -> DeviceState:
         """As `ImageGenerator.describe`; {} before the generator was created. Never waits for that."""
         return self._generator.describe() if self._generator else {}
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from ..core.device_state import DeviceState
 from ..errors import CancelledError, RequestError, StorageError, WebbDuckError
 from ..storage.reserve import Reserve, is_full
 from .context import JobContext
@@ -74,7 +75,7 @@ class Worker:
 
     # ---- the generator
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> DeviceState:
         """As `JobContext.describe_generator`."""
         return self.context.describe_generator()
 

@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -195,8 +196,18 @@ def _cut(ids: list[int], following: int) -> int:
     return len(ids) - ids[::-1].index(COMMA)
 
 
-def count(prompt: str) -> dict[str, int | bool]:
-    """For the counter: tokens, limit of the chunks in use, whether more than one is needed, chunks."""
+class TokenCount(TypedDict):
+    """For the counter."""
+
+    tokens: int
+    limit: int
+    """Tokens of a chunk."""
+    over: bool
+    """Whether more than one chunk is needed."""
+    chunks: int
+
+
+def count(prompt: str) -> TokenCount:
     found = chunks(prompt)
     tokens = sum(len(chunk.ids) for chunk in found)
     return {"tokens": tokens, "limit": CHUNK, "over": len(found) > 1, "chunks": len(found)}

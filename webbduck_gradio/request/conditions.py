@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+Result = TypeVar("Result")
 
 SecondPass = Literal["refiner", "img2img"]
 """What a second pass does: a refiner continues unfinished latents, img2img reworks the finished image."""
@@ -66,8 +68,12 @@ def second_pass(request: Mapping[str, Any], arch: str | None) -> SecondPass | No
 
     None if there is no second pass, or if the mode is "auto" and the architecture unknown.
     """
-    values = {**request, "second_pass_arch": arch}
-    return next(kind for tests, kind in SECOND_PASS_RULES if _all_hold(tests, values))
+    return first_match(SECOND_PASS_RULES, {**request, "second_pass_arch": arch})
+
+
+def first_match(rules: Iterable[tuple[Iterable[Test], Result]], values: Mapping[str, Any]) -> Result:
+    """The result of the first rule whose tests all pass; the last rule has none."""
+    return next(result for tests, result in rules if _all_hold(tests, values))
 
 
 def conditions(request: Mapping[str, Any], kind: SecondPass | None = None) -> dict[ConditionName, bool]:

@@ -1,9 +1,14 @@
-"""The mode of a request, decided here alone for the core, the queue, the gallery and the page."""
+"""The mode of a request, decided here alone for the core, the queue, the gallery and the page.
+
+The page evaluates the same rules in ui/shared/settings.js.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
+
+from .conditions import Test, first_match
 
 Mode = Literal["text2img", "img2img", "inpaint"]
 """What the first pass starts from: noise, the input image, or a masked part of it that is inpainted.
@@ -13,6 +18,14 @@ depends on the second model's architecture.
 """
 
 
+MODE_RULES: tuple[tuple[tuple[Test, ...], Mode], ...] = (
+    ((("mask", "set", None),), "inpaint"),
+    ((("image", "set", None),), "img2img"),
+    ((), "text2img"),
+)
+"""The mode: the first rule whose tests all pass."""
+
+
 def mode_of(request: Mapping[str, Any]) -> Mode:
     """The mode of a request's fields, as stored by any version."""
-    return "inpaint" if request.get("mask") else "img2img" if request.get("image") else "text2img"
+    return first_match(MODE_RULES, request)

@@ -19,7 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
 import PIL
 from PIL import Image
@@ -151,43 +151,72 @@ def batch_request(chunk: Mapping[str, Any]) -> GenerationRequest:
     return GenerationRequest.validated(**{**chunk["request"], **chunk["batch"]})
 
 
-def read(path: Path, patience: float | None = None) -> dict[str, Any]:
-    """All metadata of an image file. Raises `StorageError` if it is not a readable image, or if it has to be
-    decoded and the pixel budget did not allow that within `patience` seconds.
+class TextMetadata(TypedDict):
+    """What the text chunks of a picture say."""
 
-    Keys: `format`, `width`, `height` (pixels); `tool` ("webbduck", "a1111", "sdnext", "fooocus",
-    "invokeai", "comfyui", "swarmui", "novelai", "drawthings", "easydiffusion" or None); `webbduck` (our
-    chunk or None); `upscaled` (record of the upscaling, or None); `request` (the exact request as a dict, or
-    None); `settings` (the request, else what `other_tools` recognised); `prompt`, `negative_prompt` ("" if
-    unknown); `parameters` (A1111's text or None) and `fields` (its key-value pairs); `texts` (raw chunks of
-    other tools); `problems` (sentences about damaged data); `notes` (sentences about settings of other tools
-    that are missing from `settings`).
-    """
+    tool: str | None
+    """"webbduck", "a1111", "sdnext", "fooocus", "invokeai", "comfyui", "swarmui", "novelai", "drawthings",
+    "easydiffusion" or None."""
+    webbduck: dict[str, Any] | None
+    """Our chunk."""
+    upscaled: dict[str, Any] | None
+    """The record of the upscaling."""
+    request: dict[str, Any] | None
+    """The exact request of a picture of the studio."""
+    settings: dict[str, Any]
+    """The request, else what `other_tools` recognised."""
+    prompt: str
+    negative_prompt: str
+    parameters: str | None
+    """A1111's text."""
+    fields: dict[str, str]
+    """The key-value pairs of `parameters`."""
+    texts: dict[str, str]
+    """Raw chunks of other tools."""
+    problems: list[str]
+    """Sentences about damaged data."""
+    notes: list[str]
+    """Sentences about settings of other tools that are missing from `settings`."""
+
+
+class PictureMetadata(TextMetadata):
+    """All metadata of an image file. `width`, `height`: in pixels."""
+
+    format: str | None
+    width: int
+    height: int
+
+
+def read(path: Path, patience: float | None = None) -> PictureMetadata:
+    """All metadata of an image file. Raises `StorageError` if it is not a readable image, or if it has to be
+    decoded and the pixel budget did not allow that within `patience` seconds."""
     with open_picture(path, path.name, WITH_TEXTS) as image:
-        found: dict[str, Any] = {"format": image.format, "width": image.width, "height": image.height}
+        format_, (width, height) = image.format, image.size
         texts = _texts(image, path)
         parsed = parse_texts(texts, path.name, image.size)
         if not parsed["settings"]:
             hidden = stealth_alpha.texts(image, path, patience)
             if hidden:
                 parsed = parse_texts({**texts, **hidden}, path.name, image.size)
-    return found | parsed
+    return {"format": format_, "width": width, "height": height, **parsed}
 
 
-def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> dict[str, Any]:
-    """Metadata from text chunks, with the keys of `read`; `name` is for messages. Never raises.
+def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | None = None) -> TextMetadata:
+    """Metadata from text chunks; `name` is for messages. Never raises.
 
     `size`: the image's size in pixels, used to find out which output of a workflow it is.
     """
     parsed = reader.read(texts, size)
     text = texts.get(PARAMETERS)
     is_json = text is not None and reader.table(text) is not None
-    found: dict[str, Any] = {
+    found: TextMetadata = {
         "tool": parsed.tool,
         "webbduck": None,
         "upscaled": _json_object(texts.get(UPSCALED)),
         "request": None,
         "settings": parsed.settings,
+        "prompt": "",
+        "negative_prompt": "",
         "parameters": text,
         "fields": dict(infotext.parse(text).fields) if text and not is_json else {},
         "texts": {key: value for key, value in texts.items() if key not in (PARAMETERS, CHUNK, UPSCALED)},
@@ -196,8 +225,8 @@ def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | Non
     }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], name, found)
-    for key in ("prompt", "negative_prompt"):
-        found[key] = found["settings"].get(key) or ""
+    found["prompt"] = found["settings"].get("prompt") or ""
+    found["negative_prompt"] = found["settings"].get("negative_prompt") or ""
     return found
 
 
@@ -232,7 +261,7 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _read_chunk(text: str, name: str, found: dict[str, Any]) -> None:
+def _read_chunk(text: str, name: str, found: TextMetadata) -> None:
     chunk = _json_object(text)
     stored = chunk.get("request") if chunk else None
     if chunk is None or not isinstance(stored, dict):

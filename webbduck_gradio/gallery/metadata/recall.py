@@ -81,8 +81,9 @@ def read_settings(
     """
     found = metadata.read(path)
     values, notes = _for_form(found, catalog, inputs)
-    if values and found["request"]:
-        notes = [*notes, *reproducibility.differences(found["webbduck"], here)]
+    chunk = found["webbduck"]
+    if values and found["request"] and chunk is not None:
+        notes = [*notes, *reproducibility.differences(chunk, here)]
     return values, notes
 
 

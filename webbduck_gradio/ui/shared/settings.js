@@ -13,6 +13,7 @@ function holds([field, operator, wanted], values) {
   return (value === wanted) === (operator === "is");
 }
 const allHold = (tests, values) => tests.every((test) => holds(test, values));
+const firstMatch = (rules, values) => rules.find(([tests]) => allHold(tests, values))[1];
 
 /**
  * Kind of a request's second pass: "refiner", "img2img", or null if there is none or it is unknown.
@@ -23,9 +24,17 @@ const allHold = (tests, values) => tests.every((test) => holds(test, values));
  * @returns {string | null}
  */
 export function secondPassKind(values, arch, tables = facts) {
-  const known = { ...values, second_pass_arch: arch };
-  return tables.second_pass_rules.find(([tests]) => allHold(tests, known))[1];
+  return firstMatch(tables.second_pass_rules, { ...values, second_pass_arch: arch });
 }
+
+/**
+ * The mode of a request: "text2img", "img2img" or "inpaint".
+ *
+ * @param {Record<string, any>} values fields of the request
+ * @param {any} [tables] as in request/modes.py
+ * @returns {string}
+ */
+export const modeOf = (values, tables = facts) => firstMatch(tables.mode_rules, values);
 
 /**
  * Which conditions hold for the fields of a request.

@@ -4,7 +4,7 @@ import { last, publish, subscribe } from "../shared/bus.js";
 import { h, phone } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getPref, setPref } from "../shared/preferences.js";
-import { applies, conditionsOf, labelOf, percent, settings, summaryOf } from "../shared/settings.js";
+import { applies, conditionsOf, labelOf, modeOf, percent, settings, summaryOf } from "../shared/settings.js";
 import { addTooltip } from "../shared/widgets.js";
 
 const { side_step: STEP, max_pixels: MAX_PIXELS } = webbduckFacts;
@@ -104,9 +104,12 @@ function show() {
       range.value = values[field];
     }
   }
-  const { image, mask, second_pass, img2img_pass } = hold;
-  const inpainting = `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`;
-  const mode = mask ? inpainting : image ? "img2img" : null;
+  const { image, second_pass, img2img_pass } = hold;
+  const mode = {
+    text2img: null,
+    img2img: "img2img",
+    inpaint: `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`,
+  }[modeOf(values)];
   for (const fold of ["image", "second", "more"]) {
     const parts = summaryOf("fold", values, hold, fold);
     if (fold === "image" && mode) parts.unshift(mode);

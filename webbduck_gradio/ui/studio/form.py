@@ -27,6 +27,7 @@ from ...request import (
 )
 from ...request.applicability import without_effect
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
+from ...request.modes import MODE_RULES
 from ...request.samplers import AUTOMATIC, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
@@ -322,6 +323,7 @@ def facts() -> dict[str, Any]:
         "settings": {setting.name: setting_facts(setting) for setting in in_form_order(SETTINGS)},
         "conditions": {name: asdict(condition) for name, condition in CONDITIONS.items()},
         "second_pass_rules": SECOND_PASS_RULES,
+        "mode_rules": MODE_RULES,
         "button_help": BUTTONS,
     }
 

@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from ...api import gallery_serializers, serializers
+from ...api.answers import DeletionAnswer
 from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, notification
 from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
@@ -42,7 +43,7 @@ def view(services: Services) -> gr.HTML:
         return error_as_dict(mark)
 
     def webbduck_remove(image_id: Any) -> dict[str, Any]:
-        def remove() -> dict[str, Any]:
+        def remove() -> DeletionAnswer:
             ids = gallery_serializers.with_copies(services, [str(image_id)])
             reason = gallery_serializers.needed(services, ids)
             if reason:

@@ -1,0 +1,234 @@
+"""What the endpoints return, as JSON objects. Times are in seconds since 1970, sizes in bytes.
+
+Clients and the page read these keys; one that is removed or renamed breaks them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypedDict
+
+from ..core.device_state import DeviceState
+from ..gallery.metadata import PictureMetadata
+from ..jobs.job import Kind, State
+from ..request.modes import Mode
+
+
+class JobAnswer(TypedDict):
+    """A job, as /job returns it."""
+
+    job_id: str
+    kind: Kind
+    mode: Mode | None
+    title: str
+    result: dict[str, Any] | None
+    status: State
+    headline: str
+    position: int | None
+    step: int
+    total: int
+    image_index: int
+    progress: float
+    preview: int
+    cancelling: bool
+    cancel_after_image: bool
+    seconds_left: float | None
+    seconds_per_step: float | None
+    retry_of: str | None
+    created: float
+    started: float | None
+    finished: float | None
+    run: str | None
+    images: list[str]
+    seeds: list[int | None]
+    warnings: list[str]
+    error: str | None
+    owner: str | None
+    waited: float | None
+    request: dict[str, Any]
+    """All fields of the job's request."""
+    told: dict[str, Any]
+    """Those that had an effect."""
+
+
+class QueueAnswer(TypedDict):
+    """The queue, as /queue returns it."""
+
+    active_job_id: str | None
+    queued_count: int
+    paused: bool
+    pause_reason: str | None
+    counts: dict[str, int]
+    """Number of jobs by status."""
+    jobs: list[JobAnswer]
+    """The running job, then the queued ones in order."""
+    recent: list[JobAnswer]
+    problem: str | None
+    time: float
+
+
+class LiveAnswer(TypedDict, total=False):
+    """What changes at every step of the running job; empty if none runs."""
+
+    job_id: str
+    headline: str
+    progress: float
+    preview: int
+    images: list[str]
+    cancelling: bool
+    cancel_after_image: bool
+    device: DeviceState
+
+
+class GenerateAnswer(TypedDict):
+    """The second value of /generate and /test."""
+
+    job_id: str
+    status: State
+    run: str | None
+    seeds: list[int | None]
+    warnings: list[str]
+    request: dict[str, Any]
+    images: list[str]
+    position: int | None
+    headline: str
+    error: str | None
+
+
+class UpscaleAnswer(TypedDict):
+    """The second value of /upscale."""
+
+    job_id: str
+    status: State
+    images: list[str]
+    warnings: list[str]
+    headline: str
+    request: dict[str, Any]
+    upscaler: str
+    scale: int
+
+
+class CaptionAnswer(TypedDict):
+    """The answer of /caption; `caption` is None until the job has ended."""
+
+    caption: str | None
+    style: str
+    captioner: str
+    job_id: str
+    status: State
+    headline: str
+    warnings: list[str]
+
+
+class CheckpointAnswer(TypedDict):
+    """A checkpoint, as /models lists it."""
+
+    name: str
+    arch: str
+    lora_arch: str
+    context: int
+    layout: Literal["diffusers", "single_file"]
+    prediction_type: str
+    native_size: int
+    size_bytes: int
+    notes: list[str]
+    usable: bool
+    reason: str | None
+    """Why it cannot be used, in one sentence; here and below."""
+    modified: float
+    hash: str | None
+    zero_snr: bool
+    from_hub: bool
+    defaults: dict[str, Any]
+    suggested: dict[str, Any]
+
+
+class LoraAnswer(TypedDict):
+    """A LoRA, as /loras lists it."""
+
+    name: str
+    description: str
+    weight: float
+    trigger: str
+    arch: str
+    context: int
+    kind: str
+    size_bytes: int
+    modified: float
+    tags: list[str]
+    favourite: bool
+    preview: str | None
+    base: str
+    notes: str
+    hash: str | None
+    from_hub: bool
+    compatible: bool | None
+    reason: str | None
+
+
+class SamplerAnswer(TypedDict):
+    name: str
+    schedules: list[str]
+    automatic: str | None
+
+
+class UpscalerAnswer(TypedDict):
+    name: str
+    reason: str | None
+
+
+class CaptionerAnswer(TypedDict):
+    name: str
+    kind: str
+    reason: str | None
+
+
+class VaeAnswer(TypedDict):
+    name: str
+    size_bytes: int
+    reason: str | None
+
+
+class WildcardAnswer(TypedDict):
+    name: str
+    lines: int
+    reason: str | None
+
+
+class RunImageAnswer(TypedDict):
+    id: str
+    seed: int | None
+    size_bytes: int
+    modified: float
+    variants: list[str]
+    """Ids of its upscaled images."""
+
+
+class RunAnswer(TypedDict):
+    """A run, as /gallery lists it. `meta`: the content of its meta.json."""
+
+    run: str
+    created: float
+    problem: str | None
+    images: list[RunImageAnswer]
+    meta: dict[str, Any]
+
+
+class ImageAnswer(PictureMetadata):
+    """The metadata of a picture, as /image returns it."""
+
+    id: str
+    told: dict[str, Any] | None
+    """The settings that had an effect; None for pictures of other programs."""
+
+
+class DeletionAnswer(TypedDict):
+    """A deletion; /restore takes its id."""
+
+    id: str
+    deleted: float
+    images: list[str]
+
+
+class RestoredAnswer(TypedDict):
+    id: str
+    images: list[str]
