@@ -40,7 +40,7 @@ class ModelSigmas:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ModelSigmas:
         """From the config of a diffusers scheduler. Raises `ValueError` for an unknown `beta_schedule`."""
-        products = np.cumprod(1 - _betas(config))
+        products: Floats = np.cumprod(1 - _betas(config), dtype=np.float64)
         if config.get("rescale_betas_zero_snr"):
             products = with_zero_snr(products)
         return cls.from_alpha_products(products)
