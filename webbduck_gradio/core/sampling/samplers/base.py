@@ -39,6 +39,19 @@ class NoiseSource(Protocol):
         """
 
 
+class Restart(NamedTuple):
+    """A return to more noise within a run (Xu et al. 2023, "Restart Sampling", algorithm 1)."""
+
+    sigma_min: float
+    """Where the run goes back; the schedule's nearest sigma is taken."""
+    steps: int
+    """Steps from `sigma_max` back down to `sigma_min`."""
+    times: int
+    """How often it goes back."""
+    sigma_max: float
+    """Where it goes back to; the schedule's nearest sigma is taken."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Settings of samplers. Each sampler reads those that it knows."""
@@ -53,6 +66,14 @@ class Options:
     """Highest sigma at which `s_churn` acts."""
     s_noise: float = 1.0
     """Factor of all noise that is added."""
+    lms_order: int = 4
+    """Number of slopes that LMS fits; k-diffusion's is 4, 3 is more stable with few steps."""
+    rtol: float = 0.05
+    """Relative error that DPM adaptive allows in a step."""
+    atol: float = 0.0078
+    """Absolute error that DPM adaptive allows in a step; 1/128, half a grey level of 8-bit pictures."""
+    restarts: tuple[Restart, ...] | None = None
+    """Where Restart goes back to more noise; None = AUTOMATIC1111's choice for the number of steps."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
-"""Euler's method."""
+"""Euler's method, and its ancestral form."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
-import torch
-
 from .base import Denoiser, NoiseSource, Options, State
+from .parts import ancestral_split, churned, moved, noised
 
 
 def euler(
@@ -17,17 +15,16 @@ def euler(
     sigma, following = sigmas[state.step], sigmas[state.step + 1]
     x, sigma = churned(state.x, sigma, len(sigmas) - 1, noise, options)
     denoised = denoise(x, sigma).denoised
-    slope = (x - denoised) / sigma
-    return State(x + slope * (following - sigma), state.step + 1, denoised)
+    return State(moved(x, denoised, sigma, following), state.step + 1, denoised)
 
 
-def churned(
-    x: torch.Tensor, sigma: float, steps: int, noise: NoiseSource, options: Options
-) -> tuple[torch.Tensor, float]:
-    """Latents and sigma with the step's share of `s_churn` added. Without churn no noise is asked for."""
-    active = options.s_churn > 0 and options.s_tmin <= sigma <= options.s_tmax
-    gamma = min(options.s_churn / steps, math.sqrt(2) - 1) if active else 0.0
-    if gamma == 0:
-        return x, sigma
-    raised = sigma * (gamma + 1)
-    return x + noise(x, sigma, raised) * options.s_noise * math.sqrt(raised**2 - sigma**2), raised
+def euler_ancestral(
+    state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
+) -> State:
+    """Euler's method that steps below the next sigma and adds noise up to it (k-diffusion; the stochastic
+    step of Song et al. 2021, "Denoising Diffusion Implicit Models", equation 12)."""
+    sigma, following = sigmas[state.step], sigmas[state.step + 1]
+    down, up = ancestral_split(sigma, following, options.eta)
+    denoised = denoise(state.x, sigma).denoised
+    x = moved(state.x, denoised, sigma, down)
+    return State(noised(x, up, noise, sigma, following, options), state.step + 1, denoised)
