@@ -53,6 +53,12 @@ class Options:
     """Highest sigma at which `s_churn` acts."""
     s_noise: float = 1.0
     """Factor of all noise that is added."""
+    eta_ddim: float = 0.0
+    """`eta` of the DDIM family, which is deterministic unless asked otherwise (Song et al. 2020)."""
+    gamma: float = 0.3
+    """TCD's share of the way that is denoised further than asked and noised again, 0 (deterministic) to 1."""
+    training_sigmas: tuple[float, ...] = ()
+    """Noise level of each training timestep of the checkpoint, ascending; empty = those of SDXL."""
 
 
 @dataclass(frozen=True)
