@@ -27,7 +27,7 @@ def ddim(
 def ddpm(
     state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
 ) -> State:
-    """A draw from the posterior of the next latents (Ho, Jain, Abbeel 2020, "Denoising Diffusion Probabilistic
+    """A draw from the posterior of the next latents (Ho et al. 2020, "Denoising Diffusion Probabilistic
     Models", eq. 6 and 7, with the smaller of their two variances). The same as DDIM with eta 1."""
     sigma, following = sigmas[state.step], sigmas[state.step + 1]
     denoised = denoise(state.x, sigma).denoised

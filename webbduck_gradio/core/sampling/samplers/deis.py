@@ -17,7 +17,7 @@ NODES, SHARES = np.polynomial.legendre.leggauss(32)
 def deis(
     state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
 ) -> State:
-    """tAB-DEIS of order 3: the predicted noise is extrapolated by a polynomial in the time of a VP SDE (Zhang,
+    """tAB-DEIS of order 3: the predicted noise is extrapolated by a polynomial in a VP SDE's time (Zhang,
     Chen 2022, "Fast Sampling of Diffusion Models with Exponential Integrator"). ComfyUI's DEIS."""
     return _extrapolated(state, sigmas, denoise, vp_time)
 
