@@ -19,6 +19,9 @@ def er_sde(
     """ER-SDE-Solver-3 for extended reverse-time SDEs (Cui et al. 2023, "Elucidating the Solution Space of
     Extended Reverse-Time SDE for Diffusion Models", the VE case and noise scale function 5).
 
+    The slope between the two latest levels stands for that at the latest, as the authors have it: with eta 0
+    the method is of second order, in spite of its three stages.
+
     `eta` raises the part of the noise scale that is beyond the ODE's to a power: 0 gives an ODE solver.
     `memory`: the latest prediction and, from the second step on, its slope over sigma.
     """
