@@ -74,6 +74,12 @@ class Options:
     """Absolute error that DPM adaptive allows in a step; 1/128, half a grey level of 8-bit pictures."""
     restarts: tuple[Restart, ...] | None = None
     """Where Restart goes back to more noise; None = AUTOMATIC1111's choice for the number of steps."""
+    eta_ddim: float = 0.0
+    """`eta` of the DDIM family, which is deterministic unless asked otherwise (Song et al. 2020)."""
+    gamma: float = 0.3
+    """TCD's share of the way that is denoised further than asked and noised again, 0 (deterministic) to 1."""
+    training_sigmas: tuple[float, ...] = ()
+    """Noise level of each training timestep of the checkpoint, ascending; empty = those of SDXL."""
 
 
 @dataclass(frozen=True)
