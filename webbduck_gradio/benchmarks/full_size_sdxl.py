@@ -11,11 +11,12 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint
+from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint, UnlistedCheckpoint
 from ..core.modes.text2img import Text2Img
 from ..core.progress import SilentReporter
 from ..core.prompts import Embeddings
-from ..core.sampling.loop import ModelContext, SamplingRun
+from ..core.sampling.denoiser import ModelContext
+from ..core.sampling.loop import SamplingRun
 from ..models.catalog.registry import Checkpoint
 from ..models.probe.single_file_config import scheduler
 from ..request import GenerationRequest
@@ -91,10 +92,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
     )
     together, alone = embeddings(pipe, batch), embeddings(pipe, 1)
 
-    class Unnamed:
-        latent_rgb, prediction_type, zero_snr = None, "epsilon", False
-
-    model = ModelContext(LoadedCheckpoint(Unnamed(), pipe), alone)  # type: ignore[arg-type]  # only its colours are asked for
+    model = ModelContext(LoadedCheckpoint(UnlistedCheckpoint(), pipe), alone)
 
     def plain() -> None:
         pipe(
@@ -110,7 +108,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
 
     def ours() -> None:
         for index in range(batch):
-            Text2Img().sample(SamplingRun(request, index, SilentReporter()), model, None)
+            Text2Img().begin(SamplingRun(request, index, SilentReporter()), model).sample(model)
         _wait(pipe)
 
     return [("plain diffusers", plain), ("this core", ours)]

@@ -58,10 +58,10 @@ def show(title: str, taken: dict[str, list[Taken]], base: str) -> float:
 def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
     """(a) /generate through gradio_client against the bare diffusers pipeline; the ratio."""
     import torch
+    from diffusers import DPMSolverMultistepScheduler
     from gradio_client import Client
 
     from ..core.prompts import encode
-    from ..core.sampling import schedulers
 
     with studio(settings) as server:
         registry = server.services.registry
@@ -75,9 +75,7 @@ def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
 
         def bare() -> None:
             loaded = pipe.scheduler
-            pipe.scheduler = schedulers.build(
-                request.sampler, request.schedule, loaded.config, request.steps, request.seed
-            )
+            pipe.scheduler = DPMSolverMultistepScheduler.from_config(loaded.config, use_karras_sigmas=True)
             try:
                 pipe(
                     **embeddings.arguments(),

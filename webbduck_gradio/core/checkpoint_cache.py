@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -29,25 +29,22 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 """Precisions by their safetensors names."""
 
 
-class LoadedCheckpoint:
-    """A checkpoint in memory, the pipelines that share its modules, and its LoRAs."""
+@dataclass(frozen=True)
+class UnlistedCheckpoint:
+    """What sampling asks of a checkpoint, for a pipeline that is in no catalog (measurements)."""
 
-    def __init__(self, checkpoint: Checkpoint, pipe: Any):
+    prediction_type: str = "epsilon"
+    zero_snr: bool = False
+    latent_rgb: None = None
+
+
+class LoadedCheckpoint:
+    """A checkpoint in memory, and its LoRAs."""
+
+    def __init__(self, checkpoint: Checkpoint | UnlistedCheckpoint, pipe: Any):
         self.checkpoint, self.pipe = checkpoint, pipe
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
-        self._views: dict[type, Any] = {type(pipe): pipe}
-
-    def view(self, kind: type) -> Any:
-        """A pipeline of class `kind` over the same modules; takes no extra memory."""
-        if kind not in self._views:
-            known = inspect.signature(kind).parameters
-            parts = {name: part for name, part in self.pipe.components.items() if name in known}
-            for setting in ("force_zeros_for_empty_prompt", "requires_aesthetics_score"):
-                if setting in known and setting in self.pipe.config:
-                    parts[setting] = self.pipe.config[setting]
-            self._views[kind] = _quiet(kind(**parts, add_watermarker=False))
-        return self._views[kind]
 
     @property
     def scheduler(self) -> dict[str, Any]:

@@ -27,17 +27,17 @@ from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from ..request.samplers import resolved_schedule, sampler_named
-from . import devices
+from . import devices, vae
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
-from .decoding import ENCODED_IN_FP32, decode, in_full_precision, is_half
 from .device_state import DeviceState
 from .lora_adapters import Use
 from .modes import MODES, Mode, second_pass
 from .progress import GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
-from .sampling import schedulers
-from .sampling.loop import ModelContext, SamplingRun
+from .sampling.denoiser import ModelContext
+from .sampling.levels import schedule_in_use
+from .sampling.loop import SamplingRun
 from .upscaling import LANCZOS, upscale
 
 log = logging.getLogger(__name__)
@@ -215,8 +215,9 @@ class ImageGenerator:
             facts["gpu"] = torch.cuda.get_device_name(loaded.device)
         request = plan.request
         sampler, schedule = request.sampler, request.schedule
-        in_use = schedulers.schedule_in_use(sampler, schedule, loaded.scheduler, request.steps)
-        if in_use != resolved_schedule(sampler_named(sampler), schedule):
+        asked = resolved_schedule(sampler_named(sampler), schedule)
+        in_use = schedule_in_use(sampler, schedule, loaded.scheduler, request.steps)
+        if asked and in_use != asked:
             facts["schedule"] = in_use
         if plan.wording.prompt != plan.request.prompt:
             facts["resolved_prompt"] = plan.wording.prompt
@@ -319,50 +320,31 @@ def _generate_image(
     request, second = plan.request, plan.second
     if second is not None:
         second.loaded.offload()
-    run, latents, warnings = _first_pass(plan, index, reporter)
-    last = plan.first
+    run, last = SamplingRun(request, index, reporter), plan.first
+    first_pass = plan.mode.begin(run, plan.first)
+    latents = first_pass.sample(plan.first, request.refiner_switch if plan.continues else 1.0)
     if second is not None and plan.continues:
         reporter.status("Second pass")
         plan.first.loaded.offload()
-        latents, last = second_pass.resume(run, second, latents, plan.first), second
-    image = _decoded(request, last, latents, warnings)
+        latents, last = first_pass.sample(second), second
+    image = _decoded(run, last, latents)
     if second is not None and not plan.continues:
         reporter.status("Second pass")
         plan.first.loaded.offload()
-        image = _decoded(request, second, second_pass.refine(run, second, image), warnings)
-    return plan.mode.finish(image), tuple(dict.fromkeys(warnings))
+        image = _decoded(run, second, second_pass.begin(run, second, image).sample(second))
+    return plan.mode.finish(image), tuple(dict.fromkeys(run.warnings))
 
 
-def _first_pass(
-    plan: PreparedJob, index: int, reporter: ProgressReporter
-) -> tuple[SamplingRun, torch.Tensor, list[str]]:
-    """The run, its latents (1, 4, h, w), still noisy if a refiner continues, and warnings."""
-
-    def sample() -> tuple[SamplingRun, torch.Tensor]:
-        run = SamplingRun(plan.request, index, reporter)
-        until = plan.request.refiner_switch if plan.continues else None
-        return run, plan.mode.sample(run, plan.first, until)
-
-    run, latents = sample()
-    vae = plan.first.loaded.pipe.vae
-    if plan.mode.encodes_input and not torch.isfinite(latents).all() and is_half(vae):
-        with in_full_precision(vae):
-            run, latents = sample()
-        return run, latents, [ENCODED_IN_FP32]
-    return run, latents, []
-
-
-def _decoded(
-    request: GenerationRequest, model: ModelContext, latents: torch.Tensor, warnings: list[str]
-) -> Image.Image:
+def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Image.Image:
+    request = run.request
     try:
-        image, more = decode(model.loaded.pipe, latents)
+        image, warnings = vae.decode(model.loaded.pipe, latents)
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise
         devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
         raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
-    warnings.extend(more)
+    run.warnings.extend(warnings)
     return image
 
 

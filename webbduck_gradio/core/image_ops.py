@@ -144,3 +144,8 @@ def _divided(colours: Image.Image, weight: Image.Image, otherwise: Image.Image) 
     before = numpy.asarray(otherwise, dtype=numpy.float32)
     divided = numpy.where(share > 0.02, values / numpy.maximum(share, 0.02), before)
     return Image.fromarray(divided.clip(0, 255).round().astype(numpy.uint8), "RGB")
+
+
+def blanked(image: Image.Image, area: Image.Image) -> Image.Image:
+    """`image` in mid grey, the VAE's zero, where `area` (L, of the same size) is white."""
+    return Image.composite(Image.new("RGB", image.size, (128, 128, 128)), image.convert("RGB"), area)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from PIL import Image
-
-from .sampling import schedulers
 
 SDXL_RGB = (
     (0.3651, 0.4232, 0.4341),
@@ -45,37 +41,3 @@ def fit_preview(latents: torch.Tensor, pictures: torch.Tensor) -> list[list[floa
     values = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     known = torch.cat([values, torch.ones(len(values), 1)], dim=1)
     return torch.linalg.lstsq(known, colours).solution.tolist()
-
-
-def clean_latents(scheduler: Any, output: torch.Tensor, timestep: Any, sample: torch.Tensor) -> torch.Tensor:
-    """The finished latents that `output` predicts for `sample` at `timestep`; all (1, 4, h, w)."""
-    last = len(scheduler.alphas_cumprod) - 1
-    step = min(max(round(float(timestep)), 0), last)
-    # With zero terminal SNR alpha is 0 at the first step, which would divide by zero.
-    alpha = max(float(scheduler.alphas_cumprod[step]), 1e-4) ** 0.5
-    sigma = (1 - alpha**2) ** 0.5
-    x = sample * alpha if schedulers.is_sigma_scaled(scheduler) else sample
-    if scheduler.config.prediction_type == "v_prediction":
-        return alpha * x - sigma * output
-    if scheduler.config.prediction_type == "sample":
-        return output
-    return (x - sigma * output) / alpha
-
-
-def hook_scheduler_step(
-    scheduler: Any, wanted: Callable[[], bool], show: Callable[[torch.Tensor], None]
-) -> None:
-    """Call `show` with the clean latents (1, 4, h, w) of each step for which `wanted()` is true.
-
-    Replaces `scheduler.step`, on this instance only: diffusers' `callback_on_step_end` gets the latents after
-    the step, but not the model's prediction.
-    """
-    inner = scheduler.step
-
-    @functools.wraps(inner)  # pipelines inspect the signature
-    def step(model_output: torch.Tensor, timestep: Any, sample: torch.Tensor, *args: Any, **more: Any) -> Any:
-        if wanted():
-            show(clean_latents(scheduler, model_output, timestep, sample))
-        return inner(model_output, timestep, sample, *args, **more)
-
-    scheduler.step = step

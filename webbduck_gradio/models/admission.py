@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ModelError, RequestError, WebbDuckError
 from ..request import GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
-from ..request.samplers import SAMPLERS, fewest_steps, sampler_named
+from ..request.samplers import fewest_steps, sampler_named, schedule_record
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
@@ -84,7 +84,7 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
-    return warnings + _diluted(wording) + _without_effect(request, second)
+    return warnings + _diluted(wording) + _other_steps(request) + _without_effect(request, second)
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -139,17 +139,17 @@ def _check_clip_skip(request: GenerationRequest, checkpoint: Checkpoint) -> None
 
 def _check_sampler(request: GenerationRequest, checkpoint: Checkpoint, steps: int) -> None:
     sampler = sampler_named(request.sampler)
-    if checkpoint.zero_snr and not sampler.has_zero_snr:
-        able = ", ".join(each.name for each in SAMPLERS if each.has_zero_snr)
+    schedule = schedule_record(sampler, request.schedule)
+    if checkpoint.zero_snr and not schedule.has_zero_snr:
         raise RequestError(
-            f"{sampler.name} cannot start from pure noise, as {checkpoint.name} was trained to; "
-            f"choose one of: {able}."
+            f"The schedule {schedule.name} does not suit {checkpoint.name}, which was trained to start from "
+            "pure noise; choose another, such as Karras."
         )
     fewest = fewest_steps(sampler, request.schedule)
     if steps < fewest:
         raise RequestError(
-            f"{request.scheduler} needs at least {fewest} steps, not {steps}; take more, or choose the "
-            f"schedule {sampler.automatic}."
+            f"{request.scheduler} needs at least {fewest} steps, not {steps}; take more, or choose another "
+            "schedule."
         )
 
 
@@ -181,7 +181,8 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
         sampler = sampler_named(request.sampler)
         if not sampler.can_be_split:
             raise RequestError(
-                f"{sampler.name} loses its way where the refiner takes over; choose another sampler, "
+                f"{sampler.name} places its steps itself, so no refiner can take over; choose another "
+                "sampler, "
                 "or img2img as the second pass's mode."
             )
         if first.zero_snr != second.zero_snr:
@@ -224,6 +225,17 @@ def _lost_on(second: Checkpoint, wording: ResolvedPrompt) -> list[str]:
     return [f"{second.name} cannot use the LoRAs {', '.join(lost)}; the second pass goes without."] * bool(
         lost
     )
+
+
+def _other_steps(request: GenerationRequest) -> list[str]:
+    """A warning if the sampler or the schedule takes another number of steps than was asked for."""
+    sampler = sampler_named(request.sampler)
+    if sampler.is_adaptive:
+        return [f"{sampler.name} decides on the number of steps itself."]
+    taken = schedule_record(sampler, request.schedule).steps_of(request.steps)
+    if taken == request.steps:
+        return []
+    return [f"The schedule {request.schedule} takes {taken} steps instead of {request.steps}, as in A1111."]
 
 
 def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> list[str]:

@@ -1,13 +1,13 @@
 """The table of samplers and schedules.
 
 A sampler is the algorithm of a denoising step, a schedule the sequence of noise levels. Names are
-AUTOMATIC1111's. A sampler that diffusers implements needs only a record in `SAMPLERS`: page, API, metadata in
-both directions, admission and the core are driven by this table.
+AUTOMATIC1111's, or Forge's. A new one is a record here and a pure function in `core.sampling`: page, API,
+metadata in both directions and admission are driven by this table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,25 +20,49 @@ class Schedule:
     """A sequence of noise levels. `aliases`: other programs' names, case-insensitive, "_" meaning a space."""
 
     name: str
+    fewest_steps: int = 1
+    """Number of steps below which it does not begin near the top."""
+    has_zero_snr: bool = True
+    """Whether it suits checkpoints with zero terminal SNR, whose top level is 300 times that of others."""
+    steps_of: Callable[[int], int] = lambda steps: steps
+    """Number of steps that it takes if so many are asked for."""
     aliases: tuple[str, ...] = ()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments that select it in a diffusers scheduler, where diffusers implements it correctly."""
+
+
+def _ddim_steps(steps: int) -> int:
+    """Distances between whole timesteps are rounded down, so that some numbers of steps become larger."""
+    return len(range(1, 1000, max(1000 // steps, 1)))
 
 
 SCHEDULES = (
     Schedule(name=AUTOMATIC),
-    Schedule(name=UNIFORM, aliases=("normal", "none")),
-    Schedule(name="Karras", options={"use_karras_sigmas": True}),
-    Schedule(name="Exponential", options={"use_exponential_sigmas": True}),
-    Schedule(name=SGM_UNIFORM, options={"timestep_spacing": "trailing"}),
+    Schedule(name=UNIFORM, aliases=("none",)),
+    Schedule(name="Karras"),
+    Schedule(name="Exponential"),
+    Schedule(name="Polyexponential"),
+    Schedule(name=SGM_UNIFORM),
+    Schedule(name="KL Optimal"),
+    Schedule(name="Align Your Steps", aliases=("ays", "align_your_steps_11")),
+    Schedule(name="Align Your Steps 32", aliases=("ays 32",)),
+    Schedule(name="Simple"),
+    Schedule(name="Normal"),
+    Schedule(name="DDIM", fewest_steps=2, steps_of=_ddim_steps, aliases=("ddim_uniform",)),
+    Schedule(name="Beta", has_zero_snr=False),
+    Schedule(name="Turbo"),
 )
-"""Uniform: evenly spaced timesteps down to the last (ComfyUI's "normal"). SGM Uniform: one more, without the
-last."""
+"""What each is: `core.sampling.schedules`."""
 
 _ALL = tuple(each.name for each in SCHEDULES if each.name != AUTOMATIC)
-_WITHOUT_SGM = tuple(name for name in _ALL if name != SGM_UNIFORM)
-"""For samplers that discard the penultimate level: SGM Uniform lacks the last one already, and both together
-make images too smooth."""
+_LOW = (
+    "Karras",
+    "Exponential",
+    "Polyexponential",
+    "Align Your Steps",
+    "Align Your Steps 32",
+    "Normal",
+    "DDIM",
+)
+"""Schedules whose last level is so low that second-order samplers overshoot in the step before it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,122 +70,145 @@ class Sampler:
     """A sampler. `aliases`: other programs' names, without `_gpu`, `_k` and `k_`; "_" means a space."""
 
     name: str
-    solver: str
-    """Name of the diffusers class; `core.sampling.schedulers.SOLVERS` has subclasses of some."""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of that class."""
     schedules: tuple[str, ...] = _ALL
     """Schedules that it supports, beside Automatic."""
     automatic: str | None = UNIFORM
     """The schedule that A1111's "Automatic" selects for it; None = its own timesteps."""
-    has_zero_snr: bool = False
-    """Whether it can start from pure noise, as checkpoints with zero terminal SNR require."""
+    own: str = SGM_UNIFORM
+    """The schedule that its own timesteps come to."""
+    is_adaptive: bool = False
+    """Whether it decides on the number of steps itself."""
     can_be_split: bool = True
-    """Whether a refiner can take over in the middle; other samplers lose or keep noise there."""
+    """Whether a refiner can take over in the middle; others place their steps themselves."""
     fewest_steps: Mapping[str, int] = field(default_factory=dict)
     """By schedule, the number of steps below which it overshoots and leaves noise."""
     discards_penultimate: bool = False
     """Whether it computes one more noise level and discards the penultimate, as A1111 does for it."""
+    cfg_factor: float = 1.0
+    """What CFG is multiplied by: CFG++ wants a scale of 0 to 1, but in A1111 it is set as for the others."""
+    config_class: str = ""
+    """The diffusers class by which checkpoint folders name it."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Values in that config that tell it from others of the class."""
     aliases: tuple[str, ...] = ()
 
 
 _MULTISTEP = "DPMSolverMultistepScheduler"
+_CFG_PLUS_PLUS = 1 / 12.5
 
 SAMPLERS = (
     Sampler(
         name="DPM++ 2M",
-        solver=_MULTISTEP,
-        options={"algorithm_type": "dpmsolver++", "solver_order": 2},
         automatic="Karras",
-        has_zero_snr=True,
+        config_class=_MULTISTEP,
+        config={"algorithm_type": "dpmsolver++", "solver_order": 2},
         aliases=("dpmpp_2m", "k_dpmpp_2"),
     ),
     Sampler(
         name="DPM++ 2M SDE",
-        solver=_MULTISTEP,
-        options={"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         automatic="Exponential",
-        has_zero_snr=True,
+        config_class=_MULTISTEP,
+        config={"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         aliases=("dpmpp_2m_sde", "SamplerDPMPP_2M_SDE"),
     ),
+    Sampler(name="DPM++ 2M SDE Heun", automatic="Exponential", aliases=("dpmpp_2m_sde_heun",)),
     Sampler(
         name="DPM++ 3M SDE",
-        solver=_MULTISTEP,
-        # The second-order step of type heun matches the third-order update, which runs to the last step but
-        # one.
-        options={
-            "algorithm_type": "sde-dpmsolver++",
-            "solver_order": 3,
-            "solver_type": "heun",
-            "lower_order_final": False,
-        },
-        schedules=_WITHOUT_SGM,
         automatic="Exponential",
-        has_zero_snr=True,
         discards_penultimate=True,
+        config_class=_MULTISTEP,
+        config={"algorithm_type": "sde-dpmsolver++", "solver_order": 3},
         aliases=("dpmpp_3m_sde", "SamplerDPMPP_3M_SDE"),
     ),
     Sampler(
         name="DPM++ SDE",
-        solver="DPMSolverSDEScheduler",
         automatic="Karras",
+        config_class="DPMSolverSDEScheduler",
         aliases=("dpmpp_sde", "SamplerDPMPP_SDE"),
     ),
     Sampler(
-        name="Euler", solver="EulerDiscreteScheduler", has_zero_snr=True, aliases=("euler", "SamplerEuler")
+        name="DPM++ 2S a",
+        automatic="Karras",
+        config_class="DPMSolverSinglestepScheduler",
+        aliases=("dpmpp_2s_ancestral", "dpmpp_2s", "SamplerDPMPP_2S_Ancestral"),
     ),
+    Sampler(name="Euler", config_class="EulerDiscreteScheduler", aliases=("euler", "SamplerEuler")),
     Sampler(
         name="Euler a",
-        solver="EulerAncestralDiscreteScheduler",
-        has_zero_snr=True,
+        config_class="EulerAncestralDiscreteScheduler",
         aliases=("euler_ancestral", "SamplerEulerAncestral"),
     ),
     Sampler(
         name="Heun",
-        solver="HeunDiscreteScheduler",
-        can_be_split=False,
-        fewest_steps={"Karras": 9, "Exponential": 9},
+        fewest_steps={**dict.fromkeys(_LOW, 5), "Beta": 9},
+        config_class="HeunDiscreteScheduler",
     ),
+    Sampler(name="HeunPP2", aliases=("heunpp2",)),
     Sampler(
         name="DPM2",
-        solver="KDPM2DiscreteScheduler",
-        schedules=_WITHOUT_SGM,
         automatic="Karras",
         discards_penultimate=True,
+        config_class="KDPM2DiscreteScheduler",
         aliases=("dpm_2", "kdpm_2"),
     ),
     Sampler(
         name="DPM2 a",
-        solver="KDPM2AncestralDiscreteScheduler",
-        schedules=_WITHOUT_SGM,
         automatic="Karras",
-        fewest_steps={"Exponential": 9},
         discards_penultimate=True,
+        fewest_steps={"Karras": 5, "Exponential": 6, "Polyexponential": 6},
+        config_class="KDPM2AncestralDiscreteScheduler",
         aliases=("dpm_2_ancestral", "dpm_2_a", "kdpm_2_a"),
     ),
-    Sampler(name="LMS", solver="LMSDiscreteScheduler", aliases=("SamplerLMS",)),
+    Sampler(name="LMS", config_class="LMSDiscreteScheduler", aliases=("SamplerLMS",)),
     Sampler(
-        name="UniPC",
-        solver="UniPCMultistepScheduler",
-        options={"solver_type": "bh2"},
-        schedules=("Karras", "Exponential"),
-        automatic=None,
-        has_zero_snr=True,
-        aliases=("uni_pc", "uni_pc_bh2"),
-    ),
-    Sampler(
-        name="DDIM",
-        solver="DDIMScheduler",
-        options={"clip_sample": False, "set_alpha_to_one": True, "timestep_spacing": "trailing"},
+        name="DPM fast",
         schedules=(),
         automatic=None,
-        has_zero_snr=True,
+        own="Karras",
+        can_be_split=False,
+        fewest_steps={"Karras": 6},
+        aliases=("dpm_fast",),
     ),
-)
+    Sampler(
+        name="DPM adaptive",
+        schedules=(),
+        automatic=None,
+        own="Karras",
+        is_adaptive=True,
+        can_be_split=False,
+        aliases=("dpm_adaptive",),
+    ),
+    Sampler(
+        name="Restart",
+        automatic="Karras",
+        can_be_split=False,
+        fewest_steps={**dict.fromkeys(_LOW, 5), "Beta": 9},
+    ),
+    Sampler(name="UniPC", automatic=None, config_class="UniPCMultistepScheduler",
+            aliases=("uni_pc", "uni_pc_bh2")),
+    Sampler(name="DEIS", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)),
+    Sampler(name="iPNDM", aliases=("ipndm",)),
+    Sampler(name="Res Multistep", aliases=("res_multistep",)),
+    Sampler(name="ER SDE", aliases=("er_sde",)),
+    Sampler(name="DDIM", automatic=None, config_class="DDIMScheduler"),
+    Sampler(name="DDPM", automatic=SGM_UNIFORM, aliases=("ddpm",)),
+    Sampler(
+        name="PLMS",
+        automatic=SGM_UNIFORM,
+        fewest_steps={**dict.fromkeys(_LOW, 3), "Beta": 3},
+        aliases=("pndm",),
+    ),
+    Sampler(name="LCM", automatic=SGM_UNIFORM, config_class="LCMScheduler", aliases=("SamplerLCM",)),
+    Sampler(name="TCD", automatic=SGM_UNIFORM, config_class="TCDScheduler"),
+    Sampler(name="DDIM CFG++", automatic=None, cfg_factor=_CFG_PLUS_PLUS),
+    Sampler(name="Euler CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_cfg_pp",)),
+    Sampler(name="Euler a CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_ancestral_cfg_pp",)),
+)  # fmt: skip
 
 DEFAULT_SAMPLER, DEFAULT_SCHEDULE = "DPM++ 2M", "Karras"
 
 _BY_NAME = {each.name: each for each in SAMPLERS}
+_SCHEDULES = {each.name: each for each in SCHEDULES}
 
 
 def sampler_named(name: str) -> Sampler:
@@ -179,9 +226,15 @@ def resolved_schedule(sampler: Sampler, schedule: str) -> str | None:
     return sampler.automatic if schedule == AUTOMATIC else schedule
 
 
+def schedule_record(sampler: Sampler, schedule: str) -> Schedule:
+    """The record of the schedule that a sampler takes if `schedule` is chosen."""
+    return _SCHEDULES[resolved_schedule(sampler, schedule) or sampler.own]
+
+
 def fewest_steps(sampler: Sampler, schedule: str) -> int:
     """Fewest steps that this sampler needs on the schedule."""
-    return sampler.fewest_steps.get(resolved_schedule(sampler, schedule) or "", 1)
+    record = schedule_record(sampler, schedule)
+    return max(sampler.fewest_steps.get(record.name, 1), record.fewest_steps)
 
 
 def joined_name(sampler: str, schedule: str) -> str:
@@ -260,9 +313,10 @@ def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] |
 
 def sampler_of_config(config: Mapping[str, Any]) -> Sampler | None:
     """The sampler closest to a diffusers scheduler config; None if none uses its class."""
-    named = [each for each in SAMPLERS if each.solver == config.get("_class_name")]
+    name = config.get("_class_name")
+    named = [each for each in SAMPLERS if name and each.config_class == name]
     return max(named, key=lambda each: _agreements(each, config), default=None)
 
 
 def _agreements(sampler: Sampler, config: Mapping[str, Any]) -> int:
-    return sum(config.get(key) == value for key, value in sampler.options.items())
+    return sum(config.get(key) == value for key, value in sampler.config.items())

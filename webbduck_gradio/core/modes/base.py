@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar, Self
+from typing import Self
 
-import torch
 from PIL import Image
 
 from ...models.input_checks import InputImages
 from ...request import GenerationRequest
-from ..sampling.loop import ModelContext, SamplingRun
+from ..sampling.denoiser import ModelContext
+from ..sampling.loop import SamplingPass, SamplingRun
 
 
 class Mode(ABC):
-    """One instance per job, which holds the job's resized input images and samples all of its batch."""
-
-    encodes_input: ClassVar[bool] = False
-    """Whether the VAE encodes an input image, which may overflow in half precision."""
+    """One instance per job, which holds the job's resized input images and begins all of its batch."""
 
     @classmethod
     @abstractmethod
@@ -25,12 +22,8 @@ class Mode(ABC):
         """Read and resize the input images. Raises `ModelError`, `NotFoundError`, `GenerationError`."""
 
     @abstractmethod
-    def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
-        """Latents (1, 4, height / 8, width / 8) of one image.
-
-        `until`: the fraction of the schedule (0 to 1) after which a refiner continues; the latents are still
-        noisy then. None = the whole schedule.
-        """
+    def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
+        """The first pass of one image, before its first step."""
 
     def finish(self, image: Image.Image) -> Image.Image:
         """The final image from the decoded one (RGB, width x height of the request)."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Self
 
+import numpy
 import torch
-from diffusers import StableDiffusionXLInpaintPipeline
 from PIL import Image, ImageOps
 
 from ...models.input_checks import InputImages
 from ...request import GenerationRequest
 from ...storage import masks
 from .. import image_ops
-from ..sampling.loop import ModelContext, SamplingRun
+from ..sampling.denoiser import Inpainted, ModelContext
+from ..sampling.loop import SamplingPass, SamplingRun
 from .base import Mode
+from .img2img import encoded
+
+INPAINTING_CHANNELS = 9
+"""Input channels of the UNets of inpainting checkpoints: latents, mask, latents of the masked picture."""
 
 
 class Inpaint(Mode):
-    encodes_input = True
-
     def __init__(self, region: InpaintRegion, mask_blur: int):
         self._region, self._mask_blur = region, mask_blur
 
@@ -29,17 +32,14 @@ class Inpaint(Mode):
         mask = image_ops.read_soft_mask(image_ops.input_path(inputs, request.mask))
         return cls(prepare(request, image, mask), request.mask_blur)
 
-    def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
-        request = run.request
-        return run.denoise(
-            model,
-            StableDiffusionXLInpaintPipeline,
-            request.steps,
-            image=self._region.image,
-            mask_image=self._region.area,
-            width=request.width,
-            height=request.height,
-            strength=request.strength,
+    def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
+        region = self._region
+        latents, masked = encoded(run, model, region.image), None
+        if model.loaded.pipe.unet.config.in_channels == INPAINTING_CHANNELS:
+            masked = encoded(run, model, image_ops.blanked(region.image, region.area))
+        inpainted = Inpainted(latents, _latent_mask(region.area), masked)
+        return run.begin(
+            model, region.image.size, latents=latents, strength=run.request.strength, inpainted=inpainted
         )
 
     def finish(self, image: Image.Image) -> Image.Image:
@@ -110,3 +110,9 @@ def _feathered_in_box(region: InpaintRegion, blur: int) -> Image.Image:
     mask = Image.new("L", region.mask.size, 0)
     mask.paste(_feathered(region, region.mask.crop(region.box), blur), region.box[:2])
     return mask
+
+
+def _latent_mask(area: Image.Image) -> torch.Tensor:
+    """`area` (L, aligned to latent pixels) as (1, 1, height / 8, width / 8): 1 where it is white, else 0."""
+    cells = area.resize((area.width // 8, area.height // 8), Image.Resampling.NEAREST)
+    return (torch.from_numpy(numpy.array(cells)) >= 128).float()[None, None]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Self
 
-import torch
-from diffusers import StableDiffusionXLPipeline
-
 from ...models.input_checks import InputImages
 from ...request import GenerationRequest
-from ..sampling.loop import ModelContext, SamplingRun
+from ..sampling.denoiser import ModelContext
+from ..sampling.loop import SamplingPass, SamplingRun
 from .base import Mode
 
 
@@ -18,13 +16,5 @@ class Text2Img(Mode):
     def prepare(cls, request: GenerationRequest, inputs: InputImages | None) -> Self:
         return cls()
 
-    def sample(self, run: SamplingRun, model: ModelContext, until: float | None) -> torch.Tensor:
-        request = run.request
-        return run.denoise(
-            model,
-            StableDiffusionXLPipeline,
-            request.steps,
-            width=request.width,
-            height=request.height,
-            denoising_end=until,
-        )
+    def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
+        return run.begin(model, (run.request.width, run.request.height))

@@ -1,86 +1,120 @@
-"""Sampling of one image: its noise, scheduler and progress. The modes choose the pipeline and its inputs."""
+"""Sampling of one image: its noise, its steps and their progress. The modes choose what it starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
 from ...request import MAX_SEED, GenerationRequest
+from ...request.samplers import sampler_named
 from .. import previews
-from ..checkpoint_cache import LoadedCheckpoint
 from ..progress import ProgressReporter
-from ..prompts import Embeddings
-from . import schedulers
+from .denoiser import Inpainted, ModelContext, UNetDenoiser
+from .levels import sigmas_for
+from .model_sigmas import ModelSigmas
+from .noise import BrownianNoise, ImageNoise, Seeds, StepNoise, image_noise
+from .samplers import SOLVERS
+from .samplers.base import Options, State
 
-
-@dataclass(frozen=True)
-class ModelContext:
-    """A loaded checkpoint with the prompt embeddings for it."""
-
-    loaded: LoadedCheckpoint
-    embeddings: Embeddings
+LATENT_CHANNELS = 4
+LATENT_PIXELS = 8
+"""Pixels of a latent's side."""
+LMS_ORDER = 3
+"""k-diffusion's fourth order oversaturates colours with guidance and 20 evenly spaced steps."""
 
 
 class SamplingRun:
-    """Sampling of image `index` of a request. All its passes share one generator: seeding the second pass
-    with the same seed would repeat the noise of the first."""
+    """Sampling of image `index` of a request. `warnings`: sentences that its modes add."""
 
     def __init__(self, request: GenerationRequest, index: int, reporter: ProgressReporter):
         self.request, self.index, self.reporter = request, index, reporter
         self.seed = request.seed_of(index)
-        self.generator = torch.Generator("cpu").manual_seed(self.seed)
-        self._is_started = False
+        self.warnings: list[str] = []
 
-    def denoise(
+    def begin(
         self,
         model: ModelContext,
-        kind: type,
-        steps: int,
-        schedule: Mapping[str, Any] | None = None,
-        **arguments: Any,
-    ) -> torch.Tensor:
-        """Latents (1, 4, height / 8, width / 8), in the UNet's scale, after `steps` steps.
+        size: tuple[int, int],
+        *,
+        steps: int | None = None,
+        strength: float = 1.0,
+        latents: torch.Tensor | None = None,
+        inpainted: Inpainted | None = None,
+        second: bool = False,
+    ) -> SamplingPass:
+        """A pass over an image of `size` (width, height in pixels).
 
-        `kind`: a pipeline class of diffusers. `schedule`: the scheduler config of the pass that this one
-        continues; None = the checkpoint's own. `arguments`: those of the pipeline beside the prompt: `width`
-        and `height` in pixels, `image` as a PIL image (RGB) or as latents (1, 4, h, w), `mask_image` (L,
-        white = inpainted), `strength`, `denoising_start` and `denoising_end` (0 to 1).
-
-        Raises `CancelledError` from the reporter, and whatever torch raises. The loaded checkpoint is left
-        unchanged in any case.
+        `steps`: of the whole schedule, of which `int(steps * strength)` are taken; None = the request's.
+        `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
+        `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
         """
-        pipe = model.loaded.view(kind)
-        pristine = pipe.scheduler
-        # An img2img second pass needs different noise, also from samplers that are given a seed.
-        seed = self.seed if schedule or not self._is_started else self.seed + MAX_SEED + 1
-        self._is_started = True
-        schedule = schedule or model.loaded.scheduler
-        request = self.request
-        scheduler = schedulers.build(request.sampler, request.schedule, schedule, steps, seed)
-        rgb = model.loaded.checkpoint.latent_rgb
-        previews.hook_scheduler_step(
-            scheduler,
-            self.reporter.wants_preview,
-            lambda latents: self.reporter.preview(previews.latents_to_rgb(latents, rgb)),
-        )
-        pipe.scheduler = scheduler
-        try:
-            return pipe(
-                **model.embeddings.arguments(),
-                **arguments,
-                num_inference_steps=steps,
-                guidance_scale=request.cfg,
-                generator=self.generator,
-                output_type="latent",
-                callback_on_step_end=self._on_step_end,
-            ).images
-        finally:
-            pipe.scheduler = pristine
+        # An img2img second pass needs other noise, also on a Brownian path.
+        seeds = Seeds(seed=self.seed + (MAX_SEED + 1 if second else 0))
+        steps = steps or self.request.steps
+        return SamplingPass(self, model, size, seeds, steps, strength, latents, inpainted)
 
-    def _on_step_end(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
-        self.reporter.step(self.index, step + 1, pipe.num_timesteps)
-        self.reporter.check()
-        return tensors
+
+class SamplingPass:
+    """One pass over the latents of an image, by one checkpoint or by two in turn."""
+
+    def __init__(
+        self,
+        owner: SamplingRun,
+        model: ModelContext,
+        size: tuple[int, int],
+        seeds: Seeds,
+        steps: int,
+        strength: float,
+        latents: torch.Tensor | None,
+        inpainted: Inpainted | None,
+    ):
+        self._inpainted = inpainted
+        request, config = owner.request, model.loaded.scheduler
+        self._run, self._size = owner, size
+        factor = sampler_named(request.sampler).cfg_factor
+        self._cfg = request.cfg * factor if request.cfg != 1 else 1.0  # 1 disables guidance for all samplers
+        self._model_sigmas = ModelSigmas.from_config(config)
+        schedule = sigmas_for(request.sampler, request.schedule, config, self._model_sigmas, steps)
+        taken = len(schedule) - 1 if strength == 1 else int(steps * strength)
+        left = schedule[-1 - taken :]
+        self._solver = SOLVERS[request.sampler]
+        self._options = Options(
+            lms_order=LMS_ORDER, training_sigmas=tuple(map(float, self._model_sigmas.sigmas))
+        )
+        self._sigmas = self._solver.plan(left, self._options)
+        shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
+        self._noise: ImageNoise = (
+            BrownianNoise(seeds.seed, shape, schedule)
+            if self._solver.is_brownian
+            else StepNoise(seeds, shape)
+        )
+        x = image_noise(seeds, shape)[None].to(model.loaded.device) * self._sigmas[0]
+        self._state = State(x if latents is None else x + latents.to(x))
+
+    def sample(self, model: ModelContext, until: float = 1.0) -> torch.Tensor:
+        """The latents (1, 4, h, w), float32 and in the UNet's range, after the steps up to the share `until`
+        of them; at 1 they are clean, before that they are left for another checkpoint.
+
+        Raises `CancelledError` from the reporter, and whatever torch raises.
+        """
+        device = model.loaded.device
+        inpainted = self._inpainted.to(device) if self._inpainted else None
+        denoise = UNetDenoiser(model, self._model_sigmas, self._cfg, self._size, inpainted)
+        # Earlier predictions are another checkpoint's; multistep samplers begin anew.
+        state = State(self._state.x.to(device), self._state.step)
+        total = len(self._sigmas) - 1
+        last = int(total * until)
+        while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
+            state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
+            # A sampler with adaptive steps may take more than planned.
+            self._report(state, max(total, state.step), model.loaded.checkpoint.latent_rgb)
+        self._state = state
+        return state.x
+
+    def _report(self, state: State, total: int, rgb: Sequence[Sequence[float]] | None) -> None:
+        reporter = self._run.reporter
+        reporter.step(self._run.index, state.step, total)
+        if state.denoised is not None and reporter.wants_preview():
+            reporter.preview(previews.latents_to_rgb(state.denoised, rgb))
+        reporter.check()

@@ -7,11 +7,16 @@ import statistics
 import numpy as np
 from diffusers import StableDiffusionXLPipeline
 
-from ...core.sampling import schedulers
-from ...request import SCHEDULERS
-from ...request.samplers import JOINED
+from ...core.checkpoint_cache import LoadedCheckpoint, UnlistedCheckpoint
+from ...core.modes.text2img import Text2Img
+from ...core.progress import SilentReporter
+from ...core.prompts import encode
+from ...core.sampling.denoiser import ModelContext
+from ...core.sampling.loop import SamplingRun
+from ...core.vae import decode
+from ...request import SCHEDULERS, GenerationRequest
 from .contact_sheets import contact_sheet, save_jpeg
-from .inference import GUIDANCE, STEPS, generate, score
+from .inference import GUIDANCE, STEPS, score
 from .measures import grain
 from .sections import EvalContext, Row, Section
 
@@ -23,15 +28,27 @@ _QUESTIONS = ("body colour", "scene", "subject")
 
 
 def paint_with(
-    sampler: str, pipeline: StableDiffusionXLPipeline, prompts: list[str], seeds: list[int]
+    name: str, pipeline: StableDiffusionXLPipeline, prompts: list[str], seeds: list[int]
 ) -> list[np.ndarray]:
-    """One image per prompt and seed with one of SCHEDULERS; the pipeline's scheduler is restored."""
-    own = pipeline.scheduler
-    pipeline.scheduler = schedulers.build(*JOINED[sampler], own.config, STEPS, seeds[0])
-    try:
-        return generate(pipeline, prompts, seeds)
-    finally:
-        pipeline.scheduler = own
+    """One image (height, width, 3), 8-bit RGB, per prompt and seed, with one of SCHEDULERS."""
+    loaded = LoadedCheckpoint(UnlistedCheckpoint(), pipeline)
+    width = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    painted = []
+    for prompt, seed in zip(prompts, seeds, strict=True):
+        request = GenerationRequest.validated(
+            prompt=prompt,
+            base_model="starter",
+            seed=seed,
+            steps=STEPS,
+            cfg=GUIDANCE,
+            width=width,
+            height=width,
+            scheduler=name,
+        )
+        model = ModelContext(loaded, encode(pipeline, prompt, ""))
+        latents = Text2Img().begin(SamplingRun(request, 0, SilentReporter()), model).sample(model)
+        painted.append(np.asarray(decode(pipeline, latents)[0]))
+    return painted
 
 
 def section(context: EvalContext) -> Section:

@@ -8,6 +8,7 @@ from .dpm_solver import adaptive_is_finished, dpm_adaptive, dpm_fast, fast_plan
 from .dpmpp import dpmpp_2s_ancestral, dpmpp_sde
 from .dpmpp_multistep import dpmpp_2m, dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde
 from .euler import euler, euler_ancestral
+from .families import FAMILIES
 from .heun import heun, heunpp2
 from .lms import lms
 from .restart import restart, restart_plan
@@ -29,5 +30,6 @@ SOLVERS: dict[str, Solver] = {
     "DPM fast": Solver(step=dpm_fast, plan=fast_plan),
     "DPM adaptive": Solver(step=dpm_adaptive, is_finished=adaptive_is_finished),
     "Restart": Solver(step=restart, plan=restart_plan),
+    **FAMILIES,
 }
 """All samplers, by AUTOMATIC1111's or Forge's name."""

@@ -1,0 +1,113 @@
+"""The VAE: encoding and decoding, repeated in float32 when half precision yields NaN or infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..errors import GenerationError
+
+DECODED_IN_FP32 = (
+    "The VAE produced NaN in half precision, so the picture was decoded again in full precision."
+)
+ENCODED_IN_FP32 = (
+    "The VAE produced NaN in half precision, so the input picture was encoded again in full precision."
+)
+
+
+NOT_FINITE = "The checkpoint's VAE produced NaN; its file is probably damaged, so get it again."
+
+
+@torch.no_grad()
+def encode(pipe: Any, image: Image.Image) -> tuple[torch.Tensor, tuple[str, ...]]:
+    """Latents (1, 4, h, w) of an image (RGB, 8h x 8w pixels), float32 and in the UNet's range, and warnings.
+
+    They are the mean of what the VAE takes them to be, so that they depend on the image alone.
+
+    Raises `GenerationError` if they are not finite.
+    """
+    vae = pipe.vae
+    pixels = pipe.image_processor.preprocess(image)
+    full = _needs_full_precision(vae)
+    raw = _encoded(vae, pixels, torch.float32 if full else vae.dtype)
+    warnings: tuple[str, ...] = ()
+    if not full and not torch.isfinite(raw).all():
+        raw, warnings = _encoded(vae, pixels, torch.float32), (ENCODED_IN_FP32,)
+    if not torch.isfinite(raw).all():
+        raise GenerationError(NOT_FINITE)
+    return _scaled(vae, raw.float()), warnings
+
+
+@torch.no_grad()
+def decode(pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image (RGB, 8h x 8w pixels) of latents (1, 4, h, w), and warnings.
+
+    Raises `GenerationError` if the latents or the decoded pixels are not finite.
+    """
+    if not torch.isfinite(latents).all():
+        raise GenerationError(
+            "Numeric overflow while sampling; lower CFG or the LoRA weights, or try another sampler."
+        )
+    vae = pipe.vae
+    raw = _unscaled(vae, latents)
+    full = _needs_full_precision(vae)
+    pixels = _decoded(vae, raw, torch.float32 if full else vae.dtype)
+    warnings: tuple[str, ...] = ()
+    if not full and not torch.isfinite(pixels).all():
+        pixels, warnings = _decoded(vae, raw, torch.float32), (DECODED_IN_FP32,)
+    if not torch.isfinite(pixels).all():
+        raise GenerationError(NOT_FINITE)
+    return pipe.image_processor.postprocess(pixels.float(), output_type="pil")[0], warnings
+
+
+def _needs_full_precision(vae: Any) -> bool:
+    """Whether it always works in float32: SDXL's own VAE overflows in half precision and declares that."""
+    return vae.dtype == torch.float32 or (vae.dtype == torch.float16 and vae.config.force_upcast)
+
+
+def _scaled(vae: Any, raw: torch.Tensor) -> torch.Tensor:
+    """Latents rescaled from the VAE's range to the UNet's."""
+    mean, deviation = _statistics(vae, raw.device)
+    return (raw - mean) / deviation
+
+
+def _unscaled(vae: Any, latents: torch.Tensor) -> torch.Tensor:
+    """Latents rescaled from the UNet's range to the VAE's."""
+    mean, deviation = _statistics(vae, latents.device)
+    return latents * deviation + mean
+
+
+def _statistics(vae: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and deviation of the VAE's latents, which the UNet's range does without."""
+    mean, deviation = getattr(vae.config, "latents_mean", None), getattr(vae.config, "latents_std", None)
+    if mean is None or deviation is None:
+        mean, deviation = [0.0], [1.0]
+    shape = (1, len(mean), 1, 1)
+    scale = torch.tensor(deviation, device=device).view(shape) / vae.config.scaling_factor
+    return torch.tensor(mean, device=device).view(shape), scale
+
+
+def _decoded(vae: Any, raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    with _working_in(vae, dtype):
+        return vae.decode(raw.to(dtype), return_dict=False)[0]
+
+
+def _encoded(vae: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    with _working_in(vae, dtype):
+        return vae.encode(pixels.to(vae.device, dtype), return_dict=False)[0].mode()
+
+
+@contextmanager
+def _working_in(vae: Any, dtype: torch.dtype) -> Iterator[None]:
+    before = vae.dtype
+    try:
+        if before != dtype:
+            vae.to(dtype=dtype)
+        yield
+    finally:
+        if before != dtype:
+            vae.to(dtype=before)  # half to full and back is exact
