@@ -123,8 +123,8 @@ def ddim(model: ModelSigmas, steps: int, options: ScheduleOptions) -> list[float
     """Whole timesteps upwards from 1 at equal distances (Song et al. 2021, "Denoising Diffusion Implicit
     Models", linear trajectory).
 
-    The distance is rounded down, so that there are more steps than asked for unless `steps` divides the
-    number of training timesteps; so it is in AUTOMATIC1111.
+    The distance is rounded down, so that there can be more steps than asked for (25 for 24); so it is in
+    AUTOMATIC1111.
     """
     return _ended(model.sigmas[1 :: max(len(model) // steps, 1)][::-1])
 
