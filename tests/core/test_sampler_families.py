@@ -141,6 +141,15 @@ def test_the_deeper_level_of_tcd_is_at_its_share_of_the_timestep() -> None:
     assert level_below(0.001, 0.5, trained) == 0.001
 
 
+def test_the_time_of_deis_is_that_of_a_linear_beta() -> None:
+    times = [0.001, 1.0, 0.3, 0.7]
+    noise = [math.log1p(sigma**2) for sigma in (0.002, 80.0)]
+    # The integral of beta is parabolic and 0 at time 0; here it goes through those two.
+    rise, base = numpy.linalg.solve([[time**2, time] for time in times[:2]], noise)
+    for time in times:
+        assert vp_time(math.sqrt(math.expm1(rise * time**2 + base * time))) == pytest.approx(time, rel=1e-6)
+
+
 # CFG++.
 
 
