@@ -168,6 +168,22 @@ def test_the_noise_of_cfgpp_is_that_of_the_unconditional_prediction(name: str) -
         assert apart(after.x, expected) < 1e-12
 
 
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+def test_without_guidance_the_ancestral_kind_is_ddim_with_eta(eta: float) -> None:
+    sigmas = karras(14.6, 0.03, 6)[:-1]
+    one, other = (
+        run(FAMILIES[name], start(14.6), sigmas, unguided, noise_of, options).x
+        for name, options in (("Euler a CFG++", Options(eta=eta)), ("DDIM", Options(eta_ddim=eta)))
+    )
+    assert apart(one, other) < 1e-12
+
+
+def test_the_noise_scale_of_er_sde_is_the_published_one() -> None:
+    assert noise_scale(1.0, 1.0) == pytest.approx(math.e + 10)
+    assert noise_scale(2.0, 0.5) == pytest.approx(2 * math.sqrt(math.exp(2**0.3) + 10))
+    assert noise_scale(4518.0, 0.0) == 4518.0
+
+
 # Distributions.
 
 MEAN, DEVIATION = 0.7, 0.4
