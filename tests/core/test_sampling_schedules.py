@@ -78,8 +78,10 @@ def test_normal_is_even_in_time_between_its_ends(steps: int) -> None:
 
 def test_simple_takes_whole_timesteps_from_the_top() -> None:
     assert sigmas_of("Simple", SDXL, 4)[:-1] == [float(SDXL.sigmas[place]) for place in (999, 749, 499, 249)]
-    places = (999, 666 + 0, 333)  # 999 - int(333.3), 999 - int(666.7)
-    assert sigmas_of("Simple", SDXL, 3)[:-1] == [float(SDXL.sigmas[place]) for place in places]
+    # 1000 / 7 is 142.86
+    assert sigmas_of("Simple", SDXL, 7)[:-1] == [
+        float(SDXL.sigmas[999 - gone]) for gone in (0, 142, 285, 428, 571, 714, 857)
+    ]
 
 
 def test_ddim_goes_up_from_the_second_timestep() -> None:
