@@ -87,10 +87,10 @@ def test_each_sampler_is_found_by_all_of_its_names(sampler) -> None:
         (("Euler a", "Automatic"), ("Euler a", "Uniform")),
         (("Euler A", None), ("Euler a", "Uniform")),
         (("DDIM", "Uniform"), ("DDIM", AUTOMATIC)),
-        (("DDIM", "Karras"), None),
+        (("DDIM", "Karras"), ("DDIM", "Karras")),
         (("euler_ancestral", "sgm_uniform"), ("Euler a", "SGM Uniform")),  # ComfyUI
         (("dpmpp_2m_sde_gpu", "karras"), ("DPM++ 2M SDE", "Karras")),
-        (("uni_pc_bh2", "normal"), ("UniPC", AUTOMATIC)),
+        (("uni_pc_bh2", "normal"), ("UniPC", "Normal")),
         (("uni_pc", "karras"), ("UniPC", "Karras")),
         (("SamplerEulerAncestral", "Karras"), ("Euler a", "Karras")),
         (("dpmpp_2m_k", None), ("DPM++ 2M", "Karras")),  # InvokeAI
@@ -98,10 +98,12 @@ def test_each_sampler_is_found_by_all_of_its_names(sampler) -> None:
         (("k_dpmpp_2", None), ("DPM++ 2M", "Uniform")),  # InvokeAI's first versions
         (("k_dpm_2_a", None), ("DPM2 a", "Uniform")),
         (("k_dpmpp_2_a", None), None),
-        (("plms", None), None),
-        (("Restart", "Karras"), None),
-        (("Euler", "Simple"), None),
-        (("Euler", "Beta"), None),
+        (("plms", None), ("PLMS", "SGM Uniform")),
+        (("Restart", "Karras"), ("Restart", "Karras")),
+        (("Euler", "simple"), ("Euler", "Simple")),
+        (("Euler", "ddim_uniform"), ("Euler", "DDIM")),
+        (("Euler", "linear_quadratic"), None),
+        (("gradient_estimation", "beta"), None),
     ],
 )  # fmt: skip
 def test_names_of_other_programs(given, ours) -> None:

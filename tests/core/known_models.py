@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy
 import torch
 
-from webbduck_gradio.core.sampling.samplers.base import Denoiser, Options, Prediction, State, finished
+from webbduck_gradio.core.sampling.samplers.base import (
+    Denoiser,
+    Options,
+    Prediction,
+    Solver,
+    State,
+    finished,
+)
+from webbduck_gradio.core.sampling.samplers.deis import extrapolated
 from webbduck_gradio.core.sampling.samplers.families import FAMILIES
 
+TRIED = {
+    **FAMILIES,
+    "DEIS log rho": Solver(
+        step=lambda state, sigmas, denoise, noise, options: extrapolated(state, sigmas, denoise, math.log)
+    ),
+}
+"""The families, and what diffusers calls DEIS."""
 STILL = Options(eta=0, eta_ddim=0, gamma=0)
 """Without noise of their own."""
 LIVELY = Options(eta=0.8, eta_ddim=0.6, gamma=0.4)
@@ -58,7 +74,7 @@ def states(
     """The state before the first step and after each."""
     yield state
     while not finished(state, sigmas):
-        state = FAMILIES[name].step(state, sigmas, denoise, noise_of, options)
+        state = TRIED[name].step(state, sigmas, denoise, noise_of, options)
         yield state
 
 

@@ -19,11 +19,10 @@ from diffusers import (
     TCDScheduler,
     UniPCMultistepScheduler,
 )
-from known_models import STILL, apart, karras, no_noise, noise_of, start, unguided
+from known_models import STILL, TRIED, apart, karras, no_noise, noise_of, start, unguided
 from scipy.integrate import solve_ivp
 
 from webbduck_gradio.core.sampling.samplers.base import Options, State, run
-from webbduck_gradio.core.sampling.samplers.families import FAMILIES
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
 KEPT = torch.cumprod(1 - torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2, 0)
@@ -47,7 +46,7 @@ def theirs(
 
 
 def ours(name: str, sigmas: Sequence[float], options: Options = STILL) -> torch.Tensor:
-    return run(FAMILIES[name], start(sigmas[0]), sigmas, unguided, noise_of, options).x
+    return run(TRIED[name], start(sigmas[0]), sigmas, unguided, noise_of, options).x
 
 
 def same_noise(monkeypatch: pytest.MonkeyPatch, module: str, sigmas: Sequence[float]) -> None:
@@ -202,7 +201,7 @@ def test_the_error_falls_with_the_order_of_the_method(name: str) -> None:
         beyond = [0.1 * 0.99**each for each in range(1, 4)] if name == "UniPC" else []
         state = State(x)
         while state.step < steps + bool(beyond):
-            state = FAMILIES[name].step(state, [*sigmas, *beyond], unguided, no_noise, STILL)
+            state = TRIED[name].step(state, [*sigmas, *beyond], unguided, no_noise, STILL)
         errors.append(apart(state.memory[0] if beyond else state.x, solved(x, 20, 0.1)))
     assert math.log2(errors[0] / errors[1]) > ORDERS[name]
 
@@ -212,7 +211,7 @@ def test_on_even_sigmas_the_pseudo_methods_are_of_fourth_order(name: str) -> Non
     x = torch.linspace(-30, 30, 7, dtype=torch.float64)
     errors = [
         apart(
-            run(FAMILIES[name], State(x), numpy.linspace(20, 1, n + 1).tolist(), unguided, no_noise, STILL).x,
+            run(TRIED[name], State(x), numpy.linspace(20, 1, n + 1).tolist(), unguided, no_noise, STILL).x,
             solved(x, 20, 1),
         )
         for n in (400, 800)

@@ -10,8 +10,8 @@ import torch
 from diffusers import AutoencoderKL
 from recorder import Recorder
 
-from webbduck_gradio.core.decoding import DECODED_IN_FP32, ENCODED_IN_FP32, decode
 from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, decode
 from webbduck_gradio.errors import GenerationError
 from webbduck_gradio.gallery.input_images import InputImageStore
 

@@ -53,6 +53,8 @@ SCHEDULES = (
 """What each is: `core.sampling.schedules`."""
 
 _ALL = tuple(each.name for each in SCHEDULES if each.name != AUTOMATIC)
+_BESIDE_OWN = tuple(name for name in _ALL if name != UNIFORM)
+"""For samplers with timesteps of their own, which are evenly spaced."""
 _LOW = (
     "Karras",
     "Exponential",
@@ -184,13 +186,13 @@ SAMPLERS = (
         can_be_split=False,
         fewest_steps={**dict.fromkeys(_LOW, 5), "Beta": 9},
     ),
-    Sampler(name="UniPC", automatic=None, config_class="UniPCMultistepScheduler",
+    Sampler(name="UniPC", schedules=_BESIDE_OWN, automatic=None, config_class="UniPCMultistepScheduler",
             aliases=("uni_pc", "uni_pc_bh2")),
     Sampler(name="DEIS", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)),
     Sampler(name="iPNDM", aliases=("ipndm",)),
     Sampler(name="Res Multistep", aliases=("res_multistep",)),
     Sampler(name="ER SDE", aliases=("er_sde",)),
-    Sampler(name="DDIM", automatic=None, config_class="DDIMScheduler"),
+    Sampler(name="DDIM", schedules=_BESIDE_OWN, automatic=None, config_class="DDIMScheduler"),
     Sampler(name="DDPM", automatic=SGM_UNIFORM, aliases=("ddpm",)),
     Sampler(
         name="PLMS",
@@ -200,7 +202,7 @@ SAMPLERS = (
     ),
     Sampler(name="LCM", automatic=SGM_UNIFORM, config_class="LCMScheduler", aliases=("SamplerLCM",)),
     Sampler(name="TCD", automatic=SGM_UNIFORM, config_class="TCDScheduler"),
-    Sampler(name="DDIM CFG++", automatic=None, cfg_factor=_CFG_PLUS_PLUS),
+    Sampler(name="DDIM CFG++", schedules=_BESIDE_OWN, automatic=None, cfg_factor=_CFG_PLUS_PLUS),
     Sampler(name="Euler CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_cfg_pp",)),
     Sampler(name="Euler a CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_ancestral_cfg_pp",)),
 )  # fmt: skip
@@ -295,7 +297,7 @@ _JOINED_KEYS = {_key(name): both for name, both in JOINED.items()}
 def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] | None:
     """(sampler, schedule) for another program's names, or its joined name; None if one of them is unknown.
 
-    Without a schedule it is Uniform. `_gpu` (ComfyUI), `k_` (k-diffusion) and `_k` (InvokeAI: Karras) are
+    Without a schedule it is Uniform, or SGM Uniform where that is the sampler's own. `_gpu` (ComfyUI), `k_` (k-diffusion) and `_k` (InvokeAI: Karras) are
     recognised.
     """
     name = _key(sampler).removesuffix(" gpu")
@@ -306,6 +308,8 @@ def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] |
     if found is None:
         both = _JOINED_KEYS.get(name)
         return both if both and (not schedule or given in (AUTOMATIC, UNIFORM, both[1])) else None
+    if not schedule and found.automatic == SGM_UNIFORM:
+        given = SGM_UNIFORM
     if given == AUTOMATIC or (given == UNIFORM and found.automatic is None):
         return found.name, found.automatic or AUTOMATIC  # a sampler's own timesteps are uniform
     return (found.name, given) if given in found.schedules else None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...request import SCHEDULERS
-from ...request.samplers import AUTOMATIC, UNIFORM, joined_name, sampler_of_config
+from ...request.samplers import AUTOMATIC, SGM_UNIFORM, UNIFORM, joined_name, sampler_of_config
 
 NAMED_BY_EVERY_FOLDER = "EulerDiscreteScheduler"
 
@@ -16,10 +16,11 @@ NAMED_BY_EVERY_FOLDER = "EulerDiscreteScheduler"
 def defaults_from_scheduler(config: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults that a folder's scheduler_config.json asks for."""
     sampler = sampler_of_config(config)
-    if sampler is None or sampler.solver == NAMED_BY_EVERY_FOLDER:
+    if sampler is None or sampler.config_class == NAMED_BY_EVERY_FOLDER:
         return {}
     is_karras = config.get("use_karras_sigmas") and "Karras" in sampler.schedules
-    schedule = "Karras" if is_karras else UNIFORM if sampler.automatic else AUTOMATIC
+    is_uniform = sampler.automatic not in (None, SGM_UNIFORM)  # others have even timesteps of their own
+    schedule = "Karras" if is_karras else UNIFORM if is_uniform else AUTOMATIC
     return {"scheduler": joined_name(sampler.name, schedule)}
 
 

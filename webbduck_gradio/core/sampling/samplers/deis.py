@@ -19,19 +19,13 @@ def deis(
 ) -> State:
     """tAB-DEIS of order 3: the predicted noise is extrapolated by a polynomial in a VP SDE's time (Zhang,
     Chen 2022, "Fast Sampling of Diffusion Models with Exponential Integrator"). ComfyUI's DEIS."""
-    return _extrapolated(state, sigmas, denoise, vp_time)
+    return extrapolated(state, sigmas, denoise, vp_time)
 
 
-def deis_log_rho(
-    state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
-) -> State:
-    """The same by a polynomial in log sigma: diffusers' DEIS."""
-    return _extrapolated(state, sigmas, denoise, math.log)
-
-
-def _extrapolated(
+def extrapolated(
     state: State, sigmas: Sequence[float], denoise: Denoiser, time: Callable[[float], float]
 ) -> State:
+    """One step with the predicted noise extrapolated by a polynomial in `time`, a function of sigma."""
     sigma, following = sigmas[state.step], sigmas[state.step + 1]
     denoised = denoise(state.x, sigma).denoised
     memory = (*state.memory[1 - ORDER :], (state.x - denoised) / sigma)

@@ -6,7 +6,7 @@ from .base import Solver
 from .cfgpp import euler_ancestral_cfgpp, euler_cfgpp
 from .consistency import lcm, tcd
 from .ddim import ddim, ddim_cfgpp, ddpm
-from .deis import deis, deis_log_rho
+from .deis import deis
 from .er_sde import er_sde
 from .ipndm import ipndm
 from .plms import plms
@@ -16,7 +16,6 @@ from .unipc import unipc
 FAMILIES: dict[str, Solver] = {
     "UniPC": Solver(step=unipc),
     "DEIS": Solver(step=deis),
-    "DEIS log rho": Solver(step=deis_log_rho),
     "iPNDM": Solver(step=ipndm),
     "PLMS": Solver(step=plms),
     "Res Multistep": Solver(step=res_multistep),
