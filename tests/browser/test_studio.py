@@ -112,20 +112,6 @@ def test_what_does_not_fit_is_said_on_the_page(page: Page) -> None:
         control.fill(before)
 
 
-def test_presets_and_custom(page: Page, studio) -> None:
-    native = studio.services.registry.checkpoint("webbduck-starter").native_size
-    for name, (width, height) in PRESETS.items():
-        page.get_by_label(name, exact=True).check(force=True)
-        expect(page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
-        expect(page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
-        expect(page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
-    page.fill("#width input", "200")
-    expect(page.get_by_label("Custom")).to_be_checked()
-    page.fill("#width input", str(native))
-    page.fill("#height input", str(native))
-    expect(page.get_by_label("1:1")).to_be_checked()
-
-
 def test_the_seed_row(page: Page) -> None:
     generate(page, "a duck", seed="1234", steps="2")
     page.click("#dice")
@@ -199,31 +185,6 @@ def test_delete_undo_and_use_the_settings(page: Page) -> None:
     expect(page.locator("#seed textarea, #seed input")).to_have_value("77")
 
 
-def test_the_loras_tab_says_what_to_do(page: Page) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
-    expect(page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
-
-
-def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
-    broken = studio.settings.loras / "half <i>copied.safetensors"
-    broken.write_bytes(b"")
-    try:
-        expect(page.locator(".card h3")).to_have_text("half <i>copied")
-    finally:
-        broken.unlink()
-    expect(page.locator(".card")).to_have_count(0)
-
-
-def test_swap(page: Page) -> None:
-    page.fill("#width input", "320")
-    page.fill("#height input", "192")
-    page.get_by_role("button", name="Swap width and height").click()
-    expect(page.locator("#width input")).to_have_value("192")
-    expect(page.locator("#height input")).to_have_value("320")
-    page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
-
-
 def test_without_the_live_preview(page: Page) -> None:
     def preview(on: bool) -> None:
         page.get_by_role("button", name="View", exact=True).click()
@@ -293,3 +254,45 @@ def test_phone(window) -> None:
     tab.locator(".sheet-head").tap()
     tab.locator("#generate").tap()
     expect(tab.locator("#problem-steps")).to_be_in_viewport()
+
+
+# From here on in one page, which is open from its first test on.
+
+
+def test_presets_and_custom(kept_page: Page, studio) -> None:
+    native = studio.services.registry.checkpoint("webbduck-starter").native_size
+    for name, (width, height) in PRESETS.items():
+        kept_page.get_by_label(name, exact=True).check(force=True)
+        expect(kept_page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
+        expect(kept_page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
+        expect(kept_page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
+    kept_page.fill("#width input", "200")
+    expect(kept_page.get_by_label("Custom")).to_be_checked()
+    kept_page.fill("#width input", str(native))
+    kept_page.fill("#height input", str(native))
+    expect(kept_page.get_by_label("1:1")).to_be_checked()
+
+
+def test_swap(kept_page: Page) -> None:
+    kept_page.fill("#width input", "320")
+    kept_page.fill("#height input", "192")
+    kept_page.get_by_role("button", name="Swap width and height").click()
+    expect(kept_page.locator("#width input")).to_have_value("192")
+    expect(kept_page.locator("#height input")).to_have_value("320")
+    kept_page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
+
+
+def test_the_loras_tab_says_what_to_do(kept_page: Page) -> None:
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    expect(kept_page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
+
+
+def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    broken = studio.settings.loras / "half <i>copied.safetensors"
+    broken.write_bytes(b"")
+    try:
+        expect(kept_page.locator(".card h3")).to_have_text("half <i>copied")
+    finally:
+        broken.unlink()
+    expect(kept_page.locator(".card")).to_have_count(0)
