@@ -121,6 +121,7 @@ def test_the_seed_row(page: Page) -> None:
 
 
 def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
+    page.fill("#steps input", "2")
     page.click("#prompt textarea")
     page.keyboard.type("a pink duck, typed quickly")
     page.keyboard.press("Control+Enter")
@@ -192,7 +193,7 @@ def test_without_the_live_preview(page: Page) -> None:
         page.keyboard.press("Escape")
 
     preview(False)
-    fill(page, "a duck that nobody watches", steps="150", batch="8")
+    fill(page, "a duck that nobody watches", steps="150", batch="2")
     page.click("#generate")
     is_preview = "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
     page.wait_for_function("webbduck.last.get('live')?.preview && webbduck.last.get('live').progress > 0.05")
