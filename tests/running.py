@@ -10,9 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from webbduck_gradio.settings import Settings
+from webbduck_gradio.settings import HOME, Settings
 
 STARTER = "webbduck-starter"
+APP = HOME / "app.py"
+PAINTED_APP = HOME / "tests" / "painted_app.py"
+"""The same with a stand-in for the core, which starts without torch."""
 PATIENCE = 300.0
 """Seconds after which a test gives up; only a defect takes that long, also on a loaded machine."""
 WORKERS = 14

@@ -14,9 +14,9 @@ import httpx
 import pytest
 from gradio_client import Client
 from PIL import Image
-from running import free_port, wait_until
+from running import APP, PAINTED_APP, free_port, wait_until
 
-from webbduck_gradio.settings import HOME, Settings
+from webbduck_gradio.settings import Settings
 
 SMALL_DISK = 'mount -t tmpfs -o size=96m tmpfs "$0" && exec "$@"'
 REFUSES = """
@@ -45,13 +45,13 @@ def can_mount(folder: Path) -> bool:
 
 @contextmanager
 def studio_on_a_small_disk(
-    settings: Settings, port: int, mounts: bool
+    settings: Settings, port: int, mounts: bool, program: Path
 ) -> Iterator[tuple[Path, Callable[[], None], Callable[[], None]]]:
     """A running studio: where its outputs are seen from here, and what fills its disk and frees it."""
     disk = settings.outputs.parent / "disk"
     disk.mkdir()
     outputs, log = disk / "outputs", settings.outputs.parent / "log"
-    command = [sys.executable, str(HOME / "app.py"), "--port", str(port), "--output", str(outputs)]
+    command = [sys.executable, str(program), "--port", str(port), "--output", str(outputs)]
     folders = {"checkpoints": settings.checkpoints, "loras": settings.loras, "inputs": settings.inputs}
     for flag, folder in folders.items():
         command += [f"--{flag}", str(folder)]
@@ -94,21 +94,24 @@ def studio_on_a_small_disk(
 
 
 @pytest.mark.parametrize(
-    "mounted",
+    ("mounted", "program"),
     [
-        True,
+        # What the disk refuses is refused to the queue and the gallery; the core writes nothing.
+        pytest.param(True, PAINTED_APP, id="mounted"),
         # What stands in where nothing can be mounted must tell the same as a true full disk.
-        pytest.param(False, marks=pytest.mark.slow),
+        pytest.param(False, PAINTED_APP, id="refused", marks=pytest.mark.slow),
+        pytest.param(True, APP, id="mounted-true-core", marks=pytest.mark.slow),
     ],
 )
-def test_the_disk_fills_up_during_a_job(settings: Settings, mounted: bool) -> None:
+def test_the_disk_fills_up_during_a_job(settings: Settings, mounted: bool, program: Path) -> None:
     port, mounts = free_port(), mounted and can_mount(settings.outputs.parent)
     print("a small disk of its own" if mounts else "refused by the opening of files")
-    with studio_on_a_small_disk(settings, port, mounts) as (outputs, fill, free):
+    with studio_on_a_small_disk(settings, port, mounts, program) as (outputs, fill, free):
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
 
         def submit(prompt: str, images: int) -> str:
-            asked = {"steps": 12, "num_images": images, "seed": 1, "wait_for_result": False}
+            # Seconds from one picture to the next, so that the disk is full before the last.
+            asked = {"steps": 40, "num_images": images, "seed": 1, "wait_for_result": False}
             return client.predict(prompt, **asked, api_name="/generate")[1]["job_id"]
 
         def job(job_id: str) -> dict:

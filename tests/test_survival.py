@@ -14,18 +14,22 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 from PIL import Image
-from running import PATIENCE, free_port, wait_until
+from running import APP, PAINTED_APP, PATIENCE, free_port, wait_until
 
 from webbduck_gradio.settings import HOME, Settings
+
+BOTH_CORES = pytest.mark.parametrize(
+    "program", [PAINTED_APP, pytest.param(APP, marks=pytest.mark.slow)], ids=["painter", "true-core"]
+)
 
 
 @contextmanager
 def process(
-    settings: Settings, port: int, *before: str, more: tuple[str, ...] = ()
+    settings: Settings, port: int, *before: str, more: tuple[str, ...] = (), program: Path = APP
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python app.py` on these folders, answering when this returns."""
+    """`python app.py` on these folders, or another program with its flags; it answers when this returns."""
     log = settings.outputs.parent / f"log-{time.time_ns()}"
-    command = [sys.executable, *before, str(HOME / "app.py"), "--port", str(port)]
+    command = [sys.executable, *before, str(program), "--port", str(port)]
     folders = {"output": settings.outputs, "checkpoints": settings.checkpoints, "loras": settings.loras}
     for flag, folder in [*folders.items(), ("inputs", settings.inputs)]:
         command += [f"--{flag}", str(folder)]
@@ -46,9 +50,11 @@ def finished(client: Client) -> list[dict]:
     return client.predict(api_name="/queue")["recent"]
 
 
-def test_kill_nine_with_five_queued(settings: Settings) -> None:
+# What a kill leaves is the queue's and the gallery's to find; the core keeps nothing on the disk.
+@BOTH_CORES
+def test_kill_nine_with_five_queued(settings: Settings, program: Path) -> None:
     port = free_port()
-    with process(settings, port) as server:
+    with process(settings, port, program=program) as server:
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         asked = [
             client.predict(
@@ -66,7 +72,7 @@ def test_kill_nine_with_five_queued(settings: Settings) -> None:
         server.send_signal(signal.SIGKILL)
         server.wait()
         client.close()
-    with process(settings, port):
+    with process(settings, port, program=program):
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         wait_until(lambda: len(finished(client)) == len(asked))
         states = {job["job_id"]: job["status"] for job in finished(client)}
@@ -84,9 +90,11 @@ def test_kill_nine_with_five_queued(settings: Settings) -> None:
             image.load()
 
 
-def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings) -> None:
+# That the true core lets itself be interrupted is test_stop.py's.
+@BOTH_CORES
+def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings, program: Path) -> None:
     port = free_port()
-    with process(settings, port) as server:
+    with process(settings, port, program=program) as server:
         client = Client(f"http://127.0.0.1:{port}", verbose=False)
         jobs = [
             client.predict(
@@ -175,11 +183,11 @@ def test_the_port_answers_before_torch_is_imported(settings: Settings) -> None:
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(settings: Settings) -> None:
-    with process(settings, free_port()):
+    with process(settings, free_port(), program=PAINTED_APP):
         second = subprocess.run(
             [
                 sys.executable,
-                str(HOME / "app.py"),
+                str(APP),
                 "--port",
                 str(free_port()),
                 "--output",

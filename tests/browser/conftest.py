@@ -53,21 +53,22 @@ def no_jobs(chromium: Browser, studio) -> None:
     store.clear_finished()
 
 
-@pytest.fixture
-def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
-    """Opens the studio in a browser of its own: window(**options), `script` runs before the page's own ones.
+class Windows:
+    """Opens pages of the studio, each in a browser of its own, and keeps the errors of their scripts."""
 
-    An error in the page's scripts fails the test.
-    """
-    contexts: list[BrowserContext] = []
-    errors: list[str] = []
+    def __init__(self, chromium: Browser):
+        self._chromium = chromium
+        self._contexts: list[BrowserContext] = []
+        self._errors: list[str] = []
 
-    def open_it(url: str = studio.url, script: str = "", **options: Any) -> Page:
-        contexts.append(chromium.new_context(**options))
-        contexts[-1].add_init_script(script)
-        contexts[-1].set_default_timeout(PATIENCE)
-        tab = contexts[-1].new_page()
-        tab.on("pageerror", lambda error: errors.append(str(error)))
+    def open(self, url: str, script: str = "", **options: Any) -> Page:
+        """`script` runs before the page's own ones."""
+        context = self._chromium.new_context(**options)
+        self._contexts.append(context)
+        context.add_init_script(script)
+        context.set_default_timeout(PATIENCE)
+        tab = context.new_page()
+        tab.on("pageerror", lambda error: self._errors.append(str(error)))
         tab.goto(url)
         tab.wait_for_selector(".statusline .device")
         tab.wait_for_function(
@@ -75,13 +76,51 @@ def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
         )  # its values have come; before, they would undo ours
         return tab
 
+    def check(self) -> None:
+        errors, self._errors = self._errors, []
+        assert errors == []
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+        self.check()
+
+
+@pytest.fixture
+def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
+    """Opens the studio in a browser of its own: window(url, script=..., **options).
+
+    An error in the page's scripts fails the test.
+    """
+    windows = Windows(chromium)
+
+    def open_it(url: str = studio.url, script: str = "", **options: Any) -> Page:
+        return windows.open(url, script, **options)
+
     yield open_it
-    for context in contexts:
-        context.close()
-    assert errors == []
+    windows.close()
+
+
+WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}
 
 
 @pytest.fixture
 def page(window: Callable[..., Page]) -> Page:
     """The studio in a fresh wide window."""
-    return window(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    return window(**WIDE)
+
+
+@pytest.fixture(scope="module")
+def _kept(chromium: Browser, studio) -> Iterator[tuple[Windows, Page]]:
+    windows = Windows(chromium)
+    yield windows, windows.open(studio.url, **WIDE)
+    windows.close()
+
+
+@pytest.fixture
+def kept_page(_kept: tuple[Windows, Page]) -> Iterator[Page]:
+    """A wide window that the tests of one file share, since to load the page takes most of a short test: for
+    those that leave nothing behind but what the studio's jobs and pictures bring."""
+    windows, page = _kept
+    yield page
+    windows.check()

@@ -26,10 +26,22 @@ def paused(no_jobs, studio) -> Iterator[None]:
 
 
 @pytest.fixture
-def queue(page: Page, studio) -> Page:
-    """Three jobs that wait, and the tab open."""
-    submit(studio, "first", "second", "third")
+def queue(kept_page: Page, studio) -> Page:
+    """Three jobs that wait, and the tab open, as at first."""
+    open_queue(kept_page)
+    expect(kept_page.locator(".jobs .job")).to_have_count(0)
+    return with_three_jobs(kept_page, studio)
+
+
+@pytest.fixture
+def fresh_queue(page: Page, studio) -> Page:
+    """The same in a page of its own, for what fills the Studio or opens other tabs."""
     open_queue(page)
+    return with_three_jobs(page, studio)
+
+
+def with_three_jobs(page: Page, studio) -> Page:
+    submit(studio, "first", "second", "third")
     expect(rows(page)).to_have_count(3)
     return page
 
@@ -75,12 +87,6 @@ def drag(page: Page, prompt: str, onto: str, give_up: bool = False) -> None:
     if give_up:
         page.keyboard.press("Escape")
     page.mouse.up()
-
-
-def test_the_tab_counts_what_is_open(queue: Page) -> None:
-    expect(queue.get_by_role("tab", name="Queue")).to_have_attribute("data-count", "3, paused")
-    expect(queue.locator(".queue .note")).to_contain_text("Paused")
-    expect(queue.locator(".queue .summary")).to_have_text("3 waiting")
 
 
 def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
@@ -135,6 +141,103 @@ def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -
         expect(upscale.locator(f".do-{action}")).to_be_hidden()
     store.set_result(caption.id, {"caption": "a <b>duck</b>", "style": "detailed", "captioner": "told"})
     expect(describe.locator(".answer")).to_have_text("a <b>duck</b>")
+
+
+def test_cancel_the_running_one_and_the_next_goes_on(fresh_queue: Page, studio) -> None:
+    (long,) = submit(studio, "long", steps=150, num_images=8)
+    studio.services.store.move(long, "top")
+    fresh_queue.locator("[data-do=resume]").click()
+    running = fresh_queue.locator(".job[data-state=running]", has_text="long")
+    expect(running).to_be_visible(timeout=300_000)
+    expect(running.locator(".state")).to_contain_text("step")
+    expect(running.locator(".track")).to_be_visible()
+    running.locator(".acts .do-cancel").click()
+    expect(fresh_queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
+    expect(rows(fresh_queue)).to_have_count(0)
+    done = fresh_queue.locator(".jobs.ended .job[data-state=completed]")
+    expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
+    done.first.locator(".acts .do-gallery").click()
+    expect(fresh_queue.locator(".lightbox h3")).to_have_text("third")
+
+
+def test_watch_another_job_in_the_studio(fresh_queue: Page) -> None:
+    press(fresh_queue, "second", "watch")
+    expect(fresh_queue.locator(".now .headline")).to_contain_text("2nd in line")
+    fresh_queue.locator(".now .cancel").click()
+    expect(fresh_queue.locator(".now")).to_have_attribute("data-state", "cancelled")
+    open_queue(fresh_queue)
+    expect_order(fresh_queue, "first", "third")
+
+
+def test_older_jobs_are_shown_on_demand_and_forgotten_after_a_second_press(page: Page, studio) -> None:
+    for job in submit(studio, *(f"job {n}" for n in range(25))):
+        studio.services.store.cancel(job)
+    open_queue(page)
+    ended = page.locator(".jobs.ended .job")
+    expect(ended).to_have_count(20)
+    page.get_by_role("button", name="Show older jobs").click()
+    expect(ended).to_have_count(25)
+    expect(ended.last.locator(".prompt")).to_have_text("job 0")
+    press(page, "job 0", "remove")
+    expect(ended).to_have_count(24)
+    clear = page.locator("[data-do=clear_finished]")
+    clear.click()
+    expect(ended).to_have_count(24)
+    clear.click()
+    expect(ended).to_have_count(0)
+
+
+def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(page: Page, studio) -> None:
+    submit(studio, *(f"job {n}" for n in range(32)))
+    page.fill("#prompt textarea", "one too many")
+    page.click("#generate")
+    expect(page.locator(".notice.error")).to_contain_text("The queue is full: 32 jobs are waiting")
+    assert page.input_value("#prompt textarea") == "one too many"
+
+
+def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(
+    page: Page, studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The disk stays full, so that the housekeeping does not resume the queue first.
+    monkeypatch.setattr(studio.services.housekeeping, "_has_space", lambda: False)
+    studio.services.store.resume()
+    studio.services.store.pause("The disk is full; free some space, then resume the queue.")
+    open_queue(page)
+    expect(page.locator(".queue .note")).to_have_text(
+        "The disk is full; free some space, then resume the queue."
+    )
+    page.locator("[data-do=resume]").click()
+    expect(page.locator(".queue .note")).to_be_hidden()
+    assert not studio.services.store.paused
+
+
+def test_edit_as_new_fills_the_studio(fresh_queue: Page) -> None:
+    press(fresh_queue, "second", "edit")
+    expect(fresh_queue.locator("#prompt textarea")).to_have_value("second")
+    expect(fresh_queue.locator("#prompt textarea")).to_be_visible()
+    expect(fresh_queue.locator("#steps input")).to_have_value("2")
+    expect(fresh_queue.locator("#seed textarea, #seed input")).to_have_value("1")
+
+
+def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
+    submit(studio, "first", "second", "third")
+    phone = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    open_queue(phone)
+    expect(rows(phone)).to_have_count(3)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
+    row(phone, "second").locator(".acts .do-top").tap()
+    expect_order(phone, "second", "first", "third")
+    row(phone, "first").locator(".acts .do-cancel").tap()
+    expect_order(phone, "second", "third")
+
+
+# From here on in one page, which is open from its first test on.
+
+
+def test_the_tab_counts_what_is_open(queue: Page) -> None:
+    expect(queue.get_by_role("tab", name="Queue")).to_have_attribute("data-count", "3, paused")
+    expect(queue.locator(".queue .note")).to_contain_text("Paused")
+    expect(queue.locator(".queue .summary")).to_have_text("3 waiting")
 
 
 def test_buttons_and_keyboard_reorder(queue: Page) -> None:
@@ -229,82 +332,6 @@ def test_several_are_cancelled_retried_and_removed_together(queue: Page, studio)
     assert len(studio.services.store.recent(100)) == before - 2
 
 
-def test_cancel_the_running_one_and_the_next_goes_on(queue: Page, studio) -> None:
-    (long,) = submit(studio, "long", steps=150, num_images=8)
-    studio.services.store.move(long, "top")
-    queue.locator("[data-do=resume]").click()
-    running = queue.locator(".job[data-state=running]", has_text="long")
-    expect(running).to_be_visible(timeout=300_000)
-    expect(running.locator(".state")).to_contain_text("step")
-    expect(running.locator(".track")).to_be_visible()
-    running.locator(".acts .do-cancel").click()
-    expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
-    expect(rows(queue)).to_have_count(0)
-    done = queue.locator(".jobs.ended .job[data-state=completed]")
-    expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
-    done.first.locator(".acts .do-gallery").click()
-    expect(queue.locator(".lightbox h3")).to_have_text("third")
-
-
-def test_watch_another_job_in_the_studio(queue: Page) -> None:
-    press(queue, "second", "watch")
-    expect(queue.locator(".now .headline")).to_contain_text("2nd in line")
-    queue.locator(".now .cancel").click()
-    expect(queue.locator(".now")).to_have_attribute("data-state", "cancelled")
-    open_queue(queue)
-    expect_order(queue, "first", "third")
-
-
-def test_older_jobs_are_shown_on_demand_and_forgotten_after_a_second_press(page: Page, studio) -> None:
-    for job in submit(studio, *(f"job {n}" for n in range(25))):
-        studio.services.store.cancel(job)
-    open_queue(page)
-    ended = page.locator(".jobs.ended .job")
-    expect(ended).to_have_count(20)
-    page.get_by_role("button", name="Show older jobs").click()
-    expect(ended).to_have_count(25)
-    expect(ended.last.locator(".prompt")).to_have_text("job 0")
-    press(page, "job 0", "remove")
-    expect(ended).to_have_count(24)
-    clear = page.locator("[data-do=clear_finished]")
-    clear.click()
-    expect(ended).to_have_count(24)
-    clear.click()
-    expect(ended).to_have_count(0)
-
-
-def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(page: Page, studio) -> None:
-    submit(studio, *(f"job {n}" for n in range(32)))
-    page.fill("#prompt textarea", "one too many")
-    page.click("#generate")
-    expect(page.locator(".notice.error")).to_contain_text("The queue is full: 32 jobs are waiting")
-    assert page.input_value("#prompt textarea") == "one too many"
-
-
-def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(
-    page: Page, studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The disk stays full, so that the housekeeping does not resume the queue first.
-    monkeypatch.setattr(studio.services.housekeeping, "_has_space", lambda: False)
-    studio.services.store.resume()
-    studio.services.store.pause("The disk is full; free some space, then resume the queue.")
-    open_queue(page)
-    expect(page.locator(".queue .note")).to_have_text(
-        "The disk is full; free some space, then resume the queue."
-    )
-    page.locator("[data-do=resume]").click()
-    expect(page.locator(".queue .note")).to_be_hidden()
-    assert not studio.services.store.paused
-
-
-def test_edit_as_new_fills_the_studio(queue: Page) -> None:
-    press(queue, "second", "edit")
-    expect(queue.locator("#prompt textarea")).to_have_value("second")
-    expect(queue.locator("#prompt textarea")).to_be_visible()
-    expect(queue.locator("#steps input")).to_have_value("2")
-    expect(queue.locator("#seed textarea, #seed input")).to_have_value("1")
-
-
 def test_two_browsers_see_the_same(queue: Page, window) -> None:
     other = window()
     open_queue(other)
@@ -313,15 +340,3 @@ def test_two_browsers_see_the_same(queue: Page, window) -> None:
     expect_order(queue, "second", "first", "third")
     press(queue, "second", "cancel")
     expect_order(other, "first", "third")
-
-
-def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
-    submit(studio, "first", "second", "third")
-    phone = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    open_queue(phone)
-    expect(rows(phone)).to_have_count(3)
-    assert phone.evaluate("document.documentElement.scrollWidth") <= 390, "nothing hangs over the side"
-    row(phone, "second").locator(".acts .do-top").tap()
-    expect_order(phone, "second", "first", "third")
-    row(phone, "first").locator(".acts .do-cancel").tap()
-    expect_order(phone, "second", "third")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
@@ -61,7 +60,7 @@ def test_a_batch_shows_its_pictures(page: Page) -> None:
 
 
 def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
-    fill(page, "a duck that stands still", steps="40", batch="3")
+    fill(page, "a duck that stands still", steps="24", batch="3")
     page.click("#generate")
     page.wait_for_selector(".now[data-state=running]")
 
@@ -91,39 +90,26 @@ def test_the_preview_and_cancel(page: Page, studio) -> None:
     assert studio.services.store.running() is None
 
 
-@pytest.mark.parametrize(
-    ("field", "value", "sentence"),
-    [
-        ("steps", "0", "steps must be a whole number from 1 to 150, not 0"),
-        ("width", "-8", "width must be a whole number from 64 to 4,096, a multiple of 8, not -8"),
-        ("batch", "9", "num_images must be a whole number from 1 to 8, not 9"),
-    ],
-)
-def test_what_does_not_fit_is_said_on_the_page(page: Page, field: str, value: str, sentence: str) -> None:
-    fill(page, "a duck", **{field: value})
-    page.click("#generate")
-    expect(page.locator(".notice.error")).to_contain_text(sentence)
-    assert page.input_value(f"#{field} input") == value, "what was typed stays"
+NOT_FITTING = {
+    "steps": ("0", "steps must be a whole number from 1 to 150, not 0"),
+    "width": ("-8", "width must be a whole number from 64 to 4,096, a multiple of 8, not -8"),
+    "batch": ("9", "num_images must be a whole number from 1 to 8, not 9"),
+    "seed": ("lucky", "seed must be a whole number"),
+}
 
 
-def test_a_seed_that_is_no_number_is_said(page: Page) -> None:
-    fill(page, "a duck", seed="lucky")
-    page.click("#generate")
-    expect(page.locator(".notice.error")).to_contain_text("seed must be a whole number")
-
-
-def test_presets_and_custom(page: Page, studio) -> None:
-    native = studio.services.registry.checkpoint("webbduck-starter").native_size
-    for name, (width, height) in PRESETS.items():
-        page.get_by_label(name, exact=True).check(force=True)
-        expect(page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
-        expect(page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
-        expect(page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
-    page.fill("#width input", "200")
-    expect(page.get_by_label("Custom")).to_be_checked()
-    page.fill("#width input", str(native))
-    page.fill("#height input", str(native))
-    expect(page.get_by_label("1:1")).to_be_checked()
+def test_what_does_not_fit_is_said_on_the_page(page: Page) -> None:
+    page.fill("#prompt textarea", "a duck")
+    for field, (value, sentence) in NOT_FITTING.items():
+        control = page.locator(f"#{field} textarea, #{field} input")
+        before = control.input_value()
+        control.fill(value)
+        page.click("#generate")
+        said = page.locator(".notice.error")
+        expect(said).to_have_count(1)
+        expect(said).to_contain_text(sentence)
+        assert control.input_value() == value, "what was typed stays"
+        control.fill(before)
 
 
 def test_the_seed_row(page: Page) -> None:
@@ -135,6 +121,7 @@ def test_the_seed_row(page: Page) -> None:
 
 
 def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
+    page.fill("#steps input", "2")
     page.click("#prompt textarea")
     page.keyboard.type("a pink duck, typed quickly")
     page.keyboard.press("Control+Enter")
@@ -146,7 +133,7 @@ def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
 def test_five_jobs_and_close(window, studio) -> None:
     tab = window()
     before = studio.services.store.counts()["completed"]
-    fill(tab, "one of five", steps="12")
+    fill(tab, "one of five", steps="12", width="64", height="64")
     for _ in range(5):
         tab.click("#generate")  # at once, without waiting for an answer
     tab.wait_for_function(
@@ -199,31 +186,6 @@ def test_delete_undo_and_use_the_settings(page: Page) -> None:
     expect(page.locator("#seed textarea, #seed input")).to_have_value("77")
 
 
-def test_the_loras_tab_says_what_to_do(page: Page) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
-    expect(page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
-
-
-def test_a_new_lora_appears_by_itself(page: Page, studio) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
-    broken = studio.settings.loras / "half <i>copied.safetensors"
-    broken.write_bytes(b"")
-    try:
-        expect(page.locator(".card h3")).to_have_text("half <i>copied")
-    finally:
-        broken.unlink()
-    expect(page.locator(".card")).to_have_count(0)
-
-
-def test_swap(page: Page) -> None:
-    page.fill("#width input", "320")
-    page.fill("#height input", "192")
-    page.get_by_role("button", name="Swap width and height").click()
-    expect(page.locator("#width input")).to_have_value("192")
-    expect(page.locator("#height input")).to_have_value("320")
-    page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
-
-
 def test_without_the_live_preview(page: Page) -> None:
     def preview(on: bool) -> None:
         page.get_by_role("button", name="View", exact=True).click()
@@ -231,7 +193,7 @@ def test_without_the_live_preview(page: Page) -> None:
         page.keyboard.press("Escape")
 
     preview(False)
-    fill(page, "a duck that nobody watches", steps="150", batch="8")
+    fill(page, "a duck that nobody watches", steps="150", batch="2")
     page.click("#generate")
     is_preview = "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
     page.wait_for_function("webbduck.last.get('live')?.preview && webbduck.last.get('live').progress > 0.05")
@@ -293,3 +255,45 @@ def test_phone(window) -> None:
     tab.locator(".sheet-head").tap()
     tab.locator("#generate").tap()
     expect(tab.locator("#problem-steps")).to_be_in_viewport()
+
+
+# From here on in one page, which is open from its first test on.
+
+
+def test_presets_and_custom(kept_page: Page, studio) -> None:
+    native = studio.services.registry.checkpoint("webbduck-starter").native_size
+    for name, (width, height) in PRESETS.items():
+        kept_page.get_by_label(name, exact=True).check(force=True)
+        expect(kept_page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
+        expect(kept_page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
+        expect(kept_page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
+    kept_page.fill("#width input", "200")
+    expect(kept_page.get_by_label("Custom")).to_be_checked()
+    kept_page.fill("#width input", str(native))
+    kept_page.fill("#height input", str(native))
+    expect(kept_page.get_by_label("1:1")).to_be_checked()
+
+
+def test_swap(kept_page: Page) -> None:
+    kept_page.fill("#width input", "320")
+    kept_page.fill("#height input", "192")
+    kept_page.get_by_role("button", name="Swap width and height").click()
+    expect(kept_page.locator("#width input")).to_have_value("192")
+    expect(kept_page.locator("#height input")).to_have_value("320")
+    kept_page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
+
+
+def test_the_loras_tab_says_what_to_do(kept_page: Page) -> None:
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    expect(kept_page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
+
+
+def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    broken = studio.settings.loras / "half <i>copied.safetensors"
+    broken.write_bytes(b"")
+    try:
+        expect(kept_page.locator(".card h3")).to_have_text("half <i>copied")
+    finally:
+        broken.unlink()
+    expect(kept_page.locator(".card")).to_have_count(0)

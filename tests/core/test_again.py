@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy
 import pytest
+from each_sampler import EACH_SAMPLER
 from PIL import Image
 from recorder import Recorder
 from request_checks import validate
@@ -13,7 +14,7 @@ from request_checks import validate
 from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata.recall import read_settings
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.request import SCHEDULERS, GenerationRequest
+from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.request.samplers import JOINED, sampler_named
 from webbduck_gradio.settings import Settings
 
@@ -82,7 +83,7 @@ def test_each_of_four_is_made_again_alone(remake, mode: str) -> None:
     remake((3, 1, 0, 2), num_images=4, **MODES[mode])
 
 
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize("scheduler", EACH_SAMPLER)
 def test_with_every_sampler(remake, scheduler: str) -> None:
     sampler, schedule = JOINED[scheduler]
     steps = max(3, sampler_named(sampler).fewest_steps.get(schedule, 0))

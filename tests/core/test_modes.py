@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy
 import pytest
+from each_sampler import EACH_SAMPLER
 from making import store
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 from recorder import Recorder
@@ -11,7 +12,7 @@ from recorder import Recorder
 from webbduck_gradio.core import image_ops
 from webbduck_gradio.core.modes import inpaint
 from webbduck_gradio.errors import CancelledError
-from webbduck_gradio.request import SCHEDULERS, GenerationRequest
+from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.request.samplers import JOINED, fewest_steps, sampler_named
 
 SIZE = {"width": 96, "height": 80}
@@ -41,7 +42,7 @@ def test_strength_decides_how_much_of_the_picture_stays(paint, image, original) 
     assert distances[0] < distances[1] < distances[2] and distances[2] > 1.5 * distances[0]
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", EACH_SAMPLER)
 def test_every_sampler_starts_from_a_picture(paint, image, original, name: str) -> None:
     """Had one kept the noise, or started from another amount of it, the picture would be lost."""
     drawn = paint(image=image, strength=0.2, steps=10, scheduler=name, **SIZE)[0]
@@ -62,7 +63,7 @@ def test_pictures_are_turned_upright_fitted_and_put_on_white(paint, folders) -> 
     assert draw(Image.new("RGBA", (64, 64), (255, 0, 0, 0))) == draw(Image.new("RGB", (64, 64), "white"))
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
+@pytest.mark.parametrize("name", EACH_SAMPLER)
 def test_not_one_pixel_outside_the_mask_changes(paint, image, mask, original, area, name: str) -> None:
     sampler, schedule = JOINED[name]
     steps = max(4, fewest_steps(sampler_named(sampler), schedule))

@@ -113,7 +113,7 @@ def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path,
     (settings.checkpoints / "upscale").symlink_to(HOME / "checkpoint" / "upscale")
     run = settings.outputs / "2020-01-01_00-00-00"
     run.mkdir()
-    Image.effect_noise((3600, 3600), 40).convert("RGB").save(run / "0.png", compress_level=1)
+    Image.effect_noise((2000, 2000), 40).convert("RGB").save(run / "0.png", compress_level=1)
     store = JobStore(path)
     large = UpscaleRequest(image=f"{run.name}/0.png", scale=2, upscaler="webbduck-starter-x2")
     long, waiting = store.submit(large, kind="upscale"), store.submit(ask())

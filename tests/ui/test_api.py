@@ -19,7 +19,8 @@ from webbduck_gradio.gallery.index.sort import ORDERS
 from webbduck_gradio.request import SCHEDULERS
 from webbduck_gradio.request.samplers import SCHEDULES, joined_name
 
-FEW = {"steps": 6, "scheduler": "Euler"}
+SMALL = {"width": 64, "height": 64}
+FEW = {"steps": 6, "scheduler": "Euler", **SMALL}
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,7 @@ def test_a_client_of_the_first_version_names_what_is_painted(
     Image.linear_gradient("L").resize((64, 64)).convert("RGB").save(tmp_path / "image.png")
     Image.fromarray(half).save(tmp_path / "mask.png")
     files = {name: handle_file(tmp_path / f"{name}.png") for name in ("image", "mask")}
-    asked = {**FEW, **files, "width": 64, "height": 64, "inpainting_fill": fill, "mask_blur": 0}
+    asked = {**FEW, **files, "inpainting_fill": fill, "mask_blur": 0}
     (drawn,), info = client.predict("a red duck", api_name="/test", **asked)
     same = (pixels(drawn) == pixels(tmp_path / "image.png")).all(axis=-1)
     left, right = same[:, :32], same[:, 32:]
@@ -78,7 +79,7 @@ def test_the_picture_follows_the_prompt_and_comes_again(client: Client) -> None:
 
 
 def test_a_joined_name_makes_the_same_picture_as_its_parts(client: Client) -> None:
-    few = {"seed": 3, "steps": 9, "api_name": "/generate"}
+    few = {"seed": 3, "steps": 9, "api_name": "/generate", **SMALL}
     (joined,), info = client.predict("a duck", scheduler="Euler Karras", **few)
     (apart,), told = client.predict("a duck", sampler="Euler", schedule="Karras", **few)
     assert np.array_equal(pixels(joined), pixels(apart))
@@ -87,7 +88,7 @@ def test_a_joined_name_makes_the_same_picture_as_its_parts(client: Client) -> No
     assert asked.items() <= info["request"].items()
     # Where the parameter stood before there were two: after the prompts, the checkpoint, size, steps and CFG.
     (by_place,), _ = client.predict(
-        "a duck", "", "", None, None, None, 9, None, "Euler Karras", 3, api_name="/generate"
+        "a duck", "", "", None, *SMALL.values(), 9, None, "Euler Karras", 3, api_name="/generate"
     )
     assert np.array_equal(pixels(joined), pixels(by_place))
 
@@ -163,7 +164,7 @@ def test_a_prompt_that_is_too_long_is_refused(client: Client) -> None:
 
 
 def test_progress_is_reported(client: Client) -> None:
-    job = client.submit("a duck", seed=1, num_images=2, steps=75, api_name="/generate")
+    job = client.submit("a duck", seed=1, num_images=2, steps=75, **SMALL, api_name="/generate")
     seen = set()
     while not job.done():
         for unit in job.status().progress_data or []:

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio.to_thread
 import gradio as gr
+import httpx
 import pytest
 import uvicorn
 from gradio import http_server
@@ -38,6 +39,20 @@ def test_an_event_without_a_table_of_values_counts_as_nothing() -> None:
     for sent in (None, 3, "text", [1]):
         assert gradio_internals.event_data(gr.EventData(None, sent)) == {}
     assert gradio_internals.event_data(gr.EventData(None, {"id": "x"})) == {"id": "x"}
+
+
+def test_a_call_copies_no_configuration_of_the_page(studio) -> None:
+    with httpx.Client(base_url=studio.url, timeout=60) as client:
+        for text in ("a cat", "a photo"):
+            url = "/gradio_api/call/v2/tokenize"
+            call = client.post(url, json={"text": text}).json()["event_id"]
+            assert '"tokens": 2' in client.get(f"{url}/{call}").text
+    holder, page = studio._page.state_holder, studio._page
+    assert holder.session_data
+    # Gradio adds what a call changes: at most its inputs and outputs.
+    newest = next(reversed(holder.session_data.values()))
+    assert len(newest.config_values) < len(page.blocks) / 2
+    assert len(newest.blocks_config.blocks) >= len(page.blocks), "the page itself is there"
 
 
 def server(lifespan: Any) -> http_server.Server:

@@ -17,7 +17,7 @@ import psutil
 import pytest
 from gradio_client import Client, handle_file
 from PIL import Image
-from running import PATIENCE, free_port, wait_until
+from running import PAINTED_APP, PATIENCE, free_port, wait_until
 from test_gate import OPEN, all_routes, listening
 from test_survival import GUARD
 from test_survival import process as started
@@ -56,7 +56,7 @@ def test_a_studio_that_listens_is_closed_without_the_password_that_it_printed(
         pytest.skip("This computer has no address in a network.")
     port, image = free_port(), picture(settings)
     routes = all_routes(locked)
-    with started(settings, port, more=("--listen",)) as server:
+    with started(settings, port, more=("--listen",), program=PAINTED_APP) as server:
         assert listening(psutil.Process(server.pid)) == {("0.0.0.0", port)}
         assert f"Other computers on the network reach it at this computer's address, port {port}." in told(
             settings
@@ -100,7 +100,7 @@ def test_a_public_link_that_cannot_be_had_is_one_sentence_and_the_studio_serves(
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(guard.parent))
-        with started(settings, port, more=("--share",)) as server:
+        with started(settings, port, more=("--share",), program=PAINTED_APP) as server:
             wait_until(lambda: "Password for this run" in told(settings))
             lines = told(settings).splitlines()
             assert "api.gradio.app" in (tmp_path / "asked").read_text(), "it was tried"
@@ -170,7 +170,8 @@ def test_behind_the_reverse_proxy_of_the_documentation(settings: Settings, tmp_p
     folder = tmp_path / "nginx"
     folder.mkdir()
     url = f"https://localhost:{front}/duck"
-    with started(settings, port, more=("--public-url", url)), nginx(folder, front, port):
+    studio = started(settings, port, more=("--public-url", url), program=PAINTED_APP)
+    with studio, nginx(folder, front, port):
         trusted = ssl.create_default_context(cafile=str(folder / "cert.pem"))
         password = re.findall(r"Password for this run: (\S+)", told(settings))[0]
         login = {"username": "duck", "password": password}
@@ -193,7 +194,7 @@ def test_behind_the_reverse_proxy_of_the_documentation(settings: Settings, tmp_p
         client = Client(f"{url}/", auth=("duck", password), verbose=False, ssl_verify=False)
         source = tmp_path / "mine.png"
         Image.effect_noise((900, 900), 60).convert("RGB").save(source)
-        asked = {"steps": 30, "width": 128, "height": 128, "strength": 1.0, "seed": 1}
+        asked = {"steps": 30, "width": 64, "height": 64, "strength": 1.0, "seed": 1}
         call = client.submit("a duck", image=handle_file(source), **asked, api_name="/generate")
         seen = set()
         while not call.done():
@@ -202,4 +203,4 @@ def test_behind_the_reverse_proxy_of_the_documentation(settings: Settings, tmp_p
         client.close()
         assert info["status"] == "completed" and len(seen) > 1, "progress comes while it runs"
         with Image.open(made) as result:
-            assert result.size == (128, 128)
+            assert result.size == (64, 64)

@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import gradio as gr
-from gradio import http_server
+from gradio import http_server, state_holder
 from gradio.components.api_component import Api
 from gradio.context import LocalContext
 from gradio.exceptions import ServerFailedToStartError
@@ -60,6 +61,20 @@ def disable_analytics() -> None:
     page that is not reachable here."""
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", str(10**12))
     os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")
+
+
+class _Session(state_holder.SessionState):
+    """A session without a copy of the whole page's configuration, which only deep links need; the studio has
+    none. Each HTTP call is a session of its own, and the copy took most of the call's time and memory."""
+
+    def __init__(self, blocks: gr.Blocks):
+        # What is missing in the copy is added once it changes; without blocks it begins empty.
+        super().__init__(SimpleNamespace(default_config=blocks.default_config, blocks=()))  # type: ignore[arg-type]
+
+
+def keep_sessions_small() -> None:
+    """Make Gradio create no copy of the page's configuration for each session."""
+    state_holder.SessionState = _Session  # type: ignore[misc]
 
 
 def close_tunnels() -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ..api.gradio_internals import LAUNCH_OPTIONS, close_tunnels, disable_analytics
+from ..api.gradio_internals import LAUNCH_OPTIONS, close_tunnels, disable_analytics, keep_sessions_small
 from ..errors import SettingsError
 from ..jobs.dispatcher import GPU_ENDPOINT, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 MAX_THREADS = 128
 """More than the clients that may wait at once: waiting clients must not block the job dispatcher."""
 MAX_SESSIONS = 256
-"""Pages and clients whose state Gradio keeps (LRU). Each takes about 0.2 MB, as does each HTTP call."""
+"""Pages and clients whose state Gradio keeps (LRU); each HTTP call is one, too."""
 SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 OWN_UPLOADS = "WEBBDUCK_UPLOADS"
 """Marks that this process has set Gradio's upload folder."""
@@ -79,6 +79,7 @@ class StudioServer:
         settings = self.settings
         set_upload_folder(settings)
         disable_analytics()
+        keep_sessions_small()
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
         head = page_head()
