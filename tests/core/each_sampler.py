@@ -1,4 +1,4 @@
-"""Each sampler and each schedule once, for tests with the true model; test_schedulers.py has every pair."""
+"""Each sampler and each schedule once, for tests with the true model; test_sampling.py has every pair."""
 
 from webbduck_gradio.request.samplers import AUTOMATIC, SAMPLERS, joined_name, sampler_named
 

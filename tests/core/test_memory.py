@@ -147,16 +147,6 @@ def test_the_last_used_stay_within_the_budget(starter) -> None:
     assert pair.names == []
 
 
-def test_all_pipelines_share_one_copy_of_the_parts(generator, starter) -> None:
-    from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline
-
-    loaded = generator.pipelines.get(starter, silent)
-    for kind in (StableDiffusionXLImg2ImgPipeline, StableDiffusionXLInpaintPipeline):
-        view = loaded.view(kind)
-        assert view.unet is loaded.pipe.unet and view.vae is loaded.pipe.vae
-        assert view.unet.dtype == torch.float32 and loaded.view(kind) is view
-
-
 def test_embeddings_of_unchanged_prompts_are_not_made_again(registry, starter, ask, monkeypatch) -> None:
     generator = ImageGenerator("cpu", registry)
     pipe = generator.pipelines.get(starter, silent).pipe

@@ -67,9 +67,25 @@ def test_threads_do_not_matter_on_a_card() -> None:
     ],
 )
 def test_what_an_earlier_version_drew_otherwise_is_said(asked, changed) -> None:
-    notes = differences(older(**asked), HERE)
-    assert len(notes) == changed and differences(chunk(**asked), HERE) == []
-    assert all("earlier version" in note for note in notes)
+    (note,) = differences(older(**asked), HERE)
+    assert differences(chunk(**asked), HERE) == []
+    assert "earlier version" in note and ("will look different" in note) == changed
+
+
+@pytest.mark.parametrize(
+    ("asked", "facts", "changed"),
+    [
+        ({"scheduler": "DPM++ 2M SDE Karras"}, {}, True),
+        ({"scheduler": "DPM++ 3M SDE Exponential"}, {}, True),
+        ({"scheduler": "DPM2 a"}, {}, False),
+        ({"scheduler": "Euler", "second_pass_model": "refiner"}, {"second_pass": "refiner"}, True),
+        ({"scheduler": "Euler", "second_pass_model": "b"}, {"second_pass": "img2img"}, False),
+    ],
+)
+def test_what_the_last_version_drew_otherwise_is_said(asked, facts, changed) -> None:
+    made = chunk({"device": "cpu", "threads": 4} | facts, **asked) | {"drawing": 2}
+    (note,) = differences(made, HERE)
+    assert "earlier version" in note and ("will look different" in note) == changed
 
 
 def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:

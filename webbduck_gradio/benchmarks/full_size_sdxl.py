@@ -11,7 +11,7 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from ..core.checkpoint_cache import CheckpointCache, LoadedCheckpoint, UnlistedCheckpoint
+from ..core.checkpoint_cache import CheckpointCache, unlisted
 from ..core.modes.text2img import Text2Img
 from ..core.progress import SilentReporter
 from ..core.prompts import Embeddings
@@ -92,7 +92,7 @@ def works(pipe: Any, steps: int, batch: int, side: int = 1024) -> list[tuple[str
     )
     together, alone = embeddings(pipe, batch), embeddings(pipe, 1)
 
-    model = ModelContext(LoadedCheckpoint(UnlistedCheckpoint(), pipe), alone)
+    model = ModelContext(unlisted(pipe), alone)
 
     def plain() -> None:
         pipe(

@@ -29,19 +29,10 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 """Precisions by their safetensors names."""
 
 
-@dataclass(frozen=True)
-class UnlistedCheckpoint:
-    """What sampling asks of a checkpoint, for a pipeline that is in no catalog (measurements)."""
-
-    prediction_type: str = "epsilon"
-    zero_snr: bool = False
-    latent_rgb: None = None
-
-
 class LoadedCheckpoint:
     """A checkpoint in memory, and its LoRAs."""
 
-    def __init__(self, checkpoint: Checkpoint | UnlistedCheckpoint, pipe: Any):
+    def __init__(self, checkpoint: Checkpoint, pipe: Any):
         self.checkpoint, self.pipe = checkpoint, pipe
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
@@ -196,6 +187,20 @@ class CheckpointCache:
         else:
             pipe.to(self.device)
         return LoadedCheckpoint(checkpoint, pipe)
+
+
+@dataclass(frozen=True)
+class _Unlisted:
+    """What sampling asks of a checkpoint."""
+
+    prediction_type: str = "epsilon"
+    zero_snr: bool = False
+    latent_rgb: None = None
+
+
+def unlisted(pipe: Any) -> LoadedCheckpoint:
+    """A pipeline that is in no catalog and predicts noise, for measurements."""
+    return LoadedCheckpoint(_Unlisted(), pipe)  # type: ignore[arg-type]  # no more is asked for
 
 
 def key_of(checkpoint: Checkpoint) -> Key:

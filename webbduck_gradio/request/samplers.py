@@ -297,8 +297,8 @@ _JOINED_KEYS = {_key(name): both for name, both in JOINED.items()}
 def find_sampler(sampler: str, schedule: str | None = None) -> tuple[str, str] | None:
     """(sampler, schedule) for another program's names, or its joined name; None if one of them is unknown.
 
-    Without a schedule it is Uniform, or SGM Uniform where that is the sampler's own. `_gpu` (ComfyUI), `k_` (k-diffusion) and `_k` (InvokeAI: Karras) are
-    recognised.
+    Without a schedule it is Uniform, or SGM Uniform where that is the sampler's own. `_gpu` (ComfyUI), `k_`
+    (k-diffusion) and `_k` (InvokeAI: Karras) are recognised.
     """
     name = _key(sampler).removesuffix(" gpu")
     if name.endswith(" k"):

@@ -8,13 +8,20 @@ from typing import Any
 from ...models.tokens import chunks
 from ...request import GenerationRequest
 
-DRAWING = 2
+DRAWING = 3
 """Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
 """Prefixes of samplers that changed in `DRAWING` 2, for any number of steps."""
 RESCHEDULED = ("DPM++ 2M", "DPM++ 2M SDE")
 KARRAS = ("Euler Karras", "LMS Karras")
+NEW_NOISE = ("DPM++ 2M SDE", "DPM++ 3M SDE")
+"""Samplers whose noise comes from a Brownian path since `DRAWING` 3, in which all samplers became the
+studio's own."""
+SLIGHTLY = (
+    "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
+    "can differ slightly."
+)
 
 
 def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> list[str]:
@@ -25,27 +32,34 @@ def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> lis
     notes = []
     if chunk.get("drawing", 1) != DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
         changed = _changed(chunk)
-        if changed:
-            notes.append(
-                f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
-                "generated again, it will look different."
-            )
+        notes.append(
+            f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
+            "generated again, it will look different."
+            if changed
+            else SLIGHTLY
+        )
     return notes + (_hardware_differences(facts, here) if here else [])
 
 
 def _changed(chunk: Mapping[str, Any]) -> list[str]:
+    """What changed visibly since the picture was made."""
     request = GenerationRequest.validated(**chunk["request"])
-    name, changed = request.scheduler, []
-    if (
-        name.startswith(RESAMPLED)
-        or (name in RESCHEDULED and request.steps >= 10)
-        or (name in KARRAS and request.steps < 10)
-    ):
+    name, changed, facts = request.scheduler, [], chunk.get("facts")
+    if request.sampler in NEW_NOISE or (chunk.get("drawing", 1) < 2 and _was_resampled(name, request.steps)):
         changed.append(name)
+    if isinstance(facts, dict) and facts.get("second_pass") == "refiner":
+        changed.append("where a refiner takes over")
     prompts = [len(chunks(text)) for text in (request.prompt, request.negative_prompt)]
-    if request.negative_prompt.strip() and prompts[0] != prompts[1]:
+    if chunk.get("drawing", 1) < 2 and request.negative_prompt.strip() and prompts[0] != prompts[1]:
         changed.append("a prompt with a negative prompt of another length")
     return changed
+
+
+def _was_resampled(name: str, steps: int) -> bool:
+    """Whether a sampler, by its joined name, changed in `DRAWING` 2."""
+    return (
+        name.startswith(RESAMPLED) or (name in RESCHEDULED and steps >= 10) or (name in KARRAS and steps < 10)
+    )
 
 
 def _hardware_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:

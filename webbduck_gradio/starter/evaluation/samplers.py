@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 from diffusers import StableDiffusionXLPipeline
 
-from ...core.checkpoint_cache import LoadedCheckpoint, UnlistedCheckpoint
+from ...core.checkpoint_cache import unlisted
 from ...core.modes.text2img import Text2Img
 from ...core.progress import SilentReporter
 from ...core.prompts import encode
@@ -31,7 +31,7 @@ def paint_with(
     name: str, pipeline: StableDiffusionXLPipeline, prompts: list[str], seeds: list[int]
 ) -> list[np.ndarray]:
     """One image (height, width, 3), 8-bit RGB, per prompt and seed, with one of SCHEDULERS."""
-    loaded = LoadedCheckpoint(UnlistedCheckpoint(), pipeline)
+    loaded = unlisted(pipeline)
     width = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     painted = []
     for prompt, seed in zip(prompts, seeds, strict=True):
