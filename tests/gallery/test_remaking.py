@@ -77,6 +77,7 @@ def test_what_an_earlier_version_drew_otherwise_is_said(asked, changed) -> None:
     [
         ({"scheduler": "DPM++ 2M SDE Karras"}, {}, True),
         ({"scheduler": "DPM++ 3M SDE Exponential"}, {}, True),
+        ({"scheduler": "UniPC"}, {}, True),
         ({"scheduler": "DPM2 a"}, {}, False),
         ({"scheduler": "Euler", "second_pass_model": "refiner"}, {"second_pass": "refiner"}, True),
         ({"scheduler": "Euler", "second_pass_model": "b"}, {"second_pass": "img2img"}, False),

@@ -15,9 +15,9 @@ RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
 """Prefixes of samplers that changed in `DRAWING` 2, for any number of steps."""
 RESCHEDULED = ("DPM++ 2M", "DPM++ 2M SDE")
 KARRAS = ("Euler Karras", "LMS Karras")
-NEW_NOISE = ("DPM++ 2M SDE", "DPM++ 3M SDE")
-"""Samplers whose noise comes from a Brownian path since `DRAWING` 3, in which all samplers became the
-studio's own."""
+REWRITTEN = ("DPM++ 2M SDE", "DPM++ 3M SDE", "UniPC")
+"""Samplers that changed visibly in `DRAWING` 3, in which all became the studio's own: the noise of the first
+two comes from a Brownian path, and UniPC is of third order."""
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
     "can differ slightly."
@@ -45,7 +45,7 @@ def _changed(chunk: Mapping[str, Any]) -> list[str]:
     """What changed visibly since the picture was made."""
     request = GenerationRequest.validated(**chunk["request"])
     name, changed, facts = request.scheduler, [], chunk.get("facts")
-    if request.sampler in NEW_NOISE or (chunk.get("drawing", 1) < 2 and _was_resampled(name, request.steps)):
+    if request.sampler in REWRITTEN or (chunk.get("drawing", 1) < 2 and _was_resampled(name, request.steps)):
         changed.append(name)
     if isinstance(facts, dict) and facts.get("second_pass") == "refiner":
         changed.append("where a refiner takes over")
