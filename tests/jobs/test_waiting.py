@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 
@@ -92,6 +93,26 @@ def test_an_output_folder_that_was_replaced_is_said(
     settings.make_folders()
     assert run_next_job(worker, SECRET, SECRET) == IDLE
     assert "was replaced while the studio ran; restart" in str(store.pause_reason)
+
+
+def test_no_job_is_taken_into_a_queue_that_is_not_in_its_folder(
+    store: JobStore, settings, ask, tmp_path: Path
+) -> None:
+    before = store.submit(ask())
+    store.cancel(before.id)
+    away = settings.outputs.rename(tmp_path / "away")
+    for replaced in (False, True):
+        if replaced:
+            settings.make_folders()
+            (settings.data_dir / "jobs.sqlite3").touch()
+        with pytest.raises(StorageError, match="no longer in the output folder"):
+            store.submit(ask())
+        with pytest.raises(StorageError, match="no longer in the output folder"):
+            store.retry(before.id)
+    assert store.counts()["queued"] == 0, "it would be lost with a restart"
+    shutil.rmtree(settings.outputs)
+    away.rename(settings.outputs)
+    assert store.retry(before.id).state == "queued"
 
 
 def test_others_learn_nothing_of_the_folders(settings) -> None:
