@@ -8,15 +8,17 @@ import socket
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from running import PATIENCE
+from running import PATIENCE, free_port
 
 from webbduck_gradio import cli
 from webbduck_gradio.cli import address_lines, settings_from
 from webbduck_gradio.errors import SettingsError
-from webbduck_gradio.settings import HOME
+from webbduck_gradio.settings import HOME, Settings
+from webbduck_gradio.web.server import StudioServer
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -47,6 +49,22 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         sentence = refused(run("--port", str(port), "--output", str(tmp_path)))
     assert sentence.startswith(f"Port {port} on 127.0.0.1 cannot be used")
+
+
+def test_a_port_that_is_taken_while_the_studio_starts_is_the_same_sentence(settings: Settings) -> None:
+    server = StudioServer(replace(settings, port=free_port()))
+    try:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", server.settings.port))
+            taken.listen()
+            with pytest.raises(SettingsError) as refusal:
+                server.start()
+    finally:
+        server.close()
+    assert str(refusal.value) == (
+        f"Port {server.settings.port} on 127.0.0.1 cannot be used (address already in use); "
+        "stop the program that has it or choose another --port."
+    )
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:

@@ -96,6 +96,18 @@ def prepare(settings: Settings) -> None:
     studio.services.outputs.favourite(studio.pictures()[1])
     PresetStore(settings.data_dir / "shelf.json").keep_preset("old", {"steps": 1})
     studio.keep("red")
+    leave_old_files(studio)
+
+
+def leave_old_files(studio: Studio) -> None:
+    """What the housekeeping removes: an upload, a zip file, an input image that nothing names."""
+    upload = studio.settings.uploads / "0123" / "0.png"
+    archive = studio.settings.data_dir / "exports" / "webbduck-0123456789ab.zip"
+    for path in (upload, archive):
+        path.parent.mkdir(parents=True)
+        path.touch()
+    for path in (upload, archive, studio.settings.inputs / studio.keep("green")):
+        os.utime(path, (1, 1))
 
 
 def upscale_an_input(studio: Studio) -> None:
@@ -117,6 +129,11 @@ def empty(studio: Studio) -> None:
     studio.services.trash.delete_run(studio.runs()[-1])
     (studio.settings.outputs.parent / "emptying").touch()
     studio.services.trash.empty()
+
+
+def export_twice(studio: Studio) -> None:
+    for pictures in (studio.pictures(), studio.pictures()[:1]):
+        export(studio.services.outputs, studio.settings, pictures)
 
 
 def steer(studio: Studio) -> None:
@@ -146,7 +163,7 @@ OPERATIONS: dict[str, Callable[[Studio], object]] = {
     "edit a LoRA": lambda studio: studio.services.registry.edit_lora("ink", {"trigger": "new words"}),
     "edit a checkpoint": lambda studio: studio.services.registry.edit_checkpoint(STARTER, {"steps": 7}),
     "keep an input": lambda studio: studio.keep("blue"),
-    "export": lambda studio: export(studio.services.outputs, studio.settings, studio.pictures()),
+    "export": export_twice,
     "thumbnails": lambda studio: [studio.services.thumbnails.thumbnail(each) for each in studio.pictures()],
     "steer": steer,
     "tidy": lambda studio: studio.services.housekeeping.clean_up(),

@@ -46,5 +46,5 @@ def test_nothing_is_lost_or_left_wherever_it_ends(
     print(done.stdout)
     assert [each["operation"] for each in found] == operations
     # So many that a countdown that counts nothing would show.
-    assert all(each["points"] >= 3 for each in found)
+    assert [each for each in found if each["points"] < 3] == []
     assert {each["operation"]: each["faults"] for each in found if each["faults"]} == {}

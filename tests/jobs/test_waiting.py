@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from painter import Painter
+from PIL import Image
 from running import PATIENCE, wait_until
 
 from webbduck_gradio.errors import StorageError
+from webbduck_gradio.jobs import lazy_run
 from webbduck_gradio.jobs.dispatcher import IDLE, run_next_job
 from webbduck_gradio.jobs.housekeeping import Housekeeping
+from webbduck_gradio.jobs.previews import PreviewFiles
 from webbduck_gradio.jobs.stall_watchdog import STALL_SECONDS, StallWatchdog
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.jobs.worker import DISK_FULL
@@ -94,6 +99,34 @@ def test_an_output_folder_that_was_replaced_is_said(
     assert "was replaced while the studio ran; restart" in str(store.pause_reason)
 
 
+def test_no_job_is_taken_into_a_queue_that_is_not_in_its_folder(
+    store: JobStore, settings, ask, tmp_path: Path
+) -> None:
+    before = store.submit(ask())
+    store.cancel(before.id)
+    away = settings.outputs.rename(tmp_path / "away")
+    for replaced in (False, True):
+        if replaced:
+            settings.make_folders()
+            (settings.data_dir / "jobs.sqlite3").touch()
+        with pytest.raises(StorageError, match="no longer in the output folder"):
+            store.submit(ask())
+        with pytest.raises(StorageError, match="no longer in the output folder"):
+            store.retry(before.id)
+    assert store.counts()["queued"] == 0, "it would be lost with a restart"
+    shutil.rmtree(settings.outputs)
+    away.rename(settings.outputs)
+    assert store.retry(before.id).state == "queued"
+
+
+def test_previews_that_cannot_be_written_are_logged_once_for_each_job(settings, caplog) -> None:
+    previews = PreviewFiles(settings)
+    shutil.rmtree(settings.previews)
+    for job_id in ("a", "a", "a", "b"):
+        assert not previews.write(job_id, Image.new("RGB", (8, 8)))
+    assert len(caplog.records) == 2
+
+
 def test_others_learn_nothing_of_the_folders(settings) -> None:
     from dataclasses import replace
 
@@ -158,8 +191,9 @@ def test_a_queue_that_stands_still_is_said_until_it_moves(store: JobStore, ask, 
 
 @pytest.mark.parametrize("end", ["comes back", "is cancelled"])
 def test_a_picture_that_is_drawn_waits_for_its_folder(
-    store: JobStore, settings, make_worker, ask, tmp_path: Path, end: str
+    store: JobStore, settings, make_worker, ask, tmp_path: Path, end: str, monkeypatch, caplog
 ) -> None:
+    monkeypatch.setattr(lazy_run, "LOOK_AGAIN_SECONDS", 0.02)
     away = tmp_path / "away"
 
     def take_away(image: int, step: int, request) -> None:
@@ -171,11 +205,14 @@ def test_a_picture_that_is_drawn_waits_for_its_folder(
     ticket = threading.Thread(target=run_next_job, args=(worker, SECRET, SECRET), daemon=True)
     ticket.start()
     wait_until(lambda: "Waiting to save: The output folder" in store.get(job.id).status)
+    time.sleep(0.3)
+    logged = [each for each in caplog.messages if "cannot be saved yet" in each]
     if end == "is cancelled":
         store.cancel(job.id)
     else:
         away.rename(settings.outputs)
     ticket.join(PATIENCE)
+    assert len(logged) == 1, "once, not with each look"
     ended = store.get(job.id)
     assert ended.state == ("cancelled" if end == "is cancelled" else "completed")
     if end == "comes back":

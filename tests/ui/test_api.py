@@ -144,6 +144,7 @@ def test_no_seed_is_a_random_one_and_zero_is_zero(client: Client) -> None:
         ({"num_images": 99}, "num_images must be a whole number from 1 to 8, not 99."),
         ({"image": {"path": "/etc/passwd"}}, "The image must be an uploaded file or the id"),
         ({"image": "../.webbduck/jobs.sqlite3"}, "The image must be an uploaded file or the id"),
+        ({"image": "2020-01-02_03-04-05/0.png"}, "There is no such picture in the gallery; it may have been"),
         ({"wait_for_result": "yes"}, "wait_for_result must be true or false."),
         ({"loras": [{"name": "none such"}]}, "none such|LoRA"),
     ],

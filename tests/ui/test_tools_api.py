@@ -135,7 +135,7 @@ def test_a_picture_too_narrow_to_describe_is_refused_at_once(client: Client, tmp
 @pytest.mark.parametrize(
     ("endpoint", "asked", "words"),
     [
-        ("/upscale", {"image": "nothing/0.png"}, "uploaded file or the id"),
+        ("/upscale", {"image": "nothing/0.png"}, "no such picture in the gallery"),
         ("/upscale", {"image": "/etc/passwd"}, "uploaded file or the id"),
         ("/upscale", {"scale": 3}, "scale must be"),
         ("/upscale", {"upscaler": "none"}, "no upscaler named 'none'"),

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ..errors import NotFoundError, RequestError
+from ..gallery.run_layout import is_image_id
 from ..services import Services, inside
 from .gradio_internals import upload_folder
 
@@ -31,7 +32,10 @@ def client_file(services: Services, value: Any) -> Path:
         if path.is_absolute() and inside(path, upload_folder()) and path.resolve().is_file():
             return path.resolve()
         return services.outputs.resolve(name)
-    except (OSError, ValueError, NotFoundError):
+    except NotFoundError as missing:
+        # Also one that was deleted between a client's look at the gallery and its request.
+        raise RequestError(str(missing) if is_image_id(name) else NOT_OURS) from None
+    except (OSError, ValueError):
         raise RequestError(NOT_OURS) from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..errors import SettingsError, StorageError
 from ..storage import sqlite
 from ..storage.folder_lock import FolderLock
+from ..storage.reading import identity
 from . import schema
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class Database:
             self._owned.release()
             raise
         self.reader.execute("PRAGMA query_only = 1")
+        self._path, self._identity = path, identity(path)
 
     def close(self) -> None:
         """Close the file and release the folder lock."""
@@ -57,6 +59,15 @@ class Database:
             self.reader.close()
             self.writer.close()
             self._owned.release()
+
+    def check_in_place(self) -> None:
+        """Raises `StorageError` if the file was moved, removed or replaced. SQLite still writes to it then,
+        but a restarted studio would not find it."""
+        if identity(self._path) != self._identity:
+            raise StorageError(
+                "The queue's database is no longer in the output folder, so that a new job would be lost; "
+                "put the folder back or restart the studio."
+            )
 
     def read(self, query: str, *values: object) -> list[sqlite3.Row]:
         """All rows of a query, as a consistent snapshot. Raises `StorageError`."""

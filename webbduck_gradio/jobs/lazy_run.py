@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAVE_AGAIN_SECONDS = 1.0
+LOOK_AGAIN_SECONDS = 1.0
+SAVE_AGAIN_SECONDS = 30.0
+"""Longest time between two tries, even if the folder's problem seems to be the same."""
 
 
 class Waiting(Protocol):
@@ -68,8 +70,19 @@ class LazyRun:
                     raise
                 log.warning("An image of job %s cannot be saved yet: %s (%s)", self._job.id, problem, error)
                 waiting.status(f"Waiting to save: {problem}")
-                waiting.check()
-                time.sleep(SAVE_AGAIN_SECONDS)
+                self._wait_for_change(problem, waiting)
+
+    def _wait_for_change(self, problem: str, waiting: Waiting) -> None:
+        """Wait while the folder has this problem, at most `SAVE_AGAIN_SECONDS`.
+
+        Only a failed try to save is logged; looking at the folder is not.
+        """
+        end = time.monotonic() + SAVE_AGAIN_SECONDS
+        while time.monotonic() < end:
+            waiting.check()
+            time.sleep(LOOK_AGAIN_SECONDS)
+            if self._obstacles.found() != problem:
+                return
 
     def _get(self) -> Run:
         if self._run is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..settings import Settings
+from ..storage.reading import identity
 
 
 class Obstacles:
@@ -19,12 +20,12 @@ class Obstacles:
     def __init__(self, settings: Settings, of_next_job: Callable[[], str | None] = lambda: None):
         """`of_next_job`: returns why the next job has to wait for a model folder, or None."""
         self._settings, self._of_next_job = settings, of_next_job
-        self._data_dir = _identity(settings.data_dir)
+        self._data_dir = identity(settings.data_dir)
 
     def found(self) -> str | None:
         """A message about the first folder that is unavailable, or None. Never raises."""
         settings = self._settings
-        data_dir = _identity(settings.data_dir)
+        data_dir = identity(settings.data_dir)
         if data_dir is None:
             return self._message("output", settings.outputs, "does not exist")
         if self._data_dir is not None and data_dir != self._data_dir:
@@ -52,14 +53,6 @@ class Obstacles:
     def _shown(self, folder: Path) -> str:
         """The path, if only this computer can reach the studio; other clients must not learn its folders."""
         return f" {folder}" if self._settings.is_loopback_only else ""
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(folder)
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino
 
 
 def _unreadable(folder: Path) -> str | None:

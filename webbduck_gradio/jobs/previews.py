@@ -33,6 +33,8 @@ class PreviewFiles:
         """Removes previews that a killed studio left behind."""
         self._folder = settings.previews
         self._watched_at = float("-inf")
+        self._failed: str | None = None
+        """Job whose preview could not be written; the log names each once."""
         for leftover in self._folder.glob("*.jpg*"):
             with contextlib.suppress(OSError):
                 leftover.unlink()
@@ -55,7 +57,9 @@ class PreviewFiles:
                 small.save(file, "JPEG", quality=80)
             os.replace(part, self.path(job_id))
         except OSError as error:
-            log.warning("The preview of job %s could not be written: %s", job_id, error)
+            if self._failed != job_id:
+                log.warning("The previews of job %s could not be written: %s", job_id, error)
+            self._failed = job_id
             return False
         return True
 

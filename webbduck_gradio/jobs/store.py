@@ -66,6 +66,7 @@ class JobStore(JobQueries):
         """
         if kind not in HANDLERS or not isinstance(request, HANDLERS[kind].request_type):
             raise RequestError(f"The studio does not support jobs of the kind {str(kind)[:40]!r}.")
+        self.database.check_in_place()
         with self.database.writing() as db:
             job_id = self._insert(db, kind, request.model_dump_json(), owner, warnings)
         return self.get(job_id)
@@ -76,6 +77,7 @@ class JobStore(JobQueries):
         Raises `NotFoundError`, `QueueFullError`, and `RequestError` for a job that has not failed, or whose
         settings this version of the studio cannot read.
         """
+        self.database.check_in_place()
         with self.database.writing() as db:
             row = self._row(db, job_id)
             if row["state"] not in RETRYABLE:

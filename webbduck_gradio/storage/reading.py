@@ -55,3 +55,12 @@ def parse_json(data: bytes | str) -> Any:
 def whole_text(text: str) -> str:
     """The text with lone surrogates replaced, which neither UTF-8 nor SQLite accepts."""
     return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of the file or folder that is under this path now; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

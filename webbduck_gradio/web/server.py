@@ -58,6 +58,7 @@ class StudioServer:
         """Raises `SettingsError` if a folder, the queue or the port cannot be used."""
         limit = file_handles.raise_limit()
         settings.make_folders()
+        # Before anything else is loaded; `start` finds out what has changed meanwhile.
         check_port(settings.host, settings.port)
         self.settings = settings
         self.services = Services.start(settings)
@@ -130,8 +131,12 @@ class StudioServer:
                     app_kwargs={"middleware": [Middleware(SecurityMiddleware, context=context)]},
                 )
         except OSError as error:
+            # Its text names parameters of Gradio, and it wants the port on the loopback address, too.
+            log.debug("Gradio said: %s", error)
+            for host in (settings.host, "127.0.0.1"):
+                check_port(host, settings.port)
             raise SettingsError(
-                f"The studio could not open {settings.host}:{settings.port} ({error})."
+                f"The studio could not open {settings.host}:{settings.port}; start it again."
             ) from None
         # Gradio prints paragraphs about a failed share link; the user gets one sentence elsewhere.
         log.debug("Gradio said: %s", " ".join(output.getvalue().split()))
@@ -208,7 +213,7 @@ def bracketed(host: str) -> str:
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises `SettingsError` if the address cannot be bound, before anything else is loaded."""
+    """Raises `SettingsError` if the address cannot be bound."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
