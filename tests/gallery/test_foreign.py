@@ -235,16 +235,25 @@ def test_what_is_not_installed_is_named_and_renamed_files_are_found(tmp_path: Pa
 
 def test_what_does_not_fit_is_named(tmp_path: Path):
     text = (
-        "a duck\nSteps: 500, Sampler: Restart, Schedule type: Karras, CFG scale: 7, Seed: 99999999999, "
+        "a duck\nSteps: 500, Sampler: Gradient, Schedule type: Karras, CFG scale: 7, Seed: 99999999999, "
         "Size: 30x513"
     )
     found = understand(save_png(tmp_path / "x.png", {"parameters": text}))
     assert found["fields"] == {"prompt": "a duck", "negative_prompt": "", "cfg": 7.0}
     said = " ".join(found["problems"])
-    for word in ("steps", "no sampler Restart", "seed", "width", "height"):
+    for word in ("steps", "no sampler Gradient", "seed", "width", "height"):
         assert word in said
     found = understand(save_png(tmp_path / "y.png", {"Comment": "holiday"}))
     assert found["fields"] == {} and "says nothing" in found["problems"][0] and found["raw"] == "holiday"
+
+
+@pytest.mark.parametrize(("spelling", "is_another"), [("Beta", False), ("beta", True)])
+def test_a_schedule_that_only_shares_its_name_is_told(tmp_path: Path, spelling: str, is_another: bool):
+    """ComfyUI's, which it writes in small letters."""
+    text = f"a duck\nSteps: 20, Sampler: Euler, Schedule type: {spelling}, CFG scale: 7, Seed: 1"
+    found = understand(save_png(tmp_path / "x.png", {"parameters": text}))
+    assert found["fields"]["schedule"] == "Beta"
+    assert any("over the timesteps" in problem for problem in found["problems"]) == is_another
 
 
 @pytest.mark.parametrize(("told", "ours"), [(1, 0), (2, 0), (3, 1), (6, 4)])

@@ -209,6 +209,11 @@ def _translate_sampler(wanted: dict[str, Any], problems: list[str]) -> None:
     found = find_sampler(given, schedule)
     if found:
         wanted["sampler"], wanted["schedule"] = found
+        if schedule == "beta":  # ComfyUI's spelling; A1111 writes "Beta"
+            problems.append(
+                "ComfyUI's schedule beta is spread over the timesteps, Beta here over the noise levels as in "
+                "A1111; the picture can differ."
+            )
     else:
         both = f"{given} with the schedule {schedule.replace('_', ' ')}" if schedule else given
         problems.append(f"There is no sampler {both} here; the chosen one stays.")
