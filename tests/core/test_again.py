@@ -15,7 +15,7 @@ from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata.recall import read_settings
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.request import GenerationRequest
-from webbduck_gradio.request.samplers import JOINED, sampler_named
+from webbduck_gradio.request.samplers import JOINED, fewest_steps, sampler_named
 from webbduck_gradio.settings import Settings
 
 SIZE = {"width": 96, "height": 80}
@@ -86,5 +86,5 @@ def test_each_of_four_is_made_again_alone(remake, mode: str) -> None:
 @pytest.mark.parametrize("scheduler", EACH_SAMPLER)
 def test_with_every_sampler(remake, scheduler: str) -> None:
     sampler, schedule = JOINED[scheduler]
-    steps = max(3, sampler_named(sampler).fewest_steps.get(schedule, 0))
+    steps = max(3, fewest_steps(sampler_named(sampler), schedule))
     remake((1,), num_images=2, scheduler=scheduler, negative_prompt="hat", steps=steps)
