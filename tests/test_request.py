@@ -31,8 +31,8 @@ def of(**asked: object) -> GenerationRequest:
         ({"sampler": "Eulr"}, f"sampler must be one of: {', '.join(each.name for each in SAMPLERS)}."),
         ({"schedule": "Kerras"}, f"schedule must be one of: {', '.join(each.name for each in SCHEDULES)}."),
         (
-            {"sampler": "DDIM", "schedule": "Karras"},
-            "DDIM does not support the schedule Karras; choose Automatic.",
+            {"sampler": "DPM fast", "schedule": "Karras"},
+            "DPM fast does not support the schedule Karras; choose Automatic.",
         ),
         (
             {"scheduler": "Euler", "sampler": "Heun"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy
 import pytest
@@ -85,10 +86,16 @@ def test_progress_is_reported_step_by_step(generator, starter, ask) -> None:
     assert recorder.previews == [] and recorder.texts[-1] == "Generating"
 
 
-def test_samplers_with_two_evaluations_report_their_own_total(generator, starter, ask) -> None:
-    recorder = Recorder()
-    list(generator.generate(ask(scheduler="Heun"), starter, recorder))
-    assert recorder.steps == [(0, step, 7) for step in range(1, 8)]
+def test_progress_counts_steps_whatever_a_sampler_makes_of_them(generator, starter, ask) -> None:
+    def counted(**asked: Any) -> list[tuple[int, int, int]]:
+        recorder = Recorder()
+        list(generator.generate(ask(**asked), starter, recorder))
+        return recorder.steps
+
+    assert counted(scheduler="Heun") == [(0, step, 4) for step in range(1, 5)]  # two evaluations each
+    assert counted(scheduler="DPM fast", steps=7) == [(0, step, 7) for step in (3, 6, 7)]  # of third order
+    for _, step, total in counted(scheduler="DPM adaptive"):
+        assert 1 <= step <= total
 
 
 def test_pictures_come_as_they_finish(generator, starter, ask) -> None:
@@ -161,7 +168,7 @@ def test_another_generator_draws_the_same(starter, ask, paint) -> None:
 
 
 def test_equal_to_the_bare_pipeline(pipe, paint, ask) -> None:
-    """Nothing between the request and diffusers changes a pixel."""
+    """The core's own loop and diffusers' draw the same picture, up to the rounding of one level."""
     from diffusers import EulerDiscreteScheduler
 
     request = ask(steps=10, scheduler="Euler")
@@ -178,7 +185,8 @@ def test_equal_to_the_bare_pipeline(pipe, paint, ask) -> None:
         ).images[0]
     finally:
         pipe.scheduler = before
-    assert numpy.array_equal(numpy.asarray(bare), paint(steps=10, scheduler="Euler")[0])
+    ours = paint(steps=10, scheduler="Euler")[0].astype(int)
+    assert numpy.abs(ours - numpy.asarray(bare)).max() <= 1
 
 
 def test_describe_tells_device_memory_and_versions(generator, pipe) -> None:

@@ -240,7 +240,7 @@ def test_a_name_without_a_schedule_says_it_to_others():
     """A1111 since 1.9 takes a sampler that stands alone for its automatic one, which is Karras' for many."""
     for scheduler in SCHEDULERS:
         line = infotext.parameters_text(request(scheduler=scheduler), 1, version="WebbDuck")
-        assert ("Schedule type" in line) == (scheduler not in ("UniPC", "DDIM"))
+        assert ("Schedule type" in line) == (JOINED[scheduler][1] != AUTOMATIC)
         assert "Automatic" not in line
     assert "Sampler: DPM++ 2M, Schedule type: Uniform," in infotext.parameters_text(
         request(scheduler="DPM++ 2M"), 1, version="WebbDuck"

@@ -281,7 +281,7 @@ def test_second_passes_that_cannot_work_are_refused(settings: Settings) -> None:
     for asked, words in (
         ({"second_pass_model": "nothing"}, "no checkpoint named 'nothing'"),
         ({"second_pass_model": "painter"}, "made for inpainting"),
-        ({"second_pass_model": "refiner", "scheduler": "Heun"}, "Heun loses its way"),
+        ({"second_pass_model": "refiner", "scheduler": "Restart"}, "Restart places its steps itself"),
         (
             {"second_pass_model": "refiner", "image": image, "second_pass_mode": "refiner"},
             "only pictures made",
@@ -291,7 +291,7 @@ def test_second_passes_that_cannot_work_are_refused(settings: Settings) -> None:
         ({"second_pass_model": STARTER, "second_pass_steps": 2}, "no step for the second pass"),
         ({"base_model": "refiner"}, "choose it as the second pass"),
         ({"base_model": "painter"}, "give it a picture and a mask"),
-        ({"base_model": "zsnr", "scheduler": "LMS"}, "cannot start from pure noise"),
+        ({"base_model": "zsnr", "scheduler": "LMS Beta"}, "Beta does not suit zsnr"),
         ({"clip_skip": 4}, "leaves nothing"),
     ):
         with pytest.raises((RequestError, ModelError), match=words):
