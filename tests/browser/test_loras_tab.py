@@ -96,7 +96,7 @@ def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> Non
     expect(page.locator(".model")).to_have_count(1)
     shutil.copytree((sdxl / STARTER).resolve(), sdxl / "second duck", copy_function=shutil.copyfile)
     try:
-        mine.get_by_label("Steps").fill("9")
+        mine.locator("[name=steps]").fill("9")
         mine.get_by_role("button", name="Save defaults").click()
         wait_until(lambda: studio.services.registry.checkpoint("second duck").defaults.steps == 9)
         page.get_by_role("tab", name="Studio").click()

@@ -4,6 +4,7 @@ import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { settings } from "../shared/settings.js";
 import { badge, date } from "./parts.js";
 
 /** @type {[string, string, number][]} */
@@ -13,6 +14,18 @@ const FIELDS = [
   ["width", "Width, px", 8],
   ["height", "Height, px", 8],
 ];
+
+/** Joined names of sampler and schedule by their samplers: [sampler, names] each. */
+function grouped(names) {
+  const samplers = Object.keys(settings.sampler?.choices ?? {}).sort((a, b) => b.length - a.length);
+  /** @type {Map<string, string[]>} */
+  const groups = new Map();
+  for (const name of names) {
+    const sampler = samplers.find((each) => name === each || name.startsWith(`${each} `)) ?? name;
+    groups.set(sampler, [...(groups.get(sampler) ?? []), name]);
+  }
+  return [...groups];
+}
 
 /**
  * The card of a checkpoint.
@@ -43,7 +56,13 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
     "select",
     { name: "scheduler" },
     h("option", { value: "" }, `${each.suggested.scheduler} (suggested)`),
-    samplers.map((name) => h("option", { value: name }, name)),
+    grouped(samplers).map(([label, names]) =>
+      h(
+        "optgroup",
+        { label },
+        names.map((name) => h("option", { value: name }, name)),
+      ),
+    ),
   );
   sampler.value = noted("scheduler");
   const status = h("p", { class: "form-status muted", role: "status" });
