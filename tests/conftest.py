@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from webbduck_gradio.web.server import StudioServer
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: much of the time a test waits for its server or browser."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def starter_checkpoints() -> Path:
     """A `checkpoint/` folder that holds the bundled starter checkpoint."""

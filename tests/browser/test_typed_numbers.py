@@ -113,7 +113,7 @@ def test_weights_and_defaults(page: Page, studio, lora: Path) -> None:
     card.get_by_role("button", name="Save defaults").click()
     expect(card.locator(".form-status")).to_contain_text("Steps must be a whole number")
     type_into(card.locator("[name=steps]"), "15")
-    type_into(card.get_by_label("CFG"), "6,5")
+    type_into(card.locator("[name=cfg]"), "6,5")
     card.get_by_role("button", name="Save defaults").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg == 6.5)
     assert studio.services.registry.checkpoint(STARTER).defaults.steps == 15
