@@ -15,6 +15,7 @@ from running import STARTER, free_port, studio_settings, wait_until
 from setting_changes import CHANGES
 
 from webbduck_gradio.request import SETTINGS, GenerationRequest, in_form_order
+from webbduck_gradio.request.samplers import SAMPLERS
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web.server import StudioServer
 
@@ -360,3 +361,10 @@ def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio
     tab.wait_for_function("window.webbduck?.form?.state()")
     expect(tab.locator("#prompt textarea")).to_have_value(text)
     assert not tab.evaluate("document.querySelectorAll('[maxlength]').length"), "a field cuts what is pasted"
+
+
+def test_a_long_list_opens_at_what_is_selected(tab: Page) -> None:
+    tab.click("#sampler input")
+    expect(tab.locator(".options [role=option]")).to_have_count(len(SAMPLERS))
+    expect(tab.locator(".options [aria-selected=true]")).to_be_in_viewport()
+    tab.keyboard.press("Escape")
