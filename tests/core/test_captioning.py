@@ -147,7 +147,7 @@ def test_plug_ins_of_the_first_version(studio) -> None:
 
 def test_a_plug_in_that_others_could_change_is_not_run(studio) -> None:
     marker = studio.plugins / "ran"
-    path = plugin(studio, "open", f"open({str(marker)!r}, 'w')\n")
+    path = plugin(studio, "open", f"open({str(marker)!r}, 'w').close()\n")
     path.chmod(0o666)
     with pytest.raises(ModelError, match=r"others than you can change .*captioner.py; `chmod go-w"):
         caption(Registry(studio), "open")
