@@ -36,6 +36,8 @@ class LoadedCheckpoint:
         self.checkpoint, self.pipe = checkpoint, pipe
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
+        self.device: torch.device = pipe._execution_device
+        """Where it computes; offloaded modules are in main memory meanwhile."""
 
     @property
     def scheduler(self) -> dict[str, Any]:
@@ -44,11 +46,6 @@ class LoadedCheckpoint:
             "prediction_type": self.checkpoint.prediction_type,
             "rescale_betas_zero_snr": self.checkpoint.zero_snr,
         }
-
-    @property
-    def device(self) -> torch.device:
-        """Where it computes; offloaded modules are in main memory meanwhile."""
-        return self.pipe._execution_device
 
     def offload(self) -> None:
         """Move idle modules to main memory, to make room for another model."""
