@@ -8,10 +8,11 @@ import numpy
 import pytest
 import torch
 from diffusers import AutoencoderKL
+from PIL import Image
 from recorder import Recorder
 
 from webbduck_gradio.core.image_generator import ImageGenerator
-from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, decode
+from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, decode, encode
 from webbduck_gradio.errors import GenerationError
 from webbduck_gradio.gallery.input_images import InputImageStore
 
@@ -48,6 +49,17 @@ def test_what_cannot_be_rescued_is_an_error(parts) -> None:
     parts.vae.decode = lambda raw, **more: (torch.full((1, 3, 64, 64), float("nan")),)
     with pytest.raises(GenerationError, match="VAE"):
         decode(parts, LATENTS)
+
+
+@pytest.mark.parametrize("upcasts", [True, False])
+def test_an_input_picture_loses_no_detail_where_the_vae_asks_for_full_precision(parts, upcasts) -> None:
+    parts.vae.register_to_config(force_upcast=upcasts)
+    parts.vae.to(torch.bfloat16)
+    inner, seen = parts.vae.encode, []
+    parts.vae.encode = lambda pixels, **more: seen.append(pixels.dtype) or inner(pixels, **more)
+    latents, warnings = encode(parts, Image.new("RGB", (64, 64), "teal"))
+    assert seen == [torch.float32 if upcasts else torch.bfloat16]
+    assert latents.dtype == torch.float32 and warnings == () and parts.vae.dtype == torch.bfloat16
 
 
 def test_an_input_picture_that_overflows_is_read_again_and_said(

@@ -80,7 +80,9 @@ def test_what_an_earlier_version_drew_otherwise_is_said(asked, changed) -> None:
         ({"scheduler": "UniPC"}, {}, True),
         ({"scheduler": "DPM2 a"}, {}, False),
         ({"scheduler": "Euler", "second_pass_model": "refiner"}, {"second_pass": "refiner"}, True),
-        ({"scheduler": "Euler", "second_pass_model": "b"}, {"second_pass": "img2img"}, False),
+        ({"scheduler": "Euler", "second_pass_model": "b"}, {"second_pass": "img2img"}, True),
+        ({"scheduler": "Euler", "image": f"{0:064x}.png"}, {}, True),
+        ({"scheduler": "Euler"}, {}, False),
     ],
 )
 def test_what_the_last_version_drew_otherwise_is_said(asked, facts, changed) -> None:

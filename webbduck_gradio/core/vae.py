@@ -17,8 +17,6 @@ DECODED_IN_FP32 = (
 ENCODED_IN_FP32 = (
     "The VAE produced NaN in half precision, so the input picture was encoded again in full precision."
 )
-
-
 NOT_FINITE = "The checkpoint's VAE produced NaN; its file is probably damaged, so get it again."
 
 
@@ -32,7 +30,8 @@ def encode(pipe: Any, image: Image.Image) -> tuple[torch.Tensor, tuple[str, ...]
     """
     vae = pipe.vae
     pixels = pipe.image_processor.preprocess(image)
-    full = _needs_full_precision(vae)
+    # bfloat16 does not overflow, but it would lose detail of the input picture.
+    full = _needs_full_precision(vae) or vae.config.force_upcast
     raw = _encoded(vae, pixels, torch.float32 if full else vae.dtype)
     warnings: tuple[str, ...] = ()
     if not full and not torch.isfinite(raw).all():

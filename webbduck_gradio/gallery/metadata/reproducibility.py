@@ -47,8 +47,11 @@ def _changed(chunk: Mapping[str, Any]) -> list[str]:
     name, changed, facts = request.scheduler, [], chunk.get("facts")
     if request.sampler in REWRITTEN or (chunk.get("drawing", 1) < 2 and _was_resampled(name, request.steps)):
         changed.append(name)
-    if isinstance(facts, dict) and facts.get("second_pass") == "refiner":
-        changed.append("where a refiner takes over")
+    if request.image:
+        changed.append("input pictures and their noise")
+    if request.second_pass_model:
+        is_refiner = isinstance(facts, dict) and facts.get("second_pass") == "refiner"
+        changed.append("where a refiner takes over" if is_refiner else "the second pass")
     prompts = [len(chunks(text)) for text in (request.prompt, request.negative_prompt)]
     if chunk.get("drawing", 1) < 2 and request.negative_prompt.strip() and prompts[0] != prompts[1]:
         changed.append("a prompt with a negative prompt of another length")

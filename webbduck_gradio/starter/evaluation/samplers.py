@@ -14,7 +14,8 @@ from ...core.prompts import encode
 from ...core.sampling.denoiser import ModelContext
 from ...core.sampling.loop import SamplingRun
 from ...core.vae import decode
-from ...request import SCHEDULERS, GenerationRequest
+from ...request import GenerationRequest
+from ...request.samplers import AUTOMATIC, SAMPLERS, joined_name
 from .contact_sheets import contact_sheet, save_jpeg
 from .inference import GUIDANCE, STEPS, score
 from .measures import grain
@@ -30,7 +31,7 @@ _QUESTIONS = ("body colour", "scene", "subject")
 def paint_with(
     name: str, pipeline: StableDiffusionXLPipeline, prompts: list[str], seeds: list[int]
 ) -> list[np.ndarray]:
-    """One image (height, width, 3), 8-bit RGB, per prompt and seed, with one of SCHEDULERS."""
+    """One image (height, width, 3), 8-bit RGB, per prompt and seed, with one of `request.SCHEDULERS`."""
     loaded = unlisted(pipeline)
     width = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     painted = []
@@ -55,7 +56,8 @@ def section(context: EvalContext) -> Section:
     """The evaluation of every sampler on the first held-out prompts."""
     asked = context.asked[:PROMPTS]
     prompts, seeds = [prompt for _, prompt in asked], context.seeds[:PROMPTS]
-    painted = {name: paint_with(name, context.pipeline, prompts, seeds) for name in SCHEDULERS}
+    names = [joined_name(each.name, AUTOMATIC) for each in SAMPLERS]
+    painted = {name: paint_with(name, context.pipeline, prompts, seeds) for name in names}
     grains = {name: statistics.fmean(map(grain, pictures)) for name, pictures in painted.items()}
     most = _GRAINIER * grains["Euler"]
     rows, misses = [], []
@@ -70,9 +72,9 @@ def section(context: EvalContext) -> Section:
         sheet = contact_sheet([pictures[0] for pictures in painted.values()], list(painted))
         save_jpeg(sheet, context.folder / "starter-kit-samplers.jpg", 200_000)
     text = f"""The first {len(asked)} held-out prompts, 256x256, {STEPS} steps, CFG {GUIDANCE:g}, each
-sampler as the studio builds it. Grain: how far a pixel is from the median of its 3 by 3 neighbours, over
-the calmer three quarters of each picture (grey values, 0 to 255); noise that a sampler leaves raises it,
-outlines do not. At most {_GRAINIER:g} times Euler's counts as clean.
+sampler on its automatic schedule, as the studio draws. Grain: how far a pixel is from the median of its 3
+by 3 neighbours, over the calmer three quarters of each picture (grey values, 0 to 255); noise that a sampler
+leaves raises it, outlines do not. At most {_GRAINIER:g} times Euler's counts as clean.
 
 The first prompt ("{prompts[0]}") by each sampler:
 
