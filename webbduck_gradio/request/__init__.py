@@ -19,14 +19,9 @@ from .base import (
 )
 from .fields import Setting, in_form_order
 from .image_requests import CaptionRequest, UpscaleRequest
+from .picture_fields import AN_IMAGE, MAX_IMAGES, MAX_LORAS, MAX_PIXELS, MAX_PROMPT, MAX_SEED
 from .requests import (
-    AN_IMAGE,
     DEFAULT_SCHEDULER,
-    MAX_IMAGES,
-    MAX_LORAS,
-    MAX_PIXELS,
-    MAX_PROMPT,
-    MAX_SEED,
     SCHEDULERS,
     SETTINGS,
     GenerationRequest,

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 AUTOMATIC = "Automatic"
-UNIFORM, SGM_UNIFORM = "Uniform", "SGM Uniform"
+UNIFORM, SGM_UNIFORM, BETA = "Uniform", "SGM Uniform", "Beta"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,9 @@ class Schedule:
     """Whether it suits checkpoints with zero terminal SNR, whose top level is 300 times that of others."""
     steps_of: Callable[[int], int] = lambda steps: steps
     """Number of steps that it takes if so many are asked for."""
+    has_range: bool = False
+    """Whether it runs from `sigma_max` to `sigma_min`; others have levels or timesteps of their own."""
+    has_rho: bool = False
     aliases: tuple[str, ...] = ()
 
 
@@ -37,17 +40,17 @@ def _ddim_steps(steps: int) -> int:
 SCHEDULES = (
     Schedule(name=AUTOMATIC),
     Schedule(name=UNIFORM, aliases=("none",)),
-    Schedule(name="Karras"),
-    Schedule(name="Exponential"),
-    Schedule(name="Polyexponential"),
-    Schedule(name=SGM_UNIFORM),
-    Schedule(name="KL Optimal"),
+    Schedule(name="Karras", has_range=True, has_rho=True),
+    Schedule(name="Exponential", has_range=True),
+    Schedule(name="Polyexponential", has_range=True, has_rho=True),
+    Schedule(name=SGM_UNIFORM, has_range=True),
+    Schedule(name="KL Optimal", has_range=True),
     Schedule(name="Align Your Steps", aliases=("ays", "align_your_steps_11")),
     Schedule(name="Align Your Steps 32", aliases=("ays 32",)),
     Schedule(name="Simple"),
-    Schedule(name="Normal"),
+    Schedule(name="Normal", has_range=True),
     Schedule(name="DDIM", fewest_steps=2, steps_of=_ddim_steps, aliases=("ddim_uniform",)),
-    Schedule(name="Beta", has_zero_snr=False),
+    Schedule(name=BETA, has_zero_snr=False, has_range=True),
     Schedule(name="Turbo"),
 )
 """What each is: `core.sampling.schedules`."""
@@ -86,6 +89,12 @@ class Sampler:
     """By schedule, the number of steps below which it overshoots and leaves noise."""
     discards_penultimate: bool = False
     """Whether it computes one more noise level and discards the penultimate, as A1111 does for it."""
+    noise: Literal["none", "steps", "path"] = "none"
+    """The noise that it adds: independent at each step, or from one Brownian path."""
+    eta: float | None = None
+    """Its usual eta, if it has one: the share of the noise that is drawn anew at each step."""
+    has_churn: bool = False
+    """Whether noise can be added before its steps (Karras et al. 2022, algorithm 2)."""
     cfg_factor: float = 1.0
     """What CFG is multiplied by: CFG++ wants a scale of 0 to 1, but in A1111 it is set as for the others."""
     config_class: str = ""
@@ -107,15 +116,19 @@ SAMPLERS = (
         aliases=("dpmpp_2m", "k_dpmpp_2"),
     ),
     Sampler(
-        name="DPM++ 2M SDE",
+        name="DPM++ 2M SDE", noise="path", eta=1.0,
         automatic="Exponential",
         config_class=_MULTISTEP,
         config={"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         aliases=("dpmpp_2m_sde", "SamplerDPMPP_2M_SDE"),
     ),
-    Sampler(name="DPM++ 2M SDE Heun", automatic="Exponential", aliases=("dpmpp_2m_sde_heun",)),
     Sampler(
-        name="DPM++ 3M SDE",
+        name="DPM++ 2M SDE Heun", noise="path", eta=1.0,
+        automatic="Exponential",
+        aliases=("dpmpp_2m_sde_heun",),
+    ),
+    Sampler(
+        name="DPM++ 3M SDE", noise="path", eta=1.0,
         automatic="Exponential",
         discards_penultimate=True,
         config_class=_MULTISTEP,
@@ -123,38 +136,42 @@ SAMPLERS = (
         aliases=("dpmpp_3m_sde", "SamplerDPMPP_3M_SDE"),
     ),
     Sampler(
-        name="DPM++ SDE",
+        name="DPM++ SDE", noise="path", eta=1.0,
         automatic="Karras",
         config_class="DPMSolverSDEScheduler",
         aliases=("dpmpp_sde", "SamplerDPMPP_SDE"),
     ),
     Sampler(
-        name="DPM++ 2S a",
+        name="DPM++ 2S a", noise="steps", eta=1.0,
         automatic="Karras",
         config_class="DPMSolverSinglestepScheduler",
         aliases=("dpmpp_2s_ancestral", "dpmpp_2s", "SamplerDPMPP_2S_Ancestral"),
     ),
-    Sampler(name="Euler", config_class="EulerDiscreteScheduler", aliases=("euler", "SamplerEuler")),
     Sampler(
-        name="Euler a",
+        name="Euler", has_churn=True,
+        config_class="EulerDiscreteScheduler",
+        aliases=("euler", "SamplerEuler"),
+    ),
+    Sampler(
+        name="Euler a", noise="steps", eta=1.0,
         config_class="EulerAncestralDiscreteScheduler",
         aliases=("euler_ancestral", "SamplerEulerAncestral"),
     ),
     Sampler(
-        name="Heun",
-        fewest_steps={**dict.fromkeys(_LOW, 5), "Beta": 9},
+        name="Heun", has_churn=True,
+        fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},
         config_class="HeunDiscreteScheduler",
     ),
-    Sampler(name="HeunPP2", aliases=("heunpp2",)),
+    Sampler(name="HeunPP2", has_churn=True, aliases=("heunpp2",)),
     Sampler(
-        name="DPM2",
+        name="DPM2", has_churn=True,
         automatic="Karras",
         discards_penultimate=True,
         config_class="KDPM2DiscreteScheduler",
         aliases=("dpm_2", "kdpm_2"),
     ),
     Sampler(
-        name="DPM2 a",
+        name="DPM2 a", noise="steps", eta=1.0,
         automatic="Karras",
         discards_penultimate=True,
         fewest_steps={"Karras": 5, "Exponential": 6, "Polyexponential": 6},
@@ -163,7 +180,7 @@ SAMPLERS = (
     ),
     Sampler(name="LMS", config_class="LMSDiscreteScheduler", aliases=("SamplerLMS",)),
     Sampler(
-        name="DPM fast",
+        name="DPM fast", noise="steps", eta=1.0,
         schedules=(),
         automatic=None,
         own="Karras",
@@ -172,7 +189,7 @@ SAMPLERS = (
         aliases=("dpm_fast",),
     ),
     Sampler(
-        name="DPM adaptive",
+        name="DPM adaptive", noise="steps", eta=1.0,
         schedules=(),
         automatic=None,
         own="Karras",
@@ -181,30 +198,39 @@ SAMPLERS = (
         aliases=("dpm_adaptive",),
     ),
     Sampler(
-        name="Restart",
+        name="Restart", noise="steps",
         automatic="Karras",
         can_be_split=False,
-        fewest_steps={**dict.fromkeys(_LOW, 5), "Beta": 9},
+        fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},
     ),
     Sampler(name="UniPC", schedules=_BESIDE_OWN, automatic=None, config_class="UniPCMultistepScheduler",
             aliases=("uni_pc", "uni_pc_bh2")),
     Sampler(name="DEIS", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)),
     Sampler(name="iPNDM", aliases=("ipndm",)),
     Sampler(name="Res Multistep", aliases=("res_multistep",)),
-    Sampler(name="ER SDE", aliases=("er_sde",)),
-    Sampler(name="DDIM", schedules=_BESIDE_OWN, automatic=None, config_class="DDIMScheduler"),
-    Sampler(name="DDPM", automatic=SGM_UNIFORM, aliases=("ddpm",)),
+    Sampler(name="ER SDE", noise="steps", eta=1.0, aliases=("er_sde",)),
+    Sampler(name="DDIM", eta=0.0, schedules=_BESIDE_OWN, automatic=None, config_class="DDIMScheduler"),
+    Sampler(name="DDPM", noise="steps", automatic=SGM_UNIFORM, aliases=("ddpm",)),
     Sampler(
         name="PLMS",
         automatic=SGM_UNIFORM,
-        fewest_steps={**dict.fromkeys(_LOW, 3), "Beta": 3},
+        fewest_steps={**dict.fromkeys(_LOW, 3), BETA: 3},
         aliases=("pndm",),
     ),
-    Sampler(name="LCM", automatic=SGM_UNIFORM, config_class="LCMScheduler", aliases=("SamplerLCM",)),
-    Sampler(name="TCD", automatic=SGM_UNIFORM, config_class="TCDScheduler"),
-    Sampler(name="DDIM CFG++", schedules=_BESIDE_OWN, automatic=None, cfg_factor=_CFG_PLUS_PLUS),
+    Sampler(
+        name="LCM", noise="steps",
+        automatic=SGM_UNIFORM,
+        config_class="LCMScheduler",
+        aliases=("SamplerLCM",),
+    ),
+    Sampler(name="TCD", noise="steps", eta=0.3, automatic=SGM_UNIFORM, config_class="TCDScheduler"),
+    Sampler(name="DDIM CFG++", eta=0.0, schedules=_BESIDE_OWN, automatic=None, cfg_factor=_CFG_PLUS_PLUS),
     Sampler(name="Euler CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_cfg_pp",)),
-    Sampler(name="Euler a CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_ancestral_cfg_pp",)),
+    Sampler(
+        name="Euler a CFG++", noise="steps", eta=1.0,
+        cfg_factor=_CFG_PLUS_PLUS,
+        aliases=("euler_ancestral_cfg_pp",),
+    ),
 )  # fmt: skip
 
 DEFAULT_SAMPLER, DEFAULT_SCHEDULE = "DPM++ 2M", "Karras"
@@ -231,6 +257,12 @@ def resolved_schedule(sampler: Sampler, schedule: str) -> str | None:
 def schedule_record(sampler: Sampler, schedule: str) -> Schedule:
     """The record of the schedule that a sampler takes if `schedule` is chosen."""
     return _SCHEDULES[resolved_schedule(sampler, schedule) or sampler.own]
+
+
+def steps_taken(sampler: Sampler, schedule: str, steps: int, discards_penultimate: bool) -> int:
+    """Steps that the schedule takes if `steps` are asked for; a sampler with adaptive steps takes its own."""
+    spare = int(discards_penultimate)  # one level more, of which the penultimate is discarded
+    return schedule_record(sampler, schedule).steps_of(steps + spare) - spare
 
 
 def fewest_steps(sampler: Sampler, schedule: str) -> int:

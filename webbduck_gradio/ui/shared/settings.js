@@ -10,6 +10,7 @@ export const settings = facts?.settings ?? {};
 function holds([field, operator, wanted], values) {
   const value = values[field];
   if (operator === "set" || operator === "unset") return Boolean(value) === (operator === "set");
+  if (operator === "in") return wanted.includes(value);
   return (value === wanted) === (operator === "is");
 }
 const allHold = (tests, values) => tests.every((test) => holds(test, values));
@@ -47,9 +48,9 @@ export const modeOf = (values, tables = facts) => firstMatch(tables.mode_rules, 
 export function conditionsOf(values, arch, tables = facts) {
   const known = { ...values, second_pass_kind: secondPassKind(values, arch, tables) };
   return Object.fromEntries(
-    Object.entries(tables.conditions).map(([name, { tests, negated }]) => [
+    Object.entries(tables.conditions).map(([name, { tests, alternatives, negated }]) => [
       name,
-      allHold(tests, known) !== negated,
+      [tests, ...alternatives].some((each) => allHold(each, known)) !== negated,
     ]),
   );
 }
