@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -12,6 +13,7 @@ from webbduck_gradio.core.sampling.model_sigmas import ModelSigmas
 from webbduck_gradio.core.sampling.noise import BrownianNoise, Seeds, StepNoise, image_noise
 from webbduck_gradio.core.sampling.samplers import SOLVERS
 from webbduck_gradio.core.sampling.samplers.base import Options, Prediction, State, run
+from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.request.samplers import JOINED, Sampler, fewest_steps, sampler_named
 
 SDXL = {
@@ -37,7 +39,13 @@ def fewest(name: str) -> int:
 def levels(name: str, steps: int, **config: object) -> list[float]:
     """The sigmas of a joined name, before the sampler's own plan."""
     asked = SDXL | config
-    return sigmas_for(*JOINED[name], asked, ModelSigmas.from_config(asked), steps)
+    return sigmas_for(request_for(name), asked, ModelSigmas.from_config(asked), steps)
+
+
+def request_for(name: str, **more: Any) -> GenerationRequest:
+    """A request with this sampler and schedule, by their joined name."""
+    sampler, schedule = JOINED[name]
+    return GenerationRequest(base_model="any", sampler=sampler, schedule=schedule, **more)
 
 
 def perfect(x: torch.Tensor, sigma: float) -> Prediction:
@@ -64,7 +72,8 @@ class Trial:
         taken = len(schedule) - 1 if strength == 1 else int(steps * strength)
         self.sigmas = self.solver.plan(schedule[-1 - taken :], self.options)
         seeds = Seeds(seed=0)
-        self.noise = BrownianNoise(0, shape, schedule) if self.solver.is_brownian else StepNoise(seeds, shape)
+        is_path = sampler_of(name).noise == "path"
+        self.noise = BrownianNoise(0, shape, schedule) if is_path else StepNoise(seeds, shape)
         clean = torch.randn(1, *shape, generator=torch.Generator().manual_seed(9)) * DEVIATION + MEAN
         self.start = image_noise(seeds, shape)[None] * self.sigmas[0] + (clean if strength < 1 else 0)
 

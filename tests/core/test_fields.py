@@ -29,6 +29,19 @@ IDLE: dict[str, dict] = {
     "second_pass": {},
     "img2img_pass": {"second_pass_model": "refiner", "steps": 5},
     "refiner_pass": SECOND,
+    "partial": {},
+    "batch": {},
+    "variation": {},
+    "eta": {"sampler": "Euler"},
+    "churn": {"sampler": "Euler a"},
+    "churned": {"sampler": "Euler"},
+    "noise": {"sampler": "DPM++ 2M"},
+    "step_noise": {"sampler": "DPM++ SDE"},
+    "range": {"schedule": "Align Your Steps"},
+    "rho": {"schedule": "Exponential"},
+    "beta": {"schedule": "Karras"},
+    "freeu": {},
+    "mimic": {},
 }
 
 

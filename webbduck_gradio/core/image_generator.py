@@ -208,15 +208,13 @@ class ImageGenerator:
             "device": str(loaded.device),
             "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
             "threads": self._threads,
-            "rng": "CPU",
             "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         }
         if loaded.device.type == "cuda":
             facts["gpu"] = torch.cuda.get_device_name(loaded.device)
         request = plan.request
-        sampler, schedule = request.sampler, request.schedule
-        asked = resolved_schedule(sampler_named(sampler), schedule)
-        in_use = schedule_in_use(sampler, schedule, loaded.scheduler, request.steps)
+        asked = resolved_schedule(sampler_named(request.sampler), request.schedule)
+        in_use = schedule_in_use(request, loaded.scheduler, request.steps)
         if asked and in_use != asked:
             facts["schedule"] = in_use
         if plan.wording.prompt != plan.request.prompt:

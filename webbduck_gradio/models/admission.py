@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import ModelError, RequestError, WebbDuckError
 from ..request import GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
-from ..request.samplers import fewest_steps, sampler_named, schedule_record
+from ..request.samplers import fewest_steps, sampler_named, schedule_record, steps_taken
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
@@ -196,12 +196,12 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
                 f"{request.steps} steps cannot be split at {request.refiner_switch:g}; take more steps."
             )
         return
-    steps = request.second_pass_steps or request.steps
-    _check_sampler(request, second, steps)
-    if int(steps * request.refinement_strength) < 1:
+    steps = request.img2img_pass_steps
+    _check_sampler(request, second, steps.scheduled)
+    if steps.drawn < 1:
         raise RequestError(
-            f"{steps} steps at refinement_strength {request.refinement_strength:g} leave no step for the "
-            "second pass; raise one of them."
+            f"{steps.scheduled} steps at refinement_strength {request.refinement_strength:g} leave no step for "
+            "the second pass; raise one of them."
         )
 
 
@@ -232,7 +232,7 @@ def _other_steps(request: GenerationRequest) -> list[str]:
     sampler = sampler_named(request.sampler)
     if sampler.is_adaptive:
         return [f"{sampler.name} decides on the number of steps itself."]
-    taken = schedule_record(sampler, request.schedule).steps_of(request.steps)
+    taken = steps_taken(sampler, request.schedule, request.steps, request.discards_penultimate)
     if taken == request.steps:
         return []
     return [f"The schedule {request.schedule} takes {taken} steps instead of {request.steps}, as in A1111."]

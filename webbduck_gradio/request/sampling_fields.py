@@ -238,4 +238,11 @@ class SamplingFields(PictureFields):
         help="Factor of the skip connection's low frequencies in the next block.", applies=("freeu",),
         listed_at_default=False, infotext=Pair("freeu_s2"),
     )] = FREEU["s2"]
+    batch_mode: Annotated[Literal["single", "together"], Setting(
+        label="Batches", group="more", control="choice", place=35, reset="kept",
+        choices={"single": "One by one", "together": "Together"},
+        help="{together} draws several pictures of a job at once, as many as the memory allows: faster on a "
+        "graphics card, but single pixels can differ from the picture drawn alone.",
+        applies=("batch",), listed_at_default=False, lines={"fold": "batches together"},
+    )] = "single"
     # fmt: on

@@ -27,7 +27,7 @@ class Img2Img(Mode):
 
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         latents = encoded(run, model, self._image)
-        return run.begin(model, self._image.size, latents=latents, strength=run.request.strength)
+        return run.begin(model, self._image.size, latents=latents)
 
 
 def encoded(run: SamplingRun, model: ModelContext, image: Image.Image) -> torch.Tensor:

@@ -38,9 +38,7 @@ class Inpaint(Mode):
         if model.loaded.pipe.unet.config.in_channels == INPAINTING_CHANNELS:
             masked = encoded(run, model, image_ops.blanked(region.image, region.area))
         inpainted = Inpainted(latents, _latent_mask(region.area), masked)
-        return run.begin(
-            model, region.image.size, latents=latents, strength=run.request.strength, inpainted=inpainted
-        )
+        return run.begin(model, region.image.size, latents=latents, inpainted=inpainted)
 
     def finish(self, image: Image.Image) -> Image.Image:
         return finish(self._region, image, self._mask_blur)

@@ -11,12 +11,10 @@ from .img2img import encoded
 
 def begin(run: SamplingRun, model: ModelContext, image: Image.Image) -> SamplingPass:
     """The second pass over a finished image at `refinement_strength`, before its first step."""
-    request = run.request
     return run.begin(
         model,
         image.size,
-        steps=request.second_pass_steps,
-        strength=request.refinement_strength,
+        steps=run.request.img2img_pass_steps,
         latents=encoded(run, model, image),
         second=True,
     )

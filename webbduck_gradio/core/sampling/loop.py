@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 
 from ...request import MAX_SEED, GenerationRequest
 from ...request.samplers import sampler_named
+from ...request.steps import Steps
 from .. import previews
 from ..progress import ProgressReporter
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
@@ -24,12 +26,28 @@ LMS_ORDER = 3
 """k-diffusion's fourth order oversaturates colours with guidance and 20 evenly spaced steps."""
 
 
+def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
+    """The sampler's settings. `sigmas`: the checkpoint's."""
+    usual = sampler_named(request.sampler).eta or 0.0
+    eta = usual if request.eta is None else request.eta
+    return Options(
+        eta=eta,
+        eta_ddim=eta,
+        gamma=eta,
+        s_churn=request.s_churn,
+        s_tmin=request.s_tmin,
+        s_tmax=math.inf if request.s_tmax is None else request.s_tmax,
+        s_noise=request.s_noise,
+        lms_order=LMS_ORDER,
+        training_sigmas=tuple(map(float, sigmas.sigmas)),
+    )
+
+
 class SamplingRun:
     """Sampling of image `index` of a request. `warnings`: sentences that its modes add."""
 
     def __init__(self, request: GenerationRequest, index: int, reporter: ProgressReporter):
         self.request, self.index, self.reporter = request, index, reporter
-        self.seed = request.seed_of(index)
         self.warnings: list[str] = []
 
     def begin(
@@ -37,22 +55,33 @@ class SamplingRun:
         model: ModelContext,
         size: tuple[int, int],
         *,
-        steps: int | None = None,
-        strength: float = 1.0,
+        steps: Steps | None = None,
         latents: torch.Tensor | None = None,
         inpainted: Inpainted | None = None,
         second: bool = False,
     ) -> SamplingPass:
         """A pass over an image of `size` (width, height in pixels).
 
-        `steps`: of the whole schedule, of which `int(steps * strength)` are taken; None = the request's.
+        `steps`: None = those of the request's first pass.
         `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
         """
+        steps = steps or self.request.first_pass_steps
+        return SamplingPass(self, model, size, self._seeds(second), steps, latents, inpainted)
+
+    def _seeds(self, second: bool) -> Seeds:
+        alone = self.request.for_single_image(self.index)
         # An img2img second pass needs other noise, also on a Brownian path.
-        seeds = Seeds(seed=self.seed + (MAX_SEED + 1 if second else 0))
-        steps = steps or self.request.steps
-        return SamplingPass(self, model, size, seeds, steps, strength, latents, inpainted)
+        beyond = MAX_SEED + 1 if second else 0
+        width, height = alone.seed_resize_width, alone.seed_resize_height
+        return Seeds(
+            seed=alone.seed + beyond,
+            source=alone.noise_source,
+            variation_seed=(alone.variation_seed or 0) + beyond,
+            variation_strength=alone.variation_strength,
+            resized_from=(height // LATENT_PIXELS, width // LATENT_PIXELS) if width and height else None,
+            step_seed_delta=alone.ensd,
+        )
 
 
 class SamplingPass:
@@ -64,8 +93,7 @@ class SamplingPass:
         model: ModelContext,
         size: tuple[int, int],
         seeds: Seeds,
-        steps: int,
-        strength: float,
+        steps: Steps,
         latents: torch.Tensor | None,
         inpainted: Inpainted | None,
     ):
@@ -75,18 +103,16 @@ class SamplingPass:
         factor = sampler_named(request.sampler).cfg_factor
         self._cfg = request.cfg * factor if request.cfg != 1 else 1.0  # 1 disables guidance for all samplers
         self._model_sigmas = ModelSigmas.from_config(config)
-        schedule = sigmas_for(request.sampler, request.schedule, config, self._model_sigmas, steps)
-        taken = len(schedule) - 1 if strength == 1 else int(steps * strength)
-        left = schedule[-1 - taken :]
+        schedule = sigmas_for(request, config, self._model_sigmas, steps.scheduled)
+        # A schedule may have more steps than were asked for.
+        left = schedule if steps.drawn == steps.scheduled else schedule[-1 - steps.drawn :]
         self._solver = SOLVERS[request.sampler]
-        self._options = Options(
-            lms_order=LMS_ORDER, training_sigmas=tuple(map(float, self._model_sigmas.sigmas))
-        )
+        self._options = options_of(request, self._model_sigmas)
         self._sigmas = self._solver.plan(left, self._options)
         shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
         self._noise: ImageNoise = (
-            BrownianNoise(seeds.seed, shape, schedule)
-            if self._solver.is_brownian
+            BrownianNoise(seeds.seed, shape, schedule, seeds.source)
+            if sampler_named(request.sampler).noise == "path"
             else StepNoise(seeds, shape)
         )
         x = image_noise(seeds, shape)[None].to(model.loaded.device) * self._sigmas[0]

@@ -7,12 +7,14 @@ images of a batch or the order in which images are drawn. Names and details are 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
 import torchsde
+from torchsde._brownian import brownian_interval
 
 from .philox import PhiloxGenerator
 from .samplers.base import NoiseSource
@@ -169,18 +171,24 @@ class BrownianNoise:
     Differential Equations"). They depend on the arguments alone, not on earlier requests.
     """
 
-    def __init__(self, seed: int, shape: Shape, sigmas: Sequence[float]) -> None:
+    def __init__(self, seed: int, shape: Shape, sigmas: Sequence[float], source: Source = "cpu") -> None:
         """`sigmas`: of the whole schedule. Its bounds decide the path: with others it is another one."""
+        self._source: Source = source
         positive = [sigma for sigma in sigmas if sigma > 0]
         self._low, self._high = round(min(positive), _DIGITS), round(max(positive), _DIGITS)
         # A path needs some length, also where the schedule has a single step.
         self._high = max(self._high, self._low + 10**-_DIGITS)
-        self._tree = torchsde.BrownianTree(self._low, torch.zeros(shape), self._high, entropy=seed % 2**64)
+        with _tree_drawn_from(source):
+            self._tree = torchsde.BrownianTree(
+                self._low, torch.zeros(shape), self._high, entropy=seed % 2**64
+            )
 
     def __call__(self, x: torch.Tensor, sigma: float, following: float) -> torch.Tensor:
         """`x`: one image, with or without a batch dimension. `sigma` > `following` > 0."""
         low, high = self._inside(following), self._inside(sigma)
-        return self._tree(low, high).mul_(-1 / math.sqrt(high - low)).reshape(x.shape).to(x)
+        with _tree_drawn_from(self._source):
+            increment = self._tree(low, high)
+        return increment.mul_(-1 / math.sqrt(high - low)).reshape(x.shape).to(x)
 
     def _inside(self, sigma: float) -> float:
         return min(max(sigma, self._low), self._high)
@@ -191,3 +199,19 @@ class BrownianNoise:
 
     def restore(self, state: torch.Tensor) -> None:
         """Nothing to restore."""
+
+
+@contextmanager
+def _tree_drawn_from(source: Source) -> Iterator[None]:
+    """Let torchsde's trees draw their nodes from this source, as AUTOMATIC1111 does."""
+    drawn = brownian_interval._randn
+
+    def draw(size: Sequence[int], dtype: torch.dtype, device: torch.device, seed: int) -> torch.Tensor:
+        return generator_of(source, int(seed)).randn(size).to(device, dtype)
+
+    if source != "cpu":  # torchsde's own
+        brownian_interval._randn = draw
+    try:
+        yield
+    finally:
+        brownian_interval._randn = drawn

@@ -5,7 +5,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
     request    the GenerationRequest for this image alone (its own seed, num_images 1)
     index      position in the batch, from 0
-    batch      {"seed", "num_images"} of the batch; `batch_request` rebuilds the batch's request
+    batch      {"seed", "num_images", "variation_seed"} of the batch; `batch_request` rebuilds its request
     kind, job_id, created (ISO 8601 with offset), versions, warnings
     facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
@@ -71,7 +71,7 @@ def build_chunk(
         "schema": SCHEMA,
         "request": alone.model_dump(mode="json"),
         "index": index,
-        "batch": {"seed": request.seed, "num_images": request.num_images},
+        "batch": {name: getattr(request, name) for name in ("seed", "num_images", "variation_seed")},
         "kind": kind,
         "job_id": job_id,
         "created": created or datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -136,7 +136,6 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
         request.seed,
         model_hash=model_hash,
         version=VERSION,
-        rng=facts.get("rng"),
         second_pass=facts.get("second_pass"),
         extras={
             **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),

@@ -78,20 +78,19 @@ def parameters_text(
     model_name: str | None = None,
     model_hash: str | None = None,
     version: str,
-    rng: str | None = None,
     second_pass: str | None = None,
     extras: Mapping[str, Any] | None = None,
 ) -> str:
     """The text for the picture that `request` made with `seed`.
 
     `model_name` defaults to the request's checkpoint; `model_hash` is its AutoV2 hash (10 hex digits).
-    `rng` is "CPU" where the noise is drawn there; `second_pass` what "auto" came to ("refiner", "img2img").
+    `second_pass` is what "auto" came to ("refiner", "img2img").
     `extras` are further pairs by A1111's names, written before `Version`; None values are left out.
     """
     lines = [_guard(_with_lora_tags(request))]
     if request.negative_prompt.strip():
         lines.append(f"{NEGATIVE} {_guard(request.negative_prompt)}")
-    pairs = _pairs(request, seed, model_name or request.base_model, model_hash, rng, second_pass)
+    pairs = _pairs(request, seed, model_name or request.base_model, model_hash, second_pass)
     pairs |= dict(extras or {})
     hashes = pairs.pop("Hashes", None)
     shown = [f"{key}: {_quote(value)}" for key, value in pairs.items() if value is not None]
@@ -262,7 +261,6 @@ def _pairs(
     seed: int,
     model: str,
     model_hash: str | None,
-    rng: str | None,
     second: str | None,
 ) -> dict[str, Any]:
     """The last line in A1111's order; None values are dropped later.
@@ -278,7 +276,7 @@ def _pairs(
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": model,
-        "RNG": rng,
+        **_sampling_pairs(request),
         **_second_pass_pairs(request, second or request.second_pass_mode),
     }
     return dict(sorted(pairs.items(), key=lambda pair: ORDER.index(pair[0]) if pair[0] in ORDER else 99))
@@ -290,12 +288,32 @@ def _single_pairs(request: GenerationRequest) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         pair, value = setting.infotext, getattr(request, name)
-        if pair is None or not pair.is_written or name in unused:
+        if pair is None or not pair.is_written or name in unused or value is None:
             continue
         if pair.at_default or value != setting.default:
             text = pair.write(value)
             found[pair.key] = text if isinstance(text, str) else _number(text)
     return found
+
+
+def _sampling_pairs(request: GenerationRequest) -> dict[str, Any]:
+    """Pairs of guidance, noise and samplers that need several fields, or that only Forge asks for."""
+    unused = without_effect(request.model_dump())
+    found: dict[str, Any] = {}
+    if request.eta is not None and "eta" not in unused:
+        found[eta_key(request.sampler)] = _number(request.eta)
+    if request.seed_resize_width is not None:
+        found["Seed resize from"] = f"{request.seed_resize_width}x{request.seed_resize_height}"
+    if request.pag_scale:
+        found["pag_enabled"] = True
+    if request.mimic_cfg is not None and "mimic_cfg" not in unused:
+        found["dynthres_enabled"] = True
+    return found
+
+
+def eta_key(sampler: str) -> str:
+    """A1111 has two settings of that name."""
+    return "Eta DDIM" if sampler.startswith("DDIM") else "Eta"
 
 
 def single_fields(fields: Mapping[str, str]) -> dict[str, str]:
@@ -327,12 +345,11 @@ def _second_pass_pairs(request: GenerationRequest, kind: str) -> dict[str, Any]:
     if not request.second_pass_model:
         return {}
     if kind == "img2img":
-        steps = request.second_pass_steps or request.steps
         again = {
             "Hires upscale": 1,
-            "Hires steps": max(int(steps * request.refinement_strength), 1),
+            "Hires steps": max(request.img2img_pass_steps.drawn, 1),
             "Hires checkpoint": request.second_pass_model,
-            "Second pass steps": steps,
+            "Second pass steps": request.second_pass_steps or request.steps,
         }
         strength = _number(request.refinement_strength)
         if request.image:  # whose own denoising strength stands there already

@@ -27,7 +27,8 @@ IGNORED_INFOTEXT_KEYS = {
     *(name.casefold() for name in (
         "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
-        "Lora weights", "Scheduler", "App", "Parser", "Backend",
+        "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
+        "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
     )),
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
@@ -35,6 +36,13 @@ SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize
 """Pairs of a hires fix that is taken over as the second pass."""
 
 
+NEEDED = {
+    "mask": "image",
+    "schedule": "sampler",
+    "seed_resize_width": "seed_resize_height",
+    "seed_resize_height": "seed_resize_width",
+}
+"""Fields that are valid with another one only."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -297,9 +305,9 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
             continue
-        # Validated one by one, so that an invalid field does not affect the others; a mask needs its image, a
-        # schedule its sampler.
-        owner = {"mask": "image", "schedule": "sampler"}.get(key, "")
+        # Validated one by one, so that an invalid field does not affect the others, but for those that need
+        # another one.
+        owner = NEEDED.get(key, "")
         more = {owner: wanted[owner]} if owner in wanted else {}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})

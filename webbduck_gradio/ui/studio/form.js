@@ -110,7 +110,7 @@ function show() {
     img2img: "img2img",
     inpaint: `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`,
   }[modeOf(values)];
-  for (const fold of ["image", "second", "more"]) {
+  for (const fold of webbduckFacts.folds) {
     const parts = summaryOf("fold", values, hold, fold);
     if (fold === "image" && mode) parts.unshift(mode);
     showSummary(fold, parts.join(", "));

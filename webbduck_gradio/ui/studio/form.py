@@ -27,6 +27,7 @@ from ...request import (
 )
 from ...request.applicability import without_effect
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
+from ...request.fields import FOLDS
 from ...request.modes import MODE_RULES
 from ...request.samplers import AUTOMATIC, sampler_named, schedules_of
 from ...services import Services
@@ -324,6 +325,7 @@ def facts() -> dict[str, Any]:
         "conditions": {name: asdict(condition) for name, condition in CONDITIONS.items()},
         "second_pass_rules": SECOND_PASS_RULES,
         "mode_rules": MODE_RULES,
+        "folds": list(FOLDS),
         "button_help": BUTTONS,
     }
 

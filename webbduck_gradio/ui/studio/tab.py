@@ -11,6 +11,7 @@ from ...errors import WebbDuckError
 from ...jobs.job import Kind
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...request import SETTINGS
+from ...request.fields import FOLDS
 from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
@@ -57,15 +58,15 @@ def build(parts: PageParts) -> None:
                 _size(fields, start)
                 build_group(fields, "sampling", start)
                 _seed(fields)
-                with gr.Column(elem_classes="fold", elem_id="fold-image"):
-                    fold("image", "Input picture")
-                    image_input.build(services, fields, outcome)
-                with gr.Column(elem_classes="fold", elem_id="fold-second"):
-                    fold("second", "Second pass")
-                    second_pass.build(services, fields)
-                with gr.Column(elem_classes="fold", elem_id="fold-more"):
-                    fold("more", "More settings")
-                    build_group(fields, "more")
+                for group, title in FOLDS.items():
+                    with gr.Column(elem_classes="fold", elem_id=f"fold-{group}"):
+                        fold(group, title)
+                        if group == "image":
+                            image_input.build(services, fields, outcome)
+                        elif group == "second":
+                            second_pass.build(services, fields)
+                        else:
+                            build_group(fields, group)
             with gr.Row(elem_id="dock"):
                 for setting in of_group("run"):
                     build_one(fields, setting, min_width=64, scale=1)

@@ -117,8 +117,6 @@ class Solver:
     """The sigmas of all its steps, from those of the schedule; most samplers leave them as they are."""
     is_finished: Callable[[State, Sequence[float]], bool] = finished
     """For samplers whose number of steps is not known beforehand."""
-    is_brownian: bool = False
-    """Whether its noise comes from a Brownian path."""
 
 
 def run(

@@ -1,8 +1,9 @@
 """AUTOMATIC1111's text, also as written by Forge, SD.Next, Fooocus and others.
 
-Hires fix: `Hires steps` are the steps that are run; their schedule is longer, `int(steps / strength)` (A1111
-modules/sd_samplers_common.py). We count the steps of the schedule, as diffusers does, of which
-`int(steps * strength)` are run. The conversion is here and in `infotext`.
+Denoising strength: A1111 counts the steps that it leaves in a way of its own, which the request can name
+(`strength_steps`). `Hires steps` are steps that are drawn.
+
+Noise: without `RNG` it is the graphics card's.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from . import values
 from .values import ForeignSettings
 
 _HASH = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{8,64})(?=,|$)")
+_OF_A1111 = re.compile(r"v?1\.\d|f[012]\.|neo|v?2\.0\.\d")
+"""Versions of A1111 and of Forge, which name no program beside the number."""
 _WEIGHT = re.compile(r" ?([^,:]{1,255}): (-?[\d.]{1,12})(?=,|$)")
 
 
@@ -47,6 +50,11 @@ def read(text: str) -> ForeignSettings:
     single = infotext.single_fields(fields)
     settings = {
         **single,
+        **_noise(fields, notes),
+        "eta": fields.get(infotext.eta_key(fields.get("sampler", "")).casefold()),
+        "strength_steps": _strength_steps(tool, fields, single),
+        "seed_resize_width": fields.get("seed resize from-1"),
+        "seed_resize_height": fields.get("seed resize from-2"),
         "prompt": prompt,
         "negative_prompt": negative,
         "schedule": fields.get("schedule type", fields.get("scheduler")),
@@ -60,6 +68,27 @@ def read(text: str) -> ForeignSettings:
         **_hires(fields, single),
     }
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
+
+
+def _noise(fields: Mapping[str, str], notes: list[str]) -> dict[str, str]:
+    """Where the noise comes from; {} if the program is unknown and says nothing."""
+    source = fields.get("rng", "GPU" if _OF_A1111.match(fields.get("version", "")) else "").casefold()
+    if source in ("cpu", "nv"):
+        return {"noise_source": source}
+    if source in ("gpu", "cuda"):
+        notes.append(
+            "Its noise came from a graphics card; that of an NVIDIA card is taken. From another maker's card "
+            "it was different."
+        )
+        return {"noise_source": "nv"}
+    return {}
+
+
+def _strength_steps(tool: str, fields: Mapping[str, str], single: Mapping[str, str]) -> str | None:
+    """How a strength leaves steps: as A1111 counts them, unless it is a text of our own."""
+    if tool == "webbduck" or "denoising strength" not in fields:
+        return single.get("strength_steps")
+    return "a1111"
 
 
 def _note_missing_loras(
@@ -107,7 +136,7 @@ def _hires(fields: Mapping[str, str], single: Mapping[str, str]) -> dict[str, An
         "strength": None if recorded is None else single.get("strength"),
         "second_pass_model": model,
         "second_pass_mode": "img2img",
-        "second_pass_steps": _second_pass_steps(fields, single, strength),
+        "second_pass_steps": _second_pass_steps(fields, single),
         "refinement_strength": strength,
     }
 
@@ -119,12 +148,6 @@ def _same_size(fields: Mapping[str, str]) -> bool:
     return None not in resized and resized == [fields.get(f"size-{side}") for side in "12"]
 
 
-def _second_pass_steps(fields: Mapping[str, str], single: Mapping[str, str], strength: float) -> int | None:
-    exact = values.whole(single.get("second_pass_steps"))
-    run_steps = values.whole(fields.get("hires steps"))
-    if exact:
-        return exact
-    if fields.get("version", "").startswith("WebbDuck"):
-        return run_steps or None  # our early texts counted the schedule
-    run_steps = run_steps or values.whole(fields.get("steps"))  # 0: as many as the first pass
-    return infotext.steps_for(run_steps, strength) if run_steps and 0 < run_steps < 10_000 else None
+def _second_pass_steps(fields: Mapping[str, str], single: Mapping[str, str]) -> int | None:
+    """None: as many as the first pass, which A1111 writes as 0 or leaves out."""
+    return values.whole(single.get("second_pass_steps")) or values.whole(fields.get("hires steps")) or None
