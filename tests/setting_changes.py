@@ -26,6 +26,8 @@ IMAGE = {"image": "IMAGE"}
 MASK = {"image": "IMAGE", "mask": "MASK"}
 SECOND = {"second_pass_model": "webbduck-starter", "second_pass_mode": "img2img"}
 REFINER = {"second_pass_model": "refiner", "second_pass_mode": "refiner"}
+RESIZED = {"seed_resize_width": 80, "seed_resize_height": 72}
+KARRAS = {"sampler": "DPM++ 2M", "schedule": "Karras"}
 NO_PLACE = "A1111 has no pair for it"
 HAS_OWN_PLACE = "the panel shows it by itself"
 
@@ -62,20 +64,20 @@ CHANGES: dict[str, Change] = {
     "noise_source": Change("nv"),
     "variation_strength": Change(0.3),
     "variation_seed": Change(9, {"variation_strength": 0.3}),
-    "seed_resize_width": Change(96, {"seed_resize_height": 64}),
-    "seed_resize_height": Change(96, {"seed_resize_width": 64}),
+    "seed_resize_width": Change(96, RESIZED),
+    "seed_resize_height": Change(96, RESIZED),
     "ensd": Change(31337, {"sampler": "Euler a"}),
     "eta": Change(0.5, {"sampler": "Euler a"}),
     "s_noise": Change(1.05, {"sampler": "Euler a"}),
     "s_churn": Change(8.0, {"sampler": "Euler"}),
     "s_tmin": Change(4.0, {"sampler": "Euler", "s_churn": 8.0}),
     "s_tmax": Change(4.0, {"sampler": "Euler", "s_churn": 8.0}),
-    "sigma_min": Change(0.2),
-    "sigma_max": Change(9.0),
-    "rho": Change(3.0),
+    "sigma_min": Change(0.2, KARRAS),
+    "sigma_max": Change(9.0, KARRAS),
+    "rho": Change(3.0, KARRAS),
     "beta_alpha": Change(0.9, {"schedule": "Beta"}),
     "beta_beta": Change(0.9, {"schedule": "Beta"}),
-    "discard_penultimate": Change("always"),
+    "discard_penultimate": Change("always", KARRAS),
     "strength_steps": Change("a1111", IMAGE),
     "cfg_rescale": Change(0.7),
     "guidance_start": Change(0.3),

@@ -200,8 +200,8 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
     _check_sampler(request, second, steps.scheduled)
     if steps.drawn < 1:
         raise RequestError(
-            f"{steps.scheduled} steps at refinement_strength {request.refinement_strength:g} leave no step for "
-            "the second pass; raise one of them."
+            f"{steps.scheduled} steps at refinement_strength {request.refinement_strength:g} leave no step "
+            "for the second pass; raise one of them."
         )
 
 
