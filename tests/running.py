@@ -26,7 +26,8 @@ PORTS = range(18_000 + 1_000 * WORKER, 19_000 + 1_000 * WORKER)
 
 
 def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Settings:
-    """Settings with folders of their own below `root`; the checkpoint folder links to the starter."""
+    """Settings with folders of their own below `root`; the checkpoint folder links to the starter. Nothing is
+    loaded before the first job, unless `preload` asks for it."""
     checkpoints = root / "checkpoint"
     (checkpoints / "sdxl").mkdir(parents=True)
     (checkpoints / "sdxl" / STARTER).symlink_to(starter_checkpoints / "sdxl" / STARTER)
@@ -35,7 +36,7 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
         loras=root / "lora",
         outputs=root / "outputs",
         inputs=root / "inpaint_input",
-        **more,
+        **{"preload": False, **more},
     )
     settings.make_folders()
     return settings

@@ -27,9 +27,10 @@ BOTH_CORES = pytest.mark.parametrize(
 def process(
     settings: Settings, port: int, *before: str, more: tuple[str, ...] = (), program: Path = APP
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python app.py` on these folders, or another program with its flags; it answers when this returns."""
+    """`python app.py` on these folders, or another program with its flags; it answers when this returns.
+    Nothing is loaded before the first job."""
     log = settings.outputs.parent / f"log-{time.time_ns()}"
-    command = [sys.executable, *before, str(program), "--port", str(port)]
+    command = [sys.executable, *before, str(program), "--port", str(port), "--no-preload"]
     folders = {"output": settings.outputs, "checkpoints": settings.checkpoints, "loras": settings.loras}
     for flag, folder in [*folders.items(), ("inputs", settings.inputs)]:
         command += [f"--{flag}", str(folder)]
@@ -160,9 +161,8 @@ import httpx
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web import server
 
-server.WARM_UP_SECONDS = 1000
 checkpoints, outputs, loras, inputs = map(Path, sys.argv[1:5])
-settings = Settings(checkpoints, loras, outputs, inputs, port=int(sys.argv[5]))
+settings = Settings(checkpoints, loras, outputs, inputs, port=int(sys.argv[5]), preload=False)
 studio = server.StudioServer(settings)
 studio.start()
 print(httpx.get(studio.url).status_code, "torch" in sys.modules, "diffusers" in sys.modules, flush=True)
@@ -180,6 +180,45 @@ def test_the_port_answers_before_torch_is_imported(settings: Settings) -> None:
         timeout=PATIENCE,
     )
     assert finished.stdout.strip() == "200 False False", finished.stderr
+
+
+PRELOADING = """
+import os, sys, threading, time
+from pathlib import Path
+from webbduck_gradio.settings import Settings
+from webbduck_gradio.web import server
+
+server.WARM_UP_SECONDS = 0
+checkpoints, outputs, loras, inputs = map(Path, sys.argv[1:5])
+settings = Settings(
+    checkpoints, loras, outputs, inputs, port=int(sys.argv[5]), device="cpu", preload=sys.argv[6] == "yes"
+)
+studio = server.StudioServer(settings)
+studio.start()
+for thread in threading.enumerate():
+    if thread.name == "warm-up":
+        thread.join()
+health = studio.services.health()
+print(health["device"], health["loaded"], sum(health["queue"].values()), "torch" in sys.modules, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("preload", "told"), [("yes", "cpu webbduck-starter 0 True"), ("no", "starting None 0 False")]
+)
+def test_the_default_checkpoint_is_loaded_without_a_job_unless_asked_otherwise(
+    settings: Settings, preload: str, told: str
+) -> None:
+    folders = [settings.checkpoints, settings.outputs, settings.loras, settings.inputs]
+    finished = subprocess.run(
+        [sys.executable, "-c", PRELOADING, *map(str, folders), str(free_port()), preload],
+        capture_output=True,
+        text=True,
+        cwd=HOME,
+        timeout=PATIENCE,
+    )
+    assert finished.stdout.strip() == told, finished.stderr
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(settings: Settings) -> None:

@@ -93,8 +93,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--precision",
         choices=PRECISION,
-        help="precision of the models (default: float16, or float32 on the CPU, where bfloat16 halves the "
-        "memory)",
+        help="precision of the models (default: float16; on the CPU float32, or bfloat16 for large "
+        "checkpoints if the processor has instructions for it)",
+    )
+    flags.add_argument(
+        "--no-preload",
+        action="store_true",
+        help="load torch and the default checkpoint with the first job instead of right after the start",
     )
     flags.add_argument("--open", action="store_true", help="open the studio in the browser")
     flags.add_argument("--verbose", action="store_true", help="log more detail")
@@ -144,6 +149,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         device=_device(asked.device),
         memory=asked.memory,
         precision=asked.precision,
+        preload=not asked.no_preload,
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
         max_queued=int(number_from(environment, "WEBBDUCK_MAX_QUEUED", 32, 1, 1000)),
         catalog_poll_seconds=number_from(environment, "WEBBDUCK_CATALOG_POLL_SECONDS", 3, 0.2, 3600),

@@ -49,7 +49,9 @@ class Settings:
     memory: str | None = None
     """Memory policy, one of `MEMORY`; None = chosen by the device's free memory."""
     precision: str | None = None
-    """Precision of the models, one of `PRECISION`; None = chosen by the device."""
+    """Precision of the models, one of `PRECISION`; None = chosen by the device and the model's size."""
+    preload: bool = True
+    """Whether torch and the default checkpoint are loaded before the first job."""
     max_queued: int = 32
     thumb_concurrency: int = 2
     catalog_poll_seconds: float = 3.0

@@ -12,7 +12,12 @@ from webbduck_gradio.gallery.metadata.recall import read_settings
 from webbduck_gradio.gallery.metadata.reproducibility import differences
 from webbduck_gradio.request import GenerationRequest
 
-HERE = {"device": "cpu", "name": "CPU", "threads": 4}
+HERE = {
+    "device": "cpu",
+    "name": "CPU",
+    "threads": 4,
+    "dtypes": {"small": "float32", "large": "bfloat16"},
+}
 
 
 def chunk(facts: dict[str, Any] | None = None, **asked: Any) -> dict[str, Any]:
@@ -44,6 +49,25 @@ def test_nothing_is_said_where_nothing_differs() -> None:
 def test_another_engine_or_another_number_of_threads_is_said(facts, here, words) -> None:
     (note,) = differences(chunk(facts), here)
     assert all(word in note for word in words)
+
+
+@pytest.mark.parametrize(
+    ("made_in", "size", "now"),
+    [
+        ("float32", "large", "bfloat16"),
+        ("bfloat16", "small", "float32"),
+        ("float32", "small", None),
+        ("bfloat16", "large", None),
+        ("float32", None, None),  # not installed: the form says that
+        (None, "large", None),
+    ],
+)
+def test_another_precision_is_said_with_the_way_to_have_the_same(made_in, size, now) -> None:
+    notes = differences(chunk({"device": "cpu", "threads": 4, "dtype": made_in}), HERE, size)
+    assert len(notes) == (now is not None)
+    for note in notes:
+        assert f"worked in {made_in}, but here works in {now}" in note
+        assert f"--precision {made_in}" in note
 
 
 def test_threads_do_not_matter_on_a_card() -> None:

@@ -53,6 +53,9 @@ class Painter:
         larger = image.resize((image.width * request.scale, image.height * request.scale))
         return GeneratedImage(0, 0, larger, (), {"upscaler": "Lanczos", "scale": request.scale})
 
+    def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
+        pass
+
     def describe(self) -> dict[str, Any]:
         return {"device": "painter"}
 

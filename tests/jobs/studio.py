@@ -34,6 +34,7 @@ def folders(folder: Path, checkpoints: Path, port: int) -> Settings:
         outputs=folder / "outputs",
         inputs=folder / "inpaint_input",
         port=port,
+        preload=False,
     )
 
 

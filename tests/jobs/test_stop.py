@@ -64,7 +64,12 @@ def launch(
         log = tmp_path / "log.txt"
         with log.open("wb") as lines:
             server = subprocess.Popen(
-                [sys.executable, *program, *(str(part) for pair in flags.items() for part in pair)],
+                [
+                    sys.executable,
+                    *program,
+                    "--no-preload",
+                    *(str(part) for pair in flags.items() for part in pair),
+                ],
                 stdout=lines,
                 stderr=lines,
                 cwd=HOME,

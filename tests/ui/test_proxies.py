@@ -138,7 +138,8 @@ def test_the_command_starts_where_all_traffic_goes_through_socks(
     for variable in ("all_proxy", "ALL_PROXY"):
         no_proxies.setenv(variable, f"socks5://{NOBODY}")
     port = free_port()
-    command = [sys.executable, str(HOME / "app.py"), "--port", str(port), "--output", str(tmp_path)]
+    command = [sys.executable, str(HOME / "app.py"), "--no-preload"]
+    command += ["--port", str(port), "--output", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             assert process.stdout

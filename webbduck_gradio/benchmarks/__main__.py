@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 
 BENCHMARKS = {
+    "core": "the loop beside diffusers' own pipeline and the UNet alone",
+    "first-picture": "the first picture of a new studio beside the second",
     "generation": "pictures through the API beside the bare pipeline, switching models, full-size SDXL",
     "full-size-files": "loading and drawing with 7 GB files of random weights",
     "catalog": "reading thousands of LoRA files",

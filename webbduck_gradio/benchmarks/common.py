@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ..web.server import StudioServer
 
 T = TypeVar("T")
+Work = Callable[[], object]
 
 
 def parser(name: str, about: str | None) -> argparse.ArgumentParser:
@@ -114,6 +115,36 @@ def timed(work: Callable[[], T]) -> tuple[T, Taken]:
     start, used = time.perf_counter(), sum(os.times()[:4])
     result = work()
     return result, Taken(time.perf_counter() - start, sum(os.times()[:4]) - used)
+
+
+def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[Taken]]:
+    """What each work takes, round by round; the first, warming round is not counted."""
+    taken: dict[str, list[Taken]] = {name: [] for name, _ in works}
+    for number in range(rounds + 1):
+        for name, work in works:
+            _, took = timed(work)
+            if number:
+                taken[name].append(took)
+    return taken
+
+
+def show(title: str, taken: dict[str, list[Taken]], base: str) -> float:
+    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio.
+
+    The ratio is the median of the rounds' own ratios: what slows one round slows both of its works.
+    """
+    print(f"\n{title}")
+    ratio = 1.0
+    for name, values in taken.items():
+        low, middle, high = statistics.quantiles([each.clock for each in values], n=4, method="inclusive")
+        pairs = list(zip(values, taken[base], strict=True))
+        ratio = statistics.median(one.clock / other.clock for one, other in pairs)
+        busy = statistics.median(one.work / other.work for one, other in pairs)
+        print(
+            f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}"
+            f"   work {statistics.median(each.work for each in values):8.3f} s  x {busy:.3f}"
+        )
+    return ratio
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,39 +20,7 @@ from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
 from ..settings import PRECISION, Settings
-from .common import Taken, begin, parser, studio, temporary_settings, timed
-
-Work = Callable[[], object]
-
-
-def in_turns(works: Sequence[tuple[str, Work]], rounds: int) -> dict[str, list[Taken]]:
-    """What each work takes, round by round; the first, warming round is not counted."""
-    taken: dict[str, list[Taken]] = {name: [] for name, _ in works}
-    for number in range(rounds + 1):
-        for name, work in works:
-            _, took = timed(work)
-            if number:
-                taken[name].append(took)
-    return taken
-
-
-def show(title: str, taken: dict[str, list[Taken]], base: str) -> float:
-    """Print medians, quartiles and each median's ratio to that of `base`; answer the last ratio.
-
-    The ratio is the median of the rounds' own ratios: what slows one round slows both of its works.
-    """
-    print(f"\n{title}")
-    ratio = 1.0
-    for name, values in taken.items():
-        low, middle, high = statistics.quantiles([each.clock for each in values], n=4, method="inclusive")
-        pairs = list(zip(values, taken[base], strict=True))
-        ratio = statistics.median(one.clock / other.clock for one, other in pairs)
-        busy = statistics.median(one.work / other.work for one, other in pairs)
-        print(
-            f"  {name:<34} {middle:8.3f} s  ({low:.3f} .. {high:.3f})  x {ratio:.3f}"
-            f"   work {statistics.median(each.work for each in values):8.3f} s  x {busy:.3f}"
-        )
-    return ratio
+from .common import Work, begin, in_turns, parser, show, studio, temporary_settings
 
 
 def studio_overhead(settings: Settings, rounds: int, seconds: float) -> float:
@@ -180,7 +148,7 @@ def full_size(rounds: int, steps: int, side: int, precision: str | None, batches
     from . import full_size_sdxl
 
     device = best_device()
-    dtype = chosen_dtype(device, precision)
+    dtype = chosen_dtype(device, precision, is_large=True)
     peak = full_size_sdxl.matrix_peak(device, dtype)
     print(f"\n(c) full-size SDXL, random weights, {side} x {side}, {steps} steps, {device}, {dtype}")
     print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")
@@ -220,7 +188,7 @@ def main(arguments: Sequence[str]) -> int:
     begin()
     given = {"checkpoints": options.checkpoints} if options.checkpoints else {}
     if not options.only_full_size:
-        with temporary_settings(**given) as settings:
+        with temporary_settings(preload=False, **given) as settings:
             studio_overhead(settings, options.rounds, options.seconds)
             switching(settings, options.rounds)
             previewing(settings, options.rounds)

@@ -15,6 +15,7 @@ from ..errors import OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
 from . import checkpoint_files, devices
 from .devices import OFFLOAD, TILED, MemoryPolicy
+from .interruptible import Interruptible
 from .lora_adapters import LoraAdapters, Use
 
 log = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ class LoadedCheckpoint:
             hook.offload()
 
     @property
+    def dtype(self) -> str:
+        """The precision of its weights: "float32"."""
+        return devices.name_of(self.pipe.dtype)
+
+    @property
     def size(self) -> int:
         """Bytes of its weights."""
         models = (part for part in self.pipe.components.values() if isinstance(part, torch.nn.Module))
@@ -77,13 +83,17 @@ class CheckpointCache:
         """`policy`: a name of `devices.POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
         all checkpoints may take together. None = chosen by the device. Raises `SettingsError`."""
         self.device = devices.chosen_device(device)
-        self.dtype = devices.chosen_dtype(self.device, precision)
+        self._precision = precision
         self.policy = self._usual = devices.chosen_policy(self.device, policy)
         self.budget = budget or devices.budget(self.device)
         self._short_at: int | None = None
         self._has_own_memory = torch.device(self.device).type != "cpu"
         self._loaded: dict[Key, LoadedCheckpoint] = {}
-        log.info("Device %s, %s, memory policy %s", self.device, self.dtype, self.policy.name)
+        log.info("Device %s, %s, memory policy %s", self.device, self.dtype_of(), self.policy.name)
+
+    def dtype_of(self, is_large: bool = False) -> torch.dtype:
+        """The precision that small models, or large ones, are loaded in."""
+        return devices.chosen_dtype(self.device, self._precision, is_large)
 
     def get(
         self,
@@ -112,10 +122,30 @@ class CheckpointCache:
         loaded.adapters.activate(loras)
         return loaded
 
+    def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
+        """Load a checkpoint before it is needed, unless another one is in memory or it takes more memory than
+        is free. `check` is called again and again meanwhile, and may raise to stop.
+
+        Raises what `get` and `check` raise.
+        """
+        if self._loaded:
+            return
+        wanted = self._bytes_of(checkpoint)
+        if wanted > devices.free_bytes("cpu" if self.policy.offload else self.device):
+            log.info("%s is not loaded beforehand: it takes more memory than is free", checkpoint.name)
+            return
+        with Interruptible(check):
+            self.get(checkpoint, lambda text: None)
+
+    @property
+    def in_use(self) -> list[LoadedCheckpoint]:
+        """The checkpoints in memory, the most recently used last."""
+        return list(self._loaded.values())
+
     @property
     def names(self) -> list[str]:
-        """Names of the checkpoints in memory, the most recently used last."""
-        return [each.checkpoint.name for each in self._loaded.values()]
+        """Their names."""
+        return [each.checkpoint.name for each in self.in_use]
 
     def start_job(self, pixels: int) -> None:
         """Return to the usual policy for images smaller than the one that ran out of memory.
@@ -160,25 +190,30 @@ class CheckpointCache:
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
         for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
             del self._loaded[key]  # loaded from an older version of the file
-        # `size_bytes` is the size in half precision, whatever the file's own precision is.
-        wanted = checkpoint.size_bytes * self.dtype.itemsize // 2
+        dtype, wanted = self.dtype_of(checkpoint.is_large), self._bytes_of(checkpoint)
         for key in [key for key in self._loaded if key not in keep]:
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]
         devices.empty_cache(self.device)
-        is_converted = _FORMATS.get(checkpoint.stored) != self.dtype  # else weights are mapped from the file
+        is_converted = _FORMATS.get(checkpoint.stored) != dtype  # else weights are mapped from the file
         on_cpu = torch.device(self.device).type == "cpu"
         if is_converted and on_cpu and wanted > devices.free_bytes(self.device):
             # Otherwise the system would kill the whole studio.
-            half = "" if self.dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
+            half = "" if dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
             free = devices.free_bytes(self.device) / devices.GIB
             raise OutOfMemoryError(
                 f"{checkpoint.name} needs {wanted / devices.GIB:.1f} GiB of memory, but only {free:.1f} GiB "
                 f"are free; close other programs{half}."
             )
 
+    def _bytes_of(self, checkpoint: Checkpoint) -> int:
+        # `size_bytes` is the size in half precision, whatever the file's own precision is.
+        return checkpoint.size_bytes * self.dtype_of(checkpoint.is_large).itemsize // 2
+
     def _load(self, checkpoint: Checkpoint) -> LoadedCheckpoint:
-        pipe = _quiet(checkpoint_files.read(checkpoint, self.dtype))
+        dtype = self.dtype_of(checkpoint.is_large)
+        log.info("Loading %s in %s", checkpoint.name, devices.name_of(dtype))
+        pipe = _quiet(checkpoint_files.read(checkpoint, dtype))
         if self.policy.offload and self._has_own_memory:
             pipe.enable_model_cpu_offload(device=self.device)
         else:

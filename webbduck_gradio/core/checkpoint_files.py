@@ -21,7 +21,7 @@ from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from
 from safetensors.torch import load_file
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from ..errors import ModelError
+from ..errors import ModelError, WebbDuckError
 from ..models.catalog.entries import Checkpoint
 from ..models.probe.folder_files import variant
 from ..models.probe.safetensors_header import read_header
@@ -50,10 +50,11 @@ CLASSES: dict[str, Any] = {
 def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
     """The checkpoint's pipeline on the CPU, its weights in `dtype`.
 
-    Raises `ModelError`; out-of-memory errors are passed on unchanged.
+    Raises `ModelError`; out-of-memory errors, and those that stop the loading, are passed on unchanged.
     """
     refiner = checkpoint.arch == "sdxl-refiner"
     kind = StableDiffusionXLImg2ImgPipeline if refiner else StableDiffusionXLPipeline
+    usual = torch.get_default_dtype()
     try:
         of = _from_file if checkpoint.layout == "single_file" else _from_folder
         pipe = of(checkpoint, kind, dtype)
@@ -62,7 +63,7 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
                 _check_complete(checkpoint, name, part)
                 # LoRAs disable gradients, which changes the last bit of some layers: disabled from the start.
                 part.eval().requires_grad_(False)
-    except ModelError:
+    except WebbDuckError:
         raise
     except Exception as error:
         if devices.is_out_of_memory(error):
@@ -76,6 +77,8 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
             f"{checkpoint.name} could not be loaded although its headers are valid; the log has the details. "
             "Copy the checkpoint again."
         ) from None
+    finally:
+        torch.set_default_dtype(usual)  # diffusers changes it, and leaves it changed after an error
     return pipe
 
 

@@ -15,7 +15,11 @@ class DeviceState(TypedDict, total=False):
     memory_used: int
     memory_total: int
     dtype: str
+    """Precision of the checkpoint in "loaded"; of small ones while there is none."""
+    dtypes: dict[str, str]
+    """Precision that checkpoints are loaded in: "small", and "large" (`Checkpoint.is_large`)."""
     policy: str
     loaded: str | None
+    """Name of the checkpoint that was used or loaded last, if it is still in memory."""
     in_memory: list[str]
     versions: dict[str, str]

@@ -206,7 +206,7 @@ class ImageGenerator:
         loaded = plan.first.loaded
         facts: dict[str, Any] = {
             "device": str(loaded.device),
-            "dtype": str(loaded.pipe.dtype).removeprefix("torch."),
+            "dtype": loaded.dtype,
             "threads": self._threads,
             "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
         }
@@ -269,7 +269,7 @@ class ImageGenerator:
                 request.style,
                 request.max_tokens,
                 self.pipelines.device,
-                self.pipelines.dtype,
+                self.pipelines.dtype_of(),
                 reporter,
             )
         except (RuntimeError, MemoryError, OSError) as error:
@@ -281,6 +281,11 @@ class ImageGenerator:
         finally:
             self.free()
 
+    def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
+        """As `CheckpointCache.preload`."""
+        torch.set_num_threads(self._threads)
+        self.pipelines.preload(checkpoint, check)
+
     def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
         device = torch.device(self.pipelines.device)
@@ -291,14 +296,16 @@ class ImageGenerator:
             main = psutil.virtual_memory()
             name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
             used, total = main.total - main.available, main.total
-        names = self.pipelines.names
+        in_use, names = self.pipelines.in_use, self.pipelines.names
+        small, large = (devices.name_of(self.pipelines.dtype_of(is_large)) for is_large in (False, True))
         return {
             "device": self.pipelines.device,
             "name": name,
             "threads": self._threads,
             "memory_used": used,
             "memory_total": total,
-            "dtype": str(self.pipelines.dtype).removeprefix("torch."),
+            "dtype": in_use[-1].dtype if in_use else small,
+            "dtypes": {"small": small, "large": large},
             "policy": self.pipelines.policy.name,
             "loaded": names[-1] if names else None,
             "in_memory": names,

@@ -9,10 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..core.device_state import DeviceState
 from ..errors import CancelledError, RequestError, StorageError, WebbDuckError
+from ..models.catalog.registry import Checkpoint
+from ..request import GenerationRequest
 from ..storage.reserve import Reserve, is_full
 from .context import JobContext
 from .handlers import HANDLERS, handler_of
@@ -24,6 +26,9 @@ from .previews import PreviewFiles
 from .recovery import recover
 from .reporter import StoppingError, StoreReporter
 from .store import JobStore
+
+if TYPE_CHECKING:
+    from ..core.image_generator import ImageGenerator
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +56,8 @@ class Worker:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="core")
         self._unfinished = 0
         """Calls that the executor has not completed yet."""
+        self._is_preloading = False
+        """Whether the executor's current call is `_preload`."""
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self.previews = PreviewFiles(context.settings)
@@ -62,7 +69,8 @@ class Worker:
         """Run `work` on the core's thread, after earlier calls. Raises what it raises, and `RequestError` if
         `only_when_idle` and the thread is busy."""
         with self._changed:
-            if only_when_idle and self._unfinished:
+            # The preloading stops as soon as something else waits for the thread.
+            if only_when_idle and self._unfinished > self._is_preloading:
                 raise RequestError("A job is running; free the memory after it has ended, or cancel it.")
             future: Future[Result] = self._executor.submit(work)
             self._unfinished += 1
@@ -80,16 +88,42 @@ class Worker:
         return self.context.describe_generator()
 
     def warm_up(self) -> None:
-        """Import torch and diffusers in the background, so that the first job does not wait for them."""
+        """Import torch and load the default checkpoint, so that the first job waits for neither.
 
-        def load() -> None:
-            try:
-                _ = self.context.generator
-            except Exception:
-                # The first job will fail in the same way and report it to the user.
-                log.exception("The image generator could not be created")
+        Blocks. Never raises: the first job will fail in the same way and report it to the user.
+        """
+        try:
+            generator = self.context.generator
+            checkpoint = self.context.registry.default_checkpoint()
+            if checkpoint is not None:
+                self._do(lambda: self._preload(generator, checkpoint))
+        except CancelledError as reason:
+            log.info("%s", reason)
+        except WebbDuckError as problem:
+            log.warning("The default checkpoint was not loaded beforehand: %s", problem)
+        except Exception:
+            log.exception("The core was not made ready for the first job")
 
-        threading.Thread(target=load, name="warm-up", daemon=True).start()
+    def _preload(self, generator: ImageGenerator, checkpoint: Checkpoint) -> None:
+        def check() -> None:
+            if self._is_wanted_elsewhere(checkpoint):
+                raise CancelledError(f"{checkpoint.name} is not loaded beforehand: the core has other work.")
+
+        self._is_preloading = True
+        try:
+            check()
+            generator.preload(checkpoint, check)
+        finally:
+            self._is_preloading = False
+
+    def _is_wanted_elsewhere(self, checkpoint: Checkpoint) -> bool:
+        """Whether something waits for the core that does not need this checkpoint."""
+        if self._stopping.is_set():
+            return True
+        job = self._next_job()
+        if job is None:
+            return self._unfinished > 1
+        return not (isinstance(job.request, GenerationRequest) and job.request.base_model == checkpoint.name)
 
     def free(self) -> None:
         """Unload the models in memory. Raises `RequestError` while a job runs."""
@@ -225,8 +259,11 @@ class Worker:
         except WebbDuckError as error:
             log.warning("The queue is paused, but only until a restart: %s", error)
 
+    def _next_job(self) -> Job | None:
+        return next(iter(self.store.queued()), None)
+
     def _obstacle_of_next(self) -> str | None:
-        job = next(iter(self.store.queued()[:1]), None)
+        job = self._next_job()
         return None if job is None else handler_of(job.kind).obstacle(self.context, job.request)
 
 

@@ -74,6 +74,8 @@ class StudioServer:
         self._catalog_watcher = CatalogWatcher(self.services.registry)
         self._dispatcher: Dispatcher | None = None
         self._page: gr.Blocks | None = None
+        self._warm_up = threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up)
+        self._warm_up.name, self._warm_up.daemon = "warm-up", True
 
     def start(self) -> None:
         """Start the web server, then the job dispatcher and background threads."""
@@ -148,7 +150,8 @@ class StudioServer:
         self._dispatcher.start()
         self._catalog_watcher.start()
         self.services.housekeeping.start()
-        threading.Timer(WARM_UP_SECONDS, self.services.worker.warm_up).start()
+        if settings.preload:
+            self._warm_up.start()
 
     def wait(self, is_stopping: Callable[[], bool]) -> None:
         """Block until `is_stopping`, polled each second, or Ctrl+C."""
@@ -161,6 +164,7 @@ class StudioServer:
 
         False if the core could not be stopped in time; all data is on disk in that case, too.
         """
+        self._warm_up.cancel()
         if self._dispatcher:
             self._dispatcher.stop()
         self._catalog_watcher.stop()

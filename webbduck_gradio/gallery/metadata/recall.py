@@ -48,7 +48,7 @@ BY_HASH = "with the hash "
 
 
 class Model(Protocol):
-    """An installed checkpoint or LoRA; optional attributes are `aliases` and `hashes`."""
+    """An installed checkpoint or LoRA; optional attributes are `aliases`, `hashes` and `is_large`."""
 
     @property
     def name(self) -> str: ...
@@ -91,8 +91,16 @@ def read_settings(
     values, notes = _for_form(found, catalog, inputs)
     chunk = found["webbduck"]
     if values and found["request"] and chunk is not None:
-        notes = [*notes, *reproducibility.differences(chunk, here)]
+        size = _size_of(values.get("base_model"), catalog)
+        notes = [*notes, *reproducibility.differences(chunk, here, size)]
     return values, notes
+
+
+def _size_of(name: Any, catalog: Catalog) -> str | None:
+    """ "small" or "large"; None for a checkpoint that is not installed."""
+    found = next((each for each in catalog.checkpoints() if each.name == name), None)
+    is_large = getattr(found, "is_large", None)
+    return None if is_large is None else "large" if is_large else "small"
 
 
 def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[str, Any], list[str]]:

@@ -24,9 +24,12 @@ SLIGHTLY = (
 )
 
 
-def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> list[str]:
+def differences(
+    chunk: Mapping[str, Any], here: Mapping[str, Any] | None, size: str | None = None
+) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
-    "name" (of the GPU) and "threads" as reported by the core; None or {}: not known yet."""
+    "name" (of the GPU), "threads" and "dtypes" as reported by the core; None or {}: not known yet. `size`:
+    that of the checkpoint, "small" or "large"; None: not installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
@@ -38,7 +41,9 @@ def differences(chunk: Mapping[str, Any], here: Mapping[str, Any] | None) -> lis
             if changed
             else SLIGHTLY
         )
-    return notes + (_hardware_differences(facts, here) if here else [])
+    if here:
+        notes += [*_hardware_differences(facts, here), *_precision_differences(facts, here, size)]
+    return notes
 
 
 def _changed(chunk: Mapping[str, Any]) -> list[str]:
@@ -77,6 +82,16 @@ def _hardware_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> 
             "single pixels can differ. To avoid this, start the studio with the same OMP_NUM_THREADS."
         ]
     return []
+
+
+def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], size: str | None) -> list[str]:
+    original, current = facts.get("dtype"), here.get("dtypes", {}).get(size)
+    if not original or not current or original == current:
+        return []
+    return [
+        f"Its checkpoint worked in {original}, but here works in {current}; details can differ. To avoid this, "
+        f"start the studio with --precision {original}."
+    ]
 
 
 def _device_name(facts: Mapping[str, Any], gpu: Any) -> str | None:

@@ -13,6 +13,9 @@ from ..scan import Candidate
 from ..triggers import phrase
 from .defaults import Defaults, number, text, texts, with_defaults
 
+LARGE = 2**30
+"""Bytes in half precision from which a checkpoint is large: SDXL takes 7 GB, the bundled starter 28 MB."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -54,6 +57,11 @@ class Checkpoint:
     def lora_arch(self) -> str:
         """Architecture of compatible LoRAs."""
         return self.arch.removesuffix("-inpaint")
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its size decides how fast it draws; the core may load it in another precision."""
+        return self.size_bytes >= LARGE
 
 
 @dataclass(frozen=True)
