@@ -1,31 +1,40 @@
 """What this core's loop costs beside diffusers' own pipeline, and beside the UNet alone.
 
-Both draw the same latents: the same checkpoint, prompt embeddings, noise and Euler's method on the same sigmas,
-with guidance and without the VAE. "The UNet alone" is the limit: the same forwards with the same inputs,
-and nothing between them. All three are measured in turns in one run, so that a busy machine slows them alike.
+Both draw the same latents: the same checkpoint, prompt embeddings, noise, and Euler's method on the same
+sigmas, with guidance and without the VAE. "The UNet alone" is the limit: the same forwards with the same
+inputs, and nothing between them. All three are measured in turns in one run, so that a busy machine slows
+them alike.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
+from ..request import GenerationRequest
 from ..settings import PRECISION
-from .common import begin, in_turns, parser, show, temporary_settings
+from .common import Work, begin, in_turns, parser, show, temporary_settings
 
-PLAIN, OURS, UNET = "diffusers' own pipeline", "this core", "the UNet alone"
+if TYPE_CHECKING:
+    import torch
+
+    from ..core.checkpoint_cache import LoadedCheckpoint
+
+UNET, PLAIN, OURS = "the UNet alone", "diffusers' own pipeline", "this core"
 
 
-def measure(options: Any) -> float:
-    """Print the table; the median of the rounds' ratios of this core to diffusers' pipeline."""
+def works(
+    loaded: LoadedCheckpoint, request: GenerationRequest
+) -> tuple[dict[str, Work], dict[str, torch.Tensor]]:
+    """What is measured, by name, and the latents that the latest call of each made."""
     import torch
     from diffusers import EulerDiscreteScheduler
 
-    from ..core.checkpoint_cache import CheckpointCache
     from ..core.modes.text2img import Text2Img
     from ..core.progress import SilentReporter
     from ..core.prompts import encode
@@ -35,52 +44,29 @@ def measure(options: Any) -> float:
     from ..core.sampling.model_sigmas import ModelSigmas
     from ..core.sampling.noise import Seeds, image_noise
 
-    given = {"checkpoints": options.checkpoints} if options.checkpoints else {}
-    with temporary_settings(**given) as settings:
-        registry = Registry(settings)
-        checkpoint = registry.checkpoint(options.checkpoint)
-        cache = CheckpointCache(options.device, "resident", options.precision)
-        loaded = cache.get(checkpoint, lambda text: None)
-    pipe, device = loaded.pipe, loaded.device
-    request = build_request(
-        registry,
-        {
-            "prompt": "a red duck on a pond",
-            "base_model": checkpoint.name,
-            "seed": 1,
-            "steps": options.steps,
-            "width": options.side,
-            "height": options.side,
-            "cfg": 5.0,
-            "sampler": "Euler",
-        },
-    )
-    config = loaded.scheduler
-    sigmas = sigmas_for(
-        request.sampler, request.schedule, config, ModelSigmas.from_config(config), request.steps
-    )
-    embeddings = encode(pipe, request.prompt, request.negative_prompt)
-    noise = image_noise(Seeds(seed=request.seed), (4, options.side // 8, options.side // 8))[None]
-    # The pipeline multiplies the noise by the root of sigma^2 + 1, we by sigma.
-    noise = (noise * sigmas[0] / (sigmas[0] ** 2 + 1) ** 0.5).to(device, pipe.unet.dtype)
+    pipe, config = loaded.pipe, loaded.scheduler
+    sigmas = sigmas_for(request, config, ModelSigmas.from_config(config), request.steps)
+    model = ModelContext(loaded, encode(pipe, request.prompt, request.negative_prompt))
+    noise = image_noise(Seeds(seed=request.seed), (4, request.height // 8, request.width // 8))
+    # "linspace": the pipeline multiplies the noise by the first sigma, as this core does.
     pipe.scheduler = EulerDiscreteScheduler.from_config(config, timestep_spacing="linspace")
-    model = ModelContext(loaded, embeddings)
-    ends: dict[str, Any] = {}
+    forwards: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    ends: dict[str, torch.Tensor] = {}
 
     def settle() -> None:
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        elif device.type == "mps":
+        if loaded.device.type == "cuda":
+            torch.cuda.synchronize(loaded.device)
+        elif loaded.device.type == "mps":
             torch.mps.synchronize()
 
     def plain() -> None:
         ends[PLAIN] = pipe(
-            **embeddings.arguments(),
+            **model.embeddings.arguments(),
             width=request.width,
             height=request.height,
-            sigmas=sigmas[:-1],
+            sigmas=sigmas,
             guidance_scale=request.cfg,
-            latents=noise,
+            latents=noise[None].to(loaded.device, pipe.unet.dtype),
             output_type="latent",
         ).images
         settle()
@@ -89,32 +75,44 @@ def measure(options: Any) -> float:
         ends[OURS] = Text2Img().begin(SamplingRun(request, 0, SilentReporter()), model).sample(model)
         settle()
 
-    calls: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
-    hook = pipe.unet.register_forward_pre_hook(
-        lambda unet, args, more: calls.append((args, more)), with_kwargs=True
-    )
-    ours()
-    hook.remove()
-
     @torch.no_grad()
     def unet() -> None:
-        for args, more in calls:
+        for args, more in forwards:
             pipe.unet(*args, **more)
         settle()
 
-    taken = in_turns([(UNET, unet), (PLAIN, plain), (OURS, ours)], options.rounds)
-    dtype = str(pipe.unet.dtype).removeprefix("torch.")
-    show(
-        f"{checkpoint.name}, {request.width} x {request.height}, {request.steps} steps, {device}, {dtype}",
-        taken,
-        UNET,
+    hook = pipe.unet.register_forward_pre_hook(
+        lambda unet, args, more: forwards.append((args, more)), with_kwargs=True
+    )
+    ours()
+    hook.remove()
+    return {UNET: unet, PLAIN: plain, OURS: ours}, ends
+
+
+def measure(options: argparse.Namespace) -> None:
+    from ..core.checkpoint_cache import CheckpointCache
+
+    given = {"checkpoints": options.checkpoints} if options.checkpoints else {}
+    with temporary_settings(**given) as settings:
+        registry = Registry(settings)
+        checkpoint = registry.checkpoint(options.checkpoint)
+        loaded = CheckpointCache(options.device, "resident", options.precision).get(
+            checkpoint, lambda text: None
+        )
+    fields = {"prompt": "a red duck on a pond", "base_model": checkpoint.name, "seed": 1, "sampler": "Euler"}
+    fields |= {"steps": options.steps, "width": options.side, "height": options.side, "cfg": 5.0}
+    request = build_request(registry, fields)
+    compared, ends = works(loaded, request)
+    taken = in_turns(list(compared.items()), options.rounds)
+    size = f"{request.width} x {request.height}, {request.steps} steps"
+    show(f"{checkpoint.name}, {size}, {loaded.device}, {loaded.dtype}", taken, UNET)
+    ratio, beyond = (
+        statistics.median(ours.clock / other.clock for ours, other in zip(taken[OURS], taken[name], strict=True))
+        for name in (PLAIN, UNET)
     )
     apart = (ends[PLAIN].float() - ends[OURS].float()).abs().max().item()
-    ratio = statistics.median(a.clock / b.clock for a, b in zip(taken[OURS], taken[PLAIN], strict=True))
-    gap = statistics.median(a.clock / b.clock for a, b in zip(taken[OURS], taken[UNET], strict=True)) - 1
-    print(f"  {OURS} / {PLAIN}: {ratio:.3f}; beyond {UNET}: {gap:.1%}")
-    print(f"  {len(calls)} forwards; the latents differ by at most {apart:.2g}")
-    return ratio
+    print(f"  {OURS} takes x {ratio:.3f} of {PLAIN}, and {beyond - 1:+.1%} of {UNET}")
+    print(f"  the latents of both differ by at most {apart:.2g}")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -123,7 +121,7 @@ def main(arguments: Sequence[str]) -> int:
     command.add_argument("--steps", type=int, default=20, help="steps of the picture (default 20)")
     command.add_argument("--side", type=int, default=256, help="its size in pixels (default 256)")
     command.add_argument("--device", help="cuda, mps or cpu (default: the fastest one available)")
-    command.add_argument("--precision", choices=PRECISION, help="its precision (default: by the device)")
+    command.add_argument("--precision", choices=PRECISION, help="its precision (default: as the studio's)")
     command.add_argument("--checkpoint", default=STARTER, help=f"its checkpoint (default {STARTER})")
     command.add_argument("--checkpoints", type=Path, help="another checkpoint folder")
     options = command.parse_args(arguments)
