@@ -42,7 +42,7 @@ def test_the_choice(monkeypatch, device, asked, is_large, instructions, chosen) 
 
 
 def test_sdxl_is_large_and_the_starter_is_not(starter) -> None:
-    assert not starter.is_large and 2_567_463_684 * 2 >= entries.LARGE  # the numbers of SDXL's UNet
+    assert not starter.is_large and entries.LARGE <= 2_567_463_684 * 2  # the numbers of SDXL's UNet
 
 
 def test_a_large_one_works_in_bfloat16_and_says_so(registry, starter, ask, monkeypatch, caplog) -> None:
@@ -74,6 +74,6 @@ def test_half_the_memory_is_advised_only_where_it_is_not_used_yet(
     processor_with(monkeypatch, *instructions)
     monkeypatch.setattr(entries, "LARGE", 0)
     monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)
-    with pytest.raises(OutOfMemoryError, match="needs .* GiB of memory") as refusal:
+    with pytest.raises(OutOfMemoryError, match=r"needs .* GiB of memory") as refusal:
         CheckpointCache("cpu").get(starter, lambda text: None)
     assert ("--precision bfloat16" in str(refusal.value)) == advised

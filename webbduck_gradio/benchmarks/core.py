@@ -107,7 +107,9 @@ def measure(options: argparse.Namespace) -> None:
     size = f"{request.width} x {request.height}, {request.steps} steps"
     show(f"{checkpoint.name}, {size}, {loaded.device}, {loaded.dtype}", taken, UNET)
     ratio, beyond = (
-        statistics.median(ours.clock / other.clock for ours, other in zip(taken[OURS], taken[name], strict=True))
+        statistics.median(
+            ours.clock / other.clock for ours, other in zip(taken[OURS], taken[name], strict=True)
+        )
         for name in (PLAIN, UNET)
     )
     apart = (ends[PLAIN].float() - ends[OURS].float()).abs().max().item()

@@ -89,8 +89,8 @@ def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], si
     if not original or not current or original == current:
         return []
     return [
-        f"Its checkpoint worked in {original}, but here works in {current}; details can differ. To avoid this, "
-        f"start the studio with --precision {original}."
+        f"Its checkpoint worked in {original}, but here works in {current}; details can differ. To avoid "
+        f"this, start the studio with --precision {original}."
     ]
 
 
