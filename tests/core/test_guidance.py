@@ -8,14 +8,25 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import numpy
 import pytest
 import torch
+from recorder import Recorder
 from torch.nn.functional import scaled_dot_product_attention
 
 from webbduck_gradio.core.prompts import encode
 from webbduck_gradio.core.sampling.denoiser import Inpainted, ModelContext, UNetDenoiser
-from webbduck_gradio.core.sampling.guidance import FreeU, Guidance, combined, rescaled, thresholded
+from webbduck_gradio.core.sampling.guidance import (
+    FreeU,
+    Guidance,
+    combined,
+    guidance_of,
+    rescaled,
+    thresholded,
+)
 from webbduck_gradio.core.sampling.model_sigmas import ModelSigmas
+from webbduck_gradio.errors import CancelledError
+from webbduck_gradio.request import GenerationRequest
 
 SIGMA = 5.0
 ALL: dict[str, Any] = {
@@ -23,7 +34,7 @@ ALL: dict[str, Any] = {
     "min_sigma": 9.0,
     "pag_scale": 2.0,
     "slg_scale": 1.0,
-    "freeu": FreeU(),
+    "freeu": FreeU(b1=1.3, b2=1.4, s1=0.9, s2=0.2),
     "mimic_cfg": 4.0,
 }
 
@@ -396,3 +407,115 @@ def test_a_checkpoint_distilled_with_guidance_is_perturbed_without_cfg(model, x)
             denoiser_of(other, **each)(x, SIGMA).denoised for each in ({}, {"cfg": 3.0}, ALL)
         )
     assert rows == [1, 1, 3] and far(plain, stronger) > 1e-4 and far(plain, guided) > 1e-3
+
+
+# From a request to its picture
+
+ASKED: dict[str, Any] = {
+    "cfg_rescale": 0.7,
+    "guidance_start": 0.25,
+    "guidance_end": 0.75,
+    "ngms": 9.0,
+    "mimic_cfg": 3.0,
+    "pag_scale": 3.0,
+    "slg_scale": 2.0,
+    "freeu": "on",
+}
+
+
+def test_a_request_says_how_it_is_guided(ask) -> None:
+    assert guidance_of(ask(cfg=7)) == Guidance(cfg=7)
+    factors = {"freeu_b1": 1.1, "freeu_b2": 1.2, "freeu_s1": 0.6, "freeu_s2": 0.4}
+    assert guidance_of(ask(cfg=7, mimic_percentile=0.9, **ASKED, **factors)) == Guidance(
+        cfg=7,
+        rescale=0.7,
+        start=0.25,
+        end=0.75,
+        min_sigma=9,
+        pag_scale=3,
+        slg_scale=2,
+        freeu=FreeU(b1=1.1, b2=1.2, s1=0.6, s2=0.4),
+        mimic_cfg=3,
+        mimic_percentile=0.9,
+    )
+
+
+def test_without_cfg_a_request_has_perturbations_and_freeu_alone(ask) -> None:
+    found = guidance_of(ask(cfg=1, **ASKED))
+    assert found == Guidance(cfg=1, pag_scale=3, slg_scale=2, freeu=found.freeu) and found.freeu
+
+
+def test_cfg_plus_plus_takes_all_scales_smaller(ask) -> None:
+    found = guidance_of(ask(cfg=5, sampler="Euler CFG++", **ASKED))
+    scales = found.cfg, found.mimic_cfg, found.pag_scale, found.slg_scale
+    assert scales == pytest.approx((5 / 12.5, 3 / 12.5, 3 / 12.5, 2 / 12.5))
+
+
+@pytest.fixture(scope="module")
+def usual(paint) -> numpy.ndarray:
+    return paint()[0]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_each_setting_changes_the_picture_and_at_its_default_it_does_not(paint, usual, name: str) -> None:
+    default = GenerationRequest.model_fields[name].default
+    assert numpy.array_equal(paint(**{name: default})[0], usual)
+    assert not numpy.array_equal(paint(**{name: ASKED[name]})[0], usual)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "evaluations"),
+    [("Euler", [1, 2, 2, 1]), ("Heun", [1, 1, 2, 2, 2, 2, 1]), ("DPM++ 2M", [1, 2, 2, 1])],
+)
+def test_a_range_of_steps_counts_steps_whatever_a_sampler_evaluates(
+    paint, pipe, sampler: str, evaluations: list[int]
+) -> None:
+    with counted(pipe.unet) as rows:
+        paint(sampler=sampler, steps=4, guidance_start=0.25, guidance_end=0.75)
+    assert rows == evaluations
+
+
+def test_a_refiner_goes_on_counting(generator, registry, paint, pipe) -> None:
+    refiner = generator.pipelines.get(registry.checkpoint("refiner"), lambda text: None).pipe
+    with counted(pipe.unet) as before, counted(refiner.unet) as after:
+        paint(steps=6, second_pass_model="refiner", refiner_switch=0.5, ngms=15)
+    assert before == [2, 1, 2] and after == [1, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "mode",
+    [
+        {"image": True, "strength": 0.5},
+        {"image": True, "mask": True, "strength": 0.5, "base_model": "painter"},
+        {"second_pass_model": "webbduck-starter", "refinement_strength": 0.5},
+        {"sampler": "DPM fast"},
+        {"sampler": "Euler a CFG++"},
+        {"loras": [{"name": "unet", "weight": 0.8}]},
+    ],
+    ids=["img2img", "inpaint", "second pass", "DPM fast", "CFG++", "LoRA"],
+)
+def test_all_of_it_goes_with_each_mode(paint, image, mask, pipe, mode: dict[str, Any]) -> None:
+    given = mode | {name: {"image": image, "mask": mask}[name] for name in ("image", "mask") if name in mode}
+    before = traces(pipe.unet)
+    plain, guided, again = (paint(**given, **each)[0] for each in ({}, ASKED, ASKED))
+    assert far(*map(torch.as_tensor, (plain * 1.0, guided * 1.0))) > 0.5 and numpy.array_equal(guided, again)
+    if "loras" not in mode:
+        assert traces(pipe.unet) == before
+
+
+def test_a_cancelled_picture_leaves_nothing_behind(paint, pipe, usual) -> None:
+    before = traces(pipe.unet)
+    with pytest.raises(CancelledError):
+        paint(Recorder(cancel_after=2), **ASKED)
+    assert traces(pipe.unet) == before and numpy.array_equal(paint()[0], usual)
+
+
+def test_a_high_cfg_is_tamed(paint) -> None:
+    """By rescaling the contrast falls; with a mimicked CFG hardly any colour is cut off any more."""
+
+    def drawn(**options: Any) -> tuple[float, float]:
+        picture = paint(steps=8, cfg=20, **options)[0]
+        return picture.std(), numpy.isin(picture, (0, 255)).mean()
+
+    plain, rescaled, mimicked = drawn(), drawn(cfg_rescale=0.7), drawn(mimic_cfg=5)
+    print(plain, rescaled, mimicked)

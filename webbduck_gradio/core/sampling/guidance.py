@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,16 +14,17 @@ from ...request.samplers import sampler_named
 @dataclass(frozen=True, kw_only=True)
 class FreeU:
     """Factors of the UNet's first two upward stages (Si et al. 2023, "FreeU: Free Lunch in Diffusion U-Net").
-
-    `b1`, `b2`: of half of the channels that come from below, 1 leaves them as they are; `s1`, `s2`: of the
-    lowest frequencies of the skip connections, above 0, 1 leaves them as they are. The defaults are the
-    authors' for SDXL.
+    1 leaves them as they are.
     """
 
-    b1: float = 1.3
-    b2: float = 1.4
-    s1: float = 0.9
-    s2: float = 0.2
+    b1: float
+    """Of half of the channels that come from below, in the first stage."""
+    b2: float
+    """The same in the second."""
+    s1: float
+    """Of the lowest frequencies of the skip connections, in the first stage."""
+    s2: float
+    """The same in the second."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +68,31 @@ class Guidance:
 
 
 def guidance_of(request: GenerationRequest) -> Guidance:
-    """The guidance that a request asks for. CFG++ samplers take all scales smaller."""
+    """The guidance that a request asks for.
+
+    At CFG 1 its range, rescaling and mimicked CFG have no meaning; perturbations act in all steps then. CFG++
+    samplers take all scales smaller, since their steps add the whole of what guidance changes.
+    """
     factor = sampler_named(request.sampler).cfg_factor
-    cfg = request.cfg * factor if request.cfg != 1 else 1.0  # 1 disables guidance for all samplers
-    return Guidance(cfg=cfg)
+    freeu = FreeU(b1=request.freeu_b1, b2=request.freeu_b2, s1=request.freeu_s1, s2=request.freeu_s2)
+    unguided = Guidance(
+        cfg=1.0,
+        pag_scale=request.pag_scale * factor,
+        slg_scale=request.slg_scale * factor,
+        freeu=freeu if request.freeu == "on" else None,
+    )
+    if request.cfg == 1:
+        return unguided
+    return replace(
+        unguided,
+        cfg=request.cfg * factor,
+        rescale=request.cfg_rescale,
+        start=request.guidance_start,
+        end=request.guidance_end,
+        min_sigma=request.ngms,
+        mimic_cfg=None if request.mimic_cfg is None else request.mimic_cfg * factor,
+        mimic_percentile=request.mimic_percentile,
+    )
 
 
 def combined(
@@ -104,8 +126,8 @@ def thresholded(guided: torch.Tensor, mimicked: torch.Tensor, percentile: float)
 
     For each channel of each image, as distances from its mean: values beyond the percentile are clamped to
     it, and then all are scaled until the largest is that of `mimicked`, unless they are below it anyway. This
-    is dynamic thresholding (Saharia et al. 2022, "Photorealistic Text-to-Image Diffusion Models with Deep Language
-    Understanding", section 2.3) for latents, which unlike pixels have no fixed range.
+    is dynamic thresholding (Saharia et al. 2022, "Photorealistic Text-to-Image Diffusion Models with Deep
+    Language Understanding", section 2.3) for latents, which unlike pixels have no fixed range.
     """
     mean = guided.mean((2, 3), keepdim=True)
     apart = guided - mean

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -42,6 +43,9 @@ def without_transformer(unet: Any, rows: slice) -> list[RemovableHandle]:
     return [each.register_forward_hook(replace) for each in unet.mid_block.attentions]
 
 
+NEARLY_ZERO = 1e-30
+
+
 @contextmanager
 def changed(
     unet: Any, freeu: FreeU | None, perturbed: Sequence[tuple[Perturbation, slice]]
@@ -50,7 +54,8 @@ def changed(
     with ExitStack() as undo:
         if freeu:
             undo.callback(unet.disable_freeu)
-            unet.enable_freeu(s1=freeu.s1, s2=freeu.s2, b1=freeu.b1, b2=freeu.b2)
+            # For diffusers a factor of 0 would switch all of it off.
+            unet.enable_freeu(**{name: factor or NEARLY_ZERO for name, factor in asdict(freeu).items()})
         for perturb, rows in perturbed:
             for hook in perturb(unet, rows):
                 undo.callback(hook.remove)
