@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,9 +11,9 @@ import torch
 
 from ..checkpoint_cache import LoadedCheckpoint
 from ..prompts import Embeddings
-from . import perturbations
 from .guidance import Guidance, combined, rescaled, thresholded
 from .model_sigmas import ModelSigmas
+from .perturbations import Perturbation, changed, without_self_attention, without_transformer
 from .samplers.base import Prediction
 
 AESTHETIC_SCORE, NEGATIVE_AESTHETIC_SCORE = 6.0, 2.5
@@ -74,13 +75,14 @@ class UNetDenoiser:
         self.evaluations = evaluations
         # Checkpoints distilled with guidance (LCM) take its strength as an input of the UNet.
         width = pipe.unet.config.time_cond_proj_dim
-        strength = _guidance_embedding(guidance.cfg, width).to(self._device, self._dtype) if width else None
+        cfg = guidance.cfg
+        self._strength = _guidance_embedding(cfg, width).to(self._device, self._dtype) if width else None
         self._guidance = guidance = replace(guidance, cfg=1.0) if width else guidance
-        kinds = (
-            (perturbations.without_self_attention, guidance.pag_scale),
-            (perturbations.without_transformer, guidance.slg_scale),
-        )
-        self._perturbed = [each for each in kinds if each[1] != 0]
+        perturbed: list[tuple[Perturbation, float]] = [
+            (without_self_attention, guidance.pag_scale),
+            (without_transformer, guidance.slg_scale),
+        ]
+        self._perturbed = [(perturb, scale) for perturb, scale in perturbed if scale != 0]
         self._negatives = int(guidance.cfg != 1)
         # Parts of a batch: the negative prompt, the prompt, the prompt with each perturbation.
         pairs = [(given.negative, given.prompt), (given.negative_pooled, given.pooled), _size_ids(pipe, size)]
@@ -90,7 +92,6 @@ class UNetDenoiser:
             )
             for negative, positive in pairs
         )
-        self._strength = strength
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, sigma: float) -> Prediction:
@@ -126,7 +127,7 @@ class UNetDenoiser:
         x: torch.Tensor,
         sigma: float,
         rows: slice,
-        perturbed: list[tuple[perturbations.Perturbation, float]],
+        perturbed: Sequence[tuple[Perturbation, float]],
     ) -> list[torch.Tensor]:
         """What the UNet puts out for these parts of the batch; the last ones are perturbed."""
         sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(self._dtype)
@@ -139,7 +140,7 @@ class UNetDenoiser:
         timestep = torch.tensor(self._sigmas.timestep(sigma), dtype=torch.float32, device=self._device)
         places = range(count - len(perturbed), count)
         changes = [(each[0], slice(place, place + 1)) for each, place in zip(perturbed, places, strict=True)]
-        with perturbations.changed(self._unet, self._guidance.freeu, changes):
+        with changed(self._unet, self._guidance.freeu, changes):
             output = self._unet(
                 sample,
                 timestep,

@@ -102,8 +102,8 @@ def combined(
     cfg: float,
 ) -> torch.Tensor:
     """The guided prediction: negative + cfg * (positive - negative), and for each perturbed prediction its
-    scale times (positive - perturbed) more (Ahn et al. 2024, equation 16). Without `negative`, `positive`
-    takes the place of the first sum."""
+    scale times (positive - perturbed) more (Ahn et al. 2024). Without `negative`, `positive` takes the place
+    of the first sum."""
     guided = positive if negative is None else negative + (positive - negative) * cfg
     for prediction, scale in perturbed:
         guided = guided + (positive - prediction) * scale

@@ -16,9 +16,13 @@ Perturbation = Callable[[Any, slice], list[RemovableHandle]]
 """(unet, rows) -> the hooks that perturb these rows of a batch, and no others."""
 
 
+NEARLY_ZERO = 1e-30
+"""Stands for a factor of 0, which would switch all of diffusers' FreeU off."""
+
+
 def without_self_attention(unet: Any, rows: slice) -> list[RemovableHandle]:
     """The middle block's self-attention maps replaced by the identity: each position attends to itself alone
-    (Ahn et al. 2024, section 4.2)."""
+    (Ahn et al. 2024)."""
 
     def replace(attention: Any, arguments: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
         values = attention.to_v(arguments[0][rows])
@@ -43,9 +47,6 @@ def without_transformer(unet: Any, rows: slice) -> list[RemovableHandle]:
     return [each.register_forward_hook(replace) for each in unet.mid_block.attentions]
 
 
-NEARLY_ZERO = 1e-30
-
-
 @contextmanager
 def changed(
     unet: Any, freeu: FreeU | None, perturbed: Sequence[tuple[Perturbation, slice]]
@@ -54,7 +55,6 @@ def changed(
     with ExitStack() as undo:
         if freeu:
             undo.callback(unet.disable_freeu)
-            # For diffusers a factor of 0 would switch all of it off.
             unet.enable_freeu(**{name: factor or NEARLY_ZERO for name, factor in asdict(freeu).items()})
         for perturb, rows in perturbed:
             for hook in perturb(unet, rows):
