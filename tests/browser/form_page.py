@@ -7,6 +7,11 @@ from typing import Any
 from playwright.sync_api import Page
 
 
+def unfold_all(page: Page) -> None:
+    """Open all collapsible groups."""
+    page.evaluate("webbduckFacts.folds.forEach((name) => webbduck.form.unfold(name))")
+
+
 def expect_form(page: Page, **wanted: Any) -> None:
     """The form comes to have these values; Gradio tells the page's scripts of them after it shows them."""
     page.wait_for_function(

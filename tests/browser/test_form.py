@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from form_page import expect_form
+from form_page import expect_form, unfold_all
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import STARTER, free_port, studio_settings, wait_until
@@ -111,17 +111,34 @@ PLAIN = {
     for setting in in_form_order(SETTINGS)
     if setting.applies in ((), ("guidance",)) and setting.control not in ("model", "file", "loras")
 }
+RESIZED = {name: PLAIN.pop(name) for name in ("seed_resize_width", "seed_resize_height")}
+"""Valid together only."""
+BESIDE_PLAIN = {
+    name: value
+    for condition in (("batch",), ("variation",), ("freeu",), ("guidance", "mimic"))
+    for name, value in settings_that_need(*condition).items()
+}
+WITH_SAMPLERS: tuple[dict[str, Any], ...] = tuple(
+    {**chosen, **{name: CHANGES[name].value for name in names}}
+    for chosen, names in (
+        ({}, ("eta", "s_noise", "ensd")),  # with the sampler of PLAIN
+        ({"sampler": "Euler"}, ("s_churn", "s_tmin", "s_tmax")),
+        ({"schedule": "Karras"}, ("sigma_min", "sigma_max", "rho")),
+        ({"schedule": "Beta"}, ("beta_alpha", "beta_beta")),
+    )
+)
 WITH_REFINER = {"second_pass_model": STARTER, "second_pass_mode": "refiner"} | settings_that_need(
     "second_pass", "refiner_pass"
 )
 WITH_IMG2IMG = {"second_pass_mode": "img2img"} | settings_that_need("second_pass", "img2img_pass")
-WITH_PICTURE = settings_that_need("image")
+WITH_PICTURE = settings_that_need("image") | settings_that_need("partial")
 WITH_MASK = settings_that_need("mask")
 BY_OTHER_TESTS = {"loras": "test_stack.py", "image": "below", "mask": "below", "base_model": "below"}
 
 
 def test_each_setting_is_tried() -> None:
-    tried = {*PLAIN, *WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
+    tried = {*PLAIN, *RESIZED, *BESIDE_PLAIN, *(name for each in WITH_SAMPLERS for name in each)}
+    tried |= {*WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
     assert tried == set(GenerationRequest.model_fields)
 
 
@@ -129,8 +146,7 @@ def test_each_control_shows_in_the_stored_request(
     tab: Page, form_studio: list[StudioServer], tmp_path: Path
 ) -> None:
     server = form_studio[0]
-    for group in ("image", "second", "more"):
-        tab.evaluate("name => webbduck.form.unfold(name)", group)
+    unfold_all(tab)
     text("#seed")(tab, 12)
     before = generated(tab, server)
     assert before.base_model == OTHER, "a checkpoint of the user's own comes first"
@@ -152,6 +168,13 @@ def test_each_control_shows_in_the_stored_request(
         assert {name: getattr(before, name) for name in asked} == asked
 
     try_all(PLAIN)
+    try_all(BESIDE_PLAIN)
+    for trial in WITH_SAMPLERS:
+        try_all(trial)
+        asked = {name: value for name, value in asked.items() if name not in trial}
+    for field, value in RESIZED.items():
+        enter(tab, field, value)
+    asked |= RESIZED
     tab.click("#test")
     wait_until(lambda: len(server.services.store.queued()) == 2)
     test = server.services.store.queued()[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from form_page import unfold_all
 from playwright.sync_api import Page, expect
 from running import wait_until
 
@@ -159,8 +160,7 @@ def test_no_barrier_in_any_tab(window, studio, theme: str) -> None:
     page.fill("#steps input", "2")
     page.click("#generate")
     page.wait_for_selector(DONE)
-    for group in ("image", "second", "more"):
-        page.evaluate("name => webbduck.form.unfold(name)", group)
+    unfold_all(page)
     page.fill("#width input", "250")
     expect(page.locator("#problem-width")).to_be_visible()
     found = violations(page, "Studio")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from form_page import unfold_all
 from lora_files import make_lora
 from playwright.sync_api import Locator, Page, expect
 from running import STARTER, wait_until
@@ -28,8 +29,7 @@ def type_into(field: Locator, text: str) -> None:
 @pytest.mark.parametrize("locale", ["en-US", "de-DE"])
 def test_every_number_of_the_form(window: Callable[..., Page], studio, locale: str) -> None:
     page = window(locale=locale, viewport={"width": 1440, "height": 900})
-    for group in ("image", "second", "more"):
-        page.evaluate("name => webbduck.form.unfold(name)", group)
+    unfold_all(page)
     for name in NUMBERS:
         control = page.evaluate("name => webbduck.form.control(name).id", name)
         field = page.locator(f"#{control} input").first

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torchsde
+from torchsde._brownian import brownian_interval
 
 from webbduck_gradio.core.sampling.noise import (
     BrownianNoise,
@@ -168,6 +169,7 @@ SOURCES_OF_STEPS = {
     "nv": lambda: StepNoise(Seeds(seed=11, source="nv"), SHAPE),
     "cpu with ENSD": lambda: StepNoise(Seeds(seed=11, step_seed_delta=5), SHAPE),
     "brownian": lambda: BrownianNoise(11, SHAPE, SIGMAS),
+    "brownian nv": lambda: BrownianNoise(11, SHAPE, SIGMAS, "nv"),
 }
 
 
@@ -229,6 +231,15 @@ def test_the_path_is_torchsdes_and_adds_up() -> None:
         torch.testing.assert_close(noise(x, high, low)[0], wanted, atol=1e-5, rtol=1e-5)
     parts = [noise(x, high, low) * math.sqrt(high - low) for high, low in ((8.3, 3.9), (3.9, 1.6))]
     torch.testing.assert_close(sum(parts), noise(x, 8.3, 1.6) * math.sqrt(8.3 - 1.6), atol=1e-4, rtol=1e-4)
+
+
+def test_the_path_takes_its_numbers_from_the_same_source() -> None:
+    """Over its whole length it is one draw, from the first seed that torchsde makes of the entropy."""
+    before = brownian_interval._randn
+    path = BrownianNoise(2, SHAPE, SIGMAS, "nv")(torch.zeros(SHAPE), max(SIGMAS), min(SIGMAS[:-1]))
+    first, *_ = np.random.SeedSequence(entropy=2, pool_size=24).generate_state(3)
+    torch.testing.assert_close(path, -PhiloxGenerator(int(first)).randn(SHAPE), atol=1e-5, rtol=1e-5)
+    assert brownian_interval._randn is before
 
 
 def test_the_path_has_unit_variance_up_to_its_very_ends() -> None:

@@ -134,12 +134,15 @@ def test_loras_of_the_negative_prompt_are_named():
 
 
 HIRES = [
-    # A1111 draws `Hires steps` steps; of a schedule of ours int(n * strength) steps are drawn.
-    ("Denoising strength: 0.4, Hires upscale: 1, Hires steps: 10, Hires checkpoint: pond", 25, 0.4, "pond"),
-    ("Denoising strength: 0.3, Hires upscale: 1, Hires steps: 10, Hires checkpoint: pond", 34, 0.3, "pond"),
-    ("Denoising strength: 0.5, Hires upscale: 1.0, Hires steps: 0, Hires checkpoint: pond", 40, 0.5, "pond"),
-    ("Denoising strength: 0.5, Hires upscale: 1", 40, 0.5, "lake"),
-    ("Denoising strength: 0.5, Hires resize: 832x1216, Hires steps: 7", 14, 0.5, "lake"),
+    ("Denoising strength: 0.4, Hires upscale: 1, Hires steps: 10, Hires checkpoint: pond", 10, 0.4, "pond"),
+    (
+        "Denoising strength: 0.5, Hires upscale: 1.0, Hires steps: 0, Hires checkpoint: pond",
+        None,
+        0.5,
+        "pond",
+    ),
+    ("Denoising strength: 0.5, Hires upscale: 1", None, 0.5, "lake"),
+    ("Denoising strength: 0.5, Hires resize: 832x1216, Hires steps: 7", 7, 0.5, "lake"),
     ("Denoising strength: 1, Hires upscale: 1, Hires steps: 7", 7, 1.0, "lake"),
     (
         "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 9, Hires checkpoint: pond, "
@@ -159,9 +162,10 @@ HIRES = [
 
 
 @pytest.mark.parametrize(("pairs", "steps", "strength", "model"), HIRES)
-def test_hires_steps_are_steps_that_are_drawn(pairs: str, steps: int, strength: float, model: str):
+def test_hires_steps_are_steps_that_are_drawn(pairs: str, steps: int | None, strength: float, model: str):
     settings = reader.read({"parameters": f"a duck\n{LINE}, {pairs}"}).settings
-    assert settings["second_pass_steps"] == steps and settings["refinement_strength"] == strength
+    assert settings.get("second_pass_steps") == steps and settings["refinement_strength"] == strength
+    assert settings.get("strength_steps") == (None if "WebbDuck" in pairs else "a1111")
     assert (settings["second_pass_model"], settings["second_pass_mode"]) == (model, "img2img")
     assert "strength" not in settings
 

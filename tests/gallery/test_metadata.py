@@ -164,7 +164,7 @@ def test_the_line_is_in_a1111s_order_and_form():
     assert text == (
         "a duck\nNegative prompt: blurry\n"
         "Steps: 30, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6, Seed: 42, Size: 832x1216, "
-        "Model hash: 31e35c80fc, Model: webbduck-starter, Version: WebbDuck 0.1.0"
+        "Model hash: 31e35c80fc, Model: webbduck-starter, RNG: CPU, Version: WebbDuck 0.1.0"
     )
 
 
@@ -191,9 +191,9 @@ FILE = "a" * 64 + ".png"
 @pytest.mark.parametrize(
     ("fields", "facts", "expected"),
     [
-        ({"image": FILE}, {"rng": "CPU"}, "Denoising strength: 0.75, RNG: CPU"),
-        ({"clip_skip": 1}, {"rng": "CPU"}, "Clip skip: 3, RNG: CPU"),
-        ({"emphasis": "none"}, {}, "Emphasis: No norm"),
+        ({"image": FILE}, {}, "Denoising strength: 0.75, RNG: CPU"),
+        ({"clip_skip": 1}, {}, "Clip skip: 3, RNG: CPU"),
+        ({"emphasis": "none"}, {}, "RNG: CPU, Emphasis: No norm"),
         (
             {
                 "image": FILE,
@@ -203,20 +203,25 @@ FILE = "a" * 64 + ".png"
                 "mask_blur": 3,
             },
             {},
-            "Denoising strength: 0.75, Mask blur: 3, Inpaint area: Only masked, Masked area padding: 32, "
-            "Masked content: original",
+            "Denoising strength: 0.75, RNG: CPU, Mask blur: 3, Inpaint area: Only masked, "
+            "Masked area padding: 32, Masked content: original",
         ),
         (
             {"image": FILE, "mask": FILE, "inpainting_fill": "keep"},
             {},
-            "Denoising strength: 0.75, Mask blur: 8, Mask mode: Inpaint not masked, Masked content: fill",
+            "Denoising strength: 0.75, RNG: CPU, Mask blur: 8, Mask mode: Inpaint not masked, "
+            "Masked content: fill",
         ),
-        ({"second_pass_model": "r"}, {"second_pass": "refiner"}, "Refiner: r, Refiner switch at: 0.8"),
+        (
+            {"second_pass_model": "r"},
+            {"second_pass": "refiner"},
+            "RNG: CPU, Refiner: r, Refiner switch at: 0.8",
+        ),
         (
             {"second_pass_model": "r", "second_pass_steps": 12},
             {"second_pass": "img2img"},
             # Of 12 steps at 0.3 three are drawn, which is what A1111 counts.
-            "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 3, Hires checkpoint: r, "
+            "Denoising strength: 0.3, RNG: CPU, Hires upscale: 1, Hires steps: 3, Hires checkpoint: r, "
             "Second pass steps: 12",
         ),
     ],

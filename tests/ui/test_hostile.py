@@ -169,7 +169,7 @@ def of_field(name: str) -> list[Any]:
     """The attacks on a field of a generation request."""
     setting = SETTINGS["sampler" if name == OLD_NAME else name]
     if setting.is_number:
-        below = [] if name == "seed" else [-1]  # -1 asks for a random seed
+        below = [] if name in ("seed", "variation_seed") else [-1]  # -1 asks for a random one
         return [*(attacks.NOT_WHOLE if setting.is_whole else attacks.NOT_A_NUMBER), *below]
     if setting.control == "choice":
         return [*attacks.NOT_A_CHOICE, None]

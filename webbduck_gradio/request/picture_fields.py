@@ -158,7 +158,7 @@ class PictureFields(JobRequest):
     )] = None
     strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Denoising strength", group="image", control="number", place=20, has_slider=True,
-        help="How much the input picture is changed: int(steps * strength) steps, one fewer than in A1111.",
+        help="How much the input picture is changed, and so which share of the steps is drawn.",
         applies=("image",), reset="kept", lines={"queue": "strength {}", "fold": "strength {}"},
         infotext=Pair("Denoising strength"), other_tools={"invokeai": "strength"},
     )] = 0.75

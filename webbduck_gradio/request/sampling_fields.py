@@ -19,15 +19,6 @@ def _none_if_random(value: Any) -> Any:
     return None if value == -1 and not isinstance(value, bool) else value
 
 
-def _name_of_bool(value: Any) -> Any:
-    """True and False, as A1111 writes them, for "always" and "never"."""
-    return {True: "always", False: "never"}[value] if isinstance(value, bool) else value
-
-
-def _on_or_off(value: Any) -> Any:
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
-
-
 # Optional numbers: None = the sampler's, the schedule's or the checkpoint's own.
 _Seed = Annotated[int, Field(ge=0, le=MAX_SEED)] | None
 _Size = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)] | None
@@ -83,7 +74,7 @@ class SamplingFields(PictureFields):
         help="The height of that picture.", api_help="None = off; wants a width, too.", is_content=True,
         infotext=Pair("Seed resize from", is_written=False),
     )] = None
-    ensd: Annotated[int, _number, Field(ge=-MAX_SEED, le=MAX_SEED), Setting(
+    ensd: Annotated[int, _number, Field(ge=0, le=MAX_SEED), Setting(
         label="ENSD", group="noise", control="number", place=50,
         help="Eta noise seed delta: added to the seed for the noise of the steps. NovelAI's is 31337.",
         applies=("step_noise",), listed_at_default=False, infotext=Pair("ENSD", at_default=False),
@@ -145,12 +136,11 @@ class SamplingFields(PictureFields):
         applies=("beta",), infotext=Pair("Beta schedule beta"),
     )] = None
     discard_penultimate: Annotated[
-        Literal["automatic", "always", "never"], BeforeValidator(_name_of_bool), Setting(
+        Literal["automatic", "always", "never"], Setting(
             label="Discard penultimate sigma", group="details", control="choice", place=80,
             choices={"automatic": "Automatic", "always": "Always", "never": "Never"},
             help="Whether the last noise level but one is left out, which leaves less grain. {automatic}: "
             "with DPM2, DPM2 a and DPM++ 3M SDE, as in A1111.",
-            api_help="True and False are accepted for always and never.",
             listed_at_default=False, lines={"fold": "penultimate sigma discarded: {}"},
             infotext=Pair(
                 "Discard penultimate sigma", {"always": "True", "never": "False"}, at_default=False
@@ -211,10 +201,9 @@ class SamplingFields(PictureFields):
         "transformer.",
         listed_at_default=False, infotext=Pair("slg_scale", at_default=False),
     )] = 0.0
-    freeu: Annotated[Literal["off", "on"], BeforeValidator(_on_or_off), Setting(
+    freeu: Annotated[Literal["off", "on"], Setting(
         label="FreeU", group="guidance", control="choice", place=60, choices={"off": "Off", "on": "On"},
         help="Weighs the UNet's backbone more and its skip connections less, for cleaner shapes.",
-        api_help="True and False are accepted for on and off.",
         listed_at_default=False, lines={"fold": "FreeU"},
         infotext=Pair("freeu_enabled", {"on": "True"}, at_default=False),
     )] = "off"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 
 from ..checkpoint_cache import LoadedCheckpoint
 from ..prompts import Embeddings
+from .guidance import Guidance, combined, rescaled, thresholded
 from .model_sigmas import ModelSigmas
+from .perturbations import Perturbation, changed, without_self_attention, without_transformer
 from .samplers.base import Prediction
 
 AESTHETIC_SCORE, NEGATIVE_AESTHETIC_SCORE = 6.0, 2.5
@@ -45,59 +48,108 @@ class Inpainted:
 
 
 class UNetDenoiser:
-    """One evaluation of a checkpoint's UNet, with classifier-free guidance (Ho & Salimans 2022).
+    """One evaluation of a checkpoint's UNet, with guidance.
 
     A `Denoiser` of the samplers: latents (1, 4, h, w) in float32 in, predictions of the same shape out. The
-    UNet computes in its own precision.
+    UNet computes in its own precision; all that guidance needs of it is one batch.
     """
+
+    share = 0.0
+    """Share of the steps that are done, 0 to 1. Whoever runs the sampler keeps it up to date."""
 
     def __init__(
         self,
         model: ModelContext,
         sigmas: ModelSigmas,
-        cfg: float,
+        guidance: Guidance,
         size: tuple[int, int],
         inpainted: Inpainted | None = None,
+        evaluations: int = 0,
     ):
-        """`sigmas`: those that the latents' noise follows. `cfg`: 1 disables guidance. `size`: width and
-        height in pixels."""
+        """`sigmas`: those that the latents' noise follows. `size`: width and height in pixels. `evaluations`:
+        how many this pass has had."""
         pipe, given = model.loaded.pipe, model.embeddings
         self._unet, self._sigmas, self._inpainted = pipe.unet, sigmas, inpainted
         self._device, self._dtype = model.loaded.device, pipe.unet.dtype
         self._prediction_type = model.loaded.scheduler["prediction_type"]
+        self.evaluations = evaluations
         # Checkpoints distilled with guidance (LCM) take its strength as an input of the UNet.
         width = pipe.unet.config.time_cond_proj_dim
-        self._cfg = 1.0 if width else cfg
+        cfg = guidance.cfg
         self._strength = _guidance_embedding(cfg, width).to(self._device, self._dtype) if width else None
+        self._guidance = guidance = replace(guidance, cfg=1.0) if width else guidance
+        perturbed: list[tuple[Perturbation, float]] = [
+            (without_self_attention, guidance.pag_scale),
+            (without_transformer, guidance.slg_scale),
+        ]
+        self._perturbed = [(perturb, scale) for perturb, scale in perturbed if scale != 0]
+        self._negatives = int(guidance.cfg != 1)
+        # Parts of a batch: the negative prompt, the prompt, the prompt with each perturbation.
         pairs = [(given.negative, given.prompt), (given.negative_pooled, given.pooled), _size_ids(pipe, size)]
-        context, pooled, size_ids = (
-            (torch.cat(pair) if self._cfg != 1 else pair[1]).to(self._device, self._dtype) for pair in pairs
+        self._context, self._pooled, self._size_ids = (
+            torch.cat([*[negative] * self._negatives, *[positive] * (1 + len(self._perturbed))]).to(
+                self._device, self._dtype
+            )
+            for negative, positive in pairs
         )
-        self._conditioning = {
-            "encoder_hidden_states": context,
-            "added_cond_kwargs": {"text_embeds": pooled, "time_ids": size_ids},
-            "timestep_cond": self._strength,
-        }
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, sigma: float) -> Prediction:
-        scale = 1 / math.sqrt(sigma**2 + 1)
-        sample = (x * scale).to(self._dtype)
+        guidance, perturbed = self._guidance, self._perturbed
+        first, negatives = 0, self._negatives
+        if not guidance.acts_at(self.share):
+            first, perturbed = negatives, []
+        elif guidance.skips_negative(sigma, self.evaluations):
+            first = negatives
+        self.evaluations += 1
+        parts = self._evaluated(x, sigma, slice(first, negatives + 1 + len(perturbed)), perturbed)
+        negative = parts.pop(0) if first < negatives else None
+        positive = parts.pop(0)
+        others = [(part, scale) for part, (_, scale) in zip(parts, perturbed, strict=True)]
+
+        def guided(cfg: float) -> torch.Tensor:
+            output = combined(negative, positive, others, cfg)
+            if guidance.rescale and output is not positive:
+                output = rescaled(output, positive, guidance.rescale)
+            return self._denoised(x, sigma, output)
+
+        denoised = guided(guidance.cfg)
+        if guidance.mimic_cfg is not None and negative is not None:
+            denoised = thresholded(denoised, guided(guidance.mimic_cfg), guidance.mimic_percentile)
+        denoised = self._kept(denoised)
+        if negative is None and not others:
+            return Prediction(denoised, denoised)
+        unguided = positive if negative is None else negative
+        return Prediction(denoised, self._kept(self._denoised(x, sigma, unguided)))
+
+    def _evaluated(
+        self,
+        x: torch.Tensor,
+        sigma: float,
+        rows: slice,
+        perturbed: Sequence[tuple[Perturbation, float]],
+    ) -> list[torch.Tensor]:
+        """What the UNet puts out for these parts of the batch; the last ones are perturbed."""
+        sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(self._dtype)
         if self._inpainted is not None and self._inpainted.masked is not None:
             given = (sample, self._inpainted.mask.to(sample), self._inpainted.masked.to(sample))
             sample = torch.cat(given, 1)
-        if self._cfg != 1:
-            sample = torch.cat([sample, sample])
+        count = rows.stop - rows.start
+        if count > 1:
+            sample = torch.cat([sample] * count)
         timestep = torch.tensor(self._sigmas.timestep(sigma), dtype=torch.float32, device=self._device)
-        output = self._unet(sample, timestep, **self._conditioning, return_dict=False)[0].to(x.dtype)
-        if self._cfg == 1:
-            denoised = unconditional = self._kept(self._denoised(x, sigma, output))
-            return Prediction(denoised, unconditional)
-        negative, positive = output.chunk(2)
-        guided = negative + (positive - negative) * self._cfg
-        return Prediction(
-            self._kept(self._denoised(x, sigma, guided)), self._kept(self._denoised(x, sigma, negative))
-        )
+        places = range(count - len(perturbed), count)
+        changes = [(each[0], slice(place, place + 1)) for each, place in zip(perturbed, places, strict=True)]
+        with changed(self._unet, self._guidance.freeu, changes):
+            output = self._unet(
+                sample,
+                timestep,
+                encoder_hidden_states=self._context[rows],
+                timestep_cond=self._strength,
+                added_cond_kwargs={"text_embeds": self._pooled[rows], "time_ids": self._size_ids[rows]},
+                return_dict=False,
+            )[0]
+        return list(output.to(x.dtype).chunk(count))
 
     def _denoised(self, x: torch.Tensor, sigma: float, output: torch.Tensor) -> torch.Tensor:
         """The clean latents that the UNet's output means, by what the checkpoint was trained to predict."""

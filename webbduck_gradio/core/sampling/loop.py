@@ -13,6 +13,7 @@ from ...request.steps import Steps
 from .. import previews
 from ..progress import ProgressReporter
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
+from .guidance import guidance_of
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
 from .noise import BrownianNoise, ImageNoise, Seeds, StepNoise, image_noise
@@ -100,8 +101,7 @@ class SamplingPass:
         self._inpainted = inpainted
         request, config = owner.request, model.loaded.scheduler
         self._run, self._size = owner, size
-        factor = sampler_named(request.sampler).cfg_factor
-        self._cfg = request.cfg * factor if request.cfg != 1 else 1.0  # 1 disables guidance for all samplers
+        self._guidance, self._evaluations = guidance_of(request), 0
         self._model_sigmas = ModelSigmas.from_config(config)
         schedule = sigmas_for(request, config, self._model_sigmas, steps.scheduled)
         # A schedule may have more steps than were asked for.
@@ -126,16 +126,19 @@ class SamplingPass:
         """
         device = model.loaded.device
         inpainted = self._inpainted.to(device) if self._inpainted else None
-        denoise = UNetDenoiser(model, self._model_sigmas, self._cfg, self._size, inpainted)
+        denoise = UNetDenoiser(
+            model, self._model_sigmas, self._guidance, self._size, inpainted, self._evaluations
+        )
         # Earlier predictions are another checkpoint's; multistep samplers begin anew.
         state = State(self._state.x.to(device), self._state.step)
         total = len(self._sigmas) - 1
         last = int(total * until)
         while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
+            denoise.share = state.step / total
             state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
             # A sampler with adaptive steps may take more than planned.
             self._report(state, max(total, state.step), model.loaded.checkpoint.latent_rgb)
-        self._state = state
+        self._state, self._evaluations = state, denoise.evaluations
         return state.x
 
     def _report(self, state: State, total: int, rgb: Sequence[Sequence[float]] | None) -> None:

@@ -29,10 +29,10 @@ export const typedState = () =>
     ),
   };
 
-/**
- * Whether a field is a required number; an empty optional one (the seed, for instance) has its own meaning.
- */
-const isNumber = (field) => settings[field]?.control === "number" && !settings[field].is_optional;
+/** Whether a typed text is a number's; an empty optional one (the seed, for instance) has its own meaning. */
+const isNumber = (field, text) =>
+  settings[field]?.control === "number" && !(settings[field].is_optional && isBlank(text));
+const isBlank = (text) => text === null || String(text).trim() === "";
 function typedAs(field, text) {
   const { value, problem } = readNumber(text, Boolean(settings[field].limits.whole));
   return problem ? text : value;
@@ -43,7 +43,10 @@ export function changed(fields, shown) {
   if (!opened) return;
   // Typed numbers become numbers here; text that is not a number stays text.
   values = Object.fromEntries(
-    fields.map((name, index) => [name, isNumber(name) ? typedAs(name, shown[index]) : shown[index]]),
+    fields.map((name, index) => [
+      name,
+      isNumber(name, shown[index]) ? typedAs(name, shown[index]) : shown[index],
+    ]),
   );
   show();
   publish("form", values);

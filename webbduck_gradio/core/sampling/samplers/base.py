@@ -22,7 +22,8 @@ class Prediction(NamedTuple):
     denoised: torch.Tensor
     """After guidance."""
     unconditional: torch.Tensor
-    """With the negative prompt alone; equal to `denoised` without guidance."""
+    """With the negative prompt alone; where that is not evaluated, with the prompt alone. Equal to `denoised`
+    without guidance."""
 
 
 Denoiser = Callable[[torch.Tensor, float], Prediction]

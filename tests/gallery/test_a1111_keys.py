@@ -1,0 +1,146 @@
+"""Texts of AUTOMATIC1111 and Forge with all that their settings write: each key lands in a setting, or a note
+names it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.gallery.metadata import infotext
+from webbduck_gradio.gallery.metadata.recall import IGNORED_INFOTEXT_KEYS, read_text
+from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
+
+BEGIN = "a red duck\nNegative prompt: fog\n"
+
+SAMPLES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "noise of an NVIDIA card, an ancestral sampler, a variation": (
+        "Steps: 28, Sampler: Euler a, Schedule type: Karras, CFG scale: 6.5, Seed: 1234, Size: 832x1216, "
+        "Variation seed: 99, Variation seed strength: 0.25, Seed resize from: 1024x768, ENSD: 31337, "
+        "Eta: 0.67, Sigma noise: 1.02, Schedule max sigma: 12, Schedule min sigma: 0.05, Schedule rho: 5, "
+        "RNG: NV, Version: v1.10.1",
+        {
+            "sampler": "Euler a",
+            "schedule": "Karras",
+            "seed": 1234,
+            "variation_seed": 99,
+            "variation_strength": 0.25,
+            "seed_resize_width": 1024,
+            "seed_resize_height": 768,
+            "ensd": 31337,
+            "eta": 0.67,
+            "s_noise": 1.02,
+            "sigma_max": 12.0,
+            "sigma_min": 0.05,
+            "rho": 5.0,
+            "noise_source": "nv",
+        },
+        (),
+    ),
+    "noise of the card, which no key names": (
+        "Steps: 20, Sampler: DPM++ 2M SDE, Schedule type: Beta, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Beta schedule alpha: 0.5, Beta schedule beta: 0.7, Discard penultimate sigma: True, NGMS: 2, "
+        "Skip Early CFG: 0.1, Version: f2.0.1v1.10.1-previous-659-gc055f2d4",
+        {
+            "schedule": "Beta",
+            "beta_alpha": 0.5,
+            "beta_beta": 0.7,
+            "discard_penultimate": "always",
+            "ngms": 2.0,
+            "guidance_start": 0.1,
+            "noise_source": "nv",
+        },
+        ("Its noise came from a graphics card",),
+    ),
+    "churn": (
+        "Steps: 20, Sampler: Heun, Schedule type: Automatic, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Sigma churn: 10, Sigma tmin: 0.05, Sigma tmax: 9, RNG: CPU, Version: v1.10.1",
+        {"sampler": "Heun", "s_churn": 10.0, "s_tmin": 0.05, "s_tmax": 9.0, "noise_source": "cpu"},
+        (),
+    ),
+    "hires fix at the same size": (
+        "Steps: 20, Sampler: DDIM, Schedule type: Automatic, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Model: lake, Denoising strength: 0.4, Hires upscale: 1, Hires steps: 12, Hires upscaler: Latent, "
+        "Eta DDIM: 0.3, RNG: CPU, Version: v1.10.1",
+        {
+            "second_pass_mode": "img2img",
+            "second_pass_steps": 12,
+            "refinement_strength": 0.4,
+            "strength_steps": "a1111",
+            "eta": 0.3,
+        },
+        ("Hires upscaler Latent",),
+    ),
+    "img2img": (
+        "Steps: 20, Sampler: Euler, Schedule type: Uniform, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Denoising strength: 0.55, Noise multiplier: 1.1, RNG: CPU, Version: v1.10.1",
+        {"strength": 0.55, "strength_steps": "a1111"},
+        ("Noise multiplier 1.1", "It was made from another picture"),
+    ),
+    "what Forge adds": (
+        "Steps: 20, Sampler: Euler, Schedule type: Uniform, CFG scale: 12, Seed: 5, Size: 1024x1024, "
+        "freeu_enabled: True, freeu_b1: 1.01, freeu_b2: 1.02, freeu_s1: 0.99, freeu_s2: 0.95, "
+        "freeu_start: 0, pag_enabled: True, pag_scale: 2.5, dynthres_enabled: True, dynthres_mimic_scale: 7, "
+        "dynthres_threshold_percentile: 0.99, dynthres_mimic_mode: Cosine Up, RNG: CPU, "
+        "Version: f0.0.17v1.8.0rc-latest-276-g29be1da7",
+        {
+            "freeu": "on",
+            "freeu_b1": 1.01,
+            "freeu_b2": 1.02,
+            "freeu_s1": 0.99,
+            "freeu_s2": 0.95,
+            "pag_scale": 2.5,
+            "mimic_cfg": 7.0,
+            "mimic_percentile": 0.99,
+        },
+        ("freeu_start 0", "dynthres_mimic_mode Cosine Up"),
+    ),
+    "stable-diffusion.cpp": (
+        "Steps: 20, CFG scale: 7, Guidance: 3.5, Seed: 5, Size: 512x512, Model: lake, RNG: cuda, "
+        "Sampler: euler_a, Version: stable-diffusion.cpp",
+        {"noise_source": "nv", "sampler": "Euler a"},
+        ("Its noise came from a graphics card", "Guidance 3.5"),
+    ),
+}
+
+
+@pytest.fixture
+def recalled(settings: Settings):
+    registry, inputs = Registry(settings), InputImageStore(settings)
+    return lambda text: read_text(text, registry, inputs)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_each_key_lands_in_a_setting_or_is_named(name: str, recalled) -> None:
+    line, expected, named = SAMPLES[name]
+    values, notes = recalled(BEGIN + line)
+    text = " ".join(notes)
+    if "second_pass_mode" in expected:  # its model is not installed here
+        values |= {"second_pass_model": "lake"}
+    assert {key: values.get(key) for key in expected} == expected
+    assert [each for each in named if each not in text] == []
+    for key, value in infotext.parse(BEGIN + line).fields.items():
+        is_read = key.casefold() in IGNORED_INFOTEXT_KEYS or key.casefold().startswith("hires ")
+        assert is_read or key.endswith("-2") or f"{key} {value}" in text, key
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_was_read_makes_a_request_that_writes_the_same_keys(name: str, recalled) -> None:
+    line, expected, _ = SAMPLES[name]
+    values, _ = recalled(BEGIN + line)
+    picture = "a" * 64 + ".png"
+    owned = {"base_model": "lake", "seed": 5, **values}
+    if "strength" in expected:
+        owned["image"] = picture
+    if "second_pass_mode" in expected:
+        owned["second_pass_model"] = "lake"
+    request = GenerationRequest.validated(**owned)
+    again, _ = recalled(infotext.parameters_text(request, request.seed, version="WebbDuck 1"))
+    skipped = {"second_pass_mode"}
+    assert {key: again.get(key) for key in expected.keys() - skipped} == {
+        key: values.get(key) for key in expected.keys() - skipped
+    }
