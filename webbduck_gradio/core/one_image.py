@@ -19,7 +19,7 @@ from .origin import Origin
 from .progress import ProgressReporter
 from .sampling.denoiser import ModelContext
 from .sampling.loop import SamplingRun
-from .unfinished import Unfinished
+from .unfinished import FOREIGN, Stage, Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,9 @@ def draw(
         second.loaded.offload()
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings)
     if saved is not None:
+        later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
+        if saved.stage not in ("first", later):
+            raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
     if saved is None or saved.picture is None:
         image, saved = _first(plan, run, saved), None
