@@ -121,6 +121,7 @@ def on(state: State, device: torch.device | str, copy: bool = False) -> State:
 def read(path: Path) -> Unfinished:
     """Raises `GenerationError` for a file that cannot be read, is damaged or is none that `write` wrote."""
     try:
+        path.open("rb").close()  # safetensors does not tell the system's reason
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
             if texts.get("format") != FORMAT:
