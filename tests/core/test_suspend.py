@@ -40,6 +40,13 @@ MODES: dict[str, dict[str, Any]] = {
     "img2img second pass": {"second_pass_model": STARTER, "refinement_strength": 0.6},
     "refiner": {"second_pass_model": REFINER, "refiner_switch": 0.5},
     "LoRA": {"loras": [{"name": "whole", "weight": 0.7}]},
+    "noise of NVIDIA's cards": {"sampler": "Euler a", "noise_source": "nv", "ensd": 5, "s_noise": 0.9},
+    "variation": {
+        "sampler": "DPM++ SDE",
+        "noise_source": "nv",
+        "variation_seed": 3,
+        "variation_strength": 0.4,
+    },
 }
 
 
@@ -141,7 +148,7 @@ def test_each_sampler_goes_on_after_a_restart(draw, new, tmp_path, name: str) ->
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_mode_goes_on_after_each_step(draw, tmp_path, mode: str) -> None:
-    asked = MODES[mode] | {"scheduler": "DPM++ 3M SDE", "steps": 6}
+    asked = {"sampler": "DPM++ 3M SDE", "steps": 6} | MODES[mode]
     expected = seen(draw(**asked))
     saver = Saver(tmp_path)
     assert seen(draw(saver, **asked)) == expected
@@ -382,7 +389,7 @@ def test_damaged_files_are_refused(draw, put_aside, damage: Callable[[bytes], by
 
 
 def test_a_missing_file_is_refused(draw, tmp_path) -> None:
-    for path, why in ((tmp_path / "none", "it no longer exists"), (tmp_path, "is a directory")):
+    for path, why in ((tmp_path / "none", "no such file or directory"), (tmp_path, "is a directory")):
         with pytest.raises(
             GenerationError, match=rf"cannot be read \({why}\); retry the job from the start\.$"
         ):
