@@ -13,7 +13,7 @@ from PIL import Image
 
 from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs import queries, schema
+from webbduck_gradio.jobs import queries, schema, suspension
 from webbduck_gradio.jobs import store as statements
 from webbduck_gradio.jobs.progress import JobProgress
 from webbduck_gradio.jobs.recovery import recover
@@ -454,14 +454,19 @@ def test_times_of_a_job(store: JobStore, ask) -> None:
 # ---- cost
 
 
-@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
+@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "SUSPENDED", "RECENT", "COUNTS", "WAITING"])
 def test_the_queries_of_a_tick_use_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(queries, query))
 
 
-@pytest.mark.parametrize("query", ["CLAIM", "LAST_PLACE", "CANCEL_QUEUED", "RETAIN"])
+@pytest.mark.parametrize("query", ["CLAIM", "CANCEL", "RETAIN"])
 def test_what_each_job_writes_uses_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(statements, query))
+
+
+@pytest.mark.parametrize("query", ["LAST_PLACE", "FIRST_PLACE", "UNFINISHED"])
+def test_what_putting_aside_reads_uses_an_index(store: JobStore, query: str) -> None:
+    assert_index(store, getattr(suspension, query))
 
 
 def assert_index(store: JobStore, text: str) -> None:

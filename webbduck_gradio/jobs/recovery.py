@@ -68,7 +68,7 @@ def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> 
     state = meta.get("state") if isinstance(meta, dict) else None
     if state == "completed" and job.state == "running":
         store.finish(job.id, "completed")
-    elif state == "running":
+    elif state in ("running", "suspended"):  # of a job that went on, until its next image
         # ASCII, since texts may contain lone surrogates, which UTF-8 cannot encode.
         text = json.dumps({**meta, "state": "interrupted"}, indent=2)
         write_atomically(path, lambda file: file.write(text.encode("ascii")), outputs.temporary)
