@@ -26,11 +26,13 @@ def client(studio) -> Iterator[Client]:
 def resumed(studio) -> Iterator[None]:
     """Whatever a test does, the shared studio's queue is empty and runs again afterwards."""
     yield
-    studio.services.store.clear_queued()
-    studio.services.store.resume()
-    if running := studio.services.store.running():
-        studio.services.store.cancel(running.id)
-    wait_until(lambda: studio.services.store.running() is None)
+    store = studio.services.store
+    store.clear_queued()
+    store.resume()
+    if running := store.running():
+        store.cancel(running.id)
+    wait_until(lambda: store.running() is None)
+    store.apply_to_many(store.cancel, [job.id for job in store.suspended()])
 
 
 def submit(client: Client, prompt: str, **asked: Any) -> str:
@@ -149,7 +151,6 @@ def test_a_waiting_call_ends_when_its_job_is_put_aside(client: Client, studio) -
     else:
         with pytest.raises(AppError, match=f"job {running.id} was put aside; /continue lets it go on"):
             call.result(timeout=PATIENCE)
-    store.cancel(running.id)
 
 
 def test_calls_leave_nothing_behind_in_gradio(client: Client, studio) -> None:
