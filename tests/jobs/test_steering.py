@@ -366,6 +366,21 @@ def test_a_picture_that_was_saved_but_not_noted_is_found_again(
     assert recover(store, outputs) == 0
 
 
+def test_a_job_of_which_all_pictures_are_there_is_completed(store: JobStore, settings, ask) -> None:
+    outputs = Outputs(settings)
+    job = store.submit(ask(num_images=2))
+    store.claim()
+    run = outputs.new_run(job.request, job.kind, job.id)
+    store.run_started(job.id, run.id)
+    for index in range(2):
+        run.save(index, Image.new("RGB", (8, 8)), index)
+    assert recover(store, Outputs(settings)) == 0
+    ended = store.get(job.id)
+    assert (ended.state, ended.status) == ("completed", "Completed")
+    assert ended.images == (f"{run.id}/0.png", f"{run.id}/1.png")
+    assert json.loads((run.path / "meta.json").read_text())["state"] == "completed"
+
+
 def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
     store: JobStore, settings, ask
 ) -> None:

@@ -102,7 +102,9 @@ class Worker:
         """Mark the job that ran when the studio died as interrupted, and remove its temporary files. Returns
         the number of jobs. Call at start, before the dispatcher runs."""
         sweep_shared_folders(self.context.settings)
-        return recover(self.store, self.context.outputs)
+        interrupted = recover(self.store, self.context.outputs)
+        self.store.sweep_unfinished()
+        return interrupted
 
     def _can_start(self) -> bool:
         """Whether a job can run now; otherwise pauses the queue with the reason."""
