@@ -31,7 +31,7 @@ from .device_state import DeviceState
 from .lora_adapters import Use
 from .modes import MODES
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import check, origin_of, versions
+from .origin import caveats, check, origin_of, versions
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
@@ -68,8 +68,8 @@ class ImageGenerator:
         reporter: ProgressReporter,
         continuation: Continuation = FROM_THE_START,
     ) -> Iterator[GeneratedImage]:
-        """Yield each image when it is finished; those that a job put aside goes on with are bit-identical to
-        what they would have been, or have a warning.
+        """Yield each image when it is finished. One that goes on from a saved state is bit-identical to what
+        it would have been without the interruption, or has a warning.
 
         Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`; the
         last and `ModelError` also for a saved state that cannot be used.
@@ -80,7 +80,7 @@ class ImageGenerator:
         reporter.check()
         pixels = request.width * request.height
         self.pipelines.start_job(pixels)
-        saved = self._saved(continuation, pixels)
+        saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
         plan: PreparedJob | None = None
         for index in range(continuation.images, request.num_images):
@@ -113,14 +113,13 @@ class ImageGenerator:
             )
             saved = None
 
-    def _saved(self, continuation: Continuation, pixels: int) -> Unfinished | None:
-        """The state to go on from."""
+    def _saved(self, continuation: Continuation) -> Unfinished | None:
+        """The state to go on from; `_prepare` checks whether it may."""
         if continuation.state is None:
             return None
         saved = unfinished.read(continuation.state)
         if saved.index != continuation.images:
             raise GenerationError(unfinished.FOREIGN)
-        self.pipelines.return_to(saved.origin.get("policy"), pixels)
         return saved
 
     def _prepare(
@@ -137,14 +136,18 @@ class ImageGenerator:
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        # Only unfinished images need it.
-        origin = cache(
-            lambda: origin_of(request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
+        describe = partial(
+            origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads
         )
-        caveats = tuple(check(saved.origin, origin())) if saved else ()
+        notes: tuple[str, ...] = ()
+        if saved:
+            check(saved.origin, describe())
+            self.pipelines.return_to(saved.origin["policy"], request.width * request.height)
+            notes = tuple(caveats(saved.origin, describe()))
+        origin = cache(describe)  # only asked for when a state is saved
         first = self._load(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
-            plan = PreparedJob(request, wording, mode, origin, caveats, first)
+            plan = PreparedJob(request, wording, mode, origin, notes, first)
         else:
             keep = [checkpoint]
             other = (
@@ -153,7 +156,7 @@ class ImageGenerator:
                 else self._load(request, second, wording, compatible, reporter, keep)
             )
             continues = admission.is_refiner_handoff(request, second)
-            plan = PreparedJob(request, wording, mode, origin, caveats, first, other, continues)
+            plan = PreparedJob(request, wording, mode, origin, notes, first, other, continues)
         reporter.status("Generating")
         return plan
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ CAN_DIFFER = "single pixels can differ slightly from a picture drawn in one go."
 
 def versions() -> dict[str, str]:
     """Installed version of each of `PACKAGES`."""
-    return {package: importlib.metadata.version(package) for package in PACKAGES}
+    return {package: metadata.version(package) for package in PACKAGES}
 
 
 def origin_of(
@@ -47,7 +47,7 @@ def origin_of(
 ) -> Origin:
     """`checkpoints`: of both passes; `inputs`: images as the mode uses them."""
     return {
-        "versions": {"WebbDuck": __version__, **versions()},
+        "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
         "texts": [wording.prompt, wording.negative_prompt, wording.prompt_2],
         "checkpoints": [
@@ -70,13 +70,12 @@ def origin_of(
     }
 
 
-def check(before: Origin, now: Origin) -> list[str]:
-    """Warnings about what can change single pixels of an image that goes on here.
-
-    Raises `ModelError` for another model, `GenerationError` for anything else by which it would be another
-    image.
-    """
+def check(before: Origin, now: Origin) -> None:
+    """Raises `ModelError` where a model differs, `GenerationError` where anything else does by which it would
+    be another image; `caveats` tells the rest."""
     try:
+        if before.keys() != now.keys():
+            raise GenerationError(FOREIGN)
         _check_versions(before["versions"], now["versions"])
         if before["request"] != now["request"]:
             raise GenerationError(FOREIGN)
@@ -92,7 +91,6 @@ def check(before: Origin, now: Origin) -> list[str]:
                     f"This job began in {old}, but the studio computes in {new} now; start it with "
                     f"--precision {old}, or {AGAIN}"
                 )
-        return list(_caveats(before, now))
     except (KeyError, TypeError, ValueError):
         raise GenerationError(FOREIGN) from None
 
@@ -112,7 +110,8 @@ def _check_models(kind: str, before: Sequence[Mapping[str, Any]], now: Sequence[
             raise ModelError(f"The {kind} {new['name']} has changed since this job began; {AGAIN}")
 
 
-def _caveats(before: Origin, now: Origin) -> Iterable[str]:
+def caveats(before: Origin, now: Origin) -> Iterator[str]:
+    """Warnings about what can change single pixels of an image that goes on here. `before` is checked."""
     if before["device"] != now["device"]:
         yield f"It was begun on {before['device']} and finished on {now['device']}; {CAN_DIFFER}"
     elif before["threads"] != now["threads"]:
