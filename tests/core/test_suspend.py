@@ -199,9 +199,15 @@ def test_the_header_tells_how_far_it_is(put_aside) -> None:
     assert told == {"format": "webbduck-unfinished-1", "index": "0", "step": "3", "total": "5"}
 
 
-def test_no_state_is_made_unless_one_is_wanted(draw, monkeypatch) -> None:
-    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", None)
-    draw()
+def test_what_it_depends_on_is_looked_up_once_and_only_if_a_state_is_wanted(
+    draw, tmp_path, monkeypatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of))
+    draw(num_images=2)
+    assert asked == []
+    draw(Saver(tmp_path), num_images=2)
+    assert len(asked) == 1
 
 
 @pytest.mark.slow
