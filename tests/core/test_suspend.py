@@ -40,6 +40,7 @@ MODES: dict[str, dict[str, Any]] = {
     "img2img second pass": {"second_pass_model": STARTER, "refinement_strength": 0.6},
     "refiner": {"second_pass_model": REFINER, "refiner_switch": 0.5},
     "LoRA": {"loras": [{"name": "whole", "weight": 0.7}]},
+    "guidance": {"sampler": "Euler", "ngms": 4.0, "pag_scale": 2.0, "guidance_start": 0.2, "mimic_cfg": 3.0},
     "noise of NVIDIA's cards": {"sampler": "Euler a", "noise_source": "nv", "ensd": 5, "s_noise": 0.9},
     "variation": {
         "sampler": "DPM++ SDE",
@@ -333,7 +334,7 @@ def test_another_job_is_refused(draw, put_aside) -> None:
 
 
 def test_other_threads_are_said(draw, put_aside, new) -> None:
-    state, before = put_aside(), torch.get_num_threads()
+    state, before = put_aside(4), torch.get_num_threads()
     try:
         torch.set_num_threads(before + 1)
         (picture,) = draw(on=Continuation(0, state), by=new())
@@ -430,6 +431,7 @@ def test_states_that_fit_no_pass_are_refused(draw, tmp_path) -> None:
             {"step": 9},
             {"step": 0},
             {"index": -1},
+            {"evaluations": -1},
             {"warnings": (1,)},
             {"memory_warnings": 5},
             {"origin": []},

@@ -17,7 +17,6 @@ from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest
 from . import devices
 from .checkpoint_cache import CheckpointCache
-from .devices import RESIDENT
 from .unfinished import FOREIGN
 
 Origin = Mapping[str, Any]
@@ -120,7 +119,7 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
             f"It was begun with {before['threads']} CPU threads and finished with {now['threads']}; "
             f"{CAN_DIFFER}"
         )
-    if before["policy"] == RESIDENT.name != now["policy"]:  # the others all work in tiles
+    if before["policy"] == devices.RESIDENT.name != now["policy"]:  # the others all work in tiles
         yield (
             f"It was begun with memory policy '{before['policy']}' and finished with '{now['policy']}'; "
             f"{CAN_DIFFER}"

@@ -154,7 +154,12 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
     memory = [tensors[f"memory.{number}"] for number in range(sum("memory." in name for name in tensors))]
     numbers, noise, origin = tensors["numbers"], tensors["noise"], json.loads(texts["origin"])
     picture = _picture(tensors["picture"]) if stage == "img2img" else None
-    if not 0 < step <= total or index < 0 or stage not in get_args(Stage) or noise.ndim != 1:
+    if (
+        not 0 < step <= total
+        or min(index, evaluations) < 0
+        or stage not in get_args(Stage)
+        or noise.ndim != 1
+    ):
         raise ValueError("a value is out of range")
     if numbers.ndim != 1 or numbers.dtype != torch.float64 or not isinstance(origin, dict):
         raise ValueError("a value is of another kind")
