@@ -66,7 +66,7 @@ def status_line(job: Job) -> str:
         if job.cancel_requested:
             return "Stops after this image" if job.cancel_after_image else "Cancelling"
         if job.suspending:
-            return "Is put aside after this step"
+            return "Putting aside after this step"
         if job.status or not job.total:
             return job.status or "Starting"
         text = f"{handler_of(job.kind).step_name} {job.step} of {job.total}"

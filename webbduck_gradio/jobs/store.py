@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import RequestError
 from ..request import JobRequest
 from .handlers import HANDLERS
-from .job import AFTER_IMAGE, AT_ONCE, FINAL, RETRYABLE, ContinuesAt, Job, Kind, State, kept_text
+from .job import AFTER_IMAGE, AT_ONCE, FINAL, RETRYABLE, Job, Kind, State, kept_text
 from .progress import JobProgress
 from .queries import QUEUED, WAITING, row_of
 from .reorder import Where, moved
@@ -268,9 +268,7 @@ class JobStore(Suspension):
                     )
                     log.warning("Job %s failed: %s", row["id"], unreadable)
                 else:
-                    job = job_of(row, None, None)
-                    at = self.where_to_go_on(job) or ContinuesAt(0)
-                    self._live[row["id"]] = JobProgress(at.step, at.total or 0, at.image)
+                    self._live[row["id"]] = self.progress_at_start(job_of(row, None, None))
             self.claims += 1
             if not unreadable:
                 return self._job(row)

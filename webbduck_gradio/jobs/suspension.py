@@ -11,7 +11,8 @@ from pathlib import Path
 from ..core.progress import Continuation
 from ..errors import QueueFullError, RequestError
 from .handlers import handler_of
-from .job import Job
+from .job import ContinuesAt, Job
+from .progress import JobProgress
 from .queries import JobQueries, row_of
 from .rows import job_of
 
@@ -103,6 +104,11 @@ class Suspension(JobQueries):
         if at is None:
             return Continuation()
         return Continuation(at.image, self.unfinished.path(job.id) if at.step else None)
+
+    def progress_at_start(self, job: Job) -> JobProgress:
+        """The progress of a job that is being claimed."""
+        at = self.where_to_go_on(job) or ContinuesAt(0)
+        return JobProgress(step=at.step, total=at.total or 0, image_index=at.image)
 
     def set_aside(self, job_id: str, images: Sequence[str] = ()) -> Job | None:
         """Record that the running job was put aside; its state is on the disk. Returns None, and changes

@@ -160,7 +160,8 @@ export default function start({ element, trigger, server }) {
   function draw() {
     stale = !state || dragging.isActive || !visible();
     if (stale) return;
-    const known = new Set(state.recent.map((job) => job.job_id));
+    // An older job may go on; then it is no longer one that has ended.
+    const known = new Set([...state.recent, ...state.jobs, ...state.suspended].map((job) => job.job_id));
     const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
     place(waiting, state.jobs, "No jobs are waiting. Press Generate in the Studio to add one.");
     setHidden($(".put-aside"), !state.suspended.length);
