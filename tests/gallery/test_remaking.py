@@ -131,3 +131,23 @@ def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
     _, alike = read_settings(path, Installed(), Installed(), HERE | {"threads": 2})
     _, notes = read_settings(path, Installed(), Installed(), HERE)
     assert len(notes) == len(alike) + 1 and "2 CPU threads" in notes[-1]
+
+
+@pytest.mark.parametrize(("is_large", "notes"), [(True, 1), (False, 0)])
+def test_the_precision_here_is_that_of_the_installed_checkpoint(tmp_path, is_large, notes) -> None:
+    class Checkpoint:
+        name, hash = "any", None
+
+    class Installed:
+        def checkpoints(self) -> list[Any]:
+            return [Checkpoint]
+
+        def loras(self) -> list[Any]:
+            return []
+
+    Checkpoint.is_large = is_large
+    made = chunk({"device": "cpu", "threads": 4, "dtype": "float32"})
+    with (tmp_path / "one.png").open("wb") as file:
+        metadata.save_picture(Image.new("RGB", (8, 8)), file, "png", made)
+    _, said = read_settings(tmp_path / "one.png", Installed(), Installed(), HERE)
+    assert sum("--precision float32" in each for each in said) == notes

@@ -39,6 +39,8 @@ class LoadedCheckpoint:
         self._pristine = dict(pipe.scheduler.config)
         self.device: torch.device = pipe._execution_device
         """Where it computes; offloaded modules are in main memory meanwhile."""
+        self.dtype = devices.name_of(pipe.unet.dtype)
+        """The precision of its weights: "float32"."""
 
     @property
     def scheduler(self) -> dict[str, Any]:
@@ -52,11 +54,6 @@ class LoadedCheckpoint:
         """Move idle modules to main memory, to make room for another model."""
         for hook in getattr(self.pipe, "_all_hooks", ()):
             hook.offload()
-
-    @property
-    def dtype(self) -> str:
-        """The precision of its weights: "float32"."""
-        return devices.name_of(self.pipe.dtype)
 
     @property
     def size(self) -> int:
