@@ -14,6 +14,7 @@ import torch
 from recorder import Recorder
 from torch.nn.functional import scaled_dot_product_attention
 
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.prompts import encode
 from webbduck_gradio.core.sampling.denoiser import Inpainted, ModelContext, UNetDenoiser
 from webbduck_gradio.core.sampling.guidance import (
@@ -500,6 +501,14 @@ def test_all_of_it_goes_with_each_mode(paint, image, mask, pipe, mode: dict[str,
     assert far(*map(torch.as_tensor, (plain * 1.0, guided * 1.0))) > 0.5 and numpy.array_equal(guided, again)
     if "loras" not in mode:
         assert traces(pipe.unet) == before
+
+
+def test_all_of_it_goes_with_half_precision_and_uneven_sizes(registry, ask) -> None:
+    """FreeU's Fourier transform has no half precision, and wants more of sizes that are no power of two."""
+    half = ImageGenerator("cpu", registry, precision="bfloat16")
+    request = ask(width=72, height=104, **ASKED)
+    (picture,) = half.generate(request, registry.checkpoint(request.base_model), Recorder())
+    assert picture.image.size == (72, 104) and numpy.asarray(picture.image).std() > 10
 
 
 def test_a_cancelled_picture_leaves_nothing_behind(paint, pipe, usual) -> None:
