@@ -1,7 +1,8 @@
-"""Generates the images of a request, one at a time.
+"""Generates the images of a request, one at a time or, if asked for, several together.
 
 A batch is a loop over single images with the seeds seed, seed+1, ...: each is bit-identical to the same seed
-generated alone. The noise comes from a generator on the CPU, so it is the same on every device.
+generated alone, or equal to it but for roundings where it is drawn together with others. The noise is
+computed on the CPU, so it is the same on every device.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
+from ..request.conditions import SecondPass, conditions
 from ..request.samplers import resolved_schedule, sampler_named
 from . import devices, unfinished
 from .captioning import caption
@@ -41,6 +43,10 @@ from .upscaling import LANCZOS, upscale
 
 MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
+VALUES_PER_PIXEL = 256
+"""Numbers that the UNet holds at once for a pixel of one row of its batch. An estimate with room to spare;
+where it is too low, memory runs out and the images are drawn one by one."""
+ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
 
 
 class ImageGenerator:
@@ -83,15 +89,17 @@ class ImageGenerator:
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
         plan: PreparedJob | None = None
-        for index in range(continuation.images, request.num_images):
+        index, together, count = continuation.images, request.batch_mode == "together", 1
+        while index < request.num_images:
             while True:
                 try:
                     plan = plan or translate_errors(
                         request, partial(self._prepare, request, checkpoint, reporter, saved)
                     )
                     reporter.check()
-                    image, warnings = translate_errors(
-                        request, partial(draw, plan, index, reporter, memory_warnings, saved)
+                    count = self._count(plan, index, together, saved)
+                    images, warnings = translate_errors(
+                        request, partial(draw, plan, index, reporter, memory_warnings, saved, count)
                     )
                     break
                 except OutOfMemoryError as error:
@@ -99,19 +107,48 @@ class ImageGenerator:
                 # Outside the handler: its error's traceback keeps the tensors alive.
                 plan = saved = None
                 self._embeddings.clear()
+                if count > 1 and not decoding:
+                    together, count = False, 1
+                    devices.empty_cache(self.pipelines.device)
+                    memory_warnings.append(ONE_BY_ONE)
+                    continue
                 if not self.pipelines.reduce_memory(pixels, decoding):
                     raise OutOfMemoryError(message)
                 memory_warnings.append(
                     f"Memory ran out; generated again with memory policy '{self.pipelines.policy.name}'."
                 )
-            yield GeneratedImage(
-                index,
-                request.seed_of(index),
-                image,
-                (*warnings, *memory_warnings),
-                self._reproduction_metadata(plan),
-            )
+            for image in images:
+                yield GeneratedImage(
+                    index,
+                    request.seed_of(index),
+                    image,
+                    (*warnings, *memory_warnings),
+                    self._reproduction_metadata(plan, count),
+                )
+                index += 1
             saved = None
+
+    def _count(self, plan: PreparedJob, index: int, together: bool, saved: Unfinished | None) -> int:
+        """How many images are drawn together from `index` on: as many as in a saved state, or as memory
+        allows. Raises `GenerationError` if the saved state is not of such images."""
+        request, loaded = plan.request, plan.first.loaded
+        left = request.num_images - index
+        if saved is not None:
+            x = saved.state.x
+            if x.ndim != 4 or not 0 < len(x) <= left:
+                raise GenerationError(unfinished.FOREIGN)
+            return len(x)
+        kind: SecondPass | None = None
+        if plan.second is not None:
+            kind = "refiner" if plan.continues else "img2img"
+        if not together or not conditions(request.model_dump(), kind)["joint"]:
+            return 1
+        rows = 1 + (request.cfg != 1) + (request.pag_scale != 0) + (request.slg_scale != 0)
+        values = request.width * request.height * rows * VALUES_PER_PIXEL
+        free = devices.free_bytes(self.pipelines.device)
+        if self.pipelines.policy.offload:
+            free -= loaded.size
+        return max(1, min(left, free // (values * loaded.pipe.unet.dtype.itemsize)))
 
     def _saved(self, continuation: Continuation) -> Unfinished | None:
         """The state to go on from; `_prepare` checks whether it may."""
@@ -212,8 +249,9 @@ class ImageGenerator:
             raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
 
-    def _reproduction_metadata(self, plan: PreparedJob) -> dict[str, Any]:
-        """Metadata for reproducing the image: device, dtype, versions, resolved prompt, LoRAs."""
+    def _reproduction_metadata(self, plan: PreparedJob, count: int) -> dict[str, Any]:
+        """Metadata for reproducing one of `count` images drawn together: device, dtype, versions, resolved
+        prompt, LoRAs."""
         loaded = plan.first.loaded
         facts: dict[str, Any] = {
             "device": str(loaded.device),
@@ -237,6 +275,8 @@ class ImageGenerator:
         if self.pipelines.policy.tiled:
             # Decoding in tiles changes the image a little.
             facts["memory_policy"] = self.pipelines.policy.name
+        if count > 1:
+            facts["drawn_together"] = count
         return facts
 
     def upscale(

@@ -1,4 +1,4 @@
-"""Draws one image of a prepared job: its passes in turn, each decoded."""
+"""Draws images of a prepared job: their passes in turn, each decoded."""
 
 from __future__ import annotations
 
@@ -48,34 +48,36 @@ def draw(
     reporter: ProgressReporter,
     memory_warnings: Sequence[str] = (),
     saved: Unfinished | None = None,
-) -> tuple[Image.Image, tuple[str, ...]]:
-    """One image, and its warnings. `memory_warnings`: the job's so far. `saved`: where it goes on."""
+    count: int = 1,
+) -> tuple[list[Image.Image], tuple[str, ...]]:
+    """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
+    so far. `saved`: where it goes on. With an img2img second pass `count` is 1."""
     second = plan.second
     if second is not None:
         second.loaded.offload()
-    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings)
+    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, count)
     if saved is not None:
         later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
         if saved.stage not in ("first", later):
             raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
     if saved is None or saved.picture is None:
-        image, saved = _first(plan, run, saved), None
+        images, saved = _first(plan, run, saved), None
     else:
-        image = saved.picture
+        images = [saved.picture]
     if second is not None and not plan.continues:
         reporter.status("Second pass")
         plan.first.loaded.offload()
-        run.stage, run.picture = "img2img", image
-        sampling = second_pass.begin(run, second, image)
+        run.stage, (run.picture,) = "img2img", images
+        sampling = second_pass.begin(run, second, run.picture)
         if saved is not None:
             sampling.restore(saved)
-        image = _decoded(run, second, sampling.sample(second))
-    return plan.mode.finish(image), tuple(dict.fromkeys(run.warnings))
+        images = _decoded(run, second, sampling.sample(second))
+    return [plan.mode.finish(each) for each in images], tuple(dict.fromkeys(run.warnings))
 
 
-def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> Image.Image:
-    """The image of the first pass, which a refiner may continue."""
+def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> list[Image.Image]:
+    """The images of the first pass, which a refiner may continue."""
     request, second, last = plan.request, plan.second, plan.first
     sampling = plan.mode.begin(run, plan.first)
     if saved is not None:
@@ -91,17 +93,19 @@ def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> Ima
     return _decoded(run, last, latents)
 
 
-def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Image.Image:
+def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
+    """One by one: decoding takes more memory than sampling."""
     request = run.request
     try:
-        image, warnings = vae.decode(model.loaded.pipe, latents)
+        decoded = [vae.decode(model.loaded.pipe, each) for each in latents.split(1)]
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise
         devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
         raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
-    run.warnings.extend(warnings)
-    return image
+    for _, warnings in decoded:
+        run.warnings.extend(warnings)
+    return [image for image, _ in decoded]
 
 
 def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:

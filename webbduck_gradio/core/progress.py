@@ -97,4 +97,5 @@ class GeneratedImage:
     image: Image
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What else the image depends on: device, dtype, versions, resolved_prompt, loras, second_pass."""
+    """What else the image depends on: device, dtype, versions, resolved_prompt, loras, second_pass,
+    drawn_together (with how many, itself counted)."""

@@ -17,8 +17,8 @@ SecondPass = Literal["refiner", "img2img"]
 
 ConditionName = Literal[
     "guidance", "image", "mask", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass",
-    "partial", "batch", "variation", "eta", "churn", "churned", "noise", "step_noise", "range", "rho", "beta",
-    "freeu", "mimic",
+    "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise", "step_noise", "range",
+    "rho", "beta", "freeu", "mimic",
 ]  # fmt: skip
 Test = tuple[str, Literal["set", "unset", "is", "is not", "in"], Any]
 """A field of the request, an operator, and the operand of "is", "is not" and "in"."""
@@ -77,6 +77,10 @@ CONDITIONS: dict[ConditionName, Condition] = {
         alternatives=(_IMG2IMG_PASS,),
     ),
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
+    "joint": Condition(
+        "with DPM adaptive or an img2img second pass, which draw one picture at a time",
+        (_samplers(lambda each: not each.is_adaptive), ("second_pass_kind", "is not", "img2img")),
+    ),
     "variation": Condition("at variation strength 0", (("variation_strength", "set", None),)),
     "eta": Condition("with a sampler that has no eta", (_samplers(lambda each: each.eta is not None),)),
     "churn": Condition("with a sampler that has no churn", (_samplers(lambda each: each.has_churn),)),

@@ -232,6 +232,6 @@ class SamplingFields(PictureFields):
         choices={"single": "One by one", "together": "Together"},
         help="{together} draws several pictures of a job at once, as many as the memory allows: faster on a "
         "graphics card, but single pixels can differ from the picture drawn alone.",
-        applies=("batch",), listed_at_default=False, lines={"fold": "batches together"},
+        applies=("batch", "joint"), listed_at_default=False, lines={"fold": "batches together"},
     )] = "single"
     # fmt: on

@@ -50,7 +50,7 @@ class Inpainted:
 class UNetDenoiser:
     """One evaluation of a checkpoint's UNet, with guidance.
 
-    A `Denoiser` of the samplers: latents (1, 4, h, w) in float32 in, predictions of the same shape out. The
+    A `Denoiser` of the samplers: latents (n, 4, h, w) in float32 in, predictions of the same shape out. The
     UNet computes in its own precision; all that guidance needs of it is one batch.
     """
 
@@ -65,14 +65,15 @@ class UNetDenoiser:
         size: tuple[int, int],
         inpainted: Inpainted | None = None,
         evaluations: int = 0,
+        images: int = 1,
     ):
         """`sigmas`: those that the latents' noise follows. `size`: width and height in pixels. `evaluations`:
-        how many this pass has had."""
+        how many this pass has had. `images`: how many are drawn together."""
         pipe, given = model.loaded.pipe, model.embeddings
         self._unet, self._sigmas, self._inpainted = pipe.unet, sigmas, inpainted
         self._device, self._dtype = model.loaded.device, pipe.unet.dtype
         self._prediction_type = model.loaded.scheduler["prediction_type"]
-        self.evaluations = evaluations
+        self.evaluations, self._images = evaluations, images
         # Checkpoints distilled with guidance (LCM) take its strength as an input of the UNet.
         width = pipe.unet.config.time_cond_proj_dim
         cfg = guidance.cfg
@@ -84,12 +85,13 @@ class UNetDenoiser:
         ]
         self._perturbed = [(perturb, scale) for perturb, scale in perturbed if scale != 0]
         self._negatives = int(guidance.cfg != 1)
-        # Parts of a batch: the negative prompt, the prompt, the prompt with each perturbation.
+        # Parts of a batch, each of all images: the negative prompt, the prompt, the prompt with each
+        # perturbation.
         pairs = [(given.negative, given.prompt), (given.negative_pooled, given.pooled), _size_ids(pipe, size)]
         self._context, self._pooled, self._size_ids = (
-            torch.cat([*[negative] * self._negatives, *[positive] * (1 + len(self._perturbed))]).to(
-                self._device, self._dtype
-            )
+            torch.cat([*[negative] * self._negatives, *[positive] * (1 + len(self._perturbed))])
+            .repeat_interleave(images, 0)
+            .to(self._device, self._dtype)
             for negative, positive in pairs
         )
 
@@ -102,7 +104,7 @@ class UNetDenoiser:
         elif guidance.skips_negative(sigma, self.evaluations):
             first = negatives
         self.evaluations += 1
-        parts = self._evaluated(x, sigma, slice(first, negatives + 1 + len(perturbed)), perturbed)
+        parts = self._evaluated(x, sigma, range(first, negatives + 1 + len(perturbed)), perturbed)
         negative = parts.pop(0) if first < negatives else None
         positive = parts.pop(0)
         others = [(part, scale) for part, (_, scale) in zip(parts, perturbed, strict=True)]
@@ -126,20 +128,27 @@ class UNetDenoiser:
         self,
         x: torch.Tensor,
         sigma: float,
-        rows: slice,
+        parts: range,
         perturbed: Sequence[tuple[Perturbation, float]],
     ) -> list[torch.Tensor]:
         """What the UNet puts out for these parts of the batch; the last ones are perturbed."""
         sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(self._dtype)
         if self._inpainted is not None and self._inpainted.masked is not None:
-            given = (sample, self._inpainted.mask.to(sample), self._inpainted.masked.to(sample))
-            sample = torch.cat(given, 1)
-        count = rows.stop - rows.start
+            given = [
+                each.to(sample).expand(len(x), -1, -1, -1)
+                for each in (self._inpainted.mask, self._inpainted.masked)
+            ]
+            sample = torch.cat([sample, *given], 1)
+        images, count = self._images, len(parts)
         if count > 1:
             sample = torch.cat([sample] * count)
+        rows = slice(parts.start * images, parts.stop * images)
         timestep = torch.tensor(self._sigmas.timestep(sigma), dtype=torch.float32, device=self._device)
         places = range(count - len(perturbed), count)
-        changes = [(each[0], slice(place, place + 1)) for each, place in zip(perturbed, places, strict=True)]
+        changes = [
+            (perturb, slice(place * images, (place + 1) * images))
+            for (perturb, _), place in zip(perturbed, places, strict=True)
+        ]
         with changed(self._unet, self._guidance.freeu, changes):
             output = self._unet(
                 sample,

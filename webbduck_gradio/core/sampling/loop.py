@@ -1,4 +1,4 @@
-"""Sampling of one image: its noise, its steps and their progress. The modes choose what it starts from."""
+"""Sampling: the images' noise, their steps and progress. The modes choose what they start from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .denoiser import Inpainted, ModelContext, UNetDenoiser
 from .guidance import guidance_of
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
-from .noise import BrownianNoise, ImageNoise, Seeds, StepNoise, image_noise
+from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, StepNoise, image_noise
 from .samplers import SOLVERS
 from .samplers.base import Options, State
 
@@ -49,8 +49,8 @@ def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
 
 
 class SamplingRun:
-    """Sampling of image `index` of a request. `warnings`: sentences that its modes add. `stage` and
-    `picture`: as an unfinished image has them."""
+    """Sampling of image `index` of a request, and those after it that are drawn together with it. `warnings`:
+    sentences that its modes add. `stage` and `picture`: as an unfinished image has them."""
 
     def __init__(
         self,
@@ -59,9 +59,10 @@ class SamplingRun:
         reporter: ProgressReporter,
         origin: Callable[[], Mapping[str, Any]] = dict,
         memory_warnings: Sequence[str] = (),
+        count: int = 1,
     ):
-        """`origin`, `memory_warnings`: for the saved state of an unfinished image."""
-        self.request, self.index, self.reporter = request, index, reporter
+        """`origin`, `memory_warnings`: for the saved state of an unfinished image. `count`: of images."""
+        self.request, self.index, self.count, self.reporter = request, index, count, reporter
         self.warnings: list[str] = []
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
@@ -77,17 +78,18 @@ class SamplingRun:
         inpainted: Inpainted | None = None,
         second: bool = False,
     ) -> SamplingPass:
-        """A pass over an image of `size` (width, height in pixels).
+        """A pass over images of `size` (width, height in pixels).
 
         `steps`: None = those of the request's first pass.
         `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
         """
         steps = steps or self.request.first_pass_steps
-        return SamplingPass(self, model, size, self._seeds(second), steps, latents, inpainted)
+        seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
+        return SamplingPass(self, model, size, seeds, steps, latents, inpainted)
 
-    def _seeds(self, second: bool) -> Seeds:
-        alone = self.request.for_single_image(self.index)
+    def _seeds(self, index: int, second: bool) -> Seeds:
+        alone = self.request.for_single_image(index)
         # An img2img second pass needs other noise, also on a Brownian path.
         beyond = MAX_SEED + 1 if second else 0
         width, height = alone.seed_resize_width, alone.seed_resize_height
@@ -118,14 +120,14 @@ class SamplingRun:
 
 
 class SamplingPass:
-    """One pass over the latents of an image, by one checkpoint or by two in turn."""
+    """One pass over the latents of a run's images, by one checkpoint or by two in turn."""
 
     def __init__(
         self,
         owner: SamplingRun,
         model: ModelContext,
         size: tuple[int, int],
-        seeds: Seeds,
+        seeds: Sequence[Seeds],
         steps: Steps,
         latents: torch.Tensor | None,
         inpainted: Inpainted | None,
@@ -142,12 +144,14 @@ class SamplingPass:
         self._options = options_of(request, self._model_sigmas)
         self._sigmas = self._solver.plan(left, self._options)
         shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
-        self._noise: ImageNoise = (
-            BrownianNoise(seeds.seed, shape, schedule, seeds.source)
-            if sampler_named(request.sampler).noise == "path"
-            else StepNoise(seeds, shape)
-        )
-        x = image_noise(seeds, shape)[None].to(model.loaded.device) * self._sigmas[0]
+        has_path = sampler_named(request.sampler).noise == "path"
+        sources: list[ImageNoise] = [
+            BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
+            for each in seeds
+        ]
+        self._noise: ImageNoise = JoinedNoise(sources) if len(sources) > 1 else sources[0]
+        drawn = torch.stack([image_noise(each, shape) for each in seeds])
+        x = drawn.to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
 
     def restore(self, saved: Unfinished) -> None:
@@ -160,15 +164,16 @@ class SamplingPass:
         self._state, self._evaluations = saved.state, saved.evaluations
 
     def sample(self, model: ModelContext, until: float = 1.0) -> torch.Tensor:
-        """The latents (1, 4, h, w), float32 and in the UNet's range, after the steps up to the share `until`
-        of them; at 1 they are clean, before that they are left for another checkpoint.
+        """The latents of all images (n, 4, h, w), float32 and in the UNet's range, after the steps up to the
+        share `until` of them; at 1 they are clean, before that they are left for another checkpoint.
 
         Raises `CancelledError` from the reporter, and whatever torch raises.
         """
         device = model.loaded.device
         inpainted = self._inpainted.to(device) if self._inpainted else None
+        count, evaluations = self._run.count, self._evaluations
         denoise = UNetDenoiser(
-            model, self._model_sigmas, self._guidance, self._size, inpainted, self._evaluations
+            model, self._model_sigmas, self._guidance, self._size, inpainted, evaluations, count
         )
         state = on(self._state, device)
         total = len(self._sigmas) - 1

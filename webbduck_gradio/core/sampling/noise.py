@@ -215,3 +215,27 @@ def _tree_drawn_from(source: Source) -> Iterator[None]:
         yield
     finally:
         brownian_interval._randn = drawn
+
+
+class JoinedNoise:
+    """The noise of several images that are drawn together: for each, that of its own source."""
+
+    def __init__(self, sources: Sequence[ImageNoise]) -> None:
+        self._sources = sources
+
+    def __call__(self, x: torch.Tensor, sigma: float, following: float) -> torch.Tensor:
+        """`x`: (n, C, H, W), one for each source."""
+        images = x.split(1)
+        return torch.cat(
+            [noise(image, sigma, following) for noise, image in zip(self._sources, images, strict=True)]
+        )
+
+    def state(self) -> torch.Tensor:
+        """The sources' states in turn, which are of equal length."""
+        return torch.cat([each.state() for each in self._sources])
+
+    def restore(self, state: torch.Tensor) -> None:
+        """Go on from a `state`."""
+        count = len(self._sources)
+        for noise, part in zip(self._sources, state.reshape(count, len(state) // count), strict=True):
+            noise.restore(part.clone())  # torch's generators crash on a view into the middle of a tensor

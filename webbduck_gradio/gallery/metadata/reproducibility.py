@@ -41,6 +41,11 @@ def differences(
             if changed
             else SLIGHTLY
         )
+    if facts.get("drawn_together"):
+        notes.append(
+            "It was drawn together with others of its batch; generated again alone, single pixels can differ "
+            "slightly."
+        )
     if here:
         notes += [*_hardware_differences(facts, here), *_precision_differences(facts, here, size)]
     return notes
