@@ -31,6 +31,7 @@ IDLE: dict[str, dict] = {
     "refiner_pass": SECOND,
     "partial": {},
     "batch": {},
+    "joint": {"num_images": 2, "sampler": "DPM adaptive", "steps": 1},
     "variation": {},
     "eta": {"sampler": "Euler"},
     "churn": {"sampler": "Euler a"},

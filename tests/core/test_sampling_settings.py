@@ -58,11 +58,11 @@ def test_all_noise_settings_reach_the_noise() -> None:
         seed_resize_width=512, seed_resize_height=768, num_images=3,
     )  # fmt: skip
     run = SamplingRun(asked, 2, Recorder())
-    assert run._seeds(second=False) == Seeds(
+    assert run._seeds(2, second=False) == Seeds(
         seed=5, source="nv", variation_seed=10, variation_strength=0.2, resized_from=(96, 64),
         step_seed_delta=31337,
     )  # fmt: skip
-    again = run._seeds(second=True)
+    again = run._seeds(2, second=True)
     assert (again.seed, again.variation_seed) == (5 + 2**32, 10 + 2**32)
 
 

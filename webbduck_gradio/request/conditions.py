@@ -79,7 +79,10 @@ CONDITIONS: dict[ConditionName, Condition] = {
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
     "joint": Condition(
         "with DPM adaptive or an img2img second pass, which draw one picture at a time",
-        (_samplers(lambda each: not each.is_adaptive), ("second_pass_kind", "is not", "img2img")),
+        (
+            ("second_pass_kind", "is not", "img2img"),
+            *(("sampler", "is not", each.name) for each in SAMPLERS if each.is_adaptive),
+        ),
     ),
     "variation": Condition("at variation strength 0", (("variation_strength", "set", None),)),
     "eta": Condition("with a sampler that has no eta", (_samplers(lambda each: each.eta is not None),)),
