@@ -70,6 +70,11 @@ def test_another_precision_is_said_with_the_way_to_have_the_same(made_in, size, 
         assert f"--precision {made_in}" in note
 
 
+def test_a_picture_that_was_drawn_together_with_others_says_so() -> None:
+    (note,) = differences(chunk({"device": "cpu", "threads": 4, "drawn_together": 3}), HERE)
+    assert "together with others" in note and "slightly" in note
+
+
 def test_threads_do_not_matter_on_a_card() -> None:
     facts = {"device": "cuda", "gpu": "Card A", "threads": 2}
     assert differences(chunk(facts), {"device": "cuda", "name": "Card A", "threads": 9}) == []

@@ -44,7 +44,7 @@ from .upscaling import LANCZOS, upscale
 MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
 VALUES_PER_PIXEL = 256
-"""Numbers that the UNet holds at once for a pixel of one row of its batch. An estimate with room to spare;
+"""Numbers that the UNet holds at once for a pixel of one row of its batch. An estimate, not measured;
 where it is too low, memory runs out and the images are drawn one by one."""
 ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
 
