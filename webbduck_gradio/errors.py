@@ -11,6 +11,7 @@
     │   └── OutOfMemoryError         the device's memory is too small
     ├── StorageError                 a file could not be written or read
     └── CancelledError               not a failure: the user stopped the job
+        └── SuspendedError           the user put it aside, so that it can go on later
 
 Each message is one sentence that says what happened and what to do. It is shown unchanged, so it never
 contains a traceback, a secret or markup, nor, except in a SettingsError, this computer's folders.
@@ -87,3 +88,7 @@ class StorageError(WebbDuckError):
 
 class CancelledError(WebbDuckError):
     """The user stopped the running job."""
+
+
+class SuspendedError(CancelledError):
+    """The user put the job aside; it can go on later."""

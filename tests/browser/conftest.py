@@ -47,6 +47,7 @@ def no_jobs(chromium: Browser, studio) -> None:
     """Each test starts without jobs, so that the page cannot show it the picture of another one."""
     store = studio.services.store
     store.clear_queued()
+    store.apply_to_many(store.cancel, [job.id for job in store.suspended()])
     if running := store.running():
         store.cancel(running.id)
     wait_until(lambda: store.running() is None)

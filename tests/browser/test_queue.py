@@ -160,6 +160,40 @@ def test_cancel_the_running_one_and_the_next_goes_on(fresh_queue: Page, studio) 
     expect(fresh_queue.locator(".lightbox h3")).to_have_text("third")
 
 
+def test_put_aside_and_go_on(fresh_queue: Page, studio) -> None:
+    page, store = fresh_queue, studio.services.store
+    (long,) = submit(studio, "long", steps=150, num_images=8)
+    store.move(long, "top")
+    page.locator("[data-do=resume]").click()
+    running = page.locator(".jobs.waiting .job[data-state=running]", has_text="long")
+    expect(running.locator(".state")).to_contain_text("step")
+    running.locator(".acts .do-aside").click()
+    aside = page.locator(".jobs.aside .job")
+    expect(aside.locator(".prompt")).to_have_text("long")
+    expect(aside.locator(".state")).to_contain_text("Put aside at image 1 of 8, step")
+    expect(page.locator(".queue .summary")).to_contain_text("1 put aside")
+    done = page.locator(".jobs.ended .job[data-state=completed]")  # the queue goes on without it
+    expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
+    aside.locator("summary").focus()
+    page.keyboard.press("p")
+    expect(running).to_be_visible()
+    expect(page.locator(".put-aside")).to_be_hidden()
+    # The same in the Studio, with the key and the button.
+    expect(running.locator(".state")).to_contain_text("step")
+    running.locator(".acts .do-watch").click()
+    now = page.locator(".now")
+    expect(now.locator(".aside")).to_be_enabled()
+    page.keyboard.press("p")
+    expect(now).to_have_attribute("data-state", "suspended")
+    expect(now.locator(".headline")).to_contain_text("Put aside at image")
+    page.keyboard.press("Escape")  # cancels no job that was put aside
+    now.locator(".continue").click()
+    expect(now).to_have_attribute("data-state", "running")
+    now.locator(".cancel").click()
+    expect(now).to_have_attribute("data-state", "cancelled")
+    assert store.unfinished.ids() == set()
+
+
 def test_watch_another_job_in_the_studio(fresh_queue: Page) -> None:
     press(fresh_queue, "second", "watch")
     expect(fresh_queue.locator(".now .headline")).to_contain_text("2nd in line")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PIL import Image
 
+from webbduck_gradio.core.progress import UnfinishedState
 from webbduck_gradio.errors import CancelledError
 
 
@@ -28,6 +29,11 @@ class Recorder:
     def check(self) -> None:
         if self.cancel_after is not None and len(self.steps) >= self.cancel_after:
             raise CancelledError("Stopped.")
+
+    def wants_state(self) -> bool:
+        return False
+
+    def state(self, state: UnfinishedState) -> None: ...
 
     def status(self, text: str) -> None:
         self.texts.append(text)

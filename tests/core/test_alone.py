@@ -54,6 +54,7 @@ from webbduck_gradio.settings import Settings
 class Quiet:
     step = preview = status = lambda self, *_: None
     wants_preview = lambda self: True
+    wants_state = lambda self: False
     check = lambda self: None
 
 registry = Registry(Settings(checkpoints=Path(sys.argv[1])))

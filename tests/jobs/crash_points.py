@@ -32,12 +32,14 @@ from PIL import Image  # noqa: E402
 from running import STARTER, studio_settings  # noqa: E402
 
 from webbduck_gradio.gallery.export import export  # noqa: E402
+from webbduck_gradio.jobs.unfinished import StateSaver  # noqa: E402
 from webbduck_gradio.services import Services  # noqa: E402
 from webbduck_gradio.settings import Settings  # noqa: E402
 from webbduck_gradio.ui.studio.preset_store import PresetStore  # noqa: E402
 
 CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"}
 NEVER = 10**9
+THREADS = ("MainThread", "core", "unfinished")
 
 
 def folders(root: Path, checkpoints: Path) -> Settings:
@@ -61,16 +63,19 @@ class Studio:
         while not self.services.outputs.complete:
             time.sleep(0.005)
 
+    def submit(self, count: int, steps: int = 1) -> str:
+        asked = {"prompt": "a duck", "base_model": STARTER, "width": 64, "height": 64, "seed": 5}
+        return self.services.submit({**asked, "num_images": count, "steps": steps}, "generate").id
+
     def paint(self, count: int) -> None:
-        asked = {"prompt": "a duck", "base_model": STARTER, "width": 64, "height": 64, "steps": 1, "seed": 5}
-        self.services.submit({**asked, "num_images": count}, "generate")
-        self._run()
+        self.submit(count)
+        self.run()
 
     def upscale(self, image: str) -> None:
         self.services.submit({"image": image, "scale": 2, "upscaler": "Lanczos"}, "upscale")
-        self._run()
+        self.run()
 
-    def _run(self) -> None:
+    def run(self) -> None:
         job = self.services.store.claim()
         assert job is not None
         self.services.worker.run(job)
@@ -136,6 +141,21 @@ def export_twice(studio: Studio) -> None:
         export(studio.services.outputs, studio.settings, pictures)
 
 
+def put_aside_and_go_on(studio: Studio) -> None:
+    store = studio.services.store
+
+    def suspend(image: int, step: int, _request: Any) -> None:
+        if (image, step) == (1, 2):
+            store.suspend(job_id)
+
+    StateSaver.first_seconds = StateSaver.seconds_between = 0.0
+    studio.services.worker.context.make_generator = lambda: Painter(suspend)
+    job_id = studio.submit(2, steps=3)
+    studio.run()
+    store.continue_job(job_id)
+    studio.run()
+
+
 def steer(studio: Studio) -> None:
     store = studio.services.store
     request = store.recent(9)[-1].request
@@ -150,6 +170,7 @@ def steer(studio: Studio) -> None:
 
 OPERATIONS: dict[str, Callable[[Studio], object]] = {
     "paint": lambda studio: studio.paint(2),
+    "put aside and go on": put_aside_and_go_on,
     "upscale": lambda studio: studio.upscale(studio.pictures()[-1]),
     "upscale an input": upscale_an_input,
     "delete two": lambda studio: studio.services.trash.delete_images(studio.pictures()[:2]),
@@ -195,7 +216,7 @@ class Countdown:
 
     def _change(self) -> None:
         # What the background looks at by itself comes when it likes.
-        if self.armed and threading.current_thread().name in ("MainThread", "core"):
+        if self.armed and threading.current_thread().name.partition("_")[0] in THREADS:
             self.seen += 1
             if self.seen == self.last:
                 os._exit(9)
@@ -232,14 +253,16 @@ def faults(settings: Settings, before: set[str]) -> list[str]:
     runs = [path for path in settings.outputs.iterdir() if path.name[0] != "." and path.is_dir()]
     if any(not list(path.glob("*.png")) for path in runs):
         found.append("a run without a picture stays")
-    jobs = studio.services.store.recent(1000)
+    store = studio.services.store
+    jobs = [*store.queued(), *store.suspended(), *store.recent(1000)]
     of_jobs = {image for job in jobs for image in job.images}
     if of_jobs - here - set(named) and not emptied:
         found.append("a job names a picture that is not there")
     if here - of_jobs:
         found.append("a picture is known to no job")
-    if studio.services.store.running():
+    if store.running():
         found.append("a job runs for ever")
+    found += [] if all_go_on(studio) else ["a job does not go on"]
     for entry in trash.entries():
         trash.restore(entry.id)
     runs = [path for path in settings.outputs.iterdir() if path.name[0] != "." and path.is_dir()]
@@ -255,6 +278,21 @@ def faults(settings: Settings, before: set[str]) -> list[str]:
     for image in studio.pictures():
         Image.open(settings.outputs / image).load()
     return found
+
+
+def all_go_on(studio: Studio) -> bool:
+    """Whether each job that was put aside or can go on ends with all its pictures, and no state stays."""
+    store = studio.services.store
+    for job in [*store.queued(), *store.suspended(), *store.recent(1000)]:
+        if job.can_continue:
+            store.continue_job(job.id)
+        elif job.state != "queued" or not job.continued:
+            continue
+        studio.run()
+        job = store.get(job.id)
+        if (job.state, len(job.images)) != ("completed", job.images_asked):
+            return False
+    return not store.unfinished.ids()
 
 
 def in_a_fork(work: Callable[[], Any]) -> tuple[int, Any]:

@@ -2,43 +2,88 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from PIL import Image
 
-from webbduck_gradio.core.progress import GeneratedImage, ProgressReporter
+from webbduck_gradio.core.progress import Continuation, GeneratedImage, ProgressReporter
 from webbduck_gradio.models.catalog.registry import Checkpoint
 from webbduck_gradio.request import GenerationRequest, UpscaleRequest
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """A picture after a step: its colour so far, a sum over all its steps."""
+
+    index: int
+    step: int
+    total: int
+    sum: int
+
+    def write(self, file: BinaryIO) -> None:
+        about = {"index": self.index, "step": self.step, "total": self.total}
+        texts = {"format": "webbduck-unfinished-1", **{key: str(value) for key, value in about.items()}}
+        tensor = {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}
+        header = json.dumps({"__metadata__": texts, "sum": tensor}).encode()
+        file.write(len(header).to_bytes(8, "little") + header + self.sum.to_bytes(8, "little"))
+
+    @classmethod
+    def read(cls, path: Path) -> Unfinished:
+        data = path.read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        about = json.loads(data[8:end])["__metadata__"]
+        numbers = (int(about[key]) for key in ("index", "step", "total"))
+        return cls(*numbers, sum=int.from_bytes(data[end:], "little"))
+
+
 class Painter:
-    """Paints flat colours step by step, as the core would tell it; `at` is called before each step."""
+    """Paints flat colours step by step, as the core would tell it; `at` is called before each step.
+
+    A picture's colour depends on each of its steps, so that one which was put aside shows that it went on.
+    """
 
     def __init__(self, at: Callable[[int, int, GenerationRequest], None] = lambda image, step, request: None):
         self.at = at
+        self.steps: list[tuple[int, int]] = []
+        """Image and number of each step that was made."""
         self.threads: set[int] = set()
         self.active = 0
         self.most_active = 0
         self._lock = threading.Lock()
 
     def generate(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        reporter: ProgressReporter,
+        continuation: Continuation = Continuation(),  # noqa: B008
     ) -> Iterator[GeneratedImage]:
         with self._lock:
             self.threads.add(threading.get_ident())
             self.active += 1
             self.most_active = max(self.most_active, self.active)
         try:
-            for index in range(request.num_images):
-                for step in range(1, request.steps + 1):
+            for index in range(continuation.images, request.num_images):
+                state = Unfinished(index, 0, request.steps, request.seed_of(index))
+                if index == continuation.images and continuation.state:
+                    state = Unfinished.read(continuation.state)
+                    assert state.index == index
+                for step in range(state.step + 1, request.steps + 1):
                     reporter.check()
                     self.at(index, step, request)
+                    self.steps.append((index, step))
+                    state = Unfinished(index, step, request.steps, (state.sum * 31 + step) % 2**24)
                     reporter.step(index, step, request.steps)
                     if reporter.wants_preview():
                         reporter.preview(Image.new("RGB", (800, 400), "green"))
-                colour = (index * 20, 99, 9)
+                    if reporter.wants_state():
+                        reporter.state(state)
+                colour = (state.sum >> 16, state.sum >> 8 & 255, state.sum & 255)
                 yield GeneratedImage(
                     index, request.seed_of(index), Image.new("RGB", (64, 64), colour), ("painted",)
                 )

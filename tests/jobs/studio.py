@@ -1,10 +1,11 @@
 """A true studio server that takes orders on its standard input, for tests that kill it.
 
-    python studio.py FOLDER CHECKPOINTS PORT [painter]
+    python studio.py FOLDER CHECKPOINTS PORT [painter] [states] [stays]
 
 Each line in is a JSON object {"do": ...}, each line out its answer. With `painter` the core is a
 stand-in that paints at once, so that a kill falls on saving and writing as often as on drawing; it
-takes a second for each step of a prompt that has the word "slow".
+takes a second for each step of a prompt that has the word "slow". With `states` the state after each step is
+saved, and with `stays` the painter never makes the last step of a job.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent.parent), str(Path(__f
 
 from webbduck_gradio.errors import WebbDuckError  # noqa: E402
 from webbduck_gradio.gallery.export import export  # noqa: E402
+from webbduck_gradio.jobs.unfinished import StateSaver  # noqa: E402
 from webbduck_gradio.settings import Settings  # noqa: E402
 from webbduck_gradio.ui.studio.preset_store import PresetStore  # noqa: E402
 
@@ -58,7 +60,16 @@ def obey(server: Any, order: dict[str, Any]) -> Any:
             return store.resume()
         case "job":
             job = store.get(order["id"])
-            return {"state": job.state, "status": job.status, "images": list(job.images)}
+            at = job.continues_at
+            return {
+                "state": job.state,
+                "status": job.status,
+                "images": list(job.images),
+                "place": [at.image, at.step] if at else [job.image_index, job.step],
+                "can_continue": job.can_continue,
+            }
+        case "continue":
+            return store.continue_job(order["id"]).state
         case "counts":
             return store.counts()
         case "pictures":
@@ -100,11 +111,15 @@ def main() -> None:
     logging.getLogger("webbduck_gradio.jobs.worker").setLevel(logging.DEBUG)
     from webbduck_gradio.web.server import StudioServer
 
+    if "states" in sys.argv:
+        StateSaver.first_seconds = StateSaver.seconds_between = 0.0
     server = StudioServer(folders(folder, checkpoints, port))
     if "painter" in sys.argv:
         from painter import Painter
 
-        def pace(_image: int, _step: int, request: Any) -> None:
+        def pace(image: int, step: int, request: Any) -> None:
+            if "stays" in sys.argv and (image + 1, step) == (request.num_images, request.steps):
+                threading.Event().wait()
             time.sleep(1 if "slow" in request.prompt else 0.005)
 
         server.services.worker.context.make_generator = lambda: Painter(pace)

@@ -15,6 +15,7 @@ HERE = Path(__file__).resolve().parent
 QUICK = ["upscale", "delete and restore", "edit a LoRA", "preset", "keep an input"]
 SLOW = [
     "paint",
+    "put aside and go on",
     "upscale an input",
     "delete two",
     "delete piece by piece",

@@ -113,7 +113,7 @@ RECORDS = {
 @pytest.mark.parametrize("text", RECORDS.values(), ids=RECORDS)
 def test_a_start_survives_any_record_of_the_run_that_was_interrupted(path, settings, ask, text: str) -> None:
     store, outputs = JobStore(path), Outputs(settings)
-    job = store.submit(ask())
+    job = store.submit(ask(num_images=2))
     store.claim()
     run = outputs.new_run(job.generation_request, "generate", job.id)
     store.run_started(job.id, run.id)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
-from webbduck_gradio.jobs import queries, schema
+from webbduck_gradio.jobs import queries, schema, suspension
 from webbduck_gradio.jobs import store as statements
 from webbduck_gradio.jobs.progress import JobProgress
 from webbduck_gradio.jobs.recovery import recover
@@ -366,6 +366,21 @@ def test_a_picture_that_was_saved_but_not_noted_is_found_again(
     assert recover(store, outputs) == 0
 
 
+def test_a_job_of_which_all_pictures_are_there_is_completed(store: JobStore, settings, ask) -> None:
+    outputs = Outputs(settings)
+    job = store.submit(ask(num_images=2))
+    store.claim()
+    run = outputs.new_run(job.request, job.kind, job.id)
+    store.run_started(job.id, run.id)
+    for index in range(2):
+        run.save(index, Image.new("RGB", (8, 8)), index)
+    assert recover(store, Outputs(settings)) == 0
+    ended = store.get(job.id)
+    assert (ended.state, ended.status) == ("completed", "Completed")
+    assert ended.images == (f"{run.id}/0.png", f"{run.id}/1.png")
+    assert json.loads((run.path / "meta.json").read_text())["state"] == "completed"
+
+
 def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
     store: JobStore, settings, ask
 ) -> None:
@@ -454,14 +469,19 @@ def test_times_of_a_job(store: JobStore, ask) -> None:
 # ---- cost
 
 
-@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "RECENT", "COUNTS", "WAITING"])
+@pytest.mark.parametrize("query", ["ONE", "QUEUED", "RUNNING", "SUSPENDED", "RECENT", "COUNTS", "WAITING"])
 def test_the_queries_of_a_tick_use_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(queries, query))
 
 
-@pytest.mark.parametrize("query", ["CLAIM", "LAST_PLACE", "CANCEL_QUEUED", "RETAIN"])
+@pytest.mark.parametrize("query", ["CLAIM", "CANCEL", "RETAIN"])
 def test_what_each_job_writes_uses_an_index(store: JobStore, query: str) -> None:
     assert_index(store, getattr(statements, query))
+
+
+@pytest.mark.parametrize("query", ["LAST_PLACE", "FIRST_PLACE", "UNFINISHED"])
+def test_what_putting_aside_reads_uses_an_index(store: JobStore, query: str) -> None:
+    assert_index(store, getattr(suspension, query))
 
 
 def assert_index(store: JobStore, text: str) -> None:

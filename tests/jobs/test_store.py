@@ -105,7 +105,8 @@ def test_each_of_400_jobs_is_claimed_exactly_once_by_8_threads(path: Path, ask) 
     assert len(submitted) == 400
     assert Counter(claimed) == Counter(submitted)
     assert store.counts() == {
-        "queued": 0, "running": 0, "completed": 400, "failed": 0, "cancelled": 0, "interrupted": 0,
+        "queued": 0, "running": 0, "suspended": 0, "completed": 400, "failed": 0, "cancelled": 0,
+        "interrupted": 0,
     }  # fmt: skip
     store.close()
 

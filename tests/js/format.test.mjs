@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { quoted, replaceTerm, termsOf } from "../../webbduck_gradio/ui/gallery/search_terms.js";
-import { bytes, day, duration, many, timeAgo } from "../../webbduck_gradio/ui/shared/format.js";
+import { bytes, day, duration, goOnLabel, many, timeAgo } from "../../webbduck_gradio/ui/shared/format.js";
 import { blockedReason } from "../../webbduck_gradio/ui/shared/lora_fit.js";
 import { weighted } from "../../webbduck_gradio/ui/shared/prompt_weights.js";
 import { imageUrl, inputUrl, loraUrl } from "../../webbduck_gradio/ui/shared/urls.js";
@@ -36,6 +36,15 @@ test("sizes and counts", () => {
   ]);
   assert.equal(many(1, "picture"), "1 picture");
   assert.equal(many(2000, "copy", "copies"), "2,000 copies");
+});
+
+test("a job goes on from where it stopped", () => {
+  const label = (count, image, step, total, status = "interrupted") =>
+    goOnLabel({ status, request: { num_images: count }, continues_at: { image, step, total } });
+  assert.equal(label(1, 0, 31, 50), "Go on from step 31 of 50");
+  assert.equal(label(3, 1, 31, 50), "Go on from image 2, step 31 of 50");
+  assert.equal(label(3, 1, 0, null), "Go on with image 2 of 3");
+  assert.equal(label(3, 1, 31, 50, "suspended"), "Go on", "its row says where");
 });
 
 test("days are the local ones, also over the end of a month", () => {

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from PIL import Image
 from running import PATIENCE, wait_until
 
 SMALL = {"width": 64, "height": 64}
@@ -25,11 +26,13 @@ def client(studio) -> Iterator[Client]:
 def resumed(studio) -> Iterator[None]:
     """Whatever a test does, the shared studio's queue is empty and runs again afterwards."""
     yield
-    studio.services.store.clear_queued()
-    studio.services.store.resume()
-    if running := studio.services.store.running():
-        studio.services.store.cancel(running.id)
-    wait_until(lambda: studio.services.store.running() is None)
+    store = studio.services.store
+    store.clear_queued()
+    store.resume()
+    if running := store.running():
+        store.cancel(running.id)
+    wait_until(lambda: store.running() is None)
+    store.apply_to_many(store.cancel, [job.id for job in store.suspended()])
 
 
 def submit(client: Client, prompt: str, **asked: Any) -> str:
@@ -106,6 +109,48 @@ def test_cancel_after_the_image_keeps_it(client: Client) -> None:
     ended = job(client, running)
     assert 1 <= len(ended["images"]) < 8
     assert f"{len(ended['images'])} of 8" in ended["headline"]
+
+
+def test_put_aside_and_go_on(client: Client, studio) -> None:
+    asked = {"steps": 40, "num_images": 2, "seed": 3}
+    images, _ = client.predict("a duck", **asked, **SMALL, api_name="/generate")
+    whole = submit(client, "a duck", **asked)
+    wait_until(lambda: job(client, whole)["step"] > 0)
+    client.predict(whole, api_name="/suspend")
+    wait_until(lambda: job(client, whole)["status"] != "running")
+    aside = job(client, whole)
+    assert aside["status"] == "suspended"
+    assert aside["can_continue"] is True
+    at = aside["continues_at"]
+    assert aside["headline"] == f"Put aside at image {at['image'] + 1} of 2, step {at['step']} of 40"
+    queue = client.predict(api_name="/queue")
+    assert [each["job_id"] for each in queue["suspended"]] == [whole]
+    assert queue["counts"]["suspended"] == 1
+    assert whole not in [each["job_id"] for each in queue["jobs"] + queue["recent"]]
+    between = submit(client, "a boat")
+    wait_until(lambda: job(client, between)["status"] == "completed")
+    assert client.predict(whole, api_name="/continue")["job_id"] == whole
+    wait_until(lambda: job(client, whole)["status"] == "completed")
+    assert job(client, whole)["seeds"] == [3, 4]
+    ended = [studio.settings.outputs / each for each in job(client, whole)["images"]]
+    assert [Image.open(each).tobytes() for each in ended] == [Image.open(each).tobytes() for each in images]
+    with pytest.raises(AppError, match="is completed; only a job that was put aside or interrupted"):
+        client.predict(whole, api_name="/continue")
+    with pytest.raises(AppError, match="cannot be put aside: it is already completed"):
+        client.predict(whole, api_name="/suspend")
+
+
+def test_a_waiting_call_ends_when_its_job_is_put_aside(client: Client, studio) -> None:
+    store = studio.services.store
+    call = client.submit("a duck", steps=150, num_images=8, seed=1, **SMALL, api_name="/generate")
+    wait_until(lambda: (running := store.running()) is not None and running.step > 0)
+    running = store.running()
+    store.suspend(running.id)
+    if store.get(running.id).images:  # a fast machine had one finished: it is returned, as after a cancel
+        assert call.result(timeout=PATIENCE)[1]["status"] == "suspended"
+    else:
+        with pytest.raises(AppError, match=f"job {running.id} was put aside; /continue lets it go on"):
+            call.result(timeout=PATIENCE)
 
 
 def test_calls_leave_nothing_behind_in_gradio(client: Client, studio) -> None:

@@ -31,12 +31,22 @@ class JobAnswer(TypedDict):
     preview: int
     cancelling: bool
     cancel_after_image: bool
+    can_suspend: bool
+    """Whether /suspend can put it aside, if it is not being cancelled."""
+    suspending: bool
+    can_continue: bool
+    """Whether /continue lets it go on."""
+    continues_at: dict[str, int | None] | None
+    """Where it goes on: `image` (from 0), `step` (0: that image begins anew), `total`."""
     seconds_left: float | None
     seconds_per_step: float | None
     retry_of: str | None
     created: float
     started: float | None
     finished: float | None
+    suspended: float | None
+    continued: float | None
+    """When it was put aside, and queued again, last."""
     run: str | None
     images: list[str]
     seeds: list[int | None]
@@ -61,6 +71,8 @@ class QueueAnswer(TypedDict):
     """Number of jobs by status."""
     jobs: list[JobAnswer]
     """The running job, then the queued ones in order."""
+    suspended: list[JobAnswer]
+    """The jobs that were put aside."""
     recent: list[JobAnswer]
     problem: str | None
     time: float
@@ -76,6 +88,7 @@ class LiveAnswer(TypedDict, total=False):
     images: list[str]
     cancelling: bool
     cancel_after_image: bool
+    suspending: bool
     device: DeviceState
 
 

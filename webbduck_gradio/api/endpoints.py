@@ -33,7 +33,8 @@ OPTIONS = "endpoint_options"
 
 
 def endpoint(*, waits: bool = False) -> Callable[[Handler], Handler]:
-    """Mark a function `name(services, ...)` as the endpoint `/name`. `waits`: it may wait for a job."""
+    """Mark a function `name(services, ...)` as the endpoint `/name`; a final underscore, after a keyword of
+    Python, is left out. `waits`: it may wait for a job."""
 
     def mark(handler: Handler) -> Handler:
         setattr(handler, OPTIONS, WAITING_OPTIONS if waits else QUICK_OPTIONS)
@@ -48,7 +49,7 @@ def register(services: Services, *modules: ModuleType) -> None:
         for handler in vars(module).values():
             options = getattr(handler, OPTIONS, None)
             if options and handler.__module__ == module.__name__:
-                gr.api(for_clients(services, handler), api_name=handler.__name__, **options)
+                gr.api(for_clients(services, handler), api_name=handler.__name__.removesuffix("_"), **options)
 
 
 def for_clients(services: Services, handler: Callable[..., Any]) -> Callable[..., Any]:

@@ -145,19 +145,20 @@ def copies_in(services: Services, run: str) -> dict[str, tuple[str, ...]]:
 
 
 def needed(services: Services, ids: Iterable[str]) -> str | None:
-    """A message if a waiting or running job needs one of these images."""
+    """A message if a running, waiting or suspended job needs one of these images."""
     chosen = set(ids)
-    running = services.store.running()
-    for job in [*([running] if running else []), *services.store.queued()]:
+    store = services.store
+    running = store.running()
+    for job in [*([running] if running else []), *store.queued(), *store.suspended()]:
         image = getattr(job.request, "image", None)
         if image in chosen:
-            where = "running" if job.state == "running" else "waiting"
+            where = "waiting" if job.state == "queued" else job.state
             return f"{image} is needed by a {where} job ({job.kind}); cancel that first, or let it finish."
     return None
 
 
 def refuse_needed(services: Services, ids: Iterable[str]) -> None:
-    """Raises `RequestError` if a waiting or running job needs one of these images."""
+    """Raises `RequestError` if a running, waiting or suspended job needs one of these images."""
     reason = needed(services, ids)
     if reason:
         raise RequestError(reason)

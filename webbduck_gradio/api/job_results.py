@@ -35,7 +35,7 @@ def owner_of(request: gr.Request | None) -> str | None:
 async def submit(
     services: Services, kind: Kind, asked: Mapping[str, Any], owner: str | None, wait_for_result: bool
 ) -> Job:
-    """The queued job, or with `wait_for_result` the ended one.
+    """The queued job, or with `wait_for_result` the one that ended or was put aside.
 
     Raises `RequestError` for an invalid request, and `gr.Error` with the job's error if it was waited for,
     did not complete and has no finished image.
@@ -45,12 +45,17 @@ async def submit(
         return job
     job = await wait_with_progress(services, job)
     if job.state != "completed" and not job.images:
-        raise gr.Error(job.error or serializers.status_line(job), print_exception=False)
+        reason = job.error or serializers.status_line(job)
+        if job.state == "suspended":
+            reason = (
+                f"The job {job.id} was put aside; /continue lets it go on, and /job tells when it has ended."
+            )
+        raise gr.Error(reason, print_exception=False)
     return job
 
 
 async def wait_with_progress(services: Services, job: Job) -> Job:
-    """Wait until the job ends, reporting its progress. A client that disconnects does not cancel the job."""
+    """As `wait_for_end`, for the call being answered. A client that disconnects does not cancel the job."""
     progress = gr.Progress()
     # Gradio's cancel request contains this id, from which the middleware finds the job to cancel.
     call = current_call()
@@ -64,7 +69,8 @@ async def wait_with_progress(services: Services, job: Job) -> Job:
 
 
 async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
-    """The job when it has ended. Reports its progress; woken by changes only, never by polling."""
+    """The job when it has ended, or was put aside, nobody knows for how long. Reports its progress; woken by
+    changes only, never by polling."""
     loop = asyncio.get_running_loop()
     changed, list_changed = asyncio.Event(), asyncio.Event()
 
@@ -83,7 +89,7 @@ async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
             changed.clear()
             list_changed.clear()
             job = store.get(job.id)
-            if job.ended:
+            if job.ended or job.state == "suspended":
                 return job
             if job.total:
                 done = job.image_index * job.total + job.step

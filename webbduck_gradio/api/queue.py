@@ -29,8 +29,8 @@ def job(services: Services, job_id: str) -> JobAnswer:
 
 @endpoint()
 def cancel(services: Services, job_id: str, after_image: bool = False) -> JobAnswer:
-    """Cancel a queued job at once, the running one at its next step or after its current image. Finished
-    images are kept."""
+    """Cancel a queued or suspended job at once, the running one at its next step or after its current image.
+    Finished images are kept."""
     if not isinstance(after_image, bool):
         raise RequestError("after_image must be true or false.")
     return serializers.job_view(services, services.store.cancel(job_id, after_image))
@@ -40,6 +40,20 @@ def cancel(services: Services, job_id: str, after_image: bool = False) -> JobAns
 def retry(services: Services, job_id: str, request: gr.Request | None = None) -> JobAnswer:
     """Run a failed, cancelled or interrupted job again with the same seeds, as a new job."""
     return serializers.job_view(services, services.store.retry(job_id, owner_of(request)))
+
+
+@endpoint()
+def suspend(services: Services, job_id: str) -> JobAnswer:
+    """Put the running job aside after its current step, to go on later with /continue; its status is then
+    "suspended", and the next job starts. Only for jobs that generate pictures."""
+    return serializers.job_view(services, services.store.suspend(job_id))
+
+
+@endpoint()
+def continue_(services: Services, job_id: str) -> JobAnswer:
+    """Put a suspended job, or an interrupted one that can go on, at the top of the queue. It ends with the
+    same pictures as without a break."""
+    return serializers.job_view(services, services.store.continue_job(job_id))
 
 
 @endpoint()

@@ -15,7 +15,7 @@ from ..gallery import metadata
 from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.handlers import handler_of
-from ..jobs.job import Job
+from ..jobs.job import Job, index_of
 from ..models.catalog.registry import Checkpoint, Lora
 from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
@@ -65,6 +65,8 @@ def status_line(job: Job) -> str:
     if job.state == "running":
         if job.cancel_requested:
             return "Stops after this image" if job.cancel_after_image else "Cancelling"
+        if job.suspending:
+            return "Putting aside after this step"
         if job.status or not job.total:
             return job.status or "Starting"
         text = f"{handler_of(job.kind).step_name} {job.step} of {job.total}"
@@ -73,10 +75,24 @@ def status_line(job: Job) -> str:
         if job.seconds_left is not None:
             text += f", about {seconds(job.seconds_left)} left"
         return text
+    if job.state == "suspended":
+        return _put_aside_line(job)
     if job.state == "completed":
         made = "Done" if count <= 1 else f"{len(job.images)} images"
         return made if job.took is None else f"{made} in {seconds(job.took)}"
     return job.status or job.error or job.state.capitalize()
+
+
+def _put_aside_line(job: Job) -> str:
+    at = job.continues_at
+    if at is None:
+        return job.status
+    place = [f"step {at.step} of {at.total}"] if at.step else []
+    if job.images_asked > 1:
+        place = [f"image {at.image + 1} of {job.images_asked}", *place]
+    if not at.step:
+        return f"Put aside before {place[0] if place else 'its first step'}"
+    return f"Put aside at {', '.join(place)}"
 
 
 def job_view(services: Services, job: Job) -> JobAnswer:
@@ -103,12 +119,18 @@ def job_view(services: Services, job: Job) -> JobAnswer:
         "preview": job.preview,
         "cancelling": job.cancel_requested,
         "cancel_after_image": job.cancel_after_image,
+        "can_suspend": job.state == "running" and handler_of(job.kind).can_be_suspended,
+        "suspending": job.suspending,
+        "can_continue": job.can_continue,
+        "continues_at": asdict(job.continues_at) if job.continues_at else None,
         "seconds_left": job.seconds_left,
         "seconds_per_step": job.seconds_per_step,
         "retry_of": job.retry_of,
         "created": job.created,
         "started": job.started,
         "finished": job.finished,
+        "suspended": job.suspended,
+        "continued": job.continued,
         "run": job.run,
         "images": list(job.images),
         "seeds": seeds,
@@ -154,18 +176,14 @@ def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass
     return applicability.second_pass(request, arch)
 
 
-def index_of(image_id: str) -> int | None:
-    """Index in its batch of the image "RUN/3.png"; None for a name of another form."""
-    number = image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0]
-    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-
-
 def progress(job: Job) -> float:
     """Completed fraction of the whole job, 0 to 1; never decreases while the job runs."""
-    if job.state != "running":
+    image, step, total = job.image_index, job.step, job.total
+    if job.state == "suspended" and job.continues_at:
+        image, step, total = job.continues_at.image, job.continues_at.step, job.continues_at.total or 0
+    elif job.state != "running":
         return 1.0 if job.state == "completed" else 0.0
-    of_image = job.step / job.total if job.total else 0.0
-    return min(1.0, (job.image_index + of_image) / max(1, job.images_asked))
+    return min(1.0, (image + (step / total if total else 0.0)) / max(1, job.images_asked))
 
 
 def queue_view(services: Services) -> QueueAnswer:
@@ -184,6 +202,7 @@ def queue_view(services: Services) -> QueueAnswer:
         "pause_reason": store.pause_reason,
         "counts": store.counts(),
         "jobs": [job_view(services, job) for job in ([running] if running else [])] + waiting,
+        "suspended": [job_view(services, job) for job in store.suspended()],
         "recent": [job_view(services, job) for job in store.recent(RECENT)],
         "problem": services.housekeeping.stall_watchdog.problem or store.problem,
         "time": time.time(),
@@ -203,6 +222,7 @@ def live_view(services: Services) -> LiveAnswer:
         "images": list(running.images),
         "cancelling": running.cancel_requested,
         "cancel_after_image": running.cancel_after_image,
+        "suspending": running.suspending,
         "device": services.device(),
     }
 

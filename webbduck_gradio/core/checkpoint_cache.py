@@ -153,6 +153,14 @@ class CheckpointCache:
             self._short_at = None
             self._change(self._usual)
 
+    def return_to(self, policy: object, pixels: int) -> None:
+        """Return to the policy, by its name, to which an unfinished job had come, if tiles are what is
+        missing: they change its image a little. `pixels`: as for `start_job`."""
+        found = next((each for each in devices.POLICIES if each.name == policy), None)
+        if found is not None and found.tiled and not self.policy.tiled:
+            self._short_at = pixels
+            self._change(found)
+
     def reduce_memory(self, pixels: int, decoding: bool) -> bool:
         """Switch to a policy that takes less memory; False if there is none.
 

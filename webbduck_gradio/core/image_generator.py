@@ -6,19 +6,16 @@ generated alone. The noise comes from a generator on the CPU, so it is the same 
 
 from __future__ import annotations
 
-import importlib.metadata
-import logging
 import platform
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, TypeVar
+from functools import cache, partial
+from typing import Any
 
 import psutil
 import torch
 from PIL import Image
 
-from ..errors import GenerationError, ModelError, OutOfMemoryError, WebbDuckError
+from ..errors import GenerationError, ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.captioners import Captioner
 from ..models.catalog.registry import Checkpoint, Registry
@@ -27,40 +24,23 @@ from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from ..request.samplers import resolved_schedule, sampler_named
-from . import devices, vae
+from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .device_state import DeviceState
 from .lora_adapters import Use
-from .modes import MODES, Mode, second_pass
-from .progress import GeneratedImage, ProgressReporter
+from .modes import MODES
+from .one_image import PreparedJob, draw, translate_errors
+from .origin import caveats, check, origin_of, versions
+from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
 from .sampling.levels import schedule_in_use
-from .sampling.loop import SamplingRun
+from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
 
-log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
-
-PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
-"""Packages whose version changes an image's bits."""
-
 MAX_CACHED_PROMPTS = 16
-
-
-@dataclass(frozen=True)
-class PreparedJob:
-    """Everything that generating a request needs, shared by the images of the batch."""
-
-    request: GenerationRequest
-    wording: ResolvedPrompt
-    mode: Mode
-    first: ModelContext
-    second: ModelContext | None = None
-    continues: bool = False
-    """Whether the second pass is a refiner, which continues the first pass's latents."""
+FROM_THE_START = Continuation()
 
 
 class ImageGenerator:
@@ -82,11 +62,17 @@ class ImageGenerator:
         self._threads = torch.get_num_threads()
 
     def generate(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        reporter: ProgressReporter,
+        continuation: Continuation = FROM_THE_START,
     ) -> Iterator[GeneratedImage]:
-        """Yield each image when it is finished.
+        """Yield each image when it is finished. One that goes on from a saved state is bit-identical to what
+        it would have been without the interruption, or has a warning.
 
-        Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`.
+        Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`; the
+        last and `ModelError` also for a saved state that cannot be used.
         """
         # OpenMP's thread count is per calling thread, and sums depend on it in the last bit: an image must
         # not depend on which thread of a pool runs the job.
@@ -94,23 +80,24 @@ class ImageGenerator:
         reporter.check()
         pixels = request.width * request.height
         self.pipelines.start_job(pixels)
-        memory_warnings: list[str] = []
+        saved = self._saved(continuation)
+        memory_warnings = list(saved.memory_warnings) if saved else []
         plan: PreparedJob | None = None
-        for index in range(request.num_images):
+        for index in range(continuation.images, request.num_images):
             while True:
                 try:
-                    plan = plan or _translate_errors(
-                        request, lambda: self._prepare(request, checkpoint, reporter)
+                    plan = plan or translate_errors(
+                        request, partial(self._prepare, request, checkpoint, reporter, saved)
                     )
                     reporter.check()
-                    image, warnings = _translate_errors(
-                        request, partial(_generate_image, plan, index, reporter)
+                    image, warnings = translate_errors(
+                        request, partial(draw, plan, index, reporter, memory_warnings, saved)
                     )
                     break
                 except OutOfMemoryError as error:
                     message, decoding = str(error), error.decoding
                 # Outside the handler: its error's traceback keeps the tensors alive.
-                plan = None
+                plan = saved = None
                 self._embeddings.clear()
                 if not self.pipelines.reduce_memory(pixels, decoding):
                     raise OutOfMemoryError(message)
@@ -124,9 +111,23 @@ class ImageGenerator:
                 (*warnings, *memory_warnings),
                 self._reproduction_metadata(plan),
             )
+            saved = None
+
+    def _saved(self, continuation: Continuation) -> Unfinished | None:
+        """The state to go on from; `_prepare` checks whether it may."""
+        if continuation.state is None:
+            return None
+        saved = unfinished.read(continuation.state)
+        if saved.index != continuation.images:
+            raise GenerationError(unfinished.FOREIGN)
+        return saved
 
     def _prepare(
-        self, request: GenerationRequest, checkpoint: Checkpoint, reporter: ProgressReporter
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        reporter: ProgressReporter,
+        saved: Unfinished | None,
     ) -> PreparedJob:
         wording = self._wording(request)
         second = (
@@ -134,9 +135,19 @@ class ImageGenerator:
         )
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
+        checkpoints = [checkpoint] if second is None else [checkpoint, second]
+        describe = partial(
+            origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads
+        )
+        notes: tuple[str, ...] = ()
+        if saved:
+            check(saved.origin, describe())
+            self.pipelines.return_to(saved.origin["policy"], request.width * request.height)
+            notes = tuple(caveats(saved.origin, describe()))
+        origin = cache(describe)  # only asked for when a state is saved
         first = self._load(request, checkpoint, wording, wording.loras, reporter)
         if second is None:
-            plan = PreparedJob(request, wording, mode, first)
+            plan = PreparedJob(request, wording, mode, origin, notes, first)
         else:
             keep = [checkpoint]
             other = (
@@ -145,7 +156,7 @@ class ImageGenerator:
                 else self._load(request, second, wording, compatible, reporter, keep)
             )
             continues = admission.is_refiner_handoff(request, second)
-            plan = PreparedJob(request, wording, mode, first, other, continues)
+            plan = PreparedJob(request, wording, mode, origin, notes, first, other, continues)
         reporter.status("Generating")
         return plan
 
@@ -208,7 +219,7 @@ class ImageGenerator:
             "device": str(loaded.device),
             "dtype": loaded.dtype,
             "threads": self._threads,
-            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+            "versions": versions(),
         }
         if loaded.device.type == "cuda":
             facts["gpu"] = torch.cuda.get_device_name(loaded.device)
@@ -309,70 +320,10 @@ class ImageGenerator:
             "policy": self.pipelines.policy.name,
             "loaded": names[-1] if names else None,
             "in_memory": names,
-            "versions": {package: importlib.metadata.version(package) for package in PACKAGES},
+            "versions": versions(),
         }
 
     def free(self) -> None:
         """Unload all models; the next job reloads them."""
         self.pipelines.free()
         self._embeddings.clear()
-
-
-def _generate_image(
-    plan: PreparedJob, index: int, reporter: ProgressReporter
-) -> tuple[Image.Image, tuple[str, ...]]:
-    """One image, and its warnings."""
-    request, second = plan.request, plan.second
-    if second is not None:
-        second.loaded.offload()
-    run, last = SamplingRun(request, index, reporter), plan.first
-    first_pass = plan.mode.begin(run, plan.first)
-    latents = first_pass.sample(plan.first, request.refiner_switch if plan.continues else 1.0)
-    if second is not None and plan.continues:
-        reporter.status("Second pass")
-        plan.first.loaded.offload()
-        latents, last = first_pass.sample(second), second
-    image = _decoded(run, last, latents)
-    if second is not None and not plan.continues:
-        reporter.status("Second pass")
-        plan.first.loaded.offload()
-        image = _decoded(run, second, second_pass.begin(run, second, image).sample(second))
-    return plan.mode.finish(image), tuple(dict.fromkeys(run.warnings))
-
-
-def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Image.Image:
-    request = run.request
-    try:
-        image, warnings = vae.decode(model.loaded.pipe, latents)
-    except (RuntimeError, MemoryError) as error:
-        if not devices.is_out_of_memory(error):
-            raise
-        devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
-        raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
-    run.warnings.extend(warnings)
-    return image
-
-
-def _translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:
-    """Run `work`; log errors of torch and diffusers, and raise them as `OutOfMemoryError` or
-    `GenerationError`."""
-    try:
-        return work()
-    except WebbDuckError:
-        raise
-    except Exception as error:
-        if devices.is_out_of_memory(error):
-            devices.log_shortage(f"generating {request.width} x {request.height} pixels")
-            raise OutOfMemoryError(_too_large_message(request)) from None
-        log.exception("Generation failed")
-        raise GenerationError(
-            f"The picture could not be generated ({error.__class__.__name__}); the log has the details."
-        ) from error
-
-
-def _too_large_message(request: GenerationRequest) -> str:
-    loras = " or fewer LoRAs" if request.loras else ""
-    return (
-        f"There is not enough memory for {request.width} x {request.height} pixels; "
-        f"choose a smaller size{loras}."
-    )

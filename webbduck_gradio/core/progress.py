@@ -4,10 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+class UnfinishedState(Protocol):
+    """The state of an unfinished job after a denoising step. Never modified, so that another thread may write
+    it."""
+
+    @property
+    def index(self) -> int:
+        """The image being drawn, from 0."""
+
+    @property
+    def step(self) -> int:
+        """Steps done, as last reported by `ProgressReporter.step`."""
+
+    @property
+    def total(self) -> int:
+        """Of how many steps."""
+
+    def write(self, file: BinaryIO) -> None:
+        """Write it as safetensors. The header's `__metadata__` has "index", "step" and "total" as decimal
+        texts, and "format": "webbduck-unfinished-1"."""
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Where a job goes on."""
+
+    images: int = 0
+    """Finished images of the batch, which are not drawn again."""
+    state: Path | None = None
+    """File of an `UnfinishedState` of image `images`; None = that image begins anew."""
 
 
 class ProgressReporter(Protocol):
@@ -23,7 +55,18 @@ class ProgressReporter(Protocol):
         """Whether anyone is watching; previews are only rendered if so."""
 
     def check(self) -> None:
-        """Raises `errors.CancelledError` when the user stopped the job. Called at every step."""
+        """Raises `errors.CancelledError` when the user stopped the job, `SuspendedError` when it was put
+        aside. Called at every step.
+
+        Within an image, a job that was put aside must have been given the state of the last step, or it
+        begins that image anew.
+        """
+
+    def wants_state(self) -> bool:
+        """Whether `state` is to be called after this step. Called at every step, before `check`."""
+
+    def state(self, state: UnfinishedState) -> None:
+        """The state of the job, to be saved."""
 
     def status(self, text: str) -> None:
         """The current activity, in a few words: "Loading webbduck-starter"."""
@@ -38,6 +81,10 @@ class SilentReporter:
         return False
 
     def check(self) -> None: ...
+    def wants_state(self) -> bool:
+        return False
+
+    def state(self, state: UnfinishedState) -> None: ...
     def status(self, text: str) -> None: ...
 
 

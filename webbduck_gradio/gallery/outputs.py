@@ -25,6 +25,7 @@ from ..request import GenerationRequest
 from ..settings import Settings
 from ..storage.atomic import cannot_write, sync_folder, write_atomically
 from ..storage.folder_lock import FolderLock
+from ..storage.reading import read_json
 from . import metadata, upscaled_images
 from .favourites import Favourites
 from .index import search
@@ -101,15 +102,41 @@ class Outputs:
         self, request: GenerationRequest, kind: str = "generate", job_id: str = "", owner: str | None = None
     ) -> Run:
         """Create the run folder of a job, named by local time. Raises `StorageError`."""
+        return self._run_in(self._new_folder(), request, kind, job_id, owner)
+
+    def reopen_run(
+        self, run_id: str, request: GenerationRequest, kind: str, job_id: str, owner: str | None
+    ) -> Run:
+        """The run of a job that goes on: its next image is added to the record and the images that are there.
+
+        The folder is made again with that image if it was deleted meanwhile.
+        """
+        path = self.root / run_id
+        if not is_run_name(run_id):
+            return self.new_run(request, kind, job_id, owner)
+        earlier: Any = None
+        try:
+            earlier = read_json(path / META)
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            log.warning("The record of run %s cannot be read and begins anew: %s", run_id, error)
+        self._open.add(run_id)
+        return self._run_in(
+            path, request, kind, job_id, owner, earlier if isinstance(earlier, dict) else None
+        )
+
+    def _run_in(
+        self,
+        path: Path,
+        request: GenerationRequest,
+        kind: str,
+        job_id: str,
+        owner: str | None,
+        earlier: Mapping[str, Any] | None = None,
+    ) -> Run:
         return Run(
-            self._new_folder(),
-            request,
-            kind,
-            job_id,
-            owner,
-            self.temporary,
-            self.changed,
-            self._open.discard,
+            path, request, kind, job_id, owner, self.temporary, self.changed, self._open.discard, earlier
         )
 
     def _new_folder(self) -> Path:

@@ -34,9 +34,11 @@ class Run:
         temporary: Path,
         changed: Callable[[str], object],
         closed: Callable[[str], object],
+        earlier: Mapping[str, Any] | None = None,
     ):
         """`changed` and `closed` are called with the run's id, once something of it was written and once
-        nothing more will come; `temporary` is the folder of files half written."""
+        nothing more will come; `temporary` is the folder of files half written. `earlier`: the record so far
+        of a run that goes on."""
         self.id = path.name
         self.path = path
         self._temporary, self._changed, self._closed = temporary, changed, closed
@@ -57,6 +59,10 @@ class Run:
             "images": {},
             "request": request.model_dump(mode="json"),
         }
+        for key in ("timestamp", "created", "seeds", "warnings", "versions", "images"):
+            value = (earlier or {}).get(key)
+            if isinstance(value, type(self._meta[key])):
+                self._meta[key] = value
 
     def save(
         self,

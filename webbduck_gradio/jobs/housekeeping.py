@@ -116,6 +116,7 @@ class Housekeeping(threading.Thread):
         evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
         evict(self._settings.thumbnails, MAX_THUMBNAILS)
         self._evict_inputs()
+        self._store.sweep_unfinished()
         running = self._store.running()
         sweep(self._settings, frozenset({running.run} if running and running.run else ()))
 

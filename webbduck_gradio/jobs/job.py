@@ -10,7 +10,7 @@ from ..request import GenerationRequest, JobRequest
 
 Kind = str
 """One of `handlers.HANDLERS`: "generate", "test", "upscale", "caption"."""
-State = Literal["queued", "running", "completed", "failed", "cancelled", "interrupted"]
+State = Literal["queued", "running", "suspended", "completed", "failed", "cancelled", "interrupted"]
 
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
 """Final states; a retry is a new job."""
@@ -18,6 +18,16 @@ RETRYABLE: tuple[State, ...] = ("failed", "cancelled", "interrupted")
 
 AT_ONCE, AFTER_IMAGE = 1, 2
 """Values of the column `cancel_requested` other than 0."""
+
+
+@dataclass(frozen=True)
+class ContinuesAt:
+    """Where a job goes on: with image `image` (from 0), after `step` of `total` steps, as they were reported
+    last. That image begins anew if `step` is 0; `total` is None then."""
+
+    image: int
+    step: int = 0
+    total: int | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,16 @@ class Job:
     """The job that this one repeats."""
     unreadable: str | None = None
     """Why the stored request does not validate any more; `request` then has the fields that do."""
+    suspending: bool = False
+    """Whether the job is put aside as soon as its state can be saved."""
+    suspended: float | None = None
+    """When it was put aside last."""
+    continued: float | None = None
+    """When it was queued to go on."""
+    earlier_seconds: float | None = 0.0
+    """Time that it ran before it was put aside; None if unknown, after a crash."""
+    continues_at: ContinuesAt | None = None
+    """Where it goes on, if it can: only while it is put aside, interrupted, or queued to go on."""
     result: dict[str, Any] | None = None
     """The result other than images: {caption, style, captioner, image} of a caption job; else None."""
 
@@ -80,16 +100,33 @@ class Job:
         """Number of images that the job makes if it completes; 0 for a caption."""
         return self.request.images_asked
 
+    @property
+    def finished_images(self) -> int:
+        """Number of images that are not made again if the job goes on, also if they were deleted since."""
+        indexes = (index_of(image) for image in self.images)
+        return max((index + 1 for index in indexes if index is not None), default=0)
+
+    @property
+    def can_continue(self) -> bool:
+        return self.continues_at is not None and self.state in ("suspended", "interrupted")
+
     def waited(self, now: float) -> float:
-        """Seconds from submission to start; for a job that has not started, to its end or `now`."""
-        return max(0.0, (self.started or self.finished or now) - self.created)
+        """Seconds from submission, or from when it was to go on, to start; for a job that has not started, to
+        its end or `now`."""
+        return max(0.0, (self.started or self.finished or now) - (self.continued or self.created))
 
     @property
     def took(self) -> float | None:
-        """Seconds from start to end; None if unknown, for example because the clock was set back."""
+        """Seconds that it ran; None if unknown, for example because the clock was set back."""
         if self.started is None or self.finished is None or self.finished < self.started:
             return None
-        return self.finished - self.started
+        return None if self.earlier_seconds is None else self.earlier_seconds + self.finished - self.started
+
+
+def index_of(image_id: str) -> int | None:
+    """Index in its batch of the image "RUN/3.png"; None for a name of another form."""
+    number = image_id.rsplit("/", 1)[-1].split(".")[0].split("_")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
 
 
 def kept_text(done: int, asked: int) -> str:

@@ -33,7 +33,8 @@ class Waiting(Protocol):
 
 
 class LazyRun:
-    """Creates the run's folder when the first image is finished, so that no job leaves an empty one."""
+    """Creates the run's folder when the first image is finished, so that no job leaves an empty one; a job
+    that goes on has its run already."""
 
     def __init__(self, job: Job, store: JobStore, outputs: Outputs, obstacles: Obstacles):
         self._job, self._store, self._outputs, self._obstacles = job, store, outputs, obstacles
@@ -44,6 +45,12 @@ class LazyRun:
     @property
     def id(self) -> str | None:
         return self._run.id if self._run else None
+
+    def reopen(self) -> None:
+        """Use the run that the job had before it was put aside or interrupted, if it had one."""
+        job = self._job
+        if job.run is not None and job.continued is not None:
+            self._run = self._outputs.reopen_run(job.run, job.generation_request, job.kind, job.id, job.owner)
 
     def save(
         self,

@@ -23,6 +23,10 @@ class JobProgress:
     """Set to stop the job at its next step."""
     cancel_after_image: threading.Event = field(default_factory=threading.Event)
     """Set to stop the job when the current image is finished."""
+    suspend: threading.Event = field(default_factory=threading.Event)
+    """Set to put the job aside."""
+    suspend_problem: str | None = None
+    """Why it could not be put aside, in one sentence."""
     _last: float | None = None
     _steps: int = 0
     _seconds: float = 0.0

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import NotFoundError
 from ..request import INPUT_IMAGE_ID
 from .database import Database
-from .job import FINAL, Job
+from .handlers import handler_of
+from .job import ContinuesAt, Job
 from .progress import JobProgress
-from .rows import job_of
+from .rows import STATES, job_of
+from .unfinished import UnfinishedFiles
 
 _POSITION = """(SELECT COUNT(*) FROM jobs AS q WHERE q.state = 'queued'
     AND (q.place, q.number) <= (jobs.place, jobs.number)) AS position"""
 ONE = f"SELECT *, {_POSITION} FROM jobs WHERE id = ?"
 QUEUED = "SELECT * FROM jobs WHERE state = 'queued' ORDER BY place, number"
+SUSPENDED = "SELECT * FROM jobs WHERE state = 'suspended' ORDER BY place, number"
 RUNNING = "SELECT * FROM jobs WHERE state = 'running' ORDER BY place, number"
 RECENT = "SELECT * FROM jobs WHERE finished IS NOT NULL ORDER BY ended DESC, number DESC LIMIT ? OFFSET ?"
 COUNTS = "SELECT state, COUNT(*) AS jobs FROM jobs GROUP BY state"
@@ -30,6 +34,7 @@ class JobQueries:
 
     def __init__(self, path: Path):
         self.database = Database(path)
+        self.unfinished = UnfinishedFiles(path.parent / "unfinished", path.parent / "tmp")
         self._live: dict[str, JobProgress] = {}
         rows = self.database.read("SELECT value FROM switches WHERE name = 'paused'")
         self._paused: str | None = str(rows[0]["value"]) if rows else None
@@ -68,6 +73,10 @@ class JobQueries:
         rows = self.database.read(RUNNING)
         return self._job(rows[0]) if rows else None
 
+    def suspended(self) -> list[Job]:
+        """The jobs that were put aside, in the order of their places in the queue."""
+        return [self._job(row) for row in self.database.read(SUSPENDED)]
+
     def recent(self, limit: int = 20, start: int = 0) -> list[Job]:
         """The jobs that ended last, newest first, without the newest `start`."""
         return [self._job(row) for row in self.database.read(RECENT, limit, start)]
@@ -80,7 +89,7 @@ class JobQueries:
     def counts(self) -> dict[str, int]:
         """Number of jobs by state; every state is included."""
         found = {row["state"]: row["jobs"] for row in self.database.read(COUNTS)}
-        return {state: found.get(state, 0) for state in ("queued", "running", *FINAL)}
+        return {state: found.get(state, 0) for state in STATES}
 
     @property
     def paused(self) -> bool:
@@ -93,7 +102,21 @@ class JobQueries:
         return self._paused or None
 
     def _job(self, row: sqlite3.Row, position: int | None = None) -> Job:
-        return job_of(row, position, self._live.get(row["id"]))
+        job = job_of(row, position, self._live.get(row["id"]))
+        rests = job.state in ("suspended", "interrupted") or (job.state == "queued" and job.continued)
+        return replace(job, continues_at=self.where_to_go_on(job)) if rests else job
+
+    def where_to_go_on(self, job: Job) -> ContinuesAt | None:
+        """Where a job that is not running goes on; None if it can only be run from the beginning, as a new
+        job."""
+        if not handler_of(job.kind).can_be_suspended or job.unreadable:
+            return None
+        at, finished = self.unfinished.position(job.id), job.finished_images
+        # A state of an image that was finished since is of no use.
+        if at is not None and at.image == finished:
+            return at
+        was_put_aside = bool(job.suspended or job.continued) and job.state != "interrupted"
+        return ContinuesAt(finished) if was_put_aside or 0 < finished < job.images_asked else None
 
 
 def is_id(job_id: object) -> bool:
@@ -103,3 +126,11 @@ def is_id(job_id: object) -> bool:
 
 def no_such(job_id: object) -> NotFoundError:
     return NotFoundError(f"There is no job {str(job_id)[:40]!r}; it may have been cleared from the history.")
+
+
+def row_of(db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
+    """The job's row. Raises `NotFoundError`."""
+    rows = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchall() if is_id(job_id) else []
+    if not rows:
+        raise no_such(job_id)
+    return rows[0]

@@ -11,7 +11,7 @@ from ..errors import NotFoundError
 from ..request import UpscaleRequest
 from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
-from .job import Job
+from .job import Job, State
 from .store import JobStore
 
 if TYPE_CHECKING:
@@ -40,7 +40,11 @@ def recover(store: JobStore, outputs: Outputs) -> int:
                 if pictures and job.state == "running":  # an upscaling job makes a single image
                     store.finish(job.id, "completed")
             elif job.run is not None:
-                _reconcile_record(store, outputs, job, job.run)
+                ended: State = "interrupted"
+                if job.state == "running" and store.get(job.id).finished_images >= job.images_asked:
+                    ended = "completed"
+                    store.finish(job.id, ended)
+                _reconcile_record(store, outputs, job, job.run, ended)
         except NotFoundError:
             pass  # no image was saved, or the user deleted the run
         except Exception:
@@ -57,8 +61,8 @@ def _pictures(outputs: Outputs, job: Job) -> list[str]:
     return [str(path) for path in paths if path.stem.isdecimal() and path.suffix == ending]
 
 
-def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> None:
-    """Make store and meta.json agree: a completed run completes the job, a running one was interrupted."""
+def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str, ended: State) -> None:
+    """Make store and meta.json agree: a completed run completes the job, any other one has `ended` so."""
     path = outputs.root / run / "meta.json"
     try:
         meta: Any = read_json(path)
@@ -68,8 +72,9 @@ def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str) -> 
     state = meta.get("state") if isinstance(meta, dict) else None
     if state == "completed" and job.state == "running":
         store.finish(job.id, "completed")
-    elif state == "running":
+    # A job that goes on has its earlier state in the record until its next image.
+    elif state in ("running", "suspended", "interrupted") and state != ended:
         # ASCII, since texts may contain lone surrogates, which UTF-8 cannot encode.
-        text = json.dumps({**meta, "state": "interrupted"}, indent=2)
+        text = json.dumps({**meta, "state": ended}, indent=2)
         write_atomically(path, lambda file: file.write(text.encode("ascii")), outputs.temporary)
         outputs.changed()

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import CancelledError
+from ..core.progress import Continuation, UnfinishedState
+from ..errors import CancelledError, StorageError, SuspendedError
 from .job import Job
 from .lazy_run import LazyRun
 from .previews import PreviewFiles
 from .store import JobStore
+from .unfinished import StateSaver
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+log = logging.getLogger(__name__)
 
 
 class StoppingError(CancelledError):
@@ -30,8 +36,15 @@ class StoreReporter:
         self.job = job
         self._store, self._run, self._previews, self._stopping = store, run, previews, stopping
         self._last_preview = float("-inf")
+        self.continuation: Continuation = store.continuation(job)
+        self._saver = StateSaver(store.unfinished, job.id)
+        self._is_in_image = False
+        """Whether a step of the current image was done, which would be lost without its state."""
+        self._state: UnfinishedState | None = None
+        """The state after the last step, if it was asked for."""
 
     def step(self, image_index: int, step: int, total: int) -> None:
+        self._is_in_image, self._state = True, None
         self._store.progress(self.job.id, image_index, step, total)
 
     def status(self, text: str) -> None:
@@ -39,9 +52,45 @@ class StoreReporter:
 
     def check(self) -> None:
         if self._stopping.is_set():
+            self._keep_state()
             raise StoppingError("The studio is stopping.")
         if self._store.cancelled(self.job.id):
             raise CancelledError("The job was cancelled.")
+        if self._store.suspending(self.job.id):
+            self._suspend()
+
+    def _keep_state(self) -> None:
+        if self._state is not None:
+            try:
+                self._saver.save_now(self._state)
+            except StorageError as problem:
+                log.warning("Job %s cannot go on from its last step: %s", self.job.id, problem)
+
+    def _suspend(self) -> None:
+        """Raise `SuspendedError` as soon as nothing is lost by it."""
+        if self._state is not None:
+            try:
+                self._saver.save_now(self._state)
+            except StorageError as problem:
+                text = f"The job could not be put aside and goes on running: {problem}"
+                log.warning("Job %s: %s", self.job.id, text)
+                self._store.refuse_suspension(self.job.id, text)
+                return
+        elif self._is_in_image:
+            return
+        raise SuspendedError("The job was put aside.")
+
+    def wants_state(self) -> bool:
+        return self._saver.is_due or self._store.suspending(self.job.id) or self._stopping.is_set()
+
+    def state(self, state: UnfinishedState) -> None:
+        self._state = state
+        if self._saver.is_due:
+            self._saver.save(state)
+
+    def settle(self) -> None:
+        """Wait until nothing is being written for this job any more."""
+        self._saver.settle()
 
     def check_between_images(self) -> None:
         self.check()
@@ -65,6 +114,7 @@ class StoreReporter:
         self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
     ) -> None:
         self._run.save(index, image, seed, warnings, facts, self)
+        self._is_in_image, self._state = False, None
 
     def run_started(self, run: str) -> None:
         self._store.run_started(self.job.id, run)

@@ -13,7 +13,7 @@ from .job import AFTER_IMAGE, FINAL, Job, State
 from .progress import JobProgress
 from .stored_requests import read_request
 
-STATES: tuple[State, ...] = ("queued", "running", *FINAL)
+STATES: tuple[State, ...] = ("queued", "running", "suspended", *FINAL)
 
 
 class _Row:
@@ -117,6 +117,9 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         retry_of=read.text("retry_of"),
         seconds_per_step=read.number("seconds_per_step"),
         unreadable=unreadable,
+        suspended=read.number("suspended"),
+        continued=read.number("continued"),
+        earlier_seconds=read.number("earlier_seconds"),
         result=read.table("result"),
     )
     if read.broken:
@@ -126,6 +129,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         return job
     return replace(
         job,
+        warnings=(*job.warnings, *filter(None, [live.suspend_problem])),
+        suspending=live.suspend.is_set(),
         step=live.step,
         total=live.total,
         image_index=live.image_index,

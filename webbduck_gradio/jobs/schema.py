@@ -52,6 +52,12 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP INDEX jobs_by_end",
         "CREATE INDEX jobs_by_end ON jobs(ended, number) WHERE finished IS NOT NULL",
     ),
+    # When a job was put aside and when it was queued to go on; seconds that it ran before (NULL = unknown).
+    (
+        "ALTER TABLE jobs ADD COLUMN suspended REAL",
+        "ALTER TABLE jobs ADD COLUMN continued REAL",
+        "ALTER TABLE jobs ADD COLUMN earlier_seconds REAL DEFAULT 0",
+    ),
 )
 """Step n migrates a database from version n to n + 1. Released steps are never edited."""
 

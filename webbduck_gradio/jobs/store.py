@@ -11,30 +11,29 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import QueueFullError, RequestError
+from ..errors import RequestError
 from ..request import JobRequest
 from .handlers import HANDLERS
 from .job import AFTER_IMAGE, AT_ONCE, FINAL, RETRYABLE, Job, Kind, State, kept_text
 from .progress import JobProgress
-from .queries import QUEUED, WAITING, JobQueries, is_id, no_such
+from .queries import QUEUED, WAITING, row_of
 from .reorder import Where, moved
 from .rows import STATES, job_of, read_texts, request_of
+from .suspension import Suspension
 
 log = logging.getLogger(__name__)
 
 CLAIM = """UPDATE jobs SET state = 'running', started = ?, status = 'Starting' WHERE number =
     (SELECT number FROM jobs WHERE state = 'queued' ORDER BY place, number LIMIT 1) RETURNING *"""
 
-
-LAST_PLACE = "SELECT COUNT(*), COALESCE(MAX(place), 0) FROM jobs WHERE state = 'queued'"
 ENDS = "finished = ?, ended = (SELECT COALESCE(MAX(ended), 0) + 1 FROM jobs WHERE finished IS NOT NULL)"
-CANCEL_QUEUED = f"""UPDATE jobs SET state = 'cancelled', {ENDS}, cancel_requested = {AT_ONCE},
-    status = 'Cancelled before it started' WHERE state = 'queued'"""
+CANCEL = f"""UPDATE jobs SET state = 'cancelled', {ENDS}, cancel_requested = {AT_ONCE}, status = ?
+    WHERE id = ?"""
 RETAIN = """DELETE FROM jobs WHERE number IN (SELECT number FROM jobs WHERE finished IS NOT NULL
     ORDER BY ended DESC, number DESC LIMIT -1 OFFSET ?)"""
 
 
-class JobStore(JobQueries):
+class JobStore(Suspension):
     """All jobs, and the operations on them; one per process and output folder.
 
     Thread-safe. All methods that write raise `StorageError` if the disk refuses it.
@@ -46,8 +45,8 @@ class JobStore(JobQueries):
 
         `max_history`: number of ended jobs to keep; removing a job does not remove its images.
         """
-        super().__init__(path)
-        self.max_queued, self.max_history = max_queued, max_history
+        super().__init__(path, max_queued)
+        self.max_history = max_history
         self.claims = 0
         """Number of jobs claimed so far; increases as long as the queue is not stalled."""
 
@@ -79,7 +78,7 @@ class JobStore(JobQueries):
         """
         self.database.check_in_place()
         with self.database.writing() as db:
-            row = self._row(db, job_id)
+            row = row_of(db, job_id)
             if row["state"] not in RETRYABLE:
                 raise RequestError(
                     f"Job {job_id} is {row['state']}; "
@@ -100,12 +99,7 @@ class JobStore(JobQueries):
         warnings: Sequence[str],
         retry_of: str | None = None,
     ) -> str:
-        waiting, last = db.execute(LAST_PLACE).fetchone()
-        if waiting >= self.max_queued:
-            raise QueueFullError(
-                f"The queue is full: {waiting} jobs are waiting, and the limit is {self.max_queued}; "
-                "wait until one has finished or cancel one, then try again."
-            )
+        last = self.check_room(db)
         job_id = secrets.token_hex(8)
         db.execute(
             """INSERT INTO jobs(id, kind, state, place, request, owner, created, status, warnings, retry_of)
@@ -126,16 +120,16 @@ class JobStore(JobQueries):
     # ---- control
 
     def cancel(self, job_id: str, after_image: bool = False) -> Job:
-        """Cancel a queued job, or request the running one to stop; its finished images are kept.
+        """Cancel a queued or suspended job, or request the running one to stop; its finished images are kept.
 
         A running job stops at its next step, or with `after_image` when its current image is finished; a
-        second call without `after_image` stops it at its next step. Raises `NotFoundError`, and
-        `RequestError` if the job has ended.
+        second call without `after_image` stops it at once. Raises `NotFoundError`, `RequestError`.
         """
         with self.database.writing() as db:
-            state = self._row(db, job_id)["state"]
-            if state == "queued":
-                db.execute(f"{CANCEL_QUEUED} AND id = ?", (time.time(), job_id))
+            row = row_of(db, job_id)
+            state = row["state"]
+            if state in ("queued", "suspended"):
+                self._cancel_now(db, [row])
             elif state == "running":
                 how = AFTER_IMAGE if after_image else AT_ONCE
                 db.execute(
@@ -146,7 +140,18 @@ class JobStore(JobQueries):
                     (live.cancel_after_image if after_image else live.cancel).set()
             else:
                 raise RequestError(f"Job {job_id} cannot be cancelled: it is already {state}.")
+        if state != "running":
+            self.unfinished.remove(job_id)
         return self.get(job_id)
+
+    @staticmethod
+    def _cancel_now(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> None:
+        """Cancel jobs that are not running."""
+        for row in rows:
+            job, status = job_of(row, None, None), "Cancelled before it started"
+            if job.suspended or job.continued:
+                status = f"Cancelled; {kept_text(len(job.images), job.images_asked)}"
+            db.execute(CANCEL, (time.time(), status, row["id"]))
 
     def move(self, job_ids: str | Sequence[str], to: Where) -> list[Job]:
         """Move waiting jobs together: "up", "down", "top", "bottom", or to a position (1 = next).
@@ -157,7 +162,7 @@ class JobStore(JobQueries):
         chosen = [job_ids] if isinstance(job_ids, str) else list(job_ids)
         with self.database.writing() as db:
             for job_id in chosen:
-                state = self._row(db, job_id)["state"]
+                state = row_of(db, job_id)["state"]
                 if state != "queued":
                     raise RequestError(f"Job {job_id} cannot be moved: it is already {state}.")
             before = [row["id"] for row in db.execute(QUEUED)]
@@ -192,26 +197,32 @@ class JobStore(JobQueries):
     def clear_queued(self) -> int:
         """Cancel all waiting jobs; returns their number. They can be retried from the history."""
         with self.database.writing() as db:
-            return db.execute(CANCEL_QUEUED, (time.time(),)).rowcount
+            rows = db.execute(QUEUED).fetchall()
+            self._cancel_now(db, rows)
+        self.unfinished.remove(*(row["id"] for row in rows))
+        return len(rows)
 
     def clear_finished(self) -> int:
         """Remove all jobs that have ended; returns their number. Their images are kept."""
         with self.database.writing() as db:
-            return db.execute("DELETE FROM jobs WHERE finished IS NOT NULL").rowcount
+            removed = db.execute("DELETE FROM jobs WHERE finished IS NOT NULL").rowcount
+        self.sweep_unfinished()
+        return removed
 
     def remove(self, job_id: str) -> None:
         """Remove a job that has ended; its images are kept. Raises `NotFoundError`, `RequestError`."""
         with self.database.writing() as db:
-            state = self._row(db, job_id)["state"]
+            state = row_of(db, job_id)["state"]
             if state not in FINAL:
                 raise RequestError(f"Job {job_id} is {state}; cancel it before it is removed.")
             db.execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+        self.unfinished.remove(job_id)
 
     @staticmethod
     def apply_to_many(
         operation: Callable[[str], Job | None], job_ids: Sequence[str]
     ) -> tuple[list[Job], list[str]]:
-        """Apply `cancel`, `retry` or `remove` to each job. Returns the jobs, and the errors of the others."""
+        """Apply an operation on one job to each of these. Returns the jobs, and the errors of the others."""
         jobs: list[Job] = []
         refusals: list[str] = []
         for job_id in job_ids:
@@ -257,7 +268,7 @@ class JobStore(JobQueries):
                     )
                     log.warning("Job %s failed: %s", row["id"], unreadable)
                 else:
-                    self._live[row["id"]] = JobProgress()
+                    self._live[row["id"]] = self.progress_at_start(job_of(row, None, None))
             self.claims += 1
             if not unreadable:
                 return self._job(row)
@@ -343,6 +354,8 @@ class JobStore(JobQueries):
             ).fetchall()
             db.execute(RETAIN, (self.max_history,))
         self._live.pop(job_id, None)
+        if ended and state != "interrupted":
+            self.unfinished.remove(job_id)
         return job_of(ended[0], None, None) if ended else None
 
     def recover(
@@ -367,13 +380,6 @@ class JobStore(JobQueries):
         return len(rows)
 
     # ---- helpers
-
-    @staticmethod
-    def _row(db: sqlite3.Connection, job_id: str) -> sqlite3.Row:
-        rows = db.execute("SELECT * FROM jobs WHERE id = ?", (job_id,)).fetchall() if is_id(job_id) else []
-        if not rows:
-            raise no_such(job_id)
-        return rows[0]
 
     def _append(self, job_id: str, column: str, value: str) -> None:
         with self.database.writing() as db:

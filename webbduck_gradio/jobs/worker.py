@@ -6,13 +6,13 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from ..core.device_state import DeviceState
-from ..errors import CancelledError, RequestError, StorageError, WebbDuckError
+from ..errors import CancelledError, RequestError, StorageError, SuspendedError, WebbDuckError
 from ..models.catalog.registry import Checkpoint
 from ..request import GenerationRequest
 from ..storage.reserve import Reserve, is_full
@@ -136,7 +136,9 @@ class Worker:
         """Mark the job that ran when the studio died as interrupted, and remove its temporary files. Returns
         the number of jobs. Call at start, before the dispatcher runs."""
         sweep_shared_folders(self.context.settings)
-        return recover(self.store, self.context.outputs)
+        interrupted = recover(self.store, self.context.outputs)
+        self.store.sweep_unfinished()
+        return interrupted
 
     def _can_start(self) -> bool:
         """Whether a job can run now; otherwise pauses the queue with the reason."""
@@ -176,7 +178,7 @@ class Worker:
         run = LazyRun(job, self.store, self.context.outputs, self.obstacles)
         state, error = self._execute(job, run)
         self.previews.remove(job.id)
-        self._finish(job, state, error, run.images)
+        self._finish(job, state, error, run)
 
     def shutdown(self, timeout: float = 5.0) -> bool:
         """Stop the running job at its next step and mark it as interrupted, within `timeout` seconds.
@@ -196,13 +198,15 @@ class Worker:
     def _execute(self, job: Job, run: LazyRun) -> tuple[State, str | None]:
         state: State = "failed"
         error: str | None = None
+        reporter = StoreReporter(job, self.store, run, self.previews, self._stopping)
         try:
-            HANDLERS[job.kind].run(
-                self.context, StoreReporter(job, self.store, run, self.previews, self._stopping)
-            )
+            run.reopen()
+            HANDLERS[job.kind].run(self.context, reporter)
             state = "completed"
         except StoppingError:
             state, error = "interrupted", STOPPED
+        except SuspendedError:
+            state = "suspended"
         except CancelledError:
             state = "cancelled"
         except WebbDuckError as problem:
@@ -220,18 +224,22 @@ class Worker:
         except BaseException as problem:
             error = f"An internal error occurred ({type(problem).__name__}); the log has the details."
             log.exception("Job %s failed", job.id)
-        try:
-            run.close(state)
-        except Exception:
-            # The images themselves are saved; only the run's final record is missing.
-            log.exception("The record of run %s could not be completed", run.id)
+        reporter.settle()
+        _close(run, state)
         return state, error
 
-    def _finish(self, job: Job, state: State, error: str | None, images: Sequence[str]) -> None:
-        """Save the job's final state. Retries while the disk refuses it: no further job may start before."""
+    def _finish(self, job: Job, state: State, error: str | None, run: LazyRun) -> None:
+        """Save how the job ended, or that it was put aside. Retries while the disk refuses it: no further job
+        may start before."""
         while True:
             try:
-                ended = self.store.finish(job.id, state, error, images)
+                if state == "suspended":
+                    if self.store.set_aside(job.id, run.images) is not None:
+                        log.info("Job %s was put aside", job.id)
+                        return
+                    state = "cancelled"  # meanwhile
+                    _close(run, state)
+                ended = self.store.finish(job.id, state, error, run.images)
                 if ended is not None:
                     log.info("%s", _line(ended))
                 return
@@ -265,6 +273,14 @@ class Worker:
     def _obstacle_of_next(self) -> str | None:
         job = self._next_job()
         return None if job is None else handler_of(job.kind).obstacle(self.context, job.request)
+
+
+def _close(run: LazyRun, state: State) -> None:
+    try:
+        run.close(state)
+    except Exception:
+        # The images themselves are saved; only the run's final record is missing.
+        log.exception("The record of run %s could not be completed", run.id)
 
 
 def _line(job: Job) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Self
 
 from PIL import Image
@@ -24,6 +25,11 @@ class Mode(ABC):
     @abstractmethod
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         """The first pass of one image, before its first step."""
+
+    @property
+    def inputs(self) -> Sequence[Image.Image]:
+        """The input images as they are used."""
+        return ()
 
     def finish(self, image: Image.Image) -> Image.Image:
         """The final image from the decoded one (RGB, width x height of the request)."""

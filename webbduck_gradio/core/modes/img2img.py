@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -24,6 +25,10 @@ class Img2Img(Mode):
     def prepare(cls, request: GenerationRequest, inputs: InputImages | None) -> Self:
         image = image_ops.read(image_ops.input_path(inputs, request.image))
         return cls(image_ops.fit(image, (request.width, request.height), request.resize_mode))
+
+    @property
+    def inputs(self) -> Sequence[Image.Image]:
+        return (self._image,)
 
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         latents = encoded(run, model, self._image)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -31,6 +32,11 @@ class Inpaint(Mode):
         image = image_ops.read(image_ops.input_path(inputs, request.image))
         mask = image_ops.read_soft_mask(image_ops.input_path(inputs, request.mask))
         return cls(prepare(request, image, mask), request.mask_blur)
+
+    @property
+    def inputs(self) -> Sequence[Image.Image]:
+        region = self._region
+        return region.original, region.mask, region.image, region.area
 
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         region = self._region

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
+from PIL import Image
 
+from ...errors import GenerationError
 from ...request import MAX_SEED, GenerationRequest
 from ...request.samplers import sampler_named
 from ...request.steps import Steps
 from .. import previews
 from ..progress import ProgressReporter
+from ..unfinished import DAMAGED, Stage, Unfinished, on
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
 from .guidance import guidance_of
 from .levels import sigmas_for
@@ -45,11 +49,23 @@ def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
 
 
 class SamplingRun:
-    """Sampling of image `index` of a request. `warnings`: sentences that its modes add."""
+    """Sampling of image `index` of a request. `warnings`: sentences that its modes add. `stage` and
+    `picture`: as an unfinished image has them."""
 
-    def __init__(self, request: GenerationRequest, index: int, reporter: ProgressReporter):
+    def __init__(
+        self,
+        request: GenerationRequest,
+        index: int,
+        reporter: ProgressReporter,
+        origin: Callable[[], Mapping[str, Any]] = dict,
+        memory_warnings: Sequence[str] = (),
+    ):
+        """`origin`, `memory_warnings`: for the saved state of an unfinished image."""
         self.request, self.index, self.reporter = request, index, reporter
         self.warnings: list[str] = []
+        self.stage: Stage = "first"
+        self.picture: Image.Image | None = None
+        self._origin, self._memory_warnings = origin, memory_warnings
 
     def begin(
         self,
@@ -82,6 +98,22 @@ class SamplingRun:
             variation_strength=alone.variation_strength,
             resized_from=(height // LATENT_PIXELS, width // LATENT_PIXELS) if width and height else None,
             step_seed_delta=alone.ensd,
+        )
+
+    def unfinished(self, state: State, total: int, noise: torch.Tensor, evaluations: int) -> Unfinished:
+        """What is saved of the image after a step. `noise`: its position. `evaluations`: in this pass."""
+        return Unfinished(
+            index=self.index,
+            step=state.step,
+            total=total,
+            stage=self.stage,
+            state=on(state, "cpu", copy=True),
+            noise=noise,
+            evaluations=evaluations,
+            picture=self.picture,
+            warnings=tuple(self.warnings),
+            memory_warnings=tuple(self._memory_warnings),
+            origin=self._origin(),
         )
 
 
@@ -118,6 +150,15 @@ class SamplingPass:
         x = image_noise(seeds, shape)[None].to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
 
+    def restore(self, saved: Unfinished) -> None:
+        """Go on from a saved state. Raises `GenerationError` if it is none of such a pass."""
+        saved.check(self._state.x, self._noise.state())
+        try:
+            self._noise.restore(saved.noise)
+        except RuntimeError:
+            raise GenerationError(DAMAGED) from None
+        self._state, self._evaluations = saved.state, saved.evaluations
+
     def sample(self, model: ModelContext, until: float = 1.0) -> torch.Tensor:
         """The latents (1, 4, h, w), float32 and in the UNet's range, after the steps up to the share `until`
         of them; at 1 they are clean, before that they are left for another checkpoint.
@@ -129,16 +170,17 @@ class SamplingPass:
         denoise = UNetDenoiser(
             model, self._model_sigmas, self._guidance, self._size, inpainted, self._evaluations
         )
-        # Earlier predictions are another checkpoint's; multistep samplers begin anew.
-        state = State(self._state.x.to(device), self._state.step)
+        state = on(self._state, device)
         total = len(self._sigmas) - 1
         last = int(total * until)
         while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
             denoise.share = state.step / total
             state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
+            self._evaluations = denoise.evaluations
             # A sampler with adaptive steps may take more than planned.
             self._report(state, max(total, state.step), model.loaded.checkpoint.latent_rgb)
-        self._state, self._evaluations = state, denoise.evaluations
+        # For another checkpoint earlier predictions mean nothing; multistep samplers begin anew.
+        self._state = State(state.x, state.step)
         return state.x
 
     def _report(self, state: State, total: int, rgb: Sequence[Sequence[float]] | None) -> None:
@@ -146,4 +188,6 @@ class SamplingPass:
         reporter.step(self._run.index, state.step, total)
         if state.denoised is not None and reporter.wants_preview():
             reporter.preview(previews.latents_to_rgb(state.denoised, rgb))
+        if reporter.wants_state():
+            reporter.state(self._run.unfinished(state, total, self._noise.state(), self._evaluations))
         reporter.check()

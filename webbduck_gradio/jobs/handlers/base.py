@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from ...core.progress import ProgressReporter
+from ...core.progress import Continuation, ProgressReporter
 from ...request import JobRequest
 from ..context import JobContext, is_input
 from ..job import Job
@@ -21,6 +21,10 @@ class RunningJob(ProgressReporter, Protocol):
     @property
     def job(self) -> Job:
         """Snapshot from when it was started."""
+
+    @property
+    def continuation(self) -> Continuation:
+        """Where it starts: at the beginning, or where it was put aside or interrupted."""
 
     def check_between_images(self) -> None:
         """Like `check`, but also raises `CancelledError` if the job was cancelled after the current image."""
@@ -49,6 +53,8 @@ class JobHandler(ABC):
     request_type: ClassVar[type[JobRequest]]
     step_name: ClassVar[str] = "Step"
     """Name of the unit of progress."""
+    can_be_suspended: ClassVar[bool] = False
+    """Whether its jobs report states from which they can go on."""
 
     @abstractmethod
     def prepare(self, context: JobContext, asked: Mapping[str, Any]) -> tuple[JobRequest, Sequence[str]]:

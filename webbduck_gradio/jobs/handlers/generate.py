@@ -14,6 +14,7 @@ from .base import JobHandler, RunningJob
 
 class GenerateHandler(JobHandler):
     request_type = GenerationRequest
+    can_be_suspended = True
 
     def prepare(
         self, context: JobContext, asked: Mapping[str, Any]
@@ -30,7 +31,7 @@ class GenerateHandler(JobHandler):
         checkpoint = context.registry.usable_checkpoint(request.base_model)
         running.check()
         running.status("Preparing")
-        for picture in context.generator.generate(request, checkpoint, running):
+        for picture in context.generator.generate(request, checkpoint, running, running.continuation):
             running.warn(picture.warnings)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**context.registry.known_hashes(request.base_model, loras), **picture.facts}

@@ -2,12 +2,13 @@
 // The Queue tab: rows are keyed by job, so that a redraw keeps scroll position, open details and selection.
 import { publish, subscribe } from "../shared/bus.js";
 import { h, setHidden, setText } from "../shared/dom.js";
-import { many } from "../shared/format.js";
+import { goOnLabel, many } from "../shared/format.js";
 import { callOrToast } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { makeDragging } from "./drag.js";
 import {
+  actsOf,
   drawStrip,
   drawThumb,
   factsOf,
@@ -20,11 +21,13 @@ import {
   timesOf,
 } from "./queue_row.js";
 import { drawDetails, makeRow } from "./row_elements.js";
+import { onSecondPress } from "./twice.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
   const $ = (selector) => element.querySelector(selector);
   const waiting = $(".waiting");
+  const aside = $(".jobs.aside");
   const ended = $(".ended");
   const chosenBar = $(".chosen");
   const older = $(".older");
@@ -103,20 +106,9 @@ export default function start({ element, trigger, server }) {
     const { row } = entry;
     const open = isOpen(job);
     if (row.dataset.state !== job.status) row.dataset.state = job.status;
-    const shown = {
-      watch: open && generates(job),
-      gallery: job.images.length > 0,
-      after:
-        job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
-      top: job.status === "queued",
-      up: job.status === "queued",
-      down: job.status === "queued",
-      retry: isRetryable(job),
-      edit: generates(job),
-      remove: !open,
-      cancel: open,
-    };
-    for (const [name, yes] of Object.entries(shown)) setHidden(entry[`do-${name}`], !yes);
+    for (const [name, yes] of Object.entries(actsOf(job))) setHidden(entry[`do-${name}`], !yes);
+    entry["do-aside"].disabled = job.suspending;
+    setText(entry["do-continue"], goOnLabel(job));
     entry["do-cancel"].disabled = job.cancelling && !job.cancel_after_image && job.status === "running";
     entry.grip.disabled = job.status !== "queued";
     const place = job.position ? `Move, now at position ${job.position} in the queue: ${promptOf(job)}` : "";
@@ -168,11 +160,14 @@ export default function start({ element, trigger, server }) {
   function draw() {
     stale = !state || dragging.isActive || !visible();
     if (stale) return;
-    const known = new Set(state.recent.map((job) => job.job_id));
+    // An older job may go on; then it is no longer one that has ended.
+    const known = new Set([...state.recent, ...state.jobs, ...state.suspended].map((job) => job.job_id));
     const gone = [...state.recent, ...history.filter((job) => !known.has(job.job_id))];
     place(waiting, state.jobs, "No jobs are waiting. Press Generate in the Studio to add one.");
+    setHidden($(".put-aside"), !state.suspended.length);
+    place(aside, state.suspended, "");
     place(ended, gone, "Ended jobs are listed here.");
-    const shown = new Set([...state.jobs, ...gone].map((job) => job.job_id));
+    const shown = new Set([...state.jobs, ...state.suspended, ...gone].map((job) => job.job_id));
     for (const [id, entry] of rows) {
       if (!shown.has(id)) {
         entry.row.remove();
@@ -183,7 +178,11 @@ export default function start({ element, trigger, server }) {
     const all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
     setText(
       $(".summary"),
-      [counts.running && `${counts.running} running`, counts.queued && `${counts.queued} waiting`]
+      [
+        counts.running && `${counts.running} running`,
+        counts.queued && `${counts.queued} waiting`,
+        counts.suspended && `${counts.suspended} put aside`,
+      ]
         .filter(Boolean)
         .join(", "),
     );
@@ -253,32 +252,24 @@ export default function start({ element, trigger, server }) {
     }
   }
 
-  const FITTING = { cancel: isOpen, retry: isRetryable, remove: (job) => !isOpen(job) };
+  const FITTING = {
+    cancel: isOpen,
+    continue: (job) => job.can_continue,
+    retry: isRetryable,
+    remove: (job) => !isOpen(job),
+  };
   const chosenQueued = () => queuedIds().filter((id) => chosen.has(id));
 
-  let confirming = null;
-  /** Clearing the history cannot be undone, so it takes a second press within five seconds. */
-  function clearEnded(button) {
-    if (confirming) {
-      clearTimeout(confirming);
-      confirming = null;
-      button.textContent = "Clear ended";
-      history = [];
-      steer("clear_finished");
-      return;
-    }
-    button.textContent = "Clear the list? Pictures are kept";
-    confirming = setTimeout(() => {
-      confirming = null;
-      button.textContent = "Clear ended";
-    }, 5000);
-  }
+  const clearEnded = onSecondPress($("[data-do=clear_finished]"), "Clear the list? Pictures are kept", () => {
+    history = [];
+    steer("clear_finished");
+  });
 
   element.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     const asked = button?.dataset;
     if (!asked) return;
-    if (asked.do === "clear_finished") clearEnded(button);
+    if (asked.do === "clear_finished") clearEnded();
     else if (asked.do === "clear_queued") cancel(queuedIds());
     else if (asked.do) steer(asked.do);
     if (asked.each) {
@@ -318,6 +309,11 @@ export default function start({ element, trigger, server }) {
     if (key.toLowerCase() === "x") {
       stop();
       pick(id, !chosen.has(id), event.shiftKey);
+    }
+    const acts = actsOf(job);
+    if (key.toLowerCase() === "p" && (acts.aside || acts.continue)) {
+      stop();
+      steer(acts.aside ? "suspend" : "continue", [id]);
     }
     if (key === "Delete") {
       stop();

@@ -12,11 +12,32 @@ export function setClock(serverTime) {
 }
 
 const now = () => Date.now() / 1000 + clock;
-export const isOpen = (job) => ["queued", "running"].includes(job.status);
+export const isOpen = (job) => ["queued", "running", "suspended"].includes(job.status);
 export const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
 /** Jobs that generate pictures; only these are shown in the Studio. */
 export const generates = (job) => ["generate", "test"].includes(job.kind);
 export const promptOf = (job) => job.title || job.request.prompt || "(no prompt)";
+
+/** The buttons of a row, by name: whether the job has it now. */
+export function actsOf(job) {
+  const open = isOpen(job);
+  const queued = job.status === "queued";
+  const cancelling = job.cancelling && !job.cancel_after_image;
+  return {
+    watch: open && generates(job),
+    gallery: job.images.length > 0,
+    after: job.status === "running" && !job.cancelling && (job.request.num_images ?? 1) > job.image_index + 1,
+    top: queued,
+    up: queued,
+    down: queued,
+    aside: job.can_suspend && !cancelling,
+    continue: job.can_continue,
+    retry: isRetryable(job),
+    edit: generates(job),
+    remove: !open,
+    cancel: open,
+  };
+}
 
 /** "Text to image", "Test, inpaint", "Upscale 2×". */
 export function modeOf(job) {
@@ -43,12 +64,13 @@ export function factsOf(job) {
 
 /** How long the job has waited and run; depends on the current time. */
 export function timesOf(job) {
-  if (job.status === "queued") return `waiting for ${duration(now() - job.created)}`;
-  if (job.status === "running") {
-    return `running for ${duration(now() - job.started)}, waited ${duration(job.started - job.created)}`;
-  }
+  const queued = job.continued ?? job.created;
+  if (job.status === "queued") return `waiting for ${duration(now() - queued)}`;
+  const waited = job.started && `waited ${duration(job.started - queued)}`;
+  if (job.status === "running") return `running for ${duration(now() - job.started)}, ${waited}`;
+  if (job.status === "suspended") return `put aside ${timeAgo(job.suspended, now())}`;
   const end = `ended ${timeAgo(job.finished, now())}`;
-  return job.started ? `${end}, waited ${duration(job.started - job.created)}` : end;
+  return waited ? `${end}, ${waited}` : end;
 }
 
 function detailText(name, value) {
@@ -65,6 +87,8 @@ export function detailsOf(job) {
     job: job.job_id,
     queued: clockTime(job.created),
     started: clockTime(job.started),
+    "put aside": clockTime(job.suspended),
+    "went on": clockTime(job.continued),
     ended: clockTime(job.finished),
     "queued by": job.owner,
     "retry of": job.retry_of,

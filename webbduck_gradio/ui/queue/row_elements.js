@@ -77,6 +77,10 @@ export function makeRow(job, actions) {
       act("top", "Top", "Move to the top", () => move([id], "top")),
       act("up", "↑", "Move up", () => move([id], "up")),
       act("down", "↓", "Move down", () => move([id], "down")),
+      act("aside", "Put aside", "Put aside after the current step, to go on later", () =>
+        steer("suspend", [id]),
+      ),
+      act("continue", "Go on", "Let it go on where it stopped", () => steer("continue", [id])),
       act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
       act("edit", "Edit as new", "Load its settings into the Studio", () => edit(id)),
       act("remove", "Remove", "Remove from the list; its pictures are kept", () => remove([id])),

@@ -49,10 +49,10 @@ def build(parts: PageParts) -> None:
             jobs, refusals = steer(services.store, asked, request.username)
         except WebbDuckError as error:
             jobs, refusals = [], [str(error)]
-        retried = jobs[-1].id if jobs and asked.get("action") == "retry" else None
-        if not refusals and not retried:
+        again = jobs[-1].id if jobs and asked.get("action") in ("retry", "continue") else None
+        if not refusals and not again:
             return gr.skip()
-        return notification(error=" ".join(refusals), where="queue", follow=retried)
+        return notification(error=" ".join(refusals), where="queue", follow=again)
 
     def edit(event: gr.EventData) -> Any:
         try:
@@ -78,6 +78,8 @@ def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[li
     each: dict[str, Callable[[str], Any]] = {
         "cancel": store.cancel,
         "cancel_after_image": lambda job: store.cancel(job, after_image=True),
+        "suspend": store.suspend,
+        "continue": store.continue_job,
         "retry": lambda job: store.retry(job, owner),
         "remove": store.remove,
     }

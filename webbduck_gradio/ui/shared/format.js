@@ -31,6 +31,16 @@ export function bytes(count) {
   return `${count < 10 && unit ? count.toFixed(1) : Math.round(count)} ${units[unit]}`;
 }
 
+/** The button that lets a job go on: "Go on", or for an interrupted one "Go on from step 31 of 50". */
+export function goOnLabel(job) {
+  const at = job.continues_at;
+  if (!at || job.status !== "interrupted") return "Go on";
+  const count = job.request.num_images ?? 1;
+  if (!at.step) return `Go on with image ${at.image + 1} of ${count}`;
+  const image = count > 1 ? `image ${at.image + 1}, ` : "";
+  return `Go on from ${image}step ${at.step} of ${at.total}`;
+}
+
 /** "2025-11-22": the local date `back` days ago. */
 export function day(back = 0, date = new Date()) {
   const then = new Date(date);

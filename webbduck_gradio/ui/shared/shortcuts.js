@@ -12,6 +12,7 @@ const KEYS = [
     [
       ["Ctrl+Enter", "Generate"],
       ["Esc", "Cancel the job that is shown"],
+      ["P", "Put the job that is shown aside, or let it go on"],
       ["Ctrl+↑ / Ctrl+↓", "Raise or lower the weight of the selected words"],
       ["/", "Go to the prompt"],
       ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
@@ -68,15 +69,20 @@ export const showShortcuts = () => {
   if (!sheet.open) sheet.showModal();
 };
 
+/** Press a button of the page in place of the key, if it can be seen and used. */
+function press(event, selector) {
+  const button = document.querySelector(selector);
+  if (!button?.offsetParent || button.hidden || button.disabled) return;
+  event.preventDefault();
+  button.click();
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.defaultPrevented || event.altKey) return;
   const control = event.ctrlKey || event.metaKey;
   if (event.key === "Escape" && !isCovered()) {
-    const cancel = document.querySelector(".now .cancel");
-    if (cancel?.offsetParent && !cancel.hidden && !cancel.disabled) {
-      event.preventDefault();
-      cancel.click();
-    }
+    // What was put aside waits for long; its button alone cancels it.
+    press(event, '.now:not([data-state="suspended"]) .cancel');
   }
   if (
     control &&
@@ -90,6 +96,9 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?") {
     event.preventDefault();
     showShortcuts();
+  }
+  if (event.key.toLowerCase() === "p" && !isCovered()) {
+    press(event, ".now .aside:not([hidden]), .now .continue:not([hidden])");
   }
   if (event.key === "/" && !isCovered()) {
     event.preventDefault();

@@ -15,12 +15,16 @@ import * as form from "./form.js";
 import { viewSettings } from "./view_settings.js";
 import { settingsMenu } from "./viewer_about.js";
 import { comparable } from "./viewer_compare.js";
+import { makeControls } from "./viewer_controls.js";
 import { emptyState } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
 import { makeUpscale } from "./viewer_upscale.js";
+
+/** What is shown for a job that is not running, but not at its end either. */
+const WAITS = { queued: "Waiting in the queue", suspended: "Put aside" };
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, server }) {
@@ -84,11 +88,9 @@ export default function start({ element, props, trigger, server }) {
   const seedOf = (job, id) => imageSeed(job.request.seed, imageIndex(id));
   /** Ids of deleted or missing pictures. */
   const gone = new Set();
-  let stoppable = null;
-  let settling = false;
   /** Jobs that generate pictures. Upscaled images and captions are shown where they were requested. */
   const generates = (job) => job.kind === "generate" || job.kind === "test";
-  const all = () => (jobs ? [...jobs.jobs, ...jobs.recent].filter(generates) : []);
+  const all = () => (jobs ? [...jobs.jobs, ...jobs.suspended, ...jobs.recent].filter(generates) : []);
   const running = () => all().find((job) => job.job_id === jobs.active_job_id) ?? null;
 
   /** Follow a job: this page's latest, or with `chosen` one that is shown even while it is queued. */
@@ -119,6 +121,7 @@ export default function start({ element, props, trigger, server }) {
     );
   }
 
+  const drawControls = makeControls({ find, trigger, follow, redraw: draw });
   const { notice, queueNotices, clearAsked } = makeNotices(notices);
   let wantedSource = "";
   /** Swap the picture once the new one has loaded, to avoid flicker; a missing picture is not shown. */
@@ -203,7 +206,7 @@ export default function start({ element, props, trigger, server }) {
     const preview = active && view.preview && !wanted && settings.showsPreview;
     const original = wanted ?? (preview ? null : images.at(-1));
     const image = upscale.upscaledOf(original);
-    const open = active || job.status === "queued";
+    const open = active || job.status in WAITS;
     frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
     if (comparing && shown.image !== original) endComparing();
     shown = { seed: null, image: original ?? null, picture: image ?? null, job };
@@ -213,7 +216,7 @@ export default function start({ element, props, trigger, server }) {
       shown.seed = seedOf(job, original);
       download.href = imageUrl(image);
       star.show(original);
-    } else if (open) showPlaceholder(active ? "" : "Waiting in the queue");
+    } else if (open) showPlaceholder(active ? "" : WAITS[job.status]);
     else {
       wantedSource = "";
       placeNow(false);
@@ -246,34 +249,8 @@ export default function start({ element, props, trigger, server }) {
     const own = all().find((each) => each.job_id === mine);
     const waits = own && own !== job && own.status === "queued";
     find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
-    // Cancel always acts on the job that is shown.
-    const cancel = find("cancel");
-    const after = find("after");
-    const elsewhere = running();
-    cancel.hidden = !["running", "queued"].includes(job.status);
-    if (stoppable !== job.job_id) {
-      // A click meant for the previous job must not cancel this one.
-      if (stoppable) {
-        settling = true;
-        setTimeout(() => {
-          settling = false;
-          draw();
-        }, 700);
-      }
-      stoppable = job.job_id;
-    }
-    cancel.disabled = settling || (Boolean(view.cancelling) && !view.cancel_after_image);
-    cancel.onclick = () => {
-      cancel.disabled = true;
-      trigger("cancel_job", { job_id: job.job_id });
-    };
-    after.hidden = !active || Boolean(view.cancelling) || images.length + 1 >= (job.request.num_images ?? 1);
-    after.onclick = () => {
-      after.hidden = true;
-      trigger("cancel_job", { job_id: job.job_id, after_image: true });
-    };
-    find("follow").hidden = !elsewhere || elsewhere === job;
-    find("follow").onclick = () => follow(elsewhere.job_id, true);
+    const left = (job.request.num_images ?? 1) - images.length;
+    drawControls({ job, view, left, elsewhere: running() });
 
     for (const old of notices.querySelectorAll(".of-job")) {
       if (!old.dataset.key.startsWith(job.job_id)) old.remove();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -11,6 +12,7 @@ from ...api.answers import DeletionAnswer
 from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, notification
 from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
+from ...jobs.job import Job
 from ...services import Services
 from ..modules import start_view
 from ..theme import asset
@@ -62,7 +64,14 @@ def view(services: Services) -> gr.HTML:
         "",
         html_template=asset("studio/viewer.html"),
         js_on_load=start_view(
-            "studio/viewer.js", "use_image", "use_seed", "use_prompt", "cancel_job", "upscale"
+            "studio/viewer.js",
+            "use_image",
+            "use_seed",
+            "use_prompt",
+            "cancel_job",
+            "suspend_job",
+            "continue_job",
+            "upscale",
         ),
         elem_id="stage",
         apply_default_css=False,
@@ -96,6 +105,16 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
             return notification(error=str(error))
         return gr.skip()
 
+    def steer(operation: Callable[[str], Job]) -> Callable[[gr.EventData], Any]:
+        def act(event: gr.EventData) -> Any:
+            try:
+                operation(str(event_data(event).get("job_id", "")))
+            except WebbDuckError as error:
+                return notification(error=str(error))
+            return gr.skip()
+
+        return act
+
     def use_image(event: gr.EventData) -> Any:
         asked = event_data(event)
         try:
@@ -116,5 +135,7 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     stage.use_prompt(use_prompt, None, form.fields["prompt"], **BACKGROUND_EVENT)
     stage.use_seed(use_seed, None, form.fields["seed"], **BACKGROUND_EVENT)
     stage.cancel_job(cancel, None, outcome, **USER_ACTION)
+    stage.suspend_job(steer(services.store.suspend), None, outcome, **USER_ACTION)
+    stage.continue_job(steer(services.store.continue_job), None, outcome, **USER_ACTION)
     stage.use_image(use_image, None, [outcome, *form.outputs], **BACKGROUND_EVENT)
     stage.upscale(upscale, None, outcome, **USER_ACTION)

@@ -1,0 +1,129 @@
+"""Draws one image of a prepared job: its passes in turn, each decoded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from PIL import Image
+
+from ..errors import GenerationError, OutOfMemoryError, WebbDuckError
+from ..models.prompt_resolver import ResolvedPrompt
+from ..request import GenerationRequest
+from . import devices, vae
+from .modes import Mode, second_pass
+from .origin import Origin
+from .progress import ProgressReporter
+from .sampling.denoiser import ModelContext
+from .sampling.loop import SamplingRun
+from .unfinished import FOREIGN, Stage, Unfinished
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class PreparedJob:
+    """Everything that generating a request needs, shared by the images of the batch."""
+
+    request: GenerationRequest
+    wording: ResolvedPrompt
+    mode: Mode
+    origin: Callable[[], Origin]
+    caveats: tuple[str, ...]
+    """Warnings of the image that goes on from a saved state."""
+    first: ModelContext
+    second: ModelContext | None = None
+    continues: bool = False
+    """Whether the second pass is a refiner, which continues the first pass's latents."""
+
+
+def draw(
+    plan: PreparedJob,
+    index: int,
+    reporter: ProgressReporter,
+    memory_warnings: Sequence[str] = (),
+    saved: Unfinished | None = None,
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """One image, and its warnings. `memory_warnings`: the job's so far. `saved`: where it goes on."""
+    second = plan.second
+    if second is not None:
+        second.loaded.offload()
+    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings)
+    if saved is not None:
+        later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
+        if saved.stage not in ("first", later):
+            raise GenerationError(FOREIGN)
+        run.warnings += [*saved.warnings, *plan.caveats]
+    if saved is None or saved.picture is None:
+        image, saved = _first(plan, run, saved), None
+    else:
+        image = saved.picture
+    if second is not None and not plan.continues:
+        reporter.status("Second pass")
+        plan.first.loaded.offload()
+        run.stage, run.picture = "img2img", image
+        sampling = second_pass.begin(run, second, image)
+        if saved is not None:
+            sampling.restore(saved)
+        image = _decoded(run, second, sampling.sample(second))
+    return plan.mode.finish(image), tuple(dict.fromkeys(run.warnings))
+
+
+def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> Image.Image:
+    """The image of the first pass, which a refiner may continue."""
+    request, second, last = plan.request, plan.second, plan.first
+    sampling = plan.mode.begin(run, plan.first)
+    if saved is not None:
+        sampling.restore(saved)
+        run.stage = saved.stage
+    if run.stage == "first":
+        latents = sampling.sample(plan.first, request.refiner_switch if plan.continues else 1.0)
+    if second is not None and plan.continues:
+        run.reporter.status("Second pass")
+        plan.first.loaded.offload()
+        run.stage, last = "refiner", second
+        latents = sampling.sample(second)
+    return _decoded(run, last, latents)
+
+
+def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Image.Image:
+    request = run.request
+    try:
+        image, warnings = vae.decode(model.loaded.pipe, latents)
+    except (RuntimeError, MemoryError) as error:
+        if not devices.is_out_of_memory(error):
+            raise
+        devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
+        raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
+    run.warnings.extend(warnings)
+    return image
+
+
+def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:
+    """Run `work`; log errors of torch and diffusers, and raise them as `OutOfMemoryError` or
+    `GenerationError`."""
+    try:
+        return work()
+    except WebbDuckError:
+        raise
+    except Exception as error:
+        if devices.is_out_of_memory(error):
+            devices.log_shortage(f"generating {request.width} x {request.height} pixels")
+            raise OutOfMemoryError(_too_large_message(request)) from None
+        log.exception("Generation failed")
+        raise GenerationError(
+            f"The picture could not be generated ({error.__class__.__name__}); the log has the details."
+        ) from error
+
+
+def _too_large_message(request: GenerationRequest) -> str:
+    loras = " or fewer LoRAs" if request.loras else ""
+    return (
+        f"There is not enough memory for {request.width} x {request.height} pixels; "
+        f"choose a smaller size{loras}."
+    )

@@ -1,0 +1,136 @@
+"""What an image's bits depend on: recorded with an unfinished one, and compared before it goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import torch
+from PIL import Image
+
+from .. import __version__
+from ..errors import GenerationError, ModelError
+from ..models.catalog.registry import Checkpoint
+from ..models.prompt_resolver import ResolvedPrompt
+from ..request import GenerationRequest
+from . import devices
+from .checkpoint_cache import CheckpointCache
+from .unfinished import FOREIGN
+
+Origin = Mapping[str, Any]
+"""As JSON can hold it; made by `origin_of`."""
+
+PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+"""Packages whose version changes an image's bits."""
+
+IRRELEVANT = {"num_images", "output_format"}
+"""Settings that change no image."""
+
+AGAIN = "retry the job from the start."
+CAN_DIFFER = "single pixels can differ slightly from a picture drawn in one go."
+
+
+def versions() -> dict[str, str]:
+    """Installed version of each of `PACKAGES`."""
+    return {package: metadata.version(package) for package in PACKAGES}
+
+
+def origin_of(
+    request: GenerationRequest,
+    wording: ResolvedPrompt,
+    checkpoints: Sequence[Checkpoint],
+    inputs: Iterable[Image.Image],
+    pipelines: CheckpointCache,
+    threads: int,
+) -> Origin:
+    """`checkpoints`: of both passes; `inputs`: images as the mode uses them."""
+    return {
+        "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
+        "request": request.model_dump(mode="json", exclude=IRRELEVANT),
+        "texts": [wording.prompt, wording.negative_prompt, wording.prompt_2],
+        "checkpoints": [
+            {
+                "name": each.name,
+                "stamp": each.stamp,
+                "prediction_type": each.prediction_type,
+                "zero_snr": each.zero_snr,
+            }
+            for each in checkpoints
+        ],
+        "loras": [
+            {"name": lora.name, "stamp": lora.stamp, "weight": weight} for lora, weight in wording.loras
+        ],
+        "inputs": [_digest(each) for each in inputs],
+        "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
+        "device": _name(torch.device(pipelines.device)),
+        "threads": threads,
+        "policy": pipelines.policy.name,
+    }
+
+
+def check(before: Origin, now: Origin) -> None:
+    """Raises `ModelError` where a model differs, `GenerationError` where anything else does by which it would
+    be another image; `caveats` tells the rest."""
+    try:
+        if before.keys() != now.keys():
+            raise GenerationError(FOREIGN)
+        _check_versions(before["versions"], now["versions"])
+        if before["request"] != now["request"]:
+            raise GenerationError(FOREIGN)
+        _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
+        _check_models("LoRA", before["loras"], now["loras"])
+        if before["texts"] != now["texts"]:
+            raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
+        if before["inputs"] != now["inputs"]:
+            raise GenerationError(f"The input picture has changed since this job began; {AGAIN}")
+        for old, new in zip(before["dtype"], now["dtype"], strict=True):
+            if old != new:
+                raise GenerationError(
+                    f"This job began in {old}, but the studio computes in {new} now; start it with "
+                    f"--precision {old}, or {AGAIN}"
+                )
+    except (KeyError, TypeError, ValueError):
+        raise GenerationError(FOREIGN) from None
+
+
+def _check_versions(before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    for name, version in now.items():
+        if before[name] != version:
+            old = before[name]
+            raise GenerationError(f"{name} was {old} when this job began, now it is {version}; {AGAIN}")
+
+
+def _check_models(kind: str, before: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]) -> None:
+    if [each["name"] for each in before] != [each["name"] for each in now]:
+        raise GenerationError(FOREIGN)
+    for old, new in zip(before, now, strict=True):
+        if old != new:
+            raise ModelError(f"The {kind} {new['name']} has changed since this job began; {AGAIN}")
+
+
+def caveats(before: Origin, now: Origin) -> Iterator[str]:
+    """Warnings about what can change single pixels of an image that goes on here. `before` is checked."""
+    if before["device"] != now["device"]:
+        yield f"It was begun on {before['device']} and finished on {now['device']}; {CAN_DIFFER}"
+    elif before["threads"] != now["threads"]:
+        yield (
+            f"It was begun with {before['threads']} CPU threads and finished with {now['threads']}; "
+            f"{CAN_DIFFER}"
+        )
+    if before["policy"] == devices.RESIDENT.name != now["policy"]:  # the others all work in tiles
+        yield (
+            f"It was begun with memory policy '{before['policy']}' and finished with '{now['policy']}'; "
+            f"{CAN_DIFFER}"
+        )
+
+
+def _digest(image: Image.Image) -> str:
+    return hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return {"cpu": "the CPU", "mps": "an Apple GPU"}.get(device.type, device.type)
