@@ -451,6 +451,15 @@ def test_cfg_plus_plus_takes_all_scales_smaller(ask) -> None:
     assert scales == pytest.approx((5 / 12.5, 3 / 12.5, 3 / 12.5, 2 / 12.5))
 
 
+def test_a_cfg_whose_scale_is_one_is_guidance_all_the_same(model, ask, x) -> None:
+    """CFG 12.5 of a CFG++ sampler, which needs the prediction with the negative prompt."""
+    guidance = guidance_of(ask(cfg=12.5, sampler="Euler CFG++"))
+    sigmas = ModelSigmas.from_config(model.loaded.scheduler)
+    with counted(model.loaded.pipe.unet) as rows:
+        found = UNetDenoiser(model, sigmas, guidance, (64, 64))(x, SIGMA)
+    assert rows == [2] and not torch.equal(found.denoised, found.unconditional)
+
+
 @pytest.fixture(scope="module")
 def usual(paint) -> numpy.ndarray:
     return paint()[0]

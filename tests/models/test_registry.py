@@ -308,6 +308,8 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
         "strength has no effect without an input picture.",
         "mask_blur has no effect without a mask.",
     ]
+    assert admit(cfg=7, mimic_cfg=7) == ["mimic_cfg has no effect when it is not below cfg."]
+    assert admit(cfg=7, mimic_cfg=6) == []
     assert admit(refiner_switch=0.5) == ["refiner_switch has no effect without a second pass."]
     assert admit(second_pass_model=STARTER, refiner_switch=0.5) == [
         "refiner_switch has no effect when the second pass is img2img."

@@ -246,6 +246,8 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
         )
+    if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
+        warnings.append("mimic_cfg has no effect when it is not below cfg.")
     fields = request.model_dump()
     way = second_pass(fields, second.arch if second else None)
     for name, when in applicability.without_effect(fields, way).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -83,9 +84,10 @@ def guidance_of(request: GenerationRequest) -> Guidance:
     )
     if request.cfg == 1:
         return unguided
+    cfg = request.cfg * factor
     return replace(
         unguided,
-        cfg=request.cfg * factor,
+        cfg=math.nextafter(1, 2) if cfg == 1 else cfg,  # exactly 1 means no guidance
         rescale=request.cfg_rescale,
         start=request.guidance_start,
         end=request.guidance_end,
