@@ -113,7 +113,7 @@ def measure(options: argparse.Namespace) -> None:
         for name in (PLAIN, UNET)
     )
     apart = (ends[PLAIN].float() - ends[OURS].float()).abs().max().item()
-    print(f"  {OURS} takes x {ratio:.3f} of {PLAIN}, and {beyond - 1:+.1%} of {UNET}")
+    print(f"  {OURS} takes x {ratio:.3f} of {PLAIN}, and {beyond - 1:+.1%} beside {UNET}")
     print(f"  the latents of both differ by at most {apart:.2g}")
 
 
