@@ -42,7 +42,7 @@ PARAMETERS: dict[str, str] = {
     "entry_id": "The id that /delete_image or /delete_run returned.",
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of
-/generate and /test are described by their declarations in `request.requests`."""
+/generate and /test are described by their declarations in `request`."""
 API_PAGE = HOME / "docs" / "api.md"
 TABLE_STARTS, TABLE_ENDS = "<!-- settings -->", "<!-- end of settings -->"
 GENERATION_ENDPOINTS = ("generate", "test")
