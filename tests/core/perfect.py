@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from webbduck_gradio.core.sampling.levels import sigmas_for
-from webbduck_gradio.core.sampling.loop import LMS_ORDER
+from webbduck_gradio.core.sampling.loop import SLOPES
 from webbduck_gradio.core.sampling.model_sigmas import ModelSigmas
 from webbduck_gradio.core.sampling.noise import BrownianNoise, Seeds, StepNoise, image_noise
 from webbduck_gradio.core.sampling.samplers import SOLVERS
@@ -68,7 +68,7 @@ class Trial:
         schedule = levels(name, steps, **config)
         model = ModelSigmas.from_config(SDXL | config)
         self.solver = SOLVERS[sampler_of(name).name]
-        self.options = Options(lms_order=LMS_ORDER, training_sigmas=tuple(map(float, model.sigmas)))
+        self.options = Options(slopes=SLOPES, training_sigmas=tuple(map(float, model.sigmas)))
         taken = len(schedule) - 1 if strength == 1 else int(steps * strength)
         self.sigmas = self.solver.plan(schedule[-1 - taken :], self.options)
         seeds = Seeds(seed=0)

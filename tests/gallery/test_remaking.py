@@ -114,10 +114,27 @@ def test_what_an_earlier_version_drew_otherwise_is_said(asked, changed) -> None:
         ({"scheduler": "Euler"}, {}, False),
     ],
 )
-def test_what_the_last_version_drew_otherwise_is_said(asked, facts, changed) -> None:
+def test_what_the_second_version_drew_otherwise_is_said(asked, facts, changed) -> None:
     made = chunk({"device": "cpu", "threads": 4} | facts, **asked) | {"drawing": 2}
     (note,) = differences(made, HERE)
     assert "earlier version" in note and ("will look different" in note) == changed
+
+
+@pytest.mark.parametrize(
+    ("sampler", "schedule", "changed"),
+    [
+        ("iPNDM", "Exponential", True),
+        ("PLMS", "Automatic", True),
+        ("DEIS", "Automatic", True),
+        ("DEIS", "Exponential", False),
+        ("DPM++ 2M SDE", "Automatic", False),
+        ("LMS", "Automatic", False),
+    ],
+)
+def test_what_the_last_version_drew_otherwise_is_said(sampler: str, schedule: str, changed: bool) -> None:
+    made = chunk({"device": "cpu", "threads": 4}, sampler=sampler, schedule=schedule, image=f"{0:064x}.png")
+    notes = differences(made | {"drawing": 3}, HERE)
+    assert [f"handled {sampler} differently" in note for note in notes] == [True] * changed
 
 
 def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:

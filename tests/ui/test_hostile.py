@@ -227,6 +227,8 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("cancel", "job_id", IDS, {}),
         ("cancel", "after_image", [*attacks.NOT_A_SWITCH, None], {"job_id": "0" * 16}),
         ("retry", "job_id", IDS, {}),
+        ("suspend", "job_id", IDS, {}),
+        ("continue", "job_id", IDS, {}),
         ("move", "job_id", IDS, {"position": 1}),
         ("move", "position", [*attacks.NOT_WHOLE, None, 0, -1, "first"], {"job_id": "0" * 16}),
         ("gallery", "start", [*attacks.NOT_WHOLE, -1, None], {}),

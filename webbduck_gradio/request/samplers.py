@@ -205,8 +205,10 @@ SAMPLERS = (
     ),
     Sampler(name="UniPC", schedules=_BESIDE_OWN, automatic=None, config_class="UniPCMultistepScheduler",
             aliases=("uni_pc", "uni_pc_bh2")),
-    Sampler(name="DEIS", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)),
-    Sampler(name="iPNDM", aliases=("ipndm",)),
+    Sampler(
+        name="DEIS", automatic="Karras", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)
+    ),
+    Sampler(name="iPNDM", automatic="Karras", aliases=("ipndm",)),
     Sampler(name="Res Multistep", aliases=("res_multistep",)),
     Sampler(name="ER SDE", noise="steps", eta=1.0, aliases=("er_sde",)),
     Sampler(name="DDIM", eta=0.0, schedules=_BESIDE_OWN, automatic=None, config_class="DDIMScheduler"),

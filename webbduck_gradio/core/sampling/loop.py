@@ -27,8 +27,9 @@ from .samplers.base import Options, State
 LATENT_CHANNELS = 4
 LATENT_PIXELS = 8
 """Pixels of a latent's side."""
-LMS_ORDER = 3
-"""k-diffusion's fourth order oversaturates colours with guidance and 20 evenly spaced steps."""
+SLOPES = 3
+"""The fourth order of k-diffusion's LMS and of ComfyUI's iPNDM shifts colours and leaves stains with guidance
+and 20 steps."""
 
 
 def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
@@ -43,7 +44,7 @@ def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
         s_tmin=request.s_tmin,
         s_tmax=math.inf if request.s_tmax is None else request.s_tmax,
         s_noise=request.s_noise,
-        lms_order=LMS_ORDER,
+        slopes=SLOPES,
         training_sigmas=tuple(map(float, sigmas.sigmas)),
     )
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ...models.tokens import chunks
 from ...request import GenerationRequest
+from ...request.samplers import AUTOMATIC
 
-DRAWING = 3
+DRAWING = 4
 """Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
@@ -18,6 +19,8 @@ KARRAS = ("Euler Karras", "LMS Karras")
 REWRITTEN = ("DPM++ 2M SDE", "DPM++ 3M SDE", "UniPC")
 """Samplers that changed visibly in `DRAWING` 3, in which all became the studio's own: the noise of the first
 two comes from a Brownian path, and UniPC is of third order."""
+LOWER_ORDER, AUTOMATIC_NOW_KARRAS = ("iPNDM", "PLMS"), ("iPNDM", "DEIS")
+"""What changed in `DRAWING` 4."""
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
     "can differ slightly."
@@ -33,14 +36,15 @@ def differences(
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
-    if chunk.get("drawing", 1) != DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
-        changed = _changed(chunk)
-        notes.append(
-            f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
-            "generated again, it will look different."
-            if changed
-            else SLIGHTLY
-        )
+    drawing = chunk.get("drawing", 1)
+    if drawing != DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
+        if changed := _changed(chunk, drawing):
+            notes.append(
+                f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
+                "generated again, it will look different."
+            )
+        elif drawing < 3:
+            notes.append(SLIGHTLY)
     if facts.get("drawn_together"):
         notes.append(
             "It was drawn together with others of its batch; generated again alone, single pixels can differ "
@@ -51,11 +55,14 @@ def differences(
     return notes
 
 
-def _changed(chunk: Mapping[str, Any]) -> list[str]:
-    """What changed visibly since the picture was made."""
+def _changed(chunk: Mapping[str, Any], drawing: int) -> list[str]:
+    """What changed visibly since the picture was made, by that version of the generation code."""
     request = GenerationRequest.validated(**chunk["request"])
     name, changed, facts = request.scheduler, [], chunk.get("facts")
-    if request.sampler in REWRITTEN or (chunk.get("drawing", 1) < 2 and _was_resampled(name, request.steps)):
+    if drawing == 3:
+        is_automatic = request.sampler in AUTOMATIC_NOW_KARRAS and request.schedule == AUTOMATIC
+        return [request.sampler] * (is_automatic or request.sampler in LOWER_ORDER)
+    if request.sampler in REWRITTEN or (drawing < 2 and _was_resampled(name, request.steps)):
         changed.append(name)
     if request.image:
         changed.append("input pictures and their noise")
@@ -63,7 +70,7 @@ def _changed(chunk: Mapping[str, Any]) -> list[str]:
         is_refiner = isinstance(facts, dict) and facts.get("second_pass") == "refiner"
         changed.append("where a refiner takes over" if is_refiner else "the second pass")
     prompts = [len(chunks(text)) for text in (request.prompt, request.negative_prompt)]
-    if chunk.get("drawing", 1) < 2 and request.negative_prompt.strip() and prompts[0] != prompts[1]:
+    if drawing < 2 and request.negative_prompt.strip() and prompts[0] != prompts[1]:
         changed.append("a prompt with a negative prompt of another length")
     return changed
 

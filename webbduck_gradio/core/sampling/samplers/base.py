@@ -67,8 +67,9 @@ class Options:
     """Highest sigma at which `s_churn` acts."""
     s_noise: float = 1.0
     """Factor of all noise that is added."""
-    lms_order: int = 4
-    """Number of slopes that LMS fits; k-diffusion's is 4, 3 is more stable with few steps."""
+    slopes: int = 4
+    """Most slopes that LMS, iPNDM and PLMS combine, which is their order; 3 is more stable with few steps and
+    strong guidance."""
     rtol: float = 0.05
     """Relative error that DPM adaptive allows in a step."""
     atol: float = 0.0078

@@ -20,12 +20,12 @@ ADAMS_BASHFORTH = (
 def ipndm(
     state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
 ) -> State:
-    """iPNDM of order 4: PNDM's linear multistep without its expensive first steps (Zhang, Chen 2022, "Fast
+    """iPNDM: PNDM's linear multistep without its expensive first steps (Zhang, Chen 2022, "Fast
     Sampling of Diffusion Models with Exponential Integrator", section on iPNDM; Liu et al. 2022)."""
     sigma, following = sigmas[state.step], sigmas[state.step + 1]
     denoised = denoise(state.x, sigma).denoised
     slope = (state.x - denoised) / sigma
-    memory = (*state.memory[-3:], slope)
+    memory = (*state.memory, slope)[-options.slopes :]
     x = denoised if following == 0 else state.x + combined(memory) * (following - sigma)
     return State(x, state.step + 1, denoised, memory)
 

@@ -13,10 +13,10 @@ def lms(
     state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
 ) -> State:
     """Adams-Bashforth's method over unequal steps of sigma (k-diffusion; Hairer et al. 1993, "Solving
-    Ordinary Differential Equations I", section III.5). Its order grows with the steps, up to `lms_order`."""
+    Ordinary Differential Equations I", section III.5). Its order grows with the steps, up to `slopes`."""
     sigma = sigmas[state.step]
     denoised = denoise(state.x, sigma).denoised
-    slopes = (*state.memory, (state.x - denoised) / sigma)[-options.lms_order :]
+    slopes = (*state.memory, (state.x - denoised) / sigma)[-options.slopes :]
     x = state.x
     for slope, weight in zip(slopes, _weights(sigmas, state.step, len(slopes)), strict=True):
         x = x + slope * weight

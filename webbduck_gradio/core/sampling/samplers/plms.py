@@ -11,12 +11,12 @@ from .ipndm import combined
 def plms(
     state: State, sigmas: Sequence[float], denoise: Denoiser, noise: NoiseSource, options: Options
 ) -> State:
-    """Pseudo linear multistep of order 4 with an improved Euler step at the start, which evaluates the model
+    """Pseudo linear multistep with an improved Euler step at the start, which evaluates the model
     twice (Liu et al. 2022, "Pseudo Numerical Methods for Diffusion Models on Manifolds")."""
     sigma, following = sigmas[state.step], sigmas[state.step + 1]
     denoised = denoise(state.x, sigma).denoised
     slope = (state.x - denoised) / sigma
-    memory = (*state.memory[-3:], slope)
+    memory = (*state.memory, slope)[-options.slopes :]
     if following == 0:
         return State(denoised, state.step + 1, denoised, memory)
     mean = combined(memory)
