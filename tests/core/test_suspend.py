@@ -31,6 +31,8 @@ from webbduck_gradio.settings import Settings
 
 STARTER = "webbduck-starter"
 REFINER = "refiner"
+WIDE = {"width": 576, "height": 64}
+"""Wider than a tile."""
 
 MODES: dict[str, dict[str, Any]] = {
     "text2img": {"prompt": "a (red:1.4) duck on a [pond]"},
@@ -204,7 +206,7 @@ def test_what_it_depends_on_is_looked_up_once_and_only_if_a_state_is_wanted(
     draw, tmp_path, monkeypatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of))
+    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of) or {})
     draw(num_images=2)
     assert asked == []
     draw(Saver(tmp_path), num_images=2)
@@ -348,7 +350,7 @@ def test_other_threads_are_said(draw, put_aside, new) -> None:
 
 def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkeypatch) -> None:
     """Decoding in tiles, and the sentence about it."""
-    decode, by = vae.decode, new()
+    decode, by, asked = vae.decode, new(), {"num_images": 3, "steps": 2, **WIDE}
 
     def once(*arguments: Any) -> Any:
         monkeypatch.setattr(vae, "decode", decode)
@@ -356,18 +358,25 @@ def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkey
 
     monkeypatch.setattr(vae, "decode", once)
     saver = Saver(tmp_path)
-    expected = draw(saver, by=by, num_images=3)
+    expected = draw(saver, by=by, **asked)
     assert expected[0].warnings and expected[0].facts["memory_policy"] == "tiled"
-    (state,) = [file for file, step in zip(saver.files, saver.steps, strict=True) if step == (1, 3, 4)]
-    assert seen(draw(on=Continuation(1, state), by=new(), num_images=3)) == seen(expected[1:])
+    (state,) = [file for file, step in zip(saver.files, saver.steps, strict=True) if step == (1, 1, 2)]
+    assert seen(draw(on=Continuation(1, state), by=new(), **asked)) == seen(expected[1:])
 
 
-def test_another_memory_policy_is_said(draw, put_aside, registry) -> None:
+def test_tiles_are_said_where_it_was_begun_without(draw, put_aside, registry, monkeypatch) -> None:
     tiled = ImageGenerator("cpu", registry, policy="tiled")
-    (picture,) = draw(on=Continuation(0, put_aside()), by=tiled)
-    assert [each[:69] for each in picture.warnings] == [
-        "It was begun with memory policy 'resident' and finished with 'tiled';"
+    small, wide = put_aside(1, steps=2), put_aside(1, steps=2, **WIDE)
+    (picture,) = draw(on=Continuation(0, small), by=tiled, steps=2)
+    assert picture.warnings == ()
+    (picture,) = draw(on=Continuation(0, wide), by=tiled, steps=2, **WIDE)
+    assert picture.warnings == () and "memory_policy" not in picture.facts
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)
+    (picture,) = draw(on=Continuation(0, wide), by=tiled, steps=2, **WIDE)
+    assert [each[:77] for each in picture.warnings] == [
+        "It was begun with memory policy 'resident' and decoded in tiles with 'tiled';"
     ]
+    assert picture.facts["memory_policy"] == "tiled"
 
 
 # Files that are none

@@ -6,7 +6,6 @@ generated alone. The noise comes from a generator on the CPU, so it is the same 
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
@@ -31,16 +30,18 @@ from .device_state import DeviceState
 from .lora_adapters import Use
 from .modes import MODES
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import caveats, check, origin_of, versions
+from .origin import Origin, caveats, check, origin_of, versions
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
 from .sampling.levels import schedule_in_use
+from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
 
 MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
+DECODED_IN_TILES = "Memory ran out; generated again, decoded in tiles."
 
 
 class ImageGenerator:
@@ -78,8 +79,8 @@ class ImageGenerator:
         # not depend on which thread of a pool runs the job.
         torch.set_num_threads(self._threads)
         reporter.check()
-        pixels = request.width * request.height
-        self.pipelines.start_job(pixels)
+        self.pipelines.start_job(request.width, request.height)
+        steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
         plan: PreparedJob | None = None
@@ -91,7 +92,7 @@ class ImageGenerator:
                     )
                     reporter.check()
                     image, warnings = translate_errors(
-                        request, partial(draw, plan, index, reporter, memory_warnings, saved)
+                        request, partial(draw, plan, index, reporter, memory_warnings, saved, steps)
                     )
                     break
                 except OutOfMemoryError as error:
@@ -99,10 +100,14 @@ class ImageGenerator:
                 # Outside the handler: its error's traceback keeps the tensors alive.
                 plan = saved = None
                 self._embeddings.clear()
-                if not self.pipelines.reduce_memory(pixels, decoding):
+                before = self.pipelines.policy
+                if not self.pipelines.reduce_memory(decoding):
                     raise OutOfMemoryError(message)
+                now = self.pipelines.policy
                 memory_warnings.append(
-                    f"Memory ran out; generated again with memory policy '{self.pipelines.policy.name}'."
+                    DECODED_IN_TILES
+                    if now == before
+                    else f"Memory ran out; generated again with memory policy '{now.name}'."
                 )
             yield GeneratedImage(
                 index,
@@ -136,29 +141,33 @@ class ImageGenerator:
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        describe = partial(
-            origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads
+        lasting = cache(  # only asked for when a state is saved
+            partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
         )
-        notes: tuple[str, ...] = ()
+
+        def origin() -> Origin:
+            return {**lasting(), **self.pipelines.decoding(checkpoints)}
+
         if saved:
-            check(saved.origin, describe())
-            self.pipelines.return_to(saved.origin["policy"], request.width * request.height)
-            notes = tuple(caveats(saved.origin, describe()))
-        origin = cache(describe)  # only asked for when a state is saved
-        first = self._load(request, checkpoint, wording, wording.loras, reporter)
-        if second is None:
-            plan = PreparedJob(request, wording, mode, origin, notes, first)
-        else:
-            keep = [checkpoint]
+            check(saved.origin, origin())
+            if saved.origin["tiles"]:
+                self.pipelines.return_to(saved.origin["policy"])
+        first, other = self._load(request, checkpoint, wording, wording.loras, reporter), None
+        if second is not None:
             other = (
                 first
                 if key_of(second) == key_of(checkpoint)
-                else self._load(request, second, wording, compatible, reporter, keep)
+                else self._load(request, second, wording, compatible, reporter, keep=[checkpoint])
             )
-            continues = admission.is_refiner_handoff(request, second)
-            plan = PreparedJob(request, wording, mode, origin, notes, first, other, continues)
+        notes: tuple[str, ...] = ()
+        if saved:
+            for model, name in zip((first, other), saved.origin["vae"], strict=False):
+                if model is not None and model.loaded.decoding is not None:
+                    model.loaded.decoding.return_to(name)
+            notes = tuple(caveats(saved.origin, origin()))
+        continues = second is not None and admission.is_refiner_handoff(request, second)
         reporter.status("Generating")
-        return plan
+        return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
 
     def _load(
         self,
@@ -221,9 +230,14 @@ class ImageGenerator:
             "threads": self._threads,
             "versions": versions(),
         }
-        if loaded.device.type == "cuda":
-            facts["gpu"] = torch.cuda.get_device_name(loaded.device)
-        request = plan.request
+        card, request = self.pipelines.card, plan.request
+        if card.kind in ("cuda", "rocm", "xpu"):
+            facts["gpu"] = card.name
+        if libraries := devices.libraries(self.pipelines.device):
+            facts["libraries"] = libraries
+        last = (plan.second or plan.first).loaded.decoding
+        if last is not None and devices.name_of(last.current) != loaded.dtype:
+            facts["vae_dtype"] = devices.name_of(last.current)
         asked = resolved_schedule(sampler_named(request.sampler), request.schedule)
         in_use = schedule_in_use(request, loaded.scheduler, request.steps)
         if asked and in_use != asked:
@@ -234,8 +248,7 @@ class ImageGenerator:
             facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
-        if self.pipelines.policy.tiled:
-            # Decoding in tiles changes the image a little.
+        if self.pipelines.uses_tiles:
             facts["memory_policy"] = self.pipelines.policy.name
         return facts
 
@@ -299,19 +312,18 @@ class ImageGenerator:
 
     def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
-        device = torch.device(self.pipelines.device)
+        device, card = torch.device(self.pipelines.device), self.pipelines.card
         if device.type == "cuda":
             free, total = torch.cuda.mem_get_info(device)
-            name, used = torch.cuda.get_device_name(device), total - free
+            used = total - free
         else:
             main = psutil.virtual_memory()
-            name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
             used, total = main.total - main.available, main.total
         in_use, names = self.pipelines.in_use, self.pipelines.names
         small, large = (devices.name_of(self.pipelines.dtype_of(is_large)) for is_large in (False, True))
         return {
             "device": self.pipelines.device,
-            "name": name,
+            "name": card.name,
             "threads": self._threads,
             "memory_used": used,
             "memory_total": total,
@@ -321,6 +333,7 @@ class ImageGenerator:
             "loaded": names[-1] if names else None,
             "in_memory": names,
             "versions": versions(),
+            "libraries": devices.libraries(self.pipelines.device),
         }
 
     def free(self) -> None:

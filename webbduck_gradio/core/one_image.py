@@ -19,6 +19,7 @@ from .origin import Origin
 from .progress import ProgressReporter
 from .sampling.denoiser import ModelContext
 from .sampling.loop import SamplingRun
+from .slow_steps import SlowSteps
 from .unfinished import FOREIGN, Stage, Unfinished
 
 log = logging.getLogger(__name__)
@@ -48,12 +49,14 @@ def draw(
     reporter: ProgressReporter,
     memory_warnings: Sequence[str] = (),
     saved: Unfinished | None = None,
+    slow_steps: SlowSteps | None = None,
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """One image, and its warnings. `memory_warnings`: the job's so far. `saved`: where it goes on."""
+    """One image, and its warnings. `memory_warnings`: the job's so far. `saved`: where it goes on.
+    `slow_steps`: the job's; None = they are not looked for."""
     second = plan.second
     if second is not None:
         second.loaded.offload()
-    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings)
+    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps)
     if saved is not None:
         later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
         if saved.stage not in ("first", later):
@@ -94,7 +97,7 @@ def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> Ima
 def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Image.Image:
     request = run.request
     try:
-        image, warnings = vae.decode(model.loaded.pipe, latents)
+        image, warnings = vae.decode(model.loaded.pipe, latents, model.loaded.decoding)
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise
