@@ -71,6 +71,21 @@ def test_shortage_in_the_vae_turns_tiles_on_without_loading_anew(registry, start
     assert recorder.texts.count("Loading webbduck-starter") == 1
 
 
+def test_a_decode_that_was_thought_to_fit_is_done_again_in_tiles(registry, starter, ask, monkeypatch) -> None:
+    generator = ImageGenerator("cpu", registry, policy="tiled")
+    failing(monkeypatch, AutoencoderKL, "_decode", CPU_SHORTAGE, 1)
+    (picture,) = generator.generate(ask(steps=1, **WIDE), starter, Recorder())
+    assert picture.warnings == ("Memory ran out; generated again, decoded in tiles.",)
+    assert picture.facts["memory_policy"] == "tiled"
+    (next_one,) = generator.generate(ask(steps=1, **WIDE), starter, Recorder())
+    assert next_one.warnings == () and next_one.image == picture.image
+    (small,) = generator.generate(ask(steps=1), starter, Recorder())
+    assert "memory_policy" not in small.facts
+    failing(monkeypatch, AutoencoderKL, "_decode", CPU_SHORTAGE, 9)
+    with pytest.raises(OutOfMemoryError):
+        list(generator.generate(ask(steps=1, **WIDE), starter, Recorder()))
+
+
 def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
     registry, starter, ask, paint, monkeypatch
 ) -> None:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from making import copy_of, store
 from PIL import Image
 from recorder import Recorder
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from webbduck_gradio.core import vae
+from webbduck_gradio.core import devices, vae
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, UnfinishedState
 from webbduck_gradio.core.unfinished import DAMAGED, FOREIGN
@@ -362,6 +363,24 @@ def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkey
     assert expected[0].warnings and expected[0].facts["memory_policy"] == "tiled"
     (state,) = [file for file, step in zip(saver.files, saver.steps, strict=True) if step == (1, 1, 2)]
     assert seen(draw(on=Continuation(1, state), by=new(), **asked)) == seen(expected[1:])
+
+
+def test_the_precision_that_the_vae_came_to_stays(draw, registry, tmp_path, monkeypatch) -> None:
+    inner = AutoencoderKL._decode
+
+    def decode(self: AutoencoderKL, raw: torch.Tensor, *more: Any, **named: Any) -> Any:
+        (pixels,) = inner(self, raw, *more, return_dict=False)
+        return (pixels * (float("nan") if raw.dtype == torch.bfloat16 else 1),)
+
+    monkeypatch.setattr(AutoencoderKL, "_decode", decode)
+    saver, asked = Saver(tmp_path), {"num_images": 2, "steps": 2}
+    expected = draw(saver, by=ImageGenerator("cpu", registry, precision="bfloat16"), **asked)
+    assert [each.warnings for each in expected] == [(vae.DECODED_IN_FP32,), ()]
+    assert {each.facts["vae_dtype"] for each in expected} == {"float32"}
+    for done, step in enumerate(((0, 1, 2), (1, 1, 2))):
+        (state,) = [file for file, each in zip(saver.files, saver.steps, strict=True) if each == step]
+        by = ImageGenerator("cpu", registry, precision="bfloat16")
+        assert seen(draw(on=Continuation(done, state), by=by, **asked)) == seen(expected[done:])
 
 
 def test_tiles_are_said_where_it_was_begun_without(draw, put_aside, registry, monkeypatch) -> None:
