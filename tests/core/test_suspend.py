@@ -368,9 +368,10 @@ def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkey
 def test_the_precision_that_the_vae_came_to_stays(draw, registry, tmp_path, monkeypatch) -> None:
     inner = AutoencoderKL._decode
 
-    def decode(self: AutoencoderKL, raw: torch.Tensor, *more: Any, **named: Any) -> Any:
-        (pixels,) = inner(self, raw, *more, return_dict=False)
-        return (pixels * (float("nan") if raw.dtype == torch.bfloat16 else 1),)
+    def decode(self: AutoencoderKL, raw: torch.Tensor) -> Any:
+        decoded = inner(self, raw)
+        decoded.sample *= float("nan") if raw.dtype == torch.bfloat16 else 1
+        return decoded
 
     monkeypatch.setattr(AutoencoderKL, "_decode", decode)
     saver, asked = Saver(tmp_path), {"num_images": 2, "steps": 2}
@@ -385,9 +386,9 @@ def test_the_precision_that_the_vae_came_to_stays(draw, registry, tmp_path, monk
 
 def test_tiles_are_said_where_it_was_begun_without(draw, put_aside, registry, monkeypatch) -> None:
     tiled = ImageGenerator("cpu", registry, policy="tiled")
-    small, wide = put_aside(1, steps=2), put_aside(1, steps=2, **WIDE)
-    (picture,) = draw(on=Continuation(0, small), by=tiled, steps=2)
+    (picture,) = draw(on=Continuation(0, put_aside(1, steps=2)), by=tiled, steps=2)
     assert picture.warnings == ()
+    wide = put_aside(1, steps=2, **WIDE)
     (picture,) = draw(on=Continuation(0, wide), by=tiled, steps=2, **WIDE)
     assert picture.warnings == () and "memory_policy" not in picture.facts
     monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)

@@ -11,8 +11,8 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from recorder import Recorder
 
-from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.cards import Card
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, DecodingPrecision, decode, encode
 from webbduck_gradio.errors import GenerationError
 from webbduck_gradio.gallery.input_images import InputImageStore
