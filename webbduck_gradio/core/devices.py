@@ -70,8 +70,8 @@ def chosen_device(asked: str | None) -> str:
 
 
 def prepare(device: str) -> None:
-    """Make this the current device, and its results repeatable: cuDNN would otherwise take the algorithm that
-    is fastest at the moment."""
+    """Make this the calling thread's current device, and results repeatable: cuDNN would otherwise take the
+    algorithm that is fastest at the moment."""
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     found = torch.device(device)
@@ -123,10 +123,13 @@ def free_bytes(device: str) -> int:
     available = psutil.virtual_memory().available
     if found.type in ("cuda", "xpu"):
         module = torch.get_device_module(found)
+        reserved = module.memory_reserved(found)
+        try:
+            free = module.mem_get_info(found)[0]
+        except RuntimeError:  # some of Intel's drivers do not tell
+            free = module.get_device_properties(found).total_memory - reserved
         # Memory that torch has reserved but not allocated is free too.
-        return module.mem_get_info(found)[0] + (
-            module.memory_reserved(found) - module.memory_allocated(found)
-        )
+        return free + reserved - module.memory_allocated(found)
     if found.type == "mps":
         return min(available, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     return available
@@ -136,9 +139,8 @@ SHORTAGES = (
     "can't allocate memory",
     "not enough memory",
     "out of memory",
-    "out_of_memory",
     "OUT_OF_DEVICE_MEMORY",
-    "OUT_OF_HOST_MEMORY",
+    "ERROR_OUT_OF_RESOURCES",  # Intel's
     "Invalid buffer size",  # Metal
     "CUBLAS_STATUS_ALLOC_FAILED",
     "CUBLAS_STATUS_NOT_INITIALIZED",  # its workspace did not fit
@@ -147,7 +149,6 @@ SHORTAGES = (
     "nable to find an engine to execute this computation",  # none whose workspace fits
     "nable to find a valid cuDNN algorithm",
     "HIPBLAS_STATUS_ALLOC_FAILED",
-    "ROCBLAS_STATUS_MEMORY_ERROR",
 )
 """Of the messages of `RuntimeError` where memory ran out: the CPU's, Apple's and Intel's allocators raise no
 class of their own, and NVIDIA's libraries say no more."""

@@ -75,9 +75,7 @@ class ImageGenerator:
         Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`; the
         last and `ModelError` also for a saved state that cannot be used.
         """
-        # OpenMP's thread count is per calling thread, and sums depend on it in the last bit: an image must
-        # not depend on which thread of a pool runs the job.
-        torch.set_num_threads(self._threads)
+        self._settle()
         reporter.check()
         self.pipelines.start_job(request.width, request.height)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -117,6 +115,13 @@ class ImageGenerator:
                 self._reproduction_metadata(plan),
             )
             saved = None
+
+    def _settle(self) -> None:
+        """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
+        job. OpenMP's number of threads, by which sums differ in the last bit, and the current card are each
+        thread's own."""
+        torch.set_num_threads(self._threads)
+        devices.prepare(self.pipelines.device)
 
     def _saved(self, continuation: Continuation) -> Unfinished | None:
         """The state to go on from; `_prepare` checks whether it may."""
@@ -260,7 +265,7 @@ class ImageGenerator:
         reporter: ProgressReporter,
     ) -> GeneratedImage:
         """The upscaled image. Unloads all other models first. Raises what `generate` raises."""
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.free()
         reporter.check()
         reporter.status("Upscaling")
@@ -284,7 +289,7 @@ class ImageGenerator:
         Raises `RequestError`, `ModelError`, `OutOfMemoryError`, `GenerationError`, and what the reporter
         raises.
         """
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.free()
         try:
             return caption(
@@ -307,7 +312,7 @@ class ImageGenerator:
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         """As `CheckpointCache.preload`."""
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.pipelines.preload(checkpoint, check)
 
     def describe(self) -> DeviceState:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError
+from . import devices
 from .cards import Card, decoding_precisions
 
 DECODED_IN_FP32 = (
@@ -52,7 +53,7 @@ class DecodingPrecision:
 
     def return_to(self, name: object) -> None:
         """Go to the one of this name, if it is one of them: an unfinished image came to it."""
-        names = [str(each).removeprefix("torch.") for each in self._tried]
+        names = [devices.name_of(each) for each in self._tried]
         if name in names:
             self._place = names.index(str(name))
 
