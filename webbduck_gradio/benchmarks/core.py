@@ -54,10 +54,8 @@ def works(
     ends: dict[str, torch.Tensor] = {}
 
     def settle() -> None:
-        if loaded.device.type == "cuda":
-            torch.cuda.synchronize(loaded.device)
-        elif loaded.device.type == "mps":
-            torch.mps.synchronize()
+        if loaded.device.type != "cpu":
+            torch.accelerator.synchronize(loaded.device)
 
     def plain() -> None:
         ends[PLAIN] = pipe(

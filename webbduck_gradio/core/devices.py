@@ -129,7 +129,7 @@ def free_bytes(device: str) -> int:
         except RuntimeError:  # some of Intel's drivers do not tell
             free = module.get_device_properties(found).total_memory - reserved
         # Memory that torch has reserved but not allocated is free too.
-        return free + reserved - module.memory_allocated(found)
+        return int(free + reserved - module.memory_allocated(found))
     if found.type == "mps":
         return min(available, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     return available
