@@ -82,19 +82,21 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--device",
         metavar="NAME",
-        help="device to run on: cuda, cuda:1, mps or cpu (default: the fastest one available)",
+        help="device to run on: cuda, cuda:1, xpu, mps or cpu (default: the fastest one available)",
     )
     flags.add_argument(
         "--memory",
         choices=MEMORY,
-        help="resident: models stay on the device; tiled: images are also decoded in tiles; offload: idle "
-        "parts of a model also move to main memory (default: depends on the device's free memory)",
+        help="resident: models stay on the device; tiled: images are also decoded in tiles where their size "
+        "does not fit otherwise; offload: idle parts of a model also move to main memory (default: depends "
+        "on the device's free memory)",
     )
     flags.add_argument(
         "--precision",
         choices=PRECISION,
-        help="precision of the models (default: float16; on the CPU float32, or bfloat16 for large "
-        "checkpoints if the processor has instructions for it)",
+        help="precision of the models (default: float16, or float32 on graphics cards where that is wrong "
+        "or slow; on the CPU float32, or bfloat16 for large checkpoints if the processor has instructions "
+        "for it)",
     )
     flags.add_argument(
         "--no-preload",
@@ -173,7 +175,7 @@ def _device(name: str | None) -> str | None:
     if name is None:
         return None
     if not re.fullmatch(r"(cuda|mps|cpu|xpu)(:\d+)?", name):
-        raise SettingsError(f"--device must be cuda, cuda:NUMBER, mps or cpu, not {name[:40]!r}.")
+        raise SettingsError(f"--device must be cuda, cuda:NUMBER, xpu, mps or cpu, not {name[:40]!r}.")
     if name != "cpu":
         from .core.devices import chosen_device  # loads torch
 

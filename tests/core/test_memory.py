@@ -15,7 +15,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from recorder import Recorder
 
-from webbduck_gradio.core import checkpoint_files, devices
+from webbduck_gradio.core import cards, checkpoint_files, devices
 from webbduck_gradio.core.checkpoint_cache import CheckpointCache
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.errors import OutOfMemoryError, SettingsError
@@ -28,6 +28,8 @@ SHORTAGES = [
     RuntimeError("MPS backend out of memory (MPS allocated: 17 GB)"),
     MemoryError(),
 ]
+WIDE = {"width": 576, "height": 64}
+"""Wider than a tile."""
 
 
 def failing(monkeypatch, owner: type, method: str, error: BaseException, times: int) -> None:
@@ -56,7 +58,8 @@ def test_shortage_while_drawing_is_met_once_and_said(
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
     assert numpy.array_equal(picture.image, expected)
     assert picture.warnings == ("Memory ran out; generated again with memory policy 'tiled'.",)
-    assert picture.facts["memory_policy"] == "tiled" == generator.describe()["policy"]
+    assert generator.describe()["policy"] == "tiled"
+    assert "memory_policy" not in picture.facts  # it is smaller than a tile
 
 
 def test_shortage_in_the_vae_turns_tiles_on_without_loading_anew(registry, starter, ask, monkeypatch) -> None:
@@ -66,6 +69,21 @@ def test_shortage_in_the_vae_turns_tiles_on_without_loading_anew(registry, start
     (picture,) = generator.generate(ask(steps=1), starter, recorder)
     assert "policy 'tiled'" in picture.warnings[0]
     assert recorder.texts.count("Loading webbduck-starter") == 1
+
+
+def test_a_decode_that_was_thought_to_fit_is_done_again_in_tiles(registry, starter, ask, monkeypatch) -> None:
+    generator = ImageGenerator("cpu", registry, policy="tiled")
+    failing(monkeypatch, AutoencoderKL, "_decode", CPU_SHORTAGE, 1)
+    (picture,) = generator.generate(ask(steps=1, **WIDE), starter, Recorder())
+    assert picture.warnings == ("Memory ran out; generated again, decoded in tiles.",)
+    assert picture.facts["memory_policy"] == "tiled"
+    (next_one,) = generator.generate(ask(steps=1, **WIDE), starter, Recorder())
+    assert next_one.warnings == () and next_one.image == picture.image
+    (small,) = generator.generate(ask(steps=1), starter, Recorder())
+    assert "memory_policy" not in small.facts
+    failing(monkeypatch, AutoencoderKL, "_decode", CPU_SHORTAGE, 9)
+    with pytest.raises(OutOfMemoryError):
+        list(generator.generate(ask(steps=1, **WIDE), starter, Recorder()))
 
 
 def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
@@ -175,7 +193,7 @@ def test_embeddings_are_never_those_of_another_lora(registry, starter, ask, pain
 
 
 def test_the_policy_follows_the_memory_that_is_free() -> None:
-    names = [devices.by_free_memory(gib * devices.GIB).name for gib in (24, 11, 10, 8, 4)]
+    names = [devices.by_free_memory(gib * cards.GIB).name for gib in (24, 11, 10, 8, 4)]
     assert names == ["resident", "resident", "tiled", "offload", "offload"]
     assert ImageGenerator("cpu", policy="tiled", precision="bfloat16").describe()["policy"] == "tiled"
     with pytest.raises(SettingsError, match="--device mps is not available on this computer"):

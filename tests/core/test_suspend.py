@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from making import copy_of, store
 from PIL import Image
 from recorder import Recorder
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from webbduck_gradio.core import vae
+from webbduck_gradio.core import devices, vae
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, UnfinishedState
 from webbduck_gradio.core.unfinished import DAMAGED, FOREIGN
@@ -31,6 +32,8 @@ from webbduck_gradio.settings import Settings
 
 STARTER = "webbduck-starter"
 REFINER = "refiner"
+WIDE = {"width": 576, "height": 64}
+"""Wider than a tile."""
 
 MODES: dict[str, dict[str, Any]] = {
     "text2img": {"prompt": "a (red:1.4) duck on a [pond]"},
@@ -204,7 +207,7 @@ def test_what_it_depends_on_is_looked_up_once_and_only_if_a_state_is_wanted(
     draw, tmp_path, monkeypatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of))
+    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of) or {})
     draw(num_images=2)
     assert asked == []
     draw(Saver(tmp_path), num_images=2)
@@ -348,7 +351,7 @@ def test_other_threads_are_said(draw, put_aside, new) -> None:
 
 def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkeypatch) -> None:
     """Decoding in tiles, and the sentence about it."""
-    decode, by = vae.decode, new()
+    decode, by, asked = vae.decode, new(), {"num_images": 3, "steps": 2, **WIDE}
 
     def once(*arguments: Any) -> Any:
         monkeypatch.setattr(vae, "decode", decode)
@@ -356,18 +359,44 @@ def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkey
 
     monkeypatch.setattr(vae, "decode", once)
     saver = Saver(tmp_path)
-    expected = draw(saver, by=by, num_images=3)
+    expected = draw(saver, by=by, **asked)
     assert expected[0].warnings and expected[0].facts["memory_policy"] == "tiled"
-    (state,) = [file for file, step in zip(saver.files, saver.steps, strict=True) if step == (1, 3, 4)]
-    assert seen(draw(on=Continuation(1, state), by=new(), num_images=3)) == seen(expected[1:])
+    (state,) = [file for file, step in zip(saver.files, saver.steps, strict=True) if step == (1, 1, 2)]
+    assert seen(draw(on=Continuation(1, state), by=new(), **asked)) == seen(expected[1:])
 
 
-def test_another_memory_policy_is_said(draw, put_aside, registry) -> None:
+def test_the_precision_that_the_vae_came_to_stays(draw, registry, tmp_path, monkeypatch) -> None:
+    inner = AutoencoderKL._decode
+
+    def decode(self: AutoencoderKL, raw: torch.Tensor) -> Any:
+        decoded = inner(self, raw)
+        decoded.sample *= float("nan") if raw.dtype == torch.bfloat16 else 1
+        return decoded
+
+    monkeypatch.setattr(AutoencoderKL, "_decode", decode)
+    saver, asked = Saver(tmp_path), {"num_images": 2, "steps": 2}
+    expected = draw(saver, by=ImageGenerator("cpu", registry, precision="bfloat16"), **asked)
+    assert [each.warnings for each in expected] == [(vae.DECODED_IN_FP32,), ()]
+    assert {each.facts["vae_dtype"] for each in expected} == {"float32"}
+    for done, step in enumerate(((0, 1, 2), (1, 1, 2))):
+        (state,) = [file for file, each in zip(saver.files, saver.steps, strict=True) if each == step]
+        by = ImageGenerator("cpu", registry, precision="bfloat16")
+        assert seen(draw(on=Continuation(done, state), by=by, **asked)) == seen(expected[done:])
+
+
+def test_tiles_are_said_where_it_was_begun_without(draw, put_aside, registry, monkeypatch) -> None:
     tiled = ImageGenerator("cpu", registry, policy="tiled")
-    (picture,) = draw(on=Continuation(0, put_aside()), by=tiled)
-    assert [each[:69] for each in picture.warnings] == [
-        "It was begun with memory policy 'resident' and finished with 'tiled';"
+    (picture,) = draw(on=Continuation(0, put_aside(1, steps=2)), by=tiled, steps=2)
+    assert picture.warnings == ()
+    wide = put_aside(1, steps=2, **WIDE)
+    (picture,) = draw(on=Continuation(0, wide), by=tiled, steps=2, **WIDE)
+    assert picture.warnings == () and "memory_policy" not in picture.facts
+    monkeypatch.setattr(devices, "free_bytes", lambda device: 1000)
+    (picture,) = draw(on=Continuation(0, wide), by=tiled, steps=2, **WIDE)
+    assert [each[:77] for each in picture.warnings] == [
+        "It was begun with memory policy 'resident' and decoded in tiles with 'tiled';"
     ]
+    assert picture.facts["memory_policy"] == "tiled"
 
 
 # Files that are none

@@ -11,8 +11,9 @@ from diffusers import AutoencoderKL
 from PIL import Image
 from recorder import Recorder
 
+from webbduck_gradio.core.cards import Card
 from webbduck_gradio.core.image_generator import ImageGenerator
-from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, decode, encode
+from webbduck_gradio.core.vae import DECODED_IN_FP32, ENCODED_IN_FP32, DecodingPrecision, decode, encode
 from webbduck_gradio.errors import GenerationError
 from webbduck_gradio.gallery.input_images import InputImageStore
 
@@ -41,6 +42,34 @@ def test_half_precision_that_overflows_is_decoded_again_and_said(parts, pipe) ->
     picture, warnings = decode(parts, LATENTS)
     assert warnings == (DECODED_IN_FP32,) and parts.vae.dtype == torch.bfloat16
     assert numpy.abs(numpy.asarray(picture).astype(float) - numpy.asarray(expected)).mean() < 3
+
+
+def test_the_precision_that_worked_is_remembered(parts) -> None:
+    """And the weights are what they were: the way through bfloat16 would round them."""
+    parts.vae.to(torch.float16)
+    before = [each.clone() for each in parts.vae.parameters()]
+    inner, seen = parts.vae.decode, []
+
+    def overflowing(raw: torch.Tensor, **more: bool) -> tuple[torch.Tensor]:
+        seen.append(raw.dtype)
+        return (inner(raw, **more)[0] * (float("nan") if raw.dtype == torch.bfloat16 else 1),)
+
+    parts.vae.decode = overflowing
+    card = Card("cuda", "a card", (8, 6), has_bfloat16=True)
+    precision = DecodingPrecision.of(parts.vae, card)
+    said = [decode(parts, LATENTS, precision)[1] for _ in range(2)]
+    assert said == [(DECODED_IN_FP32,), ()]
+    assert seen == [torch.bfloat16, torch.float32, torch.float32]
+    after = list(parts.vae.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_overflow_names_the_precision_only_where_another_one_helps(parts) -> None:
+    for dtype, named in ((torch.float32, False), (torch.bfloat16, True)):
+        parts.vae.to(dtype)
+        with pytest.raises(GenerationError) as error:
+            decode(parts, LATENTS * float("inf"))
+        assert ("--precision float32" in str(error.value)) == named
 
 
 def test_what_cannot_be_rescued_is_an_error(parts) -> None:

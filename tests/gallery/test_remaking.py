@@ -81,6 +81,28 @@ def test_threads_do_not_matter_on_a_card() -> None:
 
 
 @pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ({"cuda": "12.4", "cudnn": "90100"}, {"cuda": "12.8", "cudnn": "90100"}, "CUDA 12.4 (here 12.8);"),
+        (
+            {"cuda": "12.4", "cudnn": "90100"},
+            {"cuda": "12.8", "cudnn": "91002"},
+            "CUDA 12.4 (here 12.8) and cuDNN 90100 (here 91002);",
+        ),
+        ({"hip": "6.2"}, {"hip": "6.4"}, "HIP 6.2 (here 6.4);"),
+        ({"cuda": "12.4", "cudnn": "90100"}, {"cuda": "12.4", "cudnn": "90100"}, None),
+        (None, {"cuda": "12.4"}, None),  # an older picture
+        (["12.4"], {"cuda": "12.4"}, None),  # of another program
+    ],
+)
+def test_other_libraries_of_the_same_card_are_said(before, now, words) -> None:
+    facts = {"device": "cuda", "gpu": "Card A", "libraries": before}
+    notes = differences(chunk(facts), {"device": "cuda", "name": "Card A", "libraries": now})
+    assert len(notes) == (words is not None)
+    assert all(words in note for note in notes)
+
+
+@pytest.mark.parametrize(
     ("asked", "changed"),
     [
         ({"scheduler": "DPM++ 3M SDE Karras"}, True),

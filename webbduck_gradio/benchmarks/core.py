@@ -54,10 +54,8 @@ def works(
     ends: dict[str, torch.Tensor] = {}
 
     def settle() -> None:
-        if loaded.device.type == "cuda":
-            torch.cuda.synchronize(loaded.device)
-        elif loaded.device.type == "mps":
-            torch.mps.synchronize()
+        if loaded.device.type != "cpu":
+            torch.accelerator.synchronize(loaded.device)
 
     def plain() -> None:
         ends[PLAIN] = pipe(
@@ -122,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     command.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
     command.add_argument("--steps", type=int, default=20, help="steps of the picture (default 20)")
     command.add_argument("--side", type=int, default=256, help="its size in pixels (default 256)")
-    command.add_argument("--device", help="cuda, mps or cpu (default: the fastest one available)")
+    command.add_argument("--device", help="cuda, xpu, mps or cpu (default: the fastest one available)")
     command.add_argument("--precision", choices=PRECISION, help="its precision (default: as the studio's)")
     command.add_argument("--checkpoint", default=STARTER, help=f"its checkpoint (default {STARTER})")
     command.add_argument("--checkpoints", type=Path, help="another checkpoint folder")

@@ -134,8 +134,12 @@ def peak_memory(device: str) -> int:
 
 
 def _wait(pipe: Any) -> None:
-    if pipe.unet.device.type == "cuda":
-        torch.cuda.synchronize()
+    _synchronize(pipe.unet.device)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
 def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds: int = 20) -> float:
@@ -144,11 +148,9 @@ def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
     for _ in range(rounds):
-        if left.device.type == "cuda":
-            torch.cuda.synchronize()
+        _synchronize(left.device)
         start = time.perf_counter()
         left @ right
-        if left.device.type == "cuda":
-            torch.cuda.synchronize()
+        _synchronize(left.device)
         best = min(best, time.perf_counter() - start)
     return 2 * side**3 / best

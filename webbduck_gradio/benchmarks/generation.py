@@ -144,11 +144,12 @@ def full_size(rounds: int, steps: int, side: int, precision: str | None, batches
     """(c) steps per second and peak memory, as a share of the device's own matrix peak."""
     import torch
 
+    from ..core.cards import card_of
     from ..core.devices import best_device, chosen_dtype
     from . import full_size_sdxl
 
     device = best_device()
-    dtype = chosen_dtype(device, precision, is_large=True)
+    dtype = chosen_dtype(card_of(device), precision, is_large=True)
     peak = full_size_sdxl.matrix_peak(device, dtype)
     print(f"\n(c) full-size SDXL, random weights, {side} x {side}, {steps} steps, {device}, {dtype}")
     print(f"  measured matrix-multiply peak: {peak / 1e12:.1f} TFLOP/s")
@@ -156,7 +157,7 @@ def full_size(rounds: int, steps: int, side: int, precision: str | None, batches
     for batch in batches:
         for name, work in full_size_sdxl.works(pipe, steps, batch, side):
             if device.startswith("cuda"):
-                torch.cuda.reset_peak_memory_stats()
+                torch.cuda.reset_peak_memory_stats(device)
             taken = in_turns([(name, work)], rounds)[name]
             rate = steps * batch / statistics.median(each.clock for each in taken)
             # Two forwards a step (guidance).

@@ -13,10 +13,12 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
-from . import checkpoint_files, devices
+from . import cards, checkpoint_files, devices
 from .devices import OFFLOAD, TILED, MemoryPolicy
 from .interruptible import Interruptible
 from .lora_adapters import LoraAdapters, Use
+from .memory_needs import needs_tiles
+from .vae import DecodingPrecision
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +35,9 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 class LoadedCheckpoint:
     """A checkpoint in memory, and its LoRAs."""
 
-    def __init__(self, checkpoint: Checkpoint, pipe: Any):
-        self.checkpoint, self.pipe = checkpoint, pipe
+    def __init__(self, checkpoint: Checkpoint, pipe: Any, decoding: DecodingPrecision | None = None):
+        """`decoding`: the precision that its VAE decodes in; None = as on the CPU."""
+        self.checkpoint, self.pipe, self.decoding = checkpoint, pipe, decoding
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
         self.device: torch.device = pipe._execution_device
@@ -80,17 +83,27 @@ class CheckpointCache:
         """`policy`: a name of `devices.POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
         all checkpoints may take together. None = chosen by the device. Raises `SettingsError`."""
         self.device = devices.chosen_device(device)
+        devices.prepare(self.device)
+        self.card = cards.card_of(self.device)
         self._precision = precision
-        self.policy = self._usual = devices.chosen_policy(self.device, policy)
-        self.budget = budget or devices.budget(self.device)
+        self.policy = self._usual = devices.chosen_policy(
+            self.card, devices.free_bytes(self.device), self.dtype_of(is_large=True).itemsize, policy
+        )
+        self.budget = budget or devices.budget(self.card)
+        self.tiled = False
+        """Whether the VAEs are set to work in tiles; known once the job's checkpoints are loaded."""
         self._short_at: int | None = None
-        self._has_own_memory = torch.device(self.device).type != "cpu"
+        self._size: tuple[int, int] | None = None
+        self._has_own_memory = self.card.kind != "cpu"
         self._loaded: dict[Key, LoadedCheckpoint] = {}
+        self._decoding: dict[Key, DecodingPrecision] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype_of(), self.policy.name)
+        if (note := cards.precision_note(self.card)) and precision is None:
+            log.warning(note)
 
     def dtype_of(self, is_large: bool = False) -> torch.dtype:
         """The precision that small models, or large ones, are loaded in."""
-        return devices.chosen_dtype(self.device, self._precision, is_large)
+        return devices.chosen_dtype(self.card, self._precision, is_large)
 
     def get(
         self,
@@ -111,9 +124,11 @@ class CheckpointCache:
             loaded = self._load(checkpoint)
         loaded.checkpoint = checkpoint  # the user may have changed its overrides
         self._loaded[key] = loaded  # ordered from least to most recently used
-        devices.set_vae_tiling(loaded.pipe.vae, self.policy.tiled)
         for each in self._loaded.values():
             each.offload()
+        self.tiled = self.tiled or self._needs_tiles(loaded)
+        for each in self._loaded.values():
+            devices.set_vae_tiling(each.pipe.vae, self.tiled)
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
         loaded.adapters.activate(loras)
@@ -144,40 +159,64 @@ class CheckpointCache:
         """Their names."""
         return [each.checkpoint.name for each in self.in_use]
 
-    def start_job(self, pixels: int) -> None:
-        """Return to the usual policy for images smaller than the one that ran out of memory.
-
-        `pixels`: the area of one image, width times height.
-        """
-        if self._short_at is not None and pixels < self._short_at:
+    def start_job(self, width: int, height: int) -> None:
+        """Return to the usual policy for images smaller than the one that ran out of memory."""
+        self._size = width, height
+        if self._short_at is not None and width * height < self._short_at:
             self._short_at = None
             self._change(self._usual)
+        self.tiled = self._short_at is not None and self.policy.tiled
 
-    def return_to(self, policy: object, pixels: int) -> None:
-        """Return to the policy, by its name, to which an unfinished job had come, if tiles are what is
-        missing: they change its image a little. `pixels`: as for `start_job`."""
-        found = next((each for each in devices.POLICIES if each.name == policy), None)
-        if found is not None and found.tiled and not self.policy.tiled:
-            self._short_at = pixels
-            self._change(found)
+    @property
+    def uses_tiles(self) -> bool:
+        """Whether the job's images are decoded in tiles, and larger than one: that changes them a little."""
+        return self.tiled and self._size is not None and max(self._size) > devices.TILE
 
-    def reduce_memory(self, pixels: int, decoding: bool) -> bool:
-        """Switch to a policy that takes less memory; False if there is none.
+    def decoding(self, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
+        """How the job's images are decoded, as an unfinished one records it."""
+        vaes = [self._decoding.get(key_of(each)) for each in checkpoints]
+        return {
+            "policy": self.policy.name,
+            "tiles": self.uses_tiles,
+            "vae": [each and devices.name_of(each.current) for each in vaes],
+        }
 
-        `pixels`: the area of the image that ran out of memory, width times height. `decoding`: whether it
-        ran out in the VAE.
+    def return_to(self, policy: object) -> None:
+        """Return to tiles, in which an unfinished job's image would have been decoded. `policy`: the name of
+        its policy."""
+        found = next((each for each in devices.POLICIES if each.name == policy), TILED)
+        if not self.policy.tiled:
+            self._change(found if found.tiled else TILED)
+        self._decode_in_tiles()
+
+    def reduce_memory(self, decoding: bool) -> bool:
+        """Change to what takes less memory; False if there is nothing.
+
+        `decoding`: whether the job's image ran out of memory in the VAE.
         """
         can_offload = self._has_own_memory and not self.policy.offload
-        if not self.policy.tiled and (decoding or not can_offload):
-            policy = TILED
+        if not self.tiled and (decoding or not can_offload):
+            policy = self.policy if self.policy.tiled else TILED
         elif can_offload:
             policy = OFFLOAD
         else:
             return False
-        log.warning("Out of memory; continuing with memory policy %s", policy.name)
-        self._short_at = pixels
+        log.warning("Out of memory; continuing with memory policy %s, in tiles", policy.name)
         self._change(policy)
+        self._decode_in_tiles()
         return True
+
+    def _decode_in_tiles(self) -> None:
+        """From now on, until a job of a smaller size."""
+        assert self._size is not None
+        self._short_at, self.tiled = self._size[0] * self._size[1], True
+
+    def _needs_tiles(self, loaded: LoadedCheckpoint) -> bool:
+        if not self.policy.tiled or self._size is None:
+            return False
+        channels, free = loaded.pipe.vae.config.block_out_channels, devices.free_bytes(self.device)
+        itemsize = self._decoding[key_of(loaded.checkpoint)].current.itemsize
+        return needs_tiles(self.card.kind, self._size, channels, itemsize, free)
 
     def _change(self, policy: MemoryPolicy) -> None:
         if policy.offload != self.policy.offload:
@@ -205,9 +244,9 @@ class CheckpointCache:
         if is_converted and on_cpu and wanted > devices.free_bytes(self.device):
             # Otherwise the system would kill the whole studio.
             half = "" if dtype.itemsize == 2 else ", or start with --precision bfloat16 (half as much)"
-            free = devices.free_bytes(self.device) / devices.GIB
+            free = devices.free_bytes(self.device) / cards.GIB
             raise OutOfMemoryError(
-                f"{checkpoint.name} needs {wanted / devices.GIB:.1f} GiB of memory, but only {free:.1f} GiB "
+                f"{checkpoint.name} needs {wanted / cards.GIB:.1f} GiB of memory, but only {free:.1f} GiB "
                 f"are free; close other programs{half}."
             )
 
@@ -223,7 +262,8 @@ class CheckpointCache:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)
-        return LoadedCheckpoint(checkpoint, pipe)
+        made = DecodingPrecision.of(pipe.vae, self.card)
+        return LoadedCheckpoint(checkpoint, pipe, self._decoding.setdefault(key_of(checkpoint), made))
 
 
 @dataclass(frozen=True)

@@ -23,3 +23,5 @@ class DeviceState(TypedDict, total=False):
     """Name of the checkpoint that was used or loaded last, if it is still in memory."""
     in_memory: list[str]
     versions: dict[str, str]
+    libraries: dict[str, str]
+    """Versions of the device's own libraries: "cuda" and "cudnn", or "hip"."""

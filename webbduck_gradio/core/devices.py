@@ -13,10 +13,9 @@ import psutil
 import torch
 
 from ..errors import SettingsError
+from .cards import GIB, Card, precision_for
 
 log = logging.getLogger(__name__)
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,13 @@ class MemoryPolicy:
 
     name: str
     tiled: bool = False
-    """Whether the VAE works on tiles of 512 pixels."""
+    """Whether the VAE works on tiles of `TILE` pixels where the picture's size does not fit in one piece."""
     offload: bool = False
     """Whether idle modules are moved to main memory."""
 
+
+TILE = 512
+"""Pixels of a side of the VAE's tiles."""
 
 RESIDENT = MemoryPolicy("resident")
 TILED = MemoryPolicy("tiled", tiled=True)
@@ -44,9 +46,11 @@ def name_of(dtype: torch.dtype) -> str:
 
 
 def best_device() -> str:
-    """'cuda', 'mps' or 'cpu': the fastest one available."""
+    """'cuda', 'xpu', 'mps' or 'cpu': the fastest one available."""
     if torch.cuda.is_available():
         return "cuda"
+    if torch.xpu.is_available():
+        return "xpu"
     if torch.backends.mps.is_available():
         return "mps"
     return "cpu"
@@ -65,33 +69,41 @@ def chosen_device(asked: str | None) -> str:
     return asked
 
 
-def chosen_dtype(device: str, asked: str | None = None, is_large: bool = False) -> torch.dtype:
-    """The precision of a model: half, except on the CPU, where float16 is unusably slow.
-
-    There large models are loaded in bfloat16 if the processor multiplies it in hardware: in half the memory,
-    and faster than in float32.
-    """
-    if asked is not None:
-        return PRECISIONS[asked]
-    if torch.device(device).type != "cpu":
-        return torch.float16
-    return torch.bfloat16 if is_large and has_bfloat16() else torch.float32
+def prepare(device: str) -> None:
+    """Make this the calling thread's current device, and results repeatable: cuDNN would otherwise take the
+    algorithm that is fastest at the moment."""
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    found = torch.device(device)
+    if found.index is not None and found.type in ("cuda", "xpu"):
+        torch.get_device_module(found).set_device(found)
 
 
-def has_bfloat16() -> bool:
-    """Whether the processor has instructions for bfloat16 whose gain is known: AVX-512 BF16 or AMX."""
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+def libraries(device: str) -> dict[str, str]:
+    """Versions of the device's own libraries, by which single pixels can differ."""
+    if torch.device(device).type != "cuda":
+        return {}
+    if torch.version.hip:
+        return {"hip": torch.version.hip}
+    return {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
 
 
-def chosen_policy(device: str, asked: str | None = None) -> MemoryPolicy:
-    """The memory policy to use; None = chosen by the free memory."""
+def chosen_dtype(card: Card, asked: str | None = None, is_large: bool = False) -> torch.dtype:
+    """The precision of a model; `asked` is one of `PRECISIONS`, None = `cards.precision_for`."""
+    return precision_for(card, is_large) if asked is None else PRECISIONS[asked]
+
+
+def chosen_policy(card: Card, free: int, itemsize: int = 2, asked: str | None = None) -> MemoryPolicy:
+    """The memory policy to use; None = chosen by the free memory. `itemsize`: bytes of a large model's
+    numbers."""
     if asked is not None:
         return next(each for each in POLICIES if each.name == asked)
-    kind = torch.device(device).type
-    if kind == "cuda":
-        return by_free_memory(torch.cuda.mem_get_info(device)[0])
-    return TILED if kind == "mps" else RESIDENT
+    if card.kind == "cpu":
+        return RESIDENT
+    if card.kind == "mps":
+        return TILED
+    policy = by_free_memory(free * 2 // itemsize)
+    return TILED if card.kind == "rocm" and not policy.tiled else policy
 
 
 def by_free_memory(free: int) -> MemoryPolicy:
@@ -100,39 +112,55 @@ def by_free_memory(free: int) -> MemoryPolicy:
     return RESIDENT if free >= 11 * GIB else TILED if free >= 9 * GIB else OFFLOAD
 
 
-def budget(device: str) -> int:
+def budget(card: Card) -> int:
     """Bytes that all checkpoints may take together."""
-    if torch.device(device).type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory * 0.75)
-    return psutil.virtual_memory().total // 2
+    return int(card.total * (0.5 if card.kind in ("cpu", "mps") else 0.75))
 
 
 def free_bytes(device: str) -> int:
     """Bytes that can still be allocated on the device."""
-    if torch.device(device).type == "cuda":
+    found = torch.device(device)
+    available = psutil.virtual_memory().available
+    if found.type in ("cuda", "xpu"):
+        module = torch.get_device_module(found)
+        reserved = module.memory_reserved(found)
+        try:
+            free = module.mem_get_info(found)[0]
+        except RuntimeError:  # some of Intel's drivers do not tell
+            free = module.get_device_properties(found).total_memory - reserved
         # Memory that torch has reserved but not allocated is free too.
-        return torch.cuda.mem_get_info(device)[0] + (
-            torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        )
-    return psutil.virtual_memory().available
+        return int(free + reserved - module.memory_allocated(found))
+    if found.type == "mps":
+        return min(available, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
+    return available
+
+
+SHORTAGES = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "OUT_OF_DEVICE_MEMORY",
+    "ERROR_OUT_OF_RESOURCES",  # Intel's
+    "Invalid buffer size",  # Metal
+    "CUBLAS_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_NOT_INITIALIZED",  # its workspace did not fit
+    "CUDNN_STATUS_ALLOC_FAILED",
+    "CUDNN_STATUS_INTERNAL_ERROR",
+    "nable to find an engine to execute this computation",  # none whose workspace fits
+    "nable to find a valid cuDNN algorithm",
+    "HIPBLAS_STATUS_ALLOC_FAILED",
+)
+"""Of the messages of `RuntimeError` where memory ran out: the CPU's, Apple's and Intel's allocators raise no
+class of their own, and NVIDIA's libraries say no more."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out; the CPU's and Apple's allocators raise a plain RuntimeError."""
+    """Whether memory ran out."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:  # a file that cannot be mapped
         return True
-    return isinstance(error, RuntimeError) and any(
-        mark in str(error)
-        for mark in (
-            "can't allocate memory",
-            "not enough memory",
-            "out of memory",
-            "CUBLAS_STATUS_ALLOC_FAILED",
-            "CUDNN_STATUS_ALLOC_FAILED",
-        )
-    )
+    return isinstance(error, RuntimeError) and any(mark in str(error) for mark in SHORTAGES)
 
 
 def log_shortage(what: str) -> None:
@@ -143,18 +171,21 @@ def log_shortage(what: str) -> None:
 def empty_cache(device: str) -> None:
     """Return unreferenced memory to the system."""
     gc.collect()  # pipelines and their views reference each other
-    kind = torch.device(device).type
-    if kind == "cuda":
-        torch.cuda.empty_cache()
-    elif kind == "mps":
+    found = torch.device(device)
+    if found.type == "cuda":
+        with torch.cuda.device(found):
+            torch.cuda.empty_cache()
+    elif found.type == "xpu":
+        torch.xpu.empty_cache()
+    elif found.type == "mps":
         torch.mps.empty_cache()
 
 
 def set_vae_tiling(vae: Any, on: bool) -> None:
-    """Decode and encode in tiles of 512 pixels, or in one piece."""
+    """Decode and encode pictures above `TILE` pixels in tiles of that size, or all in one piece."""
     if not on:
         vae.disable_tiling()
         return
     # The default threshold is the training size, so an image of 1024 pixels would not be tiled.
     vae.enable_tiling()
-    vae.tile_sample_min_size, vae.tile_latent_min_size = 512, 64
+    vae.tile_sample_min_size, vae.tile_latent_min_size = TILE, TILE // 8

@@ -7,7 +7,6 @@ computed on the CPU, so it is the same on every device.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Any
@@ -33,11 +32,12 @@ from .device_state import DeviceState
 from .lora_adapters import Use
 from .modes import MODES
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import caveats, check, origin_of, versions
+from .origin import Origin, caveats, check, origin_of, versions
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
 from .sampling.levels import schedule_in_use
+from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
 
@@ -47,6 +47,7 @@ VALUES_PER_PIXEL = 256
 """Numbers that the UNet holds at once for a pixel of one row of its batch. An estimate, not measured;
 where it is too low, memory runs out and the images are drawn one by one."""
 ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
+DECODED_IN_TILES = "Memory ran out; generated again, decoded in tiles."
 
 
 class ImageGenerator:
@@ -80,12 +81,10 @@ class ImageGenerator:
         Raises `CancelledError` (from the reporter), `ModelError`, `OutOfMemoryError`, `GenerationError`; the
         last and `ModelError` also for a saved state that cannot be used.
         """
-        # OpenMP's thread count is per calling thread, and sums depend on it in the last bit: an image must
-        # not depend on which thread of a pool runs the job.
-        torch.set_num_threads(self._threads)
+        self._settle()
         reporter.check()
-        pixels = request.width * request.height
-        self.pipelines.start_job(pixels)
+        self.pipelines.start_job(request.width, request.height)
+        steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
         plan: PreparedJob | None = None
@@ -99,7 +98,7 @@ class ImageGenerator:
                     reporter.check()
                     count = self._count(plan, index, together, saved)
                     images, warnings = translate_errors(
-                        request, partial(draw, plan, index, reporter, memory_warnings, saved, count)
+                        request, partial(draw, plan, index, reporter, memory_warnings, saved, steps, count)
                     )
                     break
                 except OutOfMemoryError as error:
@@ -112,10 +111,14 @@ class ImageGenerator:
                     devices.empty_cache(self.pipelines.device)
                     memory_warnings.append(ONE_BY_ONE)
                     continue
-                if not self.pipelines.reduce_memory(pixels, decoding):
+                before = self.pipelines.policy
+                if not self.pipelines.reduce_memory(decoding):
                     raise OutOfMemoryError(message)
+                now = self.pipelines.policy
                 memory_warnings.append(
-                    f"Memory ran out; generated again with memory policy '{self.pipelines.policy.name}'."
+                    DECODED_IN_TILES
+                    if now == before
+                    else f"Memory ran out; generated again with memory policy '{now.name}'."
                 )
             for image in images:
                 yield GeneratedImage(
@@ -150,6 +153,13 @@ class ImageGenerator:
             free -= loaded.size
         return max(1, min(left, free // (values * loaded.pipe.unet.dtype.itemsize)))
 
+    def _settle(self) -> None:
+        """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
+        job. OpenMP's number of threads, by which sums differ in the last bit, and the current card are each
+        thread's own."""
+        torch.set_num_threads(self._threads)
+        devices.prepare(self.pipelines.device)
+
     def _saved(self, continuation: Continuation) -> Unfinished | None:
         """The state to go on from; `_prepare` checks whether it may."""
         if continuation.state is None:
@@ -173,29 +183,33 @@ class ImageGenerator:
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        describe = partial(
-            origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads
+        lasting = cache(  # only asked for when a state is saved
+            partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
         )
-        notes: tuple[str, ...] = ()
+
+        def origin() -> Origin:
+            return {**lasting(), **self.pipelines.decoding(checkpoints)}
+
         if saved:
-            check(saved.origin, describe())
-            self.pipelines.return_to(saved.origin["policy"], request.width * request.height)
-            notes = tuple(caveats(saved.origin, describe()))
-        origin = cache(describe)  # only asked for when a state is saved
-        first = self._load(request, checkpoint, wording, wording.loras, reporter)
-        if second is None:
-            plan = PreparedJob(request, wording, mode, origin, notes, first)
-        else:
-            keep = [checkpoint]
+            check(saved.origin, origin())
+            if saved.origin["tiles"]:
+                self.pipelines.return_to(saved.origin["policy"])
+        first, other = self._load(request, checkpoint, wording, wording.loras, reporter), None
+        if second is not None:
             other = (
                 first
                 if key_of(second) == key_of(checkpoint)
-                else self._load(request, second, wording, compatible, reporter, keep)
+                else self._load(request, second, wording, compatible, reporter, keep=[checkpoint])
             )
-            continues = admission.is_refiner_handoff(request, second)
-            plan = PreparedJob(request, wording, mode, origin, notes, first, other, continues)
+        notes: tuple[str, ...] = ()
+        if saved:
+            for model, name in zip((first, other), saved.origin["vae"], strict=False):
+                if model is not None and model.loaded.decoding is not None:
+                    model.loaded.decoding.return_to(name)
+            notes = tuple(caveats(saved.origin, origin()))
+        continues = second is not None and admission.is_refiner_handoff(request, second)
         reporter.status("Generating")
-        return plan
+        return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
 
     def _load(
         self,
@@ -259,9 +273,14 @@ class ImageGenerator:
             "threads": self._threads,
             "versions": versions(),
         }
-        if loaded.device.type == "cuda":
-            facts["gpu"] = torch.cuda.get_device_name(loaded.device)
-        request = plan.request
+        card, request = self.pipelines.card, plan.request
+        if card.kind in ("cuda", "rocm", "xpu"):
+            facts["gpu"] = card.name
+        if libraries := devices.libraries(self.pipelines.device):
+            facts["libraries"] = libraries
+        last = (plan.second or plan.first).loaded.decoding
+        if last is not None and devices.name_of(last.current) != loaded.dtype:
+            facts["vae_dtype"] = devices.name_of(last.current)
         asked = resolved_schedule(sampler_named(request.sampler), request.schedule)
         in_use = schedule_in_use(request, loaded.scheduler, request.steps)
         if asked and in_use != asked:
@@ -272,8 +291,7 @@ class ImageGenerator:
             facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
-        if self.pipelines.policy.tiled:
-            # Decoding in tiles changes the image a little.
+        if self.pipelines.uses_tiles:
             facts["memory_policy"] = self.pipelines.policy.name
         if count > 1:
             facts["drawn_together"] = count
@@ -287,7 +305,7 @@ class ImageGenerator:
         reporter: ProgressReporter,
     ) -> GeneratedImage:
         """The upscaled image. Unloads all other models first. Raises what `generate` raises."""
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.free()
         reporter.check()
         reporter.status("Upscaling")
@@ -311,7 +329,7 @@ class ImageGenerator:
         Raises `RequestError`, `ModelError`, `OutOfMemoryError`, `GenerationError`, and what the reporter
         raises.
         """
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.free()
         try:
             return caption(
@@ -334,24 +352,23 @@ class ImageGenerator:
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         """As `CheckpointCache.preload`."""
-        torch.set_num_threads(self._threads)
+        self._settle()
         self.pipelines.preload(checkpoint, check)
 
     def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
-        device = torch.device(self.pipelines.device)
+        device, card = torch.device(self.pipelines.device), self.pipelines.card
         if device.type == "cuda":
             free, total = torch.cuda.mem_get_info(device)
-            name, used = torch.cuda.get_device_name(device), total - free
+            used = total - free
         else:
             main = psutil.virtual_memory()
-            name = "Apple GPU" if device.type == "mps" else platform.processor() or "CPU"
             used, total = main.total - main.available, main.total
         in_use, names = self.pipelines.in_use, self.pipelines.names
         small, large = (devices.name_of(self.pipelines.dtype_of(is_large)) for is_large in (False, True))
         return {
             "device": self.pipelines.device,
-            "name": name,
+            "name": card.name,
             "threads": self._threads,
             "memory_used": used,
             "memory_total": total,
@@ -361,6 +378,7 @@ class ImageGenerator:
             "loaded": names[-1] if names else None,
             "in_memory": names,
             "versions": versions(),
+            "libraries": devices.libraries(self.pipelines.device),
         }
 
     def free(self) -> None:

@@ -19,6 +19,7 @@ from .origin import Origin
 from .progress import ProgressReporter
 from .sampling.denoiser import ModelContext
 from .sampling.loop import SamplingRun
+from .slow_steps import SlowSteps
 from .unfinished import FOREIGN, Stage, Unfinished
 
 log = logging.getLogger(__name__)
@@ -48,14 +49,16 @@ def draw(
     reporter: ProgressReporter,
     memory_warnings: Sequence[str] = (),
     saved: Unfinished | None = None,
+    slow_steps: SlowSteps | None = None,
     count: int = 1,
 ) -> tuple[list[Image.Image], tuple[str, ...]]:
     """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
-    so far. `saved`: where it goes on. With an img2img second pass `count` is 1."""
+    so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
+    img2img second pass `count` is 1."""
     second = plan.second
     if second is not None:
         second.loaded.offload()
-    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, count)
+    run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     if saved is not None:
         later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
         if saved.stage not in ("first", later):
@@ -97,7 +100,7 @@ def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> li
     """One by one: decoding takes more memory than sampling."""
     request = run.request
     try:
-        decoded = [vae.decode(model.loaded.pipe, each) for each in latents.split(1)]
+        decoded = [vae.decode(model.loaded.pipe, each, model.loaded.decoding) for each in latents.split(1)]
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise

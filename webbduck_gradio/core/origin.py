@@ -20,7 +20,7 @@ from .checkpoint_cache import CheckpointCache
 from .unfinished import FOREIGN
 
 Origin = Mapping[str, Any]
-"""As JSON can hold it; made by `origin_of`."""
+"""As JSON can hold it; made by `origin_of`, with what `CheckpointCache.decoding` gives."""
 
 PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
 """Packages whose version changes an image's bits."""
@@ -66,7 +66,6 @@ def origin_of(
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
         "threads": threads,
-        "policy": pipelines.policy.name,
     }
 
 
@@ -83,6 +82,8 @@ def check(before: Origin, now: Origin) -> None:
         _check_models("LoRA", before["loras"], now["loras"])
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
+        if len(before["vae"]) != len(now["vae"]):
+            raise GenerationError(FOREIGN)
         if before["inputs"] != now["inputs"]:
             raise GenerationError(f"The input picture has changed since this job began; {AGAIN}")
         for old, new in zip(before["dtype"], now["dtype"], strict=True):
@@ -119,10 +120,10 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
             f"It was begun with {before['threads']} CPU threads and finished with {now['threads']}; "
             f"{CAN_DIFFER}"
         )
-    if before["policy"] == devices.RESIDENT.name != now["policy"]:  # the others all work in tiles
+    if now["tiles"] and not before["tiles"]:
         yield (
-            f"It was begun with memory policy '{before['policy']}' and finished with '{now['policy']}'; "
-            f"{CAN_DIFFER}"
+            f"It was begun with memory policy '{before['policy']}' and decoded in tiles with "
+            f"'{now['policy']}'; {CAN_DIFFER}"
         )
 
 

@@ -23,6 +23,7 @@ from torch.nn import functional
 from ..errors import ModelError, OutOfMemoryError, RequestError
 from ..models.upscalers import LANCZOS, MAX_UPSCALED_PIXELS, NEEDS_SPANDREL, bare_names, is_compact
 from . import devices
+from .cards import card_of, precision_for
 from .load_errors import translated_load_errors
 from .progress import ProgressReporter
 from .realesrgan_compact import from_state
@@ -140,7 +141,7 @@ def _compact(path: Path, device: str) -> Network | None:
     network = from_state(dict(zip(bare_names(state), state.values(), strict=True)))
     if network.scale < 2:
         raise _unsupported(path)
-    return network.to(device, torch.float16 if torch.device(device).type == "cuda" else torch.float32)
+    return network.to(device, torch.float16 if _is_half(device) else torch.float32)
 
 
 def _by_spandrel(path: Path, device: str) -> Network:
@@ -148,9 +149,14 @@ def _by_spandrel(path: Path, device: str) -> Network:
     if network.purpose not in ("SR", "Restoration") or network.scale < 2 or network.input_channels != 3:
         raise _unsupported(path)
     network.eval()
-    half = torch.device(device).type == "cuda" and network.supports_half
+    half = _is_half(device) and network.supports_half
     loaded: Network = network.half() if half else network.float()
     return loaded
+
+
+def _is_half(device: str) -> bool:
+    """Whether networks work in float16; elsewhere that is not known to be right."""
+    return torch.device(device).type == "cuda" and precision_for(card_of(device)) == torch.float16
 
 
 def _unsupported(path: Path) -> ModelError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError
+from . import devices
+from .cards import Card, decoding_precisions
 
 DECODED_IN_FP32 = (
     "The VAE produced NaN in half precision, so the picture was decoded again in full precision."
@@ -17,7 +19,43 @@ DECODED_IN_FP32 = (
 ENCODED_IN_FP32 = (
     "The VAE produced NaN in half precision, so the input picture was encoded again in full precision."
 )
+OVERFLOW = "Numeric overflow while sampling; lower CFG or the LoRA weights, or try another sampler."
+OVERFLOW_IN_HALF = (
+    "Numeric overflow while sampling; lower CFG or the LoRA weights, try another sampler, or start the "
+    "studio with --precision float32."
+)
 NOT_FINITE = "The checkpoint's VAE produced NaN; its file is probably damaged, so get it again."
+
+
+class DecodingPrecision:
+    """The precision that a checkpoint's VAE decodes in: the first of several that gives finite pixels. It is
+    remembered, so that the others are tried only once."""
+
+    def __init__(self, tried: Sequence[torch.dtype]):
+        """`tried`: as `cards.decoding_precisions` gives them."""
+        self._tried, self._place = tuple(tried), 0
+
+    @classmethod
+    def of(cls, vae: Any, card: Card) -> DecodingPrecision:
+        """For a VAE as it was loaded."""
+        return cls(decoding_precisions(card, vae.dtype, bool(vae.config.force_upcast)))
+
+    @property
+    def current(self) -> torch.dtype:
+        return self._tried[self._place]
+
+    def fall_back(self) -> bool:
+        """Go to the next one; False if there is none."""
+        if self._place + 1 == len(self._tried):
+            return False
+        self._place += 1
+        return True
+
+    def return_to(self, name: object) -> None:
+        """Go to the one of this name, if it is one of them: an unfinished image came to it."""
+        names = [devices.name_of(each) for each in self._tried]
+        if name in names:
+            self._place = names.index(str(name))
 
 
 @torch.no_grad()
@@ -42,29 +80,30 @@ def encode(pipe: Any, image: Image.Image) -> tuple[torch.Tensor, tuple[str, ...]
 
 
 @torch.no_grad()
-def decode(pipe: Any, latents: torch.Tensor) -> tuple[Image.Image, tuple[str, ...]]:
-    """The image (RGB, 8h x 8w pixels) of latents (1, 4, h, w), and warnings.
+def decode(
+    pipe: Any, latents: torch.Tensor, precision: DecodingPrecision | None = None
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """The image (RGB, 8h x 8w pixels) of latents (1, 4, h, w), and warnings. `precision`: the checkpoint's;
+    None = as on the CPU.
 
     Raises `GenerationError` if the latents or the decoded pixels are not finite.
     """
-    if not torch.isfinite(latents).all():
-        raise GenerationError(
-            "Numeric overflow while sampling; lower CFG or the LoRA weights, or try another sampler."
-        )
     vae = pipe.vae
+    if not torch.isfinite(latents).all():
+        raise GenerationError(OVERFLOW if vae.dtype == torch.float32 else OVERFLOW_IN_HALF)
+    precision = precision or DecodingPrecision.of(vae, Card("cpu"))
     raw = _unscaled(vae, latents)
-    full = _needs_full_precision(vae)
-    pixels = _decoded(vae, raw, torch.float32 if full else vae.dtype)
     warnings: tuple[str, ...] = ()
-    if not full and not torch.isfinite(pixels).all():
-        pixels, warnings = _decoded(vae, raw, torch.float32), (DECODED_IN_FP32,)
-    if not torch.isfinite(pixels).all():
-        raise GenerationError(NOT_FINITE)
+    pixels = _decoded(vae, raw, precision.current)
+    while not torch.isfinite(pixels).all():
+        if not precision.fall_back():
+            raise GenerationError(NOT_FINITE)
+        pixels, warnings = _decoded(vae, raw, precision.current), (DECODED_IN_FP32,)
     return pipe.image_processor.postprocess(pixels.float(), output_type="pil")[0], warnings
 
 
 def _needs_full_precision(vae: Any) -> bool:
-    """Whether it always works in float32: SDXL's own VAE overflows in half precision and declares that."""
+    """Whether it encodes in float32 alone: SDXL's own VAE overflows in half precision and declares that."""
     return vae.dtype == torch.float32 or (vae.dtype == torch.float16 and vae.config.force_upcast)
 
 
@@ -102,11 +141,15 @@ def _encoded(vae: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor
 
 @contextmanager
 def _working_in(vae: Any, dtype: torch.dtype) -> Iterator[None]:
-    before = vae.dtype
+    """Its weights in this precision meanwhile. They are kept and put back, since the way from float16 to
+    bfloat16 and back is not exact."""
+    if vae.dtype == dtype:
+        yield
+        return
+    kept = [(each, each.data) for each in vae.parameters()]
     try:
-        if before != dtype:
-            vae.to(dtype=dtype)
+        vae.to(dtype=dtype)
         yield
     finally:
-        if before != dtype:
-            vae.to(dtype=before)  # half to full and back is exact
+        for parameter, data in kept:
+            parameter.data = data

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint_cache import LoadedCheckpoint
+from ..memory_needs import slice_attention
 from ..prompts import Embeddings
 from .guidance import Guidance, combined, rescaled, thresholded
 from .model_sigmas import ModelSigmas
@@ -85,6 +86,8 @@ class UNetDenoiser:
         ]
         self._perturbed = [(perturb, scale) for perturb, scale in perturbed if scale != 0]
         self._negatives = int(guidance.cfg != 1)
+        if self._device.type == "mps":
+            slice_attention(self._unet, size, images * (self._negatives + 1 + len(self._perturbed)))
         # Parts of a batch, each of all images: the negative prompt, the prompt, the prompt with each
         # perturbation.
         pairs = [(given.negative, given.prompt), (given.negative_pooled, given.pooled), _size_ids(pipe, size)]

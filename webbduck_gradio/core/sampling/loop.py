@@ -15,6 +15,7 @@ from ...request.samplers import sampler_named
 from ...request.steps import Steps
 from .. import previews
 from ..progress import ProgressReporter
+from ..slow_steps import SlowSteps
 from ..unfinished import DAMAGED, Stage, Unfinished, on
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
 from .guidance import guidance_of
@@ -60,13 +61,16 @@ class SamplingRun:
         reporter: ProgressReporter,
         origin: Callable[[], Mapping[str, Any]] = dict,
         memory_warnings: Sequence[str] = (),
+        slow_steps: SlowSteps | None = None,
         count: int = 1,
     ):
-        """`origin`, `memory_warnings`: for the saved state of an unfinished image. `count`: of images."""
+        """`origin`, `memory_warnings`: for the saved state of an unfinished image. `slow_steps`: the job's,
+        where slow steps are looked for. `count`: of images."""
         self.request, self.index, self.count, self.reporter = request, index, count, reporter
         self.warnings: list[str] = []
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
+        self.slow_steps = slow_steps
         self._origin, self._memory_warnings = origin, memory_warnings
 
     def begin(
@@ -179,6 +183,8 @@ class SamplingPass:
         state = on(self._state, device)
         total = len(self._sigmas) - 1
         last = int(total * until)
+        if self._run.slow_steps:
+            self._run.slow_steps.begin()
         while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
             denoise.share = state.step / total
             state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
@@ -190,7 +196,9 @@ class SamplingPass:
         return state.x
 
     def _report(self, state: State, total: int, rgb: Sequence[Sequence[float]] | None) -> None:
-        reporter = self._run.reporter
+        reporter, slow_steps = self._run.reporter, self._run.slow_steps
+        if slow_steps and (warning := slow_steps.step()):
+            self._run.warnings.append(warning)
         reporter.step(self._run.index, state.step, total)
         if state.denoised is not None and reporter.wants_preview():
             reporter.preview(previews.latents_to_rgb(state.denoised, rgb))

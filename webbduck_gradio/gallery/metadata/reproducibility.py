@@ -21,6 +21,7 @@ REWRITTEN = ("DPM++ 2M SDE", "DPM++ 3M SDE", "UniPC")
 two comes from a Brownian path, and UniPC is of third order."""
 LOWER_ORDER, AUTOMATIC_NOW_KARRAS = ("iPNDM", "PLMS"), ("iPNDM", "DEIS")
 """What changed in `DRAWING` 4."""
+LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
     "can differ slightly."
@@ -31,8 +32,8 @@ def differences(
     chunk: Mapping[str, Any], here: Mapping[str, Any] | None, size: str | None = None
 ) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
-    "name" (of the GPU), "threads" and "dtypes" as reported by the core; None or {}: not known yet. `size`:
-    that of the checkpoint, "small" or "large"; None: not installed."""
+    "name" (of the GPU), "libraries", "threads" and "dtypes" as reported by the core; None or {}: not known
+    yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
@@ -87,6 +88,9 @@ def _hardware_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> 
     original, current = _device_name(facts, facts.get("gpu")), _device_name(here, here.get("name"))
     if original and current and original != current:
         return [f"It was generated on {original}, but here on {current}; single pixels can differ slightly."]
+    changed = _library_differences(facts.get("libraries"), here.get("libraries"))
+    if original and current and changed:
+        return [f"It was generated with {changed}; single pixels can differ slightly."]
     threads = facts.get("threads"), here.get("threads")
     if original == "the CPU" and all(threads) and threads[0] != threads[1]:
         return [
@@ -94,6 +98,17 @@ def _hardware_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> 
             "single pixels can differ. To avoid this, start the studio with the same OMP_NUM_THREADS."
         ]
     return []
+
+
+def _library_differences(before: Any, now: Any) -> str:
+    """Which versions of the device's libraries differ: "CUDA 12.4 (here 12.8)"; "" if none does."""
+    if not isinstance(before, Mapping) or not isinstance(now, Mapping):
+        return ""
+    return " and ".join(
+        f"{title} {before[name]} (here {now[name]})"
+        for name, title in LIBRARIES.items()
+        if name in before and name in now and before[name] != now[name]
+    )
 
 
 def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], size: str | None) -> list[str]:
@@ -108,6 +123,6 @@ def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], si
 
 def _device_name(facts: Mapping[str, Any], gpu: Any) -> str | None:
     device = str(facts.get("device") or "").partition(":")[0]
-    if device == "cuda":
+    if device in ("cuda", "xpu"):
         return str(gpu) if gpu else None
     return {"cpu": "the CPU", "mps": "an Apple GPU"}.get(device)
