@@ -60,7 +60,7 @@ def test_a_batch_shows_its_pictures(page: Page) -> None:
 
 
 def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
-    fill(page, "a duck that stands still", steps="24", batch="3")
+    fill(page, "a duck that stands still", steps="150", batch="3")
     page.click("#generate")
     page.wait_for_selector(".now[data-state=running]")
 
@@ -73,6 +73,10 @@ def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
         "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
     )
     assert places() == before
+    page.click(".now .cancel")
+    page.wait_for_selector(".now[data-state=cancelled]")
+    fill(page, "a duck that stands still", steps="2", batch="3")
+    page.click("#generate")
     page.wait_for_selector(DONE)
     expect(page.locator(".strip button")).to_have_count(3)
     assert places() == before

@@ -26,11 +26,11 @@ def type_into(field: Locator, text: str) -> None:
     field.press_sequentially(text)
 
 
-@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
-def test_every_number_of_the_form(window: Callable[..., Page], studio, locale: str) -> None:
+@pytest.mark.parametrize(("locale", "names"), [("en-US", NUMBERS[::6]), ("de-DE", NUMBERS)])
+def test_every_number_of_the_form(window: Callable[..., Page], studio, locale: str, names: list[str]) -> None:
     page = window(locale=locale, viewport={"width": 1440, "height": 900})
     unfold_all(page)
-    for name in NUMBERS:
+    for name in names:
         control = page.evaluate("name => webbduck.form.control(name).id", name)
         field = page.locator(f"#{control} input").first
         text = "0,7" if name in FRACTIONS else "1,5"

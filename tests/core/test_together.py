@@ -91,13 +91,14 @@ def test_so_many_go_together_as_memory_allows(draw, monkeypatch) -> None:
     assert sizes(draw(steps=1)) == [1, 1, 1]
 
 
-def test_where_memory_runs_out_they_are_drawn_one_by_one(draw, pipe) -> None:
+def test_where_memory_runs_out_they_are_drawn_one_by_one(draw, generator, starter) -> None:
     def run_out(unet: Any, given: tuple[torch.Tensor, ...]) -> None:
         if len(given[0]) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     alone = draw(batch_mode="single")
-    hook = pipe.unet.register_forward_pre_hook(run_out)
+    unet = generator.pipelines.get(starter, lambda text: None).pipe.unet
+    hook = unet.register_forward_pre_hook(run_out)
     try:
         pictures = draw()
     finally:
