@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
+UNFINISHED_FORMAT = "webbduck-unfinished-1"
+"""Name and version of the format of an `UnfinishedState`'s file."""
+
+
 class UnfinishedState(Protocol):
     """The state of an unfinished job after a denoising step. Never modified, so that another thread may write
     it."""
@@ -29,7 +33,7 @@ class UnfinishedState(Protocol):
 
     def write(self, file: BinaryIO) -> None:
         """Write it as safetensors. The header's `__metadata__` has "index", "step" and "total" as decimal
-        texts, and "format": "webbduck-unfinished-1"."""
+        texts, and "format": `UNFINISHED_FORMAT`."""
 
 
 @dataclass(frozen=True)

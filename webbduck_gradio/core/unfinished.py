@@ -19,11 +19,11 @@ from safetensors.torch import save
 
 from ..errors import GenerationError
 from .load_errors import unreadable
+from .progress import UNFINISHED_FORMAT
 from .sampling.samplers.base import State
 
 log = logging.getLogger(__name__)
 
-FORMAT = "webbduck-unfinished-1"
 DAMAGED = "The saved state of this job is damaged; retry the job from the start."
 FOREIGN = "The saved state does not belong to this job; retry the job from the start."
 
@@ -61,7 +61,7 @@ class Unfinished:
         """Write it as safetensors, with a checksum. Raises `OSError`."""
         tensors = self._tensors()
         texts = {
-            "format": FORMAT,
+            "format": UNFINISHED_FORMAT,
             "index": str(self.index),
             "step": str(self.step),
             "total": str(self.total),
@@ -127,7 +127,7 @@ def read(path: Path) -> Unfinished:
         path.open("rb").close()  # safetensors does not tell the system's reason
         with safe_open(path, framework="pt") as file:
             texts = file.metadata() or {}
-            if texts.get("format") != FORMAT:
+            if texts.get("format") != UNFINISHED_FORMAT:
                 raise GenerationError(FOREIGN)
             # Copies, or the file would stay open as long as they are in use.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118

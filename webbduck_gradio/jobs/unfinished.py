@@ -11,15 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from ..core.progress import UnfinishedState
+from ..core.progress import UNFINISHED_FORMAT, UnfinishedState
 from ..errors import ModelError, StorageError
 from ..models.probe.safetensors_header import read_header
 from ..storage.atomic import cannot_write, write_atomically
 from .job import ContinuesAt
 
 log = logging.getLogger(__name__)
-
-FORMAT = "webbduck-unfinished-1"
 
 
 class UnfinishedFiles:
@@ -140,7 +138,7 @@ def _read(path: Path) -> ContinuesAt | None:
     except (ModelError, KeyError, ValueError) as error:
         log.warning("The state %s cannot be used: %s", path, error)
         return None
-    if about.get("format") != FORMAT or min(numbers) < 0:
+    if about.get("format") != UNFINISHED_FORMAT or min(numbers) < 0:
         log.warning("The state %s is of another version of the studio", path)
         return None
     return ContinuesAt(*numbers)
