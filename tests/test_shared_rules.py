@@ -79,8 +79,8 @@ def test_these_loras_fit_these_checkpoints(rule: dict[str, Any]) -> None:
 
 def test_each_picture_of_a_batch_has_this_seed() -> None:
     for rule in rules("seeds"):
-        request = GenerationRequest(base_model="a", seed=rule["seed"])
-        assert request.seed_of(rule["index"]) == rule["image_seed"]
+        index, expected = rule.pop("index"), rule.pop("image_seed")
+        assert GenerationRequest(base_model="a", **rule).seed_of(index) == expected
 
 
 @pytest.mark.parametrize("whole", [False, True])

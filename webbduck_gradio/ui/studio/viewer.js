@@ -85,7 +85,7 @@ export default function start({ element, props, trigger, server }) {
   let picked = null;
   let shown = {};
 
-  const seedOf = (job, id) => imageSeed(job.request.seed, imageIndex(id));
+  const seedOf = (job, id) => imageSeed(job.request, imageIndex(id));
   /** Ids of deleted or missing pictures. */
   const gone = new Set();
   /** Jobs that generate pictures. Upscaled images and captions are shown where they were requested. */

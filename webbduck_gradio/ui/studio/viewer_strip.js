@@ -47,7 +47,7 @@ export function makeStrip(strip, pick) {
               "data-id": id,
               "aria-label":
                 `Picture ${imageIndex(id) + 1} of ${job.request.num_images}, ` +
-                `seed ${imageSeed(job.request.seed, imageIndex(id))}`,
+                `seed ${imageSeed(job.request, imageIndex(id))}`,
               onclick: () => pick(job, id),
             },
             h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }),
