@@ -51,6 +51,8 @@ export function changed(fields, shown) {
   show();
   publish("form", values);
   remember();
+  // Gradio may report a value after the check that its input asked for.
+  if (!checking) checkIn(900);
 }
 
 /** The page has its initial values: the stored ones, or the checkpoint's defaults. */
@@ -191,22 +193,26 @@ function prepare() {
       numberField(entry(field), { step: by, least: least ?? above + by, most, whole: Boolean(whole) });
     }
     entry(field)?.addEventListener("input", () => {
-      clearTimeout(checking);
       dismissed.delete(field);
       showProblem(field, null);
-      checking = setTimeout(check, 900);
+      checkIn(900);
     });
     // Delayed: the message moves the layout, and the click that took the focus must still hit its button.
-    entry(field)?.addEventListener("blur", () => {
-      clearTimeout(checking);
-      checking = setTimeout(check, 300);
-    });
+    entry(field)?.addEventListener("blur", () => checkIn(300));
   }
 }
 
 // -- validation messages ------------------------------------------------------------------------------
 
 let checking = null;
+/** Check the numbers after `delay` milliseconds, instead of a check that was to come. */
+function checkIn(delay) {
+  clearTimeout(checking);
+  checking = setTimeout(() => {
+    checking = null;
+    check();
+  }, delay);
+}
 function problemOf(field, typed) {
   const { least, most, above, step, whole } = settings[field].limits;
   const { value, problem } = readNumber(typed, Boolean(whole));
