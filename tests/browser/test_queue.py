@@ -192,8 +192,11 @@ def test_put_aside_and_go_on(fresh_queue: Page, studio) -> None:
     expect(now).to_have_attribute("data-state", "suspended")
     expect(now.locator(".headline")).to_contain_text(PUT_ASIDE)
     page.keyboard.press("Escape")  # cancels no job that was put aside
+    expect(page.locator(".frame .placeholder")).to_have_text("Put aside")
     now.locator(".continue").click()
     expect(now).to_have_attribute("data-state", "running")
+    expect(page.locator("img.main")).to_be_visible()
+    expect(page.locator(".frame .placeholder")).to_be_hidden()
     now.locator(".cancel").click()
     expect(now).to_have_attribute("data-state", "cancelled")
     assert store.unfinished.ids() == set()
