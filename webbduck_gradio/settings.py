@@ -19,7 +19,7 @@ HOME = _home()
 """Parent of checkpoint/, lora/, outputs/ and inpaint_input/: the folder of app.py, or ~/webbduck if the
 package was installed without app.py."""
 
-MEMORY = ("resident", "tiled", "offload")
+MEMORY = ("resident", "tiled", "offload", "fp8", "group-offload", "leaf-offload")
 PRECISION = ("float32", "bfloat16", "float16")
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -14,10 +14,10 @@ from transformers.utils import logging as transformers_logging
 from ..errors import OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
 from . import cards, checkpoint_files, devices
-from .devices import OFFLOAD, TILED, MemoryPolicy
 from .interruptible import Interruptible
 from .lora_adapters import LoraAdapters, Use
 from .memory_needs import needs_tiles
+from .memory_policies import OFFLOAD, POLICIES, TILED, MemoryPolicy
 from .vae import DecodingPrecision
 
 log = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class CheckpointCache:
         precision: str | None = None,
         budget: int | None = None,
     ):
-        """`policy`: a name of `devices.POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
+        """`policy`: a name of `POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
         all checkpoints may take together. None = chosen by the device. Raises `SettingsError`."""
         self.device = devices.chosen_device(device)
         devices.prepare(self.device)
@@ -143,7 +143,7 @@ class CheckpointCache:
         if self._loaded:
             return
         wanted = self._bytes_of(checkpoint)
-        if wanted > devices.free_bytes("cpu" if self.policy.offload else self.device):
+        if wanted > devices.free_bytes("cpu" if self.policy.offloads else self.device):
             log.info("%s is not loaded beforehand: it takes more memory than is free", checkpoint.name)
             return
         with Interruptible(check):
@@ -158,6 +158,14 @@ class CheckpointCache:
     def names(self) -> list[str]:
         """Their names."""
         return [each.checkpoint.name for each in self.in_use]
+
+    def choose(self, policy: str | None) -> None:
+        """Use this memory policy from now on; None = chosen by the device."""
+        self._usual = devices.chosen_policy(
+            self.card, devices.free_bytes(self.device), self.dtype_of(is_large=True).itemsize, policy
+        )
+        self._short_at = None
+        self._change(self._usual)
 
     def start_job(self, width: int, height: int) -> None:
         """Return to the usual policy for images smaller than the one that ran out of memory."""
@@ -184,7 +192,7 @@ class CheckpointCache:
     def return_to(self, policy: object) -> None:
         """Return to tiles, in which an unfinished job's image would have been decoded. `policy`: the name of
         its policy."""
-        found = next((each for each in devices.POLICIES if each.name == policy), TILED)
+        found = next((each for each in POLICIES if each.name == policy), TILED)
         if not self.policy.tiled:
             self._change(found if found.tiled else TILED)
         self._decode_in_tiles()
@@ -194,7 +202,7 @@ class CheckpointCache:
 
         `decoding`: whether the job's image ran out of memory in the VAE.
         """
-        can_offload = self._has_own_memory and not self.policy.offload
+        can_offload = self._has_own_memory and not self.policy.offloads
         if not self.tiled and (decoding or not can_offload):
             policy = self.policy if self.policy.tiled else TILED
         elif can_offload:
@@ -219,7 +227,7 @@ class CheckpointCache:
         return needs_tiles(self.card.kind, self._size, channels, itemsize, free)
 
     def _change(self, policy: MemoryPolicy) -> None:
-        if policy.offload != self.policy.offload:
+        if policy.offloads != self.policy.offloads:
             self._loaded.clear()  # offloading is set up while loading
         self.policy = policy
         for loaded in list(self._loaded.values())[:-1]:  # all but the most recently used
@@ -258,7 +266,7 @@ class CheckpointCache:
         dtype = self.dtype_of(checkpoint.is_large)
         log.info("Loading %s in %s", checkpoint.name, devices.name_of(dtype))
         pipe = _quiet(checkpoint_files.read(checkpoint, dtype))
-        if self.policy.offload and self._has_own_memory:
+        if self.policy.offloads and self._has_own_memory:
             pipe.enable_model_cpu_offload(device=self.device)
         else:
             pipe.to(self.device)

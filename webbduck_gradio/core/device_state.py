@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypedDict
+
+
+@dataclass(frozen=True)
+class DeviceChoice:
+    """What the user chose about the device; it holds from the next job on."""
+
+    memory: str | None = None
+    """Memory policy, one of `settings.MEMORY`; None = chosen by free memory and size for each job."""
+    compiled: bool = False
+    """Whether the UNet is compiled."""
 
 
 class DeviceState(TypedDict, total=False):
@@ -19,6 +30,13 @@ class DeviceState(TypedDict, total=False):
     dtypes: dict[str, str]
     """Precision that checkpoints are loaded in: "small", and "large" (`Checkpoint.is_large`)."""
     policy: str
+    """Memory policy of the last job, or of the next one while there was none."""
+    memory: str | None
+    """Memory policy that the user chose; None = automatic."""
+    compiled: bool
+    """Whether the user chose that the UNet is compiled."""
+    compile_problem: str | None
+    """Why it is not compiled although that was chosen, as a sentence."""
     loaded: str | None
     """Name of the checkpoint that was used or loaded last, if it is still in memory."""
     in_memory: list[str]

@@ -6,7 +6,6 @@ import errno
 import gc
 import logging
 import traceback
-from dataclasses import dataclass
 from typing import Any
 
 import psutil
@@ -14,28 +13,13 @@ import torch
 
 from ..errors import SettingsError
 from .cards import GIB, Card, precision_for
+from .memory_policies import OFFLOAD, POLICIES, RESIDENT, TILED, MemoryPolicy
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class MemoryPolicy:
-    """How memory is saved. Each policy is slower than the previous one and gives the same composition."""
-
-    name: str
-    tiled: bool = False
-    """Whether the VAE works on tiles of `TILE` pixels where the picture's size does not fit in one piece."""
-    offload: bool = False
-    """Whether idle modules are moved to main memory."""
-
-
 TILE = 512
 """Pixels of a side of the VAE's tiles."""
-
-RESIDENT = MemoryPolicy("resident")
-TILED = MemoryPolicy("tiled", tiled=True)
-OFFLOAD = MemoryPolicy("offload", tiled=True, offload=True)
-POLICIES = (RESIDENT, TILED, OFFLOAD)
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

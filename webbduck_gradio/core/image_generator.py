@@ -28,7 +28,7 @@ from ..request.samplers import resolved_schedule, sampler_named
 from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
-from .device_state import DeviceState
+from .device_state import DeviceChoice, DeviceState
 from .lora_adapters import Use
 from .modes import MODES
 from .one_image import PreparedJob, draw, translate_errors
@@ -60,10 +60,13 @@ class ImageGenerator:
         policy: str | None = None,
         precision: str | None = None,
         inputs: InputImages | None = None,
+        compiled: bool = False,
     ):
-        """`registry` provides LoRAs and second-pass checkpoints, `inputs` input images. The other arguments
-        are those of `CheckpointCache`. Raises `SettingsError`."""
+        """`registry` provides LoRAs and second-pass checkpoints, `inputs` input images. `policy` and
+        `compiled`: as `DeviceChoice` has them. The other arguments are those of `CheckpointCache`. Raises
+        `SettingsError`."""
         self.pipelines = CheckpointCache(device, policy, precision)
+        self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
         self._threads = torch.get_num_threads()
@@ -149,7 +152,7 @@ class ImageGenerator:
         rows = 1 + (request.cfg != 1) + (request.pag_scale != 0) + (request.slg_scale != 0)
         values = request.width * request.height * rows * VALUES_PER_PIXEL
         free = devices.free_bytes(self.pipelines.device)
-        if self.pipelines.policy.offload:
+        if self.pipelines.policy.offloads:
             free -= loaded.size
         return max(1, min(left, free // (values * loaded.pipe.unet.dtype.itemsize)))
 
@@ -350,6 +353,11 @@ class ImageGenerator:
         finally:
             self.free()
 
+    def choose(self, choice: DeviceChoice) -> None:
+        """From now on, do as the user chose. Called between jobs, on the thread that runs them."""
+        self._choice = choice
+        self.pipelines.choose(choice.memory)
+
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         """As `CheckpointCache.preload`."""
         self._settle()
@@ -375,6 +383,9 @@ class ImageGenerator:
             "dtype": in_use[-1].dtype if in_use else small,
             "dtypes": {"small": small, "large": large},
             "policy": self.pipelines.policy.name,
+            "memory": self._choice.memory,
+            "compiled": self._choice.compiled,
+            "compile_problem": None,
             "loaded": names[-1] if names else None,
             "in_memory": names,
             "versions": versions(),
