@@ -16,6 +16,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from . import __version__, logging_setup
+from .core.memory_policies import POLICIES
 from .errors import SettingsError
 from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
 from .web.proxies import bypassing_proxies
@@ -87,9 +88,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--memory",
         choices=MEMORY,
-        help="resident: models stay on the device; tiled: images are also decoded in tiles where their size "
-        "does not fit otherwise; offload: idle parts of a model also move to main memory (default: depends "
-        "on the device's free memory)",
+        help="how memory of the device is saved; "
+        + "; ".join(f"{each.name}: {each.about}" for each in POLICIES)
+        + " (default: by free memory and the size of the images, never fp8)",
     )
     flags.add_argument(
         "--precision",

@@ -13,12 +13,23 @@ from torch.overrides import TorchFunctionMode
 
 from webbduck_gradio.core import devices, slow_steps
 from webbduck_gradio.core.cards import GIB, Card, card_of, decoding_precisions, precision_for, precision_note
+from webbduck_gradio.core.checkpoint_cache import SDXL_BYTES
 from webbduck_gradio.core.image_generator import ImageGenerator
-from webbduck_gradio.core.memory_needs import attention_slice, decoding_bytes, needs_tiles, slice_attention
+from webbduck_gradio.core.memory_needs import (
+    SDXL_VAE,
+    Order,
+    Weights,
+    attention_slice,
+    decoding_bytes,
+    needs_tiles,
+    policy_for,
+    slice_attention,
+)
+from webbduck_gradio.core.memory_policies import POLICIES
 from webbduck_gradio.core.slow_steps import SlowSteps
 from webbduck_gradio.request.samplers import AUTOMATIC, SAMPLERS, fewest_steps, joined_name
+from webbduck_gradio.settings import MEMORY
 
-SDXL_VAE = (128, 256, 512, 512)
 """Its `block_out_channels`."""
 
 
@@ -221,29 +232,40 @@ def test_other_errors_are_no_shortage(message) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "free", "itemsize", "policy"),
+    ("kind", "free", "side", "itemsize", "policy"),
     [
-        ("cuda", 24, 2, "resident"),
-        ("cuda", 10, 2, "tiled"),
-        ("cuda", 6, 2, "offload"),
-        ("cuda", 23, 4, "resident"),  # float32
-        ("cuda", 20, 4, "tiled"),
-        ("cuda", 11, 4, "offload"),
-        ("xpu", 15, 2, "resident"),
-        ("rocm", 15, 2, "tiled"),
-        ("rocm", 7, 2, "offload"),
-        ("mps", 60, 2, "tiled"),
-        ("cpu", 1, 4, "resident"),
+        ("cuda", 22, 2048, 2, "resident"),  # 24 GB
+        ("cuda", 11, 1024, 2, "resident"),  # 12 GB
+        ("cuda", 11, 2048, 2, "tiled"),
+        ("cuda", 7.5, 1024, 2, "tiled"),
+        ("cuda", 7, 1024, 2, "offload"),  # 8 GB
+        ("cuda", 7, 2048, 2, "group-offload"),
+        ("cuda", 5.2, 1024, 2, "group-offload"),  # 6 GB
+        ("cuda", 3.3, 1024, 2, "group-offload"),  # 4 GB
+        ("cuda", 3.3, 2048, 2, "leaf-offload"),
+        ("cuda", 1.5, 1024, 2, "leaf-offload"),
+        ("cuda", 22, 1024, 4, "resident"),  # float32
+        ("cuda", 11, 1024, 4, "offload"),
+        ("cuda", 5.2, 1024, 4, "group-offload"),
+        ("xpu", 15, 1024, 2, "resident"),
+        ("rocm", 15, 1024, 2, "tiled"),
+        ("rocm", 7, 1024, 2, "offload"),
+        ("mps", 60, 1024, 2, "tiled"),
+        ("cpu", 1, 1024, 4, "resident"),
     ],
 )
-def test_the_policy_that_a_device_begins_with(kind, free, itemsize, policy) -> None:
-    card = Card(kind, total=32 * GIB)
-    assert devices.chosen_policy(card, free * GIB, itemsize).name == policy
-    assert devices.chosen_policy(card, free * GIB, itemsize, "offload").name == "offload"
+def test_the_policy_follows_what_is_free_and_the_size(kind, free, side, itemsize, policy) -> None:
+    weights = Weights.of_total(SDXL_BYTES * itemsize // 2)
+    order = Order((side, side), 2, itemsize, itemsize)
+    assert policy_for(weights, order, int(free * GIB), kind).name == policy
+
+
+def test_the_policies_are_those_of_the_settings() -> None:
+    assert tuple(policy.name for policy in POLICIES) == MEMORY
 
 
 def test_the_estimate_is_what_is_known_of_sdxl() -> None:
-    for itemsize, gib in ((2, 2), (4, 4)):
+    for itemsize, gib in ((2, 1.5), (4, 3)):
         assert decoding_bytes((1024, 1024), SDXL_VAE, itemsize) == gib * GIB
     whole = decoding_bytes((2048, 2048), SDXL_VAE, 2, keeps_scores=True)
     assert whole == 2 * 256**4 * 2  # 65,536 positions that attend to each other
@@ -252,11 +274,11 @@ def test_the_estimate_is_what_is_known_of_sdxl() -> None:
 @pytest.mark.parametrize(
     ("kind", "size", "itemsize", "free", "tiles"),
     [
-        ("cuda", (1024, 1024), 2, 3.0, False),
-        ("cuda", (1024, 1024), 2, 2.4, True),
+        ("cuda", (1024, 1024), 2, 2.0, False),
+        ("cuda", (1024, 1024), 2, 1.8, True),
         ("cuda", (1024, 1024), 4, 3.0, True),
         ("cuda", (512, 512), 2, 1.0, False),
-        ("cuda", (2048, 2048), 2, 8.0, True),
+        ("cuda", (2048, 2048), 2, 7.0, True),
         ("rocm", (768, 768), 2, 8.0, False),
         ("rocm", (512, 832), 2, 80.0, True),
         ("mps", (1024, 1024), 2, 8.0, False),

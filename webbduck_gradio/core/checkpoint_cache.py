@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -16,8 +16,18 @@ from ..models.catalog.registry import Checkpoint
 from . import cards, checkpoint_files, devices
 from .interruptible import Interruptible
 from .lora_adapters import LoraAdapters, Use
-from .memory_needs import needs_tiles
-from .memory_policies import OFFLOAD, POLICIES, TILED, MemoryPolicy
+from .memory_needs import (
+    MARGIN,
+    TILE,
+    Order,
+    Weights,
+    decoding_bytes,
+    needs_tiles,
+    policy_for,
+    sampling_bytes,
+)
+from .memory_policies import AUTOMATIC, OFFLOAD, POLICIES, RESIDENT, TILED, MemoryPolicy, policy_named
+from .placement import UNET, VAE, Placement
 from .vae import DecodingPrecision
 
 log = logging.getLogger(__name__)
@@ -28,6 +38,9 @@ diffusers_logging.disable_progress_bar()
 
 Key = tuple[str, float]
 
+SDXL_BYTES = 6_940_000_000
+"""Bytes of an SDXL checkpoint in half precision."""
+
 _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 """Precisions by their safetensors names."""
 
@@ -35,13 +48,20 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 class LoadedCheckpoint:
     """A checkpoint in memory, and its LoRAs."""
 
-    def __init__(self, checkpoint: Checkpoint, pipe: Any, decoding: DecodingPrecision | None = None):
-        """`decoding`: the precision that its VAE decodes in; None = as on the CPU."""
-        self.checkpoint, self.pipe, self.decoding = checkpoint, pipe, decoding
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        pipe: Any,
+        placement: Placement,
+        device: torch.device,
+        decoding: DecodingPrecision | None = None,
+    ):
+        """`device`: where it computes. `decoding`: the precision that its VAE decodes in; None = as on the
+        CPU."""
+        self.checkpoint, self.pipe, self.placement, self.decoding = checkpoint, pipe, placement, decoding
         self.adapters = LoraAdapters(pipe)
         self._pristine = dict(pipe.scheduler.config)
-        self.device: torch.device = pipe._execution_device
-        """Where it computes; offloaded modules are in main memory meanwhile."""
+        self.device = device
         self.dtype = devices.name_of(pipe.unet.dtype)
         """The precision of its weights: "float32"."""
 
@@ -53,10 +73,20 @@ class LoadedCheckpoint:
             "rescale_betas_zero_snr": self.checkpoint.zero_snr,
         }
 
-    def offload(self) -> None:
-        """Move idle modules to main memory, to make room for another model."""
-        for hook in getattr(self.pipe, "_all_hooks", ()):
-            hook.offload()
+    def for_sampling(self, size: tuple[int, int], rows: int) -> None:
+        """Have the UNet on the device, and room for what it computes. `size`: in pixels; `rows`: of its
+        batch."""
+        working = sampling_bytes(size, rows, self.pipe.unet.dtype.itemsize)
+        self.placement.bring(UNET, working=working)
+
+    def for_coding(self, size: tuple[int, int], dtype: torch.dtype) -> None:
+        """Have the VAE on the device, and room for an image of this size in pixels."""
+        vae = self.pipe.vae
+        if vae.use_tiling:
+            size = min(size[0], TILE), min(size[1], TILE)
+        channels = vae.config.block_out_channels
+        working = int(decoding_bytes(size, channels, dtype.itemsize) * MARGIN)
+        self.placement.bring(VAE, working=working)
 
     @property
     def size(self) -> int:
@@ -86,16 +116,15 @@ class CheckpointCache:
         devices.prepare(self.device)
         self.card = cards.card_of(self.device)
         self._precision = precision
-        self.policy = self._usual = devices.chosen_policy(
-            self.card, devices.free_bytes(self.device), self.dtype_of(is_large=True).itemsize, policy
-        )
+        self._asked = policy
+        self._has_own_memory = self.card.kind != "cpu"
+        self._loaded: dict[Key, LoadedCheckpoint] = {}
+        self.policy = self._usual_policy(Order(), SDXL_BYTES, is_large=True)
         self.budget = budget or devices.budget(self.card)
         self.tiled = False
         """Whether the VAEs are set to work in tiles; known once the job's checkpoints are loaded."""
         self._short_at: int | None = None
         self._size: tuple[int, int] | None = None
-        self._has_own_memory = self.card.kind != "cpu"
-        self._loaded: dict[Key, LoadedCheckpoint] = {}
         self._decoding: dict[Key, DecodingPrecision] = {}
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype_of(), self.policy.name)
         if (note := cards.precision_note(self.card)) and precision is None:
@@ -124,14 +153,15 @@ class CheckpointCache:
             loaded = self._load(checkpoint)
         loaded.checkpoint = checkpoint  # the user may have changed its overrides
         self._loaded[key] = loaded  # ordered from least to most recently used
-        for each in self._loaded.values():
-            each.offload()
+        loaded.placement.settle()
         self.tiled = self.tiled or self._needs_tiles(loaded)
         for each in self._loaded.values():
             devices.set_vae_tiling(each.pipe.vae, self.tiled)
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
-        loaded.adapters.activate(loras)
+        if loaded.adapters.differ(loras):
+            loaded.placement.release()
+            loaded.adapters.activate(loras)
         return loaded
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
@@ -160,20 +190,44 @@ class CheckpointCache:
         return [each.checkpoint.name for each in self.in_use]
 
     def choose(self, policy: str | None) -> None:
-        """Use this memory policy from now on; None = chosen by the device."""
-        self._usual = devices.chosen_policy(
-            self.card, devices.free_bytes(self.device), self.dtype_of(is_large=True).itemsize, policy
-        )
-        self._short_at = None
-        self._change(self._usual)
+        """Use this memory policy from now on; None = chosen for each job."""
+        self._asked, self._short_at = policy, None
+        self._change(self._usual_policy(Order(), SDXL_BYTES, is_large=True))
 
-    def start_job(self, width: int, height: int) -> None:
-        """Return to the usual policy for images smaller than the one that ran out of memory."""
-        self._size = width, height
-        if self._short_at is not None and width * height < self._short_at:
+    def start_job(self, size: tuple[int, int], rows: int = 2, checkpoints: Sequence[Checkpoint] = ()) -> None:
+        """Choose the policy for images of this size in pixels, with this many rows in the UNet's batch. One
+        that memory ran out for is kept for sizes that are not smaller."""
+        self._size = size
+        if self._short_at is not None and size[0] * size[1] < self._short_at:
             self._short_at = None
-            self._change(self._usual)
+        largest = max(checkpoints, key=lambda each: each.size_bytes, default=None)
+        usual = self.policy
+        if largest is not None or self._asked is not None:
+            usual = self._usual_policy(
+                Order(size, rows),
+                largest.size_bytes if largest else 0,
+                largest.is_large if largest else True,
+            )
+        if self._short_at is None or POLICIES.index(usual) > POLICIES.index(self.policy):
+            self._change(usual)
         self.tiled = self._short_at is not None and self.policy.tiled
+
+    def _usual_policy(self, order: Order, size: int, is_large: bool) -> MemoryPolicy:
+        """The policy for an order. `size`: bytes of the checkpoint in half precision."""
+        if (asked := policy_named(self._asked)) is not None:
+            return asked
+        dtype = self.dtype_of(is_large)
+        held = sum(each.placement.on_device for each in self._loaded.values())
+        return policy_for(
+            Weights.of_total(size * dtype.itemsize // 2),
+            replace(
+                order,
+                itemsize=dtype.itemsize,
+                decoding_itemsize=cards.decoding_precisions(self.card, dtype, True)[0].itemsize,
+            ),
+            devices.free_bytes(self.device) + held,
+            self.card.kind,
+        )
 
     @property
     def uses_tiles(self) -> bool:
@@ -192,7 +246,7 @@ class CheckpointCache:
     def return_to(self, policy: object) -> None:
         """Return to tiles, in which an unfinished job's image would have been decoded. `policy`: the name of
         its policy."""
-        found = next((each for each in POLICIES if each.name == policy), TILED)
+        found = policy_named(policy) or TILED
         if not self.policy.tiled:
             self._change(found if found.tiled else TILED)
         self._decode_in_tiles()
@@ -202,17 +256,29 @@ class CheckpointCache:
 
         `decoding`: whether the job's image ran out of memory in the VAE.
         """
-        can_offload = self._has_own_memory and not self.policy.offloads
-        if not self.tiled and (decoding or not can_offload):
+        thriftier = self._thriftier()
+        if not self.tiled and (decoding or not thriftier):
             policy = self.policy if self.policy.tiled else TILED
-        elif can_offload:
-            policy = OFFLOAD
+        elif thriftier:
+            policy = thriftier[0]
         else:
             return False
         log.warning("Out of memory; continuing with memory policy %s, in tiles", policy.name)
+        for loaded in list(self._loaded.values())[:-1]:  # all but the most recently used
+            del self._loaded[key_of(loaded.checkpoint)]
         self._change(policy)
         self._decode_in_tiles()
+        devices.empty_cache(self.device)
         return True
+
+    def _thriftier(self) -> list[MemoryPolicy]:
+        """The policies that leave less on the device, none of which changes what is drawn."""
+        if not self._has_own_memory:
+            return []
+        # Apple's GPUs share the main memory, so what is streamed would be there twice.
+        ladder = (OFFLOAD,) if self.card.kind == "mps" else AUTOMATIC
+        at = POLICIES.index(self.policy)
+        return [each for each in ladder if each.offloads and POLICIES.index(each) > at]
 
     def _decode_in_tiles(self) -> None:
         """From now on, until a job of a smaller size."""
@@ -222,16 +288,17 @@ class CheckpointCache:
     def _needs_tiles(self, loaded: LoadedCheckpoint) -> bool:
         if not self.policy.tiled or self._size is None:
             return False
-        channels, free = loaded.pipe.vae.config.block_out_channels, devices.free_bytes(self.device)
+        channels = loaded.pipe.vae.config.block_out_channels
         itemsize = self._decoding[key_of(loaded.checkpoint)].current.itemsize
-        return needs_tiles(self.card.kind, self._size, channels, itemsize, free)
+        room = loaded.placement.room_beside(VAE)
+        return needs_tiles(self.card.kind, self._size, channels, itemsize, room)
 
     def _change(self, policy: MemoryPolicy) -> None:
-        if policy.offloads != self.policy.offloads:
-            self._loaded.clear()  # offloading is set up while loading
+        if policy == self.policy:
+            return
         self.policy = policy
-        for loaded in list(self._loaded.values())[:-1]:  # all but the most recently used
-            del self._loaded[key_of(loaded.checkpoint)]
+        for loaded in self._loaded.values():
+            loaded.placement.change(policy)
         devices.empty_cache(self.device)
 
     def free(self) -> None:
@@ -266,12 +333,22 @@ class CheckpointCache:
         dtype = self.dtype_of(checkpoint.is_large)
         log.info("Loading %s in %s", checkpoint.name, devices.name_of(dtype))
         pipe = _quiet(checkpoint_files.read(checkpoint, dtype))
-        if self.policy.offloads and self._has_own_memory:
-            pipe.enable_model_cpu_offload(device=self.device)
-        else:
-            pipe.to(self.device)
+        device = torch.device(self.device)
+        if not self._has_own_memory:
+            pipe.to(device)
         made = DecodingPrecision.of(pipe.vae, self.card)
-        return LoadedCheckpoint(checkpoint, pipe, self._decoding.setdefault(key_of(checkpoint), made))
+        decoding = self._decoding.setdefault(key_of(checkpoint), made)
+        placement = Placement(
+            pipe,
+            device,
+            self.policy,
+            moves=self._has_own_memory,
+            is_mapped=_FORMATS.get(checkpoint.stored) == dtype,
+            others=lambda: [
+                each.placement for each in self._loaded.values() if each.placement is not placement
+            ],
+        )
+        return LoadedCheckpoint(checkpoint, pipe, placement, device, decoding)
 
 
 @dataclass(frozen=True)
@@ -285,7 +362,8 @@ class _Unlisted:
 
 def unlisted(pipe: Any) -> LoadedCheckpoint:
     """A pipeline that is in no catalog and predicts noise, for measurements."""
-    return LoadedCheckpoint(_Unlisted(), pipe)  # type: ignore[arg-type]  # no more is asked for
+    placement = Placement(pipe, pipe.device, RESIDENT, moves=False)
+    return LoadedCheckpoint(_Unlisted(), pipe, placement, pipe.device)  # type: ignore[arg-type]
 
 
 def key_of(checkpoint: Checkpoint) -> Key:

@@ -1,4 +1,4 @@
-"""Device, precision and memory policy."""
+"""The device, and its precision and memory."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ import psutil
 import torch
 
 from ..errors import SettingsError
-from .cards import GIB, Card, precision_for
-from .memory_policies import OFFLOAD, POLICIES, RESIDENT, TILED, MemoryPolicy
+from .cards import Card, precision_for
+from .memory_needs import TILE
 
 log = logging.getLogger(__name__)
 
-
-TILE = 512
-"""Pixels of a side of the VAE's tiles."""
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -75,25 +72,6 @@ def libraries(device: str) -> dict[str, str]:
 def chosen_dtype(card: Card, asked: str | None = None, is_large: bool = False) -> torch.dtype:
     """The precision of a model; `asked` is one of `PRECISIONS`, None = `cards.precision_for`."""
     return precision_for(card, is_large) if asked is None else PRECISIONS[asked]
-
-
-def chosen_policy(card: Card, free: int, itemsize: int = 2, asked: str | None = None) -> MemoryPolicy:
-    """The memory policy to use; None = chosen by the free memory. `itemsize`: bytes of a large model's
-    numbers."""
-    if asked is not None:
-        return next(each for each in POLICIES if each.name == asked)
-    if card.kind == "cpu":
-        return RESIDENT
-    if card.kind == "mps":
-        return TILED
-    policy = by_free_memory(free * 2 // itemsize)
-    return TILED if card.kind == "rocm" and not policy.tiled else policy
-
-
-def by_free_memory(free: int) -> MemoryPolicy:
-    """The policy for a GPU with `free` bytes: an SDXL checkpoint takes 7 GB in half precision, decoding
-    1024 x 1024 pixels up to 4 GB more."""
-    return RESIDENT if free >= 11 * GIB else TILED if free >= 9 * GIB else OFFLOAD
 
 
 def budget(card: Card) -> int:

@@ -30,12 +30,15 @@ from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .device_state import DeviceChoice, DeviceState
 from .lora_adapters import Use
+from .memory_needs import rows_that_fit
 from .modes import MODES
 from .one_image import PreparedJob, draw, translate_errors
 from .origin import Origin, caveats, check, origin_of, versions
+from .placement import UNET
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
+from .sampling.guidance import guidance_of
 from .sampling.levels import schedule_in_use
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
@@ -43,9 +46,6 @@ from .upscaling import LANCZOS, upscale
 
 MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
-VALUES_PER_PIXEL = 256
-"""Numbers that the UNet holds at once for a pixel of one row of its batch. An estimate, not measured;
-where it is too low, memory runs out and the images are drawn one by one."""
 ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
 DECODED_IN_TILES = "Memory ran out; generated again, decoded in tiles."
 
@@ -86,7 +86,12 @@ class ImageGenerator:
         """
         self._settle()
         reporter.check()
-        self.pipelines.start_job(request.width, request.height)
+        second = self._second(request)
+        self.pipelines.start_job(
+            (request.width, request.height),
+            guidance_of(request).rows,
+            [checkpoint] if second is None else [checkpoint, second],
+        )
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
@@ -149,12 +154,9 @@ class ImageGenerator:
             kind = "refiner" if plan.continues else "img2img"
         if not together or not conditions(request.model_dump(), kind)["joint"]:
             return 1
-        rows = 1 + (request.cfg != 1) + (request.pag_scale != 0) + (request.slg_scale != 0)
-        values = request.width * request.height * rows * VALUES_PER_PIXEL
-        free = devices.free_bytes(self.pipelines.device)
-        if self.pipelines.policy.offloads:
-            free -= loaded.size
-        return max(1, min(left, free // (values * loaded.pipe.unet.dtype.itemsize)))
+        size, itemsize = (request.width, request.height), loaded.pipe.unet.dtype.itemsize
+        rows = rows_that_fit(size, itemsize, loaded.placement.room_beside(UNET))
+        return max(1, min(left, rows // guidance_of(request).rows))
 
     def _settle(self) -> None:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
@@ -180,9 +182,7 @@ class ImageGenerator:
         saved: Unfinished | None,
     ) -> PreparedJob:
         wording = self._wording(request)
-        second = (
-            admission.second_pass_checkpoint(self._catalog(), request) if request.second_pass_model else None
-        )
+        second = self._second(request)
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
@@ -213,6 +213,11 @@ class ImageGenerator:
         continues = second is not None and admission.is_refiner_handoff(request, second)
         reporter.status("Generating")
         return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
+
+    def _second(self, request: GenerationRequest) -> Checkpoint | None:
+        if not request.second_pass_model:
+            return None
+        return admission.second_pass_checkpoint(self._catalog(), request)
 
     def _load(
         self,
@@ -250,7 +255,8 @@ class ImageGenerator:
         found = self._embeddings.pop(key, None)
         if found is None:
             reporter.status("Encoding the prompt")
-            found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
+            with loaded.placement.encoding():
+                found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
         self._embeddings[key] = found
         for old in list(self._embeddings)[:-MAX_CACHED_PROMPTS]:
             del self._embeddings[old]
@@ -294,7 +300,7 @@ class ImageGenerator:
             facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
-        if self.pipelines.uses_tiles:
+        if self.pipelines.uses_tiles or self.pipelines.policy.is_fp8:
             facts["memory_policy"] = self.pipelines.policy.name
         if count > 1:
             facts["drawn_together"] = count

@@ -37,6 +37,10 @@ class LoraAdapters:
         self.active: tuple[tuple[str, float], ...] = ()
         """(adapter name, weight) of the active LoRAs."""
 
+    def differ(self, wanted: Sequence[Use]) -> bool:
+        """Whether other LoRAs, or weights, are active."""
+        return tuple((self._names.get(_key(lora)), weight) for lora, weight in wanted) != self.active
+
     def activate(self, wanted: Sequence[Use]) -> None:
         """Make exactly these LoRAs active, with these weights.
 

@@ -56,8 +56,6 @@ def draw(
     so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
     img2img second pass `count` is 1."""
     second = plan.second
-    if second is not None:
-        second.loaded.offload()
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     if saved is not None:
         later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
@@ -70,7 +68,6 @@ def draw(
         images = [saved.picture]
     if second is not None and not plan.continues:
         reporter.status("Second pass")
-        plan.first.loaded.offload()
         run.stage, (run.picture,) = "img2img", images
         sampling = second_pass.begin(run, second, run.picture)
         if saved is not None:
@@ -90,7 +87,6 @@ def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> lis
         latents = sampling.sample(plan.first, request.refiner_switch if plan.continues else 1.0)
     if second is not None and plan.continues:
         run.reporter.status("Second pass")
-        plan.first.loaded.offload()
         run.stage, last = "refiner", second
         latents = sampling.sample(second)
     return _decoded(run, last, latents)
@@ -100,7 +96,10 @@ def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> li
     """One by one: decoding takes more memory than sampling."""
     request = run.request
     try:
-        decoded = [vae.decode(model.loaded.pipe, each, model.loaded.decoding) for each in latents.split(1)]
+        loaded = model.loaded
+        dtype = loaded.decoding.current if loaded.decoding else loaded.pipe.vae.dtype
+        loaded.for_coding((request.width, request.height), dtype)
+        decoded = [vae.decode(loaded.pipe, each, loaded.decoding) for each in latents.split(1)]
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise

@@ -17,6 +17,7 @@ from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest
 from . import devices
 from .checkpoint_cache import CheckpointCache
+from .memory_policies import FP8
 from .unfinished import FOREIGN
 
 Origin = Mapping[str, Any]
@@ -119,6 +120,11 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
         yield (
             f"It was begun with {before['threads']} CPU threads and finished with {now['threads']}; "
             f"{CAN_DIFFER}"
+        )
+    if (before["policy"] == FP8.name) != (now["policy"] == FP8.name):
+        yield (
+            f"It was begun with memory policy '{before['policy']}' and finished with '{now['policy']}'; "
+            "details can differ from a picture drawn in one go."
         )
     if now["tiles"] and not before["tiles"]:
         yield (

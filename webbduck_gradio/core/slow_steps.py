@@ -13,7 +13,7 @@ KNOWN = 5
 
 SWAPPING = (
     "A step took {times} times as long as those before it: the graphics card's memory is probably full and "
-    "the driver swaps; choose a smaller size, or start the studio with --memory offload."
+    "the driver swaps; choose a smaller size, or another memory policy (--memory offload)."
 )
 
 

@@ -37,6 +37,7 @@ class Img2Img(Mode):
 
 def encoded(run: SamplingRun, model: ModelContext, image: Image.Image) -> torch.Tensor:
     """Latents (1, 4, h, w) of an image (sides multiples of 8)."""
+    model.loaded.for_coding(image.size, torch.float32)
     latents, warnings = vae.encode(model.loaded.pipe, image.convert("RGB"))
     run.warnings.extend(warnings)
     return latents

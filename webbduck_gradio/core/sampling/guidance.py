@@ -59,6 +59,11 @@ class Guidance:
     mimic_percentile: float = 1.0
     """0 to 1: the share of the values that are not clamped then."""
 
+    @property
+    def rows(self) -> int:
+        """Rows of the UNet's batch for each image, at most."""
+        return 1 + (self.cfg != 1) + (self.pag_scale != 0) + (self.slg_scale != 0)
+
     def acts_at(self, share: float) -> bool:
         """Whether the step that begins at this share of all steps, 0 to 1, is guided."""
         return self.start <= share and (share < self.end or self.end >= 1)

@@ -177,6 +177,7 @@ class SamplingPass:
         device = model.loaded.device
         inpainted = self._inpainted.to(device) if self._inpainted else None
         count, evaluations = self._run.count, self._evaluations
+        model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count)
         denoise = UNetDenoiser(
             model, self._model_sigmas, self._guidance, self._size, inpainted, evaluations, count
         )

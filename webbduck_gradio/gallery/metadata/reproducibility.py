@@ -21,6 +21,8 @@ REWRITTEN = ("DPM++ 2M SDE", "DPM++ 3M SDE", "UniPC")
 two comes from a Brownian path, and UniPC is of third order."""
 LOWER_ORDER, AUTOMATIC_NOW_KARRAS = ("iPNDM", "PLMS"), ("iPNDM", "DEIS")
 """What changed in `DRAWING` 4."""
+FP8 = "fp8"
+"""The memory policy that changes images."""
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
@@ -32,8 +34,8 @@ def differences(
     chunk: Mapping[str, Any], here: Mapping[str, Any] | None, size: str | None = None
 ) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
-    "name" (of the GPU), "libraries", "threads" and "dtypes" as reported by the core; None or {}: not known
-    yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
+    "name" (of the GPU), "libraries", "threads", "memory" and "dtypes" as reported by the core; None or {}: not
+    known yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
@@ -112,6 +114,13 @@ def _library_differences(before: Any, now: Any) -> str:
 
 
 def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], size: str | None) -> list[str]:
+    was, is_now = facts.get("memory_policy") == FP8, here.get("memory") == FP8
+    if was != is_now:
+        stored = "stored its UNet in 8 bits" if was else "did not store its UNet in 8 bits"
+        return [
+            f"It was drawn with a memory policy that {stored}; generated again here, details can differ. To "
+            f"avoid this, {'choose' if was else 'leave'} the memory policy '{FP8}'."
+        ]
     original, current = facts.get("dtype"), here.get("dtypes", {}).get(size)
     if not original or not current or original == current:
         return []
