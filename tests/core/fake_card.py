@@ -150,12 +150,13 @@ def _moved(module: Any, device: torch.device, non_blocking: bool = False) -> Any
 
 
 @contextlib.contextmanager
-def card(monkeypatch: Any, pipe: Any, memory: float) -> Iterator[Allocator]:
-    """A card with this much memory, in bytes, and a pipeline of `sdxl` in main memory."""
+def card(monkeypatch: Any, memory: float, *pipes: Any) -> Iterator[Allocator]:
+    """A card with this much memory, in bytes, and pipelines of `sdxl` in main memory."""
     allocator = Allocator(memory)
-    for part in (pipe.unet, pipe.vae, pipe.text_encoder, pipe.text_encoder_2):
-        for tensor in (*part.parameters(), *part.buffers()):
-            allocator.at_home(tensor)
+    for pipe in pipes:
+        for part in (pipe.unet, pipe.vae, pipe.text_encoder, pipe.text_encoder_2):
+            for tensor in (*part.parameters(), *part.buffers()):
+                allocator.at_home(tensor)
     stored = fp8_storage.stored_in_8_bits
 
     def stored_at_home(weight: torch.Tensor) -> Any:

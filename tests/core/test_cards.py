@@ -245,7 +245,7 @@ def test_other_errors_are_no_shortage(message) -> None:
         ("cuda", 3.3, 2048, 2, "leaf-offload"),
         ("cuda", 1.5, 1024, 2, "leaf-offload"),
         ("cuda", 22, 1024, 4, "resident"),  # float32
-        ("cuda", 11, 1024, 4, "offload"),
+        ("cuda", 12, 1024, 4, "offload"),
         ("cuda", 5.2, 1024, 4, "group-offload"),
         ("xpu", 15, 1024, 2, "resident"),
         ("rocm", 15, 1024, 2, "tiled"),

@@ -236,7 +236,7 @@ class ImageGenerator:
             devices.log_shortage(f"loading {checkpoint.path}")
             raise OutOfMemoryError(
                 f"There is not enough memory to load {checkpoint.name}; close other programs that use it, "
-                "or start the studio with --memory offload."
+                "or choose a memory policy that needs less (--memory)."
             ) from None
         reporter.check()
         return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter))

@@ -137,7 +137,6 @@ class Placement:
             idle += other._idle(())
         for part in idle:
             part.leave()
-            devices.empty_cache(str(self._device))
             if wanted <= devices.free_bytes(str(self._device)):
                 return
 

@@ -34,8 +34,8 @@ def differences(
     chunk: Mapping[str, Any], here: Mapping[str, Any] | None, size: str | None = None
 ) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
-    "name" (of the GPU), "libraries", "threads", "memory" and "dtypes" as reported by the core; None or {}: not
-    known yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
+    "name" (of the GPU), "libraries", "threads", "memory" and "dtypes" as reported by the core; None or
+    {}: not known yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
