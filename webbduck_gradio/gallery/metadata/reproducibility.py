@@ -9,7 +9,7 @@ from ...models.tokens import chunks
 from ...request import GenerationRequest
 from ...request.samplers import AUTOMATIC
 
-DRAWING = 4
+DRAWING = 5
 """Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
@@ -21,6 +21,11 @@ REWRITTEN = ("DPM++ 2M SDE", "DPM++ 3M SDE", "UniPC")
 two comes from a Brownian path, and UniPC is of third order."""
 LOWER_ORDER, AUTOMATIC_NOW_KARRAS = ("iPNDM", "PLMS"), ("iPNDM", "DEIS")
 """What changed in `DRAWING` 4."""
+LORAS_ROUNDED = (
+    "It was made by an earlier version, in which LoRAs were layers of their own instead of being added to "
+    "the weights; generated again, single pixels can differ slightly."
+)
+"""What changed in `DRAWING` 5."""
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
@@ -38,7 +43,7 @@ def differences(
     facts = facts if isinstance(facts, dict) else {}
     notes = []
     drawing = chunk.get("drawing", 1)
-    if drawing != DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
+    if drawing < DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
         if changed := _changed(chunk, drawing):
             notes.append(
                 f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
@@ -46,6 +51,8 @@ def differences(
             )
         elif drawing < 3:
             notes.append(SLIGHTLY)
+        elif chunk["request"].get("loras") or facts.get("loras"):
+            notes.append(LORAS_ROUNDED)
     if facts.get("drawn_together"):
         notes.append(
             "It was drawn together with others of its batch; generated again alone, single pixels can differ "
@@ -58,6 +65,8 @@ def differences(
 
 def _changed(chunk: Mapping[str, Any], drawing: int) -> list[str]:
     """What changed visibly since the picture was made, by that version of the generation code."""
+    if drawing > 3:
+        return []
     request = GenerationRequest.validated(**chunk["request"])
     name, changed, facts = request.scheduler, [], chunk.get("facts")
     if drawing == 3:
