@@ -19,7 +19,7 @@ from recorder import Recorder
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from webbduck_gradio.core import devices, vae
+from webbduck_gradio.core import devices, origin, vae
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, UnfinishedState
 from webbduck_gradio.core.unfinished import DAMAGED, FOREIGN
@@ -311,8 +311,12 @@ def test_another_input_picture_is_refused(studio, unfinished) -> None:
 
 def test_another_version_is_refused(studio, unfinished, monkeypatch) -> None:
     true = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.9" if name == "peft" else true(name))
-    with pytest.raises(GenerationError, match=r"^peft was .* when this job began, now it is 9\.9; retry"):
+    monkeypatch.setattr(
+        importlib.metadata, "version", lambda name: "9.9" if name == "diffusers" else true(name)
+    )
+    with pytest.raises(
+        GenerationError, match=r"^diffusers was .* when this job began, now it is 9\.9; retry"
+    ):
         studio.draw(on=unfinished)
 
 
@@ -397,6 +401,20 @@ def test_tiles_are_said_where_it_was_begun_without(draw, put_aside, registry, mo
         "It was begun with memory policy 'resident' and decoded in tiles with 'tiled';"
     ]
     assert picture.facts["memory_policy"] == "tiled"
+
+
+def test_loras_of_an_earlier_version_are_said(draw, put_aside, monkeypatch) -> None:
+    now, asked = origin.versions(), {"loras": [{"name": "whole"}], "steps": 2}
+    with monkeypatch.context() as earlier:
+        earlier.setattr(origin, "versions", lambda: {**now, "peft": "0.21.2"})
+        states = put_aside(1, **asked), put_aside(1, steps=2)
+    (picture,) = draw(on=Continuation(0, states[0]), **asked)
+    assert picture.warnings == (
+        "It was begun by an earlier version, which applied LoRAs differently; single pixels can differ "
+        "slightly from a picture drawn in one go.",
+    )
+    (picture,) = draw(on=Continuation(0, states[1]), steps=2)
+    assert picture.warnings == ()
 
 
 # Files that are none

@@ -59,7 +59,7 @@ class LoadedCheckpoint:
         """`device`: where it computes. `decoding`: the precision that its VAE decodes in; None = as on the
         CPU."""
         self.checkpoint, self.pipe, self.placement, self.decoding = checkpoint, pipe, placement, decoding
-        self.adapters = LoraAdapters(pipe)
+        self.adapters = LoraAdapters(pipe, device, placement.pristine)
         self._pristine = dict(pipe.scheduler.config)
         self.device = device
         self.dtype = devices.name_of(pipe.unet.dtype)
@@ -160,8 +160,8 @@ class CheckpointCache:
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
         if loaded.adapters.differ(loras):
-            loaded.placement.release()
-            loaded.adapters.activate(loras)
+            with loaded.placement.changing():
+                loaded.adapters.activate(loras)
         return loaded
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:

@@ -61,7 +61,7 @@ def read(checkpoint: Checkpoint, dtype: torch.dtype) -> Any:
         for name, part in pipe.components.items():
             if isinstance(part, torch.nn.Module):
                 _check_complete(checkpoint, name, part)
-                # LoRAs disable gradients, which changes the last bit of some layers: disabled from the start.
+                # Nothing is trained, and with gradients some layers' last bit differs.
                 part.eval().requires_grad_(False)
     except WebbDuckError:
         raise

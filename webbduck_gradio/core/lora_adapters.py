@@ -1,166 +1,230 @@
-"""LoRAs on a loaded checkpoint: attached once, then switched on and off.
+"""LoRAs on a loaded checkpoint: added to its weights, and removed by putting its own weights back.
 
-peft's layers apply them; this module decides which weights go into which layer. Alpha is kept beside the
-weights: multiplied into them in half precision, small values would round to zero.
+In layers of their own, as peft has them, LoRAs cost each step two more products in up to 1,000 modules. Added
+to the weights they cost a step nothing.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
 
-from ..errors import ModelError
+from ..errors import ModelError, OutOfMemoryError
 from ..models.catalog.registry import Lora
+from . import devices
+from .cards import GIB
 from .load_errors import translated_load_errors
-from .lora_weights import PARTS, Addition, Place, additions, base_of
+from .lora_weights import Change, Place, changes_of
 
 MAX_IDLE_ADAPTERS = 16
-"""Inactive adapters that stay attached, so that using one again needs no loading."""
+"""LoRAs that stay in main memory while none of them is active, so that using one again needs no loading."""
 
 Use = tuple[Lora, float]
 Key = tuple[str, str]
 """(path, stamp): a file that changed on disk is loaded again."""
+Recipe = tuple[tuple[Key, float], ...]
+"""The LoRAs that are added to a module's weights, and how often each."""
+Pristine = Callable[[str, str], torch.Tensor]
+"""(model of the pipeline, dotted name of a parameter in it) -> the checkpoint's own values, on the CPU."""
+
+
+@dataclass(frozen=True)
+class _Merged:
+    """A module that has LoRAs in its weights."""
+
+    pristine: torch.Tensor
+    recipe: Recipe
 
 
 class LoraAdapters:
-    """The LoRAs of one pipeline. With none active, images are bit-identical to those of the bare pipeline."""
+    """The LoRAs of one pipeline.
 
-    def __init__(self, pipe: Any):
-        self._pipe = pipe
-        self._names: dict[Key, str] = {}
-        self._count = 0
+    With none active, all weights are the checkpoint's own to the bit; on the CPU they are the same tensors as
+    before, so that what was mapped from a file is mapped again. With some active, a module's weights are its
+    own plus the LoRAs', added in float32 and rounded once, whatever was active before.
+    """
+
+    def __init__(self, pipe: Any, device: torch.device | None = None, pristine: Pristine | None = None):
+        """`device`: where new weights are computed; None = where the old ones are. `pristine`: the checkpoint's
+        own weights; None = they are kept here while they are replaced; of those on another device than the
+        CPU, a copy in main memory, which stays."""
+        self._pipe, self._device, self._pristine = pipe, device, pristine
+        self._copies: dict[Place, torch.Tensor] = {}
+        self._changes: dict[Key, dict[Place, Change]] = {}  # ordered from least to most recently used
+        self._merged: dict[Place, _Merged] = {}
         self.active: tuple[tuple[str, float], ...] = ()
-        """(adapter name, weight) of the active LoRAs."""
+        """(name, weight) of the active LoRAs."""
+        self._keys: Recipe | None = ()
+        """The same by their files; None after an error."""
 
     def differ(self, wanted: Sequence[Use]) -> bool:
         """Whether other LoRAs, or weights, are active."""
-        return tuple((self._names.get(_key(lora)), weight) for lora, weight in wanted) != self.active
+        return tuple((_key(lora), weight) for lora, weight in wanted) != self._keys
 
     def activate(self, wanted: Sequence[Use]) -> None:
-        """Make exactly these LoRAs active, with these weights.
+        """Make exactly these LoRAs active, with these weights, in whatever order.
 
-        Raises `ModelError` naming a LoRA that is incompatible or cannot be read, and `OutOfMemoryError`.
+        Raises `ModelError` naming a LoRA that is incompatible or cannot be read, and `OutOfMemoryError`. If
+        an error stops the replacing of weights, none is active.
         """
         for lora, _ in wanted:
-            if _key(lora) not in self._names:
-                self._load(lora)
-        active = tuple((self._names[_key(lora)], weight) for lora, weight in wanted)
-        if active != self.active:
-            self._activate(active)
+            self._changes[_key(lora)] = self._changes.pop(_key(lora), None) or self._load(lora)
+        # A sum's last bit depends on the order.
+        uses = sorted((use for use in wanted if use[1]), key=lambda use: (use[0].name, *_key(use[0]), use[1]))
+        recipes: dict[Place, Recipe] = {}
+        for lora, weight in uses:
+            for place in self._changes[_key(lora)]:
+                recipes[place] = (*recipes.get(place, ()), (_key(lora), weight))
+        with self._undone_after_an_error(), torch.no_grad():
+            for place in self._merged.keys() - recipes.keys():
+                self._restore(place)
+            if changed := {place: each for place, each in recipes.items() if each != self._recipe_of(place)}:
+                self._merge(changed, [lora for lora, _ in uses])
+        self.active = tuple((lora.name, weight) for lora, weight in wanted)
+        self._keys = tuple((_key(lora), weight) for lora, weight in wanted)
         self._evict({_key(lora) for lora, _ in wanted})
 
-    def _activate(self, active: tuple[tuple[str, float], ...]) -> None:
-        for layer in self._layers():
-            if not active:
-                layer.enable_adapters(False)
-                continue
-            layer.enable_adapters(True)
-            layer.set_adapter([name for name, _ in active], inference_mode=True)
-            for name, weight in active:
-                layer.set_scale(name, weight)
-        self.active = active
-
-    def _load(self, lora: Lora) -> None:
-        self._count += 1
-        name = f"lora{self._count}"
-        self.active = (("", 0.0),)  # matches nothing, so that `activate` sets the adapters again
-        is_loaded = False
-        try:
-            with translated_load_errors(
-                f"The LoRA {lora.name}",
-                lora.path,
-                f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
-            ):
-                added = additions(self._pipe, lora)
-                self._attach(name, lora, added)
-                self._check(name, lora, added)
-            is_loaded = True
-        finally:
-            if not is_loaded:
-                self._drop(name)
-        self._names[_key(lora)] = name
-
-    def _attach(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
-        for part in PARTS:
-            modules = [module for place, module in added if place == part]
-            if not modules:
-                continue
-            model = getattr(self._pipe, part)
-            config = LoraConfig(r=1, target_modules=modules, init_lora_weights=False, inference_mode=True)
-            with warnings.catch_warnings():
-                # peft warns about several adapters, which are intended here.
-                warnings.filterwarnings("ignore", message="Already found a `peft_config`")
-                # On the meta device: `_fill` replaces the weights by the file's.
-                inject_adapter_in_model(
-                    config,
-                    model,
-                    adapter_name=name,
-                    low_cpu_mem_usage=True,
-                    state_dict={f"{module}.lora_A.weight": torch.empty(0) for module in modules},
+    def _load(self, lora: Lora) -> dict[Place, Change]:
+        with translated_load_errors(
+            f"The LoRA {lora.name}",
+            lora.path,
+            f"The LoRA {lora.name} could not be loaded; get it again, or choose another.",
+        ):
+            changes = changes_of(self._pipe, lora)
+            if not all(each.is_finite for each in changes.values()):
+                raise ModelError(
+                    f"The LoRA {lora.name} contains NaN or infinity; get it again, or choose another."
                 )
-            for module in modules:
-                _fill(model.get_submodule(module), name, lora, added[part, module])
+            if not any(each.has_effect for each in changes.values()):
+                raise ModelError(
+                    f"The LoRA {lora.name} has no effect: its weights or alphas are all zero; choose another."
+                )
+            return changes
 
-    def _check(self, name: str, lora: Lora, added: dict[Place, Addition]) -> None:
-        """Raises `ModelError` if any weights were not attached, or if none has an effect."""
-        halves: list[tuple[float, Any, Any]] = [
-            (layer.scaling[name], layer.lora_A[name].weight, layer.lora_B[name].weight)
-            for layer in self._layers()
-            if name in layer.lora_A
-        ]
-        ready = sum(not (down.is_meta or up.is_meta) for _, down, up in halves)
-        if ready != len(halves) or ready != len(added):
-            raise ModelError(
-                f"The LoRA {lora.name} could be applied to only {ready} of the {len(added)} modules that it "
-                "changes; get it again, or choose another."
+    def _merge(self, recipes: Mapping[Place, Recipe], loras: Sequence[Lora]) -> None:
+        self._check_room(recipes, loras)
+        try:
+            for place, recipe in recipes.items():
+                weight, pristine = self._weight(place), self._pristine_of(place)
+                changes = [(self._changes[key][place], by) for key, by in recipe]
+                value = _sum(pristine.to(self._device or weight.device), changes, weight.dtype)
+                if value is None:
+                    raise _overflow([each for each in loras if _key(each) in dict(recipe)], weight.dtype)
+                self._merged[place] = _Merged(pristine, recipe)
+                if _is_same(weight, pristine):
+                    weight.data = value.to(weight.device)
+                else:
+                    weight.data.copy_(value)  # takes no more of the device's memory
+        except Exception as error:
+            if not devices.is_out_of_memory(error):
+                raise
+            devices.log_shortage(f"adding {', '.join(str(each.path) for each in loras)}")
+            raise OutOfMemoryError(
+                f"{_adding(loras)} needs more memory than is available; close other programs, then try again."
+            ) from None
+
+    def _restore(self, place: Place) -> None:
+        weight, pristine = self._weight(place), self._merged[place].pristine
+        if (weight.device, weight.dtype) == (pristine.device, pristine.dtype):
+            weight.data = pristine
+        else:
+            weight.data.copy_(pristine.to(weight.dtype))
+        del self._merged[place]
+
+    @contextmanager
+    def _undone_after_an_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._keys = None  # until all is back, `activate` has to be called again
+            with torch.no_grad():
+                for place in list(self._merged):
+                    self._restore(place)
+            self.active = self._keys = ()
+            raise
+
+    def _check_room(self, places: Mapping[Place, object], loras: Sequence[Lora]) -> None:
+        """Raises `OutOfMemoryError` if main memory cannot hold both the checkpoint's weights and the replaced
+        ones: the system would kill the whole studio."""
+        added = [self._weight(place) for place in places if self._takes_memory(place)]
+        wanted, free = sum(each.nbytes for each in added), devices.free_bytes("cpu")
+        if wanted > free:
+            raise OutOfMemoryError(
+                f"{_adding(loras)} needs {wanted / GIB:.1f} GiB of main memory beside the checkpoint, but "
+                f"only {free / GIB:.1f} GiB are free; close other programs."
             )
-        if not any(scale and down.any() and up.any() for scale, down, up in halves):
-            raise ModelError(
-                f"The LoRA {lora.name} has no effect: its weights or alphas are all zero; choose another."
-            )
 
-    def _layers(self) -> Iterator[LoraLayer]:
-        for part in PARTS:
-            model = getattr(self._pipe, part, None)
-            for module in model.modules() if model is not None else ():
-                if isinstance(module, LoraLayer):
-                    yield module
+    def _takes_memory(self, place: Place) -> bool:
+        """Whether main memory will hold one more tensor once these weights are replaced."""
+        if place in self._merged:
+            return False
+        if self._weight(place).is_cpu:
+            return _is_same(self._weight(place), self._pristine_of(place))
+        return self._pristine is None and place not in self._copies
 
-    def _drop(self, name: str) -> None:
-        for layer in self._layers():
-            others = [each for each in layer.active_adapters if each != name]
-            layer.set_adapter(others, inference_mode=True)
-            layer.delete_adapter(name)
-        for part in PARTS:
-            getattr(getattr(self._pipe, part, None), "peft_config", {}).pop(name, None)
+    def _pristine_of(self, place: Place) -> torch.Tensor:
+        if place in self._merged:
+            return self._merged[place].pristine
+        part, module = place
+        if self._pristine is not None:
+            return self._pristine(part, f"{module}.weight")
+        own = self._weight(place).data
+        if own.is_cpu:
+            return own
+        if place not in self._copies:
+            self._copies[place] = own.cpu()
+        return self._copies[place]
+
+    def _recipe_of(self, place: Place) -> Recipe:
+        return self._merged[place].recipe if place in self._merged else ()
+
+    def _weight(self, place: Place) -> torch.Tensor:
+        part, module = place
+        weight: torch.Tensor = getattr(self._pipe, part).get_submodule(module).weight
+        return weight
 
     def _evict(self, wanted: set[Key]) -> None:
-        for key in [key for key in self._names if key not in wanted][
-            : max(0, len(self._names) - MAX_IDLE_ADAPTERS)
-        ]:
-            self._drop(self._names.pop(key))
+        idle = [key for key in self._changes if key not in wanted]
+        for key in idle[: max(0, len(idle) - MAX_IDLE_ADAPTERS)]:
+            del self._changes[key]
 
 
-def _fill(layer: Any, name: str, lora: Lora, addition: Addition) -> None:
-    """Give a layer the weights of a file, converted to the layer's device and precision."""
-    own: Any = base_of(layer).weight
-    for half, value in ((layer.lora_A[name], addition.down), (layer.lora_B[name], addition.up)):
-        exact = value.to(own.dtype)
-        if not torch.isfinite(exact).all():
-            dtype = str(own.dtype).removeprefix("torch.")
-            raise ModelError(
-                f"The LoRA {lora.name} contains NaN or infinity in {dtype}; get it again, or start the "
-                "studio with --precision float32."
-            )
-        half.weight = torch.nn.Parameter(exact.to(own.device), requires_grad=False)
-    rank = addition.down.shape[0]
-    layer.r[name], layer.lora_alpha[name] = rank, addition.scale * rank
-    layer.set_scale(name, 1)
+def _sum(
+    pristine: torch.Tensor, changes: Sequence[tuple[Change, float]], dtype: torch.dtype
+) -> torch.Tensor | None:
+    """The weights with all changes, each so many times, in `dtype`; None if they overflow."""
+    own = pristine.float()
+    (first, by), *others = changes
+    total = first.delta(own) * by
+    for change, by in others:
+        total = torch.add(total, change.delta(own), alpha=by)
+    total = torch.add(own, total, out=torch.empty_like(own))  # keeps the order of the axes in memory
+    (low, high), largest = total.aminmax(), torch.finfo(dtype).max
+    if not (-largest <= low and high <= largest) and own.isfinite().all():
+        return None
+    return total.to(dtype)
+
+
+def _is_same(weight: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether both are the same memory."""
+    return weight.device == other.device and weight.data_ptr() == other.data_ptr()
+
+
+def _adding(loras: Sequence[Lora]) -> str:
+    names = list(dict.fromkeys(each.name for each in loras))
+    return f"Adding the {'LoRA' if len(names) == 1 else 'LoRAs'} {', '.join(names)}"
+
+
+def _overflow(loras: Sequence[Lora], dtype: torch.dtype) -> ModelError:
+    precision = "" if dtype == torch.float32 else ", or start the studio with --precision float32"
+    return ModelError(
+        f"{_adding(loras)} makes weights of the checkpoint too large for {devices.name_of(dtype)}; lower the "
+        f"LoRA weights{precision}."
+    )
 
 
 def _key(lora: Lora) -> Key:

@@ -1,4 +1,4 @@
-"""Maps a LoRA file, in any of the known layouts, to additions to a checkpoint's modules."""
+"""Maps a LoRA file, in any of the known layouts, to changes of a checkpoint's modules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import safetensors.torch
 import torch
@@ -24,9 +24,27 @@ Place = tuple[str, str]
 """(model of the pipeline, dotted name of a module in it)."""
 
 
+class Change(Protocol):
+    """What a LoRA does to the weights of one module; each kind of LoRA is a class of its own."""
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it contains neither NaN nor infinity."""
+
+    @property
+    def has_effect(self) -> bool:
+        """Whether it is anything but zero."""
+
+    def delta(self, weight: torch.Tensor) -> torch.Tensor:
+        """What is added to the weights at a strength of 1: in float32, of their shape and on their device.
+
+        `weight`: the checkpoint's own, in float32; not changed.
+        """
+
+
 @dataclass(frozen=True)
-class Addition:
-    """`scale` times `up` @ `down` is added to a module's weights.
+class LowRank:
+    """`scale` times `up` @ `down` (Hu et al. 2021, "LoRA"); of convolutions too (LoCon).
 
     `down`: (rank, in) or (rank, in, height, width); `up`: (out, rank) or (out, rank, 1, 1).
     """
@@ -35,10 +53,22 @@ class Addition:
     up: torch.Tensor
     scale: float
 
+    @property
+    def is_finite(self) -> bool:
+        return bool(self.down.isfinite().all() and self.up.isfinite().all())
 
-def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
-    """All additions of `lora` to `pipe`. Raises `ModelError` if it is incompatible or damaged, and what
-    reading the file raises."""
+    @property
+    def has_effect(self) -> bool:
+        return bool(self.scale and self.down.any() and self.up.any())
+
+    def delta(self, weight: torch.Tensor) -> torch.Tensor:
+        up, down = (each.flatten(1).float().to(weight.device) for each in (self.up, self.down))
+        return (up @ down).view(weight.shape) * self.scale
+
+
+def changes_of(pipe: Any, lora: Lora) -> dict[Place, Change]:
+    """All changes of `pipe` by `lora`. Raises `ModelError` if it is incompatible or damaged, and what reading
+    the file raises."""
     tensors, metadata = read_tensors(lora.path)
     parts = weighted(read_names(tensors))
     try:
@@ -47,7 +77,7 @@ def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
         raise ModelError(f"The LoRA {lora.name} cannot be used: {error}; get it again.") from None
     places = {canonical: place for canonical, place in _places(pipe)}
     layers = getattr(pipe.unet.config, "layers_per_block", 2)
-    found: dict[Place, Addition] = {}
+    found: dict[Place, Change] = {}
     unmatched = []
     for written, roles in parts.items():
         name = counterpart(canonical(written, layers), places)
@@ -55,9 +85,8 @@ def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
             unmatched.append(written)
             continue
         part, module = place = places[name]
-        pair = _shaped(
-            getattr(pipe, part).get_submodule(module), tensors[roles["down"]], tensors[roles["up"]]
-        )
+        weight = getattr(pipe, part).get_submodule(module).weight
+        pair = _shaped(weight, tensors[roles["down"]], tensors[roles["up"]])
         if pair is None or place in found:
             unmatched.append(written)
             continue
@@ -69,7 +98,7 @@ def additions(pipe: Any, lora: Lora) -> dict[Place, Addition]:
             scale = 1.0 if declared is None else declared
         if not math.isfinite(scale):
             raise ModelError(f"The LoRA {lora.name} is damaged: an alpha is not finite; get it again.")
-        found[place] = Addition(*pair, scale)
+        found[place] = LowRank(*pair, scale)
     if unmatched or not found:
         raise ModelError(
             f"The LoRA {lora.name} does not fit this checkpoint: {len(unmatched)} of its {len(parts)} "
@@ -103,26 +132,19 @@ def _places(pipe: Any) -> list[tuple[str, Place]]:
     for part, mark in PARTS.items():
         model = getattr(pipe, part, None)
         for name, module in model.named_modules() if model is not None else ():
-            if isinstance(base_of(module), Layer) and ".base_layer" not in name and ".lora_" not in name:
+            if isinstance(module, Layer):
                 flat = name.removeprefix("text_model.") if mark else name
                 found.append((mark + flat.replace(".", "_"), (part, name)))
     return found
 
 
-def base_of(module: torch.nn.Module) -> torch.nn.Module:
-    """The layer itself, without the adapters wrapped around it."""
-    return module.get_base_layer() if hasattr(module, "get_base_layer") else module  # type: ignore[operator]
-
-
 def _shaped(
-    module: torch.nn.Module, down: torch.Tensor, up: torch.Tensor
+    weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Both matrices with as many axes as the module's weights; None if their shapes do not match it.
+    """Both matrices with as many axes as a module's weights; None if their shapes do not match it.
 
     Files may store a 1 x 1 kernel for a linear layer, or no kernel axes for a 1 x 1 convolution.
     """
-    weight = base_of(module).weight
-    assert isinstance(weight, torch.Tensor)
     kernel = weight.shape[2:]
     if (
         down.ndim < 2

@@ -23,7 +23,7 @@ from .unfinished import FOREIGN
 Origin = Mapping[str, Any]
 """As JSON can hold it; made by `origin_of`, with what `CheckpointCache.decoding` gives."""
 
-PACKAGES = ("torch", "diffusers", "transformers", "peft", "safetensors")
+PACKAGES = ("torch", "diffusers", "transformers", "safetensors")
 """Packages whose version changes an image's bits."""
 
 IRRELEVANT = {"num_images", "output_format"}
@@ -114,6 +114,8 @@ def _check_models(kind: str, before: Sequence[Mapping[str, Any]], now: Sequence[
 
 def caveats(before: Origin, now: Origin) -> Iterator[str]:
     """Warnings about what can change single pixels of an image that goes on here. `before` is checked."""
+    if now["loras"] and "peft" in before["versions"]:
+        yield f"It was begun by an earlier version, which applied LoRAs differently; {CAN_DIFFER}"
     if before["device"] != now["device"]:
         yield f"It was begun on {before['device']} and finished on {now['device']}; {CAN_DIFFER}"
     elif before["threads"] != now["threads"]:

@@ -32,8 +32,6 @@ class Part:
         self.is_home = True
         self._tensors = [*model.parameters(), *model.buffers()]
         self._home: list[torch.Tensor] | None = None
-        self._copies: list[int] = []
-        """Addresses of the copies on the device."""
 
     def leave_out(self, streamed: Collection[int]) -> None:
         """From now on, move only the tensors whose `id` is not among these. It must be at home."""
@@ -52,17 +50,18 @@ class Part:
             self.is_home = False  # first, so that after a shortage it can leave again
             for tensor in self._tensors:
                 tensor.data = tensor.data.to(device)
-                self._copies.append(tensor.data_ptr())
+
+    def keep_changes(self) -> None:
+        """Its weights were changed on the device: what is at home is no longer the same."""
+        self._home = None
 
     def leave(self) -> None:
         """Have it in main memory alone."""
         if self.is_home:
             return
         for number, tensor in enumerate(self._tensors):
-            # Where a LoRA has changed the weights, what is at home is no longer the same.
-            is_copy = number >= len(self._copies) or tensor.data_ptr() == self._copies[number]
-            tensor.data = self._home[number] if self._home and is_copy else tensor.data.cpu()
-        self._home, self._copies, self.is_home = None, [], True
+            tensor.data = self._home[number] if self._home else tensor.data.cpu()
+        self._home, self.is_home = None, True
 
 
 class Placement:
@@ -87,6 +86,13 @@ class Placement:
             name: Part(model)
             for name in (*ENCODERS, UNET, VAE)
             if (model := getattr(pipe, name, None)) is not None
+        }
+        # Free only where they are mapped; else they would be in main memory twice.
+        self._mapped = {
+            (name, key): tensor.data
+            for name, part in self._parts.items()
+            for key, tensor in part.model.named_parameters()
+            if is_mapped
         }
         self._fp8: Fp8Storage | None = None
         self._streamed: Streamed | None = None
@@ -178,11 +184,27 @@ class Placement:
         if self.policy.offloads:
             self.leave()
         if self._fp8 is not None:
+            self._parts[UNET].leave()
             self._fp8.undo()
         if self._streamed is not None:
             self._streamed.undo()
             self._parts[UNET].leave_out(())
         self._fp8 = self._streamed = None
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """The plain weights, which may be changed meanwhile."""
+        self.release()
+        try:
+            yield
+        finally:
+            for part in self._parts.values():
+                part.keep_changes()
+
+    @property
+    def pristine(self) -> Callable[[str, str], torch.Tensor] | None:
+        """The checkpoint's own weights by part and name, where they stay mapped from its file."""
+        return (lambda part, name: self._mapped[part, name]) if self._mapped else None
 
     def change(self, policy: MemoryPolicy) -> None:
         """From now on, move the parts as this policy says."""

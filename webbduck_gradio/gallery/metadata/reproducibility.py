@@ -9,7 +9,7 @@ from ...models.tokens import chunks
 from ...request import GenerationRequest
 from ...request.samplers import AUTOMATIC
 
-DRAWING = 4
+DRAWING = 5
 """Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
@@ -23,6 +23,11 @@ LOWER_ORDER, AUTOMATIC_NOW_KARRAS = ("iPNDM", "PLMS"), ("iPNDM", "DEIS")
 """What changed in `DRAWING` 4."""
 FP8 = "fp8"
 """The memory policy that changes images."""
+LORAS_ROUNDED = (
+    "It was made by an earlier version, in which LoRAs were layers of their own instead of being added to "
+    "the weights; generated again, single pixels can differ slightly."
+)
+"""What changed in `DRAWING` 5."""
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
@@ -40,7 +45,7 @@ def differences(
     facts = facts if isinstance(facts, dict) else {}
     notes = []
     drawing = chunk.get("drawing", 1)
-    if drawing != DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
+    if drawing < DRAWING and chunk.get("kind", "generate") in ("generate", "test"):
         if changed := _changed(chunk, drawing):
             notes.append(
                 f"It was made by an earlier version, which handled {' and '.join(changed)} differently; "
@@ -48,6 +53,8 @@ def differences(
             )
         elif drawing < 3:
             notes.append(SLIGHTLY)
+        elif chunk["request"].get("loras") or facts.get("loras"):
+            notes.append(LORAS_ROUNDED)
     if facts.get("drawn_together"):
         notes.append(
             "It was drawn together with others of its batch; generated again alone, single pixels can differ "
@@ -60,6 +67,8 @@ def differences(
 
 def _changed(chunk: Mapping[str, Any], drawing: int) -> list[str]:
     """What changed visibly since the picture was made, by that version of the generation code."""
+    if drawing > 3:
+        return []
     request = GenerationRequest.validated(**chunk["request"])
     name, changed, facts = request.scheduler, [], chunk.get("facts")
     if drawing == 3:
