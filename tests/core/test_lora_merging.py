@@ -221,7 +221,7 @@ def test_weights_that_lie_elsewhere_are_written_in_place(
     home, device = weights(stored), checkpoint_files.read(starter, torch.float16)
     there, before = places_in_memory(device), bits(device)
     asked: list[str] = []
-    adapters = LoraAdapters(device, lambda part, name: (asked.append(name), home[part, name])[1])
+    adapters = LoraAdapters(device, pristine=lambda part, name: (asked.append(name), home[part, name])[1])
     adapters.activate(uses((INK, 1.0)))
     merged = bits(device)
     assert places_in_memory(device) == there

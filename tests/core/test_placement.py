@@ -186,17 +186,26 @@ def test_each_policy_draws_the_same(registry, starter, ask, paint, image, mask, 
 
 
 def test_fp8_changes_pictures_a_little_and_says_so(registry, starter, ask, paint) -> None:
-    asked = {"steps": 8, "sampler": "Euler", "loras": [{"name": "whole", "weight": 1}]}
+    asked = {"steps": 8, "sampler": "Euler", "schedule": "Karras"}
+    lora = {"loras": [{"name": "whole", "weight": 1}]}
     generator = on_a_card("fp8", registry)
-    (narrow,) = generator.generate(ask(**asked), starter, Recorder())
+
+    def drawn(**more):
+        (picture,) = generator.generate(ask(**asked, **more), starter, Recorder())
+        return picture, numpy.asarray(picture.image).astype(int)
+
+    picture, narrow = drawn()
     usual = paint(**asked)[0]
-    assert 0 < numpy.abs(numpy.asarray(narrow.image).astype(int) - usual).mean() < 6
-    assert narrow.facts["memory_policy"] == "fp8"
+    assert 0 < numpy.abs(narrow - usual).mean() < 6
+    assert picture.facts["memory_policy"] == "fp8"
     unet = generator.pipelines.get(starter, silent).pipe.unet
     assert sum(each.dtype == torch.float8_e4m3fn for each in unet.parameters()) > 100
+    _, changed = drawn(**lora)
+    assert not numpy.array_equal(changed, narrow) and numpy.array_equal(drawn()[1], narrow)
     generator.choose(DeviceChoice("offload"))
-    (again,) = generator.generate(ask(**asked), starter, Recorder())
-    assert numpy.array_equal(again.image, usual) and "memory_policy" not in again.facts
+    picture, again = drawn(**lora)
+    assert numpy.array_equal(again, paint(**asked, **lora)[0]) and "memory_policy" not in picture.facts
+    assert numpy.array_equal(drawn()[1], usual)
 
 
 def test_a_choice_holds_from_the_next_job_on_without_loading_anew(registry, starter, ask) -> None:
