@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 from running import free_port, studio_settings, wait_until
+from windows import WIDE, Windows
 
 from webbduck_gradio.settings import HOME
 from webbduck_gradio.web.server import StudioServer
@@ -48,83 +49,88 @@ def server(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) 
     server.close()
 
 
-def open_dialog(page: Page) -> None:
+@pytest.fixture(scope="module")
+def pages(chromium: Browser, server: StudioServer) -> Iterator[tuple[Page, Page]]:
+    """The studio in a wide window and on a phone."""
+    windows = Windows(chromium)
+    phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+    yield windows.open(server.url, **WIDE), windows.open(server.url, **phone)
+    windows.close()
+
+
+@pytest.fixture
+def wide(pages: tuple[Page, Page], server: StudioServer) -> Iterator[Locator]:
+    """The dialog, opened by keyboard in the wide window; nothing is chosen but what the start chose."""
+    page = pages[0]
     page.locator(".statusline .device").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog", name="Device")).to_be_visible()
+    yield page.get_by_role("dialog", name="Device")
+    page.keyboard.press("Escape")
+    server.services.choose_device("automatic", False)
 
 
-def test_a_choice_by_keyboard_is_kept_and_shown_in_another_page(
-    window: Callable[..., Page], server: StudioServer
-) -> None:
-    one, phone = window(server.url), window(server.url, viewport={"width": 390, "height": 844})
-    open_dialog(one)
-    dialog = one.get_by_role("dialog", name="Device")
-    expect(dialog).to_contain_text("Starting up")
-    expect(dialog).to_contain_text("started with --memory offload, which holds again")
-    expect(dialog.get_by_role("radio", checked=True)).to_have_accessible_name("offload")
+def test_what_is_known_and_where_the_choice_comes_from(wide: Locator, server: StudioServer) -> None:
+    expect(wide).to_contain_text("Starting up")
+    expect(wide).to_contain_text("started with --memory offload, which holds again")
+    expect(wide.get_by_role("radio", checked=True)).to_have_accessible_name("offload")
     server.services.worker.context.generator  # noqa: B018 - made, as it is after the start
-    expect(dialog).to_contain_text("A card (CUDA:1)")
+    expect(wide).to_contain_text("A card (CUDA:1)")
     for text in ("float16; bfloat16 for large checkpoints", "3.0 GiB of 12 GiB used", "duck-xl"):
-        expect(dialog).to_contain_text(text)
+        expect(wide).to_contain_text(text)
 
-    open_dialog(phone)
-    other = phone.get_by_role("dialog", name="Device")
-    one.keyboard.press("ArrowDown")
-    expect(dialog.get_by_role("radio", name="fp8")).to_be_checked()
-    expect(dialog.get_by_role("radio", name="fp8")).to_have_accessible_description(
+
+def test_a_choice_is_kept_and_shown_in_another_page(
+    pages: tuple[Page, Page], wide: Locator, server: StudioServer
+) -> None:
+    kept = server.settings.data_dir / "device.json"
+    server.services.worker.context.generator  # noqa: B018
+    server.services.choose_device("offload")
+    keys, tapped = pages[0].keyboard, pages[1]
+    # The prompt, which has the focus, gets smaller and moves what is above; the tap must not miss it.
+    tapped.locator("#prompt textarea").focus()
+    tapped.locator(".statusline .device").tap()
+    phone = tapped.get_by_role("dialog", name="Device")
+    expect(phone.get_by_role("radio", name="offload", exact=True)).to_be_checked()
+    expect(wide.get_by_role("radio", name="offload", exact=True)).to_be_checked()
+
+    keys.press("ArrowDown")
+    for dialog in (wide, phone):
+        expect(dialog.get_by_role("radio", name="fp8")).to_be_checked()
+        expect(dialog.locator("dd").last).to_have_text("fp8")
+    expect(wide.get_by_role("radio", name="fp8")).to_have_accessible_description(
         "Also stores the UNet in 8 bits, which changes images"
     )
-    expect(dialog.get_by_role("status")).to_have_text("Holds from the next job on.")
-    expect(other.get_by_role("radio", name="fp8")).to_be_checked()
-    expect(other.locator("dd").last).to_have_text("fp8")
-    kept = server.settings.data_dir / "device.json"
+    expect(wide.get_by_role("status")).to_have_text("Holds from the next job on.")
     assert json.loads(kept.read_text()) == {"memory": "fp8", "compiled": False}
 
-    other.get_by_role("switch").click()
-    expect(dialog.get_by_role("switch")).to_be_checked()
-    expect(dialog.get_by_text(NO_COMPILER)).to_be_visible()
-    other.get_by_role("switch").click()
-    expect(dialog.get_by_text(NO_COMPILER)).to_be_hidden()
-    expect(dialog.get_by_role("switch")).not_to_be_checked()
+    phone.get_by_role("switch").click()
+    expect(wide.get_by_role("switch")).to_be_checked()
+    expect(wide.get_by_text(NO_COMPILER)).to_be_visible()
+    phone.get_by_role("switch").click()
+    expect(wide.get_by_role("switch")).not_to_be_checked()
+    expect(wide.get_by_text(NO_COMPILER)).to_be_hidden()
 
-    # Quick changes: the last one holds.
-    for key in ("ArrowDown", "ArrowDown", "ArrowDown"):
-        one.keyboard.press(key)
-    for page in (dialog, other):
-        expect(page.get_by_role("radio", name="Automatic")).to_be_checked()
-        expect(page.locator("dd").last).to_have_text("tiled, chosen automatically")
+    for _ in range(3):  # quick changes: the last one holds
+        keys.press("ArrowDown")
+    for dialog in (wide, phone):
+        expect(dialog.get_by_role("radio", name="Automatic")).to_be_checked()
+        expect(dialog.locator("dd").last).to_have_text("tiled, chosen automatically")
     wait_until(lambda: not kept.exists())
-    dialog.get_by_role("button", name="Free memory").click()
-    expect(dialog.get_by_role("status")).to_have_text(
-        "The models were unloaded; the next job loads them again."
-    )
-    one.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    expect(one.locator(".statusline .device")).to_be_focused()
+
+    keys.press("Escape")
+    expect(wide).to_be_hidden()
+    expect(pages[0].locator(".statusline .device")).to_be_focused()
 
 
-def test_what_cannot_be_kept_is_said_and_nothing_changes(
-    window: Callable[..., Page], server: StudioServer
-) -> None:
-    kept = server.settings.data_dir / "device.json"
+def test_what_was_done_is_said_and_so_is_what_failed(wide: Locator, server: StudioServer) -> None:
+    said, kept = wide.get_by_role("status"), server.settings.data_dir / "device.json"
+    server.services.worker.context.generator  # noqa: B018
+    wide.get_by_role("button", name="Free memory").click()
+    expect(said).to_have_text("The models were unloaded; the next job loads them again.")
     kept.mkdir()
     try:
-        page = window(server.url)
-        open_dialog(page)
-        dialog = page.get_by_role("dialog", name="Device")
-        before = dialog.get_by_role("radio", checked=True).get_attribute("value")
-        dialog.get_by_role("radio", name="leaf-offload").click()
-        expect(dialog.get_by_role("status")).to_contain_text("device.json could not be saved")
-        expect(dialog.get_by_role("radio", checked=True)).to_have_attribute("value", str(before))
+        wide.get_by_role("radio", name="leaf-offload").click()
+        expect(said).to_contain_text("device.json could not be saved")
+        expect(wide.get_by_role("radio", name="leaf-offload")).not_to_be_checked()
     finally:
         kept.rmdir()
-
-
-def test_the_first_tap_after_typing_on_a_phone_opens_it(
-    window: Callable[..., Page], server: StudioServer
-) -> None:
-    page = window(server.url, viewport={"width": 390, "height": 844}, has_touch=True)
-    page.locator("#prompt textarea").focus()
-    page.locator(".statusline .device").tap()
-    expect(page.get_by_role("dialog", name="Device")).to_be_visible()
