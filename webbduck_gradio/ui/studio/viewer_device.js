@@ -29,7 +29,7 @@ function facts(device) {
     Precision: small && small !== large ? `${small}; ${large} for large checkpoints` : small,
     Memory: usedMemory(device),
     "Models in memory": device.in_memory && (device.in_memory.join(", ") || "None"),
-    "Policy in use": device.policy && device.policy + (device.memory ? "" : ", chosen automatically"),
+    "Policy in use": device.policy,
   };
 }
 
@@ -45,6 +45,8 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
   /** What the user chose and the server has not confirmed. */
   let asked = null;
   let sending = false;
+  /** Number of choices so far; what the server answered to an earlier one is outdated. */
+  let count = 0;
   const { memory: startPolicy, compiled: startCompiled } = props.started_with;
 
   const rows = Object.keys(facts({})).map((title) => ({ title, dt: h("dt", {}, title), dd: h("dd", {}) }));
@@ -117,6 +119,7 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });
+  dialog.addEventListener("close", () => dialog.remove());
 
   function draw(found = device) {
     device = found;
@@ -139,6 +142,7 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
    */
   async function choose(choice) {
     asked = { ...asked, ...choice };
+    count += 1;
     if (sending) return;
     sending = true;
     while (asked) {
@@ -156,13 +160,14 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
   }
 
   async function open() {
-    if (!dialog.isConnected) home().append(dialog);
+    home().append(dialog);
     say("");
     dialog.showModal();
     draw();
     (radios.find((radio) => radio.checked) ?? radios[0]).focus();
+    const before = count;
     const found = await callServer(() => server.webbduck_device({}));
-    if (!found.error && !asked) changed(found);
+    if (!found.error && before === count) changed(found);
   }
 
   return { open, draw };
