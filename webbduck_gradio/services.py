@@ -13,6 +13,7 @@ import psutil
 
 from . import __version__
 from .core.device_state import DeviceState
+from .core.memory_policies import POLICIES
 from .errors import RequestError
 from .gallery.input_images import InputImageStore
 from .gallery.lora_previews import LoraPreviews
@@ -26,17 +27,38 @@ from .jobs.job import Job, Kind
 from .jobs.store import JobStore
 from .jobs.worker import Worker
 from .models.catalog.registry import Registry
-from .settings import Settings
+from .settings import MEMORY, Settings
 
 if TYPE_CHECKING:
     from .core.image_generator import ImageGenerator
 
 log = logging.getLogger(__name__)
 
+AUTOMATIC = "automatic"
+"""Stands for no memory policy of one's own."""
+
 
 class FreedMemory(DeviceState):
     freed: list[str]
     """Names of the unloaded checkpoints."""
+
+
+class MemoryPolicyState(TypedDict):
+    name: str
+    about: str
+
+
+class StartOptions(TypedDict):
+    """What the command line chose, which holds again after a restart."""
+
+    memory: str | None
+    compiled: bool
+
+
+class DeviceSettings(DeviceState):
+    policies: list[MemoryPolicyState]
+    """All memory policies that can be chosen, from the fastest to the one that takes least memory."""
+    started_with: StartOptions
 
 
 class CatalogState(TypedDict):
@@ -86,12 +108,8 @@ class Services:
         outputs.lock()  # also cleans up files that a crash left half written
         outputs.watch()
         inputs = InputImageStore(settings)
-        worker = Worker(
-            store,
-            JobContext(
-                settings, registry, outputs, inputs, lambda: _make_generator(settings, registry, inputs)
-            ),
-        )
+        context = JobContext(settings, registry, outputs, inputs, lambda: _make_generator(context))
+        worker = Worker(store, context)
         interrupted = worker.recover()
         if interrupted:
             log.warning("%d job(s) were interrupted when the studio last stopped", interrupted)
@@ -137,17 +155,49 @@ class Services:
         self.worker.free()
         return {"freed": held, **self.device()}
 
+    def choose_device(self, memory: object = "", compiled: object = None) -> None:
+        """Change what is given; it holds from the next job on, also after a restart.
+
+        `memory`: one of `MEMORY`, `AUTOMATIC`, or "" = unchanged. `compiled`: None = unchanged. Raises
+        `RequestError`, and `StorageError` if it cannot be kept; nothing is changed then.
+        """
+        changed: dict[str, str | bool | None] = {}
+        if memory != "":
+            if not isinstance(memory, str) or memory not in (AUTOMATIC, *MEMORY):
+                raise RequestError(f"memory must be one of: {', '.join((AUTOMATIC, *MEMORY))}.")
+            changed["memory"] = None if memory == AUTOMATIC else memory
+        if compiled is not None:
+            if not isinstance(compiled, bool):
+                raise RequestError("compile must be true or false.")
+            changed["compiled"] = compiled
+        if changed:
+            self.worker.context.device_choices.change(**changed)
+            self.worker.apply_choice()
+
+    def device_settings(self) -> DeviceSettings:
+        """The device, and what can be chosen about it."""
+        return {
+            **self.device(),
+            "policies": [{"name": each.name, "about": each.about} for each in POLICIES],
+            "started_with": {"memory": self.settings.memory, "compiled": self.settings.compiled},
+        }
+
     def device(self) -> DeviceState:
-        """The device. Does not import torch."""
-        described = self.worker.describe()
-        if described:
-            return described
+        """The device, with what is chosen even where the core does not work by it yet. Does not import
+        torch."""
+        choice = self.worker.context.device_choices.current
+        chosen: DeviceState = {"memory": choice.memory, "compiled": choice.compiled}
+        if described := self.worker.describe():
+            if not choice.compiled:
+                chosen["compile_problem"] = None
+            return {**described, **chosen}
         memory = psutil.virtual_memory()
         return {
             "device": "starting",
             "memory_used": memory.total - memory.available,
             "memory_total": memory.total,
             "loaded": None,
+            **chosen,
         }
 
     def health(self) -> Health:
@@ -169,11 +219,14 @@ class Services:
         }
 
 
-def _make_generator(settings: Settings, registry: Registry, inputs: InputImageStore) -> ImageGenerator:
+def _make_generator(context: JobContext) -> ImageGenerator:
     # Imported late because it imports torch, which the studio does not need to start.
     from .core.image_generator import ImageGenerator
 
-    return ImageGenerator(settings.device, registry, settings.memory, settings.precision, inputs)
+    settings, choice = context.settings, context.device_choices.current
+    return ImageGenerator(
+        settings.device, context.registry, choice.memory, settings.precision, context.inputs, choice.compiled
+    )
 
 
 def inside(path: Path, folder: Path) -> bool:

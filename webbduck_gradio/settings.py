@@ -52,6 +52,8 @@ class Settings:
     """Precision of the models, one of `PRECISION`; None = chosen by the device and the model's size."""
     preload: bool = True
     """Whether torch and the default checkpoint are loaded before the first job."""
+    compiled: bool = False
+    """Whether the UNet is compiled, which draws faster after a slow first picture."""
     max_queued: int = 32
     thumb_concurrency: int = 2
     catalog_poll_seconds: float = 3.0

@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 from gallery_page import album, gallery
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import wait_until
+from windows import PATIENCE, WIDE, Windows
 
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 300_000
-"""Milliseconds; the first picture waits for torch, which a loaded machine takes long to import."""
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -54,39 +53,6 @@ def no_jobs(chromium: Browser, studio) -> None:
     store.clear_finished()
 
 
-class Windows:
-    """Opens pages of the studio, each in a browser of its own, and keeps the errors of their scripts."""
-
-    def __init__(self, chromium: Browser):
-        self._chromium = chromium
-        self._contexts: list[BrowserContext] = []
-        self._errors: list[str] = []
-
-    def open(self, url: str, script: str = "", **options: Any) -> Page:
-        """`script` runs before the page's own ones."""
-        context = self._chromium.new_context(**options)
-        self._contexts.append(context)
-        context.add_init_script(script)
-        context.set_default_timeout(PATIENCE)
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: self._errors.append(str(error)))
-        tab.goto(url)
-        tab.wait_for_selector(".statusline .device")
-        tab.wait_for_function(
-            "window.webbduck?.form.state()"
-        )  # its values have come; before, they would undo ours
-        return tab
-
-    def check(self) -> None:
-        errors, self._errors = self._errors, []
-        assert errors == []
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-        self.check()
-
-
 @pytest.fixture
 def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
     """Opens the studio in a browser of its own: window(url, script=..., **options).
@@ -100,9 +66,6 @@ def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
 
     yield open_it
     windows.close()
-
-
-WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}
 
 
 @pytest.fixture

@@ -172,6 +172,9 @@ def test_no_barrier_in_any_tab(window, studio, theme: str) -> None:
     page.get_by_role("button", name="Presets", exact=True).click()
     found += violations(page, "menu")
     page.keyboard.press("Escape")
+    page.locator(".statusline .device").click()
+    found += violations(page, "Device")
+    page.keyboard.press("Escape")
     for tab in ("Gallery", "Queue", "LoRAs"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(600)  # what a tab draws when it is first seen

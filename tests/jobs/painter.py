@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
+from webbduck_gradio.core.device_state import DeviceChoice
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, ProgressReporter
 from webbduck_gradio.models.catalog.registry import Checkpoint
 from webbduck_gradio.request import GenerationRequest, UpscaleRequest
@@ -51,6 +52,7 @@ class Painter:
         self.at = at
         self.steps: list[tuple[int, int]] = []
         """Image and number of each step that was made."""
+        self.choice = DeviceChoice()
         self.threads: set[int] = set()
         self.active = 0
         self.most_active = 0
@@ -100,6 +102,9 @@ class Painter:
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         pass
+
+    def choose(self, choice: DeviceChoice) -> None:
+        self.choice = choice
 
     def describe(self) -> dict[str, Any]:
         return {"device": "painter"}

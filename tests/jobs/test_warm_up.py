@@ -71,6 +71,15 @@ def test_a_job_for_another_checkpoint_does_not_wait(store: JobStore, loading: St
     assert loading.outcome() == "stopped"
 
 
+def test_a_choice_about_the_device_waits_for_it(loading: Started) -> None:
+    loading.worker.context.device_choices.change(memory="tiled")
+    loading.worker.apply_choice()
+    assert loading.core.choice.memory is None
+    loading.core.end.set()
+    assert loading.outcome() == "webbduck-starter loaded"
+    wait_until(lambda: loading.core.choice.memory == "tiled")
+
+
 def test_freeing_the_memory_ends_it(loading: Started) -> None:
     loading.worker.free()
     assert loading.outcome() == "stopped"

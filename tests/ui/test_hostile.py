@@ -240,6 +240,8 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("delete_image", "image_id", IDS, {}),
         ("delete_run", "run", [each for each in IDS if each not in ("{run}",)], {}),
         ("restore", "entry_id", IDS, {}),
+        ("device_settings", "memory", [*(each for each in attacks.NOT_A_CHOICE if each != ""), None], {}),
+        ("device_settings", "compile", attacks.NOT_A_SWITCH, {}),
         ("health", "extra", [1, "x", None, {}], {}),
         ("queue", "job_id", [1, "x", None, {}], {}),
         ("generate", "wdith", [512], {"prompt": "a duck"}),

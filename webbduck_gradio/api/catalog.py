@@ -11,7 +11,7 @@ from ..models.prompt_resolver import without_tags
 from ..models.upscalers import LANCZOS
 from ..request import MAX_PROMPT, SCHEDULERS
 from ..request.samplers import SAMPLERS, SCHEDULES, schedules_of
-from ..services import FreedMemory, Services
+from ..services import DeviceSettings, FreedMemory, Services
 from . import serializers
 from .answers import (
     CaptionerAnswer,
@@ -141,3 +141,12 @@ def free_memory(services: Services) -> FreedMemory:
     """Unload all models; the next job loads what it needs. Refused while a job runs. Returns `freed`, the
     names of the unloaded checkpoints, and the device as in /health."""
     return services.free_memory()
+
+
+@endpoint()
+def device_settings(services: Services, memory: str = "", compile: bool | None = None) -> DeviceSettings:
+    """Change the memory policy, or whether the UNet is compiled; what is not given stays. It holds from the
+    next job on, also after a restart. Returns the device as in /health, `policies`, all memory policies, and
+    `started_with`, the choices of the command line, which hold again after a restart."""
+    services.choose_device(memory, compile)
+    return services.device_settings()

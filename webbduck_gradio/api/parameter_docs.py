@@ -39,6 +39,10 @@ PARAMETERS: dict[str, str] = {
     "(alphabetical). A run is sorted by its first picture in that order.",
     "image_id": 'For example "2026-05-01_12-30-00/0.png", as /generate and /gallery return it.',
     "run": 'For example "2026-05-01_12-30-00".',
+    "memory": 'A memory policy, see `policies` in the answer; "automatic" = chosen by free memory and size, '
+    '"" = unchanged.',
+    "compile": "Whether the UNet is compiled, which draws faster after a slow first picture; "
+    "None = unchanged.",
     "entry_id": "The id that /delete_image or /delete_run returned.",
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of

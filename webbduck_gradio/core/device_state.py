@@ -18,7 +18,7 @@ class DeviceChoice:
 
 class DeviceState(TypedDict, total=False):
     """Device, memory in bytes, loaded checkpoints and package versions. Until a job has loaded torch,
-    "device" is "starting", and only the memory is known."""
+    "device" is "starting", and only the memory and the choices are known."""
 
     device: str
     name: str

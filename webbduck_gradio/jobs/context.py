@@ -7,11 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.device_state import DeviceState
+from ..core.device_state import DeviceChoice, DeviceState
 from ..gallery.input_images import FILE_ID, InputImageStore
 from ..gallery.outputs import Outputs
 from ..models.catalog.registry import Registry
 from ..settings import Settings
+from .device_choices import DeviceChoices
 
 if TYPE_CHECKING:
     from ..core.image_generator import ImageGenerator
@@ -30,7 +31,10 @@ class JobContext:
     ):
         self.settings, self.registry, self.outputs, self.inputs = settings, registry, outputs, inputs
         self.make_generator = make_generator
+        self.device_choices = DeviceChoices(settings)
         self._generator: ImageGenerator | None = None
+        self._applied: DeviceChoice | None = None
+        """The choice that the generator works by."""
         self._creating = threading.Lock()
 
     @property
@@ -38,6 +42,8 @@ class JobContext:
         """Created on first use, in the calling thread; importing torch takes seconds."""
         with self._creating:
             if self._generator is None:
+                # Read before: what is chosen meanwhile differs from it, and is applied.
+                self._applied = self.device_choices.current
                 self._generator = self.make_generator()
             return self._generator
 
@@ -49,6 +55,14 @@ class JobContext:
     def is_loading(self) -> bool:
         """Whether the generator is being created right now."""
         return self._creating.locked()
+
+    def apply_choice(self) -> None:
+        """Let the generator, if it is there, work by the current choice about the device. To be called on
+        the core's thread, between jobs."""
+        choice = self.device_choices.current
+        if self._generator is not None and choice != self._applied:
+            self._generator.choose(choice)
+            self._applied = choice
 
     def describe_generator(self) -> DeviceState:
         """As `ImageGenerator.describe`; {} before the generator was created. Never waits for that."""

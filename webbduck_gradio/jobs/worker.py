@@ -58,6 +58,8 @@ class Worker:
         """Calls that the executor has not completed yet."""
         self._is_preloading = False
         """Whether the executor's current call is `_preload`."""
+        self.device_version = 0
+        """Differs whenever what `describe` says may differ, but for the memory during a job."""
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self.previews = PreviewFiles(context.settings)
@@ -79,6 +81,7 @@ class Worker:
         finally:
             with self._changed:
                 self._unfinished -= 1
+                self.device_version += 1
                 self._changed.notify_all()
 
     # ---- the generator
@@ -112,6 +115,7 @@ class Worker:
         self._is_preloading = True
         try:
             check()
+            self.context.apply_choice()
             generator.preload(checkpoint, check)
         finally:
             self._is_preloading = False
@@ -129,6 +133,25 @@ class Worker:
         """Unload the models in memory. Raises `RequestError` while a job runs."""
         if self.context.has_generator:
             self._do(lambda: self.context.generator.free(), only_when_idle=True)
+
+    def apply_choice(self) -> None:
+        """Let the core work by the current choice about the device: at once if it is idle, otherwise when it
+        has ended what it does. Neither disturbs a job or the preloading, nor waits for it."""
+        with self._changed:
+            is_idle = not self._unfinished
+            self.device_version += 1
+            future = self._executor.submit(self._apply_choice)
+        if is_idle:
+            future.result()
+
+    def _apply_choice(self) -> None:
+        try:
+            self.context.apply_choice()
+        except Exception:
+            # The next job will fail in the same way and report it to the user.
+            log.exception("What was chosen about the device could not be applied")
+        with self._changed:
+            self.device_version += 1
 
     # ---- jobs
 
@@ -201,6 +224,7 @@ class Worker:
         reporter = StoreReporter(job, self.store, run, self.previews, self._stopping)
         try:
             run.reopen()
+            self.context.apply_choice()
             HANDLERS[job.kind].run(self.context, reporter)
             state = "completed"
         except StoppingError:

@@ -50,9 +50,11 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
     store, registry, outputs = services.store, services.registry, services.outputs
 
     def versions() -> str:
-        services.worker.previews.mark_watched()
-        # The device's name is sent with the jobs, so it must change their version once it is known.
-        listed = f"{store.list_version}{'+' if services.worker.context.has_generator else ''}"
+        worker = services.worker
+        worker.previews.mark_watched()
+        # The device is sent with the jobs; its name is known once there is a generator.
+        named = "+" if worker.context.has_generator else "-"
+        listed = f"{store.list_version}{named}{worker.device_version}"
         return f"{listed}.{store.version}.{registry.version}.{outputs.version}"
 
     def jobs() -> str:

@@ -41,7 +41,7 @@ const KEYS = [
 ];
 const sheet = h(
   "dialog",
-  { class: "shortcuts", "aria-label": "Keyboard shortcuts" },
+  { class: "plain-dialog shortcuts", "aria-label": "Keyboard shortcuts" },
   h("h2", {}, "Keyboard shortcuts"),
   h(
     "div",

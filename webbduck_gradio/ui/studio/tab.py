@@ -154,4 +154,8 @@ def _submitting(
     )
 
 
-TAB = Tab("Studio", ("studio/viewer.css", "studio/form.css", "studio/lora_stack.css"), build)
+TAB = Tab(
+    "Studio",
+    ("studio/viewer.css", "studio/viewer_device.css", "studio/form.css", "studio/lora_stack.css"),
+    build,
+)

@@ -322,8 +322,9 @@ export default function start({ element, props, trigger, server }) {
   const drawStatus = makeStatusLine({
     line: find("statusline"),
     server,
+    props,
     settings,
-    freed(device) {
+    changed(device) {
       jobs.device = device;
       delete live.device;
       statusLine();

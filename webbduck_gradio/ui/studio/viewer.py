@@ -13,7 +13,7 @@ from ...api.gradio_helpers import BACKGROUND_EVENT, USER_ACTION, error_as_dict, 
 from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
-from ...services import Services
+from ...services import DeviceSettings, Services
 from ..modules import start_view
 from ..theme import asset
 from .form import Form
@@ -60,6 +60,15 @@ def view(services: Services) -> gr.HTML:
     def webbduck_free_memory(_asked: Any = None) -> dict[str, Any]:
         return error_as_dict(services.free_memory)  # the page always sends one value
 
+    def webbduck_device(asked: Any) -> dict[str, Any]:
+        def change() -> DeviceSettings:
+            services.choose_device(asked.get("memory", ""), asked.get("compiled"))
+            return services.device_settings()
+
+        return error_as_dict(change)
+
+    device = services.device_settings()
+
     return gr.HTML(
         "",
         html_template=asset("studio/viewer.html"),
@@ -77,12 +86,15 @@ def view(services: Services) -> gr.HTML:
         apply_default_css=False,
         starter_examples=list(STARTER_EXAMPLES),
         examples=list(EXAMPLES),
+        policies=device["policies"],
+        started_with=device["started_with"],
         server_functions=[
             webbduck_about,
             webbduck_favour,
             webbduck_remove,
             webbduck_bring_back,
             webbduck_free_memory,
+            webbduck_device,
         ],
     )
 

@@ -1,21 +1,21 @@
 // @ts-check
 // The status line: seed, queue, device and links.
 import { copyText } from "../shared/clipboard.js";
-import { h, phone, put } from "../shared/dom.js";
-import { bytes } from "../shared/format.js";
-import { callOrToast } from "../shared/server_call.js";
+import { h, phone, put, setText } from "../shared/dom.js";
+import { callServer } from "../shared/server_call.js";
 import { showShortcuts } from "../shared/shortcuts.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 import { LONG } from "./view_settings.js";
+import { deviceName, makeDeviceDialog, usedMemory } from "./viewer_device.js";
 
 /**
- * Fills `line` and returns the function that updates it. `freed(device)` gets the memory after an unload.
+ * Fills `line` and returns the function that updates it. `changed(device)` gets the device after a change.
  *
  * @param {any} options
  */
-export function makeStatusLine({ line, server, settings, freed }) {
+export function makeStatusLine({ line, server, props, settings, changed }) {
   const seedValue = h("b", {});
   const seedPart = h(
     "span",
@@ -38,7 +38,13 @@ export function makeStatusLine({ line, server, settings, freed }) {
     title: "Open the queue",
     onclick: () => openTab("queue"),
   });
-  const devicePart = h("span", { class: "device-part" });
+  const dialog = makeDeviceDialog({ server, props, changed, freeMemory });
+  const devicePart = h("button", {
+    type: "button",
+    class: "device-part",
+    "aria-haspopup": "dialog",
+    onclick: dialog.open,
+  });
   const viewButton = h("button", { type: "button" }, "View");
   menu(viewButton, "View", (close) => {
     const box = (text, on, change) =>
@@ -71,16 +77,21 @@ export function makeStatusLine({ line, server, settings, freed }) {
       box("Light theme", !webbduckTheme.isDark(), () => webbduckTheme.toggle()),
       // The status line has no room for these on a phone.
       ...(phone.matches
-        ? [h("hr"), item("Free memory", freeMemory), item("Shortcuts", showShortcuts), item("API", showApi)]
+        ? [
+            h("hr"),
+            item("Free memory", () => freeMemory(toast)),
+            item("Shortcuts", showShortcuts),
+            item("API", showApi),
+          ]
         : []),
     ];
   });
-  /** Unload the models, and show at once how much memory that freed. */
-  async function freeMemory() {
-    const found = await callOrToast(() => server.webbduck_free_memory());
-    if (!found) return;
-    freed(found);
-    toast(
+  /** Unload the models, show at once how much memory that freed, and `say` what was done. */
+  async function freeMemory(say) {
+    const found = await callServer(() => server.webbduck_free_memory());
+    if (found.error) return say(found.error);
+    changed(found);
+    say(
       found.freed.length
         ? "The models were unloaded; the next job loads them again."
         : "No model was loaded.",
@@ -101,7 +112,7 @@ export function makeStatusLine({ line, server, settings, freed }) {
           type: "button",
           class: "free elsewhere",
           title: "Unload the models from memory; the next job loads them again",
-          onclick: freeMemory,
+          onclick: () => freeMemory(toast),
         },
         "Free memory",
       ),
@@ -110,15 +121,6 @@ export function makeStatusLine({ line, server, settings, freed }) {
       h("button", { type: "button", class: "elsewhere", onclick: showApi }, "API"),
     ),
   );
-
-  const deviceName = (name) =>
-    !name
-      ? "?"
-      : name === "starting"
-        ? "Starting up"
-        : /^(cpu|cuda|mps|xpu)/.test(name)
-          ? name.toUpperCase()
-          : name;
 
   return function drawStatus({ seed, device, jobs }) {
     const newest = seed;
@@ -130,9 +132,9 @@ export function makeStatusLine({ line, server, settings, freed }) {
       : jobs.active_job_id
         ? "Nothing queued"
         : "Queue empty";
-    const memory = `${bytes(device.memory_used)} of ${bytes(device.memory_total)} used`;
-    devicePart.textContent = `${deviceName(device.device)}, ${memory}`;
+    setText(devicePart, `${deviceName(device.device)}, ${usedMemory(device)}`);
     devicePart.classList.add("device");
+    dialog.draw(device);
     devicePart.title = device.policy
       ? `Models in ${device.dtype}, memory policy "${device.policy}"; in memory: ` +
         (device.in_memory.join(", ") || "none")
