@@ -186,7 +186,7 @@ def test_each_policy_draws_the_same(registry, starter, ask, paint, image, mask, 
 
 
 def test_fp8_changes_pictures_a_little_and_says_so(registry, starter, ask, paint) -> None:
-    asked = {"steps": 8, "sampler": "Euler", "schedule": "Karras"}
+    asked = {"steps": 8, "sampler": "Euler", "schedule": "Karras", "width": 128, "height": 128}
     lora = {"loras": [{"name": "whole", "weight": 1}]}
     generator = on_a_card("fp8", registry)
 
@@ -196,7 +196,7 @@ def test_fp8_changes_pictures_a_little_and_says_so(registry, starter, ask, paint
 
     picture, narrow = drawn()
     usual = paint(**asked)[0]
-    assert 0 < numpy.abs(narrow - usual).mean() < 6
+    assert 0 < numpy.abs(narrow - usual).mean() < 10
     assert picture.facts["memory_policy"] == "fp8"
     unet = generator.pipelines.get(starter, silent).pipe.unet
     assert sum(each.dtype == torch.float8_e4m3fn for each in unet.parameters()) > 100

@@ -50,8 +50,8 @@ class LoraAdapters:
 
     def __init__(self, pipe: Any, device: torch.device | None = None, pristine: Pristine | None = None):
         """`device`: where new weights are computed; None = where the old ones are. `pristine`: the
-        checkpoint's own weights; None = they are kept here while they are replaced; of those on another device
-        than the CPU, a copy in main memory, which stays."""
+        checkpoint's own weights; None = they are kept here while they are replaced; of those on another
+        device than the CPU, a copy in main memory, which stays."""
         self._pipe, self._device, self._pristine = pipe, device, pristine
         self._copies: dict[Place, torch.Tensor] = {}
         self._changes: dict[Key, dict[Place, Change]] = {}  # ordered from least to most recently used
