@@ -11,7 +11,7 @@ import torch
 from diffusers.utils import logging as diffusers_logging
 from transformers.utils import logging as transformers_logging
 
-from ..errors import OutOfMemoryError
+from ..errors import OutOfMemoryError, SettingsError
 from ..models.catalog.registry import Checkpoint
 from . import cards, checkpoint_files, devices
 from .interruptible import Interruptible
@@ -190,7 +190,7 @@ class CheckpointCache:
         return [each.checkpoint.name for each in self.in_use]
 
     def choose(self, policy: str | None) -> None:
-        """Use this memory policy from now on; None = chosen for each job."""
+        """Use this memory policy from now on; None = chosen for each job. Raises `SettingsError`."""
         self._asked, self._short_at = policy, None
         self._change(self._usual_policy(Order(), SDXL_BYTES, is_large=True))
 
@@ -215,6 +215,8 @@ class CheckpointCache:
     def _usual_policy(self, order: Order, size: int, is_large: bool) -> MemoryPolicy:
         """The policy for an order. `size`: bytes of the checkpoint in half precision."""
         if (asked := policy_named(self._asked)) is not None:
+            if asked.is_fp8 and self.card.kind == "mps":
+                raise SettingsError("Apple's GPUs have no numbers of 8 bits; choose another memory policy.")
             return asked
         dtype = self.dtype_of(is_large)
         held = sum(each.placement.on_device for each in self._loaded.values())
