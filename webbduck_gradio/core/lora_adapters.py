@@ -199,10 +199,13 @@ def _sum(
     """The weights with all changes, each so many times, in `dtype`; None if they overflow."""
     own = pristine.float()
     (first, by), *others = changes
-    total = first.delta(own) * by
-    for change, by in others:
-        total = torch.add(total, change.delta(own), alpha=by)
-    total = torch.add(own, total, out=torch.empty_like(own))  # keeps the order of the axes in memory
+    total = first.delta(own)
+    if others:
+        total, by = total * by, 1.0
+    for change, times in others:
+        total = torch.add(total, change.delta(own), alpha=times)
+    # The given output keeps the order of the axes in memory.
+    total = torch.add(own, total, alpha=by, out=torch.empty_like(own))
     (low, high), largest = total.aminmax(), torch.finfo(dtype).max
     if not (-largest <= low and high <= largest) and own.isfinite().all():
         return None

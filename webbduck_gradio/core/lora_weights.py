@@ -63,7 +63,7 @@ class LowRank:
 
     def delta(self, weight: torch.Tensor) -> torch.Tensor:
         up, down = (each.flatten(1).float().to(weight.device) for each in (self.up, self.down))
-        return (up @ down).view(weight.shape) * self.scale
+        return (up * self.scale @ down).view(weight.shape)
 
 
 def changes_of(pipe: Any, lora: Lora) -> dict[Place, Change]:

@@ -25,9 +25,9 @@ FP8 = "fp8"
 """The memory policy that changes images."""
 LORAS_ROUNDED = (
     "It was made by an earlier version, in which LoRAs were layers of their own instead of being added to "
-    "the weights; generated again, single pixels can differ slightly."
+    "the weights; generated again, {what} can differ slightly."
 )
-"""What changed in `DRAWING` 5."""
+"""What changed in `DRAWING` 5: single pixels in float32, more in half precision."""
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
@@ -54,7 +54,8 @@ def differences(
         elif drawing < 3:
             notes.append(SLIGHTLY)
         elif chunk["request"].get("loras") or facts.get("loras"):
-            notes.append(LORAS_ROUNDED)
+            exact = facts.get("dtype", "float32") == "float32"
+            notes.append(LORAS_ROUNDED.format(what="single pixels" if exact else "details"))
     if facts.get("drawn_together"):
         notes.append(
             "It was drawn together with others of its batch; generated again alone, single pixels can differ "
