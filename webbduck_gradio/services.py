@@ -173,7 +173,15 @@ def _make_generator(settings: Settings, registry: Registry, inputs: InputImageSt
     # Imported late because it imports torch, which the studio does not need to start.
     from .core.image_generator import ImageGenerator
 
-    return ImageGenerator(settings.device, registry, settings.memory, settings.precision, inputs)
+    return ImageGenerator(
+        settings.device,
+        registry,
+        settings.memory,
+        settings.precision,
+        inputs,
+        settings.compiled,
+        settings.kernels,
+    )
 
 
 def inside(path: Path, folder: Path) -> bool:

@@ -50,6 +50,8 @@ class Settings:
     """Memory policy, one of `MEMORY`; None = chosen by the device's free memory."""
     precision: str | None = None
     """Precision of the models, one of `PRECISION`; None = chosen by the device and the model's size."""
+    compiled: bool = False
+    """Whether the UNets are compiled."""
     preload: bool = True
     """Whether torch and the default checkpoint are loaded before the first job."""
     max_queued: int = 32
@@ -82,6 +84,11 @@ class Settings:
     @property
     def thumbnails(self) -> Path:
         return self.data_dir / "thumbnails"
+
+    @property
+    def kernels(self) -> Path:
+        """What torch's compiler made."""
+        return self.data_dir / "compiled"
 
     def make_folders(self) -> None:
         """Create missing folders. Raises `SettingsError` naming the folder that cannot be used."""

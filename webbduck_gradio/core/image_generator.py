@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -61,11 +62,13 @@ class ImageGenerator:
         precision: str | None = None,
         inputs: InputImages | None = None,
         compiled: bool = False,
+        kernels: Path | None = None,
     ):
         """`registry` provides LoRAs and second-pass checkpoints, `inputs` input images. `policy` and
         `compiled`: as `DeviceChoice` has them. The other arguments are those of `CheckpointCache`. Raises
         `SettingsError`."""
-        self.pipelines = CheckpointCache(device, policy, precision)
+        self.pipelines = CheckpointCache(device, policy, precision, kernels=kernels)
+        self.pipelines.compiling.wanted = compiled
         self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
@@ -87,6 +90,7 @@ class ImageGenerator:
         self._settle()
         reporter.check()
         self.pipelines.start_job(request.width, request.height)
+        self.pipelines.compiling.start_job(reporter.check)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
@@ -128,7 +132,7 @@ class ImageGenerator:
                     index,
                     request.seed_of(index),
                     image,
-                    (*warnings, *memory_warnings),
+                    (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
                     self._reproduction_metadata(plan, count),
                 )
                 index += 1
@@ -294,11 +298,9 @@ class ImageGenerator:
             facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
         if plan.second is not None:
             facts["second_pass"] = "refiner" if plan.continues else "img2img"
-        if self.pipelines.uses_tiles:
-            facts["memory_policy"] = self.pipelines.policy.name
         if count > 1:
             facts["drawn_together"] = count
-        return facts
+        return facts | self.pipelines.facts()
 
     def upscale(
         self,
@@ -355,7 +357,7 @@ class ImageGenerator:
 
     def choose(self, choice: DeviceChoice) -> None:
         """From now on, do as the user chose. Called between jobs, on the thread that runs them."""
-        self._choice = choice
+        self._choice, self.pipelines.compiling.wanted = choice, choice.compiled
         self.pipelines.choose(choice.memory)
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
@@ -385,7 +387,7 @@ class ImageGenerator:
             "policy": self.pipelines.policy.name,
             "memory": self._choice.memory,
             "compiled": self._choice.compiled,
-            "compile_problem": None,
+            "compile_problem": self.pipelines.compile_problem,
             "loaded": names[-1] if names else None,
             "in_memory": names,
             "versions": versions(),
