@@ -38,7 +38,7 @@ def refused(finished: subprocess.CompletedProcess[str]) -> str:
 def test_help_explains_every_flag() -> None:
     text = run("--help").stdout
     flags = ["host", "port", "listen", "share", "auth", "no-auth", "output", "checkpoints", "loras", "open"]
-    flags += ["device", "memory", "precision", "no-preload"]
+    flags += ["device", "memory", "precision", "compile", "no-preload"]
     assert [flag for flag in flags if f"--{flag}" not in text] == []
 
 
@@ -122,6 +122,7 @@ def test_device_memory_and_precision_can_be_chosen() -> None:
 def test_the_core_is_loaded_beforehand_unless_asked_otherwise() -> None:
     assert settings_from([], {}).preload
     assert not settings_from(["--no-preload"], {}).preload
+    assert settings_from(["--compile"], {}).compiled and not settings_from([], {}).compiled
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:

@@ -33,7 +33,8 @@ def differences(
 ) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
     "name" (of the GPU), "libraries", "threads", "dtypes", "compiled" and "compile_problem" as reported by the
-    core; None or {}: not known yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
+    core; None or {}: not known yet. `size`: that of the checkpoint, "small" or "large"; None: not
+    installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
