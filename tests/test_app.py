@@ -117,12 +117,12 @@ def test_device_memory_and_precision_can_be_chosen() -> None:
     assert (chosen.device, chosen.memory, chosen.precision) == ("cpu", "tiled", "bfloat16")
     usual = settings_from([], {})
     assert (usual.device, usual.memory, usual.precision) == (None, None, None)
+    assert settings_from(["--compile"], {}).compiled and not usual.compiled
 
 
 def test_the_core_is_loaded_beforehand_unless_asked_otherwise() -> None:
     assert settings_from([], {}).preload
     assert not settings_from(["--no-preload"], {}).preload
-    assert settings_from(["--compile"], {}).compiled and not settings_from([], {}).compiled
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
