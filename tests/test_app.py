@@ -38,7 +38,7 @@ def refused(finished: subprocess.CompletedProcess[str]) -> str:
 def test_help_explains_every_flag() -> None:
     text = run("--help").stdout
     flags = ["host", "port", "listen", "share", "auth", "no-auth", "output", "checkpoints", "loras", "open"]
-    flags += ["device", "memory", "precision", "no-preload"]
+    flags += ["device", "memory", "precision", "compile", "no-preload"]
     assert [flag for flag in flags if f"--{flag}" not in text] == []
 
 
@@ -117,6 +117,7 @@ def test_device_memory_and_precision_can_be_chosen() -> None:
     assert (chosen.device, chosen.memory, chosen.precision) == ("cpu", "tiled", "bfloat16")
     usual = settings_from([], {})
     assert (usual.device, usual.memory, usual.precision) == (None, None, None)
+    assert settings_from(["--compile"], {}).compiled and not usual.compiled
 
 
 def test_the_core_is_loaded_beforehand_unless_asked_otherwise() -> None:

@@ -100,6 +100,12 @@ def parser() -> argparse.ArgumentParser:
         "for it)",
     )
     flags.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the models' UNets: pictures take less time, but the first one of a checkpoint minutes "
+        "more, once; needs a C++ compiler, or Triton on graphics cards",
+    )
+    flags.add_argument(
         "--no-preload",
         action="store_true",
         help="load torch and the default checkpoint with the first job instead of right after the start",
@@ -152,6 +158,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         device=_device(asked.device),
         memory=asked.memory,
         precision=asked.precision,
+        compiled=asked.compile,
         preload=not asked.no_preload,
         thumb_concurrency=int(number_from(environment, "WEBBDUCK_THUMB_CONCURRENCY", 2, 1, 64)),
         max_queued=int(number_from(environment, "WEBBDUCK_MAX_QUEUED", 32, 1, 1000)),

@@ -225,7 +225,13 @@ def _make_generator(context: JobContext) -> ImageGenerator:
 
     settings, choice = context.settings, context.device_choices.current
     return ImageGenerator(
-        settings.device, context.registry, choice.memory, settings.precision, context.inputs, choice.compiled
+        settings.device,
+        context.registry,
+        choice.memory,
+        settings.precision,
+        context.inputs,
+        choice.compiled,
+        settings.kernels,
     )
 
 

@@ -85,6 +85,11 @@ class Settings:
     def thumbnails(self) -> Path:
         return self.data_dir / "thumbnails"
 
+    @property
+    def kernels(self) -> Path:
+        """What torch's compiler made."""
+        return self.data_dir / "compiled"
+
     def make_folders(self) -> None:
         """Create missing folders. Raises `SettingsError` naming the folder that cannot be used."""
         for folder in (self.checkpoints / "sdxl", self.loras):

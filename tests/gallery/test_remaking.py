@@ -75,6 +75,18 @@ def test_a_picture_that_was_drawn_together_with_others_says_so() -> None:
     assert "together with others" in note and "slightly" in note
 
 
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_picture_that_was_drawn_the_other_way_says_so(compiled: bool) -> None:
+    facts: dict[str, Any] = {"device": "cpu", "threads": 4} | ({"compiled": True} if compiled else {})
+    here = HERE | {"compiled": True, "compile_problem": None}
+    cannot = here | {"compile_problem": "There is no compiler."}
+    same, others = (here, [HERE, cannot]) if compiled else (cannot, [here])
+    assert differences(chunk(facts), same) == []
+    for each in others:
+        (note,) = differences(chunk(facts), each)
+        assert ("generated compiled" in note) == compiled and "slightly" in note
+
+
 def test_threads_do_not_matter_on_a_card() -> None:
     facts = {"device": "cuda", "gpu": "Card A", "threads": 2}
     assert differences(chunk(facts), {"device": "cuda", "name": "Card A", "threads": 9}) == []

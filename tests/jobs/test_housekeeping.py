@@ -125,6 +125,15 @@ def test_thumbnails_are_bounded_and_made_again(keeper: Housekeeping, settings: S
     assert thumbnails.thumbnail(ids[0]) == made[0] and made[0].exists()
 
 
+def test_compiled_blocks_go_by_size(keeper: Housekeeping, settings: Settings, monkeypatch) -> None:
+    made = [put(settings.kernels / f"{hours}" / "block.so", HOUR * hours) for hours in (900, 2, 1)]
+    keeper.clean_up()
+    assert all(path.exists() for path in made)
+    monkeypatch.setattr(housekeeping, "MAX_KERNELS", 2000)
+    keeper.clean_up()
+    assert [path.exists() for path in made] == [False, True, True]
+
+
 @pytest.mark.parametrize("bound", ["age", "size"])
 def test_inputs_stay_as_long_as_something_refers_to_them(
     keeper: Housekeeping, settings: Settings, store: JobStore, ask: Callable, monkeypatch, bound: str

@@ -3,7 +3,8 @@
 Both draw the same latents: the same checkpoint, prompt embeddings, noise, and Euler's method on the same
 sigmas, with guidance and without the VAE. "The UNet alone" is the limit: the same forwards with the same
 inputs, and nothing between them. All three are measured in turns in one run, so that a busy machine slows
-them alike.
+them alike. With `--compile` the same with compiled blocks, and how long the first picture takes that compiles
+them, or takes them from the folder.
 """
 
 from __future__ import annotations
@@ -18,14 +19,19 @@ from ..models.admission import build_request
 from ..models.catalog.registry import STARTER, Registry
 from ..request import GenerationRequest
 from ..settings import PRECISION
-from .common import Work, begin, in_turns, parser, show, temporary_settings
+from .common import Taken, Work, begin, in_turns, parser, show, temporary_settings, timed
 
 if TYPE_CHECKING:
     import torch
 
     from ..core.checkpoint_cache import LoadedCheckpoint
 
-UNET, PLAIN, OURS = "the UNet alone", "diffusers' own pipeline", "this core"
+UNET, PLAIN, OURS, COMPILED = (
+    "the UNet alone",
+    "diffusers' own pipeline",
+    "this core",
+    "this core, compiled",
+)
 
 
 def works(
@@ -91,28 +97,40 @@ def measure(options: argparse.Namespace) -> None:
     from ..core.checkpoint_cache import CheckpointCache
 
     given = {"checkpoints": options.checkpoints} if options.checkpoints else {}
+
+    def load(compiled: bool) -> LoadedCheckpoint:
+        pipelines = CheckpointCache(options.device, "resident", options.precision, kernels=options.kernels)
+        pipelines.compiling.wanted = compiled
+        if problem := pipelines.compile_problem:
+            raise SystemExit(problem)
+        return pipelines.get(checkpoint, lambda text: None)
+
     with temporary_settings(**given) as settings:
         registry = Registry(settings)
         checkpoint = registry.checkpoint(options.checkpoint)
-        loaded = CheckpointCache(options.device, "resident", options.precision).get(
-            checkpoint, lambda text: None
-        )
+        loaded = load(False)
     fields = {"prompt": "a red duck on a pond", "base_model": checkpoint.name, "seed": 1, "sampler": "Euler"}
     fields |= {"steps": options.steps, "width": options.side, "height": options.side, "cfg": 5.0}
     request = build_request(registry, fields)
     compared, ends = works(loaded, request)
+    if options.compile:
+        compiled, others = load(True), {}
+        _, first = timed(lambda: others.update(works(compiled, request)[0]))
+        compared[COMPILED] = others[OURS]
+        print(f"the first compiled picture: {first.clock:.1f} s, work {first.work:.1f} s")
     taken = in_turns(list(compared.items()), options.rounds)
     size = f"{request.width} x {request.height}, {request.steps} steps"
     show(f"{checkpoint.name}, {size}, {loaded.device}, {loaded.dtype}", taken, UNET)
-    ratio, beyond = (
-        statistics.median(
-            ours.clock / other.clock for ours, other in zip(taken[OURS], taken[name], strict=True)
-        )
-        for name in (PLAIN, UNET)
-    )
+    ratio, beyond = (_ratio(taken[OURS], taken[name]) for name in (PLAIN, UNET))
     apart = (ends[PLAIN].float() - ends[OURS].float()).abs().max().item()
     print(f"  {OURS} takes x {ratio:.3f} of {PLAIN}, and {beyond - 1:+.1%} beside {UNET}")
     print(f"  the latents of both differ by at most {apart:.2g}")
+    if options.compile:
+        print(f"  {COMPILED} takes x {_ratio(taken[COMPILED], taken[PLAIN]):.3f} of {PLAIN}")
+
+
+def _ratio(ours: Sequence[Taken], others: Sequence[Taken]) -> float:
+    return statistics.median(each.clock / other.clock for each, other in zip(ours, others, strict=True))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -124,6 +142,8 @@ def main(arguments: Sequence[str]) -> int:
     command.add_argument("--precision", choices=PRECISION, help="its precision (default: as the studio's)")
     command.add_argument("--checkpoint", default=STARTER, help=f"its checkpoint (default {STARTER})")
     command.add_argument("--checkpoints", type=Path, help="another checkpoint folder")
+    command.add_argument("--compile", action="store_true", help="measure it compiled too")
+    command.add_argument("--kernels", type=Path, help="where compiled blocks are kept (default: torch's own)")
     options = command.parse_args(arguments)
     if options.rounds < 2:
         command.error("--rounds must be at least 2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from ..errors import OutOfMemoryError, SettingsError
 from ..models.catalog.registry import Checkpoint
 from . import cards, checkpoint_files, devices
+from .compiling import Compiling
 from .interruptible import Interruptible
 from .lora_adapters import LoraAdapters, Use
 from .memory_needs import (
@@ -109,9 +111,11 @@ class CheckpointCache:
         policy: str | None = None,
         precision: str | None = None,
         budget: int | None = None,
+        kernels: Path | None = None,
     ):
         """`policy`: a name of `POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
-        all checkpoints may take together. None = chosen by the device. Raises `SettingsError`."""
+        all checkpoints may take together. None = chosen by the device. `kernels`: as `Compiling`'s `folder`.
+        Raises `SettingsError`."""
         self.device = devices.chosen_device(device)
         devices.prepare(self.device)
         self.card = cards.card_of(self.device)
@@ -121,6 +125,7 @@ class CheckpointCache:
         self._loaded: dict[Key, LoadedCheckpoint] = {}
         self.policy = self._usual_policy(Order(), SDXL_BYTES, is_large=True)
         self.budget = budget or devices.budget(self.card)
+        self.compiling = Compiling(self.card.kind, kernels)
         self.tiled = False
         """Whether the VAEs are set to work in tiles; known once the job's checkpoints are loaded."""
         self._short_at: int | None = None
@@ -152,6 +157,7 @@ class CheckpointCache:
             status(f"Loading {checkpoint.name}")
             loaded = self._load(checkpoint)
         loaded.checkpoint = checkpoint  # the user may have changed its overrides
+        self.compiling.apply(loaded.pipe.unet, self.policy)
         self._loaded[key] = loaded  # ordered from least to most recently used
         loaded.placement.settle()
         self.tiled = self.tiled or self._needs_tiles(loaded)
@@ -236,12 +242,30 @@ class CheckpointCache:
         """Whether the job's images are decoded in tiles, and larger than one: that changes them a little."""
         return self.tiled and self._size is not None and max(self._size) > devices.TILE
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether UNets compute compiled."""
+        return self.compiling.is_on(self.policy)
+
+    @property
+    def compile_problem(self) -> str | None:
+        """As `Compiling.problem`."""
+        return self.compiling.problem(self.policy)
+
+    def facts(self) -> dict[str, Any]:
+        """What a picture's metadata say of how the job computed."""
+        facts: dict[str, Any] = {}
+        if self.uses_tiles or self.policy.is_fp8:
+            facts["memory_policy"] = self.policy.name
+        return facts | ({"compiled": True} if self.is_compiled else {})
+
     def decoding(self, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
-        """How the job's images are decoded, as an unfinished one records it."""
+        """How the job's images are computed and decoded, as an unfinished one records it."""
         vaes = [self._decoding.get(key_of(each)) for each in checkpoints]
         return {
             "policy": self.policy.name,
             "tiles": self.uses_tiles,
+            "compiled": self.is_compiled,
             "vae": [each and devices.name_of(each.current) for each in vaes],
         }
 

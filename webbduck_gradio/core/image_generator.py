@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -24,11 +25,11 @@ from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from ..request.conditions import SecondPass, conditions
-from ..request.samplers import resolved_schedule, sampler_named
 from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .device_state import DeviceChoice, DeviceState
+from .facts import facts_of
 from .lora_adapters import Use
 from .memory_needs import rows_that_fit
 from .modes import MODES
@@ -39,7 +40,6 @@ from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
 from .sampling.guidance import guidance_of
-from .sampling.levels import schedule_in_use
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
@@ -61,11 +61,13 @@ class ImageGenerator:
         precision: str | None = None,
         inputs: InputImages | None = None,
         compiled: bool = False,
+        kernels: Path | None = None,
     ):
         """`registry` provides LoRAs and second-pass checkpoints, `inputs` input images. `policy` and
         `compiled`: as `DeviceChoice` has them. The other arguments are those of `CheckpointCache`. Raises
         `SettingsError`."""
-        self.pipelines = CheckpointCache(device, policy, precision)
+        self.pipelines = CheckpointCache(device, policy, precision, kernels=kernels)
+        self.pipelines.compiling.wanted = compiled
         self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
@@ -92,6 +94,7 @@ class ImageGenerator:
             guidance_of(request).rows,
             [checkpoint] if second is None else [checkpoint, second],
         )
+        self.pipelines.compiling.start_job(reporter.check)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
@@ -133,8 +136,8 @@ class ImageGenerator:
                     index,
                     request.seed_of(index),
                     image,
-                    (*warnings, *memory_warnings),
-                    self._reproduction_metadata(plan, count),
+                    (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
+                    facts_of(plan, self.pipelines, self._threads, count),
                 )
                 index += 1
             saved = None
@@ -272,40 +275,6 @@ class ImageGenerator:
             raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
 
-    def _reproduction_metadata(self, plan: PreparedJob, count: int) -> dict[str, Any]:
-        """Metadata for reproducing one of `count` images drawn together: device, dtype, versions, resolved
-        prompt, LoRAs."""
-        loaded = plan.first.loaded
-        facts: dict[str, Any] = {
-            "device": str(loaded.device),
-            "dtype": loaded.dtype,
-            "threads": self._threads,
-            "versions": versions(),
-        }
-        card, request = self.pipelines.card, plan.request
-        if card.kind in ("cuda", "rocm", "xpu"):
-            facts["gpu"] = card.name
-        if libraries := devices.libraries(self.pipelines.device):
-            facts["libraries"] = libraries
-        last = (plan.second or plan.first).loaded.decoding
-        if last is not None and devices.name_of(last.current) != loaded.dtype:
-            facts["vae_dtype"] = devices.name_of(last.current)
-        asked = resolved_schedule(sampler_named(request.sampler), request.schedule)
-        in_use = schedule_in_use(request, loaded.scheduler, request.steps)
-        if asked and in_use != asked:
-            facts["schedule"] = in_use
-        if plan.wording.prompt != plan.request.prompt:
-            facts["resolved_prompt"] = plan.wording.prompt
-        if plan.wording.loras:
-            facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
-        if plan.second is not None:
-            facts["second_pass"] = "refiner" if plan.continues else "img2img"
-        if self.pipelines.uses_tiles or self.pipelines.policy.is_fp8:
-            facts["memory_policy"] = self.pipelines.policy.name
-        if count > 1:
-            facts["drawn_together"] = count
-        return facts
-
     def upscale(
         self,
         image: Image.Image,
@@ -361,7 +330,7 @@ class ImageGenerator:
 
     def choose(self, choice: DeviceChoice) -> None:
         """From now on, do as the user chose. Called between jobs, on the thread that runs them."""
-        self._choice = choice
+        self._choice, self.pipelines.compiling.wanted = choice, choice.compiled
         self.pipelines.choose(choice.memory)
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
@@ -391,7 +360,7 @@ class ImageGenerator:
             "policy": self.pipelines.policy.name,
             "memory": self._choice.memory,
             "compiled": self._choice.compiled,
-            "compile_problem": None,
+            "compile_problem": self.pipelines.compile_problem,
             "loaded": names[-1] if names else None,
             "in_memory": names,
             "versions": versions(),

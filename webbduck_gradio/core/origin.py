@@ -128,6 +128,9 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
             f"It was begun with memory policy '{before['policy']}' and finished with '{now['policy']}'; "
             "details can differ from a picture drawn in one go."
         )
+    if before["compiled"] != now["compiled"]:
+        ways = ("compiled", "uncompiled") if before["compiled"] else ("uncompiled", "compiled")
+        yield f"It was begun {ways[0]} and finished {ways[1]}; {CAN_DIFFER}"
     if now["tiles"] and not before["tiles"]:
         yield (
             f"It was begun with memory policy '{before['policy']}' and decoded in tiles with "

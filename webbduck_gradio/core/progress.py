@@ -102,4 +102,4 @@ class GeneratedImage:
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else the image depends on: device, dtype, versions, resolved_prompt, loras, second_pass,
-    drawn_together (with how many, itself counted)."""
+    drawn_together (with how many, itself counted), compiled (whether it was)."""

@@ -30,6 +30,8 @@ MAX_UPLOADS = 1024 * MEBIBYTE
 UPLOAD_SECONDS = 6 * 3600.0
 """Uploads that no job has used for this long are removed; a job copies its files to the input folder."""
 MAX_THUMBNAILS = 1024 * MEBIBYTE
+MAX_KERNELS = 1024 * MEBIBYTE
+"""Bytes of compiled blocks; those that are missing are compiled again."""
 MAX_UNUSED_INPUTS = 1024 * MEBIBYTE
 """Bytes of input images that no job and no run refers to."""
 UNUSED_INPUT_SECONDS = 24 * 3600.0
@@ -112,9 +114,11 @@ class Housekeeping(threading.Thread):
     # ---- eviction
 
     def clean_up(self) -> None:
-        """Evict uploads, thumbnails and unreferenced input images by age and size, and remove leftovers."""
+        """Evict uploads, thumbnails, compiled blocks and unreferenced input images by age and size, and
+        remove leftovers."""
         evict(self._settings.uploads, MAX_UPLOADS, UPLOAD_SECONDS)
         evict(self._settings.thumbnails, MAX_THUMBNAILS)
+        evict(self._settings.kernels, MAX_KERNELS)
         self._evict_inputs()
         self._store.sweep_unfinished()
         running = self._store.running()

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.utils.hooks import RemovableHandle
 
+from ..compiling import uncompiled
 from .guidance import FreeU
 
 Perturbation = Callable[[Any, slice], list[RemovableHandle]]
@@ -56,6 +57,8 @@ def changed(
         if freeu:
             undo.callback(unet.disable_freeu)
             unet.enable_freeu(**{name: factor or NEARLY_ZERO for name, factor in asdict(freeu).items()})
+        if perturbed:
+            undo.enter_context(uncompiled(unet.mid_block))
         for perturb, rows in perturbed:
             for hook in perturb(unet, rows):
                 undo.callback(hook.remove)

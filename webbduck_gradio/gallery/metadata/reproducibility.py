@@ -39,8 +39,9 @@ def differences(
     chunk: Mapping[str, Any], here: Mapping[str, Any] | None, size: str | None = None
 ) -> list[str]:
     """Sentences about expected differences. `chunk` is the image's `webbduck` chunk; `here` has "device",
-    "name" (of the GPU), "libraries", "threads", "memory" and "dtypes" as reported by the core; None or
-    {}: not known yet. `size`: that of the checkpoint, "small" or "large"; None: not installed."""
+    "name" (of the GPU), "libraries", "threads", "memory", "dtypes", "compiled" and "compile_problem" as
+    reported by the core; None or {}: not known yet. `size`: that of the checkpoint, "small" or "large"; None:
+    not installed."""
     facts = chunk.get("facts")
     facts = facts if isinstance(facts, dict) else {}
     notes = []
@@ -62,7 +63,9 @@ def differences(
             "slightly."
         )
     if here:
-        notes += [*_hardware_differences(facts, here), *_precision_differences(facts, here, size)]
+        notes += _hardware_differences(facts, here)
+        notes += _precision_differences(facts, here, size)
+        notes += _compiling_differences(facts, here)
     return notes
 
 
@@ -138,6 +141,14 @@ def _precision_differences(facts: Mapping[str, Any], here: Mapping[str, Any], si
         f"Its checkpoint worked in {original}, but here works in {current}; details can differ. To avoid "
         f"this, start the studio with --precision {original}."
     ]
+
+
+def _compiling_differences(facts: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    before, now = bool(facts.get("compiled")), here.get("compiled") and not here.get("compile_problem")
+    if not facts.get("device") or before == bool(now):
+        return []
+    ways = ("compiled", "uncompiled") if before else ("uncompiled", "compiled")
+    return [f"It was generated {ways[0]}, but here {ways[1]}; single pixels can differ slightly."]
 
 
 def _device_name(facts: Mapping[str, Any], gpu: Any) -> str | None:
