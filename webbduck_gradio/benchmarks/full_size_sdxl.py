@@ -134,10 +134,11 @@ def peak_memory(device: str) -> int:
 
 
 def _wait(pipe: Any) -> None:
-    _synchronize(pipe.unet.device)
+    synchronize(pipe.unet.device)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
@@ -148,9 +149,9 @@ def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
     for _ in range(rounds):
-        _synchronize(left.device)
+        synchronize(left.device)
         start = time.perf_counter()
         left @ right
-        _synchronize(left.device)
+        synchronize(left.device)
         best = min(best, time.perf_counter() - start)
     return 2 * side**3 / best
