@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "core"))
 
@@ -27,32 +28,34 @@ from core_fixtures import (  # noqa: F401
 from pictures import psnr
 from recorder import Recorder
 
+from webbduck_gradio.core.devices import best_device, chosen_device
+from webbduck_gradio.core.image_generator import ImageGenerator
+from webbduck_gradio.core.progress import Continuation
+from webbduck_gradio.gallery.input_images import InputImageStore
+
 HERE = Path(__file__).parent
 LEFT_OUT = "left out unless asked for: python -m pytest -m gpu tests/gpu takes a graphics card for itself"
 NO_CARD = "there is no graphics card; --gpu-device cpu runs the same tests on the processor"
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    mine = [item for item in items if HERE in item.path.parents]
-    reason = None
-    if "gpu" not in config.option.markexpr:
-        reason = LEFT_OUT
-    elif config.getoption("--gpu-device") is None:
-        from webbduck_gradio.core.devices import best_device
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.gpu)
 
-        reason = NO_CARD if best_device() == "cpu" else None
-    for item in mine:
-        item.add_marker(pytest.mark.gpu)
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=reason))
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Left out in one place, so that the summary has one line for all."""
+    is_asked = item.config.option.markexpr == "gpu"
+    if not is_asked or (item.config.getoption("--gpu-device") is None and best_device() == "cpu"):
+        pytest.skip(NO_CARD if is_asked else LEFT_OUT)
 
 
 @pytest.fixture(scope="session")
 def device(request: pytest.FixtureRequest) -> str:
     """The device that is tested, as `--device` has it."""
-    from webbduck_gradio.core.devices import chosen_device
-
     return chosen_device(request.config.getoption("--gpu-device"))
 
 
@@ -65,8 +68,6 @@ def kind(device: str) -> str:
 @pytest.fixture(scope="session")
 def new(device: str, registry: Any) -> Callable[..., Any]:  # noqa: F811
     """A generator on the device that has loaded nothing; float32 unless another precision is given."""
-    from webbduck_gradio.core.image_generator import ImageGenerator
-    from webbduck_gradio.gallery.input_images import InputImageStore
 
     def make(policy: str | None = "resident", precision: str | None = "float32", **more: Any) -> Any:
         inputs = InputImageStore(registry.settings)
@@ -90,8 +91,6 @@ def draw(card: Any, registry: Any, ask: Any, image: str, mask: str) -> Draw:  # 
     and `mask`, True means the shared input pictures."""
 
     def make(reporter: Any = None, on: Any = None, by: Any = None, **fields: Any) -> list[Any]:
-        from webbduck_gradio.core.progress import Continuation
-
         given = {"image": image, "mask": mask}
         asked = {"steps": 6} | fields
         request = ask(**{name: given[name] if value is True else value for name, value in asked.items()})
@@ -118,6 +117,4 @@ def _nothing_left(kind: str) -> Iterator[None]:
     """The next test finds the card's memory as this one did."""
     yield
     if kind == "cuda":
-        import torch
-
         torch.cuda.set_per_process_memory_fraction(1.0)

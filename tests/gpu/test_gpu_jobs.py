@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -75,9 +77,6 @@ def test_two_models_by_turns_draw_what_each_draws_alone(draw, new, policy: str) 
 
 def test_all_memory_is_given_back_when_the_models_are_freed(draw, new, kind: str) -> None:
     """Workspaces of NVIDIA's libraries stay from the first job on, so the second one is looked at."""
-    import gc
-    import weakref
-
     by = new()
     used = []
     for seed in (1, 2, 3):

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from pictures import psnr, ran_short
 from recorder import Recorder
 from test_memory import CPU_SHORTAGE, failing
 
+from webbduck_gradio.benchmarks import full_size_files
 from webbduck_gradio.core import cards
 from webbduck_gradio.core.cards import GIB
 from webbduck_gradio.core.device_state import DeviceChoice
@@ -76,8 +78,6 @@ class Large:
 def large(kind: str, registry, card, tmp_path_factory) -> Large:
     if kind != "cuda":
         return Large(registry, "webbduck-starter", "refiner", 64)
-    from webbduck_gradio.benchmarks import full_size_files
-
     card.free()
     folder = tmp_path_factory.mktemp("large")
     for name in ("base", "refiner"):
@@ -123,8 +123,6 @@ def run_short(device: str, kind: str, limit: Limit, monkeypatch) -> Callable[[in
             # Other programs take it after the policy was chosen: less is left than the last job took.
             limit(gib, int(0.6 * torch.cuda.max_memory_allocated(device)))
         else:
-            from diffusers import UNet2DConditionModel
-
             failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 1)
 
     return make

@@ -10,6 +10,7 @@ import torch
 from pictures import psnr
 from recorder import Recorder
 
+from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.sampling.philox import PhiloxGenerator
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request.samplers import AUTOMATIC, SAMPLERS, fewest_steps
@@ -135,8 +136,6 @@ def test_nv_noise_is_what_the_card_draws(device: str, kind: str, shape: tuple[in
 def test_the_second_card_draws_what_the_first_draws(draw, new, registry, kind: str) -> None:
     if kind != "cuda" or torch.cuda.device_count() < 2:
         pytest.skip("there is one card only")
-    from webbduck_gradio.core.image_generator import ImageGenerator
-
     before = torch.cuda.memory_allocated(0)
     other = ImageGenerator("cuda:1", registry, "resident", "float32")
     (ours,) = draw(by=other)

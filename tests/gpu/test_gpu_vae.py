@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from webbduck_gradio.core import cards
 from webbduck_gradio.core.vae import DECODED_IN_FP32
+from webbduck_gradio.errors import GenerationError
 from webbduck_gradio.models.catalog.registry import Registry
 
 OVERFLOWING = "overflowing"
@@ -70,8 +71,6 @@ def test_bfloat16_does_not_overflow(draw, new, overflowing) -> None:
 
 
 def test_a_vae_that_is_broken_is_an_error_in_every_precision(draw, new, registry, starter) -> None:
-    from webbduck_gradio.errors import GenerationError
-
     folder = copy_of(starter.path, starter.path.parent / "broken")
     weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
     tensors = load_file(weights)
