@@ -145,7 +145,7 @@ def synchronize(device: torch.device) -> None:
 
 def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds: int = 20) -> float:
     """Floating-point operations a second of the best of large matrix products."""
-    side = side or (8192 if torch.device(device).type == "cuda" else 1024)
+    side = side or (1024 if torch.device(device).type == "cpu" else 8192)
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
     for _ in range(rounds):

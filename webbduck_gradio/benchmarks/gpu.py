@@ -16,15 +16,22 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import torch
+
+from ..core.device_state import DeviceChoice
+from ..core.devices import best_device, empty_cache, is_out_of_memory, name_of
+from ..core.image_generator import ImageGenerator
+from ..core.memory_policies import POLICIES
+from ..errors import OutOfMemoryError
 from ..models.catalog.registry import STARTER, Registry
 from ..settings import PRECISION, Settings
+from . import full_size_files, gpu_measures
 from .common import begin, parser
-
-if TYPE_CHECKING:
-    from .gpu_measures import Row, Subject
+from .full_size_sdxl import matrix_peak
+from .gpu_measures import HEADINGS, LAYOUTS, Row, Subject, is_compiled, ours, plain
 
 IMAGES_A_SECOND = 1.6
 SHARE_OF_PEAK = 0.5
@@ -50,15 +57,13 @@ class Session:
 
     def attempt(self, name: str, work: Callable[[], object]) -> None:
         """Do it if there is time. What fails is said, and the others go on."""
-        from ..core.devices import empty_cache, is_out_of_memory
-
         if time.monotonic() + SHORTEST > self._end:
             self.left_out.append(name)
             return
         try:
             work()
         except Exception as error:
-            if is_out_of_memory(error) or type(error).__name__ == "OutOfMemoryError":
+            if isinstance(error, OutOfMemoryError) or is_out_of_memory(error):
                 print(f"  {name}: out of memory", flush=True)
             else:
                 self.failures += 1
@@ -82,28 +87,21 @@ class Session:
 
 def pictures(session: Session, way: str) -> None:
     """One by one and together by this core, and by plain diffusers."""
-    from .gpu_measures import ours, plain
-
     subject, steps = session.subject, session.steps
     for batch in sorted(session.batches, key=lambda batch: batch != GOAL_BATCH):
-        named = {kind: f"{way}, {kind}" for kind in (OURS_TOGETHER, PLAIN, OURS_SINGLE)}
-        for kind, name in named.items():
-            if kind == OURS_TOGETHER and batch == 1:
-                continue  # the same as single
-
-            def measure(kind: str = kind, name: str = name, batch: int = batch) -> Row:
-                if kind == PLAIN:
-                    return plain(subject, name, batch, steps)
-                return ours(subject, name, batch, kind == OURS_TOGETHER, steps)
-
+        kinds = [PLAIN, OURS_SINGLE] if batch == 1 else [OURS_TOGETHER, PLAIN]
+        if batch > 1 and way == EAGER:
+            kinds.append(OURS_SINGLE)  # compiled, it would say again what a batch of 1 says
+        for kind in kinds:
+            name = f"{way}, {kind}"
+            measure = partial(ours, subject, name, batch, kind == OURS_TOGETHER, steps)
+            if kind == PLAIN:
+                measure = partial(plain, subject, name, batch, steps)
             session.add(f"{name}, batch {batch}", measure)
 
 
 def compiled(session: Session) -> None:
     """The same with the UNet compiled, if a compiler is there."""
-    from ..core.device_state import DeviceChoice
-    from .gpu_measures import is_compiled
-
     subject = session.subject
 
     def work() -> None:
@@ -123,10 +121,8 @@ def compiled(session: Session) -> None:
 
 
 def decoding(session: Session) -> None:
-    from .gpu_measures import decoding as lines
-
     def work() -> None:
-        for line in lines(session.subject):
+        for line in gpu_measures.decoding(session.subject):
             print(f"  {line}", flush=True)
 
     session.attempt("decoding", work)
@@ -134,32 +130,27 @@ def decoding(session: Session) -> None:
 
 def layouts(session: Session) -> None:
     """The UNet in other layouts of its weights, beside the usual one."""
-    from .gpu_measures import LAYOUTS, ours
+    subject = session.subject
 
-    for batch in {1, min(GOAL_BATCH, max(session.batches))}:
-        for name, layout in LAYOUTS.items():
+    def measure(name: str, batch: int) -> Row:
+        with LAYOUTS[name](subject.pipe.unet):
+            return ours(subject, f"{EAGER}, {name}", batch, batch > 1, session.steps)
 
-            def measure(name: str = name, batch: int = batch, layout: Callable = layout) -> Row:
-                with layout(session.subject.pipe.unet):
-                    return ours(session.subject, f"eager, {name}", batch, batch > 1, session.steps)
-
-            session.add(f"{name}, batch {batch}", measure)
+    for batch in sorted({1, min(GOAL_BATCH, max(session.batches))}):
+        for name in LAYOUTS:
+            session.add(f"{name}, batch {batch}", partial(measure, name, batch))
 
 
 def policies(session: Session) -> None:
     """One image by each memory policy."""
-    from ..core.device_state import DeviceChoice
-    from ..core.memory_policies import POLICIES
-    from .gpu_measures import ours
-
     subject, steps = session.subject, min(session.steps, 8)
+
+    def measure(name: str) -> Row:
+        subject.generator.choose(DeviceChoice(name))
+        return ours(subject, f"policy {name}", 1, False, steps)
+
     for policy in POLICIES:
-
-        def measure(name: str = policy.name) -> Row:
-            subject.generator.choose(DeviceChoice(name))
-            return ours(subject, f"policy {name}", 1, False, steps)
-
-        session.add(f"policy {policy.name}", measure)
+        session.add(f"policy {policy.name}", partial(measure, policy.name))
 
 
 SECTIONS: dict[str, Callable[[Session], None]] = {
@@ -174,8 +165,6 @@ SECTIONS: dict[str, Callable[[Session], None]] = {
 
 def report(session: Session) -> None:
     """The table of all, what was left out, and the goals."""
-    from .gpu_measures import HEADINGS
-
     print(f"\n{HEADINGS}")
     for row in session.rows:
         print(row)
@@ -205,14 +194,6 @@ def report(session: Session) -> None:
 
 def subject_of(options: argparse.Namespace, folder: Path) -> Subject:
     """The checkpoint on the device, which is loaded; both are said."""
-    import torch
-
-    from ..core.devices import name_of
-    from ..core.image_generator import ImageGenerator
-    from . import full_size_files
-    from .full_size_sdxl import matrix_peak
-    from .gpu_measures import Subject
-
     settings, name, is_large = Settings(), STARTER, not options.small
     if is_large:
         name = "base"
@@ -262,9 +243,6 @@ def main(arguments: Sequence[str]) -> int:
     )
     command.add_argument("--only", nargs="+", choices=SECTIONS, metavar="SECTION", help="; ".join(SECTIONS))
     options = command.parse_args(arguments)
-    from ..core.device_state import DeviceChoice
-    from ..core.devices import best_device
-
     started = time.monotonic()
     options.device = options.device or best_device()
     options.small = options.small or options.device == "cpu"
