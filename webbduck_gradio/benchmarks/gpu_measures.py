@@ -221,8 +221,3 @@ LAYOUTS: Mapping[str, Callable[[Any], Any]] = {
     "channels last": channels_last,
     "fused projections": fused_projections,
 }
-
-
-def is_compiled(model: torch.nn.Module) -> bool:
-    """Whether a part of it is."""
-    return any(getattr(each, "_compiled_call_impl", None) is not None for each in model.modules())
