@@ -24,9 +24,18 @@ if TYPE_CHECKING:
     from webbduck_gradio.web.server import StudioServer
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: much of the time a test waits for its server or browser."""
-    return (os.cpu_count() or 1) + 1
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--gpu-device",
+        metavar="DEVICE",
+        help="what tests/gpu run on, with -m gpu: cuda, cuda:1, xpu, mps or cpu (default: the graphics card)",
+    )
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: much of the time a test waits for its server or browser. Only
+    one where a graphics card is tested, since each would take all of its memory."""
+    return 0 if config.option.markexpr == "gpu" else (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")

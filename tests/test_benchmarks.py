@@ -1,4 +1,4 @@
-"""The benchmarks start, and the two that need no browser and no core measure something."""
+"""The benchmarks start, and those that need neither a browser nor a large model measure something."""
 
 import pytest
 
@@ -30,3 +30,36 @@ def test_catalog_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
 def test_gallery_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gallery", "--images", "8"]) == 0
     assert "8 in 2 runs" in capsys.readouterr().out
+
+
+def test_gpu_runs_on_the_processor_and_stops_when_its_time_is_used(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small = ["gpu", "--device", "cpu", "--batches", "2", "--steps", "2"]
+    assert main([*small, "--only", "eager, resident"]) == 0
+    table = capsys.readouterr().out.split("peak GiB")[1].splitlines()[1:]
+    names = ["eager, together", "eager, plain diffusers", "eager, single"]
+    assert [line[:34].strip() for line in table] == names
+    assert main([*small, "--budget", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert "left out, as the time was used: eager, together, batch 2; " in printed
+    assert "policy leaf-offload" in printed.split("left out")[1]
+
+
+def test_gpu_compares_with_its_goals(capsys: pytest.CaptureFixture[str]) -> None:
+    from webbduck_gradio.benchmarks.gpu import Session, report
+    from webbduck_gradio.benchmarks.gpu_measures import Row, Subject
+
+    subject = Subject(None, None, "base", True, 1024)  # type: ignore[arg-type]
+    session = Session(subject, 20, [4], 0)
+    session.rows = [
+        Row("eager, together", 4, 30.0, 1.4, 0.45, 0),
+        Row("compiled, plain diffusers", 4, 40.0, 1.5, 0.55, 0),
+        Row("compiled, together", 4, 38.0, 1.7, 0.52, 0),
+    ]
+    report(session)
+    assert [" ".join(line.split()[-3:]) for line in capsys.readouterr().out.splitlines()[-3:]] == [
+        "images/s 1.70 met",
+        "peak 52.0% met",
+        "+5.3% not met",
+    ]

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 BENCHMARKS = {
+    "gpu": "a graphics card with SDXL: policies, batches, compiling, decoding, beside plain diffusers",
     "core": "the loop beside diffusers' own pipeline and the UNet alone",
     "first-picture": "the first picture of a new studio beside the second",
     "generation": "pictures through the API beside the bare pipeline, switching models, full-size SDXL",

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,11 @@ def write(path: Path, kind: str) -> int:
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     pool = numpy.random.default_rng(0).standard_normal(1 << 22, dtype=numpy.float32)
+
+    @cache
+    def scaled(inputs: int) -> numpy.ndarray:
+        return (pool / inputs**0.5).astype(numpy.float16)
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
@@ -98,9 +104,9 @@ def write(path: Path, kind: str) -> int:
                 value = 1.0 if norm and key.endswith("weight") else 0.0
                 file.write(numpy.full(count, value, numpy.float16).tobytes())
                 continue
-            scaled = (pool / prod(shape[1:]) ** 0.5).astype(numpy.float16)
+            weights = scaled(prod(shape[1:]))
             for start in range(0, count, len(pool)):
-                file.write(scaled[: count - start].tobytes())
+                file.write(weights[: count - start].data)
     return path.stat().st_size
 
 

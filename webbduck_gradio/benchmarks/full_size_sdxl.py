@@ -134,23 +134,24 @@ def peak_memory(device: str) -> int:
 
 
 def _wait(pipe: Any) -> None:
-    _synchronize(pipe.unet.device)
+    synchronize(pipe.unet.device)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that was asked of it."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def matrix_peak(device: str, dtype: torch.dtype, side: int | None = None, rounds: int = 20) -> float:
     """Floating-point operations a second of the best of large matrix products."""
-    side = side or (8192 if torch.device(device).type == "cuda" else 1024)
+    side = side or (1024 if torch.device(device).type == "cpu" else 8192)
     left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     best = float("inf")
     for _ in range(rounds):
-        _synchronize(left.device)
+        synchronize(left.device)
         start = time.perf_counter()
         left @ right
-        _synchronize(left.device)
+        synchronize(left.device)
         best = min(best, time.perf_counter() - start)
     return 2 * side**3 / best
