@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from form_page import PATIENCE, Windows, put_away
 from gallery_page import album, gallery
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import wait_until
 
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 300_000
-"""Milliseconds; the first picture waits for torch, which a loaded machine takes long to import."""
 FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
@@ -54,39 +53,6 @@ def no_jobs(chromium: Browser, studio) -> None:
     store.clear_finished()
 
 
-class Windows:
-    """Opens pages of the studio, each in a browser of its own, and keeps the errors of their scripts."""
-
-    def __init__(self, chromium: Browser):
-        self._chromium = chromium
-        self._contexts: list[BrowserContext] = []
-        self._errors: list[str] = []
-
-    def open(self, url: str, script: str = "", **options: Any) -> Page:
-        """`script` runs before the page's own ones."""
-        context = self._chromium.new_context(**options)
-        self._contexts.append(context)
-        context.add_init_script(script)
-        context.set_default_timeout(PATIENCE)
-        tab = context.new_page()
-        tab.on("pageerror", lambda error: self._errors.append(str(error)))
-        tab.goto(url)
-        tab.wait_for_selector(".statusline .device")
-        tab.wait_for_function(
-            "window.webbduck?.form.state()"
-        )  # its values have come; before, they would undo ours
-        return tab
-
-    def check(self) -> None:
-        errors, self._errors = self._errors, []
-        assert errors == []
-
-    def close(self) -> None:
-        for context in self._contexts:
-            context.close()
-        self.check()
-
-
 @pytest.fixture
 def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
     """Opens the studio in a browser of its own: window(url, script=..., **options).
@@ -112,16 +78,22 @@ def page(window: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture(scope="module")
-def _kept(chromium: Browser, studio) -> Iterator[tuple[Windows, Page]]:
+def kept_windows(chromium: Browser) -> Iterator[Windows]:
+    """Opens the pages that the tests of one file share, since to load one takes most of a short test."""
     windows = Windows(chromium)
-    yield windows, windows.open(studio.url, **WIDE)
+    yield windows
     windows.close()
 
 
+@pytest.fixture(scope="module")
+def _kept(kept_windows: Windows, studio) -> Page:
+    return kept_windows.open(studio.url, **WIDE)
+
+
 @pytest.fixture
-def kept_page(_kept: tuple[Windows, Page]) -> Iterator[Page]:
-    """A wide window that the tests of one file share, since to load the page takes most of a short test: for
-    those that leave nothing behind but what the studio's jobs and pictures bring."""
-    windows, page = _kept
-    yield page
-    windows.check()
+def kept_page(_kept: Page, kept_windows: Windows) -> Iterator[Page]:
+    """A wide window that the tests of one file share. Each finds it without dialogs and messages; the rest is
+    as the one before left it."""
+    put_away(_kept)
+    yield _kept
+    kept_windows.check()
