@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,10 @@ from form_page import PATIENCE, Windows, put_away
 from gallery_page import album, gallery
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import wait_until
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "jobs"))
+
+from painter import Painter
 
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
@@ -51,6 +57,19 @@ def no_jobs(chromium: Browser, studio) -> None:
         store.cancel(running.id)
     wait_until(lambda: store.running() is None)
     store.clear_finished()
+
+
+STEP_SECONDS = 0.2
+
+
+@pytest.fixture
+def painted(studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the core, for tests of a job that goes on for as long as the page takes.
+
+    It waits between its steps, where the core would take the processor from the page.
+    """
+    painter = Painter(lambda *_: time.sleep(STEP_SECONDS))
+    monkeypatch.setattr(studio.services.worker.context, "_generator", painter)
 
 
 @pytest.fixture
