@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -55,9 +55,9 @@ def perfect(x: torch.Tensor, sigma: float) -> Prediction:
     return Prediction(denoised, denoised)
 
 
-class Path:
-    """The noise of a Brownian path, each piece drawn once: it depends on its two sigmas alone, and to draw it
-    takes most of a run."""
+class BrownianPath:
+    """The noise along a path, each piece drawn once: it depends on its two sigmas alone, and to draw it takes
+    most of a run."""
 
     def __init__(self, shape: tuple[int, int, int], schedule: tuple[float, ...]):
         self._noise = BrownianNoise(0, shape, schedule)
@@ -69,7 +69,8 @@ class Path:
         return self._drawn[sigma, following].clone()
 
 
-path = lru_cache(maxsize=4)(Path)
+path = cache(BrownianPath)
+"""Several samplers walk along the same one."""
 
 
 class Trial:

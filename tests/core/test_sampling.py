@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
 import pytest
 import torch
-from perfect import DEVIATION, MEAN, Trial, fewest, levels, sampler_of, spread
+from perfect import DEVIATION, MEAN, Trial, fewest, levels, path, sampler_of, spread
 
 from webbduck_gradio.core.sampling.samplers import SOLVERS
 from webbduck_gradio.core.sampling.schedules import SCHEDULES as COMPUTED
@@ -31,6 +32,13 @@ TOO_WIDE = {"DPM++ 2M SDE": 0.16, "DPM++ 2M SDE Heun": 0.29, "DPM++ 3M SDE": 0.1
 """Where a schedule ends in a long step in log sigma, their extrapolation overshoots, by its definition."""
 TOO_NARROW = {"Euler a": 0.12, "Euler a CFG++": 0.12, "DDPM": 0.12, "TCD": 0.09, "LCM": 0.17}
 """Of first order with new noise; LCM is not a solver of the SDE but jumps to the mean."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paths() -> Iterator[None]:
+    """They are forgotten after these tests, since together they take much memory."""
+    yield
+    path.cache_clear()
 
 
 def tolerance(name: str) -> float:
