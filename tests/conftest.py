@@ -38,6 +38,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return 0 if config.option.markexpr == "gpu" else (os.cpu_count() or 1) + 1
 
 
+LONGEST_FIRST = ("browser", "jobs", "starter", "core", "tests", "ui")
+"""Folders by how long one file of theirs takes; those of the others take seconds."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long come first, so that no process has one left when the others have ended."""
+    ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
 @pytest.fixture(scope="session")
 def starter_checkpoints() -> Path:
     """A `checkpoint/` folder that holds the bundled starter checkpoint."""

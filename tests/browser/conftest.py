@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from form_page import put_away
 from gallery_page import album, gallery
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import wait_until
 from windows import PATIENCE, WIDE, Windows
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "jobs"))
+
+from painter import Painter
 
 __all__ = ["album", "gallery"]  # fixtures of the gallery's tests
 
@@ -53,6 +60,19 @@ def no_jobs(chromium: Browser, studio) -> None:
     store.clear_finished()
 
 
+STEP_SECONDS = 0.2
+
+
+@pytest.fixture
+def painted(studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for the core, for tests of a job that goes on for as long as the page takes.
+
+    It waits between its steps, where the core would take the processor from the page.
+    """
+    painter = Painter(lambda *_: time.sleep(STEP_SECONDS))
+    monkeypatch.setattr(studio.services.worker.context, "_generator", painter)
+
+
 @pytest.fixture
 def window(chromium: Browser, studio) -> Iterator[Callable[..., Page]]:
     """Opens the studio in a browser of its own: window(url, script=..., **options).
@@ -75,16 +95,22 @@ def page(window: Callable[..., Page]) -> Page:
 
 
 @pytest.fixture(scope="module")
-def _kept(chromium: Browser, studio) -> Iterator[tuple[Windows, Page]]:
+def kept_windows(chromium: Browser) -> Iterator[Windows]:
+    """Opens the pages that the tests of one file share, since to load one takes most of a short test."""
     windows = Windows(chromium)
-    yield windows, windows.open(studio.url, **WIDE)
+    yield windows
     windows.close()
 
 
+@pytest.fixture(scope="module")
+def _kept(kept_windows: Windows, studio) -> Page:
+    return kept_windows.open(studio.url, **WIDE)
+
+
 @pytest.fixture
-def kept_page(_kept: tuple[Windows, Page]) -> Iterator[Page]:
-    """A wide window that the tests of one file share, since to load the page takes most of a short test: for
-    those that leave nothing behind but what the studio's jobs and pictures bring."""
-    windows, page = _kept
-    yield page
-    windows.check()
+def kept_page(_kept: Page, kept_windows: Windows) -> Iterator[Page]:
+    """A wide window that the tests of one file share. Each finds it without dialogs and messages; the rest is
+    as the one before left it."""
+    put_away(_kept)
+    yield _kept
+    kept_windows.check()

@@ -1,10 +1,24 @@
-"""What the tests read of the Studio's form."""
+"""What the tests read of the studio's form."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
+
+
+def put_away(page: Page) -> None:
+    """Close what is open over the page, and forget the last message, which would be taken for the next."""
+    for _ in range(page.locator("dialog[open]").count()):
+        page.keyboard.press("Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    page.evaluate(
+        """() => {
+            const toast = document.querySelector('#toast');
+            toast?.replaceChildren();
+            if (toast) toast.hidden = true;
+        }"""
+    )
 
 
 def unfold_all(page: Page) -> None:

@@ -49,12 +49,13 @@ def album(studio) -> Iterator[list[str]]:
 
 
 @pytest.fixture
-def gallery(page: Page, album: list[str]) -> Page:
-    """The tab, showing the album alone."""
-    page.get_by_role("tab", name="Gallery").click()
-    search(page, "albumword")
-    expect(page.locator(".g-count")).to_have_text("11 pictures in 6 runs")
-    return page
+def gallery(kept_page: Page, album: list[str]) -> Page:
+    """The tab, showing the album alone, by runs; in the page that the tests of one file share."""
+    kept_page.get_by_role("tab", name="Gallery").click()
+    kept_page.get_by_role("button", name="Runs").click()
+    search(kept_page, "albumword")
+    expect(kept_page.locator(".g-count")).to_have_text("11 pictures in 6 runs")
+    return kept_page
 
 
 def search(page: Page, text: str) -> None:

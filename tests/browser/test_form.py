@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from form_page import expect_form, unfold_all
+from form_page import expect_form, put_away, unfold_all
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import STARTER, free_port, studio_settings, wait_until
 from setting_changes import CHANGES
+from windows import Windows
 
 from webbduck_gradio.request import SETTINGS, GenerationRequest, in_form_order
 from webbduck_gradio.request.samplers import SAMPLERS
@@ -49,6 +50,19 @@ def started(place: Settings) -> StudioServer:
 @pytest.fixture
 def tab(window: Callable[..., Page], form_studio: list[StudioServer]) -> Page:
     return window(form_studio[0].url, viewport={"width": 1440, "height": 900})
+
+
+@pytest.fixture(scope="module")
+def _kept_tab(kept_windows: Windows, form_studio: list[StudioServer]) -> Page:
+    return kept_windows.open(form_studio[0].url, viewport={"width": 1440, "height": 900})
+
+
+@pytest.fixture
+def kept_tab(_kept_tab: Page, kept_windows: Windows) -> Iterator[Page]:
+    """One for the tests that say all that they need of the form."""
+    put_away(_kept_tab)
+    yield _kept_tab
+    kept_windows.check()
 
 
 def drawn(name: str, size: tuple[int, int], folder: Path) -> Path:
@@ -235,113 +249,6 @@ def test_settings_survive_reload_new_tab_and_restart(
     same(tab)
 
 
-def test_a_pasted_text_of_settings_fills_the_form_and_can_be_taken_back(tab: Page) -> None:
-    tab.fill("#prompt textarea", "before")
-    tab.evaluate(
-        """() => {
-        const area = document.querySelector('#prompt textarea'), data = new DataTransfer();
-        area.focus();
-        data.setData('text/plain', `a castle, (clouds:1.2)
-Negative prompt: rain, wind
-Steps: 12, Sampler: Euler a, CFG scale: 7.5, Seed: 4711, Size: 192x256, Model: not-here, Clip skip: 3`);
-        const options = { clipboardData: data, bubbles: true, cancelable: true };
-        area.dispatchEvent(new ClipboardEvent('paste', options));
-        }"""
-    )
-    expect(tab.locator("#seed textarea, #seed input")).to_have_value("4711")
-    wanted = {
-        "prompt": "a castle, (clouds:1.2)",
-        "negative_prompt": "rain, wind",
-        "steps": 12,
-        "sampler": "Euler a",
-        "schedule": "Uniform",
-        "cfg": 7.5,
-        "width": 192,
-        "height": 256,
-        "clip_skip": 1,
-    }
-    expect_form(tab, **wanted)
-    expect(tab.locator(".notice.warning")).to_contain_text("not-here")
-    tab.locator("#toast").get_by_role("button", name="Undo").click()
-    expect(tab.locator("#prompt textarea")).to_have_value("before")
-
-
-def test_presets_prompts_and_reset(tab: Page) -> None:
-    tab.fill("#steps input", "9")
-    tab.fill("#prompt textarea", "a duck worth keeping")
-    tab.get_by_role("button", name="Presets", exact=True).click()
-    tab.get_by_label("Name of a new preset").fill("<b>nine</b>")
-    tab.keyboard.press("Enter")
-    tab.get_by_role("button", name="Saved prompts").click()
-    tab.get_by_role("button", name="Save the current prompt").click()
-    expect(tab.locator("#toast")).to_contain_text("Prompt saved")
-
-    tab.get_by_role("button", name="Presets", exact=True).click()
-    tab.get_by_role("button", name="Reset everything").click()
-    expect(tab.locator("#prompt textarea")).to_have_value("")
-    expect(tab.locator("#steps input")).to_have_value("20")
-    tab.get_by_role("button", name="Presets", exact=True).click()
-    tab.get_by_role("button", name="<b>nine</b>", exact=True).click()
-    expect(tab.locator("#steps input")).to_have_value("9")
-    expect(tab.locator("#prompt textarea")).to_have_value("")
-    tab.get_by_role("button", name="Saved prompts").click()
-    tab.get_by_role("button", name="a duck worth keeping", exact=True).click()
-    expect(tab.locator("#prompt textarea")).to_have_value("a duck worth keeping")
-
-
-def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
-    tab: Page, form_studio: list[StudioServer]
-) -> None:
-    tab.fill("#width input", "250")
-    said = tab.locator("#problem-width")
-    expect(said).to_contain_text("Width must be a multiple of 8")
-    expect(tab.locator("#width input")).to_have_value("250")
-    expect(tab.locator("#width input")).to_have_attribute("aria-invalid", "true")
-    said.get_by_role("button", name="Use 248").click()
-    expect(tab.locator("#width input")).to_have_value("248")
-    expect(said).to_have_count(0)
-    tab.click("[data-fold=more]")
-    tab.fill("#clip-skip input", "9")
-    tab.click("[data-fold=more]")
-    expect(tab.locator("#clip-skip")).to_be_hidden()
-    form_studio[0].services.store.clear_queued()
-    tab.click("#generate")
-    # The group opens, and the sentence stays there until it is read.
-    expect(tab.locator("#problem-clip_skip")).to_be_visible()
-    tab.locator("#problem-clip_skip .dismiss").click()
-    expect(tab.locator("#problem-clip_skip")).to_have_count(0)
-    assert not form_studio[0].services.store.queued()
-
-
-def test_the_counter_counts_as_the_checkpoints_own_tokenizer(tab: Page, starter_checkpoints: Path) -> None:
-    from transformers import CLIPTokenizer
-
-    real = CLIPTokenizer.from_pretrained(starter_checkpoints / "sdxl" / STARTER / "tokenizer")
-    for prompt in ("a red duck", "Größe: 3,5 日本 🦆!", "don't, won't; it's 2026", "a duck on a pond, " * 20):
-        tokens = len(real(prompt, truncation=False)["input_ids"]) - 2
-        tab.fill("#prompt textarea", prompt)
-        expect(tab.locator(".prompt-foot .counter")).to_have_text(
-            f"{tokens} / {75 if tokens <= 75 else 150}", timeout=60_000
-        )
-    assert tokens > 75
-    expect(tab.locator(".prompt-message")).to_contain_text("encoded in 2 chunks of 75: nothing is cut off")
-    tab.click("[data-fold=more]")
-    tab.fill("#prompt-2 textarea", "three more words")
-    expect(tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
-
-
-def test_a_first_visit_explains_itself(tab: Page) -> None:
-    stage = tab.locator(".stage .empty")
-    expect(stage.locator("li")).to_have_count(3)
-    example = stage.get_by_role("button", name="a red duck on a pond")
-    expect(example).to_have_count(0)  # which is for the starter
-    option("#checkpoint")(tab, STARTER)
-    expect(stage).to_contain_text("the bundled starter model draws cartoon scenes with ducks")
-    example.click()
-    expect(tab.locator("#prompt textarea")).to_have_value("a red duck on a pond")
-    expect(tab.locator("#prompt textarea")).to_be_focused()
-
-
 def test_a_checkpoint_that_vanishes_while_it_is_chosen(tab: Page, place: Settings) -> None:
     mine = place.checkpoints / "sdxl" / OTHER
     expect(tab.locator("#checkpoint input")).to_have_value(OTHER)
@@ -385,8 +292,122 @@ def test_a_prompt_that_is_too_long_is_not_cut_but_refused(tab: Page, form_studio
     assert not tab.evaluate("document.querySelectorAll('[maxlength]').length"), "a field cuts what is pasted"
 
 
-def test_a_long_list_opens_at_what_is_selected(tab: Page) -> None:
-    tab.click("#sampler input")
-    expect(tab.locator(".options [role=option]")).to_have_count(len(SAMPLERS))
-    expect(tab.locator(".options [aria-selected=true]")).to_be_in_viewport()
-    tab.keyboard.press("Escape")
+# From here on in one page, which is open from its first test on.
+
+
+def test_a_first_visit_explains_itself(kept_tab: Page) -> None:
+    stage = kept_tab.locator(".stage .empty")
+    expect(stage.locator("li")).to_have_count(3)
+    example = stage.get_by_role("button", name="a red duck on a pond")
+    expect(example).to_have_count(0)  # which is for the starter
+    option("#checkpoint")(kept_tab, STARTER)
+    expect(stage).to_contain_text("the bundled starter model draws cartoon scenes with ducks")
+    example.click()
+    expect(kept_tab.locator("#prompt textarea")).to_have_value("a red duck on a pond")
+    expect(kept_tab.locator("#prompt textarea")).to_be_focused()
+
+
+def test_a_pasted_text_of_settings_fills_the_form_and_can_be_taken_back(kept_tab: Page) -> None:
+    kept_tab.fill("#prompt textarea", "before")
+    kept_tab.evaluate(
+        """() => {
+        const area = document.querySelector('#prompt textarea'), data = new DataTransfer();
+        area.focus();
+        data.setData('text/plain', `a castle, (clouds:1.2)
+Negative prompt: rain, wind
+Steps: 12, Sampler: Euler a, CFG scale: 7.5, Seed: 4711, Size: 192x256, Model: not-here, Clip skip: 3`);
+        const options = { clipboardData: data, bubbles: true, cancelable: true };
+        area.dispatchEvent(new ClipboardEvent('paste', options));
+        }"""
+    )
+    expect(kept_tab.locator("#seed textarea, #seed input")).to_have_value("4711")
+    wanted = {
+        "prompt": "a castle, (clouds:1.2)",
+        "negative_prompt": "rain, wind",
+        "steps": 12,
+        "sampler": "Euler a",
+        "schedule": "Uniform",
+        "cfg": 7.5,
+        "width": 192,
+        "height": 256,
+        "clip_skip": 1,
+    }
+    expect_form(kept_tab, **wanted)
+    expect(kept_tab.locator(".notice.warning")).to_contain_text("not-here")
+    kept_tab.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(kept_tab.locator("#prompt textarea")).to_have_value("before")
+
+
+def test_presets_prompts_and_reset(kept_tab: Page) -> None:
+    kept_tab.fill("#steps input", "9")
+    kept_tab.fill("#prompt textarea", "a duck worth keeping")
+    kept_tab.get_by_role("button", name="Presets", exact=True).click()
+    kept_tab.get_by_label("Name of a new preset").fill("<b>nine</b>")
+    kept_tab.keyboard.press("Enter")
+    kept_tab.get_by_role("button", name="Saved prompts").click()
+    kept_tab.get_by_role("button", name="Save the current prompt").click()
+    expect(kept_tab.locator("#toast")).to_contain_text("Prompt saved")
+
+    kept_tab.get_by_role("button", name="Presets", exact=True).click()
+    kept_tab.get_by_role("button", name="Reset everything").click()
+    expect(kept_tab.locator("#prompt textarea")).to_have_value("")
+    expect(kept_tab.locator("#steps input")).to_have_value("20")
+    kept_tab.get_by_role("button", name="Presets", exact=True).click()
+    kept_tab.get_by_role("button", name="<b>nine</b>", exact=True).click()
+    expect(kept_tab.locator("#steps input")).to_have_value("9")
+    expect(kept_tab.locator("#prompt textarea")).to_have_value("")
+    kept_tab.get_by_role("button", name="Saved prompts").click()
+    kept_tab.get_by_role("button", name="a duck worth keeping", exact=True).click()
+    expect(kept_tab.locator("#prompt textarea")).to_have_value("a duck worth keeping")
+
+
+def test_a_size_out_of_step_is_said_at_the_control_and_not_rounded(
+    kept_tab: Page, form_studio: list[StudioServer]
+) -> None:
+    kept_tab.fill("#width input", "250")
+    said = kept_tab.locator("#problem-width")
+    expect(said).to_contain_text("Width must be a multiple of 8")
+    expect(kept_tab.locator("#width input")).to_have_value("250")
+    expect(kept_tab.locator("#width input")).to_have_attribute("aria-invalid", "true")
+    said.get_by_role("button", name="Use 248").click()
+    expect(kept_tab.locator("#width input")).to_have_value("248")
+    expect(said).to_have_count(0)
+    kept_tab.click("[data-fold=more]")
+    kept_tab.fill("#clip-skip input", "9")
+    kept_tab.click("[data-fold=more]")
+    expect(kept_tab.locator("#clip-skip")).to_be_hidden()
+    form_studio[0].services.store.clear_queued()
+    kept_tab.click("#generate")
+    # The group opens, and the sentence stays there until it is read.
+    expect(kept_tab.locator("#problem-clip_skip")).to_be_visible()
+    kept_tab.locator("#problem-clip_skip .dismiss").click()
+    expect(kept_tab.locator("#problem-clip_skip")).to_have_count(0)
+    assert not form_studio[0].services.store.queued()
+
+
+def test_the_counter_counts_as_the_checkpoints_own_tokenizer(
+    kept_tab: Page, starter_checkpoints: Path
+) -> None:
+    from transformers import CLIPTokenizer
+
+    real = CLIPTokenizer.from_pretrained(starter_checkpoints / "sdxl" / STARTER / "tokenizer")
+    for prompt in ("a red duck", "Größe: 3,5 日本 🦆!", "don't, won't; it's 2026", "a duck on a pond, " * 20):
+        tokens = len(real(prompt, truncation=False)["input_ids"]) - 2
+        kept_tab.fill("#prompt textarea", prompt)
+        expect(kept_tab.locator(".prompt-foot .counter")).to_have_text(
+            f"{tokens} / {75 if tokens <= 75 else 150}", timeout=60_000
+        )
+    assert tokens > 75
+    expect(kept_tab.locator(".prompt-message")).to_contain_text(
+        "encoded in 2 chunks of 75: nothing is cut off"
+    )
+    kept_tab.evaluate("webbduck.form.unfold('more')")
+    kept_tab.fill("#prompt-2 textarea", "three more words")
+    expect(kept_tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
+
+
+def test_a_long_list_opens_at_what_is_selected(kept_tab: Page) -> None:
+    kept_tab.click("#sampler input")
+    expect(kept_tab.locator(".options [role=option]")).to_have_count(len(SAMPLERS))
+    expect(kept_tab.locator(".options [aria-selected=true]")).to_be_in_viewport()
+    kept_tab.keyboard.press("Escape")

@@ -33,8 +33,6 @@ def hostile(studio) -> Iterator[None]:
 
 
 def test_markup_stays_text_in_every_tab(hostile: None, page: Page) -> None:
-    page.reload()
-    page.wait_for_selector(".statusline .device")
     for name in ("Queue", "LoRAs", "Gallery", "Studio"):
         page.get_by_role("tab", name=name).click()
         page.wait_for_timeout(300)

@@ -24,20 +24,20 @@ def folder(studio) -> Iterator[Path]:
     wait_until(lambda: not studio.services.registry.loras())
 
 
-def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> None:
+def test_from_the_folder_into_the_studio(kept_page: Page, studio, folder: Path) -> None:
     starter = studio.settings.checkpoints / "sdxl" / STARTER
-    page.get_by_role("tab", name="LoRAs").click()
-    expect(page.locator(".cards")).to_contain_text("No LoRAs yet")
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    expect(kept_page.locator(".cards")).to_contain_text("No LoRAs yet")
     tags = json.dumps({"10_x": {"ink": 40, "<b>paper</b>": 7}})
     make_lora(folder / f"{NAME}.safetensors", starter, {"ss_tag_frequency": tags, "ss_network_dim": "2"})
     make_lora(folder / "crayon.safetensors", starter, {"modelspec.trigger_phrase": "in crayon"})
-    cards = page.locator(".cards .card")
+    cards = kept_page.locator(".cards .card")
     expect(cards).to_have_count(2)
-    page.fill(".catalog .find", "paper wash")
+    kept_page.fill(".catalog .find", "paper wash")
     expect(cards).to_have_count(1)
     expect(cards.locator("h3")).to_have_text(NAME)
     cards.locator(".pic").click()
-    sheet = page.locator(".lora-details .sheet")
+    sheet = kept_page.locator(".lora-details .sheet")
     expect(sheet.locator(".chips")).to_have_text("ink 40<b>paper</b> 7")
     sheet.get_by_label("Trigger phrase").fill("ink wash <i>")
     sheet.get_by_label("Default weight").fill("0.65")
@@ -50,22 +50,22 @@ def test_from_the_folder_into_the_studio(page: Page, studio, folder: Path) -> No
     sheet.get_by_role("button", name="Save").click()
     expect(sheet.locator(".form-status")).to_contain_text("must be a number from -2 to 2")
     sheet.get_by_role("button", name="Add to Studio").click()
-    row = page.locator(".stack ol li")
+    row = kept_page.locator(".stack ol li")
     expect(row).to_contain_text("Adds to the prompt: ink wash <i>")
     expect(row.locator("input.typed-number")).to_have_value("0.65")
     (folder / f"{NAME}.safetensors").unlink()
     expect(row).to_contain_text("No longer in the lora folder.")
-    page.get_by_role("tab", name="LoRAs").click()
-    page.fill(".catalog .find", "")
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    kept_page.fill(".catalog .find", "")
     expect(cards.locator("h3")).to_have_text("crayon")
-    expect(page.locator(".catalog .missing")).to_contain_text(NAME)
+    expect(kept_page.locator(".catalog .missing")).to_contain_text(NAME)
 
 
-def test_two_pages_undo_nothing_of_each_other(page: Page, studio, folder: Path) -> None:
+def test_two_pages_undo_nothing_of_each_other(kept_page: Page, studio, folder: Path) -> None:
     make_lora(folder / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
-    page.get_by_role("tab", name="LoRAs").click()
-    page.locator(".cards .pic").click()
-    sheet = page.locator(".lora-details .sheet")
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    kept_page.locator(".cards .pic").click()
+    sheet = kept_page.locator(".lora-details .sheet")
     expect(sheet.get_by_label("Trigger phrase")).to_have_value("")
     registry = studio.services.registry
     registry.edit_lora("ink", {"trigger": "of another page"})
@@ -85,30 +85,32 @@ def test_two_pages_undo_nothing_of_each_other(page: Page, studio, folder: Path) 
     assert json.loads((folder / "loras.json").read_text())["ink"]["trigger"] == "mine"
     sheet.get_by_role("button", name="Save").click()
     expect(sheet.locator(".form-status")).to_have_text("No changes.")
-    page.keyboard.press("Escape")
+    kept_page.keyboard.press("Escape")
 
 
-def test_checkpoints_and_what_can_no_longer_be_chosen(page: Page, studio) -> None:
+def test_checkpoints_and_what_can_no_longer_be_chosen(kept_page: Page, studio) -> None:
     sdxl = studio.settings.checkpoints / "sdxl"
-    page.get_by_role("tab", name="LoRAs").click()
-    page.get_by_role("button", name="Checkpoints").click()
-    mine = page.locator(".model", has_text="second duck")
-    expect(page.locator(".model")).to_have_count(1)
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    kept_page.get_by_role("button", name="Checkpoints").click()
+    mine = kept_page.locator(".model", has_text="second duck")
+    expect(kept_page.locator(".model")).to_have_count(1)
     shutil.copytree((sdxl / STARTER).resolve(), sdxl / "second duck", copy_function=shutil.copyfile)
     try:
         mine.locator("[name=steps]").fill("9")
         mine.get_by_role("button", name="Save defaults").click()
         wait_until(lambda: studio.services.registry.checkpoint("second duck").defaults.steps == 9)
-        page.get_by_role("tab", name="Studio").click()
-        page.click("#checkpoint input")
-        page.get_by_role("option", name="second duck").click()
-        expect(page.locator("#steps input")).to_have_value("9")
-        page.fill("#steps input", "11")
-        page.get_by_role("tab", name="LoRAs").click()
+        kept_page.get_by_role("tab", name="Studio").click()
+        kept_page.click("#checkpoint input")
+        kept_page.get_by_role("option", name="second duck").click()
+        expect(kept_page.locator("#steps input")).to_have_value("9")
+        kept_page.fill("#steps input", "11")
+        kept_page.get_by_role("tab", name="LoRAs").click()
         mine.get_by_role("button", name="Use the Studio’s settings").click()
         wait_until(lambda: studio.services.registry.checkpoint("second duck").defaults.steps == 11)
-        page.get_by_role("tab", name="Studio").click()
+        kept_page.get_by_role("tab", name="Studio").click()
     finally:
         shutil.rmtree(sdxl / "second duck")
-    expect(page.locator("#checkpoint input")).to_have_value(STARTER)
-    expect(page.locator(".notice.error")).to_contain_text("The checkpoint second duck is no longer available")
+    expect(kept_page.locator("#checkpoint input")).to_have_value(STARTER)
+    expect(kept_page.locator(".notice.error")).to_contain_text(
+        "The checkpoint second duck is no longer available"
+    )

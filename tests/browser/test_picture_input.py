@@ -17,6 +17,16 @@ from webbduck_gradio.settings import HOME
 
 CAPTIONER = "webbduck-starter-captioner"
 
+
+@pytest.fixture
+def empty_page(kept_page: Page) -> Page:
+    """The page that these tests share, without an input picture."""
+    if kept_page.evaluate("webbduck.form.state().image"):
+        kept_page.locator(".chosen-picture .remove").click()
+    kept_page.wait_for_function("!webbduck.form.state().image")
+    return kept_page
+
+
 BRING = """([bytes, name, type, zone]) => {
     const data = new DataTransfer();
     data.items.add(new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0))], name, { type }));
@@ -53,29 +63,31 @@ def expect_input(page: Page, path: Path, size: str) -> None:
     page.wait_for_function("name => webbduck.form.state().image === name", arg=name)
 
 
-def test_drop_paste_and_its_size(page: Page, tmp_path: Path) -> None:
+def test_drop_paste_and_its_size(empty_page: Page, tmp_path: Path) -> None:
     first, second = drawn(tmp_path / "a.png", (320, 200)), drawn(tmp_path / "b.png", (322, 200))
-    bring(page, first, "use")
-    expect_input(page, first, "320 × 200 px")
-    expect(page.locator(".dropper")).to_be_hidden()
-    page.get_by_role("button", name="Use its size").click()
-    expect(page.locator("#width input")).to_have_value("320")
-    expect(page.locator("#height input")).to_have_value("200")
+    bring(empty_page, first, "use")
+    expect_input(empty_page, first, "320 × 200 px")
+    expect(empty_page.locator(".dropper")).to_be_hidden()
+    empty_page.get_by_role("button", name="Use its size").click()
+    expect(empty_page.locator("#width input")).to_have_value("320")
+    expect(empty_page.locator("#height input")).to_have_value("200")
 
-    bring(page, second, "paste")
-    expect_input(page, second, "322 × 200 px")
-    page.get_by_role("button", name="Use its size").click()
-    expect(page.locator(".offers")).to_contain_text("322 × 200 px; width and height must be multiples of 8")
-    expect(page.locator("#width input")).to_have_value("320")
-    page.get_by_role("button", name="328 × 200").click()
-    expect(page.locator("#width input")).to_have_value("328")
-    expect(page.locator(".offers")).to_be_empty()
+    bring(empty_page, second, "paste")
+    expect_input(empty_page, second, "322 × 200 px")
+    empty_page.get_by_role("button", name="Use its size").click()
+    expect(empty_page.locator(".offers")).to_contain_text(
+        "322 × 200 px; width and height must be multiples of 8"
+    )
+    expect(empty_page.locator("#width input")).to_have_value("320")
+    empty_page.get_by_role("button", name="328 × 200").click()
+    expect(empty_page.locator("#width input")).to_have_value("328")
+    expect(empty_page.locator(".offers")).to_be_empty()
 
     text = tmp_path / "notes.txt"
     text.write_text("no picture")
-    bring(page, text, "use", "text/plain")
-    expect(page.locator("#image-input .input-error .notice")).to_be_visible()
-    expect_input(page, second, "322 × 200 px")
+    bring(empty_page, text, "use", "text/plain")
+    expect(empty_page.locator("#image-input .input-error .notice")).to_be_visible()
+    expect_input(empty_page, second, "322 × 200 px")
 
 
 PASTE_WORDS = """([selector, text, name]) => {
@@ -89,8 +101,8 @@ PASTE_WORDS = """([selector, text, name]) => {
 }"""  # noqa: E501
 
 
-def test_words_that_come_with_a_picture_of_them_are_pasted_as_words(page: Page) -> None:
-    page.evaluate("webbduck.form.unfold('more')")
+def test_words_that_come_with_a_picture_of_them_are_pasted_as_words(empty_page: Page) -> None:
+    empty_page.evaluate("webbduck.form.unfold('more')")
     for field in (
         "#prompt textarea",
         "#negative textarea",
@@ -98,24 +110,24 @@ def test_words_that_come_with_a_picture_of_them_are_pasted_as_words(page: Page) 
         "#seed input",
         "#steps input",
     ):
-        assert page.evaluate(PASTE_WORDS, [field, "12", "image.png"]), f"{field} did not get the words"
-    assert not page.evaluate("webbduck.form.state().image")
+        assert empty_page.evaluate(PASTE_WORDS, [field, "12", "image.png"]), f"{field} did not get the words"
+    assert not empty_page.evaluate("webbduck.form.state().image")
     # A copied file has its name as words, and a picture beside no text field is one.
-    assert not page.evaluate(PASTE_WORDS, ["#prompt textarea", "duck.png", "duck.png"])
-    page.wait_for_function("webbduck.form.state().image")
-    page.locator(".chosen-picture .remove").click()
-    page.wait_for_function("!webbduck.form.state().image")
-    assert not page.evaluate(PASTE_WORDS, ["#stage", "12", "image.png"])
-    page.wait_for_function("webbduck.form.state().image")
+    assert not empty_page.evaluate(PASTE_WORDS, ["#prompt textarea", "duck.png", "duck.png"])
+    empty_page.wait_for_function("webbduck.form.state().image")
+    empty_page.locator(".chosen-picture .remove").click()
+    empty_page.wait_for_function("!webbduck.form.state().image")
+    assert not empty_page.evaluate(PASTE_WORDS, ["#stage", "12", "image.png"])
+    empty_page.wait_for_function("webbduck.form.state().image")
 
 
-def test_a_dropped_picture_tells_its_settings(page: Page, tmp_path: Path) -> None:
+def test_a_dropped_picture_tells_its_settings(empty_page: Page, tmp_path: Path) -> None:
     told = "a castle by the sea\nSteps: 13, Sampler: Euler a, CFG scale: 6.5, Seed: 99, Size: 192x256"
-    bring(page, drawn(tmp_path / "told.png", (64, 64), told), "read")
-    expect(page.locator("#prompt textarea")).to_have_value("a castle by the sea")
-    expect(page.locator("#steps input")).to_have_value("13")
-    expect(page.locator("#height input")).to_have_value("256")
-    assert not page.evaluate("webbduck.form.state().image"), "only read, not taken as input"
+    bring(empty_page, drawn(tmp_path / "told.png", (64, 64), told), "read")
+    expect(empty_page.locator("#prompt textarea")).to_have_value("a castle by the sea")
+    expect(empty_page.locator("#steps input")).to_have_value("13")
+    expect(empty_page.locator("#height input")).to_have_value("256")
+    assert not empty_page.evaluate("webbduck.form.state().image"), "only read, not taken as input"
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ def queue(kept_page: Page, studio) -> Page:
 
 @pytest.fixture
 def fresh_queue(page: Page, studio) -> Page:
-    """The same in a page of its own, for what fills the Studio or opens other tabs."""
+    """The same in a page of its own, for what the Studio shows of its own job."""
     open_queue(page)
     return with_three_jobs(page, studio)
 
@@ -90,7 +90,7 @@ def drag(page: Page, prompt: str, onto: str, give_up: bool = False) -> None:
     page.mouse.up()
 
 
-def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
+def test_a_row_tells_all_of_the_job(kept_page: Page, studio, tmp_path) -> None:
     (tmp_path / "lora").mkdir()
     source = tmp_path / "input.png"
     Image.new("RGB", (64, 32), "red").save(source)
@@ -104,8 +104,8 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
         image=studio.services.inputs.store(source),
         strength=0.6,
     )
-    open_queue(page)
-    told = row(page, "a <b>duck</b>")
+    open_queue(kept_page)
+    told = row(kept_page, "a <b>duck</b>")
     expect(told.locator(".place")).to_have_text("1")
     expect(told.locator(".state")).to_have_text("Queued, next in line; the queue is paused")
     expect(told.locator(".mode")).to_have_text("Image to image")
@@ -121,19 +121,19 @@ def test_a_row_tells_all_of_the_job(page: Page, studio, tmp_path) -> None:
         "strength 0.6",
     ):
         expect(told.locator(".facts")).to_contain_text(fact)
-    page.wait_for_function("document.querySelector('.waiting .thumb img')?.naturalWidth > 0")
+    kept_page.wait_for_function("document.querySelector('.waiting .thumb img')?.naturalWidth > 0")
     told.locator("summary").click()
     expect(told.locator("dl dt").first).to_be_visible()
     names = told.locator("dl dt").all_inner_texts()
     assert {setting.label for setting in SETTINGS.values()} <= set(names)
 
 
-def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -> None:
+def test_larger_copies_and_captions_have_rows_of_their_own(kept_page: Page, studio) -> None:
     store = studio.services.store
     store.submit(UpscaleRequest(image="RUN/0.png", scale=4, upscaler="Lanczos"), kind="upscale")
     caption = store.submit(CaptionRequest(image="RUN/0.png", captioner="told"), kind="caption")
-    open_queue(page)
-    upscale, describe = rows(page).nth(0), rows(page).nth(1)
+    open_queue(kept_page)
+    upscale, describe = rows(kept_page).nth(0), rows(kept_page).nth(1)
     expect(upscale.locator(".mode")).to_have_text("Upscale 4×")
     expect(upscale.locator(".facts")).to_have_text("Lanczos")
     expect(describe.locator(".mode")).to_have_text("Caption")
@@ -144,28 +144,28 @@ def test_larger_copies_and_captions_have_rows_of_their_own(page: Page, studio) -
     expect(describe.locator(".answer")).to_have_text("a <b>duck</b>")
 
 
-def test_cancel_the_running_one_and_the_next_goes_on(fresh_queue: Page, studio) -> None:
+def test_cancel_the_running_one_and_the_next_goes_on(queue: Page, studio, painted: None) -> None:
     (long,) = submit(studio, "long", steps=150, num_images=8)
     studio.services.store.move(long, "top")
-    fresh_queue.locator("[data-do=resume]").click()
-    running = fresh_queue.locator(".job[data-state=running]", has_text="long")
+    queue.locator("[data-do=resume]").click()
+    running = queue.locator(".job[data-state=running]", has_text="long")
     expect(running).to_be_visible(timeout=300_000)
     expect(running.locator(".state")).to_contain_text("step")
     expect(running.locator(".track")).to_be_visible()
     running.locator(".acts .do-cancel").click()
-    expect(fresh_queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
-    expect(rows(fresh_queue)).to_have_count(0)
-    done = fresh_queue.locator(".jobs.ended .job[data-state=completed]")
+    expect(queue.locator(".jobs.ended .job[data-state=cancelled] .prompt")).to_have_text("long")
+    expect(rows(queue)).to_have_count(0)
+    done = queue.locator(".jobs.ended .job[data-state=completed]")
     expect(done.locator(".prompt")).to_have_text(["third", "second", "first"])
     done.first.locator(".acts .do-gallery").click()
-    expect(fresh_queue.locator(".lightbox h3")).to_have_text("third")
+    expect(queue.locator(".lightbox h3")).to_have_text("third")
 
 
 PUT_ASIDE = re.compile(r"Put aside (at image \d of 8, step \d+ of 150|before image \d of 8)")
 """Within an image or between two, whichever the key or the button hits."""
 
 
-def test_put_aside_and_go_on(fresh_queue: Page, studio) -> None:
+def test_put_aside_and_go_on(fresh_queue: Page, studio, painted: None) -> None:
     page, store = fresh_queue, studio.services.store
     (long,) = submit(studio, "long", steps=150, num_images=8)
     store.move(long, "top")
@@ -211,54 +211,55 @@ def test_watch_another_job_in_the_studio(fresh_queue: Page) -> None:
     expect_order(fresh_queue, "first", "third")
 
 
-def test_older_jobs_are_shown_on_demand_and_forgotten_after_a_second_press(page: Page, studio) -> None:
+def test_older_jobs_are_shown_on_demand_and_forgotten_after_a_second_press(kept_page: Page, studio) -> None:
     for job in submit(studio, *(f"job {n}" for n in range(25))):
         studio.services.store.cancel(job)
-    open_queue(page)
-    ended = page.locator(".jobs.ended .job")
+    open_queue(kept_page)
+    ended = kept_page.locator(".jobs.ended .job")
     expect(ended).to_have_count(20)
-    page.get_by_role("button", name="Show older jobs").click()
+    kept_page.get_by_role("button", name="Show older jobs").click()
     expect(ended).to_have_count(25)
     expect(ended.last.locator(".prompt")).to_have_text("job 0")
-    press(page, "job 0", "remove")
+    press(kept_page, "job 0", "remove")
     expect(ended).to_have_count(24)
-    clear = page.locator("[data-do=clear_finished]")
+    clear = kept_page.locator("[data-do=clear_finished]")
     clear.click()
     expect(ended).to_have_count(24)
     clear.click()
     expect(ended).to_have_count(0)
 
 
-def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(page: Page, studio) -> None:
+def test_a_full_queue_refuses_the_next_and_keeps_what_was_typed(kept_page: Page, studio) -> None:
     submit(studio, *(f"job {n}" for n in range(32)))
-    page.fill("#prompt textarea", "one too many")
-    page.click("#generate")
-    expect(page.locator(".notice.error")).to_contain_text("The queue is full: 32 jobs are waiting")
-    assert page.input_value("#prompt textarea") == "one too many"
+    kept_page.get_by_role("tab", name="Studio").click()
+    kept_page.fill("#prompt textarea", "one too many")
+    kept_page.click("#generate")
+    expect(kept_page.locator(".notice.error")).to_contain_text("The queue is full: 32 jobs are waiting")
+    assert kept_page.input_value("#prompt textarea") == "one too many"
 
 
 def test_why_the_studio_paused_the_queue_is_said_and_it_can_be_resumed(
-    page: Page, studio, monkeypatch: pytest.MonkeyPatch
+    kept_page: Page, studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The disk stays full, so that the housekeeping does not resume the queue first.
     monkeypatch.setattr(studio.services.housekeeping, "_has_space", lambda: False)
     studio.services.store.resume()
     studio.services.store.pause("The disk is full; free some space, then resume the queue.")
-    open_queue(page)
-    expect(page.locator(".queue .note")).to_have_text(
+    open_queue(kept_page)
+    expect(kept_page.locator(".queue .note")).to_have_text(
         "The disk is full; free some space, then resume the queue."
     )
-    page.locator("[data-do=resume]").click()
-    expect(page.locator(".queue .note")).to_be_hidden()
+    kept_page.locator("[data-do=resume]").click()
+    expect(kept_page.locator(".queue .note")).to_be_hidden()
     assert not studio.services.store.paused
 
 
-def test_edit_as_new_fills_the_studio(fresh_queue: Page) -> None:
-    press(fresh_queue, "second", "edit")
-    expect(fresh_queue.locator("#prompt textarea")).to_have_value("second")
-    expect(fresh_queue.locator("#prompt textarea")).to_be_visible()
-    expect(fresh_queue.locator("#steps input")).to_have_value("2")
-    expect(fresh_queue.locator("#seed textarea, #seed input")).to_have_value("1")
+def test_edit_as_new_fills_the_studio(queue: Page) -> None:
+    press(queue, "second", "edit")
+    expect(queue.locator("#prompt textarea")).to_have_value("second")
+    expect(queue.locator("#prompt textarea")).to_be_visible()
+    expect(queue.locator("#steps input")).to_have_value("2")
+    expect(queue.locator("#seed textarea, #seed input")).to_have_value("1")
 
 
 def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
@@ -271,9 +272,6 @@ def test_on_a_phone_rows_are_steered_by_touch(window, studio) -> None:
     expect_order(phone, "second", "first", "third")
     row(phone, "first").locator(".acts .do-cancel").tap()
     expect_order(phone, "second", "third")
-
-
-# From here on in one page, which is open from its first test on.
 
 
 def test_the_tab_counts_what_is_open(queue: Page) -> None:

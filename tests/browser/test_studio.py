@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pytest
+from form_page import expect_form, put_away
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
@@ -12,6 +14,19 @@ from running import wait_until
 from webbduck_gradio.ui.studio.form import PRESETS
 
 DONE = ".now[data-state=completed]"
+
+
+@pytest.fixture
+def reset_page(kept_page: Page) -> Page:
+    """The page that these tests share, in the Studio's tab and with its form as at first."""
+    kept_page.get_by_role("tab", name="Studio").click()
+    kept_page.fill("#prompt textarea", "to be reset")
+    kept_page.get_by_role("button", name="Presets", exact=True).click()
+    kept_page.get_by_role("button", name="Reset everything").click()
+    expect(kept_page.locator("#prompt textarea")).to_have_value("")
+    expect_form(kept_page, prompt="", steps=20, num_images=1)
+    put_away(kept_page)
+    return kept_page
 
 
 def fill(page: Page, prompt: str, seed: str = "7", **fields: str) -> None:
@@ -51,12 +66,12 @@ def test_type_generate_and_see_the_colour(page: Page) -> None:
     assert clearly_red[0] > 3 * clearly_red[1]
 
 
-def test_a_batch_shows_its_pictures(page: Page) -> None:
-    generate(page, "a green duck", batch="3", steps="4")
-    expect(page.locator(".strip button")).to_have_count(3)
-    page.locator(".strip button").first.click()
-    page.wait_for_function("document.querySelector('img.main').getAttribute('src').endsWith('/0.png')")
-    expect(page.locator(".statusline .seed b")).to_have_text("7")
+def test_a_batch_shows_its_pictures(reset_page: Page) -> None:
+    generate(reset_page, "a green duck", batch="3", steps="4")
+    expect(reset_page.locator(".strip button")).to_have_count(3)
+    reset_page.locator(".strip button").first.click()
+    reset_page.wait_for_function("document.querySelector('img.main').getAttribute('src').endsWith('/0.png')")
+    expect(reset_page.locator(".statusline .seed b")).to_have_text("7")
 
 
 def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
@@ -82,15 +97,15 @@ def test_nothing_jumps_when_previews_and_pictures_come(page: Page) -> None:
     assert places() == before
 
 
-def test_the_preview_and_cancel(page: Page, studio) -> None:
-    fill(page, "a duck that takes long", steps="150", batch="8")
-    page.click("#generate")
-    page.wait_for_function(
+def test_the_preview_and_cancel(reset_page: Page, studio, painted: None) -> None:
+    fill(reset_page, "a duck that takes long", steps="150", batch="8")
+    reset_page.click("#generate")
+    reset_page.wait_for_function(
         "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
     )
-    expect(page.locator(".now .headline")).to_contain_text("step")
-    page.click(".now .cancel")
-    page.wait_for_selector(".now[data-state=cancelled]")
+    expect(reset_page.locator(".now .headline")).to_contain_text("step")
+    reset_page.click(".now .cancel")
+    reset_page.wait_for_selector(".now[data-state=cancelled]")
     assert studio.services.store.running() is None
 
 
@@ -102,42 +117,42 @@ NOT_FITTING = {
 }
 
 
-def test_what_does_not_fit_is_said_on_the_page(page: Page) -> None:
-    page.fill("#prompt textarea", "a duck")
+def test_what_does_not_fit_is_said_on_the_page(reset_page: Page) -> None:
+    reset_page.fill("#prompt textarea", "a duck")
     for field, (value, sentence) in NOT_FITTING.items():
-        control = page.locator(f"#{field} textarea, #{field} input")
+        control = reset_page.locator(f"#{field} textarea, #{field} input")
         before = control.input_value()
         control.fill(value)
-        page.click("#generate")
-        said = page.locator(".notice.error")
+        reset_page.click("#generate")
+        said = reset_page.locator(".notice.error")
         expect(said).to_have_count(1)
         expect(said).to_contain_text(sentence)
         assert control.input_value() == value, "what was typed stays"
         control.fill(before)
 
 
-def test_the_seed_row(page: Page) -> None:
-    generate(page, "a duck", seed="1234", steps="2")
-    page.click("#dice")
-    expect(page.locator("#seed textarea, #seed input")).to_have_value("")
-    page.click("#reuse")
-    expect(page.locator("#seed textarea, #seed input")).to_have_value("1234")
+def test_the_seed_row(reset_page: Page) -> None:
+    generate(reset_page, "a duck", seed="1234", steps="2")
+    reset_page.click("#dice")
+    expect(reset_page.locator("#seed textarea, #seed input")).to_have_value("")
+    reset_page.click("#reuse")
+    expect(reset_page.locator("#seed textarea, #seed input")).to_have_value("1234")
 
 
-def test_ctrl_enter_generates_what_was_just_typed(page: Page) -> None:
-    page.fill("#steps input", "2")
-    page.click("#prompt textarea")
-    page.keyboard.type("a pink duck, typed quickly")
-    page.keyboard.press("Control+Enter")
-    page.wait_for_function(
+def test_ctrl_enter_generates_what_was_just_typed(reset_page: Page) -> None:
+    reset_page.fill("#steps input", "2")
+    reset_page.click("#prompt textarea")
+    reset_page.keyboard.type("a pink duck, typed quickly")
+    reset_page.keyboard.press("Control+Enter")
+    reset_page.wait_for_function(
         "webbduck.last.get('jobs').recent[0]?.request.prompt === 'a pink duck, typed quickly'"
     )
 
 
-def test_five_jobs_and_close(window, studio) -> None:
+def test_five_jobs_and_close(window, studio, painted: None) -> None:
     tab = window()
     before = studio.services.store.counts()["completed"]
-    fill(tab, "one of five", steps="12", width="64", height="64")
+    fill(tab, "one of five", steps="6", width="64", height="64")
     for _ in range(5):
         tab.click("#generate")  # at once, without waiting for an answer
     tab.wait_for_function(
@@ -151,7 +166,7 @@ def test_five_jobs_and_close(window, studio) -> None:
     assert [len(job.images) for job in mine] == [1] * 5
 
 
-def test_reload_while_running_finds_the_job_again(page: Page) -> None:
+def test_reload_while_running_finds_the_job_again(page: Page, painted: None) -> None:
     fill(page, "a duck over a reload", steps="150", batch="4")
     page.click("#generate")
     page.wait_for_selector(".now[data-state=running]")
@@ -162,17 +177,17 @@ def test_reload_while_running_finds_the_job_again(page: Page) -> None:
     page.wait_for_selector(".now[data-state=cancelled]")
 
 
-def test_queue_and_gallery_show_what_there_is(page: Page) -> None:
+def test_queue_and_gallery_show_what_there_is(reset_page: Page) -> None:
     prompt = "a <b>duck</b> & ${alert(1)} {{value}}"
-    generate(page, prompt, steps="2")
-    page.get_by_role("tab", name="Queue").click()
-    expect(page.locator(".jobs.ended .job").first.locator(".prompt")).to_have_text(prompt)
-    page.get_by_role("tab", name="Gallery").click()
-    page.locator(".cell").first.click()
-    expect(page.locator(".lightbox h3")).to_have_text(prompt)
-    expect(page.locator(".lightbox .info")).to_contain_text("webbduck-starter")
-    page.keyboard.press("Escape")
-    expect(page.locator(".lightbox")).not_to_be_visible()
+    generate(reset_page, prompt, steps="2")
+    reset_page.get_by_role("tab", name="Queue").click()
+    expect(reset_page.locator(".jobs.ended .job").first.locator(".prompt")).to_have_text(prompt)
+    reset_page.get_by_role("tab", name="Gallery").click()
+    reset_page.locator(".cell").first.click()
+    expect(reset_page.locator(".lightbox h3")).to_have_text(prompt)
+    expect(reset_page.locator(".lightbox .info")).to_contain_text("webbduck-starter")
+    reset_page.keyboard.press("Escape")
+    expect(reset_page.locator(".lightbox")).not_to_be_visible()
 
 
 def test_delete_undo_and_use_the_settings(page: Page) -> None:
@@ -190,7 +205,7 @@ def test_delete_undo_and_use_the_settings(page: Page) -> None:
     expect(page.locator("#seed textarea, #seed input")).to_have_value("77")
 
 
-def test_without_the_live_preview(page: Page) -> None:
+def test_without_the_live_preview(page: Page, painted: None) -> None:
     def preview(on: bool) -> None:
         page.get_by_role("button", name="View", exact=True).click()
         page.get_by_label("Show a live preview").set_checked(on)
@@ -209,20 +224,20 @@ def test_without_the_live_preview(page: Page) -> None:
     page.wait_for_selector(".now[data-state=cancelled]")
 
 
-def test_how_a_picture_was_made_and_its_settings_again(page: Page) -> None:
-    generate(page, "a duck to be asked about", seed="4321", steps="3")
-    fill(page, "something else", seed="1", steps="5")
-    page.hover("img.main")
-    page.get_by_role("button", name="Generation settings").click()
-    about = page.get_by_role("group", name="Generation settings")
+def test_how_a_picture_was_made_and_its_settings_again(reset_page: Page) -> None:
+    generate(reset_page, "a duck to be asked about", seed="4321", steps="3")
+    fill(reset_page, "something else", seed="1", steps="5")
+    reset_page.hover("img.main")
+    reset_page.get_by_role("button", name="Generation settings").click()
+    about = reset_page.get_by_role("group", name="Generation settings")
     expect(about).to_contain_text("a duck to be asked about")
     expect(about).to_contain_text("4321")
     about.get_by_role("button", name="Use all settings").click()
-    expect(page.locator("#prompt textarea")).to_have_value("a duck to be asked about")
-    expect(page.locator("#seed textarea, #seed input")).to_have_value("4321")
-    expect(page.locator("#steps input")).to_have_value("3")
-    page.locator("#toast").get_by_role("button", name="Undo").click()
-    expect(page.locator("#prompt textarea")).to_have_value("something else")
+    expect(reset_page.locator("#prompt textarea")).to_have_value("a duck to be asked about")
+    expect(reset_page.locator("#seed textarea, #seed input")).to_have_value("4321")
+    expect(reset_page.locator("#steps input")).to_have_value("3")
+    reset_page.locator("#toast").get_by_role("button", name="Undo").click()
+    expect(reset_page.locator("#prompt textarea")).to_have_value("something else")
 
 
 def test_phone(window) -> None:
@@ -261,21 +276,18 @@ def test_phone(window) -> None:
     expect(tab.locator("#problem-steps")).to_be_in_viewport()
 
 
-# From here on in one page, which is open from its first test on.
-
-
-def test_presets_and_custom(kept_page: Page, studio) -> None:
+def test_presets_and_custom(reset_page: Page, studio) -> None:
     native = studio.services.registry.checkpoint("webbduck-starter").native_size
     for name, (width, height) in PRESETS.items():
-        kept_page.get_by_label(name, exact=True).check(force=True)
-        expect(kept_page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
-        expect(kept_page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
-        expect(kept_page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
-    kept_page.fill("#width input", "200")
-    expect(kept_page.get_by_label("Custom")).to_be_checked()
-    kept_page.fill("#width input", str(native))
-    kept_page.fill("#height input", str(native))
-    expect(kept_page.get_by_label("1:1")).to_be_checked()
+        reset_page.get_by_label(name, exact=True).check(force=True)
+        expect(reset_page.locator("#width input")).to_have_value(str(round(width * native / 1024 / 8) * 8))
+        expect(reset_page.locator("#height input")).to_have_value(str(round(height * native / 1024 / 8) * 8))
+        expect(reset_page.locator(".size-presets .selected")).to_have_attribute("data-preset", name)
+    reset_page.fill("#width input", "200")
+    expect(reset_page.get_by_label("Custom")).to_be_checked()
+    reset_page.fill("#width input", str(native))
+    reset_page.fill("#height input", str(native))
+    expect(reset_page.get_by_label("1:1")).to_be_checked()
 
 
 def test_swap(kept_page: Page) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
@@ -54,6 +55,24 @@ def perfect(x: torch.Tensor, sigma: float) -> Prediction:
     return Prediction(denoised, denoised)
 
 
+class BrownianPath:
+    """The noise along a path, each piece drawn once: it depends on its two sigmas alone, and to draw it takes
+    most of a run."""
+
+    def __init__(self, shape: tuple[int, int, int], schedule: tuple[float, ...]):
+        self._noise = BrownianNoise(0, shape, schedule)
+        self._drawn: dict[tuple[float, float], torch.Tensor] = {}
+
+    def __call__(self, x: torch.Tensor, sigma: float, following: float) -> torch.Tensor:
+        if (sigma, following) not in self._drawn:
+            self._drawn[sigma, following] = self._noise(x, sigma, following)
+        return self._drawn[sigma, following].clone()
+
+
+path = cache(BrownianPath)
+"""Several samplers walk along the same one."""
+
+
 class Trial:
     """A run over `shape`, all of the schedule or, as img2img does, its last `strength`."""
 
@@ -73,7 +92,7 @@ class Trial:
         self.sigmas = self.solver.plan(schedule[-1 - taken :], self.options)
         seeds = Seeds(seed=0)
         is_path = sampler_of(name).noise == "path"
-        self.noise = BrownianNoise(0, shape, schedule) if is_path else StepNoise(seeds, shape)
+        self.noise = path(shape, tuple(schedule)) if is_path else StepNoise(seeds, shape)
         clean = torch.randn(1, *shape, generator=torch.Generator().manual_seed(9)) * DEVIATION + MEAN
         self.start = image_noise(seeds, shape)[None] * self.sigmas[0] + (clean if strength < 1 else 0)
 
@@ -88,3 +107,10 @@ class Trial:
             state = self.solver.step(state, self.sigmas, perfect, self.noise, self.options)
         state = State(state.x, state.step)
         return run(self.solver, state, self.sigmas, perfect, self.noise, self.options).x
+
+
+@cache
+def spread(name: str) -> tuple[float, float]:
+    """Mean and deviation after 30 steps."""
+    end = Trial(name, 30).end()
+    return float(end.mean()), float(end.std())

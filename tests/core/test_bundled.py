@@ -76,18 +76,18 @@ def test_the_catalog_knows_what_they_are(registry: Registry) -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_a_lora_changes_the_style_and_keeps_the_colour(style: str, paint: Paint) -> None:
     name, measure = f"webbduck-starter-{style}", MEASURES[style][1]
+
+    def with_weight(prompt: str, seed: int, weight: float) -> np.ndarray:
+        return paint(prompt, seed, loras=[{"name": name, "weight": weight}])
+
     for seed, colour in ((4, "yellow"), (5, "blue")):
         prompt = f"{STYLES[style].trigger}, a {colour} duck in a meadow on a sunny day"
-        bare = paint(prompt, seed)
-        pictures = {
-            weight: paint(prompt, seed, loras=[{"name": name, "weight": weight}]) for weight in (0, 0.5, 1)
-        }
-        assert np.array_equal(bare, pictures[0])
-        assert measure(pictures[0]) < measure(pictures[0.5]) < measure(pictures[1])
-        assert measure(pictures[1]) > 1.3 * measure(pictures[0])
+        bare, whole = paint(prompt, seed), with_weight(prompt, seed, 1)
+        assert measure(whole) > 1.3 * measure(bare)
         assert subject_colour(bare, "duck", "meadow", "day") == colour
-        seen = subject_colour(pictures[1], "duck", "meadow", "day", STYLES[style].tone)
-        assert seen == colour
+        assert subject_colour(whole, "duck", "meadow", "day", STYLES[style].tone) == colour
+    assert np.array_equal(bare, with_weight(prompt, seed, 0))
+    assert measure(bare) < measure(with_weight(prompt, seed, 0.5)) < measure(whole)
 
 
 def test_the_refiner_sharpens_and_keeps_the_picture(paint: Paint) -> None:

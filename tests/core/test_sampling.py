@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
 import pytest
 import torch
-from perfect import DEVIATION, MEAN, Trial, fewest, levels, sampler_of
+from perfect import DEVIATION, MEAN, Trial, fewest, levels, path, sampler_of, spread
 
 from webbduck_gradio.core.sampling.samplers import SOLVERS
 from webbduck_gradio.core.sampling.schedules import SCHEDULES as COMPUTED
@@ -31,6 +32,13 @@ TOO_WIDE = {"DPM++ 2M SDE": 0.16, "DPM++ 2M SDE Heun": 0.29, "DPM++ 3M SDE": 0.1
 """Where a schedule ends in a long step in log sigma, their extrapolation overshoots, by its definition."""
 TOO_NARROW = {"Euler a": 0.12, "Euler a CFG++": 0.12, "DDPM": 0.12, "TCD": 0.09, "LCM": 0.17}
 """Of first order with new noise; LCM is not a solver of the SDE but jumps to the mean."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def paths() -> Iterator[None]:
+    """They are forgotten after these tests, since together they take much memory."""
+    yield
+    path.cache_clear()
 
 
 def tolerance(name: str) -> float:
@@ -70,9 +78,9 @@ each_sampler = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: eac
 @each_sampler
 def test_a_known_distribution_is_recovered(sampler: Sampler) -> None:
     for name in names_of(sampler):
-        end = Trial(name, 30).end()
-        assert float(end.mean()) == pytest.approx(MEAN, abs=0.035), name
-        assert float(end.std()) == pytest.approx(DEVIATION, abs=tolerance(name)), name
+        mean, deviation = spread(name)
+        assert mean == pytest.approx(MEAN, abs=0.035), name
+        assert deviation == pytest.approx(DEVIATION, abs=tolerance(name)), name
 
 
 @each_sampler
@@ -87,7 +95,7 @@ def test_it_is_recovered_from_a_picture_too(sampler: Sampler) -> None:
 @each_sampler
 def test_a_split_schedule_loses_nothing_where_it_is_allowed(sampler: Sampler) -> None:
     for name in names_of(sampler) if sampler.can_be_split else []:
-        whole = float(Trial(name, 30).end().std())
+        _, whole = spread(name)
         for switch in (0.8, 0.5):
             assert float(Trial(name, 30).end_in_two(switch).std()) == pytest.approx(whole, abs=0.05), name
 

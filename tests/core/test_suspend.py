@@ -95,6 +95,12 @@ def new(registry) -> Callable[[], ImageGenerator]:
 
 
 @pytest.fixture(scope="module")
+def restarted(new) -> ImageGenerator:
+    """One that has drawn nothing of a test's job before; shared, since to load takes longer than to draw."""
+    return new()
+
+
+@pytest.fixture(scope="module")
 def draw(generator, registry, ask, image, mask) -> Draw:
     def make(
         reporter: Recorder | None = None,
@@ -140,13 +146,13 @@ def fewest(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", [each.name for each in SAMPLERS])
-def test_each_sampler_goes_on_after_a_restart(draw, new, tmp_path, name: str) -> None:
+def test_each_sampler_goes_on_after_a_restart(draw, restarted, tmp_path, name: str) -> None:
     asked = {"scheduler": joined_name(name, AUTOMATIC), "steps": max(4, fewest(name))}
     whole, rest = Saver(tmp_path / "whole"), Saver(tmp_path / "rest")
     expected = draw(whole, **asked)
     # Late, so that multistep samplers remember much; DPM fast has two steps only.
     done = max(1, len(whole.files) - 2)
-    assert seen(draw(rest, Continuation(0, whole.files[done - 1]), new(), **asked)) == seen(expected)
+    assert seen(draw(rest, Continuation(0, whole.files[done - 1]), restarted, **asked)) == seen(expected)
     assert rest.files and saved(rest.files) == saved(whole.files[done:])
 
 

@@ -1,10 +1,11 @@
-"""Ends the process before each change that an operation makes on the disk; then starts the studio anew.
+"""Ends the process before changes that an operation makes on the disk; then starts the studio anew.
 
-    python crash_points.py FOLDER CHECKPOINTS OPERATION ...
+    python crash_points.py FOLDER CHECKPOINTS EVERY OPERATION ...
 
-A change is a file made, renamed, linked or removed, or a statement of SQLite. Prints a line of JSON for each
-operation: {"operation", "points", "faults": {sentence: number of points}}. All ends are forks of one process,
-so that a point costs a fraction of a second.
+It ends before the first change and before each EVERY-th after it; with 1, before each. A change is a file
+made, renamed, linked or removed, or a statement of SQLite. Prints a line of JSON for each operation:
+{"operation", "points", "faults": {sentence: number of points}}. All ends are forks of one process, so that a
+point costs a fraction of a second.
 """
 
 from __future__ import annotations
@@ -318,7 +319,7 @@ def in_a_fork(work: Callable[[], Any]) -> tuple[int, Any]:
 
 def main() -> None:
     logging.disable()
-    folder, checkpoints, names = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
+    folder, checkpoints, every, names = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
     base, copy = folder / "base", folder / "copy"
     # In a fork as well: this process must have no threads.
     code, answer = in_a_fork(lambda: prepare(folders(copy, checkpoints)))
@@ -337,7 +338,7 @@ def main() -> None:
         code, points = attempt(name, NEVER)
         assert code == 0, points
         found: Counter[str] = Counter()
-        for last in range(1, points + 1):
+        for last in range(1, points + 1, every):
             code, answer = attempt(name, last)
             assert code in (0, 9), answer
             code, answer = in_a_fork(lambda: faults(folders(copy, checkpoints), before))

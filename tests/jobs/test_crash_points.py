@@ -31,14 +31,20 @@ SLOW = [
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize(
-    "operations",
-    [pytest.param(QUICK, id="quick"), pytest.param(SLOW, id="slow", marks=pytest.mark.slow)],
+    ("operations", "every"),
+    [
+        pytest.param(QUICK, 3, id="quick"),  # a sample of the changes, the first among them
+        pytest.param([*QUICK, *SLOW], 1, id="slow", marks=pytest.mark.slow),
+    ],
 )
 def test_nothing_is_lost_or_left_wherever_it_ends(
-    tmp_path: Path, starter_checkpoints: Path, operations: list[str]
+    tmp_path: Path, starter_checkpoints: Path, operations: list[str], every: int
 ) -> None:
     done = subprocess.run(
-        [sys.executable, str(HERE / "crash_points.py"), str(tmp_path), str(starter_checkpoints), *operations],
+        [
+            *(sys.executable, str(HERE / "crash_points.py"), str(tmp_path), str(starter_checkpoints)),
+            *(str(every), *operations),
+        ],
         capture_output=True,
         text=True,
     )

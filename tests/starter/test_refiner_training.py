@@ -1,4 +1,4 @@
-"""The refiner: begins as the base, learns in 20 steps, and its folder is what the studio calls a refiner."""
+"""The refiner: begins as the base, learns in ten steps, and its folder is what the studio calls a refiner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def base(bundled: Path) -> StableDiffusionXLPipeline:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory: pytest.TempPathFactory, base: StableDiffusionXLPipeline) -> Path:
+def work(
+    tmp_path_factory: pytest.TempPathFactory, base: StableDiffusionXLPipeline, small_shards: int
+) -> Path:
     folder = tmp_path_factory.mktemp("work")
     encode_bank(base.vae, folder, shards=1)
     encode_bank(base.vae, folder, shards=1, name="latents-poor", change=degraded)
@@ -52,7 +54,7 @@ def test_it_begins_with_what_the_base_knows(base: StableDiffusionXLPipeline) -> 
     assert torch.equal(keys, base_keys[:, -48:])
 
 
-def test_twenty_steps_lower_its_loss_and_its_folder_loads(
+def test_ten_steps_lower_its_loss_and_its_folder_loads(
     base: StableDiffusionXLPipeline, bundled: Path, work: Path, tmp_path: Path
 ) -> None:
     drawn = LatentBank(work).batch(random.Random(1), 12)
@@ -64,7 +66,7 @@ def test_twenty_steps_lower_its_loss_and_its_folder_loads(
         with torch.no_grad():
             return refiner_loss(unet, drawn.latents, context, pooled, ids, signal_to_noise()).item()
 
-    trained = train_refiner(work, base, 60, steps=20, batch=6, peak=2e-3, warm_up=4)
+    trained = train_refiner(work, base, 60, steps=10, batch=3, peak=2e-3, warm_up=4)
     assert loss(trained) < 0.9 * loss(refiner_from_base(base.unet))
     folder = tmp_path / "refiner"
     export_refiner(load_refiner(work), bundled, folder, "made by a test")
