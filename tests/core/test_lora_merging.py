@@ -279,7 +279,9 @@ def test_a_set_that_main_memory_cannot_hold_is_refused(stored: Any, uses: Uses, 
     assert places_in_memory(stored) == before
 
 
-def test_one_that_does_not_fit_into_half_precision_is_refused(stored: Any, loras: Path, uses: Uses) -> None:
+def test_one_that_does_not_fit_into_half_precision_is_refused(
+    stored: Any, loras: Path, uses: Uses, catalog: Registry
+) -> None:
     tensors = load_file(loras / f"{PIXEL}.safetensors")
     large = {key: value.float() * (1e7 if ".lora_B." in key else 1) for key, value in tensors.items()}
     save_file(large, loras / "large.safetensors")

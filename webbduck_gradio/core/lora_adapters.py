@@ -72,8 +72,8 @@ class LoraAdapters:
         an error stops the replacing of weights, none is active.
         """
         for lora, _ in wanted:
-            known = self._changes.pop(_key(lora), None)
-            self._changes[_key(lora)] = known or self._load(lora)
+            key = _key(lora)
+            self._changes[key] = self._changes.pop(key) if key in self._changes else self._load(lora)
         # A sum's last bit depends on the order.
         uses = sorted((use for use in wanted if use[1]), key=lambda use: (use[0].name, *_key(use[0]), use[1]))
         recipes: dict[Place, Recipe] = {}

@@ -128,8 +128,4 @@ def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> 
 
 
 def _too_large_message(request: GenerationRequest) -> str:
-    loras = " or fewer LoRAs" if request.loras else ""
-    return (
-        f"There is not enough memory for {request.width} x {request.height} pixels; "
-        f"choose a smaller size{loras}."
-    )
+    return f"There is not enough memory for {request.width} x {request.height} pixels; choose a smaller size."
