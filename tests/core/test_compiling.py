@@ -175,6 +175,7 @@ def test_a_job_that_is_put_aside_ends_its_step_before(compiler, registry, drawn,
     with pytest.raises(SuspendedError):
         drawn(ImageGenerator("cpu", registry, compiled=True), ask(), stopped)
     assert [step for _, step, _ in stopped.steps] == [1]
+    assert any("Compiling" in each for each in stopped.texts) and stopped.texts[-1] == "Generating"
 
 
 def test_a_compiler_that_fails_costs_no_job(compiler, registry, generator, drawn, ask) -> None:

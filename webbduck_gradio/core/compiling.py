@@ -14,7 +14,7 @@ import platform
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import torch
 from ..errors import SuspendedError, WebbDuckError
 from . import devices
 from .memory_policies import MemoryPolicy
+from .progress import ProgressReporter, SilentReporter
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +74,11 @@ class Compiling:
         """`kind`: the card's. `folder`: where compiled blocks are kept; None = where torch keeps them."""
         self._kind, self._folder = kind, folder
         self._failure: str | None = None
-        self._check: Callable[[], None] = lambda: None
+        self._reporter: ProgressReporter = SilentReporter()
 
-    def start_job(self, check: Callable[[], None]) -> None:
-        """`check`: raises where the job is to stop; called before each block that may have to be compiled."""
-        self._check = check
+    def start_job(self, reporter: ProgressReporter) -> None:
+        """`reporter`: asked before each block that may have to be compiled whether the job is to stop."""
+        self._reporter = reporter
 
     def problem(self, policy: MemoryPolicy) -> str | None:
         """Why UNets are not compiled although the user chose that, as a sentence."""
@@ -104,11 +105,15 @@ class Compiling:
                 if _region_of(block) is not None:
                     del block.forward
 
-    def check(self) -> None:
-        """Raises where the job is to stop for good. One that is put aside goes on until the step is done,
-        or the image's earlier steps would be lost."""
+    @contextmanager
+    def first_call(self) -> Iterator[None]:
+        """Tell that a block may be compiled now. Raises where the job is to stop for good. One that is put
+        aside goes on until the step is done, or the image's earlier steps would be lost."""
         with suppress(SuspendedError):
-            self._check()
+            self._reporter.check()
+        self._reporter.status("Compiling, which takes minutes once")
+        yield
+        self._reporter.status("Generating")
 
     @property
     def has_failed(self) -> bool:
@@ -143,13 +148,12 @@ class _Region:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._owner.has_failed:
             return self._plain(*args, **kwargs)
-        if not self._is_known:
-            self._owner.check()
         for each in (*args, *kwargs.values()):
             if isinstance(each, torch.Tensor):
                 torch._dynamo.maybe_mark_dynamic(each, list(VARYING.get(each.ndim, ())))
         try:
-            output = self._compiled(*args, **kwargs)
+            with nullcontext() if self._is_known else self._owner.first_call():
+                output = self._compiled(*args, **kwargs)
         except Exception as error:
             if not self._is_of_compiler(error):
                 raise

@@ -90,7 +90,7 @@ class ImageGenerator:
         self._settle()
         reporter.check()
         self.pipelines.start_job(request.width, request.height)
-        self.pipelines.compiling.start_job(reporter.check)
+        self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
