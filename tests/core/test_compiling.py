@@ -73,10 +73,8 @@ def pixels(pictures: list[GeneratedImage]) -> list[bytes]:
 
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
-    """Compiles some of the blocks."""
     made = Compiler()
     monkeypatch.setattr(compiling, "BACKEND", made)
-    monkeypatch.setattr(compiling, "BLOCKS", ("BasicTransformerBlock",))
     return made
 
 

@@ -1,7 +1,6 @@
 """Compiles the UNet, where the user chose that: its blocks' operations joined by torch's compiler (inductor).
 
-Its residual and transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled,
-and what guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for
+Its transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled, and what guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for
 all numbers of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same
 but for roundings. A block that cannot be compiled computes as if it had not been tried.
 """
@@ -27,15 +26,16 @@ from .progress import ProgressReporter, SilentReporter
 
 log = logging.getLogger(__name__)
 
-BLOCKS = ("BasicTransformerBlock", "ResnetBlock2D")
-"""Classes of diffusers' blocks that are compiled."""
+BLOCKS = ("BasicTransformerBlock",)
+"""Classes of diffusers' blocks that are compiled. Not "ResnetBlock2D": on the CPU it is slower compiled, and
+inductor compiles it apart for one row (`docs/performance.md`)."""
 
-VARYING = {2: (0,), 3: (0, 1), 4: (0, 2, 3)}
+VARYING = {2: (0,), 3: (0, 1)}
 """Which dimensions of a block's inputs differ from picture to picture, by the number of dimensions: images
-and their parts; tokens; height and width."""
+and their parts; tokens."""
 
 MAX_VARIANTS = 64
-"""Compiled variants of one class of blocks: a UNet of SDXL has about twelve, several checkpoints more."""
+"""Compiled variants of one class of blocks: each width of a UNet has its own, several checkpoints more."""
 
 BACKEND = "inductor"
 
