@@ -73,10 +73,8 @@ def pixels(pictures: list[GeneratedImage]) -> list[bytes]:
 
 @pytest.fixture
 def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
-    """Compiles some of the blocks."""
     made = Compiler()
     monkeypatch.setattr(compiling, "BACKEND", made)
-    monkeypatch.setattr(compiling, "BLOCKS", ("BasicTransformerBlock",))
     return made
 
 
@@ -175,6 +173,7 @@ def test_a_job_that_is_put_aside_ends_its_step_before(compiler, registry, drawn,
     with pytest.raises(SuspendedError):
         drawn(ImageGenerator("cpu", registry, compiled=True), ask(), stopped)
     assert [step for _, step, _ in stopped.steps] == [1]
+    assert any("Compiling" in each for each in stopped.texts) and stopped.texts[-1] == "Generating"
 
 
 def test_a_compiler_that_fails_costs_no_job(compiler, registry, generator, drawn, ask) -> None:

@@ -1,7 +1,6 @@
 """Compiles the UNet, where the user chose that: its blocks' operations joined by torch's compiler (inductor).
 
-Its residual and transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled,
-and what guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for
+Its transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled, and what guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for
 all numbers of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same
 but for roundings. A block that cannot be compiled computes as if it had not been tried.
 """
@@ -14,7 +13,7 @@ import platform
 import shutil
 import sysconfig
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +22,20 @@ import torch
 from ..errors import SuspendedError, WebbDuckError
 from . import devices
 from .memory_policies import MemoryPolicy
+from .progress import ProgressReporter, SilentReporter
 
 log = logging.getLogger(__name__)
 
-BLOCKS = ("BasicTransformerBlock", "ResnetBlock2D")
-"""Classes of diffusers' blocks that are compiled."""
+BLOCKS = ("BasicTransformerBlock",)
+"""Classes of diffusers' blocks that are compiled. Not "ResnetBlock2D": on the CPU it is slower compiled, and
+inductor compiles it apart for one row (`docs/performance.md`)."""
 
-VARYING = {2: (0,), 3: (0, 1), 4: (0, 2, 3)}
+VARYING = {2: (0,), 3: (0, 1)}
 """Which dimensions of a block's inputs differ from picture to picture, by the number of dimensions: images
-and their parts; tokens; height and width."""
+and their parts; tokens."""
 
 MAX_VARIANTS = 64
-"""Compiled variants of one class of blocks: a UNet of SDXL has about twelve, several checkpoints more."""
+"""Compiled variants of one class of blocks: each width of a UNet has its own, several checkpoints more."""
 
 BACKEND = "inductor"
 
@@ -73,11 +74,11 @@ class Compiling:
         """`kind`: the card's. `folder`: where compiled blocks are kept; None = where torch keeps them."""
         self._kind, self._folder = kind, folder
         self._failure: str | None = None
-        self._check: Callable[[], None] = lambda: None
+        self._reporter: ProgressReporter = SilentReporter()
 
-    def start_job(self, check: Callable[[], None]) -> None:
-        """`check`: raises where the job is to stop; called before each block that may have to be compiled."""
-        self._check = check
+    def start_job(self, reporter: ProgressReporter) -> None:
+        """`reporter`: asked before each block that may have to be compiled whether the job is to stop."""
+        self._reporter = reporter
 
     def problem(self, policy: MemoryPolicy) -> str | None:
         """Why UNets are not compiled although the user chose that, as a sentence."""
@@ -104,11 +105,15 @@ class Compiling:
                 if _region_of(block) is not None:
                     del block.forward
 
-    def check(self) -> None:
-        """Raises where the job is to stop for good. One that is put aside goes on until the step is done,
-        or the image's earlier steps would be lost."""
+    @contextmanager
+    def first_call(self) -> Iterator[None]:
+        """Tell that a block may be compiled now. Raises where the job is to stop for good. One that is put
+        aside goes on until the step is done, or the image's earlier steps would be lost."""
         with suppress(SuspendedError):
-            self._check()
+            self._reporter.check()
+        self._reporter.status("Compiling, which takes minutes once")
+        yield
+        self._reporter.status("Generating")
 
     @property
     def has_failed(self) -> bool:
@@ -143,13 +148,12 @@ class _Region:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._owner.has_failed:
             return self._plain(*args, **kwargs)
-        if not self._is_known:
-            self._owner.check()
         for each in (*args, *kwargs.values()):
             if isinstance(each, torch.Tensor):
                 torch._dynamo.maybe_mark_dynamic(each, list(VARYING.get(each.ndim, ())))
         try:
-            output = self._compiled(*args, **kwargs)
+            with nullcontext() if self._is_known else self._owner.first_call():
+                output = self._compiled(*args, **kwargs)
         except Exception as error:
             if not self._is_of_compiler(error):
                 raise

@@ -94,7 +94,7 @@ class ImageGenerator:
             guidance_of(request).rows,
             [checkpoint] if second is None else [checkpoint, second],
         )
-        self.pipelines.compiling.start_job(reporter.check)
+        self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
