@@ -13,6 +13,7 @@ from test_suspend import Saver
 
 from webbduck_gradio.core import devices
 from webbduck_gradio.core.image_generator import ONE_BY_ONE
+from webbduck_gradio.core.memory_needs import LIBRARIES, sampling_bytes
 from webbduck_gradio.core.progress import Continuation, GeneratedImage
 from webbduck_gradio.core.sampling.noise import JoinedNoise, Seeds, StepNoise
 from webbduck_gradio.errors import SuspendedError
@@ -83,8 +84,8 @@ def test_what_cannot_be_drawn_together_is_drawn_one_by_one_and_said(draw, ask, f
 
 
 def test_so_many_go_together_as_memory_allows(draw, monkeypatch) -> None:
-    one = 64 * 64 * 2 * 256 * 4
-    monkeypatch.setattr(devices, "free_bytes", lambda device: 2 * one + 1)
+    row = sampling_bytes((64, 64), 1, 4)
+    monkeypatch.setattr(devices, "free_bytes", lambda device: LIBRARIES + 5 * row)
     assert sizes(draw(steps=1)) == [2, 2, 1]
     assert sizes(draw(steps=1, pag_scale=2)) == [1, 1, 1]
     monkeypatch.setattr(devices, "free_bytes", lambda device: 0)
