@@ -1,8 +1,9 @@
 """Compiles the UNet, where the user chose that: its blocks' operations joined by torch's compiler (inductor).
 
-Its transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled, and what guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for
-all numbers of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same
-but for roundings. A block that cannot be compiled computes as if it had not been tried.
+Its transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled, and what
+guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for all
+numbers of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same but
+for roundings. A block that cannot be compiled computes as if it had not been tried.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Compiling:
         aside goes on until the step is done, or the image's earlier steps would be lost."""
         with suppress(SuspendedError):
             self._reporter.check()
-        self._reporter.status("Compiling, which takes minutes once")
+        self._reporter.status("Compiling, which takes long once")
         yield
         self._reporter.status("Generating")
 
