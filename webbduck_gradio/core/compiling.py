@@ -39,6 +39,7 @@ MAX_VARIANTS = 64
 """Compiled variants of one class of blocks: each width of a UNet has its own, several checkpoints more."""
 
 BACKEND = "inductor"
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 NO_COMPILER = "Pictures are not compiled: there is no C++ compiler on this computer; {remedy}, then restart."
 REMEDIES = {
@@ -128,11 +129,13 @@ class Compiling:
 
     def _prepare(self) -> None:
         import torch._dynamo.config as dynamo
+        from torch._inductor.runtime.cache_dir_utils import default_cache_dir
         from torch.fx.experimental import _config as shapes
 
-        if self._folder is not None:
-            # Read by inductor when it compiles; the user's own value stays.
-            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self._folder))
+        # Read by inductor when it compiles. The user's own value stays; torch's default is no such value, but
+        # imports have set it.
+        if self._folder is not None and os.environ.get(CACHE, default_cache_dir()) == default_cache_dir():
+            os.environ[CACHE] = str(self._folder)
         dynamo.recompile_limit = max(dynamo.recompile_limit, MAX_VARIANTS)
         # Else one image or one row would be compiled apart from several.
         shapes.backed_size_oblivious = True
