@@ -102,8 +102,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--compile",
         action="store_true",
-        help="compile the models' UNets: pictures take less time, but the first one of a checkpoint minutes "
-        "more, once; needs a C++ compiler, or Triton on graphics cards",
+        help="compile the models' UNets, for graphics cards; the first picture of a checkpoint takes "
+        "longer, once; needs Triton, or on the CPU, where little is gained, a C++ compiler",
     )
     flags.add_argument(
         "--no-preload",

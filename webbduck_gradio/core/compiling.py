@@ -1,9 +1,9 @@
 """Compiles the UNet, where the user chose that: its blocks' operations joined by torch's compiler (inductor).
 
 Its transformer blocks are compiled, not the whole: they repeat, so that few have to be compiled, and what
-guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for all numbers
-of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same but for
-roundings. A block that cannot be compiled computes as if it had not been tried.
+guidance changes between them (`sampling/perturbations.py`) stays as it is. One compiled block is for all
+numbers of images, sizes and prompt lengths, and for any weights of the same shapes. Pictures are the same but
+for roundings. A block that cannot be compiled computes as if it had not been tried.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ MAX_VARIANTS = 64
 """Compiled variants of one class of blocks: each width of a UNet has its own, several checkpoints more."""
 
 BACKEND = "inductor"
+CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 NO_COMPILER = "Pictures are not compiled: there is no C++ compiler on this computer; {remedy}, then restart."
 REMEDIES = {
@@ -112,7 +113,7 @@ class Compiling:
         aside goes on until the step is done, or the image's earlier steps would be lost."""
         with suppress(SuspendedError):
             self._reporter.check()
-        self._reporter.status("Compiling, which takes minutes once")
+        self._reporter.status("Compiling, which takes long once")
         yield
         self._reporter.status("Generating")
 
@@ -128,11 +129,13 @@ class Compiling:
 
     def _prepare(self) -> None:
         import torch._dynamo.config as dynamo
+        from torch._inductor.runtime.cache_dir_utils import default_cache_dir
         from torch.fx.experimental import _config as shapes
 
-        if self._folder is not None:
-            # Read by inductor when it compiles; the user's own value stays.
-            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(self._folder))
+        # Read by inductor when it compiles. The user's own value stays; torch's default is no such value, but
+        # imports have set it.
+        if self._folder is not None and os.environ.get(CACHE, default_cache_dir()) == default_cache_dir():
+            os.environ[CACHE] = str(self._folder)
         dynamo.recompile_limit = max(dynamo.recompile_limit, MAX_VARIANTS)
         # Else one image or one row would be compiled apart from several.
         shapes.backed_size_oblivious = True
