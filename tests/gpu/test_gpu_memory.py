@@ -60,7 +60,7 @@ def test_each_policy_draws_the_same_picture(draw, new, policy) -> None:
 
 @dataclass(frozen=True)
 class Large:
-    """A checkpoint that fills a card, with which a small one is filled on the processor."""
+    """A checkpoint of SDXL's size and a refiner; where the allocator cannot be limited, small ones."""
 
     registry: Registry
     name: str
@@ -93,7 +93,8 @@ Limit = Callable[..., None]
 
 @pytest.fixture
 def limit(device: str, kind: str, monkeypatch) -> Limit:
-    """From now on the card is one of `gib` GiB, and says so. With `true`, it really has so many bytes."""
+    """From now on the card is one of `gib` GiB, and says so. With `true` it has only so many bytes for torch,
+    but says the same."""
 
     def apply(gib: int, true: int | None = None) -> None:
         if kind != "cuda":
