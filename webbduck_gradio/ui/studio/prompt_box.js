@@ -6,7 +6,8 @@ import { callOrToast, callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 import * as form from "./form.js";
-import { changeSettings } from "./settings_menu.js";
+import { keepHistory } from "./prompt_history.js";
+import { changeSettings, fill } from "./settings_menu.js";
 
 /** @param {GradioView} view */
 export default function start({ element, server }) {
@@ -85,15 +86,6 @@ export default function start({ element, server }) {
   subscribe("form", count);
 
   // -- saved prompts
-  function use(each) {
-    const { prompt, negative_prompt } = form.state();
-    const fill = (one) => {
-      form.set("prompt", one.prompt);
-      form.set("negative_prompt", one.negative_prompt);
-    };
-    fill(each);
-    toast("Prompt replaced.", () => fill({ prompt, negative_prompt }));
-  }
   const list = menu(saved, "Saved prompts", async (close) => {
     const found = await callOrToast(() => server.webbduck_prompts({}));
     const { prompt, negative_prompt } = form.state() ?? {};
@@ -124,7 +116,7 @@ export default function start({ element, server }) {
             title: each.negative_prompt ? `Negative prompt: ${each.negative_prompt}` : "",
             onclick: () => {
               close();
-              use(each);
+              fill({ prompt: each.prompt, negative_prompt: each.negative_prompt }, "Prompt replaced.");
             },
           },
           each.prompt,
@@ -154,6 +146,8 @@ export default function start({ element, server }) {
       ),
     ];
   });
+
+  keepHistory();
 
   // Pasting a `parameters` text, as A1111 copies it, fills the whole form.
   document.addEventListener(

@@ -1,8 +1,9 @@
 // @ts-check
 // Changes of many settings at once: presets, reset, settings from a picture or a text; each can be undone.
-import { subscribe } from "../shared/bus.js";
+import { publish, subscribe } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import { callOrToast } from "../shared/server_call.js";
+import { openTab, selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 import * as form from "./form.js";
@@ -11,10 +12,32 @@ let before = null;
 /** @type {Pick<GradioView, "trigger" | "upload"> | null} */
 let events = null;
 
+/** Keep the form's values for Undo. To be called before an event of any view that fills the form. */
+export function keepForUndo() {
+  before = form.typedState();
+}
+
 /** Trigger an event that sets many values at once; the previous values are kept for Undo. */
 export function changeSettings(event, asked) {
-  before = form.typedState();
+  keepForUndo();
   events?.trigger(event, asked);
+}
+
+/** Say that the form was filled, and offer to set these values again. */
+export function offerUndo(text, values) {
+  const undo = () => {
+    publish("picture", null);
+    events?.trigger("restore", { values });
+  };
+  toast(text, values ? undo : null);
+}
+
+/** Set some text or number controls, say so, and offer Undo. */
+export function fill(values, text) {
+  const typed = form.typedState();
+  const set = (from) => Object.keys(values).forEach((field) => form.set(field, from[field]));
+  set(values);
+  toast(text, typed ? () => set(typed) : null);
 }
 
 /** Fill the form with the settings in a picture file's metadata. */
@@ -27,6 +50,13 @@ export async function readSettings(picture) {
     return;
   }
   changeSettings("read_picture", { file: { path: sent.path } });
+}
+
+/** Scroll the form to its top, once the tab is shown: what is hidden does not scroll. */
+function scrollUp(tries = 60) {
+  const form = document.getElementById("settings");
+  if (form?.offsetParent) form.scrollTo({ top: 0 });
+  else if (tries) requestAnimationFrame(() => scrollUp(tries - 1));
 }
 
 /** @param {GradioView} view */
@@ -146,10 +176,10 @@ export default function start({ element, trigger, server, upload }) {
   subscribe("outcome", (value) => {
     if (!value.done || value.at === seen) return;
     seen = value.at;
-    const values = before;
-    toast(
-      value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
-      values ? () => trigger("restore", { values }) : null,
-    );
+    if (selectedTab() !== "studio") openTab("studio"); // the toast has its place by tab
+    publish("picture", value.picture ?? null);
+    offerUndo(value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`, before);
+    // The input picture is further down, and its group was just opened.
+    if (value.done !== "Input picture") scrollUp();
   });
 }

@@ -132,7 +132,7 @@ def _submitting(
             job = services.submit(asked, kind, request.username)
         except WebbDuckError as error:
             return notification(error=str(error), field=getattr(error, "field", None))
-        return notification(job_id=job.id, warnings=list(job.warnings))
+        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"])
 
     def submit_batch(request: gr.Request, *values: Any) -> str:
         return submit("generate", values, request)
