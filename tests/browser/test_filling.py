@@ -119,6 +119,33 @@ def test_an_example_and_a_saved_prompt(form: Page) -> None:
     expect_taken_back(form, "Prompt replaced.")
 
 
+def paste(page: Page, selector: str, text: str) -> None:
+    page.evaluate(
+        """([selector, text]) => {
+            const data = new DataTransfer();
+            data.setData('text/plain', text);
+            const options = { clipboardData: data, bubbles: true, cancelable: true };
+            document.querySelector(selector).dispatchEvent(new ClipboardEvent('paste', options));
+        }""",
+        [selector, text],
+    )
+
+
+def test_settings_with_a_prompt_that_is_too_long_keep_all_its_letters(
+    form: Page, server: StudioServer
+) -> None:
+    prompt = ("a duck on a pond, " * 400).strip()
+    paste(form, "#prompt textarea", f"{prompt}\nSteps: 12, Sampler: Euler a, CFG scale: 7, Seed: 1")
+    expect_form(form, prompt=prompt, steps=12)
+    expect(form.locator(".prompt-foot .counter")).to_have_text("7,199 of at most 4,000 characters")
+    form.click("#generate")
+    expect(form.locator("#problem-prompt")).to_contain_text(
+        "Prompt has 7,199 of at most 4,000 characters; shorten it."
+    )
+    assert not server.services.store.queued()
+    expect_taken_back(form, "Settings of the pasted text loaded.")
+
+
 def test_a_job_of_the_queue_and_the_prompts_that_were_sent(form: Page, server: StudioServer) -> None:
     area = form.locator("#prompt textarea")
     for prompt in ("first", "second"):

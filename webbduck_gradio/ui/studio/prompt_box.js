@@ -44,7 +44,7 @@ export default function start({ element, server }) {
   const CHUNK = 75;
   const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`;
   const lengthText = (count) =>
-    `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
+    `${count.toLocaleString("en")} of at most ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
   function draw(found, question) {
     const { prompt, prompt_2, negative_prompt } = found;
     const two = question.prompt_2.trim();

@@ -58,7 +58,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
     if long:  # Generate would be refused, so do not spend time on counting
         messages = [
-            f"The {SETTINGS[name].label_in_sentence} has {size:,} of at most {MAX_PROMPT:,} characters."
+            f"{SETTINGS[name].label} has {size:,} of at most {MAX_PROMPT:,} characters; shorten it."
             for name, size in long.items()
         ]
         texts |= dict.fromkeys(long, "")
