@@ -146,6 +146,41 @@ def test_settings_with_a_prompt_that_is_too_long_keep_all_its_letters(
     expect_taken_back(form, "Settings of the pasted text loaded.")
 
 
+def test_settings_pasted_outside_the_prompt_are_offered(form: Page) -> None:
+    text = "a castle\nSteps: 12, Sampler: Euler a, CFG scale: 7, Seed: 1"
+    paste(form, "#negative textarea", text)  # into a field it is a text as any other
+    paste(form, "#dice", text)
+    expect(form.locator("#toast")).to_contain_text("The pasted text holds settings.")
+    expect_form(form, **TYPED)
+    form.locator("#toast").get_by_role("button", name="Use them").click()
+    expect_form(form, prompt="a castle", steps=12)
+    expect_taken_back(form, "Settings of the pasted text loaded.")
+
+
+def test_brackets_breaks_and_sizes_are_said_before_generate(form: Page) -> None:
+    area, said = form.locator("#prompt textarea"), form.locator(".prompt-message")
+    area.fill("a (red duck:1.3 [[ on ((a pond")
+    expect(said).to_have_text(
+        '5 brackets of the prompt, the first in "a (red duck:1.3", are never closed and change the weight of '
+        "all that follows; write \\( for a plain bracket."
+    )
+    area.fill("a duck :(")
+    expect(said).to_contain_text('The ( in "a duck :(" of the prompt is never closed')
+    area.fill("a duck on a pond BREAK at night")
+    expect(form.locator(".prompt-foot .counter")).to_have_text(f"{5 + 2} / 150")
+    expect(said).to_be_hidden()
+
+    warning = form.locator(".size-warning")
+    form.get_by_label("1:1", exact=True).check(force=True)
+    expect(warning).to_be_hidden()
+    form.fill("#width input", "512")
+    form.fill("#height input", "512")
+    expect(warning).to_contain_text("512 × 512 px is 4 times the area")
+    expect(warning).to_contain_text("expect repeated subjects")
+    form.get_by_label("1:1", exact=True).check(force=True)
+    expect(warning).to_be_hidden()
+
+
 def test_a_job_of_the_queue_and_the_prompts_that_were_sent(form: Page, server: StudioServer) -> None:
     area = form.locator("#prompt textarea")
     for prompt in ("first", "second"):

@@ -17,7 +17,7 @@ const KEYS = [
       ["Alt+↑ / Alt+↓", "Earlier or later prompt that was sent from this browser"],
       ["/", "Go to the prompt"],
       ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
-      ["Ctrl+V", "Use a picture as input, or, in the prompt, load copied settings"],
+      ["Ctrl+V", "Use a picture as input, or load copied settings"],
     ],
   ],
   [

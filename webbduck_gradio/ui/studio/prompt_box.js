@@ -1,10 +1,11 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
 import { subscribe } from "../shared/bus.js";
-import { h, listenerSignal } from "../shared/dom.js";
+import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
+import { selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
-import { menu } from "../shared/widgets.js";
+import { isCovered, menu } from "../shared/widgets.js";
 import * as form from "./form.js";
 import { keepHistory } from "./prompt_history.js";
 import { changeSettings, fill } from "./settings_menu.js";
@@ -57,7 +58,10 @@ export default function start({ element, server }) {
     counter.title = two
       ? `Tokens of the first text encoder (CLIP-L) and of the second (OpenCLIP-G), in chunks of ${CHUNK}`
       : `Tokens of both text encoders (CLIP-L and OpenCLIP-G read the same), in chunks of ${CHUNK}`;
-    counter.classList.toggle("over", Boolean(tooLong.prompt) || prompt.over || Boolean(two && prompt_2.over));
+    counter.classList.toggle(
+      "over",
+      Boolean(tooLong.prompt) || prompt.split || Boolean(two && prompt_2.split),
+    );
     for (const [field, node] of Object.entries(beside)) {
       const block = form.control(field);
       if (block && node.parentNode !== block) block.append(node);
@@ -66,19 +70,19 @@ export default function start({ element, server }) {
         : question[field].trim()
           ? figure(found[field])
           : "";
-      node.classList.toggle("over", Boolean(tooLong[field]) || found[field].over);
+      node.classList.toggle("over", Boolean(tooLong[field]) || found[field].split);
     }
     const long = [
       ["prompt", prompt],
       ["second prompt", prompt_2],
       ["negative prompt", negative_prompt],
-    ].filter(([, each]) => each.over);
+    ].filter(([, each]) => each.split);
     const parts = long.map(
       ([name, each]) =>
         `The ${name} has ${each.tokens} tokens and is encoded in ${each.chunks} chunks of ${CHUNK}: ` +
         "nothing is cut off, but words in different chunks influence each other less.",
     );
-    const text = [found.problem, ...parts].filter(Boolean).join(" ");
+    const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));
@@ -149,14 +153,20 @@ export default function start({ element, server }) {
 
   keepHistory();
 
-  // Pasting a `parameters` text, as A1111 copies it, fills the whole form.
+  // Pasting a `parameters` text, as A1111 copies it, fills the whole form; outside the prompt it is offered.
   document.addEventListener(
     "paste",
     (event) => {
       const text = event.clipboardData?.getData("text/plain") ?? "";
-      if (!event.target.closest?.("#prompt") || !/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
-      event.preventDefault();
-      changeSettings("paste_parameters", { text });
+      if (!/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
+      const use = () => changeSettings("paste_parameters", { text });
+      if (event.target.closest?.("#prompt")) {
+        event.preventDefault();
+        use();
+      } else if (!isTyping(event.target) && selectedTab() === "studio" && !isCovered()) {
+        event.preventDefault();
+        toast("The pasted text holds settings.", use, "Use them");
+      }
     },
     { capture: true, signal: listenerSignal("prompt_box") },
   );
