@@ -3,7 +3,7 @@
 import { publish, subscribe } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import { callOrToast } from "../shared/server_call.js";
-import { openTab, selectedTab } from "../shared/tabs.js";
+import { selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 import * as form from "./form.js";
@@ -52,11 +52,10 @@ export async function readSettings(picture) {
   changeSettings("read_picture", { file: { path: sent.path } });
 }
 
-/** Scroll the form to its top, once the tab is shown: what is hidden does not scroll. */
-function scrollUp(tries = 60) {
-  const form = document.getElementById("settings");
-  if (form?.offsetParent) form.scrollTo({ top: 0 });
-  else if (tries) requestAnimationFrame(() => scrollUp(tries - 1));
+/** Call `then` once the Studio is shown: what is hidden does not scroll, and a toast has its place by tab. */
+function whenShown(then, tries = 120) {
+  if (!tries || (selectedTab() === "studio" && document.getElementById("settings")?.offsetParent)) then();
+  else requestAnimationFrame(() => whenShown(then, tries - 1));
 }
 
 /** @param {GradioView} view */
@@ -176,10 +175,12 @@ export default function start({ element, trigger, server, upload }) {
   subscribe("outcome", (value) => {
     if (!value.done || value.at === seen) return;
     seen = value.at;
-    if (selectedTab() !== "studio") openTab("studio"); // the toast has its place by tab
     publish("picture", value.picture ?? null);
-    offerUndo(value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`, before);
-    // The input picture is further down, and its group was just opened.
-    if (value.done !== "Input picture") scrollUp();
+    const values = before;
+    whenShown(() => {
+      offerUndo(value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`, values);
+      // The input picture is further down, and its group was just opened.
+      if (value.done !== "Input picture") document.getElementById("settings")?.scrollTo({ top: 0 });
+    });
   });
 }
