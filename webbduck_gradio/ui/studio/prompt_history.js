@@ -30,10 +30,11 @@ export function keepHistory() {
       const area = event.target.closest?.("#prompt textarea");
       if (!by || !area || !event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
+      const typed = area.value.trim() ? area.value : "";
       // What was not sent is kept, too, as the newest entry, so that the way back leads to it.
-      if (area.value && !kept().includes(area.value)) keep(area.value);
+      if (typed && !kept().includes(typed)) keep(typed);
       const texts = kept();
-      const place = (area.value ? texts.indexOf(area.value) : texts.length) + by;
+      const place = (typed ? texts.indexOf(typed) : texts.length) + by;
       // Behind the newest one the prompt is empty.
       if (place >= 0 && place <= texts.length) replaceText(area, 0, area.value.length, texts[place] ?? "");
     },

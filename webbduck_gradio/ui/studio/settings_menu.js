@@ -23,10 +23,10 @@ export function changeSettings(event, asked) {
   events?.trigger(event, asked);
 }
 
-/** Say that the form was filled, and offer to set these values again. */
-export function offerUndo(text, values) {
+/** Say that the form was filled, and offer to set these values again, and to hide the picture if it came. */
+export function offerUndo(text, values, picture = null) {
   const undo = () => {
-    publish("picture", null);
+    if (picture) publish("picture", null);
     events?.trigger("restore", { values });
   };
   toast(text, values ? undo : null);
@@ -175,10 +175,15 @@ export default function start({ element, trigger, server, upload }) {
   subscribe("outcome", (value) => {
     if (!value.done || value.at === seen) return;
     seen = value.at;
-    publish("picture", value.picture ?? null);
+    const { picture } = value;
+    if (picture) publish("picture", picture);
     const values = before;
     whenShown(() => {
-      offerUndo(value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`, values);
+      offerUndo(
+        value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
+        values,
+        picture,
+      );
       // The input picture is further down, and its group was just opened.
       if (value.done !== "Input picture") document.getElementById("settings")?.scrollTo({ top: 0 });
     });

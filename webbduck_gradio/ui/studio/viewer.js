@@ -355,7 +355,7 @@ export default function start({ element, props, trigger, server }) {
     draw();
   });
   let pickedBefore = null;
-  /** The form was filled with this picture's settings; null: that was undone, or there is no picture. */
+  /** The form was filled with the settings of this {image, job}; null: that was undone. */
   subscribe("picture", (value) => {
     if (!value) {
       if (picked?.filled) picked = pickedBefore;
