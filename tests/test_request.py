@@ -42,7 +42,7 @@ def of(**asked: object) -> GenerationRequest:
             {"scheduler": "Eulr"},
             "scheduler must be a name listed by /schedulers, such as DPM++ 2M Karras or Euler.",
         ),
-        ({"prompt": "a" * 5000}, "prompt has 5,000 characters; the limit is 4,000."),
+        ({"prompt": "a" * 5000}, "prompt has 5,000 of at most 4,000 characters; shorten it."),
         ({"prompt": 3}, "prompt must be text, not 3."),
         ({"prompt": "a\0b"}, "prompt must not contain a NUL character."),
         ({"prompt": "a\ud800"}, "prompt contains an invalid character (half of a surrogate pair)."),

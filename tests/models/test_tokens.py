@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
-from webbduck_gradio.models.tokens import CHUNK, chunks, count, parse, token_ids
+from webbduck_gradio.models.tokens import CHUNK, chunks, count, is_split, parse, token_ids, unpaired
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +86,27 @@ def test_any_text_is_read_and_no_chunk_is_too_long(prompt: str) -> None:
     assert all(len(chunk.ids) == len(chunk.weights) for chunk in found)
     pieces = [piece for piece in parse(prompt) if piece]
     assert sum(len(chunk.ids) for chunk in found) == sum(len(token_ids(text)) for text, _ in pieces)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        ("a (red duck:1.3 [[ on ((a pond", "([[(("),
+        ("a duck :(", "("),  # A1111 weighs what follows a smiley, too
+        ("a duck :) and another ;-)", ""),
+        (r"a \(duck, [b \\] and \{c", ""),
+        ("a duck:1.3), (a [b) c]", ")"),
+        ("{a|b", "{"),
+    ],
+)
+def test_brackets_without_their_counterpart(prompt: str, expected: str) -> None:
+    found = unpaired(prompt)
+    assert "".join(each.bracket for each in found) == expected
+    assert all(prompt[each.position] == each.bracket for each in found)
+    weights = {piece[1] for piece in parse(prompt + " end") if piece and piece[0].endswith("end")}
+    assert (weights == {1.0}) == (not any(each.weighs for each in found))
+
+
+def test_only_words_that_no_break_separates_count_as_split() -> None:
+    assert is_split("duck " * 76) and is_split("a BREAK " + "duck " * 76)
+    assert not is_split("duck " * 75) and not is_split("duck " * 70 + "BREAK " + "duck " * 70)

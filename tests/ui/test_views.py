@@ -92,7 +92,8 @@ def test_what_the_second_pass_does_decides_which_of_its_settings_are_shown() -> 
 def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None:
     form = Form(None, dict.fromkeys(["prompt", "base_model", "seed"]), None)  # type: ignore[arg-type]
     request = GenerationRequest.validated(base_model="x", seed=1, clip_skip=2, loras=[{"name": "ink"}])
-    assert "no control for it: loras, clip skip" in form.missing_controls(request)
+    (note,) = form.missing_controls(request)
+    assert "no control for it: loras, clip skip" in note
     assert "Ignored" not in str(
         form.missing_controls(GenerationRequest.validated(base_model="x", seed=1, prompt="a duck"))
     )

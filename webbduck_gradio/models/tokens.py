@@ -153,6 +153,58 @@ def _merged(pieces: list[Weighted | None]) -> list[Weighted | None]:
     return merged
 
 
+_SMILEY = re.compile(r"[:;=8xX]['^-]?$")
+
+
+@dataclass(frozen=True)
+class Unpaired:
+    """A bracket without its counterpart."""
+
+    bracket: str
+    position: int
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it changes the weight of all that follows (`parse`); the others are plain text."""
+        return self.bracket in "(["
+
+
+def unpaired(prompt: str) -> list[Unpaired]:
+    """Brackets without their counterpart, in order: ( [ { never closed, and ) ] } that close nothing.
+
+    Brackets behind a backslash are text, and so is the ")" of a smiley. Braces mean nothing here, but most
+    programs that give them a meaning need them in pairs.
+    """
+    opened: dict[str, list[int]] = {"(": [], "[": [], "{": []}
+    found: list[Unpaired] = []
+    position = 0
+    while position < len(prompt):
+        char = prompt[position]
+        if char == "\\" and prompt[position + 1 : position + 2] in tuple("()[]{}\\"):
+            position += 1
+        elif char in opened:
+            opened[char].append(position)
+        elif char in ")]}":
+            before = opened["([{"[")]}".index(char)]]
+            if before:
+                before.pop()
+            elif not _SMILEY.search(prompt[max(0, position - 2) : position]):
+                found.append(Unpaired(char, position))
+        position += 1
+    found += [Unpaired(char, each) for char, places in opened.items() for each in places]
+    return sorted(found, key=lambda each: each.position)
+
+
+def is_split(prompt: str) -> bool:
+    """Whether words that no BREAK separates are in different chunks."""
+    size = 0
+    for piece in parse(prompt):
+        size = 0 if piece is None else size + len(token_ids(piece[0]))
+        if size > CHUNK:
+            return True
+    return False
+
+
 def chunks(prompt: str) -> tuple[Chunk, ...]:
     """The prompt's chunks; an empty prompt has one empty chunk."""
     done: list[Chunk] = []

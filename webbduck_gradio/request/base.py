@@ -71,7 +71,7 @@ def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     shown = _shorten(first.get("input"))
     if kind == "string_too_long":
         length = len(first["input"])
-        return f"{field} has {length:,} characters; the limit is {context['max_length']:,}."
+        return f"{field} has {length:,} of at most {context['max_length']:,} characters; shorten it."
     if kind == "string_too_short":
         return f"{field} is empty; give a name."
     if kind == "literal_error":

@@ -139,4 +139,4 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
 
 def _name(value: Any) -> str | None:
-    return value if isinstance(value, str) and len(value) <= 200 else None
+    return value if isinstance(value, str) and len(value) <= 255 else None

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import find
-from ...request import SETTINGS, GenerationRequest, LoraSelection
+from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.samplers import find_sampler
 from .. import metadata
 from . import reproducibility
@@ -80,9 +80,9 @@ def read_settings(
 ) -> tuple[dict[str, Any], list[str]]:
     """Settings of an image for the form: (values, notes).
 
-    `values`: fields of `GenerationRequest` as JSON values, each valid by itself. Features that the image did
-    not use (LoRAs, input image ...) are included with `RESET_VALUES`. Missing fields keep the form's value.
-    {} if the image records nothing.
+    `values`: fields of `GenerationRequest` as JSON values, each valid by itself or a text that is too long.
+    Features that the image did not use (LoRAs, input image ...) are included with `RESET_VALUES`. Missing
+    fields keep the form's value. {} if the image records nothing.
     `notes`: a sentence for everything left out, replaced or not found, and for expected differences in the
     result; `here` is the core's description of the machine. Raises `StorageError` if the file is not a
     readable image.
@@ -159,9 +159,9 @@ def understand(
 
     `checkpoints` and `loras` are what is installed: names and, where known, hashes (AutoV2; AutoV3 of LoRAs).
     Given these, a model is found as `models.catalog.lookup` finds it, and what is not there is left out.
-    Answers `fields` (each one valid by itself), `problems` (a sentence for everything that was left out or
-    replaced), `tool` and `raw` (the text as it is, to show where nothing could be read). Raises
-    `StorageError` where the file is no readable picture.
+    Answers `fields` (each one valid by itself, or a text that is too long), `problems` (a sentence for
+    everything that was left out or replaced), `tool` and `raw` (the text as it is, to show where nothing
+    could be read). Raises `StorageError` where the file is no readable picture.
     """
     return _understand(metadata.read(path), _models(checkpoints), _models(loras))
 
@@ -305,13 +305,16 @@ def _installed(
 
 
 def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
-    """The fields that the request takes; the others are named."""
+    """The fields that the request takes, and texts that are too long for it; the others are named."""
     fields: dict[str, Any] = {}
     for key, value in wanted.items():
         if key not in GenerationRequest.model_fields or value is None:
             continue
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
+            continue
+        if isinstance(value, str) and SETTINGS[key].control == "text" and len(value) > MAX_PROMPT:
+            fields[key] = value  # kept to be shortened; Generate refuses it
             continue
         # Validated one by one, so that an invalid field does not affect the others, but for those that need
         # another one.

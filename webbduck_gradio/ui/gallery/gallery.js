@@ -6,6 +6,7 @@ import { bytes, day, many, number } from "../shared/format.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
+import { keepForUndo } from "../studio/settings_menu.js";
 import { makeCells } from "./cells.js";
 import { showCount } from "./count.js";
 import { IMAGES_A_PAGE, RUNS_A_PAGE, makeGrid } from "./grid.js";
@@ -196,10 +197,12 @@ export default function start({ element, trigger, server }) {
     act: (name, id, more) => {
       if (name === "reuse" || name === "send") {
         box.dialog.close();
+        keepForUndo();
         trigger(name, { id, ...more });
       } else if (name === "make") trigger("make", { id, ...more });
       else if (name === "caption") {
         box.dialog.close();
+        keepForUndo();
         trigger("reuse", { id, what: "text", text: more.text });
       } else if (name === "delete") {
         return remove(

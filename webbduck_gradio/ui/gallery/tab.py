@@ -16,7 +16,9 @@ from ...api import gallery_serializers as views
 from ...api.client_files import media_url
 from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, notification
 from ...api.gradio_internals import event_data
+from ...api.serializers import effective_settings_of_picture
 from ...errors import RequestError, WebbDuckError
+from ...gallery import metadata
 from ...gallery.export import export
 from ...gallery.metadata.recall import read_settings
 from ...jobs.job import Job
@@ -26,6 +28,9 @@ from ..modules import start_view
 from ..studio.form import Form
 from ..tab import PageParts, Tab
 from ..theme import asset
+
+FILLED = {"prompt": "Prompts of the picture", "text": "Caption of the picture"}
+"""What the page says was loaded, for what was asked for."""
 
 
 def build(parts: PageParts) -> None:
@@ -44,10 +49,12 @@ def build(parts: PageParts) -> None:
         asked = event_data(event)
         try:
             values, notes = settings_of(services, asked)
+            picture = recorded_picture(services, str(asked.get("id", "")))
         except WebbDuckError as error:
             return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
         notes += missing_controls(form, values)
-        outcome = notification(error=" ".join(notes)) if notes else gr.skip()
+        done = FILLED.get(str(asked.get("what")), "Settings of the picture")
+        outcome = notification(done=done, notes=notes, picture=picture)
         return [outcome, gr.Tabs(selected="studio"), *form.partly(values)]
 
     def send(event: gr.EventData) -> Any:
@@ -58,7 +65,7 @@ def build(parts: PageParts) -> None:
             filled = form.use_image(str(asked.get("id", "")), purpose)
         except WebbDuckError as error:
             return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
-        return [gr.skip(), gr.Tabs(selected="studio"), *filled]
+        return [notification(done="Input picture"), gr.Tabs(selected="studio"), *filled]
 
     def make(event: gr.EventData, request: gr.Request) -> str:
         """Submit a job for a picture: regenerate, vary, upscale or caption."""
@@ -85,6 +92,29 @@ def missing_controls(form: Form, values: dict[str, Any]) -> list[str]:
     missing = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
     names = ", ".join(missing).replace("_", " ")
     return [f"Ignored, because the Studio has no control for it: {names}."] if missing else []
+
+
+def recorded_picture(services: Services, image_id: str) -> dict[str, Any]:
+    """{image, job} for the viewer, which knows only recent jobs: what the picture records, in the form of a
+    job of `api.serializers.job_view` without an id. Raises `NotFoundError`, `StorageError`."""
+    found = metadata.read(services.outputs.resolve(image_id))
+    settings = effective_settings_of_picture(services, found) or found["settings"]
+    request = {"num_images": 1, "seed": settings.get("seed"), "prompt": found["prompt"]}
+    return {
+        "image": image_id,
+        "job": {
+            "job_id": None,
+            "kind": "generate",
+            "status": "completed",
+            "headline": "From the Gallery",
+            "images": [image_id],
+            "seeds": [],
+            "warnings": [],
+            "progress": 1,
+            "request": request | {"width": found["width"], "height": found["height"]},
+            "told": {"prompt": found["prompt"], "negative_prompt": found["negative_prompt"], **settings},
+        },
+    }
 
 
 def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -6,6 +6,7 @@ import { goOnLabel, many } from "../shared/format.js";
 import { callOrToast } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
+import { keepForUndo } from "../studio/settings_menu.js";
 import { makeDragging } from "./drag.js";
 import {
   actsOf,
@@ -92,7 +93,10 @@ export default function start({ element, trigger, server }) {
     move,
     remove,
     cancel,
-    edit: (id) => trigger("edit_as_new", { id }),
+    edit(id) {
+      keepForUndo();
+      trigger("edit_as_new", { id });
+    },
     pressed,
     grab: (event, id) => dragging.grab(event, id),
   };

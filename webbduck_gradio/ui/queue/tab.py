@@ -56,10 +56,17 @@ def build(parts: PageParts) -> None:
 
     def edit(event: gr.EventData) -> Any:
         try:
-            request = services.store.get(str(event_data(event).get("id", ""))).generation_request
+            job = services.store.get(str(event_data(event).get("id", "")))
+            request = job.generation_request
         except WebbDuckError as error:
             return [notification(error=str(error), where="queue"), gr.skip(), *form.nothing()]
-        return [form.missing_controls(request), gr.Tabs(selected="studio"), *form.filled(request)]
+        picture = (
+            {"image": job.images[-1], "job": serializers.job_view(services, job)} if job.images else None
+        )
+        outcome = notification(
+            done="Settings of the job", notes=form.missing_controls(request), picture=picture
+        )
+        return [outcome, gr.Tabs(selected="studio"), *form.filled(request)]
 
     view.steer(act, None, channels["outcome"], **USER_ACTION)
     view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **USER_ACTION)

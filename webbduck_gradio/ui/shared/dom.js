@@ -50,6 +50,14 @@ export const isTyping = (node) =>
       "input:not([type=checkbox], [type=radio], [type=range], [type=button])",
   );
 
+/** Replace a part of a text area's content, in such a way that the browser's undo includes it. */
+export function replaceText(area, from, to, text) {
+  area.setSelectionRange(from, to);
+  if (document.execCommand(text ? "insertText" : "delete", false, text)) return;
+  area.setRangeText(text, from, to, "end");
+  area.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
 /** Matches on a narrow screen, where the settings are in a sheet over the picture. */
 export const phone = window.matchMedia("(max-width: 820px)");
 

@@ -8,6 +8,7 @@ const KEYS = {
   loraStack: "webbduck-stack",
   job: "webbduck-job",
   readNotices: "webbduck-read",
+  sentPrompts: "webbduck-sent-prompts",
   view: "webbduck-view",
   galleryView: "webbduck-gallery-view",
   galleryOrder: "webbduck-gallery-order",

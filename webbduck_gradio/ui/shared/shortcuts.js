@@ -1,6 +1,6 @@
 // @ts-check
 // The page's keyboard shortcuts, and the dialog that lists them.
-import { h, isTyping } from "./dom.js";
+import { h, isTyping, replaceText } from "./dom.js";
 import { weighted } from "./prompt_weights.js";
 import { openTab } from "./tabs.js";
 import { isCovered } from "./widgets.js";
@@ -14,9 +14,10 @@ const KEYS = [
       ["Esc", "Cancel the job that is shown"],
       ["P", "Put the job that is shown aside, or let it go on"],
       ["Ctrl+↑ / Ctrl+↓", "Raise or lower the weight of the selected words"],
+      ["Alt+↑ / Alt+↓", "Earlier or later prompt that was sent from this browser"],
       ["/", "Go to the prompt"],
       ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
-      ["Ctrl+V", "Use a picture as input, or, in the prompt, load copied settings"],
+      ["Ctrl+V", "Use a picture as input, or load copied settings"],
     ],
   ],
   [
@@ -125,11 +126,6 @@ function weigh(area, by) {
   const change = weighted(area.value, area.selectionStart, area.selectionEnd, by);
   if (!change) return;
   const { left, right, written, from, to } = change;
-  area.setSelectionRange(left, right);
-  // The only way to edit that the browser's undo includes.
-  if (!document.execCommand("insertText", false, written)) {
-    area.setRangeText(written, left, right, "end");
-    area.dispatchEvent(new Event("input", { bubbles: true }));
-  }
+  replaceText(area, left, right, written);
   area.setSelectionRange(from, to);
 }

@@ -9,6 +9,12 @@ let fading;
 function hide() {
   node.hidden = true;
 }
+/** Hide it once it was seen: one that a dialog covers waits until that is closed. */
+function fade() {
+  const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
+  if (dialog && !dialog.contains(node)) fading = setTimeout(fade, 6000);
+  else hide();
+}
 
 /**
  * Show a message.
@@ -37,7 +43,7 @@ export function toast(text, action = null, label = "Undo") {
   if (node.parentNode !== place) place.append(node);
   node.hidden = false;
   clearTimeout(fading);
-  fading = setTimeout(hide, action ? 15000 : 6000);
+  fading = setTimeout(fade, action ? 15000 : 6000);
 }
 
 /** Focus the toast's action button, if there is one. */

@@ -91,16 +91,14 @@ class Form:
             shown[place] = self._second(values["second_pass_model"])
         return [*shown, self._signalled(signal)]
 
-    def missing_controls(self, request: GenerationRequest) -> Any:
-        """For the outcome channel: settings of the request that the Studio has no control for."""
+    def missing_controls(self, request: GenerationRequest) -> list[str]:
+        """A note about settings of the request that the Studio has no control for, if there are any."""
         usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump(mode="json")
         asked = request.model_dump(mode="json")
         values = effective_settings(asked, second_pass_of(self.services, asked))
         missing = [name for name in values if name not in self.fields and values[name] != usual[name]]
-        if not missing:
-            return gr.skip()
         names = ", ".join(missing).replace("_", " ")
-        return notification(error=f"Ignored, because the Studio has no control for it: {names}.")
+        return [f"Ignored, because the Studio has no control for it: {names}."] if missing else []
 
     def nothing(self) -> list[Any]:
         """Leave every control as it is."""

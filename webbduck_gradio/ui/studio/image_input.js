@@ -5,13 +5,13 @@ import { button, h, put } from "../shared/dom.js";
 import { openSheet } from "../shared/mobile_sheet.js";
 import { callServer } from "../shared/server_call.js";
 import { settings } from "../shared/settings.js";
-import { toast } from "../shared/toast.js";
 import { thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { listenForFiles } from "./file_drop.js";
 import * as form from "./form.js";
 import { editMask } from "./mask_editor.js";
 import { tintMask } from "./mask_overlay.js";
+import { fill, offerUndo } from "./settings_menu.js";
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, server, upload }) {
@@ -66,9 +66,11 @@ export default function start({ element, props, trigger, server, upload }) {
     if (found.error) return showError(found.error);
     size = found;
     awaited = null;
+    const before = form.typedState();
     form.set("mask", "");
     form.set("image", found.id);
     form.unfold("image");
+    offerUndo("Input picture loaded.", before);
   }
 
   if (window.matchMedia("(pointer: coarse)").matches) {
@@ -294,7 +296,6 @@ export default function start({ element, props, trigger, server, upload }) {
       put(captionBox);
       return showError(job.error ?? job.headline);
     }
-    const before = form.state().prompt;
     put(
       captionBox,
       h("p", { class: "caption" }, text),
@@ -303,9 +304,8 @@ export default function start({ element, props, trigger, server, upload }) {
         {
           type: "button",
           onclick: () => {
-            form.set("prompt", text);
             put(captionBox);
-            toast("Prompt replaced.", () => form.set("prompt", before));
+            fill({ prompt: text }, "Prompt replaced.");
           },
         },
         "Use as prompt",

@@ -1,12 +1,14 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
 import { subscribe } from "../shared/bus.js";
-import { h, listenerSignal } from "../shared/dom.js";
+import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
+import { selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
-import { menu } from "../shared/widgets.js";
+import { isCovered, menu } from "../shared/widgets.js";
 import * as form from "./form.js";
-import { changeSettings } from "./settings_menu.js";
+import { keepHistory } from "./prompt_history.js";
+import { changeSettings, fill } from "./settings_menu.js";
 
 /** @param {GradioView} view */
 export default function start({ element, server }) {
@@ -43,7 +45,7 @@ export default function start({ element, server }) {
   const CHUNK = 75;
   const figure = (each) => `${each.tokens} / ${each.chunks * CHUNK}`;
   const lengthText = (count) =>
-    `${count.toLocaleString("en")} of ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
+    `${count.toLocaleString("en")} of at most ${webbduckFacts.max_prompt.toLocaleString("en")} characters`;
   function draw(found, question) {
     const { prompt, prompt_2, negative_prompt } = found;
     const two = question.prompt_2.trim();
@@ -56,7 +58,10 @@ export default function start({ element, server }) {
     counter.title = two
       ? `Tokens of the first text encoder (CLIP-L) and of the second (OpenCLIP-G), in chunks of ${CHUNK}`
       : `Tokens of both text encoders (CLIP-L and OpenCLIP-G read the same), in chunks of ${CHUNK}`;
-    counter.classList.toggle("over", Boolean(tooLong.prompt) || prompt.over || Boolean(two && prompt_2.over));
+    counter.classList.toggle(
+      "over",
+      Boolean(tooLong.prompt) || prompt.split || Boolean(two && prompt_2.split),
+    );
     for (const [field, node] of Object.entries(beside)) {
       const block = form.control(field);
       if (block && node.parentNode !== block) block.append(node);
@@ -65,19 +70,19 @@ export default function start({ element, server }) {
         : question[field].trim()
           ? figure(found[field])
           : "";
-      node.classList.toggle("over", Boolean(tooLong[field]) || found[field].over);
+      node.classList.toggle("over", Boolean(tooLong[field]) || found[field].split);
     }
     const long = [
       ["prompt", prompt],
       ["second prompt", prompt_2],
       ["negative prompt", negative_prompt],
-    ].filter(([, each]) => each.over);
+    ].filter(([, each]) => each.split);
     const parts = long.map(
       ([name, each]) =>
         `The ${name} has ${each.tokens} tokens and is encoded in ${each.chunks} chunks of ${CHUNK}: ` +
         "nothing is cut off, but words in different chunks influence each other less.",
     );
-    const text = [found.problem, ...parts].filter(Boolean).join(" ");
+    const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));
@@ -85,15 +90,6 @@ export default function start({ element, server }) {
   subscribe("form", count);
 
   // -- saved prompts
-  function use(each) {
-    const { prompt, negative_prompt } = form.state();
-    const fill = (one) => {
-      form.set("prompt", one.prompt);
-      form.set("negative_prompt", one.negative_prompt);
-    };
-    fill(each);
-    toast("Prompt replaced.", () => fill({ prompt, negative_prompt }));
-  }
   const list = menu(saved, "Saved prompts", async (close) => {
     const found = await callOrToast(() => server.webbduck_prompts({}));
     const { prompt, negative_prompt } = form.state() ?? {};
@@ -124,7 +120,7 @@ export default function start({ element, server }) {
             title: each.negative_prompt ? `Negative prompt: ${each.negative_prompt}` : "",
             onclick: () => {
               close();
-              use(each);
+              fill({ prompt: each.prompt, negative_prompt: each.negative_prompt }, "Prompt replaced.");
             },
           },
           each.prompt,
@@ -155,14 +151,22 @@ export default function start({ element, server }) {
     ];
   });
 
-  // Pasting a `parameters` text, as A1111 copies it, fills the whole form.
+  keepHistory();
+
+  // Pasting a `parameters` text, as A1111 copies it, fills the whole form; outside the prompt it is offered.
   document.addEventListener(
     "paste",
     (event) => {
       const text = event.clipboardData?.getData("text/plain") ?? "";
-      if (!event.target.closest?.("#prompt") || !/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
-      event.preventDefault();
-      changeSettings("paste_parameters", { text });
+      if (!/(^|\n)\s*Steps:\s*\d+\s*,/.test(text)) return;
+      const use = () => changeSettings("paste_parameters", { text });
+      if (event.target.closest?.("#prompt")) {
+        event.preventDefault();
+        use();
+      } else if (!isTyping(event.target) && selectedTab() === "studio" && !isCovered()) {
+        event.preventDefault();
+        toast("The pasted text holds settings.", use, "Use them");
+      }
     },
     { capture: true, signal: listenerSignal("prompt_box") },
   );

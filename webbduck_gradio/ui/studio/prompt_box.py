@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -48,26 +49,62 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
     build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
+def bracket_notes(texts: Mapping[str, str]) -> list[str]:
+    """A sentence for the brackets of each prompt that are never closed, and for those that close nothing."""
+    notes = []
+    for name, text in texts.items():
+        text = prompt_resolver.without_tags(text)
+        where = SETTINGS[name].label_in_sentence
+        alone = tokens.unpaired(text)
+        for weighs in (True, False):
+            found = [each for each in alone if each.weighs == weighs]
+            if not found:
+                continue
+            bracket, at = found[0].bracket, found[0].position
+            excerpt = " ".join(text[max(0, at - 12) : at + 13].split())
+            several = len(found) > 1
+            if several:
+                subject = f'{len(found)} brackets of the {where}, the first in "{excerpt}",'
+            else:
+                subject = f'The {bracket} in "{excerpt}" of the {where}'
+            if weighs:
+                notes.append(
+                    f"{subject} {'are' if several else 'is'} never closed and "
+                    f"{'change' if several else 'changes'} the weight of all that follows; "
+                    f"write \\{bracket} for a plain bracket."
+                )
+            else:
+                notes.append(
+                    f"{subject} {'have' if several else 'has'} no counterpart and "
+                    f"{'are' if several else 'is'} read as plain text."
+                )
+    return notes
+
+
 def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
-    """Token counts of each prompt as the text encoders get it, trigger phrases included (see `tokens.count`).
+    """Token counts of each prompt as the text encoders get it, trigger phrases included: see `tokens.count`,
+    and `split`, see `tokens.is_split`.
 
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
-    added to the prompt; `long`: length in characters of each prompt that is too long, if there are any.
+    added to the prompt; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
+    too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
     if long:  # Generate would be refused, so do not spend time on counting
         messages = [
-            f"The {SETTINGS[name].label_in_sentence} has {size:,} of at most {MAX_PROMPT:,} characters."
+            f"{SETTINGS[name].label} has {size:,} of at most {MAX_PROMPT:,} characters; shorten it."
             for name, size in long.items()
         ]
         texts |= dict.fromkeys(long, "")
-        return {name: tokens.count(text) for name, text in texts.items()} | {
+        return {name: _count(text) for name, text in texts.items()} | {
             "added": [],
+            "brackets": [],
             "problem": " ".join(messages),
             "long": long,
         }
     added: list[str] = []
+    brackets = bracket_notes(texts)
     problem = None
     try:
         request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
@@ -77,4 +114,12 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     else:
         texts = {name: getattr(resolved, name) for name in PROMPTS}
         added = list(resolved.notes)
-    return {name: tokens.count(text) for name, text in texts.items()} | {"added": added, "problem": problem}
+    return {name: _count(text) for name, text in texts.items()} | {
+        "added": added,
+        "brackets": brackets,
+        "problem": problem,
+    }
+
+
+def _count(text: str) -> dict[str, Any]:
+    return {**tokens.count(text), "split": tokens.is_split(text)}

@@ -1,8 +1,9 @@
 // @ts-check
 // Changes of many settings at once: presets, reset, settings from a picture or a text; each can be undone.
-import { subscribe } from "../shared/bus.js";
+import { publish, subscribe } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import { callOrToast } from "../shared/server_call.js";
+import { selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
 import * as form from "./form.js";
@@ -11,10 +12,32 @@ let before = null;
 /** @type {Pick<GradioView, "trigger" | "upload"> | null} */
 let events = null;
 
+/** Keep the form's values for Undo. To be called before an event of any view that fills the form. */
+export function keepForUndo() {
+  before = form.typedState();
+}
+
 /** Trigger an event that sets many values at once; the previous values are kept for Undo. */
 export function changeSettings(event, asked) {
-  before = form.typedState();
+  keepForUndo();
   events?.trigger(event, asked);
+}
+
+/** Say that the form was filled, and offer to set these values again, and to hide the picture if it came. */
+export function offerUndo(text, values, picture = null) {
+  const undo = () => {
+    if (picture) publish("picture", null);
+    events?.trigger("restore", { values });
+  };
+  toast(text, values ? undo : null);
+}
+
+/** Set some text or number controls, say so, and offer Undo. */
+export function fill(values, text) {
+  const typed = form.typedState();
+  const set = (from) => Object.keys(values).forEach((field) => form.set(field, from[field]));
+  set(values);
+  toast(text, typed ? () => set(typed) : null);
 }
 
 /** Fill the form with the settings in a picture file's metadata. */
@@ -27,6 +50,12 @@ export async function readSettings(picture) {
     return;
   }
   changeSettings("read_picture", { file: { path: sent.path } });
+}
+
+/** Call `then` once the Studio is shown: what is hidden does not scroll, and a toast has its place by tab. */
+function whenShown(then, tries = 120) {
+  if (!tries || (selectedTab() === "studio" && document.getElementById("settings")?.offsetParent)) then();
+  else requestAnimationFrame(() => whenShown(then, tries - 1));
 }
 
 /** @param {GradioView} view */
@@ -146,10 +175,17 @@ export default function start({ element, trigger, server, upload }) {
   subscribe("outcome", (value) => {
     if (!value.done || value.at === seen) return;
     seen = value.at;
+    const { picture } = value;
+    if (picture) publish("picture", picture);
     const values = before;
-    toast(
-      value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
-      values ? () => trigger("restore", { values }) : null,
-    );
+    whenShown(() => {
+      offerUndo(
+        value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
+        values,
+        picture,
+      );
+      // The input picture is further down, and its group was just opened.
+      if (value.done !== "Input picture") document.getElementById("settings")?.scrollTo({ top: 0 });
+    });
   });
 }

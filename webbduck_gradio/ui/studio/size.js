@@ -1,8 +1,9 @@
 // @ts-check
 // Size presets, drawn as rectangles of their proportions; the selected one follows from width and height.
 import { last, subscribe } from "../shared/bus.js";
-import { h, put } from "../shared/dom.js";
+import { h, put, setHidden, setText } from "../shared/dom.js";
 import * as form from "./form.js";
+import { sizeWarning } from "./size_warning.js";
 
 /** @param {GradioView} view */
 export default function start({ element }) {
@@ -45,6 +46,7 @@ export default function start({ element }) {
     form.entry("width")?.select();
   });
   put(group, Object.values(nodes));
+  const warning = h("p", { class: "size-warning", role: "status", hidden: true });
 
   function draw() {
     const values = form.state();
@@ -59,6 +61,7 @@ export default function start({ element }) {
       node.classList.toggle("selected", name === fitting);
       if (presets[name]) node.title = `${scaled(name).join(" × ")} px`;
     }
+    warn(values);
     const own = nodes.Custom;
     own.title = "Any width and height in steps of 8 px";
     put(
@@ -68,6 +71,17 @@ export default function start({ element }) {
         : rectangle(1, 1),
     );
   }
+  /** Below width and height, once Gradio has built them. */
+  function warn(values) {
+    const row = document.querySelector(".size-row");
+    if (row && warning.previousElementSibling !== row) row.after(warning);
+    const text = sizeWarning(values, native, last.get("jobs")?.recent ?? []);
+    setText(warning, text ?? "");
+    setHidden(warning, !text);
+  }
   subscribe("form", draw);
   subscribe("catalog", draw);
+  subscribe("jobs", () => {
+    if (form.state()) warn(form.state()); // a job that ended tells the time of a step
+  });
 }

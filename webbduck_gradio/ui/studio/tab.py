@@ -131,8 +131,9 @@ def _submitting(
                 asked["num_images"] = 1
             job = services.submit(asked, kind, request.username)
         except WebbDuckError as error:
-            return notification(error=str(error), field=getattr(error, "field", None))
-        return notification(job_id=job.id, warnings=list(job.warnings))
+            field = getattr(error, "field", None)
+            return notification(error=_with_label(str(error), field), field=field)
+        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"])
 
     def submit_batch(request: gr.Request, *values: Any) -> str:
         return submit("generate", values, request)
@@ -151,6 +152,16 @@ def _submitting(
         None,
         js=form.script("changed"),
         **BACKGROUND_EVENT,
+    )
+
+
+def _with_label(sentence: str, field: str | None) -> str:
+    """A sentence that begins with a field's name, as the API says it, with the label of its control."""
+    setting = SETTINGS.get(field or "")
+    return (
+        f"{setting.label}{sentence[len(setting.name) :]}"
+        if setting and sentence.startswith(f"{setting.name} ")
+        else sentence
     )
 
 

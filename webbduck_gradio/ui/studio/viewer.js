@@ -12,6 +12,7 @@ import { imageUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { openZoom } from "../shared/zoom.js";
 import * as form from "./form.js";
+import { fill, keepForUndo } from "./settings_menu.js";
 import { viewSettings } from "./view_settings.js";
 import { settingsMenu } from "./viewer_about.js";
 import { comparable } from "./viewer_compare.js";
@@ -49,7 +50,10 @@ export default function start({ element, props, trigger, server }) {
   );
   const tool = (name, title, action, drawing = name) =>
     iconButton(drawing, title, action, { class: `tool ${name}` });
-  const take = (purpose) => trigger("use_image", { id: shown.image, purpose });
+  const take = (purpose) => {
+    keepForUndo();
+    trigger("use_image", { id: shown.image, purpose });
+  };
   const download = h(
     "a",
     { class: "tool download", download: "", title: "Download", "aria-label": "Download" },
@@ -69,7 +73,7 @@ export default function start({ element, props, trigger, server }) {
     tool("inpaint", "Inpaint: paint a mask", () => take("inpaint")),
     tool("input", "Use as input picture", () => take("img2img")),
     upscaleTool,
-    tool("seed", "Use its seed", () => trigger("use_seed", { seed: shown.seed })),
+    tool("seed", "Use its seed", () => fill({ seed: shown.seed }, "Seed replaced.")),
     h("span", { class: "gap", "aria-hidden": "true" }),
     favourite,
     download,
@@ -85,7 +89,8 @@ export default function start({ element, props, trigger, server }) {
   let picked = null;
   let shown = {};
 
-  const seedOf = (job, id) => imageSeed(job.request, imageIndex(id));
+  const seedOf = (job, id) =>
+    job.job_id === null ? job.request.seed : imageSeed(job.request, imageIndex(id));
   /** Ids of deleted or missing pictures. */
   const gone = new Set();
   /** Jobs that generate pictures. Upscaled images and captions are shown where they were requested. */
@@ -112,7 +117,7 @@ export default function start({ element, props, trigger, server }) {
     if (asked && !picked) return asked;
     const own = all().find((job) => job.job_id === mine);
     if (picked) {
-      const chosen = all().find((job) => job.job_id === picked.job);
+      const chosen = picked.record ?? all().find((job) => job.job_id === picked.job);
       if (chosen && !(own && own.status === "running" && own !== chosen)) return chosen;
     }
     if (own && own.status !== "queued") return own;
@@ -122,7 +127,7 @@ export default function start({ element, props, trigger, server }) {
   }
 
   const drawControls = makeControls({ find, trigger, follow, redraw: draw });
-  const { notice, queueNotices, clearAsked } = makeNotices(notices);
+  const { notice, aboutAsked, queueNotices, clearAsked } = makeNotices(notices);
   let wantedSource = "";
   /** Swap the picture once the new one has loaded, to avoid flicker; a missing picture is not shown. */
   function showPicture(source, alt) {
@@ -187,7 +192,7 @@ export default function start({ element, props, trigger, server }) {
   function empty() {
     wantedSource = "";
     placeNow(false);
-    put(canvas, emptyState({ props, trigger, isStarter: base === "webbduck-starter" }));
+    put(canvas, emptyState({ props, isStarter: base === "webbduck-starter" }));
   }
 
   function draw() {
@@ -268,7 +273,7 @@ export default function start({ element, props, trigger, server }) {
     start: (scale) => trigger("upscale", { id: shown.image, scale }),
     failed: (job) => notice("error", job.error ?? job.headline, `asked ${job.job_id}`),
   });
-  menu(aboutTool, "Generation settings", (close) => settingsMenu(shown, trigger, close));
+  menu(aboutTool, "Generation settings", (close) => settingsMenu(shown, close));
 
   subscribe("gallery", async () => {
     star.forget();
@@ -349,6 +354,19 @@ export default function start({ element, props, trigger, server }) {
     queueNotices(jobs);
     draw();
   });
+  let pickedBefore = null;
+  /** The form was filled with the settings of this {image, job}; null: that was undone. */
+  subscribe("picture", (value) => {
+    if (!value) {
+      if (picked?.filled) picked = pickedBefore;
+      return draw();
+    }
+    if (!picked?.filled) pickedBefore = picked;
+    const { image, job } = value;
+    const listed = all().find((each) => each.images.includes(image));
+    picked = { job: (listed ?? job).job_id, image, record: listed ? null : job, filled: true };
+    draw();
+  });
   subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
   subscribe("live", (value) => {
     live = value;
@@ -363,10 +381,9 @@ export default function start({ element, props, trigger, server }) {
     seenOutcome = value.at;
     clearAsked();
     form.clearServerProblems();
-    for (const note of value.notes ?? []) notice("warning", note, `note ${value.at} ${note}`);
+    for (const note of value.notes ?? []) aboutAsked("warning", note, `asked note ${value.at} ${note}`);
     if (value.error && !(value.field && form.showProblem(value.field, value.error))) {
-      notice("error", value.error, `asked ${value.at}`, offerDefaults(value.defaults));
-      notices.lastChild.classList.add("asked");
+      aboutAsked("error", value.error, `asked ${value.at}`, offerDefaults(value.defaults));
     }
     if (value.upscale) upscale.begin(value.upscale);
     if (value.job_id) {

@@ -75,8 +75,6 @@ def view(services: Services) -> gr.HTML:
         js_on_load=start_view(
             "studio/viewer.js",
             "use_image",
-            "use_seed",
-            "use_prompt",
             "cancel_job",
             "suspend_job",
             "continue_job",
@@ -102,13 +100,6 @@ def view(services: Services) -> gr.HTML:
 def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> None:
     """Connect the events of `view`; called once the form has all its controls."""
 
-    def use_prompt(event: gr.EventData) -> str:
-        return str(event_data(event).get("prompt", ""))
-
-    def use_seed(event: gr.EventData) -> Any:
-        seed = event_data(event).get("seed")
-        return str(seed) if isinstance(seed, int) else gr.skip()
-
     def cancel(event: gr.EventData) -> Any:
         try:
             asked = event_data(event)
@@ -130,9 +121,10 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     def use_image(event: gr.EventData) -> Any:
         asked = event_data(event)
         try:
-            return [gr.skip(), *form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))]
+            filled = form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))
         except WebbDuckError as error:
             return [notification(error=str(error)), *form.nothing()]
+        return [notification(done="Input picture"), *filled]
 
     def upscale(event: gr.EventData, request: gr.Request) -> Any:
         asked = event_data(event)
@@ -144,8 +136,6 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
             return notification(error=str(error))
         return notification(upscale=job.id, notes=list(job.warnings))
 
-    stage.use_prompt(use_prompt, None, form.fields["prompt"], **BACKGROUND_EVENT)
-    stage.use_seed(use_seed, None, form.fields["seed"], **BACKGROUND_EVENT)
     stage.cancel_job(cancel, None, outcome, **USER_ACTION)
     stage.suspend_job(steer(services.store.suspend), None, outcome, **USER_ACTION)
     stage.continue_job(steer(services.store.continue_job), None, outcome, **USER_ACTION)

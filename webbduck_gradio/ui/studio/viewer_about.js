@@ -2,10 +2,10 @@
 // The menu with the settings that a picture was generated with.
 import { h } from "../shared/dom.js";
 import { labelOf, withUnit } from "../shared/settings.js";
-import { changeSettings } from "./settings_menu.js";
+import { changeSettings, fill } from "./settings_menu.js";
 
 /** The menu's content; `shown` is {job, image, seed}. */
-export function settingsMenu(shown, trigger, close) {
+export function settingsMenu(shown, close) {
   const { job } = shown;
   const { prompt, negative_prompt, ...rest } = { ...job.told, seed: shown.seed };
   const rows = Object.entries(rest)
@@ -42,7 +42,7 @@ export function settingsMenu(shown, trigger, close) {
         class: "menu-item",
         onclick: () => {
           close();
-          trigger("use_prompt", { prompt });
+          fill({ prompt }, "Prompt replaced.");
         },
       },
       "Use only the prompt",

@@ -3,9 +3,10 @@
 import { last } from "../shared/bus.js";
 import { h } from "../shared/dom.js";
 import * as form from "./form.js";
+import { fill } from "./settings_menu.js";
 
-/** @param {{props: any, trigger: GradioView["trigger"], isStarter: boolean}} options */
-export function emptyState({ props, trigger, isStarter }) {
+/** @param {{props: any, isStarter: boolean}} options */
+export function emptyState({ props, isStarter }) {
   const none = last.get("catalog") && !last.get("catalog").checkpoints.some((each) => each.usable);
   const examples = isStarter ? props.starter_examples : props.examples;
   return none
@@ -45,7 +46,7 @@ export function emptyState({ props, trigger, isStarter }) {
               {
                 type: "button",
                 onclick: () => {
-                  trigger("use_prompt", { prompt });
+                  fill({ prompt }, "Prompt replaced.");
                   form.entry("prompt")?.focus();
                 },
               },

@@ -38,6 +38,12 @@ export function makeNotices(notices) {
     );
   }
 
+  /** A notice about what was just asked for, which the next answer removes. */
+  function aboutAsked(kind, text, key, offer = null) {
+    notice(kind, text, key, offer);
+    notices.lastChild.classList.add("asked");
+  }
+
   /** Notices about the queue as a whole: why it is paused, and problems found at startup. */
   function queueNotices(jobs) {
     for (const [key, text] of [
@@ -52,12 +58,12 @@ export function makeNotices(notices) {
     }
   }
 
-  /** Remove the notices about the last press of Generate. */
+  /** Remove the notices about what was asked for last. */
   function clearAsked() {
     for (const old of notices.querySelectorAll(".asked")) old.remove();
   }
 
-  return { notice, queueNotices, clearAsked };
+  return { notice, aboutAsked, queueNotices, clearAsked };
 }
 
 /**
