@@ -250,7 +250,7 @@ export default function start({ element, props, trigger, server }) {
     const waits = own && own !== job && own.status === "queued";
     find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
     const left = (job.request.num_images ?? 1) - images.length;
-    drawControls({ job, view, left, elsewhere: running() });
+    drawControls({ job, view, left, elsewhere: running(), paused: jobs.paused });
 
     for (const old of notices.querySelectorAll(".of-job")) {
       if (!old.dataset.key.startsWith(job.job_id)) old.remove();
@@ -324,6 +324,7 @@ export default function start({ element, props, trigger, server }) {
     server,
     props,
     settings,
+    resume: () => trigger("resume_queue", {}),
     changed(device) {
       jobs.device = device;
       delete live.device;
