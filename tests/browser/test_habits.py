@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from barriers import violations
 from form_page import unfold_all
 from playwright.sync_api import Page, expect
 from running import wait_until
@@ -142,15 +142,6 @@ def test_a_notification_when_a_long_job_ends_for_who_wants_it(window) -> None:
     page.wait_for_function("window.heard.length")
     ((title, body),) = page.evaluate("window.heard")
     assert title.startswith("WebbDuck: Done in") and body == "a duck that calls again"
-
-
-def violations(page: Page, where: str) -> list[str]:
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{where}: {each['id']} ({each['impact']}) at {each['nodes'][0]['html'][:160]}"
-        for each in found
-        if each["impact"] != "minor"
-    ]
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

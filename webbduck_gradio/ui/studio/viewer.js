@@ -19,6 +19,7 @@ import { makeControls } from "./viewer_controls.js";
 import { emptyState } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
+import { makeSpoken } from "./viewer_spoken.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
 import { makeUpscale } from "./viewer_upscale.js";
@@ -121,6 +122,7 @@ export default function start({ element, props, trigger, server }) {
     );
   }
 
+  const speak = makeSpoken(find("spoken"));
   const drawControls = makeControls({ find, trigger, follow, redraw: draw });
   const { notice, queueNotices, clearAsked } = makeNotices(notices);
   let wantedSource = "";
@@ -246,6 +248,7 @@ export default function start({ element, props, trigger, server }) {
     now.hidden = false;
     now.dataset.state = job.status;
     find("headline").textContent = view.headline;
+    speak(job, view);
     const own = all().find((each) => each.job_id === mine);
     const waits = own && own !== job && own.status === "queued";
     find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
