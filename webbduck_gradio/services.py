@@ -138,6 +138,15 @@ class Services:
         request, warnings = HANDLERS[kind].prepare(self.worker.context, asked)
         return self.store.submit(request, kind=kind, owner=owner, warnings=warnings)
 
+    def submit_again(self, job_id: str, owner: str | None = None) -> Job:
+        """Queue the settings of a job that generated pictures again, with a new random seed.
+
+        Raises `NotFoundError`, `QueueFullError`, and `RequestError` for a job of another kind, or where a
+        model or input picture is no longer there.
+        """
+        job = self.store.get(job_id)
+        return self.submit({**job.generation_request.model_dump(), "seed": None}, job.kind, owner)
+
     def cancel_call(self, call: str) -> bool:
         """Cancel the job of a call that its client abandoned. False if the call waits for no job."""
         job_id = self.calls.get(call)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from barriers import violations
 from form_page import unfold_all
 from playwright.sync_api import Page, expect
 from running import wait_until
@@ -144,19 +144,6 @@ def test_a_notification_when_a_long_job_ends_for_who_wants_it(window) -> None:
     assert title.startswith("WebbDuck: Done in") and body == "a duck that calls again"
 
 
-def violations(page: Page, where: str, rules: list[str]) -> list[str]:
-    """What axe finds by these rules; without any, by all."""
-    options: dict[str, object] = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": rules}
-    found = Axe().run(page, options=options).response["violations"]
-    return [
-        f"{where}: {each['id']} ({each['impact']}) at {each['nodes'][0]['html'][:160]}"
-        for each in found
-        if each["impact"] != "minor"
-    ]
-
-
 NAMELESS = "document.querySelector('main').append(document.createElement('button'))"
 FAINT = """{
     const text = document.createElement('p');
@@ -193,7 +180,7 @@ def test_no_barrier_in_any_tab(window, studio, theme: str, rules: list[str], bar
     found += violations(page, "menu", rules)
     page.keyboard.press("Escape")
     page.locator(".statusline .device").click()
-    found += violations(page, "Device")
+    found += violations(page, "Device", rules)
     page.keyboard.press("Escape")
     for tab in ("Gallery", "Queue", "LoRAs"):
         page.get_by_role("tab", name=tab).click()

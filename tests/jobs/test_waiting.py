@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -86,6 +87,29 @@ def test_a_folder_that_is_away_pauses_the_queue_until_it_is_back(
     if kind != "checkpoint":
         assert run_next_job(worker, SECRET, SECRET) == job.id
         assert store.get(job.id).state == "completed"
+
+
+def test_an_output_folder_that_became_read_only_pauses_the_queue_before_anything_is_drawn(
+    store: JobStore, settings, make_worker, ask, monkeypatch
+) -> None:
+    painter = Painter()
+    worker = make_worker(painter)
+    keeper = Housekeeping(settings, store, worker.reserve, worker.obstacles)
+    job = store.submit(ask())
+
+    # The tests may run as root, to whom every folder is writable.
+    def of_a_read_only_folder(path, mode: int, access=os.access) -> bool:
+        return not (Path(path) == settings.outputs and mode & os.W_OK) and access(path, mode)
+
+    monkeypatch.setattr(os, "access", of_a_read_only_folder)
+    assert run_next_job(worker, SECRET, SECRET) == IDLE
+    assert store.get(job.id).state == "queued" and not painter.steps
+    assert f"The output folder {settings.outputs} is not writable" in str(store.pause_reason)
+    assert not keeper.resume_when_possible()
+    monkeypatch.undo()
+    assert keeper.resume_when_possible()
+    assert run_next_job(worker, SECRET, SECRET) == job.id
+    assert store.get(job.id).state == "completed"
 
 
 def test_an_output_folder_that_was_replaced_is_said(

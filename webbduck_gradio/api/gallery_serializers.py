@@ -104,7 +104,7 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
     start, limit = span_of(asked)
     if is_flat(asked):
         images = services.outputs.images(start, limit, query, order)
-        return {"start": start, "images": [card(image) for image in images]}
+        return {"start": start, "images": [{**card(image), "prompt": image.prompt} for image in images]}
     runs = services.outputs.runs(start, limit, query, order, with_meta=False)
     return {"start": start, "runs": [section(run) for run in runs]}
 

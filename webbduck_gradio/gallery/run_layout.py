@@ -28,7 +28,8 @@ HEAD_LETTERS = 600
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """One image. `variants`: ids of its upscaled images. Sizes are None if the file cannot be read."""
+    """One image. `variants`: ids of its upscaled images. Sizes are None if the file cannot be read. `prompt`:
+    as of its run."""
 
     id: str
     seed: int | None
@@ -39,6 +40,7 @@ class ImageInfo:
     height: int | None = None
     favourite: bool = False
     problem: str | None = None
+    prompt: str | None = None
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,9 @@ def rows_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[sqlite3.Row]:
 def image_infos(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> dict[int, ImageInfo]:
     """Row id -> image."""
     of = sorted({row["run"] for row in rows})
-    names = dict(db.execute(f"SELECT id, name FROM runs WHERE id IN ({placeholders(of)})", of).fetchall())
+    runs = db.execute(f"SELECT id, name, head FROM runs WHERE id IN ({placeholders(of)})", of).fetchall()
+    names = {run["id"]: run["name"] for run in runs}
+    prompts = {run["id"]: json.loads(run["head"])["prompt"] for run in runs}
     variants: dict[tuple[int, str], list[str]] = {}
     select = "SELECT run, name, variant_of FROM images WHERE variant_of IS NOT NULL AND run"
     for run, name, original in db.execute(f"{select} IN ({placeholders(of)})", of):
@@ -76,6 +78,7 @@ def image_infos(db: sqlite3.Connection, rows: Sequence[sqlite3.Row]) -> dict[int
             height=row["height"],
             favourite=bool(row["favourite"]),
             problem=row["problem"],
+            prompt=prompts[row["run"]],
         )
         for row in rows
     }

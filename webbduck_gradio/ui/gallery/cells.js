@@ -5,10 +5,31 @@ import { bytes, many, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { thumbOf, unreadable } from "./images.js";
 
+const MOST_LETTERS = 160;
+
+/** What a run is called: its prompt, or its folder where it has no record. */
+const labelOf = (run) =>
+  run.prompt === null ? run.run || "Pictures without a run" : run.prompt || "(no prompt)";
+
+/** "A duck on a pond, picture 2 of 4, seed 5": what tells a picture from the others when it is read aloud. */
+function spokenName(image, run, index) {
+  const label = run ? labelOf(run) : image.prompt || image.id;
+  return [
+    label.length > MOST_LETTERS ? `${label.slice(0, MOST_LETTERS)}…` : label,
+    run && run.images.length > 1 ? `picture ${index + 1} of ${run.images.length}` : "",
+    Number.isInteger(image.seed) ? `seed ${image.seed}` : "",
+    image.favourite ? "favourite" : "",
+  ]
+    .filter(Boolean)
+    .join(", ");
+}
+
 /** `actions`: press, tick, listen, mark, add, removeRun; `order()` is the name of the sort order. */
 export function makeCells({ order, actions }) {
-  function cell(image) {
+  /** `run` and `index`: the run that the image is shown in, and its place there. */
+  function cell(image, run = null, index = 0) {
     const name = image.id.split("/").at(-1);
+    const spoken = spokenName(image, run, index);
     const picture = unreadable(image)
       ? h("span", { class: "broken" }, image.problem)
       : h("img", {
@@ -40,7 +61,7 @@ export function makeCells({ order, actions }) {
           ]
             .filter(Boolean)
             .join(", "),
-          "aria-label": `Open ${image.id}`,
+          "aria-label": `Open: ${spoken}`,
           onclick: (event) => actions.press(event, image, node),
         },
         picture,
@@ -52,7 +73,7 @@ export function makeCells({ order, actions }) {
           class: "tick",
           role: "checkbox",
           "aria-checked": "false",
-          "aria-label": `Select ${image.id}`,
+          "aria-label": `Select: ${spoken}`,
           onclick: (event) => actions.tick(event, image.id),
         },
         icon("tick"),
@@ -80,7 +101,7 @@ export function makeCells({ order, actions }) {
   function head(run) {
     const when = new Date(run.created * 1000);
     const shown = run.images.length;
-    const label = run.prompt === null ? run.run || "Pictures without a run" : run.prompt || "(no prompt)";
+    const label = labelOf(run);
     const facts = [
       when.toLocaleString(),
       label,
@@ -148,5 +169,5 @@ export function makeCells({ order, actions }) {
     });
   }
 
-  return { cell, head };
+  return { cell, head, labelOf };
 }

@@ -10,7 +10,7 @@ import { keepForUndo } from "../studio/settings_menu.js";
 import { makeCells } from "./cells.js";
 import { showCount } from "./count.js";
 import { IMAGES_A_PAGE, RUNS_A_PAGE, makeGrid } from "./grid.js";
-import { listenForKeys, listenInSearch } from "./keyboard.js";
+import { closeHelpOutside, listenForKeys, listenInSearch } from "./keyboard.js";
 import { makeLightbox } from "./lightbox.js";
 import { makeFilters } from "./query.js";
 import { createSelection, idsBetween } from "./selection.js";
@@ -247,10 +247,7 @@ export default function start({ element, trigger, server }) {
   );
   $(".g-more-filters").onclick = (event) =>
     event.target.setAttribute("aria-expanded", String($(".g-bar").classList.toggle("unfolded")));
-  const closeHelp = (event) => {
-    if (!event.target.closest?.(".g-help")) $(".g-help").open = false;
-  };
-  document.addEventListener("click", closeHelp, { signal });
+  closeHelpOutside($(".g-help"), $(".g-search"), signal);
 
   const showAll = () => {
     query.value = "";

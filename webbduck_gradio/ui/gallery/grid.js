@@ -152,11 +152,15 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   function make(found, index) {
     if (flat) return found ? draw.cell(found) : draw.blank();
     const cells = found
-      ? found.images.slice(0, counts[index]).map((image) => draw.cell(image))
+      ? found.images.slice(0, counts[index]).map((image, place) => draw.cell(image, found, place))
       : Array.from({ length: counts[index] }, draw.blank);
     return h(
       "article",
-      { class: "g-run", "data-run": found?.run ?? null },
+      {
+        class: "g-run",
+        "data-run": found?.run ?? null,
+        "aria-label": found ? draw.labelOf(found) : "Loading",
+      },
       found ? draw.head(found) : h("header", { class: "g-head" }),
       h("div", { class: "g-cells" }, cells),
     );

@@ -84,3 +84,24 @@ export function listenInSearch(query, { search, showAll, toGrid }) {
     }
   });
 }
+
+/** A click elsewhere closes the help about the search; Esc does, too, and leaves the search text alone. */
+export function closeHelpOutside(help, search, signal) {
+  document.addEventListener(
+    "click",
+    (event) => {
+      if (!event.target.closest?.(".g-help")) help.open = false;
+    },
+    { signal },
+  );
+  search.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || !help.open) return;
+      event.stopPropagation();
+      if (help.contains(document.activeElement)) help.querySelector("summary").focus();
+      help.open = false;
+    },
+    true,
+  );
+}

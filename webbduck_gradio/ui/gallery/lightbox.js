@@ -117,7 +117,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     put(
       strip,
       ids.length > 1
-        ? ids.map((image) =>
+        ? ids.map((image, index) =>
             h(
               "button",
               {
@@ -125,6 +125,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
                 class: image.copy ? "copy" : "",
                 "data-id": image.id,
                 title: image.copy ? `${image.id}, upscaled` : image.id,
+                "aria-label": `Picture ${index + 1} of ${ids.length}, ${detailOf(image)}`,
                 "aria-current": String(image.id === shown.id),
                 onclick: () => (other ? compare(image.id) : open(image)),
               },
@@ -136,6 +137,8 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
+  const detailOf = (image) => (image.copy ? "upscaled" : `seed ${image.seed ?? "unknown"}`);
+
   function stripPicture(image) {
     const broken = () =>
       h("span", { class: "broken", title: image.problem ?? "No thumbnail could be created." }, "!");
@@ -143,7 +146,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
       ? broken()
       : h("img", {
           src: thumbOf(image),
-          alt: image.id,
+          alt: "",
           loading: "lazy",
           onerror: (event) => event.target.replaceWith(broken()),
         });

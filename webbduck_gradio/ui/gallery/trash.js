@@ -80,13 +80,14 @@ export function makeTrash(box, { ask: call, restored, closed }) {
         onerror: (event) => event.target.replaceWith(h("span", { class: "broken" }, "no thumbnail")),
       }),
     );
+    const label = `${many(one.count, "picture")}, deleted ${timeAgo(one.deleted)}`;
     return h(
       "article",
-      { class: "g-entry", "data-entry": one.id },
+      { class: "g-entry", "data-entry": one.id, "aria-label": label },
       h(
         "header",
         {},
-        h("span", {}, `${many(one.count, "picture")}, deleted ${timeAgo(one.deleted)}`),
+        h("span", {}, label),
         h("button", { type: "button", class: "g-act", onclick: () => restore(one.id) }, "Restore"),
       ),
       h(

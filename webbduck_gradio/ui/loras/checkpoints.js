@@ -125,7 +125,7 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
   ];
   return h(
     "article",
-    { class: `card model${each.reason ? " unusable" : ""}` },
+    { class: `card model${each.reason ? " unusable" : ""}`, "aria-label": each.name },
     h("h3", {}, each.name),
     h(
       "p",

@@ -217,12 +217,12 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
           ? h(
               "div",
               { class: "made" },
-              pictures.map((id) =>
+              pictures.map((id, index) =>
                 h(
                   "button",
                   {
                     type: "button",
-                    "aria-label": `Open ${id}`,
+                    "aria-label": `Open picture ${index + 1} of ${pictures.length}`,
                     onclick: () => {
                       dialog.close();
                       openTab("gallery");

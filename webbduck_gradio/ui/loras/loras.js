@@ -67,7 +67,7 @@ export default function start({ element, trigger, server }) {
     const why = blockedReason(lora, model);
     return h(
       "article",
-      { class: `card${why ? " unusable" : ""}` },
+      { class: `card${why ? " unusable" : ""}`, "aria-label": lora.name },
       h(
         "button",
         {

@@ -10,18 +10,21 @@ import { keepForUndo } from "../studio/settings_menu.js";
 import { makeDragging } from "./drag.js";
 import {
   actsOf,
+  commonFacts,
   drawStrip,
   drawThumb,
   factsOf,
   generates,
   isOpen,
   isRetryable,
-  modeOf,
+  now,
   promptOf,
   setClock,
+  stateOf,
   timesOf,
 } from "./queue_row.js";
 import { drawDetails, makeRow } from "./row_elements.js";
+import { endedText, openText, totalText } from "./totals.js";
 import { onSecondPress } from "./twice.js";
 
 /** @param {GradioView} view */
@@ -101,9 +104,11 @@ export default function start({ element, trigger, server }) {
     grab: (event, id) => dragging.grab(event, id),
   };
 
-  function update(job) {
+  /** `common`: facts that its list says for all its jobs. */
+  function update(job, common = rows.get(job.job_id).common) {
     const entry = rows.get(job.job_id);
-    const key = JSON.stringify(job);
+    const key = JSON.stringify([job, common]);
+    entry.common = common;
     entry.job = job;
     if (entry.key === key) return;
     entry.key = key;
@@ -118,11 +123,11 @@ export default function start({ element, trigger, server }) {
     const place = job.position ? `Move, now at position ${job.position} in the queue: ${promptOf(job)}` : "";
     if (entry.grip.getAttribute("aria-label") !== place) entry.grip.setAttribute("aria-label", place);
     setText(entry.place, String(job.position ?? ""));
-    setText(entry.state, job.headline);
-    setText(entry.mode, modeOf(job));
+    setText(entry.state, stateOf(job));
     setText(entry.timing, timesOf(job));
     setText(entry.prompt, promptOf(job));
-    setText(entry.facts, factsOf(job));
+    const facts = factsOf(job).filter((fact) => !common.includes(fact));
+    setText(entry.facts, facts.join(" · "));
     setText(entry.answer, job.result?.caption ?? "");
     setText(entry.why, [job.error, ...job.warnings].filter(Boolean).join(" "));
     entry.why.classList.toggle("error", Boolean(job.error));
@@ -146,12 +151,14 @@ export default function start({ element, trigger, server }) {
     /** @type {any} */
     const focused = document.activeElement;
     const held = focused && element.contains(focused) ? focused : null;
+    const common = commonFacts(jobs);
+    banner(list.previousElementSibling, common.length ? `All ${jobs.length}: ${common.join(" · ")}` : "");
     const empty = list.querySelector(".nothing");
     if (empty && jobs.length) empty.remove();
     jobs.forEach((job, index) => {
       if (!rows.has(job.job_id)) rows.set(job.job_id, makeRow(job, actions));
       // Live updates of a job that has ended meanwhile are outdated.
-      update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job);
+      update(job.job_id === live.job_id && job.status === "running" ? { ...job, ...live } : job, common);
       const { row } = rows.get(job.job_id);
       if (list.children[index] !== row) list.insertBefore(row, list.children[index] ?? null);
     });
@@ -180,23 +187,9 @@ export default function start({ element, trigger, server }) {
     }
     const { counts } = state;
     const all = counts.completed + counts.failed + counts.cancelled + counts.interrupted;
-    setText(
-      $(".summary"),
-      [
-        counts.running && `${counts.running} running`,
-        counts.queued && `${counts.queued} waiting`,
-        counts.suspended && `${counts.suspended} put aside`,
-      ]
-        .filter(Boolean)
-        .join(", "),
-    );
-    setText(
-      $(".tally"),
-      ["completed", "failed", "cancelled", "interrupted"]
-        .filter((each) => counts[each])
-        .map((each) => `${counts[each]} ${each}`)
-        .join(", "),
-    );
+    setText($(".summary"), openText(counts));
+    drawTotal();
+    setText($(".tally"), endedText(counts));
     setHidden($("[data-do=pause]"), state.paused);
     setHidden($("[data-do=resume]"), !state.paused);
     $("[data-do=clear_queued]").disabled = !state.queued_count;
@@ -218,6 +211,11 @@ export default function start({ element, trigger, server }) {
       moved = null;
     }
     showChosen();
+  }
+
+  /** Not in the summary, which is read aloud when it changes. */
+  function drawTotal() {
+    setText($(".total"), totalText(state, now()));
   }
 
   function banner(node, text) {
@@ -390,7 +388,8 @@ export default function start({ element, trigger, server }) {
     if (stale && visible()) draw();
   }).observe(element);
   setInterval(() => {
-    if (document.hidden || !visible()) return;
+    if (document.hidden || !visible() || !state) return;
+    drawTotal();
     for (const entry of rows.values()) setText(entry.timing, timesOf(entry.job));
   }, 1000);
 }

@@ -11,7 +11,8 @@ export function setClock(serverTime) {
   clock = serverTime - Date.now() / 1000;
 }
 
-const now = () => Date.now() / 1000 + clock;
+/** The server's time, in seconds since 1970. */
+export const now = () => Date.now() / 1000 + clock;
 export const isOpen = (job) => ["queued", "running", "suspended"].includes(job.status);
 export const isRetryable = (job) => ["failed", "cancelled", "interrupted"].includes(job.status);
 /** Jobs that generate pictures; only these are shown in the Studio. */
@@ -33,6 +34,7 @@ export function actsOf(job) {
     aside: job.can_suspend && !cancelling,
     continue: job.can_continue,
     retry: isRetryable(job),
+    again: job.status === "completed" && generates(job),
     edit: generates(job),
     remove: !open,
     cancel: open,
@@ -50,17 +52,29 @@ export function modeOf(job) {
   return (job.kind === "test" ? `Test, ${mode.toLowerCase()}` : mode) + passes;
 }
 
+/** What a row says of its job's settings, in parts: first the mode. */
 export function factsOf(job) {
   const { request } = job;
   const facts = [
+    modeOf(job),
     ...summaryOf("queue", request, conditionsOf(request, null)),
     request.upscaler,
     request.captioner,
     request.style?.replaceAll("_", " "),
     job.owner && `by ${job.owner}`,
   ];
-  return facts.filter(Boolean).join(" · ");
+  return facts.filter(Boolean);
 }
+
+/** The facts that several jobs have in common; their list says them once, in place of each row. */
+export function commonFacts(jobs) {
+  if (jobs.length < 2) return [];
+  const [first, ...others] = jobs.map(factsOf);
+  return first.filter((fact) => others.every((facts) => facts.includes(fact)));
+}
+
+/** The place in line is beside the grip, and what holds for the whole queue is said above it. */
+export const stateOf = (job) => (job.status === "queued" ? "Queued" : job.headline);
 
 /** How long the job has waited and run; depends on the current time. */
 export function timesOf(job) {
@@ -80,7 +94,7 @@ function detailText(name, value) {
   return name === "max_tokens" ? `${value} tokens` : withUnit(name, value);
 }
 
-/** The whole request: settings in use, the result, facts about the job, then settings without effect. */
+/** The settings in use, the result, and facts about the job. */
 export function detailsOf(job) {
   const clockTime = (time) => time && new Date(time * 1000).toLocaleString();
   const about = {
@@ -95,12 +109,8 @@ export function detailsOf(job) {
     "seconds per step": job.seconds_per_step?.toFixed(2),
     folder: job.run,
   };
-  const pair = (name, text, kind) => [
-    h("dt", { class: kind }, labelOf(name)),
-    h("dd", { class: kind }, text),
-  ];
+  const pair = (name, text) => [h("dt", {}, labelOf(name)), h("dd", {}, text)];
   const used = Object.entries(job.told);
-  const rest = Object.entries(job.request).filter(([name]) => !(name in job.told));
   return [
     ...used.flatMap(([name, value]) => pair(name, detailText(name, value))),
     ...(job.result
@@ -111,7 +121,6 @@ export function detailsOf(job) {
     ...Object.entries(about)
       .filter(([, value]) => value)
       .flatMap(([name, value]) => pair(name, value)),
-    ...rest.flatMap(([name, value]) => pair(name, detailText(name, value), "unused")),
   ];
 }
 

@@ -36,15 +36,14 @@ export function makeRow(job, actions) {
     h(
       "summary",
       {},
+      h("span", { class: "prompt" }),
       h(
         "span",
         { class: "line" },
         h("span", { class: "state" }),
-        h("span", { class: "mode" }),
+        h("span", { class: "facts" }),
         h("span", { class: "timing" }),
       ),
-      h("span", { class: "prompt" }),
-      h("span", { class: "facts" }),
       h("span", { class: "answer" }),
       h("span", { class: "why" }),
     ),
@@ -71,7 +70,7 @@ export function makeRow(job, actions) {
       act("gallery", "Gallery", "Show its pictures in the gallery", () =>
         openInGallery(jobOf(id).images.at(-1)),
       ),
-      act("after", "After this image", "Stop after the current image", () =>
+      act("after", "Stop after this image", "Finish this image and skip the rest", () =>
         steer("cancel_after_image", [id]),
       ),
       act("top", "Top", "Move to the top", () => move([id], "top")),
@@ -82,6 +81,7 @@ export function makeRow(job, actions) {
       ),
       act("continue", "Go on", "Let it go on where it stopped", () => steer("continue", [id])),
       act("retry", "Retry", "Retry with the same seeds", () => steer("retry", [id])),
+      act("again", "Again", "Queue its settings again with a new seed", () => steer("again", [id])),
       act("edit", "Edit as new", "Load its settings into the Studio", () => edit(id)),
       act("remove", "Remove", "Remove from the list; its pictures are kept", () => remove([id])),
       act("cancel", "Cancel", "Cancel", () => cancel([id])),
@@ -102,7 +102,6 @@ export function makeRow(job, actions) {
   for (const name of [
     "place",
     "state",
-    "mode",
     "timing",
     "prompt",
     "facts",

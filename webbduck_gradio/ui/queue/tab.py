@@ -13,7 +13,7 @@ from ...api.gradio_helpers import USER_ACTION, notification
 from ...api.gradio_internals import event_data
 from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
-from ...jobs.store import JobStore
+from ...services import Services
 from ..modules import start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
@@ -46,10 +46,10 @@ def build(parts: PageParts) -> None:
     def act(event: gr.EventData, request: gr.Request) -> Any:
         asked = event_data(event)
         try:
-            jobs, refusals = steer(services.store, asked, request.username)
+            jobs, refusals = steer(services, asked, request.username)
         except WebbDuckError as error:
             jobs, refusals = [], [str(error)]
-        again = jobs[-1].id if jobs and asked.get("action") in ("retry", "continue") else None
+        again = jobs[-1].id if jobs and asked.get("action") in ("retry", "again", "continue") else None
         if not refusals and not again:
             return gr.skip()
         return notification(error=" ".join(refusals), where="queue", follow=again)
@@ -72,13 +72,15 @@ def build(parts: PageParts) -> None:
     view.edit_as_new(edit, None, [channels["outcome"], tabs, *form.outputs], **USER_ACTION)
 
 
-def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
+def steer(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[list[Job], list[str]]:
     """Perform `action` of the view, on the jobs `ids` unless it affects the whole queue.
 
-    Returns the affected jobs (new ones for a retry) and an error message for each job that refused.
+    Returns the affected jobs (new ones for "retry" and "again") and an error message for each job that
+    refused.
 
     Raises `RequestError` for an unknown action, and the store's errors for actions on the whole queue.
     """
+    store = services.store
     ids = asked.get("ids", [])
     if not isinstance(ids, list) or len(ids) > MOST_IDS or not all(isinstance(each, str) for each in ids):
         raise RequestError("The page sent an invalid request (queue).")
@@ -88,6 +90,7 @@ def steer(store: JobStore, asked: dict[str, Any], owner: str | None) -> tuple[li
         "suspend": store.suspend,
         "continue": store.continue_job,
         "retry": lambda job: store.retry(job, owner),
+        "again": lambda job: services.submit_again(job, owner),
         "remove": store.remove,
     }
     whole: dict[str, Callable[[], Any]] = {

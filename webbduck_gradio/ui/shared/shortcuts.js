@@ -33,6 +33,38 @@ const KEYS = [
     ],
   ],
   [
+    "Gallery",
+    [
+      ["Arrows", "Go through the pictures"],
+      ["Enter", "Open the picture"],
+      ["X", "Select the picture"],
+      ["Ctrl+A, Esc", "Select all, select none"],
+      ["Delete", "Move the selected pictures to the trash"],
+      ["/", "Go to the search"],
+    ],
+  ],
+  [
+    "Open picture",
+    [
+      ["← / →", "Previous or next picture"],
+      ["+, −, 0, 1", "Zoom in, out, fit, 100 %"],
+      ["S, C, I, F", "Favourite, compare, details, full screen"],
+      ["Delete", "Move to the trash"],
+      ["Esc", "Close"],
+    ],
+  ],
+  [
+    "Queue",
+    [
+      ["↑ / ↓", "Go through the jobs"],
+      ["Space", "Unfold the job"],
+      ["Alt+↑ / Alt+↓", "Move the job"],
+      ["X, Shift+X", "Select the job, or all up to it"],
+      ["P", "Put the job aside, or let it go on"],
+      ["Delete", "Cancel the job, or remove it from the list"],
+    ],
+  ],
+  [
     "Everywhere",
     [
       ["Tab", "The next control"],

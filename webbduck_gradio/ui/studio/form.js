@@ -186,6 +186,9 @@ function prepare() {
     if (button) button.title = text;
   }
   document.getElementById("swap")?.setAttribute("aria-label", "Swap width and height");
+  const column = document.getElementById("controls");
+  column?.setAttribute("role", "region");
+  column?.setAttribute("aria-label", "Settings");
   for (const field of NUMBERS) {
     const { step: by, limits } = settings[field];
     const { least, above, most, whole } = limits;

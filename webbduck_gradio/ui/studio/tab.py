@@ -26,8 +26,9 @@ from .preset_store import PresetStore
 def fold(name: str, title: str) -> gr.HTML:
     """The header of a collapsible group; form.js shows the rest of its column while it is open."""
     template = (
-        f'<button type="button" class="fold-head" aria-expanded="false" data-fold="{name}">'
-        f'<span class="fold-title">{title}</span><span class="fold-summary"></span></button>'
+        f'<h3 class="fold-heading"><button type="button" class="fold-head" aria-expanded="false" '
+        f'data-fold="{name}"><span class="fold-title">{title}</span><span class="fold-summary"></span>'
+        "</button></h3>"
     )
     return gr.HTML("", html_template=template, js_on_load=None, apply_default_css=False)
 

@@ -20,6 +20,7 @@ import { makeControls } from "./viewer_controls.js";
 import { emptyState } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
+import { makeSpoken } from "./viewer_spoken.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
 import { makeUpscale } from "./viewer_upscale.js";
@@ -126,6 +127,7 @@ export default function start({ element, props, trigger, server }) {
     );
   }
 
+  const speak = makeSpoken(find("spoken"));
   const drawControls = makeControls({ find, trigger, follow, redraw: draw });
   const { notice, aboutAsked, queueNotices, clearAsked } = makeNotices(notices);
   let wantedSource = "";
@@ -251,11 +253,12 @@ export default function start({ element, props, trigger, server }) {
     now.hidden = false;
     now.dataset.state = job.status;
     find("headline").textContent = view.headline;
+    speak(job, view);
     const own = all().find((each) => each.job_id === mine);
     const waits = own && own !== job && own.status === "queued";
     find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
     const left = (job.request.num_images ?? 1) - images.length;
-    drawControls({ job, view, left, elsewhere: running() });
+    drawControls({ job, view, left, elsewhere: running(), paused: jobs.paused });
 
     for (const old of notices.querySelectorAll(".of-job")) {
       if (!old.dataset.key.startsWith(job.job_id)) old.remove();
@@ -329,6 +332,7 @@ export default function start({ element, props, trigger, server }) {
     server,
     props,
     settings,
+    resume: () => trigger("resume_queue", {}),
     changed(device) {
       jobs.device = device;
       delete live.device;

@@ -78,6 +78,7 @@ def view(services: Services) -> gr.HTML:
             "cancel_job",
             "suspend_job",
             "continue_job",
+            "resume_queue",
             "upscale",
         ),
         elem_id="stage",
@@ -118,6 +119,13 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
 
         return act
 
+    def resume() -> Any:
+        try:
+            services.store.resume()
+        except WebbDuckError as error:
+            return notification(error=str(error))
+        return gr.skip()
+
     def use_image(event: gr.EventData) -> Any:
         asked = event_data(event)
         try:
@@ -139,5 +147,6 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     stage.cancel_job(cancel, None, outcome, **USER_ACTION)
     stage.suspend_job(steer(services.store.suspend), None, outcome, **USER_ACTION)
     stage.continue_job(steer(services.store.continue_job), None, outcome, **USER_ACTION)
+    stage.resume_queue(resume, None, outcome, **USER_ACTION)
     stage.use_image(use_image, None, [outcome, *form.outputs], **BACKGROUND_EVENT)
     stage.upscale(upscale, None, outcome, **USER_ACTION)

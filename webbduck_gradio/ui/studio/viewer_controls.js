@@ -8,7 +8,7 @@ import { goOnLabel } from "../shared/format.js";
  * @param {any} options
  */
 export function makeControls({ find, trigger, follow, redraw }) {
-  const [cancel, after, aside, goOn] = ["cancel", "after", "aside", "continue"].map(find);
+  const [cancel, after, aside, goOn, resume] = ["cancel", "after", "aside", "continue", "resume"].map(find);
   let shown = null;
   let settling = false;
 
@@ -26,7 +26,7 @@ export function makeControls({ find, trigger, follow, redraw }) {
     shown = now;
   }
 
-  return function drawControls({ job, view, left, elsewhere }) {
+  return function drawControls({ job, view, left, elsewhere, paused }) {
     const active = job.status === "running";
     settle(job);
     const press = (button, event, more = {}) => {
@@ -48,6 +48,9 @@ export function makeControls({ find, trigger, follow, redraw }) {
     goOn.disabled = settling;
     goOn.textContent = goOnLabel(job);
     press(goOn, "continue_job");
+    resume.hidden = !paused || job.status !== "queued";
+    resume.disabled = settling;
+    press(resume, "resume_queue");
     find("follow").hidden = !elsewhere || elsewhere === job;
     find("follow").onclick = () => follow(elsewhere.job_id, true);
   };

@@ -11,11 +11,12 @@ import { LONG } from "./view_settings.js";
 import { deviceName, makeDeviceDialog, usedMemory } from "./viewer_device.js";
 
 /**
- * Fills `line` and returns the function that updates it. `changed(device)` gets the device after a change.
+ * Fills `line` and returns the function that updates it. `changed(device)` gets the device after a change,
+ * `resume()` resumes the queue.
  *
  * @param {any} options
  */
-export function makeStatusLine({ line, server, props, settings, changed }) {
+export function makeStatusLine({ line, server, props, settings, resume, changed }) {
   const seedValue = h("b", {});
   const seedPart = h(
     "span",
@@ -38,6 +39,11 @@ export function makeStatusLine({ line, server, props, settings, changed }) {
     title: "Open the queue",
     onclick: () => openTab("queue"),
   });
+  const resumeButton = h(
+    "button",
+    { type: "button", class: "resume-part", "aria-label": "Resume the queue", hidden: true, onclick: resume },
+    "Resume",
+  );
   const dialog = makeDeviceDialog({ server, props, changed, freeMemory });
   const devicePart = h("button", {
     type: "button",
@@ -102,6 +108,7 @@ export function makeStatusLine({ line, server, props, settings, changed }) {
     line,
     seedPart,
     queuePart,
+    resumeButton,
     devicePart,
     h(
       "span",
@@ -127,11 +134,10 @@ export function makeStatusLine({ line, server, props, settings, changed }) {
     const waiting = jobs.queued_count;
     seedPart.hidden = newest === undefined;
     seedValue.textContent = String(newest ?? "");
-    queuePart.textContent = waiting
-      ? `${waiting} queued`
-      : jobs.active_job_id
-        ? "Nothing queued"
-        : "Queue empty";
+    const queued = waiting ? `${waiting} queued` : jobs.active_job_id ? "Nothing queued" : "Queue empty";
+    queuePart.textContent = jobs.paused ? `${queued}, paused` : queued;
+    queuePart.classList.toggle("is-paused", jobs.paused);
+    resumeButton.hidden = !jobs.paused;
     setText(devicePart, `${deviceName(device.device)}, ${usedMemory(device)}`);
     devicePart.classList.add("device");
     dialog.draw(device);
