@@ -99,7 +99,12 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
       startPolicy &&
         note(`The studio was started with --memory ${startPolicy}, which holds again when it restarts.`),
     ),
-    h("label", { class: "device-compile" }, compile, "Compile (for graphics cards; the first picture takes longer)"),
+    h(
+      "label",
+      { class: "device-compile" },
+      compile,
+      "Compile (for graphics cards; the first picture takes longer)",
+    ),
     h(
       "div",
       { id: "compile-notes" },
