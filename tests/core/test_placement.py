@@ -8,8 +8,10 @@ from functools import partial
 import numpy
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from fake_card import META, Allocator, card, sdxl
 from recorder import Recorder
+from test_memory import failing
 
 from webbduck_gradio.core import devices
 from webbduck_gradio.core.cards import GIB
@@ -229,6 +231,24 @@ def test_a_shortage_leads_down_to_the_thriftiest_policy(starter) -> None:
     assert pipelines.policy.name == "leaf-offload"  # it ran short at this size
     pipelines.start_job((512, 512), 2, [starter])
     assert pipelines.policy.name == "resident"
+
+
+def test_a_policy_that_was_asked_for_and_did_not_do_is_named(registry, starter, ask, monkeypatch) -> None:
+    generator = on_a_card("offload", registry)
+
+    def warnings() -> list[str]:
+        return [
+            text for each in generator.generate(ask(steps=1), starter, Recorder()) for text in each.warnings
+        ]
+
+    assert warnings() == []
+    with monkeypatch.context() as patched:
+        failing(patched, UNet2DConditionModel, "forward", torch.OutOfMemoryError("CUDA out of memory"), 1)
+        assert warnings() == ["Memory ran out; generated again with memory policy 'group-offload'."]
+    (said,) = warnings()
+    assert said.startswith("Memory policy 'group-offload' was used instead of 'offload'")
+    generator.choose(DeviceChoice("offload"))
+    assert warnings() == [] and generator.describe()["policy"] == "offload"
 
 
 def test_weights_that_were_changed_on_the_device_leave_it_as_they_are() -> None:

@@ -11,12 +11,13 @@ import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
 from safetensors.torch import save_file
 
-from ..core.checkpoint_cache import CheckpointCache, unlisted
+from ..core.checkpoint_cache import CheckpointCache
 from ..core.modes.text2img import Text2Img
 from ..core.progress import SilentReporter
 from ..core.prompts import Embeddings
 from ..core.sampling.denoiser import ModelContext
 from ..core.sampling.loop import SamplingRun
+from ..core.unlisted import unlisted
 from ..models.catalog.registry import Checkpoint
 from ..models.probe.single_file_config import scheduler
 from ..request import GenerationRequest

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .memory_needs import (
     policy_for,
     sampling_bytes,
 )
-from .memory_policies import AUTOMATIC, OFFLOAD, POLICIES, RESIDENT, TILED, MemoryPolicy, policy_named
+from .memory_policies import AUTOMATIC, OFFLOAD, POLICIES, TILED, MemoryPolicy, policy_named
 from .placement import UNET, VAE, Placement
 from .vae import DecodingPrecision
 
@@ -113,9 +113,9 @@ class CheckpointCache:
         budget: int | None = None,
         kernels: Path | None = None,
     ):
-        """`policy`: a name of `POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that
-        all checkpoints may take together. None = chosen by the device. `kernels`: as `Compiling`'s `folder`.
-        Raises `SettingsError`."""
+        """`policy`: a name of `POLICIES`; `precision`: of `devices.PRECISIONS`; `budget`: bytes that all
+        checkpoints may take together. None = chosen by the device. `kernels`: `folder` of `Compiling`. Raises
+        `SettingsError`."""
         self.device = devices.chosen_device(device)
         devices.prepare(self.device)
         self.card = cards.card_of(self.device)
@@ -238,6 +238,11 @@ class CheckpointCache:
         )
 
     @property
+    def replaced(self) -> str | None:
+        """The memory policy that was asked for, if another one is in use since memory ran out."""
+        return self._asked if self._asked not in (None, self.policy.name) else None
+
+    @property
     def uses_tiles(self) -> bool:
         """Whether the job's images are decoded in tiles, and larger than one: that changes them a little."""
         return self.tiled and self._size is not None and max(self._size) > devices.TILE
@@ -288,6 +293,8 @@ class CheckpointCache:
         elif thriftier:
             policy = thriftier[0]
         else:
+            for loaded in self._loaded.values():
+                loaded.placement.release()  # what was cut off in the middle must not go on there
             return False
         log.warning("Out of memory; continuing with memory policy %s, in tiles", policy.name)
         for loaded in list(self._loaded.values())[:-1]:  # all but the most recently used
@@ -375,21 +382,6 @@ class CheckpointCache:
             ],
         )
         return LoadedCheckpoint(checkpoint, pipe, placement, device, decoding)
-
-
-@dataclass(frozen=True)
-class _Unlisted:
-    """What sampling asks of a checkpoint."""
-
-    prediction_type: str = "epsilon"
-    zero_snr: bool = False
-    latent_rgb: None = None
-
-
-def unlisted(pipe: Any) -> LoadedCheckpoint:
-    """A pipeline that is in no catalog and predicts noise, for measurements."""
-    placement = Placement(pipe, pipe.device, RESIDENT, moves=False)
-    return LoadedCheckpoint(_Unlisted(), pipe, placement, pipe.device)  # type: ignore[arg-type]
 
 
 def key_of(checkpoint: Checkpoint) -> Key:

@@ -47,6 +47,10 @@ from .upscaling import LANCZOS, upscale
 MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
 ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
+REPLACED = (
+    "Memory policy '{}' was used instead of '{}', with which memory ran out at this size before; choose it "
+    "again to try once more."
+)
 DECODED_IN_TILES = "Memory ran out; generated again, decoded in tiles."
 
 
@@ -98,6 +102,8 @@ class ImageGenerator:
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
         saved = self._saved(continuation)
         memory_warnings = list(saved.memory_warnings) if saved else []
+        if asked := self.pipelines.replaced:
+            memory_warnings.append(REPLACED.format(self.pipelines.policy.name, asked))
         plan: PreparedJob | None = None
         index, together, count = continuation.images, request.batch_mode == "together", 1
         while index < request.num_images:

@@ -184,7 +184,6 @@ class Placement:
         if self.policy.offloads:
             self.leave()
         if self._fp8 is not None:
-            self._parts[UNET].leave()
             self._fp8.undo()
         if self._streamed is not None:
             self._streamed.undo()

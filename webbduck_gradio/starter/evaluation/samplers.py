@@ -7,12 +7,12 @@ import statistics
 import numpy as np
 from diffusers import StableDiffusionXLPipeline
 
-from ...core.checkpoint_cache import unlisted
 from ...core.modes.text2img import Text2Img
 from ...core.progress import SilentReporter
 from ...core.prompts import encode
 from ...core.sampling.denoiser import ModelContext
 from ...core.sampling.loop import SamplingRun
+from ...core.unlisted import unlisted
 from ...core.vae import decode
 from ...request import GenerationRequest
 from ...request.samplers import AUTOMATIC, SAMPLERS, joined_name
