@@ -110,10 +110,10 @@ def test_the_preview_and_cancel(reset_page: Page, studio, painted: None) -> None
 
 
 NOT_FITTING = {
-    "steps": ("0", "steps must be a whole number from 1 to 150, not 0"),
-    "width": ("-8", "width must be a whole number from 64 to 4,096, a multiple of 8, not -8"),
-    "batch": ("9", "num_images must be a whole number from 1 to 8, not 9"),
-    "seed": ("lucky", "seed must be a whole number"),
+    "steps": ("0", "Steps must be a whole number from 1 to 150, not 0"),
+    "width": ("-8", "Width must be a whole number from 64 to 4,096, a multiple of 8, not -8"),
+    "batch": ("9", "Images must be a whole number from 1 to 8, not 9"),
+    "seed": ("lucky", "Seed must be a whole number"),
 }
 
 
