@@ -136,6 +136,8 @@ export function makeDeviceDialog({ server, props, changed, freeMemory }) {
     }
     const { memory, compiled } = { memory: device.memory ?? AUTOMATIC, compiled: device.compiled, ...asked };
     for (const radio of radios) radio.checked = radio.value === memory;
+    // Arrow keys go on from the focused one, which another page's choice would leave behind.
+    if (radios.includes(document.activeElement)) radios.find((radio) => radio.checked)?.focus();
     compile.checked = Boolean(compiled);
     setText(problem, device.compile_problem ?? "");
     setHidden(problem, !device.compile_problem);
