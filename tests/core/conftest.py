@@ -1,5 +1,8 @@
 """The fixtures that these tests share with those of a graphics card."""
 
+from collections.abc import Iterator
+
+import pytest
 from core_fixtures import (  # noqa: F401
     ask,
     folders,
@@ -11,3 +14,13 @@ from core_fixtures import (  # noqa: F401
     registry,
     starter,
 )
+
+from webbduck_gradio.core.device_state import DeviceChoice
+
+
+@pytest.fixture(autouse=True)
+def usual_policy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What ran out of memory on purpose is forgotten: all tests of a process share one generator."""
+    yield
+    if "generator" in request.fixturenames:
+        request.getfixturevalue("generator").choose(DeviceChoice())

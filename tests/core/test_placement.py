@@ -107,7 +107,7 @@ def weights(pipe) -> Weights:
     ("name", "free"),
     [
         ("group-offload", 3.3),  # 4 GB, of which a desktop takes some
-        ("leaf-offload", 1.5),
+        pytest.param("leaf-offload", 1.5, marks=pytest.mark.slow),
         pytest.param("resident", 9.0, marks=pytest.mark.slow),
         pytest.param("tiled", 7.5, marks=pytest.mark.slow),
         pytest.param("offload", 7.0, marks=pytest.mark.slow),

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import socket
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -304,7 +305,9 @@ def test_uploads_at_once_are_bounded_and_the_visitor_with_fewest_is_next() -> No
         slots.release("other")
         await asyncio.wait_for(slots.acquire("many"), 5)
 
-    asyncio.run(trial())
+    # Not in this thread, where Playwright's event loop may be running.
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(asyncio.run, trial()).result()
 
 
 def test_an_upload_that_stands_still_is_ended_and_leaves_nothing(
