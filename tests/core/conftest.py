@@ -16,11 +16,13 @@ from core_fixtures import (  # noqa: F401
 )
 
 from webbduck_gradio.core.device_state import DeviceChoice
+from webbduck_gradio.core.image_generator import ImageGenerator
 
 
 @pytest.fixture(autouse=True)
 def usual_policy(request: pytest.FixtureRequest) -> Iterator[None]:
     """What ran out of memory on purpose is forgotten: all tests of a process share one generator."""
     yield
-    if "generator" in request.fixturenames:
-        request.getfixturevalue("generator").choose(DeviceChoice())
+    shared = request.getfixturevalue("generator") if "generator" in request.fixturenames else None
+    if isinstance(shared, ImageGenerator):  # a parameter of this name is something else
+        shared.choose(DeviceChoice())
