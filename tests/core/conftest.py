@@ -1,7 +1,5 @@
 """The fixtures that these tests share with those of a graphics card."""
 
-from collections.abc import Iterator
-
 import pytest
 from core_fixtures import (  # noqa: F401
     ask,
@@ -20,9 +18,8 @@ from webbduck_gradio.core.image_generator import ImageGenerator
 
 
 @pytest.fixture(autouse=True)
-def usual_policy(request: pytest.FixtureRequest) -> Iterator[None]:
+def usual_policy(request: pytest.FixtureRequest) -> None:
     """What ran out of memory on purpose is forgotten: all tests of a process share one generator."""
-    yield
     shared = request.getfixturevalue("generator") if "generator" in request.fixturenames else None
     if isinstance(shared, ImageGenerator):  # a parameter of this name is something else
         shared.choose(DeviceChoice())
