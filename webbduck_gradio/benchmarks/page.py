@@ -34,7 +34,7 @@ SHOWN = "([paused, since]) => window.noted.find((each) => each[0] === paused && 
 BARE = """
 import sys
 import gradio as gr
-from webbduck_gradio.ui.page import TICK_SECONDS
+from webbduck_gradio.ui.changes import TICK_SECONDS
 from webbduck_gradio.api.gradio_helpers import BACKGROUND_EVENT
 
 with gr.Blocks(analytics_enabled=False) as page:
@@ -158,7 +158,7 @@ def asking(url: str, count: int) -> Iterator[None]:
     """`count` clients that ask at the pace of a page, and fetch what a page fetches after a change."""
     import httpx
 
-    from ..ui.page import TICK_SECONDS
+    from ..ui.changes import TICK_SECONDS
 
     config = httpx.get(f"{url}/config").json()
     names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
