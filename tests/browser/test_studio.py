@@ -313,3 +313,21 @@ def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:
     finally:
         broken.unlink()
     expect(kept_page.locator(".card")).to_have_count(0)
+
+
+def test_a_page_at_rest_asks_for_changes_and_does_nothing_else(reset_page: Page) -> None:
+    expect(reset_page.locator("#problem")).to_be_hidden()
+    asked: list[str] = []
+    reset_page.on("request", lambda request: asked.append(request.url))
+    for _ in range(3):
+        with reset_page.expect_response("**/component_server/**"):
+            pass
+    assert {url.rpartition("/gradio_api/")[2] for url in asked} == {"component_server/"}
+
+
+def test_the_page_keeps_no_status_of_its_components(page: Page) -> None:
+    """Updating them is most of what an event costs in the browser."""
+    config = page.request.get(f"{page.url.split('?')[0]}config").json()
+    own = [each for each in config["dependencies"] if each["queue"] is False]
+    assert len(own) > 20
+    assert [each["show_progress_on"] for each in own] == [[]] * len(own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import socket
 import statistics
@@ -15,6 +16,7 @@ from running import free_port
 from test_connections import HALF, UPLOAD, cookie_of, is_open
 from test_survival import process
 
+from webbduck_gradio.benchmarks.page import component_that_asks
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web import file_handles
 
@@ -71,9 +73,7 @@ def test_a_flood_costs_the_owner_nothing(settings: Settings, most_handles: int |
     ):
         assert page.post("/login", data={"username": "duck", "password": "secret"}).status_code == 200
         config = page.get("/config").json()
-        tick = next(
-            each["id"] for each in config["dependencies"] if any(t[1] == "tick" for t in each["targets"])
-        )
+        tick, known = component_that_asks(config), {}
         flood = Flood(port, [UPLOAD % cookie_of(page)] * STALLED + [HALF] * HALF_OPEN)
         flood.start()
         ids = []
@@ -87,8 +87,9 @@ def test_a_flood_costs_the_owner_nothing(settings: Settings, most_handles: int |
         most_files = 0
         while len(ticks) < LEAST_TICKS or any(state in ("queued", "running") for state in states):
             before = time.monotonic()
-            sent = {"fn_index": tick, "data": [], "session_hash": "flood"}
-            assert page.post("/gradio_api/run/predict", json=sent).status_code == 200
+            sent = {**tick, "data": known, "session_hash": "flood"}
+            answer = page.post("/gradio_api/component_server/", json=sent)
+            known = json.loads(answer.raise_for_status().json())["versions"]
             ticks.append(time.monotonic() - before)
             most_files = max(most_files, psutil.Process(server.pid).num_fds())
             states = []

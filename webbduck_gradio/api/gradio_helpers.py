@@ -23,9 +23,9 @@ BACKGROUND_EVENT: dict[str, Any] = {
 }
 """Options of the page's own events: not queued, without Gradio's spinner, outside the public API.
 
-Without `show_progress_on`, Gradio's page updates the status of every component that any event has ever written
-to, twice for each event, which takes 90 ms of processor time; and a component that disappears in the middle of
-an event counts frames for ever."""
+Without `show_progress_on`, Gradio's page updates the status of every component that any event has ever
+written to, twice for each event, which takes 90 ms of processor time; and a component that disappears in the
+middle of an event counts frames for ever."""
 USER_ACTION: dict[str, Any] = BACKGROUND_EVENT | {"trigger_mode": "multiple"}
 """The same for clicks: each one counts, also while the previous one is still being handled."""
 

@@ -10,6 +10,7 @@ is open and 19 clients ask as pages do; and the time from the end of a job to th
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import socket
 import statistics
@@ -153,6 +154,12 @@ def idle(studio: psutil.Process, url: str, seconds: float, many: int) -> None:
             responsiveness(window, url, f"1 page and {many - 1} clients that ask as pages do")
 
 
+def component_that_asks(config: Any) -> dict[str, Any]:
+    """What a page sends at each tick, beside the versions that it knows as "data" and its session."""
+    found = (each["id"] for each in config["components"] if each["props"].get("elem_id") == "changes")
+    return {"component_id": next(found), "fn_name": "webbduck_changes"}
+
+
 @contextmanager
 def asking(url: str, count: int) -> Iterator[None]:
     """`count` clients that ask at the pace of a page, and fetch what a page fetches after a change."""
@@ -160,30 +167,16 @@ def asking(url: str, count: int) -> Iterator[None]:
 
     from ..ui.changes import TICK_SECONDS
 
-    config = httpx.get(f"{url}/config").json()
-    names = {each["id"]: each["props"].get("elem_id") for each in config["components"]}
-
-    def functions(event: str, *components: str | None) -> list[int]:
-        wanted = {(each, event) for each, name in names.items() if name in components or not components}
-        return [d["id"] for d in config["dependencies"] if any(tuple(t) in wanted for t in d["targets"])]
-
-    (tick,) = functions("tick")
-    fetched = functions("change", "version-jobs", "version-live")
+    component = component_that_asks(httpx.get(f"{url}/config").json())
     done = threading.Event()
 
     def page(number: int) -> None:
         with httpx.Client(base_url=url, timeout=60) as client:
-
-            def ask(function: int) -> Any:
-                asked = {"fn_index": function, "data": [], "session_hash": f"page{number}"}
-                return client.post("/gradio_api/run/predict", json=asked).json()["data"]
-
-            known = None
+            known: Any = {}
             while not done.wait(TICK_SECONDS):
-                versions = ask(tick)
-                for function in fetched if versions != known else ():
-                    ask(function)
-                known = versions
+                asked = {**component, "data": known, "session_hash": f"page{number}"}
+                answer = client.post("/gradio_api/component_server/", json=asked)
+                known = json.loads(answer.json())["versions"]
 
     threads = [threading.Thread(target=page, args=(number,)) for number in range(count)]
     for each in threads:

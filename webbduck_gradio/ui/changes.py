@@ -1,8 +1,7 @@
 """The server's state in the page: what changed since the last tick of the timer, in one answer.
 
-A script asks at each tick and publishes what it gets on the page's bus. It asks through a server function, not
-through an event: Gradio's page goes through all of its components before and after each event, which took 90 ms
-of processor time a tick.
+A script asks at each tick and publishes what it gets on the page's bus. It asks through a server function,
+not through an event, because Gradio's page does more work for an event than the answer is worth.
 """
 
 from __future__ import annotations

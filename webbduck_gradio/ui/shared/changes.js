@@ -3,7 +3,7 @@
 import * as form from "../studio/form.js";
 import { publish } from "./bus.js";
 
-/** @type {((known: object) => Promise<string>) | undefined} */
+/** @type {((known: object) => Promise<string | undefined>) | undefined} */
 let ask;
 let followCatalog = () => {};
 let isCatalogNew = false;
@@ -24,18 +24,20 @@ export async function tick() {
   if (!ask || asking) return;
   asking = true;
   try {
-    take(JSON.parse(await ask(known)));
-    setLost(false);
-  } catch {
-    setLost(true);
+    const answer = await ask(known);
+    if (answer !== undefined) take(JSON.parse(answer));
+    else if (!lost && !(await canReach())) {
+      lost = true;
+      publish("connection", { lost });
+    }
   } finally {
     asking = false;
   }
 }
 
 function take(found) {
-  // Another start of the server: it may serve another page.
-  if (studio && studio !== found.studio) location.reload();
+  // What was shown meanwhile may be out of date, and another start of the server may serve another page.
+  if (lost || (studio && studio !== found.studio)) location.reload();
   studio = found.studio;
   known = found.versions;
   for (const [name, value] of Object.entries(found.changed)) publish(name, value);
@@ -47,8 +49,13 @@ function take(found) {
   }
 }
 
-function setLost(is) {
-  if (is === lost) return;
-  lost = is;
-  publish("connection", { lost });
+/** Whether the server, and not only a proxy before it, answers at all. */
+async function canReach() {
+  try {
+    const { status } = await fetch("gradio_api/app_id", { cache: "no-store" });
+    if (status === 401) location.reload(); // the login has expired: the reload asks for the password
+    return status < 502 || status > 504;
+  } catch {
+    return false;
+  }
 }
