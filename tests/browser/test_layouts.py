@@ -15,7 +15,7 @@ from windows import Windows
 SHARE = 0.55
 """Of the window's shorter side, that a picture of equal sides takes at least."""
 TOUCHED = [(844, 390), (667, 375), (568, 320), (390, 844), (820, 1180), (1180, 820), (960, 600)]
-POINTED = [(720, 450), (1440, 500), (1440, 900), (700, 700)]
+POINTED = [(720, 450), (1440, 500), (1440, 900), (1280, 720)]
 UPRIGHT = {"width": 390, "height": 844}
 TOOLS = {
     "Zoom",
@@ -69,17 +69,21 @@ def phone(_touched: Page, kept_windows: Windows) -> Iterator[Page]:
 @pytest.fixture
 def made(painted, studio) -> list[str]:
     """The pictures of a finished job, which pages without one of their own show."""
-    asked = {"prompt": "layoutword", "width": 64, "height": 64, "steps": 1, "num_images": 2}
+    asked = {"prompt": "layoutword", "width": 128, "height": 128, "steps": 1, "num_images": 2}
     job = studio.services.submit(asked, "generate", None)
-    wait_until(lambda: studio.services.store.get(job.id).status == "completed")
-    return list(studio.services.store.get(job.id).images)
+    wait_until(lambda: studio.services.store.get(job.id).finished)
+    ended = studio.services.store.get(job.id)
+    assert len(ended.images) == 2, ended.error
+    return list(ended.images)
 
 
 def shows(page: Page, picture: str) -> None:
+    """The page comes to show the picture, and what its job tells is dismissed."""
     page.wait_for_function(
         """id => document.querySelector('#stage img.main:not([hidden])')?.getAttribute('src')?.endsWith(id)""",
         arg=picture,
     )
+    page.evaluate("document.querySelectorAll('.notice [aria-label=Dismiss]').forEach((each) => each.click())")
 
 
 def look(page: Page, size: tuple[int, int]) -> dict[str, Any]:
