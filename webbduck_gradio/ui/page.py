@@ -15,6 +15,7 @@ from ..api.gradio_helpers import BACKGROUND_EVENT, notification
 from ..services import Services
 from . import changes
 from .gallery.tab import TAB as GALLERY
+from .layouts import resolved
 from .loras.tab import TAB as LORAS
 from .modules import call, start_view
 from .queue.tab import TAB as QUEUE
@@ -38,9 +39,10 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """The page's CSS: common styles first, then each tab's, then the phone layout, which overrides them."""
-    names = ("shared/common.css", *(name for tab in TABS for name in tab.style_sheets), "shared/phone.css")
-    return "\n".join(asset(name) for name in names)
+    """The page's CSS: common styles first, then each tab's, then those of small windows, which override them."""
+    of_tabs = [name for tab in TABS for name in tab.style_sheets]
+    names = ("shared/common.css", *of_tabs, "shared/phone.css", "shared/side.css")
+    return resolved("\n".join(asset(name) for name in names))
 
 
 def build(services: Services, ticket_secret: str) -> gr.Blocks:

@@ -58,8 +58,11 @@ export function replaceText(area, from, to, text) {
   area.dispatchEvent(new Event("input", { bubbles: true }));
 }
 
-/** Matches on a narrow screen, where the settings are in a sheet over the picture. */
-export const phone = window.matchMedia("(max-width: 820px)");
+/** Matches in a small window, where the settings are in a sheet over the picture (layouts.py). */
+export const phone = window.matchMedia(webbduckFacts.layouts.sheet);
+
+/** Matches where nothing can be hovered over. */
+export const touch = window.matchMedia(webbduckFacts.layouts.touch);
 
 /** @type {Map<string, AbortController>} */
 const running = new Map();

@@ -3,7 +3,7 @@
 import * as form from "../studio/form.js";
 import { subscribe } from "./bus.js";
 import { phone } from "./dom.js";
-import { modeOf, summaryOf } from "./settings.js";
+import { modeText, summaryOf } from "./settings.js";
 import { isCovered } from "./widgets.js";
 
 const controls = () => document.querySelector("#controls");
@@ -42,7 +42,7 @@ function showSummary() {
   }
   const shown = { ...state, loras: count ? `${count} LoRA${count > 1 ? "s" : ""}` : "" };
   const parts = summaryOf("sheet", shown, form.conditions());
-  const mode = { text2img: null, img2img: "img2img", inpaint: "Inpainting" }[modeOf(state)];
+  const mode = modeText(state);
   if (mode) parts.unshift(mode);
   node.textContent = isOpen() ? "Settings" : parts.join(", ");
   controls().classList.toggle("wrong", Boolean(document.querySelector("#settings [data-problem]")));

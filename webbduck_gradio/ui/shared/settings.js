@@ -37,6 +37,14 @@ export function secondPassKind(values, arch, tables = facts) {
  */
 export const modeOf = (values, tables = facts) => firstMatch(tables.mode_rules, values);
 
+/** What is done with the input picture in words; null where there is none. */
+export const modeText = (values) =>
+  ({
+    text2img: null,
+    img2img: "img2img",
+    inpaint: values.inpainting_fill === "keep" ? "Inpainting all but the mask" : "Inpainting",
+  })[modeOf(values)];
+
 /**
  * Which conditions hold for the fields of a request.
  *

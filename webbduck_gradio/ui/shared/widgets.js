@@ -9,7 +9,10 @@ export function menu(anchor, label, fill) {
   anchor.setAttribute("aria-expanded", "false");
   sheet.addEventListener("toggle", (event) => {
     anchor.setAttribute("aria-expanded", String(event.newState === "open"));
-    if (event.newState === "closed" && sheet.contains(document.activeElement)) anchor.focus();
+    if (event.newState !== "closed" || !sheet.contains(document.activeElement)) return;
+    // A tool that is in the toolbar's More menu cannot take the focus; the menu's button can.
+    const isShown = anchor.checkVisibility();
+    (isShown ? anchor : anchor.closest("[role=toolbar]")?.querySelector(".more"))?.focus();
   });
   const close = () => sheet.hidePopover();
   async function open() {

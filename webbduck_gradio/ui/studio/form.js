@@ -4,7 +4,15 @@ import { last, publish, subscribe } from "../shared/bus.js";
 import { h, phone } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getPref, setPref } from "../shared/preferences.js";
-import { applies, conditionsOf, labelOf, modeOf, percent, settings, summaryOf } from "../shared/settings.js";
+import {
+  applies,
+  conditionsOf,
+  labelOf,
+  modeText,
+  percent,
+  settings,
+  summaryOf,
+} from "../shared/settings.js";
 import { addTooltip } from "../shared/widgets.js";
 
 const { side_step: STEP, max_pixels: MAX_PIXELS } = webbduckFacts;
@@ -110,11 +118,7 @@ function show() {
     }
   }
   const { image, second_pass, img2img_pass } = hold;
-  const mode = {
-    text2img: null,
-    img2img: "img2img",
-    inpaint: `Inpainting${values.inpainting_fill === "keep" ? " all but the mask" : ""}`,
-  }[modeOf(values)];
+  const mode = modeText(values);
   for (const fold of webbduckFacts.folds) {
     const parts = summaryOf("fold", values, hold, fold);
     if (fold === "image" && mode) parts.unshift(mode);
@@ -336,9 +340,17 @@ export function onReveal(action) {
   beforeReveal = action;
 }
 /** Scroll a message into view; on a phone the form is in the settings sheet. */
-function reveal(note) {
+export function reveal(note) {
   beforeReveal();
   requestAnimationFrame(() => note.scrollIntoView({ block: phone.matches ? "center" : "nearest" }));
+}
+/** Open a group and scroll to it; `uncover`: where the form is in the settings sheet, open that too. */
+export function showGroup(name, uncover = false) {
+  unfold(name);
+  if (uncover) beforeReveal();
+  const head = document.querySelector(`[data-fold="${name}"]`);
+  if (uncover) head?.focus({ preventScroll: true });
+  requestAnimationFrame(() => head?.closest(".fold").scrollIntoView({ block: "nearest" }));
 }
 /** Remove the server's errors about the last press of Generate. */
 export function clearServerProblems() {

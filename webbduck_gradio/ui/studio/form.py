@@ -33,6 +33,7 @@ from ...request.samplers import AUTOMATIC, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
+from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
 from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS
@@ -325,6 +326,7 @@ def facts() -> dict[str, Any]:
         "mode_rules": MODE_RULES,
         "folds": list(FOLDS),
         "button_help": BUTTONS,
+        "layouts": LAYOUTS,
     }
 
 

@@ -2,16 +2,16 @@
 // The input picture and its mask: dropped, pasted, chosen or sent from the gallery; captioned on request.
 import { last, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
-import { openSheet } from "../shared/mobile_sheet.js";
 import { callServer } from "../shared/server_call.js";
 import { settings } from "../shared/settings.js";
-import { thumbUrl } from "../shared/urls.js";
+import { inputFileUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { listenForFiles } from "./file_drop.js";
 import * as form from "./form.js";
+import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
 import { tintMask } from "./mask_overlay.js";
-import { fill, offerUndo } from "./settings_menu.js";
+import { fill, offerUndo, whenShown } from "./settings_menu.js";
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, server, upload }) {
@@ -19,11 +19,12 @@ export default function start({ element, props, trigger, server, upload }) {
   const file = element.querySelector(".file");
   const chosen = element.querySelector(".chosen-picture");
   const errorBox = element.querySelector(".input-error");
-  const urlOf = (id) => `media/input/${id}`;
   let shown = { image: "", mask: "" };
   let size = null;
   /** The picture whose mask editor was requested and has not opened yet. */
   let awaited = null;
+  /** Whether the picture was just set, so that its group is to be scrolled to once it is shown. */
+  let isNew = false;
 
   function showError(text, offer = null) {
     put(
@@ -44,7 +45,7 @@ export default function start({ element, props, trigger, server, upload }) {
     );
     if (!text) return;
     form.unfold("image");
-    errorBox.scrollIntoView({ block: "nearest" });
+    form.reveal(errorBox);
   }
 
   async function store(blob, name) {
@@ -66,6 +67,7 @@ export default function start({ element, props, trigger, server, upload }) {
     if (found.error) return showError(found.error);
     size = found;
     awaited = null;
+    isNew = true;
     const before = form.typedState();
     form.set("mask", "");
     form.set("image", found.id);
@@ -116,13 +118,8 @@ export default function start({ element, props, trigger, server, upload }) {
     latest.hidden = !ids.length || Boolean(shown.image);
   });
 
-  function remove() {
-    awaited = null;
-    form.set("mask", "");
-    form.set("image", "");
-    showError("");
-  }
-
+  /** Why the input picture had to be removed. */
+  let lost = "";
   /** Make sure that the size of this input picture is known; false where the server could not tell it. */
   async function measure(id) {
     if (size?.id === id) return true;
@@ -133,8 +130,9 @@ export default function start({ element, props, trigger, server, upload }) {
     if (shown.image !== id) return false;
     if (found.lost) showError(found.error);
     else if (found.error) {
-      remove();
-      showError(found.error);
+      lost = found.error;
+      form.set("mask", "");
+      form.set("image", "");
     } else size = found;
     return size?.id === id;
   }
@@ -143,16 +141,22 @@ export default function start({ element, props, trigger, server, upload }) {
     const id = shown.image;
     if (!id || !(await measure(id)) || document.querySelector(".mask-editor")) return;
     const done = await editMask({
-      source: urlOf(id),
+      source: inputFileUrl(id),
       width: size.width,
       height: size.height,
-      mask: shown.mask ? urlOf(shown.mask) : null,
+      mask: shown.mask ? inputFileUrl(shown.mask) : null,
       hint:
         form.state().inpainting_fill === "keep"
           ? "Paint what should stay as it is; the rest is inpainted (mask mode: Inpaint not masked)."
           : undefined,
     });
-    if (done) await saveMask(id, done.mask);
+    if (!done) return;
+    if (done.mask) {
+      // What comes next is to describe what is to be painted there.
+      form.entry("prompt")?.focus();
+      form.entry("prompt")?.select();
+    }
+    await saveMask(id, done.mask);
   }
   /** Upload the mask that was painted on this picture and set it, or show why that failed. */
   async function saveMask(id, mask) {
@@ -253,10 +257,7 @@ export default function start({ element, props, trigger, server, upload }) {
     class: "paint",
     title: "Mark the part of the picture to inpaint, or to protect (see mask mode)",
   });
-  const unmask = button("Remove mask", () => form.set("mask", ""), {
-    class: "unmask",
-    title: "Use the whole picture again",
-  });
+  const unmask = button("Remove mask", removeMask, { class: "unmask", title: "Use the whole picture again" });
   // A caption is a job in the queue, since a model has to run.
   const captionButton = button("Caption", null, { class: "make-caption", title: "Caption the picture" });
   const captionBox = h("div", { class: "caption-box", role: "status" });
@@ -329,7 +330,7 @@ export default function start({ element, props, trigger, server, upload }) {
         "div",
         { class: "facts-row" },
         facts,
-        button("Remove", remove, { class: "remove", title: "Remove the input picture" }),
+        button("Remove", removeInput, { class: "remove", title: "Remove the input picture" }),
       ),
       paintButton,
       unmask,
@@ -356,21 +357,25 @@ export default function start({ element, props, trigger, server, upload }) {
       captioning = null;
     }
     if (!image) {
-      size = null;
+      size = awaited = null;
       put(offers);
+      showError(lost);
+      lost = "";
       return;
     }
     if (image !== before.image) {
-      picture.src = urlOf(image);
+      picture.src = inputFileUrl(image);
       facts.textContent = "";
       put(offers);
       if (!(await measure(image))) return;
       facts.textContent = `${size.width} × ${size.height} px`;
+      if (isNew) whenShown(() => form.showGroup("image"));
+      isNew = false;
     }
     // The mask may have changed during the await.
     paintButton.textContent = shown.mask ? "Edit mask" : "Paint mask";
     unmask.hidden = !shown.mask;
-    await tintMask(overlay, shown.mask && urlOf(shown.mask), size);
+    await tintMask(overlay, shown.mask && inputFileUrl(shown.mask), size);
     openAwaited();
   }
 
@@ -380,7 +385,7 @@ export default function start({ element, props, trigger, server, upload }) {
     last.delete("signal");
     form.unfold("image");
     awaited = asked.open === "mask" ? asked.image : null;
-    if (!awaited) openSheet();
+    isNew = true;
     openAwaited(); // the values may have arrived before this signal
   });
   listenForFiles(use);

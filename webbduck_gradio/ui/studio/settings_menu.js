@@ -53,7 +53,7 @@ export async function readSettings(picture) {
 }
 
 /** Call `then` once the Studio is shown: what is hidden does not scroll, and a toast has its place by tab. */
-function whenShown(then, tries = 120) {
+export function whenShown(then, tries = 120) {
   if (!tries || (selectedTab() === "studio" && document.getElementById("settings")?.offsetParent)) then();
   else requestAnimationFrame(() => whenShown(then, tries - 1));
 }

@@ -1,6 +1,6 @@
 // @ts-check
 // Size presets, drawn as rectangles of their proportions; the selected one follows from width and height.
-import { last, subscribe } from "../shared/bus.js";
+import { last, publish, subscribe } from "../shared/bus.js";
 import { h, put, setHidden, setText } from "../shared/dom.js";
 import * as form from "./form.js";
 import { sizeWarning } from "./size_warning.js";
@@ -76,6 +76,7 @@ export default function start({ element }) {
     const row = document.querySelector(".size-row");
     if (row && warning.previousElementSibling !== row) row.after(warning);
     const text = sizeWarning(values, native, last.get("jobs")?.recent ?? []);
+    publish("size-warning", text);
     setText(warning, text ?? "");
     setHidden(warning, !text);
   }

@@ -68,6 +68,13 @@ def build(parts: PageParts) -> None:
                             second_pass.build(services, fields)
                         else:
                             build_group(fields, group)
+            gr.HTML(
+                "",
+                html_template=asset("studio/input_chip.html"),
+                js_on_load=start_view("studio/input_chip.js"),
+                elem_id="input-chip",
+                apply_default_css=False,
+            )
             with gr.Row(elem_id="dock"):
                 for setting in of_group("run"):
                     build_one(fields, setting, min_width=64, scale=1)
@@ -168,6 +175,13 @@ def _with_label(sentence: str, field: str | None) -> str:
 
 TAB = Tab(
     "Studio",
-    ("studio/viewer.css", "studio/viewer_device.css", "studio/form.css", "studio/lora_stack.css"),
+    (
+        "studio/viewer.css",
+        "studio/viewer_tools.css",
+        "studio/viewer_device.css",
+        "studio/form.css",
+        "studio/lora_stack.css",
+        "studio/input_chip.css",
+    ),
     build,
 )

@@ -2,7 +2,7 @@
 // The viewer: the job that this page follows, its preview, progress, images and errors.
 import { last, subscribe } from "../shared/bus.js";
 import { compareIn } from "../shared/compare.js";
-import { h, listenerSignal, phone, put } from "../shared/dom.js";
+import { h, put } from "../shared/dom.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
@@ -23,6 +23,7 @@ import { makeNotices, offerDefaults } from "./viewer_notices.js";
 import { makeSpoken } from "./viewer_spoken.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
+import { placeTools } from "./viewer_tools.js";
 import { makeUpscale } from "./viewer_upscale.js";
 
 /** What is shown for a job that is not running, but not at its end either. */
@@ -170,13 +171,7 @@ export default function start({ element, props, trigger, server }) {
     if (now.parentNode !== place) place.append(now);
   }
 
-  /** On a phone the toolbar has its own row, where it covers nothing. */
-  function placeTools() {
-    const place = phone.matches ? find("tools-row") : frame;
-    if (tools.parentNode !== place) place.append(tools);
-  }
-  phone.addEventListener("change", placeTools, { signal: listenerSignal("viewer") });
-  placeTools();
+  placeTools(tools, { frame, row: find("tools-row") });
 
   const drawStrip = makeStrip(strip, (job, id) => {
     picked = { job: job.job_id, image: id };

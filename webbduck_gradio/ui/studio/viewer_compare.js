@@ -1,6 +1,6 @@
 // @ts-check
 // The pictures that the one in the viewer can be compared with.
-import { imageUrl } from "../shared/urls.js";
+import { imageUrl, inputFileUrl } from "../shared/urls.js";
 
 /**
  * {name, source} of its original, its input picture, the rest of its batch, and the previous job's picture.
@@ -10,7 +10,7 @@ export function comparable(shown, gone, jobs) {
   const found = [];
   if (shown.picture !== shown.image) found.push({ name: "the original", source: imageUrl(shown.image) });
   if (shown.job.request.image) {
-    found.push({ name: "the input picture", source: `media/input/${shown.job.request.image}` });
+    found.push({ name: "the input picture", source: inputFileUrl(shown.job.request.image) });
   }
   const batch = shown.job.images.filter((id) => !gone.has(id));
   batch.forEach((id, index) => {

@@ -1,7 +1,7 @@
 // @ts-check
 // The viewer's content while there is no picture.
 import { last } from "../shared/bus.js";
-import { h } from "../shared/dom.js";
+import { h, touch } from "../shared/dom.js";
 import * as form from "./form.js";
 import { fill } from "./settings_menu.js";
 
@@ -32,7 +32,8 @@ export function emptyState({ props, isStarter }) {
           h(
             "li",
             {},
-            "Press Generate, or Ctrl+Enter. Everything runs on this computer, and nothing is sent anywhere.",
+            touch.matches ? "Press Generate. " : "Press Generate, or Ctrl+Enter. ",
+            "Everything runs on this computer, and nothing is sent anywhere.",
           ),
           h("li", {}, "Every picture is saved in the Gallery with all its settings."),
         ),

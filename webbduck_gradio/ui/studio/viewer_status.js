@@ -45,12 +45,14 @@ export function makeStatusLine({ line, server, props, settings, resume, changed 
     "Resume",
   );
   const dialog = makeDeviceDialog({ server, props, changed, freeMemory });
-  const devicePart = h("button", {
-    type: "button",
-    class: "device-part",
-    "aria-haspopup": "dialog",
-    onclick: dialog.open,
-  });
+  const deviceLabel = h("span", { class: "device-name" });
+  const memory = h("span", { class: "device-memory" });
+  const devicePart = h(
+    "button",
+    { type: "button", class: "device-part", "aria-haspopup": "dialog", onclick: dialog.open },
+    deviceLabel,
+    memory,
+  );
   const viewButton = h("button", { type: "button" }, "View");
   menu(viewButton, "View", (close) => {
     const box = (text, on, change) =>
@@ -138,7 +140,9 @@ export function makeStatusLine({ line, server, props, settings, resume, changed 
     queuePart.textContent = jobs.paused ? `${queued}, paused` : queued;
     queuePart.classList.toggle("is-paused", jobs.paused);
     resumeButton.hidden = !jobs.paused;
-    setText(devicePart, `${deviceName(device.device)}, ${usedMemory(device)}`);
+    setText(deviceLabel, deviceName(device.device));
+    setText(memory, `, ${usedMemory(device)}`);
+    line.classList.toggle("quiet", !waiting && !jobs.paused);
     devicePart.classList.add("device");
     dialog.draw(device);
     devicePart.title = device.policy
