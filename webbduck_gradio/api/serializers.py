@@ -15,6 +15,7 @@ from ..gallery import metadata
 from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.handlers import handler_of
+from ..jobs.handlers.generate import LOADING
 from ..jobs.job import Job, index_of
 from ..models.catalog.registry import Checkpoint, Lora
 from ..request import SETTINGS, GenerationRequest, applicability
@@ -56,6 +57,12 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def time_left(value: float) -> str:
+    """What a headline says of an estimate: ", about 3 s left"; "" under half a second."""
+    whole = round(value)
+    return f", about {whole} s left" if 0 < whole < 10 else f", about {seconds(value)} left" if whole else ""
+
+
 def status_line(job: Job) -> str:
     """The state of a job in one line."""
     count = job.images_asked
@@ -73,7 +80,7 @@ def status_line(job: Job) -> str:
         if count > 1:
             text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
         if job.seconds_left is not None:
-            text += f", about {seconds(job.seconds_left)} left"
+            text += time_left(job.seconds_left)
         return text
     if job.state == "suspended":
         return _put_aside_line(job)
@@ -195,6 +202,8 @@ def queue_view(services: Services) -> QueueAnswer:
     if store.paused:
         for view in waiting:
             view["headline"] += "; the queue is paused"
+    elif waiting and running is None and services.worker.is_loading:
+        waiting[0]["headline"] = LOADING
     return {
         "active_job_id": running.id if running else None,
         "queued_count": len(queued),

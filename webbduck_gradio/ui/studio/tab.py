@@ -168,6 +168,12 @@ def _with_label(sentence: str, field: str | None) -> str:
 
 TAB = Tab(
     "Studio",
-    ("studio/viewer.css", "studio/viewer_device.css", "studio/form.css", "studio/lora_stack.css"),
+    (
+        "studio/viewer.css",
+        "studio/viewer_waiting.css",
+        "studio/viewer_device.css",
+        "studio/form.css",
+        "studio/lora_stack.css",
+    ),
     build,
 )

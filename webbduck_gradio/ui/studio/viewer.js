@@ -2,7 +2,7 @@
 // The viewer: the job that this page follows, its preview, progress, images and errors.
 import { last, subscribe } from "../shared/bus.js";
 import { compareIn } from "../shared/compare.js";
-import { h, listenerSignal, phone, put } from "../shared/dom.js";
+import { h, listenerSignal, phone } from "../shared/dom.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
@@ -19,7 +19,9 @@ import { comparable } from "./viewer_compare.js";
 import { makeControls } from "./viewer_controls.js";
 import { emptyState } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
+import { makeFrame } from "./viewer_frame.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
+import { makeSending } from "./viewer_sending.js";
 import { makeSpoken } from "./viewer_spoken.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
@@ -36,19 +38,6 @@ export default function start({ element, props, trigger, server }) {
   const now = find("now");
   const row = find("now-row");
   const strip = find("strip");
-  const picture = h("img", { alt: "", class: "main" });
-  const bar = h("div", { class: "bar" });
-  const track = h(
-    "div",
-    {
-      class: "track",
-      role: "progressbar",
-      "aria-label": "Progress",
-      "aria-valuemin": "0",
-      "aria-valuemax": "100",
-    },
-    bar,
-  );
   const tool = (name, title, action, drawing = name) =>
     iconButton(drawing, title, action, { class: `tool ${name}` });
   const take = (purpose) => {
@@ -80,8 +69,17 @@ export default function start({ element, props, trigger, server }) {
     download,
     tool("delete", "Delete (move to the trash)", () => remove(), "trash"),
   );
-  const waitingText = h("p", { class: "placeholder", "aria-hidden": "true" });
-  const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
+  const display = makeFrame({
+    canvas,
+    tools,
+    missing(source) {
+      const id = shown.picture;
+      if (!id || source !== imageUrl(id)) return;
+      gone.add(id);
+      draw();
+    },
+  });
+  const { frame, picture } = display;
   const star = makeFavourite(favourite, { server, current: () => shown.image });
   let jobs = null;
   let live = {};
@@ -129,41 +127,8 @@ export default function start({ element, props, trigger, server }) {
 
   const speak = makeSpoken(find("spoken"));
   const drawControls = makeControls({ find, trigger, follow, redraw: draw });
+  const isSending = makeSending(() => draw());
   const { notice, aboutAsked, queueNotices, clearAsked } = makeNotices(notices);
-  let wantedSource = "";
-  /** Swap the picture once the new one has loaded, to avoid flicker; a missing picture is not shown. */
-  function showPicture(source, alt) {
-    picture.alt = alt;
-    if (frame.parentNode !== canvas) {
-      picture.hidden = true;
-      put(canvas, frame);
-    }
-    if (wantedSource === source) return;
-    wantedSource = source;
-    const next = new Image();
-    next.onload = () => {
-      if (wantedSource !== source) return;
-      picture.src = source;
-      picture.hidden = false;
-    };
-    next.onerror = () => {
-      const id = shown.picture;
-      if (wantedSource !== source || !id || source !== imageUrl(id)) return;
-      gone.add(id);
-      draw();
-    };
-    next.src = source;
-  }
-  /**
-   * Reserve the space of a picture that does not exist yet, in its proportions, so that nothing moves later.
-   */
-  function showPlaceholder(text) {
-    wantedSource = "";
-    picture.hidden = true;
-    picture.alt = "";
-    waitingText.textContent = text;
-    if (frame.parentNode !== canvas) put(canvas, frame);
-  }
   /** Progress and Cancel are over the picture while it is generated, and below it afterwards. */
   function placeNow(over) {
     const place = over ? frame : row;
@@ -192,15 +157,31 @@ export default function start({ element, props, trigger, server }) {
   });
 
   function empty() {
-    wantedSource = "";
     placeNow(false);
-    put(canvas, emptyState({ props, isStarter: base === "webbduck-starter" }));
+    display.leave(emptyState({ props, isStarter: base === "webbduck-starter" }));
+  }
+
+  /** Generate was pressed, and its job is not known yet. */
+  function drawSending() {
+    const { width, height } = form.state() ?? {};
+    if (width > 0 && height > 0) display.shape(width, height);
+    if (comparing) endComparing();
+    shown = { ...shown, seed: null, image: null, picture: null };
+    display.wait("");
+    display.progress(0);
+    placeNow(true);
+    tools.hidden = true;
+    now.hidden = false;
+    now.dataset.state = "queued";
+    find("headline").textContent = "Sending";
+    for (const button of now.querySelectorAll("button")) button.hidden = true;
   }
 
   function draw() {
     if (!jobs) return;
     const job = current();
     const active = job?.status === "running";
+    if (isSending(all()) && !active) return drawSending();
     if (!job) {
       empty();
       now.hidden = true;
@@ -214,21 +195,19 @@ export default function start({ element, props, trigger, server }) {
     const original = wanted ?? (preview ? null : images.at(-1));
     const image = upscale.upscaledOf(original);
     const open = active || job.status in WAITS;
-    frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
+    display.shape(job.request.width, job.request.height);
     if (comparing && shown.image !== original) endComparing();
     shown = { seed: null, image: original ?? null, picture: image ?? null, job };
-    if (preview) showPicture(previewUrl(view), `Preview: ${job.request.prompt}`);
+    if (preview) display.show(previewUrl(view), `Preview: ${job.request.prompt}`);
     else if (image) {
-      showPicture(imageUrl(image), job.request.prompt || "Finished picture");
+      display.show(imageUrl(image), job.request.prompt || "Finished picture");
       shown.seed = seedOf(job, original);
       download.href = imageUrl(image);
       star.show(original);
-    } else if (open) showPlaceholder(active ? "" : WAITS[job.status]);
+    } else if (open) display.wait(active ? "" : WAITS[job.status]);
     else {
-      wantedSource = "";
       placeNow(false);
-      put(
-        canvas,
+      display.leave(
         h(
           "div",
           { class: "empty" },
@@ -242,13 +221,12 @@ export default function start({ element, props, trigger, server }) {
         ),
       );
     }
-    placeNow(open && frame.parentNode === canvas);
+    placeNow(open && display.isShown);
     frame.classList.toggle("preview", Boolean(preview));
     tools.hidden = !image;
     compareTool.disabled = !otherImages().length;
-    track.hidden = !active;
-    bar.style.width = `${(view.progress * 100).toFixed(1)}%`;
-    track.setAttribute("aria-valuenow", Math.round(view.progress * 100));
+    const starts = job.status === "queued" && job.position === 1 && !jobs.active_job_id && !jobs.paused;
+    display.progress(active || starts ? view.progress : null);
 
     now.hidden = false;
     now.dataset.state = job.status;
