@@ -18,6 +18,8 @@ from ..jobs.handlers import handler_of
 from ..jobs.handlers.generate import LOADING
 from ..jobs.job import Job, index_of
 from ..models.catalog.registry import Checkpoint, Lora
+from ..models.prompt_resolver import is_information
+from ..models.upscalers import LANCZOS
 from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
 from ..request.samplers import joined_of
@@ -31,6 +33,7 @@ from .answers import (
     LoraAnswer,
     QueueAnswer,
     RunAnswer,
+    UpscalerAnswer,
 )
 
 RECENT = 20
@@ -142,6 +145,7 @@ def job_view(services: Services, job: Job) -> JobAnswer:
         "images": list(job.images),
         "seeds": seeds,
         "warnings": list(job.warnings),
+        "information": [text for text in job.warnings if is_information(text)],
         "error": job.error,
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
@@ -288,6 +292,14 @@ def preview_token(lora: Lora) -> str | None:
     if lora.preview:
         return lora.preview[1]
     return lora.stamp if lora.thumbnail else None
+
+
+def upscalers_view(services: Services) -> list[UpscalerAnswer]:
+    """The upscaling models, with the reason if one cannot be used, then Lanczos, which is always there."""
+    models: list[UpscalerAnswer] = [
+        {"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()
+    ]
+    return [*models, {"name": LANCZOS, "reason": None}]
 
 
 def loras_view(services: Services, base_model: str | None) -> list[LoraAnswer]:

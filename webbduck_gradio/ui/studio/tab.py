@@ -170,6 +170,7 @@ TAB = Tab(
     "Studio",
     (
         "studio/viewer.css",
+        "studio/viewer_notices.css",
         "studio/viewer_waiting.css",
         "studio/viewer_device.css",
         "studio/form.css",

@@ -3,12 +3,12 @@
 import { h, put } from "../shared/dom.js";
 
 /**
- * `canvas` is the frame's place, `tools` its toolbar; `missing(source)` is called for a picture that does not
- * load.
+ * `canvas` is the frame's place, `tools` its toolbar; `loaded()` is called when a picture is shown,
+ * `missing(source)` for one that does not load.
  *
- * @param {{canvas: any, tools: any, missing: (source: string) => void}} options
+ * @param {{canvas: any, tools: any, loaded: () => void, missing: (source: string) => void}} options
  */
-export function makeFrame({ canvas, tools, missing }) {
+export function makeFrame({ canvas, tools, loaded, missing }) {
   const picture = h("img", { alt: "", class: "main" });
   const bar = h("div", { class: "bar" });
   const track = h(
@@ -52,6 +52,7 @@ export function makeFrame({ canvas, tools, missing }) {
         picture.src = source;
         picture.hidden = false;
         frame.classList.remove("waiting");
+        loaded();
       };
       next.onerror = () => {
         if (wanted === source) missing(source);
