@@ -136,7 +136,8 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
 
 
 def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
-    """Submit a job: `asked` is {id, what}: "again", "vary", "caption", or "upscale" with `scale` and `upscaler`.
+    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption" or "upscale" (then also
+    `scale` and `upscaler`).
 
     Returns the job and notes about settings that could not be used. Raises `WebbDuckError`.
     """
