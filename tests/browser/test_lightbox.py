@@ -128,8 +128,9 @@ def test_into_the_studio_to_be_drawn_over(gallery: Page, album: list[str]) -> No
 
 def test_an_upscaled_copy_made_from_the_lightbox(gallery: Page, studio, album: list[str]) -> None:
     cell(gallery, album[2]).locator(".open").click()
-    gallery.get_by_role("button", name="Upscale 2×").click()
-    expect(gallery.locator(".toast")).to_contain_text("Upscaling is queued")
+    gallery.get_by_role("button", name="Upscale", exact=True).click()
+    gallery.locator(".menu:popover-open").get_by_role("button", name="2×").click()
+    expect(gallery.locator(".toast")).to_contain_text("0.png was upscaled 2× with")
     copies = gallery.locator(".g-copies")
     expect(copies).to_contain_text("0_upscaled.png", timeout=120_000)
     copies.get_by_role("button", name="Compare").click()

@@ -160,7 +160,7 @@ def test_another_generator_draws_the_same(starter, ask, paint) -> None:
     recorder = Recorder()
     (picture,) = fresh.generate(ask(), starter, recorder)
     assert numpy.array_equal(numpy.asarray(picture.image), paint()[0])
-    assert recorder.texts[0] == "Loading webbduck-starter"
+    assert recorder.texts[0] == "Loading webbduck-starter; the first picture takes longer"
     assert fresh.describe()["loaded"] == "webbduck-starter"
     fresh.free()
     assert fresh.describe()["loaded"] is None

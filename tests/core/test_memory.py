@@ -67,7 +67,7 @@ def test_shortage_in_the_vae_turns_tiles_on_without_loading_anew(registry, start
     recorder = Recorder()
     (picture,) = generator.generate(ask(steps=1), starter, recorder)
     assert "policy 'tiled'" in picture.warnings[0]
-    assert recorder.texts.count("Loading webbduck-starter") == 1
+    assert recorder.texts.count("Loading webbduck-starter; the first picture takes longer") == 1
 
 
 def test_a_decode_that_was_thought_to_fit_is_done_again_in_tiles(registry, starter, ask, monkeypatch) -> None:

@@ -216,7 +216,7 @@ def test_a_choice_holds_from_the_next_job_on_without_loading_anew(registry, star
         generator.choose(DeviceChoice(name))
         list(generator.generate(ask(steps=1), starter, recorder))
         assert generator.describe()["policy"] == generator.describe()["memory"] == name
-    assert recorder.texts.count("Loading webbduck-starter") == 1
+    assert recorder.texts.count("Loading webbduck-starter; the first picture takes longer") == 1
 
 
 def test_a_shortage_leads_down_to_the_thriftiest_policy(starter) -> None:

@@ -35,7 +35,7 @@ def test_the_next_picture_finds_it_and_is_the_same(registry, starter, ask, paint
     recorder = Recorder()
     (picture,) = generator.generate(ask(steps=1), starter, recorder)
     assert numpy.array_equal(picture.image, paint(steps=1)[0])
-    assert "Loading webbduck-starter" not in recorder.texts
+    assert "Loading webbduck-starter; the first picture takes longer" not in recorder.texts
 
 
 def test_it_can_be_stopped_anywhere_and_leaves_nothing(registry, starter, ask, monkeypatch) -> None:

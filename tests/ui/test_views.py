@@ -45,6 +45,21 @@ def test_durations(value: float, text: str) -> None:
     assert serializers.seconds(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, ""),
+        (0.4, ""),
+        (0.6, ", about 1 s left"),
+        (9.2, ", about 9 s left"),
+        (12.4, ", about 12 s left"),
+        (185, ", about 3 min 5 s left"),
+    ],
+)
+def test_an_estimate_is_in_whole_seconds_and_never_of_none(value: float, text: str) -> None:
+    assert serializers.time_left(value) == text
+
+
 def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> None:
     store = JobStore(settings.data_dir / "jobs.sqlite3")
     job = store.submit(GenerationRequest.validated(base_model="x", seed=1))

@@ -51,6 +51,8 @@ class JobAnswer(TypedDict):
     images: list[str]
     seeds: list[int | None]
     warnings: list[str]
+    information: list[str]
+    """Those of the warnings that only tell what was added or found as asked."""
     error: str | None
     owner: str | None
     waited: float | None

@@ -8,7 +8,6 @@ from ..errors import RequestError
 from ..models import tokens
 from ..models.captioners import STYLES
 from ..models.prompt_resolver import without_tags
-from ..models.upscalers import LANCZOS
 from ..request import MAX_PROMPT, SCHEDULERS
 from ..request.samplers import SAMPLERS, SCHEDULES, schedules_of
 from ..services import DeviceSettings, FreedMemory, Services
@@ -71,10 +70,7 @@ def schedules(services: Services) -> list[str]:
 def upscalers(services: Services) -> list[UpscalerAnswer]:
     """The upscaling models, with the reason if one cannot be used, then "Lanczos", which is always
     available."""
-    found: list[UpscalerAnswer] = [
-        {"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()
-    ]
-    return [*found, {"name": LANCZOS, "reason": None}]
+    return serializers.upscalers_view(services)
 
 
 @endpoint()

@@ -16,6 +16,7 @@ from ..gallery import metadata
 from ..gallery.outputs import is_image_id
 from ..gallery.run_layout import ImageInfo, RunInfo
 from ..gallery.trash import TrashEntry
+from ..models.prompt_resolver import is_information
 from ..request import SETTINGS, Setting, in_form_order
 from ..services import Services
 from .serializers import check_span, effective_settings_of_picture, trash_view
@@ -172,6 +173,7 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
     facts = facts if isinstance(facts, dict) else {}
     stat = path.stat()
     resolved = facts.get("resolved_prompt")
+    warnings = [text for text in chunk.get("warnings") or () if isinstance(text, str)]
     return {
         "id": image_id,
         "prompt": found["prompt"],
@@ -183,7 +185,8 @@ def picture(services: Services, image_id: Any) -> dict[str, Any]:
         "raw": None if found["settings"] else shortened("\n".join(found["texts"].values())) or None,
         "reusable": bool(found["settings"]),
         "exact": found["request"] is not None,
-        "warnings": [text for text in chunk.get("warnings") or () if isinstance(text, str)],
+        "warnings": [text for text in warnings if not is_information(text)],
+        "information": [text for text in warnings if is_information(text)],
         "problems": found["problems"],
         "upscaled": found["upscaled"],
         "file": {

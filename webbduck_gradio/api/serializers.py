@@ -15,8 +15,11 @@ from ..gallery import metadata
 from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.handlers import handler_of
+from ..jobs.handlers.generate import LOADING
 from ..jobs.job import Job, index_of
 from ..models.catalog.registry import Checkpoint, Lora
+from ..models.prompt_resolver import is_information
+from ..models.upscalers import LANCZOS
 from ..request import SETTINGS, GenerationRequest, applicability
 from ..request.applicability import SecondPass
 from ..request.samplers import joined_of
@@ -30,6 +33,7 @@ from .answers import (
     LoraAnswer,
     QueueAnswer,
     RunAnswer,
+    UpscalerAnswer,
 )
 
 RECENT = 20
@@ -56,6 +60,12 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def time_left(value: float) -> str:
+    """What a headline says of an estimate: ", about 3 s left"; "" under half a second."""
+    whole = round(value)
+    return f", about {whole} s left" if 0 < whole < 10 else f", about {seconds(value)} left" if whole else ""
+
+
 def status_line(job: Job) -> str:
     """The state of a job in one line."""
     count = job.images_asked
@@ -73,7 +83,7 @@ def status_line(job: Job) -> str:
         if count > 1:
             text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
         if job.seconds_left is not None:
-            text += f", about {seconds(job.seconds_left)} left"
+            text += time_left(job.seconds_left)
         return text
     if job.state == "suspended":
         return _put_aside_line(job)
@@ -135,6 +145,7 @@ def job_view(services: Services, job: Job) -> JobAnswer:
         "images": list(job.images),
         "seeds": seeds,
         "warnings": list(job.warnings),
+        "information": [text for text in job.warnings if is_information(text)],
         "error": job.error,
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
@@ -195,6 +206,8 @@ def queue_view(services: Services) -> QueueAnswer:
     if store.paused:
         for view in waiting:
             view["headline"] += "; the queue is paused"
+    elif waiting and running is None and services.worker.is_loading:
+        waiting[0]["headline"] = LOADING
     return {
         "active_job_id": running.id if running else None,
         "queued_count": len(queued),
@@ -279,6 +292,14 @@ def preview_token(lora: Lora) -> str | None:
     if lora.preview:
         return lora.preview[1]
     return lora.stamp if lora.thumbnail else None
+
+
+def upscalers_view(services: Services) -> list[UpscalerAnswer]:
+    """The upscaling models, with the reason if one cannot be used, then Lanczos, which is always there."""
+    models: list[UpscalerAnswer] = [
+        {"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()
+    ]
+    return [*models, {"name": LANCZOS, "reason": None}]
 
 
 def loras_view(services: Services, base_model: str | None) -> list[LoraAnswer]:

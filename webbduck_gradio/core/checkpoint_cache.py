@@ -154,7 +154,7 @@ class CheckpointCache:
         loaded = self._loaded.pop(key, None)
         if loaded is None:
             self._make_room(checkpoint, {key_of(each) for each in keep})
-            status(f"Loading {checkpoint.name}")
+            status(f"Loading {checkpoint.name}; the first picture takes longer")
             loaded = self._load(checkpoint)
         loaded.checkpoint = checkpoint  # the user may have changed its overrides
         self.compiling.apply(loaded.pipe.unet, self.policy)

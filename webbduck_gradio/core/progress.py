@@ -73,7 +73,7 @@ class ProgressReporter(Protocol):
         """The state of the job, to be saved."""
 
     def status(self, text: str) -> None:
-        """The current activity, in a few words: "Loading webbduck-starter"."""
+        """The current activity, in a few words: "Encoding the prompt"."""
 
 
 class SilentReporter:

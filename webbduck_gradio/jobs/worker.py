@@ -107,6 +107,11 @@ class Worker:
         except Exception:
             log.exception("The core was not made ready for the first job")
 
+    @property
+    def is_loading(self) -> bool:
+        """Whether the core or the default checkpoint is being loaded, for which the next job waits."""
+        return self._is_preloading or self.context.is_loading
+
     def _preload(self, generator: ImageGenerator, checkpoint: Checkpoint) -> None:
         def check() -> None:
             if self._is_wanted_elsewhere(checkpoint):

@@ -21,6 +21,8 @@ WEIGHTS = (0.001, 100.0)
 
 TEXTS = ("prompt", "negative prompt", "second prompt")
 
+ADDED = "Added to the prompt: "
+
 
 @dataclass(frozen=True)
 class ResolvedPrompt:
@@ -55,7 +57,7 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
         if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
             prompt = f"{prompt.rstrip().rstrip(',')}, {lora.trigger}" if prompt.strip() else lora.trigger
-            notes.append(f"Added to the prompt: {lora.trigger} (the trigger of {lora.name}).")
+            notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, request.negative_prompt, request.prompt_2)
     _check_weights(texts)
     everything = "\n".join(texts)
@@ -111,6 +113,11 @@ BY = {
     "alias": "found by the name that its file or loras.json gives it",
     "hash": "found by its hash",
 }
+
+
+def is_information(note: str) -> bool:
+    """Whether a note only tells how a LoRA was taken that was asked for, so that nobody need be warned."""
+    return note.startswith(ADDED) or note.endswith(tuple(f" here, {by}." for by in BY.values()))
 
 
 def _parts(registry: Registry, body: str) -> tuple[str, list[str]]:

@@ -11,6 +11,9 @@ from ..context import JobContext
 from ..job import Job
 from .base import JobHandler, RunningJob
 
+LOADING = "Loading the model; the first picture takes longer"
+"""What is said while the core itself, and the first checkpoint with it, is being loaded."""
+
 
 class GenerateHandler(JobHandler):
     request_type = GenerationRequest
@@ -30,7 +33,7 @@ class GenerateHandler(JobHandler):
         request = running.job.generation_request
         checkpoint = context.registry.usable_checkpoint(request.base_model)
         running.check()
-        running.status("Preparing")
+        running.status("Preparing" if context.has_generator else LOADING)
         for picture in context.generator.generate(request, checkpoint, running, running.continuation):
             running.warn(picture.warnings)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]

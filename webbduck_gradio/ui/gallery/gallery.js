@@ -16,6 +16,7 @@ import { makeFilters } from "./query.js";
 import { createSelection, idsBetween } from "./selection.js";
 import { makeToolbar } from "./toolbar.js";
 import { makeTrash } from "./trash.js";
+import { followUpscaling } from "./upscaling.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
@@ -234,6 +235,8 @@ export default function start({ element, trigger, server }) {
       grid.schedule();
     },
   });
+
+  followUpscaling((id) => box.open({ id }));
 
   // ---- toolbar
 

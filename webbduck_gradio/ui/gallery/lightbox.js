@@ -71,6 +71,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
   const about = makePanel(panel, {
     open: (id) => open({ id }),
     compare,
+    upscalers: () => ask("webbduck_upscalers", shown.id),
     act: (name, more) =>
       name === "delete" ? remove() : name === "copy" ? copyPicture(more.button) : act(name, shown.id, more),
   });

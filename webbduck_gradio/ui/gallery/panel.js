@@ -4,6 +4,7 @@ import { copyText } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
 import { bytes, many } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { upscaleMenu } from "../shared/upscale_menu.js";
 import { thumbUrl } from "../shared/urls.js";
 import { imageOf } from "./images.js";
 
@@ -16,8 +17,14 @@ const TOOLS = {
   swarmui: "SwarmUI",
 };
 
-/** `act(name, more)` performs the action of a button. */
-export function makePanel(panel, { act, open, compare }) {
+/** `act(name, more)` performs the action of a button, `upscalers()` answers what the upscale menu offers. */
+export function makePanel(panel, { act, open, compare, upscalers }) {
+  const upscale = h(
+    "button",
+    { type: "button", class: "g-act", title: "Save an upscaled copy beside the picture" },
+    "Upscale",
+  );
+  upscaleMenu(upscale, { list: upscalers, start: (asked) => act("make", { what: "upscale", ...asked }) });
   const copyButton = (text, what) =>
     h(
       "button",
@@ -93,14 +100,7 @@ export function makePanel(panel, { act, open, compare }) {
       h(
         "div",
         { class: "g-acts" },
-        action("Upscale 2×", "Save an upscaled image of twice the width and height", "make", {
-          what: "upscale",
-          scale: 2,
-        }),
-        action("Upscale 4×", "Save an upscaled image of four times the width and height", "make", {
-          what: "upscale",
-          scale: 4,
-        }),
+        upscale,
         action("Caption", "Caption the picture", "make", { what: "caption" }),
       ),
       fileActions(
@@ -197,6 +197,7 @@ export function makePanel(panel, { act, open, compare }) {
       h("div", { class: "g-caption", hidden: !caption }, caption ? captionOf(caption) : null),
       actions(found),
       notes("Warnings", found.warnings, "warning"),
+      notes("Notes", found.information, "information"),
       notes("Unreadable metadata", found.problems, "warning"),
       h(
         "section",

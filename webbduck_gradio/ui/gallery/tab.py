@@ -25,6 +25,7 @@ from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
 from ..modules import start_view
+from ..shared.upscaling import upscale_choices
 from ..studio.form import Form
 from ..tab import PageParts, Tab
 from ..theme import asset
@@ -135,14 +136,16 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
 
 
 def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
-    """Submit a job: `asked` is {id, what: "again", "vary", "upscale" (with `scale`) or "caption"}.
+    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption" or "upscale" (then also
+    `scale` and `upscaler`).
 
     Returns the job and notes about settings that could not be used. Raises `WebbDuckError`.
     """
     image_id, what = str(asked.get("id", "")), asked.get("what")
     path = services.outputs.resolve(image_id)
     if what == "upscale":
-        return services.submit({"image": image_id, "scale": asked.get("scale", 2)}, "upscale", owner), []
+        wanted = {"image": image_id, "scale": asked.get("scale", 2), "upscaler": asked.get("upscaler")}
+        return services.submit(wanted, "upscale", owner), []
     if what == "caption":
         return services.submit({"image": image_id}, "caption", owner), []
     if what not in ("again", "vary"):
@@ -242,6 +245,7 @@ def served(services: Services) -> list[Callable[..., Any]]:
         webbduck_empty,
         webbduck_favourite,
         webbduck_export,
+        upscale_choices(services),
     ]
 
 

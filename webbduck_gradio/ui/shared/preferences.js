@@ -9,6 +9,7 @@ const KEYS = {
   job: "webbduck-job",
   readNotices: "webbduck-read",
   sentPrompts: "webbduck-sent-prompts",
+  upscaler: "webbduck-upscaler",
   view: "webbduck-view",
   galleryView: "webbduck-gallery-view",
   galleryOrder: "webbduck-gallery-order",

@@ -1,7 +1,6 @@
 // @ts-check
 // The toast: a temporary message, with an optional action such as Undo.
 import { button, h, home, put } from "./dom.js";
-import { selectedTab } from "./tabs.js";
 
 const node = h("div", { class: "toast", role: "status", hidden: true, id: "toast" });
 let fading;
@@ -38,8 +37,6 @@ export function toast(text, action = null, label = "Undo") {
   // An open modal dialog would cover it, so it is shown inside the topmost one.
   const dialogs = [...document.querySelectorAll("dialog[open]")];
   const place = dialogs.at(-1) ?? home();
-  // The style sheets place it for each tab, so that it does not cover controls.
-  node.dataset.tab = dialogs.length ? "" : (selectedTab() ?? "");
   if (node.parentNode !== place) place.append(node);
   node.hidden = false;
   clearTimeout(fading);

@@ -17,7 +17,8 @@ export function menu(anchor, label, fill) {
   const close = () => sheet.hidePopover();
   async function open() {
     put(sheet, await fill(close));
-    if (!sheet.isConnected) home().append(sheet);
+    // What lies outside of an open dialog cannot be used.
+    (anchor.closest("dialog") ?? home()).append(sheet);
     sheet.showPopover();
     const box = anchor.getBoundingClientRect();
     const width = sheet.offsetWidth;
@@ -36,7 +37,7 @@ export function menu(anchor, label, fill) {
     const move = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!move) return;
     event.preventDefault();
-    const all = [...sheet.querySelectorAll("button, input")];
+    const all = [...sheet.querySelectorAll("button:enabled, input:enabled")];
     const next = all.indexOf(document.activeElement) + move;
     all[(next + all.length) % all.length]?.focus();
   });

@@ -52,7 +52,7 @@ export async function readSettings(picture) {
   changeSettings("read_picture", { file: { path: sent.path } });
 }
 
-/** Call `then` once the Studio is shown: what is hidden does not scroll, and a toast has its place by tab. */
+/** Call `then` once the Studio is shown, since what is hidden does not scroll. */
 export function whenShown(then, tries = 120) {
   if (!tries || (selectedTab() === "studio" && document.getElementById("settings")?.offsetParent)) then();
   else requestAnimationFrame(() => whenShown(then, tries - 1));

@@ -177,6 +177,8 @@ TAB = Tab(
     "Studio",
     (
         "studio/viewer.css",
+        "studio/viewer_notices.css",
+        "studio/viewer_waiting.css",
         "studio/viewer_tools.css",
         "studio/viewer_device.css",
         "studio/form.css",

@@ -1,13 +1,11 @@
 // @ts-check
 // The viewer: the job that this page follows, its preview, progress, images and errors.
 import { last, subscribe } from "../shared/bus.js";
-import { compareIn } from "../shared/compare.js";
-import { h, put } from "../shared/dom.js";
+import { h, setText } from "../shared/dom.js";
+import { number } from "../shared/format.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
-import { callOrToast } from "../shared/server_call.js";
-import { focusAction, toast } from "../shared/toast.js";
 import { imageUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { openZoom } from "../shared/zoom.js";
@@ -15,16 +13,19 @@ import * as form from "./form.js";
 import { fill, keepForUndo } from "./settings_menu.js";
 import { viewSettings } from "./view_settings.js";
 import { settingsMenu } from "./viewer_about.js";
-import { comparable } from "./viewer_compare.js";
+import { comparable, makeComparison } from "./viewer_compare.js";
 import { makeControls } from "./viewer_controls.js";
+import { makeDelete } from "./viewer_delete.js";
 import { emptyState } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
+import { makeFrame } from "./viewer_frame.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
+import { makeSending } from "./viewer_sending.js";
 import { makeSpoken } from "./viewer_spoken.js";
 import { makeStatusLine } from "./viewer_status.js";
 import { makeStrip } from "./viewer_strip.js";
 import { placeTools } from "./viewer_tools.js";
-import { makeUpscale } from "./viewer_upscale.js";
+import { makeUpscale, upscalingHeadline } from "./viewer_upscale.js";
 
 /** What is shown for a job that is not running, but not at its end either. */
 const WAITS = { queued: "Waiting in the queue", suspended: "Put aside" };
@@ -32,24 +33,10 @@ const WAITS = { queued: "Waiting in the queue", suspended: "Put aside" };
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, server }) {
   const find = (name) => element.querySelector(`.${name}`);
-  const notices = find("notices");
   const canvas = find("canvas");
   const now = find("now");
   const row = find("now-row");
   const strip = find("strip");
-  const picture = h("img", { alt: "", class: "main" });
-  const bar = h("div", { class: "bar" });
-  const track = h(
-    "div",
-    {
-      class: "track",
-      role: "progressbar",
-      "aria-label": "Progress",
-      "aria-valuemin": "0",
-      "aria-valuemax": "100",
-    },
-    bar,
-  );
   const tool = (name, title, action, drawing = name) =>
     iconButton(drawing, title, action, { class: `tool ${name}` });
   const take = (purpose) => {
@@ -63,7 +50,7 @@ export default function start({ element, props, trigger, server }) {
   );
   const favourite = tool("favourite", "Favourite", () => star.toggle(), "star");
   const upscaleTool = tool("upscale", "Upscale", null);
-  const compareTool = tool("compare", "Compare", () => compare());
+  const compareTool = tool("compare", "Compare", () => comparison.toggle());
   const aboutTool = tool("about", "Generation settings", null, "info");
   // Grouped: view, reuse, keep or delete.
   const tools = h(
@@ -81,8 +68,17 @@ export default function start({ element, props, trigger, server }) {
     download,
     tool("delete", "Delete (move to the trash)", () => remove(), "trash"),
   );
-  const waitingText = h("p", { class: "placeholder", "aria-hidden": "true" });
-  const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
+  const display = makeFrame({
+    canvas,
+    tools,
+    loaded: () => drawSize(),
+    missing(source) {
+      if (!shown.image || source !== imageUrl(shown.image)) return;
+      gone.add(shown.image);
+      draw();
+    },
+  });
+  const { frame, picture } = display;
   const star = makeFavourite(favourite, { server, current: () => shown.image });
   let jobs = null;
   let live = {};
@@ -106,7 +102,7 @@ export default function start({ element, props, trigger, server }) {
     watched = chosen ? id : null;
     picked = null;
     setStored("job", id || null, thisTab);
-    for (const old of notices.querySelectorAll(".notice.error")) old.remove();
+    notices.clearErrors();
     draw();
   }
 
@@ -130,41 +126,8 @@ export default function start({ element, props, trigger, server }) {
 
   const speak = makeSpoken(find("spoken"));
   const drawControls = makeControls({ find, trigger, follow, redraw: draw });
-  const { notice, aboutAsked, queueNotices, clearAsked } = makeNotices(notices);
-  let wantedSource = "";
-  /** Swap the picture once the new one has loaded, to avoid flicker; a missing picture is not shown. */
-  function showPicture(source, alt) {
-    picture.alt = alt;
-    if (frame.parentNode !== canvas) {
-      picture.hidden = true;
-      put(canvas, frame);
-    }
-    if (wantedSource === source) return;
-    wantedSource = source;
-    const next = new Image();
-    next.onload = () => {
-      if (wantedSource !== source) return;
-      picture.src = source;
-      picture.hidden = false;
-    };
-    next.onerror = () => {
-      const id = shown.picture;
-      if (wantedSource !== source || !id || source !== imageUrl(id)) return;
-      gone.add(id);
-      draw();
-    };
-    next.src = source;
-  }
-  /**
-   * Reserve the space of a picture that does not exist yet, in its proportions, so that nothing moves later.
-   */
-  function showPlaceholder(text) {
-    wantedSource = "";
-    picture.hidden = true;
-    picture.alt = "";
-    waitingText.textContent = text;
-    if (frame.parentNode !== canvas) put(canvas, frame);
-  }
+  const isSending = makeSending(() => draw());
+  const notices = makeNotices(find("notes"));
   /** Progress and Cancel are over the picture while it is generated, and below it afterwards. */
   function placeNow(over) {
     const place = over ? frame : row;
@@ -173,10 +136,12 @@ export default function start({ element, props, trigger, server }) {
 
   placeTools(tools, { frame, row: find("tools-row") });
 
-  const drawStrip = makeStrip(strip, (job, id) => {
-    picked = { job: job.job_id, image: id };
+  /** Show this picture of a job, or of what stands for one that the page does not know. */
+  function look(job, id) {
+    picked = { job: job.job_id, image: id, record: all().includes(job) ? null : job };
     draw();
-  });
+  }
+  const drawStrip = makeStrip(strip, look);
 
   /** The selected checkpoint, which decides which examples are offered. */
   let base = null;
@@ -187,15 +152,31 @@ export default function start({ element, props, trigger, server }) {
   });
 
   function empty() {
-    wantedSource = "";
     placeNow(false);
-    put(canvas, emptyState({ props, isStarter: base === "webbduck-starter" }));
+    display.leave(emptyState({ props, isStarter: base === "webbduck-starter" }));
+  }
+
+  /** Generate was pressed, and its job is not known yet. */
+  function drawSending() {
+    const { width, height } = form.state() ?? {};
+    if (width > 0 && height > 0) display.shape(width, height);
+    comparison.end();
+    shown = { ...shown, seed: null, image: null };
+    display.wait("");
+    display.progress(0);
+    placeNow(true);
+    tools.hidden = true;
+    now.hidden = false;
+    now.dataset.state = "queued";
+    find("headline").textContent = "Sending";
+    for (const button of now.querySelectorAll("button")) button.hidden = true;
   }
 
   function draw() {
     if (!jobs) return;
     const job = current();
     const active = job?.status === "running";
+    if (isSending(all()) && !active) return drawSending();
     if (!job) {
       empty();
       now.hidden = true;
@@ -206,24 +187,23 @@ export default function start({ element, props, trigger, server }) {
     const images = view.images.filter((id) => !gone.has(id));
     const wanted = picked?.job === job.job_id ? picked.image : null;
     const preview = active && view.preview && !wanted && settings.showsPreview;
-    const original = wanted ?? (preview ? null : images.at(-1));
-    const image = upscale.upscaledOf(original);
+    const image = wanted ?? (preview ? null : images.at(-1));
+    const original = image && upscale.originalOf(image);
+    const copies = images.flatMap(upscale.copiesOf).filter((id) => !gone.has(id));
     const open = active || job.status in WAITS;
-    frame.style.setProperty("--ratio", `${job.request.width} / ${job.request.height}`);
-    if (comparing && shown.image !== original) endComparing();
-    shown = { seed: null, image: original ?? null, picture: image ?? null, job };
-    if (preview) showPicture(previewUrl(view), `Preview: ${job.request.prompt}`);
+    display.shape(job.request.width, job.request.height);
+    if (shown.image !== (image ?? null)) comparison.end();
+    shown = { seed: null, image: image ?? null, original, copies: image === original ? copies : [], job };
+    if (preview) display.show(previewUrl(view), `Preview: ${job.request.prompt}`);
     else if (image) {
-      showPicture(imageUrl(image), job.request.prompt || "Finished picture");
-      shown.seed = seedOf(job, original);
+      display.show(imageUrl(image), job.request.prompt || "Finished picture");
+      shown.seed = seedOf(job, image);
       download.href = imageUrl(image);
-      star.show(original);
-    } else if (open) showPlaceholder(active ? "" : WAITS[job.status]);
+      star.show(image);
+    } else if (open) display.wait(active ? "" : WAITS[job.status]);
     else {
-      wantedSource = "";
       placeNow(false);
-      put(
-        canvas,
+      display.leave(
         h(
           "div",
           { class: "empty" },
@@ -237,41 +217,76 @@ export default function start({ element, props, trigger, server }) {
         ),
       );
     }
-    placeNow(open && frame.parentNode === canvas);
+    const entries = [...images, ...copies];
+    const upscaling = open ? null : upscale.jobOf(jobs, entries);
+    placeNow((open || Boolean(upscaling)) && display.isShown);
     frame.classList.toggle("preview", Boolean(preview));
     tools.hidden = !image;
-    compareTool.disabled = !otherImages().length;
-    track.hidden = !active;
-    bar.style.width = `${(view.progress * 100).toFixed(1)}%`;
-    track.setAttribute("aria-valuenow", Math.round(view.progress * 100));
+    compareTool.disabled = !comparable(shown, gone, all()).length;
+    drawSize();
 
+    // What is said and steered: the upscaling of a picture that is shown, otherwise the job that made it.
+    const task = upscaling ?? job;
+    const state = task.status === "running" && live.job_id === task.job_id ? { ...task, ...live } : task;
+    const starts = task.status === "queued" && task.position === 1 && !jobs.active_job_id && !jobs.paused;
+    const headline = upscaling ? upscalingHeadline(task, state.headline) : state.headline;
+    display.progress(task.status === "running" || starts ? state.progress : null);
     now.hidden = false;
-    now.dataset.state = job.status;
-    find("headline").textContent = view.headline;
-    speak(job, view);
+    now.dataset.state = task.status;
+    find("headline").textContent = headline;
+    speak(task, { ...state, headline });
     const own = all().find((each) => each.job_id === mine);
     const waits = own && own !== job && own.status === "queued";
     find("mine").textContent = waits ? `Your job: ${own.headline.toLowerCase()}` : "";
     const left = (job.request.num_images ?? 1) - images.length;
-    drawControls({ job, view, left, elsewhere: running(), paused: jobs.paused });
+    drawControls({ job: task, view: state, left, elsewhere: running(), paused: jobs.paused });
 
-    for (const old of notices.querySelectorAll(".of-job")) {
-      if (!old.dataset.key.startsWith(job.job_id)) old.remove();
-    }
-    for (const warning of job.warnings) notice("warning", warning, `${job.job_id} ${warning}`);
-    if (job.error && job.job_id === mine) notice("error", job.error, `${job.job_id} ${job.error}`);
+    notices.jobNotices(job, job.job_id === mine);
 
     // The strip has a slot for every picture of the batch from the start, so that nothing moves later.
     const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0;
-    drawStrip({ job, images, pending, selected: original });
+    const order = images.flatMap((id) => [id, ...copies.filter((copy) => upscale.originalOf(copy) === id)]);
+    drawStrip({ job, images: order, copies: new Set(copies), pending, selected: image });
     statusLine();
   }
 
+  /** The size of the picture that is shown, in px. */
+  function drawSize() {
+    const isThere = shown.image && picture.getAttribute("src") === imageUrl(shown.image) && !picture.hidden;
+    const { naturalWidth, naturalHeight } = picture;
+    const upscaled = shown.image === shown.original ? "" : ", upscaled";
+    setText(
+      find("picture-size"),
+      isThere ? `${number(naturalWidth)} × ${number(naturalHeight)} px${upscaled}` : "",
+    );
+  }
+
   const upscale = makeUpscale(upscaleTool, {
-    start: (scale) => trigger("upscale", { id: shown.image, scale }),
-    failed: (job) => notice("error", job.error ?? job.headline, `asked ${job.job_id}`),
+    server,
+    image: () => shown.image,
+    start: (asked) => trigger("upscale", { id: shown.image, ...asked }),
+    changed: () => draw(),
+    done(original, copy) {
+      if (shown.image === original) look(shown.job, copy);
+    },
+    failed: (job) => notices.notice("error", job.error ?? job.headline, `asked ${job.job_id}`),
   });
   menu(aboutTool, "Generation settings", (close) => settingsMenu(shown, close));
+
+  const remove = makeDelete(tools, {
+    server,
+    current: () => shown.image,
+    deleted(id) {
+      gone.add(id);
+      picked = null;
+      draw();
+    },
+    restored(id) {
+      gone.delete(id);
+      draw();
+    },
+  });
+  const comparison = makeComparison(compareTool, frame, () => comparable(shown, gone, all()));
 
   subscribe("gallery", async () => {
     star.forget();
@@ -285,40 +300,6 @@ export default function start({ element, props, trigger, server }) {
     }
   });
 
-  async function remove() {
-    const id = shown.image;
-    const done = await callOrToast(
-      () => server.webbduck_remove(id),
-      "The server did not answer; nothing was deleted.",
-    );
-    if (!done) return;
-    gone.add(id);
-    picked = null;
-    draw();
-    toast("Moved to the trash.", async () => {
-      if (!(await callOrToast(() => server.webbduck_bring_back(done.id)))) return;
-      gone.delete(id);
-      draw();
-      tools.querySelector(".delete").focus();
-    });
-    // The button that had the focus may have disappeared with the picture; move the focus to Undo.
-    if (document.activeElement === document.body || !tools.isConnected || tools.hidden) {
-      focusAction();
-    }
-  }
-
-  let comparing = null;
-  const otherImages = () => comparable(shown, gone, all());
-  function compare() {
-    if (comparing) return endComparing();
-    comparing = compareIn(frame, otherImages());
-    compareTool.setAttribute("aria-pressed", "true");
-  }
-  function endComparing() {
-    comparing.end();
-    comparing = null;
-    compareTool.setAttribute("aria-pressed", "false");
-  }
   picture.addEventListener("dblclick", () => openZoom(picture.src, picture.alt));
   const settings = viewSettings(() => draw());
   if (mine) settings.follow(mine);
@@ -350,7 +331,7 @@ export default function start({ element, props, trigger, server }) {
     if (first) settings.ignore(jobs.recent);
     upscale.followJobs(jobs);
     settings.notify(jobs.recent);
-    queueNotices(jobs);
+    notices.queueNotices(jobs);
     draw();
   });
   let pickedBefore = null;
@@ -378,11 +359,12 @@ export default function start({ element, props, trigger, server }) {
   subscribe("outcome", (value) => {
     if (value.at === seenOutcome || value.where) return;
     seenOutcome = value.at;
-    clearAsked();
+    notices.clearAsked();
     form.clearServerProblems();
-    for (const note of value.notes ?? []) aboutAsked("warning", note, `asked note ${value.at} ${note}`);
+    for (const note of value.notes ?? []) notices.notice("warning", note, `asked at ${value.at} ${note}`);
     if (value.error && !(value.field && form.showProblem(value.field, value.error))) {
-      aboutAsked("error", value.error, `asked ${value.at}`, offerDefaults(value.defaults));
+      const offer = offerDefaults(value.defaults);
+      notices.notice("error", value.error, `asked at ${value.at}`, { offer });
     }
     if (value.upscale) upscale.begin(value.upscale);
     if (value.job_id) {

@@ -15,6 +15,7 @@ from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
 from ...services import DeviceSettings, Services
 from ..modules import start_view
+from ..shared.upscaling import upscale_choices
 from ..theme import asset
 from .form import Form
 
@@ -36,6 +37,9 @@ def view(services: Services) -> gr.HTML:
 
     def webbduck_about(image_id: Any) -> dict[str, Any]:
         return error_as_dict(lambda: {"favourite": str(image_id) in services.outputs.favourites})
+
+    def webbduck_copies(run: Any) -> dict[str, Any]:
+        return error_as_dict(lambda: {"copies": gallery_serializers.copies_in(services, str(run))})
 
     def webbduck_favour(asked: Any) -> dict[str, Any]:
         def mark() -> dict[str, Any]:
@@ -89,6 +93,8 @@ def view(services: Services) -> gr.HTML:
         started_with=device["started_with"],
         server_functions=[
             webbduck_about,
+            webbduck_copies,
+            upscale_choices(services),
             webbduck_favour,
             webbduck_remove,
             webbduck_bring_back,
@@ -138,7 +144,9 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
         asked = event_data(event)
         try:
             job = services.submit(
-                {"image": asked.get("id"), "scale": asked.get("scale")}, "upscale", request.username
+                {"image": asked.get("id"), "scale": asked.get("scale"), "upscaler": asked.get("upscaler")},
+                "upscale",
+                request.username,
             )
         except WebbDuckError as error:
             return notification(error=str(error))

@@ -1,47 +1,111 @@
 // @ts-check
-// Notices above the picture; dismissed ones do not come back.
-import { h } from "../shared/dom.js";
+// Notices of the viewer, in a place that is kept for them below the picture: errors in full, everything else
+// in one line that opens. Dismissed ones do not come back.
+import { button, h, put } from "../shared/dom.js";
+import { many } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 import { getPref, setPref } from "../shared/preferences.js";
 import * as form from "./form.js";
 import { changeSettings } from "./settings_menu.js";
 
-/** Manages the notices in an element; a notice's key identifies it for deduplication and dismissal. */
-export function makeNotices(notices) {
-  const MOST_READ = 200;
+const MOST_READ = 200;
+/** @typedef {"error" | "warning" | "information"} Kind */
+/** @type {Record<Kind, {name: string, icon: any}>} */
+const KINDS = {
+  error: { name: "Error", icon: "warning" },
+  warning: { name: "Warning", icon: "warning" },
+  information: { name: "Note", icon: "info" },
+};
+
+/**
+ * Manages the notices in `place`. A notice's key identifies it for deduplication and dismissal; it begins
+ * with "asked" for an answer to what was just asked for, with the job's id for one about a job.
+ */
+export function makeNotices(place) {
+  const loud = h("div", { class: "notices", role: "alert" });
+  const list = h("div", {
+    class: "notes-list",
+    id: "viewer-notes",
+    popover: "auto",
+    role: "group",
+    "aria-label": "Notes",
+  });
+  const opener = h("button", {
+    type: "button",
+    class: "notes-button",
+    popovertarget: list.id,
+    "aria-haspopup": "true",
+    hidden: true,
+  });
+  put(place, loud, h("div", { class: "quiet", role: "status" }, opener), list);
+  list.addEventListener("beforetoggle", () => {
+    const box = opener.getBoundingClientRect();
+    list.style.left = `${box.left}px`;
+    list.style.bottom = `${innerHeight - box.top + 6}px`;
+  });
+
   const dismissed = new Set(getPref("readNotices", []));
   /** Dismissals of job notices outlast a reload. */
-  function dismiss(key) {
-    dismissed.add(key);
+  function dismiss(entry) {
+    dismissed.add(entry.key);
     setPref("readNotices", [...dismissed].filter((each) => !each.startsWith("asked")).slice(-MOST_READ));
+    const hadFocus = list.contains(document.activeElement);
+    remove((each) => each === entry);
+    if (hadFocus) (list.querySelector("button") ?? opener).focus();
   }
-  function notice(kind, text, key, offer = null) {
-    if (dismissed.has(key) || [...notices.children].some((each) => each.dataset.key === key)) return;
-    notices.append(
-      h(
-        "div",
-        { class: `notice ${kind}${key.startsWith("asked") ? "" : " of-job"}`, "data-key": key },
-        h("span", {}, text),
-        offer,
-        h(
-          "button",
-          {
-            type: "button",
-            "aria-label": "Dismiss",
-            onclick: (event) => {
-              dismiss(key);
-              event.target.closest(".notice").remove();
-            },
-          },
-          "×",
-        ),
-      ),
+
+  let entries = [];
+  const quietOnes = () => entries.filter((entry) => entry.node.parentNode === list);
+  function remove(isGone) {
+    for (const entry of entries.filter(isGone)) entry.node.remove();
+    entries = entries.filter((entry) => !isGone(entry));
+    drawOpener();
+  }
+
+  /** One notice is said in its line, as far as it fits; of several their number. */
+  function drawOpener() {
+    const quiet = quietOnes();
+    const warnings = quiet.filter((entry) => entry.kind === "warning").length;
+    const text = quiet.length === 1 ? quiet[0].text : many(quiet.length, "note");
+    opener.hidden = !quiet.length;
+    if (!quiet.length && list.matches(":popover-open")) list.hidePopover();
+    /** @type {Kind} */
+    const kind = warnings ? "warning" : "information";
+    const key = `${kind} ${warnings} ${text}`;
+    if (opener.dataset.shows === key) return; // otherwise it would be read aloud again
+    opener.dataset.shows = key;
+    opener.className = `notes-button ${kind}`;
+    opener.title = "Show the whole text";
+    const hidden = (words) => h("span", { class: "visually-hidden" }, words);
+    put(
+      opener,
+      icon(KINDS[kind].icon),
+      quiet.length === 1 ? hidden(`${KINDS[kind].name}: `) : null,
+      h("span", { class: "notes-text" }, text),
+      quiet.length > 1 && warnings ? hidden(`(${many(warnings, "warning")})`) : null,
     );
   }
 
-  /** A notice about what was just asked for, which the next answer removes. */
-  function aboutAsked(kind, text, key, offer = null) {
-    notice(kind, text, key, offer);
-    notices.lastChild.classList.add("asked");
+  /**
+   * @param {Kind} kind
+   * @param {string} text
+   * @param {string} key
+   * @param {{offer?: any, isLoud?: boolean}} [more] a button in it; whether it is shown in full
+   */
+  function notice(kind, text, key, { offer = null, isLoud = kind === "error" } = {}) {
+    if (dismissed.has(key) || entries.some((entry) => entry.key === key)) return;
+    const entry = { kind, text, key };
+    entry.node = h(
+      "div",
+      { class: `notice ${kind}`, "data-key": key },
+      icon(KINDS[kind].icon),
+      h("span", {}, h("span", { class: "visually-hidden" }, `${KINDS[kind].name}: `), text),
+      offer,
+      button("×", () => dismiss(entry), { "aria-label": "Dismiss", title: "Dismiss" }),
+    );
+    entries.push(entry);
+    (isLoud ? loud : list).append(entry.node);
+    drawOpener();
   }
 
   /** Notices about the queue as a whole: why it is paused, and problems found at startup. */
@@ -50,20 +114,31 @@ export function makeNotices(notices) {
       ["asked paused", jobs.pause_reason],
       ["asked problem", jobs.problem],
     ]) {
-      const old = [...notices.children].find((each) => each.dataset.key === key);
-      if (!text) {
-        old?.remove();
+      if (text) notice("warning", text, key, { isLoud: true });
+      else {
+        remove((entry) => entry.key === key);
         dismissed.delete(key);
-      } else notice("warning", text, key);
+      }
     }
   }
 
-  /** Remove the notices about what was asked for last. */
-  function clearAsked() {
-    for (const old of notices.querySelectorAll(".asked")) old.remove();
+  /** Show what is to be said of a job, and only of this one; its error, if the job is this page's `own`. */
+  function jobNotices(job, own) {
+    remove((entry) => !entry.key.startsWith("asked") && !entry.key.startsWith(`${job.job_id} `));
+    for (const text of job.warnings) {
+      notice(job.information?.includes(text) ? "information" : "warning", text, `${job.job_id} ${text}`);
+    }
+    if (job.error && own) notice("error", job.error, `${job.job_id} ${job.error}`);
   }
 
-  return { notice, aboutAsked, queueNotices, clearAsked };
+  return {
+    notice,
+    queueNotices,
+    jobNotices,
+    clearErrors: () => remove((entry) => entry.kind === "error"),
+    /** Remove the notices about what was asked for last. */
+    clearAsked: () => remove((entry) => entry.key.startsWith("asked at")),
+  };
 }
 
 /**

@@ -5,8 +5,8 @@ import { imageIndex, imageSeed } from "../shared/seeds.js";
 import { thumbUrl } from "../shared/urls.js";
 
 /**
- * Returns the function that draws {job, images, pending, selected} or null. `pick(job, id)` selects a
- * picture.
+ * Returns the function that draws {job, images, copies, pending, selected} or null; `copies` is the set of
+ * those images that are upscaled ones. `pick(job, id)` selects a picture.
  */
 export function makeStrip(strip, pick) {
   let stripKey = "";
@@ -30,9 +30,9 @@ export function makeStrip(strip, pick) {
       stripKey = "";
       return;
     }
-    const { job, images, pending, selected } = shown;
+    const { job, images, copies, pending, selected } = shown;
     const key = [...images, pending].join();
-    if (job.request.num_images < 2) {
+    if (images.length + pending < 2) {
       put(strip);
       stripKey = "";
     } else if (stripKey !== key) {
@@ -44,10 +44,11 @@ export function makeStrip(strip, pick) {
             "button",
             {
               type: "button",
+              class: copies.has(id) ? "copy" : null,
               "data-id": id,
               "aria-label":
-                `Picture ${imageIndex(id) + 1} of ${job.request.num_images}, ` +
-                `seed ${imageSeed(job.request, imageIndex(id))}`,
+                `Picture ${imageIndex(id) + 1} of ${job.request.num_images ?? 1}, ` +
+                (copies.has(id) ? "upscaled" : `seed ${imageSeed(job.request, imageIndex(id))}`),
               onclick: () => pick(job, id),
             },
             h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }),

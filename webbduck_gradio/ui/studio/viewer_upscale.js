@@ -1,46 +1,72 @@
 // @ts-check
-// Upscaling the picture in the viewer.
-import { h } from "../shared/dom.js";
+// Upscaling the picture in the viewer: the menu, the job while it runs, and the upscaled copies.
+import { subscribe } from "../shared/bus.js";
+import { callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
-import { menu } from "../shared/widgets.js";
+import { upscaleMenu } from "../shared/upscale_menu.js";
 
-/** `start(scale)` submits the job; `failed(job)` is called if it ends without an image. */
-export function makeUpscale(button, { start, failed }) {
-  const upscaled = new Map();
-  let upscaling = null;
-  /** Id of a picture's upscaled image if there is one, else its own. */
-  const upscaledOf = (id) => upscaled.get(id) ?? id;
-  menu(button, "Upscale", (close) =>
-    [2, 4].map((scale) =>
-      h(
-        "button",
-        {
-          type: "button",
-          class: "menu-item",
-          onclick: () => {
-            close();
-            start(scale);
-          },
-        },
-        `Upscale ${scale}×`,
-      ),
-    ),
-  );
-  function followJobs(jobs) {
-    const job = upscaling && [...jobs.jobs, ...jobs.recent].find((each) => each.job_id === upscaling);
-    if (!job || ["queued", "running"].includes(job.status)) return;
-    upscaling = null;
-    if (job.status !== "completed") return failed(job);
-    upscaled.set(job.request.image, job.images.at(-1));
-    toast("The upscaled image is shown; use Compare to see the original.");
+const runOf = (id) => id.slice(0, Math.max(0, id.lastIndexOf("/")));
+
+/**
+ * `image()` is the picture to upscale, `start(asked)` submits its job; `changed()` is called when the copies
+ * are known, `done(original, copy)` and `failed(job)` when a job ends that was submitted here.
+ *
+ * @param {any} button
+ * @param {any} options
+ */
+export function makeUpscale(button, { server, image, start, changed, done, failed }) {
+  upscaleMenu(button, { list: () => callServer(() => server.webbduck_upscalers(image())), start });
+  const begun = new Set();
+  /** Copies by original, for each run that was shown. */
+  const runs = new Map();
+
+  async function load(run) {
+    if (!runs.has(run)) runs.set(run, {});
+    const found = await callServer(() => server.webbduck_copies(run));
+    if (found.lost) runs.delete(run);
+    else if (JSON.stringify(runs.get(run)) !== JSON.stringify(found.copies)) {
+      runs.set(run, found.copies);
+      changed();
+    }
+  }
+  subscribe("gallery", () => [...runs.keys()].forEach(load));
+
+  /** Ids of the upscaled copies of a picture; they may be known only later. */
+  function copiesOf(id) {
+    const run = runOf(id);
+    if (!runs.has(run)) load(run);
+    return runs.get(run)?.[id] ?? [];
   }
 
   return {
-    upscaledOf,
-    followJobs,
-    begin(id) {
-      upscaling = id;
-      toast("The image is being upscaled.");
+    copiesOf,
+    /** The picture that a copy was made from; any other id unchanged. */
+    originalOf: (id) =>
+      Object.entries(runs.get(runOf(id)) ?? {}).find(([, copies]) => copies.includes(id))?.[0] ?? id,
+    /** The waiting or running job that upscales one of these pictures, with a headline that says so. */
+    jobOf(jobs, ids) {
+      const job = jobs.jobs.find((each) => each.kind === "upscale" && ids.includes(each.request.image));
+      if (job) begun.add(job.job_id);
+      return job ?? null;
     },
+    async followJobs(jobs) {
+      for (const job of jobs.recent) {
+        if (!begun.delete(job.job_id)) continue;
+        if (job.status === "completed") {
+          await load(runOf(job.request.image));
+          done(job.request.image, job.images.at(-1));
+          toast(`Upscaled ${job.request.scale}× with ${job.request.upscaler}; Compare shows the original.`);
+        } else if (job.status !== "cancelled") failed(job);
+      }
+    },
+    begin: (id) => begun.add(id),
   };
+}
+
+/** "Upscaling 2×", with what the job says of itself. */
+export function upscalingHeadline(job, headline) {
+  const what = `Upscaling ${job.request.scale}×`;
+  return headline === "Upscaling"
+    ? what
+    : `${what}: ${headline.replace(/^./, (first) => first.toLowerCase())}`;
 }
