@@ -41,7 +41,12 @@ def channel(name: str) -> gr.HTML:
 
 def style_sheets() -> str:
     """The page's CSS: common styles first, then each tab's, then the phone layout, which overrides them."""
-    names = ("shared/common.css", *(name for tab in TABS for name in tab.style_sheets), "shared/phone.css")
+    names = (
+        "shared/common.css",
+        "shared/combobox.css",
+        *(name for tab in TABS for name in tab.style_sheets),
+        "shared/phone.css",
+    )
     return "\n".join(asset(name) for name in names)
 
 

@@ -1,6 +1,7 @@
 // @ts-check
 // The LoRAs tab: searchable cards of LoRAs and checkpoints, and their details.
 import { publish, subscribe } from "../shared/bus.js";
+import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName, blockedReason, isCompatible } from "../shared/lora_fit.js";
@@ -20,9 +21,20 @@ export default function start({ element, trigger, server }) {
   const missing = find(".missing");
   const count = find(".count");
   const box = find(".find");
-  const fit = find(".fit");
-  const sort = find(".sort");
   const only = find(".only");
+  const fit = makeCombobox({ label: "Architecture", value: "fits", onchange: () => draw() });
+  const sort = makeCombobox({
+    label: "Order",
+    value: "name",
+    choices: [
+      { value: "name", label: "By name" },
+      { value: "newest", label: "Newest first" },
+      { value: "largest", label: "Largest first" },
+    ],
+    onchange: () => draw(),
+  });
+  const lists = find(".lists");
+  put(lists, fit.node, sort.node);
   const NOTHING_CHANGED = "The server did not answer; nothing was changed.";
   let catalog = null;
   let checkpoint = null;
@@ -136,15 +148,14 @@ export default function start({ element, trigger, server }) {
 
   function filters() {
     const archs = [...new Set(catalog.loras.map((lora) => lora.arch))].sort();
-    const was = fit.value || "fits";
     const model = base();
-    put(
-      fit,
-      h("option", { value: "fits" }, model ? `Fits ${model.name}` : "All that fit"),
-      h("option", { value: "all" }, "All architectures"),
-      archs.map((arch) => h("option", { value: `arch:${arch}` }, architectureName({ arch }))),
-    );
-    fit.value = [...fit.options].some((option) => option.value === was) ? was : "fits";
+    const choices = [
+      { value: "fits", label: model ? `Fits ${model.name}` : "All that fit" },
+      { value: "all", label: "All architectures" },
+      ...archs.map((arch) => ({ value: `arch:${arch}`, label: architectureName({ arch }) })),
+    ];
+    if (!choices.some((choice) => choice.value === fit.value)) fit.value = "fits";
+    fit.setChoices(choices);
   }
 
   function nothing() {
@@ -216,7 +227,7 @@ export default function start({ element, trigger, server }) {
     const loras = section === "loras";
     cards.hidden = !loras;
     models.hidden = loras;
-    for (const each of [fit, sort, only]) each.hidden = !loras;
+    for (const each of [lists, only]) each.hidden = !loras;
     for (const each of element.querySelectorAll(".segments button")) {
       each.setAttribute("aria-pressed", String(each.dataset.section === section));
     }
@@ -242,7 +253,6 @@ export default function start({ element, trigger, server }) {
     clearTimeout(typing);
     typing = setTimeout(draw, 80);
   };
-  fit.onchange = sort.onchange = draw;
   only.onclick = () => {
     only.setAttribute("aria-pressed", String(only.getAttribute("aria-pressed") !== "true"));
     draw();
