@@ -7,6 +7,7 @@ import { button, h, put, setText } from "./dom.js";
 
 const MANY = 8; // entries from which on a list opened by touch has a search field
 const PAGE = 8; // entries that Page Up and Page Down go over
+const LONG = 15; // characters from which on a narrow field shows an entry in smaller type
 const MARGIN = 8; // px between the list and the window's edges
 const TALLEST = 420;
 const LOWEST = 180; // px below which the list rather covers its field
@@ -22,24 +23,14 @@ let made = 0;
  *
  * @param {object} options
  * @param {string} options.label its accessible name
- * @param {string} [options.labelledby] id of the element that shows the label, if there is one
  * @param {import("./choices.js").Choice[]} [options.choices]
  * @param {any} [options.value]
  * @param {string} [options.className] of `node`
  * @param {string} [options.title] tooltip of the field
  * @param {(value: any) => void} [options.onchange] called when another entry was chosen
  */
-export function makeCombobox({
-  label,
-  labelledby,
-  choices = [],
-  value = "",
-  className = "",
-  title,
-  onchange,
-}) {
+export function makeCombobox({ label, choices = [], value = "", className = "", title, onchange }) {
   const id = `combobox-${++made}`;
-  const named = labelledby ? { "aria-labelledby": labelledby } : { "aria-label": label };
   const asCombobox = {
     type: "text",
     role: "combobox",
@@ -50,9 +41,9 @@ export function makeCombobox({
     spellcheck: "false",
     oninput: (event) => filter(event.target.value),
   };
-  const input = h("input", { ...asCombobox, ...named, "aria-expanded": "false" });
+  const input = h("input", { ...asCombobox, "aria-label": label, "aria-expanded": "false" });
   const head = h("div", { class: "combobox-head", hidden: true });
-  const list = h("div", { role: "listbox", id: `${id}-list`, class: "combobox-list", ...named });
+  const list = h("div", { role: "listbox", id: `${id}-list`, class: "combobox-list", "aria-label": label });
   const none = h("p", { class: "combobox-none", hidden: true });
   const sheet = h("div", { class: "combobox-sheet", popover: "manual" }, head, list, none);
   const found = h("span", { class: "visually-hidden", role: "status" });
@@ -71,7 +62,8 @@ export function makeCombobox({
   const labelOf = (some) => choices.find((choice) => choice.value === some)?.label ?? String(some ?? "");
   function showValue() {
     input.value = labelOf(value);
-    input.title = title ? `${input.value}: ${title}` : input.value;
+    input.classList.toggle("long", input.value.length > LONG);
+    if (document.activeElement === input) input.select();
   }
   const fields = () => [input, ...head.querySelectorAll("input")];
 
@@ -151,6 +143,7 @@ export function makeCombobox({
     const entry = takes && isMeant ? shown[marked] : null;
     sheet.hidePopover();
     put(head);
+    put(list);
     for (const event of ["scroll", "resize"]) window.removeEventListener(event, follow, true);
     document.removeEventListener("pointerdown", outside, true);
     input.setAttribute("aria-expanded", "false");
@@ -224,7 +217,7 @@ export function makeCombobox({
     sheet.style.left = `${Math.max(MARGIN, Math.min(box.left, innerWidth - sheet.offsetWidth - MARGIN))}px`;
   }
   function follow(event) {
-    if (sheet.contains(event.target)) return;
+    if (event.type === "scroll" && sheet.contains(event.target)) return;
     const { top, bottom, width } = input.getBoundingClientRect();
     if (!width || bottom < 0 || top > innerHeight) close();
     else place();
@@ -275,11 +268,18 @@ export function makeCombobox({
     // The list comes without the keyboard of the screen, which would cover it.
     input.inputMode = byTouch ? "none" : "text";
   });
+  // Only where the pointer is, since screen readers would read it after the label.
+  input.addEventListener("pointerenter", () => {
+    const isCut = input.scrollWidth > input.clientWidth;
+    input.title = [isCut ? input.value : "", title].filter(Boolean).join(": ");
+  });
   input.addEventListener("click", () => {
     if (isOpen) close();
     else open();
     input.select();
   });
+  // What is typed replaces the shown entry.
+  input.addEventListener("focus", () => input.select());
   // The field keeps the focus while the list is used.
   sheet.addEventListener("mousedown", (event) => {
     if (!event.target.closest("input")) event.preventDefault();

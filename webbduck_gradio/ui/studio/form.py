@@ -317,12 +317,11 @@ def _schedule_entries(schedules: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _taken_over(checkpoint: str, fields: list[str]) -> str:
-    """The sentence that these settings are now those of a checkpoint."""
+    """The sentence that these settings are now a checkpoint's."""
     size = {"width": "size", "height": "size"}
     names = list(dict.fromkeys(size.get(each, SETTINGS[each].label_in_sentence) for each in fields))
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    are = "are" if len(names) > 1 else "is"
-    return f"{listed[:1].upper()}{listed[1:]} {are} now {checkpoint}'s own."
+    return f"Set as {checkpoint} suggests: {listed}."
 
 
 def number_of(name: str, text: Any) -> Any:

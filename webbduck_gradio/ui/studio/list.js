@@ -8,14 +8,9 @@ import { keepForUndo } from "./settings_menu.js";
 export default function start({ element, props, trigger, watch }) {
   const place = element.querySelector(".combobox-place");
   const { field, label } = place.dataset;
-  const name = h(
-    "span",
-    { id: `label-${field}`, class: "combobox-label", "data-testid": "block-info" },
-    label,
-  );
+  const name = h("span", { class: "combobox-label", "data-testid": "block-info" }, label);
   const box = makeCombobox({
     label,
-    labelledby: name.id,
     choices: props.choices,
     value: props.value,
     onchange(value) {
