@@ -17,6 +17,7 @@ from ..request import SCHEDULERS
 from ..services import Services
 from .gallery.tab import TAB as GALLERY
 from .loras.tab import TAB as LORAS
+from .loras.tools import folders_view, tools_view
 from .modules import call, start_view
 from .queue.tab import TAB as QUEUE
 from .studio.form import Form
@@ -75,6 +76,8 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
                 "loras": serializers.loras_view(services, None),
                 "problems": list(registry.problems),
                 "samplers": list(SCHEDULERS),
+                "folders": folders_view(services.settings),
+                "tools": tools_view(registry),
                 "missing": {
                     "loras.json": list(registry.missing_loras),
                     "models.json": list(registry.missing_checkpoints),

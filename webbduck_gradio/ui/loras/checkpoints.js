@@ -27,9 +27,11 @@ function entriesOf(names) {
  * The card of a checkpoint.
  *
  * @param {any} each
- * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it
+ * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
+ *   in the Studio, unless it `isUsed` there
  */
-export function checkpointCard(each, { samplers, save: store, useCurrent }) {
+export function checkpointCard(each, { samplers, save: store, useCurrent, use, isUsed }) {
+  const isRefiner = each.arch === "sdxl-refiner";
   const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
   const inputs = FIELDS.map(([key, label, step]) =>
     h(
@@ -124,6 +126,18 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
       each.from_hub ? badge("Hugging Face cache") : null,
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,
+    each.draws ? h("p", { class: "about" }, each.draws) : null,
+    each.reason
+      ? null
+      : h(
+          "div",
+          { class: "actions" },
+          button(
+            isUsed ? "In use in the Studio" : isRefiner ? "Use for the second pass" : "Use in the Studio",
+            use,
+            { class: "use", disabled: isUsed },
+          ),
+        ),
     h(
       "dl",
       { class: "details" },

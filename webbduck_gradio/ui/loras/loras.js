@@ -1,6 +1,6 @@
 // @ts-check
 // The LoRAs tab: searchable cards of LoRAs and checkpoints, and their details.
-import { publish, subscribe } from "../shared/bus.js";
+import { last, publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
@@ -11,12 +11,14 @@ import { loraUrl } from "../shared/urls.js";
 import { checkpointCard } from "./checkpoints.js";
 import { makeDetails } from "./details.js";
 import { badge, copyButton, date, picture } from "./parts.js";
+import { addModelCard, toolCard } from "./tools.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
   const find = (selector) => element.querySelector(selector);
   const cards = find(".cards");
   const models = find(".models");
+  const tools = find(".tools-of-models");
   const problem = find(".problem");
   const missing = find(".missing");
   const count = find(".count");
@@ -160,7 +162,10 @@ export default function start({ element, trigger, server }) {
 
   function nothing() {
     if (!catalog.loras.length) {
-      return "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here automatically.";
+      return (
+        `No LoRAs yet. Put a .safetensors file into ${catalog.folders.loras}; ` +
+        "it appears here automatically."
+      );
     }
     return fit.value === "fits" && !box.value
       ? "No LoRA fits this checkpoint. Choose “All architectures” to see the others."
@@ -185,6 +190,20 @@ export default function start({ element, trigger, server }) {
         : `${shown.length} of ${catalog.loras.length}`;
   }
 
+  function useModel({ name, arch }) {
+    publish("use-model", { field: arch === "sdxl-refiner" ? "second_pass_model" : "base_model", name });
+    openTab("studio");
+  }
+
+  function drawTools() {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const shown = catalog.tools.filter(({ title, models: found }) =>
+      words.every((word) => [title, ...found.map(({ name }) => name)].join(" ").toLowerCase().includes(word)),
+    );
+    put(tools, shown.length ? shown.map(toolCard) : h("p", { class: "nothing" }, "No tool matches."));
+    count.textContent = `${shown.length}`;
+  }
+
   function drawModels() {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     const shown = catalog.checkpoints.filter((each) =>
@@ -193,9 +212,12 @@ export default function start({ element, trigger, server }) {
     const known = new Map([...models.children].map((each) => [each.dataset.key, each]));
     put(
       models,
+      known.get("add") ??
+        h("div", { class: "add-place", "data-key": "add" }, addModelCard(catalog.folders.checkpoints)),
       shown.length
         ? shown.map((each) => {
-            const key = JSON.stringify(each);
+            const isUsed = each.name === checkpoint;
+            const key = JSON.stringify([each, isUsed]);
             const node =
               known.get(key) ??
               checkpointCard(each, {
@@ -205,6 +227,8 @@ export default function start({ element, trigger, server }) {
                     () => server.webbduck_edit_checkpoint({ name: each.name, changes, seen }),
                     NOTHING_CHANGED,
                   ),
+                isUsed,
+                use: () => useModel(each),
                 useCurrent: () => trigger("use_current", { name: each.name }),
               });
             node.dataset.key = key;
@@ -213,10 +237,7 @@ export default function start({ element, trigger, server }) {
         : h(
             "p",
             { class: "nothing" },
-            catalog.checkpoints.length
-              ? "No checkpoint matches."
-              : "No checkpoints yet. Put a .safetensors file into checkpoint/sdxl; " +
-                  "it appears here automatically.",
+            catalog.checkpoints.length ? "No checkpoint matches." : "No checkpoints yet.",
           ),
     );
     count.textContent = `${shown.length}`;
@@ -226,14 +247,14 @@ export default function start({ element, trigger, server }) {
     if (!catalog) return;
     const loras = section === "loras";
     cards.hidden = !loras;
-    models.hidden = loras;
+    models.hidden = section !== "checkpoints";
+    tools.hidden = section !== "tools";
     for (const each of [lists, only]) each.hidden = !loras;
     for (const each of element.querySelectorAll(".segments button")) {
       each.setAttribute("aria-pressed", String(each.dataset.section === section));
     }
-    if (loras) drawCards();
-    else drawModels();
-    const file = loras ? "loras.json" : "models.json";
+    ({ loras: drawCards, checkpoints: drawModels, tools: drawTools })[section]();
+    const file = { loras: "loras.json", checkpoints: "models.json" }[section];
     const gone = catalog.missing?.[file] ?? [];
     const entries = gone.length === 1 ? "an entry" : `${gone.length} entries`;
     const names = gone.slice(0, 20).join(", ") + (gone.length > 20 ? " …" : ".");
@@ -248,6 +269,14 @@ export default function start({ element, trigger, server }) {
       draw();
     };
   }
+  // Other tabs show a section.
+  subscribe("models", (wanted) => {
+    if (!wanted) return;
+    last.delete("models");
+    section = wanted;
+    box.value = "";
+    draw();
+  });
   let typing = null;
   box.oninput = () => {
     clearTimeout(typing);

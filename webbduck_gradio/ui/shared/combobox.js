@@ -18,8 +18,8 @@ const asSheet = window.matchMedia("(max-width: 820px), (max-height: 500px) and (
 let made = 0;
 
 /**
- * Make a combobox. Returns its element `node`; `value`, which can be set; `setChoices(choices)`; and `input`,
- * the field. A value without an entry is shown as it is.
+ * Make a combobox. Returns its element `node`; `value`, which can be set; `choose(value)`, as the user does;
+ * `setChoices(choices)`; and `input`, the field. A value without an entry is shown as it is.
  *
  * @param {object} options
  * @param {string} options.label its accessible name
@@ -80,7 +80,11 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
               role: "option",
               id: `${id}-${at}`,
               "aria-selected": String(entry.value === value),
-              onclick: () => choose(entry),
+              onclick: () => {
+                input.focus();
+                close();
+                choose(entry.value);
+              },
               onpointermove: (event) => {
                 if (event.pointerType === "mouse" && at !== marked) mark(at, false);
               },
@@ -150,19 +154,14 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
     input.removeAttribute("aria-activedescendant");
     setText(found, "");
     showValue();
-    if (entry) set(entry);
+    if (entry) choose(entry.value);
   }
 
-  function set(entry) {
-    if (entry.value === value) return;
-    value = entry.value;
+  function choose(another) {
+    if (another === value) return;
+    value = another;
     showValue();
     onchange?.(value);
-  }
-  function choose(entry) {
-    input.focus();
-    close();
-    set(entry);
   }
 
   /** As a sheet and by touch the list has a title, and a search field if it is long. */
@@ -300,6 +299,7 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
       if (!isOpen) showValue();
       else draw();
     },
+    choose,
     setChoices(now) {
       if (JSON.stringify(now) === JSON.stringify(choices)) return;
       choices = now;

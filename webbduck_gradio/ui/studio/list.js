@@ -1,8 +1,23 @@
 // @ts-check
 // The control of a setting with a list of values (studio/controls.py).
-import { h, put } from "../shared/dom.js";
+import { last, publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
+import { button, h, put } from "../shared/dom.js";
+import { openSheet } from "../shared/mobile_sheet.js";
+import { openTab } from "../shared/tabs.js";
 import { keepForUndo } from "./settings_menu.js";
+
+/** The link to the cards of the checkpoints, from the settings' sheet of a phone as well. */
+const allCheckpoints = () =>
+  button(
+    "All checkpoints",
+    () => {
+      openSheet(false);
+      openTab("loras");
+      publish("models", "checkpoints");
+    },
+    { class: "all-checkpoints" },
+  );
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, watch }) {
@@ -21,9 +36,15 @@ export default function start({ element, props, trigger, watch }) {
     },
   });
   name.addEventListener("click", () => box.input.focus());
-  put(place, name, box.node);
+  put(place, field === "base_model" ? allCheckpoints() : null, name, box.node);
   watch(["value", "choices"], () => {
     box.setChoices(props.choices);
     box.value = props.value;
+  });
+  // Other tabs choose models here.
+  subscribe("use-model", (wanted) => {
+    if (wanted?.field !== field) return;
+    last.delete("use-model");
+    box.choose(wanted.name);
   });
 }
