@@ -56,11 +56,11 @@ class Vocabulary:
 
         `added`: texts whose words are known too, such as triggers of LoRAs.
         """
-        known = self.words | {word for text in added for word in words_of(text)}
+        known = self.words | _NOT_THINGS | {word for text in added for word in words_of(text)}
         unknown = [
             word
             for word in dict.fromkeys(word for text in texts for word in words_of(_plain(text)))
-            if len(word) > 1 and word not in _NOT_THINGS and not any(each in known for each in _forms(word))
+            if len(word) > 1 and "'" not in word and not any(each in known for each in _forms(word))
         ]
         if not unknown:
             return ""

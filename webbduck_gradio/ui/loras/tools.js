@@ -36,7 +36,7 @@ export const addModelCard = (folder) =>
 export const toolCard = ({ title, about, folder, models }) =>
   h(
     "article",
-    { class: "card tool", "aria-label": title },
+    { class: "card tool-kind", "aria-label": title },
     h("h3", {}, title),
     h("p", { class: "about" }, about),
     folderRow(folder),

@@ -42,14 +42,15 @@ TOOL_KINDS = (
     ),
     ToolKind(
         "VAEs",
-        "Turn latents into pictures in place of a checkpoint's own. SDXL VAEs as .safetensors files or "
-        "diffusers folders.",
+        "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no setting "
+        "chooses one yet.",
         lambda settings: settings.checkpoints / "vae",
         lambda registry: registry.vaes(),
     ),
     ToolKind(
         "Wildcards",
-        "Lists of words for prompts. Text files with one choice in each line.",
+        "Lists of words: text files with one choice in each line. They are listed only; prompts cannot use "
+        "them yet.",
         lambda settings: settings.wildcards,
         lambda registry: registry.wildcards(),
         lambda wildcard: f"{wildcard.lines} {'line' if wildcard.lines == 1 else 'lines'}",

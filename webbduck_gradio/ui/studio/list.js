@@ -1,23 +1,12 @@
 // @ts-check
 // The control of a setting with a list of values (studio/controls.py).
-import { last, publish, subscribe } from "../shared/bus.js";
+import { last, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
-import { openSheet } from "../shared/mobile_sheet.js";
-import { openTab } from "../shared/tabs.js";
 import { keepForUndo } from "./settings_menu.js";
+import { showCheckpoints } from "./show_checkpoints.js";
 
-/** The link to the cards of the checkpoints, from the settings' sheet of a phone as well. */
-const allCheckpoints = () =>
-  button(
-    "All checkpoints",
-    () => {
-      openSheet(false);
-      openTab("loras");
-      publish("models", "checkpoints");
-    },
-    { class: "all-checkpoints" },
-  );
+const allCheckpoints = () => button("All checkpoints", showCheckpoints, { class: "all-checkpoints" });
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, watch }) {

@@ -1,8 +1,7 @@
 // @ts-check
 // Below the prompt: the words that the checkpoint does not know, and the way to another one.
-import { publish } from "../shared/bus.js";
 import { button, h, setText } from "../shared/dom.js";
-import { openTab } from "../shared/tabs.js";
+import { showCheckpoints } from "./show_checkpoints.js";
 
 /** Milliseconds without another word until a sentence is said, so that no half-typed word is. */
 const PAUSE = 1200;
@@ -14,10 +13,7 @@ export function makeUnknown() {
     "div",
     { class: "prompt-unknown", hidden: true },
     text,
-    button("Add a model", () => {
-      openTab("loras");
-      publish("models", "checkpoints");
-    }),
+    button("Add a model", showCheckpoints),
   );
   let waiting;
   function say(sentence) {
