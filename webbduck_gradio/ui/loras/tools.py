@@ -42,8 +42,8 @@ TOOL_KINDS = (
     ),
     ToolKind(
         "VAEs",
-        "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no setting "
-        "chooses one yet.",
+        "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no "
+        "setting chooses one yet.",
         lambda settings: settings.checkpoints / "vae",
         lambda registry: registry.vaes(),
     ),
