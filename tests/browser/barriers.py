@@ -26,11 +26,11 @@ FAINT = """least => {
     };
     const isBare = (style) => style.borderTopStyle === 'none' || style.borderTopWidth === '0px';
     const found = [];
-    for (const field of document.querySelectorAll('input, textarea, select')) {
+    for (const field of document.querySelectorAll('input, textarea')) {
         if (!field.checkVisibility() || ['range', 'file'].includes(field.type)) continue;
         const isSegment = getComputedStyle(field).opacity === '0';
-        const bound = isSegment ? null : isBare(getComputedStyle(field)) ? field.closest('.wrap') : field;
-        if (!bound || field.matches('.g-filter, :checked, :disabled, :focus')) continue;
+        const bound = isSegment ? null : field;
+        if (!bound || field.closest('.g-filter') || field.matches(':checked, :disabled, :focus')) continue;
         const edge = getComputedStyle(bound).borderTopColor;
         const [high, low] = [light(edge), light(ground(bound.parentElement))].sort((a, b) => b - a);
         const contrast = (high + 0.05) / (low + 0.05);

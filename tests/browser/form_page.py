@@ -26,6 +26,12 @@ def unfold_all(page: Page) -> None:
     page.evaluate("webbduckFacts.folds.forEach((name) => webbduck.form.unfold(name))")
 
 
+def choose(page: Page, name: str, entry: str) -> None:
+    """Choose an entry of the list of this name."""
+    page.get_by_role("combobox", name=name, exact=True).click()
+    page.get_by_role("option", name=entry, exact=True).click()
+
+
 def expect_form(page: Page, **wanted: Any) -> None:
     """The form comes to have these values; Gradio tells the page's scripts of them after it shows them."""
     page.wait_for_function(

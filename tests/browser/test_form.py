@@ -16,7 +16,6 @@ from setting_changes import CHANGES
 from windows import Windows
 
 from webbduck_gradio.request import SETTINGS, GenerationRequest, in_form_order
-from webbduck_gradio.request.samplers import SAMPLERS
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.web.server import StudioServer
 
@@ -407,8 +406,21 @@ def test_the_counter_counts_as_the_checkpoints_own_tokenizer(
     expect(kept_tab.locator(".prompt-foot .counter")).to_have_text(f"1: {tokens} / 150 · 2: 3 / 75")
 
 
-def test_a_long_list_opens_at_what_is_selected(kept_tab: Page) -> None:
-    kept_tab.click("#sampler input")
-    expect(kept_tab.locator(".options [role=option]")).to_have_count(len(SAMPLERS))
-    expect(kept_tab.locator(".options [aria-selected=true]")).to_be_in_viewport()
-    kept_tab.keyboard.press("Escape")
+def test_a_checkpoint_says_which_settings_it_brought_and_all_can_be_taken_back(kept_tab: Page) -> None:
+    toast = kept_tab.locator("#toast")
+    option("#checkpoint")(kept_tab, STARTER)
+    for field, value in {"width": "256", "height": "256", "steps": "9"}.items():
+        kept_tab.fill(f"#{field} input", value)
+    expect_form(kept_tab, base_model=STARTER, width=256, height=256, steps=9)
+    option("#checkpoint")(kept_tab, OTHER)
+    expect(toast).to_contain_text(f"Set as {OTHER} suggests: steps.")
+    expect(kept_tab.locator("#steps input")).to_have_value("20")
+    toast.get_by_role("button", name="Undo").click()
+    expect_form(kept_tab, base_model=STARTER, steps=9)
+    expect(kept_tab.locator("#checkpoint input")).to_have_value(STARTER)
+    # One that changes nothing has nothing to say.
+    kept_tab.fill("#steps input", "20")
+    expect_form(kept_tab, steps=20)
+    option("#checkpoint")(kept_tab, OTHER)
+    expect_form(kept_tab, base_model=OTHER)
+    expect(toast).to_be_hidden()

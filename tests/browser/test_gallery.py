@@ -7,6 +7,7 @@ import json
 import zipfile
 
 import pytest
+from form_page import choose
 from gallery_page import cell, expect_alone, expect_shown, picture, search, sibling
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
@@ -23,16 +24,16 @@ def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[
     expect_alone(gallery, sibling(album[3], 1))
     search(gallery, "albumword")
     # "Euler" alone, not "Euler a".
-    gallery.get_by_label("Filter by sampler").select_option('sampler:="Euler"')
+    choose(gallery, "Filter by sampler", "Euler (3)")
     expect(gallery.locator(".g-query")).to_have_value('albumword sampler:="Euler"')
     expect(gallery.locator(".g-count")).to_have_text("3 pictures in 3 runs")
-    gallery.get_by_label("Filter by LoRA").select_option('lora:="lantern-glow"')
+    choose(gallery, "Filter by LoRA", "lantern-glow (1)")
     expect(gallery.locator(".g-count")).to_have_text("1 picture in 1 run")
-    gallery.get_by_label("Filter by date").select_option(label="Yesterday")
+    choose(gallery, "Filter by date", "Yesterday")
     expect(gallery.locator(".g-nothing")).to_contain_text("Nothing matches")
-    gallery.get_by_label("Filter by date").select_option("")
-    gallery.get_by_label("Filter by LoRA").select_option("")
-    gallery.get_by_label("Filter by sampler").select_option("")
+    choose(gallery, "Filter by date", "Any date")
+    choose(gallery, "Filter by LoRA", "Any LoRA")
+    choose(gallery, "Filter by sampler", "Any sampler")
     expect(gallery.locator(".g-count")).to_have_text("11 pictures in 6 runs")
     search(gallery, "albumword date:nonsense")
     expect(gallery.locator(".g-problem")).to_contain_text("date: takes a day, month or year")
@@ -43,22 +44,22 @@ def test_runs_or_single_pictures_in_every_order(gallery: Page, album: list[str])
     gallery.get_by_role("button", name="Single").click()
     expect(gallery.locator(".g-count")).to_have_text("11 pictures")
     expect(gallery.locator('[data-index="0"]')).to_have_attribute("data-id", sibling(album[5], 3))
-    gallery.get_by_label("Order").select_option("oldest")
+    choose(gallery, "Order", "Oldest first")
     expect(gallery.locator('[data-index="0"]')).to_have_attribute("data-id", album[0])
     gallery.get_by_role("button", name="Runs").click()
     expect(gallery.locator('[data-index="0"]')).to_have_attribute("data-run", album[0].rpartition("/")[0])
-    gallery.get_by_label("Order").select_option("prompt")  # crimson a, crimson e, gold b, gold f, navy, teal
+    choose(gallery, "Order", "Prompt A–Z")  # crimson a, crimson e, gold b, gold f, navy, teal
     for place, number in enumerate((0, 4, 1, 5, 3, 2)):
         run = gallery.locator(f'[data-index="{place}"]')
         expect(run).to_have_attribute("data-run", album[number].rpartition("/")[0])
-    gallery.get_by_label("Order").select_option("picture_size")
+    choose(gallery, "Order", "Largest picture")
     expect(gallery.locator('[data-index="0"] .g-by')).to_have_text("96 × 96")
-    gallery.get_by_label("Order").select_option("checkpoint")
+    choose(gallery, "Order", "Checkpoint A–Z")
     expect(gallery.locator('[data-index="0"] .g-by')).to_have_text("webbduck-starter")
     gallery.reload()  # it is remembered
     gallery.get_by_role("tab", name="Gallery").click()
-    expect(gallery.get_by_label("Order")).to_have_value("checkpoint")
-    gallery.get_by_label("Order").select_option("newest")
+    expect(gallery.get_by_role("combobox", name="Order")).to_have_value("Checkpoint A–Z")
+    choose(gallery, "Order", "Newest first")
 
 
 def test_choose_delete_and_restore_from_the_trash(gallery: Page, studio, album: list[str]) -> None:

@@ -115,7 +115,9 @@ def test_every_touched_window_shows_its_picture_and_its_tools(phone: Page, made:
         expect_all_in_reach(phone, size)
         tools = phone.locator("#stage .tool:visible")
         assert all(box["height"] >= 40 for each in tools.all() if (box := each.bounding_box()))
-        assert tools.first.evaluate("node => !node.closest('.frame') && getComputedStyle(node).opacity === '1'")
+        assert tools.first.evaluate(
+            "node => !node.closest('.frame') && getComputedStyle(node).opacity === '1'"
+        )
 
 
 def test_every_pointed_window_shows_its_picture_and_its_tools(kept_page: Page, made: list[str]) -> None:

@@ -37,7 +37,7 @@ class Windows:
 
     def check(self) -> None:
         errors, self._errors = self._errors, []
-        assert errors == []
+        assert errors == [], errors
 
     def close(self) -> None:
         for context in self._contexts:

@@ -146,6 +146,8 @@ class CheckpointAnswer(TypedDict):
     native_size: int
     size_bytes: int
     notes: list[str]
+    draws: str
+    """What it draws, in one sentence, where it lists the few words that it knows; else ""."""
     usable: bool
     reason: str | None
     """Why it cannot be used, in one sentence; here and below."""

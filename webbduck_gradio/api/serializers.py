@@ -251,6 +251,7 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
         "native_size": checkpoint.native_size,
         "size_bytes": checkpoint.file_bytes,
         "notes": list(checkpoint.notes),
+        "draws": checkpoint.vocabulary.note if checkpoint.vocabulary else "",
         "usable": checkpoint.unusable is None,
         "reason": checkpoint.unusable,
         "modified": checkpoint.modified,

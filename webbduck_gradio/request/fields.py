@@ -28,7 +28,7 @@ FOLDS: dict[Group, str] = {
 }
 """Titles of the collapsible groups."""
 Control = Literal["number", "text", "choice", "list", "model", "loras", "file"]
-"""How a value is entered: "choice" shows all values side by side, "list" is a dropdown; the value of "file"
+"""How a value is entered: "choice" shows all values side by side, "list" is a combobox; the value of "file"
 is the id of a stored input image."""
 Reset = Literal["default", "checkpoint", "kept"]
 """What resets a setting: "default", recalling an image whose metadata does not mention it (its neutral value
@@ -91,6 +91,8 @@ class Setting:
     unit: str = ""
     choices: Mapping[str, str] = field(default_factory=dict)
     """Labels of its values, if it has a fixed set of them."""
+    choice_groups: Mapping[str, str] = field(default_factory=dict)
+    """Titles by value under which its list arranges them; one without a title comes first."""
     step: float = 0
     """Increment of the arrow keys; 0: `multiple_of`, else 1 or 0.05."""
     has_slider: bool = False

@@ -237,6 +237,7 @@ class PictureFields(JobRequest):
     sampler: Annotated[Name, Setting(
         label="Sampler", group="sampling", control="list", reset="checkpoint",
         choices={each.name: each.name for each in SAMPLERS},
+        choice_groups={each.name: each.family for each in SAMPLERS},
         help="The algorithm that removes the noise. Euler is the simplest; DPM++ 2M needs few steps.",
         api_help=f"A name of /samplers. {OF_CHECKPOINT}", lines={"queue": "{}"},
         infotext=Pair("Sampler", is_written=False),

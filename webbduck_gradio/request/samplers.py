@@ -75,6 +75,8 @@ class Sampler:
     """A sampler. `aliases`: other programs' names, without `_gpu`, `_k` and `k_`; "_" means a space."""
 
     name: str
+    family: str
+    """Title under which the page lists it: samplers that compute their steps in a similar way."""
     schedules: tuple[str, ...] = _ALL
     """Schedules that it supports, beside Automatic."""
     automatic: str | None = UNIFORM
@@ -109,26 +111,26 @@ _CFG_PLUS_PLUS = 1 / 12.5
 
 SAMPLERS = (
     Sampler(
-        name="DPM++ 2M",
+        name="DPM++ 2M", family="DPM++",
         automatic="Karras",
         config_class=_MULTISTEP,
         config={"algorithm_type": "dpmsolver++", "solver_order": 2},
         aliases=("dpmpp_2m", "k_dpmpp_2"),
     ),
     Sampler(
-        name="DPM++ 2M SDE", noise="path", eta=1.0,
+        name="DPM++ 2M SDE", family="DPM++", noise="path", eta=1.0,
         automatic="Exponential",
         config_class=_MULTISTEP,
         config={"algorithm_type": "sde-dpmsolver++", "solver_order": 2},
         aliases=("dpmpp_2m_sde", "SamplerDPMPP_2M_SDE"),
     ),
     Sampler(
-        name="DPM++ 2M SDE Heun", noise="path", eta=1.0,
+        name="DPM++ 2M SDE Heun", family="DPM++", noise="path", eta=1.0,
         automatic="Exponential",
         aliases=("dpmpp_2m_sde_heun",),
     ),
     Sampler(
-        name="DPM++ 3M SDE", noise="path", eta=1.0,
+        name="DPM++ 3M SDE", family="DPM++", noise="path", eta=1.0,
         automatic="Exponential",
         discards_penultimate=True,
         config_class=_MULTISTEP,
@@ -136,51 +138,51 @@ SAMPLERS = (
         aliases=("dpmpp_3m_sde", "SamplerDPMPP_3M_SDE"),
     ),
     Sampler(
-        name="DPM++ SDE", noise="path", eta=1.0,
+        name="DPM++ SDE", family="DPM++", noise="path", eta=1.0,
         automatic="Karras",
         config_class="DPMSolverSDEScheduler",
         aliases=("dpmpp_sde", "SamplerDPMPP_SDE"),
     ),
     Sampler(
-        name="DPM++ 2S a", noise="steps", eta=1.0,
+        name="DPM++ 2S a", family="DPM++", noise="steps", eta=1.0,
         automatic="Karras",
         config_class="DPMSolverSinglestepScheduler",
         aliases=("dpmpp_2s_ancestral", "dpmpp_2s", "SamplerDPMPP_2S_Ancestral"),
     ),
     Sampler(
-        name="Euler", has_churn=True,
+        name="Euler", family="Euler", has_churn=True,
         config_class="EulerDiscreteScheduler",
         aliases=("euler", "SamplerEuler"),
     ),
     Sampler(
-        name="Euler a", noise="steps", eta=1.0,
+        name="Euler a", family="Euler", noise="steps", eta=1.0,
         config_class="EulerAncestralDiscreteScheduler",
         aliases=("euler_ancestral", "SamplerEulerAncestral"),
     ),
     Sampler(
-        name="Heun", has_churn=True,
+        name="Heun", family="Heun", has_churn=True,
         fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},
         config_class="HeunDiscreteScheduler",
     ),
-    Sampler(name="HeunPP2", has_churn=True, aliases=("heunpp2",)),
+    Sampler(name="HeunPP2", family="Heun", has_churn=True, aliases=("heunpp2",)),
     Sampler(
-        name="DPM2", has_churn=True,
+        name="DPM2", family="DPM", has_churn=True,
         automatic="Karras",
         discards_penultimate=True,
         config_class="KDPM2DiscreteScheduler",
         aliases=("dpm_2", "kdpm_2"),
     ),
     Sampler(
-        name="DPM2 a", noise="steps", eta=1.0,
+        name="DPM2 a", family="DPM", noise="steps", eta=1.0,
         automatic="Karras",
         discards_penultimate=True,
         fewest_steps={"Karras": 5, "Exponential": 6, "Polyexponential": 6},
         config_class="KDPM2AncestralDiscreteScheduler",
         aliases=("dpm_2_ancestral", "dpm_2_a", "kdpm_2_a"),
     ),
-    Sampler(name="LMS", config_class="LMSDiscreteScheduler", aliases=("SamplerLMS",)),
+    Sampler(name="LMS", family="Multistep", config_class="LMSDiscreteScheduler", aliases=("SamplerLMS",)),
     Sampler(
-        name="DPM fast", noise="steps", eta=1.0,
+        name="DPM fast", family="DPM", noise="steps", eta=1.0,
         schedules=(),
         automatic=None,
         own="Karras",
@@ -189,7 +191,7 @@ SAMPLERS = (
         aliases=("dpm_fast",),
     ),
     Sampler(
-        name="DPM adaptive", noise="steps", eta=1.0,
+        name="DPM adaptive", family="DPM", noise="steps", eta=1.0,
         schedules=(),
         automatic=None,
         own="Karras",
@@ -198,38 +200,60 @@ SAMPLERS = (
         aliases=("dpm_adaptive",),
     ),
     Sampler(
-        name="Restart", noise="steps",
+        name="Restart", family="Heun", noise="steps",
         automatic="Karras",
         can_be_split=False,
         fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},
     ),
-    Sampler(name="UniPC", schedules=_BESIDE_OWN, automatic=None, config_class="UniPCMultistepScheduler",
-            aliases=("uni_pc", "uni_pc_bh2")),
     Sampler(
-        name="DEIS", automatic="Karras", config_class="DEISMultistepScheduler", aliases=("deis_multistep",)
+        name="UniPC", family="Multistep",
+        schedules=_BESIDE_OWN,
+        automatic=None,
+        config_class="UniPCMultistepScheduler",
+        aliases=("uni_pc", "uni_pc_bh2"),
     ),
-    Sampler(name="iPNDM", automatic="Karras", aliases=("ipndm",)),
-    Sampler(name="Res Multistep", aliases=("res_multistep",)),
-    Sampler(name="ER SDE", noise="steps", eta=1.0, aliases=("er_sde",)),
-    Sampler(name="DDIM", eta=0.0, schedules=_BESIDE_OWN, automatic=None, config_class="DDIMScheduler"),
-    Sampler(name="DDPM", noise="steps", automatic=SGM_UNIFORM, aliases=("ddpm",)),
     Sampler(
-        name="PLMS",
+        name="DEIS", family="Multistep",
+        automatic="Karras",
+        config_class="DEISMultistepScheduler",
+        aliases=("deis_multistep",),
+    ),
+    Sampler(name="iPNDM", family="Multistep", automatic="Karras", aliases=("ipndm",)),
+    Sampler(name="Res Multistep", family="Multistep", aliases=("res_multistep",)),
+    Sampler(name="ER SDE", family="Multistep", noise="steps", eta=1.0, aliases=("er_sde",)),
+    Sampler(
+        name="DDIM", family="DDIM and DDPM", eta=0.0,
+        schedules=_BESIDE_OWN,
+        automatic=None,
+        config_class="DDIMScheduler",
+    ),
+    Sampler(name="DDPM", family="DDIM and DDPM", noise="steps", automatic=SGM_UNIFORM, aliases=("ddpm",)),
+    Sampler(
+        name="PLMS", family="Multistep",
         automatic=SGM_UNIFORM,
         fewest_steps={**dict.fromkeys(_LOW, 3), BETA: 3},
         aliases=("pndm",),
     ),
     Sampler(
-        name="LCM", noise="steps",
+        name="LCM", family="For distilled models", noise="steps",
         automatic=SGM_UNIFORM,
         config_class="LCMScheduler",
         aliases=("SamplerLCM",),
     ),
-    Sampler(name="TCD", noise="steps", eta=0.3, automatic=SGM_UNIFORM, config_class="TCDScheduler"),
-    Sampler(name="DDIM CFG++", eta=0.0, schedules=_BESIDE_OWN, automatic=None, cfg_factor=_CFG_PLUS_PLUS),
-    Sampler(name="Euler CFG++", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_cfg_pp",)),
     Sampler(
-        name="Euler a CFG++", noise="steps", eta=1.0,
+        name="TCD", family="For distilled models", noise="steps", eta=0.3,
+        automatic=SGM_UNIFORM,
+        config_class="TCDScheduler",
+    ),
+    Sampler(
+        name="DDIM CFG++", family="DDIM and DDPM", eta=0.0,
+        schedules=_BESIDE_OWN,
+        automatic=None,
+        cfg_factor=_CFG_PLUS_PLUS,
+    ),
+    Sampler(name="Euler CFG++", family="Euler", cfg_factor=_CFG_PLUS_PLUS, aliases=("euler_cfg_pp",)),
+    Sampler(
+        name="Euler a CFG++", family="Euler", noise="steps", eta=1.0,
         cfg_factor=_CFG_PLUS_PLUS,
         aliases=("euler_ancestral_cfg_pp",),
     ),

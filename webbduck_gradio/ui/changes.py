@@ -16,6 +16,7 @@ from ..api import serializers
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ..request import SCHEDULERS
 from ..services import Services
+from .loras.tools import folders_view, tools_view
 from .modules import call, start_view
 
 TICK_SECONDS = 0.5
@@ -39,6 +40,8 @@ def build(services: Services) -> gr.HTML:
             "loras": serializers.loras_view(services, None),
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),
+            "folders": folders_view(services.settings),
+            "tools": tools_view(registry),
             "missing": {
                 "loras.json": list(registry.missing_loras),
                 "models.json": list(registry.missing_checkpoints),

@@ -25,6 +25,8 @@ from .tab import PageParts
 from .theme import asset
 
 TABS = (STUDIO, GALLERY, QUEUE, LORAS)
+SHARED_STYLES = ("shared/common.css", "shared/combobox.css", "shared/upscale_menu.css")
+OVERRIDING_STYLES = ("shared/phone.css", "shared/side.css")
 
 
 def channel(name: str) -> gr.HTML:
@@ -39,9 +41,9 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """The page's CSS: common styles first, then each tab's, then those of small windows, which override them."""
+    """The page's CSS: what tabs share, then each tab's, then the layouts of small windows, which override it."""
     of_tabs = [name for tab in TABS for name in tab.style_sheets]
-    names = ("shared/common.css", "shared/upscale_menu.css", *of_tabs, "shared/phone.css", "shared/side.css")
+    names = (*SHARED_STYLES, *of_tabs, *OVERRIDING_STYLES)
     return resolved("\n".join(asset(name) for name in names))
 
 

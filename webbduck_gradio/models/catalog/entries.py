@@ -11,6 +11,7 @@ from ..probe.checkpoint import SUPPORTED, CheckpointInfo
 from ..probe.lora import NAMES, LoraInfo
 from ..scan import Candidate
 from ..triggers import phrase
+from ..vocabulary import Vocabulary, vocabulary_in
 from .defaults import Defaults, number, text, texts, with_defaults
 
 LARGE = 2**30
@@ -52,6 +53,8 @@ class Checkpoint:
     """Data type of the UNet's weights, as named by safetensors; "" if mixed."""
     notes: tuple[str, ...] = ()
     """Warnings for users of the checkpoint."""
+    vocabulary: Vocabulary | None = None
+    """The words that it knows; None: not listed, as for most."""
 
     @property
     def lora_arch(self) -> str:
@@ -136,6 +139,7 @@ def checkpoint_entry(
         clip_layers=known.clip_layers,
         latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
         suggested=suggested,
+        vocabulary=vocabulary_in(known.extras, name, f"{name}/webbduck.json", problems),
         stamp=candidate.stamp,
     )
 

@@ -49,7 +49,8 @@ class CheckpointInfo:
     notes: tuple[str, ...] = ()
     """Warnings for users of the checkpoint."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb. `said`: defaults in a file's metadata."""
+    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb, vocabulary. `said`: defaults in a file's
+    metadata."""
 
 
 def inspect_file(path: Path) -> CheckpointInfo:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 
-from ..drawing.scenes import Attributes
+from ...models.vocabulary import words_of
+from ..drawing.scenes import Attributes, sample
 
 _SUBJECTS: dict[str, tuple[str, ...]] = {
     "duck": ("duck", "duck", "duck", "duck", "duck", "cartoon duck", "cute duck", "little duck", "duckling"),
@@ -129,6 +130,12 @@ def caption(attributes: Attributes, rng: random.Random) -> str:
     if rng.random() < 0.06:
         text = text[0].upper() + text[1:] + "."
     return text
+
+
+def vocabulary(captions: int = 30_000) -> list[str]:
+    """The words of this many random captions, sorted. In 30,000 every word of the tables above occurs."""
+    rng = random.Random(0)
+    return sorted({word for _ in range(captions) for word in words_of(caption(sample(rng), rng))})
 
 
 def full_caption(attributes: Attributes, rng: random.Random) -> str:

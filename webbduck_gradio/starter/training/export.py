@@ -13,6 +13,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionM
 from diffusers.models.attention_processor import AttnProcessor2_0
 from transformers import CLIPTokenizer
 
+from ..captions.captions import vocabulary
 from ..drawing.scenes import NATIVE_SIZE, SIZES
 from .latents import PreviewColours, load_frozen_vae
 from .loop import load_state
@@ -21,6 +22,12 @@ from .unet import load_trained
 
 MAX_BYTES = 30_000_000
 """Maximum size of the folder, including tokenizers."""
+
+VOCABULARY = {
+    "title": "The starter model",
+    "note": "It draws cartoon scenes with a duck, boat, balloon, house or cat; other checkpoints draw more.",
+}
+"""What the page says of words that the checkpoint does not know (`models.vocabulary`)."""
 
 _TOKENIZER_CONFIG: dict[str, Any] = {
     "bos_token": "<|startoftext|>",
@@ -127,6 +134,7 @@ def export_parts(
         "latent_rgb": {"factors": preview.factors, "bias": preview.bias},
         "native_size": NATIVE_SIZE,
         "sizes": [list(size) for size in SIZES],
+        "vocabulary": VOCABULARY | {"words": vocabulary()},
         "provenance": provenance,
     }
     (partial / "webbduck.json").write_text(json.dumps(about, indent=1) + "\n")

@@ -1,5 +1,6 @@
 // @ts-check
 // The gallery's filter row, which reads and writes the terms of the search text.
+import { makeCombobox } from "../shared/combobox.js";
 import { h, put } from "../shared/dom.js";
 import { day, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
@@ -52,13 +53,13 @@ export function makeFilters(row, read, write) {
     };
   }
   for (const filter of filters) {
-    filter.select = h("select", {
-      class: "g-filter",
-      "aria-label": filter.any.replace("Any ", "Filter by "),
-      onchange: (event) => {
-        range.hidden = event.target.value !== "range";
-        if (event.target.value === "range") return from.focus();
-        replace(filter.owns, event.target.value);
+    filter.list = makeCombobox({
+      className: "g-filter",
+      label: filter.any.replace("Any ", "Filter by "),
+      onchange: (value) => {
+        range.hidden = value !== "range";
+        if (value === "range") return from.focus();
+        replace(filter.owns, value);
       },
     });
   }
@@ -90,7 +91,7 @@ export function makeFilters(row, read, write) {
   );
   put(
     row,
-    filters.map((filter) => filter.select),
+    filters.map((filter) => filter.list.node),
     range,
     favourites,
     clear,
@@ -104,14 +105,12 @@ export function makeFilters(row, read, write) {
       const own = terms.find(filter.owns);
       const known = filter.options.find(([expression]) => own?.text === expression);
       const typed = own && !known ? [[own.text, `${own.without ? "not " : ""}${own.value}`]] : [];
-      put(
-        filter.select,
-        h("option", { value: "" }, filter.any),
-        [...typed, ...filter.options].map(([value, text]) => h("option", { value }, text)),
-        filter.key === "date" ? h("option", { value: "range" }, "From … to …") : null,
+      const more = filter.key === "date" ? [["range", "From … to …"]] : [];
+      filter.list.value = own?.text ?? (filter.key === "date" && !range.hidden ? "range" : "");
+      filter.list.setChoices(
+        [["", filter.any], ...typed, ...filter.options, ...more].map(([value, label]) => ({ value, label })),
       );
-      filter.select.value = own?.text ?? (filter.key === "date" && !range.hidden ? "range" : "");
-      filter.select.classList.toggle("active", Boolean(own));
+      filter.list.node.classList.toggle("active", Boolean(own));
     }
     const marked = terms.some((term) => isFavourite(term) && !term.without);
     favourites.setAttribute("aria-pressed", String(marked));
@@ -125,7 +124,7 @@ export function makeFilters(row, read, write) {
         `${filter.key}:=${quoted(name)}`,
         `${name} (${number(count)})`,
       ]);
-      filter.select.hidden = !filter.options.length;
+      filter.list.node.hidden = !filter.options.length;
     }
     show();
   }

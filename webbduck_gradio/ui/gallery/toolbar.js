@@ -1,5 +1,6 @@
 // @ts-check
 // View options, stored in this browser: runs or single pictures, sort order, thumbnail size.
+import { makeCombobox } from "../shared/combobox.js";
 import { h, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { getStored, setStored } from "../shared/preferences.js";
@@ -45,20 +46,18 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
       ),
     ),
   );
-  const sorting = h(
-    "select",
-    {
-      class: "g-filter",
-      "aria-label": "Order",
-      title: "A run is sorted by the first of its pictures",
-      onchange: (event) => {
-        state.order = event.target.value;
-        setStored("galleryOrder", state.order);
-        changed();
-      },
+  const sorting = makeCombobox({
+    className: "g-filter",
+    label: "Order",
+    title: "A run is sorted by the first of its pictures",
+    choices: ORDERS.map(([value, label]) => ({ value, label })),
+    value: state.order,
+    onchange: (order) => {
+      state.order = order;
+      setStored("galleryOrder", state.order);
+      changed();
     },
-    ORDERS.map(([name, text]) => h("option", { value: name }, text)),
-  );
+  });
   const sizing = h(
     "div",
     { class: "g-switch g-sizes", role: "group", "aria-label": "Size of the thumbnails" },
@@ -84,11 +83,10 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
       ),
     ),
   );
-  sorting.value = state.order;
   put(
     place,
     runsOrSingle,
-    sorting,
+    sorting.node,
     sizing,
     h(
       "button",

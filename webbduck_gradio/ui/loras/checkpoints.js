@@ -1,5 +1,6 @@
 // @ts-check
 // A checkpoint's card, with a form for its defaults.
+import { makeCombobox } from "../shared/combobox.js";
 import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
@@ -15,25 +16,22 @@ const FIELDS = [
   ["height", "Height, px", 8],
 ];
 
-/** Joined names of sampler and schedule by their samplers: [sampler, names] each. */
-function grouped(names) {
+/** The list of joined names of sampler and schedule, by sampler. */
+function entriesOf(names) {
   const samplers = Object.keys(settings.sampler?.choices ?? {}).sort((a, b) => b.length - a.length);
-  /** @type {Map<string, string[]>} */
-  const groups = new Map();
-  for (const name of names) {
-    const sampler = samplers.find((each) => name === each || name.startsWith(`${each} `)) ?? name;
-    groups.set(sampler, [...(groups.get(sampler) ?? []), name]);
-  }
-  return [...groups];
+  const samplerOf = (name) => samplers.find((each) => name === each || name.startsWith(`${each} `)) ?? name;
+  return names.map((name) => ({ value: name, label: name, group: samplerOf(name) }));
 }
 
 /**
  * The card of a checkpoint.
  *
  * @param {any} each
- * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it
+ * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
+ *   in the Studio, unless it `isUsed` there
  */
-export function checkpointCard(each, { samplers, save: store, useCurrent }) {
+export function checkpointCard(each, { samplers, save: store, useCurrent, use, isUsed }) {
+  const isRefiner = each.arch === "sdxl-refiner";
   const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
   const inputs = FIELDS.map(([key, label, step]) =>
     h(
@@ -52,19 +50,12 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
       ),
     ),
   );
-  const sampler = h(
-    "select",
-    { name: "scheduler" },
-    h("option", { value: "" }, `${each.suggested.scheduler} (suggested)`),
-    grouped(samplers).map(([label, names]) =>
-      h(
-        "optgroup",
-        { label },
-        names.map((name) => h("option", { value: name }, name)),
-      ),
-    ),
-  );
-  sampler.value = noted("scheduler");
+  const samplerLabel = h("span", {}, "Sampler");
+  const sampler = makeCombobox({
+    label: "Sampler",
+    choices: [{ value: "", label: `${each.suggested.scheduler} (suggested)` }, ...entriesOf(samplers)],
+    value: noted("scheduler"),
+  });
   const status = h("p", { class: "form-status muted", role: "status" });
   const showStatus = (text, isError) => {
     status.textContent = text;
@@ -100,7 +91,7 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
       },
     },
     inputs,
-    h("label", { class: "wide" }, "Sampler", sampler),
+    h("div", { class: "wide" }, samplerLabel, sampler.node),
     h(
       "div",
       { class: "actions" },
@@ -135,6 +126,18 @@ export function checkpointCard(each, { samplers, save: store, useCurrent }) {
       each.from_hub ? badge("Hugging Face cache") : null,
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,
+    each.draws ? h("p", { class: "about" }, each.draws) : null,
+    each.reason
+      ? null
+      : h(
+          "div",
+          { class: "actions" },
+          button(
+            isUsed ? "In use in the Studio" : isRefiner ? "Use for the second pass" : "Use in the Studio",
+            use,
+            { class: "use", disabled: isUsed },
+          ),
+        ),
     h(
       "dl",
       { class: "details" },

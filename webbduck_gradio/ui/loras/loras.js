@@ -1,6 +1,7 @@
 // @ts-check
 // The LoRAs tab: searchable cards of LoRAs and checkpoints, and their details.
-import { publish, subscribe } from "../shared/bus.js";
+import { last, publish, subscribe } from "../shared/bus.js";
+import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName, blockedReason, isCompatible } from "../shared/lora_fit.js";
@@ -10,19 +11,32 @@ import { loraUrl } from "../shared/urls.js";
 import { checkpointCard } from "./checkpoints.js";
 import { makeDetails } from "./details.js";
 import { badge, copyButton, date, picture } from "./parts.js";
+import { addModelCard, toolCard } from "./tools.js";
 
 /** @param {GradioView} view */
 export default function start({ element, trigger, server }) {
   const find = (selector) => element.querySelector(selector);
   const cards = find(".cards");
   const models = find(".models");
+  const tools = find(".tools-of-models");
   const problem = find(".problem");
   const missing = find(".missing");
   const count = find(".count");
   const box = find(".find");
-  const fit = find(".fit");
-  const sort = find(".sort");
   const only = find(".only");
+  const fit = makeCombobox({ label: "Architecture", value: "fits", onchange: () => draw() });
+  const sort = makeCombobox({
+    label: "Order",
+    value: "name",
+    choices: [
+      { value: "name", label: "By name" },
+      { value: "newest", label: "Newest first" },
+      { value: "largest", label: "Largest first" },
+    ],
+    onchange: () => draw(),
+  });
+  const lists = find(".lists");
+  put(lists, fit.node, sort.node);
   const NOTHING_CHANGED = "The server did not answer; nothing was changed.";
   let catalog = null;
   let checkpoint = null;
@@ -136,20 +150,22 @@ export default function start({ element, trigger, server }) {
 
   function filters() {
     const archs = [...new Set(catalog.loras.map((lora) => lora.arch))].sort();
-    const was = fit.value || "fits";
     const model = base();
-    put(
-      fit,
-      h("option", { value: "fits" }, model ? `Fits ${model.name}` : "All that fit"),
-      h("option", { value: "all" }, "All architectures"),
-      archs.map((arch) => h("option", { value: `arch:${arch}` }, architectureName({ arch }))),
-    );
-    fit.value = [...fit.options].some((option) => option.value === was) ? was : "fits";
+    const choices = [
+      { value: "fits", label: model ? `Fits ${model.name}` : "All that fit" },
+      { value: "all", label: "All architectures" },
+      ...archs.map((arch) => ({ value: `arch:${arch}`, label: architectureName({ arch }) })),
+    ];
+    if (!choices.some((choice) => choice.value === fit.value)) fit.value = "fits";
+    fit.setChoices(choices);
   }
 
   function nothing() {
     if (!catalog.loras.length) {
-      return "No LoRAs yet. Put a .safetensors file into the lora folder; it appears here automatically.";
+      return (
+        `No LoRAs yet. Put a .safetensors file into ${catalog.folders.loras}; ` +
+        "it appears here automatically."
+      );
     }
     return fit.value === "fits" && !box.value
       ? "No LoRA fits this checkpoint. Choose “All architectures” to see the others."
@@ -174,6 +190,20 @@ export default function start({ element, trigger, server }) {
         : `${shown.length} of ${catalog.loras.length}`;
   }
 
+  function useModel({ name, arch }) {
+    publish("use-model", { field: arch === "sdxl-refiner" ? "second_pass_model" : "base_model", name });
+    openTab("studio");
+  }
+
+  function drawTools() {
+    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const shown = catalog.tools.filter(({ title, models: found }) =>
+      words.every((word) => [title, ...found.map(({ name }) => name)].join(" ").toLowerCase().includes(word)),
+    );
+    put(tools, shown.length ? shown.map(toolCard) : h("p", { class: "nothing" }, "No tool matches."));
+    count.textContent = `${shown.length}`;
+  }
+
   function drawModels() {
     const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
     const shown = catalog.checkpoints.filter((each) =>
@@ -182,9 +212,12 @@ export default function start({ element, trigger, server }) {
     const known = new Map([...models.children].map((each) => [each.dataset.key, each]));
     put(
       models,
+      known.get("add") ??
+        h("div", { class: "add-place", "data-key": "add" }, addModelCard(catalog.folders.checkpoints)),
       shown.length
         ? shown.map((each) => {
-            const key = JSON.stringify(each);
+            const isUsed = each.name === checkpoint;
+            const key = JSON.stringify([each, isUsed]);
             const node =
               known.get(key) ??
               checkpointCard(each, {
@@ -194,6 +227,8 @@ export default function start({ element, trigger, server }) {
                     () => server.webbduck_edit_checkpoint({ name: each.name, changes, seen }),
                     NOTHING_CHANGED,
                   ),
+                isUsed,
+                use: () => useModel(each),
                 useCurrent: () => trigger("use_current", { name: each.name }),
               });
             node.dataset.key = key;
@@ -202,10 +237,7 @@ export default function start({ element, trigger, server }) {
         : h(
             "p",
             { class: "nothing" },
-            catalog.checkpoints.length
-              ? "No checkpoint matches."
-              : "No checkpoints yet. Put a .safetensors file into checkpoint/sdxl; " +
-                  "it appears here automatically.",
+            catalog.checkpoints.length ? "No checkpoint matches." : "No checkpoints yet.",
           ),
     );
     count.textContent = `${shown.length}`;
@@ -215,14 +247,14 @@ export default function start({ element, trigger, server }) {
     if (!catalog) return;
     const loras = section === "loras";
     cards.hidden = !loras;
-    models.hidden = loras;
-    for (const each of [fit, sort, only]) each.hidden = !loras;
+    models.hidden = section !== "checkpoints";
+    tools.hidden = section !== "tools";
+    for (const each of [lists, only]) each.hidden = !loras;
     for (const each of element.querySelectorAll(".segments button")) {
       each.setAttribute("aria-pressed", String(each.dataset.section === section));
     }
-    if (loras) drawCards();
-    else drawModels();
-    const file = loras ? "loras.json" : "models.json";
+    ({ loras: drawCards, checkpoints: drawModels, tools: drawTools })[section]();
+    const file = { loras: "loras.json", checkpoints: "models.json" }[section];
     const gone = catalog.missing?.[file] ?? [];
     const entries = gone.length === 1 ? "an entry" : `${gone.length} entries`;
     const names = gone.slice(0, 20).join(", ") + (gone.length > 20 ? " …" : ".");
@@ -237,12 +269,19 @@ export default function start({ element, trigger, server }) {
       draw();
     };
   }
+  // Other tabs show a section.
+  subscribe("models", (wanted) => {
+    if (!wanted) return;
+    last.delete("models");
+    section = wanted;
+    box.value = "";
+    draw();
+  });
   let typing = null;
   box.oninput = () => {
     clearTimeout(typing);
     typing = setTimeout(draw, 80);
   };
-  fit.onchange = sort.onchange = draw;
   only.onclick = () => {
     only.setAttribute("aria-pressed", String(only.getAttribute("aria-pressed") !== "true"));
     draw();

@@ -1,6 +1,7 @@
 // @ts-check
 // Compares two pictures that overlap, with a slider between them.
 import { makeCompareSlider } from "./compare_slider.js";
+import { makeCombobox } from "./combobox.js";
 import { h } from "./dom.js";
 
 /**
@@ -21,18 +22,21 @@ export function compareIn(frame, choices) {
   surface.addEventListener("pointermove", (event) => {
     if (surface.hasPointerCapture(event.pointerId)) slider.moveTo(event, surface);
   });
-  const choose = h(
-    "select",
-    {
-      class: "against",
-      "aria-label": "Compare with",
-      onchange: () => {
-        other.src = choices[choose.selectedIndex].source;
-      },
+  const choose = makeCombobox({
+    label: "Compare with",
+    className: "against",
+    choices: choices.map((each, index) => ({ value: index, label: each.name })),
+    value: 0,
+    onchange: (index) => {
+      other.src = choices[index].source;
     },
-    choices.map((each) => h("option", {}, each.name)),
+  });
+  const label = h(
+    "div",
+    { class: "against-label" },
+    h("span", { "aria-hidden": "true" }, "Left:"),
+    choose.node,
   );
-  const label = h("label", { class: "against-label" }, h("span", {}, "Left:"), choose);
   other.src = choices[0].source;
   slider.set(50);
   frame.append(other, surface, label);

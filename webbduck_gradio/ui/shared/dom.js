@@ -46,7 +46,7 @@ export const home = () => document.querySelector(".gradio-container main") ?? do
 /** Whether a node takes text input, so that keys pressed in it are not shortcuts. */
 export const isTyping = (node) =>
   node?.matches?.(
-    "textarea, select, [contenteditable=true], " +
+    "textarea, [contenteditable=true], " +
       "input:not([type=checkbox], [type=radio], [type=range], [type=button])",
   );
 

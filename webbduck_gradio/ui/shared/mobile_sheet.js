@@ -55,7 +55,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener(
   "pointerdown",
   (event) => {
-    if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast, .options")) {
+    if (isOpen() && !event.target.closest?.("#controls, dialog, [popover], .toast")) {
       event.preventDefault();
       openSheet(false);
     }

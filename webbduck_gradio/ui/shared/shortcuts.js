@@ -68,6 +68,8 @@ const KEYS = [
     "Everywhere",
     [
       ["Tab", "The next control"],
+      ["↓, typing", "Open a list, find its entries"],
+      ["Enter, Esc", "Choose the marked entry, close the list"],
       ["?", "This list"],
     ],
   ],

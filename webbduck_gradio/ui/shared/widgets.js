@@ -109,24 +109,10 @@ let covered = false;
 document.addEventListener(
   "keydown",
   () => {
-    covered = Boolean(document.querySelector("dialog[open], :popover-open, .options"));
+    covered = Boolean(document.querySelector("dialog[open], :popover-open"));
   },
   true,
 );
 
-/** Whether a dialog, menu or dropdown was open when the last key was pressed. */
+/** Whether a dialog, menu or list was open when the last key was pressed. */
 export const isCovered = () => covered;
-
-// Gradio opens a long list at its end; its selected entry is what one looks for.
-document.addEventListener("focusin", (event) => {
-  const box = event.target.closest?.("[role=combobox]");
-  if (!box) return;
-  const show = (tries) => {
-    const selected = document.querySelector(".options [aria-selected=true]");
-    const list = selected?.parentElement;
-    if (list) list.scrollTop = selected.offsetTop - (list.clientHeight - selected.offsetHeight) / 2;
-    if (!list && tries) requestAnimationFrame(() => show(tries - 1));
-    else if (tries) requestAnimationFrame(() => show(Math.min(tries - 1, 2)));
-  };
-  requestAnimationFrame(() => show(30));
-});

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from html import escape
 from typing import Any
 
 import gradio as gr
 
 from ...request import SETTINGS, Setting, in_form_order
+from ..modules import start_view
 from ..shared.numbers import number_field
 
 
@@ -69,13 +72,37 @@ def _control(setting: Setting, value: Any, in_row: bool, more: dict[str, Any]) -
         choices = [(name, each) for each, name in setting.choices.items()]
         return gr.Radio(choices, value=value, label=label, elem_id=element, elem_classes="segmented", **more)
     if setting.control == "list":
-        more.setdefault("min_width", 150)
-        listed = [(name, each) for each, name in setting.choices.items()]
-        return gr.Dropdown(listed, value=value, label=label, elem_id=element, filterable=False, **more)
+        more = {"min_width": 150, "choices": list_entries(setting, setting.choices)} | more
+        return _list(setting, label, value, **more)
     if setting.control == "file":  # the id of a stored file, which a script writes
         return gr.Textbox("", elem_id=element, elem_classes="channel", show_label=False)
     assert setting.control == "model", f"{setting.name} needs a control of its own"
-    # An optional model uses "" for none; the checkpoint dropdown is empty (None) if there is no checkpoint.
-    values = [each[1] if isinstance(each, tuple) else each for each in more.get("choices", ())]
-    nothing = "" if "" in values else None
-    return gr.Dropdown(value=value or nothing, label=label, elem_id=element, **more)
+    return _list(setting, label, value, **more)
+
+
+def list_entries(setting: Setting, values: Iterable[str]) -> list[dict[str, str]]:
+    """The `choices` of a list (shared/choices.js): its values with their labels, by group where there are
+    groups."""
+    entries = [
+        {
+            "value": value,
+            "label": setting.choices.get(value, value),
+            "group": setting.choice_groups.get(value, ""),
+        }
+        for value in values
+    ]
+    groups = list(dict.fromkeys(setting.choice_groups.values()))
+    return sorted(entries, key=lambda each: groups.index(each["group"]) if each["group"] else -1)
+
+
+def _list(setting: Setting, label: str, value: Any, **more: Any) -> gr.HTML:
+    """A list to choose one value from (studio/list.js). Its value is "" while nothing is chosen."""
+    named = f'data-field="{setting.name}" data-label="{escape(label)}"'
+    return gr.HTML(
+        value or "",
+        html_template=f'<div class="combobox-place" {named}></div>',
+        js_on_load=start_view("studio/list.js"),
+        elem_id=setting.element_id,
+        apply_default_css=False,
+        **more,
+    )

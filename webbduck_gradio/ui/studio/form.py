@@ -29,12 +29,13 @@ from ...request.applicability import without_effect
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...request.fields import FOLDS
 from ...request.modes import MODE_RULES
-from ...request.samplers import AUTOMATIC, sampler_named, schedules_of
+from ...request.samplers import AUTOMATIC, DEFAULT_SAMPLER, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
+from .controls import list_entries
 from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS
 
@@ -48,9 +49,7 @@ PRESETS = {
 }
 """(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
-EMPTY = tuple(
-    name for name, setting in SETTINGS.items() if setting.is_optional and setting.control in ("model", "file")
-)
+EMPTY = tuple(name for name, setting in SETTINGS.items() if setting.control in ("model", "file"))
 """Fields whose control uses "" for None."""
 
 
@@ -65,7 +64,7 @@ class Form:
     """Channel for actions beside values: {"open": "mask" or "image", "image": FILE_ID}."""
 
     @property
-    def checkpoint(self) -> gr.Dropdown:
+    def checkpoint(self) -> gr.HTML:
         return self.fields["base_model"]
 
     @property
@@ -135,30 +134,41 @@ class Form:
         return [c.name for c in self.services.registry.checkpoints() if not c.unusable and _is_base(c)]
 
     def choices(self, chosen: str | None, second: str | None = "") -> list[Any]:
-        """Both model dropdowns after the catalog changed; a selection that still exists is kept.
+        """Both lists of models after the catalog changed; a selection that still exists is kept.
 
         A kept selection is not sent back, since that would undo a change made in the meantime.
         """
-        usable = self.usable()
-        if chosen in usable:
-            first = gr.update(choices=usable)
+        entries = self.checkpoint_entries()
+        if chosen in self.usable():
+            first = gr.update(choices=entries)
         else:
             default = self.services.registry.default_checkpoint()
-            first = gr.update(choices=usable, value=default.name if default else None)
-        names = self._second_choices()
+            first = gr.update(choices=entries, value=default.name if default else "")
+        models = self.second_entries()
         gone = second and second not in self._second_names()
-        return [first, gr.update(choices=names, value="") if gone else gr.update(choices=names)]
+        return [first, gr.update(choices=models, value="") if gone else gr.update(choices=models)]
+
+    def checkpoint_entries(self) -> list[dict[str, str]]:
+        """The list of checkpoints, as `list_entries`."""
+        return list_entries(SETTINGS["base_model"], self.usable())
+
+    def second_entries(self) -> list[dict[str, str]]:
+        """The list of models for a second pass, as `list_entries`: "Off", then refiners, then the others."""
+        models = self.services.registry.second_pass_models()
+        entries = [
+            {"value": each.name, "label": each.name, "group": "Checkpoints" if _is_base(each) else "Refiners"}
+            for each in models
+        ]
+        entries.sort(key=lambda each: each["group"], reverse=True)
+        return [{"value": "", "label": "Off"}, *entries]
 
     def _second_names(self) -> list[str]:
         return [each.name for each in self.services.registry.second_pass_models()]
 
-    def _second_choices(self) -> list[Any]:
-        return [("Off", ""), *self._second_names()]
-
     def _second(self, chosen: str | None) -> Any:
-        """The second-pass dropdown with this model selected, or "Off" if it does not exist."""
+        """The list of second-pass models with this one selected, or "Off" if it does not exist."""
         return gr.update(
-            choices=self._second_choices(), value=chosen if chosen in self._second_names() else ""
+            choices=self.second_entries(), value=chosen if chosen in self._second_names() else ""
         )
 
     def missing_models(self, chosen: str | None, second: str | None) -> dict[str, Any]:
@@ -182,20 +192,32 @@ class Form:
             sentences.append(f"{second} is no longer available; the second pass is now off.")
         return outcome | {"error": " ".join(sentences)} if sentences else {}
 
-    def choose(self, name: str | None) -> list[Any]:
-        """The user selected a checkpoint: its values of `DEFAULT_FIELDS`."""
+    def choose(self, name: Any, *before: Any) -> list[Any]:
+        """The user selected a checkpoint: its values of `DEFAULT_FIELDS`, and a notification of what they
+        change, given the values that the controls held `before`."""
         chosen = next((c for c in self.services.registry.checkpoints() if c.name == name), None)
         values = settings_of(chosen)
-        return [_shown_beside(name, values) for name in values]
+        changed = [
+            field
+            for field, held in zip(values, before, strict=True)
+            if shown_as(field, values[field]) != held
+        ]
+        shown = [_shown_beside(field, values) for field in values]
+        if not changed or chosen is None:
+            return [*shown, gr.skip()]
+        return [*shown, notification(done=chosen.name, said=_taken_over(chosen.name, changed))]
 
-    def choose_sampler(self, sampler: str, schedule: str) -> list[Any]:
+    def choose_sampler(self, sampler: Any, schedule: Any) -> list[Any]:
         """The user selected a sampler: the schedules that it supports, and a notification if the current one
         is not among them."""
-        supported = schedules_of(sampler_named(sampler))
+        supported = _schedules(sampler)
         if schedule in supported:
-            return [gr.update(choices=list(supported)), gr.skip()]
+            return [gr.update(choices=_schedule_entries(supported)), gr.skip()]
         message = f"{sampler} does not support the schedule {schedule}; the schedule is now {AUTOMATIC}."
-        return [gr.update(choices=list(supported), value=AUTOMATIC), notification(error=message)]
+        return [
+            gr.update(choices=_schedule_entries(supported), value=AUTOMATIC),
+            notification(error=message),
+        ]
 
     def opened(self, remembered: Any) -> list[Any]:
         """Values of `outputs` for a page that was just opened: the stored form over the defaults."""
@@ -205,7 +227,7 @@ class Form:
         shown = self.partly(values)
         chosen, second = values["base_model"], values.get("second_pass_model")
         places = list(self.fields)
-        shown[places.index("base_model")] = gr.update(choices=self.usable(), value=chosen)
+        shown[places.index("base_model")] = gr.update(choices=self.checkpoint_entries(), value=chosen or "")
         shown[places.index("second_pass_model")] = self._second(second)
         return shown
 
@@ -279,10 +301,28 @@ def shown_as(name: str, value: Any) -> Any:
 def _shown_beside(name: str, values: Mapping[str, Any]) -> Any:
     """As `shown_as`; a schedule comes with the choices that its sampler supports."""
     if name == "schedule" and isinstance(values.get("sampler"), str):
-        supported = schedules_of(sampler_named(values["sampler"]))
+        supported = _schedules(values["sampler"])
         value = values[name] if values[name] in supported else AUTOMATIC
-        return gr.update(choices=list(supported), value=value)
+        return gr.update(choices=_schedule_entries(supported), value=value)
     return shown_as(name, values[name])
+
+
+def _schedules(sampler: Any) -> tuple[str, ...]:
+    """The schedules that can be chosen with a sampler; those of the default for an unknown one."""
+    known = sampler if sampler in SETTINGS["sampler"].choices else DEFAULT_SAMPLER
+    return schedules_of(sampler_named(known))
+
+
+def _schedule_entries(schedules: tuple[str, ...]) -> list[dict[str, str]]:
+    return list_entries(SETTINGS["schedule"], schedules)
+
+
+def _taken_over(checkpoint: str, fields: list[str]) -> str:
+    """The sentence that these settings are now a checkpoint's."""
+    size = {"width": "size", "height": "size"}
+    names = list(dict.fromkeys(size.get(each, SETTINGS[each].label_in_sentence) for each in fields))
+    listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return f"Set as {checkpoint} suggests: {listed}."
 
 
 def number_of(name: str, text: Any) -> Any:

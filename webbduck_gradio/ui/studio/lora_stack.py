@@ -21,7 +21,7 @@ from ..shared.numbers import read
 from ..theme import asset
 
 
-def build_stack(checkpoint: gr.Dropdown) -> gr.HTML:
+def build_stack(checkpoint: gr.HTML) -> gr.HTML:
     """Build the component; its view follows the catalog, `checkpoint` and the prompt."""
     stack = gr.HTML(
         "",

@@ -8,6 +8,7 @@ import { toast } from "../shared/toast.js";
 import { isCovered, menu } from "../shared/widgets.js";
 import * as form from "./form.js";
 import { keepHistory } from "./prompt_history.js";
+import { makeUnknown } from "./prompt_unknown.js";
 import { changeSettings, fill } from "./settings_menu.js";
 
 /** @param {GradioView} view */
@@ -15,6 +16,8 @@ export default function start({ element, server }) {
   const counter = element.querySelector(".counter");
   const message = element.querySelector(".prompt-message");
   const saved = element.querySelector(".saved");
+  const unknown = makeUnknown();
+  message.after(unknown.node);
   const beside = {
     negative_prompt: h("span", { class: "counter beside" }),
     prompt_2: h("span", { class: "counter beside" }),
@@ -83,6 +86,7 @@ export default function start({ element, server }) {
         "nothing is cut off, but words in different chunks influence each other less.",
     );
     const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
+    unknown.show(found.unknown);
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));

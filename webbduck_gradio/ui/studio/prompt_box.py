@@ -86,7 +86,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     and `split`, see `tokens.is_split`.
 
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
-    added to the prompt; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
+    added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
+    `models.vocabulary`; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
     too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
@@ -100,12 +101,14 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         return {name: _count(text) for name, text in texts.items()} | {
             "added": [],
             "brackets": [],
+            "unknown": "",
             "problem": " ".join(messages),
             "long": long,
         }
     added: list[str] = []
     brackets = bracket_notes(texts)
     problem = None
+    unknown = ""
     try:
         request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
         resolved = prompt_resolver.resolve_prompt(registry, request)
@@ -114,11 +117,21 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     else:
         texts = {name: getattr(resolved, name) for name in PROMPTS}
         added = list(resolved.notes)
+        unknown = _unknown(registry, asked.get("base_model"), resolved)
     return {name: _count(text) for name, text in texts.items()} | {
         "added": added,
         "brackets": brackets,
+        "unknown": unknown,
         "problem": problem,
     }
+
+
+def _unknown(registry: Registry, name: Any, resolved: prompt_resolver.ResolvedPrompt) -> str:
+    checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
+    if checkpoint is None or checkpoint.vocabulary is None:
+        return ""
+    triggers = [lora.trigger for lora, _ in resolved.loras]
+    return checkpoint.vocabulary.warning((resolved.prompt, resolved.prompt_2), triggers)
 
 
 def _count(text: str) -> dict[str, Any]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 
 from ...request import SETTINGS
-from ...services import Services
 from .controls import build_group, build_one
+from .form import Form
 
 
-def build(services: Services, fields: dict[str, Any]) -> None:
+def build(form: Form) -> None:
     """Build the group's controls; studio/form.js shows those that apply to the selected model."""
-    names = [c.name for c in services.registry.second_pass_models()]
-    build_one(fields, SETTINGS["second_pass_model"], choices=[("Off", ""), *names])
-    build_group(fields, "second")
+    build_one(form.fields, SETTINGS["second_pass_model"], choices=form.second_entries())
+    build_group(form.fields, "second")
     gr.HTML(
         "",
         html_template='<p class="second-pass-note" role="status"></p>',

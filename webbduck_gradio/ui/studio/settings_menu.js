@@ -180,7 +180,7 @@ export default function start({ element, trigger, server, upload }) {
     const values = before;
     whenShown(() => {
       offerUndo(
-        value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`,
+        value.said ?? (value.done === "Reset" ? "All settings were reset." : `${value.done} loaded.`),
         values,
         picture,
       );

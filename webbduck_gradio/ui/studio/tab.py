@@ -52,7 +52,13 @@ def build(parts: PageParts) -> None:
             with gr.Column(elem_id="settings"):
                 with gr.Row(elem_id="model-row"):
                     chosen = {"base_model": default.name if default else None}
-                    build_one(fields, SETTINGS["base_model"], chosen, choices=form.usable(), min_width=120)
+                    build_one(
+                        fields,
+                        SETTINGS["base_model"],
+                        chosen,
+                        choices=form.checkpoint_entries(),
+                        min_width=120,
+                    )
                     menu = settings_menu.view(services, presets)
                 prompt_box.build(services, fields, presets)
                 fields["loras"] = build_stack(form.checkpoint)
@@ -65,7 +71,7 @@ def build(parts: PageParts) -> None:
                         if group == "image":
                             image_input.build(services, fields, outcome)
                         elif group == "second":
-                            second_pass.build(services, fields)
+                            second_pass.build(form)
                         else:
                             build_group(fields, group)
             gr.HTML(
@@ -87,7 +93,9 @@ def build(parts: PageParts) -> None:
     _submitting(services, form, outcome, generate, test)
     settings_menu.wire(services, menu, presets, form, outcome)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
-    form.checkpoint.input(form.choose, form.checkpoint, by_checkpoint, **BACKGROUND_EVENT)
+    form.checkpoint.input(
+        form.choose, [form.checkpoint, *by_checkpoint], [*by_checkpoint, outcome], **BACKGROUND_EVENT
+    )
     both = [fields["sampler"], fields["schedule"]]
     fields["sampler"].input(form.choose_sampler, both, [fields["schedule"], outcome], **BACKGROUND_EVENT)
     viewer.wire(services, stage, form, outcome)

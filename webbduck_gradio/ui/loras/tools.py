@@ -1,0 +1,88 @@
+"""The models beside checkpoints and LoRAs, as the page lists them: where they lie and which there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...models.catalog.registry import Registry
+from ...settings import Settings
+
+
+@dataclass(frozen=True)
+class ToolKind:
+    """A kind of model. A new one is a record in `TOOL_KINDS`."""
+
+    title: str
+    about: str
+    """What it is for, and which files it can be, in one or two sentences."""
+    folder: Callable[[Settings], Path]
+    models: Callable[[Registry], Iterable[Any]]
+    """Each has a `name` and `unusable`, None or the reason in one sentence; some have `size_bytes`."""
+    detail: Callable[[Any], str] = lambda _model: ""
+    """A fact about a model, beside its name."""
+
+
+TOOL_KINDS = (
+    ToolKind(
+        "Upscalers",
+        "Make a finished picture larger. Compact models (Real-ESRGAN) as .safetensors files; others need the "
+        "package spandrel.",
+        lambda settings: settings.checkpoints / "upscale",
+        lambda registry: registry.upscalers(),
+    ),
+    ToolKind(
+        "Captioners",
+        "Describe a picture in words. Folders in the layout of transformers, such as Florence-2 or BLIP.",
+        lambda settings: settings.checkpoints / "caption",
+        lambda registry: registry.captioners(),
+        lambda captioner: "plug-in" if captioner.kind == "plugin" else "",
+    ),
+    ToolKind(
+        "VAEs",
+        "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no "
+        "setting chooses one yet.",
+        lambda settings: settings.checkpoints / "vae",
+        lambda registry: registry.vaes(),
+    ),
+    ToolKind(
+        "Wildcards",
+        "Lists of words: text files with one choice in each line. They are listed only; prompts cannot use "
+        "them yet.",
+        lambda settings: settings.wildcards,
+        lambda registry: registry.wildcards(),
+        lambda wildcard: f"{wildcard.lines} {'line' if wildcard.lines == 1 else 'lines'}",
+    ),
+)
+
+
+def tools_view(registry: Registry) -> list[dict[str, Any]]:
+    """Each kind with its folder and its models: {title, about, folder, models: [{name, detail, size_bytes,
+    reason}]}."""
+    return [
+        {
+            "title": kind.title,
+            "about": kind.about,
+            "folder": str(kind.folder(registry.settings).absolute()),
+            "models": [
+                {
+                    "name": model.name,
+                    "detail": kind.detail(model),
+                    "size_bytes": getattr(model, "size_bytes", None),
+                    "reason": model.unusable,
+                }
+                for model in kind.models(registry)
+            ],
+        }
+        for kind in TOOL_KINDS
+    ]
+
+
+def folders_view(settings: Settings) -> dict[str, str]:
+    """The folders of checkpoints and of LoRAs."""
+    return {
+        "checkpoints": str((settings.checkpoints / "sdxl").absolute()),
+        "loras": str(settings.loras.absolute()),
+    }
