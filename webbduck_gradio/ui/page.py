@@ -40,8 +40,9 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """The page's CSS: common styles first, then each tab's, then the phone layout, which overrides them."""
-    names = ("shared/common.css", *(name for tab in TABS for name in tab.style_sheets), "shared/phone.css")
+    """The page's CSS: common styles first, then each tab's, then those that override them."""
+    tabs = (name for tab in TABS for name in tab.style_sheets)
+    names = ("shared/common.css", *tabs, "shared/phone.css", "shared/outage.css")
     return "\n".join(asset(name) for name in names)
 
 

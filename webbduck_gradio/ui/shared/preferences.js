@@ -9,6 +9,8 @@ const KEYS = {
   job: "webbduck-job",
   readNotices: "webbduck-read",
   sentPrompts: "webbduck-sent-prompts",
+  keptPresses: "webbduck-kept-presses",
+  keptFocus: "webbduck-kept-focus",
   view: "webbduck-view",
   galleryView: "webbduck-gallery-view",
   galleryOrder: "webbduck-gallery-order",

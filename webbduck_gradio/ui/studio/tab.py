@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, second_pass, settings_menu, viewer
+from . import image_input, prompt_box, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -125,7 +125,7 @@ def _seed(fields: dict[str, Any]) -> None:
 def _submitting(
     services: Services, form: Form, outcome: gr.HTML, generate: gr.Button, test: gr.Button
 ) -> None:
-    def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request) -> str:
+    def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request, **more: str) -> str:
         try:
             asked = form.to_request(values)
             if kind == "test":
@@ -133,8 +133,8 @@ def _submitting(
             job = services.submit(asked, kind, request.username)
         except WebbDuckError as error:
             field = getattr(error, "field", None)
-            return notification(error=_with_label(str(error), field), field=field)
-        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"])
+            return notification(error=_with_label(str(error), field), field=field, **more)
+        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"], **more)
 
     def submit_batch(request: gr.Request, *values: Any) -> str:
         return submit("generate", values, request)
@@ -145,6 +145,7 @@ def _submitting(
     inputs = list(form.fields.values())
     generate.click(submit_batch, inputs, outcome, **USER_ACTION)
     test.click(submit_test, inputs, outcome, **USER_ACTION)
+    submitter.build(form, outcome, submit)
     # Runs in the browser only: the page's scripts get all values whenever one changes.
     gr.on(
         [control.change for control in inputs],
