@@ -14,7 +14,11 @@ function loadTabs() {
   subscribe("form", () => {
     if (done) return;
     done = true;
-    const load = () => ["gallery/gallery.js", "queue/queue.js", "loras/loras.js"].map(webbduckModule);
+    const load = () => {
+      for (const view of ["gallery/gallery.js", "queue/queue.js", "loras/loras.js"]) {
+        webbduckModule(view).catch(() => {}); // it is loaded again when its tab is opened
+      }
+    };
     (window.requestIdleCallback ?? setTimeout)(load);
   });
 }
