@@ -42,7 +42,8 @@ def channel(name: str) -> gr.HTML:
 def style_sheets() -> str:
     """The page's CSS: common styles first, then each tab's, then those that override them."""
     tabs = (name for tab in TABS for name in tab.style_sheets)
-    names = ("shared/common.css", *tabs, "shared/phone.css", "shared/outage.css")
+    last = ("shared/phone.css", "shared/outage.css", "shared/completion.css")
+    names = ("shared/common.css", *tabs, *last)
     return "\n".join(asset(name) for name in names)
 
 

@@ -10,6 +10,7 @@ const KEYS = {
   readNotices: "webbduck-read",
   sentPrompts: "webbduck-sent-prompts",
   keptPresses: "webbduck-kept-presses",
+  endless: "webbduck-endless",
   keptFocus: "webbduck-kept-focus",
   view: "webbduck-view",
   galleryView: "webbduck-gallery-view",

@@ -112,6 +112,8 @@ function show() {
     const isHidden = !applies(name, hold) && !settings[name].stays_visible;
     control(name)?.classList.toggle("off", isHidden);
   }
+  // For a single picture it does what Generate does.
+  document.getElementById("test")?.classList.toggle("off", values.num_images === 1);
   control("negative_prompt")?.classList.toggle("filled", Boolean(values.negative_prompt));
   for (const field of SLIDERS) {
     const range = control(field)?.querySelector(".range");

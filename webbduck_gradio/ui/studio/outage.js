@@ -3,6 +3,7 @@
 import { last, subscribe } from "../shared/bus.js";
 import { isLost, showBanner } from "../shared/connection.js";
 import { h } from "../shared/dom.js";
+import { listedJobs } from "../shared/jobs.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import * as form from "./form.js";
 import { shownValues } from "./shown_values.js";
@@ -20,7 +21,6 @@ let open = [];
 /** Presses that wait for the server. @type {Press[]} */
 let kept = [];
 
-const jobsOf = (state) => (state ? [...state.jobs, ...state.suspended, ...state.recent] : []);
 /** Presses without those whose job is listed. */
 const withoutJob = (presses, jobs) =>
   presses.filter(
@@ -44,7 +44,7 @@ document.addEventListener(
     const press = {
       kind: pressed.id === "test" ? "test" : "generate",
       values: { ...form.state(), ...shownValues(form.state()) },
-      known: jobsOf(last.get("jobs")).map((job) => job.job_id),
+      known: listedJobs(last.get("jobs")).map((job) => job.job_id),
       sent: !isLost(),
     };
     if (press.sent) open.push(press);
@@ -70,7 +70,7 @@ subscribe("outcome", (value) => {
   if ("sent" in value || "field" in value) open.shift();
 });
 subscribe("jobs", (state) => {
-  open = withoutJob(open, jobsOf(state));
+  open = withoutJob(open, listedJobs(state));
 });
 
 /** Buttons that Gradio's events serve, done without them. */
@@ -160,7 +160,7 @@ subscribe("form", () => {
   returned = true;
   restoreFocus();
   kept = JSON.parse(getStored("keptPresses", "[]", thisTab));
-  kept = withoutJob(kept, jobsOf(last.get("jobs")));
+  kept = withoutJob(kept, listedJobs(last.get("jobs")));
   keepPresses();
   if (kept.length) offer();
 });

@@ -75,6 +75,13 @@ def build(parts: PageParts) -> None:
                 generate = gr.Button(
                     "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
                 )
+                gr.HTML(
+                    "",
+                    html_template='<div class="endless"></div>',
+                    js_on_load=start_view("studio/endless.js"),
+                    elem_id="endless",
+                    apply_default_css=False,
+                )
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
     _submitting(services, form, outcome, generate, test)
@@ -169,6 +176,12 @@ def _with_label(sentence: str, field: str | None) -> str:
 
 TAB = Tab(
     "Studio",
-    ("studio/viewer.css", "studio/viewer_device.css", "studio/form.css", "studio/lora_stack.css"),
+    (
+        "studio/viewer.css",
+        "studio/viewer_device.css",
+        "studio/form.css",
+        "studio/lora_stack.css",
+        "studio/run_buttons.css",
+    ),
     build,
 )
