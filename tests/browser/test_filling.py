@@ -1,4 +1,5 @@
-"""What fills the form, and how it is taken back; on a studio of its own with a stand-in for the core."""
+"""What fills the form and how it is taken back, and what queues jobs by itself; on a studio of its own with a
+stand-in for the core."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from barriers import violations
 from form_page import expect_form
 from gallery_page import picture
+from lora_files import make_lora
 from playwright.sync_api import Browser, Page, expect
-from running import STARTER, free_port, studio_settings
+from running import STARTER, free_port, studio_settings, wait_until
 from windows import WIDE, Windows
 
 from webbduck_gradio.request import GenerationRequest
@@ -26,9 +29,14 @@ DONE = ".now[data-state=completed]"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Iterator[StudioServer]:
-    server = StudioServer(
-        studio_settings(tmp_path_factory.mktemp("filling"), starter_checkpoints, port=free_port())
-    )
+    settings = studio_settings(tmp_path_factory.mktemp("filling"), starter_checkpoints, port=free_port())
+    for name in ("crayon", "styles/ink"):
+        make_lora(
+            settings.loras / f"{name}.safetensors",
+            starter_checkpoints / "sdxl" / STARTER,
+            {"modelspec.trigger_phrase": f"in {name}"},
+        )
+    server = StudioServer(settings)
     server.services.worker.context.make_generator = Painter
     server.start()
     yield server
@@ -217,3 +225,83 @@ def test_a_job_of_the_queue_and_the_prompts_that_were_sent(form: Page, server: S
     expect(form.locator("#stage img.main")).to_have_attribute("alt", "first")
     expect_taken_back(form, "Settings of the job loaded.")
     expect(form.locator("#stage img.main")).to_have_attribute("alt", "second")
+
+
+def test_a_lora_tag_is_completed_and_moves_into_the_stack(form: Page) -> None:
+    area, listed = form.locator("#prompt textarea"), form.get_by_role("listbox", name="LoRAs", exact=True)
+    area.fill("a duck, ")
+    area.press_sequentially("<lora:")
+    expect(listed.get_by_role("option")).to_have_count(2)
+    area.press_sequentially("in")
+    expect(listed.locator(".label")).to_have_text(["crayon", "styles/ink"])  # both triggers begin with "in"
+    expect(area).to_have_attribute("aria-activedescendant", "completion-0")
+    area.press("ArrowDown")
+    expect(listed.get_by_role("option", selected=True)).to_contain_text("styles/ink")
+    assert not violations(form, "completion")
+    area.press("Escape")
+    expect(listed).to_be_hidden()
+    expect(area).to_have_value("a duck, <lora:in")
+    area.press_sequentially("k")
+    area.press("Enter")
+    expect(area).to_have_value("a duck, ")
+    expect(form.locator("#stack .rows li .name")).to_have_text(["styles/ink"])
+    expect(area).to_be_focused()
+    area.press_sequentially("<lora:cr")
+    listed.get_by_role("option", name="crayon").click()
+    expect(form.locator("#stack .rows li .name")).to_have_text(["styles/ink", "crayon"])
+    for _ in range(2):
+        form.locator("#stack .rows .remove").first.click()
+    expect_form(form, prompt="a duck, ", loras="[]")
+
+
+def test_generating_until_stopped(form: Page, server: StudioServer) -> None:
+    store = server.services.store
+
+    def begin() -> None:
+        form.get_by_role("button", name="More ways to generate").click()
+        form.get_by_role("button", name="Generate until stopped").click()
+
+    def seeds() -> list[int]:
+        return [job.request.seed for job in reversed(store.recent(50)) if job.request.prompt == "endless"]
+
+    form.fill("#prompt textarea", "endless")
+    form.evaluate("webbduck.form.set('num_images', 2)")
+    expect(form.locator("#test")).to_be_visible()
+    expect_form(form, prompt="endless", num_images=2)
+    begin()
+    told, stop = (
+        form.locator(".statusline .endless-part"),
+        form.get_by_role("button", name="Stop", exact=True),
+    )
+    expect(told).to_contain_text("Generating until stopped")
+    wait_until(lambda: len(seeds()) >= 3)
+    form.fill("#seed input", "")  # the next ones have a random seed
+    expect_form(form, seed="")
+    stop.click()
+    expect(form.locator("#toast")).to_contain_text("has ended: the job that was begun goes on")
+    expect(told).to_be_empty()
+    form.wait_for_function("!webbduck.last.get('jobs').jobs.length")
+    done = seeds()
+    assert done[:3] == [99, 101, 103]
+
+    # It goes on after a reload, and a job that is refused ends it.
+    form.evaluate("webbduck.form.set('num_images', 1)")
+    expect(form.locator("#test")).to_be_hidden()  # it would do what Generate does
+    begin()
+    wait_until(lambda: len(seeds()) > len(done) + 1)
+    form.reload()
+    form.wait_for_function("window.webbduck?.form.state() && webbduck.last.get('jobs')")
+    expect(told).to_contain_text("Generating until stopped")
+    before = len(seeds())
+    wait_until(lambda: len(seeds()) > before)
+    form.fill("#width input", "250")
+    expect(form.locator("#toast")).to_contain_text("has ended: the job was refused.")
+    expect(form.locator("#problem-width")).to_be_visible()
+    assert len(set(seeds()[len(done) :])) == len(seeds()) - len(done)
+    form.evaluate("webbduck.form.set('width', 256)")
+
+    store.pause()  # so that there is a job to cancel
+    begin()
+    form.click(".now[data-state=queued] .cancel")
+    expect(form.locator("#toast")).to_contain_text("has ended: the job was cancelled.")
+    store.resume()

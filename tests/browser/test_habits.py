@@ -163,6 +163,12 @@ FAINT = """{
 )
 def test_no_barrier_in_any_tab(window, studio, theme: str, rules: list[str], barrier: str) -> None:
     page = window(f"{studio.url}/?__theme={theme}", viewport={"width": 1440, "height": 900})
+    # The browser's own controls have the theme's colours; a field does not look like a button.
+    assert page.evaluate("document.documentElement.style.colorScheme") == theme
+    assert page.evaluate("getComputedStyle(document.querySelector('#steps input')).colorScheme") == theme
+    ground = "getComputedStyle(document.querySelector(each)).backgroundColor"
+    grounds = page.evaluate(f"['#steps input', '#dice'].map(each => {ground})")
+    assert (grounds[0] != grounds[1]) == (theme == "light")
     page.fill("#prompt textarea", "a duck to be read aloud")
     page.fill("#steps input", "2")
     page.click("#generate")

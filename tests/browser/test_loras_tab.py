@@ -30,7 +30,11 @@ def test_from_the_folder_into_the_studio(kept_page: Page, studio, folder: Path) 
     expect(kept_page.locator(".cards")).to_contain_text("No LoRAs yet")
     tags = json.dumps({"10_x": {"ink": 40, "<b>paper</b>": 7}})
     make_lora(folder / f"{NAME}.safetensors", starter, {"ss_tag_frequency": tags, "ss_network_dim": "2"})
-    make_lora(folder / "crayon.safetensors", starter, {"modelspec.trigger_phrase": "in crayon"})
+    own = {
+        "modelspec.trigger_phrase": "in crayon",
+        "ss_tag_frequency": json.dumps({"1": {"In crayon": 2, "soft": 1}}),
+    }
+    make_lora(folder / "crayon.safetensors", starter, own)
     cards = kept_page.locator(".cards .card")
     expect(cards).to_have_count(2)
     kept_page.fill(".catalog .find", "paper wash")
@@ -38,6 +42,8 @@ def test_from_the_folder_into_the_studio(kept_page: Page, studio, folder: Path) 
     expect(cards.locator("h3")).to_have_text(NAME)
     cards.locator(".pic").click()
     sheet = kept_page.locator(".lora-details .sheet")
+    expect(sheet.locator(".hero")).to_have_count(1)
+    expect(sheet.locator(".hero")).to_be_hidden()  # there is no preview
     expect(sheet.locator(".chips")).to_have_text("ink 40<b>paper</b> 7")
     sheet.get_by_label("Trigger phrase").fill("ink wash <i>")
     sheet.get_by_label("Default weight").fill("0.65")
@@ -58,6 +64,8 @@ def test_from_the_folder_into_the_studio(kept_page: Page, studio, folder: Path) 
     kept_page.get_by_role("tab", name="LoRAs").click()
     kept_page.fill(".catalog .find", "")
     expect(cards.locator("h3")).to_have_text("crayon")
+    expect(cards.locator(".trigger b")).to_have_text("in crayon")
+    expect(cards.locator(".tags")).to_have_text("soft")
     expect(kept_page.locator(".catalog .missing")).to_contain_text(NAME)
 
 

@@ -50,8 +50,8 @@ def start_view(module: str, *events: str) -> str:
     connects only events whose names occur in the script."""
     named = f"/* events: {json.dumps(events)} */ " if events else ""
     return (
-        f"{named}webbduckModule({json.dumps(module)})"
-        ".then((view) => view.default({ element, props, trigger, server, upload, watch }));"
+        f"{named}Promise.all([webbduckModule('shared/view.js'), webbduckModule({json.dumps(module)})])"
+        ".then(([shared, view]) => shared.start(view, { element, props, trigger, server, upload, watch }));"
     )
 
 

@@ -26,7 +26,7 @@ from .theme import asset
 
 TABS = (STUDIO, GALLERY, QUEUE, LORAS)
 SHARED_STYLES = ("shared/common.css", "shared/combobox.css", "shared/upscale_menu.css")
-OVERRIDING_STYLES = ("shared/phone.css", "shared/side.css")
+OVERRIDING_STYLES = ("shared/phone.css", "shared/side.css", "shared/outage.css", "shared/completion.css")
 
 
 def channel(name: str) -> gr.HTML:
@@ -41,7 +41,7 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """The page's CSS: what tabs share, then each tab's, then the layouts of small windows, which override it."""
+    """The page's CSS: what tabs share, then each tab's, then what overrides it, as small windows do."""
     of_tabs = [name for tab in TABS for name in tab.style_sheets]
     names = (*SHARED_STYLES, *of_tabs, *OVERRIDING_STYLES)
     return resolved("\n".join(asset(name) for name in names))

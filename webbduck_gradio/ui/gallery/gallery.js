@@ -36,7 +36,12 @@ export default function start({ element, trigger, server }) {
   let started = false;
 
   const ask = (name, value) =>
-    callServer(() => server[name](value), "The server did not answer; the list may be out of date.");
+    callServer(
+      () => server[name](value),
+      grid.pictures
+        ? "The server did not answer; the list may be out of date."
+        : "The server does not answer; the pictures are listed when it does.",
+    );
   const showError = (text) => {
     problem.textContent = text ?? "";
   };

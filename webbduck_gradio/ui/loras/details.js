@@ -2,14 +2,14 @@
 // The LoRA dialog: metadata of its file, the user's notes, and pictures made with it.
 import { publish } from "../shared/bus.js";
 import { copyText } from "../shared/clipboard.js";
-import { button, h, home, put } from "../shared/dom.js";
+import { button, h, home, put, setHidden } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName, blockedReason } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { thumbUrl } from "../shared/urls.js";
-import { badge, copyButton, picture } from "./parts.js";
+import { badge, copyButton } from "./parts.js";
 
 /**
  * The dialog of one LoRA. `edit` saves changes; `base()` returns the selected checkpoint.
@@ -32,6 +32,15 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
     opened = null;
   });
   home().append(dialog);
+
+  /** The preview; nothing where there is none, or before it has loaded. */
+  function hero(lora) {
+    const place = h("div", { class: "hero", hidden: true });
+    const image = h("img", { alt: "", onload: () => setHidden(place, false) });
+    image.src = previewUrl(lora);
+    place.append(image);
+    return place;
+  }
 
   async function open(name) {
     opened = name;
@@ -134,7 +143,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
     ].filter(([, value]) => value !== null && value !== undefined && value !== "");
     put(
       sheet,
-      h("div", { class: "hero" }, picture(lora, previewUrl(lora), false)),
+      hero(lora),
       h("h2", {}, lora.name),
       h(
         "p",

@@ -79,6 +79,8 @@ export default function start({ element, trigger, server }) {
 
   function card(lora, model) {
     const why = blockedReason(lora, model);
+    // The trigger phrase has its own line.
+    const tags = lora.tags.filter((tag) => tag.toLowerCase() !== lora.trigger.trim().toLowerCase());
     return h(
       "article",
       { class: `card${why ? " unusable" : ""}`, "aria-label": lora.name },
@@ -90,7 +92,7 @@ export default function start({ element, trigger, server }) {
           "aria-label": `Details of ${lora.name}`,
           onclick: () => details.open(lora.name),
         },
-        picture(lora, previewUrl(lora), true),
+        picture(lora, previewUrl(lora)),
       ),
       star(lora),
       h("h3", { title: lora.name }, lora.name),
@@ -114,7 +116,7 @@ export default function start({ element, trigger, server }) {
         : lora.description
           ? h("p", { class: "about" }, lora.description)
           : null,
-      lora.tags.length ? h("p", { class: "tags" }, lora.tags.join(" · ")) : null,
+      tags.length ? h("p", { class: "tags" }, tags.join(" · ")) : null,
       h(
         "footer",
         {},

@@ -1,5 +1,5 @@
 // @ts-check
-// Elements shared by the cards and the dialog.
+// Elements of the cards and the dialog.
 import { copyText } from "../shared/clipboard.js";
 import { button, h } from "../shared/dom.js";
 
@@ -16,8 +16,8 @@ export const copyButton = (text, label) =>
   );
 
 /** The preview over a placeholder, the name's first letter, which is seen if there is no preview. */
-export function picture(lora, url, lazy) {
-  const image = h("img", { alt: "", loading: lazy ? "lazy" : null, decoding: "async" });
+export function picture(lora, url) {
+  const image = h("img", { alt: "", loading: "lazy", decoding: "async" });
   image.onerror = () => image.remove();
   image.src = url;
   return [

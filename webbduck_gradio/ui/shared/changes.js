@@ -2,6 +2,7 @@
 // The server's state: asks for what changed at each tick of the page's timer, and publishes it on the bus.
 import * as form from "../studio/form.js";
 import { publish } from "./bus.js";
+import { isLost, lose } from "./connection.js";
 
 /** @type {((known: object) => Promise<string | undefined>) | undefined} */
 let ask;
@@ -10,7 +11,6 @@ let isCatalogNew = false;
 let known = {};
 let studio = "";
 let asking = false;
-let lost = false;
 
 /** @param {GradioView} view */
 export default function start({ server, trigger }) {
@@ -26,9 +26,9 @@ export async function tick() {
   try {
     const answer = await ask(known);
     if (answer !== undefined) take(JSON.parse(answer));
-    else if (!lost && !(await canReach())) {
-      lost = true;
-      publish("connection", { lost });
+    else if (!isLost() && !(await canReach())) {
+      lose();
+      followCatalog(); // fails, so that Gradio finds out, too: until then its own buttons would half work
     }
   } finally {
     asking = false;
@@ -37,7 +37,7 @@ export async function tick() {
 
 function take(found) {
   // What was shown meanwhile may be out of date, and another start of the server may serve another page.
-  if (lost || (studio && studio !== found.studio)) location.reload();
+  if (isLost() || (studio && studio !== found.studio)) location.reload();
   studio = found.studio;
   known = found.versions;
   for (const [name, value] of Object.entries(found.changed)) publish(name, value);

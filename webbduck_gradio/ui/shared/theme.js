@@ -6,6 +6,9 @@ window.webbduckTheme = (() => {
   let wanted =
     new URL(window.location.href).searchParams.get("__theme") ?? localStorage.getItem(KEY) ?? "dark";
   const apply = () => {
+    // Before the style sheets come: the ground, without a white flash, and later the controls of the browser.
+    document.documentElement.style.colorScheme = wanted === "dark" ? "dark" : "light";
+    if (!document.body) return;
     if (document.body.classList.contains("dark") !== (wanted === "dark")) {
       document.body.classList.toggle("dark", wanted === "dark");
     }
@@ -14,6 +17,7 @@ window.webbduckTheme = (() => {
     apply();
     new MutationObserver(apply).observe(document.body, { attributes: true, attributeFilter: ["class"] });
   };
+  apply();
   if (document.body) start();
   else document.addEventListener("DOMContentLoaded", start);
   return {

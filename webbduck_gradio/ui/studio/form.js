@@ -49,18 +49,28 @@ function typedAs(field, text) {
 /** Gradio reports the values of all controls. Nothing is stored before the page has restored its settings. */
 export function changed(fields, shown) {
   if (!opened) return;
-  // Typed numbers become numbers here; text that is not a number stays text.
-  values = Object.fromEntries(
-    fields.map((name, index) => [
-      name,
-      isNumber(name, shown[index]) ? typedAs(name, shown[index]) : shown[index],
-    ]),
-  );
-  show();
-  publish("form", values);
+  take(Object.fromEntries(fields.map((name, index) => [name, shown[index]])));
   remember();
   // Gradio may report a value after the check that its input asked for.
   if (!checking) checkIn(900);
+}
+
+/** Take these as the values of their controls, in which a number is as it was typed. */
+function take(shown) {
+  // Typed numbers become numbers here; text that is not a number stays text.
+  for (const [name, value] of Object.entries(shown)) {
+    if (isNumber(name, value)) shown[name] = typedAs(name, value);
+  }
+  values = { ...values, ...shown };
+  show();
+  publish("form", values);
+}
+
+/** Take what the controls show in place of what Gradio reports, and store it at once. */
+export function takeShown(shown) {
+  if (!values) return;
+  take(shown);
+  keep();
 }
 
 /** The page has its initial values: the stored ones, or the checkpoint's defaults. */
@@ -110,6 +120,8 @@ function show() {
     const isHidden = !applies(name, hold) && !settings[name].stays_visible;
     control(name)?.classList.toggle("off", isHidden);
   }
+  // For a single picture it does what Generate does.
+  document.getElementById("test")?.classList.toggle("off", values.num_images === 1);
   control("negative_prompt")?.classList.toggle("filled", Boolean(values.negative_prompt));
   for (const field of SLIDERS) {
     const range = control(field)?.querySelector(".range");

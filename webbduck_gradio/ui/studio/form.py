@@ -235,7 +235,7 @@ class Form:
         """The valid part of a form that the browser stored: no wrong types, missing models or files."""
         known: dict[str, Any] = {}
         for name, value in upgrade_stored_request(remembered).items() if isinstance(remembered, dict) else ():
-            if name in self.fields and _may_be(name, value):
+            if name in self.fields and may_be(name, value):
                 known[name] = value
         if known.get("base_model") not in self.usable():
             known.pop("base_model", None)
@@ -340,7 +340,7 @@ def settings_of(checkpoint: Checkpoint | None) -> dict[str, Any]:
     return {name: getattr(checkpoint.defaults, name) for name in DEFAULT_FIELDS}
 
 
-def _may_be(name: str, value: Any) -> bool:
+def may_be(name: str, value: Any) -> bool:
     """Whether a control can hold this value. Out-of-range numbers pass: they are kept and refused on
     submit."""
     setting = SETTINGS[name]

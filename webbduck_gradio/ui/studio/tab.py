@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, second_pass, settings_menu, viewer
+from . import image_input, prompt_box, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -88,6 +88,13 @@ def build(parts: PageParts) -> None:
                 generate = gr.Button(
                     "Generate", variant="primary", elem_id="generate", min_width=120, scale=3
                 )
+                gr.HTML(
+                    "",
+                    html_template='<div class="endless"></div>',
+                    js_on_load=start_view("studio/endless.js"),
+                    elem_id="endless",
+                    apply_default_css=False,
+                )
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
     _submitting(services, form, outcome, generate, test)
@@ -140,7 +147,7 @@ def _seed(fields: dict[str, Any]) -> None:
 def _submitting(
     services: Services, form: Form, outcome: gr.HTML, generate: gr.Button, test: gr.Button
 ) -> None:
-    def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request) -> str:
+    def submit(kind: Kind, values: tuple[Any, ...], request: gr.Request, **more: str) -> str:
         try:
             asked = form.to_request(values)
             if kind == "test":
@@ -148,8 +155,8 @@ def _submitting(
             job = services.submit(asked, kind, request.username)
         except WebbDuckError as error:
             field = getattr(error, "field", None)
-            return notification(error=_with_label(str(error), field), field=field)
-        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"])
+            return notification(error=_with_label(str(error), field), field=field, **more)
+        return notification(job_id=job.id, warnings=list(job.warnings), sent=asked["prompt"], **more)
 
     def submit_batch(request: gr.Request, *values: Any) -> str:
         return submit("generate", values, request)
@@ -160,6 +167,7 @@ def _submitting(
     inputs = list(form.fields.values())
     generate.click(submit_batch, inputs, outcome, **USER_ACTION)
     test.click(submit_test, inputs, outcome, **USER_ACTION)
+    submitter.build(form, outcome, submit)
     # Runs in the browser only: the page's scripts get all values whenever one changes.
     gr.on(
         [control.change for control in inputs],
@@ -192,6 +200,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/input_chip.css",
+        "studio/run_buttons.css",
     ),
     build,
 )

@@ -82,6 +82,7 @@ def view(services: Services) -> gr.HTML:
             "cancel_job",
             "suspend_job",
             "continue_job",
+            "retry_job",
             "resume_queue",
             "upscale",
         ),
@@ -125,6 +126,13 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
 
         return act
 
+    def retry(event: gr.EventData, request: gr.Request) -> str:
+        try:
+            job = services.store.retry(str(event_data(event).get("job_id", "")), request.username)
+        except WebbDuckError as error:
+            return notification(error=str(error))
+        return notification(job_id=job.id)
+
     def resume() -> Any:
         try:
             services.store.resume()
@@ -155,6 +163,7 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     stage.cancel_job(cancel, None, outcome, **USER_ACTION)
     stage.suspend_job(steer(services.store.suspend), None, outcome, **USER_ACTION)
     stage.continue_job(steer(services.store.continue_job), None, outcome, **USER_ACTION)
+    stage.retry_job(retry, None, outcome, **USER_ACTION)
     stage.resume_queue(resume, None, outcome, **USER_ACTION)
     stage.use_image(use_image, None, [outcome, *form.outputs], **BACKGROUND_EVENT)
     stage.upscale(upscale, None, outcome, **USER_ACTION)

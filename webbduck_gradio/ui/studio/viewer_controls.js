@@ -1,5 +1,5 @@
 // @ts-check
-// The buttons that steer the job which the viewer shows: cancel, put aside, go on.
+// The buttons that steer the job which the viewer shows: cancel, put aside, go on, retry.
 import { goOnLabel } from "../shared/format.js";
 
 /**
@@ -8,7 +8,14 @@ import { goOnLabel } from "../shared/format.js";
  * @param {any} options
  */
 export function makeControls({ find, trigger, follow, redraw }) {
-  const [cancel, after, aside, goOn, resume] = ["cancel", "after", "aside", "continue", "resume"].map(find);
+  const [cancel, after, aside, goOn, resume, retry] = [
+    "cancel",
+    "after",
+    "aside",
+    "continue",
+    "resume",
+    "retry",
+  ].map(find);
   let shown = null;
   let settling = false;
 
@@ -48,6 +55,9 @@ export function makeControls({ find, trigger, follow, redraw }) {
     goOn.disabled = settling;
     goOn.textContent = goOnLabel(job);
     press(goOn, "continue_job");
+    retry.hidden = !["failed", "interrupted"].includes(job.status);
+    retry.disabled = settling;
+    press(retry, "retry_job");
     resume.hidden = !paused || job.status !== "queued";
     resume.disabled = settling;
     press(resume, "resume_queue");

@@ -1,0 +1,9 @@
+// @ts-check
+// Starts the view of a component with what Gradio passes to its script.
+import { unlessLost } from "./connection.js";
+
+/**
+ * @param {{default: (view: GradioView) => void}} module
+ * @param {GradioView} view
+ */
+export const start = (module, view) => module.default({ ...view, trigger: unlessLost(view.trigger) });
