@@ -3,6 +3,7 @@
 import { publish, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 import { architectureName, blockedReason, isCompatible } from "../shared/lora_fit.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
@@ -23,6 +24,7 @@ export default function start({ element, trigger, server }) {
   const fit = find(".fit");
   const sort = find(".sort");
   const only = find(".only");
+  put(only, icon("heart"));
   const NOTHING_CHANGED = "The server did not answer; nothing was changed.";
   let catalog = null;
   let checkpoint = null;
@@ -45,17 +47,16 @@ export default function start({ element, trigger, server }) {
     return callServer(() => server.webbduck_edit_lora({ name, changes, seen }), NOTHING_CHANGED);
   }
 
-  function star(lora, after) {
+  function heart(lora) {
     return button(
-      lora.favourite ? "★" : "☆",
+      icon("heart"),
       async (event) => {
         event.stopPropagation();
         const done = await edit(lora.name, { favourite: !lora.favourite });
         if (done.error) problem.textContent = done.error;
-        else after?.();
       },
       {
-        class: "star",
+        class: "heart",
         "aria-pressed": String(lora.favourite),
         "aria-label": `Favourite: ${lora.name}`,
         title: "Favourite",
@@ -78,7 +79,7 @@ export default function start({ element, trigger, server }) {
         },
         picture(lora, previewUrl(lora), true),
       ),
-      star(lora),
+      heart(lora),
       h("h3", { title: lora.name }, lora.name),
       h(
         "p",

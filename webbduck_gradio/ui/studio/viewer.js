@@ -10,6 +10,7 @@ import { callOrToast } from "../shared/server_call.js";
 import { focusAction, toast } from "../shared/toast.js";
 import { imageUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
+import { setUnavailable } from "../shared/unavailable.js";
 import { openZoom } from "../shared/zoom.js";
 import * as form from "./form.js";
 import { fill, keepForUndo } from "./settings_menu.js";
@@ -60,7 +61,7 @@ export default function start({ element, props, trigger, server }) {
     { class: "tool download", download: "", title: "Download", "aria-label": "Download" },
     icon("download"),
   );
-  const favourite = tool("favourite", "Favourite", () => star.toggle(), "star");
+  const favourite = tool("favourite", "Favourite", () => marked.toggle(), "heart");
   const upscaleTool = tool("upscale", "Upscale", null);
   const compareTool = tool("compare", "Compare", () => compare());
   const aboutTool = tool("about", "Generation settings", null, "info");
@@ -82,7 +83,7 @@ export default function start({ element, props, trigger, server }) {
   );
   const waitingText = h("p", { class: "placeholder", "aria-hidden": "true" });
   const frame = h("figure", { class: "frame" }, waitingText, picture, tools, track);
-  const star = makeFavourite(favourite, { server, current: () => shown.image });
+  const marked = makeFavourite(favourite, { server, current: () => shown.image });
   let jobs = null;
   let live = {};
   let mine = getStored("job", null, thisTab);
@@ -222,7 +223,7 @@ export default function start({ element, props, trigger, server }) {
       showPicture(imageUrl(image), job.request.prompt || "Finished picture");
       shown.seed = seedOf(job, original);
       download.href = imageUrl(image);
-      star.show(original);
+      marked.show(original);
     } else if (open) showPlaceholder(active ? "" : WAITS[job.status]);
     else {
       wantedSource = "";
@@ -245,7 +246,7 @@ export default function start({ element, props, trigger, server }) {
     placeNow(open && frame.parentNode === canvas);
     frame.classList.toggle("preview", Boolean(preview));
     tools.hidden = !image;
-    compareTool.disabled = !otherImages().length;
+    setUnavailable(compareTool, otherImages().length ? null : "There is no other picture to compare with.");
     track.hidden = !active;
     bar.style.width = `${(view.progress * 100).toFixed(1)}%`;
     track.setAttribute("aria-valuenow", Math.round(view.progress * 100));
@@ -279,7 +280,7 @@ export default function start({ element, props, trigger, server }) {
   menu(aboutTool, "Generation settings", (close) => settingsMenu(shown, close));
 
   subscribe("gallery", async () => {
-    star.forget();
+    marked.forget();
     for (const id of gone) {
       // a picture may have been restored in the gallery
       const found = await fetch(thumbUrl(id), { method: "HEAD", cache: "no-store" }).catch(() => null);
