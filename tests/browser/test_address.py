@@ -1,4 +1,4 @@
-"""The page's address names what is shown, for another window and after a reload; Back closes what is on top."""
+"""The page's address names what is shown, to others and after a reload; Back closes what is on top."""
 
 from __future__ import annotations
 
@@ -110,7 +110,9 @@ def test_a_link_shows_the_same_to_others_and_after_a_reload(
     expect_tab(other, "Gallery")
     search(other, "albumword")
     expect(other.locator(".g-count")).to_have_text("11 pictures in 6 runs")
-    other.evaluate("() => { const box = document.querySelector('.g-scroll'); box.scrollTop = box.scrollHeight; }")
+    other.evaluate(
+        "() => { const box = document.querySelector('.g-scroll'); box.scrollTop = box.scrollHeight; }"
+    )
     expect(cell(other, album[0])).to_be_in_viewport()
     other.reload()
     expect_tab(other, "Gallery")
@@ -121,7 +123,9 @@ def test_a_link_shows_the_same_to_others_and_after_a_reload(
 def test_a_picture_that_is_gone_is_said_in_one_sentence(gallery: Page) -> None:
     for picture in ("albumword gone/0.png", "..%2F0.png"):
         gallery.evaluate("picture => { location.hash = `#picture=${picture}`; }", picture)
-    expect(gallery.locator(".toast")).to_contain_text("There is no such picture in the gallery; it may have been")
+    expect(gallery.locator(".toast")).to_contain_text(
+        "There is no such picture in the gallery; it may have been"
+    )
     expect(gallery.locator(".lightbox")).not_to_be_visible()
     expect_tab(gallery, "Studio")  # the second address names nothing
 

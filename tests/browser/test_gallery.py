@@ -74,8 +74,8 @@ def test_rows_by_proportion_under_their_days(gallery: Page, studio) -> None:
         search(gallery, "proportionword")
         days = gallery.locator(".g-day h3")
         expect(days).to_have_text(["Today4 pictures", "Yesterday6 pictures"])
-        cells = [cell(gallery, f"{run}/{index}.png") for run, index in
-                 [(made[3], 0), (made[3], 1), (made[2], 0), (made[1], 0), (made[1], 1), (made[0], 0)]]  # fmt: skip
+        shown = ((3, 0), (3, 1), (2, 0), (1, 0), (1, 1), (0, 0))
+        cells = [cell(gallery, f"{made[run]}/{index}.png") for run, index in shown]
         expect(cells[-1].locator("img.there")).to_be_visible()
         boxes = [each.bounding_box() for each in cells]
         assert len({(box["y"], box["height"]) for box in boxes}) == 1  # one row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from typing import Any
 
 import pytest
@@ -23,7 +23,7 @@ SIZES = ((16, 16), (48, 16), (16, 24))
 def decoded(encoded: list[tuple[int, Any]]) -> list[Any]:
     """And nothing is said twice."""
     values = [value for _, value in encoded]
-    assert all(one != next_one for one, next_one in zip(values, values[1:], strict=False))
+    assert all(one != other for one, other in pairwise(values))
     return list(chain.from_iterable(repeat(value, length) for length, value in encoded))
 
 
@@ -42,7 +42,9 @@ def days(settings: Settings, outputs: Outputs) -> list[str]:
             picture(size=size).save(settings.outputs / run.id / f"{index}.png")
         meta = settings.outputs / run.id / "meta.json"
         meta.write_text(json.dumps(json.loads(meta.read_text()) | {"timestamp": noon + number}))
-    outputs.save_upscaled(f"{run.id}/0.png", picture(size=(100, 10)), 2, "Lanczos")  # stands with its original
+    outputs.save_upscaled(
+        f"{run.id}/0.png", picture(size=(100, 10)), 2, "Lanczos"
+    )  # stands with its original
     return ["2026-03-30", "2026-03-30", "2026-03-29", "2026-03-28", "2026-03-28"]
 
 
@@ -57,14 +59,18 @@ def test_the_layout_agrees_with_the_lists(outputs: Outputs, days: list[str], ord
     if order == "newest":
         expected = days if query != "odd" else [days[1], days[3]]
         assert decoded(layout.days) == expected
-        assert decoded(flat.days) == [day for day, run in zip(expected, runs, strict=True) for _ in run.images]
+        assert decoded(flat.days) == [
+            day for day, run in zip(expected, runs, strict=True) for _ in run.images
+        ]
     elif order == "oldest":
         assert decoded(layout.days) == (days[::-1] if query != "odd" else [days[3], days[1]])
     else:
         assert layout.days == flat.days == []
 
 
-def test_a_large_folder_of_mixed_sizes_is_laid_out_as_it_is_shown(settings: Settings, outputs: Outputs) -> None:
+def test_a_large_folder_of_mixed_sizes_is_laid_out_as_it_is_shown(
+    settings: Settings, outputs: Outputs
+) -> None:
     old_run(settings, "many", images=MAX_SHOWN + 5)
     picture(size=(48, 16)).save(settings.outputs / "many" / "0.png")
     for query in ("", "name:many"):

@@ -110,7 +110,7 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 
 
 def layout(services: Services, asked: Any) -> dict[str, Any]:
-    """Sizes and days for the grid: `shapes`, `days` and `counts` of `GridLayout`, or the `total` if `is_flat`.
+    """Sizes and days for the grid: `shapes`, `days` and `counts` of `GridLayout`; the `total` if `is_flat`.
 
     `complete` False: the folders are still being scanned, and more images may follow. `left_out`: names of
     entries that cannot be shown because of their name.

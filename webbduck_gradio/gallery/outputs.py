@@ -290,7 +290,7 @@ class Outputs:
         return self._synced_index().count(search.parse(query))
 
     def layout(self, query: str = "", order: str = "newest", flat: bool = False) -> GridLayout:
-        """Sizes and days of all of `runs`, or of `images` if `flat`, over all pages. Raises `RequestError`."""
+        """Sizes and days of all `runs`, or `images` if `flat`, over all pages. Raises `RequestError`."""
         return self._synced_index().layout(search.parse(query), order_of(order), flat)
 
     def names(self) -> dict[str, list[tuple[str, int]]]:

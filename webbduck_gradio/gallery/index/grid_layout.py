@@ -30,8 +30,8 @@ T = TypeVar("T")
 class GridLayout:
     """Sizes of a listing, in its order.
 
-    `counts`: images shown for each run; of a listing of single images, 1 for each. `shapes`: [length, width by
-    height in thousandths] for the images shown. `days`: [length, local date as YYYY-MM-DD] for the runs or
+    `counts`: images shown for each run; of a listing of single images, 1 for each. `shapes`: [length, width
+    by height in thousandths] for the images shown. `days`: [length, local date as YYYY-MM-DD] for the runs or
     single images; empty if they are not sorted by time.
     """
 

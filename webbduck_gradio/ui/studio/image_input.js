@@ -383,5 +383,5 @@ export default function start({ element, props, trigger, server, upload }) {
     if (!awaited) openSheet();
     openAwaited(); // the values may have arrived before this signal
   });
-  listenForFiles(use);
+  listenForFiles(use, props.folders);
 }
