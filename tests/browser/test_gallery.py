@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+import time
 import zipfile
 
 import pytest
@@ -23,12 +25,14 @@ def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[
     search(gallery, "albumword seed:3001")
     expect_alone(gallery, sibling(album[3], 1))
     search(gallery, "albumword")
+    gallery.get_by_role("button", name="Filters", exact=True).click()
     # "Euler" alone, not "Euler a".
     choose(gallery, "Filter by sampler", "Euler (3)")
     expect(gallery.locator(".g-query")).to_have_value('albumword sampler:="Euler"')
     expect(gallery.locator(".g-count")).to_have_text("3 pictures in 3 runs")
     choose(gallery, "Filter by LoRA", "lantern-glow (1)")
     expect(gallery.locator(".g-count")).to_have_text("1 picture in 1 run")
+    expect(gallery.get_by_role("button", name="Filters, 2 active")).to_be_visible()
     choose(gallery, "Filter by date", "Yesterday")
     expect(gallery.locator(".g-nothing")).to_contain_text("Nothing matches")
     choose(gallery, "Filter by date", "Any date")
@@ -60,6 +64,70 @@ def test_runs_or_single_pictures_in_every_order(gallery: Page, album: list[str])
     gallery.get_by_role("tab", name="Gallery").click()
     expect(gallery.get_by_role("combobox", name="Order")).to_have_value("Checkpoint A–Z")
     choose(gallery, "Order", "Newest first")
+
+
+def test_rows_by_proportion_under_their_days(gallery: Page, studio) -> None:
+    sizes = ((96, 54), (54, 96), (96, 96), (96, 54))
+    yesterday = time.time() - 86_400
+    made = [shaped_run(studio, size, 1 + number % 2, yesterday + number) for number, size in enumerate(sizes)]
+    made.append(shaped_run(studio, (96, 96), 4, time.time()))
+    try:
+        search(gallery, "proportionword")
+        days = gallery.locator(".g-day h3")
+        expect(days).to_have_text(["Today4 pictures", "Yesterday6 pictures"])
+        shown = ((3, 0), (3, 1), (2, 0), (1, 0), (1, 1), (0, 0))
+        cells = [cell(gallery, f"{made[run]}/{index}.png") for run, index in shown]
+        expect(cells[-1].locator("img.there")).to_be_visible()
+        boxes = [each.bounding_box() for each in cells]
+        assert len({(box["y"], box["height"]) for box in boxes}) == 1  # one row
+        for box, shape in zip(boxes, (16 / 9, 16 / 9, 1, 9 / 16, 9 / 16, 16 / 9), strict=True):
+            assert box["width"] / box["height"] == pytest.approx(shape, rel=0.02)
+        # Down from a cell to the nearest one below it, and up again.
+        cell(gallery, f"{made[4]}/3.png").locator(".open").focus()
+        gallery.keyboard.press("ArrowDown")
+        expect(cells[2].locator(".open")).to_be_focused()
+        gallery.keyboard.press("ArrowUp")
+        expect(cell(gallery, f"{made[4]}/3.png").locator(".open")).to_be_focused()
+        # What lies on a picture is inside of it.
+        cells[3].hover()
+        inside = boxes[3]
+        for name in (".tick", ".use", ".heart"):
+            expect(cells[3].locator(name)).to_have_css("opacity", "1")
+            box = cells[3].locator(name).bounding_box()
+            assert box["x"] >= inside["x"] and box["x"] + box["width"] <= inside["x"] + inside["width"]
+        cells[3].locator(".heart").click()
+        expect(cells[3].locator(".heart")).to_have_attribute("aria-pressed", "true")
+        assert f"{made[1]}/0.png" in studio.services.outputs.favourites
+        # The heading stays while its pictures pass below it.
+        gallery.set_viewport_size({"width": 1440, "height": 300})
+        gallery.locator(".g-scroll").evaluate("box => { box.scrollTop = 60; }")
+        bar = gallery.locator(".g-bar").bounding_box()
+        gallery.wait_for_function(
+            "top => Math.abs(document.querySelector('.g-day h3').getBoundingClientRect().top - top) < 2",
+            arg=bar["y"] + bar["height"],
+        )
+        gallery.set_viewport_size({"width": 1440, "height": 900})
+        cells[2].hover()
+        cells[2].locator(".use").click()
+        expect(gallery.locator("#prompt textarea")).to_have_value(re.compile("proportionword"))
+    finally:
+        for run in made:
+            studio.services.trash.delete_run(run)
+
+
+def shaped_run(studio, size: tuple[int, int], count: int, when: float) -> str:
+    """A run of pictures of this size, made at this time (seconds since 1970)."""
+    outputs = studio.services.outputs
+    request = GenerationRequest.validated(
+        prompt="proportionword", base_model="webbduck-starter", seed=5, num_images=count
+    )
+    run = outputs.new_run(request, "generate", "job-of-rows")
+    for index in range(count):
+        run.save(index, picture("teal", size), 5 + index)
+    run.close("completed")
+    meta = studio.settings.outputs / run.id / "meta.json"
+    meta.write_text(json.dumps(json.loads(meta.read_text()) | {"timestamp": when}))
+    return run.id
 
 
 def test_choose_delete_and_restore_from_the_trash(gallery: Page, studio, album: list[str]) -> None:
@@ -205,9 +273,10 @@ def test_on_a_phone(chromium: Browser, studio, album: list[str]) -> None:
     search(tab, "albumword")
     expect(tab.locator(".g-count")).to_have_text("11 pictures in 6 runs")
     assert tab.evaluate("document.documentElement.scrollWidth") <= 390
-    tab.get_by_role("button", name="Filter", exact=True).click()
-    expect(tab.get_by_label("Filter by sampler")).to_be_visible()
-    tab.get_by_role("button", name="Filter", exact=True).click()
+    tab.get_by_role("button", name="Filters", exact=True).click()
+    for name in ("Filter by sampler", "Order"):
+        expect(tab.get_by_label(name)).to_be_visible()
+    tab.get_by_role("button", name="Filters", exact=True).click()
     cell(tab, album[5]).locator(".open").tap()
     expect_shown(tab, album[5])
     finger = Finger(tab)

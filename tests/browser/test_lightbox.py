@@ -48,9 +48,11 @@ def test_the_lightbox_by_keyboard(gallery: Page, album: list[str]) -> None:
     expect(gallery.get_by_role("button", name="Favourite (S)")).to_have_attribute("aria-pressed", "true")
     gallery.keyboard.press("Escape")
     expect(gallery.locator(".lightbox")).not_to_be_visible()
+    gallery.get_by_role("button", name="Filters", exact=True).click()
     gallery.get_by_role("button", name="Favourites", exact=True).click()
+    gallery.keyboard.press("Escape")
     expect_alone(gallery, sibling(album[5], 3))
-    expect(gallery.locator(".cell .favourite")).to_be_visible()
+    expect(gallery.locator(".cell .heart")).to_have_attribute("aria-pressed", "true")
 
 
 def test_compare_with_the_upscaled_copy_and_with_any_other(gallery: Page, album: list[str]) -> None:

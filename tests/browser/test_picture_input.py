@@ -173,3 +173,64 @@ def test_a_picture_is_put_into_words(page: Page, captioner: Path) -> None:
     expect(page.locator("#prompt textarea")).to_have_value(text)
     page.locator("#toast").get_by_role("button", name="Undo").click()
     expect(page.locator("#prompt textarea")).to_have_value("a red duck on a pond")
+
+
+DROP = """([files, selector, zone]) => {
+    const data = new DataTransfer();
+    for (const [bytes, name] of files) {
+        data.items.add(new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0))], name));
+    }
+    // Whether the browser is kept from opening the file.
+    const fire = (kind, node) =>
+        !node.dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true, cancelable: true }));
+    const onto = document.querySelector(selector);
+    const over = fire('dragover', onto);
+    return over && fire('drop', (zone && document.querySelector(`.dropper [data-zone=${zone}]`)) || onto);
+}"""
+
+
+def drop(page: Page, paths: list[Path], onto: str, zone: str = "") -> None:
+    files = [[base64.b64encode(path.read_bytes()).decode(), path.name] for path in paths]
+    assert page.evaluate(DROP, [files, onto, zone])
+
+
+@pytest.mark.parametrize(
+    ("tab", "place"), [("Gallery", ".gallery"), ("Queue", "#queue-view"), ("LoRAs", "#loras-view")]
+)
+def test_a_picture_dropped_on_any_tab_comes_to_the_studio(
+    empty_page: Page, tmp_path: Path, tab: str, place: str
+) -> None:
+    path = drawn(tmp_path / f"{tab}.png", (64, 96))
+    empty_page.get_by_role("tab", name=tab).click()
+    expect(empty_page.locator(place)).to_be_visible()
+    drop(empty_page, [path], place, "use")
+    expect(empty_page.get_by_role("tab", name="Studio")).to_have_attribute("aria-selected", "true")
+    expect_input(empty_page, path, "64 × 96 px")
+
+
+def test_what_is_no_single_picture_is_told_where_it_belongs(empty_page: Page, studio, tmp_path: Path) -> None:
+    header = b'{"lora_unet_a.lora_down.weight": {"dtype": "F16", "shape": [0], "data_offsets": [0, 0]}}'
+    lora, other = tmp_path / "style.safetensors", tmp_path / "old.ckpt"
+    lora.write_bytes(len(header).to_bytes(8, "little") + header)
+    other.write_bytes(b"pickle")
+    toast = empty_page.locator("#toast")
+    empty_page.get_by_role("tab", name="LoRAs").click()
+    drop(empty_page, [lora], "#loras-view")
+    expect(toast).to_contain_text(
+        f"style.safetensors is a LoRA: put the file into {studio.settings.loras.resolve()}"
+    )
+    empty_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    toast.get_by_role("button", name="Copy the folder's path").click()
+    empty_page.wait_for_function(
+        "path => navigator.clipboard.readText().then(text => text === path)",
+        arg=str(studio.settings.loras.resolve()),
+    )
+    drop(empty_page, [other], "#loras-view")
+    expect(toast).to_contain_text("old.ckpt cannot be loaded: models have to be .safetensors files.")
+    drop(empty_page, [lora, other], "#loras-view")
+    expect(toast).to_contain_text("2 files were dropped; drop one at a time.")
+    expect(empty_page.get_by_role("tab", name="LoRAs")).to_have_attribute("aria-selected", "true")
+    empty_page.keyboard.press("?")  # under a dialog nothing takes a file, and the page is not left either
+    drop(empty_page, [lora], "dialog.shortcuts")
+    empty_page.keyboard.press("Escape")
+    empty_page.get_by_role("tab", name="Studio").click()

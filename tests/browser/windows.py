@@ -29,7 +29,7 @@ class Windows:
         tab = context.new_page()
         tab.on("pageerror", lambda error: self._errors.append(str(error)))
         tab.goto(url)
-        tab.wait_for_selector(".statusline .device")
+        tab.wait_for_selector(".statusline .device", state="attached")  # an address may open another tab
         tab.wait_for_function(
             "window.webbduck?.form.state()"
         )  # its values have come; before, they would undo ours

@@ -82,7 +82,7 @@ def test_every_order(mixed: Outputs, query: str, order: str) -> None:
     ]
     pages = [run for at in range(0, 30, 5) for run in mixed.runs(at, 5, query, order)]
     assert [run.id for run in pages] == list(dict.fromkeys(i.id.partition("/")[0] for i in expected))
-    assert [len(run.images) for run in pages] == mixed.layout(query, order)
+    assert [len(run.images) for run in pages] == mixed.layout(query, order).counts
     assert pages == [runs[run.id] for run in pages]
 
 
@@ -108,7 +108,7 @@ def test_large_folders_in_an_order(settings: Settings, outputs: Outputs) -> None
     old_run(settings, "many", images=MAX_SHOWN + 5)
     (run,) = outputs.runs(query="name:many", order="file_size")
     assert (len(run.images), run.total) == (MAX_SHOWN, MAX_SHOWN + 5)
-    assert outputs.layout("name:many", "file_size") == [MAX_SHOWN]
+    assert outputs.layout("name:many", "file_size").counts == [MAX_SHOWN]
 
 
 def test_an_unknown_order_is_refused(outputs: Outputs) -> None:

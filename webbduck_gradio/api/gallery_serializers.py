@@ -111,17 +111,17 @@ def listing(services: Services, asked: Any) -> dict[str, Any]:
 
 
 def layout(services: Services, asked: Any) -> dict[str, Any]:
-    """Sizes for the grid: `counts` of images by run, or their `total` if `is_flat`.
+    """Sizes and days for the grid: `shapes`, `days` and `counts` of `GridLayout`; the `total` if `is_flat`.
 
     `complete` False: the folders are still being scanned, and more images may follow. `left_out`: names of
     entries that cannot be shown because of their name.
     """
     query, order = query_of(asked)
     complete = services.outputs.complete  # read first: a scan that ends later increases the version
-    state = {"complete": complete, "left_out": services.outputs.skipped.names()}
-    if is_flat(asked):
-        return {"total": services.outputs.count(query), **state}
-    return {"counts": services.outputs.layout(query, order), **state}
+    found = services.outputs.layout(query, order, is_flat(asked))
+    sizes = {"shapes": found.shapes, "days": found.days}
+    sizes |= {"total": len(found.counts)} if is_flat(asked) else {"counts": found.counts}
+    return {**sizes, "complete": complete, "left_out": services.outputs.skipped.names()}
 
 
 def with_copies(services: Services, ids: Iterable[str]) -> list[str]:

@@ -29,6 +29,7 @@ from ..storage.reading import read_json
 from . import metadata, upscaled_images
 from .favourites import Favourites
 from .index import search
+from .index.grid_layout import GridLayout
 from .index.index import Index
 from .index.skipped_entries import SkippedEntries
 from .index.sort import order_of
@@ -288,9 +289,9 @@ class Outputs:
         """Number of matching images."""
         return self._synced_index().count(search.parse(query))
 
-    def layout(self, query: str = "", order: str = "newest") -> list[int]:
-        """Number of images shown for each run of `runs`, over all pages. Raises `RequestError`."""
-        return self._synced_index().layout(search.parse(query), order_of(order))
+    def layout(self, query: str = "", order: str = "newest", flat: bool = False) -> GridLayout:
+        """Sizes and days of all `runs`, or `images` if `flat`, over all pages. Raises `RequestError`."""
+        return self._synced_index().layout(search.parse(query), order_of(order), flat)
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """Values to filter by: (name, number of images) for each of `model`, `lora` and `sampler`."""

@@ -19,9 +19,10 @@ from pathlib import Path
 
 from .. import run_layout
 from ..run_layout import Folder, ImageInfo, RunInfo
-from . import queries
+from . import grid_layout, queries
 from .database import Database
 from .folders import RunUpdate, all_folders, facts_of, file_state, stamp_of
+from .grid_layout import GridLayout
 from .image_facts import ImageFacts
 from .queries import NEWEST, PER_MILLISECOND, first_id, select
 from .rows import MAX_SHOWN, image_infos, placeholders, rows_of, run_infos
@@ -80,10 +81,10 @@ class Index:
         with self.database.reading() as db:
             return int(db.execute(*select("count(*)", query, None)).fetchone()[0])
 
-    def layout(self, query: Query, order: Order = NEWEST) -> list[int]:
-        """Number of images shown for each folder of `list_runs`, in the same order."""
+    def layout(self, query: Query, order: Order = NEWEST, flat: bool = False) -> GridLayout:
+        """Sizes and days of all of `list_runs`, or of `list_images` if `flat`."""
         with self.database.reading() as db:
-            return [min(count, MAX_SHOWN) for count in queries.counts(db, query, order)]
+            return (grid_layout.of_images if flat else grid_layout.of_runs)(db, query, order)
 
     def names(self) -> dict[str, list[tuple[str, int]]]:
         """Checkpoints, LoRAs and samplers of the indexed images: (name, number of images)."""

@@ -1,4 +1,4 @@
-"""SQL queries of the index: matching images, counts per folder, names to filter by."""
+"""SQL queries of the index: matching images, their folders, names to filter by."""
 
 from __future__ import annotations
 
@@ -51,13 +51,18 @@ def first_id(seconds: float) -> int:
     return round(seconds * 1000) * PER_MILLISECOND
 
 
+def time_of(image: int) -> float:
+    """When the image with this row id was created, in seconds since 1970."""
+    return image / PER_MILLISECOND / 1000
+
+
 def page_of_runs(
     db: sqlite3.Connection, query: Query, order: Order, start: int, limit: int
 ) -> dict[int, list[int] | None]:
     """Folders with a matching image, in order -> row ids of the matching images; None means all."""
     if query.empty:
         rows = db.execute(
-            f"SELECT id FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)} LIMIT ? OFFSET ?",
+            f"SELECT id FROM runs WHERE images > 0 ORDER BY {all_runs_by(order)} LIMIT ? OFFSET ?",
             (limit, start),
         )
         return {run: None for (run,) in rows}
@@ -68,29 +73,22 @@ def page_of_runs(
                 break
             found.setdefault(run, []).append(image)
         return {run: found[run] for run in list(found)[start:]}
-    sql, values = _matching_runs("run, group_concat(image)", query, order)
+    sql, values = matching_runs("run, group_concat(image)", query, order)
     rows = db.execute(f"{sql} LIMIT ? OFFSET ?", (*values, limit, start))
     return {run: sorted(map(int, images.split(",")), reverse=True) for run, images in rows}
 
 
-def counts(db: sqlite3.Connection, query: Query, order: Order) -> list[int]:
-    """Number of matching images in each folder of `page_of_runs`, over all pages."""
-    if query.empty:
-        rows = db.execute(f"SELECT images FROM runs WHERE images > 0 ORDER BY {_all_runs_by(order)}")
-    else:
-        rows = db.execute(*_matching_runs("count(*)", query, order))
-    return [count for (count,) in rows]
-
-
-def _all_runs_by(order: Order) -> str:
+def all_runs_by(order: Order) -> str:
+    """What the folders are sorted by where all are listed."""
     time = "DESC" if order.column else order.direction
     return f"{f'{order.column} {order.direction}, ' if order.column else ''}created {time}, id {time}"
 
 
-def _matching_runs(what: str, query: Query, order: Order) -> tuple[str, list[Any]]:
-    """A SELECT over the folders with a matching image; "by time" is the time of the matching image."""
+def matching_runs(what: str, query: Query, order: Order, more: str = "") -> tuple[str, list[Any]]:
+    """A SELECT over the folders with a matching image; "by time" is the time of the matching image. `more`:
+    further columns of the images, for `what`."""
     place = f", images.{order.column} AS place" if order.column else ""
-    sql, values = select(f"images.run AS run, images.id AS image{place}", query, None, joined=True)
+    sql, values = select(f"images.run AS run, images.id AS image{place}{more}", query, None, joined=True)
     by = f"{order.sql_aggregate}(place) {order.direction}, max(image) DESC"
     if not order.column:
         by = f"{order.sql_aggregate}(image) {order.direction}"

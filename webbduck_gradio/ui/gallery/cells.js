@@ -1,11 +1,19 @@
 // @ts-check
 // The grid's cells: a thumbnail with its marks, and the header of a run.
-import { h } from "../shared/dom.js";
-import { bytes, many, number } from "../shared/format.js";
+import { button, h } from "../shared/dom.js";
+import { bytes, day, many, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { thumbOf, unreadable } from "./images.js";
+import { isByTime } from "./toolbar.js";
+import { NARROWEST, WIDEST } from "./rows_layout.js";
 
 const MOST_LETTERS = 160;
+
+/** Whether the picture is narrower or wider than any cell. */
+function isExtreme({ w, h: high }) {
+  const shape = (1000 * w) / high; // NaN where it is not known
+  return shape < NARROWEST || shape > WIDEST;
+}
 
 /** What a run is called: its prompt, or its folder where it has no record. */
 const labelOf = (run) =>
@@ -37,8 +45,7 @@ export function makeCells({ order, actions }) {
           alt: "",
           decoding: "async",
           draggable: "false",
-          class: image.w ? (image.w > image.h ? "wide" : "tall") : null,
-          style: image.w ? `aspect-ratio: ${image.w} / ${image.h}` : null,
+          class: isExtreme(image) ? "extreme" : null,
           onload: (event) => event.target.classList.add("there"),
           onerror: (event) =>
             event.target.replaceWith(
@@ -78,18 +85,34 @@ export function makeCells({ order, actions }) {
         },
         icon("tick"),
       ),
-      image.favourite || image.variants
+      h(
+        "span",
+        { class: "cell-acts" },
+        unreadable(image)
+          ? null
+          : button("Use", () => actions.use(image.id), {
+              class: "use",
+              title: "Use all settings: load them into the Studio, seed included",
+              "aria-label": `Use all settings: ${spoken}`,
+            }),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "heart",
+            title: "Favourite",
+            "aria-label": `Favourite: ${spoken}`,
+            "aria-pressed": String(Boolean(image.favourite)),
+            onclick: () => actions.favour(image.id, !image.favourite),
+          },
+          icon("heart"),
+        ),
+      ),
+      image.variants
         ? h(
             "span",
-            { class: "marks" },
-            image.favourite ? h("span", { class: "favourite", title: "Favourite" }, icon("star")) : null,
-            image.variants
-              ? h(
-                  "span",
-                  { title: many(image.variants.length, "upscaled image") },
-                  `+${image.variants.length}`,
-                )
-              : null,
+            { class: "marks", title: many(image.variants.length, "upscaled image") },
+            h("span", {}, `+${image.variants.length}`),
           )
         : null,
     );
@@ -156,12 +179,10 @@ export function makeCells({ order, actions }) {
     const largest = images.filter((image) => image.w).sort((a, b) => b.w * b.h - a.w * a.h)[0];
     return largest ? `${largest.w} × ${largest.h}` : "";
   }
-  /** "14:05" today, "Mon 14:05" within six days, else the date. */
+  /** "14:05" below the heading of its day, else with the date. */
   function clock(when) {
-    const days = (new Date().setHours(0, 0, 0, 0) - new Date(when).setHours(0, 0, 0, 0)) / 86400000;
     const time = when.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
-    if (days < 1) return time;
-    if (days < 6) return `${when.toLocaleDateString([], { weekday: "short" })} ${time}`;
+    if (isByTime(order()) || day(0, when) === day()) return time;
     return when.toLocaleDateString([], {
       day: "numeric",
       month: "short",

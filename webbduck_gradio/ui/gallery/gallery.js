@@ -1,17 +1,20 @@
 // @ts-check
 // The Gallery tab: connects search, filters, grid, selection, lightbox and trash.
+import { address, giveUpAddress, setAddress } from "../shared/address.js";
 import { last, subscribe } from "../shared/bus.js";
 import { h, home, listenerSignal } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
+import { keepOverReload } from "../shared/scroll_memory.js";
 import { callServer } from "../shared/server_call.js";
-import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { keepForUndo } from "../studio/settings_menu.js";
 import { makeCells } from "./cells.js";
 import { showCount } from "./count.js";
+import { makeFiltersButton } from "./filters_button.js";
 import { IMAGES_A_PAGE, RUNS_A_PAGE, makeGrid } from "./grid.js";
 import { closeHelpOutside, listenForKeys, listenInSearch } from "./keyboard.js";
 import { makeLightbox } from "./lightbox.js";
+import { listenForOutcomes } from "./outcomes.js";
 import { makeFilters } from "./query.js";
 import { createSelection, idsBetween } from "./selection.js";
 import { makeToolbar } from "./toolbar.js";
@@ -75,6 +78,8 @@ export default function start({ element, trigger, server }) {
       mark: (node) => selection.mark(node),
       add: (ids) => selection.add(ids),
       removeRun: (run) => remove({ run }),
+      favour: (id, on) => setFavourite([id], on),
+      use: (id) => reuse("reuse", { id, what: "all" }),
     },
   });
 
@@ -125,7 +130,7 @@ export default function start({ element, trigger, server }) {
         text: "Compare",
         icon: "compare",
         title: "Compare the two pictures",
-        fits: (count) => count === 2,
+        unfit: (count) => (count === 2 ? null : "Select two pictures to compare them."),
         run: ([one, other]) => box.open({ id: one }, other),
       },
       export: {
@@ -136,7 +141,7 @@ export default function start({ element, trigger, server }) {
       },
       favour: {
         text: "Favourite",
-        icon: "star",
+        icon: "heart",
         title: "Mark as favourites",
         run: (ids) => setFavourite(ids, true),
       },
@@ -194,6 +199,11 @@ export default function start({ element, trigger, server }) {
     return done;
   }
 
+  function reuse(name, asked) {
+    keepForUndo();
+    trigger(name, asked);
+  }
+
   // ---- lightbox, trash, toast
 
   const box = makeLightbox(home(), {
@@ -203,13 +213,11 @@ export default function start({ element, trigger, server }) {
     act: (name, id, more) => {
       if (name === "reuse" || name === "send") {
         box.dialog.close();
-        keepForUndo();
-        trigger(name, { id, ...more });
+        reuse(name, { id, ...more });
       } else if (name === "make") trigger("make", { id, ...more });
       else if (name === "caption") {
         box.dialog.close();
-        keepForUndo();
-        trigger("reuse", { id, what: "text", text: more.text });
+        reuse("reuse", { id, what: "text", text: more.text });
       } else if (name === "delete") {
         return remove(
           { ids: [id], fromBox: true },
@@ -252,9 +260,9 @@ export default function start({ element, trigger, server }) {
       query.value = text;
       search();
     },
+    makeFiltersButton($(".g-bar"), signal),
   );
-  $(".g-more-filters").onclick = (event) =>
-    event.target.setAttribute("aria-expanded", String($(".g-bar").classList.toggle("unfolded")));
+  arrangement.foldOrder($(".g-filters"));
   closeHelpOutside($(".g-help"), $(".g-search"), signal);
 
   const showAll = () => {
@@ -266,38 +274,34 @@ export default function start({ element, trigger, server }) {
 
   // ---- requests
 
-  /** Run a new query: shows the first page as soon as it arrives, then the counts. */
+  /** Run a new query. */
   async function search() {
     const mine = (epoch += 1);
     canvas.setAttribute("aria-busy", "true");
+    setAddress({ query: query.value.trim() });
     filters.show();
-    const [page, layout] = [
-      ask("webbduck_list", {
-        ...currentQuery(),
-        start: 0,
-        limit:
-          grid.flat === arrangement.flat ? grid.pageSize() : arrangement.flat ? IMAGES_A_PAGE : RUNS_A_PAGE,
-      }),
+    const size =
+      grid.flat === arrangement.flat ? grid.pageSize() : arrangement.flat ? IMAGES_A_PAGE : RUNS_A_PAGE;
+    const [page, all] = await Promise.all([
+      ask("webbduck_list", { ...currentQuery(), start: 0, limit: size }),
       ask("webbduck_layout", currentQuery()),
-    ];
-    const first = await page;
+    ]);
     if (mine !== epoch) return;
-    showError(first.error);
-    if (!first.error) grid.begin(arrangement.flat, first.images ?? first.runs);
+    const error = page.error ?? all.error;
+    showError(error);
+    if (!error) grid.begin(arrangement.flat, page.images ?? page.runs, all);
     requestAnimationFrame(() => {
       if (mine === epoch) canvas.removeAttribute("aria-busy");
     }); // after the grid has rendered
-    if (first.error) return;
-    const all = await layout;
-    if (mine !== epoch) return;
-    showError(all.error);
-    if (!all.error) {
-      grid.settle(all);
-      complete = all.complete;
-      leftOut = all.left_out;
-    }
+    if (error) return;
+    complete = all.complete;
+    leftOut = all.left_out;
     facts();
+    const kept = placeKept;
+    placeKept = null;
+    if (kept?.query === query.value.trim()) grid.goTo(kept);
   }
+  let placeKept = keepOverReload("gallery", () => ({ query: query.value.trim(), ...grid.place }));
 
   /** Repeat the query after a change of the gallery; the pictures in view stay in place. */
   async function refresh() {
@@ -349,37 +353,20 @@ export default function start({ element, trigger, server }) {
 
   // ---- channels
 
-  subscribe("show", (value) => {
-    if (value.image) {
-      last.delete("show");
-      box.open({ id: value.image });
-    }
+  subscribe("show", async (value) => {
+    if (!value.image) return;
+    last.delete("show");
+    const gone = value.fromAddress && (await ask("webbduck_image", value.image)).error;
+    if (!gone) return box.open({ id: value.image });
+    toast(gone);
+    giveUpAddress();
   });
-  let seenOutcome = last.get("outcome")?.at;
-  subscribe("outcome", (value) => {
-    if (value.at === seenOutcome) return;
-    seenOutcome = value.at;
-    if (value.where === "gallery" && value.error) return toast(value.error);
-    if (!value.what || !value.job_id) return;
-    const name = { again: "Regeneration", vary: "Variation", upscale: "Upscaling", caption: "Captioning" }[
-      value.what
-    ];
-    const showQueue = () => {
-      box.dialog.close();
-      openTab("queue");
-    };
-    toast([`${name} is queued.`, ...(value.warnings ?? [])].join(" "), showQueue, "Show the queue");
+  subscribe("address", () => {
+    if (address().query === query.value.trim()) return;
+    query.value = address().query;
+    if (started) search();
   });
-  const read = new Set();
-  subscribe("jobs", (state) => {
-    for (const job of state.recent) {
-      const caption = job.kind === "caption" && job.status === "completed" && job.result?.caption;
-      if (caption && !read.has(job.job_id)) {
-        read.add(job.job_id);
-        box.captioned(job.request.image, caption);
-      }
-    }
-  });
+  listenForOutcomes(box);
   subscribe("gallery", (value) => {
     if (value.version === version) return;
     version = value.version;

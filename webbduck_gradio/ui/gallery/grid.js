@@ -1,17 +1,22 @@
 // @ts-check
 // A virtual grid: only cells near the viewport are in the DOM, however many pictures there are.
 import { h } from "../shared/dom.js";
-import { columnsFor } from "./grid_columns.js";
+import { many } from "../shared/format.js";
+import { dayHeading } from "./days.js";
+import { makeThumbLoader } from "./grid_thumbs.js";
+import { lastUpTo, layRows } from "./rows_layout.js";
 
 const GAP = 8;
 const HEAD = 30;
 const FOOT = 14;
+/** Height of a day's heading; it stays at the top while the day is in view. */
+const HEADING = 38;
 const AHEAD = 700;
 export const RUNS_A_PAGE = 30;
 export const IMAGES_A_PAGE = 90;
 const PAGES_KEPT = 80;
 const ASKED_AT_ONCE = 3;
-const THUMBS_AT_ONCE = 4;
+/** Wanted heights of a row's pictures, in pixels. */
 const SIDES = { small: 132, middle: 188, large: 280 };
 
 /**
@@ -24,17 +29,24 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   let total = 0;
   let side = "middle";
   let epoch = 0;
-  let columns = 1;
-  let cell = 188;
   let inset = 0;
   let measured = false;
-  let fittedFor = "";
-  let asking = 0;
-  let rows = { top: [0], first: [] };
-  let column = new Uint16Array();
+  /** Shapes of the pictures and days of the items, as the server lists them. */
+  let sizes = { shapes: [], days: [] };
+  let layout = layRows({
+    ...{ counts: [], shapes: [], days: [], width: 1, height: 1 },
+    ...{ gap: GAP, head: HEAD, foot: FOOT, heading: HEADING },
+  });
+  /** Counts the layouts, so that a cell gets its size once in each. */
+  let laid = 0;
   let pages = new Map();
   let asked = new Map();
   let nodes = new Map();
+  function use(all) {
+    sizes = { shapes: all.shapes, days: all.days };
+    if (flat) total = all.total;
+    else counts = all.counts;
+  }
   const pageSize = () => (flat ? IMAGES_A_PAGE : RUNS_A_PAGE);
   const length = () => (flat ? total : counts.length);
 
@@ -43,78 +55,29 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     const width = canvas.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
     inset = parseFloat(style.paddingLeft);
     if (width <= 0) return false;
-    const wanted = width < 600 ? Math.min(SIDES[side] * 0.64, (width - 2 * GAP) / 2) : SIDES[side];
-    const key = `${width} ${side} ${flat} ${asking}`;
-    if (key !== fittedFor) {
-      fittedFor = key;
-      columns = columnsFor(width, wanted, GAP, flat ? [] : counts);
-    }
-    cell = Math.floor((width - GAP * (columns - 1)) / columns);
-    arrange();
+    const wanted = width < 600 ? SIDES[side] * 0.64 : SIDES[side];
+    layout = layRows({
+      counts: flat ? new Uint8Array(total).fill(1) : counts,
+      ...sizes,
+      width,
+      height: wanted,
+      gap: GAP,
+      head: flat ? 0 : HEAD,
+      foot: flat ? GAP : FOOT,
+      heading: HEADING,
+    });
+    laid += 1;
+    canvas.style.height = `${layout.height + FOOT}px`;
     measured = true;
     return true;
   }
 
-  /** Lay runs out side by side, as many as fit into a row; a run longer than a row wraps. */
-  function arrange() {
-    if (flat) {
-      canvas.style.height = `${Math.ceil(total / columns) * (cell + GAP) + FOOT}px`;
-      return;
-    }
-    const top = [];
-    const first = [];
-    column = new Uint16Array(counts.length);
-    let y = 0;
-    let at = columns;
-    let lines = 0;
-    counts.forEach((count, run) => {
-      const wide = Math.min(count, columns);
-      if (at + wide > columns) {
-        if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
-        top.push(y);
-        first.push(run);
-        at = 0;
-        lines = 1;
-      }
-      column[run] = at;
-      at += wide;
-      lines = Math.max(lines, Math.ceil(count / columns));
-    });
-    if (lines) y += HEAD + lines * (cell + GAP) - GAP + FOOT;
-    top.push(y);
-    rows = { top, first };
-    canvas.style.height = `${y + FOOT}px`;
-  }
-
-  /** Index of the row at height `y`, by binary search. */
-  function rowAt(y) {
-    let low = 0;
-    let high = Math.max(0, rows.first.length - 1);
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (rows.top[middle] <= y) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
-
   /** [from, to): indices of the runs (or pictures) within `ahead` pixels of the viewport. */
   function near(ahead = AHEAD) {
-    const from = scroller.scrollTop - ahead;
-    const to = scroller.scrollTop + scroller.clientHeight + ahead;
-    if (flat) {
-      const step = cell + GAP;
-      return [
-        Math.max(0, Math.floor(from / step)) * columns,
-        Math.min(total, Math.ceil(to / step) * columns),
-      ];
-    }
-    if (!counts.length) return [0, 0];
-    const last = rowAt(to) + 1;
-    return [
-      rows.first[rowAt(Math.max(0, from))],
-      last < rows.first.length ? rows.first[last] : counts.length,
-    ];
+    const { top, first } = layout.rows;
+    if (!first.length) return [0, 0];
+    const last = lastUpTo(top, scroller.scrollTop + scroller.clientHeight + ahead) + 1;
+    return [first[lastUpTo(top, scroller.scrollTop - ahead)], first[last] ?? length()];
   }
 
   const nameOf = (found) => (flat ? found.id : found.run);
@@ -125,20 +88,10 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     return found ? { name: nameOf(found), into: scroller.scrollTop - placeOf(first).y } : null;
   }
   const item = (index) => pages.get(Math.floor(index / pageSize()))?.[index % pageSize()];
-  const placeOf = (index) =>
-    flat
-      ? { x: (index % columns) * (cell + GAP), y: Math.floor(index / columns) * (cell + GAP) }
-      : { x: column[index] * (cell + GAP), y: rows.top[rowOf(index)] };
-  function rowOf(run) {
-    let low = 0;
-    let high = rows.first.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (rows.first[middle] <= run) low = middle;
-      else high = middle - 1;
-    }
-    return low;
-  }
+  const placeOf = (index) => ({
+    x: Math.round(layout.leftOf(index)),
+    y: layout.rows.top[lastUpTo(layout.rows.first, index)] ?? 0,
+  });
 
   const keyOf = (found, index) => `${draw.manner()} ${contentOf(found, index)}`;
   const contentOf = (found, index) =>
@@ -166,81 +119,83 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     );
   }
 
+  /** Give a run or picture, and its cells, their places and sizes. */
+  function place(node, index) {
+    if (node.dataset.laid === String(laid)) return;
+    const { x, y } = placeOf(index);
+    const size = layout.sizeOf(index);
+    node.dataset.laid = laid;
+    node.style.transform = `translate(${x + inset}px, ${y}px)`;
+    node.style.width = `${size.width + (flat ? 0 : 1)}px`; // what is rounded up still fits
+    const cells = flat ? [node] : node.lastChild.children;
+    for (const line of layout.linesOf(index)) {
+      for (let at = line.from; at < Math.min(line.to, cells.length); at += 1) {
+        cells[at].style.width = `${layout.widthOf(index, at, line)}px`;
+        cells[at].style.height = `${Math.floor(line.height)}px`;
+      }
+    }
+  }
+
+  function heading(section) {
+    const node = h(
+      "div",
+      { class: "g-day" },
+      h("h3", {}, dayHeading(section.day), h("span", {}, many(picturesIn(section), "picture"))),
+    );
+    node.style.transform = `translate(0, ${section.top}px)`;
+    node.style.height = `${section.height}px`;
+    return node;
+  }
+  const picturesIn = ({ from, to }) => {
+    let sum = flat ? to - from : 0;
+    if (!flat) for (let index = from; index < to; index += 1) sum += counts[index];
+    return sum;
+  };
+
   function render() {
     if (!scroller.clientHeight || (!measured && !measure())) return;
     const [from, to] = near();
     const kept = new Map();
+    const keep = (key, create) => kept.set(key, nodes.get(key) ?? create());
+    let day = layout.days.findIndex((section) => section.to > from);
     for (let index = from; index < to; index += 1) {
+      const section = layout.days[day];
+      if (section && (index === section.from || index === from)) {
+        const key = `day ${dayHeading(section.day)} ${JSON.stringify(section)} ${picturesIn(section)}`;
+        keep(key, () => heading(section));
+      }
+      if (section && index + 1 === section.to) day += 1;
       const found = item(index);
       if (!found) want(Math.floor(index / pageSize()));
       const key = keyOf(found, index);
-      const node = nodes.get(key) ?? make(found, index);
-      kept.set(key, node);
-      const { x, y } = placeOf(index);
-      const wide = flat ? 1 : Math.min(counts[index], columns);
-      node.style.transform = `translate(${x + inset}px, ${y}px)`;
-      node.style.width = `${wide * (cell + GAP) - GAP}px`;
-      node.style.setProperty("--columns", wide);
-      if (flat) node.style.height = `${cell}px`;
-      node.dataset.index = index;
-      if (node.parentNode !== canvas) canvas.append(node);
+      keep(key, () => make(found, index));
+      place(kept.get(key), index);
+      kept.get(key).dataset.index = index;
     }
+    const focused = focusedControl();
     for (const [key, node] of nodes) if (!kept.has(key)) node.remove();
+    // In the order in which they are seen, which is that of the Tab key.
+    let before = null;
+    for (const node of kept.values()) {
+      const next = before ? before.nextSibling : canvas.firstChild;
+      if (node !== next) canvas.insertBefore(node, next);
+      before = node;
+    }
     nodes = kept;
-    canvas.style.setProperty("--cell", `${cell}px`);
+    if (focused && !canvas.contains(document.activeElement)) {
+      canvas.querySelector(focused)?.focus({ preventScroll: true });
+    }
     loadThumbs();
   }
 
-  let lastTop = 0;
-  let lastLoad = 0;
-  let waiting = null;
-  /** Load thumbnails only of cells that stay in view, not of those scrolled past. */
-  function loadThumbs() {
-    clearTimeout(waiting);
-    const distance = Math.abs(scroller.scrollTop - lastTop);
-    const now = performance.now();
-    if (distance > scroller.clientHeight * 1.5 && now - lastLoad < 400) {
-      waiting = setTimeout(loadThumbs, 120);
-      lastTop = scroller.scrollTop;
-      return;
-    }
-    lastTop = scroller.scrollTop;
-    lastLoad = now;
-    loadNext();
+  /** Selector of the control of a cell that has the focus, which its cell drawn anew gets back. */
+  function focusedControl() {
+    const control = canvas.contains(document.activeElement) ? document.activeElement : null;
+    const id = control?.closest(".cell[data-id]")?.getAttribute("data-id");
+    return id && `.cell[data-id="${CSS.escape(id)}"] .${control.classList[0]}`;
   }
 
-  const loading = new Set();
-  /**
-   * A few at a time, those in view first, so that other requests of the page need not wait for all of them.
-   */
-  function loadNext() {
-    for (const image of loading) {
-      if (!image.isConnected) {
-        image.removeAttribute("src");
-        loading.delete(image);
-      }
-    }
-    if (loading.size >= THUMBS_AT_ONCE) return;
-    const middle = scroller.getBoundingClientRect().top + scroller.clientHeight / 2;
-    const far = (image) => {
-      const box = image.parentNode.getBoundingClientRect();
-      return Math.abs((box.top + box.bottom) / 2 - middle);
-    };
-    const waiting = [...canvas.querySelectorAll("img[data-src]")]
-      .map((image) => [far(image), image])
-      .sort(([one], [other]) => one - other);
-    for (const [, image] of waiting.slice(0, THUMBS_AT_ONCE - loading.size)) {
-      loading.add(image);
-      const done = () => {
-        loading.delete(image);
-        loadNext();
-      };
-      image.addEventListener("load", done, { once: true });
-      image.addEventListener("error", done, { once: true });
-      image.src = image.dataset.src;
-      delete image.dataset.src;
-    }
-  }
+  const loadThumbs = makeThumbLoader(scroller, canvas);
 
   async function want(page) {
     if (asked.has(page) || asked.size >= ASKED_AT_ONCE) return;
@@ -283,7 +238,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     const into = scroller.scrollTop - (length() ? before : 0);
     if (!measure()) return;
     // Keep the same pictures in view.
-    if (length() && scroller.scrollTop > cell) scroller.scrollTop = placeOf(first).y + into;
+    if (length() && scroller.scrollTop > SIDES[side]) scroller.scrollTop = placeOf(first).y + into;
     schedule();
   }).observe(scroller);
 
@@ -299,40 +254,31 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     get pictures() {
       return flat ? total : counts.reduce((sum, each) => sum + each, 0);
     },
-    get columns() {
-      return columns;
-    },
     resize(wanted) {
       side = wanted;
       measure();
       schedule();
     },
-    /** Start over with another query. `page` is its first page; `settle` follows with the counts. */
-    begin(isFlat, page) {
+    /** Start over with another query: its first page, and the sizes and days of all. */
+    begin(isFlat, page, all) {
       epoch += 1;
-      asking += 1;
-      pages = new Map();
+      pages = new Map([[0, page]]);
       asked = new Map();
       flat = isFlat;
-      if (flat) total = page.length;
-      else counts = page.map((run) => run.images.length);
-      pages.set(0, page);
+      use(all);
       scroller.scrollTop = 0;
       measured = measure();
       schedule();
     },
-    /** Set the counts. `fresh` (pages by number) replaces all known pages; what is in view stays in place. */
-    settle(layout, fresh = null) {
+    /** Set the sizes and days. `fresh` (pages by number) replaces the known pages; what is in view stays. */
+    settle(all, fresh) {
       const before = { total, counts };
       const height = canvas.offsetHeight;
-      const held = fresh && scroller.scrollTop > cell ? inView() : null;
-      if (flat) total = layout.total;
-      else counts = layout.counts;
-      if (fresh) {
-        epoch += 1;
-        asked = new Map();
-        pages = fresh;
-      }
+      const held = scroller.scrollTop > SIDES[side] ? inView() : null;
+      use(all);
+      epoch += 1;
+      asked = new Map();
+      pages = fresh;
       measure();
       const now =
         held &&
@@ -384,10 +330,20 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
     },
     show(index) {
       const { y } = placeOf(index);
-      const high = flat ? cell : HEAD + Math.ceil(counts[index] / columns) * (cell + GAP);
-      if (y < scroller.scrollTop || y + high > scroller.scrollTop + scroller.clientHeight) {
-        scroller.scrollTop = Math.max(0, y - GAP);
+      const high = (flat ? 0 : HEAD) + layout.sizeOf(index).height;
+      const covered = layout.days.length ? HEADING : 0;
+      if (y < scroller.scrollTop + covered || y + high > scroller.scrollTop + scroller.clientHeight) {
+        scroller.scrollTop = Math.max(0, y - covered - GAP);
       }
+      schedule();
+    },
+    /** What is at the top of the view, for `goTo`: {index, into: pixels scrolled into it}. */
+    get place() {
+      const [index] = near(0);
+      return { index, into: length() ? scroller.scrollTop - placeOf(index).y : 0 };
+    },
+    goTo({ index, into }) {
+      if (index < length()) scroller.scrollTop = placeOf(index).y + into;
       schedule();
     },
   };

@@ -1,28 +1,12 @@
 // @ts-check
 // Keyboard control of the grid and the search field.
+import { neighbourOf } from "./neighbour.js";
 
-/** The nearest cell in the direction of an arrow key, by position on the screen. */
+/** The cell in the direction of an arrow key. */
 function neighbour(canvas, here, key) {
-  if (!["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"].includes(key)) return null;
-  const from = here.getBoundingClientRect();
-  const along = key === "ArrowLeft" || key === "ArrowRight";
-  const sign = key === "ArrowRight" || key === "ArrowDown" ? 1 : -1;
-  let best = null;
-  let least = Infinity;
-  for (const each of canvas.querySelectorAll(".cell[data-id]")) {
-    const to = each.getBoundingClientRect();
-    const dx = to.left - from.left;
-    const dy = to.top - from.top;
-    const ahead = sign * (along ? dx + dy * 1000 : dy);
-    const aside = along ? 0 : Math.abs(dx);
-    if (each === here || ahead <= (along ? 0 : from.height / 2)) continue;
-    const far = ahead + aside * 4;
-    if (far < least) {
-      least = far;
-      best = each;
-    }
-  }
-  return best;
+  const cells = [...canvas.querySelectorAll(".cell[data-id]")];
+  const boxes = cells.map((cell) => cell.getBoundingClientRect());
+  return cells[neighbourOf(boxes, cells.indexOf(here), key)] ?? null;
 }
 
 /** `isAside()`: whether another view covers the grid. */

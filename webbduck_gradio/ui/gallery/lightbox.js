@@ -1,13 +1,18 @@
 // @ts-check
 // The lightbox: one picture in full size with its metadata, the other pictures of its run, and navigation.
+import { openLayer, showInAddress } from "../shared/address.js";
 import { flash } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
 import { number } from "../shared/format.js";
 import { iconButton } from "../shared/icons.js";
+import { toast } from "../shared/toast.js";
+import { setUnavailable } from "../shared/unavailable.js";
 import { imageUrl } from "../shared/urls.js";
 import { imageOf, thumbOf, unreadable } from "./images.js";
 import { makeStage } from "./lightbox_zoom.js";
 import { makePanel } from "./panel.js";
+
+const ALONE = "This run has one picture; select two in the gallery to compare them.";
 
 /**
  * `grid` provides the neighbours; `act(name, id, more)` performs actions outside the lightbox; `signal`
@@ -24,7 +29,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     title: "Fit or actual size (double click)",
     onclick: () => view.real(),
   });
-  const favourite = iconButton("star", "Favourite (S)", () => toggleFavourite(), {
+  const favourite = iconButton("heart", "Favourite (S)", () => toggleFavourite(), {
     class: "g-icon g-favourite",
   });
   const split = iconButton("compare", "Compare (C)", () => toggleCompare(), { class: "g-icon" });
@@ -59,6 +64,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
   let at = null;
   let found = null;
   let other = null;
+  let compareLayer = null;
   const captions = new Map();
   let stepping = false;
   const view = makeStage(stage, {
@@ -86,6 +92,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
       dialog.showModal();
       dialog.classList.remove("bare");
     }
+    showInAddress(dialog, id);
     if (other) leaveCompare();
     if (unreadable(image)) view.refuse(image.problem);
     else view.show(imageOf(image), thumbOf(image), "Picture", image.w ? [image.w, image.h] : null);
@@ -104,7 +111,6 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     favourite.setAttribute("aria-pressed", String(found.favourite));
     about.show(found, captions.get(id));
     drawStrip();
-    split.disabled = strip.children.length < 2 && !found.variants.length;
     if (beside) compare(beside);
     else ahead();
   }
@@ -135,6 +141,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
           )
         : [],
     );
+    setUnavailable(split, ids.length > 1 ? null : ALONE);
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
@@ -216,12 +223,14 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
       found?.variants[0] ??
       found?.run.find((image) => image.id !== shown.id && !unreadable(image))?.id;
     if (choice) compare(choice);
+    else if (found) toast(ALONE);
   }
   async function compare(id) {
     const mine = shown.id;
     const reason = unreadable(found?.run.find((image) => image.id === id) ?? {});
     if (reason) return about.fail(reason);
     other = id;
+    compareLayer ??= openLayer(() => leaveCompare(true));
     dialog.classList.add("comparing");
     split.setAttribute("aria-pressed", "true");
     const names = [shown.id, id].map((each, _, all) =>
@@ -238,6 +247,8 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
   }
   function leaveCompare(again = false) {
     other = null;
+    compareLayer?.closed();
+    compareLayer = null;
     dialog.classList.remove("comparing");
     split.setAttribute("aria-pressed", "false");
     view.compare(null);
@@ -336,9 +347,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     if (document.fullscreenElement) document.exitFullscreen();
     const last = shown;
     shown = null;
-    other = null;
-    dialog.classList.remove("comparing");
-    view.compare(null);
+    if (other) leaveCompare();
     act("closed", last?.id);
   });
 
@@ -364,7 +373,6 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
       if (!same) {
         favourite.setAttribute("aria-pressed", String(found.favourite));
         drawStrip();
-        split.disabled = strip.children.length < 2;
         about.show(found, captions.get(id));
       }
     },

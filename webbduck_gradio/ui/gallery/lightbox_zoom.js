@@ -40,6 +40,10 @@ export function makeStage(stage, { step, away, moved }) {
       each.style.height = `${natural[1] * fit}px`;
       each.style.transform = `translate(calc(-50% + ${left}px), calc(-50% + ${top}px)) scale(${scale})`;
     }
+    // The labels of a comparison are at the lower corners of the picture, or of what is seen of it.
+    const margin = (whole, part) => `${Math.max(0, (whole - part * fit * scale) / 2)}px`;
+    stage.style.setProperty("--side", margin(stage.clientWidth, natural[0]));
+    stage.style.setProperty("--foot", margin(stage.clientHeight, natural[1]));
     const real = scale * fit;
     for (const each of [picture, second]) {
       each.style.imageRendering = real >= 4 && scale > 1 ? "pixelated" : "";

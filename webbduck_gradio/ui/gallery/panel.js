@@ -6,7 +6,7 @@ import { bytes, many } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
 import { thumbUrl } from "../shared/urls.js";
-import { imageOf } from "./images.js";
+import { makeActions } from "./panel_actions.js";
 
 const TOOLS = {
   a1111: "A1111",
@@ -37,12 +37,6 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
       },
       icon("copy"),
     );
-  const action = (text, title, name, more = {}) =>
-    h(
-      "button",
-      { type: "button", class: `g-act ${more.class ?? ""}`, title, onclick: () => act(name, more) },
-      text,
-    );
   const text = (title, value, more) =>
     h(
       "section",
@@ -63,90 +57,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
     );
   }
 
-  function actions(found) {
-    const able = found.reusable;
-    return h(
-      "div",
-      { class: "actions" },
-      able
-        ? h(
-            "div",
-            { class: "g-acts" },
-            action("Use all settings", "Load all settings into the Studio, seed included", "reuse", {
-              what: "all",
-              class: "primary",
-            }),
-            action("Use only the prompt", "Load only the prompts into the Studio", "reuse", {
-              what: "prompt",
-            }),
-          )
-        : null,
-      able
-        ? h(
-            "div",
-            { class: "g-acts" },
-            action("Regenerate", "Generate again with the same settings and seed", "make", { what: "again" }),
-            action("Vary", "Generate with the same settings and a new seed", "make", { what: "vary" }),
-          )
-        : null,
-      h(
-        "div",
-        { class: "g-acts" },
-        action("To img2img", "Use it as the Studio's input picture", "send", { purpose: "img2img" }),
-        action("To inpaint", "Use it as the Studio's input picture and paint a mask", "send", {
-          purpose: "inpaint",
-        }),
-      ),
-      h(
-        "div",
-        { class: "g-acts" },
-        upscale,
-        action("Caption", "Caption the picture", "make", { what: "caption" }),
-      ),
-      fileActions(
-        found.id,
-        h(
-          "button",
-          {
-            type: "button",
-            class: "g-act",
-            title: "Copy the picture to the clipboard",
-            onclick: (event) => act("copy", { button: event.currentTarget }),
-          },
-          icon("copy"),
-          "Copy",
-        ),
-      ),
-    );
-  }
-  const fileActions = (id, copy = null) =>
-    h(
-      "div",
-      { class: "g-acts quiet" },
-      h(
-        "a",
-        {
-          class: "g-act",
-          href: imageOf({ id }),
-          download: id.split("/").at(-1),
-          title: "The original file with its metadata",
-        },
-        icon("download"),
-        "Download",
-      ),
-      copy,
-      h(
-        "button",
-        {
-          type: "button",
-          class: "g-act danger delete",
-          title: "Move it to the trash (Delete)",
-          onclick: () => act("delete"),
-        },
-        icon("trash"),
-        "Delete",
-      ),
-    );
+  const actions = makeActions(act, upscale);
 
   /** Links to the upscaled images, or to the original of an upscaled one. */
   function variants(found) {
@@ -195,7 +106,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
       found.drawn ? text("Resolved prompt", found.drawn, "drawn") : null,
       found.negative_prompt ? text("Negative prompt", found.negative_prompt, "negative") : null,
       h("div", { class: "g-caption", hidden: !caption }, caption ? captionOf(caption) : null),
-      actions(found),
+      h("div", { class: "actions" }, actions.all(found)),
       notes("Warnings", found.warnings, "warning"),
       notes("Notes", found.information, "information"),
       notes("Unreadable metadata", found.problems, "warning"),
@@ -251,7 +162,16 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
       { class: "g-text" },
       h("h4", {}, "Caption", copyButton(value, "the caption")),
       h("p", {}, value),
-      action("Use as prompt", "Put it into the Studio's prompt", "caption", { text: value }),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "g-act",
+          title: "Put it into the Studio's prompt",
+          onclick: () => act("caption", { text: value }),
+        },
+        "Use as prompt",
+      ),
     );
 
   /** Show a table of the settings that differ between two pictures. */
@@ -326,7 +246,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
       put(
         panel,
         h("p", { class: "problem", role: "alert" }, text),
-        id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), fileActions(id)) : null,
+        id ? h("div", { class: "actions" }, h("p", { class: "muted" }, id), actions.ofFile(id)) : null,
       ),
     caption(value) {
       const box = panel.querySelector(".g-caption");

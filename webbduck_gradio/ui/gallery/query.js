@@ -6,8 +6,10 @@ import { day, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { columnOf, isFavourite, quoted, replaceTerm, termsOf } from "./search_terms.js";
 
-/** `read()` returns the search text, `write(text)` replaces it. */
-export function makeFilters(row, read, write) {
+/**
+ * `read()` returns the search text, `write(text)` replaces it, `counted(n)` gets how many are active.
+ */
+export function makeFilters(row, read, write, counted) {
   const kinds = [
     ["is:txt2img", "Text to image"],
     ["is:img2img", "Image to image"],
@@ -73,7 +75,7 @@ export function makeFilters(row, read, write) {
         replace(isFavourite, favourites.getAttribute("aria-pressed") === "true" ? null : "is:favourite");
       },
     },
-    icon("star"),
+    icon("heart"),
     "Favourites",
   );
   const clear = h(
@@ -115,6 +117,7 @@ export function makeFilters(row, read, write) {
     const marked = terms.some((term) => isFavourite(term) && !term.without);
     favourites.setAttribute("aria-pressed", String(marked));
     clear.hidden = !terms.length;
+    counted(Number(marked) + filters.filter(({ owns }) => terms.some(owns)).length);
   }
 
   /** Set the names to offer: {model: [[name, count], ...], lora, sampler}. */

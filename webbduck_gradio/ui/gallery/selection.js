@@ -3,12 +3,13 @@
 import { h, put } from "../shared/dom.js";
 import { number } from "../shared/format.js";
 import { icon, iconButton } from "../shared/icons.js";
+import { setUnavailable } from "../shared/unavailable.js";
 
 const LONG_PRESS = 450;
 export const MAX_SELECTED = 5000;
 
 /**
- * `bar` shows the actions, {name: {text, title, run(ids), fits(count)}}; `all(limit)` resolves to every id.
+ * `bar` shows the actions, {name: {text, title, run(ids), unfit(count)}}; `all(limit)` resolves to every id.
  */
 export function createSelection(bar, canvas, actions, { all }) {
   const ids = new Set();
@@ -62,7 +63,7 @@ export function createSelection(bar, canvas, actions, { all }) {
   function show() {
     bar.hidden = !ids.size;
     count.textContent = `${number(ids.size)} selected`;
-    for (const [action, button] of buttons) button.disabled = !(action.fits?.(ids.size) ?? true);
+    for (const [action, button] of buttons) setUnavailable(button, action.unfit?.(ids.size) ?? null);
     canvas.classList.toggle("selecting", ids.size > 0);
     for (const each of canvas.querySelectorAll(".cell[data-id]")) mark(each);
   }

@@ -1,7 +1,7 @@
 // @ts-check
 // View options, stored in this browser: runs or single pictures, sort order, thumbnail size.
 import { makeCombobox } from "../shared/combobox.js";
-import { h, put } from "../shared/dom.js";
+import { h, phone, put } from "../shared/dom.js";
 import { icon } from "../shared/icons.js";
 import { getStored, setStored } from "../shared/preferences.js";
 
@@ -15,12 +15,23 @@ const ORDERS = [
   ["checkpoint", "Checkpoint A–Z"],
 ];
 
-/** Add the controls to `place`; returns their state {flat, order, side}, which they update. */
+/** Whether an order is by time, so that days have headings. */
+export const isByTime = (order) => order === "newest" || order === "oldest";
+
+/**
+ * Add the controls to `place`; returns their state {flat, order, side}, which they update. On a phone, where
+ * there is no room for it, `foldOrder(panel)` puts the order there.
+ */
 export function makeToolbar(place, { changed, resized, openTrash }) {
   const state = {
     flat: getStored("galleryView", "runs") === "single",
     order: ORDERS.find(([name]) => name === getStored("galleryOrder"))?.[0] ?? "newest",
     side: getStored("gallerySize", "middle"),
+    foldOrder(panel) {
+      const fold = () => (phone.matches ? panel.append(sorting) : runsOrSingle.after(sorting));
+      phone.addEventListener("change", fold);
+      fold();
+    },
   };
   const runsOrSingle = h(
     "div",

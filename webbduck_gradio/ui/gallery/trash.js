@@ -1,5 +1,6 @@
 // @ts-check
 // The trash: deleted pictures, which can be restored until it is emptied.
+import { openLayer } from "../shared/address.js";
 import { h, put } from "../shared/dom.js";
 import { bytes, many, number, timeAgo } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
@@ -114,7 +115,10 @@ export function makeTrash(box, { ask: call, restored, closed }) {
     if (found) toast(`${many(found.emptied, "picture")} deleted permanently.`);
     refresh();
   }
+  let layer = null;
   function close() {
+    layer?.closed();
+    layer = null;
     box.hidden = true;
     closed();
   }
@@ -125,6 +129,7 @@ export function makeTrash(box, { ask: call, restored, closed }) {
     close,
     open() {
       box.hidden = false;
+      layer ??= openLayer(close);
       refresh();
       box.querySelector(".back").focus();
     },

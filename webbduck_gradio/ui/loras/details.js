@@ -4,6 +4,7 @@ import { publish } from "../shared/bus.js";
 import { copyText } from "../shared/clipboard.js";
 import { button, h, home, put, setHidden } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 import { architectureName, blockedReason } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { callServer } from "../shared/server_call.js";
@@ -168,13 +169,13 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
             ),
         lora.trigger ? copyButton(lora.trigger, "Copy trigger words") : null,
         button(
-          lora.favourite ? "★ Favourite" : "☆ Favourite",
+          [icon("heart"), "Favourite"],
           () =>
             change(
               { favourite: !lora.favourite },
               lora.favourite ? "No longer a favourite." : "Marked as favourite.",
             ),
-          { "aria-pressed": String(lora.favourite) },
+          { class: "favourite", "aria-pressed": String(lora.favourite) },
         ),
         button(
           "Use the latest picture",

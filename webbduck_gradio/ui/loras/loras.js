@@ -4,6 +4,7 @@ import { last, publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
+import { icon } from "../shared/icons.js";
 import { architectureName, blockedReason, isCompatible } from "../shared/lora_fit.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
@@ -37,6 +38,7 @@ export default function start({ element, trigger, server }) {
   });
   const lists = find(".lists");
   put(lists, fit.node, sort.node);
+  put(only, icon("heart"));
   const NOTHING_CHANGED = "The server did not answer; nothing was changed.";
   let catalog = null;
   let checkpoint = null;
@@ -59,17 +61,16 @@ export default function start({ element, trigger, server }) {
     return callServer(() => server.webbduck_edit_lora({ name, changes, seen }), NOTHING_CHANGED);
   }
 
-  function star(lora, after) {
+  function heart(lora) {
     return button(
-      lora.favourite ? "★" : "☆",
+      icon("heart"),
       async (event) => {
         event.stopPropagation();
         const done = await edit(lora.name, { favourite: !lora.favourite });
         if (done.error) problem.textContent = done.error;
-        else after?.();
       },
       {
-        class: "star",
+        class: "heart",
         "aria-pressed": String(lora.favourite),
         "aria-label": `Favourite: ${lora.name}`,
         title: "Favourite",
@@ -94,7 +95,7 @@ export default function start({ element, trigger, server }) {
         },
         picture(lora, previewUrl(lora)),
       ),
-      star(lora),
+      heart(lora),
       h("h3", { title: lora.name }, lora.name),
       h(
         "p",

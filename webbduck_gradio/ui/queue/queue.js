@@ -8,6 +8,7 @@ import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { keepForUndo } from "../studio/settings_menu.js";
 import { makeDragging } from "./drag.js";
+import { followJobs } from "./job_address.js";
 import {
   actsOf,
   commonFacts,
@@ -211,7 +212,9 @@ export default function start({ element, trigger, server }) {
       moved = null;
     }
     showChosen();
+    jobsDrawn();
   }
+  const jobsDrawn = followJobs(element, (id) => rows.get(id));
 
   /** Not in the summary, which is read aloud when it changes. */
   function drawTotal() {

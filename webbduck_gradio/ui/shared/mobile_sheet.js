@@ -1,6 +1,7 @@
 // @ts-check
 // On a phone the picture fills the screen; the settings are in a sheet that slides up over it.
 import * as form from "../studio/form.js";
+import { openLayer } from "./address.js";
 import { subscribe } from "./bus.js";
 import { phone } from "./dom.js";
 import { modeText, summaryOf } from "./settings.js";
@@ -15,6 +16,10 @@ if (meta && !meta.content.includes("interactive-widget")) {
   meta.content += ", interactive-widget=resizes-content";
 }
 
+/** Its place in the browser's history while it is open.
+ * @type {ReturnType<typeof openLayer> | null} */
+let layer = null;
+
 export function openSheet(yes = true) {
   const column = controls();
   const head = column?.querySelector(".sheet-head");
@@ -26,6 +31,11 @@ export function openSheet(yes = true) {
     behind.inert = yes;
   }
   if (yes) column.querySelector("#settings").scrollTop = 0;
+  if (yes) layer ??= openLayer(() => openSheet(false));
+  else {
+    layer?.closed();
+    layer = null;
+  }
   showSummary();
 }
 

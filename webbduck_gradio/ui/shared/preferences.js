@@ -17,6 +17,7 @@ const KEYS = {
   galleryView: "webbduck-gallery-view",
   galleryOrder: "webbduck-gallery-order",
   gallerySize: "webbduck-gallery-size",
+  scroll: "webbduck-scroll",
 };
 
 /** @typedef {keyof typeof KEYS} Preference */

@@ -1,13 +1,24 @@
 // @ts-check
-// Pictures dropped on the Studio or pasted into it.
-import { h, isTyping, listenerSignal } from "../shared/dom.js";
+// Files dropped on any tab, and pictures pasted into the Studio.
+import { h, home, isTyping, listenerSignal } from "../shared/dom.js";
+import { openTab } from "../shared/tabs.js";
+import { toast } from "../shared/toast.js";
+import { isLoadable, isModelFile, kindOfFile, placeOfModel } from "./model_file.js";
 import { readSettings } from "./settings_menu.js";
 
-/** `use(file)` makes a picture the input picture. */
-export function listenForFiles(use) {
+/** Say which folder a model file belongs into; `folders`: absolute paths by kind. */
+async function explainModel(file, folders) {
+  const kind = isLoadable(file.name) ? await kindOfFile(file) : "";
+  const copy = () =>
+    navigator.clipboard.writeText(folders[kind]).catch(() => window.prompt("Copy this:", folders[kind]));
+  toast(placeOfModel(file.name, kind, folders), kind ? copy : null, "Copy the folder's path");
+}
+
+/** `use(file)` makes a picture the input picture; `folders`: where models are, absolute paths by kind. */
+export function listenForFiles(use, folders) {
   const signal = listenerSignal("file_drop");
-  const studio = () => document.querySelector("#studio");
-  const active = () => studio()?.offsetParent !== null && !document.querySelector("dialog[open]");
+  const isCovered = () => document.querySelector("dialog[open]") !== null;
+  const active = () => document.querySelector("#studio")?.offsetParent !== null && !isCovered();
   const zone = (name, title, text) =>
     h("div", { class: "zone", "data-zone": name }, h("b", {}, title), h("span", {}, text));
   const dropper = h(
@@ -23,18 +34,21 @@ export function listenForFiles(use) {
   };
   document.addEventListener("dragstart", setOwnDrag, { signal });
   document.addEventListener("dragend", setOwnDrag, { signal });
-  const isFileDrag = (event) =>
-    !isOwnDrag && active() && [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const isFileDrag = (event) => !isOwnDrag && [...(event.dataTransfer?.types ?? [])].includes("Files");
   document.addEventListener(
     "dragover",
     (event) => {
       if (!isFileDrag(event)) return;
-      event.preventDefault();
+      event.preventDefault(); // else the browser opens the file in place of the studio
+      if (isCovered()) {
+        event.dataTransfer.dropEffect = "none";
+        return;
+      }
       clearTimeout(leaving);
       leaving = setTimeout(() => {
         dropper.hidden = true;
       }, 400);
-      if (dropper.parentNode !== studio()) studio().append(dropper);
+      if (dropper.parentNode !== home()) home().append(dropper);
       dropper.hidden = false;
       const over = event.target.closest?.(".zone");
       for (const each of dropper.children) each.classList.toggle("over", each === over);
@@ -49,8 +63,12 @@ export function listenForFiles(use) {
       event.stopPropagation();
       clearTimeout(leaving);
       dropper.hidden = true;
-      const dropped = event.dataTransfer.files[0];
+      if (isCovered()) return;
+      const [dropped, ...more] = event.dataTransfer.files;
       if (!dropped) return;
+      if (more.length) return toast(`${more.length + 1} files were dropped; drop one at a time.`);
+      if (isModelFile(dropped.name)) return explainModel(dropped, folders);
+      openTab("studio");
       if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
       else use(dropped);
     },

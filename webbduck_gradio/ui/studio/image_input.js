@@ -388,5 +388,5 @@ export default function start({ element, props, trigger, server, upload }) {
     isNew = true;
     openAwaited(); // the values may have arrived before this signal
   });
-  listenForFiles(use);
+  listenForFiles(use, props.folders);
 }

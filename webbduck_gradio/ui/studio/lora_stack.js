@@ -1,7 +1,8 @@
 // @ts-check
 // The LoRA stack: search, weights, on and off, order, and what each LoRA adds to the prompt.
+import { openLayer } from "../shared/address.js";
 import { last, subscribe } from "../shared/bus.js";
-import { h, listenerSignal, put } from "../shared/dom.js";
+import { h, listenerSignal, phone, put } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
@@ -315,7 +316,11 @@ export default function start({ element, props, trigger, watch }) {
     box.setAttribute("aria-activedescendant", usable ? `stack-found-${at}` : "");
   }
 
+  /** On a phone it covers the page, so Back closes it. */
+  let layer = null;
   function open(yes) {
+    layer?.closed();
+    layer = yes && phone.matches ? openLayer(() => open(false)) : null;
     search.hidden = !yes;
     add.setAttribute("aria-expanded", String(yes));
     add.textContent = yes ? "Close" : "Add";

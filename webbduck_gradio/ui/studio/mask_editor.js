@@ -1,5 +1,6 @@
 // @ts-check
 // The mask editor: a canvas of the picture's resolution, shown at any zoom.
+import { openLayer } from "../shared/address.js";
 import { h, home } from "../shared/dom.js";
 import { PanZoom, Pinch, zoomByWheel } from "../shared/pan_zoom.js";
 import { maskOf, readMask, stripes } from "./mask_pixels.js";
@@ -40,6 +41,9 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     let cursor = [width / 2, height / 2];
     let touched = false;
     let warned = false;
+    /** A place in the browser's history of its own, so that the first Back warns and the second closes.
+     * @type {ReturnType<typeof openLayer> | null} */
+    let guard = null;
 
     const ink = stripes(context, Math.max(width, height));
     const dot = ([x, y], each) => {
@@ -266,6 +270,15 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       redoButton.disabled = !undone.length;
       scale.textContent = `${Math.round(panZoom.scale * 100)} %`;
       if (!warned) state.textContent = `${width} × ${height} px. ${hint}`;
+      guardPaint();
+    }
+    const isUnsaved = () => touched && done.length > 0 && !warned;
+    function guardPaint() {
+      if (isUnsaved()) guard ??= openLayer(cancel);
+      else {
+        guard?.closed();
+        guard = null;
+      }
     }
     dialog.addEventListener("keydown", (event) => {
       const key = event.key;
@@ -340,13 +353,15 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
 
     function close(result) {
       observer.disconnect();
+      guard?.closed();
       dialog.close();
       dialog.remove();
       resolve(result);
     }
     function cancel() {
-      if (touched && done.length && !warned) {
+      if (isUnsaved()) {
         warned = true;
+        guardPaint();
         state.textContent = "You have unsaved changes. Cancel again to discard them, or press Use mask.";
         return;
       }

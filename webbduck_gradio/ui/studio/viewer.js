@@ -8,6 +8,7 @@ import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
 import { imageUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
+import { setUnavailable } from "../shared/unavailable.js";
 import { openZoom } from "../shared/zoom.js";
 import * as form from "./form.js";
 import { fill, keepForUndo } from "./settings_menu.js";
@@ -48,7 +49,7 @@ export default function start({ element, props, trigger, server }) {
     { class: "tool download", download: "", title: "Download", "aria-label": "Download" },
     icon("download"),
   );
-  const favourite = tool("favourite", "Favourite", () => star.toggle(), "star");
+  const favourite = tool("favourite", "Favourite", () => marked.toggle(), "heart");
   const upscaleTool = tool("upscale", "Upscale", null);
   const compareTool = tool("compare", "Compare", () => comparison.toggle());
   const aboutTool = tool("about", "Generation settings", null, "info");
@@ -79,7 +80,7 @@ export default function start({ element, props, trigger, server }) {
     },
   });
   const { frame, picture } = display;
-  const star = makeFavourite(favourite, { server, current: () => shown.image });
+  const marked = makeFavourite(favourite, { server, current: () => shown.image });
   let jobs = null;
   let live = {};
   let mine = getStored("job", null, thisTab);
@@ -199,7 +200,7 @@ export default function start({ element, props, trigger, server }) {
       display.show(imageUrl(image), job.request.prompt || "Finished picture");
       shown.seed = seedOf(job, image);
       download.href = imageUrl(image);
-      star.show(image);
+      marked.show(image);
     } else if (open) display.wait(active ? "" : WAITS[job.status]);
     else {
       placeNow(false);
@@ -222,7 +223,10 @@ export default function start({ element, props, trigger, server }) {
     placeNow((open || Boolean(upscaling)) && display.isShown);
     frame.classList.toggle("preview", Boolean(preview));
     tools.hidden = !image;
-    compareTool.disabled = !comparable(shown, gone, all()).length;
+    setUnavailable(
+      compareTool,
+      comparable(shown, gone, all()).length ? null : "There is no other picture to compare with.",
+    );
     drawSize();
 
     // What is said and steered: the upscaling of a picture that is shown, otherwise the job that made it.
@@ -289,7 +293,7 @@ export default function start({ element, props, trigger, server }) {
   const comparison = makeComparison(compareTool, frame, () => comparable(shown, gone, all()));
 
   subscribe("gallery", async () => {
-    star.forget();
+    marked.forget();
     for (const id of gone) {
       // a picture may have been restored in the gallery
       const found = await fetch(thumbUrl(id), { method: "HEAD", cache: "no-store" }).catch(() => null);
