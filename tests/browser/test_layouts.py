@@ -1,4 +1,4 @@
-"""The page in windows of all sizes: the picture is seen, and everything is in reach, by mouse and by touch."""
+"""The page in windows of all sizes: the picture is seen, and everything is in reach of mouse and finger."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def made(painted, studio) -> list[str]:
 def shows(page: Page, picture: str) -> None:
     """The page comes to show the picture, and what its job tells is dismissed."""
     page.wait_for_function(
-        """id => document.querySelector('#stage img.main:not([hidden])')?.getAttribute('src')?.endsWith(id)""",
+        "id => document.querySelector('#stage img.main:not([hidden])')?.getAttribute('src').endsWith(id)",
         arg=picture,
     )
     page.evaluate("document.querySelectorAll('.notice [aria-label=Dismiss]').forEach((each) => each.click())")
@@ -115,7 +115,9 @@ def test_every_touched_window_shows_its_picture_and_its_tools(phone: Page, made:
         expect_all_in_reach(phone, size)
         tools = phone.locator("#stage .tool:visible")
         assert all(box["height"] >= 40 for each in tools.all() if (box := each.bounding_box()))
-        assert tools.first.evaluate("node => !node.closest('.frame') && getComputedStyle(node).opacity === '1'")
+        assert tools.first.evaluate(
+            "node => !node.closest('.frame') && getComputedStyle(node).opacity === '1'"
+        )
 
 
 def test_every_pointed_window_shows_its_picture_and_its_tools(kept_page: Page, made: list[str]) -> None:

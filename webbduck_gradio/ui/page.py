@@ -41,7 +41,7 @@ def channel(name: str) -> gr.HTML:
 
 
 def style_sheets() -> str:
-    """The page's CSS: common styles first, then each tab's, then those of small windows, which override them."""
+    """The page's CSS: common styles first, then each tab's, then small windows', which override all."""
     of_tabs = [name for tab in TABS for name in tab.style_sheets]
     names = ("shared/common.css", *of_tabs, "shared/phone.css", "shared/side.css")
     return resolved("\n".join(asset(name) for name in names))
