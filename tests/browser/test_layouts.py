@@ -136,7 +136,8 @@ def test_a_keyboard_leaves_the_picture_and_what_one_types(phone: Page, made: lis
     expect(phone.locator(".statusline")).to_be_hidden()
     expect(phone.locator("#stage .tools")).to_be_hidden()
     expect(phone.locator("#generate")).to_be_in_viewport(ratio=1)
-    assert (phone.locator("#stage img.main").bounding_box() or {})["height"] >= SHARE * 390
+    box = phone.locator("#stage img.main").bounding_box()
+    assert box and box["height"] >= SHARE * 390
     phone.locator("#stage img.main").tap()
     phone.evaluate("document.activeElement.blur()")
     expect(phone.locator("#stage .tools")).to_be_visible()
