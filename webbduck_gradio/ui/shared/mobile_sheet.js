@@ -15,7 +15,7 @@ if (meta && !meta.content.includes("interactive-widget")) {
   meta.content += ", interactive-widget=resizes-content";
 }
 
-export function openSheet(yes = true) {
+function openSheet(yes = true) {
   const column = controls();
   const head = column?.querySelector(".sheet-head");
   if (!head || (yes && !phone.matches)) return;
