@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from barriers import violations
 from form_page import expect_form, put_away
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -67,6 +68,7 @@ def test_it_tells_the_mode_and_changes_the_strength(either: Page, file: Path) ->
     strength = chip.get_by_role("slider", name="Denoising strength")
     expect(strength).to_be_focused()
     expect(words).to_have_attribute("aria-expanded", "true")
+    assert violations(either, "the chip") == []
     for _ in range(5):
         either.keyboard.press("ArrowLeft")
     expect(words).to_have_text("Img2img, strength 0.5")

@@ -383,9 +383,9 @@ export default function start({ element, props, trigger, server, upload }) {
   subscribe("signal", (asked) => {
     if (!["mask", "image"].includes(asked.open)) return;
     last.delete("signal");
-    form.unfold("image");
     awaited = asked.open === "mask" ? asked.image : null;
     isNew = true;
+    whenShown(() => form.showGroup("image"));
     openAwaited(); // the values may have arrived before this signal
   });
   listenForFiles(use, props.folders);

@@ -17,6 +17,7 @@ const WORDS = {
   favourite: "Favourite",
   download: "Download",
   delete: "Delete",
+  more: "More",
 };
 /** Those that are always shown. viewer_tools.css shows the others where there is room for all. */
 const FIRST = ["inpaint", "input", "upscale", "favourite"];
@@ -29,15 +30,15 @@ const FIRST = ["inpaint", "input", "upscale", "favourite"];
  */
 export function placeTools(tools, { frame, row }) {
   const more = iconButton("more", "More", null, { class: "tool more" });
-  const rest = [];
-  for (const [name, word] of Object.entries(WORDS)) {
-    const tool = tools.querySelector(`.${name}`);
-    tool.append(h("span", { class: "word", "aria-hidden": "true" }, word));
-    if (!FIRST.includes(name)) rest.push(tool);
-    tool.classList.toggle("rest", !FIRST.includes(name));
-  }
-  more.append(h("span", { class: "word", "aria-hidden": "true" }, "More"));
   tools.append(more);
+  const toolOf = (name) => tools.querySelector(`.${name}`);
+  for (const [name, word] of Object.entries(WORDS)) {
+    toolOf(name).append(h("span", { class: "word", "aria-hidden": "true" }, word));
+  }
+  const rest = Object.keys(WORDS)
+    .filter((name) => name !== "more" && !FIRST.includes(name))
+    .map(toolOf);
+  for (const tool of rest) tool.classList.add("rest");
   menu(more, "More", (close) =>
     rest.map((tool) =>
       h(
