@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, second_pass, settings_menu, viewer
+from . import image_input, prompt_box, recent, second_pass, settings_menu, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -77,6 +77,7 @@ def build(parts: PageParts) -> None:
                 )
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
+        recent.view(services)
     _submitting(services, form, outcome, generate, test)
     settings_menu.wire(services, menu, presets, form, outcome)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
@@ -172,9 +173,11 @@ TAB = Tab(
         "studio/viewer.css",
         "studio/viewer_notices.css",
         "studio/viewer_waiting.css",
+        "studio/viewer_grid.css",
         "studio/viewer_device.css",
         "studio/form.css",
         "studio/lora_stack.css",
+        "studio/recent.css",
     ),
     build,
 )
