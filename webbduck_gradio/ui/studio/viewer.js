@@ -16,7 +16,7 @@ import { settingsMenu } from "./viewer_about.js";
 import { comparable, makeComparison } from "./viewer_compare.js";
 import { makeControls } from "./viewer_controls.js";
 import { makeDelete } from "./viewer_delete.js";
-import { emptyState } from "./viewer_empty.js";
+import { emptyState, withoutPicture } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
 import { makeFrame } from "./viewer_frame.js";
 import { makeGrid } from "./viewer_grid.js";
@@ -183,6 +183,7 @@ export default function start({ element, props, trigger, server }) {
     now.dataset.state = "queued";
     find("headline").textContent = "Sending";
     for (const button of now.querySelectorAll("button")) button.hidden = true;
+    drawSize();
   }
 
   function draw() {
@@ -193,6 +194,8 @@ export default function start({ element, props, trigger, server }) {
     if (!job) {
       empty();
       now.hidden = true;
+      shown = {};
+      drawSize();
       drawStrip(null);
       grid.draw(null);
       return statusLine();
@@ -207,7 +210,8 @@ export default function start({ element, props, trigger, server }) {
     const open = active || job.status in WAITS;
     display.shape(job.request.width, job.request.height);
     if (shown.image !== (image ?? null)) comparison.end();
-    shown = { seed: null, image: image ?? null, original, copies: image === original ? copies : [], job };
+    const ownCopies = image ? upscale.copiesOf(image).filter((id) => !gone.has(id)) : [];
+    shown = { seed: null, image: image ?? null, original, copies: ownCopies, job };
     if (preview) display.show(previewUrl(view), `Preview: ${job.request.prompt}`);
     else if (image) {
       display.show(imageUrl(image), job.request.prompt || "Finished picture");
@@ -217,19 +221,7 @@ export default function start({ element, props, trigger, server }) {
     } else if (open) display.wait(active ? "" : WAITS[job.status]);
     else {
       placeNow(false);
-      display.leave(
-        h(
-          "div",
-          { class: "empty" },
-          h(
-            "p",
-            {},
-            job.images.length
-              ? "The picture no longer exists."
-              : "Your settings are unchanged; press Generate to try again.",
-          ),
-        ),
-      );
+      display.leave(withoutPicture(job));
     }
     const entries = [...images, ...copies];
     const upscaling = open ? null : upscale.jobOf(jobs, entries);
