@@ -16,15 +16,14 @@ from ...api import gallery_serializers as views
 from ...api.client_files import media_url
 from ...api.gradio_helpers import BACKGROUND_EVENT, error_as_dict, notification
 from ...api.gradio_internals import event_data
-from ...api.serializers import effective_settings_of_picture
 from ...errors import RequestError, WebbDuckError
-from ...gallery import metadata
 from ...gallery.export import export
 from ...gallery.metadata.recall import read_settings
 from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
 from ..modules import start_view
+from ..shared.recorded_picture import recorded_picture
 from ..shared.upscaling import upscale_choices
 from ..studio.form import Form
 from ..tab import PageParts, Tab
@@ -93,29 +92,6 @@ def missing_controls(form: Form, values: dict[str, Any]) -> list[str]:
     missing = [name for name, value in values.items() if name not in form.fields and value != usual[name]]
     names = ", ".join(missing).replace("_", " ")
     return [f"Ignored, because the Studio has no control for it: {names}."] if missing else []
-
-
-def recorded_picture(services: Services, image_id: str) -> dict[str, Any]:
-    """{image, job} for the viewer, which knows only recent jobs: what the picture records, in the form of a
-    job of `api.serializers.job_view` without an id. Raises `NotFoundError`, `StorageError`."""
-    found = metadata.read(services.outputs.resolve(image_id))
-    settings = effective_settings_of_picture(services, found) or found["settings"]
-    request = {"num_images": 1, "seed": settings.get("seed"), "prompt": found["prompt"]}
-    return {
-        "image": image_id,
-        "job": {
-            "job_id": None,
-            "kind": "generate",
-            "status": "completed",
-            "headline": "From the Gallery",
-            "images": [image_id],
-            "seeds": [],
-            "warnings": [],
-            "progress": 1,
-            "request": request | {"width": found["width"], "height": found["height"]},
-            "told": {"prompt": found["prompt"], "negative_prompt": found["negative_prompt"], **settings},
-        },
-    }
 
 
 def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -55,6 +55,7 @@ export function upscaleMenu(anchor, { list, start }) {
       );
     };
     return [
+      h("p", { class: "menu-title", "aria-hidden": "true" }, "Upscaler"),
       h(
         "div",
         { class: "menu-list", role: "radiogroup", "aria-label": "Upscaler" },

@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, second_pass, settings_menu, submitter, viewer
+from . import image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -97,6 +97,7 @@ def build(parts: PageParts) -> None:
                 )
         with gr.Column(elem_id="picture"):
             stage = viewer.view(services)
+        recent.view(services)
     _submitting(services, form, outcome, generate, test)
     settings_menu.wire(services, menu, presets, form, outcome)
     by_checkpoint = [fields[name] for name in DEFAULT_FIELDS]
@@ -196,11 +197,13 @@ TAB = Tab(
         "studio/viewer_notices.css",
         "studio/viewer_waiting.css",
         "studio/viewer_tools.css",
+        "studio/viewer_grid.css",
         "studio/viewer_device.css",
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/input_chip.css",
         "studio/run_buttons.css",
+        "studio/recent.css",
     ),
     build,
 )

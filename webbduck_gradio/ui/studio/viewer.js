@@ -1,7 +1,7 @@
 // @ts-check
 // The viewer: the job that this page follows, its preview, progress, images and errors.
-import { last, subscribe } from "../shared/bus.js";
-import { h, setText } from "../shared/dom.js";
+import { last, publish, subscribe } from "../shared/bus.js";
+import { h, put, setText } from "../shared/dom.js";
 import { number } from "../shared/format.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
@@ -17,9 +17,10 @@ import { settingsMenu } from "./viewer_about.js";
 import { comparable, makeComparison } from "./viewer_compare.js";
 import { makeControls } from "./viewer_controls.js";
 import { makeDelete } from "./viewer_delete.js";
-import { emptyState } from "./viewer_empty.js";
+import { emptyState, withoutPicture } from "./viewer_empty.js";
 import { makeFavourite } from "./viewer_favourite.js";
 import { makeFrame } from "./viewer_frame.js";
+import { makeGrid } from "./viewer_grid.js";
 import { makeNotices, offerDefaults } from "./viewer_notices.js";
 import { makeSending } from "./viewer_sending.js";
 import { makeSpoken } from "./viewer_spoken.js";
@@ -40,9 +41,9 @@ export default function start({ element, props, trigger, server }) {
   const strip = find("strip");
   const tool = (name, title, action, drawing = name) =>
     iconButton(drawing, title, action, { class: `tool ${name}` });
-  const take = (purpose) => {
+  const take = (id, purpose) => {
     keepForUndo();
-    trigger("use_image", { id: shown.image, purpose });
+    trigger("use_image", { id, purpose });
   };
   const download = h(
     "a",
@@ -60,8 +61,8 @@ export default function start({ element, props, trigger, server }) {
     tool("zoom", "Zoom", () => openZoom(picture.src, picture.alt)),
     compareTool,
     aboutTool,
-    tool("inpaint", "Inpaint: paint a mask", () => take("inpaint")),
-    tool("input", "Use as input picture", () => take("img2img")),
+    tool("inpaint", "Inpaint: paint a mask", () => take(shown.image, "inpaint")),
+    tool("input", "Use as input picture", () => take(shown.image, "img2img")),
     upscaleTool,
     tool("seed", "Use its seed", () => fill({ seed: shown.seed }, "Seed replaced.")),
     h("span", { class: "gap", "aria-hidden": "true" }),
@@ -117,7 +118,8 @@ export default function start({ element, props, trigger, server }) {
     const own = all().find((job) => job.job_id === mine);
     if (picked) {
       const chosen = picked.record ?? all().find((job) => job.job_id === picked.job);
-      if (chosen && !(own && own.status === "running" && own !== chosen)) return chosen;
+      const isBehind = own && own.status === "running" && own !== chosen && own.job_id !== picked.beside;
+      if (chosen && !isBehind) return chosen;
     }
     if (own && own.status !== "queued") return own;
     return (
@@ -139,10 +141,16 @@ export default function start({ element, props, trigger, server }) {
 
   /** Show this picture of a job, or of what stands for one that the page does not know. */
   function look(job, id) {
-    picked = { job: job.job_id, image: id, record: all().includes(job) ? null : job };
+    // Looked at beside this page's job if that runs, and until it runs if it waits.
+    const beside = running()?.job_id === mine ? mine : null;
+    picked = { job: job.job_id, image: id, record: all().includes(job) ? null : job, beside };
     draw();
   }
   const drawStrip = makeStrip(strip, look);
+  const toggle = find("grid-toggle");
+  toggle.title = "The batch as a grid (G)";
+  put(toggle, icon("grid"));
+  const grid = makeGrid({ stage: find("stage"), canvas, toggle, pick: look, changed: () => draw() });
 
   /** The selected checkpoint, which decides which examples are offered. */
   let base = null;
@@ -171,6 +179,7 @@ export default function start({ element, props, trigger, server }) {
     now.dataset.state = "queued";
     find("headline").textContent = "Sending";
     for (const button of now.querySelectorAll("button")) button.hidden = true;
+    drawSize();
   }
 
   function draw() {
@@ -181,7 +190,10 @@ export default function start({ element, props, trigger, server }) {
     if (!job) {
       empty();
       now.hidden = true;
+      shown = {};
+      drawSize();
       drawStrip(null);
+      grid.draw(null);
       return statusLine();
     }
     const view = active && live.job_id === job.job_id ? { ...job, ...live } : job;
@@ -194,7 +206,8 @@ export default function start({ element, props, trigger, server }) {
     const open = active || job.status in WAITS;
     display.shape(job.request.width, job.request.height);
     if (shown.image !== (image ?? null)) comparison.end();
-    shown = { seed: null, image: image ?? null, original, copies: image === original ? copies : [], job };
+    const ownCopies = image ? upscale.copiesOf(image).filter((id) => !gone.has(id)) : [];
+    shown = { seed: null, image: image ?? null, original, copies: ownCopies, job };
     if (preview) display.show(previewUrl(view), `Preview: ${job.request.prompt}`);
     else if (image) {
       display.show(imageUrl(image), job.request.prompt || "Finished picture");
@@ -204,23 +217,15 @@ export default function start({ element, props, trigger, server }) {
     } else if (open) display.wait(active ? "" : WAITS[job.status]);
     else {
       placeNow(false);
-      display.leave(
-        h(
-          "div",
-          { class: "empty" },
-          h(
-            "p",
-            {},
-            job.images.length
-              ? "The picture no longer exists."
-              : "Your settings are unchanged; press Generate to try again.",
-          ),
-        ),
-      );
+      display.leave(withoutPicture(job));
     }
     const entries = [...images, ...copies];
     const upscaling = open ? null : upscale.jobOf(jobs, entries);
-    placeNow((open || Boolean(upscaling)) && display.isShown);
+    const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0;
+    const ratio = job.request.width / job.request.height;
+    const drawn = active && view.preview && settings.showsPreview ? previewUrl(view) : null;
+    grid.draw({ job, images, pending, selected: image, ratio, preview: drawn });
+    placeNow((open || Boolean(upscaling)) && display.isShown && !grid.isOpen);
     frame.classList.toggle("preview", Boolean(preview));
     tools.hidden = !image;
     setUnavailable(
@@ -248,8 +253,8 @@ export default function start({ element, props, trigger, server }) {
     notices.jobNotices(job, job.job_id === mine);
 
     // The strip has a slot for every picture of the batch from the start, so that nothing moves later.
-    const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0;
     const order = images.flatMap((id) => [id, ...copies.filter((copy) => upscale.originalOf(copy) === id)]);
+    if (last.get("shown") !== shown.image) publish("shown", shown.image);
     drawStrip({ job, images: order, copies: new Set(copies), pending, selected: image });
     statusLine();
   }
@@ -351,6 +356,10 @@ export default function start({ element, props, trigger, server }) {
     picked = { job: (listed ?? job).job_id, image, record: listed ? null : job, filled: true };
     draw();
   });
+  subscribe("look", ({ image, job }) =>
+    look(all().find((each) => each.images.includes(image)) ?? job, image),
+  );
+  subscribe("take", ({ id }) => take(id, "img2img"));
   subscribe("follow", (value) => follow(value.job_id, Boolean(value.chosen)));
   subscribe("live", (value) => {
     live = value;

@@ -57,3 +57,17 @@ export function emptyState({ props, isStarter }) {
         ),
       );
 }
+
+/** What stands in the place of an ended job's picture if there is none. */
+export const withoutPicture = (job) =>
+  h(
+    "div",
+    { class: "empty" },
+    h(
+      "p",
+      {},
+      job.images.length
+        ? "The picture no longer exists."
+        : "Your settings are unchanged; press Generate to try again.",
+    ),
+  );
