@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 
 import pytest
@@ -24,10 +25,10 @@ def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[
     expect_alone(gallery, sibling(album[3], 1))
     search(gallery, "albumword")
     # "Euler" alone, not "Euler a".
-    choose(gallery, "Filter by sampler", "Euler (3)")
+    choose(gallery, "Filter by sampler", re.compile(r"^Euler \("))
     expect(gallery.locator(".g-query")).to_have_value('albumword sampler:="Euler"')
     expect(gallery.locator(".g-count")).to_have_text("3 pictures in 3 runs")
-    choose(gallery, "Filter by LoRA", "lantern-glow (1)")
+    choose(gallery, "Filter by LoRA", re.compile(r"^lantern-glow \("))
     expect(gallery.locator(".g-count")).to_have_text("1 picture in 1 run")
     choose(gallery, "Filter by date", "Yesterday")
     expect(gallery.locator(".g-nothing")).to_contain_text("Nothing matches")
