@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -26,8 +27,8 @@ def unfold_all(page: Page) -> None:
     page.evaluate("webbduckFacts.folds.forEach((name) => webbduck.form.unfold(name))")
 
 
-def choose(page: Page, name: str, entry: str) -> None:
-    """Choose an entry of the list of this name."""
+def choose(page: Page, name: str, entry: str | re.Pattern[str]) -> None:
+    """Choose an entry, by its text or by a pattern of it, of the list of this name."""
     page.get_by_role("combobox", name=name, exact=True).click()
     page.get_by_role("option", name=entry, exact=True).click()
 

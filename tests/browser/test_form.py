@@ -223,7 +223,7 @@ def test_each_control_shows_in_the_stored_request(
 def test_settings_survive_reload_new_tab_and_restart(
     tab: Page, form_studio: list[StudioServer], place: Settings, tmp_path: Path
 ) -> None:
-    tab.fill("#prompt textarea", "a duck that is remembered")
+    tab.fill("#prompt textarea", "a red duck on a pond")
     tab.fill("#width input", "250")  # out of step, and still as it was typed
     tab.click("[data-fold=more]")
     segment("#output-format", "JPEG")(tab, None)

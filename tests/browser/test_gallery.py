@@ -27,10 +27,10 @@ def test_search_as_it_is_typed_and_by_the_filter_row(gallery: Page, album: list[
     search(gallery, "albumword")
     gallery.get_by_role("button", name="Filters", exact=True).click()
     # "Euler" alone, not "Euler a".
-    choose(gallery, "Filter by sampler", "Euler (3)")
+    choose(gallery, "Filter by sampler", re.compile(r"^Euler \("))
     expect(gallery.locator(".g-query")).to_have_value('albumword sampler:="Euler"')
     expect(gallery.locator(".g-count")).to_have_text("3 pictures in 3 runs")
-    choose(gallery, "Filter by LoRA", "lantern-glow (1)")
+    choose(gallery, "Filter by LoRA", re.compile(r"^lantern-glow \("))
     expect(gallery.locator(".g-count")).to_have_text("1 picture in 1 run")
     expect(gallery.get_by_role("button", name="Filters, 2 active")).to_be_visible()
     choose(gallery, "Filter by date", "Yesterday")

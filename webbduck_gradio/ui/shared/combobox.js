@@ -83,7 +83,9 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
                 choose(entry.value);
               },
               onpointermove: (event) => {
-                if (event.pointerType === "mouse" && at !== marked) mark(at, false);
+                if (event.pointerType !== "mouse" || at === marked) return;
+                isMeant = false;
+                mark(at, false);
               },
             },
             entry.label,
@@ -161,6 +163,11 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
     onchange?.(value);
   }
 
+  function done() {
+    input.focus();
+    close(true);
+  }
+
   /** As a sheet and by touch the list has a title, and a search field if it is long. */
   function fillHead() {
     const hasHead = phone.matches || byTouch;
@@ -169,7 +176,7 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
     put(
       head,
       h("b", {}, label),
-      button("Done", () => close(true), { class: "combobox-done" }),
+      button("Done", done, { class: "combobox-done" }),
       choices.length > MANY
         ? h("input", {
             ...asCombobox,
@@ -250,9 +257,8 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
       input.focus();
       close();
     } else if (key === "Enter" || (event.altKey && key === "ArrowUp")) {
-      input.focus();
       isMeant = true;
-      close(true);
+      done();
     } else if (moves[key] && !event.shiftKey && !event.altKey) moves[key]();
     else return;
     // A list inside a dialog or a toolbar has its keys to itself.

@@ -309,8 +309,8 @@ def _shown_beside(name: str, values: Mapping[str, Any]) -> Any:
 
 def _schedules(sampler: Any) -> tuple[str, ...]:
     """The schedules that can be chosen with a sampler; those of the default for an unknown one."""
-    known = sampler if sampler in SETTINGS["sampler"].choices else DEFAULT_SAMPLER
-    return schedules_of(sampler_named(known))
+    is_known = isinstance(sampler, str) and sampler in SETTINGS["sampler"].choices
+    return schedules_of(sampler_named(sampler if is_known else DEFAULT_SAMPLER))
 
 
 def _schedule_entries(schedules: tuple[str, ...]) -> list[dict[str, str]]:
