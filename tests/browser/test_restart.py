@@ -154,7 +154,7 @@ def test_a_server_that_is_killed_and_started_again_under_an_open_page(
         expect_form(page, **TYPED)
 
         # What was sent is not offered again.
-        assert page.evaluate("sessionStorage.getItem('webbduck-kept-presses')") is None
+        page.wait_for_function("sessionStorage.getItem('webbduck-kept-presses') === null")
         page.get_by_role("tab", name="Queue").click()
         ended = page.locator(".jobs.ended .job")
         expect(ended).to_have_count(6)
