@@ -16,6 +16,7 @@ const KEYS = [
       ["Ctrl+↑ / Ctrl+↓", "Raise or lower the weight of the selected words"],
       ["Alt+↑ / Alt+↓", "Earlier or later prompt that was sent from this browser"],
       ["/", "Go to the prompt"],
+      ["<lora:", "List the LoRAs; ↑, ↓ and Enter take one into the stack"],
       ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
       ["G", "The batch as a grid, or one picture again"],
       ["Arrows", "Go through the recent pictures (wide screens), with one in focus"],

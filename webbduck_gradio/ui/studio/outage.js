@@ -19,15 +19,28 @@ import { submitValues } from "./submitter.js";
 /** Presses whose outcome did not come yet. @type {Press[]} */
 let open = [];
 /** Presses that wait for the server. @type {Press[]} */
-let kept = [];
+let kept = JSON.parse(getStored("keptPresses", "[]", thisTab));
 
-/** Presses without those whose job is listed. */
-const withoutJob = (presses, jobs) =>
-  presses.filter(
-    ({ sent, values, known }) =>
-      !sent ||
-      !jobs.some((job) => !known.includes(job.job_id) && job.request.prompt?.trim() === values.prompt.trim()),
-  );
+/** Ids of jobs that came of a press. @type {Set<string>} */
+const settled = new Set();
+
+/** Presses without those whose job is listed; each job is that of one press. */
+function withoutJob(presses, jobs) {
+  const left = [...presses];
+  for (const { job_id, request } of jobs) {
+    const at = left.findIndex(
+      ({ sent, values, known }) =>
+        sent && !known.includes(job_id) && request.prompt?.trim() === values.prompt.trim(),
+    );
+    if (at < 0 || settled.has(job_id)) continue;
+    left.splice(at, 1);
+    settled.add(job_id);
+  }
+  return left;
+}
+
+const knownJobs = () => listedJobs(last.get("jobs")).map((job) => job.job_id);
+const pressed = () => `Generate was pressed ${kept.length === 1 ? "once" : `${kept.length} times`}`;
 
 const keepTyped = () => form.takeShown(shownValues(form.state() ?? {}));
 function keepPresses() {
@@ -37,14 +50,14 @@ function keepPresses() {
 document.addEventListener(
   "click",
   (event) => {
-    const pressed = event.target.closest?.("#generate, #test");
-    if (!pressed || !form.state()) return;
+    const button = event.target.closest?.("#generate, #test");
+    if (!button || !form.state()) return;
     if (isLost()) keepTyped();
     /** @type {Press} */
     const press = {
-      kind: pressed.id === "test" ? "test" : "generate",
+      kind: button.id === "test" ? "test" : "generate",
       values: { ...form.state(), ...shownValues(form.state()) },
-      known: listedJobs(last.get("jobs")).map((job) => job.job_id),
+      known: knownJobs(),
       sent: !isLost(),
     };
     if (press.sent) open.push(press);
@@ -58,16 +71,16 @@ document.addEventListener(
 );
 
 function say() {
-  const pressed = kept.length
-    ? ` Generate was pressed ${kept.length === 1 ? "once" : `${kept.length} times`}; ` +
-      "you can send that when the studio answers again."
-    : "";
-  showBanner(`The studio does not answer. What you type is kept.${pressed}`);
+  const presses = kept.length ? ` ${pressed()}; you can send that when the studio answers again.` : "";
+  showBanner(`The studio does not answer. What you type is kept.${presses}`);
 }
 
 subscribe("outcome", (value) => {
-  // The outcome of a press names the prompt that was sent, or the field that was refused.
-  if ("sent" in value || "field" in value) open.shift();
+  // The outcome of a press names the prompt that was sent, or the field that was refused; that of an order by
+  // a script has a token.
+  if (!("sent" in value || "field" in value) || value.token || settled.has(value.job_id)) return;
+  if (value.job_id) settled.add(value.job_id);
+  open.shift();
 });
 subscribe("jobs", (state) => {
   open = withoutJob(open, listedJobs(state));
@@ -85,7 +98,7 @@ const OWN = {
 };
 
 subscribe("connection", () => {
-  kept.push(...open);
+  for (const press of open) kept.push({ ...press, known: [...press.known, ...settled] });
   open = [];
   keepPresses();
   say();
@@ -101,16 +114,14 @@ subscribe("connection", () => {
     keepTyped();
     keepFocus();
   });
-  const headline = document.querySelector("#stage .now:not([hidden]) .headline")?.textContent;
-  document
-    .querySelector("#stage .now-row")
-    ?.append(
-      h(
-        "p",
-        { class: "last-known", role: "status" },
-        headline ? `Last known: ${headline}.` : "The studio does not answer.",
-      ),
-    );
+  const headline = document.querySelector(
+    "#stage .now:is([data-state=running], [data-state=queued]) .headline",
+  );
+  if (headline) {
+    document
+      .querySelector("#stage .now-row")
+      .append(h("p", { class: "last-known" }, `Last known: ${headline.textContent}.`));
+  }
 });
 
 // -- after the page has reloaded itself ---------------------------------------------------------------
@@ -134,23 +145,27 @@ function restoreFocus() {
   if (at[0] !== null) box.setSelectionRange(...at);
 }
 
-function offer() {
-  const found = kept;
-  const what =
-    found.length === 1 ? "Generate was pressed once" : `Generate was pressed ${found.length} times`;
-  const forget = () => {
-    kept = [];
+async function send() {
+  for (const press of [...kept]) {
+    // It stays kept until it has its outcome, since the server may be lost again.
+    Object.assign(press, { sent: true, known: knownJobs() });
     keepPresses();
-  };
-  showBanner(`The studio answers again. ${what} in the meantime.`, [
+    await submitValues(press.kind, press.values);
+    kept = kept.filter((each) => each !== press);
+    keepPresses();
+  }
+}
+
+function offer() {
+  showBanner(`The studio answers again. ${pressed()} in the meantime.`, [
+    [kept.length === 1 ? "Generate it now" : `Generate these ${kept.length} now`, send],
     [
-      found.length === 1 ? "Generate it now" : `Generate these ${found.length} now`,
-      async () => {
-        forget();
-        for (const { kind, values } of found) await submitValues(kind, values);
+      "Discard",
+      () => {
+        kept = [];
+        keepPresses();
       },
     ],
-    ["Discard", forget],
   ]);
 }
 
@@ -159,7 +174,6 @@ subscribe("form", () => {
   if (returned) return;
   returned = true;
   restoreFocus();
-  kept = JSON.parse(getStored("keptPresses", "[]", thisTab));
   kept = withoutJob(kept, listedJobs(last.get("jobs")));
   keepPresses();
   if (kept.length) offer();
