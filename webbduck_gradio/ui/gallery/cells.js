@@ -92,8 +92,8 @@ export function makeCells({ order, actions }) {
           ? null
           : button("Use", () => actions.use(image.id), {
               class: "use",
-              title: "Use all settings: load them into the Studio, seed included",
-              "aria-label": `Use all settings: ${spoken}`,
+              title: "Load all settings into the Studio, seed included",
+              "aria-label": `Use the settings: ${spoken}`,
             }),
         h(
           "button",

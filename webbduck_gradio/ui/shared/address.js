@@ -136,6 +136,8 @@ window.addEventListener("popstate", (event) => {
     plan();
     return;
   }
+  // A link to a picture says nothing about the search below it.
+  if (!isOurs && place.picture) place.query = ground.query;
   isAwaited = false;
   while (layers.length > entry.depth) layers.pop()?.close();
   // Forward to a picture opens it again; Forward to what has no address goes back at once (`write`).
