@@ -1,16 +1,13 @@
 // @ts-check
 // Says when a picture that was sent to be upscaled from the Gallery is done.
-import { subscribe } from "../shared/bus.js";
+import { last, subscribe } from "../shared/bus.js";
 import { toast } from "../shared/toast.js";
 
 /** `open(id)` shows a picture. */
 export function followUpscaling(open) {
   const asked = new Set();
-  subscribe("outcome", (value) => {
-    if (value.what === "upscale" && value.job_id) asked.add(value.job_id);
-  });
-  subscribe("jobs", (state) => {
-    for (const job of state.recent) {
+  function check() {
+    for (const job of last.get("jobs")?.recent ?? []) {
       if (!asked.delete(job.job_id)) continue;
       const { image, scale, upscaler } = job.request;
       const name = image.split("/").at(-1);
@@ -18,5 +15,12 @@ export function followUpscaling(open) {
         toast(`${name} was upscaled ${scale}× with ${upscaler}.`, () => open(job.images.at(-1)), "Show");
       } else if (job.error) toast(job.error);
     }
+  }
+  subscribe("jobs", check);
+  subscribe("outcome", (value) => {
+    if (value.what !== "upscale" || !value.job_id) return;
+    asked.add(value.job_id);
+    // It may have ended already; later, since the others that hear of it say that it is queued.
+    queueMicrotask(check);
   });
 }

@@ -379,7 +379,7 @@ export default function start({ element, props, trigger, server }) {
       const offer = offerDefaults(value.defaults);
       notices.notice("error", value.error, `asked at ${value.at}`, { offer });
     }
-    if (value.upscale) upscale.begin(value.upscale);
+    if (value.upscale) upscale.begin(value.upscale, jobs);
     if (value.job_id) {
       settings.follow(value.job_id);
       follow(value.job_id);

@@ -38,8 +38,20 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
     return runs.get(run)?.[id] ?? [];
   }
 
+  async function followJobs(jobs) {
+    for (const job of jobs.recent) {
+      if (!begun.delete(job.job_id)) continue;
+      if (job.status === "completed") {
+        await load(runOf(job.request.image));
+        done(job.request.image, job.images.at(-1));
+        toast(`Upscaled ${job.request.scale}× with ${job.request.upscaler}; Compare shows the original.`);
+      } else if (job.status !== "cancelled") failed(job);
+    }
+  }
+
   return {
     copiesOf,
+    followJobs,
     /** The picture that a copy was made from; any other id unchanged. */
     originalOf: (id) =>
       Object.entries(runs.get(runOf(id)) ?? {}).find(([, copies]) => copies.includes(id))?.[0] ?? id,
@@ -49,17 +61,12 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
       if (job) begun.add(job.job_id);
       return job ?? null;
     },
-    async followJobs(jobs) {
-      for (const job of jobs.recent) {
-        if (!begun.delete(job.job_id)) continue;
-        if (job.status === "completed") {
-          await load(runOf(job.request.image));
-          done(job.request.image, job.images.at(-1));
-          toast(`Upscaled ${job.request.scale}× with ${job.request.upscaler}; Compare shows the original.`);
-        } else if (job.status !== "cancelled") failed(job);
-      }
+    /** The job was submitted; the stage shows it unless another one is shown there. */
+    begin(id, jobs) {
+      begun.add(id);
+      if (jobs.active_job_id && jobs.active_job_id !== id) toast("The upscaling waits in the queue.");
+      followJobs(jobs); // it may have ended already
     },
-    begin: (id) => begun.add(id),
   };
 }
 
