@@ -67,6 +67,7 @@ def test_the_folder_is_small_and_complete(exported: Path) -> None:
     assert len(about["latent_rgb"]["factors"]) == 4
     assert about["native_size"] == 256
     assert about["provenance"] == "made by a test"
+    assert "duck" in about["vocabulary"]["words"]
     assert not [path for path in exported.rglob("*.json") if '"_name_or_path"' in path.read_text()]
 
 

@@ -50,7 +50,6 @@ export function checkpointCard(each, { samplers, save: store, useCurrent, use, i
       ),
     ),
   );
-  const samplerLabel = h("span", {}, "Sampler");
   const sampler = makeCombobox({
     label: "Sampler",
     choices: [{ value: "", label: `${each.suggested.scheduler} (suggested)` }, ...entriesOf(samplers)],
@@ -91,7 +90,7 @@ export function checkpointCard(each, { samplers, save: store, useCurrent, use, i
       },
     },
     inputs,
-    h("div", { class: "wide" }, samplerLabel, sampler.node),
+    h("div", { class: "wide" }, h("span", {}, "Sampler"), sampler.node),
     h(
       "div",
       { class: "actions" },
