@@ -65,7 +65,9 @@ export function completeIn(selector, sources) {
     const found = box.selectionStart === box.selectionEnd ? find(box.value, box.selectionStart) : null;
     if (!found?.options.length) return close();
     area = box;
-    shown = { ...found, options: found.options.slice(0, MOST) };
+    const left = found.options.length - MOST;
+    const more = left > 0 ? [{ label: `${left} more`, why: "Type more of the name." }] : [];
+    shown = { ...found, options: [...found.options.slice(0, MOST), ...more] };
     at = Math.max(0, shown.options.findIndex(usable));
     if (!list.isConnected) home().append(list, said);
     list.setAttribute("aria-label", shown.source.title);
@@ -73,7 +75,7 @@ export function completeIn(selector, sources) {
     list.hidden = false;
     place();
     mark();
-    said.textContent = `${shown.source.title}: ${shown.options.length}`;
+    said.textContent = `${shown.source.title}: ${found.options.length}`;
     area.setAttribute("aria-autocomplete", "list");
     area.setAttribute("aria-controls", list.id);
   }

@@ -36,7 +36,7 @@ function keep() {
 /** The form's values for the next job. A fixed seed goes on after the last picture, as within a batch. */
 function nextValues() {
   const values = { ...form.typedState() };
-  // A variation has one seed for all pictures, and its own counts (`GenerationRequest.alone`).
+  // A variation has one seed for all pictures, and its own counts (`GenerationRequest.for_single_image`).
   const field = values.variation_strength ? "variation_seed" : "seed";
   const first = values[field];
   if (typeof first !== "number" || first < 0) run.seed = null;

@@ -347,7 +347,7 @@ def may_be(name: str, value: Any) -> bool:
     if setting.control == "loras":  # as the page holds it (lora_stack.py)
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
     if setting.choices:
-        return value in setting.choices
+        return isinstance(value, str) and value in setting.choices
     if setting.is_number:
         return value is None or (isinstance(value, (int, float, str)) and not isinstance(value, bool))
     return isinstance(value, str)
