@@ -2,7 +2,7 @@
 // The Gallery tab: connects search, filters, grid, selection, lightbox and trash.
 import { address, giveUpAddress, setAddress } from "../shared/address.js";
 import { last, subscribe } from "../shared/bus.js";
-import { h, home, listenerSignal } from "../shared/dom.js";
+import { h, home, listenerSignal, touch } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
 import { keepOverReload } from "../shared/scroll_memory.js";
 import { callServer } from "../shared/server_call.js";
@@ -104,7 +104,7 @@ export default function start({ element, trigger, server }) {
       event.ctrlKey ||
       event.metaKey ||
       event.shiftKey ||
-      (selection.any && matchMedia("(hover: none)").matches)
+      (selection.any && touch.matches)
     ) {
       return selection.toggle(image.id);
     }

@@ -28,7 +28,7 @@ export function makeToolbar(place, { changed, resized, openTrash }) {
     order: ORDERS.find(([name]) => name === getStored("galleryOrder"))?.[0] ?? "newest",
     side: getStored("gallerySize", "middle"),
     foldOrder(panel) {
-      const fold = () => (phone.matches ? panel.append(sorting) : runsOrSingle.after(sorting));
+      const fold = () => (phone.matches ? panel.append(sorting.node) : runsOrSingle.after(sorting.node));
       phone.addEventListener("change", fold);
       fold();
     },
