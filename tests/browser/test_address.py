@@ -11,6 +11,14 @@ from playwright.sync_api import Page, expect
 from windows import WIDE
 
 
+SCROLLED_TO = """id => {
+    const box = document.querySelector('.g-scroll');
+    box.scrollTop = box.scrollHeight; // its rows are known after their count
+    const seen = document.querySelector(`.cell[data-id="${id}"]`)?.getBoundingClientRect();
+    return seen && seen.top < box.getBoundingClientRect().bottom;
+}"""
+
+
 def ends(fragment: str) -> re.Pattern[str]:
     return re.compile(re.escape(fragment) + "$")
 
@@ -110,10 +118,7 @@ def test_a_link_shows_the_same_to_others_and_after_a_reload(
     expect_tab(other, "Gallery")
     search(other, "albumword")
     expect(other.locator(".g-count")).to_have_text("11 pictures in 6 runs")
-    other.evaluate(
-        "() => { const box = document.querySelector('.g-scroll'); box.scrollTop = box.scrollHeight; }"
-    )
-    expect(cell(other, album[0])).to_be_in_viewport()
+    other.wait_for_function(SCROLLED_TO, arg=album[0])
     other.reload()
     expect_tab(other, "Gallery")
     expect(other.locator(".g-query")).to_have_value("albumword")

@@ -90,7 +90,7 @@ def test_typing_finds_entries_by_their_words_and_by_their_family(kept_page: Page
 
 
 def test_an_open_list_lies_in_the_window_and_has_no_barriers(kept_page: Page, sampler: Locator) -> None:
-    for height in (900, 520):
+    for height in (900, 640):
         kept_page.set_viewport_size({"width": 1440, "height": height})
         kept_page.locator("#sampler").scroll_into_view_if_needed()
         sampler.click()

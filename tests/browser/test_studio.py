@@ -299,9 +299,11 @@ def test_swap(kept_page: Page) -> None:
     kept_page.wait_for_function("webbduck.form.state().width === 192 && webbduck.form.state().height === 320")
 
 
-def test_the_loras_tab_says_what_to_do(kept_page: Page) -> None:
+def test_the_loras_tab_says_what_to_do(kept_page: Page, studio) -> None:
     kept_page.get_by_role("tab", name="LoRAs").click()
-    expect(kept_page.locator(".cards")).to_contain_text("Put a .safetensors file into the lora folder")
+    expect(kept_page.locator(".cards")).to_contain_text(
+        f"Put a .safetensors file into {studio.settings.loras}"
+    )
 
 
 def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:

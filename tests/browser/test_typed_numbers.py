@@ -114,8 +114,8 @@ def test_weights_and_defaults(kept_page: Page, studio, lora: Path) -> None:
     expect(sheet.locator(".form-status")).to_have_text("Saved to loras.json.")
     assert json.loads((lora / "loras.json").read_text())["comma"]["weight"] == 1.5
     kept_page.keyboard.press("Escape")
-    kept_page.get_by_role("button", name="Checkpoints").click()
-    card = kept_page.locator(".models .card").first
+    kept_page.get_by_role("button", name="Checkpoints", exact=True).click()
+    card = kept_page.locator(".models .card", has=kept_page.locator("[name=steps]")).first
     type_into(card.locator("[name=steps]"), "1,5")
     card.get_by_role("button", name="Save defaults").click()
     expect(card.locator(".form-status")).to_contain_text("Steps must be a whole number")
@@ -124,5 +124,5 @@ def test_weights_and_defaults(kept_page: Page, studio, lora: Path) -> None:
     card.get_by_role("button", name="Save defaults").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg == 6.5)
     assert studio.services.registry.checkpoint(STARTER).defaults.steps == 15
-    kept_page.locator(".models .card").first.get_by_role("button", name="Reset to suggested").click()
+    card.get_by_role("button", name="Reset to suggested").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg != 6.5)
