@@ -10,7 +10,6 @@ from gallery_page import cell, expect_shown, search, sibling
 from playwright.sync_api import Page, expect
 from windows import WIDE
 
-
 SCROLLED_TO = """id => {
     const box = document.querySelector('.g-scroll');
     box.scrollTop = box.scrollHeight; // its rows are known after their count
