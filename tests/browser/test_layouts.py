@@ -47,6 +47,7 @@ LOOK = """async () => {
     const page = document.documentElement;
     return {
         picture: document.querySelector('#stage img.main').getBoundingClientRect().toJSON(),
+        middle: matchMedia(webbduckFacts.layouts.upright).matches ? innerWidth / 2 : null,
         tools: names(tools),
         lost: names([...tools, ...always].filter((node) => !isHit(node))),
         over: [page.scrollWidth - innerWidth, page.scrollHeight - innerHeight],
@@ -98,6 +99,9 @@ def expect_all_in_reach(page: Page, size: tuple[int, int]) -> None:
     seen = look(page, size)
     side = min(seen["picture"]["width"], seen["picture"]["height"])
     assert side >= SHARE * min(size), f"at {size} the picture is {side:.0f} px"
+    if seen["middle"] is not None:
+        middle = seen["picture"]["x"] + seen["picture"]["width"] / 2
+        assert middle == pytest.approx(seen["middle"], abs=2), f"at {size} the picture is not in the middle"
     assert seen["lost"] == [], f"at {size} these are covered or cut off"
     assert max(seen["over"]) <= 0, f"at {size} the page scrolls"
     names = set(seen["tools"])

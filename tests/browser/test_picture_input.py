@@ -217,7 +217,7 @@ def test_what_is_no_single_picture_is_told_where_it_belongs(empty_page: Page, st
     empty_page.get_by_role("tab", name="LoRAs").click()
     drop(empty_page, [lora], "#loras-view")
     expect(toast).to_contain_text(
-        f"style.safetensors is a LoRA: put the file into {studio.settings.loras.resolve()}"
+        f"style.safetensors is a LoRA: put the file into {studio.settings.loras.absolute()}"
     )
     empty_page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     toast.get_by_role("button", name="Copy the folder's path").click()

@@ -8,7 +8,10 @@ import pytest
 
 from webbduck_gradio.api import serializers
 from webbduck_gradio.jobs.store import JobStore
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
+from webbduck_gradio.ui.loras.tools import folders_view, tools_view
 from webbduck_gradio.ui.studio.form import Form
 
 
@@ -112,3 +115,18 @@ def test_settings_without_a_control_are_named_and_not_dropped_silently() -> None
     assert "Ignored" not in str(
         form.missing_controls(GenerationRequest.validated(base_model="x", seed=1, prompt="a duck"))
     )
+
+
+@pytest.mark.parametrize(
+    "reached", [{"host": "0.0.0.0"}, {"share": True}, {"public_url": "https://duck.example"}]
+)
+def test_paths_are_told_only_where_nobody_else_can_open_the_page(settings: Settings, reached) -> None:
+    folders = folders_view(settings)
+    assert folders["checkpoint"] == str((settings.checkpoints / "sdxl").absolute())
+    assert folders["lora"] == str(settings.loras.absolute())
+    open_to_all = replace(settings, **reached)
+    told = [
+        *folders_view(open_to_all).values(),
+        *(kind["folder"] for kind in tools_view(Registry(open_to_all))),
+    ]
+    assert [path for path in told if "/" in path or str(settings.loras.parent) in path] == []

@@ -100,12 +100,7 @@ export default function start({ element, trigger, server }) {
       return;
     }
     if (event.shiftKey && selection.anchor) return selectTo(image.id);
-    if (
-      event.ctrlKey ||
-      event.metaKey ||
-      event.shiftKey ||
-      (selection.any && touch.matches)
-    ) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || (selection.any && touch.matches)) {
       return selection.toggle(image.id);
     }
     box.open(image);

@@ -166,7 +166,7 @@ export default function start({ element, trigger, server }) {
   function nothing() {
     if (!catalog.loras.length) {
       return (
-        `No LoRAs yet. Put a .safetensors file into ${catalog.folders.loras}; ` +
+        `No LoRAs yet. Put a .safetensors file into ${catalog.folders.lora}; ` +
         "it appears here automatically."
       );
     }
@@ -216,7 +216,7 @@ export default function start({ element, trigger, server }) {
     put(
       models,
       known.get("add") ??
-        h("div", { class: "add-place", "data-key": "add" }, addModelCard(catalog.folders.checkpoints)),
+        h("div", { class: "add-place", "data-key": "add" }, addModelCard(catalog.folders.checkpoint)),
       shown.length
         ? shown.map((each) => {
             const isUsed = each.name === checkpoint;

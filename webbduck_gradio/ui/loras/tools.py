@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.catalog.registry import Registry
-from ...settings import Settings
+from ...settings import HOME, Settings
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
         {
             "title": kind.title,
             "about": kind.about,
-            "folder": str(kind.folder(registry.settings).absolute()),
+            "folder": _told(registry.settings, kind.folder(registry.settings)),
             "models": [
                 {
                     "name": model.name,
@@ -81,8 +81,19 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
 
 
 def folders_view(settings: Settings) -> dict[str, str]:
-    """The folders of checkpoints and of LoRAs."""
-    return {
-        "checkpoints": str((settings.checkpoints / "sdxl").absolute()),
-        "loras": str(settings.loras.absolute()),
+    """The folders that models belong into, by the kind of model."""
+    folders = {
+        "checkpoint": settings.checkpoints / "sdxl",
+        "lora": settings.loras,
+        "vae": settings.checkpoints / "vae",
+        "upscale": settings.checkpoints / "upscale",
     }
+    return {kind: _told(settings, folder) for kind, folder in folders.items()}
+
+
+def _told(settings: Settings, folder: Path) -> str:
+    """The folder's absolute path; where others can open the page, only its place in the studio's folder."""
+    path = folder.absolute()
+    if settings.is_loopback_only:
+        return str(path)
+    return path.relative_to(HOME).as_posix() if path.is_relative_to(HOME) else path.name

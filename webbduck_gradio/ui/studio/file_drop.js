@@ -1,21 +1,23 @@
 // @ts-check
 // Files dropped on any tab, and pictures pasted into the Studio.
+import { last } from "../shared/bus.js";
 import { h, home, isTyping, listenerSignal } from "../shared/dom.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { isLoadable, isModelFile, kindOfFile, placeOfModel } from "./model_file.js";
 import { readSettings } from "./settings_menu.js";
 
-/** Say which folder a model file belongs into; `folders`: absolute paths by kind. */
-async function explainModel(file, folders) {
+/** Say which folder a model file belongs into. */
+async function explainModel(file) {
+  const folders = last.get("catalog")?.folders ?? {};
   const kind = isLoadable(file.name) ? await kindOfFile(file) : "";
   const copy = () =>
     navigator.clipboard.writeText(folders[kind]).catch(() => window.prompt("Copy this:", folders[kind]));
   toast(placeOfModel(file.name, kind, folders), kind ? copy : null, "Copy the folder's path");
 }
 
-/** `use(file)` makes a picture the input picture; `folders`: where models are, absolute paths by kind. */
-export function listenForFiles(use, folders) {
+/** `use(file)` makes a picture the input picture. */
+export function listenForFiles(use) {
   const signal = listenerSignal("file_drop");
   const isCovered = () => document.querySelector("dialog[open]") !== null;
   const active = () => document.querySelector("#studio")?.offsetParent !== null && !isCovered();
@@ -67,7 +69,7 @@ export function listenForFiles(use, folders) {
       const [dropped, ...more] = event.dataTransfer.files;
       if (!dropped) return;
       if (more.length) return toast(`${more.length + 1} files were dropped; drop one at a time.`);
-      if (isModelFile(dropped.name)) return explainModel(dropped, folders);
+      if (isModelFile(dropped.name)) return explainModel(dropped);
       openTab("studio");
       if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);
       else use(dropped);

@@ -388,5 +388,5 @@ export default function start({ element, props, trigger, server, upload }) {
     whenShown(() => form.showGroup("image"));
     openAwaited(); // the values may have arrived before this signal
   });
-  listenForFiles(use, props.folders);
+  listenForFiles(use);
 }

@@ -12,7 +12,6 @@ from ...api.gradio_internals import event_data
 from ...errors import WebbDuckError
 from ...models.captioners import STYLES
 from ...services import Services
-from ...settings import Settings
 from ...storage.images import open_picture, upright_size
 from ..modules import start_view
 from ..theme import asset
@@ -57,22 +56,10 @@ def build(services: Services, fields: dict[str, Any], outcome: gr.HTML) -> None:
         elem_id="image-input",
         apply_default_css=False,
         styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
-        folders=model_folders(services.settings),
         server_functions=[webbduck_store, webbduck_size],
     )
     view.caption(caption, None, outcome, **USER_ACTION)
     build_group(fields, "image")
-
-
-def model_folders(settings: Settings) -> dict[str, str]:
-    """Absolute paths of the folders that models belong into, for those who drop one on the page."""
-    checkpoints = settings.checkpoints.resolve()
-    return {
-        "checkpoint": str(checkpoints / "sdxl"),
-        "lora": str(settings.loras.resolve()),
-        "vae": str(checkpoints / "vae"),
-        "upscale": str(checkpoints / "upscale"),
-    }
 
 
 def stored(services: Services, value: Any) -> dict[str, Any]:

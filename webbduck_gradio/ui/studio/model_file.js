@@ -38,7 +38,7 @@ export const isLoadable = (name) => /\.safetensors$/i.test(name);
 const NAMES = { checkpoint: "a checkpoint", lora: "a LoRA", vae: "a VAE", upscale: "an upscaler" };
 
 /**
- * Where a model file goes, in a sentence. `folders`: absolute paths by kind.
+ * Where a model file goes, in a sentence. `folders`: paths by kind.
  *
  * @param {string} name
  * @param {string} kind
