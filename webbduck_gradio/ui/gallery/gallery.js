@@ -292,9 +292,10 @@ export default function start({ element, trigger, server }) {
     complete = all.complete;
     leftOut = all.left_out;
     facts();
-    const kept = placeKept;
+    // The first query after a reload may be one that the address then replaces.
+    if (placeKept?.query !== query.value.trim()) return;
+    grid.goTo(placeKept);
     placeKept = null;
-    if (kept?.query === query.value.trim()) grid.goTo(kept);
   }
   let placeKept = keepOverReload("gallery", () => ({ query: query.value.trim(), ...grid.place }));
 
@@ -356,11 +357,13 @@ export default function start({ element, trigger, server }) {
     toast(gone);
     giveUpAddress();
   });
-  subscribe("address", () => {
+  const followAddress = () => {
     if (address().query === query.value.trim()) return;
     query.value = address().query;
     if (started) search();
-  });
+  };
+  followAddress(); // the page may have been opened with a search in its address
+  subscribe("address", followAddress);
   listenForOutcomes(box);
   subscribe("gallery", (value) => {
     if (value.version === version) return;

@@ -42,6 +42,17 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
   let pages = new Map();
   let asked = new Map();
   let nodes = new Map();
+  /** A place to go to once there is that much to scroll. @type {{index: number, into: number} | null} */
+  let awaited = null;
+  for (const event of ["wheel", "touchstart", "pointerdown", "keydown"]) {
+    scroller.addEventListener(event, () => (awaited = null), { passive: true });
+  }
+  function arrive() {
+    if (!awaited || awaited.index >= length()) return;
+    const top = placeOf(awaited.index).y + awaited.into;
+    scroller.scrollTop = top;
+    if (scroller.scrollTop > top - 2) awaited = null; // otherwise the bar above is still growing
+  }
   function use(all) {
     sizes = { shapes: all.shapes, days: all.days };
     if (flat) total = all.total;
@@ -154,6 +165,7 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
 
   function render() {
     if (!scroller.clientHeight || (!measured && !measure())) return;
+    arrive();
     const [from, to] = near();
     const kept = new Map();
     const keep = (key, create) => kept.set(key, nodes.get(key) ?? create());
@@ -342,8 +354,8 @@ export function makeGrid(scroller, canvas, { ask, draw, failed }) {
       const [index] = near(0);
       return { index, into: length() ? scroller.scrollTop - placeOf(index).y : 0 };
     },
-    goTo({ index, into }) {
-      if (index < length()) scroller.scrollTop = placeOf(index).y + into;
+    goTo(place) {
+      awaited = place;
       schedule();
     },
   };
