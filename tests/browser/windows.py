@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
 
-PATIENCE = 40_000
+PATIENCE = 300_000
 """Milliseconds; the first picture waits for torch, which a loaded machine takes long to import."""
 
 WIDE: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}
