@@ -62,13 +62,19 @@ def page(window: Page) -> Page:
 
 
 def generate(page: Page, prompt: str) -> None:
+    """Make a picture and wait for it; the one before may be of the same prompt."""
+    before = page.evaluate("document.querySelector('img.main')?.getAttribute('src') ?? ''")
     page.fill("#prompt textarea", prompt)
     page.click("#generate")
     page.wait_for_function(
-        """prompt => document.querySelector(".now[data-state=completed]")
-            && document.querySelector("img.main:not([hidden])")?.alt === prompt
-            && document.querySelector(".frame:not(.waiting)")""",
-        arg=prompt,
+        """([prompt, before]) => {
+            const image = document.querySelector("img.main:not([hidden])");
+            const source = image?.getAttribute("src") ?? "";
+            return document.querySelector(".now[data-state=completed]")
+                && image?.alt === prompt && source.startsWith("media/image/") && source !== before
+                && document.querySelector(".frame:not(.waiting)");
+        }""",
+        arg=[prompt, before],
     )
 
 
