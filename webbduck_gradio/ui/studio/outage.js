@@ -170,11 +170,14 @@ function offer() {
 }
 
 let returned = false;
-subscribe("form", () => {
-  if (returned) return;
+/** Once the form has its values and the jobs are known, in whichever order they come. */
+function comeBack() {
+  if (returned || !form.state() || !last.has("jobs")) return;
   returned = true;
   restoreFocus();
   kept = withoutJob(kept, listedJobs(last.get("jobs")));
   keepPresses();
   if (kept.length) offer();
-});
+}
+subscribe("form", comeBack);
+subscribe("jobs", comeBack);

@@ -17,8 +17,9 @@ const runOf = (id) => id.slice(0, Math.max(0, id.lastIndexOf("/")));
 export function makeUpscale(button, { server, image, start, changed, done, failed }) {
   upscaleMenu(button, { list: () => callServer(() => server.webbduck_upscalers(image())), start });
   const begun = new Set();
-  /** Copies by original, for each run that was shown. */
+  /** Copies by original, for each run that was shown since the gallery last changed. */
   const runs = new Map();
+  let shownRun = "";
 
   async function load(run) {
     if (!runs.has(run)) runs.set(run, {});
@@ -29,11 +30,15 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
       changed();
     }
   }
-  subscribe("gallery", () => [...runs.keys()].forEach(load));
+  subscribe("gallery", () => {
+    for (const run of [...runs.keys()]) if (run !== shownRun) runs.delete(run);
+    if (shownRun) load(shownRun);
+  });
 
   /** Ids of the upscaled copies of a picture; they may be known only later. */
   function copiesOf(id) {
     const run = runOf(id);
+    shownRun = run;
     if (!runs.has(run)) load(run);
     return runs.get(run)?.[id] ?? [];
   }
