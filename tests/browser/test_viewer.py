@@ -12,7 +12,7 @@ from barriers import violations
 from form_page import put_away
 from lora_files import make_lora
 from playwright.sync_api import Browser, Page, expect
-from running import PATIENCE, STARTER, free_port, studio_settings
+from running import PATIENCE, STARTER, free_port, studio_settings, wait_until
 from windows import WIDE, Windows
 
 from webbduck_gradio.settings import HOME
@@ -168,6 +168,7 @@ def test_upscaling_is_chosen_followed_and_found_again(
     expect(page.locator(".now .headline")).to_have_text("Upscaling 4×: tile 1 of 4")
     expect(page.get_by_role("progressbar", name="Progress")).to_have_attribute("aria-valuenow", "25")
     page.locator(".now .cancel").click()
+    wait_until(lambda: server.services.store.running().cancel_requested)
     going.set()
     expect(page.locator(".now .headline")).to_contain_text("Done")
     assert page.get_attribute("img.main", "src") == original
