@@ -15,6 +15,7 @@ from pydantic import field_validator, model_validator
 from .fields import Setting, declared
 from .modes import Mode, mode_of
 from .picture_fields import MAX_PIXELS, MAX_SEED, random_if_none
+from .region_fields import RegionFields
 from .samplers import (
     DEFAULT_SAMPLER,
     DEFAULT_SCHEDULE,
@@ -26,7 +27,6 @@ from .samplers import (
     schedules_of,
     split_scheduler,
 )
-from .sampling_fields import SamplingFields
 from .steps import Steps, of_second_pass, under_strength
 
 SCHEDULERS = tuple(JOINED)
@@ -35,7 +35,7 @@ SCHEDULERS = tuple(JOINED)
 DEFAULT_SCHEDULER = joined_name(DEFAULT_SAMPLER, DEFAULT_SCHEDULE)
 
 
-class GenerationRequest(SamplingFields):
+class GenerationRequest(RegionFields):
     """All settings of an image. Sizes in pixels; image i of a batch uses seed + i.
 
     Each field is declared once, in one of the base classes: its type, range and default, and in `Setting`
