@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from barriers import violations
-from form_page import unfold_all
 from playwright.sync_api import Page, expect
 from running import wait_until
 
@@ -142,57 +140,3 @@ def test_a_notification_when_a_long_job_ends_for_who_wants_it(window) -> None:
     page.wait_for_function("window.heard.length")
     ((title, body),) = page.evaluate("window.heard")
     assert title.startswith("WebbDuck: Done in") and body == "a duck that calls again"
-
-
-NAMELESS = "document.querySelector('main').append(document.createElement('button'))"
-FAINT = """{
-    const text = document.createElement('p');
-    text.style = 'position: fixed; z-index: 9999; top: 0; left: 0; color: #eee; background: #fff';
-    text.textContent = 'hardly to be read';
-    document.querySelector('main').append(text);
-}"""
-
-
-# The themes differ in their colours alone.
-@pytest.mark.parametrize(
-    ("theme", "rules", "barrier"),
-    [
-        pytest.param("dark", [], NAMELESS, id="dark"),
-        pytest.param("light", ["color-contrast"], FAINT, id="light"),
-    ],
-)
-def test_no_barrier_in_any_tab(window, studio, theme: str, rules: list[str], barrier: str) -> None:
-    page = window(f"{studio.url}/?__theme={theme}", viewport={"width": 1440, "height": 900})
-    # The browser's own controls have the theme's colours; a field does not look like a button.
-    assert page.evaluate("document.documentElement.style.colorScheme") == theme
-    assert page.evaluate("getComputedStyle(document.querySelector('#steps input')).colorScheme") == theme
-    ground = "getComputedStyle(document.querySelector(each)).backgroundColor"
-    grounds = page.evaluate(f"['#steps input', '#dice'].map(each => {ground})")
-    assert (grounds[0] != grounds[1]) == (theme == "light")
-    page.fill("#prompt textarea", "a duck to be read aloud")
-    page.fill("#steps input", "2")
-    page.click("#generate")
-    page.wait_for_selector(DONE)
-    unfold_all(page)
-    page.fill("#width input", "250")
-    expect(page.locator("#problem-width")).to_be_visible()
-    found = violations(page, "Studio", rules)
-    page.hover("img.main")
-    page.click(".tool.inpaint")
-    expect(page.locator(".mask-editor .paper img")).to_be_visible()
-    found += violations(page, "mask editor", rules)
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Presets", exact=True).click()
-    found += violations(page, "menu", rules)
-    page.keyboard.press("Escape")
-    page.locator(".statusline .device").click()
-    found += violations(page, "Device", rules)
-    page.keyboard.press("Escape")
-    for tab in ("Gallery", "Queue", "LoRAs"):
-        page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(600)  # what a tab draws when it is first seen
-        found += violations(page, tab, rules)
-    assert not found, "\n".join(found)
-    # The check sees what is wrong, where something is.
-    page.evaluate(barrier)
-    assert violations(page, "with a barrier", rules)

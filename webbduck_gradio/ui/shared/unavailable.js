@@ -27,3 +27,6 @@ export function setUnavailable(button, reason) {
   if (reason) button.setAttribute("aria-disabled", "true");
   else button.removeAttribute("aria-disabled");
 }
+
+/** The button's own title, also while a reason stands in its place. */
+export const ownTitle = (button) => known.get(button)?.title ?? button.title;

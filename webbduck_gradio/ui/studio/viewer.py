@@ -17,19 +17,8 @@ from ...services import DeviceSettings, Services
 from ..modules import start_view
 from ..shared.upscaling import upscale_choices
 from ..theme import asset
+from .examples import EXAMPLES, starter_examples
 from .form import Form
-
-STARTER_EXAMPLES = (
-    "a red duck on a pond",
-    "a yellow duck wearing a crown at sunset",
-    "a blue duck with a party hat in the snow",
-    "a green house in a meadow at night",
-)
-EXAMPLES = (
-    "a duck on a lake at dawn, mist, golden light, photograph",
-    "a lighthouse on a cliff, storm, oil painting",
-    "a reading corner by a window, plants, warm light",
-)
 
 
 def view(services: Services) -> gr.HTML:
@@ -88,8 +77,8 @@ def view(services: Services) -> gr.HTML:
         ),
         elem_id="stage",
         apply_default_css=False,
-        starter_examples=list(STARTER_EXAMPLES),
-        examples=list(EXAMPLES),
+        starter_examples=starter_examples(),
+        examples=[{"prompt": each} for each in EXAMPLES],
         policies=device["policies"],
         started_with=device["started_with"],
         server_functions=[

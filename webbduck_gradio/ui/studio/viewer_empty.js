@@ -41,7 +41,7 @@ export function emptyState({ props, isStarter }) {
         h(
           "div",
           { class: "examples" },
-          examples.map((prompt) =>
+          examples.map(({ prompt, picture }) =>
             h(
               "button",
               {
@@ -51,6 +51,7 @@ export function emptyState({ props, isStarter }) {
                   form.entry("prompt")?.focus();
                 },
               },
+              picture ? h("img", { src: picture, alt: "", width: 64, height: 64 }) : null,
               prompt,
             ),
           ),

@@ -3,6 +3,7 @@
 // each icon, and with the tools that have no room there in a menu.
 import { h, listenerSignal, phone, touch } from "../shared/dom.js";
 import { iconButton } from "../shared/icons.js";
+import { ownTitle } from "../shared/unavailable.js";
 import { menu } from "../shared/widgets.js";
 
 /** The word below each tool's icon; part of its title, which is its name. */
@@ -47,13 +48,14 @@ export function placeTools(tools, { frame, row }) {
           type: "button",
           class: "menu-item with-icon",
           disabled: Boolean(tool.disabled),
+          "aria-disabled": tool.getAttribute("aria-disabled"),
           onclick: () => {
             close();
             tool.click();
           },
         },
         tool.querySelector("svg").cloneNode(true),
-        tool.getAttribute("aria-pressed") === "true" ? `Stop: ${tool.title}` : tool.title,
+        tool.getAttribute("aria-pressed") === "true" ? `Stop: ${ownTitle(tool)}` : ownTitle(tool),
       ),
     ),
   );

@@ -1,0 +1,163 @@
+"""What axe finds in each state that a person meets, in the colours that people use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from barriers import violations
+from form_page import unfold_all
+from gallery_page import cell, search
+from lora_files import make_lora
+from playwright.sync_api import Page, expect
+from running import STARTER, wait_until
+
+DONE = ".now[data-state=completed]"
+
+MENU = ".menu:popover-open"
+
+NAMELESS = "document.querySelector('main').append(document.createElement('button'))"
+FAINT = """{
+    const text = document.createElement('p');
+    text.style = 'position: fixed; z-index: 9999; top: 0; left: 0; color: #eee; background: #fff';
+    text.textContent = 'hardly to be read';
+    document.querySelector('main').append(text);
+}"""
+
+FORCED = FAINT.replace("position:", "forced-color-adjust: none; position:")
+
+STILL = """() => document.getAnimations().every((each) => {
+    const { endTime } = each.effect.getComputedTiming();
+    return each.playState !== 'running' || endTime === Infinity;
+})"""
+"""Nothing fades any more: axe would take a colour on its way for the colour."""
+
+
+class Looks:
+    """Opens states of a page and notes what axe finds in each."""
+
+    def __init__(self, page: Page, theme: str, rules: Sequence[str]):
+        self.page, self._theme, self._rules = page, theme, rules
+        self.found: list[str] = []
+
+    def at(self, state: str, open_it: Callable[[], Any], seen: str) -> None:
+        """`seen`: a selector of what the state shows. It is closed with Escape by whoever comes next."""
+        open_it()
+        expect(self.page.locator(seen).first).to_be_visible()
+        self.page.wait_for_function(STILL)
+        self.found += violations(self.page, f"{self._theme}, {state}", self._rules)
+
+    def away(self) -> None:
+        self.page.keyboard.press("Escape")
+
+    def button(self, name: str, inside: str = "body") -> Callable[[], None]:
+        return self.page.locator(inside).get_by_role("button", name=name, exact=True).first.click
+
+
+@pytest.fixture
+def opened(window, studio) -> Callable[[str], Page]:
+    make_lora(studio.settings.loras / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
+    wait_until(lambda: any(each.name == "ink" for each in studio.services.registry.loras()))
+
+    def open_in(theme: str) -> Page:
+        options: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"}
+        if theme == "forced":  # the page's own theme is that of the system's palette
+            options["forced_colors"] = "active"
+        shown = "light" if theme == "light" else "dark"
+        page = window(f"{studio.url}/?__theme={shown}", **options)
+        assert page.evaluate("document.documentElement.style.colorScheme") == shown
+        return page
+
+    return open_in
+
+
+def see_the_studio(looks: Looks) -> None:
+    page = looks.page
+    looks.at("unknown words", lambda: page.fill("#prompt textarea", "a horse on mars"), ".prompt-unknown")
+    page.fill("#prompt textarea", "")
+    page.focus("#prompt textarea")
+    looks.at("completion", lambda: page.keyboard.type("a <lora:"), ".completions")
+    looks.away()
+    looks.at("samplers", lambda: page.click("#sampler input"), ".combobox-list [role=option]")
+    looks.away()
+    looks.at("presets", looks.button("Presets"), MENU)
+    looks.away()
+    looks.at("saved prompts", looks.button("Saved prompts"), MENU)
+    looks.away()
+    looks.at("view", looks.button("View"), MENU)
+    looks.away()
+    looks.at("device", lambda: page.click(".statusline .device"), "dialog[open] #device-title")
+    looks.away()
+    looks.at("LoRAs to add", looks.button("Add", "#stack"), "#stack [role=option]")
+    looks.away()
+    page.fill("#prompt textarea", "a duck to be read aloud")
+    page.fill("#steps input", "2")
+    page.fill("#batch input", "2")
+    page.click("#generate")
+    page.wait_for_selector(DONE)
+    unfold_all(page)
+    looks.at("a value that cannot be", lambda: page.fill("#width input", "250"), "#problem-width")
+    page.fill("#width input", "256")
+    looks.at("upscaling", lambda: page.locator("#stage .tool.upscale").click(), MENU)
+    looks.away()
+    looks.at("about", lambda: page.locator("#stage .tool.about").click(), MENU)
+    looks.away()
+    looks.at("grid", lambda: page.locator("#stage img.main").press("g"), ".batch-grid")
+    page.keyboard.press("g")
+    looks.at("input picture", lambda: page.locator("#stage .tool.input").click(), ".input-chip")
+    looks.at("mask editor", lambda: page.locator("#stage .tool.inpaint").click(), ".mask-editor .paper img")
+    looks.away()
+
+
+def see_the_other_tabs(looks: Looks, picture: str) -> None:
+    page = looks.page
+    page.get_by_role("tab", name="Gallery").click()
+    search(page, "albumword")
+    looks.at("gallery", lambda: None, ".cell img.there")
+    looks.at("filters", looks.button("Filters"), ".g-filters")
+    looks.away()
+    looks.at("lightbox", cell(page, picture).locator("img").click, ".lightbox[open] .info h3")
+    looks.at("upscaling there", looks.button("Upscale", ".lightbox"), MENU)
+    looks.away()
+    looks.away()
+    page.get_by_role("tab", name="Queue").click()
+    looks.at("queue", lambda: None, ".job")
+    page.get_by_role("tab", name="LoRAs").click()
+    looks.at("LoRAs", lambda: None, ".cards .card")
+    looks.at("a LoRA", page.locator(".cards .card .pic").first.click, "dialog[open]")
+    looks.away()
+    for section in ("Checkpoints", "Tools"):
+        looks.at(section, looks.button(section), "#tab-loras")
+
+
+# The themes differ in their colours alone.
+@pytest.mark.parametrize(
+    ("theme", "rules", "barrier"),
+    [
+        pytest.param("dark", [], NAMELESS, id="dark"),
+        pytest.param("light", ["color-contrast"], FAINT, id="light"),
+        pytest.param("forced", ["color-contrast"], FORCED, id="forced"),
+    ],
+)
+def test_no_barrier_in_any_state(
+    opened, painted, album: list[str], theme: str, rules: list[str], barrier: str
+) -> None:
+    page = opened(theme)
+    looks = Looks(page, theme, rules)
+    see_the_studio(looks)
+    see_the_other_tabs(looks, album[0])
+    looks.at("outage", lambda: page.context.set_offline(True), ".outage-banner")
+    assert not looks.found, "\n".join(looks.found)
+    # The check sees what is wrong, where something is.
+    page.evaluate(barrier)
+    assert violations(page, "with a barrier", rules)
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_the_browser_draws_its_own_controls_in_the_theme(opened, theme: str) -> None:
+    page = opened(theme)
+    assert page.evaluate("getComputedStyle(document.querySelector('#steps input')).colorScheme") == theme
+    ground = "getComputedStyle(document.querySelector(each)).backgroundColor"
+    grounds = page.evaluate(f"['#steps input', '#dice'].map(each => {ground})")
+    assert (grounds[0] != grounds[1]) == (theme == "light")  # a field does not look like a button
