@@ -56,6 +56,6 @@ def test_files_of_each_kind_that_the_studio_reads_are_packaged(kind: str) -> Non
 
 def test_no_other_kind_of_file_is_read_by_the_studio() -> None:
     kinds = {path.suffix for path in (HOME / "webbduck_gradio").rglob("*.*") if path.is_file()}
-    assert kinds - {".py", ".pyc"} == {".css", ".gz", ".html", ".js", ".md", ".svg", ".ts"}, (
+    assert kinds - {".py", ".pyc"} == {".css", ".gz", ".html", ".js", ".md", ".svg", ".ts", ".webp"}, (
         ".md: for people; .ts: for editors and checks"
     )

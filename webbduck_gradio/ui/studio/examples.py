@@ -13,7 +13,7 @@ STARTER_EXAMPLES = {
     "a blue duck with a party hat in the snow": "blue-duck",
     "a green house in a meadow at night": "green-house",
 }
-"""Prompt -> file in `examples/`: drawn at 256 px with 20 Euler steps, CFG 5 and seed 1 (the red duck) or 2."""
+"""Prompt -> file in `examples/`: drawn at 256 px with 20 Euler steps, CFG 5, and seed 1 (red) or 2."""
 EXAMPLES = (
     "a duck on a lake at dawn, mist, golden light, photograph",
     "a lighthouse on a cliff, storm, oil painting",
