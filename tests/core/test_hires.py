@@ -218,7 +218,11 @@ REFUSED = [
     ({"hires_scale": 4, "width": 1024, "height": 1024}, RequestError, "9.4 megapixels"),
     ({"hires_scale": 2, "hires_sampler": "Nobody"}, RequestError, "hires_sampler must be one of"),
     ({"hires_scale": 2, "hires_schedule": "never"}, RequestError, "hires_schedule must be one of"),
-    ({"hires_scale": 2, "hires_sampler": "LCM", "schedule": "Karras"}, RequestError, "in the hires pass"),
+    (
+        {"hires_scale": 2, "hires_sampler": "DPM fast", "schedule": "Karras"},
+        RequestError,
+        "in the hires pass",
+    ),
     ({"hires_scale": 2, "image": "IMAGE", "mask": "MASK"}, RequestError, "does not go with a mask"),
     ({"hires_scale": 2, "hires_model": "nobody"}, NotFoundError, "nobody"),
     ({"hires_scale": 2, "hires_model": "refiner"}, ModelError, "is a refiner"),

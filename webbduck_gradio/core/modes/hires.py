@@ -71,6 +71,7 @@ class HiresPass(Pass):
         enlarged = [
             self._enlarged_picture(run, run.index + number, each) for number, each in enumerate(pictures)
         ]
+        run.reporter.check()
         run.reporter.status(self.status)
         return _cut(
             torch.cat([encoded(run, self._model, each) for each in enlarged]), self._request.hires_size
