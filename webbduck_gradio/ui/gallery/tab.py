@@ -23,8 +23,8 @@ from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
 from ..modules import start_view
-from ..shared.recorded_picture import recorded_picture
 from ..shared.hires import submit_hires
+from ..shared.recorded_picture import recorded_picture
 from ..shared.upscaling import upscale_choices
 from ..studio.form import Form
 from ..tab import PageParts, Tab

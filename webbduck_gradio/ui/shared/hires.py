@@ -16,7 +16,7 @@ from .numbers import read
 def submit_hires(
     services: Services, image_id: str, asked: Mapping[str, Any], owner: str | None
 ) -> tuple[Job, list[str]]:
-    """The job, and notes. `asked`: values of the form's controls of the hires pass (shared/hires.js), of which
+    """The job, and notes. `asked`: values of the form's controls (shared/hires.js), of which
     any may be missing. Raises `WebbDuckError`."""
     wanted = {
         name: _value_of(name, asked[name])
