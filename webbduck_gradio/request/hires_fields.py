@@ -87,7 +87,7 @@ class HiresFields(SamplingFields):
     )] = 0.5
     hires_steps: Annotated[_Steps, _number, _optional, Setting(
         label="Hires steps", form_label="Steps", group="hires", control="number", place=40,
-        placeholder="As many as the first",
+        placeholder="The same",
         help="Steps that the hires pass draws, whatever its strength, as in A1111.",
         page_help="Empty: as many as the first pass.", api_help="None or 0 = as many as steps.",
         applies=("hires",), infotext=Pair("Hires steps", is_written=False),

@@ -37,12 +37,13 @@ IGNORED_INFOTEXT_KEYS = {
 
 
 NEEDED = {
-    "mask": "image",
-    "schedule": "sampler",
-    "seed_resize_width": "seed_resize_height",
-    "seed_resize_height": "seed_resize_width",
+    "mask": ("image",),
+    "schedule": ("sampler",),
+    "seed_resize_width": ("seed_resize_height",),
+    "seed_resize_height": ("seed_resize_width",),
+    **dict.fromkeys(("hires_scale", "hires_width", "hires_height"), ("width", "height")),
 }
-"""Fields that are valid with another one only."""
+"""Fields that are valid with others only."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -339,8 +340,7 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
             continue
         # Validated one by one, so that an invalid field does not affect the others, but for those that need
         # another one.
-        owner = NEEDED.get(key, "")
-        more = {owner: wanted[owner]} if owner in wanted else {}
+        more = {owner: wanted[owner] for owner in NEEDED.get(key, ()) if owner in wanted}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
