@@ -28,7 +28,7 @@ def test_from_the_form_the_viewer_and_the_gallery(kept_page: Page, studio) -> No
     fold = page.locator("#fold-hires")
     expect(fold.locator(".fold-summary")).to_contain_text("64 × 64 → 96 × 96")
     choose(page, "Upscaler", "Latent (nearest)")
-    assert fold.get_by_role("combobox", name="Sampler").is_visible()
+    expect(page.locator("#hires-sampler input")).to_be_visible()
     expect_form(page, hires_scale=1.5, hires_upscaler="Latent (nearest)")
     found = violations(page, "hires fix", RULES)
     assert found == []

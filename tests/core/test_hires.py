@@ -13,12 +13,14 @@ from PIL import Image
 from recorder import Recorder
 from request_checks import validate
 from safetensors.torch import load_file, save_file
+from test_meaning import alike
 
 from webbduck_gradio.core import upscaling
 from webbduck_gradio.core.sampling.loop import SamplingPass, SamplingRun
 from webbduck_gradio.errors import CancelledError, ModelError, NotFoundError, RequestError
 from webbduck_gradio.request.hires_fields import LATENT_UPSCALERS
 from webbduck_gradio.settings import HOME
+from webbduck_gradio.starter.evaluation.measures import subject_colour
 
 UPSCALER = "webbduck-starter-x2"
 BLUE = "a blue duck on a pond"
@@ -244,3 +246,22 @@ def test_what_cannot_be_drawn_is_refused(ask, registry, image, mask, asked: dict
 def test_the_upscaler_is_recorded(ask) -> None:
     assert ask(hires_scale=2).hires_upscaler == UPSCALER
     assert ask().hires_upscaler is None
+
+
+def energy(picture: numpy.ndarray) -> float:
+    """Mean square of the differences between neighbouring grey values."""
+    grey = picture.mean(axis=-1)
+    return float((numpy.diff(grey, axis=0) ** 2).mean() + (numpy.diff(grey, axis=1) ** 2).mean())
+
+
+@pytest.mark.parametrize(("upscaler", "strength"), [(UPSCALER, 0.4), ("Latent", 0.6)])
+def test_it_keeps_colour_and_scene_and_is_sharper(paint, upscaler: str, strength: float) -> None:
+    """From 192 to 256 px, the starter's own size; above it, it draws a second duck."""
+    asked = {"prompt": "a red duck on a pond", "width": 192, "height": 192, "steps": 12, "sampler": "Euler"}
+    (base,) = paint(**asked)
+    plain = numpy.asarray(enlarged(base, (256, 256)))
+    hires = {"hires_width": 256, "hires_upscaler": upscaler, "hires_strength": strength, "hires_steps": 6}
+    (drawn,) = paint(**asked, **hires)
+    assert subject_colour(drawn.astype(numpy.uint8), "duck", "pond", "day") == "red"
+    assert alike(drawn, plain) > 0.9
+    assert energy(drawn) > 1.2 * energy(plain.astype(int))
