@@ -33,13 +33,14 @@ from .facts import facts_of
 from .lora_adapters import Use
 from .memory_needs import rows_that_fit
 from .modes import MODES
+from .modes.hires import HiresPass
 from .one_image import PreparedJob, draw, translate_errors
 from .origin import Origin, caveats, check, origin_of, versions
 from .placement import UNET
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
-from .sampling.guidance import guidance_of
+from .sampling.guidance import rows_of
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
@@ -92,11 +93,8 @@ class ImageGenerator:
         """
         self._settle()
         reporter.check()
-        second = self._second(request)
         self.pipelines.start_job(
-            (request.width, request.height),
-            guidance_of(request).rows,
-            [checkpoint] if second is None else [checkpoint, second],
+            request.largest_size, rows_of(request), self._checkpoints(request, checkpoint)
         )
         self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -163,9 +161,9 @@ class ImageGenerator:
             kind = "refiner" if plan.continues else "img2img"
         if not together or not conditions(request.model_dump(), kind)["joint"]:
             return 1
-        size, itemsize = (request.width, request.height), loaded.pipe.unet.dtype.itemsize
-        rows = rows_that_fit(size, itemsize, loaded.placement.room_beside(UNET))
-        return max(1, min(left, rows // guidance_of(request).rows))
+        room = loaded.placement.room_beside(UNET)
+        rows = rows_that_fit(request.largest_size, loaded.pipe.unet.dtype.itemsize, room)
+        return max(1, min(left, rows // rows_of(request)))
 
     def _settle(self) -> None:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
@@ -190,14 +188,15 @@ class ImageGenerator:
         reporter: ProgressReporter,
         saved: Unfinished | None,
     ) -> PreparedJob:
-        wording = self._wording(request)
+        wordings = [self._wording(request)]
+        if request.has_hires:
+            wordings.append(self._wording(request.for_hires_pass()))
         second = self._second(request)
-        compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
-        checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        lasting = cache(  # only asked for when a state is saved
-            partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
-        )
+        checkpoints = self._checkpoints(request, checkpoint)
+        upscaler = admission.hires_upscaler(self._registry, request)
+        known = request, wordings, checkpoints, mode.inputs, self.pipelines, self._threads, upscaler
+        lasting = cache(partial(origin_of, *known))  # only asked for when a state is saved
 
         def origin() -> Origin:
             return {**lasting(), **self.pipelines.decoding(checkpoints)}
@@ -206,22 +205,36 @@ class ImageGenerator:
             check(saved.origin, origin())
             if saved.origin["tiles"]:
                 self.pipelines.return_to(saved.origin["policy"])
-        first, other = self._load(request, checkpoint, wording, wording.loras, reporter), None
+
+        def model(place: int, wording: ResolvedPrompt) -> ModelContext:
+            return self._load(request, checkpoints[place], wording, reporter, checkpoints[:place])
+
+        models = [model(0, wordings[0])]
         if second is not None:
-            other = (
-                first
-                if key_of(second) == key_of(checkpoint)
-                else self._load(request, second, wording, compatible, reporter, keep=[checkpoint])
-            )
+            is_same = key_of(second) == key_of(checkpoint)
+            models.append(models[0] if is_same else model(1, wordings[0]))
+        hires = None
+        if request.has_hires:
+            models.append(model(len(models), wordings[1]))
+            hires = HiresPass(request, models[-1], upscaler)
         notes: tuple[str, ...] = ()
         if saved:
-            for model, name in zip((first, other), saved.origin["vae"], strict=False):
-                if model is not None and model.loaded.decoding is not None:
-                    model.loaded.decoding.return_to(name)
+            for each, name in zip(models, saved.origin["vae"], strict=False):
+                if each.loaded.decoding is not None:
+                    each.loaded.decoding.return_to(name)
             notes = tuple(caveats(saved.origin, origin()))
         continues = second is not None and admission.is_refiner_handoff(request, second)
-        reporter.status("Generating")
-        return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
+        other = models[1] if second is not None else None
+        first, last = models[0], models[-1]
+        return PreparedJob(request, wordings[0], mode, origin, notes, first, other, continues, hires, last)
+
+    def _checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
+        """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
+        found = [first, *filter(None, [self._second(request)])]
+        if request.has_hires:
+            own = admission.hires_checkpoint(self._catalog(), request) if request.hires_model else first
+            found.append(own)
+        return found
 
     def _second(self, request: GenerationRequest) -> Checkpoint | None:
         if not request.second_pass_model:
@@ -233,10 +246,10 @@ class ImageGenerator:
         request: GenerationRequest,
         checkpoint: Checkpoint,
         wording: ResolvedPrompt,
-        loras: Sequence[Use],
         reporter: ProgressReporter,
         keep: Sequence[Checkpoint] = (),
     ) -> ModelContext:
+        loras = [use for use in wording.loras if not keep or use[0].is_compatible_with(checkpoint)]
         try:
             loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
         except (RuntimeError, MemoryError, OSError) as error:
@@ -248,7 +261,7 @@ class ImageGenerator:
                 "or choose a memory policy that needs less (--memory)."
             ) from None
         reporter.check()
-        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter))
+        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), loras)
 
     def _encoded(
         self,

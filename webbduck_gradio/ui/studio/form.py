@@ -49,7 +49,11 @@ PRESETS = {
 }
 """(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
-EMPTY = tuple(name for name, setting in SETTINGS.items() if setting.control in ("model", "file"))
+EMPTY = tuple(
+    name
+    for name, setting in SETTINGS.items()
+    if setting.control in ("model", "file") or (setting.control == "list" and setting.is_optional)
+)
 """Fields whose control uses "" for None."""
 
 

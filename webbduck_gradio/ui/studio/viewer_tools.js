@@ -14,6 +14,7 @@ const WORDS = {
   inpaint: "Inpaint",
   input: "Use",
   upscale: "Upscale",
+  hires: "Hires",
   seed: "Seed",
   favourite: "Favourite",
   download: "Download",
