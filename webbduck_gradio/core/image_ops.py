@@ -39,7 +39,7 @@ def read_mask(path: Path) -> Image.Image:
 
 
 def read_soft_mask(path: Path, exact: bool = False) -> Image.Image:
-    """255 where to inpaint, 0 where to keep, a blend in between. Mode L. `exact`: as `masks.opened` has it."""
+    """255 where to inpaint, 0 where to keep, a blend in between. Mode L. `exact`: as in `masks.opened`."""
     return masks.read(path, LONG_PATIENCE, exact)[0]
 
 

@@ -54,9 +54,7 @@ def opened(
         yield mask, [*header.notes("The mask")[:1], *notes]
 
 
-def read(
-    path: Path, patience: float | None = None, exact: bool = False
-) -> tuple[Image.Image, list[str]]:
+def read(path: Path, patience: float | None = None, exact: bool = False) -> tuple[Image.Image, list[str]]:
     """As `opened`, but the result does not count towards the budget."""
     with opened(path, patience, exact) as found:
         return found

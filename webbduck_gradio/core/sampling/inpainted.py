@@ -51,8 +51,8 @@ class Inpainted:
         return self.latents + (denoised - self.latents) * mask
 
     def held(self, x: torch.Tensor, sigma: float, begun_at: float) -> torch.Tensor:
-        """Latents x at noise level `sigma`, after a step that began at `begun_at`, with the part that is still
-        to be drawn as it was in the input picture."""
+        """Latents `x` at noise level `sigma`, after a step that began at `begun_at`, with the input picture's
+        in the part that is still to be drawn."""
         if not self.is_soft or self.noise is None:
             return x
         return torch.where(self._waits(begun_at), self.latents + self.noise * sigma, x)

@@ -55,8 +55,8 @@ INPAINTING = {
 ORDER = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
     "Denoising strength", "Clip skip", "RNG", "Mask blur", "Inpaint area", "Masked area padding", "Mask mode",
-    "Masked content", "Hires upscale", "Hires steps", "Hires checkpoint", "Second pass steps",
-    "Second pass strength", "Refiner", "Refiner switch at", "Emphasis",
+    "Masked content", "Soft inpainting", "Hires upscale", "Hires steps", "Hires checkpoint",
+    "Second pass steps", "Second pass strength", "Refiner", "Refiner switch at", "Emphasis",
 )  # fmt: skip
 """A1111's order of the pairs, which some readers rely on; other pairs come last."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
@@ -337,7 +337,7 @@ def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
     ours = fields.get("version", "").startswith("WebbDuck")
     told = {name: value for name, value in single_fields(fields).items() if name in INPAINTING}
     defaults = {"inpainting_fill": "replace", "masked_content": "fill" if ours else "original"}
-    return {**defaults, "inpaint_area": "whole", **told}
+    return {**defaults, "inpaint_area": "whole", "soft_inpainting": "off", **told}
 
 
 def _second_pass_pairs(request: GenerationRequest, kind: str) -> dict[str, Any]:
