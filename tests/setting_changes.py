@@ -59,6 +59,7 @@ CHANGES: dict[str, Change] = {
     "inpainting_fill": Change("keep", MASK),
     "masked_content": Change("original", MASK),
     "mask_blur": Change(0, MASK),
+    "soft_inpainting": Change("on", MASK),
     "inpaint_area": Change("masked", MASK | {"inpaint_padding": 4}),
     "inpaint_padding": Change(2, MASK | {"inpaint_area": "masked"}),
     "clip_skip": Change(1),

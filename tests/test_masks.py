@@ -136,6 +136,32 @@ def test_soft_parts_stay_soft(tmp_path: Path) -> None:
         assert "partly painted" in notes[-1]
 
 
+def test_exact_keeps_every_grey(tmp_path: Path) -> None:
+    """But what is nearly black or white, which JPEG makes of both."""
+    ramp = numpy.tile(numpy.arange(201).astype(numpy.uint8), (8, 1))
+    path = tmp_path / "ramp.png"
+    for image in (
+        Image.fromarray(ramp),
+        Image.merge("LA", (Image.new("L", (201, 8)), Image.fromarray(ramp))),
+    ):
+        image.save(path)
+        mask = numpy.asarray(masks.read(path, exact=True)[0])
+        assert (mask == numpy.where(ramp > masks.NOISE, ramp, 0)).all()
+    painted("L", 5, 250).save(path)
+    assert is_the_box(numpy.asarray(masks.read(path, exact=True)[0]))
+    painted("L", 0, 40).save(path)
+    assert masks.read(path, exact=True)[0].getextrema() == (0, 40)
+
+
+def test_a_smoothed_edge_is_not_taken_for_grey(tmp_path: Path) -> None:
+    large = Image.new("L", (1024, 1024))
+    ImageDraw.Draw(large).ellipse((100, 300, 180, 380), fill=255)
+    smoothed = large.resize((256, 256), Image.Resampling.BOX)
+    assert masks.has_grey(smoothed) and understood(tmp_path, smoothed)[1] == []
+    (said,) = understood(tmp_path, smoothed.filter(ImageFilter.GaussianBlur(3)))[1]
+    assert "is partly painted" in said and "soft_inpainting" in said
+
+
 def test_empty_and_faint(tmp_path: Path) -> None:
     for image in (
         Image.new("L", (8, 8)),

@@ -132,12 +132,12 @@ def test_the_text_for_other_programs(settings: Settings, pairs: str, meant: tupl
 def test_the_rest_of_what_another_program_says_of_its_mask(settings: Settings) -> None:
     text = (
         "a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 1, Size: 512x512, Mask blur: 4, "
-        "Inpaint area: Only masked, Masked area padding: 48, Masked content: latent noise"
+        "Inpaint area: Only masked, Masked area padding: 48, Masked content: mirrored"
     )
     values, notes = recall.read_text(text, Registry(settings), InputImageStore(settings))
     assert (values["mask_blur"], values["inpaint_area"], values["inpaint_padding"]) == (4, "masked", 48)
     assert "masked_content" not in values
-    assert any("masked content" in note and "latent noise" in note for note in notes)
+    assert any("masked content" in note and "mirrored" in note for note in notes)
 
 
 def test_a_text_without_a_mask_says_nothing_of_it(settings: Settings) -> None:

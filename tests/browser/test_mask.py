@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from form_page import expect_form
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from running import wait_until
 
 from webbduck_gradio.core.image_ops import read_mask
@@ -121,3 +121,101 @@ def test_what_was_painted_is_what_the_core_gets(
     page.get_by_role("button", name="Use mask").click()
     expect(page.locator(".mask-editor")).to_have_count(0)
     expect_form(page, mask=job.request.mask)
+
+
+OPACITIES = """() => {
+    const sheet = document.querySelector('.mask-editor .sheet');
+    const pixels = sheet.getContext('2d').getImageData(0, 0, sheet.width, sheet.height).data;
+    return Array.from({ length: pixels.length / 4 }, (_, each) => pixels[4 * each + 3]);
+}"""
+
+
+def test_a_soft_brush_paints_greys_that_are_kept_to_the_bit(page: Page, studio, tmp_path: Path) -> None:
+    width, height = 320, 160
+
+    def shown() -> np.ndarray:
+        return np.array(page.evaluate(OPACITIES), int).reshape(height, width)
+
+    def slider(name: str) -> Locator:
+        return page.get_by_role("slider", name=f"Brush {name}")
+
+    def stroke(row: int) -> None:
+        left, top, zoom = page.evaluate(
+            "document.querySelector('.paper').style.transform.match(/-?[\\d.]+/g).map(Number)"
+        )
+        box = page.locator(".mask-view").bounding_box()
+        assert box
+        for step, x in enumerate((60, 160, 260)):
+            page.mouse.move(box["x"] + left + x * zoom, box["y"] + top + row * zoom)
+            if not step:
+                page.mouse.down()
+        page.mouse.up()
+
+    def saved() -> np.ndarray:
+        """The mask, once the page has another one than before."""
+        before = page.evaluate("webbduck.form.state().mask")
+        page.get_by_role("button", name="Use mask").click()
+        page.wait_for_function("before => webbduck.form.state().mask !== before", arg=before)
+        path = studio.services.inputs.path(page.evaluate("webbduck.form.state().mask"))
+        with Image.open(path) as mask:
+            return np.asarray(mask.convert("L")).astype(int)
+
+    Image.new("RGB", (width, height), "teal").save(tmp_path / "teal.png")
+    page.evaluate("webbduck.form.unfold('image')")
+    page.set_input_files("#image-input .file", tmp_path / "teal.png")
+    expect(page.locator(".chosen-picture .facts")).to_have_text(f"{width} × {height} px")
+    page.click(".chosen-picture .paint")
+    slider("size").fill("72")  # about 38 px
+    size = int(page.locator(".brush-size").inner_text().removesuffix(" px"))
+    soft = page.get_by_role("checkbox", name="Soft inpainting")
+    stroke(40)
+    expect(soft).to_be_hidden()  # a smoothed edge is not grey
+    hard = shown()
+    for _ in range(10):
+        page.keyboard.press("{")
+    expect(page.locator(".brush-hardness")).to_have_text("0 %")
+    for _ in range(5):
+        page.keyboard.press("<")
+    expect(page.locator(".brush-opacity")).to_have_text("50 %")
+    expect(slider("opacity")).to_have_attribute("aria-valuetext", "50 %")
+    stroke(110)
+    expect(soft).to_be_visible()
+    both = shown()
+    assert (both[:70] == hard[:70]).all()
+    # From the stroke's middle outwards: half, then less and less, and nothing beyond the brush.
+    profile = both[110 : 110 + size // 2 + 2, 160]
+    assert 120 <= profile[0] <= 128 and 35 <= profile[size // 4] <= 90 and profile[-1] == 0
+    assert (np.diff(profile) <= 0).all() and abs(both[110, 100] - both[110, 220]) <= 1
+
+    page.keyboard.press("e")
+    stroke(40)
+    assert 120 <= shown()[40, 160] <= 135, "half of the full paint is gone"
+    page.keyboard.press("Control+z")
+    assert (shown() == both).all()
+    page.keyboard.press("Control+y")
+    page.keyboard.press("i")
+    erased = shown()
+    page.keyboard.press("i")
+    assert (shown() == 255 - erased).all()
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert (shown() == both).all()
+    soft.check()
+    assert (saved() == both).all()
+    expect_form(page, soft_inpainting="on")
+
+    # Opened again it is the same to the bit, and says what its greys mean, also in a small window.
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("document.querySelector('.chosen-picture .paint').click()")
+    expect(soft).to_be_checked()
+    assert (shown() == both).all()
+    for target in (*map(slider, ("size", "hardness", "opacity")), page.locator(".mask-soft")):
+        box = target.bounding_box()
+        assert box and box["height"] >= 40 and box["x"] >= 0 and box["x"] + box["width"] <= 390
+    soft.uncheck()
+    page.keyboard.press("Delete")
+    expect(soft).to_be_hidden()
+    page.locator(".mask-view").press(" ")
+    assert set(np.unique(saved())) == {0, 255}
+    expect_form(page, soft_inpainting="on")  # without greys the editor leaves it alone

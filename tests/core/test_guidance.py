@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.core.prompts import encode
-from webbduck_gradio.core.sampling.denoiser import Inpainted, ModelContext, UNetDenoiser
+from webbduck_gradio.core.sampling.denoiser import ModelContext, UNetDenoiser
 from webbduck_gradio.core.sampling.guidance import (
     FreeU,
     Guidance,
@@ -25,6 +25,7 @@ from webbduck_gradio.core.sampling.guidance import (
     rescaled,
     thresholded,
 )
+from webbduck_gradio.core.sampling.inpainted import Inpainted
 from webbduck_gradio.core.sampling.loop import SamplingRun
 from webbduck_gradio.core.sampling.model_sigmas import ModelSigmas
 from webbduck_gradio.errors import CancelledError

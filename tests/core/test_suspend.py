@@ -39,6 +39,13 @@ MODES: dict[str, dict[str, Any]] = {
     "text2img": {"prompt": "a (red:1.4) duck on a [pond]"},
     "img2img": {"image": True, "strength": 0.8},
     "inpaint": {"image": True, "mask": True, "strength": 0.9, "masked_content": "original"},
+    "soft inpainting": {
+        "image": True,
+        "mask": True,
+        "strength": 0.9,
+        "masked_content": "latent noise",
+        "soft_inpainting": "on",
+    },
     "inpainting checkpoint": {"image": True, "mask": True, "base_model": "painter"},
     "img2img second pass": {"second_pass_model": STARTER, "refinement_strength": 0.6},
     "refiner": {"second_pass_model": REFINER, "refiner_switch": 0.5},

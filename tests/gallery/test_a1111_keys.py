@@ -103,6 +103,22 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {"strength": 0.55, "strength_steps": "a1111"},
         ("Noise multiplier 1.1", "It was made from another picture"),
     ),
+    "soft inpainting from latent noise": (
+        "Steps: 20, Sampler: Euler, Schedule type: Uniform, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Denoising strength: 1, Mask blur: 4, Masked content: latent noise, Soft inpainting enabled: True, "
+        "Soft inpainting schedule bias: 1, Soft inpainting preservation strength: 0.5, "
+        "Soft inpainting transition contrast boost: 4, Soft inpainting mask influence: 0, "
+        "Soft inpainting difference threshold: 0.5, Soft inpainting difference contrast: 2, RNG: CPU, "
+        "Version: v1.10.1",
+        {"masked_content": "latent noise", "mask_blur": 4, "soft_inpainting": "on"},
+        ("soft inpainting blends the steps by a rule of its own", "Soft inpainting mask influence 0"),
+    ),
+    "hard inpainting from latent nothing": (
+        "Steps: 20, Sampler: Euler, Schedule type: Uniform, CFG scale: 7, Seed: 5, Size: 1024x1024, "
+        "Denoising strength: 1, Mask blur: 4, Masked content: latent nothing, RNG: CPU, Version: v1.10.1",
+        {"masked_content": "latent nothing", "soft_inpainting": "off"},
+        (),
+    ),
     "what Forge adds": (
         "Steps: 20, Sampler: Euler, Schedule type: Uniform, CFG scale: 12, Seed: 5, Size: 1024x1024, "
         "freeu_enabled: True, freeu_b1: 1.01, freeu_b2: 1.02, freeu_s1: 0.99, freeu_s2: 0.95, "
@@ -155,6 +171,8 @@ def test_what_was_read_makes_a_request_that_writes_the_same_keys(name: str, reca
     owned = {"base_model": "lake", "seed": 5, **values}
     if "strength" in expected:
         owned["image"] = picture
+    if "masked_content" in expected:
+        owned |= {"image": picture, "mask": picture}
     request = GenerationRequest.validated(**owned)
     again, _ = recalled(infotext.parameters_text(request, request.seed, version="WebbDuck 1"))
     assert {key: again.get(key) for key in expected} == {key: values.get(key) for key in expected}

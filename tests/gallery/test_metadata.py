@@ -213,6 +213,12 @@ FILE = "a" * 64 + ".png"
             "Masked content: fill",
         ),
         (
+            {"image": FILE, "mask": FILE, "masked_content": "latent nothing", "soft_inpainting": True},
+            {},
+            "Denoising strength: 0.75, RNG: CPU, Mask blur: 8, Masked content: latent nothing, "
+            "Soft inpainting: Differential diffusion",
+        ),
+        (
             {"second_pass_model": "r"},
             {"second_pass": "refiner"},
             "RNG: CPU, Refiner: r, Refiner switch at: 0.8",

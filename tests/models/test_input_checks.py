@@ -82,6 +82,28 @@ def test_how_a_mask_was_understood(keep: Keep, admit: Admit) -> None:
         admit(image=image, mask=keep(faint))
 
 
+def test_soft_inpainting_takes_grey_as_it_is(keep: Keep, admit: Admit) -> None:
+    image = keep(Image.new("RGB", (64, 64), "red"))
+    grey = Image.new("L", (64, 64))
+    grey.paste(50, (0, 0, 32, 32))
+    asked = {"image": image, "mask": keep(grey), "soft_inpainting": True}
+    assert admit(**asked) == admit(**asked, mask_blur=0) == []
+    grey.paste(255, (0, 0, 32, 32))
+    asked["mask"] = keep(grey)
+    assert admit(**asked) == []
+    (said,) = admit(**asked, mask_blur=0)
+    assert said.startswith("soft_inpainting changes nothing with a mask without grey")
+
+
+def test_a_start_that_a_low_strength_lets_through(keep: Keep, admit: Admit) -> None:
+    asked = {"image": keep(Image.new("RGB", (64, 64), "red")), "mask": keep(Image.new("L", (64, 64), 255))}
+    for content in ("latent noise", "latent nothing"):
+        (said,) = admit(**asked, masked_content=content, strength=0.75)
+        assert said.startswith(f"masked_content {content} shows through at strength 0.75; take at least 0.8")
+        assert admit(**asked, masked_content=content, strength=0.8) == []
+    assert admit(**asked, masked_content="original", strength=0.5) == []
+
+
 def test_a_mask_in_the_part_that_is_cut_off(keep: Keep, admit: Admit) -> None:
     image = keep(Image.new("RGB", (192, 64), "red"))
     mask = Image.new("L", (192, 64))

@@ -38,9 +38,9 @@ def read_mask(path: Path) -> Image.Image:
     return masks.hard(read_soft_mask(path))
 
 
-def read_soft_mask(path: Path) -> Image.Image:
-    """255 where to inpaint, 0 where to keep, a blend in between. Mode L."""
-    return masks.read(path, LONG_PATIENCE)[0]
+def read_soft_mask(path: Path, exact: bool = False) -> Image.Image:
+    """255 where to inpaint, 0 where to keep, a blend in between. Mode L. `exact`: as in `masks.opened`."""
+    return masks.read(path, LONG_PATIENCE, exact)[0]
 
 
 def fit(image: Image.Image, size: tuple[int, int], mode: str) -> Image.Image:

@@ -13,6 +13,8 @@ from ..request import GenerationRequest
 from ..storage import images, masks
 
 PICTURE = "The input picture"
+FORGETTING_STRENGTH = 0.8
+"""From this denoising strength on, little is left of what a picture starts from."""
 
 
 class InputImages(Protocol):
@@ -43,8 +45,11 @@ def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
                 raise RequestError(
                     "The mask and the picture have different sizes; paint the mask on this picture."
                 )
-        with masks.opened(path) as (mask, notes):
-            return [*warnings, *notes, *_of_mask(mask, request)]
+        is_soft = request.soft_inpainting == "on"
+        with masks.opened(path, exact=is_soft) as (mask, notes):
+            if is_soft and not request.mask_blur and not masks.has_grey(mask):
+                notes = [*notes, "soft_inpainting changes nothing with a mask without grey and mask_blur 0."]
+            return [*warnings, *notes, *_of_mask(mask, request), *_of_content(request)]
     except StorageError as error:
         raise RequestError(str(error)) from error
 
@@ -58,6 +63,16 @@ def _of_mask(mask: Image.Image, request: GenerationRequest) -> list[str]:
     if request.inpaint_area == "whole" and request.resize_mode == "crop" and not everything:
         return _cut_off(masks.share_cut_off(mask, (request.width, request.height)), request)
     return []
+
+
+def _of_content(request: GenerationRequest) -> list[str]:
+    content, strength = request.masked_content, request.strength
+    if not content.startswith("latent ") or strength >= FORGETTING_STRENGTH:
+        return []
+    return [
+        f"masked_content {content} shows through at strength {strength:g}; take at least "
+        f"{FORGETTING_STRENGTH:g}, or fill or original as masked_content."
+    ]
 
 
 def _protecting(mask: Image.Image, request: GenerationRequest) -> list[str]:

@@ -171,11 +171,15 @@ class PictureFields(JobRequest):
             "Mask mode", {"replace": "Inpaint masked", "keep": "Inpaint not masked"}, at_default=False
         ),
     )] = "replace"
-    masked_content: Annotated[Literal["fill", "original"], Setting(
+    masked_content: Annotated[Literal["fill", "original", "latent noise", "latent nothing"], Setting(
         label="Masked content", group="image", control="choice", place=50,
-        choices={"fill": "Fill", "original": "Original"},
+        choices={
+            "fill": "Fill", "original": "Original", "latent noise": "Latent noise",
+            "latent nothing": "Latent nothing",
+        },
         help="What the inpainted part starts from. {fill}: the colours around it; {original}: the input "
-        "picture itself.",
+        "picture itself; {latent noise}: noise of the seed; {latent nothing}: zeros. The last two need a "
+        "strength near 1.",
         applies=("mask",), reset="kept", infotext=Pair("Masked content"),
     )] = "fill"
     mask_blur: Annotated[StrictInt, Field(ge=0, le=64), Setting(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from ..errors import RequestError
 from . import images
@@ -37,30 +37,37 @@ MANY_COLOURS = 256
 
 
 @contextmanager
-def opened(path: Path, patience: float | None = None) -> Iterator[tuple[Image.Image, list[str]]]:
+def opened(
+    path: Path, patience: float | None = None, exact: bool = False
+) -> Iterator[tuple[Image.Image, list[str]]]:
     """The mask in a file, upright, and sentences about how it was interpreted.
 
     White on black, in any colour: the brightest channel counts. In a file with transparency, alpha is the
-    mask, whatever the colours, as in AUTOMATIC1111. Values are scaled so that the strongest is 255. The
-    pixels count towards `images.BUDGET` until the end of the block. Raises `RequestError` for a faint or
-    ambiguous mask, `StorageError` for an unreadable file; an empty mask is black.
+    mask, whatever the colours, as in AUTOMATIC1111. Values are scaled so that the strongest is 255; with
+    `exact`, for soft inpainting, they stay as they are, but for those within `NOISE` of black and white, and
+    no mask is too faint. The pixels count towards `images.BUDGET` until the end of the block. Raises
+    `RequestError` for a faint or ambiguous mask, `StorageError` for an unreadable file; an empty mask is
+    black.
     """
     with images.decoded(path, "The mask", grey=True, patience=patience) as (picture, header):
-        mask, notes = _interpreted(picture)
+        mask, notes = _interpreted(picture, exact)
         yield mask, [*header.notes("The mask")[:1], *notes]
 
 
-def read(path: Path, patience: float | None = None) -> tuple[Image.Image, list[str]]:
+def read(path: Path, patience: float | None = None, exact: bool = False) -> tuple[Image.Image, list[str]]:
     """As `opened`, but the result does not count towards the budget."""
-    with opened(path, patience) as found:
+    with opened(path, patience, exact) as found:
         return found
 
 
-def _interpreted(picture: Image.Image) -> tuple[Image.Image, list[str]]:
+def _interpreted(picture: Image.Image, exact: bool) -> tuple[Image.Image, list[str]]:
     values, notes = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
     strongest = _extremes(values)[1]
     if strongest <= NOISE:
         return Image.new("L", picture.size), []
+    if exact:
+        white = 255 - NOISE
+        return values.point([0] * (NOISE + 1) + [*range(NOISE + 1, white)] + [255] * (256 - white)), notes
     if strongest < FAINT:
         raise RequestError(
             f"The mask is too faint: its strongest paint is {strongest} of 255; paint it white and opaque."
@@ -82,6 +89,16 @@ def hard(mask: Image.Image) -> Image.Image:
 def painted(mask: Image.Image) -> Image.Image:
     """White where the mask is painted at all, else black."""
     return mask.point([0] + [255] * 255)
+
+
+def full(mask: Image.Image) -> Image.Image:
+    """White where the mask is fully painted, else black."""
+    return mask.point([0] * 255 + [255])
+
+
+def has_grey(mask: Image.Image) -> bool:
+    """Whether any pixel is partly painted."""
+    return any(mask.histogram()[1:255])
 
 
 def _levels(low: int, high: int) -> list[int]:
@@ -194,9 +211,18 @@ def _softness(mask: Image.Image) -> Iterable[str]:
     counts = mask.histogram()
     painted_count = sum(counts[1:])
     soft = painted_count - counts[255]
-    if soft > painted_count / 4:
-        share = round(100 * soft / painted_count)
-        yield f"{share} % of the mask is partly painted; there the old and the new picture are blended."
+    if soft and _inner(mask) > painted_count / 100:
+        share = max(1, round(100 * soft / painted_count))
+        yield (
+            f"{share} % of the mask is partly painted; there the old and the new picture are blended. With "
+            "soft_inpainting on it is changed less instead."
+        )
+
+
+def _inner(mask: Image.Image) -> int:
+    """Number of partly painted pixels among others; smoothed edges are too thin to have any."""
+    soft = mask.point([0] + [255] * 254 + [0])
+    return soft.filter(ImageFilter.MinFilter(3)).histogram()[255]
 
 
 # ---- resizing with the image
@@ -257,8 +283,13 @@ def resize(mask: Image.Image, size: tuple[int, int], box: Box | None = None) -> 
 def cells(mask: Image.Image) -> Image.Image:
     """The mask at latent resolution, scaled up again: white where any pixel of the 8 x 8 cell is painted, so
     that thin strokes are not missed. Sides must be multiples of 8."""
+    return painted(soft_cells(mask))
+
+
+def soft_cells(mask: Image.Image) -> Image.Image:
+    """As `cells`, but each has the strongest paint of its pixels."""
     small = resize(mask, (mask.width // CELL, mask.height // CELL))
-    return painted(small).resize(mask.size, Image.Resampling.NEAREST)
+    return small.resize(mask.size, Image.Resampling.NEAREST)
 
 
 def _strongest(values: Values, low: float, high: float, count: int) -> Values:

@@ -14,6 +14,7 @@ from ..lora_adapters import Use
 from ..memory_needs import slice_attention
 from ..prompts import Embeddings
 from .guidance import Guidance, combined, rescaled, thresholded
+from .inpainted import Inpainted
 from .model_sigmas import ModelSigmas
 from .perturbations import Perturbation, changed, without_self_attention, without_transformer
 from .samplers.base import Prediction
@@ -32,25 +33,6 @@ class ModelContext:
     """Those that it draws with; None = those that are active already."""
 
 
-@dataclass(frozen=True)
-class Inpainted:
-    """What an inpainted picture keeps. `latents`: the input picture's; `mask`: 1 where it is inpainted, 0
-    where it is kept. (1, 4, h, w) and (1, 1, h, w), float32.
-
-    `masked`: latents of the input picture with the masked part blanked out, which the UNets of inpainting
-    checkpoints are given at every step; None for others.
-    """
-
-    latents: torch.Tensor
-    mask: torch.Tensor
-    masked: torch.Tensor | None = None
-
-    def to(self, device: torch.device) -> Inpainted:
-        """The same on another device."""
-        masked = None if self.masked is None else self.masked.to(device)
-        return Inpainted(self.latents.to(device), self.mask.to(device), masked)
-
-
 class UNetDenoiser:
     """One evaluation of a checkpoint's UNet, with guidance.
 
@@ -60,6 +42,8 @@ class UNetDenoiser:
 
     share = 0.0
     """Share of the steps that are done, 0 to 1. Whoever runs the sampler keeps it up to date."""
+    begun_at = 0.0
+    """The noise level at which the step begins. Kept up to date likewise."""
 
     def __init__(
         self,
@@ -139,11 +123,8 @@ class UNetDenoiser:
     ) -> list[torch.Tensor]:
         """What the UNet puts out for these parts of the batch; the last ones are perturbed."""
         sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(self._dtype)
-        if self._inpainted is not None and self._inpainted.masked is not None:
-            given = [
-                each.to(sample).expand(len(x), -1, -1, -1)
-                for each in (self._inpainted.mask, self._inpainted.masked)
-            ]
+        if self._inpainted is not None and (given := self._inpainted.channels(self.begun_at)):
+            given = [each.to(sample).expand(len(x), -1, -1, -1) for each in given]
             sample = torch.cat([sample, *given], 1)
         images, count = self._images, len(parts)
         if count > 1:
@@ -175,10 +156,7 @@ class UNetDenoiser:
         return x - output * sigma
 
     def _kept(self, denoised: torch.Tensor) -> torch.Tensor:
-        """The prediction with the kept part replaced by what it is known to be, as AUTOMATIC1111 does."""
-        if self._inpainted is None:
-            return denoised
-        return self._inpainted.latents + (denoised - self._inpainted.latents) * self._inpainted.mask
+        return denoised if self._inpainted is None else self._inpainted.kept(denoised)
 
 
 def _size_ids(pipe: Any, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,8 +18,9 @@ from .. import previews
 from ..progress import ProgressReporter
 from ..slow_steps import SlowSteps
 from ..unfinished import DAMAGED, Stage, Unfinished, on
-from .denoiser import Inpainted, ModelContext, UNetDenoiser
+from .denoiser import ModelContext, UNetDenoiser
 from .guidance import guidance_of
+from .inpainted import Inpainted
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
 from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, StepNoise, image_noise
@@ -96,6 +98,16 @@ class SamplingRun:
         seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
         return SamplingPass(self, request or self.request, model, size, seeds, steps, latents, inpainted)
 
+    def seed_noise(self, size: tuple[int, int]) -> torch.Tensor:
+        """Noise of unit variance, (count, 4, height / 8, width / 8), of the images' seeds alone, without a
+        variation: what AUTOMATIC1111 takes as "latent noise". `size`: width and height in pixels."""
+        indices = range(self.index, self.index + self.count)
+        plain = [
+            replace(self._seeds(each, second=False), variation_strength=0.0, resized_from=None)
+            for each in indices
+        ]
+        return torch.stack([image_noise(each, _latent_shape(size)) for each in plain])
+
     def _seeds(self, index: int, second: bool) -> Seeds:
         alone = self.request.for_single_image(index)
         # An img2img second pass needs other noise, also on a Brownian path.
@@ -148,19 +160,19 @@ class SamplingPass:
         self._model_sigmas = ModelSigmas.from_config(config)
         schedule = sigmas_for(request, config, self._model_sigmas, steps.scheduled)
         # A schedule may have more steps than were asked for.
-        left = schedule if steps.drawn == steps.scheduled else schedule[-1 - steps.drawn :]
+        self._levels = schedule if steps.drawn == steps.scheduled else schedule[-1 - steps.drawn :]
         self._solver = SOLVERS[request.sampler]
         self._options = options_of(request, self._model_sigmas)
-        self._sigmas = self._solver.plan(left, self._options)
-        shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
+        self._sigmas = self._solver.plan(self._levels, self._options)
+        shape = _latent_shape(size)
         has_path = sampler_named(request.sampler).noise == "path"
         sources: list[ImageNoise] = [
             BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
             for each in seeds
         ]
         self._noise: ImageNoise = JoinedNoise(sources) if len(sources) > 1 else sources[0]
-        drawn = torch.stack([image_noise(each, shape) for each in seeds])
-        x = drawn.to(model.loaded.device) * self._sigmas[0]
+        self._first_noise = torch.stack([image_noise(each, shape) for each in seeds])
+        x = self._first_noise.to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
 
     def restore(self, saved: Unfinished) -> None:
@@ -179,7 +191,7 @@ class SamplingPass:
         Raises `CancelledError` from the reporter, and whatever torch raises.
         """
         device = model.loaded.device
-        inpainted = self._inpainted.to(device) if self._inpainted else None
+        inpainted = self._inpainted and self._inpainted.at(device, self._levels, self._first_noise)
         count, evaluations = self._run.count, self._evaluations
         model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count, model.loras)
         denoise = UNetDenoiser(
@@ -192,21 +204,35 @@ class SamplingPass:
             self._run.slow_steps.begin()
         while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
             denoise.share = state.step / total
+            begun_at = denoise.begun_at = self._solver.sigma(state, self._sigmas)
             state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
+            shown = state.denoised
+            if inpainted is not None:
+                sigma = self._solver.sigma(state, self._sigmas)
+                state = replace(state, x=inpainted.held(state.x, sigma, begun_at))
+                shown = None if shown is None else inpainted.shown(shown, begun_at)
             self._evaluations = denoise.evaluations
             # A sampler with adaptive steps may take more than planned.
-            self._report(state, max(total, state.step), model.loaded.checkpoint.latent_rgb)
+            self._report(state, max(total, state.step), shown, model.loaded.checkpoint.latent_rgb)
         # For another checkpoint earlier predictions mean nothing; multistep samplers begin anew.
         self._state = State(state.x, state.step)
         return state.x
 
-    def _report(self, state: State, total: int, rgb: Sequence[Sequence[float]] | None) -> None:
+    def _report(
+        self, state: State, total: int, shown: torch.Tensor | None, rgb: Sequence[Sequence[float]] | None
+    ) -> None:
+        """`shown`: the prediction that a preview is made of."""
         reporter, slow_steps = self._run.reporter, self._run.slow_steps
         if slow_steps and (warning := slow_steps.step()):
             self._run.warnings.append(warning)
         reporter.step(self._run.index, state.step, total)
-        if state.denoised is not None and reporter.wants_preview():
-            reporter.preview(previews.latents_to_rgb(state.denoised, rgb))
+        if shown is not None and reporter.wants_preview():
+            reporter.preview(previews.latents_to_rgb(shown, rgb))
         if reporter.wants_state():
             reporter.state(self._run.unfinished(state, total, self._noise.state(), self._evaluations))
         reporter.check()
+
+
+def _latent_shape(size: tuple[int, int]) -> tuple[int, int, int]:
+    """Channels, height and width of the latents of an image of `size` (width, height in pixels)."""
+    return LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS

@@ -57,7 +57,7 @@ INPAINTING = {
 ORDER = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
     "Denoising strength", "Clip skip", "RNG", "Mask blur", "Inpaint area", "Masked area padding", "Mask mode",
-    "Masked content", *infotext_passes.ORDER, "Emphasis",
+    "Masked content", "Soft inpainting", *infotext_passes.ORDER, "Emphasis",
 )  # fmt: skip
 """A1111's order of the pairs, which some readers rely on; other pairs come last."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
@@ -338,7 +338,7 @@ def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
     ours = fields.get("version", "").startswith("WebbDuck")
     told = {name: value for name, value in single_fields(fields).items() if name in INPAINTING}
     defaults = {"inpainting_fill": "replace", "masked_content": "fill" if ours else "original"}
-    return {**defaults, "inpaint_area": "whole", **told}
+    return {**defaults, "inpaint_area": "whole", "soft_inpainting": "off", **told}
 
 
 def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:

@@ -14,7 +14,7 @@ from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
 from . import reproducibility
-from .other_tools import values
+from .other_tools import soft_inpainting, values
 
 RESET_VALUES: dict[str, Any] = {
     name: list(setting.default) if isinstance(setting.default, tuple) else setting.default
@@ -30,7 +30,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
         "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1", "Hires resize-2",
-        "Second pass",
+        "Second pass", soft_inpainting.ENABLED,
     )),
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""

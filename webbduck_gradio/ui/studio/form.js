@@ -106,6 +106,11 @@ export function set(field, value) {
   input.dispatchEvent(new Event("change", { bubbles: true }));
 }
 
+/** Choose a value of a control that shows all of them side by side. */
+export function choose(field, value) {
+  control(field)?.querySelector(`input[value="${value}"]`)?.click();
+}
+
 // -- visibility ---------------------------------------------------------------------------------------
 
 export const arch = (name) => last.get("catalog")?.checkpoints.find((each) => each.name === name)?.arch;

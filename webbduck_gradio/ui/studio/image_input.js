@@ -6,6 +6,7 @@ import { callServer } from "../shared/server_call.js";
 import { settings } from "../shared/settings.js";
 import { inputFileUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
+import { showContentHint } from "./content_hint.js";
 import { listenForFiles } from "./file_drop.js";
 import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
@@ -145,12 +146,14 @@ export default function start({ element, props, trigger, server, upload }) {
       width: size.width,
       height: size.height,
       mask: shown.mask ? inputFileUrl(shown.mask) : null,
+      isSoft: form.state().soft_inpainting === "on",
       hint:
         form.state().inpainting_fill === "keep"
           ? "Paint what should stay as it is; the rest is inpainted (mask mode: Inpaint not masked)."
           : undefined,
     });
     if (!done) return;
+    if (done.isSoft !== undefined) form.choose("soft_inpainting", done.isSoft ? "on" : "off");
     if (done.mask) {
       // What comes next is to describe what is to be painted there.
       form.entry("prompt")?.focus();
@@ -389,4 +392,5 @@ export default function start({ element, props, trigger, server, upload }) {
     openAwaited(); // the values may have arrived before this signal
   });
   listenForFiles(use);
+  showContentHint();
 }

@@ -3,20 +3,19 @@
 import { openLayer } from "../shared/address.js";
 import { h, home } from "../shared/dom.js";
 import { PanZoom, Pinch, zoomByWheel } from "../shared/pan_zoom.js";
-import { maskOf, readMask, stripes } from "./mask_pixels.js";
+import { brushSliders } from "./mask_brush.js";
+import { readMask } from "./mask_pixels.js";
+import { MaskSheet } from "./mask_sheet.js";
 
 /**
- * Edit the mask of a picture. Resolves to {mask: PNG blob, white where painted; null if nothing is}, or to
- * undefined if the user cancels.
+ * Edit the mask of a picture. `isSoft`: whether soft inpainting is on. Resolves to {mask, isSoft}, or to
+ * undefined if the user cancels. `mask` is a PNG blob, white where painted; null if nothing is. `isSoft` is
+ * undefined where the mask has no grey parts, for which soft inpainting is offered.
  */
-export const editMask = ({ source, width, height, mask, hint = "Paint what should be inpainted." }) =>
+export const editMask = ({ source, width, height, mask, hint = "Paint what should be inpainted.", isSoft }) =>
   new Promise((resolve) => {
-    const sheet = h("canvas", { class: "sheet" });
-    sheet.width = width;
-    sheet.height = height;
-    const context = sheet.getContext("2d");
     const picture = h("img", { src: source, alt: "", draggable: false, class: "under" });
-    const paper = h("div", { class: "paper", style: `width:${width}px;height:${height}px` }, picture, sheet);
+    const paper = h("div", { class: "paper", style: `width:${width}px;height:${height}px` }, picture);
     const ring = h("div", { class: "ring", "aria-hidden": "true" });
     const view = h(
       "div",
@@ -32,12 +31,8 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     );
     const state = h("span", { class: "mask-state", role: "status" });
 
-    // Every action since the editor opened; undo replays all but the last.
-    const done = [];
-    let undone = [];
-    let base = null;
     let tool = "brush";
-    let size = Math.max(4, Math.round(Math.max(width, height) / 14));
+    let [size, hardness, opacity] = [Math.max(4, Math.round(Math.max(width, height) / 14)), 100, 100];
     let cursor = [width / 2, height / 2];
     let touched = false;
     let warned = false;
@@ -45,68 +40,18 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
      * @type {ReturnType<typeof openLayer> | null} */
     let guard = null;
 
-    const ink = stripes(context, Math.max(width, height));
-    const dot = ([x, y], each) => {
-      context.beginPath();
-      context.arc(x, y, each.size / 2, 0, 2 * Math.PI);
-      context.fill();
-    };
-    function segment(from, to, each) {
-      context.globalCompositeOperation = each.erase ? "destination-out" : "source-over";
-      context.fillStyle = context.strokeStyle = ink;
-      if (!from) return dot(to, each);
-      context.lineWidth = each.size;
-      context.lineCap = "round";
-      context.beginPath();
-      context.moveTo(...from);
-      context.lineTo(...to);
-      context.stroke();
+    const sheet = new MaskSheet(width, height, () => showState());
+    const brush = () => ({ size, hardness, opacity, erase: tool === "erase" });
+    function commit(action) {
+      touch();
+      sheet.commit(action);
     }
-    function apply(each) {
-      if (each.kind === "stroke") {
-        each.points.forEach((point, index) => segment(each.points[index - 1], point, each));
-      }
-      if (each.kind === "clear") context.clearRect(0, 0, width, height);
-      if (each.kind === "invert") {
-        context.globalCompositeOperation = "xor";
-        context.fillStyle = ink;
-        context.fillRect(0, 0, width, height);
-      }
-    }
-    function redraw() {
-      context.globalCompositeOperation = "source-over";
-      context.clearRect(0, 0, width, height);
-      if (base) {
-        context.drawImage(base, 0, 0);
-        context.globalCompositeOperation = "source-in";
-        context.fillStyle = ink;
-        context.fillRect(0, 0, width, height);
-      }
-      done.forEach(apply);
-      showState();
-    }
-    function commit(each, drawn = false) {
-      done.push(each);
-      undone = [];
+    const touch = () => {
       touched = true;
       warned = false;
-      if (!drawn) apply(each);
-      showState();
-    }
-    const undo = () => {
-      if (done.length) {
-        undone.push(done.pop());
-        redraw();
-      }
     };
-    const redo = () => {
-      if (undone.length) {
-        const each = undone.pop();
-        done.push(each);
-        apply(each);
-        showState();
-      }
-    };
+    const undo = () => sheet.undo();
+    const redo = () => sheet.redo();
 
     // -- the view
     function place() {
@@ -132,7 +77,6 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     /** @returns {[number, number]} */
     const onPaper = ([x, y]) => [(x - panZoom.left) / panZoom.scale, (y - panZoom.top) / panZoom.scale];
 
-    let stroke = null;
     let dragging = null;
     let space = false;
     const pinch = new Pinch(panZoom, at);
@@ -140,11 +84,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       const point = at(event);
       view.setPointerCapture(event.pointerId);
       if (pinch.down(event)) {
-        // Discard the stroke that the first finger began.
-        if (stroke) {
-          stroke = null;
-          redraw();
-        }
+        sheet.discard(); // the stroke that the first finger began
         dragging = null;
         return;
       }
@@ -154,8 +94,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       }
       if (event.button !== 0) return;
       cursor = onPaper(point);
-      stroke = { kind: "stroke", erase: tool === "erase", size, points: [cursor] };
-      segment(null, cursor, stroke);
+      sheet.begin(brush(), cursor);
       place();
     });
     view.addEventListener("pointermove", (event) => {
@@ -166,20 +105,18 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
         dragging.point = point;
         return;
       }
-      for (const each of stroke ? (event.getCoalescedEvents?.() ?? [event]) : []) {
-        const next = onPaper(at(each));
-        const last = stroke.points.at(-1);
-        if (Math.hypot(next[0] - last[0], next[1] - last[1]) < 0.25) continue;
-        segment(last, next, stroke);
-        stroke.points.push(next);
+      for (const each of sheet.stroke ? (event.getCoalescedEvents?.() ?? [event]) : []) {
+        sheet.extend(onPaper(at(each)));
       }
       cursor = onPaper(point);
       place();
     });
     function lift(event) {
       pinch.up(event);
-      if (stroke) commit(stroke, true);
-      stroke = null;
+      if (sheet.stroke) {
+        touch();
+        sheet.end();
+      }
       if (!pinch.isPressed) dragging = null;
     }
     view.addEventListener("pointerup", lift);
@@ -204,24 +141,10 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       view.dataset.tool = name;
       place();
     }
-    const most = Math.max(16, Math.round(Math.max(width, height) / 2));
-    // Logarithmic, so that small brush sizes can be set as precisely as large ones.
-    const slider = h("input", {
-      type: "range",
-      class: "range",
-      min: "0",
-      max: "100",
-      step: "1",
-      "aria-label": "Brush size",
-      oninput: (event) => resize(Math.round(most ** (event.target.value / 100))),
-    });
-    const exact = h("output", { class: "brush-size" });
-    function resize(wanted) {
-      size = Math.min(most, Math.max(1, Math.round(wanted)));
-      slider.value = String(Math.round((100 * Math.log(size)) / Math.log(most)));
-      exact.textContent = `${size} px`;
+    const sliders = brushSliders({ size, hardness, opacity }, Math.max(width, height), (values) => {
+      ({ size, hardness, opacity } = values);
       place();
-    }
+    });
     const undoButton = button("Undo", "Undo (Ctrl+Z)", undo);
     const redoButton = button("Redo", "Redo (Ctrl+Y)", redo);
     const scale = button("", "Fit into the window (0)", fit, "zoom");
@@ -229,7 +152,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       "div",
       { class: "mask-bar" },
       h("div", { class: "group", role: "group", "aria-label": "Tool" }, Object.values(tools)),
-      h("label", { class: "group sizes" }, h("span", { class: "label" }, "Size"), slider, exact),
+      sliders.element,
       h(
         "div",
         { class: "group edits" },
@@ -252,6 +175,15 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
         button("Use mask", "Use this mask (Ctrl+Enter)", finish, "primary"),
       ),
     );
+    const soft = h("input", { type: "checkbox", checked: Boolean(isSoft) });
+    // Shown while the mask has grey parts, which mean little without it.
+    const softly = h(
+      "label",
+      { class: "mask-soft", hidden: true },
+      soft,
+      h("b", {}, "Soft inpainting"),
+      h("span", {}, "changes grey parts less; without it they are only blended"),
+    );
     const dialog = h(
       "dialog",
       { class: "mask-editor", "aria-label": "Paint the mask" },
@@ -261,18 +193,24 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
         "div",
         { class: "mask-foot" },
         state,
-        h("span", { class: "keys" }, "Wheel: zoom · [ ]: brush size · Space: move · Ctrl+Z: undo"),
+        softly,
+        h(
+          "span",
+          { class: "keys" },
+          "Wheel: zoom · [ ]: size · { }: hardness · < >: opacity · Space: move · Ctrl+Z: undo",
+        ),
       ),
     );
 
     function showState() {
-      undoButton.disabled = !done.length;
-      redoButton.disabled = !undone.length;
+      undoButton.disabled = !sheet.done.length;
+      redoButton.disabled = !sheet.undone.length;
+      softly.hidden = !sheet.isGrey;
       scale.textContent = `${Math.round(panZoom.scale * 100)} %`;
       if (!warned) state.textContent = `${width} × ${height} px. ${hint}`;
       guardPaint();
     }
-    const isUnsaved = () => touched && done.length > 0 && !warned;
+    const isUnsaved = () => touched && sheet.done.length > 0 && !warned;
     function guardPaint() {
       if (isUnsaved()) guard ??= openLayer(cancel);
       else {
@@ -289,7 +227,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
           Math.min(height, Math.max(0, cursor[1] + by[1])),
         ];
         if (event.shiftKey && tool !== "move") {
-          commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor, next] });
+          commit({ kind: "stroke", ...brush(), points: [cursor, next] });
         }
         cursor = next;
         place();
@@ -302,8 +240,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
         h: () => take("move"),
         i: () => commit({ kind: "invert" }),
         Delete: () => commit({ kind: "clear" }),
-        "[": () => resize(Math.min(size - 1, size / 1.15)),
-        "]": () => resize(Math.max(size + 1, size * 1.15)),
+        ...sliders.keys,
         "+": () => zoomBy(1.5),
         "=": () => zoomBy(1.5),
         "-": () => zoomBy(1 / 1.5),
@@ -342,7 +279,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       space = false;
       // Space alone paints a dot; Space with a drag has moved the picture.
       if (!dragging && tool !== "move") {
-        commit({ kind: "stroke", erase: tool === "erase", size, points: [cursor] });
+        commit({ kind: "stroke", ...brush(), points: [cursor] });
       }
     });
     dialog.addEventListener("cancel", (event) => {
@@ -368,17 +305,18 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       close(undefined);
     }
     async function finish() {
-      close({ mask: await maskOf(context, width, height) });
+      close({ mask: await sheet.blob(), isSoft: sheet.isGrey ? soft.checked : undefined });
     }
     async function begin() {
-      base = mask ? await readMask(mask, width, height) : null;
-      redraw();
+      const before = mask && (await readMask(mask, width, height));
+      if (mask && !before) hint = "The mask could not be loaded, so it begins empty.";
+      sheet.load(before);
       fit();
     }
+    paper.append(sheet.canvas);
     home().append(dialog);
     dialog.showModal();
     take("brush");
-    resize(size);
     observer.observe(view);
     view.focus();
     begin();

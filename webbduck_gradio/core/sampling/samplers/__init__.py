@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Solver
 from .dpm2 import dpm_2, dpm_2_ancestral
-from .dpm_solver import adaptive_is_finished, dpm_adaptive, dpm_fast, fast_plan
+from .dpm_solver import adaptive_is_finished, adaptive_sigma, dpm_adaptive, dpm_fast, fast_plan
 from .dpmpp import dpmpp_2s_ancestral, dpmpp_sde
 from .dpmpp_multistep import dpmpp_2m, dpmpp_2m_sde, dpmpp_2m_sde_heun, dpmpp_3m_sde
 from .euler import euler, euler_ancestral
@@ -28,7 +28,7 @@ SOLVERS: dict[str, Solver] = {
     "DPM++ 2M SDE Heun": Solver(step=dpmpp_2m_sde_heun),
     "DPM++ 3M SDE": Solver(step=dpmpp_3m_sde),
     "DPM fast": Solver(step=dpm_fast, plan=fast_plan),
-    "DPM adaptive": Solver(step=dpm_adaptive, is_finished=adaptive_is_finished),
+    "DPM adaptive": Solver(step=dpm_adaptive, is_finished=adaptive_is_finished, sigma=adaptive_sigma),
     "Restart": Solver(step=restart, plan=restart_plan),
     **FAMILIES,
 }

@@ -105,6 +105,11 @@ Step = Callable[[State, Sequence[float], Denoiser, NoiseSource, Options], State]
 one usually 0; step i goes from `sigmas[i]` to `sigmas[i + 1]`."""
 
 
+def sigma_of(state: State, sigmas: Sequence[float]) -> float:
+    """The sigma of the state's latents."""
+    return sigmas[state.step]
+
+
 def finished(state: State, sigmas: Sequence[float]) -> bool:
     """Whether no step is left."""
     return state.step >= len(sigmas) - 1
@@ -119,6 +124,8 @@ class Solver:
     """The sigmas of all its steps, from those of the schedule; most samplers leave them as they are."""
     is_finished: Callable[[State, Sequence[float]], bool] = finished
     """For samplers whose number of steps is not known beforehand."""
+    sigma: Callable[[State, Sequence[float]], float] = sigma_of
+    """For samplers that choose their own sigmas."""
 
 
 def run(

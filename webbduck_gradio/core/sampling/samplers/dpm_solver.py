@@ -100,6 +100,11 @@ def adaptive_is_finished(state: State, sigmas: Sequence[float]) -> bool:
     return bool(state.numbers) and state.numbers[0] >= _time(_last(sigmas)) - 1e-5
 
 
+def adaptive_sigma(state: State, sigmas: Sequence[float]) -> float:
+    """The sigma of the latents of `dpm_adaptive`."""
+    return math.exp(-state.numbers[0]) if state.numbers else sigmas[0]
+
+
 class _Slopes:
     """The evaluations of one step from `sigma` to `target`; orders 2 and 3 share those that they have in
     common."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from .. import infotext, infotext_passes
-from . import values
+from . import soft_inpainting, values
 from .values import ForeignSettings
 
 _HASH = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{8,64})(?=,|$)")
@@ -62,6 +62,7 @@ def read(text: str) -> ForeignSettings:
         "model_hash": fields.get("model hash"),
         "second_pass_mode": "refiner" if "refiner switch at" in fields else None,
         **infotext.inpainting(fields),
+        **soft_inpainting.read(fields, notes),
         "loras": loras,
         "lora_hashes": hashes or None,
         **infotext_passes.hires(fields, single),
