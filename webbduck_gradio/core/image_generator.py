@@ -93,8 +93,10 @@ class ImageGenerator:
         self._settle()
         reporter.check()
         second = self._second(request)
+        # A second pass goes over the whole picture.
+        largest = MODES[request.mode].largest_pass(request, checkpoint.native_size)
         self.pipelines.start_job(
-            (request.width, request.height),
+            largest if second is None else (request.width, request.height),
             guidance_of(request).rows,
             [checkpoint] if second is None else [checkpoint, second],
         )

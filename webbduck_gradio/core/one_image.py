@@ -18,7 +18,7 @@ from .modes import Mode, second_pass
 from .origin import Origin
 from .progress import ProgressReporter
 from .sampling.denoiser import ModelContext
-from .sampling.loop import SamplingRun
+from .sampling.loop import LATENT_PIXELS, Part, SamplingPass, SamplingRun
 from .slow_steps import SlowSteps
 from .unfinished import FOREIGN, Stage, Unfinished
 
@@ -68,7 +68,7 @@ def draw(
         images = [saved.picture]
     if second is not None and not plan.continues:
         reporter.status("Second pass")
-        run.stage, (run.picture,) = "img2img", images
+        run.stage, (run.picture,), run.part = "img2img", images, Part()
         sampling = second_pass.begin(run, second, run.picture)
         if saved is not None:
             sampling.restore(saved)
@@ -77,7 +77,27 @@ def draw(
 
 
 def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> list[Image.Image]:
-    """The images of the first pass, which a refiner may continue."""
+    """The images of the first stage, which a refiner may continue."""
+    count = plan.mode.parts(plan.first)
+    if saved is None:
+        run.part = Part(count=count)
+    elif saved.part < count:
+        run.part = Part(saved.part, count, saved.canvas, saved.steps_before)
+    else:
+        raise GenerationError(FOREIGN)
+    while True:
+        sampling, images = _part(plan, run, saved)
+        images, saved, part = [plan.mode.end(run, plan.first, each) for each in images], None, run.part
+        if part.number + 1 == count:
+            return images
+        (canvas,) = images
+        run.part = Part(part.number + 1, count, canvas, part.steps_before + sampling.steps_done)
+
+
+def _part(
+    plan: PreparedJob, run: SamplingRun, saved: Unfinished | None
+) -> tuple[SamplingPass, list[Image.Image]]:
+    """The images of one pass of the first stage."""
     request, second, last = plan.request, plan.second, plan.first
     sampling = plan.mode.begin(run, plan.first)
     if saved is not None:
@@ -89,22 +109,22 @@ def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> lis
         run.reporter.status("Second pass")
         run.stage, last = "refiner", second
         latents = sampling.sample(second)
-    return _decoded(run, last, latents)
+    return sampling, _decoded(run, last, latents)
 
 
 def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
     """One by one: decoding takes more memory than sampling."""
-    request = run.request
+    height, width = (side * LATENT_PIXELS for side in latents.shape[-2:])
     try:
         loaded = model.loaded
         dtype = loaded.decoding.current if loaded.decoding else loaded.pipe.vae.dtype
-        loaded.for_coding((request.width, request.height), dtype)
+        loaded.for_coding((width, height), dtype)
         decoded = [vae.decode(loaded.pipe, each, loaded.decoding) for each in latents.split(1)]
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise
-        devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
-        raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
+        devices.log_shortage(f"decoding {width} x {height} pixels")
+        raise OutOfMemoryError(_too_large_message(run.request), decoding=True) from None
     for _, warnings in decoded:
         run.warnings.extend(warnings)
     return [image for image, _ in decoded]

@@ -26,6 +26,19 @@ class Mode(ABC):
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         """The first pass of one image, before its first step."""
 
+    @classmethod
+    def largest_pass(cls, request: GenerationRequest, native: int) -> tuple[int, int]:
+        """Width and height in pixels of the largest pass of the first stage. `native`: the checkpoint's side."""
+        return request.width, request.height
+
+    def parts(self, model: ModelContext) -> int:
+        """In how many passes the first stage draws an image, each of which goes on from the picture so far."""
+        return 1
+
+    def end(self, run: SamplingRun, model: ModelContext, image: Image.Image) -> Image.Image:
+        """The picture so far with what the part that just ended has drawn (RGB, decoded)."""
+        return image
+
     @property
     def inputs(self) -> Sequence[Image.Image]:
         """The input images as they are used."""
