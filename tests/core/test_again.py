@@ -27,6 +27,7 @@ MODES: dict[str, dict[str, Any]] = {
     "img2img": {"image": "IMAGE", **SIZE},
     "inpaint": {"image": "IMAGE", "mask": "MASK", **SIZE},
     "only masked": {"image": "IMAGE", "mask": "MASK", "inpaint_area": "masked"},
+    "outpainting": {"image": "IMAGE", "outpaint": {"left": 80, "bottom": 16}, "width": 176, "height": 96},
     "9 channels": {"image": "IMAGE", "mask": "MASK", "base_model": "painter", **SIZE},
     "refiner": {"second_pass_model": "refiner"},
     "second pass": {"second_pass_model": STARTER, "refinement_strength": 0.5},

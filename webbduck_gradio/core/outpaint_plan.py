@@ -13,7 +13,7 @@ LONGEST = 1.5
 """Longest side of a window, in native sizes."""
 LARGEST = 1.25
 """Largest area of a window, in squares of the native size."""
-NEW = 0.5
+NEW = 0.25
 """Most of a window that is new, so that the rest shows the model what to continue."""
 ADVANCE = 0.75
 """How far two windows along the same side are apart, of the length of a window."""

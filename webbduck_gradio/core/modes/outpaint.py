@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Self
 
 import numpy
@@ -14,7 +15,7 @@ from scipy.ndimage import distance_transform_edt
 from ...models.input_checks import InputImages
 from ...request import GenerationRequest
 from ...storage import masks
-from .. import image_ops
+from .. import image_ops, previews
 from ..outpaint_plan import Box, windows
 from ..sampling.denoiser import Inpainted, ModelContext
 from ..sampling.loop import SamplingPass, SamplingRun
@@ -22,8 +23,11 @@ from .base import Mode
 from .img2img import encoded
 from .inpaint import INPAINTING_CHANNELS
 
-FADE = 0.25
+FADE = 0.5
 """Distance from the known part, in native sizes, at which nothing but noise is left of the mirrored picture."""
+HELD, HOLD = 0.7, 0.25
+"""Share of the steps for which the mirrored picture is held beside the known part, so that nothing begins at
+the seam; it falls to 0 at the distance `HOLD`, in native sizes."""
 
 
 class Outpaint(Mode):
@@ -59,15 +63,18 @@ class Outpaint(Mode):
         image = (run.part.canvas or self._original).crop(box)
         new = self._unknown(run, model).crop(box)
         image = mirrored(image, new)
+        run.part = replace(run.part, placed=_placing(run.part.canvas or self._original, box))
         latents, masked = encoded(run, model, image), None
         area = masks.cells(new)
         distances = _distances(area)
         if model.loaded.pipe.unet.config.in_channels == INPAINTING_CHANNELS:
             masked = encoded(run, model, image_ops.blanked(image, area))
         noise = run.starting_noise(tuple(latents.shape[1:])).to(latents)
-        share = (distances * masks.CELL / (FADE * model.loaded.checkpoint.native_size)).clamp(max=1)
+        native = model.loaded.checkpoint.native_size
+        held = HELD * (1 - distances * masks.CELL / (HOLD * native)).clamp(min=0)
+        share = (distances * masks.CELL / (FADE * native)).clamp(max=1)
         latents = latents + (noise - latents) * share.to(latents)
-        inpainted = Inpainted(latents, (distances > 0).float(), masked)
+        inpainted = Inpainted(latents, (distances > 0).float(), masked, held)
         return run.begin(model, image.size, latents=latents, inpainted=inpainted)
 
     def end(self, run: SamplingRun, model: ModelContext, image: Image.Image) -> Image.Image:
@@ -103,6 +110,20 @@ def kept_box(request: GenerationRequest) -> Box:
     left, top = request.outpaint.left, request.outpaint.top
     width, height = request.outpainted_size
     return left, top, left + width, top + height
+
+
+def _placing(canvas: Image.Image, box: Box) -> Callable[[Image.Image], Image.Image]:
+    """Puts previews of what is drawn in `box` into a small copy of the canvas."""
+    factor = min(1.0, previews.LONGEST / max(canvas.size))
+    small = canvas.resize([max(1, round(side * factor)) for side in canvas.size], reducing_gap=2.0)
+    left, top, right, bottom = (round(edge * factor) for edge in box)
+
+    def placed(preview: Image.Image) -> Image.Image:
+        whole = small.copy()
+        whole.paste(preview.resize((max(1, right - left), max(1, bottom - top))), (left, top))
+        return whole
+
+    return placed
 
 
 def mirrored(image: Image.Image, new: Image.Image) -> Image.Image:

@@ -36,16 +36,24 @@ class Inpainted:
 
     `masked`: latents of the input picture with the masked part blanked out, which the UNets of inpainting
     checkpoints are given at every step; None for others.
+    `held`: the share of the steps, 0 to 1, for which a part of the mask stays as the picture begins there
+    (like `mask`); None = none. Early steps decide what is where, so that it fits what is held (Levin & Fried
+    2023, "Differential Diffusion").
     """
 
     latents: torch.Tensor
     mask: torch.Tensor
     masked: torch.Tensor | None = None
+    held: torch.Tensor | None = None
+
+    def free(self, share: float) -> torch.Tensor:
+        """The mask after this share of the steps."""
+        return self.mask if self.held is None else self.mask * (self.held <= share)
 
     def to(self, device: torch.device) -> Inpainted:
         """The same on another device."""
-        masked = None if self.masked is None else self.masked.to(device)
-        return Inpainted(self.latents.to(device), self.mask.to(device), masked)
+        masked, held = (None if each is None else each.to(device) for each in (self.masked, self.held))
+        return Inpainted(self.latents.to(device), self.mask.to(device), masked, held)
 
 
 class UNetDenoiser:
@@ -175,7 +183,8 @@ class UNetDenoiser:
         """The prediction with the kept part replaced by what it is known to be, as AUTOMATIC1111 does."""
         if self._inpainted is None:
             return denoised
-        return self._inpainted.latents + (denoised - self._inpainted.latents) * self._inpainted.mask
+        kept = self._inpainted.latents
+        return kept + (denoised - kept) * self._inpainted.free(self.share)
 
 
 def _size_ids(pipe: Any, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

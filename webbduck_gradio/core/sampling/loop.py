@@ -63,6 +63,8 @@ class Part:
     """The picture so far (RGB); None in the first part."""
     steps_before: int = 0
     """Steps of the parts before."""
+    placed: Callable[[Image.Image], Image.Image] = lambda preview: preview
+    """A preview of the whole picture from one of what the part draws."""
 
 
 class SamplingRun:
@@ -236,7 +238,7 @@ class SamplingPass:
             self._run.warnings.append(warning)
         reporter.step(self._run.index, part.steps_before + state.step, total)
         if state.denoised is not None and reporter.wants_preview():
-            reporter.preview(previews.latents_to_rgb(state.denoised, rgb))
+            reporter.preview(part.placed(previews.latents_to_rgb(state.denoised, rgb)))
         if reporter.wants_state():
             reporter.state(self._run.unfinished(state, total, self._noise.state(), self._evaluations))
         reporter.check()

@@ -37,12 +37,13 @@ SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize
 
 
 NEEDED = {
-    "mask": "image",
-    "schedule": "sampler",
-    "seed_resize_width": "seed_resize_height",
-    "seed_resize_height": "seed_resize_width",
+    "mask": ("image",),
+    "outpaint": ("image", "width", "height"),
+    "schedule": ("sampler",),
+    "seed_resize_width": ("seed_resize_height",),
+    "seed_resize_height": ("seed_resize_width",),
 }
-"""Fields that are valid with another one only."""
+"""Fields that are valid with others only."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -125,7 +126,7 @@ def _for_form(
             try:
                 inputs.path(fields[key])
             except NotFoundError:
-                for each in {key, "mask"}:
+                for each in {key, "mask", "outpaint"}:
                     fields.pop(each, None)
                 notes.append(f"The picture's {what} is no longer there; choose it again.")
     return {**RESET_VALUES, **fields}, notes
@@ -317,17 +318,17 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
             fields[key] = value  # kept to be shortened; Generate refuses it
             continue
         # Validated one by one, so that an invalid field does not affect the others, but for those that need
-        # another one.
-        owner = NEEDED.get(key, "")
-        more = {owner: wanted[owner]} if owner in wanted else {}
+        # others.
+        more = {other: wanted[other] for other in NEEDED.get(key, ()) if other in wanted}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
             problems.append(f"The picture's {SETTINGS[key].label_in_sentence} was left out: {error}")
         else:
             fields[key] = request.model_dump(mode="json")[key]
-    if fields.get("mask") and not fields.get("image"):
-        del fields["mask"]
+    if not fields.get("image"):
+        for key in ("mask", "outpaint"):
+            fields.pop(key, None)
     return fields
 
 
