@@ -27,7 +27,7 @@ class InpaintFields(HiresFields):
         "but for a border as wide as the mask blur. Strength 0.9 or more suits it best.",
         api_help='{"left", "right", "top", "bottom"} in px, or in percent of the picture as "25%", to '
         "the nearest 8 px. width and height are the size of the result; None = the picture's with these sides.",
-        applies=("image",), lines={"queue": "{}"},
+        applies=("image",), lines={"queue": "outpaint {}"},
     )] = None
 
     # fmt: on

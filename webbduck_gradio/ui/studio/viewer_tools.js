@@ -11,6 +11,7 @@ const WORDS = {
   compare: "Compare",
   about: "Settings",
   inpaint: "Inpaint",
+  outpaint: "Outpaint",
   input: "Use",
   upscale: "Upscale",
   seed: "Seed",
