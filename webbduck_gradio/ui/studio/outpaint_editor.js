@@ -116,7 +116,7 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
       set(side, wanted);
       fit();
       if (!inPercent && sides[side] !== wanted) {
-        state.textContent = `${label(side)} is ${sides[side]} px, the nearest that is possible. ${state.textContent}`;
+        state.prepend(`${label(side)} is ${sides[side]} px, the nearest that is possible. `);
       }
     }
     const label = (side) => side.replace(/^./, (first) => first.toUpperCase());
@@ -138,7 +138,7 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
       );
 
     // -- what is shown
-    /** Choose the scale and the picture's place anew; not while dragging, or all would move below the pointer. */
+    /** Choose scale and place anew; not while dragging, or all would move below the pointer. */
     function fit() {
       const whole = resultSize(sides, size);
       const [across, down] = [view.clientWidth, view.clientHeight];
@@ -178,7 +178,8 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
         handle.setAttribute("aria-valuetext", `${sides[side]} px`);
         inputs[side].value = shownNumber(side);
       }
-      state.textContent = `Result: ${whole.width} × ${whole.height} px, from ${width} × ${height} px. ${notes}`;
+      const result = `Result: ${whole.width} × ${whole.height} px, from ${width} × ${height} px.`;
+      state.textContent = `${result} ${notes}`;
     }
 
     // -- the dialog

@@ -26,8 +26,8 @@ export function outpaintTools({ measured }) {
   async function open() {
     const { image, outpaint, mask, strength } = form.state();
     const size = image && (await measured(image));
-    if (!size || form.state().image !== image || document.querySelector(".outpaint-editor, .mask-editor"))
-      return;
+    const isOpen = document.querySelector(".outpaint-editor, .mask-editor");
+    if (!size || form.state().image !== image || isOpen) return;
     const done = await editOutpaint({
       source: inputFileUrl(image),
       width: size.width,
