@@ -67,7 +67,7 @@ export function outpaintTools({ measured }) {
     class: "outpaint",
     title: "Extend the picture on its sides",
   });
-  const removeButton = button("Remove outpainting", remove, {
+  const removeButton = button("Remove frame", remove, {
     class: "unoutpaint",
     title: "Use the picture in its own size again",
   });
@@ -89,7 +89,7 @@ export function outpaintTools({ measured }) {
     open();
   }
   subscribe("form", (state) => {
-    openButton.textContent = state.outpaint ? "Edit outpainting" : "Outpaint";
+    openButton.textContent = state.outpaint ? "Edit frame" : "Outpaint";
     setHidden(removeButton, !state.outpaint);
     openAwaited();
   });
