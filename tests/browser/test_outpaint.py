@@ -1,4 +1,4 @@
-"""The frame around the input picture: dragged, moved by keys, typed, taken back, and reached from the gallery."""
+"""The frame around the input picture: dragged, moved by keys, typed and taken back."""
 
 from __future__ import annotations
 

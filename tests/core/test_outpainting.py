@@ -194,7 +194,9 @@ def test_the_new_area_continues_the_scene(continued) -> None:
     looks = {
         (setting, time): numpy.mean(
             [
-                rows(draw(Attributes("balloon", "red", setting, time, "left", None, None), seed=seed)[:, 192:])
+                rows(
+                    draw(Attributes("balloon", "red", setting, time, "left", None, None), seed=seed)[:, 192:]
+                )
                 for seed in range(4)
             ],
             axis=0,

@@ -28,11 +28,7 @@ def windows(size: tuple[int, int], kept: Box, native: int) -> list[Box]:
     """
     width, height = size
     added = kept[0], kept[1], width - kept[2], height - kept[3]
-    if (
-        max(size) <= LONGEST * native
-        and width * height <= LARGEST * native**2
-        and max(added) <= NEW * native
-    ):
+    if max(size) <= LONGEST * native and width * height <= LARGEST * native**2 and max(added) <= NEW * native:
         return [(0, 0, width, height)]
     known = [
         *(math.ceil(edge / CELL) * CELL for edge in kept[:2]),
@@ -54,9 +50,7 @@ def windows(size: tuple[int, int], kept: Box, native: int) -> list[Box]:
             across = min(extent, depth + step)
             low = known[side] - across if side > 1 else known[side]
             for at, end in _along(known[1 - axis], known[3 - axis], native):
-                found.append(
-                    (low, at, low + across, end) if axis == 0 else (at, low, end, low + across)
-                )
+                found.append((low, at, low + across, end) if axis == 0 else (at, low, end, low + across))
     return found
 
 

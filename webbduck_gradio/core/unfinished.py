@@ -180,7 +180,9 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         step=step,
         total=total,
         stage=stage,
-        state=State(tensors["x"], step - before, tensors.get("denoised"), tuple(memory), tuple(numbers.tolist())),
+        state=State(
+            tensors["x"], step - before, tensors.get("denoised"), tuple(memory), tuple(numbers.tolist())
+        ),
         noise=noise,
         evaluations=evaluations,
         picture=picture,

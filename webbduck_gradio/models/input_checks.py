@@ -55,8 +55,8 @@ def _fitted(size: tuple[int, int], request: GenerationRequest) -> str:
     """A warning about a picture that an outpainted one holds in another size."""
     (width, height), (wide, high) = size, request.outpainted_size
     return (
-        f"{PICTURE} is {width} x {height} px, but width and height less outpaint leave {wide} x {high} for it; "
-        f"it is resized by resize_mode {request.resize_mode}. Without width and height it keeps its size."
+        f"{PICTURE} is {width} x {height} px, but width and height less outpaint leave {wide} x {high} for "
+        f"it; it is resized by resize_mode {request.resize_mode}. Without width and height it keeps its size."
     )
 
 

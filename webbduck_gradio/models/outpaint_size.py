@@ -1,4 +1,4 @@
-"""What is left open of an outpainting before its request is built: percentages, and the size of the result."""
+"""What an outpainting leaves open before its request is built: percentages and the size of the result."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def with_size(asked: Mapping[str, Any], inputs: InputImages) -> dict[str, Any]:
     except StorageError as error:
         raise RequestError(str(error)) from error
     sides = dict(sides)
-    for (axis, both), length in zip(AXES.items(), size, strict=True):
+    for both, length in zip(AXES.values(), size, strict=True):
         for side in both:
             if isinstance(sides.get(side), str) and (share := PERCENT.fullmatch(sides[side].strip())):
                 sides[side] = round(length * float(share[1]) / 100 / SIDE_STEP) * SIDE_STEP

@@ -16,9 +16,9 @@ SecondPass = Literal["refiner", "img2img"]
 """What a second pass does: a refiner continues unfinished latents, img2img reworks the finished image."""
 
 ConditionName = Literal[
-    "guidance", "image", "mask", "soft_border", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass",
-    "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise", "step_noise", "range",
-    "rho", "beta", "freeu", "mimic",
+    "guidance", "image", "mask", "soft_border", "whole_area", "masked_area", "second_pass", "img2img_pass",
+    "refiner_pass", "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise",
+    "step_noise", "range", "rho", "beta", "freeu", "mimic",
 ]  # fmt: skip
 Test = tuple[str, Literal["set", "unset", "is", "is not", "in"], Any]
 """A field of the request, an operator, and the operand of "is", "is not" and "in"."""

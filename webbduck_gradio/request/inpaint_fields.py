@@ -26,7 +26,8 @@ class InpaintFields(HiresFields):
         "picture and noise, and is drawn in several passes if it is large; the old pixels stay as they are, "
         "but for a border as wide as the mask blur. Strength 0.9 or more suits it best.",
         api_help='{"left", "right", "top", "bottom"} in px, or in percent of the picture as "25%", to '
-        "the nearest 8 px. width and height are the size of the result; None = the picture's with these sides.",
+        "the nearest 8 px. width and height are the size of the result; None = the picture's with these "
+        "sides.",
         applies=("image",), lines={"queue": "outpaint {}"},
     )] = None
 
@@ -43,8 +44,9 @@ class InpaintFields(HiresFields):
         width, height = self.outpainted_size
         if min(width, height) < MIN_SIDE:
             raise ValueError(
-                f"outpaint leaves {width} x {height} of {self.width} x {self.height} px for the input picture, "
-                f"which needs at least {MIN_SIDE} x {MIN_SIDE}; lower it, or enlarge width and height"
+                f"outpaint leaves {width} x {height} of {self.width} x {self.height} px for the input "
+                f"picture, which needs at least {MIN_SIDE} x {MIN_SIDE}; lower it, or enlarge width and "
+                "height"
             )
         return self
 

@@ -28,11 +28,11 @@ class Mode(ABC):
 
     @classmethod
     def largest_pass(cls, request: GenerationRequest, native: int) -> tuple[int, int]:
-        """Width and height in pixels of the largest pass of the first stage. `native`: the checkpoint's side."""
+        """Width and height in pixels of the first stage's largest pass. `native`: the checkpoint's side."""
         return request.width, request.height
 
     def parts(self, model: ModelContext) -> int:
-        """In how many passes the first stage draws an image, each of which goes on from the picture so far."""
+        """In how many passes the first stage draws an image; each goes on from the picture so far."""
         return 1
 
     def end(self, run: SamplingRun, model: ModelContext, image: Image.Image) -> Image.Image:

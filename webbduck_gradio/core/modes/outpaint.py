@@ -1,4 +1,4 @@
-"""Outpainting: a picture is extended on its sides; the old pixels stay as they are outside of a soft border."""
+"""Outpainting: a picture is extended on its sides; outside of a soft border the old pixels stay."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .img2img import encoded
 from .inpaint import INPAINTING_CHANNELS
 
 FADE = 0.5
-"""Distance from the known part, in native sizes, at which nothing but noise is left of the mirrored picture."""
+"""Distance from the known part, in native sizes, at which the mirrored picture has turned into noise."""
 HELD, HOLD = 0.7, 0.25
 """Share of the steps for which the mirrored picture is held beside the known part, so that nothing begins at
 the seam; it falls to 0 at the distance `HOLD`, in native sizes."""
@@ -127,8 +127,9 @@ def _placing(canvas: Image.Image, box: Box) -> Callable[[Image.Image], Image.Ima
 
 
 def mirrored(image: Image.Image, new: Image.Image) -> Image.Image:
-    """`image` (RGB) with each pixel where `new` (L) is white replaced by the one that lies as far on the other
-    side of the nearest known pixel; what would lie outside of the known part is mirrored back into it."""
+    """`image` (RGB) with each pixel where `new` (L) is white replaced by the one that lies as far on the
+    other side of the nearest known pixel; what would lie outside of the known part is mirrored back into
+    it."""
     known = numpy.asarray(new) == 0
     nearest: NDArray[numpy.int32] = distance_transform_edt(
         ~known, return_distances=False, return_indices=True
@@ -154,8 +155,8 @@ def _folded(values: NDArray[numpy.int64], within: NDArray[numpy.int64]) -> NDArr
 
 
 def _distances(area: Image.Image) -> torch.Tensor:
-    """Distance of each latent pixel to the nearest known one, in latent pixels, (1, 1, height / 8, width / 8);
-    0 where `area` (L, aligned to latent pixels) is black."""
+    """Distance of each latent pixel to the nearest known one, in latent pixels, (1, 1, h / 8, w / 8); 0 where
+    `area` (L, w x h, aligned to latent pixels) is black."""
     size = area.width // masks.CELL, area.height // masks.CELL
     is_new = numpy.asarray(area.resize(size, Image.Resampling.NEAREST)) > 0
     return torch.from_numpy(distance_transform_edt(is_new)).float()[None, None]
