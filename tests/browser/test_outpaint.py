@@ -89,7 +89,7 @@ def test_it_is_dragged_moved_by_keys_and_typed(either: Page) -> None:
     expect(handle(either, "left")).not_to_have_attribute("aria-valuenow", "0")
     dragged = int(handle(either, "left").get_attribute("aria-valuenow") or 0)
     assert dragged % 8 == 0 and dragged > 0
-    either.get_by_role("button", name="Reset").click()
+    either.get_by_role("button", name="Reset", exact=True).click()
     expect_sides(either)
     handle(either, "right").press("ArrowRight")
     handle(either, "right").press("Shift+ArrowRight")
@@ -102,7 +102,7 @@ def test_it_is_dragged_moved_by_keys_and_typed(either: Page) -> None:
     top.fill("30")
     top.press("Tab")
     expect(either.locator(".outpaint-state")).to_contain_text("Top is 32 px, the nearest that is possible.")
-    either.get_by_role("button", name="%").click()
+    either.get_by_role("button", name="%", exact=True).click()
     left = either.get_by_label("Left", exact=True)
     left.fill("25")
     left.press("Tab")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import RequestError, StorageError
-from ..request import SIDE_STEP
+from ..request import SIDE_STEP, OutpaintSides
 from ..storage import images
 from .input_checks import PICTURE, InputImages
 
@@ -24,7 +24,8 @@ def with_size(asked: Mapping[str, Any], inputs: InputImages) -> dict[str, Any]:
     where it is gone.
     """
     fields, sides, image = dict(asked), asked.get("outpaint"), asked.get("image")
-    if not isinstance(sides, Mapping) or not isinstance(image, str):
+    is_known = isinstance(sides, Mapping) and sides.keys() <= OutpaintSides.model_fields.keys()
+    if not isinstance(sides, Mapping) or not is_known or not isinstance(image, str):
         return fields
     try:
         size = images.probe(inputs.path(image), PICTURE).size

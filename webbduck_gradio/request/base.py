@@ -127,7 +127,7 @@ def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> s
 
 def _owner(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
     """The model that declares the field at a pydantic error location."""
-    nested = {"loras": LoraSelection, "outpaint": OutpaintSides}
+    nested: dict[str, type[BaseModel]] = {"loras": LoraSelection, "outpaint": OutpaintSides}
     return nested.get(str(location[0]), model) if len(location) > 1 else model
 
 

@@ -69,7 +69,8 @@ class Outpaint(Mode):
         distances = _distances(area)
         if model.loaded.pipe.unet.config.in_channels == INPAINTING_CHANNELS:
             masked = encoded(run, model, image_ops.blanked(image, area))
-        noise = run.starting_noise(tuple(latents.shape[1:])).to(latents)
+        _, channels, height, width = latents.shape
+        noise = run.starting_noise((channels, height, width)).to(latents)
         native = model.loaded.checkpoint.native_size
         held = HELD * (1 - distances * masks.CELL / (HOLD * native)).clamp(min=0)
         share = (distances * masks.CELL / (FADE * native)).clamp(max=1)
