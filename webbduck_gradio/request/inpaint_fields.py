@@ -28,7 +28,7 @@ class InpaintFields(HiresFields):
         api_help='{"left", "right", "top", "bottom"} in px, or in percent of the picture as "25%", to '
         "the nearest 8 px. width and height are the size of the result; None = the picture's with these "
         "sides.",
-        applies=("image",), lines={"queue": "outpaint {}"},
+        applies=("image",), lines={"queue": "{}"},
     )] = None
 
     # fmt: on
