@@ -58,6 +58,9 @@ CHANGES: dict[str, Change] = {
     "resize_mode": Change("stretch", IMAGE, no_pair=NO_PLACE),
     "inpainting_fill": Change("keep", MASK),
     "masked_content": Change("original", MASK),
+    "outpaint": Change(
+        {"left": 8, "right": 0, "top": 0, "bottom": 8}, IMAGE | {"width": 104, "height": 88}, no_pair=NO_PLACE
+    ),
     "mask_blur": Change(0, MASK),
     "soft_inpainting": Change("on", MASK),
     "inpaint_area": Change("masked", MASK | {"inpaint_padding": 4}),

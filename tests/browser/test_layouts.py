@@ -25,6 +25,7 @@ TOOLS = {
     "Compare",
     "Generation settings",
     "Inpaint: paint a mask",
+    "Outpaint: extend the picture",
     "Use as input picture",
     "Upscale",
     "Use its seed",

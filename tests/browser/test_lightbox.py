@@ -126,6 +126,12 @@ def test_into_the_studio_to_be_drawn_over(gallery: Page, album: list[str]) -> No
     cell(gallery, album[3]).locator(".open").click()
     gallery.get_by_role("button", name="To inpaint").click()
     expect(gallery.locator("dialog.mask-editor")).to_be_visible()
+    gallery.keyboard.press("Escape")
+    gallery.get_by_role("tab", name="Gallery").click()
+    cell(gallery, album[3]).locator(".open").click()
+    gallery.get_by_role("button", name="To outpaint").click()
+    expect(gallery.locator("dialog.outpaint-editor")).to_be_visible()
+    expect(gallery.locator(".outpaint-state")).to_contain_text("from 96 × 96 px")
 
 
 def test_an_upscaled_copy_made_from_the_lightbox(gallery: Page, studio, album: list[str]) -> None:

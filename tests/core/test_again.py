@@ -35,6 +35,7 @@ MODES: dict[str, dict[str, Any]] = {
         "strength": 1.0,
         **SIZE,
     },
+    "outpainting": {"image": "IMAGE", "outpaint": {"left": 80, "bottom": 16}, "width": 176, "height": 96},
     "9 channels": {"image": "IMAGE", "mask": "MASK", "base_model": "painter", **SIZE},
     "refiner": {"second_pass_model": "refiner"},
     "second pass": {"second_pass_model": STARTER, "refinement_strength": 0.5},

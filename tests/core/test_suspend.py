@@ -47,6 +47,7 @@ MODES: dict[str, dict[str, Any]] = {
         "soft_inpainting": "on",
     },
     "inpainting checkpoint": {"image": True, "mask": True, "base_model": "painter"},
+    "outpainting in two parts": {"image": True, "outpaint": {"right": 112}, "width": 208, "height": 80},
     "img2img second pass": {"second_pass_model": STARTER, "refinement_strength": 0.6},
     "refiner": {"second_pass_model": REFINER, "refiner_switch": 0.5},
     "hires": {

@@ -69,6 +69,8 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
     setting = SETTINGS[name]
     if setting.control == "loras":
         return None, list[dict[str, Any]] | None
+    if setting.control == "sides":
+        return None, dict[str, Any] | None
     if setting.reset == "checkpoint" or setting.default is None:
         return None, field.annotation | None  # type: ignore[operator]
     return field.default, field.annotation

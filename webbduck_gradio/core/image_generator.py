@@ -94,7 +94,7 @@ class ImageGenerator:
         self._settle()
         reporter.check()
         self.pipelines.start_job(
-            request.largest_size, rows_of(request), self._checkpoints(request, checkpoint)
+            self._largest_pass(request, checkpoint), rows_of(request), self._checkpoints(request, checkpoint)
         )
         self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -171,6 +171,12 @@ class ImageGenerator:
         thread's own."""
         torch.set_num_threads(self._threads)
         devices.prepare(self.pipelines.device)
+
+    def _largest_pass(self, request: GenerationRequest, checkpoint: Checkpoint) -> tuple[int, int]:
+        """Width and height in pixels."""
+        if request.second_pass_model:
+            return request.largest_size
+        return MODES[request.mode].largest_pass(request, checkpoint.native_size)
 
     def _saved(self, continuation: Continuation) -> Unfinished | None:
         """The state to go on from; `_prepare` checks whether it may."""

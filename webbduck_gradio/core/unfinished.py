@@ -46,13 +46,19 @@ class Unfinished:
     total: int
     stage: Stage
     state: State
-    """On the CPU. Its step is `step`."""
+    """On the CPU. Its step is `step` without those before this part."""
     noise: torch.Tensor
     """The position of the image's noise, as `ImageNoise.state` gives it."""
     evaluations: int
     """Of the UNet in this pass, which decide where NGMS leaves the negative prompt out."""
     picture: Image.Image | None
     """In the stages of `REDRAWN` the picture that is redrawn (RGB), else None."""
+    part: int = 0
+    """Of the first stage (`Mode.parts`)."""
+    steps_before: int = 0
+    """Of `step`, those of the parts before."""
+    canvas: Image.Image | None = None
+    """What the parts before have drawn (RGB); None in the first part."""
     warnings: tuple[str, ...]
     """Of the image so far."""
     memory_warnings: tuple[str, ...]
@@ -69,6 +75,8 @@ class Unfinished:
             "step": str(self.step),
             "total": str(self.total),
             "stage": self.stage,
+            "part": str(self.part),
+            "steps_before": str(self.steps_before),
             "evaluations": str(self.evaluations),
             "warnings": json.dumps(self.warnings),
             "memory_warnings": json.dumps(self.memory_warnings),
@@ -93,6 +101,8 @@ class Unfinished:
             tensors["denoised"] = state.denoised
         if self.picture is not None:
             tensors["picture"] = torch.from_numpy(numpy.array(self.picture))
+        if self.canvas is not None:
+            tensors["canvas"] = torch.from_numpy(numpy.array(self.canvas))
         return tensors
 
     def check(self, x: torch.Tensor, noise: torch.Tensor) -> None:
@@ -151,15 +161,17 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
     """Raises `ValueError`, `KeyError`, `TypeError` or `RuntimeError` where something is missing or of another
     kind."""
     index, step, total, evaluations = (int(texts[name]) for name in ("index", "step", "total", "evaluations"))
+    part, before = (int(texts.get(name, "0")) for name in ("part", "steps_before"))  # absent in older files
     stage: Any = texts["stage"]
     for name in json.loads(texts["channels_last"]):
         tensors[name] = tensors[name].contiguous(memory_format=torch.channels_last)
     memory = [tensors[f"memory.{number}"] for number in range(sum("memory." in name for name in tensors))]
     numbers, noise, origin = tensors["numbers"], tensors["noise"], json.loads(texts["origin"])
     picture = _picture(tensors["picture"]) if stage in REDRAWN else None
+    canvas = _picture(tensors["canvas"]) if part else None
     if (
-        not 0 < step <= total
-        or min(index, evaluations) < 0
+        not 0 <= before < step <= total
+        or min(index, evaluations, part) < 0
         or stage not in get_args(Stage)
         or noise.ndim != 1
     ):
@@ -171,10 +183,15 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         step=step,
         total=total,
         stage=stage,
-        state=State(tensors["x"], step, tensors.get("denoised"), tuple(memory), tuple(numbers.tolist())),
+        state=State(
+            tensors["x"], step - before, tensors.get("denoised"), tuple(memory), tuple(numbers.tolist())
+        ),
         noise=noise,
         evaluations=evaluations,
         picture=picture,
+        part=part,
+        steps_before=before,
+        canvas=canvas,
         warnings=tuple(_sentences(texts["warnings"])),
         memory_warnings=tuple(_sentences(texts["memory_warnings"])),
         origin=origin,

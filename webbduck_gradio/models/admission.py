@@ -155,10 +155,10 @@ def _check_base(checkpoint: Checkpoint, request: GenerationRequest) -> None:
             f"{checkpoint.name} is a refiner, which only continues another checkpoint's picture; "
             "choose it as the second pass."
         )
-    if checkpoint.arch == "sdxl-inpaint" and not request.mask:
+    if checkpoint.arch == "sdxl-inpaint" and not (request.mask or request.outpaint):
         raise ModelError(
             f"{checkpoint.name} is made for inpainting only; give it a picture and a mask, "
-            "or choose another checkpoint."
+            "outpaint a picture, or choose another checkpoint."
         )
     _check_sampler(request, checkpoint, request.steps)
     _check_clip_skip(request, checkpoint)
@@ -305,7 +305,7 @@ def _other_steps(request: GenerationRequest) -> list[str]:
 def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> list[str]:
     """What was asked for beside its default, but plays no part in this request."""
     warnings = []
-    if request.mask and request.output_format != "png":
+    if (request.mask or request.outpaint) and request.output_format != "png":
         warnings.append(
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."

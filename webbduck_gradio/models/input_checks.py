@@ -37,6 +37,8 @@ def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
         warnings = seen.notes(PICTURE)
         if seen.transparent:
             warnings.append(f"{PICTURE} has transparent parts; they are taken as white.")
+        if request.outpaint and seen.size != request.outpainted_size:
+            warnings.append(_fitted(seen.size, request))
         if request.mask is None:
             return warnings
         path = inputs.path(request.mask)
@@ -52,6 +54,15 @@ def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
             return [*warnings, *notes, *_of_mask(mask, request), *_of_content(request)]
     except StorageError as error:
         raise RequestError(str(error)) from error
+
+
+def _fitted(size: tuple[int, int], request: GenerationRequest) -> str:
+    """A warning about a picture that an outpainted one holds in another size."""
+    (width, height), (wide, high) = size, request.outpainted_size
+    return (
+        f"{PICTURE} is {width} x {height} px, but width and height less outpaint leave {wide} x {high} for "
+        f"it; it is resized by resize_mode {request.resize_mode}. Without width and height it keeps its size."
+    )
 
 
 def _of_mask(mask: Image.Image, request: GenerationRequest) -> list[str]:

@@ -27,6 +27,7 @@ def reject_bool(value: Any) -> Any:
 StrictInt = Annotated[int, BeforeValidator(reject_bool)]
 StrictFloat = Annotated[float, BeforeValidator(reject_bool)]
 Side = Annotated[int, BeforeValidator(reject_bool), Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)]
+Extension = Annotated[int, BeforeValidator(reject_bool), Field(ge=0, le=MAX_SIDE)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 ImageId = Annotated[str, Field(min_length=1, max_length=1024)]
 """Id of a gallery image, "RUN/0.png", or the name of a stored input image."""
@@ -47,6 +48,18 @@ class BaseRequest(BaseModel):
             return cls(**asked)
         except ValidationError as error:
             raise RequestError(error_message(error, cls), field=_field_of(error)) from None
+
+
+class OutpaintSides(BaseRequest):
+    """Pixels by which a picture is extended on each side."""
+
+    left: Extension = 0
+    right: Extension = 0
+    top: Extension = 0
+    bottom: Extension = 0
+
+    def __bool__(self) -> bool:
+        return any((self.left, self.right, self.top, self.bottom))
 
 
 class LoraSelection(BaseRequest):
@@ -85,7 +98,9 @@ def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "string_unicode":
         return f"{field} contains an invalid character (half of a surrogate pair)."
     if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
-        wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "an object with name and weight")
+        parts = list(_owner(model, (*first["loc"], "")).model_fields)
+        keys = " and ".join((", ".join(parts[:-1]), parts[-1]))
+        wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, f"an object with {keys}")
         return f"{field} must be {wanted}, not {shown}."
     return f"{field} must be {numeric_bounds(model, first['loc'])}, not {shown}."
 
@@ -104,11 +119,16 @@ def _shorten(value: Any) -> str:
 
 def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """`bounds_in_words` of the field at a pydantic error location."""
-    owner: type[BaseModel] = LoraSelection if len(location) > 1 and location[0] == "loras" else model
-    field = owner.model_fields.get(str(location[-1]))
+    field = _owner(model, location).model_fields.get(str(location[-1]))
     if field is None:
         return "another value"
     return bounds_in_words(field)
+
+
+def _owner(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that declares the field at a pydantic error location."""
+    nested: dict[str, type[BaseModel]] = {"loras": LoraSelection, "outpaint": OutpaintSides}
+    return nested.get(str(location[0]), model) if len(location) > 1 else model
 
 
 def bounds_in_words(field: FieldInfo) -> str:

@@ -16,9 +16,9 @@ SecondPass = Literal["refiner", "img2img"]
 """What a second pass does: a refiner continues unfinished latents, img2img reworks the finished image."""
 
 ConditionName = Literal[
-    "guidance", "image", "mask", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass",
-    "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise", "step_noise", "range",
-    "rho", "beta", "freeu", "mimic", "hires",
+    "guidance", "image", "mask", "soft_border", "whole_area", "masked_area", "second_pass", "img2img_pass",
+    "refiner_pass", "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise",
+    "step_noise", "range", "rho", "beta", "freeu", "mimic", "hires",
 ]  # fmt: skip
 Test = tuple[str, Literal["set", "unset", "is", "is not", "in"], Any]
 """A field of the request, an operator, and the operand of "is", "is not" and "in"."""
@@ -64,6 +64,11 @@ CONDITIONS: dict[ConditionName, Condition] = {
     "guidance": Condition("at CFG 1, which disables guidance", (("cfg", "is not", 1),)),
     "image": Condition("without an input picture", (("image", "set", None),)),
     "mask": Condition("without a mask", _MASK),
+    "soft_border": Condition(
+        "without a mask or outpainting",
+        _MASK,
+        alternatives=((("image", "set", None), ("outpaint", "set", None)),),
+    ),
     "whole_area": Condition("when only the masked area is inpainted", _MASKED_AREA, negated=True),
     "masked_area": Condition("when the whole picture is inpainted", _MASKED_AREA),
     "second_pass": Condition("without a second pass", (_SECOND_PASS,)),
@@ -78,8 +83,9 @@ CONDITIONS: dict[ConditionName, Condition] = {
     ),
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
     "joint": Condition(
-        "with DPM adaptive or an img2img second pass, which draw one picture at a time",
+        "with DPM adaptive, outpainting or an img2img second pass, which draw one picture at a time",
         (
+            ("outpaint", "unset", None),
             ("second_pass_kind", "is not", "img2img"),
             *(
                 (field, "is not", each.name)

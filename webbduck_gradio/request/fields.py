@@ -28,9 +28,9 @@ FOLDS: dict[Group, str] = {
     "more": "More settings",
 }
 """Titles of the collapsible groups."""
-Control = Literal["number", "text", "choice", "list", "model", "loras", "file"]
+Control = Literal["number", "text", "choice", "list", "model", "loras", "file", "sides"]
 """How a value is entered: "choice" shows all values side by side, "list" is a combobox; the value of "file"
-is the id of a stored input image."""
+is the id of a stored input image, "sides" are pixels on each side of the picture."""
 Reset = Literal["default", "checkpoint", "kept"]
 """What resets a setting: "default", recalling an image whose metadata does not mention it (its neutral value
 is its default); "checkpoint", choosing another checkpoint; "kept", neither. Settings that have no effect
@@ -171,6 +171,8 @@ class Setting:
         """The display text of a value, without its unit."""
         if isinstance(value, float):
             return f"{value:g}"
+        if isinstance(value, Mapping):
+            return ", ".join(f"{part} {number}" for part, number in value.items() if number)
         return self.choices.get(value, value) if isinstance(value, str) else str(value)
 
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from .conditions import Test, first_match
 
-Mode = Literal["text2img", "img2img", "inpaint"]
-"""What the first pass starts from: noise, the input image, or a masked part of it that is inpainted.
+Mode = Literal["text2img", "img2img", "inpaint", "outpaint"]
+"""What the first pass starts from: noise, the input image, a masked part of it that is inpainted, or its
+surroundings, by which it is extended.
 
 Whether a second pass follows, and which (a refiner's hand-off or img2img), is `conditions.second_pass`: it
 depends on the second model's architecture.
@@ -19,6 +20,7 @@ depends on the second model's architecture.
 
 
 MODE_RULES: tuple[tuple[tuple[Test, ...], Mode], ...] = (
+    ((("image", "set", None), ("outpaint", "set", None)), "outpaint"),
     ((("mask", "set", None),), "inpaint"),
     ((("image", "set", None),), "img2img"),
     ((), "text2img"),

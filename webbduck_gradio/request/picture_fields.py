@@ -184,7 +184,8 @@ class PictureFields(JobRequest):
     )] = "fill"
     mask_blur: Annotated[StrictInt, Field(ge=0, le=64), Setting(
         label="Mask blur", group="image", control="number", place=70, unit="px",
-        help="Softness of the mask's edge.", applies=("mask",), reset="kept", infotext=Pair("Mask blur"),
+        help="Softness of the edge of the mask, or of the old picture where it is outpainted.",
+        applies=("soft_border",), reset="kept", infotext=Pair("Mask blur"),
     )] = 8
     resize_mode: Annotated[Literal["crop", "pad", "stretch"], Setting(
         label="Resize mode", group="image", control="choice", place=30,

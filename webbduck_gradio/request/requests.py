@@ -50,7 +50,7 @@ class GenerationRequest(RegionFields):
     @property
     def mode(self) -> Mode:
         """What the first pass starts from."""
-        return mode_of({"image": self.image, "mask": self.mask})
+        return mode_of({"image": self.image, "mask": self.mask, "outpaint": self.outpaint})
 
     @model_validator(mode="before")
     @classmethod

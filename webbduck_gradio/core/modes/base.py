@@ -26,6 +26,21 @@ class Mode(ABC):
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         """The first pass of one image, before its first step."""
 
+    @classmethod
+    def largest_pass(cls, request: GenerationRequest, native: int) -> tuple[int, int]:
+        """Width and height in pixels of the job's largest pass, but for a second pass, which goes over the whole
+        picture. `native`: the checkpoint's side."""
+        return request.largest_size
+
+    def parts(self, model: ModelContext) -> int:
+        """In how many parts the first pass draws an image, each going on from the picture so far; 0 = in one,
+        over the whole image."""
+        return 0
+
+    def end(self, run: SamplingRun, model: ModelContext, image: Image.Image) -> Image.Image:
+        """The picture so far with what the part that just ended has drawn (RGB, decoded)."""
+        return image
+
     @property
     def inputs(self) -> Sequence[Image.Image]:
         """The input images as they are used."""

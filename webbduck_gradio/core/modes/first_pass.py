@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ...errors import GenerationError
 from ..sampling.denoiser import ModelContext
-from ..sampling.loop import SamplingRun
-from ..unfinished import Stage, Unfinished
+from ..sampling.loop import Part, SamplingPass, SamplingRun
+from ..unfinished import FOREIGN, Stage, Unfinished
 from .base import Mode
 from .passes import Drawn, Pass, of_latents
 
@@ -20,6 +21,26 @@ class FirstPass(Pass):
         return ("first",) if self._refiner is None else ("first", "refiner")
 
     def draw(self, run: SamplingRun, before: Drawn | None, saved: Unfinished | None) -> Drawn:
+        count = self._mode.parts(self._model)
+        if saved is not None and saved.part >= max(count, 1):
+            raise GenerationError(FOREIGN)
+        if not count:
+            return self._sampled(run, saved)[1]
+        run.part = Part(count=count)
+        if saved is not None:
+            run.part = Part(saved.part, count, saved.canvas, saved.steps_before)
+        while True:
+            sampling, drawn = self._sampled(run, saved)
+            saved, part = None, run.part
+            images = [self._mode.end(run, self._model, each) for each in drawn.images]
+            if part.number + 1 == count:
+                run.part = Part()
+                return Drawn(lambda: images)
+            (canvas,) = images
+            run.part = Part(part.number + 1, count, canvas, part.steps_before + sampling.steps_done)
+
+    def _sampled(self, run: SamplingRun, saved: Unfinished | None) -> tuple[SamplingPass, Drawn]:
+        """One pass over the whole image, or over a part of it."""
         sampling = self._mode.begin(run, self._model)
         if saved is not None:
             sampling.restore(saved)
@@ -27,7 +48,7 @@ class FirstPass(Pass):
         if run.stage == "first":
             latents = sampling.sample(self._model, run.request.refiner_switch if self._refiner else 1.0)
         if self._refiner is None:
-            return of_latents(run, self._model, latents)
+            return sampling, of_latents(run, self._model, latents)
         run.reporter.status("Second pass")
         run.stage = "refiner"
-        return of_latents(run, self._refiner, sampling.sample(self._refiner))
+        return sampling, of_latents(run, self._refiner, sampling.sample(self._refiner))

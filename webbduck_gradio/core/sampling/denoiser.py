@@ -156,7 +156,7 @@ class UNetDenoiser:
         return x - output * sigma
 
     def _kept(self, denoised: torch.Tensor) -> torch.Tensor:
-        return denoised if self._inpainted is None else self._inpainted.kept(denoised)
+        return denoised if self._inpainted is None else self._inpainted.kept(denoised, self.share)
 
 
 def _size_ids(pipe: Any, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:

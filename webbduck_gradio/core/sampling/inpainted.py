@@ -29,25 +29,33 @@ class Inpainted:
     noise: torch.Tensor | None = None
     """What the images start from, of unit variance, (n, 4, h, w)."""
 
+    hold_until: torch.Tensor | None = None
+    """Like `mask`: the share of the steps, 0 to 1, until which a part stays as the picture begins there;
+    None = nothing does. Early steps decide what is where, so that it fits what is held."""
+
     def at(self, device: torch.device, levels: Sequence[float], noise: torch.Tensor) -> Inpainted:
         """The same on a device, for steps between these noise levels that start from this noise."""
-        masked = None if self.masked is None else self.masked.to(device)
+        masked, hold = (None if each is None else each.to(device) for each in (self.masked, self.hold_until))
         return replace(
             self,
             latents=self.latents.to(device),
             mask=self.mask.to(device),
             masked=masked,
+            hold_until=hold,
             levels=tuple(levels),
             noise=noise.to(device),
         )
 
-    def kept(self, denoised: torch.Tensor) -> torch.Tensor:
-        """The prediction with the kept part replaced by what it is known to be, as AUTOMATIC1111 does.
+    def kept(self, denoised: torch.Tensor, share: float) -> torch.Tensor:
+        """The prediction, after this share of the steps, with the kept part replaced by what it is known to
+        be, as AUTOMATIC1111 does.
 
         What is still to be drawn is not replaced: samplers that combine predictions would take the first one
         of the model's own for a jump, and overshoot.
         """
         mask = (self.mask > 0).to(self.mask) if self.is_soft else self.mask
+        if self.hold_until is not None:
+            mask = mask * (self.hold_until <= share)
         return self.latents + (denoised - self.latents) * mask
 
     def held(self, x: torch.Tensor, sigma: float, begun_at: float) -> torch.Tensor:

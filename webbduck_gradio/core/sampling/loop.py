@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,13 +23,15 @@ from .guidance import guidance_of
 from .inpainted import Inpainted
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
-from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, StepNoise, image_noise
+from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, Shape, StepNoise, image_noise
 from .samplers import SOLVERS
 from .samplers.base import Options, State
 
 LATENT_CHANNELS = 4
 LATENT_PIXELS = 8
 """Pixels of a latent's side."""
+STARTING_NOISE = 2**16
+"""Beyond the seeds of all parts."""
 SLOPES = 3
 """The fourth order of k-diffusion's LMS and of ComfyUI's iPNDM shifts colours and leaves stains with guidance
 and 20 steps."""
@@ -52,9 +54,23 @@ def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
     )
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of the passes in which a mode's first stage draws an image (`Mode.parts`)."""
+
+    number: int = 0
+    count: int = 1
+    canvas: Image.Image | None = None
+    """The picture so far (RGB); None in the first part."""
+    steps_before: int = 0
+    """Steps of the parts before."""
+    placed: Callable[[Image.Image], Image.Image] = lambda preview: preview
+    """A preview of the whole picture from one of what the part draws."""
+
+
 class SamplingRun:
     """Sampling of image `index` of a request, and those after it that are drawn together with it. `warnings`:
-    sentences that its modes add. `stage` and `picture`: as an unfinished image has them."""
+    sentences that its modes add. `stage`, `picture` and `part`: as an unfinished image has them."""
 
     def __init__(
         self,
@@ -72,6 +88,7 @@ class SamplingRun:
         self.warnings: list[str] = []
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
+        self.part = Part()
         self.slow_steps = slow_steps
         self._origin, self._memory_warnings = origin, memory_warnings
 
@@ -108,10 +125,16 @@ class SamplingRun:
         ]
         return torch.stack([image_noise(each, _latent_shape(size)) for each in plain])
 
+    def starting_noise(self, shape: Shape) -> torch.Tensor:
+        """Noise (1, *shape) of unit variance for what a pass starts from; another than the pass's own."""
+        seed = self.request.seed_of(self.index) + (STARTING_NOISE + self.part.number) * (MAX_SEED + 1)
+        return image_noise(Seeds(seed=seed, source=self.request.noise_source), shape)[None]
+
     def _seeds(self, index: int, second: bool) -> Seeds:
         alone = self.request.for_single_image(index)
-        # An img2img second pass needs other noise, also on a Brownian path.
-        beyond = MAX_SEED + 1 if second else 0
+        # A later pass needs other noise, also on a Brownian path.
+        later = 1 if second else self.part.number + 1 if self.part.number else 0
+        beyond = later * (MAX_SEED + 1)
         width, height = alone.seed_resize_width, alone.seed_resize_height
         return Seeds(
             seed=alone.seed + beyond,
@@ -123,11 +146,16 @@ class SamplingRun:
         )
 
     def unfinished(self, state: State, total: int, noise: torch.Tensor, evaluations: int) -> Unfinished:
-        """What is saved of the image after a step. `noise`: its position. `evaluations`: in this pass."""
+        """What is saved of the image after a step. `total`: of all parts. `noise`: its position.
+        `evaluations`: in this pass."""
+        part = self.part
         return Unfinished(
             index=self.index,
-            step=state.step,
+            step=part.steps_before + state.step,
             total=total,
+            part=part.number,
+            steps_before=part.steps_before,
+            canvas=part.canvas,
             stage=self.stage,
             state=on(state, "cpu", copy=True),
             noise=noise,
@@ -174,6 +202,11 @@ class SamplingPass:
         self._first_noise = torch.stack([image_noise(each, shape) for each in seeds])
         x = self._first_noise.to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
+
+    @property
+    def steps_done(self) -> int:
+        """Steps that were taken."""
+        return self._state.step
 
     def restore(self, saved: Unfinished) -> None:
         """Go on from a saved state. Raises `GenerationError` if it is none of such a pass."""
@@ -222,12 +255,14 @@ class SamplingPass:
         self, state: State, total: int, shown: torch.Tensor | None, rgb: Sequence[Sequence[float]] | None
     ) -> None:
         """`shown`: the prediction that a preview is made of."""
-        reporter, slow_steps = self._run.reporter, self._run.slow_steps
+        reporter, slow_steps, part = self._run.reporter, self._run.slow_steps, self._run.part
+        planned = len(self._sigmas) - 1
+        total += part.steps_before + (part.count - part.number - 1) * planned
         if slow_steps and (warning := slow_steps.step()):
             self._run.warnings.append(warning)
-        reporter.step(self._run.index, state.step, total)
+        reporter.step(self._run.index, part.steps_before + state.step, total)
         if shown is not None and reporter.wants_preview():
-            reporter.preview(previews.latents_to_rgb(shown, rgb))
+            reporter.preview(part.placed(previews.latents_to_rgb(shown, rgb)))
         if reporter.wants_state():
             reporter.state(self._run.unfinished(state, total, self._noise.state(), self._evaluations))
         reporter.check()

@@ -38,6 +38,7 @@ IGNORED_INFOTEXT_KEYS = {
 
 NEEDED = {
     "mask": ("image",),
+    "outpaint": ("image", "width", "height"),
     "schedule": ("sampler",),
     "seed_resize_width": ("seed_resize_height",),
     "seed_resize_height": ("seed_resize_width",),
@@ -136,7 +137,7 @@ def _for_form(
             try:
                 inputs.path(fields[key])
             except NotFoundError:
-                for each in {key, "mask"}:
+                for each in {key, "mask", "outpaint"}:
                     fields.pop(each, None)
                 notes.append(f"The picture's {what} is no longer there; choose it again.")
     return {**RESET_VALUES, **fields}, notes
@@ -339,16 +340,17 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
             fields[key] = value  # kept to be shortened; Generate refuses it
             continue
         # Validated one by one, so that an invalid field does not affect the others, but for those that need
-        # another one.
-        more = {owner: wanted[owner] for owner in NEEDED.get(key, ()) if owner in wanted}
+        # others.
+        more = {other: wanted[other] for other in NEEDED.get(key, ()) if other in wanted}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
             problems.append(f"The picture's {SETTINGS[key].label_in_sentence} was left out: {error}")
         else:
             fields[key] = request.model_dump(mode="json")[key]
-    if fields.get("mask") and not fields.get("image"):
-        del fields["mask"]
+    if not fields.get("image"):
+        for key in ("mask", "outpaint"):
+            fields.pop(key, None)
     return fields
 
 

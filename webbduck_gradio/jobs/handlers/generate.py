@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...models import admission
+from ...models.outpaint_size import with_size
 from ...request import GenerationRequest, JobRequest
 from ..context import JobContext
 from ..job import Job
@@ -23,7 +24,7 @@ class GenerateHandler(JobHandler):
         self, context: JobContext, asked: Mapping[str, Any]
     ) -> tuple[GenerationRequest, Sequence[str]]:
         """`asked`: fields of `GenerationRequest`; None or missing = the checkpoint's default."""
-        request = admission.build_request(context.registry, asked)
+        request = admission.build_request(context.registry, with_size(asked, context.inputs))
         warnings = admission.validate_request(context.registry, request, context.inputs)
         # Given by id, they may have been stored by a studio with another output folder.
         context.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))

@@ -79,6 +79,9 @@ export function makeActions(act, upscale) {
       action("To inpaint", "Use it as the Studio's input picture and paint a mask", () =>
         act("send", { purpose: "inpaint" }),
       ),
+      action("To outpaint", "Use it as the Studio's input picture and extend it", () =>
+        act("send", { purpose: "outpaint" }),
+      ),
     ),
     group(
       "Enlarge",

@@ -61,9 +61,8 @@ def build(parts: PageParts) -> None:
     def send(event: gr.EventData) -> Any:
         """Use a picture as the Studio's input picture."""
         asked = event_data(event)
-        purpose = "inpaint" if asked.get("purpose") == "inpaint" else "img2img"
         try:
-            filled = form.use_image(str(asked.get("id", "")), purpose)
+            filled = form.use_image(str(asked.get("id", "")), str(asked.get("purpose", "")))
         except WebbDuckError as error:
             return [notification(error=str(error), where="gallery"), gr.skip(), *form.nothing()]
         return [notification(done="Input picture"), gr.Tabs(selected="studio"), *filled]

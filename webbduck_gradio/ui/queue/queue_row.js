@@ -46,7 +46,12 @@ export function modeOf(job) {
   const request = job.request;
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
   if (job.kind === "caption") return "Caption";
-  const modes = { text2img: "Text to image", img2img: "Image to image", inpaint: "Inpaint" };
+  const modes = {
+    text2img: "Text to image",
+    img2img: "Image to image",
+    inpaint: "Inpaint",
+    outpaint: "Outpaint",
+  };
   const mode = modes[job.mode];
   const passes = request.second_pass_model ? ", two passes" : "";
   return (job.kind === "test" ? `Test, ${mode.toLowerCase()}` : mode) + passes;

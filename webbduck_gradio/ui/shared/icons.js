@@ -30,6 +30,7 @@ const ICONS = {
   upscale: "M4 14v6h6M20 10V4h-6M4 20l6.500-6.500M20 4l-6.500 6.500",
   hires: "M4 12h8v8H4zM12 4h8v8M15 9l5-5M12 4v4M20 12h-4",
   inpaint: "M15 4l5 5-9 9H6v-5zM13 6l5 5M4 21h16",
+  outpaint: "M8 8h8v8H8zM5 9l-3 3 3 3M19 9l3 3-3 3M9 5l3-3 3 3M9 19l3 3 3-3",
   input: `M4 5h16v14H4zM4 16l4.500-4.500 4 4 2.500-2.500 5 5${circle(15.5, 9, 1.3)}`,
   more: `${circle(5, 12, 1.2)}${circle(12, 12, 1.2)}${circle(19, 12, 1.2)}`,
   seed: "M4.500 12a7.500 7.500 0 1 0 2.500-5.600M4.500 4v4.500H9",

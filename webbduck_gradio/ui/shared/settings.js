@@ -2,6 +2,8 @@
 // The settings' declarations (request/fields.py) in the page: labels, display values, when a setting applies,
 // and one-line summaries.
 
+import { sidesText } from "./sides.js";
+
 const facts = /** @type {any} */ (globalThis).webbduckFacts;
 
 /** Declaration of each setting by name, in form order. @type {Record<string, any>} */
@@ -29,7 +31,7 @@ export function secondPassKind(values, arch, tables = facts) {
 }
 
 /**
- * The mode of a request: "text2img", "img2img" or "inpaint".
+ * The mode of a request: "text2img", "img2img", "inpaint" or "outpaint".
  *
  * @param {Record<string, any>} values fields of the request
  * @param {any} [tables] as in request/modes.py
@@ -43,6 +45,7 @@ export const modeText = (values) =>
     text2img: null,
     img2img: "img2img",
     inpaint: values.inpainting_fill === "keep" ? "Inpainting all but the mask" : "Inpainting",
+    outpaint: `Outpaint: ${sidesText(values.outpaint)}`,
   })[modeOf(values)];
 
 /**
@@ -79,6 +82,7 @@ export function valueText(name, value) {
   if (Array.isArray(value)) {
     return value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ");
   }
+  if (settings[name]?.control === "sides") return sidesText(value);
   if (typeof value === "number") return String(Number(value.toFixed(3)));
   return settings[name]?.choices[value] ?? String(value);
 }

@@ -80,7 +80,7 @@ def _control(setting: Setting, value: Any, in_row: bool, more: dict[str, Any]) -
     if setting.control == "list":
         more = {"min_width": 150, "choices": list_entries(setting, setting.choices)} | more
         return _list(setting, label, value, **more)
-    if setting.control == "file":  # the id of a stored file, which a script writes
+    if setting.control in ("file", "sides"):  # which a script writes
         return gr.Textbox("", elem_id=element, elem_classes="channel", show_label=False)
     assert setting.control == "model", f"{setting.name} needs a control of its own"
     return _list(setting, label, value, **more)

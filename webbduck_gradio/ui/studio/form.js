@@ -202,7 +202,7 @@ function prepare() {
     );
   }
   for (const [name, { help, control: kind }] of Object.entries(settings)) {
-    if (kind !== "file" && kind !== "loras") addTooltip(control(name), name, help);
+    if (!["file", "sides", "loras"].includes(kind)) addTooltip(control(name), name, help);
   }
   for (const [name, text] of Object.entries(webbduckFacts.button_help)) {
     const button = document.getElementById(name);

@@ -37,6 +37,7 @@ from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
 from .controls import list_entries
 from .lora_stack import to_control, to_request
+from .outpaint import sides_of, sides_text
 from .tooltips import BUTTONS
 
 PRESETS = {
@@ -52,7 +53,7 @@ NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
 EMPTY = tuple(
     name
     for name, setting in SETTINGS.items()
-    if setting.control in ("model", "file") or (setting.control == "list" and setting.is_optional)
+    if setting.control in ("model", "file", "sides") or (setting.control == "list" and setting.is_optional)
 )
 """Fields whose control uses "" for None."""
 
@@ -65,7 +66,7 @@ class Form:
     fields: dict[str, Any]
     """Component of each field of the request that has a control."""
     signal: gr.HTML
-    """Channel for actions beside values: {"open": "mask" or "image", "image": FILE_ID}."""
+    """Channel for actions beside values: {"open": "mask", "outpaint" or "image", "image": FILE_ID}."""
 
     @property
     def checkpoint(self) -> gr.HTML:
@@ -111,12 +112,13 @@ class Form:
     def use_image(self, image_id: str, purpose: str) -> list[Any]:
         """Values of `outputs` that make a gallery picture the input picture.
 
-        `purpose` is "img2img", or "inpaint", which also opens the mask editor. Width and height are set to
-        the picture's if they are valid for a request. Raises `WebbDuckError` if there is no such picture.
+        `purpose` is "inpaint" or "outpaint", which also open their editor; any other is img2img. Width and
+        height are set to the picture's if a request can have them. Raises `WebbDuckError` if there is no such
+        picture.
         """
         path = self.services.outputs.resolve(image_id)
         file_id = self.services.inputs.store(path)
-        values: dict[str, Any] = {"image": file_id, "mask": None}
+        values: dict[str, Any] = {"image": file_id, "mask": None, "outpaint": None}
         with open_picture(path, "The picture") as image:
             width, height = upright_size(image)
         try:
@@ -126,7 +128,8 @@ class Form:
         else:
             values |= {"width": width, "height": height}
         # The id tells the page which picture is meant, since this signal can arrive before the values.
-        return self.partly(values, {"open": "mask" if purpose == "inpaint" else "image", "image": file_id})
+        opened = {"inpaint": "mask", "outpaint": "outpaint"}.get(purpose, "image")
+        return self.partly(values, {"open": opened, "image": file_id})
 
     def _signalled(self, signal: Mapping[str, Any] | None) -> Any:
         return json.dumps({**signal, "at": time.time_ns()}) if signal else gr.skip()
@@ -251,6 +254,7 @@ class Form:
                     known[name] = ""
         if not known.get("image"):
             known.pop("mask", None)
+            known.pop("outpaint", None)
         return known
 
     # -- out of the form ---------------------------------------------------------------------------------
@@ -265,6 +269,8 @@ class Form:
             asked[name] = asked[name] or None
         if "loras" in asked:
             asked["loras"] = to_request(asked["loras"])
+        if "outpaint" in asked:
+            asked["outpaint"] = sides_of(asked["outpaint"])
         wrong: dict[str, RequestError] = {}
         for name in NUMBERS:
             try:
@@ -297,6 +303,8 @@ def shown_as(name: str, value: Any) -> Any:
     """A request field's value in the form that its control holds."""
     if name == "loras":
         return to_control(value)
+    if name == "outpaint":
+        return sides_text(value)
     if SETTINGS[name].is_number:
         return shown(value)
     return "" if value is None and name in EMPTY else value

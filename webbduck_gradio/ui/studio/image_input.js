@@ -12,6 +12,7 @@ import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
 import { tintMask } from "./mask_overlay.js";
+import { outpaintTools } from "./outpaint_tools.js";
 import { fill, offerUndo, whenShown } from "./settings_menu.js";
 
 /** @param {GradioView} view */
@@ -70,7 +71,7 @@ export default function start({ element, props, trigger, server, upload }) {
     awaited = null;
     isNew = true;
     const before = form.typedState();
-    form.set("mask", "");
+    for (const each of ["mask", "outpaint"]) form.set(each, "");
     form.set("image", found.id);
     form.unfold("image");
     offerUndo("Input picture loaded.", before);
@@ -132,8 +133,7 @@ export default function start({ element, props, trigger, server, upload }) {
     if (found.lost) showError(found.error);
     else if (found.error) {
       lost = found.error;
-      form.set("mask", "");
-      form.set("image", "");
+      for (const each of ["mask", "outpaint", "image"]) form.set(each, "");
     } else size = found;
     return size?.id === id;
   }
@@ -337,6 +337,7 @@ export default function start({ element, props, trigger, server, upload }) {
       ),
       paintButton,
       unmask,
+      outpaintTools({ measured: async (id) => ((await measure(id)) ? size : null) }),
       button("Use its size", useSize, {
         class: "use-size",
         title: "Set width and height to the size of the picture",
@@ -384,7 +385,7 @@ export default function start({ element, props, trigger, server, upload }) {
 
   subscribe("form", draw);
   subscribe("signal", (asked) => {
-    if (!["mask", "image"].includes(asked.open)) return;
+    if (!["mask", "image", "outpaint"].includes(asked.open)) return;
     last.delete("signal");
     awaited = asked.open === "mask" ? asked.image : null;
     isNew = true;

@@ -12,5 +12,5 @@ function empty(fields, text) {
   focusAction();
 }
 
-export const removeInput = () => empty(["mask", "image"], "Input picture removed.");
+export const removeInput = () => empty(["mask", "outpaint", "image"], "Input picture removed.");
 export const removeMask = () => empty(["mask"], "Mask removed.");

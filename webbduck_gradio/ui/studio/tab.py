@@ -204,6 +204,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/input_chip.css",
+        "studio/outpaint.css",
         "studio/run_buttons.css",
         "studio/recent.css",
     ),

@@ -63,6 +63,7 @@ export default function start({ element, props, trigger, server }) {
     compareTool,
     aboutTool,
     tool("inpaint", "Inpaint: paint a mask", () => take(shown.image, "inpaint")),
+    tool("outpaint", "Outpaint: extend the picture", () => take(shown.image, "outpaint")),
     tool("input", "Use as input picture", () => take(shown.image, "img2img")),
     upscaleTool,
     tool("hires", "Hires fix: redraw it larger", () =>

@@ -12,6 +12,7 @@ const WORDS = {
   compare: "Compare",
   about: "Settings",
   inpaint: "Inpaint",
+  outpaint: "Outpaint",
   input: "Use",
   upscale: "Upscale",
   hires: "Hires",
