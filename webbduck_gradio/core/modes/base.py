@@ -28,8 +28,8 @@ class Mode(ABC):
 
     @classmethod
     def largest_pass(cls, request: GenerationRequest, native: int) -> tuple[int, int]:
-        """Width and height in pixels of the job's largest pass, but for a second pass, which goes over the whole
-        picture. `native`: the checkpoint's side."""
+        """Width and height in pixels of the job's largest pass, apart from a second pass, which goes over the
+        whole picture. `native`: the checkpoint's side."""
         return request.largest_size
 
     def parts(self, model: ModelContext) -> int:

@@ -7,7 +7,7 @@ from ..sampling.denoiser import ModelContext
 from ..sampling.loop import Part, SamplingPass, SamplingRun
 from ..unfinished import FOREIGN, Stage, Unfinished
 from .base import Mode
-from .passes import Drawn, Pass, of_latents
+from .passes import Drawn, Pass, of_image, of_latents
 
 
 class FirstPass(Pass):
@@ -32,11 +32,11 @@ class FirstPass(Pass):
         while True:
             sampling, drawn = self._sampled(run, saved)
             saved, part = None, run.part
-            images = [self._mode.end(run, self._model, each) for each in drawn.images]
+            (image,) = drawn.images
+            canvas = self._mode.end(run, self._model, image)
             if part.number + 1 == count:
                 run.part = Part()
-                return Drawn(lambda: images)
-            (canvas,) = images
+                return of_image(canvas)
             run.part = Part(part.number + 1, count, canvas, part.steps_before + sampling.steps_done)
 
     def _sampled(self, run: SamplingRun, saved: Unfinished | None) -> tuple[SamplingPass, Drawn]:

@@ -55,6 +55,11 @@ def of_latents(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> 
     return Drawn(lambda: decoded(run, model, latents), latents)
 
 
+def of_image(image: Image.Image) -> Drawn:
+    """What a pass gives that ends with pixels (RGB)."""
+    return Drawn(lambda: [image])
+
+
 def decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
     """The images of latents, one by one: decoding takes more memory than sampling."""
     height, width = (side * LATENT_PIXELS for side in latents.shape[2:])
