@@ -72,7 +72,7 @@ def draw(
         sampling = second_pass.begin(run, second, run.picture)
         if saved is not None:
             sampling.restore(saved)
-        images = _decoded(run, second, sampling.sample(second))
+        images = decoded(run, second, sampling.sample(second))
     return [plan.mode.finish(each) for each in images], tuple(dict.fromkeys(run.warnings))
 
 
@@ -89,11 +89,12 @@ def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> lis
         run.reporter.status("Second pass")
         run.stage, last = "refiner", second
         latents = sampling.sample(second)
-    return _decoded(run, last, latents)
+    return decoded(run, last, latents)
 
 
-def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
-    """One by one: decoding takes more memory than sampling."""
+def decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
+    """The images of latents (n, 4, h, w), one by one: decoding takes more memory than sampling. Raises
+    `OutOfMemoryError`, `GenerationError`."""
     request = run.request
     try:
         loaded = model.loaded

@@ -52,36 +52,46 @@ class Network(Protocol):
 
 
 def upscale(
-    image: Image.Image, scale: int, model: Path | None, device: str, reporter: ProgressReporter
+    image: Image.Image,
+    scale: float,
+    model: Path | None,
+    device: str,
+    reporter: ProgressReporter,
+    tile_size: int | None = None,
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """`image` at `scale` times its size, and warnings. `model` None: Lanczos.
+    """`image` at `scale` (1 or more) times its size, and warnings. `model` None: Lanczos. `tile_size`: in
+    input pixels; None = `TILE`. At scale 1 it is left as it is.
 
     A model of a smaller scale is applied repeatedly as long as the result is not too large; any difference
     that remains is resized with Lanczos, with a warning. The result is RGBA if `image` is: models process
     colours only, so alpha is resized with Lanczos.
     Raises `ModelError`, `OutOfMemoryError`, `RequestError`, and what the reporter raises.
     """
-    wanted = (image.width * scale, image.height * scale)
+    wanted = size_of(image.size, scale)
     _check_size(*wanted)
     if image.mode != "RGBA":
         image = image.convert("RGB")
+    if wanted == image.size:
+        return image, ()
     if model is None:
         warning = f"Upscaled with {LANCZOS}; without a model no detail is added."
         return image.resize(wanted, Image.Resampling.LANCZOS), (warning,)
+    work = _TiledUpscale(load(model, device), device, reporter, tile_size or TILE)
     if image.mode != "RGBA":
-        return _by_network(image, scale, load(model, device), device, reporter)
-    upscaled, warnings = _by_network(
-        _with_filled_colours(image), scale, load(model, device), device, reporter
-    )
+        return _by_network(image, scale, work)
+    upscaled, warnings = _by_network(_with_filled_colours(image), scale, work)
     upscaled.putalpha(image.getchannel("A").resize(wanted, Image.Resampling.LANCZOS))
     return upscaled, (*warnings, f"The picture's transparency was upscaled with {LANCZOS}.")
 
 
-def _by_network(
-    image: Image.Image, scale: int, network: Network, device: str, reporter: ProgressReporter
-) -> tuple[Image.Image, tuple[str, ...]]:
+def size_of(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height in pixels at `scale`."""
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def _by_network(image: Image.Image, scale: float, work: _TiledUpscale) -> tuple[Image.Image, tuple[str, ...]]:
     """Like `upscale`, for an RGB image and a loaded network."""
-    size = (image.width * scale, image.height * scale)
+    size, network = size_of(image.size, scale), work.network
     passes = 1
     while network.scale ** (passes + 1) <= scale:
         passes += 1
@@ -93,16 +103,16 @@ def _by_network(
         (0, max(0, MIN_SIDE - image.width), 0, max(0, MIN_SIDE - image.height)),
         mode="replicate",
     )[0]
-    work = _TiledUpscale(network, device, reporter)
     work.plan(pixels.shape[1], pixels.shape[2], passes)
     for _ in range(passes):
         pixels = work.in_tiles(pixels)
     factor = network.scale**passes
     pixels = pixels[:, : image.height * factor, : image.width * factor]
-    upscaled = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
+    # In place: a large picture's float32 copy takes 800 MB.
+    upscaled = Image.fromarray(pixels.mul_(255).round_().to(torch.uint8).permute(1, 2, 0).numpy(), "RGB")
     if upscaled.size == size:
         return upscaled, ()
-    warning = f"The model upscales {network.scale}x; its result was resized to {scale}x with {LANCZOS}."
+    warning = f"The model upscales {network.scale}x; its result was resized to {scale:g}x with {LANCZOS}."
     return upscaled.resize(size, Image.Resampling.LANCZOS), (warning,)
 
 
@@ -195,7 +205,7 @@ class _TiledUpscale:
     network: Network
     device: str
     reporter: ProgressReporter
-    size: int = 0
+    size: int
     done: int = 0
     total: int = 0
     _sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -206,7 +216,7 @@ class _TiledUpscale:
         self._sizes = [(height * each, width * each) for each in factors]
         # Declared by models that tile internally or need the whole image.
         internal = getattr(getattr(self.network, "tiling", None), "name", "") == "INTERNAL"
-        self.size = max(self._sizes[-1]) if internal else TILE
+        self.size = max(self._sizes[-1]) if internal else self.size
         self._count()
 
     def _count(self) -> None:
@@ -222,11 +232,12 @@ class _TiledUpscale:
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
-                self.size = min(self.size, TILE * 2) // 2
-                if self.size < MIN_TILE:
+                smaller = [size for size in (TILE, TILE // 2, MIN_TILE) if size < self.size]
+                if not smaller:
                     raise OutOfMemoryError(
                         "There is not enough memory to upscale this picture; close other programs."
                     ) from None
+                self.size = smaller[0]
                 log.warning("Out of memory; continuing with tiles of %d pixels", self.size)
                 self.done = before
                 self._count()

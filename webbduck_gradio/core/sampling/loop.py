@@ -17,11 +17,12 @@ from .. import previews
 from ..progress import ProgressReporter
 from ..slow_steps import SlowSteps
 from ..unfinished import DAMAGED, Stage, Unfinished, on
+from .canvas_noise import CanvasNoise, Window, canvas_noise
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
 from .guidance import guidance_of
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
-from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, StepNoise, image_noise
+from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, Shape, StepNoise, image_noise
 from .samplers import SOLVERS
 from .samplers.base import Options, State
 
@@ -82,16 +83,18 @@ class SamplingRun:
         latents: torch.Tensor | None = None,
         inpainted: Inpainted | None = None,
         second: bool = False,
+        window: Window | None = None,
     ) -> SamplingPass:
         """A pass over images of `size` (width, height in pixels).
 
         `steps`: None = those of the request's first pass.
         `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
+        `window`: which part of a canvas it draws; None = a picture of its own.
         """
         steps = steps or self.request.first_pass_steps
         seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
-        return SamplingPass(self, model, size, seeds, steps, latents, inpainted)
+        return SamplingPass(self, model, size, seeds, steps, latents, inpainted, window)
 
     def _seeds(self, index: int, second: bool) -> Seeds:
         alone = self.request.for_single_image(index)
@@ -136,6 +139,7 @@ class SamplingPass:
         steps: Steps,
         latents: torch.Tensor | None,
         inpainted: Inpainted | None,
+        window: Window | None = None,
     ):
         self._inpainted = inpainted
         request, config = owner.request, model.loaded.scheduler
@@ -150,12 +154,20 @@ class SamplingPass:
         self._sigmas = self._solver.plan(left, self._options)
         shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
         has_path = sampler_named(request.sampler).noise == "path"
-        sources: list[ImageNoise] = [
-            BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
-            for each in seeds
-        ]
+
+        def steps_noise(each: Seeds, shape: Shape) -> ImageNoise:
+            return (
+                BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
+            )
+
+        if window is None:
+            sources = [steps_noise(each, shape) for each in seeds]
+            first = [image_noise(each, shape) for each in seeds]
+        else:
+            sources = [CanvasNoise(each, shape, window, steps_noise) for each in seeds]
+            first = [canvas_noise(each, shape, window) for each in seeds]
         self._noise: ImageNoise = JoinedNoise(sources) if len(sources) > 1 else sources[0]
-        drawn = torch.stack([image_noise(each, shape) for each in seeds])
+        drawn = torch.stack(first)
         x = drawn.to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
 
