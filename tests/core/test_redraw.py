@@ -49,9 +49,7 @@ def do(generator: ImageGenerator, registry: Registry, ask: Any) -> Redraw:
         **fields: Any,
     ) -> GeneratedImage:
         own = {name: fields.pop(name) for name in ("scale", "strength") if name in fields}
-        tiles = Tiles.over(
-            size_of(image.size, own.get("scale", 2.0)), tile_size, overlap
-        )
+        tiles = Tiles.over(size_of(image.size, own.get("scale", 2.0)), tile_size, overlap)
         request = RedrawRequest(
             image="a/0.png",
             drawing=ask(width=tiles.width, height=tiles.height, **fields),
@@ -71,7 +69,8 @@ def pixels(image: Image.Image) -> numpy.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("size", "side", "overlap"), [((64, 64), 64, 8), ((1000, 333), 128, 16), ((8192, 8191), 256, 32), ((10, 500), 64, 32)]
+    ("size", "side", "overlap"),
+    [((64, 64), 64, 8), ((1000, 333), 128, 16), ((8192, 8191), 256, 32), ((10, 500), 64, 32)],
 )
 def test_tiles_cover_the_canvas_and_overlap_enough(size, side, overlap) -> None:
     tiles = Tiles.over(size, side, overlap)
@@ -135,5 +134,6 @@ def test_a_redrawn_picture_shows_the_same_in_more_detail_and_no_seam(do, drawing
     print("sharp", grad(drawn), grad(plain))
     Image.fromarray(drawn.astype(numpy.uint8)).save("/tmp/b18/tiles-redraw.png")
     Image.fromarray(plain.astype(numpy.uint8)).save("/tmp/b18/tiles-plain.png")
-    dx = numpy.abs(numpy.diff(drawn, axis=1)).mean(axis=(0, 2)); px = numpy.abs(numpy.diff(plain, axis=1)).mean(axis=(0, 2))
+    dx = numpy.abs(numpy.diff(drawn, axis=1)).mean(axis=(0, 2))
+    px = numpy.abs(numpy.diff(plain, axis=1)).mean(axis=(0, 2))
     print(numpy.round(dx[100:220] - px[100:220], 2))

@@ -43,7 +43,6 @@ from .sampling.denoiser import ModelContext
 from .sampling.guidance import guidance_of
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
-from .unfinished_redraw import UnfinishedRedraw
 from .upscaling import LANCZOS, upscale
 
 MAX_CACHED_PROMPTS = 16
@@ -195,11 +194,11 @@ class ImageGenerator:
         request: GenerationRequest,
         checkpoint: Checkpoint,
         reporter: ProgressReporter,
-        saved: Unfinished | UnfinishedRedraw | None,
-        inputs: Sequence[Image.Image] = (),
+        saved: Unfinished | None,
+        inputs: Sequence[str] = (),
     ) -> PreparedJob:
-        """Load what draws the request, and check whether `saved` may go on. `inputs`: images that it depends
-        on beside the request's own."""
+        """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
+        that it depends on beside the request's own."""
         wording = self._wording(request)
         second = self._second(request)
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]

@@ -42,11 +42,12 @@ def origin_of(
     request: GenerationRequest,
     wording: ResolvedPrompt,
     checkpoints: Sequence[Checkpoint],
-    inputs: Iterable[Image.Image],
+    inputs: Iterable[Image.Image | str],
     pipelines: CheckpointCache,
     threads: int,
 ) -> Origin:
-    """`checkpoints`: of both passes; `inputs`: images as the mode uses them."""
+    """`checkpoints`: of both passes; `inputs`: images as the mode uses them, or the `digest` of
+    such."""
     return {
         "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
@@ -63,7 +64,7 @@ def origin_of(
         "loras": [
             {"name": lora.name, "stamp": lora.stamp, "weight": weight} for lora, weight in wording.loras
         ],
-        "inputs": [_digest(each) for each in inputs],
+        "inputs": [each if isinstance(each, str) else digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
         "threads": threads,
@@ -138,7 +139,8 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
         )
 
 
-def _digest(image: Image.Image) -> str:
+def digest(image: Image.Image) -> str:
+    """A text that differs for images that differ in a pixel."""
     return hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
 
 

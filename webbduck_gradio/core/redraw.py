@@ -1,18 +1,18 @@
-"""Redraws an enlarged picture tile by tile with img2img ("Upscale with detail").
+"""Redraws an enlarged picture in tiles with img2img ("Upscale with detail").
 
-Each tile is drawn from the enlarged picture alone, never from its neighbours, and from noise that depends on
-its place (`sampling.canvas_noise`), so that the order of the tiles does not matter. Finished tiles are kept
-as PNG files in memory until all are there.
+The whole picture's latents go through the sampler together, with one noise for all of it; the UNet and the
+VAE see them tile by tile (`sampling.tiled`). So neighbouring tiles agree at each step, the state after a step
+is that of any picture, and of what is as large as the result only 8 bits a colour are held.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy
+import torch
 from PIL import Image
 
 from ..errors import GenerationError, OutOfMemoryError
@@ -20,26 +20,21 @@ from ..models.catalog.registry import Checkpoint
 from ..models.upscalers import LANCZOS, Upscaler
 from ..request import RedrawRequest
 from ..request.tiles import Tiles
-from . import tile_blending, unfinished_redraw
+from . import tile_blending, unfinished
 from .facts import facts_of
 from .modes.img2img import encoded
 from .one_image import PreparedJob, decoded, translate_errors
+from .origin import digest
 from .progress import Continuation, GeneratedImage, ProgressReporter
-from .sampling.canvas_noise import Window
 from .sampling.guidance import guidance_of
-from .sampling.loop import LATENT_PIXELS, SamplingRun
+from .sampling.loop import SamplingRun
+from .sampling.tiled import parts
 from .slow_steps import SlowSteps
-from .unfinished import FOREIGN
-from .unfinished_redraw import UnfinishedRedraw
+from .unfinished import FOREIGN, Unfinished
 
 if TYPE_CHECKING:
     from .image_generator import ImageGenerator
     from .progress import UnfinishedState
-
-PREVIEW_SIDE = 768
-"""Longest side of the previews, which show the whole picture."""
-FASTEST = 1
-"""PNG compression of the finished tiles."""
 
 
 def redrawn(
@@ -52,38 +47,37 @@ def redrawn(
     continuation: Continuation,
 ) -> GeneratedImage:
     """As `ImageGenerator.redraw`."""
-    saved = unfinished_redraw.read(continuation.state) if continuation.state else None
+    saved = unfinished.read(continuation.state) if continuation.state else None
     enlarged, notes = generator.upscaled(
         image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
     )
     alpha = enlarged.getchannel("A") if enlarged.mode == "RGBA" else None
     enlarged = enlarged.convert("RGB")
+    size, source = enlarged.size, digest(enlarged)
     drawing, pipelines = request.drawing, generator.pipelines
     pipelines.start_job((drawing.width, drawing.height), guidance_of(drawing).rows, [checkpoint])
     pipelines.compiling.start_job(reporter)
 
-    def prepare(saved: UnfinishedRedraw | None) -> PreparedJob:
-        return generator.prepare(drawing, checkpoint, reporter, saved, [enlarged])
+    def prepare(saved: Unfinished | None) -> PreparedJob:
+        return generator.prepare(drawing, checkpoint, reporter, saved, [source])
 
-    work = Redrawing(request, enlarged, reporter, prepare)
-    picture = work.draw(saved, generator.fall_back)
+    slow_steps = SlowSteps() if pipelines.card.kind == "cuda" else None
+    work = _Redrawing(request, enlarged, reporter, prepare, generator.fall_back, slow_steps)
+    del enlarged  # of which the work has its own copy
+    pixels, plan = work.draw(saved)
+    picture = Image.fromarray(pixels[: size[1], : size[0]])
     if alpha is not None:
         picture.putalpha(alpha)
-    assert work.plan is not None
     facts = {
-        **facts_of(work.plan, pipelines, generator.threads, 1),
+        **facts_of(plan, pipelines, generator.threads, 1),
         "upscaler": upscaler.name if upscaler else LANCZOS,
-        "tiles": work.count,
+        "tiles": work.tiles.count,
     }
-    texts = (*notes, *work.warnings, *work.memory_warnings, *filter(None, [pipelines.compile_problem]))
-    return GeneratedImage(0, drawing.seed, picture, tuple(dict.fromkeys(texts)), facts)
+    warnings = (*notes, *work.warnings, *filter(None, [pipelines.compile_problem]))
+    return GeneratedImage(0, drawing.seed, picture, tuple(dict.fromkeys(warnings)), facts)
 
 
-Prepare = Callable[[UnfinishedRedraw | None], PreparedJob]
-"""Loads what draws the tiles, and checks whether a saved state may go on."""
-
-
-class Redrawing:
+class _Redrawing:
     """One picture that is being redrawn."""
 
     def __init__(
@@ -91,118 +85,113 @@ class Redrawing:
         request: RedrawRequest,
         enlarged: Image.Image,
         reporter: ProgressReporter,
-        prepare: Prepare,
-        slow_steps: SlowSteps | None = None,
+        prepare: Callable[[Unfinished | None], PreparedJob],
+        fall_back: Callable[[bool], str | None],
+        slow_steps: SlowSteps | None,
     ):
-        """`enlarged`: RGB, of the result's size. `slow_steps`: as `one_image.draw` takes it."""
-        self._request, self._size = request, enlarged.size
-        self._tiles = Tiles.over(enlarged.size, request.tile_size, request.overlap)
-        self._canvas = _extended(enlarged, self._tiles.canvas)
-        self._prepare, self._slow_steps = prepare, slow_steps
-        self._reporter = TileReporter(reporter, self._tiles, enlarged)
-        self.warnings: list[str] = []
-        self.memory_warnings: list[str] = []
-        self._drawn: list[bytes] = []
-        self.plan: PreparedJob | None = None
+        """`enlarged`: RGB, of the result's size. `prepare`, `fall_back`: the generator's."""
+        self._request, self._reporter = request, reporter
+        self.tiles = Tiles.over(enlarged.size, request.tile_size, request.overlap)
+        self._canvas = _extended(enlarged, self.tiles.canvas)
+        self._prepare, self._fall_back, self._slow_steps = prepare, fall_back, slow_steps
+        self._warnings: tuple[str, ...] = ()
+        self._memory_warnings: list[str] = []
+        self._latents: torch.Tensor | None = None
+        """Those that were drawn, on the CPU, until they are decoded."""
 
-    def draw(self, saved: UnfinishedRedraw | None, fall_back: Callable[[bool], str | None]) -> Image.Image:
-        """The redrawn picture (RGB). `fall_back(decoding)`: make memory free after it ran out, and say how;
-        None if nothing is left to try. Raises what `ImageGenerator.generate` raises."""
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._warnings, *self._memory_warnings)
+
+    def draw(self, saved: Unfinished | None) -> tuple[numpy.ndarray, PreparedJob]:
+        """The pixels of the redrawn canvas. Raises what `ImageGenerator.generate` raises."""
         if saved is not None:
-            if len(saved.tiles) > self._tiles.count:
+            if saved.stage != "first":
                 raise GenerationError(FOREIGN)
-            self._drawn += saved.tiles
-            self.warnings += saved.warnings
-            self.memory_warnings += saved.memory_warnings
-        while len(self._drawn) < self._tiles.count or self.plan is None:
+            self._memory_warnings += saved.memory_warnings
+        drawing, plan = self._request.drawing, None
+        while True:
             try:
-                if self.plan is None:
-                    self.plan = translate_errors(self._request.drawing, partial(self._prepare, saved))
-                    self.warnings += self.plan.caveats
-                while len(self._drawn) < self._tiles.count:
-                    number = len(self._drawn)
-                    tile = translate_errors(self._request.drawing, partial(self._draw_tile, number))
-                    self._finish_tile(number, tile)
-                break
+                plan = translate_errors(drawing, partial(self._prepare, saved))
+                self._reporter.check()
+                translate_errors(drawing, partial(self._draw, plan, saved))
+                return self._canvas, plan
             except OutOfMemoryError as error:
                 message, decoding = str(error), error.decoding
             # Outside the handler: its error's traceback keeps the tensors alive.
-            self.plan = saved = None
-            if (warning := fall_back(decoding)) is None:
+            plan = saved = None
+            if (warning := self._fall_back(decoding)) is None:
                 raise OutOfMemoryError(message)
-            self.memory_warnings.append(warning)
-        tile_blending.blend(self._canvas, self._tiles, self._pixels)
-        self._drawn.clear()
-        width, height = self._size
-        return Image.fromarray(self._canvas[:height, :width])
+            self._memory_warnings.append(warning)
 
-    def _draw_tile(self, number: int) -> Image.Image:
-        assert self.plan is not None
-        left, top, right, bottom = self._tiles.box(number)
-        self._reporter.begin(number)
-        self._reporter.check()
-        run = SamplingRun(self.plan.request, 0, self._reporter, slow_steps=self._slow_steps)
-        model = self.plan.first
-        latents = encoded(run, model, Image.fromarray(self._canvas[top:bottom, left:right]))
-        sampling = run.begin(
-            model,
-            (self._tiles.width, self._tiles.height),
-            steps=self._request.tile_steps,
-            latents=latents,
-            window=Window(top // LATENT_PIXELS, left // LATENT_PIXELS),
+    def _draw(self, plan: PreparedJob, saved: Unfinished | None) -> None:
+        run = SamplingRun(
+            plan.request, 0, self._reporter, plan.origin, self._memory_warnings, self._slow_steps
         )
-        (tile,) = decoded(run, model, sampling.sample(model))
-        self.warnings += run.warnings
-        return tile
+        run.warnings += self._warnings
+        if saved is not None:
+            run.warnings += [*saved.warnings, *plan.caveats]
+        if self._latents is None:
+            self._latents = self._sampled(plan, run, saved)
+            self._warnings = tuple(run.warnings)
+        self._decode(plan, run, self._latents)
+        self._warnings = tuple(dict.fromkeys(run.warnings))
 
-    def _finish_tile(self, number: int, tile: Image.Image) -> None:
-        assert self.plan is not None
-        file = io.BytesIO()
-        tile.save(file, "PNG", compress_level=FASTEST)
-        self._drawn.append(file.getvalue())
-        reporter = self._reporter
-        reporter.finished(number, tile)
-        if len(self._drawn) < self._tiles.count and reporter.all.wants_state():
-            step, total = reporter.place
-            reporter.all.state(
-                UnfinishedRedraw(
-                    step=step,
-                    total=total,
-                    tiles=tuple(self._drawn),
-                    warnings=tuple(dict.fromkeys(self.warnings)),
-                    memory_warnings=tuple(self.memory_warnings),
-                    origin=self.plan.origin(),
-                )
-            )
-        reporter.all.check()
+    def _sampled(self, plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> torch.Tensor:
+        """The latents (1, 4, height / 8, width / 8) of the redrawn canvas."""
+        sampling = run.begin(
+            plan.first,
+            self.tiles.canvas,
+            steps=self._request.tile_steps,
+            latents=self._encoded(plan, run),
+            tiles=self.tiles,
+        )
+        if saved is not None:
+            sampling.restore(saved)
+        return sampling.sample(plan.first).cpu()
 
-    def _pixels(self, number: int) -> numpy.ndarray:
-        with Image.open(io.BytesIO(self._drawn[number]), formats=("PNG",)) as tile:
-            pixels = numpy.asarray(tile)
-        if pixels.shape != (self._tiles.height, self._tiles.width, 3):
-            raise GenerationError(FOREIGN)
-        return pixels
+    def _encoded(self, plan: PreparedJob, run: SamplingRun) -> torch.Tensor:
+        """The latents of the enlarged picture."""
+        width, height = (side // 8 for side in self.tiles.canvas)
+        latents = torch.zeros(1, 4, height, width)
+        for number, part in enumerate(parts(self.tiles)):
+            self._begin("Reading", number)
+            left, top, right, bottom = self.tiles.box(number)
+            tile = Image.fromarray(self._canvas[top:bottom, left:right])
+            part.add(latents, encoded(run, plan.first, tile).cpu())
+        return latents
 
-    @property
-    def count(self) -> int:
-        return self._tiles.count
+    def _decode(self, plan: PreparedJob, run: SamplingRun, latents: torch.Tensor) -> None:
+        """Replace the canvas by the pixels of these latents."""
+        places = list(parts(self.tiles))
+        device = plan.first.loaded.device
+
+        def tile(number: int) -> numpy.ndarray:
+            self._begin("Decoding", number)
+            (image,) = decoded(run, plan.first, places[number].of(latents).to(device))
+            return numpy.asarray(image)
+
+        tile_blending.blend(self._canvas, self.tiles, tile)
+
+    def _begin(self, what: str, number: int) -> None:
+        self._reporter.check()
+        self._reporter.status(f"{what}, tile {number + 1} of {self.tiles.count}")
 
 
 class StatusReporter:
-    """Reports the steps of something that comes before the picture's own steps as its status. `all`: the
-    job's own reporter."""
+    """Reports the steps of what comes before the picture's own steps as its status. `reporter`: the job's."""
 
     def __init__(self, reporter: ProgressReporter, name: str):
-        self.all, self._name = reporter, name
+        self._reporter, self._name = reporter, name
 
     def step(self, image_index: int, step: int, total: int) -> None:
-        self.all.status(f"{self._name}, tile {step} of {total}")
+        self._reporter.status(f"{self._name}, tile {step} of {total}")
 
     def status(self, text: str) -> None:
-        self.all.status(text)
+        self._reporter.status(text)
 
     def check(self) -> None:
-        self.all.check()
+        self._reporter.check()
 
     def wants_preview(self) -> bool:
         return False
@@ -215,74 +204,10 @@ class StatusReporter:
 
     def state(self, state: UnfinishedState) -> None:
         """Never called."""
-
-
-class TileReporter:
-    """Reports the progress of one tile as a part of the whole picture's. A `ProgressReporter`; `all`: the
-    job's own.
-
-    Within a tile no state is saved; the job can be put aside after it.
-    """
-
-    def __init__(self, reporter: ProgressReporter, tiles: Tiles, enlarged: Image.Image):
-        self.all = reporter
-        self._tiles, self._number, self._steps = tiles, 0, 0
-        self.place = 0, 0
-        """Step and total, as they were reported last."""
-        self._small = enlarged.copy() if max(enlarged.size) <= PREVIEW_SIDE else _thumbnail(enlarged)
-        self._factor = self._small.width / enlarged.width
-
-    def begin(self, number: int) -> None:
-        """Tile `number` is drawn from now on."""
-        self._number = number
-
-    def finished(self, number: int, tile: Image.Image) -> None:
-        """Tile `number` is drawn."""
-        self._show(number, tile)
-        if self.all.wants_preview():
-            self.all.preview(self._small.copy())
-
-    def step(self, image_index: int, step: int, total: int) -> None:
-        # A sampler with adaptive steps may take more than it planned.
-        self._steps = max(self._steps, total)
-        whole = self._tiles.count * self._steps
-        self.place = self._number * self._steps + step, whole
-        self.all.step(0, *self.place)
-
-    def preview(self, image: Image.Image) -> None:
-        self._show(self._number, image)
-        self.all.preview(self._small.copy())
-
-    def _show(self, number: int, image: Image.Image) -> None:
-        left, top, right, bottom = (round(side * self._factor) for side in self._tiles.box(number))
-        self._small.paste(image.resize((max(1, right - left), max(1, bottom - top))), (left, top))
-
-    def wants_preview(self) -> bool:
-        return self.all.wants_preview()
-
-    def check(self) -> None:
-        self.all.check()
-
-    def wants_state(self) -> bool:
-        return False
-
-    def state(self, state: UnfinishedState) -> None:
-        """Never called."""
-
-    def status(self, text: str) -> None:
-        self.all.status(text)
-
-
-def _thumbnail(image: Image.Image) -> Image.Image:
-    factor = PREVIEW_SIDE / max(image.size)
-    size = max(1, round(image.width * factor)), max(1, round(image.height * factor))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def _extended(image: Image.Image, size: tuple[int, int]) -> numpy.ndarray:
     """Pixels (height, width, 3) of `size`, whose last row and column are repeated where `image` ends."""
     pixels = numpy.asarray(image)
     beyond = size[1] - image.height, size[0] - image.width
-    if beyond == (0, 0):
-        return pixels.copy()
     return numpy.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="edge")

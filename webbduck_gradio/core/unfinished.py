@@ -6,10 +6,10 @@ import dataclasses
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeVar, get_args
+from typing import Any, BinaryIO, Literal, get_args
 
 import numpy
 import torch
@@ -31,7 +31,6 @@ Stage = Literal["first", "refiner", "img2img"]
 """What draws: the first pass, the refiner that continues it, or the img2img second pass."""
 
 Tensors = dict[str, torch.Tensor]
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +76,7 @@ class Unfinished:
         }
         # Cloned: a tensor may be in several places, and safetensors refuses what shares memory.
         tensors = {name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()}
-        write_contents(file, texts, tensors)
+        file.write(save(tensors, texts | {"checksum": _checksum(tensors, texts)}))
 
     def _tensors(self) -> Tensors:
         state = self.state
@@ -122,19 +121,8 @@ def on(state: State, device: torch.device | str, copy: bool = False) -> State:
     return dataclasses.replace(state, x=moved(state.x), denoised=denoised, memory=memory)
 
 
-def write_contents(file: BinaryIO, texts: Mapping[str, str], tensors: Tensors) -> None:
-    """Write texts and contiguous tensors as safetensors, with a checksum. Raises `OSError`."""
-    file.write(save(tensors, {**texts, "checksum": _checksum(tensors, texts)}))
-
-
 def read(path: Path) -> Unfinished:
     """Raises `GenerationError` for a file that cannot be read, is damaged or is none that `write` wrote."""
-    return read_contents(path, _of)
-
-
-def read_contents(path: Path, made_of: Callable[[Mapping[str, str], Tensors], Result]) -> Result:
-    """What `made_of` makes of the texts and tensors of a file of `write_contents`; it may raise `ValueError`,
-    `KeyError`, `TypeError` or `RuntimeError`. Raises as `read`."""
     try:
         path.open("rb").close()  # safetensors does not tell the system's reason
         with safe_open(path, framework="pt") as file:
@@ -145,7 +133,7 @@ def read_contents(path: Path, made_of: Callable[[Mapping[str, str], Tensors], Re
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
         if texts.pop("checksum", None) != _checksum(tensors, texts):
             raise GenerationError(DAMAGED)
-        return made_of(texts, tensors)
+        return _of(texts, tensors)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         log.exception("Reading %s failed", path)
         reason = unreadable(error, path)
@@ -184,8 +172,8 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         noise=noise,
         evaluations=evaluations,
         picture=picture,
-        warnings=tuple(sentences(texts["warnings"])),
-        memory_warnings=tuple(sentences(texts["memory_warnings"])),
+        warnings=tuple(_sentences(texts["warnings"])),
+        memory_warnings=tuple(_sentences(texts["memory_warnings"])),
         origin=origin,
     )
 
@@ -196,8 +184,7 @@ def _picture(pixels: torch.Tensor) -> Image.Image:
     return Image.fromarray(pixels.numpy())
 
 
-def sentences(text: str) -> Iterator[str]:
-    """Those of a JSON list. Raises `ValueError`."""
+def _sentences(text: str) -> Iterator[str]:
     for each in json.loads(text):
         if not isinstance(each, str):
             raise ValueError("a warning is no text")

@@ -13,18 +13,19 @@ from ...errors import GenerationError
 from ...request import MAX_SEED, GenerationRequest
 from ...request.samplers import sampler_named
 from ...request.steps import Steps
+from ...request.tiles import Tiles
 from .. import previews
 from ..progress import ProgressReporter
 from ..slow_steps import SlowSteps
 from ..unfinished import DAMAGED, Stage, Unfinished, on
-from .canvas_noise import CanvasNoise, Window, canvas_noise
 from .denoiser import Inpainted, ModelContext, UNetDenoiser
 from .guidance import guidance_of
 from .levels import sigmas_for
 from .model_sigmas import ModelSigmas
-from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, Shape, StepNoise, image_noise
+from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, StepNoise, image_noise
 from .samplers import SOLVERS
 from .samplers.base import Options, State
+from .tiled import TiledDenoiser
 
 LATENT_CHANNELS = 4
 LATENT_PIXELS = 8
@@ -83,18 +84,19 @@ class SamplingRun:
         latents: torch.Tensor | None = None,
         inpainted: Inpainted | None = None,
         second: bool = False,
-        window: Window | None = None,
+        tiles: Tiles | None = None,
     ) -> SamplingPass:
         """A pass over images of `size` (width, height in pixels).
 
         `steps`: None = those of the request's first pass.
         `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
-        `window`: which part of a canvas it draws; None = a picture of its own.
+        `tiles`: in which the UNet sees the image, whose coarse content stays that of `latents`; None = it
+        sees all at once.
         """
         steps = steps or self.request.first_pass_steps
         seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
-        return SamplingPass(self, model, size, seeds, steps, latents, inpainted, window)
+        return SamplingPass(self, model, size, seeds, steps, latents, inpainted, tiles)
 
     def _seeds(self, index: int, second: bool) -> Seeds:
         alone = self.request.for_single_image(index)
@@ -139,9 +141,9 @@ class SamplingPass:
         steps: Steps,
         latents: torch.Tensor | None,
         inpainted: Inpainted | None,
-        window: Window | None = None,
+        tiles: Tiles | None = None,
     ):
-        self._inpainted = inpainted
+        self._inpainted, self._tiles, self._redrawn = inpainted, tiles, latents if tiles else None
         request, config = owner.request, model.loaded.scheduler
         self._run, self._size = owner, size
         self._guidance, self._evaluations = guidance_of(request), 0
@@ -154,20 +156,12 @@ class SamplingPass:
         self._sigmas = self._solver.plan(left, self._options)
         shape = LATENT_CHANNELS, size[1] // LATENT_PIXELS, size[0] // LATENT_PIXELS
         has_path = sampler_named(request.sampler).noise == "path"
-
-        def steps_noise(each: Seeds, shape: Shape) -> ImageNoise:
-            return (
-                BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
-            )
-
-        if window is None:
-            sources = [steps_noise(each, shape) for each in seeds]
-            first = [image_noise(each, shape) for each in seeds]
-        else:
-            sources = [CanvasNoise(each, shape, window, steps_noise) for each in seeds]
-            first = [canvas_noise(each, shape, window) for each in seeds]
+        sources: list[ImageNoise] = [
+            BrownianNoise(each.seed, shape, schedule, each.source) if has_path else StepNoise(each, shape)
+            for each in seeds
+        ]
         self._noise: ImageNoise = JoinedNoise(sources) if len(sources) > 1 else sources[0]
-        drawn = torch.stack(first)
+        drawn = torch.stack([image_noise(each, shape) for each in seeds])
         x = drawn.to(model.loaded.device) * self._sigmas[0]
         self._state = State(x if latents is None else x + latents.to(x))
 
@@ -189,12 +183,24 @@ class SamplingPass:
         device = model.loaded.device
         inpainted = self._inpainted.to(device) if self._inpainted else None
         count, evaluations = self._run.count, self._evaluations
-        model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count)
-        denoise = UNetDenoiser(
-            model, self._model_sigmas, self._guidance, self._size, inpainted, evaluations, count
+        tiles = self._tiles
+        size = (tiles.width, tiles.height) if tiles else self._size
+        model.loaded.for_sampling(size, self._guidance.rows * self._run.count)
+        denoise: UNetDenoiser | TiledDenoiser = UNetDenoiser(
+            model, self._model_sigmas, self._guidance, size, inpainted, evaluations, count
         )
         state = on(self._state, device)
         total = len(self._sigmas) - 1
+
+        def begin_tile(number: int) -> None:
+            assert tiles is not None
+            self._run.reporter.check()
+            self._run.reporter.status(
+                f"Step {state.step + 1} of {max(total, state.step + 1)}, tile {number + 1} of {tiles.count}"
+            )
+
+        if tiles is not None and self._redrawn is not None:
+            denoise = TiledDenoiser(denoise, tiles, self._redrawn.to(device), begin_tile)
         last = int(total * until)
         if self._run.slow_steps:
             self._run.slow_steps.begin()
