@@ -79,9 +79,10 @@ class RedrawHandler(JobHandler):
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
         if model is None and request.upscaler != LANCZOS:
             warnings.append("There is no usable upscaling model in checkpoint/upscale; Lanczos is used.")
-        captioner = None
-        if not drawing.prompt.strip():
-            captioner = request.captioner and context.registry.captioner(request.captioner).name
+        captioner = request.captioner and context.registry.captioner(request.captioner).name
+        if drawing.prompt.strip():
+            captioner = None
+        else:
             warnings.append(OF_CAPTION.format(captioner) if captioner else NO_PROMPT)
         resolved = {"upscaler": model.name if model else LANCZOS, "drawing": drawing, "captioner": captioner}
         return request.model_copy(update=resolved), list(dict.fromkeys(warnings))
