@@ -30,8 +30,8 @@ PARAMETERS: dict[str, str] = {
     "None = 256. Smaller ones take less memory.",
     "overlap": "How far tiles overlap, in pixels of the result: a multiple of 8, at most half of tile_size; "
     "None = an eighth of it.",
-    "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it again; what "
-    "is given beside it replaces it.",
+    "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it "
+    "again; what is given beside it replaces it.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
     "max_tokens": "Maximum length of the caption.",
