@@ -186,9 +186,8 @@ class SamplingPass:
         tiles = self._tiles
         size = (tiles.width, tiles.height) if tiles else self._size
         model.loaded.for_sampling(size, self._guidance.rows * self._run.count)
-        denoise: UNetDenoiser | TiledDenoiser = UNetDenoiser(
-            model, self._model_sigmas, self._guidance, size, inpainted, evaluations, count
-        )
+        one = UNetDenoiser(model, self._model_sigmas, self._guidance, size, inpainted, evaluations, count)
+        denoise: UNetDenoiser | TiledDenoiser = one
         state = on(self._state, device)
         total = len(self._sigmas) - 1
 
@@ -200,7 +199,7 @@ class SamplingPass:
             )
 
         if tiles is not None and self._redrawn is not None:
-            denoise = TiledDenoiser(denoise, tiles, self._redrawn.to(device), begin_tile)
+            denoise = TiledDenoiser(one, tiles, self._redrawn.to(device), begin_tile)
         last = int(total * until)
         if self._run.slow_steps:
             self._run.slow_steps.begin()

@@ -12,7 +12,7 @@ from ...models.catalog.lookup import find
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import reproducibility
+from . import infotext_redraw, reproducibility
 from .other_tools import values
 
 RESET_VALUES: dict[str, Any] = {
@@ -43,6 +43,8 @@ NEEDED = {
     "seed_resize_height": "seed_resize_width",
 }
 """Fields that are valid with another one only."""
+REDRAWN = frozenset(infotext_redraw.KEYS.values())
+"""Pairs of a redrawing, which are offered with its dialog."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -141,8 +143,12 @@ def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
     shown = [
         f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
         for name in fields
-        if name.casefold() not in harmless and not name.endswith("-2")
+        if name.casefold() not in harmless and not name.endswith("-2") and name not in REDRAWN
     ]
+    if infotext_redraw.read(fields):
+        notes.append(
+            "It was redrawn in tiles; Upscale with detail offers the tile size and strength for a copy of it."
+        )
     if shown:
         notes.append(f"Not taken over, since there is nothing like it here: {values.listed(shown)}.")
     if settings.get("strength"):

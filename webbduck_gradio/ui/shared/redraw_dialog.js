@@ -59,10 +59,10 @@ export function openRedraw(anchor, { found, upscaler, start }) {
   );
   const prompt = h("textarea", { id: id("prompt"), rows: "3" });
   prompt.value = detail.prompt;
-  const describe = h("input", { id: id("describe"), type: "checkbox", checked: !detail.prompt });
+  const describe = h("input", { id: id("describe"), type: "checkbox", checked: true });
   const described = h(
     "label",
-    { class: "redraw-describe", hidden: !detail.captioner },
+    { class: "redraw-describe" },
     describe,
     h("span", {}, `If the prompt is empty, let ${detail.captioner} describe the picture`),
   );
@@ -99,6 +99,7 @@ export function openRedraw(anchor, { found, upscaler, start }) {
     setText(size, isRight ? `${width} × ${height} px` : limit);
     size.classList.toggle("warning", !isRight);
     go.disabled = !isRight;
+    described.hidden = !detail.captioner || prompt.value.trim() !== "";
     setText(shownStrength, Number(strength.value).toFixed(2));
   }
   dialog.addEventListener("input", draw);
