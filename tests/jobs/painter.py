@@ -14,7 +14,7 @@ from PIL import Image
 from webbduck_gradio.core.device_state import DeviceChoice
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, ProgressReporter
 from webbduck_gradio.models.catalog.registry import Checkpoint
-from webbduck_gradio.request import GenerationRequest, UpscaleRequest
+from webbduck_gradio.request import GenerationRequest, RedrawRequest, UpscaleRequest
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,20 @@ class Painter:
         reporter.check()
         larger = image.resize((image.width * request.scale, image.height * request.scale))
         return GeneratedImage(0, 0, larger, (), {"upscaler": "Lanczos", "scale": request.scale})
+
+    def redraw(
+        self,
+        image: Image.Image,
+        request: RedrawRequest,
+        checkpoint: Checkpoint,
+        upscaler: Any,
+        reporter: ProgressReporter,
+        continuation: Continuation,
+    ) -> GeneratedImage:
+        reporter.check()
+        reporter.step(0, 1, 1)
+        larger = image.resize((round(image.width * request.scale), round(image.height * request.scale)))
+        return GeneratedImage(0, request.drawing.seed, larger, (), {"upscaler": request.upscaler, "tiles": 1})
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
         pass

@@ -215,6 +215,24 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("upscale", "image", FILES, {"wait_for_result": False}),
         ("upscale", "scale", [*attacks.NOT_WHOLE, 3, 0, -2, 8], UPSCALED),
         ("upscale", "upscaler", TOOL_NAMES, UPSCALED),
+        ("upscale", "tile_size", [*attacks.NOT_WHOLE, 0, 63, 2049], UPSCALED),
+        ("redraw", "image", FILES, {"wait_for_result": False}),
+        ("redraw", "scale", [*attacks.NOT_A_NUMBER, 0, 9], UPSCALED),
+        ("redraw", "upscaler", TOOL_NAMES, UPSCALED),
+        ("redraw", "captioner", TOOL_NAMES, UPSCALED),
+        ("redraw", "tile_size", [*attacks.NOT_WHOLE, 0, 60, 65, 4096], UPSCALED),
+        ("redraw", "overlap", [*attacks.NOT_WHOLE, 0, 12, 2048], UPSCALED),
+        ("redraw", "strength", [*attacks.NOT_A_NUMBER, 0, 1.5], UPSCALED),
+        ("redraw", "prompt", attacks.NOT_TEXT[:-1], UPSCALED),
+        ("redraw", "negative_prompt", attacks.NOT_TEXT[:-1], UPSCALED),
+        ("redraw", "base_model", TOOL_NAMES, UPSCALED),
+        ("redraw", "steps", [*attacks.NOT_WHOLE, 0, 151], UPSCALED),
+        ("redraw", "cfg", [*attacks.NOT_A_NUMBER, 0, 31], UPSCALED),
+        ("redraw", "sampler", attacks.NOT_A_CHOICE, UPSCALED),
+        ("redraw", "schedule", attacks.NOT_A_CHOICE, UPSCALED),
+        ("redraw", "seed", [*attacks.NOT_WHOLE, -2, 2**32], UPSCALED),
+        ("redraw", "loras", [5, "x", [5], [{"name": 5}], [{"name": "../x"}]], UPSCALED),
+        ("redraw", "settings", [5, "x", [1], {"drawing": 5}, {"drawing": {"steps": 0}}, {"x": 1}], UPSCALED),
         ("caption", "image", FILES, {"wait_for_result": False}),
         ("caption", "style", [*attacks.NOT_A_CHOICE, None], UPSCALED),
         ("caption", "captioner", TOOL_NAMES, UPSCALED),
@@ -260,7 +278,7 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
         mark.args[1][number][:2] for mark in test_endpoints.pytestmark for number in range(len(mark.args[1]))
     }
     tried |= {("generate", field) for field in [*PARAMETERS, "wait_for_result"]}
-    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "caption")}
+    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "redraw", "caption")}
     # /test takes the fields of /generate through the same function.
     tried |= {("test", field) for field in PARAMETERS}
     there = CLIENT.get(f"{target.url}/gradio_api/info").json()["named_endpoints"]

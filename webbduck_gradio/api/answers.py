@@ -122,6 +122,19 @@ class UpscaleAnswer(TypedDict):
     scale: int
 
 
+class RedrawAnswer(TypedDict):
+    """The second value of /redraw."""
+
+    job_id: str
+    status: State
+    images: list[str]
+    warnings: list[str]
+    headline: str
+    request: dict[str, Any]
+    upscaler: str
+    scale: float
+
+
 class CaptionAnswer(TypedDict):
     """The answer of /caption; `caption` is None until the job has ended."""
 

@@ -26,6 +26,12 @@ PARAMETERS: dict[str, str] = {
     "position": '1 = next, or "up", "down", "top", "bottom".',
     "scale": "2 or 4.",
     "upscaler": "A name of /upscalers; None = the first model, else Lanczos.",
+    "tile_size": "Side of the tiles that an upscaling model works on, in pixels of the picture, 64 to 2048; "
+    "None = 256. Smaller ones take less memory.",
+    "overlap": "How far tiles overlap, in pixels of the result: a multiple of 8, at most half of tile_size; "
+    "None = an eighth of it.",
+    "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it "
+    "again; what is given beside it replaces it.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
     "max_tokens": "Maximum length of the caption.",
@@ -47,6 +53,16 @@ PARAMETERS: dict[str, str] = {
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of
 /generate and /test are described by their declarations in `request`."""
+OF_REDRAW: dict[str, str] = {
+    "scale": "1 to 8; the result has at most 8192 pixels on the longer side.",
+    "tile_size": "Side of the tiles, in pixels of the result: a multiple of 8 from 64 to 2048; None = the "
+    "checkpoint's native size.",
+    "strength": "How much is drawn anew, above 0 up to 1.",
+    "captioner": "A name of /captioners, which describes the picture if it records no prompt and none is "
+    "given.",
+}
+"""Those of /redraw that mean something else there."""
+AS_RECORDED = " None = as the picture records it, else the checkpoint's default."
 API_PAGE = HOME / "docs" / "api.md"
 TABLE_STARTS, TABLE_ENDS = "<!-- settings -->", "<!-- end of settings -->"
 GENERATION_ENDPOINTS = ("generate", "test")
@@ -62,6 +78,8 @@ def describe(page: gr.Blocks) -> None:
             is_own = fn.api_name in GENERATION_ENDPOINTS or name.startswith("hires_")
             is_setting = is_own and name in SETTINGS
             text = setting_text(name) if is_setting else parameter_text(name)
+            if fn.api_name == "redraw":
+                text = redraw_text(name)
             describe_parameter(component, name, text)
 
 
@@ -81,6 +99,15 @@ def parameter_text(name: str) -> str:
     text = PARAMETERS.get(name, "")
     field = CaptionRequest.model_fields.get(name)
     return text if field is None or field.annotation not in (int, float) else _with_bounds(field, text)
+
+
+def redraw_text(name: str) -> str:
+    """Description of a parameter of /redraw."""
+    if name in OF_REDRAW:
+        return OF_REDRAW[name]
+    if name in SETTINGS and name != "image":
+        return f"{SETTINGS[name].help}{AS_RECORDED}{' -1 = random.' if name == 'seed' else ''}"
+    return parameter_text(name)
 
 
 def _with_bounds(field: FieldInfo, text: str, unit: str = "") -> str:

@@ -16,6 +16,7 @@ from ..gallery.outputs import RunInfo
 from ..gallery.trash import TrashEntry
 from ..jobs.handlers import handler_of
 from ..jobs.handlers.generate import LOADING
+from ..jobs.handlers.redraw import DRAWN_BY
 from ..jobs.job import Job, index_of
 from ..models.catalog.registry import Checkpoint, Lora
 from ..models.prompt_resolver import is_information
@@ -150,8 +151,16 @@ def job_view(services: Services, job: Job) -> JobAnswer:
         "owner": job.owner,
         "waited": job.waited(time.time()) if job.state != "queued" else None,
         "request": with_scheduler(fields),
-        "told": effective_settings(fields, second_pass_of(services, fields)),
+        "told": _told(services, fields),
     }
+
+
+def _told(services: Services, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a job's request that had an effect; those by which tiles are drawn like the others."""
+    own = {name: value for name, value in fields.items() if name != "drawing"}
+    drawing = fields.get("drawing") or {}
+    drawn = {name: value for name, value in effective_settings(drawing).items() if name in DRAWN_BY}
+    return effective_settings(own, second_pass_of(services, own)) | drawn
 
 
 def title(job: Job) -> str:

@@ -12,6 +12,7 @@ BENCHMARKS = {
     "core": "the loop beside diffusers' own pipeline and the UNet alone",
     "first-picture": "the first picture of a new studio beside the second",
     "generation": "pictures through the API beside the bare pipeline, switching models, full-size SDXL",
+    "redraw": "a picture enlarged and redrawn in tiles: memory and time per megapixel",
     "full-size-files": "loading and drawing with 7 GB files of random weights",
     "catalog": "reading thousands of LoRA files",
     "catalog-page": "the LoRAs tab with many LoRAs, in Chromium",

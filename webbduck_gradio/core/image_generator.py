@@ -12,7 +12,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from PIL import Image
 
@@ -23,11 +22,12 @@ from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
-from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
+from ..request import CaptionRequest, GenerationRequest, RedrawRequest, UpscaleRequest
 from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .description import described
 from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
 from .lora_adapters import Use
@@ -35,10 +35,11 @@ from .memory_needs import rows_that_fit
 from .modes import MODES
 from .modes.hires import HiresPass
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import Origin, caveats, check, origin_of, versions
+from .origin import Origin, caveats, check, origin_of
 from .placement import UNET
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
+from .redraw import redrawn
 from .sampling.denoiser import ModelContext
 from .sampling.guidance import rows_of
 from .slow_steps import SlowSteps
@@ -76,7 +77,7 @@ class ImageGenerator:
         self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
-        self._threads = torch.get_num_threads()
+        self.threads = torch.get_num_threads()
 
     def generate(
         self,
@@ -108,7 +109,7 @@ class ImageGenerator:
             while True:
                 try:
                     plan = plan or translate_errors(
-                        request, partial(self._prepare, request, checkpoint, reporter, saved)
+                        request, partial(self.prepare, request, checkpoint, reporter, saved)
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
@@ -120,31 +121,36 @@ class ImageGenerator:
                     message, decoding = str(error), error.decoding
                 # Outside the handler: its error's traceback keeps the tensors alive.
                 plan = saved = None
-                self._embeddings.clear()
                 if count > 1 and not decoding:
                     together, count = False, 1
+                    self._embeddings.clear()
                     devices.empty_cache(self.pipelines.device)
                     memory_warnings.append(ONE_BY_ONE)
                     continue
-                before = self.pipelines.policy
-                if not self.pipelines.reduce_memory(decoding):
+                if (warning := self.fall_back(decoding)) is None:
                     raise OutOfMemoryError(message)
-                now = self.pipelines.policy
-                memory_warnings.append(
-                    DECODED_IN_TILES
-                    if now == before
-                    else f"Memory ran out; generated again with memory policy '{now.name}'."
-                )
+                memory_warnings.append(warning)
             for image in images:
                 yield GeneratedImage(
                     index,
                     request.seed_of(index),
                     image,
                     (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
-                    facts_of(plan, self.pipelines, self._threads, count),
+                    facts_of(plan, self.pipelines, self.threads, count),
                 )
                 index += 1
             saved = None
+
+    def fall_back(self, decoding: bool) -> str | None:
+        """Take less memory from now on; a warning that says how, None if nothing is left to try."""
+        self._embeddings.clear()
+        before = self.pipelines.policy
+        if not self.pipelines.reduce_memory(decoding):
+            return None
+        now = self.pipelines.policy
+        if now == before:
+            return DECODED_IN_TILES
+        return f"Memory ran out; generated again with memory policy '{now.name}'."
 
     def _count(self, plan: PreparedJob, index: int, together: bool, saved: Unfinished | None) -> int:
         """How many images are drawn together from `index` on: as many as in a saved state, or as memory
@@ -169,7 +175,7 @@ class ImageGenerator:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
         job. OpenMP's number of threads, by which sums differ in the last bit, and the current card are each
         thread's own."""
-        torch.set_num_threads(self._threads)
+        torch.set_num_threads(self.threads)
         devices.prepare(self.pipelines.device)
 
     def _largest_pass(self, request: GenerationRequest, checkpoint: Checkpoint) -> tuple[int, int]:
@@ -179,7 +185,7 @@ class ImageGenerator:
         return MODES[request.mode].largest_pass(request, checkpoint.native_size)
 
     def _saved(self, continuation: Continuation) -> Unfinished | None:
-        """The state to go on from; `_prepare` checks whether it may."""
+        """The state to go on from; `prepare` checks whether it may."""
         if continuation.state is None:
             return None
         saved = unfinished.read(continuation.state)
@@ -187,13 +193,16 @@ class ImageGenerator:
             raise GenerationError(unfinished.FOREIGN)
         return saved
 
-    def _prepare(
+    def prepare(
         self,
         request: GenerationRequest,
         checkpoint: Checkpoint,
         reporter: ProgressReporter,
         saved: Unfinished | None,
+        inputs: Sequence[str] = (),
     ) -> PreparedJob:
+        """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
+        that it depends on beside the request's own."""
         wordings = [self._wording(request)]
         if request.has_hires:
             wordings.append(self._wording(request.for_hires_pass()))
@@ -201,8 +210,11 @@ class ImageGenerator:
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = self._checkpoints(request, checkpoint)
         upscaler = admission.hires_upscaler(self._registry, request)
-        known = request, wordings, checkpoints, mode.inputs, self.pipelines, self._threads, upscaler
-        lasting = cache(partial(origin_of, *known))  # only asked for when a state is saved
+
+        @cache  # only asked for when a state is saved
+        def lasting() -> Origin:
+            used = [*mode.inputs, *inputs]
+            return origin_of(request, wordings, checkpoints, used, self.pipelines, self.threads, upscaler)
 
         def origin() -> Origin:
             return {**lasting(), **self.pipelines.decoding(checkpoints)}
@@ -308,17 +320,41 @@ class ImageGenerator:
         reporter: ProgressReporter,
     ) -> GeneratedImage:
         """The upscaled image. Unloads all other models first. Raises what `generate` raises."""
+        upscaled, warnings = self.upscaled(image, request.scale, upscaler, reporter, request.tile_size)
+        method = upscaler.name if upscaler else LANCZOS
+        return GeneratedImage(0, 0, upscaled, warnings, {"upscaler": method, "scale": request.scale})
+
+    def upscaled(
+        self,
+        image: Image.Image,
+        scale: float,
+        upscaler: Upscaler | None,
+        reporter: ProgressReporter,
+        tile_size: int | None = None,
+    ) -> tuple[Image.Image, tuple[str, ...]]:
+        """As `upscaling.upscale`, with all other models unloaded."""
         self._settle()
         self.free()
         reporter.check()
         reporter.status("Upscaling")
         model = upscaler.path if upscaler else None
         try:
-            upscaled, warnings = upscale(image, request.scale, model, self.pipelines.device, reporter)
+            return upscale(image, scale, model, self.pipelines.device, reporter, tile_size)
         finally:
             self.free()
-        method = upscaler.name if upscaler else LANCZOS
-        return GeneratedImage(0, 0, upscaled, warnings, {"upscaler": method, "scale": request.scale})
+
+    def redraw(
+        self,
+        image: Image.Image,
+        request: RedrawRequest,
+        checkpoint: Checkpoint,
+        upscaler: Upscaler | None,
+        reporter: ProgressReporter,
+        continuation: Continuation = FROM_THE_START,
+    ) -> GeneratedImage:
+        """The image (RGB or RGBA) enlarged, and redrawn in tiles; one that goes on from a saved state, as
+        `generate`. Unloads all other models first. Raises what `generate` raises."""
+        return redrawn(self, image, request, checkpoint, upscaler, reporter, continuation)
 
     def caption(
         self,
@@ -365,32 +401,7 @@ class ImageGenerator:
 
     def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
-        device, card = torch.device(self.pipelines.device), self.pipelines.card
-        if device.type == "cuda":
-            free, total = torch.cuda.mem_get_info(device)
-            used = total - free
-        else:
-            main = psutil.virtual_memory()
-            used, total = main.total - main.available, main.total
-        in_use, names = self.pipelines.in_use, self.pipelines.names
-        small, large = (devices.name_of(self.pipelines.dtype_of(is_large)) for is_large in (False, True))
-        return {
-            "device": self.pipelines.device,
-            "name": card.name,
-            "threads": self._threads,
-            "memory_used": used,
-            "memory_total": total,
-            "dtype": in_use[-1].dtype if in_use else small,
-            "dtypes": {"small": small, "large": large},
-            "policy": self.pipelines.policy.name,
-            "memory": self._choice.memory,
-            "compiled": self._choice.compiled,
-            "compile_problem": self.pipelines.compile_problem,
-            "loaded": names[-1] if names else None,
-            "in_memory": names,
-            "versions": versions(),
-            "libraries": devices.libraries(self.pipelines.device),
-        }
+        return described(self.pipelines, self._choice, self.threads)
 
     def free(self) -> None:
         """Unload all models; the next job reloads them."""

@@ -43,13 +43,13 @@ def origin_of(
     request: GenerationRequest,
     wordings: Sequence[ResolvedPrompt],
     checkpoints: Sequence[Checkpoint],
-    inputs: Iterable[Image.Image],
+    inputs: Iterable[Image.Image | str],
     pipelines: CheckpointCache,
     threads: int,
     upscaler: str | Upscaler | None = None,
 ) -> Origin:
     """`wordings`: of the first pass and of the hires pass; `checkpoints`: of all passes; `inputs`: images as
-    the mode uses them; `upscaler`: of the hires pass."""
+    the mode uses them, or the `digest` of such; `upscaler`: of the hires pass."""
     origin = {
         "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
@@ -68,7 +68,7 @@ def origin_of(
             for wording in wordings
             for lora, weight in wording.loras
         ],
-        "inputs": [_digest(each) for each in inputs],
+        "inputs": [each if isinstance(each, str) else digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
         "threads": threads,
@@ -149,7 +149,8 @@ def caveats(before: Origin, now: Origin) -> Iterator[str]:
         )
 
 
-def _digest(image: Image.Image) -> str:
+def digest(image: Image.Image) -> str:
+    """A text that differs for images that differ in a pixel."""
     return hashlib.sha256(f"{image.mode} {image.size} ".encode() + image.tobytes()).hexdigest()
 
 

@@ -52,43 +52,53 @@ class Network(Protocol):
 
 
 def upscale(
-    image: Image.Image, scale: int, model: Path | None, device: str, reporter: ProgressReporter
+    image: Image.Image,
+    scale: float,
+    model: Path | None,
+    device: str,
+    reporter: ProgressReporter,
+    tile_size: int | None = None,
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """`image` at `scale` times its size, and warnings. `model` None: Lanczos.
+    """`image` at `scale` (1 or more) times its size, and warnings. `model` None: Lanczos. `tile_size`: in
+    input pixels; None = `TILE`. At scale 1 it is left as it is.
 
     A model of a smaller scale is applied repeatedly as long as the result is not too large; any difference
     that remains is resized with Lanczos, with a warning. The result is RGBA if `image` is: models process
     colours only, so alpha is resized with Lanczos.
     Raises `ModelError`, `OutOfMemoryError`, `RequestError`, and what the reporter raises.
     """
-    wanted = (image.width * scale, image.height * scale)
+    wanted = size_of(image.size, scale)
     _check_size(*wanted)
     if image.mode != "RGBA":
         image = image.convert("RGB")
+    if wanted == image.size:
+        return image, ()
     if model is None:
         warning = f"Upscaled with {LANCZOS}; without a model no detail is added."
         return image.resize(wanted, Image.Resampling.LANCZOS), (warning,)
+    work = _TiledUpscale(load(model, device), device, reporter, tile_size or TILE)
     if image.mode != "RGBA":
-        return _by_network(image, scale, load(model, device), device, reporter)
-    upscaled, warnings = _by_network(
-        _with_filled_colours(image), scale, load(model, device), device, reporter
-    )
+        return _by_network(image, scale, work)
+    upscaled, warnings = _by_network(_with_filled_colours(image), scale, work)
     upscaled.putalpha(image.getchannel("A").resize(wanted, Image.Resampling.LANCZOS))
     return upscaled, (*warnings, f"The picture's transparency was upscaled with {LANCZOS}.")
 
 
-def _by_network(
-    image: Image.Image, scale: int, network: Network, device: str, reporter: ProgressReporter
-) -> tuple[Image.Image, tuple[str, ...]]:
+def size_of(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """Width and height in pixels at `scale`."""
+    return round(size[0] * scale), round(size[1] * scale)
+
+
+def _by_network(image: Image.Image, scale: float, work: _TiledUpscale) -> tuple[Image.Image, tuple[str, ...]]:
     """Like `upscale`, for an RGB image and a loaded network."""
-    size = (image.width * scale, image.height * scale)
+    size, network = size_of(image.size, scale), work.network
     passes = 1
     while network.scale ** (passes + 1) <= scale:
         passes += 1
-    upscaled = _applied(image, passes, network, device, reporter)
+    upscaled = _applied(image, passes, work)
     if upscaled.size == size:
         return upscaled, ()
-    warning = f"The model upscales {network.scale}x; its result was resized to {scale}x with {LANCZOS}."
+    warning = f"The model upscales {network.scale}x; its result was resized to {scale:g}x with {LANCZOS}."
     return upscaled.resize(size, Image.Resampling.LANCZOS), (warning,)
 
 
@@ -110,20 +120,13 @@ def enlarge(
     while any(side * network.scale**passes < wanted for side, wanted in zip(image.size, size, strict=True)):
         passes += 1
     if passes:
-        image = _applied(image, passes, network, device, reporter, index)
+        image = _applied(image, passes, _TiledUpscale(network, device, reporter, TILE, index))
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
-def _applied(
-    image: Image.Image,
-    passes: int,
-    network: Network,
-    device: str,
-    reporter: ProgressReporter,
-    index: int = 0,
-) -> Image.Image:
+def _applied(image: Image.Image, passes: int, work: _TiledUpscale) -> Image.Image:
     """An RGB image after so many passes through the network."""
-    factor = network.scale**passes
+    factor = work.network.scale**passes
     _check_size(*(side * factor for side in image.size))
     pixels = torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 255
     # Window attention fails on an input smaller than one window.
@@ -132,12 +135,12 @@ def _applied(
         (0, max(0, MIN_SIDE - image.width), 0, max(0, MIN_SIDE - image.height)),
         mode="replicate",
     )[0]
-    work = _TiledUpscale(network, device, reporter, index)
     work.plan(pixels.shape[1], pixels.shape[2], passes)
     for _ in range(passes):
         pixels = work.in_tiles(pixels)
     pixels = pixels[:, : image.height * factor, : image.width * factor]
-    return Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
+    # In place: a large picture's float32 copy takes 800 MB.
+    return Image.fromarray(pixels.mul_(255).round_().to(torch.uint8).permute(1, 2, 0).numpy(), "RGB")
 
 
 def _with_filled_colours(image: Image.Image) -> Image.Image:
@@ -229,9 +232,9 @@ class _TiledUpscale:
     network: Network
     device: str
     reporter: ProgressReporter
+    size: int
     index: int = 0
     """The image that is reported."""
-    size: int = 0
     done: int = 0
     total: int = 0
     _sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -242,7 +245,7 @@ class _TiledUpscale:
         self._sizes = [(height * each, width * each) for each in factors]
         # Declared by models that tile internally or need the whole image.
         internal = getattr(getattr(self.network, "tiling", None), "name", "") == "INTERNAL"
-        self.size = max(self._sizes[-1]) if internal else TILE
+        self.size = max(self._sizes[-1]) if internal else self.size
         self._count()
 
     def _count(self) -> None:
@@ -258,11 +261,12 @@ class _TiledUpscale:
             except (RuntimeError, MemoryError) as error:
                 if not devices.is_out_of_memory(error):
                     raise
-                self.size = min(self.size, TILE * 2) // 2
-                if self.size < MIN_TILE:
+                smaller = [size for size in (TILE, TILE // 2, MIN_TILE) if size < self.size]
+                if not smaller:
                     raise OutOfMemoryError(
                         "There is not enough memory to upscale this picture; close other programs."
                     ) from None
+                self.size = smaller[0]
                 log.warning("Out of memory; continuing with tiles of %d pixels", self.size)
                 self.done = before
                 self._count()

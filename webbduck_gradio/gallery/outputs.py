@@ -181,14 +181,16 @@ class Outputs:
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        redraw: Mapping[str, Any] | None = None,
     ) -> str:
         """Save an upscaled image beside its original, N_upscaled.png (-2, -3 ... if taken); returns its id.
 
-        All metadata of the original is kept, whichever tool wrote it. Raises `NotFoundError`, `StorageError`.
+        All metadata of the original is kept, whichever tool wrote it. `redraw`: the request (JSON) of an
+        image that was redrawn in tiles. Raises `NotFoundError`, `StorageError`.
         """
         original = self.resolve(image_id)
         run_id, _, name = image_id.rpartition("/")
-        about = _about_upscaled(image_id, scale, upscaler, warnings, facts, job_id)
+        about = _about_upscaled(image_id, scale, upscaler, warnings, facts, job_id, redraw)
         with self.moving:
             stem, number = f"{upscaled_images.base_of(name, os.listdir(original.parent))}_upscaled", 1
             while (target := original.parent / f"{stem}{'' if number == 1 else f'-{number}'}.png").exists():
@@ -214,6 +216,7 @@ class Outputs:
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
         job_id: str | None = None,
+        redraw: Mapping[str, Any] | None = None,
         started: Callable[[str], object] = lambda run_id: None,
     ) -> str:
         """As `save_upscaled`, for a stored input image: the result is 0.png of a new run.
@@ -221,12 +224,12 @@ class Outputs:
         `started` is called with the id of that run before anything is saved in it.
         """
         original = self._inputs / file_id
-        about = _about_upscaled(file_id, scale, upscaler, warnings, facts, job_id)
+        about = _about_upscaled(file_id, scale, upscaler, warnings, facts, job_id, redraw)
         path = self._new_folder()
         meta = {
             "timestamp": datetime.now().timestamp(),
             "created": about["created"],
-            "kind": "upscale",
+            "kind": "redraw" if redraw else "upscale",
             "state": "completed",
             "upscaled": about,
         }
@@ -340,6 +343,7 @@ def _about_upscaled(
     warnings: Sequence[str],
     facts: Mapping[str, Any] | None,
     job_id: str | None,
+    redraw: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     return {
         "from": source,
@@ -349,4 +353,5 @@ def _about_upscaled(
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
         "facts": dict(facts or {}),
         "job_id": job_id,
+        **({"redraw": dict(redraw)} if redraw else {}),
     }

@@ -9,7 +9,7 @@ from ..errors import RequestError
 from ..request import GenerationRequest, JobRequest
 
 Kind = str
-"""One of `handlers.HANDLERS`: "generate", "test", "upscale", "caption"."""
+"""One of `handlers.HANDLERS`: "generate", "test", "upscale", "redraw", "caption"."""
 State = Literal["queued", "running", "suspended", "completed", "failed", "cancelled", "interrupted"]
 
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")

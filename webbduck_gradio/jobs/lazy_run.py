@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import StorageError
+from ..request import GenerationRequest
 from .job import Job
 from .obstacles import Obstacles
 from .store import JobStore
@@ -49,7 +50,8 @@ class LazyRun:
     def reopen(self) -> None:
         """Use the run that the job had before it was put aside or interrupted, if it had one."""
         job = self._job
-        if job.run is not None and job.continued is not None:
+        is_own = isinstance(job.request, GenerationRequest)  # a copy is saved by other means
+        if is_own and job.run is not None and job.continued is not None:
             self._run = self._outputs.reopen_run(job.run, job.generation_request, job.kind, job.id, job.owner)
 
     def save(

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotFoundError
-from ..request import UpscaleRequest
+from ..request import RedrawRequest, UpscaleRequest
 from ..storage.atomic import write_atomically
 from ..storage.reading import read_json
 from .job import Job, State
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..gallery.outputs import Outputs
 
 log = logging.getLogger(__name__)
+
+COPYING = (UpscaleRequest, RedrawRequest)
+"""Requests for a copy of one image."""
 
 
 def recover(store: JobStore, outputs: Outputs) -> int:
@@ -36,8 +39,8 @@ def recover(store: JobStore, outputs: Outputs) -> int:
             pictures = _pictures(outputs, job)
             for image_id in pictures:
                 store.image_done(job.id, image_id)
-            if isinstance(job.request, UpscaleRequest):
-                if pictures and job.state == "running":  # an upscaling job makes a single image
+            if isinstance(job.request, COPYING):
+                if pictures and job.state == "running":  # such a job makes a single image
                     store.finish(job.id, "completed")
             elif job.run is not None:
                 ended: State = "interrupted"
@@ -54,7 +57,7 @@ def recover(store: JobStore, outputs: Outputs) -> int:
 
 def _pictures(outputs: Outputs, job: Job) -> list[str]:
     if job.run is None:  # an upscaled image is saved beside its original
-        return outputs.copies_by(job.id, job.request.image) if isinstance(job.request, UpscaleRequest) else []
+        return outputs.copies_by(job.id, job.request.image) if isinstance(job.request, COPYING) else []
     ending = f".{getattr(job.request, 'output_format', 'png')}"
     paths = [PurePosixPath(image_id) for image_id in outputs.images_of(job.run)]
     # Excludes upscaled images (0_upscaled.png) and files of other origin (0.jpg).

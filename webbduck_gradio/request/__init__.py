@@ -21,6 +21,7 @@ from .base import (
 from .fields import Setting, in_form_order
 from .image_requests import CaptionRequest, UpscaleRequest
 from .picture_fields import AN_IMAGE, MAX_IMAGES, MAX_LORAS, MAX_PIXELS, MAX_PROMPT, MAX_SEED
+from .redraw_request import RedrawRequest
 from .requests import (
     DEFAULT_SCHEDULER,
     SCHEDULERS,
@@ -53,6 +54,7 @@ __all__ = [
     "LoraSelection",
     "Name",
     "OutpaintSides",
+    "RedrawRequest",
     "Setting",
     "Side",
     "UpscaleRequest",

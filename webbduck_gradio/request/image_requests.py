@@ -8,6 +8,8 @@ from pydantic import Field
 
 from .base import ImageId, JobRequest, Name, StrictInt
 
+UpscalerTile = Annotated[StrictInt, Field(ge=64, le=2048)]
+
 
 class UpscaleRequest(JobRequest):
     """Upscale an image. `image`: the id of a gallery image or of an uploaded file."""
@@ -16,6 +18,8 @@ class UpscaleRequest(JobRequest):
     scale: Literal[2, 4] = 2
     upscaler: Name | None = None
     """A model's name or "Lanczos"; None = the first model installed, else Lanczos."""
+    tile_size: UpscalerTile | None = None
+    """Side in input pixels of the tiles that a model works on; None = 256. Smaller ones take less memory."""
 
 
 class CaptionRequest(JobRequest):

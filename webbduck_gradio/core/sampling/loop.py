@@ -14,6 +14,7 @@ from ...errors import GenerationError
 from ...request import MAX_SEED, GenerationRequest
 from ...request.samplers import sampler_named
 from ...request.steps import Steps
+from ...request.tiles import Tiles
 from .. import previews
 from ..progress import ProgressReporter
 from ..slow_steps import SlowSteps
@@ -26,6 +27,7 @@ from .model_sigmas import ModelSigmas
 from .noise import BrownianNoise, ImageNoise, JoinedNoise, Seeds, Shape, StepNoise, image_noise
 from .samplers import SOLVERS
 from .samplers.base import Options, State
+from .tiled import TiledDenoiser
 
 LATENT_CHANNELS = 4
 LATENT_PIXELS = 8
@@ -102,6 +104,7 @@ class SamplingRun:
         inpainted: Inpainted | None = None,
         second: bool = False,
         request: GenerationRequest | None = None,
+        tiles: Tiles | None = None,
     ) -> SamplingPass:
         """A pass over images of `size` (width, height in pixels).
 
@@ -110,10 +113,14 @@ class SamplingRun:
         noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
         `request`: what holds its sampler, schedule and guidance; None = the run's.
+        `tiles`: in which the UNet sees the image, whose coarse content stays that of `latents`; None = it
+        sees all at once.
         """
         steps = steps or self.request.first_pass_steps
         seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
-        return SamplingPass(self, request or self.request, model, size, seeds, steps, latents, inpainted)
+        return SamplingPass(
+            self, request or self.request, model, size, seeds, steps, latents, inpainted, tiles
+        )
 
     def seed_noise(self, size: tuple[int, int]) -> torch.Tensor:
         """Noise of unit variance, (count, 4, height / 8, width / 8), of the images' seeds alone, without a
@@ -180,8 +187,9 @@ class SamplingPass:
         steps: Steps,
         latents: torch.Tensor | None,
         inpainted: Inpainted | None,
+        tiles: Tiles | None = None,
     ):
-        self._inpainted = inpainted
+        self._inpainted, self._tiles, self._redrawn = inpainted, tiles, latents if tiles else None
         config = model.loaded.scheduler
         self._run, self._size = owner, size
         self._guidance, self._evaluations = guidance_of(request), 0
@@ -226,12 +234,23 @@ class SamplingPass:
         device = model.loaded.device
         inpainted = self._inpainted and self._inpainted.at(device, self._levels, self._first_noise)
         count, evaluations = self._run.count, self._evaluations
-        model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count, model.loras)
-        denoise = UNetDenoiser(
-            model, self._model_sigmas, self._guidance, self._size, inpainted, evaluations, count
-        )
+        tiles = self._tiles
+        size = (tiles.width, tiles.height) if tiles else self._size
+        model.loaded.for_sampling(size, self._guidance.rows * self._run.count, model.loras)
+        one = UNetDenoiser(model, self._model_sigmas, self._guidance, size, inpainted, evaluations, count)
+        denoise: UNetDenoiser | TiledDenoiser = one
         state = on(self._state, device)
         total = len(self._sigmas) - 1
+
+        def begin_tile(number: int) -> None:
+            assert tiles is not None
+            self._run.reporter.check()
+            self._run.reporter.status(
+                f"Step {state.step + 1} of {max(total, state.step + 1)}, tile {number + 1} of {tiles.count}"
+            )
+
+        if tiles is not None and self._redrawn is not None:
+            denoise = TiledDenoiser(one, tiles, self._redrawn.to(device), begin_tile)
         last = int(total * until)
         if self._run.slow_steps:
             self._run.slow_steps.begin()

@@ -29,7 +29,7 @@ from ... import __version__
 from ...errors import RequestError
 from ...request import GenerationRequest, LoraSelection, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
-from . import exif, infotext, png_text, stealth_alpha
+from . import exif, infotext, infotext_redraw, png_text, stealth_alpha
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
@@ -40,6 +40,8 @@ CHUNK = "webbduck"
 PARAMETERS = "parameters"
 UPSCALED = "webbduck-upscaled"
 """Chunk of an upscaled image: its original, upscaler and scale."""
+ORIGINAL_PARAMETERS = "parameters-of-original"
+"""Chunk of a redrawn image: the `parameters` of the picture that it was made from."""
 SCHEMA = 2
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 """File extension -> Pillow's format name."""
@@ -97,11 +99,20 @@ def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping
 def save_upscaled(image: Image.Image, file: BinaryIO, original: Path, about: Mapping[str, Any]) -> None:
     """Encode an upscaled image as PNG, with all texts of its original and a record of the upscaling.
 
-    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... Raises `StorageError` if the
-    original cannot be read.
+    `about` is JSON: `from` (id of the original), `scale`, `upscaler` ... With `redraw`, the request of a
+    picture that was redrawn in tiles, `parameters` tells of that; the original's own text, where no chunk of
+    ours says the same, is kept as `ORIGINAL_PARAMETERS`. Raises `StorageError` if the original cannot be
+    read.
     """
     with open_picture(original, original.name) as before:
         texts = _texts(before, original)
+    if (redraw := about.get("redraw")) is not None:
+        if PARAMETERS in texts and CHUNK not in texts:
+            texts.setdefault(ORIGINAL_PARAMETERS, texts[PARAMETERS])
+        texts[PARAMETERS] = parameters_of(
+            {"request": redraw["drawing"], "facts": about["facts"]},
+            infotext_redraw.pairs(redraw, image.size),
+        )
     info = PngInfo()
     for key, text in {**texts, UPSCALED: json.dumps(about, default=str)}.items():
         info.add_text(key, text)
@@ -116,8 +127,8 @@ def png_info(chunk: Mapping[str, Any]) -> PngInfo:
     return info
 
 
-def parameters_of(chunk: Mapping[str, Any]) -> str:
-    """The A1111 text for `chunk`.
+def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> str:
+    """The A1111 text for `chunk`. `more`: pairs that are added, or replace others.
 
     The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
     """
@@ -141,6 +152,7 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
             **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
+            **(more or {}),
         },
     )
 

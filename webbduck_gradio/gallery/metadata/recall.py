@@ -13,7 +13,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import reproducibility
+from . import infotext_redraw, reproducibility
 from .other_tools import soft_inpainting, values
 
 RESET_VALUES: dict[str, Any] = {
@@ -45,6 +45,8 @@ NEEDED = {
     **dict.fromkeys(("hires_scale", "hires_width", "hires_height"), ("width", "height")),
 }
 """Fields that are valid with others only."""
+REDRAWN = frozenset(infotext_redraw.KEYS.values())
+"""Pairs of a redrawing, which are offered with its dialog."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -150,8 +152,12 @@ def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
     shown = [
         f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
         for name in fields
-        if name.casefold() not in IGNORED_INFOTEXT_KEYS and not name.endswith("-2")
+        if name.casefold() not in IGNORED_INFOTEXT_KEYS and not name.endswith("-2") and name not in REDRAWN
     ]
+    if infotext_redraw.read(fields):
+        notes.append(
+            "It was redrawn in tiles; Upscale with detail offers the tile size and strength for a copy of it."
+        )
     if shown:
         notes.append(f"Not taken over, since there is nothing like it here: {values.listed(shown)}.")
     if settings.get("strength"):

@@ -3,6 +3,7 @@
 from .base import JobHandler, RunningJob
 from .caption import CaptionHandler
 from .generate import GenerateHandler
+from .redraw import RedrawHandler
 from .upscale import UpscaleHandler
 
 __all__ = ["HANDLERS", "JobHandler", "RunningJob", "handler_of"]
@@ -11,6 +12,7 @@ HANDLERS: dict[str, JobHandler] = {
     "generate": GenerateHandler(),
     "test": GenerateHandler(),
     "upscale": UpscaleHandler(),
+    "redraw": RedrawHandler(),
     "caption": CaptionHandler(),
 }
 

@@ -17,6 +17,15 @@ const TOOLS = {
   swarmui: "SwarmUI",
 };
 
+/** "2 times by Lanczos, from RUN/0.png", and how its details were drawn. */
+function upscaledBy({ scale, upscaler, from, redraw }) {
+  const text = `${scale} times by ${upscaler ?? "Lanczos"}, from ${from}`;
+  if (!redraw) return text;
+  const { tile_size: tile, strength, drawing } = redraw;
+  const by = `redrawn by ${drawing.base_model} in tiles of ${tile} px at strength ${strength}`;
+  return `${text}; ${by}${drawing.prompt ? `: ${drawing.prompt}` : ""}`;
+}
+
 /** `act(name, more)` performs the action of a button, `upscalers()` answers what the upscale menu offers. */
 export function makePanel(panel, { act, open, compare, upscalers }) {
   const upscale = h(
@@ -143,7 +152,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
           ["Size", `${file.width} × ${file.height} px, ${bytes(file.size_bytes)}`],
           ["Format", file.format ?? "unknown"],
           ["Modified", new Date(file.modified * 1000).toLocaleString()],
-          ...(up ? [["Upscaled", `${up.scale} times by ${up.upscaler ?? "Lanczos"}, from ${up.from}`]] : []),
+          ...(up ? [["Upscaled", upscaledBy(up)]] : []),
         ]),
         h(
           "dl",

@@ -25,7 +25,7 @@ from ...services import Services
 from ..modules import start_view
 from ..shared.hires import submit_hires
 from ..shared.recorded_picture import recorded_picture
-from ..shared.upscaling import upscale_choices
+from ..shared.upscaling import submit_upscaling, upscale_choices
 from ..studio.form import Form
 from ..tab import PageParts, Tab
 from ..theme import asset
@@ -112,16 +112,15 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
 
 
 def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
-    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption", "upscale" (then also
-    `scale` and `upscaler`) or "hires" (then also `settings`, as `submit_hires` takes them).
+    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption", "upscale" (then also what
+    `submit_upscaling` takes) or "hires" (then also `settings`, as `submit_hires` takes them).
 
     Returns the job and notes about settings that could not be used. Raises `WebbDuckError`.
     """
     image_id, what = str(asked.get("id", "")), asked.get("what")
     path = services.outputs.resolve(image_id)
     if what == "upscale":
-        wanted = {"image": image_id, "scale": asked.get("scale", 2), "upscaler": asked.get("upscaler")}
-        return services.submit(wanted, "upscale", owner), []
+        return submit_upscaling(services, image_id, asked, owner), []
     if what == "caption":
         return services.submit({"image": image_id}, "caption", owner), []
     if what == "hires":

@@ -2,6 +2,7 @@
 // Says when a picture that was sent to be upscaled from the Gallery is done.
 import { last, subscribe } from "../shared/bus.js";
 import { toast } from "../shared/toast.js";
+import { methodOf } from "../studio/viewer_upscale.js";
 
 /** `open(id)` shows a picture. */
 export function followUpscaling(open) {
@@ -9,10 +10,10 @@ export function followUpscaling(open) {
   function check() {
     for (const job of last.get("jobs")?.recent ?? []) {
       if (!asked.delete(job.job_id)) continue;
-      const { image, scale, upscaler } = job.request;
+      const { image, scale } = job.request;
       const name = image.split("/").at(-1);
       if (job.status === "completed") {
-        toast(`${name} was upscaled ${scale}× with ${upscaler}.`, () => open(job.images.at(-1)), "Show");
+        toast(`${name} was upscaled ${scale}× with ${methodOf(job)}.`, () => open(job.images.at(-1)), "Show");
       } else if (job.error) toast(job.error);
     }
   }

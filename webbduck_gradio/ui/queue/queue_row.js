@@ -45,6 +45,7 @@ export function actsOf(job) {
 export function modeOf(job) {
   const request = job.request;
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
+  if (job.kind === "redraw") return `Upscale ${request.scale}× with detail`;
   if (job.kind === "caption") return "Caption";
   const modes = {
     text2img: "Text to image",
@@ -64,6 +65,7 @@ export function factsOf(job) {
     modeOf(job),
     ...summaryOf("queue", request, conditionsOf(request, null)),
     request.upscaler,
+    request.drawing?.base_model,
     request.captioner,
     request.style?.replaceAll("_", " "),
     job.owner && `by ${job.owner}`,

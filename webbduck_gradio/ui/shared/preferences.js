@@ -10,6 +10,7 @@ const KEYS = {
   readNotices: "webbduck-read",
   sentPrompts: "webbduck-sent-prompts",
   upscaler: "webbduck-upscaler",
+  upscalerTile: "webbduck-upscaler-tile",
   keptPresses: "webbduck-kept-presses",
   endless: "webbduck-endless",
   keptFocus: "webbduck-kept-focus",

@@ -11,6 +11,7 @@ import { listenForFiles } from "./file_drop.js";
 import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
+import { makeInputUpscale } from "./input_upscale.js";
 import { tintMask } from "./mask_overlay.js";
 import { outpaintTools } from "./outpaint_tools.js";
 import { fill, offerUndo, whenShown } from "./settings_menu.js";
@@ -318,6 +319,10 @@ export default function start({ element, props, trigger, server, upload }) {
     );
   });
 
+  const upscaling = makeInputUpscale({
+    ...{ server, trigger, fail: showError, image: () => shown.image },
+    use: (id) => take(callServer(() => server.webbduck_store(id))),
+  });
   put(
     chosen,
     h(
@@ -343,8 +348,10 @@ export default function start({ element, props, trigger, server, upload }) {
         title: "Set width and height to the size of the picture",
       }),
       captionButton,
+      upscaling.opener,
     ),
     captionBox,
+    upscaling.box,
     offers,
   );
 

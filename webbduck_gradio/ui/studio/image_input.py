@@ -14,6 +14,7 @@ from ...models.captioners import STYLES
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from ..modules import start_view
+from ..shared.upscaling import submit_upscaling, upscale_choices
 from ..theme import asset
 from .controls import build_group
 
@@ -49,16 +50,33 @@ def build(services: Services, fields: dict[str, Any], outcome: gr.HTML) -> None:
             return notification(where="input", error=str(error))
         return notification(where="input", caption=job.id)
 
+    def upscale(event: gr.EventData, request: gr.Request) -> str:
+        asked = event_data(event)
+        try:
+            job = submit_upscaling(services, asked.get("image"), asked, request.username)
+        except WebbDuckError as error:
+            return notification(where="input", error=str(error))
+        return notification(where="input", upscaling=job.id, notes=list(job.warnings))
+
+    def cancel_upscale(event: gr.EventData) -> Any:
+        try:
+            services.store.cancel(str(event_data(event).get("job_id", "")))
+        except WebbDuckError as error:
+            return notification(where="input", error=str(error))
+        return gr.skip()
+
     view = gr.HTML(
         "",
         html_template=asset("studio/image_input.html"),
-        js_on_load=start_view("studio/image_input.js", "caption"),
+        js_on_load=start_view("studio/image_input.js", "caption", "upscale", "cancel_upscale"),
         elem_id="image-input",
         apply_default_css=False,
         styles=[[style, STYLE_NAMES.get(style, style)] for style in STYLES],
-        server_functions=[webbduck_store, webbduck_size],
+        server_functions=[webbduck_store, webbduck_size, upscale_choices(services)],
     )
     view.caption(caption, None, outcome, **USER_ACTION)
+    view.upscale(upscale, None, outcome, **USER_ACTION)
+    view.cancel_upscale(cancel_upscale, None, outcome, **USER_ACTION)
     build_group(fields, "image")
 
 

@@ -225,7 +225,7 @@ export default function start({ element, props, trigger, server }) {
       display.leave(withoutPicture(job));
     }
     const entries = [...images, ...copies];
-    const upscaling = open ? null : upscale.jobOf(jobs, entries);
+    const upscaling = open ? null : upscale.jobOf(jobs, [...entries, form.state()?.image]);
     const pending = open ? Math.max(0, (job.request.num_images ?? 1) - view.images.length) : 0;
     const ratio = job.request.width / job.request.height;
     const drawn = active && view.preview && settings.showsPreview ? previewUrl(view) : null;

@@ -16,7 +16,7 @@ from ...jobs.job import Job
 from ...services import DeviceSettings, Services
 from ..modules import start_view
 from ..shared.hires import submit_hires
-from ..shared.upscaling import upscale_choices
+from ..shared.upscaling import submit_upscaling, upscale_choices
 from ..theme import asset
 from .examples import EXAMPLES, starter_examples
 from .form import Form
@@ -142,11 +142,7 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     def upscale(event: gr.EventData, request: gr.Request) -> Any:
         asked = event_data(event)
         try:
-            job = services.submit(
-                {"image": asked.get("id"), "scale": asked.get("scale"), "upscaler": asked.get("upscaler")},
-                "upscale",
-                request.username,
-            )
+            job = submit_upscaling(services, asked.get("id"), asked, request.username)
         except WebbDuckError as error:
             return notification(error=str(error))
         return notification(upscale=job.id, notes=list(job.warnings))

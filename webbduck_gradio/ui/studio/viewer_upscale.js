@@ -5,6 +5,12 @@ import { callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
 
+/** Kinds of jobs that make a larger copy of a picture. */
+const KINDS = ["upscale", "redraw"];
+
+/** "Lanczos", "Lanczos and detail". */
+export const methodOf = (job) => `${job.request.upscaler}${job.kind === "redraw" ? " and detail" : ""}`;
+
 const runOf = (id) => id.slice(0, Math.max(0, id.lastIndexOf("/")));
 
 /**
@@ -47,9 +53,11 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
     for (const job of jobs.recent) {
       if (!begun.delete(job.job_id)) continue;
       if (job.status === "completed") {
-        await load(runOf(job.request.image));
+        const run = runOf(job.request.image);
+        if (!run) continue; // an input picture's own view says it
+        await load(run);
         done(job.request.image, job.images.at(-1));
-        toast(`Upscaled ${job.request.scale}× with ${job.request.upscaler}; Compare shows the original.`);
+        toast(`Upscaled ${job.request.scale}× with ${methodOf(job)}; Compare shows the original.`);
       } else if (job.status !== "cancelled") failed(job);
     }
   }
@@ -62,7 +70,7 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
       Object.entries(runs.get(runOf(id)) ?? {}).find(([, copies]) => copies.includes(id))?.[0] ?? id,
     /** The waiting or running job that upscales one of these pictures, with a headline that says so. */
     jobOf(jobs, ids) {
-      const job = jobs.jobs.find((each) => each.kind === "upscale" && ids.includes(each.request.image));
+      const job = jobs.jobs.find((each) => KINDS.includes(each.kind) && ids.includes(each.request.image));
       if (job) begun.add(job.job_id);
       return job ?? null;
     },

@@ -1,0 +1,214 @@
+"""Redraws an enlarged picture in tiles with img2img ("Upscale with detail").
+
+The whole picture's latents go through the sampler together, with one noise for all of it; the UNet and the
+VAE see them tile by tile (`sampling.tiled`). So neighbouring tiles agree at each step, the state after a step
+is that of any picture, and of what is as large as the result only 8 bits a colour are held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy
+import torch
+from PIL import Image
+
+from ..errors import GenerationError, OutOfMemoryError
+from ..models.catalog.registry import Checkpoint
+from ..models.upscalers import LANCZOS, Upscaler
+from ..request import RedrawRequest
+from ..request.tiles import Tiles
+from . import tile_blending, unfinished
+from .facts import facts_of
+from .modes.img2img import encoded
+from .modes.passes import decoded
+from .one_image import PreparedJob, translate_errors
+from .origin import digest
+from .progress import Continuation, GeneratedImage, ProgressReporter
+from .sampling.guidance import guidance_of
+from .sampling.loop import SamplingRun
+from .sampling.tiled import parts
+from .slow_steps import SlowSteps
+from .unfinished import FOREIGN, Unfinished
+
+if TYPE_CHECKING:
+    from .image_generator import ImageGenerator
+    from .progress import UnfinishedState
+
+
+def redrawn(
+    generator: ImageGenerator,
+    image: Image.Image,
+    request: RedrawRequest,
+    checkpoint: Checkpoint,
+    upscaler: Upscaler | None,
+    reporter: ProgressReporter,
+    continuation: Continuation,
+) -> GeneratedImage:
+    """As `ImageGenerator.redraw`."""
+    saved = unfinished.read(continuation.state) if continuation.state else None
+    enlarged, notes = generator.upscaled(
+        image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
+    )
+    alpha = enlarged.getchannel("A") if enlarged.mode == "RGBA" else None
+    enlarged = enlarged.convert("RGB")
+    size, source = enlarged.size, digest(enlarged)
+    drawing, pipelines = request.drawing, generator.pipelines
+    pipelines.start_job((drawing.width, drawing.height), guidance_of(drawing).rows, [checkpoint])
+    pipelines.compiling.start_job(reporter)
+
+    def prepare(saved: Unfinished | None) -> PreparedJob:
+        return generator.prepare(drawing, checkpoint, reporter, saved, [source])
+
+    slow_steps = SlowSteps() if pipelines.card.kind == "cuda" else None
+    work = _Redrawing(request, enlarged, reporter, prepare, generator.fall_back, slow_steps)
+    del enlarged  # of which the work has its own copy
+    pixels, plan = work.draw(saved)
+    picture = Image.fromarray(pixels[: size[1], : size[0]])
+    if alpha is not None:
+        picture.putalpha(alpha)
+    facts = {
+        **facts_of(plan, pipelines, generator.threads, 1),
+        "upscaler": upscaler.name if upscaler else LANCZOS,
+        "tiles": work.tiles.count,
+    }
+    warnings = (*notes, *work.warnings, *filter(None, [pipelines.compile_problem]))
+    return GeneratedImage(0, drawing.seed, picture, tuple(dict.fromkeys(warnings)), facts)
+
+
+class _Redrawing:
+    """One picture that is being redrawn."""
+
+    def __init__(
+        self,
+        request: RedrawRequest,
+        enlarged: Image.Image,
+        reporter: ProgressReporter,
+        prepare: Callable[[Unfinished | None], PreparedJob],
+        fall_back: Callable[[bool], str | None],
+        slow_steps: SlowSteps | None,
+    ):
+        """`enlarged`: RGB, of the result's size. `prepare`, `fall_back`: the generator's."""
+        self._request, self._reporter = request, reporter
+        self.tiles = Tiles.over(enlarged.size, request.tile_size, request.overlap)
+        self._canvas = _extended(enlarged, self.tiles.canvas)
+        self._prepare, self._fall_back, self._slow_steps = prepare, fall_back, slow_steps
+        self._warnings: tuple[str, ...] = ()
+        self._memory_warnings: list[str] = []
+        self._latents: torch.Tensor | None = None
+        """Those that were drawn, on the CPU, until they are decoded."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return (*self._warnings, *self._memory_warnings)
+
+    def draw(self, saved: Unfinished | None) -> tuple[numpy.ndarray, PreparedJob]:
+        """The pixels of the redrawn canvas. Raises what `ImageGenerator.generate` raises."""
+        if saved is not None:
+            if saved.stage != "first":
+                raise GenerationError(FOREIGN)
+            self._memory_warnings += saved.memory_warnings
+        drawing, plan = self._request.drawing, None
+        while True:
+            try:
+                plan = translate_errors(drawing, partial(self._prepare, saved))
+                self._reporter.check()
+                translate_errors(drawing, partial(self._draw, plan, saved))
+                return self._canvas, plan
+            except OutOfMemoryError as error:
+                message, decoding = str(error), error.decoding
+            # Outside the handler: its error's traceback keeps the tensors alive.
+            plan = saved = None
+            if (warning := self._fall_back(decoding)) is None:
+                raise OutOfMemoryError(message)
+            self._memory_warnings.append(warning)
+
+    def _draw(self, plan: PreparedJob, saved: Unfinished | None) -> None:
+        run = SamplingRun(
+            plan.request, 0, self._reporter, plan.origin, self._memory_warnings, self._slow_steps
+        )
+        run.warnings += self._warnings
+        if saved is not None:
+            run.warnings += [*saved.warnings, *plan.caveats]
+        if self._latents is None:
+            self._latents = self._sampled(plan, run, saved)
+            self._warnings = tuple(run.warnings)
+        self._decode(plan, run, self._latents)
+        self._warnings = tuple(dict.fromkeys(run.warnings))
+
+    def _sampled(self, plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> torch.Tensor:
+        """The latents (1, 4, height / 8, width / 8) of the redrawn canvas."""
+        sampling = run.begin(
+            plan.first,
+            self.tiles.canvas,
+            steps=self._request.tile_steps,
+            latents=self._encoded(plan, run),
+            tiles=self.tiles,
+        )
+        if saved is not None:
+            sampling.restore(saved)
+        return sampling.sample(plan.first).cpu()
+
+    def _encoded(self, plan: PreparedJob, run: SamplingRun) -> torch.Tensor:
+        """The latents of the enlarged picture."""
+        width, height = (side // 8 for side in self.tiles.canvas)
+        latents = torch.zeros(1, 4, height, width)
+        for number, part in enumerate(parts(self.tiles)):
+            self._begin("Reading", number)
+            left, top, right, bottom = self.tiles.box(number)
+            tile = Image.fromarray(self._canvas[top:bottom, left:right])
+            part.add(latents, encoded(run, plan.first, tile).cpu())
+        return latents
+
+    def _decode(self, plan: PreparedJob, run: SamplingRun, latents: torch.Tensor) -> None:
+        """Replace the canvas by the pixels of these latents."""
+        places = list(parts(self.tiles))
+        device = plan.first.loaded.device
+
+        def tile(number: int) -> numpy.ndarray:
+            self._begin("Decoding", number)
+            (image,) = decoded(run, plan.first, places[number].of(latents).to(device))
+            return numpy.asarray(image)
+
+        tile_blending.blend(self._canvas, self.tiles, tile)
+
+    def _begin(self, what: str, number: int) -> None:
+        self._reporter.check()
+        self._reporter.status(f"{what}, tile {number + 1} of {self.tiles.count}")
+
+
+class StatusReporter:
+    """Reports the steps of what comes before the picture's own steps as its status. `reporter`: the job's."""
+
+    def __init__(self, reporter: ProgressReporter, name: str):
+        self._reporter, self._name = reporter, name
+
+    def step(self, image_index: int, step: int, total: int) -> None:
+        self._reporter.status(f"{self._name}, tile {step} of {total}")
+
+    def status(self, text: str) -> None:
+        self._reporter.status(text)
+
+    def check(self) -> None:
+        self._reporter.check()
+
+    def wants_preview(self) -> bool:
+        return False
+
+    def preview(self, image: Image.Image) -> None:
+        """Never called."""
+
+    def wants_state(self) -> bool:
+        return False
+
+    def state(self, state: UnfinishedState) -> None:
+        """Never called."""
+
+
+def _extended(image: Image.Image, size: tuple[int, int]) -> numpy.ndarray:
+    """Pixels (height, width, 3) of `size`, whose last row and column are repeated where `image` ends."""
+    pixels = numpy.asarray(image)
+    beyond = size[1] - image.height, size[0] - image.width
+    return numpy.pad(pixels, ((0, beyond[0]), (0, beyond[1]), (0, 0)), mode="edge")

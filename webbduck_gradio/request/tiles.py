@@ -1,0 +1,61 @@
+"""How a large picture is divided into overlapping tiles of one size."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+STEP = 8
+"""Tiles begin at multiples of this many pixels: a latent pixel covers as many."""
+LEAST = 64
+"""Smallest side of a tile; a smaller picture is extended to it."""
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Tiles of `width` x `height` pixels whose top left corners are at all pairs of `tops` and `lefts`, over
+    a canvas of `canvas` (width, height), which they cover. Neighbours overlap by at least `overlap`, unless
+    one tile covers the side."""
+
+    canvas: tuple[int, int]
+    width: int
+    height: int
+    overlap: int
+    lefts: tuple[int, ...]
+    tops: tuple[int, ...]
+
+    @classmethod
+    def over(cls, size: tuple[int, int], side: int, overlap: int) -> Tiles:
+        """Over a picture of `size`, which the canvas extends at the right and bottom to multiples of `STEP`.
+        `side`: of a tile, at most; `overlap`: at most half of it. Both are multiples of `STEP`."""
+        width, height = (max(LEAST, math.ceil(length / STEP) * STEP) for length in size)
+        return cls(
+            (width, height),
+            min(side, width),
+            min(side, height),
+            overlap,
+            tuple(_starts(width, side, overlap)),
+            tuple(_starts(height, side, overlap)),
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.lefts) * len(self.tops)
+
+    def box(self, number: int) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom) of tile `number`, row by row from 0."""
+        row, column = divmod(number, len(self.lefts))
+        left, top = self.lefts[column], self.tops[row]
+        return left, top, left + self.width, top + self.height
+
+
+def _starts(length: int, side: int, overlap: int) -> Iterator[int]:
+    """Starts of the fewest tiles that cover `length`, evenly spaced."""
+    if length <= side:
+        yield 0
+        return
+    rest, step = (length - side) // STEP, (side - overlap) // STEP
+    last = math.ceil(rest / step)
+    for number in range(last + 1):
+        yield number * rest // last * STEP
