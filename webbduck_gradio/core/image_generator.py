@@ -213,7 +213,7 @@ class ImageGenerator:
 
         @cache  # only asked for when a state is saved
         def lasting() -> Origin:
-            used = [*mode.inputs, *inputs]
+            used: list[Image.Image | str] = [*mode.inputs, *inputs]
             return origin_of(request, wordings, checkpoints, used, self.pipelines, self.threads, upscaler)
 
         def origin() -> Origin:
