@@ -4,7 +4,7 @@ import { last, subscribe } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { callServer } from "../shared/server_call.js";
 import { settings } from "../shared/settings.js";
-import { inputFileUrl, thumbUrl } from "../shared/urls.js";
+import { inputFileUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { showContentHint } from "./content_hint.js";
 import { listenForFiles } from "./file_drop.js";
@@ -14,6 +14,7 @@ import { editMask } from "./mask_editor.js";
 import { makeInputUpscale } from "./input_upscale.js";
 import { tintMask } from "./mask_overlay.js";
 import { outpaintTools } from "./outpaint_tools.js";
+import { recentInputs } from "./recent_inputs.js";
 import { fill, offerUndo, whenShown } from "./settings_menu.js";
 
 /** @param {GradioView} view */
@@ -87,39 +88,11 @@ export default function start({ element, props, trigger, server, upload }) {
     file.value = "";
   };
 
-  // Recent pictures, so that one can be reused without opening the gallery.
-  const MOST_RECENT = 6;
-  const latest = h("div", { class: "latest", role: "group", "aria-label": "Recent pictures", hidden: true });
-  chooser.after(latest);
-  subscribe("jobs", (state) => {
-    const ids = state.recent
-      .filter((job) => ["generate", "test"].includes(job.kind))
-      .flatMap((job) => job.images.toReversed())
-      .slice(0, MOST_RECENT);
-    if (latest.dataset.key === ids.join()) return;
-    latest.dataset.key = ids.join();
-    put(
-      latest,
-      ids.map((id) =>
-        h(
-          "button",
-          {
-            type: "button",
-            title: "Use as input picture",
-            "aria-label": `Use ${id} as input picture`,
-            onclick: () => take(callServer(() => server.webbduck_store(id))),
-          },
-          h("img", {
-            src: thumbUrl(id),
-            alt: "",
-            loading: "lazy",
-            onerror: (event) => event.target.closest("button").remove(),
-          }),
-        ),
-      ),
-    );
-    latest.hidden = !ids.length || Boolean(shown.image);
+  const recent = recentInputs({
+    use: (id) => take(callServer(() => server.webbduck_store(id))),
+    hasInput: () => Boolean(shown.image),
   });
+  chooser.after(recent);
 
   /** Why the input picture had to be removed. */
   let lost = "";
@@ -362,7 +335,7 @@ export default function start({ element, props, trigger, server, upload }) {
     shown = { image, mask };
     chooser.hidden = Boolean(image);
     chosen.hidden = !image;
-    latest.hidden = Boolean(image) || !latest.childElementCount;
+    recent.hidden = Boolean(image) || !recent.childElementCount;
     if (image !== before.image) {
       put(captionBox);
       captioning = null;
