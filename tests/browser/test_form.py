@@ -115,7 +115,7 @@ def settings_that_need(*conditions: str) -> dict[str, Any]:
         for setting in in_form_order(SETTINGS)
         if setting.applies[:1] == conditions[:1]
         and set(conditions) <= set(setting.applies)
-        and setting.control not in ("file", "loras")
+        and setting.control not in ("file", "sides", "loras")
     }
 
 
@@ -145,8 +145,11 @@ WITH_REFINER = {"second_pass_model": STARTER, "second_pass_mode": "refiner"} | s
 )
 WITH_IMG2IMG = {"second_pass_mode": "img2img"} | settings_that_need("second_pass", "img2img_pass")
 WITH_PICTURE = settings_that_need("image") | settings_that_need("partial")
-WITH_MASK = settings_that_need("mask")
-BY_OTHER_TESTS = {"loras": "test_stack.py", "image": "below", "mask": "below", "base_model": "below"}
+WITH_MASK = settings_that_need("mask") | settings_that_need("soft_border")
+BY_OTHER_TESTS = {
+    "loras": "test_stack.py", "outpaint": "test_outpaint.py", "image": "below", "mask": "below",
+    "base_model": "below",
+}  # fmt: skip
 
 
 def test_each_setting_is_tried() -> None:

@@ -14,6 +14,12 @@ from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from windows import Windows
 
+RULES = (
+    "aria-allowed-attr", "aria-hidden-focus", "aria-input-field-name", "aria-required-attr",
+    "aria-valid-attr-value", "button-name", "color-contrast", "label", "target-size",
+)  # fmt: skip
+"""Those of axe that the editor could break; all of them take long on the page below it."""
+
 
 @pytest.fixture(scope="module")
 def _phone(kept_windows: Windows, studio) -> Page:
@@ -38,7 +44,7 @@ def either(request: pytest.FixtureRequest, kept_windows: Windows, file: Path) ->
     page.evaluate("webbduck.form.set('strength', 0.75)")
     expect_form(page, image="", outpaint="", strength=0.75)
     page.set_input_files("#image-input .file", file)
-    expect(page.locator(".chosen-picture .facts")).to_have_text("256 × 192 px")
+    page.wait_for_function("webbduck.form.state().image")
     page.locator(".chosen-picture .outpaint").evaluate("button => button.click()")
     expect(handle(page, "right")).to_be_focused()
     yield page
@@ -119,7 +125,7 @@ def test_it_is_dragged_moved_by_keys_and_typed(either: Page) -> None:
 
 def test_nothing_bars_anyone_from_it_and_escape_changes_nothing(either: Page) -> None:
     handle(either, "right").press("ArrowRight")
-    assert violations(either, where=".outpaint-editor") == []
+    assert violations(either, "the outpaint editor", RULES) == []
     for each in [*either.locator(".outpaint-handle").all(), *either.locator(".outpaint-bar button").all()]:
         box = each.bounding_box()
         assert box and min(box["width"], box["height"]) >= (40 if is_phone(either) else 24)

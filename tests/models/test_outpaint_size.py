@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.jobs.handlers import HANDLERS
+from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.input_checks import check_inputs
 from webbduck_gradio.models.outpaint_size import with_size
 from webbduck_gradio.request import GenerationRequest
+from webbduck_gradio.settings import Settings
 
 NAME = "a" * 64 + ".png"
 
@@ -73,3 +78,19 @@ def test_a_picture_of_another_size_is_resized_with_a_warning(inputs: Folder) -> 
         "The input picture is 100 x 80 px, but width and height less outpaint leave 128 x 128 for it; it is "
         "resized by resize_mode crop. Without width and height it keeps its size."
     )
+
+
+def test_a_job_is_queued_with_that_size(settings: Settings, tmp_path: Path) -> None:
+    settings.make_folders()
+    inputs = InputImageStore(settings)
+    Image.new("RGB", (100, 80)).save(tmp_path / "picture.png")
+    asked = {
+        "image": inputs.store(tmp_path / "picture.png"),
+        "outpaint": {"left": 4, "bottom": "20%"},
+        "base_model": "webbduck-starter",
+    }
+    context: Any = SimpleNamespace(registry=Registry(settings), inputs=inputs)
+    request, warnings = HANDLERS["generate"].prepare(context, asked)
+    assert isinstance(request, GenerationRequest) and list(warnings) == []
+    assert (request.width, request.height, request.mode) == (104, 96, "outpaint")
+    assert request.model_dump()["outpaint"] == {"left": 4, "right": 0, "top": 0, "bottom": 16}

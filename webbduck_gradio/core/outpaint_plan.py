@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from ..storage.masks import CELL
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels."""
-CELL = 8
-"""Windows begin and end between latent pixels."""
 LONGEST = 1.5
 """Longest side of a window, in native sizes."""
 LARGEST = 1.25
@@ -23,8 +23,9 @@ def windows(size: tuple[int, int], kept: Box, native: int) -> list[Box]:
     """The windows that together cover everything outside of `kept`, in the order of drawing.
 
     `size`: of the result, multiples of 8. `kept`: the old picture's place in it. `native`: side of the
-    squares that the checkpoint was trained on. Sides of windows are multiples of 8. One window covers all
-    where that is not larger than the checkpoint can draw at once; else the sides are extended in turn.
+    squares that the checkpoint was trained on. Edges of windows lie between latent pixels. One window
+    covers all where that is not larger than the checkpoint can draw at once; else the sides are extended in
+    turn.
     """
     width, height = size
     added = kept[0], kept[1], width - kept[2], height - kept[3]

@@ -1,6 +1,6 @@
 // @ts-check
 // The outpaint editor: a frame around the picture, whose edges and corners are dragged outwards.
-import { h, home } from "../shared/dom.js";
+import { h, home, setText } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { none } from "../shared/sides.js";
 import { SIDES, resultSize, withSide } from "./outpaint_sides.js";
@@ -30,6 +30,8 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
     const { step } = limits;
     let sides = { ...given };
     let inPercent = false;
+    /** About the number typed last. */
+    let said = "";
     let scale = 1;
     let origin = [0, 0];
 
@@ -38,6 +40,7 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
     const state = h("p", { class: "outpaint-state", role: "status" });
 
     const set = (side, wanted) => {
+      said = "";
       sides = withSide(sides, side, wanted, size, limits);
     };
 
@@ -109,15 +112,15 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
     function typed(side) {
       const { value, problem } = readNumber(inputs[side].value);
       if (problem) {
-        state.textContent = `${label(side)} ${problem}.`;
-        return;
+        said = `${label(side)} ${problem}.`;
+        return show();
       }
       const wanted = inPercent ? ((value ?? 0) / 100) * lengthOf(side) : (value ?? 0);
       set(side, wanted);
-      fit();
       if (!inPercent && sides[side] !== wanted) {
-        state.prepend(`${label(side)} is ${sides[side]} px, the nearest that is possible. `);
+        said = `${label(side)} is ${sides[side]} px, the nearest that is possible.`;
       }
+      fit();
     }
     const label = (side) => side.replace(/^./, (first) => first.toUpperCase());
     const unit = (text, percent) =>
@@ -179,7 +182,7 @@ export const editOutpaint = ({ source, width, height, sides: given, limits, stre
         inputs[side].value = shownNumber(side);
       }
       const result = `Result: ${whole.width} × ${whole.height} px, from ${width} × ${height} px.`;
-      state.textContent = `${result} ${notes}`;
+      setText(state, [said, result, notes].filter(Boolean).join(" "));
     }
 
     // -- the dialog
