@@ -28,6 +28,7 @@ TOOLS = {
     "Outpaint: extend the picture",
     "Use as input picture",
     "Upscale",
+    "Hires fix: redraw it larger",
     "Use its seed",
     "Favourite",
     "Download",
