@@ -1,0 +1,1 @@
+FILE = "webbduck-starter-detector.safetensors"
