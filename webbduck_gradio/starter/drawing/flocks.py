@@ -1,7 +1,7 @@
 """Scenes with the boxes of their ducks' heads and hats: what the starter detector learns from.
 
-Unlike the scenes of the other models, these hold up to four ducks of different sizes, anywhere in the picture.
-The same seed and size always give the same pixels and boxes.
+Unlike the scenes of the other models, these hold up to four ducks of different sizes, anywhere in the
+picture. The same seed and size always give the same pixels and boxes.
 """
 
 from __future__ import annotations
