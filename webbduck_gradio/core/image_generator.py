@@ -220,7 +220,6 @@ class ImageGenerator:
                     model.loaded.decoding.return_to(name)
             notes = tuple(caveats(saved.origin, origin()))
         continues = second is not None and admission.is_refiner_handoff(request, second)
-        reporter.status("Generating")
         return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
 
     def _second(self, request: GenerationRequest) -> Checkpoint | None:

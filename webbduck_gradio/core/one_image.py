@@ -7,20 +7,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import torch
 from PIL import Image
 
 from ..errors import GenerationError, OutOfMemoryError, WebbDuckError
 from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest
-from . import devices, vae
-from .modes import Mode, second_pass
+from . import devices
+from .modes.base import Mode
+from .modes.finishing import Finishing
+from .modes.first_pass import FirstPass
+from .modes.passes import Pass, too_large_message
+from .modes.second_pass import SecondPass
 from .origin import Origin
 from .progress import ProgressReporter
 from .sampling.denoiser import ModelContext
 from .sampling.loop import SamplingRun
 from .slow_steps import SlowSteps
-from .unfinished import FOREIGN, Stage, Unfinished
+from .unfinished import FOREIGN, Unfinished
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,15 @@ class PreparedJob:
     continues: bool = False
     """Whether the second pass is a refiner, which continues the first pass's latents."""
 
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """In the order in which they are drawn."""
+        if self.second is None:
+            return FirstPass(self.mode, self.first), Finishing(self.mode)
+        if self.continues:
+            return FirstPass(self.mode, self.first, self.second), Finishing(self.mode)
+        return FirstPass(self.mode, self.first), SecondPass(self.second), Finishing(self.mode)
+
 
 def draw(
     plan: PreparedJob,
@@ -55,59 +67,20 @@ def draw(
     """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
     so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
     img2img second pass `count` is 1."""
-    second = plan.second
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
+    passes, drawn = list(plan.passes), None
     if saved is not None:
-        later: Stage = "first" if second is None else "refiner" if plan.continues else "img2img"
-        if saved.stage not in ("first", later):
+        while passes and saved.stage not in passes[0].stages:
+            del passes[0]
+        if not passes:
             raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
-    if saved is None or saved.picture is None:
-        images, saved = _first(plan, run, saved), None
-    else:
-        images = [saved.picture]
-    if second is not None and not plan.continues:
-        reporter.status("Second pass")
-        run.stage, (run.picture,) = "img2img", images
-        sampling = second_pass.begin(run, second, run.picture)
-        if saved is not None:
-            sampling.restore(saved)
-        images = _decoded(run, second, sampling.sample(second))
-    return [plan.mode.finish(each) for each in images], tuple(dict.fromkeys(run.warnings))
-
-
-def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> list[Image.Image]:
-    """The images of the first pass, which a refiner may continue."""
-    request, second, last = plan.request, plan.second, plan.first
-    sampling = plan.mode.begin(run, plan.first)
-    if saved is not None:
-        sampling.restore(saved)
-        run.stage = saved.stage
-    if run.stage == "first":
-        latents = sampling.sample(plan.first, request.refiner_switch if plan.continues else 1.0)
-    if second is not None and plan.continues:
-        run.reporter.status("Second pass")
-        run.stage, last = "refiner", second
-        latents = sampling.sample(second)
-    return _decoded(run, last, latents)
-
-
-def _decoded(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> list[Image.Image]:
-    """One by one: decoding takes more memory than sampling."""
-    request = run.request
-    try:
-        loaded = model.loaded
-        dtype = loaded.decoding.current if loaded.decoding else loaded.pipe.vae.dtype
-        loaded.for_coding((request.width, request.height), dtype)
-        decoded = [vae.decode(loaded.pipe, each, loaded.decoding) for each in latents.split(1)]
-    except (RuntimeError, MemoryError) as error:
-        if not devices.is_out_of_memory(error):
-            raise
-        devices.log_shortage(f"decoding {request.width} x {request.height} pixels")
-        raise OutOfMemoryError(_too_large_message(request), decoding=True) from None
-    for _, warnings in decoded:
-        run.warnings.extend(warnings)
-    return [image for image, _ in decoded]
+    for each in passes:
+        if each.status:
+            reporter.status(each.status)
+        drawn, saved = each.draw(run, drawn, saved), None
+    assert drawn is not None
+    return drawn.images, tuple(dict.fromkeys(run.warnings))
 
 
 def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:
@@ -120,12 +93,8 @@ def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> 
     except Exception as error:
         if devices.is_out_of_memory(error):
             devices.log_shortage(f"generating {request.width} x {request.height} pixels")
-            raise OutOfMemoryError(_too_large_message(request)) from None
+            raise OutOfMemoryError(too_large_message((request.width, request.height))) from None
         log.exception("Generation failed")
         raise GenerationError(
             f"The picture could not be generated ({error.__class__.__name__}); the log has the details."
         ) from error
-
-
-def _too_large_message(request: GenerationRequest) -> str:
-    return f"There is not enough memory for {request.width} x {request.height} pixels; choose a smaller size."

@@ -27,8 +27,11 @@ log = logging.getLogger(__name__)
 DAMAGED = "The saved state of this job is damaged; retry the job from the start."
 FOREIGN = "The saved state does not belong to this job; retry the job from the start."
 
-Stage = Literal["first", "refiner", "img2img"]
-"""What draws: the first pass, the refiner that continues it, or the img2img second pass."""
+Stage = Literal["first", "refiner", "img2img", "hires", "detail"]
+"""What draws: the first pass, the refiner that continues it, the img2img second pass, the hires pass, or a
+pass over a detail."""
+REDRAWN: tuple[Stage, ...] = ("img2img", "detail")
+"""Stages whose state holds the picture that is redrawn."""
 
 Tensors = dict[str, torch.Tensor]
 
@@ -49,7 +52,7 @@ class Unfinished:
     evaluations: int
     """Of the UNet in this pass, which decide where NGMS leaves the negative prompt out."""
     picture: Image.Image | None
-    """In an img2img second pass the picture of the first pass (RGB), else None."""
+    """In the stages of `REDRAWN` the picture that is redrawn (RGB), else None."""
     warnings: tuple[str, ...]
     """Of the image so far."""
     memory_warnings: tuple[str, ...]
@@ -153,7 +156,7 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         tensors[name] = tensors[name].contiguous(memory_format=torch.channels_last)
     memory = [tensors[f"memory.{number}"] for number in range(sum("memory." in name for name in tensors))]
     numbers, noise, origin = tensors["numbers"], tensors["noise"], json.loads(texts["origin"])
-    picture = _picture(tensors["picture"]) if stage == "img2img" else None
+    picture = _picture(tensors["picture"]) if stage in REDRAWN else None
     if (
         not 0 < step <= total
         or min(index, evaluations) < 0
