@@ -75,9 +75,17 @@ class LoadedCheckpoint:
             "rescale_betas_zero_snr": self.checkpoint.zero_snr,
         }
 
-    def for_sampling(self, size: tuple[int, int], rows: int) -> None:
+    def use(self, loras: Sequence[Use]) -> None:
+        """Have exactly these LoRAs active. Raises `ModelError`, `OutOfMemoryError`."""
+        if self.adapters.differ(loras):
+            with self.placement.changing():
+                self.adapters.activate(loras)
+
+    def for_sampling(self, size: tuple[int, int], rows: int, loras: Sequence[Use] | None = None) -> None:
         """Have the UNet on the device, and room for what it computes. `size`: in pixels; `rows`: of its
-        batch."""
+        batch; `loras`: that are to be active, None = those that are."""
+        if loras is not None:
+            self.use(loras)
         working = sampling_bytes(size, rows, self.pipe.unet.dtype.itemsize)
         self.placement.bring(UNET, working=working)
 
@@ -165,9 +173,7 @@ class CheckpointCache:
             devices.set_vae_tiling(each.pipe.vae, self.tiled)
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
-        if loaded.adapters.differ(loras):
-            with loaded.placement.changing():
-                loaded.adapters.activate(loras)
+        loaded.use(loras)
         return loaded
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:

@@ -7,6 +7,7 @@ Detectors are small and always run on the CPU, so that what they find does not d
 from __future__ import annotations
 
 import ast
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -156,10 +157,8 @@ def _onnx(detector: Detector) -> Run:
 def _input_size(shape: tuple[int | None, ...], metadata: dict[str, str]) -> tuple[int, int]:
     """(width, height) of a YOLO file's input: fixed by the file, else what it was trained with ("imgsz")."""
     said: Any = None
-    try:
+    with contextlib.suppress(ValueError, SyntaxError):
         said = ast.literal_eval(metadata.get("imgsz", "")[:100])
-    except (ValueError, SyntaxError):
-        pass
     said = [said, said] if isinstance(said, int) else said
     if not isinstance(said, list) or len(said) != 2 or not all(isinstance(each, int) for each in said):
         said = [INPUT_SIDE, INPUT_SIDE]

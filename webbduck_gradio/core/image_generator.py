@@ -20,6 +20,7 @@ from ..errors import GenerationError, ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.captioners import Captioner
 from ..models.catalog.registry import Checkpoint, Registry
+from ..models.detectors import Detector
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
@@ -28,11 +29,13 @@ from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .detection import Detectors, Region
 from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
 from .lora_adapters import Use
 from .memory_needs import rows_that_fit
-from .modes import MODES
+from .modes import MODES, Mode
+from .modes.details import Details
 from .one_image import PreparedJob, draw, translate_errors
 from .origin import Origin, caveats, check, origin_of, versions
 from .placement import UNET
@@ -75,6 +78,7 @@ class ImageGenerator:
         self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
+        self._detectors = Detectors()
         self._threads = torch.get_num_threads()
 
     def generate(
@@ -114,7 +118,7 @@ class ImageGenerator:
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
-                    images, warnings = translate_errors(
+                    images, warnings, more = translate_errors(
                         request, partial(draw, plan, index, reporter, memory_warnings, saved, steps, count)
                     )
                     break
@@ -143,7 +147,7 @@ class ImageGenerator:
                     request.seed_of(index),
                     image,
                     (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
-                    facts_of(plan, self.pipelines, self._threads, count),
+                    facts_of(plan, self.pipelines, self._threads, count) | more,
                 )
                 index += 1
             saved = None
@@ -195,12 +199,14 @@ class ImageGenerator:
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
+        details = self._details(request, checkpoints, mode, reporter)
         lasting = cache(  # only asked for when a state is saved
             partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
         )
 
         def origin() -> Origin:
-            return {**lasting(), **self.pipelines.decoding(checkpoints)}
+            more = {} if details is None else {"details": details.origin()}
+            return {**lasting(), **self.pipelines.decoding(checkpoints), **more}
 
         if saved:
             check(saved.origin, origin())
@@ -220,7 +226,19 @@ class ImageGenerator:
                     model.loaded.decoding.return_to(name)
             notes = tuple(caveats(saved.origin, origin()))
         continues = second is not None and admission.is_refiner_handoff(request, second)
-        return PreparedJob(request, wording, mode, origin, notes, first, other, continues)
+        return PreparedJob(request, wording, mode, origin, notes, first, other, continues, details)
+
+    def _details(
+        self,
+        request: GenerationRequest,
+        checkpoints: Sequence[Checkpoint],
+        mode: Mode,
+        reporter: ProgressReporter,
+    ) -> Details | None:
+        if not request.details:
+            return None
+        load = partial(self._load, checkpoint=checkpoints[0], reporter=reporter, keep=checkpoints)
+        return Details(request, self._catalog(), self._detectors.find, load, mode.limit)
 
     def _second(self, request: GenerationRequest) -> Checkpoint | None:
         if not request.second_pass_model:
@@ -247,7 +265,7 @@ class ImageGenerator:
                 "or choose a memory policy that needs less (--memory)."
             ) from None
         reporter.check()
-        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter))
+        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), tuple(loras))
 
     def _encoded(
         self,
@@ -333,6 +351,16 @@ class ImageGenerator:
         finally:
             self.free()
 
+    def detect(
+        self, image: Image.Image, detector: Detector, confidence: float, reporter: ProgressReporter
+    ) -> list[Region]:
+        """The regions of a picture, the most confident first. Raises `ModelError`, `GenerationError`, and
+        what the reporter raises."""
+        self._settle()
+        reporter.status(f"Detecting with {detector.name}")
+        reporter.check()
+        return self._detectors.find(image, detector, confidence)
+
     def choose(self, choice: DeviceChoice) -> None:
         """From now on, do as the user chose. Called between jobs, on the thread that runs them."""
         self._choice, self.pipelines.compiling.wanted = choice, choice.compiled
@@ -375,4 +403,5 @@ class ImageGenerator:
     def free(self) -> None:
         """Unload all models; the next job reloads them."""
         self.pipelines.free()
+        self._detectors.free()
         self._embeddings.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -14,6 +14,7 @@ from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest
 from . import devices
 from .modes.base import Mode
+from .modes.details import Details
 from .modes.finishing import Finishing
 from .modes.first_pass import FirstPass
 from .modes.passes import Pass, too_large_message
@@ -44,15 +45,18 @@ class PreparedJob:
     second: ModelContext | None = None
     continues: bool = False
     """Whether the second pass is a refiner, which continues the first pass's latents."""
+    details: Details | None = None
 
     @property
     def passes(self) -> tuple[Pass, ...]:
         """In the order in which they are drawn."""
-        if self.second is None:
-            return FirstPass(self.mode, self.first), Finishing(self.mode)
-        if self.continues:
-            return FirstPass(self.mode, self.first, self.second), Finishing(self.mode)
-        return FirstPass(self.mode, self.first), SecondPass(self.second), Finishing(self.mode)
+        passes: list[Pass] = [FirstPass(self.mode, self.first, self.second if self.continues else None)]
+        if self.second is not None and not self.continues:
+            passes.append(SecondPass(self.second))
+        passes.append(Finishing(self.mode))
+        if self.details is not None:
+            passes.append(self.details)
+        return tuple(passes)
 
 
 def draw(
@@ -63,10 +67,10 @@ def draw(
     saved: Unfinished | None = None,
     slow_steps: SlowSteps | None = None,
     count: int = 1,
-) -> tuple[list[Image.Image], tuple[str, ...]]:
-    """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
-    so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
-    img2img second pass `count` is 1."""
+) -> tuple[list[Image.Image], tuple[str, ...], dict[str, Any]]:
+    """Image `index`, or `count` images from it on together, their warnings, and what its passes add to the
+    metadata. `memory_warnings`: the job's so far. `saved`: where it goes on. `slow_steps`: the job's; None =
+    they are not looked for. With an img2img second pass or details `count` is 1."""
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     passes, drawn = list(plan.passes), None
     if saved is not None:
@@ -80,7 +84,7 @@ def draw(
             reporter.status(each.status)
         drawn, saved = each.draw(run, drawn, saved), None
     assert drawn is not None
-    return drawn.images, tuple(dict.fromkeys(run.warnings))
+    return drawn.images, tuple(dict.fromkeys(run.warnings)), run.facts
 
 
 def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:

@@ -81,6 +81,7 @@ def check(before: Origin, now: Origin) -> None:
             raise GenerationError(FOREIGN)
         _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
         _check_models("LoRA", before["loras"], now["loras"])
+        _check_models("detector or LoRA", before.get("details", ()), now.get("details", ()))
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
         if len(before["vae"]) != len(now["vae"]):

@@ -9,6 +9,7 @@ from ..errors import ModelError, RequestError, WebbDuckError
 from ..request import GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
 from ..request.samplers import fewest_steps, sampler_named, schedule_record, steps_taken
+from . import detail_admission
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
@@ -38,6 +39,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
             fields[key] = catalog.checkpoint_called(fields[key]).name
     if isinstance(fields.get("loras"), list | tuple):
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
+    if isinstance(fields.get("details"), list | tuple):
+        fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
     return GenerationRequest.validated(**fields)
@@ -84,6 +87,11 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
         warnings += _lost_on(second, wording)
+    for region, words in detail_admission.checked(catalog, request):
+        _check_sampler(region, checkpoint, region.steps)
+        for lora, _ in words.loras:
+            _check_lora(lora, checkpoint)
+        warnings += [note for note in (*words.notes, *_diluted(words)) if note not in warnings]
     return warnings + _diluted(wording) + _other_steps(request) + _without_effect(request, second)
 
 

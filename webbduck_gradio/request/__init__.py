@@ -20,6 +20,7 @@ from .base import (
 from .fields import Setting, in_form_order
 from .image_requests import CaptionRequest, UpscaleRequest
 from .picture_fields import AN_IMAGE, MAX_IMAGES, MAX_LORAS, MAX_PIXELS, MAX_PROMPT, MAX_SEED
+from .region_fields import DETAIL_SETTINGS, MAX_DETAILS, DetailPass
 from .requests import (
     DEFAULT_SCHEDULER,
     SCHEDULERS,
@@ -31,7 +32,9 @@ from .requests import (
 __all__ = [
     "AN_IMAGE",
     "DEFAULT_SCHEDULER",
+    "DETAIL_SETTINGS",
     "INPUT_IMAGE_ID",
+    "MAX_DETAILS",
     "MAX_IMAGES",
     "MAX_INPUT_BYTES",
     "MAX_LORAS",
@@ -45,6 +48,7 @@ __all__ = [
     "SIDE_STEP",
     "BaseRequest",
     "CaptionRequest",
+    "DetailPass",
     "GenerationRequest",
     "ImageId",
     "InputImageId",

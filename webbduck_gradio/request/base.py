@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -85,7 +85,8 @@ def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "string_unicode":
         return f"{field} contains an invalid character (half of a surrogate pair)."
     if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
-        wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, "an object with name and weight")
+        owned = "detector" if field.startswith("details") else "name and weight"
+        wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, f"an object with {owned}")
         return f"{field} must be {wanted}, not {shown}."
     return f"{field} must be {numeric_bounds(model, first['loc'])}, not {shown}."
 
@@ -104,11 +105,20 @@ def _shorten(value: Any) -> str:
 
 def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """`bounds_in_words` of the field at a pydantic error location."""
-    owner: type[BaseModel] = LoraSelection if len(location) > 1 and location[0] == "loras" else model
-    field = owner.model_fields.get(str(location[-1]))
+    field = _field_at(model, location)
     if field is None:
         return "another value"
     return bounds_in_words(field)
+
+
+def _field_at(model: type[BaseModel], location: tuple[int | str, ...]) -> FieldInfo | None:
+    """The field at a location, also inside a list of models."""
+    field = model.model_fields.get(str(location[0]))
+    parts = (each for each in get_args(field.annotation) if isinstance(each, type)) if field else ()
+    inner = next((each for each in parts if issubclass(each, BaseModel)), None)
+    if inner is None or len(location) < 3:
+        return field
+    return _field_at(inner, location[2:])
 
 
 def bounds_in_words(field: FieldInfo) -> str:

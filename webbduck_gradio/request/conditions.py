@@ -78,8 +78,9 @@ CONDITIONS: dict[ConditionName, Condition] = {
     ),
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
     "joint": Condition(
-        "with DPM adaptive or an img2img second pass, which draw one picture at a time",
+        "with DPM adaptive, an img2img second pass or details, which draw one picture at a time",
         (
+            ("details", "unset", None),
             ("second_pass_kind", "is not", "img2img"),
             *(("sampler", "is not", each.name) for each in SAMPLERS if each.is_adaptive),
         ),

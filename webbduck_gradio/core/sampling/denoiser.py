@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoint_cache import LoadedCheckpoint
+from ..lora_adapters import Use
 from ..memory_needs import slice_attention
 from ..prompts import Embeddings
 from .guidance import Guidance, combined, rescaled, thresholded
@@ -27,6 +28,8 @@ class ModelContext:
 
     loaded: LoadedCheckpoint
     embeddings: Embeddings
+    loras: Sequence[Use] | None = None
+    """Those that it draws with; None = those that are active already."""
 
 
 @dataclass(frozen=True)

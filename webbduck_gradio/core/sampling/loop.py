@@ -52,7 +52,8 @@ def options_of(request: GenerationRequest, sigmas: ModelSigmas) -> Options:
 
 class SamplingRun:
     """Sampling of image `index` of a request, and those after it that are drawn together with it. `warnings`:
-    sentences that its modes add. `stage` and `picture`: as an unfinished image has them."""
+    sentences that its modes add; `facts`: what they add to the metadata. `stage` and `picture`: as an
+    unfinished image has them."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class SamplingRun:
         where slow steps are looked for. `count`: of images."""
         self.request, self.index, self.count, self.reporter = request, index, count, reporter
         self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {}
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
         self.slow_steps = slow_steps
@@ -177,7 +179,7 @@ class SamplingPass:
         device = model.loaded.device
         inpainted = self._inpainted.to(device) if self._inpainted else None
         count, evaluations = self._run.count, self._evaluations
-        model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count)
+        model.loaded.for_sampling(self._size, self._guidance.rows * self._run.count, model.loras)
         denoise = UNetDenoiser(
             model, self._model_sigmas, self._guidance, self._size, inpainted, evaluations, count
         )
