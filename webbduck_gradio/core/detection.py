@@ -47,6 +47,11 @@ class Region:
     box: tuple[float, float, float, float]
     mask: Image.Image | None = None
 
+    def told(self) -> dict[str, Any]:
+        """As JSON: `class`, `confidence`, `box`."""
+        box = [round(side, 1) for side in self.box]
+        return {"class": self.name, "confidence": round(self.confidence, 4), "box": box}
+
 
 Run = Callable[[Image.Image, float], list[Region]]
 """A loaded detector: the regions of an RGB picture from a confidence on, the most confident first."""
@@ -218,7 +223,7 @@ def _preprocessor(detector: Detector) -> Callable[[Image.Image], yolo.Floats]:
         if said.get("do_rescale", True):
             values = values * numpy.float32(said.get("rescale_factor", 1 / 255))
         if said.get("do_normalize", True):
-            values = (values - numpy.float32(mean)) / numpy.float32(deviation)
+            values = (values - numpy.array(mean)) / numpy.array(deviation)
         return numpy.ascontiguousarray(values.transpose(2, 0, 1)[None], dtype=numpy.float32)
 
     return prepare

@@ -34,7 +34,7 @@ from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
 from .lora_adapters import Use
 from .memory_needs import rows_that_fit
-from .modes import MODES, Mode
+from .modes import MODES
 from .modes.details import Details
 from .one_image import PreparedJob, draw, translate_errors
 from .origin import Origin, caveats, check, origin_of, versions
@@ -199,7 +199,12 @@ class ImageGenerator:
         compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        details = self._details(request, checkpoints, mode, reporter)
+        load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
+        details = (
+            Details(request, self._catalog(), self._detectors.find, load, mode.limit)
+            if request.details
+            else None
+        )
         lasting = cache(  # only asked for when a state is saved
             partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
         )
@@ -227,18 +232,6 @@ class ImageGenerator:
             notes = tuple(caveats(saved.origin, origin()))
         continues = second is not None and admission.is_refiner_handoff(request, second)
         return PreparedJob(request, wording, mode, origin, notes, first, other, continues, details)
-
-    def _details(
-        self,
-        request: GenerationRequest,
-        checkpoints: Sequence[Checkpoint],
-        mode: Mode,
-        reporter: ProgressReporter,
-    ) -> Details | None:
-        if not request.details:
-            return None
-        load = partial(self._load, checkpoint=checkpoints[0], reporter=reporter, keep=checkpoints)
-        return Details(request, self._catalog(), self._detectors.find, load, mode.limit)
 
     def _second(self, request: GenerationRequest) -> Checkpoint | None:
         if not request.second_pass_model:

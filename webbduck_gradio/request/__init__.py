@@ -18,7 +18,7 @@ from .base import (
     numeric_bounds,
 )
 from .fields import Setting, in_form_order
-from .image_requests import CaptionRequest, UpscaleRequest
+from .image_requests import CaptionRequest, DetectRequest, UpscaleRequest
 from .picture_fields import AN_IMAGE, MAX_IMAGES, MAX_LORAS, MAX_PIXELS, MAX_PROMPT, MAX_SEED
 from .region_fields import DETAIL_SETTINGS, MAX_DETAILS, DetailPass
 from .requests import (
@@ -49,6 +49,7 @@ __all__ = [
     "BaseRequest",
     "CaptionRequest",
     "DetailPass",
+    "DetectRequest",
     "GenerationRequest",
     "ImageId",
     "InputImageId",

@@ -114,8 +114,8 @@ class Details(Pass):
         if not regions:
             where = " in the inpainted part" if self.limit is not None else ""
             run.warnings.append(
-                f"{detector.name} found nothing to draw again{where} at confidence {each.confidence:g}; lower "
-                "it, or choose another detector."
+                f"{detector.name} found nothing to draw again{where} at confidence {each.confidence:g}; "
+                "lower it, or choose another detector."
             )
         return regions
 
@@ -230,13 +230,4 @@ def mask_of(region: Region, size: tuple[int, int], dilate: int = 0) -> Image.Ima
 
 
 def _facts(detector: Detector, regions: Sequence[Region]) -> dict[str, Any]:
-    return {"detector": detector.name, "regions": list(map(told, regions))}
-
-
-def told(region: Region) -> dict[str, Any]:
-    """A region as JSON: `class`, `confidence` (0 to 1), `box` (left, top, right, bottom in pixels)."""
-    return {
-        "class": region.name,
-        "confidence": round(region.confidence, 4),
-        "box": [round(side, 1) for side in region.box],
-    }
+    return {"detector": detector.name, "regions": [each.told() for each in regions]}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import NotFoundError, RequestError
-from ...models.catalog.lookup import find
-from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
+from ...models.catalog.lookup import Named, find
+from ...request import MAX_DETAILS, MAX_PROMPT, SETTINGS, DetailPass, GenerationRequest, LoraSelection
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import reproducibility
+from . import infotext_details, reproducibility
 from .other_tools import values
 
 RESET_VALUES: dict[str, Any] = {
@@ -30,6 +30,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
         "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
     )),
+    *infotext_details.KEYS,
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
 SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize-1", "hires resize-2"}
@@ -66,6 +67,9 @@ class Catalog(Protocol):
 
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
+
+    def detectors(self) -> Sequence[Named]:
+        """All detectors."""
 
 
 class InputImages(Protocol):
@@ -114,7 +118,7 @@ def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[st
 def _for_form(
     found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
 ) -> tuple[dict[str, Any], list[str]]:
-    said = _understand(found, catalog.checkpoints(), catalog.loras())
+    said = _understand(found, catalog.checkpoints(), catalog.loras(), catalog.detectors())
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -180,6 +184,7 @@ def _understand(
     found: Mapping[str, Any],
     checkpoints: Sequence[Model] | None,
     loras: Sequence[Model] | None,
+    detectors: Sequence[Named] | None = None,
 ) -> dict[str, Any]:
     problems = [*found["problems"], *found["notes"]]
     wanted = dict(found["settings"])
@@ -208,6 +213,8 @@ def _understand(
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
     if loras is not None:
         _find_loras(wanted, lora_hashes, paths, loras, problems)
+    if detectors is not None:
+        _find_detectors(wanted, detectors, problems)
     return {
         "tool": found["tool"],
         "fields": _valid(wanted, problems),
@@ -270,6 +277,18 @@ def _find_loras(
         wanted["loras"] = kept
 
 
+def _find_detectors(wanted: dict[str, Any], installed: Sequence[Named], problems: list[str]) -> None:
+    kept = []
+    for each in wanted.get("details") or ():
+        found = _installed(
+            str(each.get("detector")), "detector", None, installed, problems, "; its detail pass was left out"
+        )
+        if found is not None:
+            kept.append({**each, "detector": found})
+    if "details" in wanted:
+        wanted["details"] = kept
+
+
 def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
     """The name with its recorded folder, if a model here has such a path or the name alone is ambiguous."""
     path = paths.get(name)
@@ -279,7 +298,7 @@ def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]
 
 
 def _installed(
-    name: str, what: str, hash: str | None, installed: Sequence[Model], problems: list[str], otherwise: str
+    name: str, what: str, hash: str | None, installed: Sequence[Named], problems: list[str], otherwise: str
 ) -> str | None:
     """The name of the installed model (`models.catalog.lookup`), with a sentence in `problems` if it is not
     just another spelling; None, with a sentence, if it is not installed."""
@@ -313,6 +332,9 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
             continue
+        if key == "details":
+            fields[key] = _valid_details(value, problems)
+            continue
         if isinstance(value, str) and SETTINGS[key].control == "text" and len(value) > MAX_PROMPT:
             fields[key] = value  # kept to be shortened; Generate refuses it
             continue
@@ -329,6 +351,22 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     if fields.get("mask") and not fields.get("image"):
         del fields["mask"]
     return fields
+
+
+def _valid_details(details: Sequence[Mapping[str, Any]], problems: list[str]) -> list[dict[str, Any]]:
+    """The passes, without single settings that no pass can hold."""
+    kept: list[dict[str, Any]] = []
+    for each in details[:MAX_DETAILS]:
+        valid: dict[str, Any] = {"detector": each["detector"]}
+        for name, value in each.items():
+            try:
+                DetailPass.validated(**{**valid, name: value})
+            except RequestError as error:
+                problems.append(f"A setting of a detail pass was left out: {error}")
+            else:
+                valid[name] = value
+        kept.append(DetailPass.validated(**valid).model_dump(mode="json"))
+    return kept
 
 
 def _valid_loras(loras: object, problems: list[str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from .base import JobHandler, RunningJob
 from .caption import CaptionHandler
+from .detect import DetectHandler
 from .generate import GenerateHandler
 from .upscale import UpscaleHandler
 
@@ -12,6 +13,7 @@ HANDLERS: dict[str, JobHandler] = {
     "test": GenerateHandler(),
     "upscale": UpscaleHandler(),
     "caption": CaptionHandler(),
+    "detect": DetectHandler(),
 }
 
 

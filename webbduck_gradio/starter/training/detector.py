@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def augmented(picture: Picture, rng: random.Random) -> Picture:
         data = BytesIO()
         image.save(data, "JPEG", quality=rng.randrange(15, 80))
         image = Image.open(data).convert("RGB")
-    values = np.asarray(image, dtype=np.float32)
+    values: Any = np.asarray(image, dtype=np.float32)
     noise = np.random.default_rng(rng.randrange(2**31))
     values = values * noise.uniform(0.85, 1.12, 3) + noise.uniform(-12, 12)
     values = values + noise.standard_normal(values.shape) * noise.uniform(0, 6)
@@ -156,7 +157,7 @@ def train_detector(
     Returns the network with averaged weights.
     """
     torch.manual_seed(_SEED)
-    network = CentreDetector(len(PARTS)).to(memory_format=torch.channels_last)
+    network = CentreDetector(len(PARTS))
     with torch.no_grad():
         last = network.head[-1]
         assert isinstance(last, torch.nn.Conv2d) and last.bias is not None

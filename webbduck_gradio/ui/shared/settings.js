@@ -74,8 +74,15 @@ export const labelOf = (name) => settings[name]?.label ?? capitalised(name.repla
 const isEmpty = (value) =>
   value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
 
+/** The detectors of detail passes, also as the form holds them (studio/details.py). */
+function detectorsOf(details) {
+  const passes = typeof details === "string" ? JSON.parse(details || "[]") : details;
+  return passes.map((each) => each.detector).join(", ");
+}
+
 /** A value as text, without its unit. */
 export function valueText(name, value) {
+  if (settings[name]?.control === "details") return detectorsOf(value);
   if (Array.isArray(value)) {
     return value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ");
   }

@@ -16,6 +16,7 @@ from ...errors import RequestError, WebbDuckError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.catalog.registry import Checkpoint
 from ...request import (
+    DETAIL_SETTINGS,
     MAX_PIXELS,
     MAX_PROMPT,
     SETTINGS,
@@ -35,6 +36,7 @@ from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
+from . import details
 from .controls import list_entries
 from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS
@@ -261,6 +263,8 @@ class Form:
             asked[name] = asked[name] or None
         if "loras" in asked:
             asked["loras"] = to_request(asked["loras"])
+        if "details" in asked:
+            asked["details"] = details.to_request(asked["details"])
         wrong: dict[str, RequestError] = {}
         for name in NUMBERS:
             try:
@@ -293,6 +297,8 @@ def shown_as(name: str, value: Any) -> Any:
     """A request field's value in the form that its control holds."""
     if name == "loras":
         return to_control(value)
+    if name == "details":
+        return details.to_control(value)
     if SETTINGS[name].is_number:
         return shown(value)
     return "" if value is None and name in EMPTY else value
@@ -344,7 +350,7 @@ def may_be(name: str, value: Any) -> bool:
     """Whether a control can hold this value. Out-of-range numbers pass: they are kept and refused on
     submit."""
     setting = SETTINGS[name]
-    if setting.control == "loras":  # as the page holds it (lora_stack.py)
+    if setting.control in ("loras", "details"):  # as the page holds it (lora_stack.py, details.py)
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
     if setting.choices:
         return isinstance(value, str) and value in setting.choices
@@ -357,6 +363,7 @@ def facts() -> dict[str, Any]:
     """Declarations of the request for the page's scripts, which thus need no copy of their own."""
     return {
         "presets": PRESETS,
+        "detail_settings": {setting.name: setting_facts(setting) for setting in DETAIL_SETTINGS.values()},
         "side_step": SIDE_STEP,
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
@@ -378,6 +385,7 @@ def setting_facts(setting: Setting) -> dict[str, Any]:
         "group": setting.group,
         "control": setting.control,
         "element": setting.element_id,
+        "placeholder": setting.placeholder,
         "unit": setting.unit,
         "choices": dict(setting.choices),
         "default": setting.default,

@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
+from . import details, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -72,6 +72,8 @@ def build(parts: PageParts) -> None:
                             image_input.build(services, fields, outcome)
                         elif group == "second":
                             second_pass.build(form)
+                        elif group == "regions":
+                            details.build(services, fields, outcome)
                         else:
                             build_group(fields, group)
             gr.HTML(
@@ -201,6 +203,7 @@ TAB = Tab(
         "studio/viewer_device.css",
         "studio/form.css",
         "studio/lora_stack.css",
+        "studio/details.css",
         "studio/input_chip.css",
         "studio/run_buttons.css",
         "studio/recent.css",

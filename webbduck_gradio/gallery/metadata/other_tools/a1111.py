@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .. import infotext
+from .. import infotext, infotext_details
 from . import values
 from .values import ForeignSettings
 
@@ -66,6 +66,7 @@ def read(text: str) -> ForeignSettings:
         "loras": loras,
         "lora_hashes": hashes or None,
         **_hires(fields, single),
+        "details": infotext_details.read(fields, notes),
     }
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
 
