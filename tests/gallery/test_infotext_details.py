@@ -17,8 +17,17 @@ from webbduck_gradio.settings import Settings
 
 DETECTOR = "webbduck-starter-detector"
 LINE = "a duck\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 512x512, {}, Version: v1.10.1"
-OF_ADETAILER = " ".join(
-    ["ADetailer", "model:", "{0}.pt,", "ADetailer", "model", "classes:", '"duck', "head,", 'hat",', "ADetailer", "prompt:", '"a', "face,", "[PROMPT]", "[SEP]", '[SKIP]",', "ADetailer", "negative", "prompt:", "fog,", "ADetailer", "confidence:", "0.35,", "ADetailer", "method", "to", "decide", "top", "k", "masks:", "Confidence,", "ADetailer", "mask", "only", "top", "k:", "2,", "ADetailer", "mask", "min", "ratio:", "0.01,", "ADetailer", "mask", "max", "ratio:", "0.5,", "ADetailer", "dilate", "erode:", "-8,", "ADetailer", "mask", "blur:", "6,", "ADetailer", "denoising", "strength:", "0.45,", "ADetailer", "inpaint", "only", "masked:", "True,", "ADetailer", "inpaint", "padding:", "64,", "ADetailer", "use", "separate", "steps:", "True,", "ADetailer", "steps:", "28,", "ADetailer", "use", "separate", "CFG", "scale:", "True,", "ADetailer", "CFG", "scale:", "5.5,", "ADetailer", "use", "separate", "sampler:", "True,", "ADetailer", "sampler:", "DPM++", "2M,", "ADetailer", "scheduler:", "Karras,", "ADetailer", "model", "2nd:", "{0}.pt,", "ADetailer", "confidence", "2nd:", "0.3,", "ADetailer", "dilate", "erode", "2nd:", "4,", "ADetailer", "mask", "blur", "2nd:", "4,", "ADetailer", "denoising", "strength", "2nd:", "0.4,", "ADetailer", "inpaint", "only", "masked", "2nd:", "True,", "ADetailer", "inpaint", "padding", "2nd:", "32,", "ADetailer", "version:", "24.11.1"]
+OF_ADETAILER = (
+    'ADetailer model: {0}.pt, ADetailer model classes: "duck head, hat", ADetailer prompt: "a face, '
+    '[PROMPT] [SEP] [SKIP]", ADetailer negative prompt: fog, ADetailer confidence: 0.35, ADetailer '
+    "method to decide top k masks: Confidence, ADetailer mask only top k: 2, ADetailer mask min ratio: "
+    "0.01, ADetailer mask max ratio: 0.5, ADetailer dilate erode: -8, ADetailer mask blur: 6, ADetailer "
+    "denoising strength: 0.45, ADetailer inpaint only masked: True, ADetailer inpaint padding: 64, "
+    "ADetailer use separate steps: True, ADetailer steps: 28, ADetailer use separate CFG scale: True, "
+    "ADetailer CFG scale: 5.5, ADetailer use separate sampler: True, ADetailer sampler: DPM++ 2M, "
+    "ADetailer scheduler: Karras, ADetailer model 2nd: {0}.pt, ADetailer confidence 2nd: 0.3, ADetailer "
+    "dilate erode 2nd: 4, ADetailer mask blur 2nd: 4, ADetailer denoising strength 2nd: 0.4, ADetailer "
+    "inpaint only masked 2nd: True, ADetailer inpaint padding 2nd: 32, ADetailer version: 24.11.1"
 )
 FULL = {
     "detector": DETECTOR, "prompt": "a face, [PROMPT] [SEP] [SKIP]", "negative_prompt": "fog",

@@ -95,7 +95,9 @@ def read(fields: Mapping[str, str], notes: list[str]) -> list[dict[str, Any]]:
 
         if told("ADetailer model") in (None, "", "None"):
             continue
-        found: dict[str, Any] = {name: value for name, key in PLAIN.items() if (value := told(key)) is not None}
+        found: dict[str, Any] = {
+            name: value for name, key in PLAIN.items() if (value := told(key)) is not None
+        }
         for switch, names in SWITCHES.items():
             if told(switch) is None:
                 for name in names:
