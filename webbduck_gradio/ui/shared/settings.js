@@ -7,9 +7,12 @@ const facts = /** @type {any} */ (globalThis).webbduckFacts;
 /** Declaration of each setting by name, in form order. @type {Record<string, any>} */
 export const settings = facts?.settings ?? {};
 
+/** As in Python, an empty list is not set. */
+const isSet = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+
 function holds([field, operator, wanted], values) {
   const value = values[field];
-  if (operator === "set" || operator === "unset") return Boolean(value) === (operator === "set");
+  if (operator === "set" || operator === "unset") return isSet(value) === (operator === "set");
   if (operator === "in") return wanted.includes(value);
   return (value === wanted) === (operator === "is");
 }
