@@ -155,7 +155,7 @@ class RegionFields(ModelFields):
         help="Finds regions of the finished picture, such as faces, and draws each again in detail.",
         api_help=f"At most {MAX_DETAILS} passes, each an object with detector and, if they differ from the "
         f"default, {', '.join(list(DETAIL_SETTINGS)[1:])}; see docs/api.md.",
-        lines={"queue": "details by {}", "sheet": "details", "fold": "{}"},
+        lines={"queue": "details by {}", "sheet": "details", "fold": "with {}"},
         infotext=Pair("ADetailer model", is_written=False),
     )] = ()
 
