@@ -26,6 +26,8 @@ IMAGE = {"image": "IMAGE"}
 MASK = {"image": "IMAGE", "mask": "MASK"}
 SECOND = {"second_pass_model": "webbduck-starter", "second_pass_mode": "img2img"}
 REFINER = {"second_pass_model": "refiner", "second_pass_mode": "refiner"}
+LATENT = {"width": 64, "height": 64, "hires_upscaler": "Latent", "hires_strength": 0.7}
+HIRES = LATENT | {"hires_scale": 1.5}
 RESIZED = {"seed_resize_width": 80, "seed_resize_height": 72}
 KARRAS = {"sampler": "DPM++ 2M", "schedule": "Karras"}
 DETAILS = [{"detector": "webbduck-starter-detector", "strength": 0.8, "confidence": 0.01}]
@@ -98,6 +100,18 @@ CHANGES: dict[str, Change] = {
     "batch_mode": Change(
         "together", {"num_images": 2}, no_core="the pictures are the same up to rounding", no_pair=NO_PLACE
     ),
+    "hires_scale": Change(1.5, LATENT),
+    "hires_width": Change(96, LATENT | {"hires_height": 80}),
+    "hires_height": Change(96, LATENT | {"hires_width": 80}),
+    "hires_upscaler": Change("Latent (nearest)", HIRES),
+    "hires_strength": Change(0.9, HIRES),
+    "hires_steps": Change(2, HIRES),
+    "hires_cfg": Change(2.0, HIRES),
+    "hires_sampler": Change("Euler a", HIRES),
+    "hires_schedule": Change("Exponential", HIRES),
+    "hires_model": Change("reddish", HIRES),
+    "hires_prompt": Change("a balloon at night", HIRES),
+    "hires_negative_prompt": Change("pond", HIRES),
     "output_format": Change("webp", no_core="the gallery saves the files", no_pair=NO_PLACE),
 }
 

@@ -30,6 +30,13 @@ MODES: dict[str, dict[str, Any]] = {
     "9 channels": {"image": "IMAGE", "mask": "MASK", "base_model": "painter", **SIZE},
     "refiner": {"second_pass_model": "refiner"},
     "second pass": {"second_pass_model": STARTER, "refinement_strength": 0.5},
+    "hires fix": {
+        "hires_scale": 1.5,
+        "hires_upscaler": "Latent (bicubic)",
+        "hires_prompt": "a duck <lora:unet:0.5>",
+        "hires_sampler": "Euler a",
+        "loras": [{"name": "whole", "weight": 0.7}],
+    },
     "LoRA, long weighted prompt": {
         "prompt": LONG + " <lora:unet:0.4>",
         "negative_prompt": "(hat:1.4), " * 30,

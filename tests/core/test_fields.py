@@ -43,6 +43,7 @@ IDLE: dict[str, dict] = {
     "beta": {"schedule": "Karras"},
     "freeu": {},
     "mimic": {},
+    "hires": {},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -133,41 +134,56 @@ def test_loras_of_the_negative_prompt_are_named():
     assert told.settings["negative_prompt"] == "fog" and "ink" in told.notes[0]
 
 
-HIRES = [
-    ("Denoising strength: 0.4, Hires upscale: 1, Hires steps: 10, Hires checkpoint: pond", 10, 0.4, "pond"),
-    (
-        "Denoising strength: 0.5, Hires upscale: 1.0, Hires steps: 0, Hires checkpoint: pond",
-        None,
-        0.5,
-        "pond",
-    ),
-    ("Denoising strength: 0.5, Hires upscale: 1", None, 0.5, "lake"),
-    ("Denoising strength: 0.5, Hires resize: 832x1216, Hires steps: 7", 7, 0.5, "lake"),
-    ("Denoising strength: 1, Hires upscale: 1, Hires steps: 7", 7, 1.0, "lake"),
-    (
-        "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 9, Hires checkpoint: pond, "
-        "Version: WebbDuck 0.1.0",
-        9,
-        0.3,
-        "pond",
-    ),
+OURS = "Version: WebbDuck 0.1.0"
+SECOND_PASSES = [
+    (f"Denoising strength: 0.3, Hires upscale: 1, Hires steps: 9, Hires checkpoint: pond, {OURS}", 9),
     (
         "Denoising strength: 0.3, Hires upscale: 1, Hires steps: 2, Hires checkpoint: pond, "
-        "Second pass steps: 9, Version: WebbDuck 0.1.0",
+        f"Second pass steps: 9, {OURS}",
         9,
-        0.3,
-        "pond",
+    ),
+    (
+        "Hires upscale: 2, Hires upscaler: Latent, Denoising strength: 0.6, Second pass: pond, "
+        f"Second pass strength: 0.3, Second pass steps: 9, {OURS}",
+        9,
     ),
 ]
 
 
-@pytest.mark.parametrize(("pairs", "steps", "strength", "model"), HIRES)
-def test_hires_steps_are_steps_that_are_drawn(pairs: str, steps: int | None, strength: float, model: str):
+@pytest.mark.parametrize(("pairs", "steps"), SECOND_PASSES)
+def test_our_second_pass_is_read_as_it_was_written(pairs: str, steps: int):
     settings = reader.read({"parameters": f"a duck\n{LINE}, {pairs}"}).settings
-    assert settings.get("second_pass_steps") == steps and settings["refinement_strength"] == strength
-    assert settings.get("strength_steps") == (None if "WebbDuck" in pairs else "a1111")
-    assert (settings["second_pass_model"], settings["second_pass_mode"]) == (model, "img2img")
-    assert "strength" not in settings
+    assert (settings["second_pass_model"], settings["second_pass_mode"]) == ("pond", "img2img")
+    assert (settings["second_pass_steps"], settings["refinement_strength"]) == (steps, 0.3)
+    assert "strength" not in settings and "strength_steps" not in settings
+    assert settings.get("hires_scale") == (2 if "Latent" in pairs else None)
+
+
+HIRES: list[tuple[str, dict[str, Any]]] = [
+    (
+        "Denoising strength: 0.4, Hires upscale: 1.5, Hires steps: 10, Hires upscaler: 4x-UltraSharp, "
+        "Hires checkpoint: pond [31e35c80fc]",
+        {
+            "hires_scale": 1.5,
+            "hires_steps": 10,
+            "hires_strength": 0.4,
+            "hires_upscaler": "4x-UltraSharp",
+            "hires_model": "pond",
+        },
+    ),
+    ("Denoising strength: 0.5, Hires upscale: 1", {"hires_scale": 1, "hires_strength": 0.5}),
+    (
+        "Denoising strength: 0.5, Hires resize: 832x1216, Hires steps: 0",
+        {"hires_width": 832, "hires_height": 1216, "hires_strength": 0.5, "hires_steps": 0},
+    ),
+]
+
+
+@pytest.mark.parametrize(("pairs", "expected"), HIRES)
+def test_another_programs_hires_fix_is_a_hires_pass(pairs: str, expected: dict[str, Any]):
+    settings = reader.read({"parameters": f"a duck\n{LINE}, {pairs}"}).settings
+    assert {key: each for key, each in settings.items() if key.startswith("hires_")} == expected
+    assert not {"strength", "strength_steps", "second_pass_model"} & settings.keys()
 
 
 def test_the_refiner_goes_on_where_the_text_says():

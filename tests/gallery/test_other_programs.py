@@ -54,7 +54,45 @@ SWARM_REFINERS = [
         },
         "second pass",
     ),
-    ({"refinercontrolpercentage": 0.4, "refinerupscale": 1.5}, {}, "upscaled the picture 1.5 times"),
+    (
+        {"refinercontrolpercentage": 0.4, "refinerupscale": 1.5, "refinersteps": 20},
+        {"hires_scale": 1.5, "hires_strength": 0.4, "hires_steps": 8, "hires_upscaler": "Lanczos"},
+        "taken over as the hires pass",
+    ),
+    (
+        {
+            "refinercontrolpercentage": 0.4,
+            "refinerupscale": 2,
+            "refinerupscalemethod": "model-4x_fine.pth",
+            "refinermodel": "fine",
+            "refinersteps": 20,
+            "refinercfgscale": 4,
+        },
+        {
+            "hires_scale": 2,
+            "hires_strength": 0.4,
+            "hires_steps": 8,
+            "hires_upscaler": "4x_fine",
+            "hires_model": "fine",
+            "hires_cfg": 4,
+        },
+        "taken over as the hires pass",
+    ),
+    (
+        {
+            "refinercontrolpercentage": 0.4,
+            "refinerupscale": 2,
+            "refinerupscalemethod": "latent-bislerp",
+            "refinersteps": 20,
+        },
+        {"hires_scale": 2, "hires_strength": 0.4, "hires_steps": 8},
+        "There is no upscaler latent-bislerp here",
+    ),
+    (
+        {"refinercontrolpercentage": 0.4, "refinerupscale": 1.5, "refinermethod": "StepSwap"},
+        {},
+        "upscaled the picture 1.5 times",
+    ),
     ({"refinermodel": "fine"}, {}, "fine"),
 ]
 
@@ -69,7 +107,8 @@ def test_swarmuis_refiner(params: dict, expected: dict, note: str | None):
         "refinement_strength",
         "second_pass_steps",
     )
-    assert {key: told.settings[key] for key in keys if key in told.settings} == expected
+    hires = [key for key in told.settings if key.startswith("hires_")]
+    assert {key: told.settings[key] for key in (*keys, *hires) if key in told.settings} == expected
     assert said(told, note) if note else told.notes == ()
 
 

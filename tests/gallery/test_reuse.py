@@ -39,6 +39,9 @@ class Shelf:
     def loras(self) -> list[Installed]:
         return self._loras
 
+    def upscalers(self) -> list[Installed]:
+        return []
+
     def path(self, file_id: str) -> Path:
         if file_id not in self._inputs:
             raise NotFoundError("The input picture is no longer there; choose it again.")
@@ -100,12 +103,14 @@ def test_a_hash_without_a_name(tmp_path: Path, hash: str, name: str | None):
 def test_what_has_no_counterpart_is_named(tmp_path: Path):
     text = (
         f"{PROMPT}\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, Size: 64x64, Denoising strength: 0.4, "
-        'Hires upscale: 2, Hires upscaler: Latent, ControlNet 0: "Module: canny, Weight: 1", VAE: x.vae'
+        'Hires upscale: 2, Hires upscaler: 4x-Nobody, ControlNet 0: "Module: canny, Weight: 1", VAE: x.vae'
     )
     values, notes = read_settings(save_png(tmp_path / "x.png", {"parameters": text}), ALL, ALL)
     assert "strength" not in values and values["seed"] == 5
+    assert (values["hires_scale"], values["hires_strength"]) == (2, 0.4)
+    assert "The upscaler 4x-Nobody is not installed; the chosen one stays." in notes
     (note,) = [note for note in notes if note.startswith("Not taken over")]
-    for word in ("Hires upscale 2", "Hires upscaler Latent", "ControlNet 0 Module: canny", "VAE x.vae"):
+    for word in ("ControlNet 0 Module: canny", "VAE x.vae"):
         assert word in note
 
 

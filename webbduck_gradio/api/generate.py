@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -84,17 +84,23 @@ async def _run(
     for field in IMAGE_FIELDS:
         asked[field] = await asyncio.to_thread(stored_input, services, asked.get(field))
     job = await submit(services, kind, asked, owner_of(request), wait_for_result)
-    return [file_data(services.outputs.resolve(image)) for image in job.images], _answer(services, job)
+    return finished(services, job)
 
 
-def _answer(services: Services, job: Job) -> GenerateAnswer:
+def finished(services: Services, job: Job, notes: Sequence[str] = ()) -> Result:
+    """The answer about a job that ended, or was only queued. `notes`: further warnings."""
+    files = [file_data(services.outputs.resolve(image)) for image in job.images]
+    return files, _answer(services, job, notes)
+
+
+def _answer(services: Services, job: Job, notes: Sequence[str]) -> GenerateAnswer:
     view = serializers.job_view(services, job)
     return {
         "job_id": view["job_id"],
         "status": view["status"],
         "run": view["run"],
         "seeds": view["seeds"],
-        "warnings": view["warnings"],
+        "warnings": [*notes, *view["warnings"]],
         "request": view["request"],
         "images": view["images"],
         "position": view["position"],

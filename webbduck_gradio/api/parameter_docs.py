@@ -69,7 +69,8 @@ def describe(page: gr.Blocks) -> None:
             continue
         names = [name for name in inspect.signature(fn.fn).parameters if name != "request"]
         for name, component in zip(names, fn.inputs, strict=True):
-            is_setting = fn.api_name in GENERATION_ENDPOINTS and name in SETTINGS
+            is_own = fn.api_name in GENERATION_ENDPOINTS or name.startswith("hires_")
+            is_setting = is_own and name in SETTINGS
             text = setting_text(name) if is_setting else parameter_text(name)
             describe_parameter(component, name, text)
 

@@ -26,7 +26,7 @@ def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count:
         facts["gpu"] = card.name
     if libraries := devices.libraries(pipelines.device):
         facts["libraries"] = libraries
-    last = (plan.second or plan.first).loaded.decoding
+    last = (plan.last or plan.first).loaded.decoding
     if last is not None and devices.name_of(last.current) != loaded.dtype:
         facts["vae_dtype"] = devices.name_of(last.current)
     asked = resolved_schedule(sampler_named(request.sampler), request.schedule)

@@ -12,7 +12,6 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 from PIL import Image
 
@@ -29,6 +28,7 @@ from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .description import describe
 from .detection import Detectors, Region
 from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
@@ -36,13 +36,14 @@ from .lora_adapters import Use
 from .memory_needs import rows_that_fit
 from .modes import MODES
 from .modes.details import Details
+from .modes.hires import HiresPass
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import Origin, caveats, check, origin_of, versions
+from .origin import Origin, caveats, check, origin_of
 from .placement import UNET
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .prompts import Embeddings, encode
 from .sampling.denoiser import ModelContext
-from .sampling.guidance import guidance_of
+from .sampling.guidance import rows_of
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
@@ -96,11 +97,8 @@ class ImageGenerator:
         """
         self._settle()
         reporter.check()
-        second = self._second(request)
         self.pipelines.start_job(
-            (request.width, request.height),
-            guidance_of(request).rows,
-            [checkpoint] if second is None else [checkpoint, second],
+            request.largest_size, rows_of(request), self._checkpoints(request, checkpoint)
         )
         self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -167,9 +165,9 @@ class ImageGenerator:
             kind = "refiner" if plan.continues else "img2img"
         if not together or not conditions(request.model_dump(), kind)["joint"]:
             return 1
-        size, itemsize = (request.width, request.height), loaded.pipe.unet.dtype.itemsize
-        rows = rows_that_fit(size, itemsize, loaded.placement.room_beside(UNET))
-        return max(1, min(left, rows // guidance_of(request).rows))
+        room = loaded.placement.room_beside(UNET)
+        rows = rows_that_fit(request.largest_size, loaded.pipe.unet.dtype.itemsize, room)
+        return max(1, min(left, rows // rows_of(request)))
 
     def _settle(self) -> None:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
@@ -194,20 +192,19 @@ class ImageGenerator:
         reporter: ProgressReporter,
         saved: Unfinished | None,
     ) -> PreparedJob:
-        wording = self._wording(request)
+        wordings = [self._wording(request)]
+        if request.has_hires:
+            wordings.append(self._wording(request.for_hires_pass()))
         second = self._second(request)
-        compatible = [use for use in wording.loras if second and use[0].is_compatible_with(second)]
         mode = MODES[request.mode].prepare(request, self._inputs)
-        checkpoints = [checkpoint] if second is None else [checkpoint, second]
-        load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
-        details = (
-            Details(request, self._catalog(), self._detectors.find, load, mode.limit)
-            if request.details
-            else None
-        )
-        lasting = cache(  # only asked for when a state is saved
-            partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
-        )
+        checkpoints = self._checkpoints(request, checkpoint)
+        upscaler = admission.hires_upscaler(self._registry, request)
+        known = request, wordings, checkpoints, mode.inputs, self.pipelines, self._threads, upscaler
+        lasting = cache(partial(origin_of, *known))  # only asked for when a state is saved
+        details = None
+        if request.details:
+            load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
+            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit)
 
         def origin() -> Origin:
             more = {} if details is None else {"details": details.origin()}
@@ -217,21 +214,37 @@ class ImageGenerator:
             check(saved.origin, origin())
             if saved.origin["tiles"]:
                 self.pipelines.return_to(saved.origin["policy"])
-        first, other = self._load(request, checkpoint, wording, wording.loras, reporter), None
+
+        def model(place: int, wording: ResolvedPrompt) -> ModelContext:
+            return self._load(request, checkpoints[place], wording, reporter, checkpoints[:place])
+
+        models = [model(0, wordings[0])]
         if second is not None:
-            other = (
-                first
-                if key_of(second) == key_of(checkpoint)
-                else self._load(request, second, wording, compatible, reporter, keep=[checkpoint])
-            )
+            is_same = key_of(second) == key_of(checkpoint)
+            models.append(models[0] if is_same else model(1, wordings[0]))
+        hires = None
+        if request.has_hires:
+            models.append(model(len(models), wordings[1]))
+            hires = HiresPass(request, models[-1], upscaler)
         notes: tuple[str, ...] = ()
         if saved:
-            for model, name in zip((first, other), saved.origin["vae"], strict=False):
-                if model is not None and model.loaded.decoding is not None:
-                    model.loaded.decoding.return_to(name)
+            for each, name in zip(models, saved.origin["vae"], strict=False):
+                if each.loaded.decoding is not None:
+                    each.loaded.decoding.return_to(name)
             notes = tuple(caveats(saved.origin, origin()))
         continues = second is not None and admission.is_refiner_handoff(request, second)
-        return PreparedJob(request, wording, mode, origin, notes, first, other, continues, details)
+        other = models[1] if second is not None else None
+        first, last = models[0], models[-1]
+        passes = first, other, continues, hires, last, details
+        return PreparedJob(request, wordings[0], mode, origin, notes, *passes)
+
+    def _checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
+        """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
+        found = [first, *filter(None, [self._second(request)])]
+        if request.has_hires:
+            own = admission.hires_checkpoint(self._catalog(), request) if request.hires_model else first
+            found.append(own)
+        return found
 
     def _second(self, request: GenerationRequest) -> Checkpoint | None:
         if not request.second_pass_model:
@@ -243,10 +256,10 @@ class ImageGenerator:
         request: GenerationRequest,
         checkpoint: Checkpoint,
         wording: ResolvedPrompt,
-        loras: Sequence[Use],
         reporter: ProgressReporter,
         keep: Sequence[Checkpoint] = (),
     ) -> ModelContext:
+        loras = [use for use in wording.loras if not keep or use[0].is_compatible_with(checkpoint)]
         try:
             loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
         except (RuntimeError, MemoryError, OSError) as error:
@@ -258,7 +271,7 @@ class ImageGenerator:
                 "or choose a memory policy that needs less (--memory)."
             ) from None
         reporter.check()
-        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), tuple(loras))
+        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), loras)
 
     def _encoded(
         self,
@@ -366,32 +379,7 @@ class ImageGenerator:
 
     def describe(self) -> DeviceState:
         """Device, memory in bytes, loaded checkpoints and package versions."""
-        device, card = torch.device(self.pipelines.device), self.pipelines.card
-        if device.type == "cuda":
-            free, total = torch.cuda.mem_get_info(device)
-            used = total - free
-        else:
-            main = psutil.virtual_memory()
-            used, total = main.total - main.available, main.total
-        in_use, names = self.pipelines.in_use, self.pipelines.names
-        small, large = (devices.name_of(self.pipelines.dtype_of(is_large)) for is_large in (False, True))
-        return {
-            "device": self.pipelines.device,
-            "name": card.name,
-            "threads": self._threads,
-            "memory_used": used,
-            "memory_total": total,
-            "dtype": in_use[-1].dtype if in_use else small,
-            "dtypes": {"small": small, "large": large},
-            "policy": self.pipelines.policy.name,
-            "memory": self._choice.memory,
-            "compiled": self._choice.compiled,
-            "compile_problem": self.pipelines.compile_problem,
-            "loaded": names[-1] if names else None,
-            "in_memory": names,
-            "versions": versions(),
-            "libraries": devices.libraries(self.pipelines.device),
-        }
+        return describe(self.pipelines, self._choice, self._threads)
 
     def free(self) -> None:
         """Unload all models; the next job reloads them."""

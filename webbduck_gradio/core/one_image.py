@@ -17,6 +17,7 @@ from .modes.base import Mode
 from .modes.details import Details
 from .modes.finishing import Finishing
 from .modes.first_pass import FirstPass
+from .modes.hires import HiresPass
 from .modes.passes import Pass, too_large_message
 from .modes.second_pass import SecondPass
 from .origin import Origin
@@ -45,6 +46,9 @@ class PreparedJob:
     second: ModelContext | None = None
     continues: bool = False
     """Whether the second pass is a refiner, which continues the first pass's latents."""
+    hires: HiresPass | None = None
+    last: ModelContext | None = None
+    """What decodes the finished image; None = the first."""
     details: Details | None = None
 
     @property
@@ -53,6 +57,8 @@ class PreparedJob:
         passes: list[Pass] = [FirstPass(self.mode, self.first, self.second if self.continues else None)]
         if self.second is not None and not self.continues:
             passes.append(SecondPass(self.second))
+        if self.hires is not None:
+            passes.append(self.hires)
         passes.append(Finishing(self.mode))
         if self.details is not None:
             passes.append(self.details)
@@ -96,8 +102,9 @@ def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> 
         raise
     except Exception as error:
         if devices.is_out_of_memory(error):
-            devices.log_shortage(f"generating {request.width} x {request.height} pixels")
-            raise OutOfMemoryError(too_large_message((request.width, request.height))) from None
+            width, height = request.largest_size
+            devices.log_shortage(f"generating {width} x {height} pixels")
+            raise OutOfMemoryError(too_large_message(request.largest_size)) from None
         log.exception("Generation failed")
         raise GenerationError(
             f"The picture could not be generated ({error.__class__.__name__}); the log has the details."

@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import GenerationError, ModelError
 from ..models.catalog.registry import Checkpoint
 from ..models.prompt_resolver import ResolvedPrompt
+from ..models.upscalers import Upscaler
 from ..request import GenerationRequest
 from . import devices
 from .checkpoint_cache import CheckpointCache
@@ -40,17 +41,19 @@ def versions() -> dict[str, str]:
 
 def origin_of(
     request: GenerationRequest,
-    wording: ResolvedPrompt,
+    wordings: Sequence[ResolvedPrompt],
     checkpoints: Sequence[Checkpoint],
     inputs: Iterable[Image.Image],
     pipelines: CheckpointCache,
     threads: int,
+    upscaler: str | Upscaler | None = None,
 ) -> Origin:
-    """`checkpoints`: of both passes; `inputs`: images as the mode uses them."""
-    return {
+    """`wordings`: of the first pass and of the hires pass; `checkpoints`: of all passes; `inputs`: images as
+    the mode uses them; `upscaler`: of the hires pass."""
+    origin = {
         "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
-        "texts": [wording.prompt, wording.negative_prompt, wording.prompt_2],
+        "texts": [text for each in wordings for text in (each.prompt, each.negative_prompt, each.prompt_2)],
         "checkpoints": [
             {
                 "name": each.name,
@@ -61,13 +64,19 @@ def origin_of(
             for each in checkpoints
         ],
         "loras": [
-            {"name": lora.name, "stamp": lora.stamp, "weight": weight} for lora, weight in wording.loras
+            {"name": lora.name, "stamp": lora.stamp, "weight": weight}
+            for wording in wordings
+            for lora, weight in wording.loras
         ],
         "inputs": [_digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
         "threads": threads,
     }
+    if isinstance(upscaler, Upscaler):
+        status = upscaler.path.stat()
+        origin["upscaler"] = {"name": upscaler.name, "stamp": f"{status.st_size} {status.st_mtime_ns}"}
+    return origin
 
 
 def check(before: Origin, now: Origin) -> None:
@@ -81,6 +90,8 @@ def check(before: Origin, now: Origin) -> None:
             raise GenerationError(FOREIGN)
         _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
         _check_models("LoRA", before["loras"], now["loras"])
+        if "upscaler" in now:
+            _check_models("upscaler", [before["upscaler"]], [now["upscaler"]])
         _check_models("detector or LoRA", before.get("details", ()), now.get("details", ()))
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")

@@ -28,7 +28,7 @@ from .load_errors import translated_load_errors
 from .progress import ProgressReporter
 from .realesrgan_compact import from_state
 
-__all__ = ["LANCZOS", "load", "upscale"]
+__all__ = ["LANCZOS", "enlarge", "load", "upscale"]
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,46 @@ def _by_network(
     passes = 1
     while network.scale ** (passes + 1) <= scale:
         passes += 1
-    _check_size(*(side * network.scale**passes for side in image.size))
+    upscaled = _applied(image, passes, network, device, reporter)
+    if upscaled.size == size:
+        return upscaled, ()
+    warning = f"The model upscales {network.scale}x; its result was resized to {scale}x with {LANCZOS}."
+    return upscaled.resize(size, Image.Resampling.LANCZOS), (warning,)
+
+
+def enlarge(
+    image: Image.Image,
+    size: tuple[int, int],
+    network: Network,
+    device: str,
+    reporter: ProgressReporter,
+    index: int = 0,
+) -> Image.Image:
+    """An RGB image at exactly `size`, width and height in pixels that are not below its own: the network is
+    applied until both are reached, and the result resized with Lanczos, as AUTOMATIC1111 does. `index`: of
+    the image whose progress this is.
+
+    Raises `OutOfMemoryError`, `RequestError`, and what the reporter raises.
+    """
+    passes = 0
+    while any(side * network.scale**passes < wanted for side, wanted in zip(image.size, size, strict=True)):
+        passes += 1
+    if passes:
+        image = _applied(image, passes, network, device, reporter, index)
+    return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _applied(
+    image: Image.Image,
+    passes: int,
+    network: Network,
+    device: str,
+    reporter: ProgressReporter,
+    index: int = 0,
+) -> Image.Image:
+    """An RGB image after so many passes through the network."""
+    factor = network.scale**passes
+    _check_size(*(side * factor for side in image.size))
     pixels = torch.from_numpy(numpy.asarray(image).copy()).permute(2, 0, 1).float() / 255
     # Window attention fails on an input smaller than one window.
     pixels = functional.pad(
@@ -93,17 +132,12 @@ def _by_network(
         (0, max(0, MIN_SIDE - image.width), 0, max(0, MIN_SIDE - image.height)),
         mode="replicate",
     )[0]
-    work = _TiledUpscale(network, device, reporter)
+    work = _TiledUpscale(network, device, reporter, index)
     work.plan(pixels.shape[1], pixels.shape[2], passes)
     for _ in range(passes):
         pixels = work.in_tiles(pixels)
-    factor = network.scale**passes
     pixels = pixels[:, : image.height * factor, : image.width * factor]
-    upscaled = Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
-    if upscaled.size == size:
-        return upscaled, ()
-    warning = f"The model upscales {network.scale}x; its result was resized to {scale}x with {LANCZOS}."
-    return upscaled.resize(size, Image.Resampling.LANCZOS), (warning,)
+    return Image.fromarray((pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).numpy(), "RGB")
 
 
 def _with_filled_colours(image: Image.Image) -> Image.Image:
@@ -195,6 +229,8 @@ class _TiledUpscale:
     network: Network
     device: str
     reporter: ProgressReporter
+    index: int = 0
+    """The image that is reported."""
     size: int = 0
     done: int = 0
     total: int = 0
@@ -247,7 +283,7 @@ class _TiledUpscale:
             total[area] += result * weight
             weights[area] += weight
             self.done += 1
-            self.reporter.step(0, self.done, self.total)
+            self.reporter.step(self.index, self.done, self.total)
         return total.div_(weights)
 
 

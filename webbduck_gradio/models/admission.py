@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import ModelError, RequestError, WebbDuckError
-from ..request import GenerationRequest, LoraSelection, applicability
+from ..request import SIDE_STEP, GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
+from ..request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ..request.samplers import fewest_steps, sampler_named, schedule_record, steps_taken
 from . import detail_admission
 from .catalog import unreadable
@@ -18,6 +19,7 @@ from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
+from .upscalers import Upscaler
 
 
 def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
@@ -34,7 +36,7 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         if default is None:
             raise ModelError(f"There is no usable checkpoint{catalog.alternatives()}.")
         fields["base_model"] = default.name
-    for key in ("base_model", "second_pass_model"):
+    for key in ("base_model", "second_pass_model", "hires_model"):
         if isinstance(fields.get(key), str):
             fields[key] = catalog.checkpoint_called(fields[key]).name
     if isinstance(fields.get("loras"), list | tuple):
@@ -43,7 +45,12 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
-    return GenerationRequest.validated(**fields)
+    request = GenerationRequest.validated(**fields)
+    if request.has_hires and request.hires_upscaler is None:
+        # Recorded, so that the picture can be made again after another model was installed.
+        model = catalog.upscaler(None)
+        request = request.model_copy(update={"hires_upscaler": model.name if model else LANCZOS})
+    return request
 
 
 def _with_catalog_name(catalog: Registry, use: Any) -> Any:
@@ -67,6 +74,31 @@ def second_pass_checkpoint(catalog: Registry, request: GenerationRequest) -> Che
     return checkpoint
 
 
+def hires_checkpoint(catalog: Registry, request: GenerationRequest) -> Checkpoint:
+    """The checkpoint of the request's hires pass. Raises `NotFoundError`, `ModelError`."""
+    checkpoint = catalog.usable_checkpoint(request.hires_model or request.base_model)
+    if checkpoint.arch == "sdxl-inpaint":
+        raise ModelError(f"{checkpoint.name} is made for inpainting; it cannot draw the hires pass.")
+    if checkpoint.arch == "sdxl-refiner":
+        raise ModelError(f"{checkpoint.name} is a refiner; choose a checkpoint for the hires pass.")
+    return checkpoint
+
+
+def hires_upscaler(catalog: Registry | None, request: GenerationRequest) -> str | Upscaler | None:
+    """What enlarges the picture for the hires pass: the name of an upscaler of latents, or a model; None =
+    Lanczos, or no hires pass. Raises `NotFoundError`, `ModelError`."""
+    name = request.hires_upscaler
+    if not request.has_hires or name == LANCZOS:
+        return None
+    if name in LATENT_UPSCALERS:
+        return name
+    if catalog is not None:
+        return catalog.upscaler(name)
+    if name is not None:
+        raise ModelError("This generator has no catalog; give it one to use upscaling models.")
+    return None
+
+
 def validate_request(catalog: Registry, request: GenerationRequest, inputs: InputImages) -> list[str]:
     """Warnings about what will differ from what was asked. `inputs` holds the request's input pictures.
 
@@ -86,7 +118,9 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
             if lora.is_compatible_with(second):
                 _check_parts(lora, second)
         warnings += [note for note in second.notes if note not in warnings]
-        warnings += _lost_on(second, wording)
+        warnings += _lost_on(second, wording, "second")
+    if request.has_hires:
+        warnings += [note for note in _hires_warnings(catalog, request) if note not in warnings]
     for region, words in detail_admission.checked(catalog, request):
         _check_sampler(region, checkpoint, region.steps)
         for lora, _ in words.loras:
@@ -109,8 +143,9 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         catalog.refresh(patient=True)  # it may be back since the last look
     try:
         models = [catalog.checkpoint(request.base_model)]
-        if request.second_pass_model:
-            models.append(catalog.checkpoint(request.second_pass_model))
+        for name in (request.second_pass_model, request.has_hires and request.hires_model):
+            if name:
+                models.append(catalog.checkpoint(name))
         paths = [model.path for model in models]
         paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
     except WebbDuckError:
@@ -228,11 +263,40 @@ def _diluted(wording: ResolvedPrompt) -> list[str]:
     ]
 
 
-def _lost_on(second: Checkpoint, wording: ResolvedPrompt) -> list[str]:
-    lost = [lora.name for lora, weight in wording.loras if weight and not lora.is_compatible_with(second)]
-    return [f"{second.name} cannot use the LoRAs {', '.join(lost)}; the second pass goes without."] * bool(
-        lost
-    )
+def _lost_on(checkpoint: Checkpoint, wording: ResolvedPrompt, which: str) -> list[str]:
+    """`which`: "second" or "hires"."""
+    lost = [lora.name for lora, weight in wording.loras if weight and not lora.is_compatible_with(checkpoint)]
+    if not lost:
+        return []
+    return [f"{checkpoint.name} cannot use the LoRAs {', '.join(lost)}; the {which} pass goes without."]
+
+
+def _hires_warnings(catalog: Registry, request: GenerationRequest) -> list[str]:
+    """Warnings about the hires pass. Raises as `validate_request` does."""
+    checkpoint = hires_checkpoint(catalog, request)
+    hires_upscaler(catalog, request)
+    own = request.for_hires_pass()
+    _check_clip_skip(own, checkpoint)
+    _check_sampler(own, checkpoint, own.steps)
+    wording = resolve_prompt(catalog, own)
+    for lora, _ in wording.loras:
+        if lora.is_compatible_with(checkpoint):
+            _check_parts(lora, checkpoint)
+    warnings = [
+        *wording.notes,
+        *checkpoint.notes,
+        *_lost_on(checkpoint, wording, "hires"),
+        *_diluted(wording),
+    ]
+    exact, drawn = request.hires_exact, request.hires_cover
+    if exact != drawn:
+        warnings.append(
+            f"The hires pass draws {drawn[0]} x {drawn[1]} pixels instead of {exact[0]} x {exact[1]}: sides "
+            f"are multiples of {SIDE_STEP}."
+        )
+    if sampler_named(own.sampler).is_adaptive:
+        warnings.append(f"{own.sampler} decides on the number of steps itself.")
+    return warnings
 
 
 def _other_steps(request: GenerationRequest) -> list[str]:

@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError, UnreadableModelError
+from ..request.hires_fields import LANCZOS as LANCZOS
 from ..settings import Settings
 from .listing import bundled_last
 from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .scan import Folders, Unread, candidates
 
-LANCZOS = "Lanczos"
-"""The upscaler that is always there; it adds no detail."""
 MAX_UPSCALED_PIXELS = 8192 * 8192
 
 

@@ -18,7 +18,7 @@ SecondPass = Literal["refiner", "img2img"]
 ConditionName = Literal[
     "guidance", "image", "mask", "whole_area", "masked_area", "second_pass", "img2img_pass", "refiner_pass",
     "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise", "step_noise", "range",
-    "rho", "beta", "freeu", "mimic",
+    "rho", "beta", "freeu", "mimic", "hires",
 ]  # fmt: skip
 Test = tuple[str, Literal["set", "unset", "is", "is not", "in"], Any]
 """A field of the request, an operator, and the operand of "is", "is not" and "in"."""
@@ -82,7 +82,12 @@ CONDITIONS: dict[ConditionName, Condition] = {
         (
             ("details", "unset", None),
             ("second_pass_kind", "is not", "img2img"),
-            *(("sampler", "is not", each.name) for each in SAMPLERS if each.is_adaptive),
+            *(
+                (field, "is not", each.name)
+                for each in SAMPLERS
+                if each.is_adaptive
+                for field in ("sampler", "hires_sampler")
+            ),
         ),
     ),
     "variation": Condition("at variation strength 0", (("variation_strength", "set", None),)),
@@ -102,6 +107,11 @@ CONDITIONS: dict[ConditionName, Condition] = {
     "beta": _on_schedules("with a schedule other than Beta", lambda each: each.name == BETA),
     "freeu": Condition("without FreeU", (("freeu", "is", "on"),)),
     "mimic": Condition("without a mimicked CFG", (("mimic_cfg", "set", None),)),
+    "hires": Condition(
+        "without a hires pass",
+        (("hires_scale", "set", None),),
+        alternatives=((("hires_width", "set", None),), (("hires_height", "set", None),)),
+    ),
 }
 """`second_pass_kind` is not a field but the result of `second_pass`; None leaves both kinds possible."""
 

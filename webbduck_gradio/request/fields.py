@@ -14,13 +14,14 @@ from pydantic.fields import FieldInfo
 from .conditions import ConditionName
 
 Group = Literal[
-    "model", "prompt", "loras", "size", "sampling", "seed", "image", "second", "regions", "guidance", "noise",
-    "details", "more", "run",
+    "model", "prompt", "loras", "size", "sampling", "seed", "image", "second", "hires", "regions",
+    "guidance", "noise", "details", "more", "run",
 ]  # fmt: skip
 """Section of the form, in the form's order. Those of `FOLDS` are collapsible."""
 FOLDS: dict[Group, str] = {
     "image": "Input picture",
     "second": "Second pass",
+    "hires": "Hires fix",
     "regions": "Details",
     "guidance": "Guidance",
     "noise": "Noise and variation",

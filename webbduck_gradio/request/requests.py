@@ -65,7 +65,7 @@ class GenerationRequest(RegionFields):
             return asked
         return {**asked, "variation_seed": random_if_none(asked.get("variation_seed"))}
 
-    @field_validator("prompt", "negative_prompt", "prompt_2")
+    @field_validator("prompt", "negative_prompt", "prompt_2", "hires_prompt", "hires_negative_prompt")
     @classmethod
     def _without_nul(cls, text: str) -> str:
         if "\0" in text:

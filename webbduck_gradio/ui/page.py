@@ -19,6 +19,7 @@ from .layouts import resolved
 from .loras.tab import TAB as LORAS
 from .modules import call, start_view
 from .queue.tab import TAB as QUEUE
+from .studio import hires
 from .studio.form import Form
 from .studio.tab import TAB as STUDIO
 from .tab import PageParts
@@ -53,7 +54,11 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
     def follow(chosen: str | None, second: str | None) -> list[Any]:
         """Model choices after the catalog changed, and a notification if a selected model is gone."""
         lost = form.missing_models(chosen, second)
-        return [*form.choices(chosen, second), notification(**lost) if lost else gr.skip()]
+        return [
+            *form.choices(chosen, second),
+            *hires.choices(services.registry),
+            notification(**lost) if lost else gr.skip(),
+        ]
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: Gradio silently renames the later of two endpoints with the same name.
@@ -70,7 +75,10 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
 
         models = [form.checkpoint, form.fields["second_pass_model"]]
         changes.build(services).catalog_changed(
-            follow, models, [*models, channels["outcome"]], **BACKGROUND_EVENT
+            follow,
+            models,
+            [*models, *(form.fields[name] for name in hires.MODELS), channels["outcome"]],
+            **BACKGROUND_EVENT,
         )
 
         def first(remembered: Any) -> list[Any]:

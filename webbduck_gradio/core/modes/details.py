@@ -25,7 +25,6 @@ from ...models.prompt_resolver import ResolvedPrompt
 from ...request import MAX_SEED, DetailPass, GenerationRequest
 from ...request.detail_requests import prompts_in
 from ..detection import Region
-from ..lora_adapters import Use
 from ..sampling.denoiser import ModelContext
 from ..sampling.loop import SamplingRun
 from ..sampling.noise import Seeds
@@ -42,9 +41,7 @@ Find = Callable[[Image.Image, Detector, float], list[Region]]
 class Load(Protocol):
     """Gives the checkpoint for a region's request."""
 
-    def __call__(
-        self, request: GenerationRequest, *, wording: ResolvedPrompt, loras: Sequence[Use]
-    ) -> ModelContext: ...
+    def __call__(self, request: GenerationRequest, *, wording: ResolvedPrompt) -> ModelContext: ...
 
 
 REGIONS_PER_PASS = 1000
@@ -142,7 +139,7 @@ class Details(Pass):
             of_pass = f", pass {start.number + 1}" if len(self.detectors) > 1 else ""
             run.reporter.status(f"Details{of_pass}: region {region + 1} of {count}")
             request, words = wording
-            model = self.load(request, wording=words, loras=words.loras)
+            model = self.load(request, wording=words)
             mode = self._mode(request, picture, start.masks[region])
             regional = RegionRun(run, request, replace(start, region=region), picture)
             sampling = mode.begin(regional, model)

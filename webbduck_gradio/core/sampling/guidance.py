@@ -102,6 +102,12 @@ def guidance_of(request: GenerationRequest) -> Guidance:
     )
 
 
+def rows_of(request: GenerationRequest) -> int:
+    """Rows of the UNet's batch for each image, in the pass that has most."""
+    passes = [request, request.for_hires_pass()] if request.has_hires else [request]
+    return max(guidance_of(each).rows for each in passes)
+
+
 def combined(
     negative: torch.Tensor | None,
     positive: torch.Tensor,

@@ -84,16 +84,19 @@ class SamplingRun:
         latents: torch.Tensor | None = None,
         inpainted: Inpainted | None = None,
         second: bool = False,
+        request: GenerationRequest | None = None,
     ) -> SamplingPass:
         """A pass over images of `size` (width, height in pixels).
 
         `steps`: None = those of the request's first pass.
-        `latents`: clean ones that it starts from, (1, 4, height / 8, width / 8); None = noise alone.
+        `latents`: clean ones that it starts from, (1 or the run's images, 4, height / 8, width / 8); None =
+        noise alone.
         `second`: whether it follows another pass; the first one's noise would otherwise be repeated.
+        `request`: what holds its sampler, schedule and guidance; None = the run's.
         """
         steps = steps or self.request.first_pass_steps
         seeds = [self._seeds(self.index + number, second) for number in range(self.count)]
-        return SamplingPass(self, model, size, seeds, steps, latents, inpainted)
+        return SamplingPass(self, request or self.request, model, size, seeds, steps, latents, inpainted)
 
     def _seeds(self, index: int, second: bool) -> Seeds:
         alone = self.request.for_single_image(index)
@@ -132,6 +135,7 @@ class SamplingPass:
     def __init__(
         self,
         owner: SamplingRun,
+        request: GenerationRequest,
         model: ModelContext,
         size: tuple[int, int],
         seeds: Sequence[Seeds],
@@ -140,7 +144,7 @@ class SamplingPass:
         inpainted: Inpainted | None,
     ):
         self._inpainted = inpainted
-        request, config = owner.request, model.loaded.scheduler
+        config = model.loaded.scheduler
         self._run, self._size = owner, size
         self._guidance, self._evaluations = guidance_of(request), 0
         self._model_sigmas = ModelSigmas.from_config(config)

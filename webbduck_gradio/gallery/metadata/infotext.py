@@ -31,7 +31,8 @@ from typing import Any
 from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
 from ...request.samplers import resolved_schedule, sampler_named
-from . import infotext_details
+from . import infotext_details, infotext_passes
+from .infotext_passes import number
 
 NEGATIVE = "Negative prompt:"
 SETTINGS_KEYS = frozenset(
@@ -56,8 +57,7 @@ INPAINTING = {
 ORDER = (
     "Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model hash", "Model",
     "Denoising strength", "Clip skip", "RNG", "Mask blur", "Inpaint area", "Masked area padding", "Mask mode",
-    "Masked content", "Hires upscale", "Hires steps", "Hires checkpoint", "Second pass steps",
-    "Second pass strength", "Refiner", "Refiner switch at", "Emphasis",
+    "Masked content", *infotext_passes.ORDER, "Emphasis",
 )  # fmt: skip
 """A1111's order of the pairs, which some readers rely on; other pairs come last."""
 SIZE = re.compile(r"^(\d+)x(\d+)$")
@@ -250,7 +250,7 @@ def steps_for(drawn: int, strength: float) -> int:
 
 def _with_lora_tags(request: GenerationRequest) -> str:
     tags = [
-        f"<lora:{_tag_name(lora.name)}:{_number(lora.weight)}>"
+        f"<lora:{_tag_name(lora.name)}:{number(lora.weight)}>"
         for lora in request.loras
         if f"<lora:{_tag_name(lora.name)}:" not in request.prompt
     ]
@@ -278,7 +278,7 @@ def _pairs(
         "Model hash": model_hash,
         "Model": model,
         **_sampling_pairs(request),
-        **_second_pass_pairs(request, second or request.second_pass_mode),
+        **infotext_passes.pairs(request, second or request.second_pass_mode),
         **infotext_details.pairs(request),
     }
     return dict(sorted(pairs.items(), key=lambda pair: ORDER.index(pair[0]) if pair[0] in ORDER else 99))
@@ -294,7 +294,7 @@ def _single_pairs(request: GenerationRequest) -> dict[str, Any]:
             continue
         if pair.at_default or value != setting.default:
             text = pair.write(value)
-            found[pair.key] = text if isinstance(text, str) else _number(text)
+            found[pair.key] = text if isinstance(text, str) else number(text)
     return found
 
 
@@ -303,7 +303,7 @@ def _sampling_pairs(request: GenerationRequest) -> dict[str, Any]:
     unused = without_effect(request.model_dump())
     found: dict[str, Any] = {}
     if request.eta is not None and "eta" not in unused:
-        found[eta_key(request.sampler)] = _number(request.eta)
+        found[eta_key(request.sampler)] = number(request.eta)
     if request.seed_resize_width is not None:
         found["Seed resize from"] = f"{request.seed_resize_width}x{request.seed_resize_height}"
     if request.pag_scale:
@@ -342,25 +342,6 @@ def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, "inpaint_area": "whole", **told}
 
 
-def _second_pass_pairs(request: GenerationRequest, kind: str) -> dict[str, Any]:
-    """A refiner is A1111's refiner; an img2img pass is its hires fix at the same size."""
-    if not request.second_pass_model:
-        return {}
-    if kind == "img2img":
-        again = {
-            "Hires upscale": 1,
-            "Hires steps": max(request.img2img_pass_steps.drawn, 1),
-            "Hires checkpoint": request.second_pass_model,
-            "Second pass steps": request.second_pass_steps or request.steps,
-        }
-        strength = _number(request.refinement_strength)
-        if request.image:  # whose own denoising strength stands there already
-            return {**again, "Second pass strength": strength}
-        return {"Denoising strength": strength, **again}
-    switch = _number(request.refiner_switch) if kind == "refiner" else None
-    return {"Refiner": request.second_pass_model, "Refiner switch at": switch}
-
-
 def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:
     """`Lora hashes` in A1111's format: 'name: hash12, name2: hash12', names without ',' and ':'."""
     return ", ".join(f"{_tag_name(name)}: {value}" for name, value in hashes.items()) or None
@@ -372,11 +353,6 @@ def _tag_name(name: str) -> str:
 
 def _guard(text: str) -> str:
     return text.replace(NEGATIVE, "Negative prompt :")
-
-
-def _number(value: float) -> str:
-    """7.0 -> '7', 6.5 -> '6.5', 1 - 0.3 -> '0.7': exact to 12 digits."""
-    return str(int(value)) if float(value).is_integer() else repr(round(float(value), 12))
 
 
 def _quote(value: Any) -> str:

@@ -6,9 +6,10 @@ setting of the program there; a key of our own tells it where no key of ADetaile
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...errors import RequestError
 from ...request import DETAIL_SETTINGS, MAX_DETAILS, DetailPass, GenerationRequest
 
 SUFFIXES = ("", " 2nd", " 3rd")
@@ -119,3 +120,19 @@ def read(fields: Mapping[str, str], notes: list[str]) -> list[dict[str, Any]]:
             )
         passes.append(found)
     return passes
+
+
+def valid(details: Sequence[Mapping[str, Any]], problems: list[str]) -> list[dict[str, Any]]:
+    """The passes, without single settings that no pass can hold."""
+    kept: list[dict[str, Any]] = []
+    for each in details[:MAX_DETAILS]:
+        valid: dict[str, Any] = {"detector": each["detector"]}
+        for name, value in each.items():
+            try:
+                DetailPass.validated(**{**valid, name: value})
+            except RequestError as error:
+                problems.append(f"A setting of a detail pass was left out: {error}")
+            else:
+                valid[name] = value
+        kept.append(DetailPass.validated(**valid).model_dump(mode="json"))
+    return kept

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import Named, find
-from ...request import MAX_DETAILS, MAX_PROMPT, SETTINGS, DetailPass, GenerationRequest, LoraSelection
+from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
+from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
 from . import infotext_details, reproducibility
@@ -28,22 +29,22 @@ IGNORED_INFOTEXT_KEYS = {
         "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
-        "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
+        "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1", "Hires resize-2",
+        "Second pass",
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
-SECOND_PASS = {"hires upscale", "hires steps", "hires checkpoint", "hires resize-1", "hires resize-2"}
-"""Pairs of a hires fix that is taken over as the second pass."""
 
 
 NEEDED = {
-    "mask": "image",
-    "schedule": "sampler",
-    "seed_resize_width": "seed_resize_height",
-    "seed_resize_height": "seed_resize_width",
+    "mask": ("image",),
+    "schedule": ("sampler",),
+    "seed_resize_width": ("seed_resize_height",),
+    "seed_resize_height": ("seed_resize_width",),
+    **dict.fromkeys(("hires_scale", "hires_width", "hires_height"), ("width", "height")),
 }
-"""Fields that are valid with another one only."""
+"""Fields that are valid with others only."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
 
@@ -59,6 +60,13 @@ class Model(Protocol):
         """AutoV2, for LoRAs AutoV3; None until computed."""
 
 
+class Upscaler(Protocol):
+    """An installed upscaler."""
+
+    @property
+    def name(self) -> str: ...
+
+
 class Catalog(Protocol):
     """The part of `models.catalog.registry.Registry` used here."""
 
@@ -67,6 +75,9 @@ class Catalog(Protocol):
 
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
+
+    def upscalers(self) -> Sequence[Upscaler]:
+        """All upscalers."""
 
     def detectors(self) -> Sequence[Named]:
         """All detectors."""
@@ -118,7 +129,9 @@ def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[st
 def _for_form(
     found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
 ) -> tuple[dict[str, Any], list[str]]:
-    said = _understand(found, catalog.checkpoints(), catalog.loras(), catalog.detectors())
+    said = _understand(
+        found, catalog.checkpoints(), catalog.loras(), catalog.upscalers(), catalog.detectors()
+    )
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -139,13 +152,10 @@ def _not_taken_over(found: Mapping[str, Any]) -> list[str]:
     """Notes about settings of another tool that have no counterpart here."""
     notes = []
     fields, settings = found["fields"], found["settings"]
-    harmless = IGNORED_INFOTEXT_KEYS | (
-        SECOND_PASS if settings.get("second_pass_mode") == "img2img" else set()
-    )
     shown = [
         f"{name.removesuffix('-1')} {values.shown(fields[name], 40)}"
         for name in fields
-        if name.casefold() not in harmless and not name.endswith("-2")
+        if name.casefold() not in IGNORED_INFOTEXT_KEYS and not name.endswith("-2")
     ]
     if shown:
         notes.append(f"Not taken over, since there is nothing like it here: {values.listed(shown)}.")
@@ -184,6 +194,7 @@ def _understand(
     found: Mapping[str, Any],
     checkpoints: Sequence[Model] | None,
     loras: Sequence[Model] | None,
+    upscalers: Sequence[Upscaler] | None = None,
     detectors: Sequence[Named] | None = None,
 ) -> dict[str, Any]:
     problems = [*found["problems"], *found["notes"]]
@@ -195,6 +206,7 @@ def _understand(
             del wanted["seed"]
             problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
         _translate_sampler(wanted, problems)
+        _translate_sampler(wanted, problems, "hires_")
         for name, setting in SETTINGS.items():
             if name in wanted and setting.infotext and setting.infotext.offset:
                 # Below it is what SDXL takes anyway: A1111's CLIP skip 1 and 2.
@@ -203,7 +215,7 @@ def _understand(
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
     paths = wanted.pop("paths", {})
-    for key in ("base_model", "second_pass_model"):
+    for key in ("base_model", "second_pass_model", "hires_model"):
         if checkpoints is None:
             continue
         if key == "base_model" and model_hash and not wanted.get(key):
@@ -211,6 +223,8 @@ def _understand(
         if wanted.get(key):
             wanted[key] = _with_folder(str(wanted[key]), paths, checkpoints)
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
+    if upscalers is not None:
+        _find_upscaler(wanted, upscalers, problems)
     if loras is not None:
         _find_loras(wanted, lora_hashes, paths, loras, problems)
     if detectors is not None:
@@ -223,15 +237,18 @@ def _understand(
     }
 
 
-def _translate_sampler(wanted: dict[str, Any], problems: list[str]) -> None:
-    """Replace the tool's sampler and schedule by our name, or leave both out."""
-    given, schedule = wanted.pop("sampler", None), wanted.pop("schedule", None)
+def _translate_sampler(wanted: dict[str, Any], problems: list[str], of: str = "") -> None:
+    """Replace the tool's sampler and schedule by our name, or leave both out. `of`: "hires_" for those of the
+    hires pass, which has the first pass's where it names none."""
+    given, schedule = wanted.pop(f"{of}sampler", None), wanted.pop(f"{of}schedule", None)
+    if of and (given or schedule):
+        given, schedule = given or wanted.get("sampler"), schedule or wanted.get("schedule")
     if not isinstance(given, str):
         return
     schedule = str(schedule) if schedule else None
     found = find_sampler(given, schedule)
     if found:
-        wanted["sampler"], wanted["schedule"] = found
+        wanted[f"{of}sampler"], wanted[f"{of}schedule"] = found
         if schedule == "beta":  # ComfyUI's spelling; A1111 writes "Beta"
             problems.append(
                 "ComfyUI's schedule beta is spread over the timesteps, Beta here over the noise levels as in "
@@ -257,6 +274,13 @@ def _find_model(
         del wanted[key]
     else:
         wanted[key] = found
+
+
+def _find_upscaler(wanted: dict[str, Any], installed: Sequence[Upscaler], problems: list[str]) -> None:
+    name = wanted.get("hires_upscaler")
+    if name not in (None, LANCZOS, *LATENT_UPSCALERS, *(each.name for each in installed)):
+        del wanted["hires_upscaler"]
+        problems.append(f"The upscaler {name} is not installed; the chosen one stays.")
 
 
 def _find_loras(
@@ -333,15 +357,14 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
             fields[key] = _valid_loras(value, problems)
             continue
         if key == "details":
-            fields[key] = _valid_details(value, problems)
+            fields[key] = infotext_details.valid(value, problems)
             continue
         if isinstance(value, str) and SETTINGS[key].control == "text" and len(value) > MAX_PROMPT:
             fields[key] = value  # kept to be shortened; Generate refuses it
             continue
         # Validated one by one, so that an invalid field does not affect the others, but for those that need
         # another one.
-        owner = NEEDED.get(key, "")
-        more = {owner: wanted[owner]} if owner in wanted else {}
+        more = {owner: wanted[owner] for owner in NEEDED.get(key, ()) if owner in wanted}
         try:
             request = GenerationRequest.validated(**{"base_model": "any", **more, key: value})
         except RequestError as error:
@@ -351,22 +374,6 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
     if fields.get("mask") and not fields.get("image"):
         del fields["mask"]
     return fields
-
-
-def _valid_details(details: Sequence[Mapping[str, Any]], problems: list[str]) -> list[dict[str, Any]]:
-    """The passes, without single settings that no pass can hold."""
-    kept: list[dict[str, Any]] = []
-    for each in details[:MAX_DETAILS]:
-        valid: dict[str, Any] = {"detector": each["detector"]}
-        for name, value in each.items():
-            try:
-                DetailPass.validated(**{**valid, name: value})
-            except RequestError as error:
-                problems.append(f"A setting of a detail pass was left out: {error}")
-            else:
-                valid[name] = value
-        kept.append(DetailPass.validated(**valid).model_dump(mode="json"))
-    return kept
 
 
 def _valid_loras(loras: object, problems: list[str]) -> list[dict[str, Any]]:

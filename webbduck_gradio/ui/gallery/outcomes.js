@@ -4,7 +4,13 @@ import { last, subscribe } from "../shared/bus.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 
-const NAMES = { again: "Regeneration", vary: "Variation", upscale: "Upscaling", caption: "Captioning" };
+const NAMES = {
+  again: "Regeneration",
+  vary: "Variation",
+  upscale: "Upscaling",
+  hires: "The hires pass",
+  caption: "Captioning",
+};
 
 /** `box`: the lightbox. */
 export function listenForOutcomes(box) {

@@ -3,6 +3,7 @@
 import { linkTo } from "../shared/address.js";
 import { copyText } from "../shared/clipboard.js";
 import { h } from "../shared/dom.js";
+import { hiresSettings } from "../shared/hires.js";
 import { icon } from "../shared/icons.js";
 import { imageOf } from "./images.js";
 
@@ -79,7 +80,17 @@ export function makeActions(act, upscale) {
         act("send", { purpose: "inpaint" }),
       ),
     ),
-    group("Enlarge", upscale),
+    group(
+      "Enlarge",
+      upscale,
+      found.exact
+        ? action(
+            "Hires fix",
+            "Generate again and redraw it larger, with the Studio's settings of the hires fix, or at 2 times",
+            () => act("make", { what: "hires", settings: hiresSettings() }),
+          )
+        : [],
+    ),
     ...ofFile(
       found.id,
       action([icon("copy"), "Copy"], "Copy the picture to the clipboard", (event) =>

@@ -23,6 +23,7 @@ from ...jobs.job import Job
 from ...request import GenerationRequest
 from ...services import Services
 from ..modules import start_view
+from ..shared.hires import submit_hires
 from ..shared.recorded_picture import recorded_picture
 from ..shared.upscaling import upscale_choices
 from ..studio.form import Form
@@ -68,7 +69,7 @@ def build(parts: PageParts) -> None:
         return [notification(done="Input picture"), gr.Tabs(selected="studio"), *filled]
 
     def make(event: gr.EventData, request: gr.Request) -> str:
-        """Submit a job for a picture: regenerate, vary, upscale or caption."""
+        """Submit a job for a picture: regenerate, vary, upscale, hires pass or caption."""
         asked = event_data(event)
         try:
             job, notes = submit(services, asked, request.username)
@@ -112,8 +113,8 @@ def settings_of(services: Services, asked: dict[str, Any]) -> tuple[dict[str, An
 
 
 def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tuple[Job, list[str]]:
-    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption" or "upscale" (then also
-    `scale` and `upscaler`).
+    """Submit a job: `asked` is {id, what}, with what "again", "vary", "caption", "upscale" (then also
+    `scale` and `upscaler`) or "hires" (then also `settings`, as `submit_hires` takes them).
 
     Returns the job and notes about settings that could not be used. Raises `WebbDuckError`.
     """
@@ -124,6 +125,8 @@ def submit(services: Services, asked: dict[str, Any], owner: str | None) -> tupl
         return services.submit(wanted, "upscale", owner), []
     if what == "caption":
         return services.submit({"image": image_id}, "caption", owner), []
+    if what == "hires":
+        return submit_hires(services, image_id, asked.get("settings") or {}, owner)
     if what not in ("again", "vary"):
         raise RequestError(f"There is no action {json.dumps(what)[:40]}.")
     values, notes = read_settings(path, services.registry, services.inputs, services.worker.describe())

@@ -28,6 +28,7 @@ const ICONS = {
   compare: "M12 3v18M9 6H4v12h5M15 6h5v12h-5",
   zoom: `${circle(10.5, 10.5, 6)}M15 15l5 5M10.500 8v5M8 10.500h5`,
   upscale: "M4 14v6h6M20 10V4h-6M4 20l6.500-6.500M20 4l-6.500 6.500",
+  hires: "M4 12h8v8H4zM12 4h8v8M15 9l5-5M12 4v4M20 12h-4",
   inpaint: "M15 4l5 5-9 9H6v-5zM13 6l5 5M4 21h16",
   input: `M4 5h16v14H4zM4 16l4.500-4.500 4 4 2.500-2.500 5 5${circle(15.5, 9, 1.3)}`,
   more: `${circle(5, 12, 1.2)}${circle(12, 12, 1.2)}${circle(19, 12, 1.2)}`,

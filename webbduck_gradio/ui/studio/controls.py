@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -18,10 +19,15 @@ def of_group(group: str) -> list[Setting]:
     return [setting for setting in in_form_order(SETTINGS) if setting.group == group]
 
 
-def build_group(fields: dict[str, Any], group: str, start: dict[str, Any] | None = None) -> None:
+def build_group(
+    fields: dict[str, Any],
+    group: str,
+    start: dict[str, Any] | None = None,
+    more: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+) -> None:
     """Build the controls of a group that are not in `fields` yet, and add them to it.
 
-    `start`: initial values that replace the defaults.
+    `start`: initial values that replace the defaults. `more`: options of single controls.
     """
     rows: list[list[Setting]] = []
     for setting in of_group(group):
@@ -33,11 +39,11 @@ def build_group(fields: dict[str, Any], group: str, start: dict[str, Any] | None
             rows.append([setting])
     for row in rows:
         if len(row) == 1:
-            build_one(fields, row[0], start)
+            build_one(fields, row[0], start, **more.get(row[0].name, {}))
             continue
         with gr.Row(elem_classes="fields"):
             for setting in row:
-                build_one(fields, setting, start, in_row=True)
+                build_one(fields, setting, start, in_row=True, **more.get(setting.name, {}))
 
 
 def build_one(

@@ -2,6 +2,7 @@
 // The Studio's form: its values, which controls are visible, its groups, and validation messages.
 import { last, publish, subscribe } from "../shared/bus.js";
 import { h, phone } from "../shared/dom.js";
+import { hiresText } from "../shared/hires.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { getPref, setPref } from "../shared/preferences.js";
 import {
@@ -134,6 +135,7 @@ function show() {
   for (const fold of webbduckFacts.folds) {
     const parts = summaryOf("fold", values, hold, fold);
     if (fold === "image" && mode) parts.unshift(mode);
+    if (fold === "hires" && hold.hires) parts.unshift(hiresText(values) ?? "?");
     showSummary(fold, parts.join(", "));
   }
   const text = document.querySelector(".second-pass-note");

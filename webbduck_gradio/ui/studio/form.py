@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import ModuleType
 from typing import Any
 
 import gradio as gr
@@ -36,9 +37,8 @@ from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
-from . import details
+from . import details, lora_stack
 from .controls import list_entries
-from .lora_stack import to_control, to_request
 from .tooltips import BUTTONS
 
 PRESETS = {
@@ -51,7 +51,11 @@ PRESETS = {
 }
 """(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
-EMPTY = tuple(name for name, setting in SETTINGS.items() if setting.control in ("model", "file"))
+LISTS: dict[str, ModuleType] = {"loras": lora_stack, "details": details}  # what converts the page's JSON
+EMPTY = tuple(
+    name for name, each in SETTINGS.items()
+    if each.control in ("model", "file") or (each.control == "list" and each.is_optional)
+)  # fmt: skip
 """Fields whose control uses "" for None."""
 
 
@@ -261,10 +265,8 @@ class Form:
         asked = dict(zip(self.fields, values, strict=True))
         for name in EMPTY:
             asked[name] = asked[name] or None
-        if "loras" in asked:
-            asked["loras"] = to_request(asked["loras"])
-        if "details" in asked:
-            asked["details"] = details.to_request(asked["details"])
+        for name in LISTS.keys() & asked.keys():
+            asked[name] = LISTS[name].to_request(asked[name])
         wrong: dict[str, RequestError] = {}
         for name in NUMBERS:
             try:
@@ -295,10 +297,8 @@ def _is_base(checkpoint: Checkpoint) -> bool:
 
 def shown_as(name: str, value: Any) -> Any:
     """A request field's value in the form that its control holds."""
-    if name == "loras":
-        return to_control(value)
-    if name == "details":
-        return details.to_control(value)
+    if name in LISTS:
+        return LISTS[name].to_control(value)
     if SETTINGS[name].is_number:
         return shown(value)
     return "" if value is None and name in EMPTY else value
@@ -350,7 +350,7 @@ def may_be(name: str, value: Any) -> bool:
     """Whether a control can hold this value. Out-of-range numbers pass: they are kept and refused on
     submit."""
     setting = SETTINGS[name]
-    if setting.control in ("loras", "details"):  # as the page holds it (lora_stack.py, details.py)
+    if name in LISTS:
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
     if setting.choices:
         return isinstance(value, str) and value in setting.choices

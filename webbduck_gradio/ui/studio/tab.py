@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import details, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
+from . import details, hires, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -72,6 +72,8 @@ def build(parts: PageParts) -> None:
                             image_input.build(services, fields, outcome)
                         elif group == "second":
                             second_pass.build(form)
+                        elif group == "hires":
+                            hires.build(form)
                         elif group == "regions":
                             details.build(services, fields, outcome)
                         else:

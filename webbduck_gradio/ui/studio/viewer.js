@@ -3,6 +3,7 @@
 import { last, publish, subscribe } from "../shared/bus.js";
 import { h, put, setText } from "../shared/dom.js";
 import { number } from "../shared/format.js";
+import { hiresSettings } from "../shared/hires.js";
 import { icon, iconButton } from "../shared/icons.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
@@ -64,6 +65,9 @@ export default function start({ element, props, trigger, server }) {
     tool("inpaint", "Inpaint: paint a mask", () => take(shown.image, "inpaint")),
     tool("input", "Use as input picture", () => take(shown.image, "img2img")),
     upscaleTool,
+    tool("hires", "Hires fix: redraw it larger", () =>
+      trigger("hires", { id: shown.image, settings: hiresSettings() }),
+    ),
     tool("seed", "Use its seed", () => fill({ seed: shown.seed }, "Seed replaced.")),
     h("span", { class: "gap", "aria-hidden": "true" }),
     favourite,

@@ -15,6 +15,7 @@ from ...errors import RequestError, WebbDuckError
 from ...jobs.job import Job
 from ...services import DeviceSettings, Services
 from ..modules import start_view
+from ..shared.hires import submit_hires
 from ..shared.upscaling import upscale_choices
 from ..theme import asset
 from .form import Form
@@ -85,6 +86,7 @@ def view(services: Services) -> gr.HTML:
             "retry_job",
             "resume_queue",
             "upscale",
+            "hires",
         ),
         elem_id="stage",
         apply_default_css=False,
@@ -160,6 +162,16 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
             return notification(error=str(error))
         return notification(upscale=job.id, notes=list(job.warnings))
 
+    def hires(event: gr.EventData, request: gr.Request) -> Any:
+        asked = event_data(event)
+        try:
+            job, notes = submit_hires(
+                services, str(asked.get("id", "")), asked.get("settings") or {}, request.username
+            )
+        except WebbDuckError as error:
+            return notification(error=str(error))
+        return notification(job_id=job.id, notes=notes, warnings=list(job.warnings))
+
     stage.cancel_job(cancel, None, outcome, **USER_ACTION)
     stage.suspend_job(steer(services.store.suspend), None, outcome, **USER_ACTION)
     stage.continue_job(steer(services.store.continue_job), None, outcome, **USER_ACTION)
@@ -167,3 +179,4 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
     stage.resume_queue(resume, None, outcome, **USER_ACTION)
     stage.use_image(use_image, None, [outcome, *form.outputs], **BACKGROUND_EVENT)
     stage.upscale(upscale, None, outcome, **USER_ACTION)
+    stage.hires(hires, None, outcome, **USER_ACTION)

@@ -13,6 +13,7 @@ const WORDS = {
   inpaint: "Inpaint",
   input: "Use",
   upscale: "Upscale",
+  hires: "Hires",
   seed: "Seed",
   favourite: "Favourite",
   download: "Download",

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
-from .. import infotext, infotext_details
+from .. import infotext, infotext_details, infotext_passes
 from . import values
 from .values import ForeignSettings
 
@@ -65,7 +64,7 @@ def read(text: str) -> ForeignSettings:
         **infotext.inpainting(fields),
         "loras": loras,
         "lora_hashes": hashes or None,
-        **_hires(fields, single),
+        **infotext_passes.hires(fields, single),
         "details": infotext_details.read(fields, notes),
     }
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
@@ -122,33 +121,3 @@ def _hashes(fields: Mapping[str, str]) -> dict[str, str]:
         if str(key).startswith("lora:")
     }
     return found | dict(_HASH.findall(fields.get("lora hashes", "")))
-
-
-def _hires(fields: Mapping[str, str], single: Mapping[str, str]) -> dict[str, Any]:
-    """The hires fix; its denoising strength is not img2img's. At the same size it is our second pass."""
-    if not any(name.startswith("hires") for name in fields):
-        return {}
-    recorded = values.number(single.get("refinement_strength"))
-    strength = values.number(single.get("strength")) if recorded is None else recorded
-    model = fields.get("hires checkpoint", fields.get("model"))
-    if not _same_size(fields) or model is None or strength is None or not 0 < strength <= 1:
-        return {"strength": None}
-    return {
-        "strength": None if recorded is None else single.get("strength"),
-        "second_pass_model": model,
-        "second_pass_mode": "img2img",
-        "second_pass_steps": _second_pass_steps(fields, single),
-        "refinement_strength": strength,
-    }
-
-
-def _same_size(fields: Mapping[str, str]) -> bool:
-    if values.number(fields.get("hires upscale")) == 1:
-        return True
-    resized = [fields.get(f"hires resize-{side}") for side in "12"]
-    return None not in resized and resized == [fields.get(f"size-{side}") for side in "12"]
-
-
-def _second_pass_steps(fields: Mapping[str, str], single: Mapping[str, str]) -> int | None:
-    """None: as many as the first pass, which A1111 writes as 0 or leaves out."""
-    return values.whole(single.get("second_pass_steps")) or values.whole(fields.get("hires steps")) or None

@@ -28,6 +28,14 @@ IGNORED = {
     "internalbackendtype",
 }  # fmt: skip
 
+UPSCALE_METHODS = {
+    "pixel-lanczos": "Lanczos",
+    "latent-bilinear": "Latent",
+    "latent-bicubic": "Latent (bicubic)",
+    "latent-nearest-exact": "Latent (nearest-exact)",
+}
+"""SwarmUI's ways to enlarge the picture before its refiner; those by a model are called "model-FILE"."""
+
 
 def read(data: Mapping[str, Any]) -> ForeignSettings:
     """The settings of `sui_image_params`."""
@@ -141,6 +149,9 @@ def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
             )
         return {}
     method = values.text(own.get("refinermethod")) or "PostApply"
+    is_swap = method.casefold().startswith("stepswap")
+    if not is_swap and 1 < upscale <= 4:
+        return _hires(own, upscale, share, notes)
     if upscale != 1:
         notes.append(
             f"Not taken over: SwarmUI's refiner upscaled the picture {upscale:g} times and resampled it "
@@ -149,7 +160,7 @@ def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
         return {}
     if not isinstance(model, str) or model.startswith("(") or not model:
         model = own.get("model")
-    if method.casefold().startswith("stepswap"):
+    if is_swap:
         return {
             "second_pass_model": model,
             "second_pass_mode": "refiner",
@@ -161,4 +172,25 @@ def _refiner(own: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
         "second_pass_mode": "img2img",
         "second_pass_steps": own.get("refinersteps") or own.get("steps"),
         "refinement_strength": share,
+    }
+
+
+def _hires(own: Mapping[str, Any], scale: float, share: float, notes: list[str]) -> dict[str, Any]:
+    """PostApply with a larger size, as the hires pass, whose steps are those that are drawn."""
+    steps = values.whole(own.get("refinersteps")) or values.whole(own.get("steps")) or 0
+    model = own.get("refinermodel")
+    method = values.text(own.get("refinerupscalemethod")) or "pixel-lanczos"
+    upscaler = UPSCALE_METHODS.get(
+        method, method.removeprefix("model-") if method.startswith("model-") else None
+    )
+    notes.append("SwarmUI's refiner is taken over as the hires pass.")
+    if upscaler is None:
+        notes.append(f"There is no upscaler {values.shown(method)} here; the chosen one stays.")
+    return {
+        "hires_scale": scale,
+        "hires_strength": share,
+        "hires_steps": max(1, steps - round(steps * (1 - share))) if steps else None,
+        "hires_model": model if isinstance(model, str) and model and not model.startswith("(") else None,
+        "hires_cfg": own.get("refinercfgscale"),
+        "hires_upscaler": upscaler,
     }

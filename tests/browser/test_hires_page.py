@@ -1,0 +1,59 @@
+"""The hires fix in the form, and of a picture that was finished before."""
+
+from __future__ import annotations
+
+from barriers import violations
+from form_page import choose, expect_form
+from playwright.sync_api import Page, expect
+from running import wait_until
+
+RULES = ("label", "aria-input-field-name", "button-name", "color-contrast", "aria-required-children")
+
+
+def draw(page: Page, studio, press: str) -> None:
+    """Press a button of the Studio, and wait for its picture."""
+    before = {job.id for job in studio.services.store.recent(50)}
+    page.click(press)
+    wait_until(lambda: any(job.id not in before and job.images for job in studio.services.store.recent(50)))
+
+
+def test_from_the_form_the_viewer_and_the_gallery(kept_page: Page, studio) -> None:
+    page, store = kept_page, studio.services.store
+    page.fill("#prompt textarea", "a hires duck")
+    for name, value in {"width": "64", "height": "64", "steps": "2", "seed": "5"}.items():
+        page.fill(f"#{name} input", value)
+    page.get_by_role("button", name="Hires fix", exact=True).press("Enter")
+    expect(page.locator("#hires-upscaler")).to_be_hidden()
+    page.fill("#hires-scale input", "1.5")
+    fold = page.locator("#fold-hires")
+    expect(fold.locator(".fold-summary")).to_contain_text("64 × 64 → 96 × 96")
+    choose(page, "Upscaler", "Latent (nearest)")
+    expect(page.locator("#hires-sampler input")).to_be_visible()
+    expect_form(page, hires_scale=1.5, hires_upscaler="Latent (nearest)")
+    found = violations(page, "hires fix", RULES)
+    assert found == []
+    draw(page, studio, "#generate")
+    at_once = store.recent(1)[0]
+    assert (at_once.request.hires_scale, at_once.request.hires_sampler) == (1.5, None)
+
+    page.fill("#hires-scale input", "")
+    expect(fold.locator(".fold-summary")).to_have_text("")
+    draw(page, studio, "#generate")
+    assert store.recent(1)[0].request.hires_scale is None
+    page.fill("#hires-scale input", "1.5")
+    expect_form(page, hires_scale=1.5)
+    page.wait_for_selector(".now[data-state=completed]")
+    page.locator(".canvas").hover()
+    draw(page, studio, ".tool.hires")
+    later = store.recent(1)[0]
+    outputs = studio.services.outputs
+    pictures = [outputs.resolve(job.images[0]) for job in (at_once, later)]
+    assert later.request == at_once.request and pictures[0] != pictures[1]
+
+    page.get_by_role("tab", name="Gallery").click()
+    page.locator(f'.cell[data-id="{later.images[0]}"] .open').click()
+    before = {job.id for job in store.recent(50)}
+    page.get_by_role("button", name="Hires fix", exact=True).click()
+    expect(page.locator(".toast")).to_contain_text("The hires pass is queued")
+    wait_until(lambda: any(job.id not in before and job.images for job in store.recent(50)))
+    assert store.recent(1)[0].request == at_once.request

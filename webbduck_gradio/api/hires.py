@@ -1,0 +1,77 @@
+"""/hires, which runs as a job like /generate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from ..errors import RequestError
+from ..gallery import metadata
+from ..gallery.metadata.recall import read_settings
+from ..services import Services
+from .client_files import asked_picture
+from .endpoints import endpoint
+from .generate import Result, finished
+from .job_results import check_wait, owner_of, submit
+
+DEFAULT_SCALE = 2.0
+SIZES = ("hires_scale", "hires_width", "hires_height")
+
+
+def with_hires_pass(
+    services: Services, image_id: str, wanted: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    """The request that draws a picture of the studio again, with a hires pass, and notes about what is
+    missing or can differ. `wanted`: its settings; without a scale or size, `DEFAULT_SCALE`.
+
+    The whole picture is drawn again, so that the result is the one of asking for the hires pass at once:
+    latents are not kept, and the file may be lossy. Raises `NotFoundError`, `StorageError`, and
+    `RequestError` for a picture that does not record its whole request.
+    """
+    path = services.worker.context.picture_path(image_id)
+    recorded = metadata.read(path)["request"]
+    if recorded is None:
+        raise RequestError(
+            "A hires pass draws the picture again, and this one does not record how this studio made it; "
+            "upscale it, or use it as input picture."
+        )
+    _, notes = read_settings(path, services.registry, services.inputs, services.worker.describe())
+    sizes = {name: wanted.get(name) or None for name in SIZES}
+    if not any(sizes.values()):
+        sizes["hires_scale"] = DEFAULT_SCALE
+    return {**recorded, **wanted, **sizes, "num_images": 1}, notes
+
+
+@endpoint(waits=True)
+async def hires(
+    services: Services,
+    image: gr.FileData | str,
+    hires_scale: float | None = None,
+    hires_width: int | None = None,
+    hires_height: int | None = None,
+    hires_upscaler: str | None = None,
+    hires_strength: float = 0.5,
+    hires_steps: int | None = None,
+    hires_cfg: float | None = None,
+    hires_sampler: str | None = None,
+    hires_schedule: str | None = None,
+    hires_model: str | None = None,
+    hires_prompt: str = "",
+    hires_negative_prompt: str = "",
+    wait_for_result: bool = True,
+    request: gr.Request | None = None,
+) -> Result:
+    """Draw a picture of the studio again with a hires pass, in a new run.
+
+    image: the id of a gallery picture, or a file, that records its whole request. The result is bit-identical
+    to the one of /generate with that request and these settings; without a scale or a size, the scale is 2.
+    Returns what /generate returns."""
+    asked = {name: value for name, value in locals().items() if name.startswith("hires_")}
+    check_wait(wait_for_result)
+    picture = await asyncio.to_thread(asked_picture, services, image)
+    wanted, notes = await asyncio.to_thread(with_hires_pass, services, picture, asked)
+    job = await submit(services, "generate", wanted, owner_of(request), wait_for_result)
+    return finished(services, job, notes)
