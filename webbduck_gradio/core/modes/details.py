@@ -75,9 +75,7 @@ class Details(Pass):
         loras = {
             lora.name: lora.stamp
             for each in self.request.details
-            for wording in detail_admission.region_wordings(
-                self.catalog, self.request, each, prompts_in(each)
-            )
+            for wording in self._wordings(each, prompts_in(each))
             for lora, _ in (wording[1].loras if wording else ())
         }
         named = [(each.name, each.stamp) for each in self.detectors] + sorted(loras.items())
