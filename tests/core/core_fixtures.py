@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ def folders(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory)
     sdxl, starter = settings.checkpoints / "sdxl", starter_checkpoints / "sdxl" / "webbduck-starter"
     starter = copy_of(starter, sdxl / starter.name)  # it may be trained further meanwhile
     inpaint_copy(starter, sdxl / "painter")
+    shutil.copytree(starter_checkpoints / "detect", settings.checkpoints / "detect")
     refiner_copy(starter, sdxl / "refiner")
     pipe = (
         ImageGenerator("cpu")

@@ -161,6 +161,33 @@ def as_files() -> Iterator[Any]:
     yield {"background": {"path": "/etc/passwd"}, "layers": [], "composite": None}
 
 
+NOT_DETAILS: list[Any] = [
+    "face",
+    5,
+    True,
+    {"detector": "face"},
+    [1],
+    [None],
+    ["face"],
+    [[]],
+    [{}],
+    [{"detector": 5}],
+    [{"detector": ""}],
+    [{"detector": "a" * 300}],
+    [{"detector": "../../etc/passwd"}],
+    [{"detector": "no-such-detector\0"}],
+    [{"detector": "face", "strength": NAN}],
+    [{"detector": "face", "confidence": "1; DROP TABLE"}],
+    [{"detector": "face", "padding": 10**30}],
+    [{"detector": "face", "prompt": "a" * 4001}],
+    [{"detector": "face", "prompt": "a\0b"}],
+    [{"detector": "face", "classes": "face"}],
+    [{"detector": "face", "classes": ["a"] * 65}],
+    [{"detector": "face", "order": "random"}],
+    [{"detector": "face", "count": True}],
+    [{"detector": "face", "__class__": "x"}],
+    [{"detector": "face"}] * 4,
+]
 NOT_LORAS: list[Any] = [
     "ink",
     5,

@@ -179,6 +179,8 @@ def of_field(name: str) -> list[Any]:
         return [*attacks.NOT_TEXT, None]
     if setting.control == "loras":
         return attacks.NOT_LORAS
+    if setting.control == "details":
+        return attacks.NOT_DETAILS
     assert setting.control == "file", f"{name} has no attacks yet"
     return [*attacks.as_files(), *(each for each in attacks.TRAVERSAL if each)]
 
@@ -191,7 +193,7 @@ def test_generate(target: StudioServer, field: str) -> None:
     must_be_refused(target, "generate", field, of_field(field), **more)
 
 
-@pytest.mark.parametrize("endpoint", ["generate", "upscale", "caption"])
+@pytest.mark.parametrize("endpoint", ["generate", "upscale", "caption", "detect"])
 def test_waiting_is_a_switch(target: StudioServer, endpoint: str) -> None:
     more = {"prompt": "a duck"} if endpoint == "generate" else {"image": f"{RUN}/0.png"}
     must_be_refused(target, endpoint, "wait_for_result", [*attacks.NOT_A_SWITCH, None], **more)
@@ -237,6 +239,9 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("caption", "style", [*attacks.NOT_A_CHOICE, None], UPSCALED),
         ("caption", "captioner", TOOL_NAMES, UPSCALED),
         ("caption", "max_tokens", [*attacks.NOT_WHOLE, 0, -1, None], UPSCALED),
+        ("detect", "image", FILES, {"wait_for_result": False}),
+        ("detect", "detector", TOOL_NAMES, UPSCALED),
+        ("detect", "confidence", [*attacks.NOT_A_NUMBER, 0, 2, None], UPSCALED),
         ("tokenize", "text", [*attacks.NOT_TEXT[:-1], None], {}),
         ("tokenize", "base_model", [*attacks.TRAVERSAL, 5, [], {}], {"text": "a"}),
         ("tokenize", "which", [*attacks.NOT_A_CHOICE, None], {"text": "a"}),
@@ -278,7 +283,7 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
         mark.args[1][number][:2] for mark in test_endpoints.pytestmark for number in range(len(mark.args[1]))
     }
     tried |= {("generate", field) for field in [*PARAMETERS, "wait_for_result"]}
-    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "redraw", "caption")}
+    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "redraw", "caption", "detect")}
     # /test takes the fields of /generate through the same function.
     tried |= {("test", field) for field in PARAMETERS}
     there = CLIENT.get(f"{target.url}/gradio_api/info").json()["named_endpoints"]
@@ -501,6 +506,7 @@ FIELDS = [
     ("tokenize", "which"),
     ("loras", "base_model"),
     ("generate", "loras"),
+    ("generate", "details"),
     ("generate", "steps"),
     ("generate", "image"),
     ("generate", "second_pass_mode"),

@@ -147,6 +147,22 @@ class CaptionAnswer(TypedDict):
     warnings: list[str]
 
 
+class DetectAnswer(TypedDict):
+    """The answer of /detect; `regions`, size and `preview` are None until the job has ended."""
+
+    regions: list[dict[str, Any]] | None
+    """Each {class, confidence, box}, the most confident first."""
+    detector: str
+    confidence: float
+    width: int | None
+    height: int | None
+    preview: str | None
+    job_id: str
+    status: State
+    headline: str
+    warnings: list[str]
+
+
 class CheckpointAnswer(TypedDict):
     """A checkpoint, as /models lists it."""
 
@@ -209,6 +225,15 @@ class UpscalerAnswer(TypedDict):
 class CaptionerAnswer(TypedDict):
     name: str
     kind: str
+    reason: str | None
+
+
+class DetectorAnswer(TypedDict):
+    name: str
+    kind: str
+    classes: list[str]
+    masks: bool
+    """Whether it finds outlines, and not boxes alone."""
     reason: str | None
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +234,8 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
             listed.append([MORE_LABELS.get(name, name.replace("_", " ").capitalize()), str(value)])
         elif setting.control == "loras":
             listed += [["LoRA", _lora_text(lora)] for lora in value]
+        elif setting.control == "details":
+            listed += [[setting.label, text] for text in _detail_texts(value, facts.get("details"))]
         else:
             listed.append([setting.label, _value_text(setting, value, facts)])
     for key, label in (("image", "Made from"), ("mask", "Mask")):
@@ -251,6 +253,19 @@ def _place(name: str) -> float:
 def _lora_text(lora: Mapping[str, Any]) -> str:
     weight = lora.get("weight")
     return lora["name"] if weight is None else f"{lora['name']} × {weight:g}"
+
+
+def _detail_texts(details: Sequence[Mapping[str, Any]], found: Any) -> Iterator[str]:
+    """A text for each pass: its detector, and which regions of this picture it found."""
+    found = found if isinstance(found, list) else []
+    for number, each in enumerate(details):
+        text = f"{each['detector']}, strength {each['strength']:g}"
+        seen = found[number] if number < len(found) and isinstance(found[number], dict) else {}
+        regions = [region for region in seen.get("regions") or () if isinstance(region, dict)]
+        named = [f"{region.get('class')} {float(region.get('confidence') or 0):.0%}" for region in regions]
+        if "regions" in seen:
+            text += f": {', '.join(named) or 'nothing found'}"
+        yield text
 
 
 def _value_text(setting: Setting, value: Any, facts: Mapping[str, Any]) -> str:

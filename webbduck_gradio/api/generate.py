@@ -67,7 +67,7 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
     if name in IMAGE_FIELDS:
         return None, gr.FileData | None
     setting = SETTINGS[name]
-    if setting.control == "loras":
+    if setting.control in ("loras", "details"):
         return None, list[dict[str, Any]] | None
     if setting.control == "sides":
         return None, dict[str, Any] | None
@@ -80,8 +80,9 @@ async def _run(
     services: Services, kind: Kind, asked: dict[str, Any], request: gr.Request | None, wait_for_result: Any
 ) -> Result:
     check_wait(wait_for_result)
-    if asked["loras"] is None:
-        asked["loras"] = ()
+    for field in ("loras", "details"):
+        if asked[field] is None:
+            asked[field] = ()
     for field in IMAGE_FIELDS:
         asked[field] = await asyncio.to_thread(stored_input, services, asked.get(field))
     job = await submit(services, kind, asked, owner_of(request), wait_for_result)

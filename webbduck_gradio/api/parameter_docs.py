@@ -8,12 +8,20 @@ import json
 import gradio as gr
 from pydantic.fields import FieldInfo
 
-from ..request import AN_IMAGE, MAX_PROMPT, SETTINGS, CaptionRequest, GenerationRequest, bounds_in_words
+from ..request import (
+    AN_IMAGE,
+    MAX_PROMPT,
+    SETTINGS,
+    CaptionRequest,
+    DetectRequest,
+    GenerationRequest,
+    bounds_in_words,
+)
 from ..settings import HOME
 from ..storage.atomic import write_atomically
 from .gradio_internals import describe_parameter
 
-JOB = "The id that /generate, /test, /upscale or /caption returned, or that /queue lists."
+JOB = "The id that /generate, /test, /upscale, /caption or /detect returned, or that /queue lists."
 
 PARAMETERS: dict[str, str] = {
     "base_model": "Name of a checkpoint, see /models; None = the default one.",
@@ -34,6 +42,8 @@ PARAMETERS: dict[str, str] = {
     "again; what is given beside it replaces it.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
+    "detector": "A name of /detectors; None = the first usable one.",
+    "confidence": "How sure the detector has to be.",
     "max_tokens": "Maximum length of the caption.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
     "which": "Which prompt it is.",
@@ -97,7 +107,7 @@ def setting_text(name: str) -> str:
 def parameter_text(name: str) -> str:
     """Description of a parameter, with its range if it is a numeric field of a request."""
     text = PARAMETERS.get(name, "")
-    field = CaptionRequest.model_fields.get(name)
+    field = CaptionRequest.model_fields.get(name) or DetectRequest.model_fields.get(name)
     return text if field is None or field.annotation not in (int, float) else _with_bounds(field, text)
 
 

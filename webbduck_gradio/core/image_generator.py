@@ -19,6 +19,7 @@ from ..errors import GenerationError, ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.captioners import Captioner
 from ..models.catalog.registry import Checkpoint, Registry
+from ..models.detectors import Detector
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
@@ -28,11 +29,13 @@ from . import devices, unfinished
 from .captioning import caption
 from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
 from .description import described
+from .detection import Detectors, Region
 from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
 from .lora_adapters import Use
 from .memory_needs import rows_that_fit
 from .modes import MODES
+from .modes.details import Details
 from .modes.hires import HiresPass
 from .one_image import PreparedJob, draw, translate_errors
 from .origin import Origin, caveats, check, origin_of
@@ -77,6 +80,7 @@ class ImageGenerator:
         self._choice = DeviceChoice(policy, compiled)
         self._registry, self._inputs = registry, inputs
         self._embeddings: dict[Any, Embeddings] = {}
+        self._detectors = Detectors()
         self.threads = torch.get_num_threads()
 
     def generate(
@@ -113,7 +117,7 @@ class ImageGenerator:
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
-                    images, warnings = translate_errors(
+                    images, warnings, more = translate_errors(
                         request, partial(draw, plan, index, reporter, memory_warnings, saved, steps, count)
                     )
                     break
@@ -136,7 +140,7 @@ class ImageGenerator:
                     request.seed_of(index),
                     image,
                     (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
-                    facts_of(plan, self.pipelines, self.threads, count),
+                    facts_of(plan, self.pipelines, self.threads, count) | more,
                 )
                 index += 1
             saved = None
@@ -216,8 +220,14 @@ class ImageGenerator:
             used: list[Image.Image | str] = [*mode.inputs, *inputs]
             return origin_of(request, wordings, checkpoints, used, self.pipelines, self.threads, upscaler)
 
+        details = None
+        if request.details:
+            load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
+            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit)
+
         def origin() -> Origin:
-            return {**lasting(), **self.pipelines.decoding(checkpoints)}
+            more = {} if details is None else {"details": details.origin()}
+            return {**lasting(), **self.pipelines.decoding(checkpoints), **more}
 
         if saved:
             check(saved.origin, origin())
@@ -244,7 +254,8 @@ class ImageGenerator:
         continues = second is not None and admission.is_refiner_handoff(request, second)
         other = models[1] if second is not None else None
         first, last = models[0], models[-1]
-        return PreparedJob(request, wordings[0], mode, origin, notes, first, other, continues, hires, last)
+        passes = first, other, continues, hires, last, details
+        return PreparedJob(request, wordings[0], mode, origin, notes, *passes)
 
     def _checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
         """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
@@ -389,6 +400,16 @@ class ImageGenerator:
         finally:
             self.free()
 
+    def detect(
+        self, image: Image.Image, detector: Detector, confidence: float, reporter: ProgressReporter
+    ) -> list[Region]:
+        """The regions of a picture, the most confident first. Raises `ModelError`, `GenerationError`, and
+        what the reporter raises."""
+        self._settle()
+        reporter.status(f"Detecting with {detector.name}")
+        reporter.check()
+        return self._detectors.find(image, detector, confidence)
+
     def choose(self, choice: DeviceChoice) -> None:
         """From now on, do as the user chose. Called between jobs, on the thread that runs them."""
         self._choice, self.pipelines.compiling.wanted = choice, choice.compiled
@@ -406,4 +427,5 @@ class ImageGenerator:
     def free(self) -> None:
         """Unload all models; the next job reloads them."""
         self.pipelines.free()
+        self._detectors.free()
         self._embeddings.clear()

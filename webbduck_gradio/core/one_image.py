@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from PIL import Image
 
@@ -14,6 +14,7 @@ from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest
 from . import devices
 from .modes.base import Mode
+from .modes.details import Details
 from .modes.finishing import Finishing
 from .modes.first_pass import FirstPass
 from .modes.hires import HiresPass
@@ -45,10 +46,10 @@ class PreparedJob:
     second: ModelContext | None = None
     continues: bool = False
     """Whether the second pass is a refiner, which continues the first pass's latents."""
-
     hires: HiresPass | None = None
     last: ModelContext | None = None
     """What decodes the finished image; None = the first."""
+    details: Details | None = None
 
     @property
     def passes(self) -> tuple[Pass, ...]:
@@ -58,7 +59,10 @@ class PreparedJob:
             passes.append(SecondPass(self.second))
         if self.hires is not None:
             passes.append(self.hires)
-        return *passes, Finishing(self.mode)
+        passes.append(Finishing(self.mode))
+        if self.details is not None:
+            passes.append(self.details)
+        return tuple(passes)
 
 
 def draw(
@@ -69,10 +73,10 @@ def draw(
     saved: Unfinished | None = None,
     slow_steps: SlowSteps | None = None,
     count: int = 1,
-) -> tuple[list[Image.Image], tuple[str, ...]]:
-    """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
-    so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
-    img2img second pass `count` is 1."""
+) -> tuple[list[Image.Image], tuple[str, ...], dict[str, Any]]:
+    """Image `index`, or `count` images from it on together, their warnings, and what its passes add to the
+    metadata. `memory_warnings`: the job's so far. `saved`: where it goes on. `slow_steps`: the job's; None =
+    they are not looked for. With an img2img second pass or details `count` is 1."""
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     passes, drawn = list(plan.passes), None
     if saved is not None:
@@ -86,7 +90,7 @@ def draw(
             reporter.status(each.status)
         drawn, saved = each.draw(run, drawn, saved), None
     assert drawn is not None
-    return drawn.images, tuple(dict.fromkeys(run.warnings))
+    return drawn.images, tuple(dict.fromkeys(run.warnings)), run.facts
 
 
 def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:

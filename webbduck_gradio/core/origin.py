@@ -92,6 +92,7 @@ def check(before: Origin, now: Origin) -> None:
         _check_models("LoRA", before["loras"], now["loras"])
         if "upscaler" in now:
             _check_models("upscaler", [before["upscaler"]], [now["upscaler"]])
+        _check_models("detector or LoRA", before.get("details", ()), now.get("details", ()))
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
         if len(before["vae"]) != len(now["vae"]):

@@ -36,6 +36,20 @@ REDRAWN: tuple[Stage, ...] = ("img2img", "detail")
 Tensors = dict[str, torch.Tensor]
 
 
+@dataclass(frozen=True)
+class DetailState:
+    """Where the redrawing of details stands."""
+
+    number: int
+    """Of the pass, from 0."""
+    region: int
+    """Of the region in this pass that is drawn, from 0."""
+    masks: tuple[Image.Image, ...]
+    """Of all regions of this pass (L, of the picture's size)."""
+    found: list[dict[str, Any]]
+    """What the passes so far have found, as the picture's metadata say it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Unfinished:
     """All that is needed to go on with an image after a denoising step, beside what is made anew from its
@@ -65,6 +79,8 @@ class Unfinished:
     """Of the job so far: where memory ran out."""
     origin: Mapping[str, Any]
     """What the image's bits depend on (`origin.Origin`)."""
+    detail: DetailState | None = None
+    """In the stage "detail", where it stands."""
 
     def write(self, file: BinaryIO) -> None:
         """Write it as safetensors, with a checksum. Raises `OSError`."""
@@ -85,6 +101,8 @@ class Unfinished:
             ),
             "origin": json.dumps(self.origin),
         }
+        if self.detail is not None:
+            texts["detail"] = json.dumps([self.detail.number, self.detail.region, self.detail.found])
         # Cloned: a tensor may be in several places, and safetensors refuses what shares memory.
         tensors = {name: each.clone(memory_format=torch.contiguous_format) for name, each in tensors.items()}
         file.write(save(tensors, texts | {"checksum": _checksum(tensors, texts)}))
@@ -103,6 +121,10 @@ class Unfinished:
             tensors["picture"] = torch.from_numpy(numpy.array(self.picture))
         if self.canvas is not None:
             tensors["canvas"] = torch.from_numpy(numpy.array(self.canvas))
+        if self.detail is not None:
+            tensors["masks"] = torch.from_numpy(
+                numpy.stack([numpy.array(each) for each in self.detail.masks])
+            )
         return tensors
 
     def check(self, x: torch.Tensor, noise: torch.Tensor) -> None:
@@ -195,6 +217,7 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         warnings=tuple(_sentences(texts["warnings"])),
         memory_warnings=tuple(_sentences(texts["memory_warnings"])),
         origin=origin,
+        detail=_detail(texts["detail"], tensors["masks"]) if stage == "detail" else None,
     )
 
 
@@ -202,6 +225,16 @@ def _picture(pixels: torch.Tensor) -> Image.Image:
     if pixels.dtype != torch.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError("the picture is of another kind")
     return Image.fromarray(pixels.numpy())
+
+
+def _detail(text: str, masks: torch.Tensor) -> DetailState:
+    number, region, found = json.loads(text)
+    is_sound = isinstance(found, list) and all(isinstance(each, dict) for each in found)
+    if masks.dtype != torch.uint8 or masks.ndim != 3 or not is_sound or not 0 <= region < len(masks):
+        raise ValueError("a detail is of another kind")
+    return DetailState(
+        int(number), int(region), tuple(Image.fromarray(each.numpy(), "L") for each in masks), found
+    )
 
 
 def _sentences(text: str) -> Iterator[str]:

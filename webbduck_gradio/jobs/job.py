@@ -9,7 +9,7 @@ from ..errors import RequestError
 from ..request import GenerationRequest, JobRequest
 
 Kind = str
-"""One of `handlers.HANDLERS`: "generate", "test", "upscale", "redraw", "caption"."""
+"""One of `handlers.HANDLERS`: "generate", "test", "upscale", "redraw", "caption", "detect"."""
 State = Literal["queued", "running", "suspended", "completed", "failed", "cancelled", "interrupted"]
 
 FINAL: tuple[State, ...] = ("completed", "failed", "cancelled", "interrupted")
@@ -82,7 +82,7 @@ class Job:
     continues_at: ContinuesAt | None = None
     """Where it goes on, if it can: only while it is put aside, interrupted, or queued to go on."""
     result: dict[str, Any] | None = None
-    """The result other than images: {caption, style, captioner, image} of a caption job; else None."""
+    """The result other than images: as the handlers of "caption" and "detect" say; else None."""
 
     @property
     def ended(self) -> bool:
@@ -97,7 +97,7 @@ class Job:
 
     @property
     def images_asked(self) -> int:
-        """Number of images that the job makes if it completes; 0 for a caption."""
+        """Number of images that the job makes if it completes; 0 for a caption or a detection."""
         return self.request.images_asked
 
     @property
@@ -130,7 +130,7 @@ def index_of(image_id: str) -> int | None:
 
 
 def kept_text(done: int, asked: int) -> str:
-    """'2 of 4 images kept'; `asked` is 0 for a caption."""
+    """'2 of 4 images kept'; `asked` is 0 for a caption or a detection."""
     if not asked:
         return "no caption was made"
     if not done:

@@ -10,6 +10,7 @@ from ..request import SIDE_STEP, GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
 from ..request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ..request.samplers import fewest_steps, sampler_named, schedule_record, steps_taken
+from . import detail_admission
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
@@ -40,6 +41,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
             fields[key] = catalog.checkpoint_called(fields[key]).name
     if isinstance(fields.get("loras"), list | tuple):
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
+    if isinstance(fields.get("details"), list | tuple):
+        fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
     request = GenerationRequest.validated(**fields)
@@ -118,6 +121,11 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
         warnings += _lost_on(second, wording, "second")
     if request.has_hires:
         warnings += [note for note in _hires_warnings(catalog, request) if note not in warnings]
+    for region, words in detail_admission.checked(catalog, request):
+        _check_sampler(region, checkpoint, region.steps)
+        for lora, _ in words.loras:
+            _check_lora(lora, checkpoint)
+        warnings += [note for note in (*words.notes, *_diluted(words)) if note not in warnings]
     return warnings + _diluted(wording) + _other_steps(request) + _without_effect(request, second)
 
 

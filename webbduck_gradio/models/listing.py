@@ -1,4 +1,4 @@
-"""Models that are found anew whenever they are asked for: upscalers and captioners."""
+"""Models that are found anew whenever they are asked for: upscalers, captioners and detectors."""
 
 from __future__ import annotations
 

@@ -147,21 +147,27 @@ def why(error: OSError) -> str:
 
 
 def candidates(
-    root: Path, folders: bool, skip: frozenset[str] = frozenset(), known: Folders | None = None
+    root: Path,
+    folders: bool,
+    skip: frozenset[str] = frozenset(),
+    known: Folders | None = None,
+    endings: Collection[str] = ENDINGS,
 ) -> list[Candidate]:
-    """Every model below `root`, nested ones too, sorted by path.
+    """Every model below `root`, nested ones too, sorted by path: files with one of `endings`.
 
-    The name is the path below `root` with `/`, without `.safetensors`. With `folders`, a folder with a
-    model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
+    The name is the path below `root` with `/`, without `.safetensors` or `.onnx`. With `folders`, a folder
+    with a model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
     names folders directly below `root` to leave out. What cannot be read is noted in `known`.
     """
     known = Folders() if known is None else known
     taken: set[str] = set()
     named = []
-    found = sorted(_found(root, folders, set(), known, skip), key=lambda each: (not each[1], str(each[0])))
+    found = sorted(
+        _found(root, folders, set(), known, skip, endings), key=lambda each: (not each[1], str(each[0]))
+    )
     for path, is_folder, listed in found:
         relative = path.relative_to(root).as_posix()
-        name = relative if is_folder else relative.removesuffix(".safetensors")
+        name = relative if is_folder else relative.removesuffix(".safetensors").removesuffix(".onnx")
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)
@@ -181,7 +187,12 @@ Listed = Mapping[str, "os.DirEntry[str]"]
 
 
 def _found(
-    folder: Path, folders: bool, seen: set[Path], known: Folders, skip: frozenset[str] = frozenset()
+    folder: Path,
+    folders: bool,
+    seen: set[Path],
+    known: Folders,
+    skip: Collection[str],
+    endings: Collection[str],
 ) -> Iterator[tuple[Path, bool, Listed]]:
     """(path, whether it is a folder, what lies beside it)."""
     try:
@@ -212,8 +223,8 @@ def _found(
             if index:
                 yield path, True, {}
             else:
-                yield from _found(path, folders, seen, known)
-        elif os.path.splitext(name)[1].lower() in ENDINGS:
+                yield from _found(path, folders, seen, known, (), endings)
+        elif os.path.splitext(name)[1].lower() in endings:
             yield path, False, listed or {}
         elif entry.is_symlink() and not os.path.exists(path):
             known.unread.append(Unread(path, "leads to something that is not there"))

@@ -19,9 +19,10 @@ from .base import (
     numeric_bounds,
 )
 from .fields import Setting, in_form_order
-from .image_requests import CaptionRequest, UpscaleRequest
+from .image_requests import CaptionRequest, DetectRequest, UpscaleRequest
 from .picture_fields import AN_IMAGE, MAX_IMAGES, MAX_LORAS, MAX_PIXELS, MAX_PROMPT, MAX_SEED
 from .redraw_request import RedrawRequest
+from .region_fields import DETAIL_SETTINGS, MAX_DETAILS, DetailPass
 from .requests import (
     DEFAULT_SCHEDULER,
     SCHEDULERS,
@@ -33,7 +34,9 @@ from .requests import (
 __all__ = [
     "AN_IMAGE",
     "DEFAULT_SCHEDULER",
+    "DETAIL_SETTINGS",
     "INPUT_IMAGE_ID",
+    "MAX_DETAILS",
     "MAX_IMAGES",
     "MAX_INPUT_BYTES",
     "MAX_LORAS",
@@ -47,6 +50,8 @@ __all__ = [
     "SIDE_STEP",
     "BaseRequest",
     "CaptionRequest",
+    "DetailPass",
+    "DetectRequest",
     "GenerationRequest",
     "ImageId",
     "InputImageId",

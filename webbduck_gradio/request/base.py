@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
@@ -69,6 +69,10 @@ class LoraSelection(BaseRequest):
     weight: Annotated[StrictFloat, Field(ge=-2, le=2)] = 1.0
 
 
+MOST_NAMED = 4
+"""Of an object with more fields, a message names only those that it needs."""
+
+
 def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     """Message for the first error, with the limits that the field declares."""
     first = error.errors(include_url=False)[0]
@@ -98,8 +102,9 @@ def error_message(error: ValidationError, model: type[BaseModel]) -> str:
     if kind == "string_unicode":
         return f"{field} contains an invalid character (half of a surrogate pair)."
     if kind in ("string_type", "tuple_type", "model_type", "dict_type", "model_attributes_type"):
-        parts = list(_owner(model, (*first["loc"], "")).model_fields)
-        keys = " and ".join((", ".join(parts[:-1]), parts[-1]))
+        fields = _model_at(model, (*first["loc"], "")).model_fields
+        needed = [name for name, each in fields.items() if len(fields) <= MOST_NAMED or each.is_required()]
+        keys = " and ".join(filter(None, (", ".join(needed[:-1]), needed[-1])))
         wanted = {"string_type": "text", "tuple_type": "a list"}.get(kind, f"an object with {keys}")
         return f"{field} must be {wanted}, not {shown}."
     return f"{field} must be {numeric_bounds(model, first['loc'])}, not {shown}."
@@ -119,16 +124,19 @@ def _shorten(value: Any) -> str:
 
 def numeric_bounds(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
     """`bounds_in_words` of the field at a pydantic error location."""
-    field = _owner(model, location).model_fields.get(str(location[-1]))
+    field = _model_at(model, location).model_fields.get(str(location[-1]))
     if field is None:
         return "another value"
     return bounds_in_words(field)
 
 
-def _owner(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that declares the field at a pydantic error location."""
-    nested: dict[str, type[BaseModel]] = {"loras": LoraSelection, "outpaint": OutpaintSides}
-    return nested.get(str(location[0]), model) if len(location) > 1 else model
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that declares the field at a pydantic error location, also inside another one or a list."""
+    for part in location[:-1]:
+        field = model.model_fields.get(str(part))
+        parts = (each for each in get_args(field.annotation) if isinstance(each, type)) if field else ()
+        model = next((each for each in parts if issubclass(each, BaseModel)), model)
+    return model
 
 
 def bounds_in_words(field: FieldInfo) -> str:

@@ -83,9 +83,10 @@ CONDITIONS: dict[ConditionName, Condition] = {
     ),
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
     "joint": Condition(
-        "with DPM adaptive, outpainting or an img2img second pass, which draw one picture at a time",
+        "with DPM adaptive, outpainting, an img2img second pass or details, which draw one picture at a time",
         (
             ("outpaint", "unset", None),
+            ("details", "unset", None),
             ("second_pass_kind", "is not", "img2img"),
             *(
                 (field, "is not", each.name)

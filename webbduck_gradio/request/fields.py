@@ -14,21 +14,22 @@ from pydantic.fields import FieldInfo
 from .conditions import ConditionName
 
 Group = Literal[
-    "model", "prompt", "loras", "size", "sampling", "seed", "image", "second", "hires", "guidance", "noise",
-    "details", "more", "run",
+    "model", "prompt", "loras", "size", "sampling", "seed", "image", "second", "hires", "regions",
+    "guidance", "noise", "details", "more", "run",
 ]  # fmt: skip
 """Section of the form, in the form's order. Those of `FOLDS` are collapsible."""
 FOLDS: dict[Group, str] = {
     "image": "Input picture",
     "second": "Second pass",
     "hires": "Hires fix",
+    "regions": "Details",
     "guidance": "Guidance",
     "noise": "Noise and variation",
     "details": "Sampler details",
     "more": "More settings",
 }
 """Titles of the collapsible groups."""
-Control = Literal["number", "text", "choice", "list", "model", "loras", "file", "sides"]
+Control = Literal["number", "text", "choice", "list", "model", "loras", "details", "file", "sides"]
 """How a value is entered: "choice" shows all values side by side, "list" is a combobox; the value of "file"
 is the id of a stored input image, "sides" are pixels on each side of the picture."""
 Reset = Literal["default", "checkpoint", "kept"]

@@ -1,4 +1,4 @@
-"""Requests for work on an existing image: upscaling and captions."""
+"""Requests for work on an existing image: upscaling, captions and detection."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import ImageId, JobRequest, Name, StrictInt
+from .base import ImageId, JobRequest, Name, StrictFloat, StrictInt
 
 UpscalerTile = Annotated[StrictInt, Field(ge=64, le=2048)]
 
@@ -29,6 +29,19 @@ class CaptionRequest(JobRequest):
     style: Name = "detailed"
     captioner: Name | None = None
     max_tokens: Annotated[StrictInt, Field(ge=1, le=1000)] = 300
+
+    @property
+    def images_asked(self) -> int:
+        return 0
+
+
+class DetectRequest(JobRequest):
+    """Find regions of an image. `confidence`: from which on a region counts."""
+
+    image: ImageId
+    detector: Name | None = None
+    """None = the first usable one."""
+    confidence: Annotated[StrictFloat, Field(ge=0.01, le=1)] = 0.3
 
     @property
     def images_asked(self) -> int:

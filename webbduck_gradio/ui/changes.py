@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..api import serializers
+from ..api.detect import detectors_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ..request import SCHEDULERS
 from ..services import Services
@@ -38,6 +39,7 @@ def build(services: Services) -> gr.HTML:
         return {
             "checkpoints": [serializers.checkpoint_view(c) for c in registry.checkpoints()],
             "loras": serializers.loras_view(services, None),
+            "detectors": detectors_view(services),
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),
             "folders": folders_view(services.settings),

@@ -46,6 +46,11 @@ class Mode(ABC):
         """The input images as they are used."""
         return ()
 
+    @property
+    def limit(self) -> Image.Image | None:
+        """What of the final image it draws (L, white, of its size); None = all."""
+        return None
+
     def finish(self, image: Image.Image) -> Image.Image:
         """The final image from the decoded one (RGB, width x height of the request)."""
         return image

@@ -41,6 +41,10 @@ class Inpaint(Mode):
         region = self._region
         return region.original, region.mask, region.image, region.area
 
+    @property
+    def limit(self) -> Image.Image | None:
+        return masks.hard(self._region.mask)
+
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         region = self._region
         latents, masked = encoded(run, model, region.image), None

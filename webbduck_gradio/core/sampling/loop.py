@@ -72,7 +72,8 @@ class Part:
 
 class SamplingRun:
     """Sampling of image `index` of a request, and those after it that are drawn together with it. `warnings`:
-    sentences that its modes add. `stage`, `picture` and `part`: as an unfinished image has them."""
+    sentences that its modes add; `facts`: what they add to the metadata. `stage`, `picture` and `part`: as an
+    unfinished image has them."""
 
     def __init__(
         self,
@@ -88,6 +89,7 @@ class SamplingRun:
         where slow steps are looked for. `count`: of images."""
         self.request, self.index, self.count, self.reporter = request, index, count, reporter
         self.warnings: list[str] = []
+        self.facts: dict[str, Any] = {}
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
         self.part = Part()

@@ -31,7 +31,7 @@ from typing import Any
 from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
 from ...request.samplers import resolved_schedule, sampler_named
-from . import infotext_passes
+from . import infotext_details, infotext_passes
 from .infotext_passes import number
 
 NEGATIVE = "Negative prompt:"
@@ -279,6 +279,7 @@ def _pairs(
         "Model": model,
         **_sampling_pairs(request),
         **infotext_passes.pairs(request, second or request.second_pass_mode),
+        **infotext_details.pairs(request),
     }
     return dict(sorted(pairs.items(), key=lambda pair: ORDER.index(pair[0]) if pair[0] in ORDER else 99))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import NotFoundError, RequestError
-from ...models.catalog.lookup import find
+from ...models.catalog.lookup import Named, find
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext_redraw, reproducibility
+from . import infotext_details, infotext_redraw, reproducibility
 from .other_tools import soft_inpainting, values
 
 RESET_VALUES: dict[str, Any] = {
@@ -32,6 +32,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1", "Hires resize-2",
         "Second pass", soft_inpainting.ENABLED,
     )),
+    *infotext_details.KEYS,
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
 
@@ -81,6 +82,9 @@ class Catalog(Protocol):
     def upscalers(self) -> Sequence[Upscaler]:
         """All upscalers."""
 
+    def detectors(self) -> Sequence[Named]:
+        """All detectors."""
+
 
 class InputImages(Protocol):
     """What is asked of `gallery.input_images.InputImageStore`."""
@@ -128,7 +132,9 @@ def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[st
 def _for_form(
     found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
 ) -> tuple[dict[str, Any], list[str]]:
-    said = _understand(found, catalog.checkpoints(), catalog.loras(), catalog.upscalers())
+    said = _understand(
+        found, catalog.checkpoints(), catalog.loras(), catalog.upscalers(), catalog.detectors()
+    )
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -196,6 +202,7 @@ def _understand(
     checkpoints: Sequence[Model] | None,
     loras: Sequence[Model] | None,
     upscalers: Sequence[Upscaler] | None = None,
+    detectors: Sequence[Named] | None = None,
 ) -> dict[str, Any]:
     problems = [*found["problems"], *found["notes"]]
     wanted = dict(found["settings"])
@@ -227,6 +234,8 @@ def _understand(
         _find_upscaler(wanted, upscalers, problems)
     if loras is not None:
         _find_loras(wanted, lora_hashes, paths, loras, problems)
+    if detectors is not None:
+        _find_detectors(wanted, detectors, problems)
     return {
         "tool": found["tool"],
         "fields": _valid(wanted, problems),
@@ -299,6 +308,18 @@ def _find_loras(
         wanted["loras"] = kept
 
 
+def _find_detectors(wanted: dict[str, Any], installed: Sequence[Named], problems: list[str]) -> None:
+    kept = []
+    for each in wanted.get("details") or ():
+        found = _installed(
+            str(each.get("detector")), "detector", None, installed, problems, "; its detail pass was left out"
+        )
+        if found is not None:
+            kept.append({**each, "detector": found})
+    if "details" in wanted:
+        wanted["details"] = kept
+
+
 def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]) -> str:
     """The name with its recorded folder, if a model here has such a path or the name alone is ambiguous."""
     path = paths.get(name)
@@ -308,7 +329,7 @@ def _with_folder(name: str, paths: Mapping[str, str], installed: Sequence[Model]
 
 
 def _installed(
-    name: str, what: str, hash: str | None, installed: Sequence[Model], problems: list[str], otherwise: str
+    name: str, what: str, hash: str | None, installed: Sequence[Named], problems: list[str], otherwise: str
 ) -> str | None:
     """The name of the installed model (`models.catalog.lookup`), with a sentence in `problems` if it is not
     just another spelling; None, with a sentence, if it is not installed."""
@@ -341,6 +362,9 @@ def _valid(wanted: Mapping[str, Any], problems: list[str]) -> dict[str, Any]:
             continue
         if key == "loras":
             fields[key] = _valid_loras(value, problems)
+            continue
+        if key == "details":
+            fields[key] = infotext_details.valid(value, problems)
             continue
         if isinstance(value, str) and SETTINGS[key].control == "text" and len(value) > MAX_PROMPT:
             fields[key] = value  # kept to be shortened; Generate refuses it

@@ -2,6 +2,7 @@
 
 from .base import JobHandler, RunningJob
 from .caption import CaptionHandler
+from .detect import DetectHandler
 from .generate import GenerateHandler
 from .redraw import RedrawHandler
 from .upscale import UpscaleHandler
@@ -14,6 +15,7 @@ HANDLERS: dict[str, JobHandler] = {
     "upscale": UpscaleHandler(),
     "redraw": RedrawHandler(),
     "caption": CaptionHandler(),
+    "detect": DetectHandler(),
 }
 
 

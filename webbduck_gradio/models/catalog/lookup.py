@@ -18,7 +18,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from ...errors import NotFoundError
 
-ENDINGS = re.compile(r"\.(?:safetensors|sft|ckpt|pth|pt|bin)$", re.IGNORECASE)
+ENDINGS = re.compile(r"\.(?:safetensors|sft|ckpt|pth|pt|bin|onnx)$", re.IGNORECASE)
 HASH = re.compile(r"(?:0x)?([0-9a-f]{8}|[0-9a-f]{10}|[0-9a-f]{12}|[0-9a-f]{64})", re.IGNORECASE)
 """AutoV1 or shortened AutoV2, AutoV2, AutoV3, and a full SHA-256."""
 HASH_BEHIND = re.compile(rf"^(.+?)\s*\[{HASH.pattern}\]$", re.IGNORECASE | re.DOTALL)

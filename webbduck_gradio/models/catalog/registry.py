@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import ModelError, NotFoundError
 from ...settings import Settings
 from ..captioners import Captioner, find_captioners
+from ..detectors import Detector, find_detectors
 from ..hf_cache import hub_checkpoints, hub_loras
 from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
@@ -33,7 +34,7 @@ __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 STARTER = "webbduck-starter"
 """The bundled checkpoint; user checkpoints take precedence as default."""
 
-OTHERS = ("upscale", "caption", "vae", "wildcards")
+OTHERS = ("upscale", "caption", "detect", "vae", "wildcards")
 """Folders in checkpoint/ without checkpoints."""
 
 
@@ -59,6 +60,7 @@ class Registry:
         """Folders and files that could not be read in the last scan."""
         self._upscalers = Listing("upscaler", settings, find_upscalers)
         self._captioners = Listing("captioner", settings, find_captioners)
+        self._detectors = Listing("detector", settings, find_detectors)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._others: object = None
@@ -79,7 +81,7 @@ class Registry:
             scan.keep(self.unread)
             self._probe_cache.finish(scan)
             self.unread.unread += scan.unread
-            listed = [each.look() for each in (self._upscalers, self._captioners)]
+            listed = [each.look() for each in (self._upscalers, self._captioners, self._detectors)]
             unread = self.unread.unread + [each for some, _ in listed for each in some]
             paths = [each for _, some in listed for each in some]
             paths += [each.path for some in (checkpoints, loras) for each in some.values()]
@@ -288,6 +290,17 @@ class Registry:
         usable = self._captioners.usable() if name is None else self._captioners.get(name)
         if usable is None:
             raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
+        return usable
+
+    def detectors(self) -> tuple[Detector, ...]:
+        """All detectors in `checkpoint/detect`, including unusable ones."""
+        return self._detectors.models()
+
+    def detector(self, name: str | None) -> Detector:
+        """A detector by name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
+        usable = self._detectors.usable() if name is None else self._detectors.get(name)
+        if usable is None:
+            raise ModelError("There is no detector; put a YOLO v8 or v11 .onnx file into checkpoint/detect.")
         return usable
 
     # -- listing ---------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import skia
 
 from .backdrops import SETTINGS, TIMES, draw_backdrop
 from .skia_helpers import PALETTE
-from .subjects import HATS, draw_balloon, draw_boat, draw_cat, draw_duck, draw_house
+from .subjects import HATS, Part, draw_balloon, draw_boat, draw_cat, draw_duck, draw_house
 
 __all__ = [
     "COLOURS",
@@ -121,6 +121,15 @@ def draw(
     surface = skia.Surface(width, height)
     canvas = surface.getCanvas()
     draw_backdrop(canvas, width, height, attributes.setting, attributes.time, rng)
+    draw_subject(canvas, attributes, width, height, rng)
+    pixels = surface.toarray(colorType=skia.kRGBA_8888_ColorType)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def draw_subject(
+    canvas: skia.Canvas, attributes: Attributes, width: int, height: int, rng: random.Random
+) -> list[Part]:
+    """Draws the subject at its usual place and size; returns a duck's parts."""
     unit = min(width, height)
     size = unit * rng.uniform(0.46, 0.50)
     x = width * 0.5 + unit * rng.uniform(-0.05, 0.05) + (width - unit) * rng.uniform(-0.2, 0.2)
@@ -129,16 +138,16 @@ def draw(
     if attributes.subject == "duck":
         swims = attributes.setting == "pond"
         y = ground - (0.42 if swims else 0.56) * size
-        draw_duck(canvas, x, y, size, colour, time, facing, swims, attributes.hat, attributes.hat_colour)
-    elif attributes.subject == "balloon":
+        hat, hat_colour = attributes.hat, attributes.hat_colour
+        return draw_duck(canvas, x, y, size, colour, time, facing, swims, hat, hat_colour)
+    if attributes.subject == "balloon":
         draw_balloon(canvas, x, height * 0.5, size * 1.15, colour, time, facing)
-    else:
-        painters: dict[str, tuple[Callable[..., None], float, float]] = {
-            "boat": (draw_boat, 0.45, 1.1),
-            "house": (draw_house, 0.50, 1.15),
-            "cat": (draw_cat, 0.56, 1.05),
-        }
-        painter, depth, scale = painters[attributes.subject]
-        painter(canvas, x, ground - depth * scale * size, size * scale, colour, time, facing)
-    pixels = surface.toarray(colorType=skia.kRGBA_8888_ColorType)
-    return np.ascontiguousarray(pixels[..., :3])
+        return []
+    painters: dict[str, tuple[Callable[..., None], float, float]] = {
+        "boat": (draw_boat, 0.45, 1.1),
+        "house": (draw_house, 0.50, 1.15),
+        "cat": (draw_cat, 0.56, 1.05),
+    }
+    painter, depth, scale = painters[attributes.subject]
+    painter(canvas, x, ground - depth * scale * size, size * scale, colour, time, facing)
+    return []

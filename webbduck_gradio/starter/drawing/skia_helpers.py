@@ -7,11 +7,14 @@ transform, so a subject drawn in its own unit system passes its own units.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import skia
 
 Colour = tuple[float, float, float]
 Point = tuple[float, float]
+Shape: TypeAlias = skia.Path | skia.Rect
+"""A path, or the box of an ellipse."""
 
 WHITE: Colour = (255.0, 255.0, 255.0)
 INK: Colour = (10.0, 8.0, 20.0)
@@ -151,7 +154,7 @@ def outline(commands: str, mirror: bool = False) -> skia.Path:
     return path
 
 
-def inked(canvas: skia.Canvas, shape: skia.Path | skia.Rect, paint: skia.Paint, line: skia.Paint) -> None:
+def inked(canvas: skia.Canvas, shape: Shape, paint: skia.Paint, line: skia.Paint) -> None:
     """Fill a path or ellipse and draw its outline."""
     if isinstance(shape, skia.Rect):
         canvas.drawOval(shape, paint)

@@ -6,12 +6,15 @@ wide and eyes large, so that a latent model with 8x8 blocks can reproduce them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import skia
 
 from .skia_helpers import (
     GOLD,
     PALETTE,
     Colour,
+    Shape,
     dark,
     ellipse,
     fill,
@@ -25,8 +28,20 @@ from .skia_helpers import (
 )
 
 HATS = ("top hat", "cap", "crown", "party hat")
+PARTS = ("duck head", "hat")
+"""The parts that `draw_duck` reports. A head is its circle and beak, without the hat."""
 LINE = 0.027
 """Outline width in units: about 3 px at the usual size."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a drawn subject, with its box in pixels of the picture."""
+
+    name: str
+    """One of PARTS."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom: outline included, not cut at the picture's edges."""
 
 
 def _ink_of(colour: Colour) -> Colour:
@@ -69,8 +84,11 @@ def draw_duck(
     swims: bool,
     hat: str | None,
     hat_colour: str | None,
-) -> None:
-    """A duck whose body centre is at (x, y); the head's top is 0.76 units above it, the feet 0.56 below."""
+) -> list[Part]:
+    """A duck whose body centre is at (x, y); the head's top is 0.76 units above it, the feet 0.56 below.
+
+    Returns its head, and its hat if it wears one.
+    """
     body_colour = subject_tint(PALETTE[colour], time)
     line = stroke(_ink_of(body_colour), LINE)
     beak = subject_tint(_beak_colour(colour), time)
@@ -100,15 +118,32 @@ def draw_duck(
     inked(
         canvas, wing, linear((0, -0.14), (0, 0.2), (light(body_colour, 0.14), dark(body_colour, 0.16))), line
     )
-    _draw_head(canvas, body_colour, beak, line)
+    parts = [_part(canvas, "duck head", _draw_head(canvas, body_colour, beak, line))]
     if hat is not None:
         hat_paint = GOLD if hat_colour == "golden" else PALETTE[hat_colour or "red"]
         canvas.save()
         canvas.translate(0.265, -0.70)
         canvas.rotate(-7)
-        draw_hat(canvas, hat, subject_tint(hat_paint, time), time)
+        shapes = draw_hat(canvas, hat, subject_tint(hat_paint, time), time)
+        parts.append(_part(canvas, "hat", shapes))
         canvas.restore()
     canvas.restore()
+    return parts
+
+
+def _part(canvas: skia.Canvas, name: str, shapes: list[Shape]) -> Part:
+    """The box around `shapes`, drawn in the canvas's present coordinates, with half of their outline."""
+    path = skia.Path()
+    for shape in shapes:
+        if isinstance(shape, skia.Rect):
+            path.addOval(shape)
+        else:
+            path.addPath(shape)
+    matrix = canvas.getTotalMatrix()
+    path.transform(matrix)
+    box = path.computeTightBounds()
+    half = LINE / 2 * matrix.getMaxScale()
+    return Part(name, (box.left() - half, box.top() - half, box.right() + half, box.bottom() + half))
 
 
 def _draw_feet(canvas: skia.Canvas, beak: Colour) -> None:
@@ -121,11 +156,12 @@ def _draw_feet(canvas: skia.Canvas, beak: Colour) -> None:
         inked(canvas, foot, fill(beak), ink)
 
 
-def _draw_head(canvas: skia.Canvas, colour: Colour, beak: Colour, line: skia.Paint) -> None:
+def _draw_head(canvas: skia.Canvas, colour: Colour, beak: Colour, line: skia.Paint) -> list[Shape]:
     x, y, radius = 0.29, -0.50, 0.26
-    canvas.drawOval(ellipse(x, y, radius, radius), _ball(x - 0.06, y - 0.08, 0.42, colour))
+    skull = ellipse(x, y, radius, radius)
+    canvas.drawOval(skull, _ball(x - 0.06, y - 0.08, 0.42, colour))
     # The outline stays open at the neck, where head and body are one.
-    canvas.drawArc(ellipse(x, y, radius, radius), 140, 262, False, line)
+    canvas.drawArc(skull, 140, 262, False, line)
     bill = outline(
         f"M {x + 0.18} {y - 0.03} C {x + 0.29} {y - 0.07} {x + 0.38} {y} {x + 0.49} {y + 0.03} "
         f"C {x + 0.45} {y + 0.10} {x + 0.36} {y + 0.16} {x + 0.17} {y + 0.14} Z"
@@ -149,10 +185,11 @@ def _draw_head(canvas: skia.Canvas, colour: Colour, beak: Colour, line: skia.Pai
     )
     canvas.drawOval(ellipse(eye_x + 0.018, eye_y + 0.006, 0.054, 0.066), fill((22, 20, 32)))
     canvas.drawOval(ellipse(eye_x + 0.034, eye_y - 0.020, 0.021, 0.023), fill((255, 255, 255)))
+    return [skull, bill]
 
 
-def draw_hat(canvas: skia.Canvas, kind: str, colour: Colour, time: str) -> None:
-    """One of HATS, its brim at y = 0.04 below the head's top (0, 0), facing right.
+def draw_hat(canvas: skia.Canvas, kind: str, colour: Colour, time: str) -> list[Shape]:
+    """One of HATS, its brim at y = 0.04 below the head's top (0, 0), facing right; returns its outlines.
 
     The four silhouettes are kept apart on purpose: a tall box with a wide brim, a flat dome with a long
     peak, a wide row of points, and a narrow cone with a ball.
@@ -166,19 +203,23 @@ def draw_hat(canvas: skia.Canvas, kind: str, colour: Colour, time: str) -> None:
         )
         band = skia.Rect.MakeLTRB(-0.185, -0.12, 0.185, -0.02)
         canvas.drawRect(band, fill(trim if _is_dark(colour) else dark(colour, 0.6)))
+        brim = ellipse(0, 0.03, 0.37, 0.065)
         inked(
             canvas,
-            ellipse(0, 0.03, 0.37, 0.065),
+            brim,
             linear((-0.37, 0), (0.37, 0), (light(colour, 0.16), colour, dark(colour, 0.2))),
             line,
         )
-    elif kind == "cap":
+        return [box, brim]
+    if kind == "cap":
         peak = outline("M 0.04 0.10 Q 0.30 -0.04 0.56 0.07 Q 0.58 0.13 0.50 0.135 L 0.04 0.15 Z")
         dome = outline("M -0.26 0.14 C -0.29 -0.22 0.25 -0.24 0.25 0.11 Q 0 0.20 -0.26 0.14 Z")
         inked(canvas, dome, linear((0, -0.16), (0, 0.14), (light(colour, 0.22), colour)), line)
         inked(canvas, peak, fill(dark(colour, 0.12)), line)
-        inked(canvas, ellipse(-0.01, -0.135, 0.045, 0.032), fill(light(colour, 0.2)), line)
-    elif kind == "crown":
+        button = ellipse(-0.01, -0.135, 0.045, 0.032)
+        inked(canvas, button, fill(light(colour, 0.2)), line)
+        return [peak, dome, button]
+    if kind == "crown":
         points = outline(
             "M -0.22 0.06 L -0.31 -0.27 L -0.135 -0.10 L 0 -0.33 "
             "L 0.135 -0.10 L 0.31 -0.27 L 0.22 0.06 Q 0 0.12 -0.22 0.06 Z"
@@ -189,11 +230,13 @@ def draw_hat(canvas: skia.Canvas, kind: str, colour: Colour, time: str) -> None:
             linear((0, -0.3), (0, 0.08), (light(colour, 0.3), colour, dark(colour, 0.1))),
             line,
         )
-        for x, y in ((-0.31, -0.28), (0.0, -0.35), (0.31, -0.28)):
-            inked(canvas, ellipse(x, y, 0.044, 0.044), fill(trim), line)
+        balls = [ellipse(x, y, 0.044, 0.044) for x, y in ((-0.31, -0.28), (0.0, -0.35), (0.31, -0.28))]
+        for ball in balls:
+            inked(canvas, ball, fill(trim), line)
         gem = (40, 120, 230) if abs(colour[0] - 222) < 40 and colour[1] < 80 else (224, 40, 70)
         canvas.drawOval(ellipse(0, -0.01, 0.05, 0.05), fill(subject_tint(gem, time)))
-    elif kind == "party hat":
+        return [points, *balls]
+    if kind == "party hat":
         cone = outline("M -0.20 0.05 L 0 -0.46 L 0.20 0.05 Q 0 0.11 -0.20 0.05 Z")
         inked(
             canvas, cone, linear((-0.2, 0), (0.2, 0), (light(colour, 0.2), colour, dark(colour, 0.1))), line
@@ -205,9 +248,10 @@ def draw_hat(canvas: skia.Canvas, kind: str, colour: Colour, time: str) -> None:
             canvas.drawLine(-0.3, y + 0.07, 0.3, y - 0.06, stroke(stripe, 0.055))
         canvas.restore()
         canvas.drawPath(cone, line)
-        inked(canvas, ellipse(0, -0.46, 0.075, 0.075), fill(trim), line)
-    else:
-        raise ValueError(f"unknown hat {kind!r}; known: {', '.join(HATS)}")
+        ball = ellipse(0, -0.46, 0.075, 0.075)
+        inked(canvas, ball, fill(trim), line)
+        return [cone, ball]
+    raise ValueError(f"unknown hat {kind!r}; known: {', '.join(HATS)}")
 
 
 def _is_dark(colour: Colour) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..training.export import folder_bytes
 from .sections import EvalContext, Section
 
-PARTS = ("checkpoint", "samplers", "speed", "refiner", "loras", "upscaler", "captioner")
+PARTS = ("checkpoint", "samplers", "speed", "refiner", "loras", "upscaler", "captioner", "detector")
 """Parts of the kit. The module of this name has a function `section(context)`, which returns a `Section`, or
 None if the part's weights are missing."""
 
@@ -81,6 +81,7 @@ def bundled(context: EvalContext) -> list[tuple[str, Path]]:
         *sorted((context.models / "sdxl").glob("webbduck-starter*")),
         *sorted((context.models / "upscale").glob("webbduck-starter*")),
         *sorted((context.models / "caption").glob("webbduck-starter*")),
+        *sorted((context.models / "detect").glob("webbduck-starter*")),
     ]
     named = [(f"checkpoint/{path.parent.name}/{path.name}", path) for path in found]
     return named + [(f"lora/{path.name}", path) for path in sorted(context.loras.glob("webbduck-starter*"))]

@@ -72,7 +72,7 @@ class EvalContext:
     folder: Path | None = None
     """Folder for contact sheets; None: no contact sheets."""
     models: Path = Path("checkpoint")
-    """The folder with sdxl/, upscale/ and caption/."""
+    """The folder with sdxl/, upscale/, caption/ and detect/."""
     loras: Path = Path("lora")
 
     @cached_property

@@ -117,6 +117,14 @@ def _captioner(options: argparse.Namespace) -> None:
     export_captioner(model, options.out or MODELS / "caption" / FOLDER, _provenance(options))
 
 
+def _detector(options: argparse.Namespace) -> None:
+    from ..evaluation.detector import FILE
+    from .detector import export_detector, train_detector
+
+    network = train_detector(options.work, minutes=options.minutes or 35)
+    export_detector(network, options.out or MODELS / "detect" / FILE, _provenance(options))
+
+
 def _base(options: argparse.Namespace) -> None:
     for part in (_vae, _latents, _unet, _export):
         part(options)
@@ -125,7 +133,7 @@ def _base(options: argparse.Namespace) -> None:
 def _all(options: argparse.Namespace) -> None:
     if options.out:
         raise OSError("--out names the place of one part: train the parts one by one, or leave it away.")
-    for part in (_base, _decoder, _refiner, *map(_lora, ("ink", "pixel")), _upscaler, _captioner):
+    for part in (_base, _decoder, _refiner, *map(_lora, ("ink", "pixel")), _upscaler, _captioner, _detector):
         part(options)
 
 
@@ -137,6 +145,7 @@ TRAININGS: dict[str, tuple[str, Training]] = {
     "export": ("write the checkpoint folder", _export),
     "upscaler": ("the upscaler, and write its file (25 minutes)", _upscaler),
     "captioner": ("the captioner, and write its folder (40 minutes)", _captioner),
+    "detector": ("the detector of duck heads and hats, and write its file (35 minutes)", _detector),
     "base": ("the base checkpoint: vae, latents, unet, export", _base),
     "refiner": ("the second-pass model: latents, UNet, folder (40 minutes)", _refiner),
     "lora-ink": ("the ink sketch LoRA: latents, training, file (30 minutes)", _lora("ink")),

@@ -41,6 +41,14 @@ TOOL_KINDS = (
         lambda captioner: "plug-in" if captioner.kind == "plugin" else "",
     ),
     ToolKind(
+        "Detectors",
+        "Find regions, such as faces, that are drawn again in detail: YOLO v8 and v11 as .onnx files (detect "
+        "or segment), which need the package onnxruntime, and folders in the layout of transformers.",
+        lambda settings: settings.checkpoints / "detect",
+        lambda registry: registry.detectors(),
+        lambda detector: ", ".join(detector.classes[:5]) + (", ..." if len(detector.classes) > 5 else ""),
+    ),
+    ToolKind(
         "VAEs",
         "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no "
         "setting chooses one yet.",

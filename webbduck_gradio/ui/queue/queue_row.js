@@ -2,7 +2,7 @@
 // What a queue row shows of a job.
 import { h, put } from "../shared/dom.js";
 import { duration, timeAgo } from "../shared/format.js";
-import { conditionsOf, labelOf, summaryOf, withUnit } from "../shared/settings.js";
+import { conditionsOf, labelOf, percent, summaryOf, withUnit } from "../shared/settings.js";
 import { inputUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 
 /** How many seconds the server's clock is ahead of the browser's. */
@@ -47,6 +47,7 @@ export function modeOf(job) {
   if (job.kind === "upscale") return `Upscale ${request.scale}×`;
   if (job.kind === "redraw") return `Upscale ${request.scale}× with detail`;
   if (job.kind === "caption") return "Caption";
+  if (job.kind === "detect") return "Find regions";
   const modes = {
     text2img: "Text to image",
     img2img: "Image to image",
@@ -67,6 +68,7 @@ export function factsOf(job) {
     request.upscaler,
     request.drawing?.base_model,
     request.captioner,
+    request.detector,
     request.style?.replaceAll("_", " "),
     job.owner && `by ${job.owner}`,
   ];
@@ -94,8 +96,11 @@ export function timesOf(job) {
   return waited ? `${end}, ${waited}` : end;
 }
 
+const regionText = (region) => `${region.class} ${percent(region.confidence)}`;
+
 function detailText(name, value) {
   if (value === null || value === "" || (Array.isArray(value) && !value.length)) return "none";
+  if (name === "regions") return value.map(regionText).join(", ");
   if (typeof value === "boolean") return value ? "yes" : "no";
   if (typeof value === "object" && !Array.isArray(value)) return JSON.stringify(value);
   return name === "max_tokens" ? `${value} tokens` : withUnit(name, value);

@@ -9,9 +9,12 @@ const facts = /** @type {any} */ (globalThis).webbduckFacts;
 /** Declaration of each setting by name, in form order. @type {Record<string, any>} */
 export const settings = facts?.settings ?? {};
 
+/** As in Python, an empty list is not set. */
+const isSet = (value) => (Array.isArray(value) ? value.length > 0 : Boolean(value));
+
 function holds([field, operator, wanted], values) {
   const value = values[field];
-  if (operator === "set" || operator === "unset") return Boolean(value) === (operator === "set");
+  if (operator === "set" || operator === "unset") return isSet(value) === (operator === "set");
   if (operator === "in") return wanted.includes(value);
   return (value === wanted) === (operator === "is");
 }
@@ -77,8 +80,15 @@ export const labelOf = (name) => settings[name]?.label ?? capitalised(name.repla
 const isEmpty = (value) =>
   value === null || value === undefined || value === "" || (Array.isArray(value) && !value.length);
 
+/** The detectors of detail passes, also as the form holds them (studio/details.py). */
+function detectorsOf(details) {
+  const passes = typeof details === "string" ? JSON.parse(details || "[]") : details;
+  return passes.map((each) => each.detector).join(", ");
+}
+
 /** A value as text, without its unit. */
 export function valueText(name, value) {
+  if (settings[name]?.control === "details") return detectorsOf(value);
   if (Array.isArray(value)) {
     return value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ");
   }

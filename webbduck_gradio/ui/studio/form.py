@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import ModuleType
 from typing import Any
 
 import gradio as gr
@@ -16,6 +17,7 @@ from ...errors import RequestError, WebbDuckError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.catalog.registry import Checkpoint
 from ...request import (
+    DETAIL_SETTINGS,
     MAX_PIXELS,
     MAX_PROMPT,
     SETTINGS,
@@ -35,8 +37,8 @@ from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
+from . import details, lora_stack
 from .controls import list_entries
-from .lora_stack import to_control, to_request
 from .outpaint import sides_of, sides_text
 from .tooltips import BUTTONS
 
@@ -50,11 +52,11 @@ PRESETS = {
 }
 """(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
+LISTS: dict[str, ModuleType] = {"loras": lora_stack, "details": details}  # what converts the page's JSON
 EMPTY = tuple(
-    name
-    for name, setting in SETTINGS.items()
-    if setting.control in ("model", "file", "sides") or (setting.control == "list" and setting.is_optional)
-)
+    name for name, each in SETTINGS.items()
+    if each.control in ("model", "file", "sides") or (each.control == "list" and each.is_optional)
+)  # fmt: skip
 """Fields whose control uses "" for None."""
 
 
@@ -267,8 +269,8 @@ class Form:
         asked = dict(zip(self.fields, values, strict=True))
         for name in EMPTY:
             asked[name] = asked[name] or None
-        if "loras" in asked:
-            asked["loras"] = to_request(asked["loras"])
+        for name in LISTS.keys() & asked.keys():
+            asked[name] = LISTS[name].to_request(asked[name])
         if "outpaint" in asked:
             asked["outpaint"] = sides_of(asked["outpaint"])
         wrong: dict[str, RequestError] = {}
@@ -301,8 +303,8 @@ def _is_base(checkpoint: Checkpoint) -> bool:
 
 def shown_as(name: str, value: Any) -> Any:
     """A request field's value in the form that its control holds."""
-    if name == "loras":
-        return to_control(value)
+    if name in LISTS:
+        return LISTS[name].to_control(value)
     if name == "outpaint":
         return sides_text(value)
     if SETTINGS[name].is_number:
@@ -356,7 +358,7 @@ def may_be(name: str, value: Any) -> bool:
     """Whether a control can hold this value. Out-of-range numbers pass: they are kept and refused on
     submit."""
     setting = SETTINGS[name]
-    if setting.control == "loras":  # as the page holds it (lora_stack.py)
+    if name in LISTS:
         return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
     if setting.choices:
         return isinstance(value, str) and value in setting.choices
@@ -369,6 +371,7 @@ def facts() -> dict[str, Any]:
     """Declarations of the request for the page's scripts, which thus need no copy of their own."""
     return {
         "presets": PRESETS,
+        "detail_settings": {setting.name: setting_facts(setting) for setting in DETAIL_SETTINGS.values()},
         "side_step": SIDE_STEP,
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,
@@ -390,6 +393,7 @@ def setting_facts(setting: Setting) -> dict[str, Any]:
         "group": setting.group,
         "control": setting.control,
         "element": setting.element_id,
+        "placeholder": setting.placeholder,
         "unit": setting.unit,
         "choices": dict(setting.choices),
         "default": setting.default,

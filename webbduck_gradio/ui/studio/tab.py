@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import hires, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
+from . import details, hires, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -74,6 +74,8 @@ def build(parts: PageParts) -> None:
                             second_pass.build(form)
                         elif group == "hires":
                             hires.build(form)
+                        elif group == "regions":
+                            details.build(services, fields, outcome)
                         else:
                             build_group(fields, group)
             gr.HTML(
@@ -203,6 +205,7 @@ TAB = Tab(
         "studio/viewer_device.css",
         "studio/form.css",
         "studio/lora_stack.css",
+        "studio/details.css",
         "studio/input_chip.css",
         "studio/outpaint.css",
         "studio/run_buttons.css",

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .. import infotext, infotext_passes
+from .. import infotext, infotext_details, infotext_passes
 from . import soft_inpainting, values
 from .values import ForeignSettings
 
@@ -66,6 +66,7 @@ def read(text: str) -> ForeignSettings:
         "loras": loras,
         "lora_hashes": hashes or None,
         **infotext_passes.hires(fields, single),
+        "details": infotext_details.read(fields, notes),
     }
     return ForeignSettings(tool, values.known(settings, notes), tuple(notes))
 

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ....request import SETTINGS
+from ....request import DETAIL_SETTINGS, SETTINGS
 
 MAX_TEXT = 2**20
 """Maximum length of a text to be parsed, in characters."""
 MAX_LORAS = 64
-MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pth", ".pt", ".bin")
+MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pth", ".pt", ".bin", ".onnx")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LORA_TAG = re.compile(
     r"<(lora|lyco|locon|hypernet):([^<>:\n]{1,255})((?::[^<>:\n]{0,255}){0,8})>", re.IGNORECASE
@@ -85,6 +85,8 @@ def _checked(key: str, value: object, notes: list[str]) -> Any:
         return model_path(value)
     if key == "loras":
         return _loras(value, notes)
+    if key == "details":
+        return [_detail(table(each), notes) for each in rows(value)]
     if key == "lora_hashes":
         return {text(name): text(each) for name, each in table(value).items() if isinstance(each, str)}
     return text(value) if isinstance(value, str) else None
@@ -106,6 +108,23 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
             notes.append(f"The picture names more than {MAX_LORAS} LoRAs; the others were left out.")
             break
     return list(kept.values())
+
+
+def _detail(told: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """A detail pass with the right types."""
+    checked: dict[str, Any] = {}
+    for name, value in told.items():
+        setting = DETAIL_SETTINGS[name]
+        valid: Any = value
+        if setting.is_number:
+            valid = whole(value) if setting.is_whole else number(value)
+        elif name == "detector":
+            valid = model_path(value)
+        if valid is None:
+            notes.append(f"The {setting.label_in_sentence} of a detail pass cannot be read: {shown(value)}.")
+        else:
+            checked[name] = valid
+    return checked
 
 
 def number(value: object) -> float | None:

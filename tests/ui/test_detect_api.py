@@ -1,0 +1,107 @@
+"""/detect, /detectors and details through gradio_client: regions, their preview, and what is recorded."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from running import wait_until
+
+from webbduck_gradio.gallery import metadata
+from webbduck_gradio.starter.drawing.scenes import Attributes, draw
+
+DETECTOR = "webbduck-starter-detector"
+
+
+@pytest.fixture(scope="module")
+def client(studio, starter_checkpoints: Path) -> Iterator[Client]:
+    folder = studio.services.settings.checkpoints / "detect"
+    shutil.copytree(starter_checkpoints / "detect", folder)
+    with_client = Client(studio.url, verbose=False)
+    yield with_client
+    with_client.close()
+    # The studio is shared: other tests begin without a detector.
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def duck(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("ducks") / "duck.png"
+    attributes = Attributes("duck", "red", "pond", "day", "right", "top hat", "blue")
+    Image.fromarray(draw(attributes, 5, 160, 128)).save(path)
+    return path
+
+
+def test_the_detectors_are_listed(client: Client) -> None:
+    assert client.predict(api_name="/detectors") == [
+        {"name": DETECTOR, "kind": "starter", "classes": ["duck head", "hat"], "masks": False, "reason": None}
+    ]
+
+
+def test_regions_of_a_file(client: Client, duck: Path) -> None:
+    found = client.predict(handle_file(duck), api_name="/detect")
+    assert (found["detector"], found["status"], found["confidence"]) == (DETECTOR, "completed", 0.3)
+    assert (found["width"], found["height"]) == (160, 128)
+    head = next(each for each in found["regions"] if each["class"] == "duck head")
+    left, top, right, bottom = head["box"]
+    assert 0 <= left < right <= 160 and 0 <= top < bottom <= 128
+    assert head["confidence"] >= 0.3
+    kind, _, data = found["preview"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    with Image.open(BytesIO(base64.b64decode(data))) as preview, Image.open(duck) as plain:
+        assert preview.size == (160, 128)
+        edge = preview.getpixel((round((left + right) / 2), round(bottom) - 1))
+        assert edge != plain.convert("RGB").getpixel((round((left + right) / 2), round(bottom) - 1))
+    job = client.predict(found["job_id"], api_name="/job")
+    assert job["kind"] == "detect" and job["result"]["regions"] == found["regions"]
+    assert client.predict(handle_file(duck), confidence=0.999, api_name="/detect")["regions"] == []
+
+
+def test_without_waiting_the_job_has_the_result(client: Client, duck: Path) -> None:
+    info = client.predict(handle_file(duck), wait_for_result=False, api_name="/detect")
+    assert info["regions"] is None is info["preview"]
+    wait_until(lambda: client.predict(info["job_id"], api_name="/job")["status"] == "completed")
+    assert client.predict(info["job_id"], api_name="/job")["result"]["regions"]
+
+
+def test_what_cannot_be_asked(client: Client, duck: Path) -> None:
+    file = handle_file(duck)
+    for asked, text in (
+        ({"detector": "webbduck-starter-detectr"}, "did you mean webbduck-starter-detector"),
+        ({"confidence": 3}, "confidence must be a number from 0.01 to 1"),
+        ({"wait_for_result": "yes"}, "wait_for_result must be true or false"),
+    ):
+        with pytest.raises(AppError, match=text):
+            client.predict(file, **asked, api_name="/detect")
+    with pytest.raises(AppError, match="image is missing"):
+        client.predict(None, api_name="/detect")
+    with pytest.raises(AppError, match=r"details\.strength must be a number above 0"):
+        client.predict("a duck", details=[{"detector": DETECTOR, "strength": 7}], api_name="/generate")
+
+
+def test_details_are_drawn_recorded_and_made_again(client: Client, studio, duck: Path) -> None:
+    details = [
+        {"detector": f"{DETECTOR}.pt", "prompt": "a yellow duck", "classes": ["duck head"], "steps": 4}
+    ]
+    (file,), info = client.predict(
+        "a red duck with a blue top hat on a pond", image=handle_file(duck), strength=0.05, steps=20, seed=7,
+        width=128, height=128, details=details, api_name="/generate",
+    )  # fmt: skip
+    assert info["request"]["details"][0]["detector"] == DETECTOR
+    told = metadata.read(Path(file))
+    (found,) = told["webbduck"]["facts"]["details"]  # type: ignore[index]
+    assert [each["class"] for each in found["regions"]] == ["duck head"]
+    for pair in (f"ADetailer model: {DETECTOR}", "ADetailer prompt: a yellow duck", "ADetailer steps: 4"):
+        assert pair in (told["parameters"] or "")
+    again = client.predict(info["job_id"], api_name="/retry")
+    wait_until(lambda: client.predict(again["job_id"], api_name="/job")["status"] == "completed")
+    (image,) = client.predict(again["job_id"], api_name="/job")["images"]
+    with Image.open(file) as one, Image.open(studio.services.outputs.resolve(image)) as other:
+        assert one.tobytes() == other.tobytes()
