@@ -88,6 +88,11 @@ def test_soft_inpainting_takes_grey_as_it_is(keep: Keep, admit: Admit) -> None:
     grey.paste(50, (0, 0, 32, 32))
     asked = {"image": image, "mask": keep(grey), "soft_inpainting": True}
     assert admit(**asked) == admit(**asked, mask_blur=0) == []
+    with pytest.raises(RequestError, match="at most 20 % of the 3 steps to soft inpainting"):
+        admit(**asked, steps=4)
+    light = keep(grey.point(lambda value: 255 - value // 2))
+    with pytest.raises(RequestError, match="at most 10 % of the 3 steps to soft inpainting"):
+        admit(**asked | {"mask": light, "inpainting_fill": "keep"}, steps=4)
     grey.paste(255, (0, 0, 32, 32))
     asked["mask"] = keep(grey)
     assert admit(**asked) == []

@@ -10,6 +10,7 @@ from PIL import Image
 
 from ..errors import RequestError, StorageError
 from ..request import GenerationRequest
+from ..request.samplers import sampler_named
 from ..storage import images, masks
 
 PICTURE = "The input picture"
@@ -49,9 +50,8 @@ def check_inputs(inputs: InputImages, request: GenerationRequest) -> list[str]:
                 )
         is_soft = request.soft_inpainting == "on"
         with masks.opened(path, exact=is_soft) as (mask, notes):
-            if is_soft and not request.mask_blur and not masks.has_grey(mask):
-                notes = [*notes, "soft_inpainting changes nothing with a mask without grey and mask_blur 0."]
-            return [*warnings, *notes, *_of_mask(mask, request), *_of_content(request)]
+            found = [*warnings, *notes, *_of_mask(mask, request), *_of_content(request)]
+            return [*found, *_of_greys(mask, request)] if is_soft else found
     except StorageError as error:
         raise RequestError(str(error)) from error
 
@@ -73,6 +73,21 @@ def _of_mask(mask: Image.Image, request: GenerationRequest) -> list[str]:
     everything = mask.getextrema()[0] == 255
     if request.inpaint_area == "whole" and request.resize_mode == "crop" and not everything:
         return _cut_off(masks.share_cut_off(mask, (request.width, request.height)), request)
+    return []
+
+
+def _of_greys(mask: Image.Image, request: GenerationRequest) -> list[str]:
+    """As `check_inputs`, of a mask that is not empty, with soft inpainting."""
+    low, high = masks.extremes(mask)
+    most = 255 - low if request.inpainting_fill == "keep" else high
+    steps = request.first_pass_steps.drawn
+    if int(steps * most / 255) < 1 and not sampler_named(request.sampler).is_adaptive:
+        raise RequestError(
+            f"The mask leaves at most {round(100 * most / 255)} % of the {steps} steps to soft inpainting, "
+            "which is less than one; take more steps, or change more of its grey."
+        )
+    if not request.mask_blur and not masks.has_grey(mask):
+        return ["soft_inpainting changes nothing with a mask without grey and mask_blur 0."]
     return []
 
 

@@ -62,7 +62,7 @@ def read(path: Path, patience: float | None = None, exact: bool = False) -> tupl
 
 def _interpreted(picture: Image.Image, exact: bool) -> tuple[Image.Image, list[str]]:
     values, notes = _by_alpha(picture) if _alpha_has_shape(picture) else _by_colour(picture)
-    strongest = _extremes(values)[1]
+    strongest = extremes(values)[1]
     if strongest <= NOISE:
         return Image.new("L", picture.size), []
     if exact:
@@ -110,13 +110,13 @@ def _alpha_has_shape(picture: Image.Image) -> bool:
     """Whether alpha varies, instead of being the same everywhere."""
     if picture.mode != "RGBA":
         return False
-    least, most = _extremes(picture.getchannel("A"))
+    least, most = extremes(picture.getchannel("A"))
     return most <= NOISE or most - least > NOISE
 
 
 def _by_alpha(picture: Image.Image) -> tuple[Image.Image, list[str]]:
     alpha = picture.getchannel("A")
-    least = HALF if _extremes(alpha)[1] >= HALF else NOISE + 1
+    least = HALF if extremes(alpha)[1] >= HALF else NOISE + 1
     count = sum(alpha.histogram()[least:])
     if not count:
         return alpha, []
@@ -168,7 +168,7 @@ def _by_colour(picture: Image.Image) -> tuple[Image.Image, list[str]]:
         differing += int(((strongest >= HALF) & (luminance < HALF)).sum())
     if not coloured:
         return values, []
-    if coloured > 0.01 * picture.width * picture.height and _extremes(values)[0] >= HALF:
+    if coloured > 0.01 * picture.width * picture.height and extremes(values)[0] >= HALF:
         raise RequestError(
             "The mask is coloured and has no black part, so it is unclear what is painted; "
             "paint it white on black."
@@ -183,7 +183,7 @@ def _grey(values: Values) -> Image.Image:
     return Image.fromarray(numpy.ascontiguousarray(values), "L")
 
 
-def _extremes(channel: Image.Image) -> tuple[int, int]:
+def extremes(channel: Image.Image) -> tuple[int, int]:
     """Minimum and maximum of an image of mode L."""
     counts = channel.histogram()
     used = [value for value in range(256) if counts[value]]
@@ -203,7 +203,7 @@ def _colours(pixels: Values) -> set[int]:
 
 def _percent(values: Image.Image) -> str:
     counts = values.histogram()
-    share = sum(counts[min(HALF, _extremes(values)[1]) :]) / max(1, sum(counts)) * 100
+    share = sum(counts[min(HALF, extremes(values)[1]) :]) / max(1, sum(counts)) * 100
     return f"{share:.0f} %" if share >= 1 else "less than 1 %"
 
 

@@ -130,8 +130,10 @@ export default function start({ element, props, trigger, server, upload }) {
     if (done.isSoft !== undefined) form.choose("soft_inpainting", done.isSoft ? "on" : "off");
     if (done.mask) {
       // What comes next is to describe what is to be painted there.
-      form.entry("prompt")?.focus();
-      form.entry("prompt")?.select();
+      const prompt = form.entry("prompt");
+      prompt?.focus();
+      prompt?.select();
+      prompt?.scrollIntoView({ block: "nearest" }); // focus alone does not, right after a dialog has closed
     }
     await saveMask(id, done.mask);
   }
