@@ -95,6 +95,11 @@ CHANGES: dict[str, Change] = {
     "batch_mode": Change(
         "together", {"num_images": 2}, no_core="the pictures are the same up to rounding", no_pair=NO_PLACE
     ),
+    "vae": Change("other"),
+    "tiling": Change("both"),
+    "keep_stages": Change(
+        "on", no_core="it changes no picture", no_pair="it changes no picture", no_row="it is the job's"
+    ),
     "output_format": Change("webp", no_core="the gallery saves the files", no_pair=NO_PLACE),
 }
 

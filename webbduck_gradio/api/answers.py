@@ -202,6 +202,7 @@ class CaptionerAnswer(TypedDict):
 class VaeAnswer(TypedDict):
     name: str
     size_bytes: int
+    hash: str | None
     reason: str | None
 
 

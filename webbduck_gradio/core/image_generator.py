@@ -23,6 +23,7 @@ from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
+from ..models.vaes import Vae
 from ..request import CaptionRequest, GenerationRequest, UpscaleRequest
 from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
@@ -97,6 +98,7 @@ class ImageGenerator:
             (request.width, request.height),
             guidance_of(request).rows,
             [checkpoint] if second is None else [checkpoint, second],
+            self._vae(request),
         )
         self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -196,7 +198,16 @@ class ImageGenerator:
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = [checkpoint] if second is None else [checkpoint, second]
         lasting = cache(  # only asked for when a state is saved
-            partial(origin_of, request, wording, checkpoints, mode.inputs, self.pipelines, self._threads)
+            partial(
+                origin_of,
+                request,
+                wording,
+                checkpoints,
+                self._vae(request),
+                mode.inputs,
+                self.pipelines,
+                self._threads,
+            )
         )
 
         def origin() -> Origin:
@@ -227,6 +238,10 @@ class ImageGenerator:
         if not request.second_pass_model:
             return None
         return admission.second_pass_checkpoint(self._catalog(), request)
+
+    def _vae(self, request: GenerationRequest) -> Vae | None:
+        """The request's VAE; None = the checkpoints' own. Raises `NotFoundError`, `ModelError`."""
+        return self._catalog().vae(request.vae) if request.vae else None
 
     def _load(
         self,

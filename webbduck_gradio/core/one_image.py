@@ -12,8 +12,8 @@ from PIL import Image
 
 from ..errors import GenerationError, OutOfMemoryError, WebbDuckError
 from ..models.prompt_resolver import ResolvedPrompt
-from ..request import GenerationRequest
-from . import devices, vae
+from ..request import GenerationRequest, applicability
+from . import devices, seamless, vae
 from .modes import Mode, second_pass
 from .origin import Origin
 from .progress import ProgressReporter
@@ -42,6 +42,18 @@ class PreparedJob:
     continues: bool = False
     """Whether the second pass is a refiner, which continues the first pass's latents."""
 
+    @property
+    def networks(self) -> list[torch.nn.Module]:
+        """UNet and VAE of each pass."""
+        pipes = [each.loaded.pipe for each in (self.first, self.second) if each is not None]
+        return [part for pipe in pipes for part in (pipe.unet, pipe.vae)]
+
+    @property
+    def axes(self) -> seamless.Axes:
+        """Over which sides the picture continues at the opposite one."""
+        without = applicability.without_effect(self.request.model_dump())
+        return () if "tiling" in without else seamless.AXES[self.request.tiling]
+
 
 def draw(
     plan: PreparedJob,
@@ -55,6 +67,19 @@ def draw(
     """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
     so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
     img2img second pass `count` is 1."""
+    with seamless.wrapped(plan.networks, plan.axes):
+        return _drawn(plan, index, reporter, memory_warnings, saved, slow_steps, count)
+
+
+def _drawn(
+    plan: PreparedJob,
+    index: int,
+    reporter: ProgressReporter,
+    memory_warnings: Sequence[str],
+    saved: Unfinished | None,
+    slow_steps: SlowSteps | None,
+    count: int,
+) -> tuple[list[Image.Image], tuple[str, ...]]:
     second = plan.second
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     if saved is not None:

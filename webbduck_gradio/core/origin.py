@@ -14,6 +14,7 @@ from .. import __version__
 from ..errors import GenerationError, ModelError
 from ..models.catalog.registry import Checkpoint
 from ..models.prompt_resolver import ResolvedPrompt
+from ..models.vaes import Vae
 from ..request import GenerationRequest
 from . import devices
 from .checkpoint_cache import CheckpointCache
@@ -42,11 +43,12 @@ def origin_of(
     request: GenerationRequest,
     wording: ResolvedPrompt,
     checkpoints: Sequence[Checkpoint],
+    vae: Vae | None,
     inputs: Iterable[Image.Image],
     pipelines: CheckpointCache,
     threads: int,
 ) -> Origin:
-    """`checkpoints`: of both passes; `inputs`: images as the mode uses them."""
+    """`checkpoints`: of both passes; `vae`: None = their own; `inputs`: images as the mode uses them."""
     return {
         "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
@@ -63,6 +65,7 @@ def origin_of(
         "loras": [
             {"name": lora.name, "stamp": lora.stamp, "weight": weight} for lora, weight in wording.loras
         ],
+        "vae_files": [] if vae is None else [{"name": vae.name, "stamp": vae.stamp}],
         "inputs": [_digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
@@ -80,6 +83,7 @@ def check(before: Origin, now: Origin) -> None:
         if before["request"] != now["request"]:
             raise GenerationError(FOREIGN)
         _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
+        _check_models("VAE", before["vae_files"], now["vae_files"])
         _check_models("LoRA", before["loras"], now["loras"])
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")

@@ -18,6 +18,9 @@ from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
 
+WRAPPED = 64
+"""Sides in pixels that a UNet with four levels halves without a remainder, as seamless borders need."""
+
 
 def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
     """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
@@ -40,6 +43,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
+    if isinstance(fields.get("vae"), str) and (vae := find(fields["vae"], catalog.vaes()).model):
+        fields["vae"] = vae.name
     return GenerationRequest.validated(**fields)
 
 
@@ -71,6 +76,7 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     """
     checkpoint = catalog.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
+    catalog.vae(request.vae)
     wording = resolve_prompt(catalog, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
@@ -104,6 +110,8 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         if request.second_pass_model:
             models.append(catalog.checkpoint(request.second_pass_model))
         paths = [model.path for model in models]
+        if vae := catalog.vae(request.vae):
+            paths.append(vae.path)
         paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
     except WebbDuckError:
         return None
@@ -245,6 +253,11 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
         warnings.append(
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
+        )
+    if request.tiling != "none" and (request.width % WRAPPED or request.height % WRAPPED):
+        warnings.append(
+            f"A seam can show at the borders of {request.width} x {request.height} pixels; tiling is exact "
+            f"where both sides are multiples of {WRAPPED}."
         )
     if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
         warnings.append("mimic_cfg has no effect when it is not below cfg.")

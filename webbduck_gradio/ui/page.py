@@ -19,6 +19,7 @@ from .layouts import resolved
 from .loras.tab import TAB as LORAS
 from .modules import call, start_view
 from .queue.tab import TAB as QUEUE
+from .studio import vae_list
 from .studio.form import Form
 from .studio.tab import TAB as STUDIO
 from .tab import PageParts
@@ -50,10 +51,13 @@ def style_sheets() -> str:
 def build(services: Services, ticket_secret: str) -> gr.Blocks:
     """Build the page and the API."""
 
-    def follow(chosen: str | None, second: str | None) -> list[Any]:
+    def follow(chosen: str | None, second: str | None, vae: str | None) -> list[Any]:
         """Model choices after the catalog changed, and a notification if a selected model is gone."""
         lost = form.missing_models(chosen, second)
-        return [*form.choices(chosen, second), notification(**lost) if lost else gr.skip()]
+        vaes, gone = vae_list.after_change(services.registry, vae)
+        if gone:
+            lost["error"] = " ".join(filter(None, (lost.get("error"), gone)))
+        return [*form.choices(chosen, second), vaes, notification(**lost) if lost else gr.skip()]
 
     with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: Gradio silently renames the later of two endpoints with the same name.
@@ -68,7 +72,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
                 with gr.Tab(tab.title, id=tab.id, elem_id=f"tab-{tab.id}"):
                     tab.build(parts)
 
-        models = [form.checkpoint, form.fields["second_pass_model"]]
+        models = [form.checkpoint, form.fields["second_pass_model"], form.fields["vae"]]
         changes.build(services).catalog_changed(
             follow, models, [*models, channels["outcome"]], **BACKGROUND_EVENT
         )

@@ -129,6 +129,8 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
     request = request.model_copy(update=resolved)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
+    if facts.get("vae_hash"):
+        hashes = {"vae": facts["vae_hash"], **hashes}
     if model_hash:
         hashes = {"model": model_hash, **hashes}
     return parameters_text(
@@ -139,6 +141,7 @@ def parameters_of(chunk: Mapping[str, Any]) -> str:
         second_pass=facts.get("second_pass"),
         extras={
             **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
+            "VAE hash": facts.get("vae_hash"),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
         },
@@ -284,7 +287,8 @@ def _well_typed(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dic
     good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
     wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]
     for table, key, kind in ((good, "warnings", list), (good["facts"], "lora_hashes", dict),
-                             (good["facts"], "model_hash", str)):  # fmt: skip
+                             (good["facts"], "model_hash", str),
+                             (good["facts"], "vae_hash", str)):  # fmt: skip
         if table.get(key) is not None and not isinstance(table[key], kind):
             wrong.append(key)
             del table[key]

@@ -31,6 +31,7 @@ from typing import Any
 from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
 from ...request.samplers import resolved_schedule, sampler_named
+from . import infotext_models
 
 NEGATIVE = "Negative prompt:"
 SETTINGS_KEYS = frozenset(
@@ -297,9 +298,9 @@ def _single_pairs(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _sampling_pairs(request: GenerationRequest) -> dict[str, Any]:
-    """Pairs of guidance, noise and samplers that need several fields, or that only Forge asks for."""
+    """Pairs of guidance, noise, samplers and models that need several fields, or that only Forge asks for."""
     unused = without_effect(request.model_dump())
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = infotext_models.pairs(request, unused)
     if request.eta is not None and "eta" not in unused:
         found[eta_key(request.sampler)] = _number(request.eta)
     if request.seed_resize_width is not None:

@@ -28,7 +28,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
-        "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
+        "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
     )),
 }  # fmt: skip
 """A1111's pairs that are taken over, go with one that is, or change nothing in the picture."""
@@ -66,6 +66,9 @@ class Catalog(Protocol):
 
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
+
+    def vaes(self) -> Sequence[Model]:
+        """All VAEs beside the checkpoints."""
 
 
 class InputImages(Protocol):
@@ -114,7 +117,7 @@ def read_text(text: str, catalog: Catalog, inputs: InputImages) -> tuple[dict[st
 def _for_form(
     found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
 ) -> tuple[dict[str, Any], list[str]]:
-    said = _understand(found, catalog.checkpoints(), catalog.loras())
+    said = _understand(found, catalog.checkpoints(), catalog.loras(), catalog.vaes())
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
@@ -180,6 +183,7 @@ def _understand(
     found: Mapping[str, Any],
     checkpoints: Sequence[Model] | None,
     loras: Sequence[Model] | None,
+    vaes: Sequence[Model] | None = None,
 ) -> dict[str, Any]:
     problems = [*found["problems"], *found["notes"]]
     wanted = dict(found["settings"])
@@ -196,6 +200,7 @@ def _understand(
                 wanted[name] = max(wanted[name] - setting.infotext.offset, 0)
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
+    vae_hash = wanted.pop("vae_hash", None) or facts.get("vae_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
     paths = wanted.pop("paths", {})
     for key in ("base_model", "second_pass_model"):
@@ -206,6 +211,8 @@ def _understand(
         if wanted.get(key):
             wanted[key] = _with_folder(str(wanted[key]), paths, checkpoints)
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
+    if vaes is not None and wanted.get("vae"):
+        _find_model("vae", wanted, vae_hash, vaes, problems)
     if loras is not None:
         _find_loras(wanted, lora_hashes, paths, loras, problems)
     return {

@@ -37,7 +37,7 @@ class GenerateHandler(JobHandler):
         for picture in context.generator.generate(request, checkpoint, running, running.continuation):
             running.warn(picture.warnings)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
-            facts = {**context.registry.known_hashes(request.base_model, loras), **picture.facts}
+            facts = {**context.registry.known_hashes(request.base_model, loras, request.vae), **picture.facts}
             warnings = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
             running.save(picture.index, picture.image, picture.seed, warnings, facts)
             if picture.index + 1 < request.num_images:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -18,10 +19,16 @@ def of_group(group: str) -> list[Setting]:
     return [setting for setting in in_form_order(SETTINGS) if setting.group == group]
 
 
-def build_group(fields: dict[str, Any], group: str, start: dict[str, Any] | None = None) -> None:
+def build_group(
+    fields: dict[str, Any],
+    group: str,
+    start: dict[str, Any] | None = None,
+    choices: Mapping[str, list[dict[str, str]]] = MappingProxyType({}),
+) -> None:
     """Build the controls of a group that are not in `fields` yet, and add them to it.
 
-    `start`: initial values that replace the defaults.
+    `start`: initial values that replace the defaults. `choices`: those of lists that depend on what is
+    installed, by setting.
     """
     rows: list[list[Setting]] = []
     for setting in of_group(group):
@@ -33,7 +40,8 @@ def build_group(fields: dict[str, Any], group: str, start: dict[str, Any] | None
             rows.append([setting])
     for row in rows:
         if len(row) == 1:
-            build_one(fields, row[0], start)
+            name = row[0].name
+            build_one(fields, row[0], start, **({"choices": choices[name]} if name in choices else {}))
             continue
         with gr.Row(elem_classes="fields"):
             for setting in row:

@@ -16,7 +16,7 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
+from . import image_input, prompt_box, recent, second_pass, settings_menu, submitter, vae_list, viewer
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -73,7 +73,7 @@ def build(parts: PageParts) -> None:
                         elif group == "second":
                             second_pass.build(form)
                         else:
-                            build_group(fields, group)
+                            build_group(fields, group, start, {"vae": vae_list.entries(services.registry)})
             gr.HTML(
                 "",
                 html_template=asset("studio/input_chip.html"),

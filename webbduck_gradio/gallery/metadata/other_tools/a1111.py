@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .. import infotext
+from .. import infotext, infotext_models
 from . import values
 from .values import ForeignSettings
 
@@ -63,6 +63,7 @@ def read(text: str) -> ForeignSettings:
         "model_hash": fields.get("model hash"),
         "second_pass_mode": "refiner" if "refiner switch at" in fields else None,
         **infotext.inpainting(fields),
+        **infotext_models.fields(fields),
         "loras": loras,
         "lora_hashes": hashes or None,
         **_hires(fields, single),
