@@ -11,7 +11,7 @@ from core_fixtures import Ask, Paint
 from request_checks import validate
 
 from webbduck_gradio.core import devices, seamless, vae
-from webbduck_gradio.core.compiling import Compiling
+from webbduck_gradio.core.compiling import BLOCKS
 from webbduck_gradio.core.fp8_storage import Fp8Storage
 from webbduck_gradio.core.image_generator import ImageGenerator
 from webbduck_gradio.models.catalog.registry import Registry
@@ -34,10 +34,10 @@ def plain(paint: Paint) -> numpy.ndarray:
 @pytest.mark.parametrize("tiling", ["x", "y", "both"])
 def test_the_border_is_like_the_inside(tiling: str, plain: numpy.ndarray, paint: Paint) -> None:
     (pixels,) = paint(**MEADOW, tiling=tiling)
-    wraps = {1} if tiling == "x" else {0} if tiling == "y" else {0, 1}
-    for axis in (0, 1):
-        assert seam(plain, axis) > 1.5
-        assert (seam(pixels, axis) <= 1) == (axis in wraps), axis
+    for axis in {"x": (1,), "y": (0,), "both": (0, 1)}[tiling]:
+        assert seam(pixels, axis) <= 1 < 1.5 < seam(plain, axis), axis
+    if tiling == "x":  # sky above, meadow below
+        assert seam(pixels, 0) > 1.5
 
 
 def test_afterwards_everything_is_as_before(plain: numpy.ndarray, paint: Paint) -> None:
@@ -137,11 +137,9 @@ def test_weights_in_8_bits_wrap_too_and_nothing_is_left_behind(pipe: Any) -> Non
         stored.undo()
     assert {name: set(each.__dict__) for name, each in unet.named_modules()} == before
     # Only blocks of the transformer are compiled, which have no convolution that pads.
-    from webbduck_gradio.core.compiling import BLOCKS
-
     compiled = [each for each in unet.modules() if type(each).__name__ in BLOCKS]
     padding = [one for each in compiled for one in each.modules() if any(getattr(one, "padding", ()))]
-    assert compiled and not padding and Compiling is not None
+    assert compiled and not padding
 
 
 def test_a_part_of_a_picture_is_no_pattern(
@@ -151,7 +149,4 @@ def test_a_part_of_a_picture_is_no_pattern(
     said = validate(registry, ask(**part, tiling="both"))
     assert any("tiling has no effect when only the masked area" in each for each in said)
     assert numpy.array_equal(paint(**part, tiling="both")[0], paint(**part)[0])
-    assert any(
-        "a multiple" in each or "multiples of 64" in each
-        for each in validate(registry, ask(width=72, tiling="x"))
-    )
+    assert any("multiples of 64" in each for each in validate(registry, ask(width=72, tiling="x")))

@@ -116,7 +116,7 @@ class ImageGenerator:
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
-                    images, warnings = translate_errors(
+                    drawn = translate_errors(
                         request, partial(draw, plan, index, reporter, memory_warnings, saved, steps, count)
                     )
                     break
@@ -139,13 +139,14 @@ class ImageGenerator:
                     if now == before
                     else f"Memory ran out; generated again with memory policy '{now.name}'."
                 )
-            for image in images:
+            for image in drawn.images:
                 yield GeneratedImage(
                     index,
                     request.seed_of(index),
                     image,
-                    (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
+                    (*drawn.warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
                     facts_of(plan, self.pipelines, self._threads, count),
+                    drawn.stages,
                 )
                 index += 1
             saved = None

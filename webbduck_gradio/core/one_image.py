@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from PIL import Image
@@ -55,6 +55,14 @@ class PreparedJob:
         return () if "tiling" in without else seamless.AXES[self.request.tiling]
 
 
+class Drawn(NamedTuple):
+    """Images, their warnings, and the stages that are kept; of images drawn together there are none."""
+
+    images: list[Image.Image]
+    warnings: tuple[str, ...]
+    stages: Mapping[str, Image.Image]
+
+
 def draw(
     plan: PreparedJob,
     index: int,
@@ -63,8 +71,8 @@ def draw(
     saved: Unfinished | None = None,
     slow_steps: SlowSteps | None = None,
     count: int = 1,
-) -> tuple[list[Image.Image], tuple[str, ...]]:
-    """Image `index`, or `count` images from it on together, and their warnings. `memory_warnings`: the job's
+) -> Drawn:
+    """Image `index`, or `count` images from it on together. `memory_warnings`: the job's
     so far. `saved`: where it goes on. `slow_steps`: the job's; None = they are not looked for. With an
     img2img second pass `count` is 1."""
     with seamless.wrapped(plan.networks, plan.axes):
@@ -79,7 +87,7 @@ def _drawn(
     saved: Unfinished | None,
     slow_steps: SlowSteps | None,
     count: int,
-) -> tuple[list[Image.Image], tuple[str, ...]]:
+) -> Drawn:
     second = plan.second
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     if saved is not None:
@@ -87,6 +95,7 @@ def _drawn(
         if saved.stage not in ("first", later):
             raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
+        run.stages |= saved.stages
     if saved is None or saved.picture is None:
         images, saved = _first(plan, run, saved), None
     else:
@@ -94,11 +103,13 @@ def _drawn(
     if second is not None and not plan.continues:
         reporter.status("Second pass")
         run.stage, (run.picture,) = "img2img", images
+        run.keep("base", plan.mode.finish(run.picture))
         sampling = second_pass.begin(run, second, run.picture)
         if saved is not None:
             sampling.restore(saved)
         images = _decoded(run, second, sampling.sample(second))
-    return [plan.mode.finish(each) for each in images], tuple(dict.fromkeys(run.warnings))
+    images = [plan.mode.finish(each) for each in images]
+    return Drawn(images, tuple(dict.fromkeys(run.warnings)), run.stages)
 
 
 def _first(plan: PreparedJob, run: SamplingRun, saved: Unfinished | None) -> list[Image.Image]:

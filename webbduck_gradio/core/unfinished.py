@@ -31,6 +31,8 @@ Stage = Literal["first", "refiner", "img2img"]
 """What draws: the first pass, the refiner that continues it, or the img2img second pass."""
 
 Tensors = dict[str, torch.Tensor]
+STAGE = "stage."
+"""How the names of the kept pictures' tensors begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +52,8 @@ class Unfinished:
     """Of the UNet in this pass, which decide where NGMS leaves the negative prompt out."""
     picture: Image.Image | None
     """In an img2img second pass the picture of the first pass (RGB), else None."""
+    stages: Mapping[str, Image.Image]
+    """The pictures that are kept so far (RGB), by stage."""
     warnings: tuple[str, ...]
     """Of the image so far."""
     memory_warnings: tuple[str, ...]
@@ -90,6 +94,8 @@ class Unfinished:
             tensors["denoised"] = state.denoised
         if self.picture is not None:
             tensors["picture"] = torch.from_numpy(numpy.array(self.picture))
+        for name, image in self.stages.items():
+            tensors[f"{STAGE}{name}"] = torch.from_numpy(numpy.array(image))
         return tensors
 
     def check(self, x: torch.Tensor, noise: torch.Tensor) -> None:
@@ -172,6 +178,11 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         noise=noise,
         evaluations=evaluations,
         picture=picture,
+        stages={
+            name.removeprefix(STAGE): _picture(each)
+            for name, each in tensors.items()
+            if name.startswith(STAGE)
+        },
         warnings=tuple(_sentences(texts["warnings"])),
         memory_warnings=tuple(_sentences(texts["memory_warnings"])),
         origin=origin,

@@ -70,8 +70,15 @@ class SamplingRun:
         self.warnings: list[str] = []
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
+        self.stages: dict[str, Image.Image] = {}
+        """Finished pictures on the way to the final one, where the request asks for them."""
         self.slow_steps = slow_steps
         self._origin, self._memory_warnings = origin, memory_warnings
+
+    def keep(self, stage: str, image: Image.Image) -> None:
+        """Keep the picture after a pass of `request.stages.PASSES`, which another one follows."""
+        if self.request.keep_stages == "on":
+            self.stages[stage] = image
 
     def begin(
         self,
@@ -118,6 +125,7 @@ class SamplingRun:
             noise=noise,
             evaluations=evaluations,
             picture=self.picture,
+            stages=dict(self.stages),
             warnings=tuple(self.warnings),
             memory_warnings=tuple(self._memory_warnings),
             origin=self._origin(),

@@ -9,6 +9,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     kind, job_id, created (ISO 8601 with offset), versions, warnings
     facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
+    stage, stage_of    in a kept stage: its name (`request.stages`) and the id of the final picture
 
 See `infotext` for the limits of the `parameters` text.
 """
@@ -26,8 +27,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ... import __version__
-from ...errors import RequestError
-from ...request import GenerationRequest, LoraSelection, upgrade_stored_request
+from ...errors import RequestError, StorageError
+from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
 from . import exif, infotext, png_text, stealth_alpha
 from .infotext import parameters_text
@@ -80,6 +81,33 @@ def build_chunk(
         "facts": facts,
         "drawing": DRAWING,
     }
+
+
+def chunk_of_stage(chunk: Mapping[str, Any], stage: str, of: str) -> dict[str, Any]:
+    """The chunk of a stage (`request.stages`) of a picture with this chunk. `of`: the picture's id."""
+    request = stages.request_of(stage, GenerationRequest.validated(**chunk["request"]))
+    facts = dict(chunk["facts"])
+    if request.second_pass_model is None:
+        facts.pop("second_pass", None)
+    return {
+        **chunk,
+        "request": request.model_dump(mode="json"),
+        "facts": facts,
+        "stage": stage,
+        "stage_of": of,
+    }
+
+
+def source_of(path: Path) -> str | None:
+    """Id of the picture that this one is an upscaled version or a stage of, as recorded in the file."""
+    try:
+        with open_picture(path, path.name, WITH_TEXTS) as image:
+            texts = exif.texts(image) if image.format != "PNG" else image.info
+            upscaled, own = _json_object(texts.get(UPSCALED)), _json_object(texts.get(CHUNK))
+    except (StorageError, TypeError):
+        return None
+    source = (upscaled or {}).get("from") or (own or {}).get("stage_of")
+    return source if isinstance(source, str) else None
 
 
 def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping[str, Any]) -> None:

@@ -39,7 +39,7 @@ class GenerateHandler(JobHandler):
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
             facts = {**context.registry.known_hashes(request.base_model, loras, request.vae), **picture.facts}
             warnings = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
-            running.save(picture.index, picture.image, picture.seed, warnings, facts)
+            running.save(picture.index, picture.image, picture.seed, warnings, facts, picture.stages)
             if picture.index + 1 < request.num_images:
                 running.check_between_images()
 

@@ -17,7 +17,7 @@ from . import expected_tensors, original_names, weight_formats
 from .completeness import compare, current_vae_name, is_ignored
 from .folder_files import read_json, weights_of
 from .safetensors_header import Header, Tensor, read_header
-from .single_file_config import PARTS, VAE, Config, config_overrides, vae
+from .single_file_config import PARTS, UNET, VAE, Config, config_overrides, vae
 
 LATENT_CHANNELS = 4
 LEVELS = 4
@@ -42,6 +42,8 @@ class VaeInfo:
 def probe_file(path: Path) -> VaeInfo:
     """What a single file holds. Raises `ModelError` with a sentence where no SDXL checkpoint can use it."""
     header = read_header(path)
+    if any(key.startswith(UNET) for key in header.tensors):
+        raise ModelError(f"{path.name} is a whole checkpoint; move it to the folder for its kind.")
     bare = {key: _bare(key) for key in header.tensors}
     if not any(key.startswith("decoder.conv_in.") for key in bare.values()):
         raise ModelError(f"{path.name} is no VAE; move it to the folder for its kind.")
