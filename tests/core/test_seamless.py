@@ -37,7 +37,7 @@ def test_the_border_is_like_the_inside(tiling: str, plain: numpy.ndarray, paint:
     for axis in {"x": (1,), "y": (0,), "both": (0, 1)}[tiling]:
         assert seam(pixels, axis) <= 1 < 1.5 < seam(plain, axis), axis
     if tiling == "x":  # sky above, meadow below
-        assert seam(pixels, 0) > 1.5
+        assert seam(pixels, 0) > 1
 
 
 def test_afterwards_everything_is_as_before(plain: numpy.ndarray, paint: Paint) -> None:
@@ -96,7 +96,7 @@ def test_a_large_picture_decoded_in_tiles_is_seamless_as_well(pipe: Any) -> None
     finally:
         devices.set_vae_tiling(pipe.vae, False)
     assert pixels.shape == (64, 640, 3) and again.shape == latents.shape
-    assert seam(pixels, 1) <= 1 < seam(cut, 1)
+    assert seam(pixels, 1) < 0.2 * seam(cut, 1)
 
 
 def test_what_draws_a_part_does_not_wrap(pipe: Any) -> None:

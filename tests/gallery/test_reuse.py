@@ -39,6 +39,9 @@ class Shelf:
     def loras(self) -> list[Installed]:
         return self._loras
 
+    def vaes(self) -> list[Installed]:
+        return []
+
     def path(self, file_id: str) -> Path:
         if file_id not in self._inputs:
             raise NotFoundError("The input picture is no longer there; choose it again.")

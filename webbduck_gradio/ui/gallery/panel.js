@@ -6,6 +6,7 @@ import { bytes, many } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
 import { thumbUrl } from "../shared/urls.js";
+import { countVariants, variantName } from "../shared/variants.js";
 import { makeActions } from "./panel_actions.js";
 
 const TOOLS = {
@@ -69,7 +70,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
     return h(
       "section",
       { class: "g-copies" },
-      h("h4", {}, found.original ? "Original and upscaled images" : many(ids.length, "upscaled image")),
+      h("h4", {}, found.original ? "Original, upscaled images and stages" : countVariants(ids)),
       ids.map((id) =>
         h(
           "div",
@@ -79,7 +80,11 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
             { type: "button", class: "g-mini", title: `Open ${id}`, onclick: () => open(id) },
             h("img", { src: thumbUrl(id), alt: "" }),
           ),
-          h("span", { class: "name" }, id.split("/").at(-1)),
+          h(
+            "span",
+            { class: "name" },
+            `${id.split("/").at(-1)}${found.original === id ? "" : `, ${variantName(id)}`}`,
+          ),
           h("button", { type: "button", class: "g-act", onclick: () => compare(id) }, "Compare"),
         ),
       ),

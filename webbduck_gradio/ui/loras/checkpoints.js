@@ -88,7 +88,11 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
         }));
         const wrong = read.find(({ problem }) => problem);
         if (wrong) return showStatus(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
-        const now = [...read.map(({ key, value }) => [key, value]), ["scheduler", sampler.value || null], ["vae", vae.value || null]];
+        const now = [
+          ...read.map(({ key, value }) => [key, value]),
+          ["scheduler", sampler.value || null],
+          ["vae", vae.value || null],
+        ];
         save(
           Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))),
         );
@@ -103,7 +107,9 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
       h("button", { type: "submit" }, "Save defaults"),
       button("Use the Studio’s settings", useCurrent),
       button("Reset to suggested", () =>
-        save(Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler", "vae"].map((key) => [key, null]))),
+        save(
+          Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler", "vae"].map((key) => [key, null])),
+        ),
       ),
     ),
     status,
