@@ -8,6 +8,7 @@ import numpy
 import pytest
 import torch
 from core_fixtures import Ask, Paint
+from PIL import Image
 from request_checks import validate
 
 from webbduck_gradio.core import devices, seamless, vae
@@ -76,7 +77,7 @@ def test_the_vae_turns_with_what_it_is_given(pipe: Any) -> None:
         picture = vae.decode(pipe, latents)[0]
         turned = numpy.roll(numpy.asarray(picture).astype(int), (24, 40), (0, 1))
         assert numpy.abs(decoded(shifted) - turned).max() <= 1
-        moved = type(picture).fromarray(turned.astype("uint8"))
+        moved = Image.fromarray(turned.astype("uint8"))
         there, here = (vae.encode(pipe, each)[0] for each in (moved, picture))
         assert torch.allclose(there, here.roll((3, 5), (2, 3)), atol=0.05)
     assert numpy.abs(decoded(shifted) - turned).max() > 20

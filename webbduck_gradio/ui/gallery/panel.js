@@ -2,7 +2,7 @@
 // The lightbox's panel: a picture's metadata and the actions on it.
 import { copyText } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
-import { bytes, many } from "../shared/format.js";
+import { bytes } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
 import { thumbUrl } from "../shared/urls.js";
