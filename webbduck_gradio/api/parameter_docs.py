@@ -20,6 +20,9 @@ PARAMETERS: dict[str, str] = {
     "scheduler": "Sampler and schedule in one name of /schedulers, for older clients; give either this or "
     "the two parameters.",
     "image": AN_IMAGE,
+    "images": "Files, or ids of gallery pictures; 1 to 500.",
+    "settings": "Parameters of /generate, without image and mask.",
+    "skip_existing": "Whether pictures are left out whose result with these settings is there already.",
     "wait_for_result": "False: return immediately with the job's id, without files.",
     "job_id": JOB,
     "after_image": "True: the running job first finishes its current image.",

@@ -6,13 +6,13 @@ import gradio as gr
 
 from ..jobs import dispatcher
 from ..services import Services
-from . import caption, catalog, endpoints, gallery, generate, queue, upscale
+from . import caption, catalog, endpoints, folder, gallery, generate, queue, upscale
 
 
 def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
-    endpoints.register(services, generate, queue, catalog, gallery, upscale, caption)
+    endpoints.register(services, generate, folder, queue, catalog, gallery, upscale, caption)
 
     def run_next_job(services: Services, ticket: str) -> str:
         return dispatcher.run_next_job(services.worker, ticket, ticket_secret)

@@ -52,13 +52,7 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 class LoadedCheckpoint:
     """A checkpoint in memory, and its LoRAs."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        pipe: Any,
-        placement: Placement,
-        device: torch.device,
-    ):
+    def __init__(self, checkpoint: Checkpoint, pipe: Any, placement: Placement, device: torch.device):
         """`device`: where it computes."""
         self.checkpoint, self.pipe, self.placement = checkpoint, pipe, placement
         self.decoding: DecodingPrecision | None = None

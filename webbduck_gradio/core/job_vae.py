@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import Any
 
 from ..models.vaes import Vae
 from . import vae_files
 from .cards import Card
 from .vae import DecodingPrecision
-
-if TYPE_CHECKING:
-    from .checkpoint_cache import Key, LoadedCheckpoint
 
 VaeKey = tuple[str, str] | None
 """Path and stamp of a VAE, or `OWN`."""
@@ -28,10 +25,11 @@ class JobVae:
 
     def __init__(self, card: Card):
         self._card = card
-        self._precisions: dict[tuple[Key, VaeKey], DecodingPrecision] = {}
+        self._precisions: dict[tuple[Hashable, VaeKey], DecodingPrecision] = {}
 
-    def give_to(self, loaded: LoadedCheckpoint, checkpoint: Key, status: Callable[[str], None]) -> None:
-        """Let a checkpoint use it; UNet and text encoders stay as they are. Raises `ModelError`."""
+    def give_to(self, loaded: Any, checkpoint: Hashable, status: Callable[[str], None]) -> None:
+        """Let a checkpoint (`checkpoint_cache.LoadedCheckpoint`) use it; UNet and text encoders stay as they
+        are. Raises `ModelError`."""
         key = self._key
         if key != loaded.vae_key:
             vae = loaded.own_vae
@@ -42,7 +40,7 @@ class JobVae:
         made = DecodingPrecision.of(loaded.pipe.vae, self._card)
         loaded.decoding = self._precisions.setdefault((checkpoint, key), made)
 
-    def precision_with(self, checkpoint: Key) -> DecodingPrecision | None:
+    def precision_with(self, checkpoint: Hashable) -> DecodingPrecision | None:
         """What it decodes in with a checkpoint; None before the first time."""
         return self._precisions.get((checkpoint, self._key))
 

@@ -334,7 +334,9 @@ class Index:
             copies = [each for each, of in folder.variant_of.items() if of == name]
             marks += ["upscaled"] if any(map(is_upscaled, copies)) else []
             marks += ["favourite"] if favourite else []
-            texts = {**facts.texts, "name": f"{folder.id} {name}", "kind": " ".join(marks)}
+            recorded = run_layout.is_recorded(folder.meta, name) or {}
+            names = f"{folder.id} {name} {recorded.get('source') or ''}"
+            texts = {**facts.texts, "name": names, "kind": " ".join(marks)}
             db.execute(
                 f"INSERT INTO search (rowid, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})",
                 (id, *(words(texts.get(column, "")) for column in COLUMNS)),
