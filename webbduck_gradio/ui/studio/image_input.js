@@ -7,6 +7,7 @@ import { settings } from "../shared/settings.js";
 import { inputFileUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { listenForFiles } from "./file_drop.js";
+import { takeFiles } from "./folder_batch.js";
 import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
@@ -80,7 +81,8 @@ export default function start({ element, props, trigger, server, upload }) {
   }
   chooser.onclick = () => file.click();
   file.onchange = () => {
-    if (file.files[0]) use(file.files[0]);
+    if (file.files.length > 1) takeFiles([...file.files]);
+    else if (file.files[0]) use(file.files[0]);
     file.value = "";
   };
 

@@ -16,7 +16,17 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import image_input, prompt_box, recent, second_pass, settings_menu, submitter, vae_list, viewer
+from . import (
+    folder_batch,
+    image_input,
+    prompt_box,
+    recent,
+    second_pass,
+    settings_menu,
+    submitter,
+    vae_list,
+    viewer,
+)
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -81,6 +91,7 @@ def build(parts: PageParts) -> None:
                 elem_id="input-chip",
                 apply_default_css=False,
             )
+            folder_batch.build(services, form)
             with gr.Row(elem_id="dock"):
                 for setting in of_group("run"):
                     build_one(fields, setting, min_width=64, scale=1)
@@ -202,6 +213,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/input_chip.css",
+        "studio/folder_batch.css",
         "studio/run_buttons.css",
         "studio/recent.css",
     ),
