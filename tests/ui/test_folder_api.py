@@ -70,7 +70,7 @@ def test_each_picture_has_its_job_and_is_left_out_the_next_time(
     "images, settings, said",
     [
         (
-            [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}],
+            ["/etc/passwd"],
             SETTINGS,
             "uploaded file or the id",
         ),

@@ -4,7 +4,8 @@ import { last } from "../shared/bus.js";
 import { h, home, isTyping, listenerSignal } from "../shared/dom.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
-import { isPicture, takeFiles } from "./folder_batch.js";
+import { takeFiles } from "./folder_batch.js";
+import { isPicture } from "./folder_progress.js";
 import { isLoadable, isModelFile, kindOfFile, placeOfModel } from "./model_file.js";
 import { readSettings } from "./settings_menu.js";
 

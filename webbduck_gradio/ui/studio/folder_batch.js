@@ -7,27 +7,18 @@ import { listedJobs } from "../shared/jobs.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import * as form from "./form.js";
+import { ENDED, count, isDone, progressOf } from "./folder_progress.js";
 import { submitValues } from "./submitter.js";
 
 const FULL = "The queue is full";
-const ENDED = ["completed", "failed", "cancelled", "interrupted"];
 const SEEDS = 2 ** 32;
 
-/**
- * `files`: what is not queued yet. `jobs`: the status of each job. `skipped`: results that were there.
- * `problem`: why it stopped. `values`: the form's, null before the start.
- *
- * @typedef {{files: File[], total: number, jobs: Map<string, string>, skipped: number, problem: string,
- *   values: Record<string, any> | null, isStopped: boolean}} Batch
- */
+/** @typedef {import("./folder_progress.js").Batch} Batch */
 
 /** @type {Batch | null} */
 let batch = null;
 let draw = () => {};
 let goOn = () => {};
-
-/** Whether a file is a picture that can be an input picture. */
-export const isPicture = (file) => /^image\/(png|jpeg|webp)$/.test(file.type);
 
 /** Offer to draw from each of these pictures; they are added to what waits already. */
 export function takeFiles(files) {
@@ -48,24 +39,6 @@ export function takeFiles(files) {
   }
   draw();
   goOn();
-}
-
-const count = (of, ...statuses) => [...of.jobs.values()].filter((each) => statuses.includes(each)).length;
-const isDone = (of) =>
-  (of.isStopped || !of.files.length) && count(of, ...ENDED) === of.jobs.size && of.values !== null;
-
-/** How far it is, in words. */
-export function progressOf(of) {
-  const parts = [`${count(of, "completed")} of ${of.total} done`];
-  const open = of.jobs.size - count(of, ...ENDED);
-  if (open) parts.push(`${open} in the queue`);
-  if (of.files.length) {
-    parts.push(of.isStopped ? `${of.files.length} not sent` : `${of.files.length} waiting for a place in it`);
-  }
-  if (of.skipped) parts.push(`${of.skipped} skipped, whose results are there already`);
-  const lost = count(of, "failed", "cancelled", "interrupted");
-  if (lost) parts.push(`${lost} not completed`);
-  return `${parts.join(", ")}.`;
 }
 
 /** @param {GradioView} view */

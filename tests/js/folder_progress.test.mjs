@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isPicture, progressOf } from "../../webbduck_gradio/ui/studio/folder_batch.js";
+import { isPicture, progressOf } from "../../webbduck_gradio/ui/studio/folder_progress.js";
 
 test("only pictures that can be input pictures are taken", () => {
   assert.ok(isPicture({ type: "image/webp" }) && isPicture({ type: "image/jpeg" }));
