@@ -116,6 +116,11 @@ CHANGES: dict[str, Change] = {
     "hires_model": Change("reddish", HIRES),
     "hires_prompt": Change("a balloon at night", HIRES),
     "hires_negative_prompt": Change("pond", HIRES),
+    "vae": Change("other"),
+    "tiling": Change("both"),
+    "keep_stages": Change(
+        "on", no_core="it changes no picture", no_pair="it changes no picture", no_row="it is the job's"
+    ),
     "output_format": Change("webp", no_core="the gallery saves the files", no_pair=NO_PLACE),
 }
 

@@ -228,7 +228,7 @@ def test_what_is_no_single_picture_is_told_where_it_belongs(empty_page: Page, st
     drop(empty_page, [other], "#loras-view")
     expect(toast).to_contain_text("old.ckpt cannot be loaded: models have to be .safetensors files.")
     drop(empty_page, [lora, other], "#loras-view")
-    expect(toast).to_contain_text("2 files were dropped; drop one at a time.")
+    expect(toast).to_contain_text("2 files were dropped; drop pictures only, or one file at a time.")
     expect(empty_page.get_by_role("tab", name="LoRAs")).to_have_attribute("aria-selected", "true")
     empty_page.keyboard.press("?")  # under a dialog nothing takes a file, and the page is not left either
     drop(empty_page, [lora], "dialog.shortcuts")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy
 import pytest
-from making import copy_of, inpaint_copy, lora, refiner_copy, store
+from making import copy_of, inpaint_copy, lora, refiner_copy, store, vae_file
 from PIL import Image, ImageDraw
 from recorder import Recorder
 from request_checks import validate
@@ -34,6 +34,7 @@ def folders(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory)
     starter = copy_of(starter, sdxl / starter.name)  # it may be trained further meanwhile
     inpaint_copy(starter, sdxl / "painter")
     shutil.copytree(starter_checkpoints / "detect", settings.checkpoints / "detect")
+    vae_file(starter, settings.checkpoints / "vae" / "other.safetensors")
     refiner_copy(starter, sdxl / "refiner")
     pipe = (
         ImageGenerator("cpu")

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from webbduck_gradio.models.probe.original_names import vae_name
 from webbduck_gradio.settings import Settings
 
 
@@ -37,6 +38,30 @@ def inpaint_copy(starter: Path, folder: Path) -> Path:
     first = tensors["conv_in.weight"]
     tensors["conv_in.weight"] = torch.cat([first, torch.zeros(first.shape[0], 5, *first.shape[2:])], 1).half()
     save_file(tensors, weights)
+    return folder
+
+
+def vae_file(starter: Path, path: Path, *, original: bool = True) -> Path:
+    """A VAE of its own that is a little brighter than the starter's, in a single file: with the names of the
+    original layout, or with those of diffusers."""
+    config = json.loads((starter / "vae" / "config.json").read_text())
+    tensors = load_file(starter / "vae" / "diffusion_pytorch_model.safetensors")
+    tensors["decoder.conv_out.bias"] = tensors["decoder.conv_out.bias"] + 0.1
+    if original:
+        tensors = {
+            vae_name(name, len(config["block_out_channels"]) - 1): each for name, each in tensors.items()
+        }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Groups of normalisation cannot be seen in the tensors' shapes.
+    told = {"vae": {"norm_num_groups": config["norm_num_groups"]}}
+    save_file(tensors, path, {"webbduck.config": json.dumps(told)})
+    return path
+
+
+def vae_folder(starter: Path, folder: Path) -> Path:
+    """The same in diffusers layout."""
+    vae_file(starter, folder / "diffusion_pytorch_model.safetensors", original=False)
+    shutil.copyfile(starter / "vae" / "config.json", folder / "config.json")
     return folder
 
 

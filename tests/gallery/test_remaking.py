@@ -201,6 +201,9 @@ def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
         def detectors(self) -> list[Any]:
             return []
 
+        def vaes(self) -> list[Any]:
+            return []
+
     path = tmp_path / "one.png"
     with path.open("wb") as file:
         metadata.save_picture(
@@ -224,6 +227,9 @@ def test_the_precision_here_is_that_of_the_installed_checkpoint(tmp_path, is_lar
             return []
 
         def detectors(self) -> list[Any]:
+            return []
+
+        def vaes(self) -> list[Any]:
             return []
 
     Checkpoint.is_large = is_large

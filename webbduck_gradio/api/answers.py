@@ -237,9 +237,17 @@ class DetectorAnswer(TypedDict):
     reason: str | None
 
 
+class FolderAnswer(TypedDict):
+    seed: int
+    """Of all pictures; another call with it finds which ones are there."""
+    jobs: list[dict[str, Any]]
+    skipped: list[dict[str, Any]]
+
+
 class VaeAnswer(TypedDict):
     name: str
     size_bytes: int
+    hash: str | None
     reason: str | None
 
 

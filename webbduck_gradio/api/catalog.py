@@ -97,9 +97,10 @@ def loras(services: Services, base_model: str | None = None) -> list[LoraAnswer]
 
 @endpoint()
 def vaes(services: Services) -> list[VaeAnswer]:
-    """The separate VAEs in checkpoint/vae, with the reason if one cannot be used."""
+    """The VAEs in checkpoint/vae, for `vae`: `hash` is the first 10 digits of the file's SHA-256 (null until
+    computed), `reason` says why one cannot be used."""
     return [
-        {"name": each.name, "size_bytes": each.size_bytes, "reason": each.unusable}
+        {"name": each.name, "size_bytes": each.size_bytes, "hash": each.hash, "reason": each.unusable}
         for each in services.registry.vaes()
     ]
 

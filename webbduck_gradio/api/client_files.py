@@ -44,6 +44,14 @@ def stored_input(services: Services, value: Any) -> str | None:
     return None if value is None else services.inputs.store(client_file(services, value))
 
 
+def named_input(services: Services, value: Any) -> tuple[str, str]:
+    """As `stored_input`, with the file's name, which is noted: (id, name)."""
+    path = client_file(services, value)
+    told = value.get("orig_name") if isinstance(value, dict) else getattr(value, "orig_name", None)
+    name = told if isinstance(told, str) and told else path.name
+    return services.inputs.store(path, name), name
+
+
 def picture_id(services: Services, value: Any) -> str:
     """The id of a gallery image unchanged, or of an uploaded file after storing it as an input image."""
     path = client_file(services, value)

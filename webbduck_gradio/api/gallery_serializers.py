@@ -240,7 +240,8 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
             listed.append([setting.label, _value_text(setting, value, facts)])
     for key, label in (("image", "Made from"), ("mask", "Mask")):
         if settings.get(key):
-            listed.append([label, "an input picture" if key == "image" else "used"])
+            source = facts.get("source_name") or "an input picture"
+            listed.append([label, str(source) if key == "image" else "used"])
     return listed
 
 

@@ -28,6 +28,9 @@ PARAMETERS: dict[str, str] = {
     "scheduler": "Sampler and schedule in one name of /schedulers, for older clients; give either this or "
     "the two parameters.",
     "image": AN_IMAGE,
+    "images": "Files, or ids of gallery pictures; 1 to 500.",
+    "settings": "Parameters of /generate, without image and mask.",
+    "skip_existing": "Whether pictures are left out whose result with these settings is there already.",
     "wait_for_result": "False: return immediately with the job's id, without files.",
     "job_id": JOB,
     "after_image": "True: the running job first finishes its current image.",
@@ -38,8 +41,6 @@ PARAMETERS: dict[str, str] = {
     "None = 256. Smaller ones take less memory.",
     "overlap": "How far tiles overlap, in pixels of the result: a multiple of 8, at most half of tile_size; "
     "None = an eighth of it.",
-    "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it "
-    "again; what is given beside it replaces it.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
     "detector": "A name of /detectors; None = the first usable one.",
@@ -64,6 +65,8 @@ PARAMETERS: dict[str, str] = {
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of
 /generate and /test are described by their declarations in `request`."""
 OF_REDRAW: dict[str, str] = {
+    "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it "
+    "again; what is given beside it replaces it.",
     "scale": "1 to 8; the result has at most 8192 pixels on the longer side.",
     "tile_size": "Side of the tiles, in pixels of the result: a multiple of 8 from 64 to 2048; None = the "
     "checkpoint's native size.",

@@ -14,9 +14,11 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import OutOfMemoryError, SettingsError
 from ..models.catalog.registry import Checkpoint
+from ..models.vaes import Vae
 from . import cards, checkpoint_files, devices
 from .compiling import Compiling
 from .interruptible import Interruptible
+from .job_vae import OWN, JobVae, VaeKey
 from .lora_adapters import LoraAdapters, Use
 from .memory_needs import (
     MARGIN,
@@ -50,17 +52,13 @@ _FORMATS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32}
 class LoadedCheckpoint:
     """A checkpoint in memory, and its LoRAs."""
 
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        pipe: Any,
-        placement: Placement,
-        device: torch.device,
-        decoding: DecodingPrecision | None = None,
-    ):
-        """`device`: where it computes. `decoding`: the precision that its VAE decodes in; None = as on the
-        CPU."""
-        self.checkpoint, self.pipe, self.placement, self.decoding = checkpoint, pipe, placement, decoding
+    def __init__(self, checkpoint: Checkpoint, pipe: Any, placement: Placement, device: torch.device):
+        """`device`: where it computes."""
+        self.checkpoint, self.pipe, self.placement = checkpoint, pipe, placement
+        self.decoding: DecodingPrecision | None = None
+        """The precision that its VAE decodes in; None = as on the CPU."""
+        self.own_vae, self.vae_key = pipe.vae, OWN
+        """The checkpoint's VAE, and which one is in use."""
         self.adapters = LoraAdapters(pipe, device, placement.pristine)
         self._pristine = dict(pipe.scheduler.config)
         self.device = device
@@ -97,6 +95,11 @@ class LoadedCheckpoint:
         channels = vae.config.block_out_channels
         working = int(decoding_bytes(size, channels, dtype.itemsize) * MARGIN)
         self.placement.bring(VAE, working=working)
+
+    def use_vae(self, key: VaeKey, vae: Any) -> None:
+        """Encode and decode with this VAE, which is on the CPU."""
+        self.placement.replace(VAE, vae)
+        self.pipe.vae, self.vae_key = vae, key
 
     @property
     def size(self) -> int:
@@ -138,7 +141,7 @@ class CheckpointCache:
         """Whether the VAEs are set to work in tiles; known once the job's checkpoints are loaded."""
         self._short_at: int | None = None
         self._size: tuple[int, int] | None = None
-        self._decoding: dict[Key, DecodingPrecision] = {}
+        self._vae = JobVae(self.card)
         log.info("Device %s, %s, memory policy %s", self.device, self.dtype_of(), self.policy.name)
         if (note := cards.precision_note(self.card)) and precision is None:
             log.warning(note)
@@ -154,7 +157,7 @@ class CheckpointCache:
         loras: Sequence[Use] = (),
         keep: Sequence[Checkpoint] = (),
     ) -> LoadedCheckpoint:
-        """The checkpoint with exactly these LoRAs active; those in `keep` are not evicted.
+        """The checkpoint with the job's VAE and exactly these LoRAs active; those in `keep` are not evicted.
 
         Raises `ModelError`, `OutOfMemoryError`.
         """
@@ -167,6 +170,7 @@ class CheckpointCache:
         loaded.checkpoint = checkpoint  # the user may have changed its overrides
         self.compiling.apply(loaded.pipe.unet, self.policy)
         self._loaded[key] = loaded  # ordered from least to most recently used
+        self._vae.give_to(loaded, key, status)
         loaded.placement.settle()
         self.tiled = self.tiled or self._needs_tiles(loaded)
         for each in self._loaded.values():
@@ -206,10 +210,16 @@ class CheckpointCache:
         self._asked, self._short_at = policy, None
         self._change(self._usual_policy(Order(), SDXL_BYTES, is_large=True))
 
-    def start_job(self, size: tuple[int, int], rows: int = 2, checkpoints: Sequence[Checkpoint] = ()) -> None:
+    def start_job(
+        self,
+        size: tuple[int, int],
+        rows: int = 2,
+        checkpoints: Sequence[Checkpoint] = (),
+        vae: Vae | None = None,
+    ) -> None:
         """Choose the policy for images of this size in pixels, with this many rows in the UNet's batch. One
-        that memory ran out for is kept for sizes that are not smaller."""
-        self._size = size
+        that memory ran out for is kept for sizes that are not smaller. `vae`: None = the checkpoints' own."""
+        self._size, self._vae.chosen = size, vae
         if self._short_at is not None and size[0] * size[1] < self._short_at:
             self._short_at = None
         largest = max(checkpoints, key=lambda each: each.size_bytes, default=None)
@@ -272,7 +282,7 @@ class CheckpointCache:
 
     def decoding(self, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
         """How the job's images are computed and decoded, as an unfinished one records it."""
-        vaes = [self._decoding.get(key_of(each)) for each in checkpoints]
+        vaes = [self._vae.precision_with(key_of(each)) for each in checkpoints]
         return {
             "policy": self.policy.name,
             "tiles": self.uses_tiles,
@@ -328,7 +338,8 @@ class CheckpointCache:
         if not self.policy.tiled or self._size is None:
             return False
         channels = loaded.pipe.vae.config.block_out_channels
-        itemsize = self._decoding[key_of(loaded.checkpoint)].current.itemsize
+        assert loaded.decoding is not None
+        itemsize = loaded.decoding.current.itemsize
         room = loaded.placement.room_beside(VAE)
         return needs_tiles(self.card.kind, self._size, channels, itemsize, room)
 
@@ -375,8 +386,6 @@ class CheckpointCache:
         device = torch.device(self.device)
         if not self._has_own_memory:
             pipe.to(device)
-        made = DecodingPrecision.of(pipe.vae, self.card)
-        decoding = self._decoding.setdefault(key_of(checkpoint), made)
         placement = Placement(
             pipe,
             device,
@@ -387,7 +396,7 @@ class CheckpointCache:
                 each.placement for each in self._loaded.values() if each.placement is not placement
             ],
         )
-        return LoadedCheckpoint(checkpoint, pipe, placement, device, decoding)
+        return LoadedCheckpoint(checkpoint, pipe, placement, device)
 
 
 def key_of(checkpoint: Checkpoint) -> Key:

@@ -8,48 +8,39 @@ computed on the CPU, so it is the same on every device.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
 
-from ..errors import GenerationError, ModelError, OutOfMemoryError
-from ..models import admission
+from ..errors import GenerationError, OutOfMemoryError
 from ..models.captioners import Captioner
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.detectors import Detector
 from ..models.input_checks import InputImages
-from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.upscalers import Upscaler
 from ..request import CaptionRequest, GenerationRequest, RedrawRequest, UpscaleRequest
 from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
 from .captioning import caption
-from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .checkpoint_cache import CheckpointCache
 from .description import described
 from .detection import Detectors, Region
 from .device_state import DeviceChoice, DeviceState
 from .facts import facts_of
-from .lora_adapters import Use
 from .memory_needs import rows_that_fit
 from .modes import MODES
-from .modes.details import Details
-from .modes.hires import HiresPass
 from .one_image import PreparedJob, draw, translate_errors
-from .origin import Origin, caveats, check, origin_of
 from .placement import UNET
+from .preparation import Preparation
 from .progress import Continuation, GeneratedImage, ProgressReporter
-from .prompts import Embeddings, encode
 from .redraw import redrawn
-from .sampling.denoiser import ModelContext
 from .sampling.guidance import rows_of
 from .slow_steps import SlowSteps
 from .unfinished import Unfinished
 from .upscaling import LANCZOS, upscale
 
-MAX_CACHED_PROMPTS = 16
 FROM_THE_START = Continuation()
 ONE_BY_ONE = "Memory ran out while pictures were drawn together; they were drawn one by one."
 REPLACED = (
@@ -78,10 +69,9 @@ class ImageGenerator:
         self.pipelines = CheckpointCache(device, policy, precision, kernels=kernels)
         self.pipelines.compiling.wanted = compiled
         self._choice = DeviceChoice(policy, compiled)
-        self._registry, self._inputs = registry, inputs
-        self._embeddings: dict[Any, Embeddings] = {}
         self._detectors = Detectors()
         self.threads = torch.get_num_threads()
+        self._preparation = Preparation(self.pipelines, registry, inputs, self._detectors, self.threads)
 
     def generate(
         self,
@@ -99,7 +89,10 @@ class ImageGenerator:
         self._settle()
         reporter.check()
         self.pipelines.start_job(
-            self._largest_pass(request, checkpoint), rows_of(request), self._checkpoints(request, checkpoint)
+            self._largest_pass(request, checkpoint),
+            rows_of(request),
+            self._preparation.checkpoints(request, checkpoint),
+            self._preparation.vae(request),
         )
         self.pipelines.compiling.start_job(reporter)
         steps = SlowSteps() if self.pipelines.card.kind == "cuda" else None
@@ -117,7 +110,7 @@ class ImageGenerator:
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
-                    images, warnings, more = translate_errors(
+                    drawn = translate_errors(
                         request, partial(draw, plan, index, reporter, memory_warnings, saved, steps, count)
                     )
                     break
@@ -127,27 +120,28 @@ class ImageGenerator:
                 plan = saved = None
                 if count > 1 and not decoding:
                     together, count = False, 1
-                    self._embeddings.clear()
+                    self._preparation.forget()
                     devices.empty_cache(self.pipelines.device)
                     memory_warnings.append(ONE_BY_ONE)
                     continue
                 if (warning := self.fall_back(decoding)) is None:
                     raise OutOfMemoryError(message)
                 memory_warnings.append(warning)
-            for image in images:
+            for image in drawn.images:
                 yield GeneratedImage(
                     index,
                     request.seed_of(index),
                     image,
-                    (*warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
-                    facts_of(plan, self.pipelines, self.threads, count) | more,
+                    (*drawn.warnings, *memory_warnings, *filter(None, [self.pipelines.compile_problem])),
+                    {**facts_of(plan, self.pipelines, self.threads, count), **drawn.facts},
+                    drawn.stages,
                 )
                 index += 1
             saved = None
 
     def fall_back(self, decoding: bool) -> str | None:
         """Take less memory from now on; a warning that says how, None if nothing is left to try."""
-        self._embeddings.clear()
+        self._preparation.forget()
         before = self.pipelines.policy
         if not self.pipelines.reduce_memory(decoding):
             return None
@@ -205,123 +199,8 @@ class ImageGenerator:
         saved: Unfinished | None,
         inputs: Sequence[str] = (),
     ) -> PreparedJob:
-        """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
-        that it depends on beside the request's own."""
-        wordings = [self._wording(request)]
-        if request.has_hires:
-            wordings.append(self._wording(request.for_hires_pass()))
-        second = self._second(request)
-        mode = MODES[request.mode].prepare(request, self._inputs)
-        checkpoints = self._checkpoints(request, checkpoint)
-        upscaler = admission.hires_upscaler(self._registry, request)
-
-        @cache  # only asked for when a state is saved
-        def lasting() -> Origin:
-            used: list[Image.Image | str] = [*mode.inputs, *inputs]
-            return origin_of(request, wordings, checkpoints, used, self.pipelines, self.threads, upscaler)
-
-        details = None
-        if request.details:
-            load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
-            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit)
-
-        def origin() -> Origin:
-            more = {} if details is None else {"details": details.origin()}
-            return {**lasting(), **self.pipelines.decoding(checkpoints), **more}
-
-        if saved:
-            check(saved.origin, origin())
-            if saved.origin["tiles"]:
-                self.pipelines.return_to(saved.origin["policy"])
-
-        def model(place: int, wording: ResolvedPrompt) -> ModelContext:
-            return self._load(request, checkpoints[place], wording, reporter, checkpoints[:place])
-
-        models = [model(0, wordings[0])]
-        if second is not None:
-            is_same = key_of(second) == key_of(checkpoint)
-            models.append(models[0] if is_same else model(1, wordings[0]))
-        hires = None
-        if request.has_hires:
-            models.append(model(len(models), wordings[1]))
-            hires = HiresPass(request, models[-1], upscaler)
-        notes: tuple[str, ...] = ()
-        if saved:
-            for each, name in zip(models, saved.origin["vae"], strict=False):
-                if each.loaded.decoding is not None:
-                    each.loaded.decoding.return_to(name)
-            notes = tuple(caveats(saved.origin, origin()))
-        continues = second is not None and admission.is_refiner_handoff(request, second)
-        other = models[1] if second is not None else None
-        first, last = models[0], models[-1]
-        passes = first, other, continues, hires, last, details
-        return PreparedJob(request, wordings[0], mode, origin, notes, *passes)
-
-    def _checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
-        """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
-        found = [first, *filter(None, [self._second(request)])]
-        if request.has_hires:
-            own = admission.hires_checkpoint(self._catalog(), request) if request.hires_model else first
-            found.append(own)
-        return found
-
-    def _second(self, request: GenerationRequest) -> Checkpoint | None:
-        if not request.second_pass_model:
-            return None
-        return admission.second_pass_checkpoint(self._catalog(), request)
-
-    def _load(
-        self,
-        request: GenerationRequest,
-        checkpoint: Checkpoint,
-        wording: ResolvedPrompt,
-        reporter: ProgressReporter,
-        keep: Sequence[Checkpoint] = (),
-    ) -> ModelContext:
-        loras = [use for use in wording.loras if not keep or use[0].is_compatible_with(checkpoint)]
-        try:
-            loaded = self.pipelines.get(checkpoint, reporter.status, loras, keep)
-        except (RuntimeError, MemoryError, OSError) as error:
-            if not devices.is_out_of_memory(error):
-                raise
-            devices.log_shortage(f"loading {checkpoint.path}")
-            raise OutOfMemoryError(
-                f"There is not enough memory to load {checkpoint.name}; close other programs that use it, "
-                "or choose a memory policy that needs less (--memory)."
-            ) from None
-        reporter.check()
-        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), loras)
-
-    def _encoded(
-        self,
-        request: GenerationRequest,
-        loaded: LoadedCheckpoint,
-        wording: ResolvedPrompt,
-        uses: Sequence[Use],
-        reporter: ProgressReporter,
-    ) -> Embeddings:
-        texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
-        loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
-        key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
-        found = self._embeddings.pop(key, None)
-        if found is None:
-            reporter.status("Encoding the prompt")
-            with loaded.placement.encoding():
-                found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
-        self._embeddings[key] = found
-        for old in list(self._embeddings)[:-MAX_CACHED_PROMPTS]:
-            del self._embeddings[old]
-        return found
-
-    def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
-        if self._registry is None and not request.loras:
-            return ResolvedPrompt(request.prompt, request.negative_prompt, request.prompt_2, (), ())
-        return resolve_prompt(self._catalog(), request)
-
-    def _catalog(self) -> Registry:
-        if self._registry is None:
-            raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
-        return self._registry
+        """As `Preparation.prepare`."""
+        return self._preparation.prepare(request, checkpoint, reporter, saved, inputs)
 
     def upscale(
         self,
@@ -428,4 +307,4 @@ class ImageGenerator:
         """Unload all models; the next job reloads them."""
         self.pipelines.free()
         self._detectors.free()
-        self._embeddings.clear()
+        self._preparation.forget()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+import torch
 from PIL import Image
 
 from ..errors import GenerationError, OutOfMemoryError, WebbDuckError
 from ..models.prompt_resolver import ResolvedPrompt
-from ..request import GenerationRequest
-from . import devices
+from ..request import GenerationRequest, applicability
+from . import devices, seamless
 from .modes.base import Mode
 from .modes.details import Details
 from .modes.finishing import Finishing
@@ -64,6 +65,29 @@ class PreparedJob:
             passes.append(self.details)
         return tuple(passes)
 
+    @property
+    def networks(self) -> list[torch.nn.Module]:
+        """UNet and VAE of each pass."""
+        pipes = [each.loaded.pipe for each in (self.first, self.second, self.last) if each is not None]
+        return [part for pipe in pipes for part in (pipe.unet, pipe.vae)]
+
+    @property
+    def axes(self) -> seamless.Axes:
+        """Over which sides the picture continues at the opposite one."""
+        without = applicability.without_effect(self.request.model_dump())
+        return () if "tiling" in without else seamless.AXES[self.request.tiling]
+
+
+class Finished(NamedTuple):
+    """Images with what is told of them. Of images drawn together no stages are kept."""
+
+    images: list[Image.Image]
+    warnings: tuple[str, ...]
+    facts: Mapping[str, Any]
+    """What the passes add to the metadata."""
+    stages: Mapping[str, Image.Image]
+    """By the names of `request.stages.PASSES`."""
+
 
 def draw(
     plan: PreparedJob,
@@ -73,10 +97,23 @@ def draw(
     saved: Unfinished | None = None,
     slow_steps: SlowSteps | None = None,
     count: int = 1,
-) -> tuple[list[Image.Image], tuple[str, ...], dict[str, Any]]:
-    """Image `index`, or `count` images from it on together, their warnings, and what its passes add to the
-    metadata. `memory_warnings`: the job's so far. `saved`: where it goes on. `slow_steps`: the job's; None =
-    they are not looked for. With an img2img second pass or details `count` is 1."""
+) -> Finished:
+    """Image `index`, or `count` images from it on together. `memory_warnings`: the job's so far. `saved`:
+    where it goes on. `slow_steps`: the job's; None = they are not looked for. With an img2img second pass,
+    details or stages that are kept, `count` is 1."""
+    with seamless.wrapped(plan.networks, plan.axes):
+        return _drawn(plan, index, reporter, memory_warnings, saved, slow_steps, count)
+
+
+def _drawn(
+    plan: PreparedJob,
+    index: int,
+    reporter: ProgressReporter,
+    memory_warnings: Sequence[str],
+    saved: Unfinished | None,
+    slow_steps: SlowSteps | None,
+    count: int,
+) -> Finished:
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
     passes, drawn = list(plan.passes), None
     if saved is not None:
@@ -85,12 +122,17 @@ def draw(
         if not passes:
             raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
-    for each in passes:
+        run.stages |= saved.stages
+    while passes:
+        each = passes.pop(0)
         if each.status:
             reporter.status(each.status)
         drawn, saved = each.draw(run, drawn, saved), None
+        if each.keeps and any(later.keeps for later in passes) and plan.request.keep_stages == "on":
+            (image,) = drawn.images
+            run.stages[each.keeps] = plan.mode.finish(image)
     assert drawn is not None
-    return drawn.images, tuple(dict.fromkeys(run.warnings)), run.facts
+    return Finished(drawn.images, tuple(dict.fromkeys(run.warnings)), run.facts, run.stages)
 
 
 def translate_errors(request: GenerationRequest, work: Callable[[], Result]) -> Result:

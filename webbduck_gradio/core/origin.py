@@ -15,6 +15,7 @@ from ..errors import GenerationError, ModelError
 from ..models.catalog.registry import Checkpoint
 from ..models.prompt_resolver import ResolvedPrompt
 from ..models.upscalers import Upscaler
+from ..models.vaes import Vae
 from ..request import GenerationRequest
 from . import devices
 from .checkpoint_cache import CheckpointCache
@@ -43,13 +44,14 @@ def origin_of(
     request: GenerationRequest,
     wordings: Sequence[ResolvedPrompt],
     checkpoints: Sequence[Checkpoint],
+    vae: Vae | None,
+    upscaler: str | Upscaler | None,
     inputs: Iterable[Image.Image | str],
     pipelines: CheckpointCache,
     threads: int,
-    upscaler: str | Upscaler | None = None,
 ) -> Origin:
-    """`wordings`: of the first pass and of the hires pass; `checkpoints`: of all passes; `inputs`: images as
-    the mode uses them, or the `digest` of such; `upscaler`: of the hires pass."""
+    """`wordings`: of the first pass and of the hires pass; `checkpoints`: of all passes; `vae`: None = their
+    own; `upscaler`: of the hires pass; `inputs`: images as the mode uses them, or the `digest` of such."""
     origin = {
         "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
@@ -68,6 +70,7 @@ def origin_of(
             for wording in wordings
             for lora, weight in wording.loras
         ],
+        "vae_files": [] if vae is None else [{"name": vae.name, "stamp": vae.stamp}],
         "inputs": [each if isinstance(each, str) else digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],
         "device": _name(torch.device(pipelines.device)),
@@ -89,6 +92,7 @@ def check(before: Origin, now: Origin) -> None:
         if before["request"] != now["request"]:
             raise GenerationError(FOREIGN)
         _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
+        _check_models("VAE", before["vae_files"], now["vae_files"])
         _check_models("LoRA", before["loras"], now["loras"])
         if "upscaler" in now:
             _check_models("upscaler", [before["upscaler"]], [now["upscaler"]])

@@ -146,6 +146,11 @@ class Placement:
             if wanted <= devices.free_bytes(str(self._device)):
                 return
 
+    def replace(self, name: str, model: torch.nn.Module) -> None:
+        """Hold this model, which is on the CPU, as a part; the one before stays in main memory, unchanged."""
+        self._parts[name].leave()
+        self._parts[name] = Part(model)
+
     def leave(self, *names: str) -> None:
         """Have these parts in main memory; all without names."""
         for name in names or self._parts:

@@ -103,3 +103,5 @@ class GeneratedImage:
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What else the image depends on: device, dtype, versions, resolved_prompt, loras, second_pass,
     drawn_together (with how many, itself counted), compiled (whether it was)."""
+    stages: Mapping[str, Image] = field(default_factory=dict)
+    """What was asked to be kept on the way to it, by the names of `request.stages.PASSES`."""

@@ -34,6 +34,8 @@ REDRAWN: tuple[Stage, ...] = ("img2img", "detail")
 """Stages whose state holds the picture that is redrawn."""
 
 Tensors = dict[str, torch.Tensor]
+STAGE = "stage."
+"""How the names of the kept pictures' tensors begin."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,8 @@ class Unfinished:
     """Of `step`, those of the parts before."""
     canvas: Image.Image | None = None
     """What the parts before have drawn (RGB); None in the first part."""
+    stages: Mapping[str, Image.Image] = dataclasses.field(default_factory=dict)
+    """The pictures that are kept so far (RGB), by stage."""
     warnings: tuple[str, ...]
     """Of the image so far."""
     memory_warnings: tuple[str, ...]
@@ -125,6 +129,8 @@ class Unfinished:
             tensors["masks"] = torch.from_numpy(
                 numpy.stack([numpy.array(each) for each in self.detail.masks])
             )
+        for name, image in self.stages.items():
+            tensors[f"{STAGE}{name}"] = torch.from_numpy(numpy.array(image))
         return tensors
 
     def check(self, x: torch.Tensor, noise: torch.Tensor) -> None:
@@ -214,6 +220,11 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         part=part,
         steps_before=before,
         canvas=canvas,
+        stages={
+            name.removeprefix(STAGE): _picture(each)
+            for name, each in tensors.items()
+            if name.startswith(STAGE)
+        },
         warnings=tuple(_sentences(texts["warnings"])),
         memory_warnings=tuple(_sentences(texts["memory_warnings"])),
         origin=origin,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,8 +10,9 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError
-from . import devices
+from . import devices, seamless
 from .cards import Card, decoding_precisions
+from .memory_needs import VAE_PIXELS
 
 DECODED_IN_FP32 = (
     "The VAE produced NaN in half precision, so the picture was decoded again in full precision."
@@ -130,13 +131,32 @@ def _statistics(vae: Any, device: torch.device) -> tuple[torch.Tensor, torch.Ten
 
 
 def _decoded(vae: Any, raw: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    def decode(latents: torch.Tensor) -> torch.Tensor:
+        return vae.decode(latents, return_dict=False)[0]
+
     with _working_in(vae, dtype):
-        return vae.decode(raw.to(dtype), return_dict=False)[0]
+        return _seamless(vae, decode, raw.to(dtype), vae.tile_latent_min_size, VAE_PIXELS)
 
 
 def _encoded(vae: Any, pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    def encode(image: torch.Tensor) -> torch.Tensor:
+        return vae.encode(image, return_dict=False)[0].mode()
+
     with _working_in(vae, dtype):
-        return vae.encode(pixels.to(vae.device, dtype), return_dict=False)[0].mode()
+        image = pixels.to(vae.device, dtype)
+        return _seamless(vae, encode, image, vae.tile_sample_min_size, 1 / VAE_PIXELS)
+
+
+def _seamless(
+    vae: Any, work: Callable[[torch.Tensor], torch.Tensor], tensor: torch.Tensor, tile: int, scale: float
+) -> torch.Tensor:
+    """`work(tensor)`, with seamless borders if the VAE has them at the moment. `tile`: the largest side that
+    is not cut into tiles."""
+    axes = seamless.axes_of(vae)
+    if not axes or not vae.use_tiling or max(tensor.shape[2:]) <= tile:
+        return work(tensor)
+    with seamless.unwrapped(vae):
+        return seamless.in_tiles(work, tensor, axes, tile // 4, scale)
 
 
 @contextmanager

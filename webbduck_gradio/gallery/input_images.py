@@ -13,6 +13,7 @@ from ..request import INPUT_IMAGE_ID, MAX_INPUT_BYTES
 from ..settings import Settings
 from ..storage.atomic import write_atomically
 from ..storage.images import decoding, open_picture
+from .input_image_names import InputNames
 from .input_image_owners import InputOwners
 
 FILE_ID = re.compile(INPUT_IMAGE_ID)
@@ -26,9 +27,10 @@ class InputImageStore:
     def __init__(self, settings: Settings):
         self._folder = settings.inputs
         self.owners = InputOwners(settings)
+        self.names = InputNames(settings)
 
-    def store(self, source: Path | bytes) -> str:
-        """Store an image file unchanged; returns its id: SHA-256 and extension.
+    def store(self, source: Path | bytes, name: str | None = None) -> str:
+        """Store an image file unchanged; returns its id: SHA-256 and extension. `name`: where it came from.
 
         Accepts PNG, JPEG (including MPO from cameras) and WebP up to 64 MiB and 64 megapixels whose first
         frame decodes completely; otherwise raises `RequestError`. Raises `StorageError` if writing fails.
@@ -41,6 +43,8 @@ class InputImageStore:
             os.utime(target)  # in use again: not evicted by age
         else:
             write_atomically(target, lambda file: file.write(data), self._folder / ".tmp")
+        if name:
+            self.names.note(file_id, name)
         return file_id
 
     def path(self, file_id: str) -> Path:

@@ -28,8 +28,8 @@ HEAD_LETTERS = 600
 
 @dataclass(frozen=True)
 class ImageInfo:
-    """One image. `variants`: ids of its upscaled images. Sizes are None if the file cannot be read. `prompt`:
-    as of its run."""
+    """One image. `variants`: ids of its upscaled images and kept stages. Sizes are None if the file cannot be
+    read. `prompt`: as of its run."""
 
     id: str
     seed: int | None
@@ -49,7 +49,7 @@ class RunInfo:
     `prompt` and `facts` (checkpoint, sampler) are what a listing shows.
 
     `images` holds the matching images, at most `rows.MAX_SHOWN`; `total` counts all images of the folder
-    except upscaled ones.
+    except variants.
     """
 
     id: str
@@ -64,7 +64,7 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as it is on disk. `variant_of`: upscaled image -> its original, by name."""
+    """A folder as it is on disk. `variant_of`: upscaled image or kept stage -> its original, by name."""
 
     id: str
     created: float

@@ -7,7 +7,8 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -72,8 +73,12 @@ class Run:
         warnings: Sequence[str] = (),
         facts: Mapping[str, Any] | None = None,
         saved: Callable[[str], object] = lambda image_id: None,
+        stages: Mapping[str, Image.Image] = MappingProxyType({}),
     ) -> str:
         """Write image `picture_index` (from 0) with its metadata; returns its id. Raises `StorageError`.
+
+        `stages`: written beside it as N_STAGE, each with the metadata of its own request, and before it, so
+        that a finished image has them.
 
         `facts`: reproduction metadata of the core (JSON values); its `versions` are merged with ours.
         `saved` is called with the id once the image is on disk, even if writing meta.json fails afterwards.
@@ -93,6 +98,8 @@ class Run:
             facts=facts,
         )
         self._make_folder()
+        for stage, picture in stages.items():
+            self._save_stage(f"{self.id}/{name}", stage, picture, chunk)
         write_atomically(
             target,
             lambda file: metadata.save_picture(image, file, format, chunk),
@@ -105,12 +112,25 @@ class Run:
             "height": image.height,
             "warnings": list(warnings),
         }
+        if source := (facts or {}).get("source_name"):
+            self._meta["images"][name]["source"] = source
         self._meta["seeds"] = [entry["seed"] for entry in self._meta["images"].values()]
         self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
         self._meta["versions"] = chunk["versions"]
         self._write_meta()
         self._changed(self.id)
         return f"{self.id}/{name}"
+
+    def _save_stage(self, of: str, stage: str, image: Image.Image, chunk: Mapping[str, Any]) -> None:
+        """Write a stage of the image `of`, whose chunk this is. A file of that name was left by a crash
+        before the image itself was written."""
+        path = PurePosixPath(of)
+        own = metadata.chunk_of_stage(chunk, stage, of)
+        write_atomically(
+            self.path / f"{path.stem}_{stage}{path.suffix}",
+            lambda file: metadata.save_picture(image, file, path.suffix[1:], own),
+            self._temporary,
+        )
 
     def close(self, state: str) -> None:
         """Record the final state of the job. A run without images is removed."""

@@ -1,7 +1,8 @@
-"""Finds the original of each upscaled image in a folder.
+"""Finds the original of each upscaled image in a folder, and the picture of each kept stage.
 
 An upscaled image lies beside its original, as STEM_upscaled.png (-2, -3 ... if taken). If several images
-share the stem (photo.jpg and photo.png), the full name is used: photo.jpg_upscaled.png.
+share the stem (photo.jpg and photo.png), the full name is used: photo.jpg_upscaled.png. A stage of
+`request.stages` lies beside its picture as STEM_base.png.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import StorageError
+from ..request.stages import PASSES
 from ..storage.images import open_picture
-from .metadata.chunk import UPSCALED
+from .metadata.chunk import UPSCALED, source_of
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 """Extensions of image files."""
-VARIANT = re.compile(r"^(.+)_upscaled(?:-\d+)?$")
+VARIANT = re.compile(rf"^(.+)_(upscaled|{'|'.join(PASSES)})(?:-\d+)?$")
 
 
 def base_of(name: str, siblings: Iterable[str]) -> str:
@@ -39,9 +41,10 @@ def made_by(job_id: str, folder: Path, name: str) -> list[str]:
 
 
 def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, str]:
-    """Upscaled images of a folder -> their originals, by name.
+    """Upscaled images and stages of a folder -> their originals, by name.
 
-    Left out if the original is gone or ambiguous among images with the same stem.
+    Left out if the original is gone or ambiguous among images with the same stem, and what has the name of a
+    stage but does not say that it is one.
     """
     by_stem: dict[str, list[str]] = {}
     for name in files:
@@ -57,9 +60,15 @@ def originals(folder: Path, files: Mapping[str, os.stat_result]) -> dict[str, st
             found[name] = recorded
         elif recorded and match[1] in (recorded, PurePosixPath(recorded).stem):
             continue  # its original is gone, even if another image has that stem now
-        elif len(candidates) == 1:
+        elif match[2] == "upscaled" and len(candidates) == 1:
             found[name] = candidates[0]
     return {name: _root_original(found, name) for name in found}
+
+
+def is_upscaled(name: str) -> bool:
+    """Whether a variant is an upscaled image, by its name."""
+    match = VARIANT.match(PurePosixPath(name).stem)
+    return bool(match and match[2] == "upscaled")
 
 
 def _root_original(found: Mapping[str, str], name: str) -> str:
@@ -74,8 +83,7 @@ def _root_original(found: Mapping[str, str], name: str) -> str:
 @lru_cache(2**16)
 def _recorded(path: Path, _modified: int, _size: int) -> str:
     """Name of the original as recorded in the image itself, or ""."""
-    source = _about(path).get("from")
-    return source.rpartition("/")[2] if isinstance(source, str) else ""
+    return (source_of(path) or "").rpartition("/")[2]
 
 
 def _about(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from ..errors import StorageError, WebbDuckError
+from ..gallery.input_image_names import InputNames
 from ..gallery.input_image_owners import InputOwners
 from ..gallery.input_images import FILE_ID
 from ..gallery.run_layout import META
@@ -145,6 +146,7 @@ class Housekeeping(threading.Thread):
         for name in unused:
             if not (folder / name).exists():
                 owners.unmark(name)
+                InputNames(self._settings).forget(name)
 
     def _references_of_runs(self) -> set[str]:
         """Input images of all runs, those in the trash included."""

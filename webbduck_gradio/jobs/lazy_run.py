@@ -61,16 +61,18 @@ class LazyRun:
         seed: int,
         warnings: Sequence[str],
         facts: Mapping[str, Any],
+        stages: Mapping[str, Image],
         waiting: Waiting,
     ) -> None:
-        """Save an image. If the output folder is unavailable, wait for it, so that the image is not lost.
+        """Save an image and its stages. If the output folder is unavailable, wait for it, so that they are
+        not lost.
 
         Raises `StorageError` for any other failure, and `CancelledError` while waiting.
         """
         before = len(self.images)
         while len(self.images) == before:
             try:
-                self._get().save(index, image, seed, warnings, facts, self._saved)
+                self._get().save(index, image, seed, warnings, facts, self._saved, stages)
             except StorageError as error:
                 if len(self.images) > before:
                     raise  # the image was saved; recording it failed

@@ -111,9 +111,15 @@ class StoreReporter:
             self._store.add_warnings(self.job.id, text)
 
     def save(
-        self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
+        self,
+        index: int,
+        image: Image,
+        seed: int,
+        warnings: Sequence[str],
+        facts: Mapping[str, Any],
+        stages: Mapping[str, Image],
     ) -> None:
-        self._run.save(index, image, seed, warnings, facts, self)
+        self._run.save(index, image, seed, warnings, facts, stages, self)
         self._is_in_image, self._state = False, None
 
     def run_started(self, run: str) -> None:

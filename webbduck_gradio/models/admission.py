@@ -21,6 +21,9 @@ from .prompt_resolver import ResolvedPrompt, resolve_prompt
 from .tokens import CHUNK, chunks, common_length
 from .upscalers import Upscaler
 
+WRAPPED = 64
+"""Sides in pixels that a UNet with four levels halves without a remainder, as seamless borders need."""
+
 
 def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
     """The request with the checkpoint's defaults where nothing was asked (None or absent), and with the
@@ -45,6 +48,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
+    if isinstance(fields.get("vae"), str) and (vae := find(fields["vae"], catalog.vaes()).model):
+        fields["vae"] = vae.name
     request = GenerationRequest.validated(**fields)
     if request.has_hires and request.hires_upscaler is None:
         # Recorded, so that the picture can be made again after another model was installed.
@@ -106,6 +111,7 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     """
     checkpoint = catalog.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
+    catalog.vae(request.vae)
     wording = resolve_prompt(catalog, request)
     for lora, _ in wording.loras:
         _check_lora(lora, checkpoint)
@@ -147,6 +153,8 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
             if name:
                 models.append(catalog.checkpoint(name))
         paths = [model.path for model in models]
+        if vae := catalog.vae(request.vae):
+            paths.append(vae.path)
         paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
     except WebbDuckError:
         return None
@@ -318,6 +326,13 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
             f"A {request.output_format} file keeps no pixel exactly, so those that are not painted change "
             "a little as well; choose png to keep them."
         )
+    drawn = {(request.width, request.height), request.largest_size}
+    for width, height in sorted(drawn) if request.tiling != "none" else ():
+        if width % WRAPPED or height % WRAPPED:
+            warnings.append(
+                f"A seam can show at the borders of {width} x {height} pixels; tiling is exact where both "
+                f"sides are multiples of {WRAPPED}."
+            )
     if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
         warnings.append("mimic_cfg has no effect when it is not below cfg.")
     fields = request.model_dump()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ..errors import ModelError
+from ..errors import ModelError, UnreadableModelError
 from ..settings import Settings
-from .probe.checkpoint import read_json, weight_files
-from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
-from .scan import candidates, is_text
+from .listing import bundled_last
+from .probe import vae
+from .probe.folder_files import weight_files
+from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON
+from .scan import Folders, Unread, candidates, is_text, stamp_of
 
 
 @dataclass(frozen=True)
@@ -18,49 +21,53 @@ class Vae:
 
     name: str
     path: Path
+    layout: Literal["diffusers", "single_file"]
     size_bytes: int
-    latent_channels: int
     unusable: str | None
+    weights: Path | None = None
+    """Its file; of a folder the one with the weights, None if there are several."""
+    stamp: str = ""
+    """Equal as long as its weights were not written again."""
+    hash: str | None = None
+    """AutoV2 of `weights`, once computed."""
+    hashes: tuple[str, ...] = ()
+    """SHA-256 of `weights` and of what follows its header, once computed."""
 
 
-def find_vaes(settings: Settings) -> tuple[Vae, ...]:
+def find_vaes(settings: Settings, known: Folders) -> tuple[Vae, ...]:
+    """By name. What cannot be read is noted in `known`."""
     root = settings.checkpoints / "vae"
     found = []
-    for each in candidates(root, folders=False):
+    for each in candidates(root, folders=False, known=known):
         if each.path.parent != root and (each.path.parent / "config.json").is_file():
             continue  # a folder in diffusers layout, below
-        found.append(_vae(each.name, each.path, each.size))
+        reason = _why_unusable(each.path, known)
+        stamp = stamp_of(each.path)
+        found.append(Vae(each.name, each.path, "single_file", each.size, reason, each.path, stamp))
     for config in sorted(root.glob("*/config.json")):
-        if not is_text(config.parent.name):
+        folder = config.parent
+        if not is_text(folder.name):
             continue
-        found.append(_vae_folder(config.parent))
-    return tuple(found)
+        files = weight_files(folder)
+        size = sum(file.stat().st_size for file in files)
+        stamp = "+".join(map(stamp_of, files))
+        weights = files[0] if len(files) == 1 else None
+        reason = _why_unusable(folder, known)
+        found.append(Vae(folder.name, folder, "diffusers", size, reason, weights, stamp))
+    return bundled_last(found)
 
 
-def _vae(name: str, path: Path, size: int) -> Vae:
-    if path.suffix.lower() in PICKLE_ENDINGS:
-        return Vae(name, path, size, 0, f"{path.name} {PICKLE_REASON}.")
+def _why_unusable(path: Path, known: Folders) -> str | None:
+    if path.suffix.lower() in PICKLE_ENDINGS and not path.is_dir():
+        return f"{path.name} {PICKLE_REASON}."
     try:
-        tensors = read_header(path).tensors
+        if path.is_dir():
+            vae.probe_folder(path)
+        else:
+            vae.probe_file(path)
+    except UnreadableModelError as error:
+        known.unread.append(Unread(path, f"cannot be read ({error.why})"))
+        return str(error)
     except ModelError as error:
-        return Vae(name, path, size, 0, str(error))
-    for key in ("first_stage_model.decoder.conv_in.weight", "decoder.conv_in.weight"):
-        tensor = tensors.get(key)
-        if tensor is not None and len(tensor.shape) == 4:
-            return Vae(name, path, size, tensor.shape[1], None)
-    return Vae(name, path, size, 0, f"{path.name} is no VAE; move it to the folder for its kind.")
-
-
-def _vae_folder(folder: Path) -> Vae:
-    files = weight_files(folder)
-    size = sum(file.stat().st_size for file in files)
-    try:
-        config = read_json(folder / "config.json", folder.name)
-        if not files:
-            raise ModelError(f"{folder.name} has no safetensors weights; copy the folder again.")
-        for file in files:
-            read_header(file)
-    except ModelError as error:
-        return Vae(folder.name, folder, size, 0, str(error))
-    channels = config.get("latent_channels", 4)
-    return Vae(folder.name, folder, size, channels if isinstance(channels, int) else 0, None)
+        return str(error)
+    return None

@@ -18,7 +18,7 @@ SecondPass = Literal["refiner", "img2img"]
 ConditionName = Literal[
     "guidance", "image", "mask", "soft_border", "whole_area", "masked_area", "second_pass", "img2img_pass",
     "refiner_pass", "partial", "batch", "joint", "variation", "eta", "churn", "churned", "noise",
-    "step_noise", "range", "rho", "beta", "freeu", "mimic", "hires",
+    "step_noise", "range", "rho", "beta", "freeu", "mimic", "hires", "no_outpaint",
 ]  # fmt: skip
 Test = tuple[str, Literal["set", "unset", "is", "is not", "in"], Any]
 """A field of the request, an operator, and the operand of "is", "is not" and "in"."""
@@ -81,12 +81,15 @@ CONDITIONS: dict[ConditionName, Condition] = {
         (("image", "set", None),),
         alternatives=(_IMG2IMG_PASS,),
     ),
+    "no_outpaint": Condition("when the picture is outpainted", (("outpaint", "unset", None),)),
     "batch": Condition("for a single picture", (("num_images", "is not", 1),)),
     "joint": Condition(
-        "with DPM adaptive, outpainting, an img2img second pass or details, which draw one picture at a time",
+        "with DPM adaptive, outpainting, an img2img second pass, details or kept stages, which draw one "
+        "picture at a time",
         (
             ("outpaint", "unset", None),
             ("details", "unset", None),
+            ("keep_stages", "is not", "on"),
             ("second_pass_kind", "is not", "img2img"),
             *(
                 (field, "is not", each.name)

@@ -19,7 +19,7 @@ from .layouts import resolved
 from .loras.tab import TAB as LORAS
 from .modules import call, start_view
 from .queue.tab import TAB as QUEUE
-from .studio import hires
+from .studio import hires, vae_list
 from .studio.form import Form
 from .studio.tab import TAB as STUDIO
 from .tab import PageParts
@@ -51,12 +51,16 @@ def style_sheets() -> str:
 def build(services: Services, ticket_secret: str) -> gr.Blocks:
     """Build the page and the API."""
 
-    def follow(chosen: str | None, second: str | None) -> list[Any]:
+    def follow(chosen: str | None, second: str | None, vae: str | None) -> list[Any]:
         """Model choices after the catalog changed, and a notification if a selected model is gone."""
         lost = form.missing_models(chosen, second)
+        vaes, gone = vae_list.after_change(services.registry, vae)
+        if gone:
+            lost["error"] = " ".join(filter(None, (lost.get("error"), gone)))
         return [
             *form.choices(chosen, second),
             *hires.choices(services.registry),
+            vaes,
             notification(**lost) if lost else gr.skip(),
         ]
 
@@ -73,7 +77,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
                 with gr.Tab(tab.title, id=tab.id, elem_id=f"tab-{tab.id}"):
                     tab.build(parts)
 
-        models = [form.checkpoint, form.fields["second_pass_model"]]
+        models = [form.checkpoint, form.fields["second_pass_model"], form.fields["vae"]]
         changes.build(services).catalog_changed(
             follow,
             models,

@@ -24,6 +24,7 @@ from ...models.detectors import Detector
 from ...models.prompt_resolver import ResolvedPrompt
 from ...request import MAX_SEED, DetailPass, GenerationRequest
 from ...request.detail_requests import prompts_in
+from .. import seamless
 from ..detection import Region
 from ..sampling.denoiser import ModelContext
 from ..sampling.loop import SamplingRun
@@ -60,6 +61,7 @@ class Details(Pass):
     """What of the picture may change (L, of its size); None = all."""
 
     status = "Details"
+    keeps = "detailed"
 
     @cached_property
     def detectors(self) -> list[Detector]:
@@ -140,11 +142,12 @@ class Details(Pass):
             model = self.load(request, wording=words)
             mode = self._mode(request, picture, start.masks[region])
             regional = RegionRun(run, request, replace(start, region=region), picture)
-            sampling = mode.begin(regional, model)
-            if saved is not None:
-                sampling.restore(saved)
-                saved = None
-            picture = mode.finish(decoded(regional, model, sampling.sample(model))[0])
+            with seamless.unwrapped(model.loaded.pipe.unet, model.loaded.pipe.vae):  # a region has borders
+                sampling = mode.begin(regional, model)
+                if saved is not None:
+                    sampling.restore(saved)
+                    saved = None
+                picture = mode.finish(decoded(regional, model, sampling.sample(model))[0])
         return picture
 
     def _mode(self, request: GenerationRequest, picture: Image.Image, mask: Image.Image) -> inpaint.Inpaint:

@@ -12,6 +12,7 @@ from .passes import Drawn, Pass, of_image, of_latents
 
 class FirstPass(Pass):
     status = "Generating"
+    keeps = "base"
 
     def __init__(self, mode: Mode, model: ModelContext, refiner: ModelContext | None = None):
         self._mode, self._model, self._refiner = mode, model, refiner

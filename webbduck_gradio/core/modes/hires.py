@@ -34,6 +34,7 @@ class HiresPass(Pass):
     the same seeds, and img2img. At a scale of 1 that is the noise of the first pass once more."""
 
     status = "Hires pass"
+    keeps = "hires"
 
     def __init__(self, request: GenerationRequest, model: ModelContext, upscaler: str | Upscaler | None):
         """`upscaler`: the name of one of latents, or a model; None = Lanczos."""

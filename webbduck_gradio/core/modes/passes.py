@@ -36,6 +36,9 @@ class Pass(ABC):
     status = ""
     """What the job does meanwhile, in a few words; "" if it takes no time worth mentioning."""
 
+    keeps = ""
+    """Its name in `request.stages.PASSES`; "" if its result is no stage of the picture."""
+
     @property
     @abstractmethod
     def stages(self) -> tuple[Stage, ...]:

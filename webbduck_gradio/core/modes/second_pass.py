@@ -13,6 +13,7 @@ class SecondPass(Pass):
     """Over one image at a time, at `refinement_strength`."""
 
     status = "Second pass"
+    keeps = "redrawn"
 
     def __init__(self, model: ModelContext):
         self._model = model

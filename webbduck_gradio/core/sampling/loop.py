@@ -93,6 +93,8 @@ class SamplingRun:
         self.stage: Stage = "first"
         self.picture: Image.Image | None = None
         self.part = Part()
+        self.stages: dict[str, Image.Image] = {}
+        """Finished pictures on the way to the final one, where the request asks for them."""
         self.slow_steps = slow_steps
         self._origin, self._memory_warnings = origin, memory_warnings
 
@@ -170,6 +172,7 @@ class SamplingRun:
             noise=noise,
             evaluations=evaluations,
             picture=self.picture,
+            stages=dict(self.stages),
             warnings=tuple(self.warnings),
             memory_warnings=tuple(self._memory_warnings),
             origin=self._origin(),

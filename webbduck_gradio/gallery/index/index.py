@@ -19,6 +19,7 @@ from pathlib import Path
 
 from .. import run_layout
 from ..run_layout import Folder, ImageInfo, RunInfo
+from ..upscaled_images import is_upscaled
 from . import grid_layout, queries
 from .database import Database
 from .folders import RunUpdate, all_folders, facts_of, file_state, stamp_of
@@ -330,9 +331,12 @@ class Index:
         )  # fmt: skip
         if original is None:
             marks = [facts.texts.get("kind", "")]
-            marks += ["upscaled"] if name in folder.variant_of.values() else []
+            copies = [each for each, of in folder.variant_of.items() if of == name]
+            marks += ["upscaled"] if any(map(is_upscaled, copies)) else []
             marks += ["favourite"] if favourite else []
-            texts = {**facts.texts, "name": f"{folder.id} {name}", "kind": " ".join(marks)}
+            recorded = run_layout.is_recorded(folder.meta, name) or {}
+            names = f"{folder.id} {name} {recorded.get('source') or ''}"
+            texts = {**facts.texts, "name": names, "kind": " ".join(marks)}
             db.execute(
                 f"INSERT INTO search (rowid, {', '.join(COLUMNS)}) VALUES (?{', ?' * len(COLUMNS)})",
                 (id, *(words(texts.get(column, "")) for column in COLUMNS)),

@@ -16,12 +16,14 @@ from .chunk import (
     TextMetadata,
     batch_request,
     build_chunk,
+    chunk_of_stage,
     parameters_of,
     parse_texts,
     png_info,
     read,
     save_picture,
     save_upscaled,
+    source_of,
 )
 
 __all__ = [
@@ -32,10 +34,12 @@ __all__ = [
     "TextMetadata",
     "batch_request",
     "build_chunk",
+    "chunk_of_stage",
     "parameters_of",
     "parse_texts",
     "png_info",
     "read",
     "save_picture",
     "save_upscaled",
+    "source_of",
 ]

@@ -9,6 +9,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     kind, job_id, created (ISO 8601 with offset), versions, warnings
     facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
+    stage, stage_of    in a kept stage: its name (`request.stages`) and the id of the final picture
 
 See `infotext` for the limits of the `parameters` text.
 """
@@ -26,8 +27,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ... import __version__
-from ...errors import RequestError
-from ...request import GenerationRequest, LoraSelection, upgrade_stored_request
+from ...errors import RequestError, StorageError
+from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
 from . import exif, infotext, infotext_redraw, png_text, stealth_alpha
 from .infotext import parameters_text
@@ -82,6 +83,33 @@ def build_chunk(
         "facts": facts,
         "drawing": DRAWING,
     }
+
+
+def chunk_of_stage(chunk: Mapping[str, Any], stage: str, of: str) -> dict[str, Any]:
+    """The chunk of a stage (`request.stages`) of a picture with this chunk. `of`: the picture's id."""
+    request = stages.request_of(stage, GenerationRequest.validated(**chunk["request"]))
+    facts = dict(chunk["facts"])
+    if request.second_pass_model is None:
+        facts.pop("second_pass", None)
+    return {
+        **chunk,
+        "request": request.model_dump(mode="json"),
+        "facts": facts,
+        "stage": stage,
+        "stage_of": of,
+    }
+
+
+def source_of(path: Path) -> str | None:
+    """Id of the picture that this one is an upscaled version or a stage of, as recorded in the file."""
+    try:
+        with open_picture(path, path.name, WITH_TEXTS) as image:
+            texts = exif.texts(image) if image.format != "PNG" else image.info
+            upscaled, own = _json_object(texts.get(UPSCALED)), _json_object(texts.get(CHUNK))
+    except (StorageError, TypeError):
+        return None
+    source = (upscaled or {}).get("from") or (own or {}).get("stage_of")
+    return source if isinstance(source, str) else None
 
 
 def save_picture(image: Image.Image, file: BinaryIO, format: str, chunk: Mapping[str, Any]) -> None:
@@ -140,6 +168,8 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
     request = request.model_copy(update=resolved)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
+    if facts.get("vae_hash"):
+        hashes = {"vae": facts["vae_hash"], **hashes}
     if model_hash:
         hashes = {"model": model_hash, **hashes}
     return parameters_text(
@@ -150,6 +180,7 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
         second_pass=facts.get("second_pass"),
         extras={
             **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
+            "VAE hash": facts.get("vae_hash"),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
             **(more or {}),
@@ -296,7 +327,8 @@ def _well_typed(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dic
     good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
     wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]
     for table, key, kind in ((good, "warnings", list), (good["facts"], "lora_hashes", dict),
-                             (good["facts"], "model_hash", str)):  # fmt: skip
+                             (good["facts"], "model_hash", str),
+                             (good["facts"], "vae_hash", str)):  # fmt: skip
         if table.get(key) is not None and not isinstance(table[key], kind):
             wrong.append(key)
             del table[key]

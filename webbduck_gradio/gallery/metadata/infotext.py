@@ -31,7 +31,7 @@ from typing import Any
 from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
 from ...request.samplers import resolved_schedule, sampler_named
-from . import infotext_details, infotext_passes
+from . import infotext_details, infotext_models, infotext_passes
 from .infotext_passes import number
 
 NEGATIVE = "Negative prompt:"
@@ -299,9 +299,9 @@ def _single_pairs(request: GenerationRequest) -> dict[str, Any]:
 
 
 def _sampling_pairs(request: GenerationRequest) -> dict[str, Any]:
-    """Pairs of guidance, noise and samplers that need several fields, or that only Forge asks for."""
+    """Pairs of guidance, noise, samplers and models that need several fields, or that only Forge asks for."""
     unused = without_effect(request.model_dump())
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = infotext_models.pairs(request, unused)
     if request.eta is not None and "eta" not in unused:
         found[eta_key(request.sampler)] = number(request.eta)
     if request.seed_resize_width is not None:

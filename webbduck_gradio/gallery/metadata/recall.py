@@ -29,8 +29,8 @@ IGNORED_INFOTEXT_KEYS = {
         "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
-        "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1", "Hires resize-2",
-        "Second pass", soft_inpainting.ENABLED,
+        "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1",
+        "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
@@ -85,6 +85,9 @@ class Catalog(Protocol):
     def detectors(self) -> Sequence[Named]:
         """All detectors."""
 
+    def vaes(self) -> Sequence[Model]:
+        """All VAEs beside the checkpoints."""
+
 
 class InputImages(Protocol):
     """What is asked of `gallery.input_images.InputImageStore`."""
@@ -133,7 +136,8 @@ def _for_form(
     found: Mapping[str, Any], catalog: Catalog, inputs: InputImages
 ) -> tuple[dict[str, Any], list[str]]:
     said = _understand(
-        found, catalog.checkpoints(), catalog.loras(), catalog.upscalers(), catalog.detectors()
+        found,
+        *(catalog.checkpoints(), catalog.loras(), catalog.upscalers(), catalog.detectors(), catalog.vaes()),
     )
     fields, notes = said["fields"], said["problems"]
     if not fields:
@@ -203,6 +207,7 @@ def _understand(
     loras: Sequence[Model] | None,
     upscalers: Sequence[Upscaler] | None = None,
     detectors: Sequence[Named] | None = None,
+    vaes: Sequence[Model] | None = None,
 ) -> dict[str, Any]:
     problems = [*found["problems"], *found["notes"]]
     wanted = dict(found["settings"])
@@ -220,6 +225,7 @@ def _understand(
                 wanted[name] = max(wanted[name] - setting.infotext.offset, 0)
     facts = (found["webbduck"] or {}).get("facts") or {}
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
+    vae_hash = wanted.pop("vae_hash", None) or facts.get("vae_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
     paths = wanted.pop("paths", {})
     for key in ("base_model", "second_pass_model", "hires_model"):
@@ -232,6 +238,8 @@ def _understand(
             _find_model(key, wanted, model_hash if key == "base_model" else None, checkpoints, problems)
     if upscalers is not None:
         _find_upscaler(wanted, upscalers, problems)
+    if vaes is not None and wanted.get("vae"):
+        _find_model("vae", wanted, vae_hash, vaes, problems)
     if loras is not None:
         _find_loras(wanted, lora_hashes, paths, loras, problems)
     if detectors is not None:

@@ -33,9 +33,16 @@ class RunningJob(ProgressReporter, Protocol):
         """Add warnings to the job; duplicates are ignored."""
 
     def save(
-        self, index: int, image: Image, seed: int, warnings: Sequence[str], facts: Mapping[str, Any]
+        self,
+        index: int,
+        image: Image,
+        seed: int,
+        warnings: Sequence[str],
+        facts: Mapping[str, Any],
+        stages: Mapping[str, Image],
     ) -> None:
-        """Save image `index` of the batch in the job's own run, with its metadata."""
+        """Save image `index` of the batch in the job's own run, with its metadata, and the stages beside
+        it."""
 
     def run_started(self, run: str) -> None:
         """Record the run that the job's images are saved in; `save` does that itself."""

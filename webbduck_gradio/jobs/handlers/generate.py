@@ -38,9 +38,11 @@ class GenerateHandler(JobHandler):
         for picture in context.generator.generate(request, checkpoint, running, running.continuation):
             running.warn(picture.warnings)
             loras = [lora["name"] for lora in picture.facts.get("loras", ())]
-            facts = {**context.registry.known_hashes(request.base_model, loras), **picture.facts}
+            source = context.inputs.names.of(request.image) if request.image else None
+            facts = {**context.registry.known_hashes(request.base_model, loras, request.vae), **picture.facts}
+            facts |= {"source_name": source} if source else {}
             warnings = tuple(dict.fromkeys((*running.job.warnings, *picture.warnings)))
-            running.save(picture.index, picture.image, picture.seed, warnings, facts)
+            running.save(picture.index, picture.image, picture.seed, warnings, facts, picture.stages)
             if picture.index + 1 < request.num_images:
                 running.check_between_images()
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from ...errors import RequestError
 from ...request import SETTINGS, GenerationRequest
+from ...request.model_fields import OWN_VAE
 from ...request.samplers import JOINED
 from ..triggers import readable
 
@@ -27,6 +28,8 @@ class Defaults:
     height: int
     scheduler: str
     """Sampler and schedule in one name, as the first version's files have it."""
+    vae: str = OWN_VAE
+    """A name of `checkpoint/vae`."""
 
     @property
     def sampler(self) -> str:

@@ -87,6 +87,11 @@ class Hashes:
         hashes = tuple((digests or "").split())
         return replace(entry, hash=_short_hash(digests, isinstance(entry, Lora)), hashes=hashes)
 
+    def of_file(self, path: Path, stamp: str) -> tuple[str | None, tuple[str, ...]]:
+        """AutoV2 of a file, and the SHA-256 of it and of its weights; None and () until computed."""
+        digests = self._of(path, stamp)
+        return _short_hash(digests, False), tuple((digests or "").split())
+
     def _of(self, path: Path, stamp: str) -> str | None:
         known = self._known.get(str(path))
         return known[1] if known and known[0] == stamp else None

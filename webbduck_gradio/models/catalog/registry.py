@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...errors import ModelError, NotFoundError
+from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..captioners import Captioner, find_captioners
 from ..detectors import Detector, find_detectors
@@ -61,6 +62,7 @@ class Registry:
         self._upscalers = Listing("upscaler", settings, find_upscalers)
         self._captioners = Listing("captioner", settings, find_captioners)
         self._detectors = Listing("detector", settings, find_detectors)
+        self._vaes = Listing("VAE", settings, find_vaes)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._others: object = None
@@ -257,20 +259,38 @@ class Registry:
         return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
 
     def vaes(self) -> tuple[Vae, ...]:
-        """All VAEs in `checkpoint/vae`, including broken ones."""
-        return find_vaes(self.settings)
+        """All VAEs in `checkpoint/vae`, including unusable ones."""
+        return tuple(map(self._hashed, self._vaes.models()))
+
+    def vae(self, name: str) -> Vae | None:
+        """A VAE by name in any spelling; None for the checkpoint's own. Raises `NotFoundError` or
+        `ModelError`."""
+        return None if name == OWN_VAE else self._hashed(self._vaes.get(name))
+
+    def _hashed(self, vae: Vae) -> Vae:
+        """The VAE with its hashes, which are computed in the background the first time."""
+        if vae.weights is None:
+            return vae
+        short, hashes = self.hashes.of_file(vae.weights, vae.stamp)
+        if short is None and vae.unusable is None:
+            self.hashes.schedule(vae.weights, vae.stamp)
+        return replace(vae, hash=short, hashes=hashes)
 
     def wildcards(self) -> tuple[Wildcard, ...]:
         """The text files in `wildcards`."""
         return find_wildcards(self.settings)
 
-    def known_hashes(self, base_model: str, loras: Iterable[str]) -> dict[str, Any]:
-        """`model_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as known."""
+    def known_hashes(self, base_model: str, loras: Iterable[str], vae: str = OWN_VAE) -> dict[str, Any]:
+        """`model_hash` and `vae_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as
+        known."""
         model = self._checkpoints.get(base_model)
+        vae_hash = next((each.hash for each in self.vaes() if each.name == vae), None) if vae else None
         known = {name: self._loras[name].hash for name in loras if name in self._loras}
         hashes = {name: known_hash for name, known_hash in known.items() if known_hash}
-        return ({"model_hash": model.hash} if model and model.hash else {}) | (
-            {"lora_hashes": hashes} if hashes else {}
+        return (
+            ({"model_hash": model.hash} if model and model.hash else {})
+            | ({"lora_hashes": hashes} if hashes else {})
+            | ({"vae_hash": vae_hash} if vae_hash else {})
         )
 
     def upscalers(self) -> tuple[Upscaler, ...]:

@@ -146,13 +146,25 @@ def _tensors_of(folder: Path, part: str) -> tuple[dict[str, Tensor], str]:
 
 
 def _current_name(part: str, key: str) -> str:
-    if part == "vae" and ".mid_block.attentions.0." in key:  # diffusers until 2023
-        start, _, ending = key.rpartition(".")
-        start, _, layer = start.rpartition(".")
-        return f"{start}.{_OLD_ATTENTION[layer]}.{ending}" if layer in _OLD_ATTENTION else key
+    if part == "vae":
+        return current_vae_name(key)
     if part.startswith("text_encoder") and not key.startswith(("text_model.", "text_projection.")):
         return f"text_model.{key}"  # newer versions of transformers
     return key
+
+
+def current_vae_name(key: str) -> str:
+    """The name that diffusers gives a VAE's tensor today."""
+    if ".mid_block.attentions.0." not in key:
+        return key
+    start, _, ending = key.rpartition(".")  # diffusers until 2023
+    start, _, layer = start.rpartition(".")
+    return f"{start}.{_OLD_ATTENTION[layer]}.{ending}" if layer in _OLD_ATTENTION else key
+
+
+def is_ignored(key: str) -> bool:
+    """Whether a tensor has no effect on what a checkpoint draws."""
+    return bool(_IGNORED.search(key))
 
 
 def _check_remaining_in_folder(where: str, part: str, rest: list[str]) -> list[str]:

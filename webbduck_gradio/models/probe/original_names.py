@@ -73,10 +73,11 @@ def _resnet_name(rest: str) -> str:
 def vae(shapes: Shapes, config: Mapping[str, Any]) -> Shapes:
     """Attention weights may also be stored as 1x1 convolutions; see `same_weights`."""
     last = len(config["block_out_channels"]) - 1
-    return {_vae_name(name, last): shape for name, shape in shapes.items()}
+    return {vae_name(name, last): shape for name, shape in shapes.items()}
 
 
-def _vae_name(name: str, last: int) -> str:
+def vae_name(name: str, last: int) -> str:
+    """`last`: index of the last level."""
     name = re.sub(r"down_blocks\.(\d+)\.resnets", r"down.\1.block", name)
     name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0", r"down.\1.downsample", name)
     name = re.sub(r"up_blocks\.(\d+)\.resnets", lambda found: f"up.{last - int(found[1])}.block", name)

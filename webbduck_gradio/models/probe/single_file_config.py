@@ -41,7 +41,7 @@ def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr
     If only some tensors of a part are missing, its configuration is derived from the others.
     """
     refiner = arch == "sdxl-refiner"
-    parts: dict[str, Config] = {"vae": _vae(header), "unet": {}}
+    parts: dict[str, Config] = {"vae": vae(header), "unet": {}}
     if not refiner:
         parts["text_encoder"] = _clip(header, CLIP)
     parts["text_encoder_2"] = _open_clip(header, open_clip_prefix(refiner))
@@ -49,7 +49,7 @@ def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr
     for part, config in parts.items():
         if not config:
             raise ModelError(f"{name} has no {PARTS[part]}; get the complete file.")
-        config |= _config_overrides(header).get(part, {})
+        config |= config_overrides(header).get(part, {})
     parts["scheduler"] = scheduler(prediction_type, zero_snr)
     parts["model_index"] = _index(refiner)
     return parts
@@ -87,7 +87,8 @@ def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tupl
     return found
 
 
-def _config_overrides(header: Header) -> dict[str, Config]:
+def config_overrides(header: Header) -> dict[str, Config]:
+    """Part -> what the file's own metadata say of its configuration."""
     try:
         overrides = json.loads(header.metadata.get("webbduck.config", "{}"))
     except (ValueError, RecursionError):
@@ -168,7 +169,8 @@ def _shape(header: Header, key: str) -> tuple[int, ...]:
     return tensor.shape if tensor else ()
 
 
-def _vae(header: Header) -> Config:
+def vae(header: Header) -> Config:
+    """The configuration of a VAE whose tensors begin with `VAE`; {} if there is none."""
     levels = max(
         _count(header, re.escape(VAE) + rf"{side}\.(\d+)\.") for side in (r"encoder\.down", r"decoder\.up")
     )

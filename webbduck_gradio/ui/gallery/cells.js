@@ -3,6 +3,7 @@
 import { button, h } from "../shared/dom.js";
 import { bytes, day, many, number } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
+import { countVariants } from "../shared/variants.js";
 import { thumbOf, unreadable } from "./images.js";
 import { isByTime } from "./toolbar.js";
 import { NARROWEST, WIDEST } from "./rows_layout.js";
@@ -111,7 +112,7 @@ export function makeCells({ order, actions }) {
       image.variants
         ? h(
             "span",
-            { class: "marks", title: many(image.variants.length, "upscaled image") },
+            { class: "marks", title: countVariants(image.variants) },
             h("span", {}, `+${image.variants.length}`),
           )
         : null,

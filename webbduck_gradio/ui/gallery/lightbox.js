@@ -8,6 +8,7 @@ import { iconButton } from "../shared/icons.js";
 import { toast } from "../shared/toast.js";
 import { setUnavailable } from "../shared/unavailable.js";
 import { imageUrl } from "../shared/urls.js";
+import { variantName } from "../shared/variants.js";
 import { imageOf, thumbOf, unreadable } from "./images.js";
 import { makeStage } from "./lightbox_zoom.js";
 import { makePanel } from "./panel.js";
@@ -131,7 +132,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
                 type: "button",
                 class: image.copy ? "copy" : "",
                 "data-id": image.id,
-                title: image.copy ? `${image.id}, upscaled` : image.id,
+                title: image.copy ? `${image.id}, ${variantName(image.id)}` : image.id,
                 "aria-label": `Picture ${index + 1} of ${ids.length}, ${detailOf(image)}`,
                 "aria-current": String(image.id === shown.id),
                 onclick: () => (other ? compare(image.id) : open(image)),
@@ -145,7 +146,7 @@ export function makeLightbox(home, { grid, act, ask, signal }) {
     strip.querySelector("[aria-current=true]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 
-  const detailOf = (image) => (image.copy ? "upscaled" : `seed ${image.seed ?? "unknown"}`);
+  const detailOf = (image) => (image.copy ? variantName(image.id) : `seed ${image.seed ?? "unknown"}`);
 
   function stripPicture(image) {
     const broken = () =>

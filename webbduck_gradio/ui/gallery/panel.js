@@ -2,10 +2,11 @@
 // The lightbox's panel: a picture's metadata and the actions on it.
 import { copyText } from "../shared/clipboard.js";
 import { h, put } from "../shared/dom.js";
-import { bytes, many } from "../shared/format.js";
+import { bytes } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
 import { thumbUrl } from "../shared/urls.js";
+import { countVariants, variantName } from "../shared/variants.js";
 import { makeActions } from "./panel_actions.js";
 
 const TOOLS = {
@@ -78,7 +79,7 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
     return h(
       "section",
       { class: "g-copies" },
-      h("h4", {}, found.original ? "Original and upscaled images" : many(ids.length, "upscaled image")),
+      h("h4", {}, found.original ? "Original, upscaled images and stages" : countVariants(ids)),
       ids.map((id) =>
         h(
           "div",
@@ -88,7 +89,11 @@ export function makePanel(panel, { act, open, compare, upscalers }) {
             { type: "button", class: "g-mini", title: `Open ${id}`, onclick: () => open(id) },
             h("img", { src: thumbUrl(id), alt: "" }),
           ),
-          h("span", { class: "name" }, id.split("/").at(-1)),
+          h(
+            "span",
+            { class: "name" },
+            `${id.split("/").at(-1)}${found.original === id ? "" : `, ${variantName(id)}`}`,
+          ),
           h("button", { type: "button", class: "g-act", onclick: () => compare(id) }, "Compare"),
         ),
       ),

@@ -30,7 +30,7 @@ function entriesOf(names) {
  * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
  *   in the Studio, unless it `isUsed` there
  */
-export function checkpointCard(each, { samplers, save: store, useCurrent, use, isUsed }) {
+export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, use, isUsed }) {
   const isRefiner = each.arch === "sdxl-refiner";
   const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
   const inputs = FIELDS.map(([key, label, step]) =>
@@ -54,6 +54,11 @@ export function checkpointCard(each, { samplers, save: store, useCurrent, use, i
     label: "Sampler",
     choices: [{ value: "", label: `${each.suggested.scheduler} (suggested)` }, ...entriesOf(samplers)],
     value: noted("scheduler"),
+  });
+  const vae = makeCombobox({
+    label: "VAE",
+    choices: vaes.map((one) => (one.value ? one : { ...one, label: `${one.label} (suggested)` })),
+    value: noted("vae"),
   });
   const status = h("p", { class: "form-status muted", role: "status" });
   const showStatus = (text, isError) => {
@@ -83,7 +88,11 @@ export function checkpointCard(each, { samplers, save: store, useCurrent, use, i
         }));
         const wrong = read.find(({ problem }) => problem);
         if (wrong) return showStatus(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
-        const now = [...read.map(({ key, value }) => [key, value]), ["scheduler", sampler.value || null]];
+        const now = [
+          ...read.map(({ key, value }) => [key, value]),
+          ["scheduler", sampler.value || null],
+          ["vae", vae.value || null],
+        ];
         save(
           Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))),
         );
@@ -91,13 +100,16 @@ export function checkpointCard(each, { samplers, save: store, useCurrent, use, i
     },
     inputs,
     h("div", { class: "wide" }, h("span", {}, "Sampler"), sampler.node),
+    h("div", { class: "wide" }, h("span", {}, "VAE"), vae.node),
     h(
       "div",
       { class: "actions" },
       h("button", { type: "submit" }, "Save defaults"),
       button("Use the Studio’s settings", useCurrent),
       button("Reset to suggested", () =>
-        save(Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler"].map((key) => [key, null]))),
+        save(
+          Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler", "vae"].map((key) => [key, null])),
+        ),
       ),
     ),
     status,

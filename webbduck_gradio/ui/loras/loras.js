@@ -220,11 +220,12 @@ export default function start({ element, trigger, server }) {
       shown.length
         ? shown.map((each) => {
             const isUsed = each.name === checkpoint;
-            const key = JSON.stringify([each, isUsed]);
+            const key = JSON.stringify([each, isUsed, catalog.vaes]);
             const node =
               known.get(key) ??
               checkpointCard(each, {
                 samplers: catalog.samplers,
+                vaes: catalog.vaes,
                 save: (changes, seen) =>
                   callServer(
                     () => server.webbduck_edit_checkpoint({ name: each.name, changes, seen }),

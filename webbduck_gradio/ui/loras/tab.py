@@ -15,6 +15,7 @@ from ...models.catalog import edit_schemas
 from ...models.catalog.config_file import EditConflictError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.probe import pool
+from ...request import SETTINGS
 from ...request.samplers import joined_name
 from ...services import Services
 from ..modules import start_view
@@ -72,8 +73,11 @@ def build(parts: PageParts) -> None:
         try:
             noted = dict(zip(DEFAULT_FIELDS, values, strict=True))
             both = joined_name(noted.pop("sampler"), noted.pop("schedule"))
-            numbers = {key: number_of(key, value) for key, value in noted.items()}
-            registry.edit_checkpoint(name, numbers | {"scheduler": both})
+            read = {
+                key: number_of(key, value) if SETTINGS[key].is_number else value
+                for key, value in noted.items()
+            }
+            registry.edit_checkpoint(name, read | {"scheduler": both})
         except WebbDuckError as error:
             return notification(error=str(error), where="loras")
         return notification(message=f"The Studio's settings are now the defaults of {name}.", where="loras")

@@ -50,10 +50,11 @@ TOOL_KINDS = (
     ),
     ToolKind(
         "VAEs",
-        "Turn latents into pictures: .safetensors files or diffusers folders. They are listed only; no "
-        "setting chooses one yet.",
+        "Turn latents into pictures: SDXL's as .safetensors files or diffusers folders. The Studio's setting "
+        "VAE chooses one, a checkpoint's default another than its own.",
         lambda settings: settings.checkpoints / "vae",
         lambda registry: registry.vaes(),
+        lambda vae: "diffusers folder" if vae.layout == "diffusers" else "",
     ),
     ToolKind(
         "Wildcards",

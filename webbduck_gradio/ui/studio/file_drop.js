@@ -4,6 +4,8 @@ import { last } from "../shared/bus.js";
 import { h, home, isTyping, listenerSignal } from "../shared/dom.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
+import { takeFiles } from "./folder_batch.js";
+import { isPicture } from "./folder_progress.js";
 import { isLoadable, isModelFile, kindOfFile, placeOfModel } from "./model_file.js";
 import { readSettings } from "./settings_menu.js";
 
@@ -68,7 +70,11 @@ export function listenForFiles(use) {
       if (isCovered()) return;
       const [dropped, ...more] = event.dataTransfer.files;
       if (!dropped) return;
-      if (more.length) return toast(`${more.length + 1} files were dropped; drop one at a time.`);
+      if (more.length) {
+        const files = [dropped, ...more];
+        if (files.every(isPicture)) return takeFiles(files);
+        return toast(`${files.length} files were dropped; drop pictures only, or one file at a time.`);
+      }
       if (isModelFile(dropped.name)) return explainModel(dropped);
       openTab("studio");
       if (event.target.closest?.("[data-zone=read]")) readSettings(dropped);

@@ -8,6 +8,7 @@ import { inputFileUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { showContentHint } from "./content_hint.js";
 import { listenForFiles } from "./file_drop.js";
+import { takeFiles } from "./folder_batch.js";
 import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
@@ -84,7 +85,8 @@ export default function start({ element, props, trigger, server, upload }) {
   }
   chooser.onclick = () => file.click();
   file.onchange = () => {
-    if (file.files[0]) use(file.files[0]);
+    if (file.files.length > 1) takeFiles([...file.files]);
+    else if (file.files[0]) use(file.files[0]);
     file.value = "";
   };
 

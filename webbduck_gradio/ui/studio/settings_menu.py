@@ -15,6 +15,7 @@ from ...errors import RequestError, WebbDuckError
 from ...gallery.metadata.recall import read_settings, read_text
 from ...models.catalog.lookup import find
 from ...models.catalog.registry import Checkpoint, Lora, Registry
+from ...models.vaes import Vae
 from ...request import MAX_PROMPT, GenerationRequest
 from ...services import Services
 from ..modules import start_view
@@ -67,7 +68,7 @@ def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, An
     missing ones, and a note for each that is missing or was renamed."""
     values, notes = dict(kept), []
 
-    def name_of(name: str, models: Sequence[Checkpoint | Lora]) -> str | None:
+    def name_of(name: str, models: Sequence[Checkpoint | Lora | Vae]) -> str | None:
         found = find(name, models).model
         if found and found.name != name:
             notes.append(f"{name} is now called {found.name}.")
@@ -82,6 +83,11 @@ def installed(registry: Registry, kept: Mapping[str, Any]) -> tuple[dict[str, An
         if values[key] is None:
             del values[key]
             notes.append(f"{name} is no longer available; the selected model is kept.")
+    if values.get("vae"):
+        values["vae"] = name_of(str(values["vae"]), [each for each in registry.vaes() if not each.unusable])
+        if values["vae"] is None:
+            del values["vae"]
+            notes.append("Its VAE is no longer available; the selected one is kept.")
     # The stack reports missing LoRAs itself.
     values["loras"] = renamed(values.get("loras"), lambda name: name_of(name, registry.loras()) or name)
     return values, notes

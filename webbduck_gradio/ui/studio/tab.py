@@ -16,7 +16,19 @@ from ...services import Services
 from ..modules import call, start_view
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import details, hires, image_input, prompt_box, recent, second_pass, settings_menu, submitter, viewer
+from . import (
+    details,
+    folder_batch,
+    hires,
+    image_input,
+    prompt_box,
+    recent,
+    second_pass,
+    settings_menu,
+    submitter,
+    vae_list,
+    viewer,
+)
 from .controls import build_group, build_one, of_group
 from .form import Form, settings_of
 from .lora_stack import build_stack
@@ -77,7 +89,12 @@ def build(parts: PageParts) -> None:
                         elif group == "regions":
                             details.build(services, fields, outcome)
                         else:
-                            build_group(fields, group)
+                            build_group(
+                                fields,
+                                group,
+                                start,
+                                {"vae": vae_list.options(services.registry)},
+                            )
             gr.HTML(
                 "",
                 html_template=asset("studio/input_chip.html"),
@@ -85,6 +102,7 @@ def build(parts: PageParts) -> None:
                 elem_id="input-chip",
                 apply_default_css=False,
             )
+            folder_batch.build(services, form)
             with gr.Row(elem_id="dock"):
                 for setting in of_group("run"):
                     build_one(fields, setting, min_width=64, scale=1)
@@ -208,6 +226,7 @@ TAB = Tab(
         "studio/details.css",
         "studio/input_chip.css",
         "studio/outpaint.css",
+        "studio/folder_batch.css",
         "studio/run_buttons.css",
         "studio/recent.css",
     ),

@@ -11,6 +11,7 @@ import { imageUrl, previewUrl, thumbUrl } from "../shared/urls.js";
 import { menu } from "../shared/widgets.js";
 import { setUnavailable } from "../shared/unavailable.js";
 import { openZoom } from "../shared/zoom.js";
+import { variantName } from "../shared/variants.js";
 import * as form from "./form.js";
 import { fill, keepForUndo } from "./settings_menu.js";
 import { viewSettings } from "./view_settings.js";
@@ -268,7 +269,7 @@ export default function start({ element, props, trigger, server }) {
   function drawSize() {
     const isThere = shown.image && picture.getAttribute("src") === imageUrl(shown.image) && !picture.hidden;
     const { naturalWidth, naturalHeight } = picture;
-    const upscaled = shown.image === shown.original ? "" : ", upscaled";
+    const upscaled = shown.image === shown.original ? "" : `, ${variantName(shown.image)}`;
     setText(
       find("picture-size"),
       isThere ? `${number(naturalWidth)} × ${number(naturalHeight)} px${upscaled}` : "",

@@ -2,16 +2,17 @@
 // Comparison of the picture in the viewer with others.
 import { compareIn } from "../shared/compare.js";
 import { imageUrl, inputFileUrl } from "../shared/urls.js";
+import { variantChoice } from "../shared/variants.js";
 
 /**
- * {name, source} of what it can be compared with: its original, its upscaled copies, its input picture, the
- * rest of its batch, and the previous job's picture.
+ * {name, source} of what it can be compared with: its original, its upscaled copies and kept stages, its
+ * input picture, the rest of its batch, and the previous job's picture.
  */
 export function comparable(shown, gone, jobs) {
   if (!shown.image) return [];
   const found = [];
   if (shown.original !== shown.image) found.push({ name: "the original", source: imageUrl(shown.original) });
-  for (const id of shown.copies) found.push({ name: "its upscaled copy", source: imageUrl(id) });
+  for (const id of shown.copies) found.push({ name: variantChoice(id), source: imageUrl(id) });
   if (shown.job.request.image) {
     found.push({ name: "the input picture", source: inputFileUrl(shown.job.request.image) });
   }

@@ -3,6 +3,7 @@
 import { h, put } from "../shared/dom.js";
 import { imageIndex, imageSeed } from "../shared/seeds.js";
 import { thumbUrl } from "../shared/urls.js";
+import { variantName } from "../shared/variants.js";
 
 /**
  * Returns the function that draws {job, images, copies, pending, selected} or null; `copies` is the set of
@@ -48,7 +49,7 @@ export function makeStrip(strip, pick) {
               "data-id": id,
               "aria-label":
                 `Picture ${imageIndex(id) + 1} of ${job.request.num_images ?? 1}, ` +
-                (copies.has(id) ? "upscaled" : `seed ${imageSeed(job.request, imageIndex(id))}`),
+                (copies.has(id) ? variantName(id) : `seed ${imageSeed(job.request, imageIndex(id))}`),
               onclick: () => pick(job, id),
             },
             h("img", { src: thumbUrl(id), alt: "", loading: "lazy" }),

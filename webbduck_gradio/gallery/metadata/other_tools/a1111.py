@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .. import infotext, infotext_details, infotext_passes
+from .. import infotext, infotext_details, infotext_models, infotext_passes
 from . import soft_inpainting, values
 from .values import ForeignSettings
 
@@ -63,6 +63,7 @@ def read(text: str) -> ForeignSettings:
         "second_pass_mode": "refiner" if "refiner switch at" in fields else None,
         **infotext.inpainting(fields),
         **soft_inpainting.read(fields, notes),
+        **infotext_models.fields(fields),
         "loras": loras,
         "lora_hashes": hashes or None,
         **infotext_passes.hires(fields, single),

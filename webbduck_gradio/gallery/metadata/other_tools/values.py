@@ -83,6 +83,8 @@ def _checked(key: str, value: object, notes: list[str]) -> Any:
         return whole(value) if setting.is_whole else number(value)
     if setting is not None and setting.control == "model":
         return model_path(value)
+    if key == "vae":
+        return model_path(value) or ("" if value == "" else None)
     if key == "loras":
         return _loras(value, notes)
     if key == "details":
