@@ -219,3 +219,11 @@ def test_a_soft_brush_paints_greys_that_are_kept_to_the_bit(page: Page, studio, 
     page.locator(".mask-view").press(" ")
     assert set(np.unique(saved())) == {0, 255}
     expect_form(page, soft_inpainting="on")  # without greys the editor leaves it alone
+
+    # A start that needs a high strength says so below its control.
+    hint = page.locator("#masked-content + .size-warning")
+    expect(hint).to_be_empty()
+    page.evaluate("webbduck.form.choose('masked_content', 'latent noise')")
+    expect(hint).to_have_text("Latent noise shows through at denoising strength 0.75; take at least 0.8.")
+    page.evaluate("webbduck.form.set('strength', '0.9')")
+    expect(hint).to_be_empty()

@@ -71,15 +71,15 @@ def test_a_picture_is_upscaled_with_detail(page: Page, server: StudioServer) -> 
     page.locator("#stage .tool.upscale").click()
     page.locator(f"{MENU} .redraw-item").press("Enter")
     dialog = page.get_by_role("dialog", name="Upscale with detail")
-    expect(dialog.get_by_label("Prompt")).to_have_value("")  # the stand-in records none in its pictures
+    expect(dialog.get_by_label("Prompt", exact=True)).to_have_value("a duck")
     assert violations(page, ".redraw-dialog") == []
-    dialog.get_by_label("Scale").fill("9")
-    expect(dialog.get_by_role("button", name="Upscale")).to_be_disabled()
-    dialog.get_by_label("Scale").fill("1.5")
-    dialog.get_by_label("Strength").fill("0.2")
-    dialog.get_by_label("Tile size").select_option("512")
-    dialog.get_by_label("Prompt").fill("a red duck")
-    dialog.get_by_role("button", name="Upscale").click()
+    dialog.get_by_label("Scale", exact=True).fill("9")
+    expect(dialog.get_by_role("button", name="Upscale", exact=True)).to_be_disabled()
+    dialog.get_by_label("Scale", exact=True).fill("1.5")
+    dialog.get_by_label("Strength", exact=True).fill("0.2")
+    dialog.get_by_label("Tile size", exact=True).select_option("512")
+    dialog.get_by_label("Prompt", exact=True).fill("a red duck")
+    dialog.get_by_role("button", name="Upscale", exact=True).click()
     request = ended(server, "redraw").request.model_dump()
     assert (request["scale"], request["strength"], request["tile_size"]) == (1.5, 0.2, 512)
     assert request["drawing"]["prompt"] == "a red duck"

@@ -210,6 +210,16 @@ def test_with_a_mask_what_is_kept_stays_to_the_bit(draw, flock, folders, generat
     assert any("found nothing to draw again in the inpainted part" in each for each in nothing.warnings)
 
 
+def test_after_a_hires_pass_the_larger_picture_gets_its_details(draw) -> None:
+    hires = {"hires_scale": 1.25, "hires_upscaler": "Lanczos", "hires_strength": LEFT, "hires_steps": 1}
+    (before,) = draw(**hires)
+    (after,) = draw(**hires, details=[HEAD | {"prompt": "a yellow duck"}])
+    assert before.image.size == after.image.size == (160, 160)
+    left, top, right, bottom = found(after)[0]["box"]
+    box = changed(before.image, after.image)
+    assert box[0] >= left - 13 and box[1] >= top - 13 and box[2] <= right + 13 and box[3] <= bottom + 13
+
+
 def test_the_loras_of_a_regions_words_hold_for_it_alone(draw, plain, detailed) -> None:
     details = [HEAD | {"prompt": "a yellow duck <lora:unet:1>"}]
     first, second = draw(details=details, num_images=2)

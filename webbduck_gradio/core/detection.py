@@ -19,7 +19,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from ..errors import GenerationError, ModelError, WebbDuckError
-from ..models.detectors import NEEDS_ONNXRUNTIME, SOFTMAX, Detector
+from ..models.detectors import MASK_CHANNELS, NEEDS_ONNXRUNTIME, SOFTMAX, Detector
 from ..models.probe.checkpoint import read_json
 from ..models.probe.onnx_header import read_onnx
 from ..models.probe.safetensors_header import read_header
@@ -149,7 +149,7 @@ def _onnx(detector: Detector) -> Run:
     def run(image: Image.Image, confidence: float) -> list[Region]:
         pixels, place = yolo.letterbox(image, width, height)
         outputs = session.run(None, {name: pixels.astype(kind)})
-        rows = 4 + len(detector.classes) + (yolo.MASKS if detector.finds_masks else 0)
+        rows = 4 + len(detector.classes) + (MASK_CHANNELS if detector.finds_masks else 0)
         if outputs[0].ndim != 3 or outputs[0].shape[1] != rows:
             raise ModelError(f"{detector.name} names other classes than it finds; export it again.")
         found = yolo.decode(outputs[0], len(detector.classes), confidence)

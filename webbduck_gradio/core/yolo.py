@@ -17,8 +17,6 @@ Floats = npt.NDArray[numpy.float32]
 
 GREY = 114
 """The border of a picture that does not fill the input."""
-MASKS = 32
-"""Coefficients of a mask."""
 OVERLAP = 0.7
 """Boxes of one class that share more than this (intersection over union) are one region."""
 MOST = 300

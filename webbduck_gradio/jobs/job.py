@@ -132,7 +132,7 @@ def index_of(image_id: str) -> int | None:
 def kept_text(done: int, asked: int) -> str:
     """'2 of 4 images kept'; `asked` is 0 for a caption or a detection."""
     if not asked:
-        return "no caption was made"
+        return "nothing was made"
     if not done:
         return "no image was finished"
     return f"{done} of {asked} image{'s' if asked != 1 else ''} kept"

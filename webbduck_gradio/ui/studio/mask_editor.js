@@ -6,11 +6,12 @@ import { PanZoom, Pinch, zoomByWheel } from "../shared/pan_zoom.js";
 import { brushSliders } from "./mask_brush.js";
 import { readMask } from "./mask_pixels.js";
 import { MaskSheet } from "./mask_sheet.js";
+import { isSoft as isSoftBrush } from "./soft_brush.js";
 
 /**
  * Edit the mask of a picture. `isSoft`: whether soft inpainting is on. Resolves to {mask, isSoft}, or to
  * undefined if the user cancels. `mask` is a PNG blob, white where painted; null if nothing is. `isSoft` is
- * undefined where the mask has no grey parts, for which soft inpainting is offered.
+ * undefined where soft inpainting was not offered, since neither the mask nor the brush had any grey.
  */
 export const editMask = ({ source, width, height, mask, hint = "Paint what should be inpainted.", isSoft }) =>
   new Promise((resolve) => {
@@ -176,7 +177,8 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       ),
     );
     const soft = h("input", { type: "checkbox", checked: Boolean(isSoft) });
-    // Shown while the mask has grey parts, which mean little without it.
+    // Shown while the mask has grey parts, which mean little without it, or the brush makes some: to show it
+    // only after a stroke would move the picture under the finger.
     const softly = h(
       "label",
       { class: "mask-soft", hidden: true },
@@ -205,7 +207,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
     function showState() {
       undoButton.disabled = !sheet.done.length;
       redoButton.disabled = !sheet.undone.length;
-      softly.hidden = !sheet.isGrey;
+      softly.hidden = !sheet.isGrey && !isSoftBrush(brush());
       scale.textContent = `${Math.round(panZoom.scale * 100)} %`;
       if (!warned) state.textContent = `${width} × ${height} px. ${hint}`;
       guardPaint();
@@ -305,7 +307,7 @@ export const editMask = ({ source, width, height, mask, hint = "Paint what shoul
       close(undefined);
     }
     async function finish() {
-      close({ mask: await sheet.blob(), isSoft: sheet.isGrey ? soft.checked : undefined });
+      close({ mask: await sheet.blob(), isSoft: softly.hidden ? undefined : soft.checked });
     }
     async function begin() {
       const before = mask && (await readMask(mask, width, height));
