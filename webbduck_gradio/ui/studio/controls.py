@@ -41,7 +41,8 @@ def build_group(
     for row in rows:
         if len(row) == 1:
             name = row[0].name
-            build_one(fields, row[0], start, **({"choices": choices[name]} if name in choices else {}))
+            more: dict[str, Any] = {"choices": choices[name]} if name in choices else {}
+            build_one(fields, row[0], start, **more)
             continue
         with gr.Row(elem_classes="fields"):
             for setting in row:
