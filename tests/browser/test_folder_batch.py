@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
-from windows import NARROW
 
 
 @pytest.fixture
@@ -54,7 +53,7 @@ def test_each_picture_becomes_a_job_and_is_skipped_the_next_time(
 def test_all_of_it_can_be_cancelled_on_a_phone(
     window: Callable[..., Page], studio, pictures: list[Path]
 ) -> None:
-    page = window(studio.url, **NARROW)
+    page = window(studio.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     choose(page, pictures)
     panel = page.locator(".folder-batch")
     begin = panel.get_by_role("button", name="Draw 3 pictures")

@@ -20,13 +20,16 @@ from .common import begin, parser, peak_memory, temporary_settings, timed
 MEBIBYTE = 2**20
 
 
-def _picture(side: int) -> bytes:
-    """A drawing of the starter's kind, enlarged."""
-    from ..starter.drawing.scenes import Attributes, draw
+PROMPT = "a yellow duck in a meadow"
 
-    scene = draw(Attributes("duck", "yellow", "meadow", "day", "right", None, None), seed=5)
+
+def _picture(services: Services, side: int) -> bytes:
+    """A picture that the starter checkpoint draws, enlarged."""
+    job = services.submit({"prompt": PROMPT, "seed": 5}, "generate")
+    services.worker.run_next()
     file = BytesIO()
-    Image.fromarray(scene).resize((side, side), Image.Resampling.BICUBIC).save(file, "PNG")
+    with Image.open(services.outputs.resolve(services.store.get(job.id).images[0])) as drawn:
+        drawn.resize((side, side), Image.Resampling.BICUBIC).save(file, "PNG")
     return file.getvalue()
 
 
@@ -35,14 +38,14 @@ def measure(side: int, scale: float, steps: int, strength: float, tile_size: int
         services = Services.start(settings)
         try:
             services.worker.warm_up()
-            image = services.inputs.store(_picture(round(side / scale)))
+            image = services.inputs.store(_picture(services, round(side / scale)))
             asked = {
                 "image": image,
                 "scale": scale,
                 "steps": steps,
                 "strength": strength,
                 "tile_size": tile_size,
-                "prompt": "a yellow duck in a meadow",
+                "prompt": PROMPT,
                 "seed": 1,
             }
             job = services.submit(asked, "redraw")

@@ -7,9 +7,9 @@ is that of any picture, and of what is as large as the result only 8 bits a colo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy
 import torch
@@ -18,9 +18,10 @@ from PIL import Image
 from ..errors import GenerationError, OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
 from ..models.upscalers import LANCZOS, Upscaler
-from ..request import RedrawRequest
+from ..request import GenerationRequest, RedrawRequest
 from ..request.tiles import Tiles
 from . import tile_blending, unfinished
+from .checkpoint_cache import CheckpointCache
 from .facts import facts_of
 from .modes.img2img import encoded
 from .modes.passes import decoded
@@ -34,12 +35,33 @@ from .slow_steps import SlowSteps
 from .unfinished import FOREIGN, Unfinished
 
 if TYPE_CHECKING:
-    from .image_generator import ImageGenerator
     from .progress import UnfinishedState
 
 
+class Generator(Protocol):
+    """What of `ImageGenerator` is needed here."""
+
+    pipelines: CheckpointCache
+    threads: int
+
+    def upscaled(
+        self, image: Image.Image, scale: float, upscaler: Upscaler | None, reporter: ProgressReporter
+    ) -> tuple[Image.Image, tuple[str, ...]]: ...
+
+    def prepare(
+        self,
+        request: GenerationRequest,
+        checkpoint: Checkpoint,
+        reporter: ProgressReporter,
+        saved: Unfinished | None,
+        inputs: Sequence[str] = (),
+    ) -> PreparedJob: ...
+
+    def fall_back(self, decoding: bool) -> str | None: ...
+
+
 def redrawn(
-    generator: ImageGenerator,
+    generator: Generator,
     image: Image.Image,
     request: RedrawRequest,
     checkpoint: Checkpoint,
