@@ -24,7 +24,7 @@ SOFT: dict[str, Any] = {
 BLACK, DARK, GREY, LIGHT = slice(0, 16), slice(16, 40), slice(40, 64), slice(72, 96)
 """Columns of `ramp`."""
 FAMILIES = {"Euler": 10, "Euler a": 10, "Heun": 10, "DPM++ 2M": 10, "DPM++ SDE": 10, "UniPC": 10}
-FAMILIES |= {"Restart": 20, "DPM adaptive": 1}
+FAMILIES |= {"Restart": 20, "DPM adaptive": 10}
 """A sampler of each kind and its steps; Restart goes back to noise at which dark grey is kept."""
 
 

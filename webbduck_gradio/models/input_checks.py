@@ -81,7 +81,8 @@ def _of_greys(mask: Image.Image, request: GenerationRequest) -> list[str]:
     low, high = masks.extremes(mask)
     most = 255 - low if request.inpainting_fill == "keep" else high
     steps = request.first_pass_steps.drawn
-    if int(steps * most / 255) < 1 and not sampler_named(request.sampler).is_adaptive:
+    chooses_its_steps = sampler_named(request.sampler).is_adaptive and steps > 1
+    if int(steps * most / 255) < 1 and not chooses_its_steps:
         raise RequestError(
             f"The mask leaves at most {round(100 * most / 255)} % of the {steps} steps to soft inpainting, "
             "which is less than one; take more steps, or change more of its grey."
