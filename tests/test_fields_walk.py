@@ -26,7 +26,7 @@ from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import SETTINGS, GenerationRequest
 from webbduck_gradio.request.applicability import second_pass, without_effect
 from webbduck_gradio.settings import Settings
-from webbduck_gradio.ui.studio.form import facts
+from webbduck_gradio.ui.studio.form_facts import facts
 
 PICTURE = "a" * 64 + ".png"
 FIELDS = list(GenerationRequest.model_fields)

@@ -24,7 +24,7 @@ from .common import Taken, Work, begin, in_turns, parser, show, temporary_settin
 if TYPE_CHECKING:
     import torch
 
-    from ..core.checkpoint_cache import LoadedCheckpoint
+    from ..core.loaded_checkpoint import LoadedCheckpoint
 
 UNET, PLAIN, OURS, COMPILED = (
     "the UNet alone",

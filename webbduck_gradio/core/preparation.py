@@ -16,8 +16,9 @@ from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
 from ..models.vaes import Vae
 from ..request import GenerationRequest
 from . import devices
-from .checkpoint_cache import CheckpointCache, LoadedCheckpoint, key_of
+from .checkpoint_cache import CheckpointCache, key_of
 from .detection import Detectors
+from .loaded_checkpoint import LoadedCheckpoint
 from .lora_adapters import Use
 from .modes import MODES
 from .modes.details import Details

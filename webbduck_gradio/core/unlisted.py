@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .checkpoint_cache import LoadedCheckpoint
+from .loaded_checkpoint import LoadedCheckpoint
 from .memory_policies import RESIDENT
 from .placement import Placement
 

@@ -25,7 +25,7 @@ from ..services import Services
 from ..settings import Settings
 from ..ui.modules import head_scripts
 from ..ui.page import build, style_sheets
-from ..ui.studio.form import facts
+from ..ui.studio.form_facts import facts
 from ..ui.theme import ASSETS, theme
 from . import file_handles
 from .auth import Authenticator

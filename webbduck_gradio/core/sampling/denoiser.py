@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from ..checkpoint_cache import LoadedCheckpoint
+from ..loaded_checkpoint import LoadedCheckpoint
 from ..lora_adapters import Use
 from ..memory_needs import slice_attention
 from ..prompts import Embeddings

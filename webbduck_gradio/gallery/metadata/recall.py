@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import Named, find
@@ -15,6 +15,7 @@ from ...request.samplers import find_sampler
 from .. import metadata
 from . import infotext_details, infotext_redraw, reproducibility
 from .other_tools import soft_inpainting, values
+from .recall_catalog import Catalog, InputImages, Model, Upscaler
 
 RESET_VALUES: dict[str, Any] = {
     name: list(setting.default) if isinstance(setting.default, tuple) else setting.default
@@ -50,50 +51,6 @@ REDRAWN = frozenset(infotext_redraw.KEYS.values())
 """Pairs of a redrawing, which are offered with its dialog."""
 BY_HASH = "with the hash "
 """Placeholder name of a checkpoint of which only the hash is recorded."""
-
-
-class Model(Protocol):
-    """An installed checkpoint or LoRA; optional attributes are `aliases`, `hashes` and `is_large`."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def hash(self) -> str | None:
-        """AutoV2, for LoRAs AutoV3; None until computed."""
-
-
-class Upscaler(Protocol):
-    """An installed upscaler."""
-
-    @property
-    def name(self) -> str: ...
-
-
-class Catalog(Protocol):
-    """The part of `models.catalog.registry.Registry` used here."""
-
-    def checkpoints(self) -> Sequence[Model]:
-        """All checkpoints."""
-
-    def loras(self) -> Sequence[Model]:
-        """All LoRAs."""
-
-    def upscalers(self) -> Sequence[Upscaler]:
-        """All upscalers."""
-
-    def detectors(self) -> Sequence[Named]:
-        """All detectors."""
-
-    def vaes(self) -> Sequence[Model]:
-        """All VAEs beside the checkpoints."""
-
-
-class InputImages(Protocol):
-    """What is asked of `gallery.input_images.InputImageStore`."""
-
-    def path(self, file_id: str) -> Path:
-        """File of an input picture. Raises `NotFoundError` where it is gone."""
 
 
 def read_settings(

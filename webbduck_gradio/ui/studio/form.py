@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -17,40 +17,21 @@ from ...errors import RequestError, WebbDuckError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.catalog.registry import Checkpoint
 from ...request import (
-    DETAIL_SETTINGS,
-    MAX_PIXELS,
     MAX_PROMPT,
     SETTINGS,
-    SIDE_STEP,
     GenerationRequest,
-    Setting,
-    in_form_order,
     upgrade_stored_request,
 )
 from ...request.applicability import without_effect
-from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
-from ...request.fields import FOLDS
-from ...request.modes import MODE_RULES
 from ...request.samplers import AUTOMATIC, DEFAULT_SAMPLER, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
-from ..layouts import LAYOUTS
 from ..shared.numbers import read, shown
 from . import details, lora_stack
 from .controls import list_entries
 from .outpaint import sides_of, sides_text
-from .tooltips import BUTTONS
 
-PRESETS = {
-    "1:1": (1024, 1024),
-    "4:3": (1152, 896),
-    "3:2": (1216, 832),
-    "16:9": (1344, 768),
-    "2:3": (832, 1216),
-    "9:16": (768, 1344),
-}
-"""(width, height) that SDXL was trained on; the page scales them for a checkpoint of another native size."""
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
 LISTS: dict[str, ModuleType] = {"loras": lora_stack, "details": details}  # what converts the page's JSON
 EMPTY = tuple(
@@ -365,44 +346,3 @@ def may_be(name: str, value: Any) -> bool:
     if setting.is_number:
         return value is None or (isinstance(value, (int, float, str)) and not isinstance(value, bool))
     return isinstance(value, str)
-
-
-def facts() -> dict[str, Any]:
-    """Declarations of the request for the page's scripts, which thus need no copy of their own."""
-    return {
-        "presets": PRESETS,
-        "detail_settings": {setting.name: setting_facts(setting) for setting in DETAIL_SETTINGS.values()},
-        "side_step": SIDE_STEP,
-        "max_pixels": MAX_PIXELS,
-        "max_prompt": MAX_PROMPT,
-        "settings": {setting.name: setting_facts(setting) for setting in in_form_order(SETTINGS)},
-        "conditions": {name: asdict(condition) for name, condition in CONDITIONS.items()},
-        "second_pass_rules": SECOND_PASS_RULES,
-        "mode_rules": MODE_RULES,
-        "folds": list(FOLDS),
-        "button_help": BUTTONS,
-        "layouts": LAYOUTS,
-    }
-
-
-def setting_facts(setting: Setting) -> dict[str, Any]:
-    """A setting's declaration for the page's scripts (ui/shared/settings.js)."""
-    return {
-        "label": setting.label,
-        "help": setting.tooltip,
-        "group": setting.group,
-        "control": setting.control,
-        "element": setting.element_id,
-        "placeholder": setting.placeholder,
-        "unit": setting.unit,
-        "choices": dict(setting.choices),
-        "default": setting.default,
-        "limits": dict(setting.limits),
-        "step": setting.step or setting.limits.get("step") or (1 if setting.is_whole else 0.05),
-        "is_optional": setting.is_optional,
-        "has_slider": setting.has_slider,
-        "applies": setting.applies,
-        "stays_visible": setting.stays_visible,
-        "listed_at_default": setting.listed_at_default,
-        "lines": dict(setting.lines),
-    }
