@@ -59,7 +59,8 @@ def measure(side: int, scale: float, steps: int, strength: float, tile_size: int
     above, megapixels = peak_memory() - idle, width * height / 1e6
     print(
         f"  {width} x {height} px, {steps} steps at strength {strength:g}: {took.clock:.1f} s, "
-        f"{took.clock / megapixels:.2f} s per megapixel ({took.work / megapixels:.2f} s of the processor), idle {idle / MEBIBYTE:.0f} MiB, "
+        f"{took.clock / megapixels:.2f} s per megapixel "
+        f"({took.work / megapixels:.2f} s of the processor), idle {idle / MEBIBYTE:.0f} MiB, "
         f"at most {above / MEBIBYTE:.0f} MiB above it",
         flush=True,
     )
