@@ -76,12 +76,12 @@ def test_a_picture_is_upscaled_with_detail(page: Page, server: StudioServer) -> 
     dialog.get_by_label("Scale", exact=True).fill("9")
     expect(dialog.get_by_role("button", name="Upscale", exact=True)).to_be_disabled()
     dialog.get_by_label("Scale", exact=True).fill("1.5")
-    dialog.get_by_label("Strength", exact=True).fill("0.2")
+    dialog.get_by_label("Strength", exact=True).fill("0.5")
     dialog.get_by_label("Tile size", exact=True).select_option("512")
     dialog.get_by_label("Prompt", exact=True).fill("a red duck")
     dialog.get_by_role("button", name="Upscale", exact=True).click()
     request = ended(server, "redraw").request.model_dump()
-    assert (request["scale"], request["strength"], request["tile_size"]) == (1.5, 0.2, 512)
+    assert (request["scale"], request["strength"], request["tile_size"]) == (1.5, 0.5, 512)
     assert request["drawing"]["prompt"] == "a red duck"
     expect(page.get_by_text("and detail; Compare shows the original")).to_be_visible()
 

@@ -60,11 +60,11 @@ def measure(side: int, scale: float, steps: int, strength: float, tile_size: int
             services.worker.shutdown()
             services.outputs.close()
     above, megapixels = peak_memory() - idle, width * height / 1e6
-    clock, work = took.clock / megapixels, took.work / megapixels
     print(
-        f"  {width} x {height} px, {steps} steps at strength {strength:g}: {took.clock:.1f} s, {clock:.2f} s per "
-        f"megapixel ({work:.2f} s of the processor), idle {idle / MEBIBYTE:.0f} MiB, at most "
-        f"{above / MEBIBYTE:.0f} MiB above it",
+        f"  {width} x {height} px, {steps} steps at strength {strength:g}: {took.clock:.1f} s, "
+        f"{took.clock / megapixels:.2f} s per megapixel "
+        f"({took.work / megapixels:.2f} s of the processor), idle {idle / MEBIBYTE:.0f} MiB, "
+        f"at most {above / MEBIBYTE:.0f} MiB above it",
         flush=True,
     )
     return job
