@@ -27,6 +27,7 @@ TOOLS = {
     "Inpaint: paint a mask",
     "Use as input picture",
     "Upscale",
+    "Hires fix: redraw it larger",
     "Use its seed",
     "Favourite",
     "Download",

@@ -80,7 +80,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         "Steps: 20, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 7, Seed: 5, Size: 1024x768, "
         "Model: lake, Denoising strength: 0.55, Hires resize: 1536x0, Hires upscaler: Lanczos, "
         "Hires sampler: Euler a, Hires schedule type: Exponential, "
-        'Hires prompt: "a duck, near <lora:hat:0.5>", Hires negative prompt: fog, Hires CFG Scale: 4.5, '
+        'Hires prompt: "a duck, near <lora:hat:0.5>", Hires negative prompt: mist, Hires CFG Scale: 4.5, '
         "RNG: CPU, Version: v1.10.1",
         {
             "hires_scale": None,
@@ -92,7 +92,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
             "hires_sampler": "Euler a",
             "hires_schedule": "Exponential",
             "hires_prompt": "a duck, near <lora:hat:0.5>",
-            "hires_negative_prompt": "fog",
+            "hires_negative_prompt": "mist",
             "hires_cfg": 4.5,
         },
         (),

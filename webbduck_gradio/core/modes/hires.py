@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from PIL import Image
 from torch.nn import functional
@@ -41,6 +39,7 @@ class HiresPass(Pass):
         """`upscaler`: the name of one of latents, or a model; None = Lanczos."""
         self._request, self._model, self._upscaler = request, model, upscaler
         self._network: upscaling.Network | None = None
+        """Loaded for the first image, and kept for the job."""
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -65,7 +64,7 @@ class HiresPass(Pass):
         if isinstance(self._upscaler, str):
             return _cut(self._interpolated(run, before), self._request.hires_size)
         run.reporter.status("Enlarging")
-        pictures = before.images
+        pictures = before.images  # first: decoding them wants room, too
         # Room for encoding at this size, which is more than a tile of the upscaler takes.
         self._model.loaded.for_coding(self._request.hires_cover, torch.float32)
         enlarged = [
@@ -91,7 +90,7 @@ class HiresPass(Pass):
         assert isinstance(self._upscaler, Upscaler)
         device = str(self._model.loaded.device)
         if self._network is None:
-            self._network = upscaling.load(Path(self._upscaler.path), device)
+            self._network = upscaling.load(self._upscaler.path, device)
         return upscaling.enlarge(
             picture, self._request.hires_cover, self._network, device, run.reporter, index
         )
