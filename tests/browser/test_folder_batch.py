@@ -19,6 +19,8 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 
 def choose(page: Page, pictures: list[Path]) -> None:
+    # Before its script has run, the page would not notice.
+    page.wait_for_function("Boolean(document.querySelector('#image-input .file')?.onchange)")
     page.locator("#image-input .file").set_input_files(pictures)
 
 

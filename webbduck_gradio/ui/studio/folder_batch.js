@@ -124,7 +124,8 @@ export default function start({ element, server, upload }) {
       return true;
     }
     if (!outcome.error?.startsWith(FULL)) return fail(of, `${file.name}: ${outcome.error}`);
-    waitBelow = last.get("jobs")?.queued_count ?? Infinity;
+    // The list may lag behind the answer: at least one place must have become free.
+    waitBelow = Math.max(1, last.get("jobs")?.queued_count ?? 1);
     return false;
   }
 
