@@ -21,12 +21,9 @@ MEBIBYTE = 2**20
 
 
 def _picture(side: int) -> bytes:
-    """A drawing of the starter's kind, enlarged."""
-    from ..starter.drawing.scenes import Attributes, draw
-
-    scene = draw(Attributes("duck", "yellow", "meadow", "day", "right", None, None), seed=5)
+    """A fractal."""
     file = BytesIO()
-    Image.fromarray(scene).resize((side, side), Image.Resampling.BICUBIC).save(file, "PNG")
+    Image.effect_mandelbrot((side, side), (-2, -1.5, 1, 1.5), 60).convert("RGB").save(file, "PNG")
     return file.getvalue()
 
 
