@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy
 import torch
@@ -33,12 +33,11 @@ from .slow_steps import SlowSteps
 from .unfinished import FOREIGN, Unfinished
 
 if TYPE_CHECKING:
-    from .image_generator import ImageGenerator
     from .progress import UnfinishedState
 
 
 def redrawn(
-    generator: ImageGenerator,
+    generator: Any,
     image: Image.Image,
     request: RedrawRequest,
     checkpoint: Checkpoint,
@@ -46,7 +45,7 @@ def redrawn(
     reporter: ProgressReporter,
     continuation: Continuation,
 ) -> GeneratedImage:
-    """As `ImageGenerator.redraw`."""
+    """As `ImageGenerator.redraw`; `generator`: that one, which imports this module."""
     saved = unfinished.read(continuation.state) if continuation.state else None
     enlarged, notes = generator.upscaled(
         image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
