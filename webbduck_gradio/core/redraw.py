@@ -69,7 +69,7 @@ def redrawn(
     reporter: ProgressReporter,
     continuation: Continuation,
 ) -> GeneratedImage:
-    """As `ImageGenerator.redraw`."""
+    """As `ImageGenerator.redraw`; `generator`: that one, which imports this module."""
     saved = unfinished.read(continuation.state) if continuation.state else None
     enlarged, notes = generator.upscaled(
         image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
