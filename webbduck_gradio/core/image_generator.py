@@ -202,6 +202,10 @@ class ImageGenerator:
         """As `Preparation.prepare`."""
         return self._preparation.prepare(request, checkpoint, reporter, saved, inputs)
 
+    def vae(self, request: GenerationRequest) -> Vae | None:
+        """As `Preparation.vae`."""
+        return self._preparation.vae(request)
+
     def upscale(
         self,
         image: Image.Image,

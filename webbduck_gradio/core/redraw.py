@@ -78,7 +78,8 @@ def redrawn(
     enlarged = enlarged.convert("RGB")
     size, source = enlarged.size, digest(enlarged)
     drawing, pipelines = request.drawing, generator.pipelines
-    pipelines.start_job((drawing.width, drawing.height), guidance_of(drawing).rows, [checkpoint])
+    size_of_tile, vae = (drawing.width, drawing.height), generator.vae(drawing)
+    pipelines.start_job(size_of_tile, guidance_of(drawing).rows, [checkpoint], vae)
     pipelines.compiling.start_job(reporter)
 
     def prepare(saved: Unfinished | None) -> PreparedJob:

@@ -59,8 +59,8 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             lost["error"] = " ".join(filter(None, (lost.get("error"), gone)))
         return [
             *form.choices(chosen, second),
-            *hires.choices(services.registry),
             vaes,
+            *hires.choices(services.registry),
             notification(**lost) if lost else gr.skip(),
         ]
 

@@ -32,7 +32,7 @@ GROUPS = ("model", "prompt", "loras", "sampling", "guidance", "details")
 OF_WHOLE_PICTURES = ("tiling", "details", "keep_stages")
 DRAWN_BY = (
     *(name for name, each in SETTINGS.items() if each.group in GROUPS and name not in OF_WHOLE_PICTURES),
-    *("seed", "prompt_2", "clip_skip", "emphasis", "noise_source", "ensd"),
+    *("seed", "prompt_2", "vae", "clip_skip", "emphasis", "noise_source", "ensd"),
 )
 """Settings of the picture that its tiles are drawn by, unless others are asked for."""
 OF_CAPTION = "The picture records no prompt, so its tiles are drawn by what {} says of it."
