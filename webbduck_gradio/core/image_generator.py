@@ -20,6 +20,7 @@ from ..models.catalog.registry import Checkpoint, Registry
 from ..models.detectors import Detector
 from ..models.input_checks import InputImages
 from ..models.upscalers import Upscaler
+from ..models.vaes import Vae
 from ..request import CaptionRequest, GenerationRequest, RedrawRequest, UpscaleRequest
 from ..request.conditions import SecondPass, conditions
 from . import devices, unfinished
