@@ -18,6 +18,7 @@ from PIL import Image
 from ..errors import GenerationError, OutOfMemoryError
 from ..models.catalog.registry import Checkpoint
 from ..models.upscalers import LANCZOS, Upscaler
+from ..models.vaes import Vae
 from ..request import GenerationRequest, RedrawRequest
 from ..request.tiles import Tiles
 from . import tile_blending, unfinished
@@ -57,6 +58,8 @@ class Generator(Protocol):
         inputs: Sequence[str] = (),
     ) -> PreparedJob: ...
 
+    def vae(self, request: GenerationRequest) -> Vae | None: ...
+
     def fall_back(self, decoding: bool) -> str | None: ...
 
 
@@ -69,7 +72,7 @@ def redrawn(
     reporter: ProgressReporter,
     continuation: Continuation,
 ) -> GeneratedImage:
-    """As `ImageGenerator.redraw`; `generator`: that one, which imports this module."""
+    """As `ImageGenerator.redraw`."""
     saved = unfinished.read(continuation.state) if continuation.state else None
     enlarged, notes = generator.upscaled(
         image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
