@@ -171,7 +171,7 @@ class RegionRun(SamplingRun):
             owner._memory_warnings,
             owner.slow_steps,
         )
-        self.warnings = owner.warnings
+        self.warnings, self.stages = owner.warnings, owner.stages
         self.stage, self.picture, self._detail = "detail", picture, detail
 
     def _seeds(self, index: int, second: bool) -> Seeds:
