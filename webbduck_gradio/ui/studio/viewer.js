@@ -269,10 +269,11 @@ export default function start({ element, props, trigger, server }) {
   function drawSize() {
     const isThere = shown.image && picture.getAttribute("src") === imageUrl(shown.image) && !picture.hidden;
     const { naturalWidth, naturalHeight } = picture;
-    const upscaled = shown.image === shown.original ? "" : `, ${variantName(shown.image)}`;
+    const { image, original } = shown;
+    const variant = image && image !== original ? `, ${variantName(image)}` : "";
     setText(
       find("picture-size"),
-      isThere ? `${number(naturalWidth)} × ${number(naturalHeight)} px${upscaled}` : "",
+      isThere ? `${number(naturalWidth)} × ${number(naturalHeight)} px${variant}` : "",
     );
   }
 
