@@ -24,10 +24,12 @@ OTHER = "another-checkpoint"
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Settings:
-    """Folders with two checkpoints."""
+    """Folders with two checkpoints and a VAE."""
     root = tmp_path_factory.mktemp("form")
     settings = studio_settings(root, starter_checkpoints, port=free_port())
     (settings.checkpoints / "sdxl" / OTHER).symlink_to(starter_checkpoints / "sdxl" / STARTER)
+    (settings.checkpoints / "vae").mkdir(exist_ok=True)
+    (settings.checkpoints / "vae" / "other").symlink_to(starter_checkpoints / "sdxl" / STARTER / "vae")
     return settings
 
 
@@ -115,20 +117,24 @@ def settings_that_need(*conditions: str) -> dict[str, Any]:
         for setting in in_form_order(SETTINGS)
         if setting.applies[:1] == conditions[:1]
         and set(conditions) <= set(setting.applies)
-        and setting.control not in ("file", "sides", "loras")
+        and setting.control not in ("file", "sides", "loras", "details")
     }
 
 
 PLAIN = {
     setting.name: CHANGES[setting.name].value
     for setting in in_form_order(SETTINGS)
-    if setting.applies in ((), ("guidance",)) and setting.control not in ("model", "file", "loras")
+    if setting.applies in ((), ("guidance",))
+    and setting.control not in ("model", "file", "loras", "details")
+    and setting.group != "hires"
 }
+STAGES = {"keep_stages": PLAIN.pop("keep_stages")}
+"""With them pictures are not drawn together."""
 RESIZED = {name: PLAIN.pop(name) for name in ("seed_resize_width", "seed_resize_height")}
 """Valid together only."""
 BESIDE_PLAIN = {
     name: value
-    for condition in (("batch",), ("variation",), ("freeu",), ("guidance", "mimic"))
+    for condition in (("batch",), ("variation",), ("freeu",), ("guidance", "mimic"), ("whole_area",))
     for name, value in settings_that_need(*condition).items()
 }
 WITH_SAMPLERS: tuple[dict[str, Any], ...] = tuple(
@@ -144,17 +150,21 @@ WITH_REFINER = {"second_pass_model": STARTER, "second_pass_mode": "refiner"} | s
     "second_pass", "refiner_pass"
 )
 WITH_IMG2IMG = {"second_pass_mode": "img2img"} | settings_that_need("second_pass", "img2img_pass")
+WITH_HIRES = {"hires_scale": 1.5} | settings_that_need("hires") | {"hires_model": OTHER}
+HIRES_SIZE = {"hires_width": 2048, "hires_height": 2048}
+"""In place of a scale."""
 WITH_PICTURE = settings_that_need("image") | settings_that_need("partial")
 WITH_MASK = settings_that_need("mask") | settings_that_need("soft_border")
 BY_OTHER_TESTS = {
-    "loras": "test_stack.py", "outpaint": "test_outpaint.py", "image": "below", "mask": "below",
-    "base_model": "below",
+    "loras": "test_stack.py", "outpaint": "test_outpaint.py", "details": "test_details_page.py",
+    "image": "below", "mask": "below", "base_model": "below",
 }  # fmt: skip
 
 
 def test_each_setting_is_tried() -> None:
     tried = {*PLAIN, *RESIZED, *BESIDE_PLAIN, *(name for each in WITH_SAMPLERS for name in each)}
-    tried |= {*WITH_REFINER, *WITH_IMG2IMG, *WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
+    tried |= {*WITH_REFINER, *WITH_IMG2IMG, *STAGES, *WITH_HIRES, *HIRES_SIZE}
+    tried |= {*WITH_PICTURE, *WITH_MASK, *BY_OTHER_TESTS}
     assert tried == set(GenerationRequest.model_fields)
 
 
@@ -197,6 +207,14 @@ def test_each_control_shows_in_the_stored_request(
     try_all(WITH_REFINER)
     del asked["refiner_switch"], asked["batch_mode"]  # both have no say beside an img2img second pass
     try_all(WITH_IMG2IMG)
+    try_all(STAGES)
+    try_all(WITH_HIRES)
+    text("#hires-scale")(tab, "")
+    del asked["hires_scale"]
+    try_all(HIRES_SIZE)
+    for field in HIRES_SIZE:
+        enter(tab, field, "")
+    asked = {name: value for name, value in asked.items() if not name.startswith("hires_")}
 
     picture = drawn("input", (320, 200), tmp_path)
     tab.set_input_files("#image-input .file", picture)
@@ -209,7 +227,7 @@ def test_each_control_shows_in_the_stored_request(
     tab.get_by_role("button", name="Use mask").click()
     tab.wait_for_function("webbduck.form.state().mask")
     expect_form(tab, mask=generated(tab, server).mask)
-    del asked["resize_mode"]  # it has a say only while the whole picture is drawn
+    del asked["resize_mode"], asked["tiling"]  # they have a say only while the whole picture is drawn
     try_all(WITH_MASK)
 
     # What means nothing is neither shown nor asked for.

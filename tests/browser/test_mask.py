@@ -221,7 +221,7 @@ def test_a_soft_brush_paints_greys_that_are_kept_to_the_bit(page: Page, studio, 
     expect_form(page, soft_inpainting="on")  # without greys the editor leaves it alone
 
     # A start that needs a high strength says so below its control.
-    hint = page.locator("#masked-content + .size-warning")
+    hint = page.locator("#masked-content + .content-hint")
     expect(hint).to_be_empty()
     page.evaluate("webbduck.form.choose('masked_content', 'latent noise')")
     expect(hint).to_have_text("Latent noise shows through at denoising strength 0.75; take at least 0.8.")

@@ -15,7 +15,7 @@ export function contentHint({ masked_content, strength }) {
 }
 
 export function showContentHint() {
-  const hint = h("p", { class: "size-warning", role: "status", hidden: true });
+  const hint = h("p", { class: "content-hint", role: "status", hidden: true });
   subscribe("form", (values) => {
     const control = form.control("masked_content");
     if (control && hint.previousElementSibling !== control) control.after(hint);
