@@ -244,6 +244,24 @@ def test_a_suspended_one_goes_on_bit_for_bit(draw, after: int, tmp_path: Path) -
     assert rest.warnings == whole.warnings
 
 
+def test_each_stage_before_the_details_is_kept_also_where_they_are_put_aside(draw, tmp_path: Path) -> None:
+    larger = {"hires_width": 192, "hires_upscaler": "Lanczos", "hires_steps": 1, "hires_strength": LEFT}
+    asked = {**larger, "details": [HEAD], "keep_stages": "on"}
+    (whole,) = draw(**asked)
+    assert {"base", "hires"} == whole.stages.keys()
+    for stage, fields in {"base": {}, "hires": larger}.items():
+        (alone,) = draw(**fields)
+        assert numpy.array_equal(pixels(alone.image), pixels(whole.stages[stage])), stage
+    saver = Saver(tmp_path / "states", until=4)  # one step each, and two into the region
+    with pytest.raises(SuspendedError):
+        draw(saver, **asked)
+    (again,) = draw(on=Continuation(0, saver.files[-1]), **asked)
+    assert numpy.array_equal(pixels(again.image), pixels(whole.image))
+    assert {name: each.tobytes() for name, each in again.stages.items()} == {
+        name: each.tobytes() for name, each in whole.stages.items()
+    }
+
+
 def test_cancel_acts_within_a_step(draw) -> None:
     recorder = Recorder(cancel_after=3)  # two steps into the region
     with pytest.raises(CancelledError):
