@@ -44,7 +44,11 @@ IDLE: dict[str, dict] = {
     "freeu": {},
     "mimic": {},
     "hires": {},
+    "soft_border": {"image": "IMAGE"},
+    "no_outpaint": {"image": "IMAGE", "outpaint": {"left": 16}, "width": 80, "height": 64},
 }
+REFUSED = {"mask", "outpaint"}
+"""What is refused without an input picture."""
 
 
 def told_of(request: GenerationRequest, registry) -> tuple[set[str], set[str], set[str]]:
@@ -104,7 +108,7 @@ def test_a_setting_without_effect_has_none_and_is_listed_nowhere(
 
     request = ask(**base)
     unused = without_effect(request.model_dump(mode="json"), kind(request))
-    idle = {name for name, when in unused.items() if when == CONDITIONS[condition].otherwise} - {"mask"}
+    idle = {name for name, when in unused.items() if when == CONDITIONS[condition].otherwise} - REFUSED
     changed = base | {name: CHANGES[name].value for name in idle}
     shown, hidden, warned = told_of(ask(**changed), registry)
     assert warned == idle and not shown & idle
