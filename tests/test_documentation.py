@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from running import wait_until
 
 from webbduck_gradio.settings import HOME
 
@@ -18,7 +19,9 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def test_the_examples_of_the_api_page(studio) -> None:
+def test_the_examples_of_the_api_page(studio, starter_checkpoints: Path) -> None:
+    (studio.settings.checkpoints / "detect").symlink_to(starter_checkpoints / "detect")
+    wait_until(lambda: studio.services.registry.detectors())
     examples = blocks(HOME / "docs" / "api.md", "python")
     assert len(examples) >= 9
     names: dict[str, object] = {}
@@ -27,6 +30,8 @@ def test_the_examples_of_the_api_page(studio) -> None:
         exec(code, names)
     assert names["call"].done() and names["again"]["job_id"]  # type: ignore[attr-defined, index]
     names["studio"].close()  # type: ignore[attr-defined]
+    (studio.settings.checkpoints / "detect").unlink()
+    wait_until(lambda: not studio.services.registry.detectors())
 
 
 def test_the_examples_of_the_readme(studio) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -56,8 +56,9 @@ class Looks:
 
 
 @pytest.fixture
-def opened(window, studio) -> Callable[[str], Page]:
-    make_lora(studio.settings.loras / "ink.safetensors", studio.settings.checkpoints / "sdxl" / STARTER)
+def opened(window, studio) -> Iterator[Callable[[str], Page]]:
+    file = studio.settings.loras / "ink.safetensors"
+    make_lora(file, studio.settings.checkpoints / "sdxl" / STARTER)
     wait_until(lambda: any(each.name == "ink" for each in studio.services.registry.loras()))
 
     def open_in(theme: str) -> Page:
@@ -69,7 +70,9 @@ def opened(window, studio) -> Callable[[str], Page]:
         assert page.evaluate("document.documentElement.style.colorScheme") == shown
         return page
 
-    return open_in
+    yield open_in
+    file.unlink()
+    wait_until(lambda: not studio.services.registry.loras())
 
 
 def see_the_studio(looks: Looks) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
 
-from webbduck_gradio.ui.studio.form import PRESETS
+from webbduck_gradio.ui.studio.form_facts import PRESETS
 
 DONE = ".now[data-state=completed]"
 

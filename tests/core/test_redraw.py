@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from recorder import Recorder
 
-from webbduck_gradio.core import devices, one_image, tile_blending, vae
+from webbduck_gradio.core import devices, tile_blending, vae
 from webbduck_gradio.core.progress import Continuation, GeneratedImage, UnfinishedState
 from webbduck_gradio.core.sampling import tiled
 from webbduck_gradio.core.upscaling import size_of
@@ -241,7 +241,7 @@ def test_memory_that_runs_out_while_decoding_costs_no_step(do, small, generator,
             raise torch.OutOfMemoryError("out of memory")
         return decode(*given)
 
-    monkeypatch.setattr(one_image.vae, "decode", short)
+    monkeypatch.setattr(vae, "decode", short)
     recorder = Recorder()
     before = generator.pipelines.policy
     try:

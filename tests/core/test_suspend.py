@@ -234,7 +234,7 @@ def test_what_it_depends_on_is_looked_up_once_and_only_if_a_state_is_wanted(
     draw, tmp_path, monkeypatch
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("webbduck_gradio.core.image_generator.origin_of", lambda *of: asked.append(of) or {})
+    monkeypatch.setattr("webbduck_gradio.core.preparation.origin_of", lambda *of: asked.append(of) or {})
     draw(num_images=2)
     assert asked == []
     draw(Saver(tmp_path), num_images=2)

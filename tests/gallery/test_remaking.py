@@ -198,6 +198,9 @@ def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
         def loras(self) -> list[Any]:
             return []
 
+        def upscalers(self) -> list[Any]:
+            return []
+
         def detectors(self) -> list[Any]:
             return []
 
@@ -224,6 +227,9 @@ def test_the_precision_here_is_that_of_the_installed_checkpoint(tmp_path, is_lar
             return [Checkpoint]
 
         def loras(self) -> list[Any]:
+            return []
+
+        def upscalers(self) -> list[Any]:
             return []
 
         def detectors(self) -> list[Any]:

@@ -42,6 +42,9 @@ class Shelf:
     def upscalers(self) -> list[Installed]:
         return []
 
+    def detectors(self) -> list[Installed]:
+        return []
+
     def vaes(self) -> list[Installed]:
         return []
 
@@ -113,9 +116,8 @@ def test_what_has_no_counterpart_is_named(tmp_path: Path):
     assert (values["hires_scale"], values["hires_strength"]) == (2, 0.4)
     assert "The upscaler 4x-Nobody is not installed; the chosen one stays." in notes
     (note,) = [note for note in notes if note.startswith("Not taken over")]
-    for word in ("ControlNet 0 Module: canny",):
-        assert word in note
-    assert "The VAE x is not installed; the chosen one stays." in notes
+    assert "ControlNet 0 Module: canny" in note
+    assert "The VAE x.vae is not installed; the chosen one stays." in notes
 
 
 def test_fooocus_styles_are_named(tmp_path: Path):

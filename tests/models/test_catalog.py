@@ -163,7 +163,7 @@ def test_an_installation_of_the_first_version_works_unchanged(settings: Settings
 def test_both_files_are_made_where_they_are_missing(settings: Settings, loras_json: Path) -> None:
     Registry(settings)
     assert table(loras_json) == {}
-    settings_of = {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler"))}
+    settings_of = {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler", "vae"))}
     assert table(settings.checkpoints / "sdxl" / "models.json") == {STARTER: settings_of}
     stamp = loras_json.stat().st_mtime_ns
     Registry(settings)

@@ -306,7 +306,7 @@ def test_what_plays_no_part_is_said(settings: Settings) -> None:
 
     assert admit(strength=0.5, mask_blur=3) == [
         "strength has no effect without an input picture.",
-        "mask_blur has no effect without a mask.",
+        "mask_blur has no effect without a mask or outpainting.",
     ]
     assert admit(cfg=7, mimic_cfg=7) == ["mimic_cfg has no effect when it is not below cfg."]
     assert admit(cfg=7, mimic_cfg=6) == []

@@ -188,6 +188,23 @@ NOT_DETAILS: list[Any] = [
     [{"detector": "face", "__class__": "x"}],
     [{"detector": "face"}] * 4,
 ]
+NOT_SIDES: list[Any] = [
+    "left",
+    5,
+    True,
+    [],
+    [8],
+    {"up": 8},
+    {"left": "wide"},
+    {"left": -8},
+    {"left": 10**9},
+    {"left": True},
+    {"left": [8]},
+    {"left": {}},
+    {"left": NAN},
+    {"left": "-25%"},
+    {"left": 8, "x": [[]]},
+]
 NOT_LORAS: list[Any] = [
     "ink",
     5,

@@ -162,6 +162,7 @@ def must_be_refused(target: StudioServer, endpoint: str, field: str, values: lis
 
 OLD_NAME = "scheduler"
 """Sampler and schedule in one name, which the API takes beside the two."""
+SIZES = ("hires_scale", "hires_width", "hires_height")
 PARAMETERS = [*GenerationRequest.model_fields, OLD_NAME]
 
 
@@ -172,15 +173,19 @@ def of_field(name: str) -> list[Any]:
         below = [] if name in ("seed", "variation_seed") else [-1]  # -1 asks for a random one
         return [*(attacks.NOT_WHOLE if setting.is_whole else attacks.NOT_A_NUMBER), *below]
     if setting.control == "choice":
-        return [*attacks.NOT_A_CHOICE, None]
+        taken = [True] if set(setting.choices) == {"off", "on"} and name != "freeu" else []
+        return [each for each in [*attacks.NOT_A_CHOICE, None] if each not in taken or each == 1]
     if setting.control in ("list", "model"):
-        return [*attacks.TRAVERSAL, 5, True, [], {}, attacks.NAN]
+        attempts = [*attacks.TRAVERSAL, 5, True, [], {}, attacks.NAN]
+        return [each for each in attempts if each != "" or (not setting.is_optional and name != "vae")]
     if setting.control == "text":
         return [*attacks.NOT_TEXT, None]
     if setting.control == "loras":
         return attacks.NOT_LORAS
     if setting.control == "details":
         return attacks.NOT_DETAILS
+    if setting.control == "sides":
+        return attacks.NOT_SIDES
     assert setting.control == "file", f"{name} has no attacks yet"
     return [*attacks.as_files(), *(each for each in attacks.TRAVERSAL if each)]
 
@@ -188,8 +193,10 @@ def of_field(name: str) -> list[Any]:
 @pytest.mark.parametrize("field", PARAMETERS)
 def test_generate(target: StudioServer, field: str) -> None:
     more = {"prompt": "a duck", "wait_for_result": False}
-    if field == "mask":
+    if field in ("mask", "outpaint"):
         more["image"] = f"{RUN}/0.png"
+    if field.startswith("hires_") and field not in SIZES:
+        more["hires_scale"] = 1.5
     must_be_refused(target, "generate", field, of_field(field), **more)
 
 
@@ -205,6 +212,7 @@ FILES = [
     *(each for each in attacks.NOT_AN_ID if not isinstance(each, dict)),  # {"path": id} is an id
 ]
 UPSCALED = {"image": f"{RUN}/0.png", "wait_for_result": False}
+FOLDER = {"images": [f"{RUN}/0.png"], "settings": {"prompt": "a duck"}}
 IDS = [*attacks.TRAVERSAL, *attacks.NOT_AN_ID]
 TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
 
@@ -239,6 +247,11 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("caption", "style", [*attacks.NOT_A_CHOICE, None], UPSCALED),
         ("caption", "captioner", TOOL_NAMES, UPSCALED),
         ("caption", "max_tokens", [*attacks.NOT_WHOLE, 0, -1, None], UPSCALED),
+        *(("hires", name, of_field(name), UPSCALED) for name in PARAMETERS if name.startswith("hires_")),
+        ("hires", "image", FILES, {"wait_for_result": False}),
+        ("generate_folder", "images", ["x", 5, [], [5], [None], [{}], *([each] for each in FILES)], FOLDER),
+        ("generate_folder", "settings", ["x", 5, [], {"steps": 0}, {"image": "x"}, {"mask": "x"}], FOLDER),
+        ("generate_folder", "skip_existing", attacks.NOT_A_SWITCH, FOLDER),
         ("detect", "image", FILES, {"wait_for_result": False}),
         ("detect", "detector", TOOL_NAMES, UPSCALED),
         ("detect", "confidence", [*attacks.NOT_A_NUMBER, 0, 2, None], UPSCALED),
@@ -283,7 +296,9 @@ def test_every_parameter_of_the_api_is_attacked(target: StudioServer) -> None:
         mark.args[1][number][:2] for mark in test_endpoints.pytestmark for number in range(len(mark.args[1]))
     }
     tried |= {("generate", field) for field in [*PARAMETERS, "wait_for_result"]}
-    tried |= {(endpoint, "wait_for_result") for endpoint in ("upscale", "redraw", "caption", "detect")}
+    tried |= {
+        (endpoint, "wait_for_result") for endpoint in ("upscale", "redraw", "caption", "detect", "hires")
+    }
     # /test takes the fields of /generate through the same function.
     tried |= {("test", field) for field in PARAMETERS}
     there = CLIENT.get(f"{target.url}/gradio_api/info").json()["named_endpoints"]

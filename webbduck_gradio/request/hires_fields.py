@@ -27,12 +27,18 @@ LATENT_UPSCALERS = (
 SAME = "As in the first pass"
 
 
+def _none_if_zero(value: Any) -> Any:
+    """0, A1111's sign for "not asked for", means None."""
+    return None if value == 0 and not isinstance(value, bool) else value
+
+
 def _none_if_empty(value: Any) -> Any:
-    """0, A1111's sign for "not asked for", and the empty text of a list mean None."""
-    return None if value == "" or (value == 0 and not isinstance(value, bool)) else value
+    """The empty text of a list means None."""
+    return None if value == "" else value
 
 
 _number = BeforeValidator(reject_bool)
+_unless_zero = BeforeValidator(_none_if_zero)
 _optional = BeforeValidator(_none_if_empty)
 _Factor = Annotated[float, Field(ge=1, le=4)] | None
 _Size = Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_STEP)] | None
@@ -45,7 +51,7 @@ class HiresFields(SamplingFields):
 
     # fmt: off
 
-    hires_scale: Annotated[_Factor, _number, _optional, Setting(
+    hires_scale: Annotated[_Factor, _number, _unless_zero, Setting(
         label="Hires scale", form_label="Scale", group="hires", control="number", place=10, step=0.25,
         placeholder="Off",
         help="Redraws the finished picture this many times as large (hires fix).",
@@ -54,7 +60,7 @@ class HiresFields(SamplingFields):
         lines={"queue": "hires {}×", "sheet": "hires {}×"},
         infotext=Pair("Hires upscale", is_written=False),
     )] = None
-    hires_width: Annotated[_Size, _number, _optional, Setting(
+    hires_width: Annotated[_Size, _number, _unless_zero, Setting(
         label="Hires width", form_label="or width", group="hires", control="number", place=10, unit="px",
         is_beside=True, placeholder="From scale",
         help="The width to draw, in place of a scale. Alone it keeps the ratio; with a height the picture is "
@@ -62,7 +68,7 @@ class HiresFields(SamplingFields):
         api_help="None or 0 = not given.", lines={"queue": "hires {} px wide"},
         infotext=Pair("Hires resize", is_written=False),
     )] = None
-    hires_height: Annotated[_Size, _number, _optional, Setting(
+    hires_height: Annotated[_Size, _number, _unless_zero, Setting(
         label="Hires height", form_label="height", group="hires", control="number", place=10, unit="px",
         is_beside=True, placeholder="From scale",
         help="The height to draw, in place of a scale.",
@@ -85,14 +91,14 @@ class HiresFields(SamplingFields):
         applies=("hires",), reset="kept", lines={"fold": "strength {}"},
         infotext=Pair("Hires denoising strength", is_written=False),
     )] = 0.5
-    hires_steps: Annotated[_Steps, _number, _optional, Setting(
+    hires_steps: Annotated[_Steps, _number, _unless_zero, Setting(
         label="Hires steps", form_label="Steps", group="hires", control="number", place=40,
         placeholder="The same",
         help="Steps that the hires pass draws, whatever its strength, as in A1111.",
         page_help="Empty: as many as the first pass.", api_help="None or 0 = as many as steps.",
         applies=("hires",), infotext=Pair("Hires steps", is_written=False),
     )] = None
-    hires_cfg: Annotated[_Cfg, _number, _optional, Setting(
+    hires_cfg: Annotated[_Cfg, _number, _unless_zero, Setting(
         label="Hires CFG", form_label="CFG", group="hires", control="number", place=40, is_beside=True,
         step=0.5, placeholder="The same", help="CFG of the hires pass.", api_help="None or 0 = as cfg.",
         applies=("hires",), infotext=Pair("Hires CFG Scale", is_written=False),

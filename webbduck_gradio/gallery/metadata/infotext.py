@@ -51,7 +51,7 @@ _TRAILING_KEY = re.compile(r"([A-Z][\w \-/]{1,40}): ?")
 INPAINTING = {
     name: setting.infotext
     for name, setting in SETTINGS.items()
-    if setting.infotext and "mask" in setting.applies
+    if setting.infotext and not {"mask", "soft_border"}.isdisjoint(setting.applies)
 }
 """Field -> key of pairs that only inpainted images have."""
 ORDER = (
