@@ -173,8 +173,8 @@ def of_field(name: str) -> list[Any]:
         below = [] if name in ("seed", "variation_seed") else [-1]  # -1 asks for a random one
         return [*(attacks.NOT_WHOLE if setting.is_whole else attacks.NOT_A_NUMBER), *below]
     if setting.control == "choice":
-        taken = [True] if set(setting.choices) == {"off", "on"} and name != "freeu" else []
-        return [each for each in [*attacks.NOT_A_CHOICE, None] if each not in taken or each == 1]
+        is_switch = set(setting.choices) == {"off", "on"} and name != "freeu"  # takes true and false, too
+        return [each for each in [*attacks.NOT_A_CHOICE, None] if each is not True or not is_switch]
     if setting.control in ("list", "model"):
         attempts = [*attacks.TRAVERSAL, 5, True, [], {}, attacks.NAN]
         return [each for each in attempts if each != "" or (not setting.is_optional and name != "vae")]
