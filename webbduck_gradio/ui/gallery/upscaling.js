@@ -2,7 +2,7 @@
 // Says when a picture that was sent to be upscaled from the Gallery is done.
 import { last, subscribe } from "../shared/bus.js";
 import { toast } from "../shared/toast.js";
-import { methodOf } from "../studio/viewer_upscale.js";
+import { methodOf, ofGallery } from "../shared/upscale_jobs.js";
 
 /** `open(id)` shows a picture. */
 export function followUpscaling(open) {
@@ -21,6 +21,7 @@ export function followUpscaling(open) {
   subscribe("outcome", (value) => {
     if (value.what !== "upscale" || !value.job_id) return;
     asked.add(value.job_id);
+    ofGallery.add(value.job_id);
     // It may have ended already; later, since the others that hear of it say that it is queued.
     queueMicrotask(check);
   });

@@ -3,13 +3,8 @@
 import { subscribe } from "../shared/bus.js";
 import { callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
+import { KINDS, methodOf, ofGallery } from "../shared/upscale_jobs.js";
 import { upscaleMenu } from "../shared/upscale_menu.js";
-
-/** Kinds of jobs that make a larger copy of a picture. */
-const KINDS = ["upscale", "redraw"];
-
-/** "Lanczos", "Lanczos and detail". */
-export const methodOf = (job) => `${job.request.upscaler}${job.kind === "redraw" ? " and detail" : ""}`;
 
 const runOf = (id) => id.slice(0, Math.max(0, id.lastIndexOf("/")));
 
@@ -57,6 +52,7 @@ export function makeUpscale(button, { server, image, start, changed, done, faile
         if (!run) continue; // an input picture's own view says it
         await load(run);
         done(job.request.image, job.images.at(-1));
+        if (ofGallery.has(job.job_id)) continue;
         toast(`Upscaled ${job.request.scale}× with ${methodOf(job)}; Compare shows the original.`);
       } else if (job.status !== "cancelled") failed(job);
     }
