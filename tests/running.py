@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webbduck_gradio.settings import HOME, Settings
+
+if TYPE_CHECKING:
+    from webbduck_gradio.web.server import StudioServer
 
 STARTER = "webbduck-starter"
 APP = HOME / "app.py"
@@ -40,6 +45,20 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
     )
     settings.make_folders()
     return settings
+
+
+@contextmanager
+def starter_detector(studio: StudioServer, starter_checkpoints: Path) -> Iterator[None]:
+    """The starter's detector in a studio that tests share. Afterwards its folder stays, empty: one that is
+    gone
+    would be taken for a drive that comes back."""
+    folder = studio.settings.checkpoints / "detect"
+    shutil.copytree(starter_checkpoints / "detect", folder, dirs_exist_ok=True)
+    wait_until(studio.services.registry.detectors)
+    yield
+    for each in folder.iterdir():
+        each.unlink()
+    wait_until(lambda: not studio.services.registry.detectors())
 
 
 def free_port() -> int:

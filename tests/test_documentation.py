@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from running import wait_until
+from running import starter_detector
 
 from webbduck_gradio.settings import HOME
 
@@ -20,18 +20,15 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def test_the_examples_of_the_api_page(studio, starter_checkpoints: Path) -> None:
-    (studio.settings.checkpoints / "detect").symlink_to(starter_checkpoints / "detect")
-    wait_until(lambda: studio.services.registry.detectors())
     examples = blocks(HOME / "docs" / "api.md", "python")
     assert len(examples) >= 9
     names: dict[str, object] = {}
-    for number, example in enumerate(examples):
-        code = compile(example.replace(LOCAL, studio.url), f"docs/api.md, example {number + 1}", "exec")
-        exec(code, names)
+    with starter_detector(studio, starter_checkpoints):
+        for number, example in enumerate(examples):
+            code = compile(example.replace(LOCAL, studio.url), f"docs/api.md, example {number + 1}", "exec")
+            exec(code, names)
     assert names["call"].done() and names["again"]["job_id"]  # type: ignore[attr-defined, index]
     names["studio"].close()  # type: ignore[attr-defined]
-    (studio.settings.checkpoints / "detect").unlink()
-    wait_until(lambda: not studio.services.registry.detectors())
 
 
 def test_the_examples_of_the_readme(studio) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +9,15 @@ import pytest
 from barriers import faint_borders, violations
 from form_page import choose
 from playwright.sync_api import Page, expect
-from running import wait_until
+from running import starter_detector
 
 DETECTOR = "webbduck-starter-detector"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def detector(studio, starter_checkpoints: Path) -> Iterator[None]:
-    folder = studio.settings.checkpoints / "detect"
-    shutil.copytree(starter_checkpoints / "detect", folder)
-    wait_until(lambda: len(studio.services.registry.detectors()) == 1)
-    yield
-    shutil.rmtree(folder)
+    with starter_detector(studio, starter_checkpoints):
+        yield
 
 
 @pytest.fixture

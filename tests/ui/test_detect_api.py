@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import shutil
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from running import wait_until
+from running import starter_detector, wait_until
 
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.starter.drawing.scenes import Attributes, draw
@@ -22,13 +21,10 @@ DETECTOR = "webbduck-starter-detector"
 
 @pytest.fixture(scope="module")
 def client(studio, starter_checkpoints: Path) -> Iterator[Client]:
-    folder = studio.services.settings.checkpoints / "detect"
-    shutil.copytree(starter_checkpoints / "detect", folder)
-    with_client = Client(studio.url, verbose=False)
-    yield with_client
-    with_client.close()
-    # The studio is shared: other tests begin without a detector.
-    shutil.rmtree(folder)
+    with starter_detector(studio, starter_checkpoints):
+        with_client = Client(studio.url, verbose=False)
+        yield with_client
+        with_client.close()
 
 
 @pytest.fixture(scope="module")
