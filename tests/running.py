@@ -50,8 +50,7 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
 @contextmanager
 def starter_detector(studio: StudioServer, starter_checkpoints: Path) -> Iterator[None]:
     """The starter's detector in a studio that tests share. Afterwards its folder stays, empty: one that is
-    gone
-    would be taken for a drive that comes back."""
+    gone would be taken for a drive that comes back."""
     folder = studio.settings.checkpoints / "detect"
     shutil.copytree(starter_checkpoints / "detect", folder, dirs_exist_ok=True)
     wait_until(studio.services.registry.detectors)
