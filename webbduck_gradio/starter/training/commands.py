@@ -43,6 +43,15 @@ def _unet(options: argparse.Namespace) -> None:
     train_unet(options.work, load_tokenizers(options.tokenizers), minutes=options.minutes or 100)
 
 
+def _larger(options: argparse.Namespace) -> None:
+    from ..evaluation.inference import open_pipeline
+    from .export import export_unet
+    from .larger import train_larger
+
+    unet = train_larger(options.work, open_pipeline(options.base), minutes=options.minutes or 90)
+    export_unet(unet, options.out or options.base)
+
+
 def _decoder(options: argparse.Namespace) -> None:
     """Continue from the checkpoint's VAE and write the result to the checkpoint and the refiner."""
     from diffusers import AutoencoderKL
@@ -133,7 +142,16 @@ def _base(options: argparse.Namespace) -> None:
 def _all(options: argparse.Namespace) -> None:
     if options.out:
         raise OSError("--out names the place of one part: train the parts one by one, or leave it away.")
-    for part in (_base, _decoder, _refiner, *map(_lora, ("ink", "pixel")), _upscaler, _captioner, _detector):
+    for part in (
+        _base,
+        _larger,
+        _decoder,
+        _refiner,
+        *map(_lora, ("ink", "pixel")),
+        _upscaler,
+        _captioner,
+        _detector,
+    ):
         part(options)
 
 
@@ -141,6 +159,7 @@ TRAININGS: dict[str, tuple[str, Training]] = {
     "vae": ("the autoencoder (60 minutes unless said otherwise)", _vae),
     "latents": ("freeze the autoencoder and encode the drawings", _latents),
     "unet": ("UNet and text encoders (100 minutes)", _unet),
+    "larger": ("the bundled UNet further, on pictures larger than its native size (90 minutes)", _larger),
     "decoder": ("improve the bundled autoencoder's decoder, on the LoRAs' styles too (30 minutes)", _decoder),
     "export": ("write the checkpoint folder", _export),
     "upscaler": ("the upscaler, and write its file (25 minutes)", _upscaler),

@@ -83,12 +83,21 @@ def export_vae(vae: AutoencoderKL, folder: Path, share: float = 0.6) -> None:
     theirs = there.state_dict()
     mixed = {name: theirs[name] * (1 - share) + new * share for name, new in vae.float().state_dict().items()}
     there.load_state_dict(mixed)
-    partial = folder / ".vae.partial"
+    _replace_weights(there, folder / "vae")
+
+
+def export_unet(unet: UNet2DConditionModel, folder: Path) -> None:
+    """Replace the weights of a checkpoint folder's UNet."""
+    _replace_weights(unet, folder / "unet")
+
+
+def _replace_weights(model: AutoencoderKL | UNet2DConditionModel, folder: Path) -> None:
+    partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    there.half().save_pretrained(partial, safe_serialization=True)
+    model.half().save_pretrained(partial, safe_serialization=True)
     weights = "diffusion_pytorch_model.safetensors"
     (partial / weights).chmod(0o644)
-    os.replace(partial / weights, folder / "vae" / weights)
+    os.replace(partial / weights, folder / weights)
     shutil.rmtree(partial)
 
 

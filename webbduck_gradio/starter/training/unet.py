@@ -58,14 +58,15 @@ def noise_loss(
     pooled: torch.Tensor,
     ids: torch.Tensor,
     snr: torch.Tensor,
+    timesteps: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """Error of the predicted noise, weighted so that nearly clean latents do not dominate.
 
-    At high noise the error is always small, although colour, setting and time of day are decided there: those
+    `timesteps` (count,): spread over all if none are given. At high noise the error is always small, although colour, setting and time of day are decided there: those
     timesteps are weighted up to ten times.
     """
     count = len(latents)
-    steps = spread_timesteps(count)
+    steps = spread_timesteps(count) if timesteps is None else timesteps
     noise = torch.randn_like(latents)
     kept = (snr / (1 + snr))[steps].view(-1, 1, 1, 1)
     noisy = kept.sqrt() * latents + (1 - kept).sqrt() * noise
