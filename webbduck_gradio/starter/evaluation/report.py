@@ -13,7 +13,7 @@ from pathlib import Path
 from ..training.export import folder_bytes
 from .sections import EvalContext, Section
 
-PARTS = ("checkpoint", "samplers", "speed", "refiner", "loras", "upscaler", "captioner", "detector")
+PARTS = ("checkpoint", "larger", "samplers", "speed", "refiner", "loras", "upscaler", "captioner", "detector")
 """Parts of the kit. The module of this name has a function `section(context)`, which returns a `Section`, or
 None if the part's weights are missing."""
 
