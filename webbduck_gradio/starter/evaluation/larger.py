@@ -37,15 +37,17 @@ def redrawn(context: EvalContext, pictures: Drawn, words: Sequence[str], side: i
     made: list[np.ndarray] = []
     for start in range(0, len(pictures), _BATCH):
         part = slice(start, start + _BATCH)
-        made += pipeline(
-            list(words[part]),
-            image=[_resized(each, side) for each in pictures[part]],
-            strength=strength,
-            num_inference_steps=round(STEPS / strength),
-            guidance_scale=GUIDANCE,
-            generator=[torch.Generator().manual_seed(seed) for seed in context.seeds[part]],
-            output_type="np",
-        ).images
+        made += list(
+            pipeline(
+                list(words[part]),
+                image=[_resized(each, side) for each in pictures[part]],
+                strength=strength,
+                num_inference_steps=round(STEPS / strength),
+                guidance_scale=GUIDANCE,
+                generator=[torch.Generator().manual_seed(seed) for seed in context.seeds[part]],
+                output_type="np",
+            ).images
+        )
     return [(picture * 255).round().astype(np.uint8) for picture in made]
 
 
