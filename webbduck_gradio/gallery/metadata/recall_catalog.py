@@ -17,7 +17,7 @@ class Model(Protocol):
 
     @property
     def hash(self) -> str | None:
-        """AutoV2, for LoRAs AutoV3; None until computed."""
+        """AutoV2, for LoRAs AutoV3, for embeddings 12 digits of the file's SHA-256; None until computed."""
 
 
 class Upscaler(Protocol):
@@ -35,6 +35,9 @@ class Catalog(Protocol):
 
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
+
+    def embeddings(self) -> Sequence[Model]:
+        """All embeddings."""
 
     def upscalers(self) -> Sequence[Upscaler]:
         """All upscalers."""
