@@ -12,8 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ..errors import ModelError
-from ..models.embeddings import Embedding
-from ..models.tokens import Chunk
+from ..models.tokens import Chunk, Vectors
 
 MOST_KEPT = 64
 """Embeddings whose vectors stay in memory; those of one are at most 1.2 MB."""
@@ -44,7 +43,7 @@ def put_in(encoder: Any, chunk: Chunk, part: str) -> Iterator[None]:
         handle.remove()
 
 
-def vectors_of(embedding: Embedding, part: str, width: int) -> torch.Tensor:
+def vectors_of(embedding: Vectors, part: str, width: int) -> torch.Tensor:
     """(vectors, width) as stored. Raises `ModelError` where the file is not as it was when it was listed."""
     vectors = _read(embedding.path, embedding.stamp, embedding.name)[part]
     if vectors.shape != (embedding.vectors, width):

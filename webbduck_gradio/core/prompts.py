@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 
-from ..models.embeddings import EmbeddingIndex
 from ..models.probe.embedding import FIRST, SECOND
-from ..models.tokens import CHUNK, END, START, Chunk, chunks, common_length
+from ..models.tokens import CHUNK, END, START, Chunk, Names, chunks, common_length
 from .embedding_vectors import put_in
 
 TOKENS = CHUNK + 2
@@ -51,7 +50,7 @@ def encode(
     prompt_2: str = "",
     clip_skip: int = 0,
     emphasis: str = "mean",
-    index: EmbeddingIndex | None = None,
+    index: Names | None = None,
 ) -> Embeddings:
     """Embeddings for `pipe`'s text encoders. `clip_skip`: layers skipped at the end. `emphasis`: 'mean'
     restores the mean of weighted embeddings, 'none' does not. `index`: the textual inversion embeddings that

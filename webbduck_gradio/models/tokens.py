@@ -14,12 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import Protocol, TypedDict
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
-
-if TYPE_CHECKING:
-    from .embeddings import Embedding, EmbeddingIndex
 
 CHUNK = 75
 """Tokens of a prompt that the text encoders read at once (77 with start and end)."""
@@ -37,13 +34,33 @@ MOST_REPEATED = 240
 Weighted = tuple[str, float]
 
 
+class Vectors(Protocol):
+    """An embedding, which stands for `vectors` tokens; the vectors are in the file at `path`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def stamp(self) -> str: ...
+    @property
+    def vectors(self) -> int: ...
+
+
+class Names(Protocol):
+    """The embeddings that words can name (`embeddings.EmbeddingIndex`)."""
+
+    def split(self, text: str) -> Iterable[str | Vectors]:
+        """The text's words and embeddings in their order."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """At most 75 token ids (without start and end) and the weight of each."""
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
-    embeddings: tuple[tuple[int, Embedding], ...] = ()
+    embeddings: tuple[tuple[int, Vectors], ...] = ()
     """Embeddings, each with the place of its first vector among the ids, which hold `PLACEHOLDER` there."""
 
 
@@ -204,7 +221,7 @@ def unpaired(prompt: str) -> list[Unpaired]:
     return sorted(found, key=lambda each: each.position)
 
 
-def is_split(prompt: str, embeddings: EmbeddingIndex | None = None) -> bool:
+def is_split(prompt: str, embeddings: Names | None = None) -> bool:
     """Whether words that no BREAK separates are in different chunks."""
     size = 0
     for piece in parse(prompt):
@@ -218,17 +235,17 @@ def is_split(prompt: str, embeddings: EmbeddingIndex | None = None) -> bool:
     return False
 
 
-def _parts(text: str, embeddings: EmbeddingIndex | None) -> Iterable[str | Embedding]:
+def _parts(text: str, embeddings: Names | None) -> Iterable[str | Vectors]:
     return [text] if embeddings is None else embeddings.split(text)
 
 
-def chunks(prompt: str, embeddings: EmbeddingIndex | None = None) -> tuple[Chunk, ...]:
+def chunks(prompt: str, embeddings: Names | None = None) -> tuple[Chunk, ...]:
     """The prompt's chunks; an empty prompt has one empty chunk. `embeddings`: those that its words can name;
     the vectors of one are never in two chunks."""
     done: list[Chunk] = []
     ids: list[int] = []
     weights: list[float] = []
-    placed: list[tuple[int, Embedding]] = []
+    placed: list[tuple[int, Vectors]] = []
 
     def close(upto: int) -> None:
         nonlocal ids, weights, placed
@@ -288,7 +305,7 @@ class TokenCount(TypedDict):
     chunks: int
 
 
-def count(prompt: str, embeddings: EmbeddingIndex | None = None) -> TokenCount:
+def count(prompt: str, embeddings: Names | None = None) -> TokenCount:
     found = chunks(prompt, embeddings)
     tokens = sum(len(chunk.ids) for chunk in found)
     return {"tokens": tokens, "limit": CHUNK, "over": len(found) > 1, "chunks": len(found)}

@@ -21,9 +21,7 @@ _PAIR = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{4,64})(?=,|$)")
 
 def written(facts: Mapping[str, Any]) -> dict[str, str]:
     """Hash by the name that the prompt holds."""
-    return {
-        name.rpartition("/")[2]: value for name, value in (facts.get("embedding_hashes") or {}).items()
-    }
+    return {name.rpartition("/")[2]: value for name, value in (facts.get("embedding_hashes") or {}).items()}
 
 
 def for_civitai(hashes: Mapping[str, str]) -> dict[str, str]:
@@ -49,7 +47,9 @@ def notes(recorded: Mapping[str, str], installed: Sequence[Named]) -> list[str]:
         here = found.model
         if here is None:
             if not found.several:
-                said.append(f"The embedding {name} is not installed; its name in the prompt is read as words.")
+                said.append(
+                    f"The embedding {name} is not installed; its name in the prompt is read as words."
+                )
         elif unusable := getattr(here, "unusable", None):
             said.append(f"The embedding {name} cannot be used here: {unusable}")
         elif found.another:
