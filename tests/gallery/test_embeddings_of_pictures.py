@@ -1,4 +1,4 @@
-"""The embeddings that a picture's metadata name: written and read as A1111, and compared with what is here."""
+"""The embeddings that a picture's metadata name: written and read as A1111, compared with what is here."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ SAME = Embedding(
     "neg/easy", Path("easy"), "sdxl", 8, (768, 1280), 0, 0.0, None, hashes=(HASH + "0" * 52, "1" * 64)
 )
 OF_A1111 = (
-    "a duck\nNegative prompt: easy\nSteps: 20, Sampler: Euler, Schedule type: Normal, CFG scale: 6, Seed: 42, "
-    f'Size: 512x512, TI hashes: "easy: {HASH}", Version: v1.10.1'
+    "a duck\nNegative prompt: easy\nSteps: 20, Sampler: Euler, Schedule type: Normal, CFG scale: 6, "
+    f'Seed: 42, Size: 512x512, TI hashes: "easy: {HASH}", Version: v1.10.1'
 )
 
 

@@ -48,7 +48,8 @@ ORDINARY = (
     "score_9, score_8_up", "^_^ >_< :d <3 (o)_(o)", "a < b and c > d", "well--that is", "a duck -- on a pond",
     "two- and three-legged", "http://x.y/z", "std::vector", "rating:safe", "f/1.8", "BREAK", "a BREAK b",
     "band AND1 SAND", "painting (1990s)", "(series) 2", "#1 duck", "$5 100%", "best!!! quality", "a/b, c//d",
-    "<lora:ink:1>", "<LYCO:ink>", "mask(art) MASK", "don't", "R&D", "photo.and more", "embedding: deep", "embedding:bad-hands",
+    "<lora:ink:1>", "<LYCO:ink>", "mask(art) MASK", "don't", "R&D", "photo.and more",
+    "embedding: deep", "embedding:bad-hands",
 )  # fmt: skip
 
 

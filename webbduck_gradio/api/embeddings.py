@@ -55,9 +55,9 @@ def embedding_view(embedding: Embedding, compatible: bool | None) -> EmbeddingAn
 
 @endpoint()
 def embeddings(services: Services, base_model: str | None = None) -> list[EmbeddingAnswer]:
-    """The embeddings (textual inversion) in checkpoint/embedding and among the LoRAs: `trigger` is what stands
-    for one in a prompt, `vectors` the tokens that it takes; `compatible`: whether it can be used with
-    `base_model`; `reason` says why one cannot be used at all."""
+    """The embeddings (textual inversion) in checkpoint/embedding and among the LoRAs: `trigger` stands for
+    one in a prompt, where it takes `vectors` tokens; `compatible`: whether it can be used with `base_model`;
+    `reason` says why one cannot be used at all."""
     check_name("base_model", base_model)
     registry = services.registry
     known = None if base_model is None else registry.checkpoint_called(base_model)

@@ -14,7 +14,8 @@ from .sampling.levels import schedule_in_use
 
 
 def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count: int) -> dict[str, Any]:
-    """Device, precision, versions, resolved prompt, LoRAs, embeddings. `count`: of images that were drawn together."""
+    """Device, precision, versions, resolved prompt, LoRAs, embeddings. `count`: of images that were drawn
+    together."""
     loaded = plan.first.loaded
     facts: dict[str, Any] = {
         "device": str(loaded.device),

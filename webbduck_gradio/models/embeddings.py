@@ -190,10 +190,11 @@ class EmbeddingIndex:
             if word.start() < end:
                 continue
             explicit = _EXPLICIT.match(text, word.start())
-            if explicit:
-                found = self._explicit(text, lower, word.start(), explicit.end())
-            else:
-                found = _match(self._plain, lower, word.start(), word[0], end)
+            found = (
+                self._explicit(text, lower, word.start(), explicit.end())
+                if explicit
+                else _match(self._plain, lower, word.start(), word[0], end)
+            )
             if found is not None:
                 yield found
                 end = found.end

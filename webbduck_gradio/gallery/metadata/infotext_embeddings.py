@@ -1,7 +1,7 @@
 """The pairs of A1111's text about embeddings, and what recalling a picture says of those it was made with.
 
-A1111 records each embedding's name and the first 12 digits of its file's SHA-256 as `TI hashes`; Civitai reads
-10 of them from `Hashes`, behind `embed:`. Which places of the prompt are meant is told by the prompt itself.
+A1111 records each embedding's name and the first 12 digits of its file's SHA-256 as `TI hashes`; Civitai
+reads 10 of them from `Hashes`, behind `embed:`. Where it is used is told by the prompt itself.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ from ..embeddings import Embedding, why_unusable
 from ..probe.embedding import EmbeddingInfo
 from ..probe.lora import EMBEDDING
 from ..scan import Candidate, Folders, candidates
-from .entries import Lora
+from .entries import Checkpoint, Lora
 from .probe_cache import ScanPass
 
+Hashed = Checkpoint | Lora | Embedding
+"""Models whose hashes are computed in the background."""
 NO_FILE = Path()
 """Stands for a file of settings that the embeddings' folder has not."""
 

@@ -26,7 +26,7 @@ from .catalog_db import CatalogCache
 from .config_file import ModelConfigFile
 from .defaults import new_checkpoint_entry, new_lora_entry
 from .edit_schemas import check_seen, checked_defaults, checked_lora_changes
-from .embedding_entries import list_embeddings
+from .embedding_entries import Hashed, list_embeddings
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
 from .hashes import Hashes
 from .lookup import Found, Way, find, quoted, unknown
@@ -111,7 +111,7 @@ class Registry:
                 self.version += 1
                 self._embeddings = embeddings
                 self.embedding_index = EmbeddingIndex(self.embeddings())
-                everything = [*checkpoints.values(), *loras.values(), *embeddings.values()]
+                everything: list[Hashed] = [*checkpoints.values(), *loras.values(), *embeddings.values()]
                 for each in everything:
                     if each.hash is None and each.path.is_file() and not each.unusable:
                         self.hashes.schedule(each.path, each.stamp)

@@ -1,7 +1,7 @@
-"""Probes embeddings (textual inversion, Gal et al. 2022) by their header: whose they are and how many vectors.
+"""Probes embeddings (textual inversion, Gal et al. 2022) by their header: for which model, and their size.
 
-An embedding for SDXL holds `clip_l` (vectors, width of the first text encoder) and `clip_g` (vectors, width of
-the second). Older ones hold one tensor, whose width tells the model.
+An embedding for SDXL holds `clip_l` (vectors, width of the first text encoder) and `clip_g` (vectors, width
+of the second). Older ones hold one tensor, whose width tells the model.
 """
 
 from __future__ import annotations

@@ -28,8 +28,9 @@ class ForeignSettings:
     """Settings that another program recorded in an image.
 
     `settings`: keys as in `GenerationRequest`, as far as recorded, plus `schedule` (the schedule type, if
-    separate from the sampler), `model_hash`, `lora_hashes` and `embedding_hashes` (by name), `paths` (name -> name with folder) and
-    `clip_skip` as A1111 counts it. `notes`: a sentence for everything left out or different here.
+    separate from the sampler), `model_hash`, `lora_hashes` and `embedding_hashes` (by name), `paths`
+    (name -> name with folder) and `clip_skip` as A1111 counts it. `notes`: a sentence for everything left out
+    or different here.
     """
 
     tool: str | None = None
