@@ -28,10 +28,10 @@ IGNORED_INFOTEXT_KEYS = {
     *(setting.infotext.key.casefold() for setting in SETTINGS.values() if setting.infotext),
     *(name.casefold() for name in (
         "Version", "Lora hashes", infotext_embeddings.KEY, "Hashes", "Model hash", "VAE hash", "RNG",
-        "Sampler", "Schedule type", "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
-        "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
-        "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1",
-        "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
+        "Sampler", "Schedule type", "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds",
+        "Metadata Scheme", "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled",
+        "dynthres_enabled", "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
+        "Hires resize-1", "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
