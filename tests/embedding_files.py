@@ -20,3 +20,10 @@ def of_words(starter: Path, path: Path, words: str, dtype: torch.dtype = torch.f
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return path
+
+
+def for_sdxl(path: Path, vectors: int = 8) -> Path:
+    """A file of SDXL's own widths, which the starter cannot use."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({"clip_l": torch.zeros(vectors, 768), "clip_g": torch.zeros(vectors, 1280)}, path)
+    return path

@@ -145,6 +145,7 @@ def test_a_name_that_cannot_be_used(settings: Settings) -> None:
     of_words(starter, root / "wild" / "pond-mood.safetensors", "a pond in a storm")
     save(root / "large.safetensors", SDXL)
     save(root / "old" / "bad-hands.safetensors", {"emb_params": (8, 768)})
+    (root / "pickled.pt").write_bytes(b"\x80\x02cos\nsystem\n")
     registry = Registry(settings)
 
     def notes(text: str, field: str = "negative_prompt") -> list[str]:
@@ -154,6 +155,7 @@ def test_a_name_that_cannot_be_used(settings: Settings) -> None:
     assert notes("(Bad-Hands:1.2)") == [f"bad-hands is read as plain words: t{old[1:]}"]
     large = f"The embedding large is made for text encoders of another size; {STARTER} cannot use it."
     assert notes("a large duck") == [f"large is read as plain words: t{large[1:]}"]
+    assert notes("a Pickled duck")[0].startswith("pickled is read as plain words: pickled.pt is a pickle")
     assert notes("bad hands, bad-handsome, a pond") == []
     assert notes("pond-mood") == [
         "pond-mood is the embedding calm/pond-mood here; write embedding:wild/pond-mood for the other."

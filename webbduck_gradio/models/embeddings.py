@@ -20,6 +20,7 @@ import safetensors
 
 from ..errors import ModelError
 from ..storage.reading import read_regular
+from .catalog.lookup import ENDINGS
 from .probe.lora import NAMES
 
 HASH_DIGITS = 12
@@ -65,8 +66,8 @@ class Embedding:
 
     @property
     def trigger(self) -> str:
-        """What stands for it in a prompt: its name without the folder."""
-        return self.name.rpartition("/")[2]
+        """What stands for it in a prompt: its name without folder and ending."""
+        return ENDINGS.sub("", self.name.rpartition("/")[2])
 
     @property
     def hash(self) -> str | None:

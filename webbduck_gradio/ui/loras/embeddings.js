@@ -9,7 +9,7 @@ import { embeddingUrl } from "../shared/urls.js";
 import { badge, date, picture } from "./parts.js";
 
 /** What names it in a prompt: the file's name, or all of it where another in some folder has that too. */
-function nameInPrompt({ name, trigger }, all) {
+export function nameInPrompt({ name, trigger }, all) {
   const same = all.filter((each) => each.trigger.toLowerCase() === trigger.toLowerCase());
   const text = same.length > 1 ? `embedding:${name}` : trigger;
   return text.replace(/[()[\]\\]/g, "\\$&");
@@ -28,9 +28,7 @@ function card(each, why, all) {
   return h(
     "article",
     { class: `card${why ? " unusable" : ""}`, "aria-label": each.name },
-    each.preview === null
-      ? null
-      : h("div", { class: "pic" }, picture(each, embeddingUrl(each.name, each.preview))),
+    h("div", { class: "pic" }, picture(each, each.preview && embeddingUrl(each.name, each.preview))),
     h("h3", { title: each.name }, each.name),
     h(
       "p",
