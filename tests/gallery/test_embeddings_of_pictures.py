@@ -78,6 +78,10 @@ def test_what_is_here_is_compared(settings: Settings, written: Path, there, note
     _, ours = read_settings(written, shelf, inputs)
     values, theirs = read_text(OF_A1111, shelf, inputs)
     assert values["negative_prompt"] == "easy"
+    _, more = read_text(OF_A1111.replace("a duck", "a duck, (embedding:calm-pond.pt:1.2)"), shelf, inputs)
+    assert set(more) - set(theirs) == {
+        "The embedding calm-pond.pt is not installed; get it, or take it out of the prompt."
+    }
     for notes, name in ((ours, "neg/easy"), (theirs, "easy")):
         said = [each for each in notes if "mbedding" in each or "TI hashes" in each]
         assert said == ([] if note is None else [note.format(name)])

@@ -49,6 +49,8 @@ INDEX = EmbeddingIndex(
         ("embedding:neg/easy-negative.safetensors, fog", ["neg/Easy-Negative"]),
         ("embedding:neg\\easy-negative.pt", ["neg/Easy-Negative"]),
         ("EMBEDDING:easy-negative", ["neg/Easy-Negative"]),
+        ("embedding:bad. Duck", ["bad"]),
+        ("embedding:bad.tail embedding:bad-hands", []),
         ("embedding:bad hands embedding:bad", ["bad hands", "bad"]),
         ("überduck ÜBERDUCK U\u0308berduck", ["Überduck"] * 3),
         ("v1.5_fix v1.5_fixed", ["v1.5_fix"]),

@@ -45,8 +45,8 @@ def put_in(encoder: Any, chunk: Chunk, part: str) -> Iterator[None]:
 
 def vectors_of(embedding: Vectors, part: str, width: int) -> torch.Tensor:
     """(vectors, width) as stored. Raises `ModelError` where the file is not as it was when it was listed."""
-    vectors = _read(embedding.path, embedding.stamp, embedding.name)[part]
-    if vectors.shape != (embedding.vectors, width):
+    vectors = _read(embedding.path, embedding.stamp, embedding.name).get(part)
+    if vectors is None or vectors.shape != (embedding.vectors, width):
         raise ModelError(
             f"The embedding {embedding.name} has other vectors than the checkpoint's text encoders; choose "
             "one that was made for it."

@@ -155,7 +155,8 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         paths = [model.path for model in models]
         if vae := catalog.vae(request.vae):
             paths.append(vae.path)
-        paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
+        wording = resolve_prompt(catalog, request)
+        paths += [lora.path for lora, _ in wording.loras] + [each.path for each in wording.embeddings]
     except WebbDuckError:
         return None
     for path in paths:

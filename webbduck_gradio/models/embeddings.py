@@ -147,7 +147,9 @@ class Mention:
 _WORD = re.compile(r"\w+")
 _EXPLICIT = re.compile(r"(?<![\w\\])embedding:(?=[^\s,()\[\]:|])", re.IGNORECASE)
 _ASKED = re.compile(r"[^\s,()\[\]:|]+")
-_ENDING = re.compile(r"\.(?:safetensors|pt|bin)(?!\w)", re.IGNORECASE)
+_WORD_END = re.compile(r"(?<!\w)|(?!\w)")
+_NAME_END = re.compile(r"(?:\.(?:safetensors|pt|bin))?(?=$|[\s,()\[\]:|]|[.;!?](?:\s|$))")
+"""What ends a name alone, which only must not go on as a word, and one behind `embedding:`."""
 
 
 class EmbeddingIndex:
@@ -194,7 +196,7 @@ class EmbeddingIndex:
             found = (
                 self._explicit(text, lower, word.start(), explicit.end())
                 if explicit
-                else _match(self._plain, lower, word.start(), word[0], end)
+                else _match(self._plain, lower, word.start(), word[0], end, _WORD_END)
             )
             if found is not None:
                 yield found
@@ -202,11 +204,9 @@ class EmbeddingIndex:
 
     def _explicit(self, text: str, lower: str, start: int, after: int) -> Mention:
         word = _WORD.search(lower, after)
-        found = _match(self._paths, lower, word.start(), word[0], after) if word else None
-        if word and found and found.start == after:
-            ending = _ENDING.match(text, found.end)
-            end = ending.end() if ending else found.end
-            return Mention(start, end, found.embedding, found.asked, True)
+        found = _match(self._paths, lower, word.start(), word[0], after, _NAME_END) if word else None
+        if found and found.start == after:
+            return Mention(start, found.end, found.embedding, found.asked, True)
         asked = _ASKED.match(text, after)
         assert asked is not None  # by the pattern of the prefix
         return Mention(start, asked.end(), None, asked[0].rstrip(".;!?"), True)
@@ -221,6 +221,13 @@ class EmbeddingIndex:
                 yield each.embedding
                 start = each.end
         yield text[start:]
+
+    def namesakes(self, embedding: Embedding) -> list[Embedding]:
+        """The others that the same name stands for."""
+        key = _lower(unicodedata.normalize("NFC", embedding.trigger))
+        word = _WORD.search(key)
+        entries = self._plain.get(word[0], ()) if word else ()
+        return [each for name, _, each in entries if name == key and each != embedding]
 
     def used(self, pieces: Iterable[str]) -> tuple[Embedding, ...]:
         """The embeddings that are named, each once, in their order."""
@@ -240,19 +247,22 @@ def _enter(index: dict[str, list[tuple[str, int, Embedding]]], name: str, embedd
 
 
 def _match(
-    index: dict[str, list[tuple[str, int, Embedding]]], lower: str, at: int, word: str, least: int
+    index: dict[str, list[tuple[str, int, Embedding]]],
+    lower: str,
+    at: int,
+    word: str,
+    least: int,
+    end: re.Pattern[str],
 ) -> Mention | None:
-    """The longest name whose first word stands at `at`, beginning at `least` or behind."""
+    """The longest name whose first word stands at `at`, which begins at `least` or behind; `end`: what has to
+    follow."""
     for name, before, embedding in index.get(word, ()):
-        start, end = at - before, at - before + len(name)
-        if start >= least and lower.startswith(name, start) and not _is_inside_word(lower, end):
-            return Mention(start, end, embedding, name, False)
+        start = at - before
+        if start >= least and lower.startswith(name, start):
+            ending = end.match(lower, start + len(name))
+            if ending:
+                return Mention(start, ending.end(), embedding, name, False)
     return None
-
-
-def _is_inside_word(text: str, at: int) -> bool:
-    """Whether the characters before and behind `at` belong to one word."""
-    return at < len(text) and _WORD.fullmatch(text[at - 1 : at + 1]) is not None
 
 
 def _lower(text: str) -> str:

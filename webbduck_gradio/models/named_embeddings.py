@@ -31,21 +31,31 @@ def named_embeddings(registry: Registry, base_model: str, texts: Sequence[str]) 
     everything = registry.embedding_index
     fitting = everything.fitting(known)
     pieces = [unicodedata.normalize("NFC", piece[0]) for text in texts for piece in parse(text) if piece]
-    used: dict[Embedding, None] = {}
-    for mention in _mentions(fitting, pieces):
+    mentions = list(_mentions(fitting, pieces))
+    for mention in mentions:
         if mention.embedding is None:
             raise _refused(mention, everything, known)
-        used[mention.embedding] = None
+    used = tuple(dict.fromkeys(mention.embedding for mention in mentions if mention.embedding))
     for each in used:
-        if not contents(each.path, each.stamp).is_finite:
+        if _is_damaged(each):
             raise ModelError(
                 f"The embedding {each.name} holds numbers that are infinite or undefined; get it again."
             )
-    return Named(tuple(used), tuple(_notes(everything, fitting, pieces, known)))
+    plain = dict.fromkeys(each.embedding for each in mentions if each.embedding and not each.is_explicit)
+    notes = [*_unread(everything, used, pieces, known), *_namesakes(fitting, plain)]
+    return Named(used, tuple(notes))
 
 
 def _mentions(index: EmbeddingIndex, pieces: Iterable[str]) -> Iterator[Mention]:
     return (mention for text in pieces for mention in index.mentions(text))
+
+
+def _is_damaged(embedding: Embedding) -> bool:
+    """Whether its numbers cannot be computed with. Where its drive is away, the job waits, or says so."""
+    try:
+        return not contents(embedding.path, embedding.stamp).is_finite
+    except ModelError:
+        return False
 
 
 def _refused(mention: Mention, everything: EmbeddingIndex, known: Checkpoint | None) -> WebbDuckError:
@@ -53,30 +63,29 @@ def _refused(mention: Mention, everything: EmbeddingIndex, known: Checkpoint | N
     if there is None or there.embedding is None:
         empty = "; put one into checkpoint/embedding" if not everything.embeddings else ""
         return unknown(mention.asked, "embedding", everything.embeddings, empty)
-    unusable = there.embedding.unusable
-    if unusable is None and known is not None:
-        unusable = there.embedding.why_not(known)
-    return ModelError(unusable or f"The embedding {there.embedding.name} cannot be used.")
+    return ModelError(_why_not(there.embedding, known))
 
 
-def _notes(
-    everything: EmbeddingIndex, fitting: EmbeddingIndex, pieces: Sequence[str], known: Checkpoint | None
+def _why_not(embedding: Embedding, known: Checkpoint | None) -> str:
+    return str(embedding.unusable if known is None else embedding.why_not(known))
+
+
+def _unread(
+    everything: EmbeddingIndex, used: Sequence[Embedding], pieces: Sequence[str], known: Checkpoint | None
 ) -> Iterator[str]:
-    """A sentence for each name alone that stays words, or that several embeddings have."""
-    usable = set(fitting.embeddings)
-    if len(usable) < len(everything.embeddings):
-        triggers = {each.trigger.casefold() for each in usable}
-        for each in dict.fromkeys(mention.embedding for mention in _mentions(everything, pieces)):
-            if each is not None and each not in usable and each.trigger.casefold() not in triggers:
-                why = str(each.unusable if known is None else each.why_not(known))
-                yield f"{each.trigger} is read as plain words: {why[:3].replace('The', 'the')}{why[3:]}"
-    for mention in dict.fromkeys(_mentions(fitting, pieces)):
-        taken = mention.embedding
-        if taken is None or mention.is_explicit:
-            continue
-        same = [each.name for each in usable - {taken} if each.trigger.casefold() == taken.trigger.casefold()]
-        if same:
+    """A sentence for each name alone that stays words."""
+    taken = {each.trigger.casefold() for each in used}
+    for each in dict.fromkeys(mention.embedding for mention in _mentions(everything, pieces)):
+        if each is not None and each.trigger.casefold() not in taken:
+            why = _why_not(each, known)
+            yield f"{each.trigger} is read as plain words: {why[:3].replace('The', 'the')}{why[3:]}"
+
+
+def _namesakes(fitting: EmbeddingIndex, plain: Iterable[Embedding]) -> Iterator[str]:
+    """A sentence for each name alone that several embeddings have."""
+    for each in plain:
+        if others := fitting.namesakes(each):
             yield (
-                f"{taken.trigger} is the embedding {taken.name} here; write embedding:{min(same)} for the "
+                f"{each.trigger} is the embedding {each.name} here; write embedding:{others[0].name} for the "
                 "other."
             )

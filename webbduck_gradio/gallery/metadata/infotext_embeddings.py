@@ -7,10 +7,12 @@ reads 10 of them from `Hashes`, behind `embed:`. Where it is used is told by the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...models.catalog.lookup import Named, find
+from ...models.catalog.lookup import find
+from ...models.embeddings import Embedding, EmbeddingIndex
 
 KEY = "TI hashes"
 AUTOV2 = 10
@@ -39,24 +41,23 @@ def read(fields: Mapping[str, str], hashes: Mapping[str, object]) -> dict[str, s
     return found | dict(_PAIR.findall(fields.get(KEY.casefold(), "")))
 
 
-def notes(recorded: Mapping[str, str], installed: Sequence[Named]) -> list[str]:
-    """A sentence for each embedding of a picture that is not here as it was."""
-    said = []
+def notes(recorded: Mapping[str, str], texts: Iterable[str], installed: Sequence[Embedding]) -> Iterator[str]:
+    """A sentence for each embedding of a picture that is not here as it was. `texts`: its prompts, where
+    `embedding:` can stand before one of which no hash is recorded, as in ComfyUI."""
+    index = EmbeddingIndex(installed)
+    for text in texts:
+        for mention in index.mentions(unicodedata.normalize("NFC", text)):
+            if mention.embedding is None and mention.asked not in recorded:
+                yield f"The embedding {mention.asked} is not installed; get it, or take it out of the prompt."
     for name, hash in recorded.items():
         found = find(name, installed, hash)
         here = found.model
         if here is None:
             if not found.several:
-                said.append(
-                    f"The embedding {name} is not installed; its name in the prompt is read as words."
-                )
-        elif unusable := getattr(here, "unusable", None):
-            said.append(f"The embedding {name} cannot be used here: {unusable}")
+                yield f"The embedding {name} is not installed; its name in the prompt is read as words."
+        elif here.unusable:
+            yield f"The embedding {name} cannot be used here: {here.unusable}"
         elif found.another:
-            said.append(
-                f"The embedding {here.name} is another file here than the picture's (its hash differs)."
-            )
+            yield f"The embedding {here.name} is another file here than the picture's (its hash differs)."
         elif found.by == "hash":
-            ours = here.name.rpartition("/")[2]
-            said.append(f"The embedding {name} is called {ours} here; write that name into the prompt.")
-    return said
+            yield f"The embedding {name} is called {here.trigger} here; write that name into the prompt."

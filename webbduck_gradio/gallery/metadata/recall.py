@@ -99,7 +99,8 @@ def _for_form(
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
-    notes += infotext_embeddings.notes(said["embeddings"], catalog.embeddings())
+    prompts = [text for key, text in fields.items() if key.endswith("prompt") or key == "prompt_2"]
+    notes += infotext_embeddings.notes(said["embeddings"], prompts, catalog.embeddings())
     if found["request"] is None:
         notes += _not_taken_over(found)
     for key, what in (("image", "input picture"), ("mask", "mask")):

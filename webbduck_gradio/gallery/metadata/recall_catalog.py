@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...models.catalog.lookup import Named
+from ...models.embeddings import Embedding
 
 
 class Model(Protocol):
@@ -17,7 +18,7 @@ class Model(Protocol):
 
     @property
     def hash(self) -> str | None:
-        """AutoV2, for LoRAs AutoV3, for embeddings 12 digits of the file's SHA-256; None until computed."""
+        """AutoV2, for LoRAs AutoV3; None until computed."""
 
 
 class Upscaler(Protocol):
@@ -36,7 +37,7 @@ class Catalog(Protocol):
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
 
-    def embeddings(self) -> Sequence[Model]:
+    def embeddings(self) -> Sequence[Embedding]:
         """All embeddings."""
 
     def upscalers(self) -> Sequence[Upscaler]:
