@@ -461,7 +461,7 @@ def test_loras_that_are_told_without_weights_are_named():
     )
     assert said(reader.read({"parameters": f"{text}Civitai resources: {resources}"}), "Party hats 0.8")
     _, notes = read_text(text + 'TI hashes: "easynegative: 0123456789ab"', ALL, ALL)
-    assert any("TI hashes easynegative" in note for note in notes), "embeddings are not used here"
+    assert "The embedding easynegative is not installed; its name in the prompt is read as words." in notes
 
 
 def test_what_was_done_afterwards_is_said():

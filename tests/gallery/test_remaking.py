@@ -201,6 +201,9 @@ def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
         def upscalers(self) -> list[Any]:
             return []
 
+        def embeddings(self) -> list[Any]:
+            return []
+
         def detectors(self) -> list[Any]:
             return []
 
@@ -230,6 +233,9 @@ def test_the_precision_here_is_that_of_the_installed_checkpoint(tmp_path, is_lar
             return []
 
         def upscalers(self) -> list[Any]:
+            return []
+
+        def embeddings(self) -> list[Any]:
             return []
 
         def detectors(self) -> list[Any]:

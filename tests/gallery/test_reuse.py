@@ -42,6 +42,9 @@ class Shelf:
     def upscalers(self) -> list[Installed]:
         return []
 
+    def embeddings(self) -> list[Installed]:
+        return []
+
     def detectors(self) -> list[Installed]:
         return []
 

@@ -2,7 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { kindOfFile, kindOfTensors, placeOfModel } from "../../webbduck_gradio/ui/studio/model_file.js";
 
-const FOLDERS = { checkpoint: "/c/sdxl", lora: "/l", vae: "/c/vae", upscale: "/c/upscale" };
+const FOLDERS = {
+  checkpoint: "/c/sdxl",
+  lora: "/l",
+  vae: "/c/vae",
+  upscale: "/c/upscale",
+  embedding: "/c/embedding",
+};
 
 test("the kind of a model file by its tensors", () => {
   for (const [kind, name] of [
@@ -14,6 +20,7 @@ test("the kind of a model file by its tensors", () => {
     ["vae", "decoder.conv_in.weight"],
     ["vae", "first_stage_model.decoder.conv_in.weight"],
     ["upscale", "conv_first.weight"],
+    ["embedding", "clip_l"],
     ["", "text_model.encoder.layers.0.weight"],
   ]) {
     assert.equal(kindOfTensors(["__metadata__", name]), kind, name);
@@ -42,7 +49,7 @@ test("one sentence says where it goes", () => {
   assert.equal(
     placeOfModel("other.safetensors", "", FOLDERS),
     "other.safetensors is a model file; put a checkpoint into /c/sdxl, a LoRA into /l, a VAE into /c/vae, " +
-      "or an upscaler into /c/upscale.",
+      "an upscaler into /c/upscale, or an embedding into /c/embedding.",
   );
   assert.equal(
     placeOfModel("old.ckpt", "", FOLDERS),

@@ -199,9 +199,7 @@ def test_what_it_is_made_for(tmp_path: Path, case: str) -> None:
 
 
 def test_an_embedding_is_called_one(tmp_path: Path) -> None:
-    with pytest.raises(
-        ModelError, match=r"is an embedding \(textual inversion\), which cannot be applied yet"
-    ):
+    with pytest.raises(ModelError, match=r"is an embedding \(textual inversion\), not a LoRA"):
         inspect_lora(save(tmp_path / "a.safetensors", {"clip_l": (2, 768), "clip_g": (2, 1280)}))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from model_files import save
 from request_checks import validate
 
 from webbduck_gradio.errors import RequestError
@@ -26,7 +25,6 @@ SYNTAX = {
         "<random[2]:cat|dog>", "<wildcard:animal>", "<preset:soft>", "<setvar[x]:cat>",
         "<region:0,0,1,1,0.5> a", "<fromto[0.5]:cat,dog>", "<trigger>", "<break>", "<cat-toy>",
     ),
-    "an embedding": ("embedding:bad-hands", "(Embedding:bad:1.2)"),
     "a wildcard": ("a __colour__ duck", "__animals/b*__", "__~colours_warm__", "__tpl(x=winter)__"),
     "a variable": ("${x}", "${x=cat}"),
     "variants": ("a {red|blue} duck", "{2$$a|b|c}", "{a:0.6|b}", "{a|\nb}"),
@@ -50,7 +48,8 @@ ORDINARY = (
     "score_9, score_8_up", "^_^ >_< :d <3 (o)_(o)", "a < b and c > d", "well--that is", "a duck -- on a pond",
     "two- and three-legged", "http://x.y/z", "std::vector", "rating:safe", "f/1.8", "BREAK", "a BREAK b",
     "band AND1 SAND", "painting (1990s)", "(series) 2", "#1 duck", "$5 100%", "best!!! quality", "a/b, c//d",
-    "<lora:ink:1>", "<LYCO:ink>", "mask(art) MASK", "don't", "R&D", "photo.and more", "embedding: deep",
+    "<lora:ink:1>", "<LYCO:ink>", "mask(art) MASK", "don't", "R&D", "photo.and more",
+    "embedding: deep", "embedding:bad-hands",
 )  # fmt: skip
 
 
@@ -76,19 +75,6 @@ def test_it_is_said_with_the_job_for_each_of_the_texts(settings: Settings) -> No
     long = "a {" + "duck|" * 100 + "}"
     (sentence,) = validate(registry, build_request(registry, {"prompt": long}))
     assert sentence.startswith("{duck|duck") and len(sentence) < 150
-
-
-def test_an_embedding_that_is_asked_for_by_its_name_alone(settings: Settings) -> None:
-    save(settings.loras / "old" / "bad-hands.safetensors", {"clip_l": (1, 768), "clip_g": (1, 1280)})
-    registry = Registry(settings)
-
-    def notes(text: str) -> list[str]:
-        return validate(registry, build_request(registry, {"prompt": "a duck", "negative_prompt": text}))
-
-    assert notes("fog, (Bad-Hands:1.2)") == [
-        "old/bad-hands is read as plain words: the embedding of that name cannot be applied yet."
-    ]
-    assert notes("bad hands, bad-handsome") == []
 
 
 @pytest.mark.parametrize(

@@ -121,16 +121,17 @@ def tokenize(
     base_model: str | None = None,
     which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
 ) -> tokens.TokenCount:
-    """Count the tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
+    """Count the tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}. The
+    name of an embedding that fits `base_model` counts as its vectors."""
     if not isinstance(text, str) or len(text) > MAX_PROMPT:
         raise RequestError(f"text must be a text of at most {MAX_PROMPT:,} characters.")
     if which not in PROMPTS:
         raise RequestError(f"which must be one of: {', '.join(PROMPTS)}.")
     check_name("base_model", base_model)
-    if base_model is not None:
-        services.registry.checkpoint_called(base_model)
+    registry = services.registry
+    known = registry.default_checkpoint() if base_model is None else registry.checkpoint_called(base_model)
     # All SDXL checkpoints use CLIP's vocabulary, in both text encoders.
-    return tokens.count(without_tags(text))
+    return tokens.count(without_tags(text), registry.embedding_index.fitting(known))
 
 
 @endpoint()

@@ -33,7 +33,7 @@ MORE_LABELS = {"model_hash": "Checkpoint hash", "schedule": "Schedule", "size": 
 """Labels of listed values that are not settings of a request."""
 PLACES = {setting.name: place for place, setting in enumerate(in_form_order(SETTINGS))}
 UNLISTED = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
-            "paths"}  # fmt: skip
+            "embedding_hashes", "paths"}  # fmt: skip
 
 
 def is_flat(asked: Any) -> bool:
@@ -238,6 +238,8 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
             listed += [[setting.label, text] for text in _detail_texts(value, facts.get("details"))]
         else:
             listed.append([setting.label, _value_text(setting, value, facts)])
+    embeddings = settings.get("embedding_hashes") or facts.get("embedding_hashes") or {}
+    listed += [["Embedding", f"{name} ({hash})"] for name, hash in embeddings.items()]
     for key, label in (("image", "Made from"), ("mask", "Mask")):
         if settings.get(key):
             source = facts.get("source_name") or "an input picture"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models.embeddings import contents
 from ..request.samplers import resolved_schedule, sampler_named
 from . import devices
 from .checkpoint_cache import CheckpointCache
@@ -13,7 +14,8 @@ from .sampling.levels import schedule_in_use
 
 
 def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count: int) -> dict[str, Any]:
-    """Device, precision, versions, resolved prompt, LoRAs. `count`: of images that were drawn together."""
+    """Device, precision, versions, resolved prompt, LoRAs, embeddings. `count`: of images that were drawn
+    together."""
     loaded = plan.first.loaded
     facts: dict[str, Any] = {
         "device": str(loaded.device),
@@ -37,6 +39,10 @@ def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count:
         facts["resolved_prompt"] = plan.wording.prompt
     if plan.wording.loras:
         facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+    if plan.embeddings:
+        facts["embedding_hashes"] = {
+            each.name: contents(each.path, each.stamp).hash for each in plan.embeddings
+        }
     if plan.second is not None:
         facts["second_pass"] = "refiner" if plan.continues else "img2img"
     if count > 1:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from ..errors import GenerationError, OutOfMemoryError, WebbDuckError
+from ..models.embeddings import Embedding
 from ..models.prompt_resolver import ResolvedPrompt
 from ..request import GenerationRequest, applicability
 from . import devices, seamless
@@ -51,6 +52,8 @@ class PreparedJob:
     last: ModelContext | None = None
     """What decodes the finished image; None = the first."""
     details: Details | None = None
+    embeddings: tuple[Embedding, ...] = ()
+    """That the prompts of all passes name."""
 
     @property
     def passes(self) -> tuple[Pass, ...]:

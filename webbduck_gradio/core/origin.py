@@ -76,6 +76,8 @@ def origin_of(
         "device": _name(torch.device(pipelines.device)),
         "threads": threads,
     }
+    if named := [each for wording in wordings for each in wording.embeddings]:
+        origin["embeddings"] = [{"name": each.name, "stamp": each.stamp} for each in named]
     if isinstance(upscaler, Upscaler):
         status = upscaler.path.stat()
         origin["upscaler"] = {"name": upscaler.name, "stamp": f"{status.st_size} {status.st_mtime_ns}"}
@@ -94,9 +96,10 @@ def check(before: Origin, now: Origin) -> None:
         _check_models("checkpoint", before["checkpoints"], now["checkpoints"])
         _check_models("VAE", before["vae_files"], now["vae_files"])
         _check_models("LoRA", before["loras"], now["loras"])
+        _check_models("embedding", before.get("embeddings", ()), now.get("embeddings", ()))
         if "upscaler" in now:
             _check_models("upscaler", [before["upscaler"]], [now["upscaler"]])
-        _check_models("detector or LoRA", before.get("details", ()), now.get("details", ()))
+        _check_models("detector, LoRA or embedding", before.get("details", ()), now.get("details", ()))
         if before["texts"] != now["texts"]:
             raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
         if len(before["vae"]) != len(now["vae"]):

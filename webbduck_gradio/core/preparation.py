@@ -112,7 +112,10 @@ class Preparation:
         other = models[1] if second is not None else None
         first, last = models[0], models[-1]
         passes = first, other, continues, hires, last, details
-        return PreparedJob(request, wordings[0], mode, origin, notes, *passes)
+        named = [each for wording in wordings for each in wording.embeddings]
+        named += details.embeddings if details is not None else []
+        embeddings = tuple(dict.fromkeys(named))
+        return PreparedJob(request, wordings[0], mode, origin, notes, *passes, embeddings)
 
     def checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
         """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
@@ -163,12 +166,14 @@ class Preparation:
     ) -> Embeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
         loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
-        key = (key_of(loaded.checkpoint), loras, texts, request.clip_skip, request.emphasis)
+        index = wording.index.fitting(loaded.checkpoint)
+        vectors = tuple((str(each.path), each.stamp) for each in index.used(texts))
+        key = (key_of(loaded.checkpoint), loras, texts, vectors, request.clip_skip, request.emphasis)
         found = self._embeddings.pop(key, None)
         if found is None:
             reporter.status("Encoding the prompt")
             with loaded.placement.encoding():
-                found = encode(loaded.pipe, *texts, clip_skip=request.clip_skip, emphasis=request.emphasis)
+                found = encode(loaded.pipe, *texts, request.clip_skip, request.emphasis, index)
         self._embeddings[key] = found
         for old in list(self._embeddings)[:-MAX_CACHED_PROMPTS]:
             del self._embeddings[old]

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-from ..models.tokens import CHUNK, END, START, Chunk, chunks, common_length
+from ..models.probe.embedding import FIRST, SECOND
+from ..models.tokens import CHUNK, END, START, Chunk, Names, chunks, common_length
+from .embedding_vectors import put_in
 
 TOKENS = CHUNK + 2
 """Tokens of a chunk with its start and end tokens."""
@@ -42,10 +44,17 @@ class Embeddings:
 
 @torch.no_grad()
 def encode(
-    pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0, emphasis: str = "mean"
+    pipe: Any,
+    prompt: str,
+    negative: str,
+    prompt_2: str = "",
+    clip_skip: int = 0,
+    emphasis: str = "mean",
+    index: Names | None = None,
 ) -> Embeddings:
     """Embeddings for `pipe`'s text encoders. `clip_skip`: layers skipped at the end. `emphasis`: 'mean'
-    restores the mean of weighted embeddings, 'none' does not.
+    restores the mean of weighted embeddings, 'none' does not. `index`: the textual inversion embeddings that
+    the prompts can name, which fit the encoders. Raises `ModelError` for one that cannot be read.
 
     Prompt and negative prompt keep their own lengths, as in AUTOMATIC1111: if they differ, both are repeated
     up to a common length, which does not change what the UNet attends to. `prompt` and `prompt_2`, whose
@@ -56,9 +65,9 @@ def encode(
     """
     # A refiner has only the second encoder; the main prompt matters more than `prompt_2`.
     second = prompt_2 if prompt_2.strip() and pipe.text_encoder is not None else prompt
-    positive = (chunks(prompt), chunks(second))
+    positive = (chunks(prompt, index), chunks(second, index))
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
-    unwanted = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
+    unwanted = (chunks(""),) * 2 if zeros else (chunks(negative, index),) * 2
     lengths = [max(map(len, positive)), max(map(len, unwanted))]
     length = lengths[0] if zeros else common_length(*lengths)
     embeds, pooled = _both(pipe, positive, clip_skip, emphasis, length)
@@ -77,13 +86,12 @@ def _both(
     own = max(map(len, prompts))
     rest = length % own
     widths = []
-    for encoder, prompt, pad in zip(
-        [pipe.text_encoder, pipe.text_encoder_2], prompts, (END, PAD_2), strict=True
-    ):
+    encoders = [pipe.text_encoder, pipe.text_encoder_2]
+    for encoder, prompt, pad, part in zip(encoders, prompts, (END, PAD_2), (FIRST, SECOND), strict=True):
         if encoder is None:  # a refiner has only the second
             continue
         filled = [*prompt, *chunks("") * (own - len(prompt) + rest)]
-        states, pooled = _encode(encoder, filled, pad, clip_skip, emphasis)
+        states, pooled = _encode(encoder, filled, pad, part, clip_skip, emphasis)
         # Repeating all keys does not change attention: softmax splits each key's share between its copies.
         widths.append(
             torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
@@ -92,13 +100,15 @@ def _both(
 
 
 def _encode(
-    encoder: Any, prompt: Sequence[Chunk], pad: int, clip_skip: int, emphasis: str
+    encoder: Any, prompt: Sequence[Chunk], pad: int, part: str, clip_skip: int, emphasis: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """`part`: the name of the encoder's vectors in an embedding's file."""
     states, pooled = [], None
     for chunk in prompt:
         free = CHUNK - len(chunk.ids)
         ids = torch.tensor([[START, *chunk.ids, END, *[pad] * free]], device=encoder.device)
-        output = encoder(ids, output_hidden_states=True)
+        with put_in(encoder, chunk, part):
+            output = encoder(ids, output_hidden_states=True)
         state = output.hidden_states[-(clip_skip + 2)]
         if any(weight != 1 for weight in chunk.weights):
             state = _weighted(state, torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free]), emphasis)

@@ -131,8 +131,8 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
         _check_sampler(region, checkpoint, region.steps)
         for lora, _ in words.loras:
             _check_lora(lora, checkpoint)
-        warnings += [note for note in (*words.notes, *_diluted(words)) if note not in warnings]
-    return warnings + _diluted(wording) + _other_steps(request) + _without_effect(request, second)
+        warnings += [note for note in (*words.notes, *_diluted(words, checkpoint)) if note not in warnings]
+    return warnings + _diluted(wording, checkpoint) + _other_steps(request) + _without_effect(request, second)
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -155,7 +155,8 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         paths = [model.path for model in models]
         if vae := catalog.vae(request.vae):
             paths.append(vae.path)
-        paths += [lora.path for lora, _ in resolve_prompt(catalog, request).loras]
+        wording = resolve_prompt(catalog, request)
+        paths += [lora.path for lora, _ in wording.loras] + [each.path for each in wording.embeddings]
     except WebbDuckError:
         return None
     for path in paths:
@@ -256,12 +257,13 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
         )
 
 
-def _diluted(wording: ResolvedPrompt) -> list[str]:
+def _diluted(wording: ResolvedPrompt, checkpoint: Checkpoint) -> list[str]:
     """Two prompts too long to be repeated to one length are filled up with empty chunks."""
     if not wording.negative_prompt.strip():
         return []
-    asked = max(len(chunks(wording.prompt)), len(chunks(wording.prompt_2)))
-    unasked = len(chunks(wording.negative_prompt))
+    index = wording.index.fitting(checkpoint)
+    asked = max(len(chunks(wording.prompt, index)), len(chunks(wording.prompt_2, index)))
+    unasked = len(chunks(wording.negative_prompt, index))
     length = common_length(asked, unasked)
     if length % asked == length % unasked == 0:
         return []
@@ -274,9 +276,16 @@ def _diluted(wording: ResolvedPrompt) -> list[str]:
 def _lost_on(checkpoint: Checkpoint, wording: ResolvedPrompt, which: str) -> list[str]:
     """`which`: "second" or "hires"."""
     lost = [lora.name for lora, weight in wording.loras if weight and not lora.is_compatible_with(checkpoint)]
-    if not lost:
-        return []
-    return [f"{checkpoint.name} cannot use the LoRAs {', '.join(lost)}; the {which} pass goes without."]
+    unread = [each.trigger for each in wording.embeddings if not each.fits(checkpoint)]
+    said = []
+    if lost:
+        said = [f"{checkpoint.name} cannot use the LoRAs {', '.join(lost)}; the {which} pass goes without."]
+    if unread:
+        said.append(
+            f"{checkpoint.name} cannot use the embeddings {', '.join(unread)}; the {which} pass reads their "
+            "names as words."
+        )
+    return said
 
 
 def _hires_warnings(catalog: Registry, request: GenerationRequest) -> list[str]:
@@ -294,7 +303,7 @@ def _hires_warnings(catalog: Registry, request: GenerationRequest) -> list[str]:
         *wording.notes,
         *checkpoint.notes,
         *_lost_on(checkpoint, wording, "hires"),
-        *_diluted(wording),
+        *_diluted(wording, checkpoint),
     ]
     exact, drawn = request.hires_exact, request.hires_cover
     if exact != drawn:

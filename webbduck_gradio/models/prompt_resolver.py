@@ -12,7 +12,8 @@ from ..errors import RequestError
 from ..request import MAX_LORAS, GenerationRequest, LoraSelection
 from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
-from .probe.lora import EMBEDDING
+from .embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
+from .named_embeddings import named_embeddings
 from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
 from .tokens import parse
 
@@ -33,6 +34,10 @@ class ResolvedPrompt:
     prompt_2: str
     loras: tuple[tuple[Lora, float], ...]
     notes: tuple[str, ...]
+    embeddings: tuple[Embedding, ...] = ()
+    """Those that the texts name and the request's checkpoint can use."""
+    index: EmbeddingIndex = NO_EMBEDDINGS
+    """All that were installed when the prompt was resolved."""
 
 
 def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
@@ -61,18 +66,10 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
     texts = (prompt, request.negative_prompt, request.prompt_2)
     _check_weights(texts)
     everything = "\n".join(texts)
-    unread = not_understood(everything) + _embeddings(registry, everything)
-    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes))
-
-
-def _embeddings(registry: Registry, text: str) -> list[str]:
-    """A sentence for each installed embedding that is asked for by its name alone, as in AUTOMATIC1111."""
-    names = [lora.name for lora in registry.loras() if lora.unusable and EMBEDDING in lora.unusable]
-    return [
-        f"{name} is read as plain words: the embedding of that name cannot be applied yet."
-        for name in names
-        if _holds(text, name.rpartition("/")[2])
-    ]
+    named = named_embeddings(registry, request.base_model, texts)
+    unread = not_understood(everything) + list(named.notes)
+    index = registry.embedding_index
+    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes), named.embeddings, index)
 
 
 def _check_weights(texts: tuple[str, str, str]) -> None:

@@ -48,7 +48,6 @@ NOT_UNDERSTOOD: tuple[tuple[re.Pattern[str], str], ...] = (
         "a tag of this kind is not supported",
     ),
     (_pattern(r"(?<!\\)</?[^\W\d_][\w-]+>"), "a tag of this kind is not supported"),
-    (_pattern(r"(?<![\w\\])embedding:[^\s,()]+", re.IGNORECASE), "an embedding is not supported"),
     # Wildcards, variants and variables: sd-dynamic-prompts, ComfyUI, Fooocus, SD.Next.
     (_pattern(r"(?<![\w\\])__(?=[^\s_])[^\n,<>]{0,79}?[^\s_,<>]__(?!\w)"), "a wildcard is not supported"),
     (_pattern(r"(?<!\\)\$\{[^{}\n]*\}?"), "a variable is not supported"),

@@ -10,10 +10,11 @@ from __future__ import annotations
 import gzip
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -21,6 +22,9 @@ CHUNK = 75
 """Tokens of a prompt that the text encoders read at once (77 with start and end)."""
 START, END = 49406, 49407
 COMMA = 267
+PLACEHOLDER = 0
+"""Stands where a vector of an embedding does, as in AUTOMATIC1111; never the end token, by which the encoders
+find what they pool."""
 BACKTRACK = 20
 """A chunk that fills up within this many tokens after a comma ends at the comma, to keep phrases whole."""
 
@@ -30,12 +34,34 @@ MOST_REPEATED = 240
 Weighted = tuple[str, float]
 
 
+class Vectors(Protocol):
+    """An embedding, which stands for `vectors` tokens; the vectors are in the file at `path`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def stamp(self) -> str: ...
+    @property
+    def vectors(self) -> int: ...
+
+
+class Names(Protocol):
+    """The embeddings that words can name (`embeddings.EmbeddingIndex`)."""
+
+    def split(self, text: str) -> Iterable[str | Vectors]:
+        """The text's words and embeddings in their order."""
+
+
 @dataclass(frozen=True)
 class Chunk:
     """At most 75 token ids (without start and end) and the weight of each."""
 
     ids: tuple[int, ...]
     weights: tuple[float, ...]
+    embeddings: tuple[tuple[int, Vectors], ...] = ()
+    """Embeddings, each with the place of its first vector among the ids, which hold `PLACEHOLDER` there."""
 
 
 @cache
@@ -195,36 +221,56 @@ def unpaired(prompt: str) -> list[Unpaired]:
     return sorted(found, key=lambda each: each.position)
 
 
-def is_split(prompt: str) -> bool:
+def is_split(prompt: str, embeddings: Names | None = None) -> bool:
     """Whether words that no BREAK separates are in different chunks."""
     size = 0
     for piece in parse(prompt):
-        size = 0 if piece is None else size + len(token_ids(piece[0]))
-        if size > CHUNK:
-            return True
+        if piece is None:
+            size = 0
+            continue
+        for part in _parts(piece[0], embeddings):
+            size += len(token_ids(part)) if isinstance(part, str) else part.vectors
+            if size > CHUNK:
+                return True
     return False
 
 
-def chunks(prompt: str) -> tuple[Chunk, ...]:
-    """The prompt's chunks; an empty prompt has one empty chunk."""
+def _parts(text: str, embeddings: Names | None) -> Iterable[str | Vectors]:
+    return [text] if embeddings is None else embeddings.split(text)
+
+
+def chunks(prompt: str, embeddings: Names | None = None) -> tuple[Chunk, ...]:
+    """The prompt's chunks; an empty prompt has one empty chunk. `embeddings`: those that its words can name;
+    the vectors of one are never in two chunks."""
     done: list[Chunk] = []
     ids: list[int] = []
     weights: list[float] = []
+    placed: list[tuple[int, Vectors]] = []
 
     def close(upto: int) -> None:
-        nonlocal ids, weights
-        done.append(Chunk(tuple(ids[:upto]), tuple(weights[:upto])))
+        nonlocal ids, weights, placed
+        before = tuple(each for each in placed if each[0] < upto)
+        done.append(Chunk(tuple(ids[:upto]), tuple(weights[:upto]), before))
         ids, weights = ids[upto:], weights[upto:]
+        placed = [(at - upto, embedding) for at, embedding in placed[len(before) :]]
 
     for piece in parse(prompt):
         if piece is None:
             close(len(ids))
             continue
-        for token in token_ids(piece[0]):
-            if len(ids) == CHUNK:
-                close(_cut(ids, token))
-            ids.append(token)
-            weights.append(piece[1])
+        for part in _parts(piece[0], embeddings):
+            if not isinstance(part, str):
+                if len(ids) + part.vectors > CHUNK:
+                    close(len(ids))
+                placed.append((len(ids), part))
+                ids += [PLACEHOLDER] * part.vectors
+                weights += [piece[1]] * part.vectors
+                continue
+            for token in token_ids(part):
+                if len(ids) == CHUNK:
+                    close(_cut(ids, token))
+                ids.append(token)
+                weights.append(piece[1])
     if ids or not done:
         close(len(ids))
     return tuple(done)
@@ -259,7 +305,7 @@ class TokenCount(TypedDict):
     chunks: int
 
 
-def count(prompt: str) -> TokenCount:
-    found = chunks(prompt)
+def count(prompt: str, embeddings: Names | None = None) -> TokenCount:
+    found = chunks(prompt, embeddings)
     tokens = sum(len(chunk.ids) for chunk in found)
     return {"tokens": tokens, "limit": CHUNK, "over": len(found) > 1, "chunks": len(found)}

@@ -14,6 +14,7 @@ import gradio as gr
 
 from ..api import serializers
 from ..api.detect import detectors_view
+from ..api.embeddings import embedding_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ..request import SCHEDULERS
 from ..services import Services
@@ -40,6 +41,7 @@ def build(services: Services) -> gr.HTML:
         return {
             "checkpoints": [serializers.checkpoint_view(c) for c in registry.checkpoints()],
             "loras": serializers.loras_view(services, None),
+            "embeddings": [embedding_view(each, None) for each in registry.embeddings()],
             "detectors": detectors_view(services),
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),

@@ -32,6 +32,7 @@ class Media:
             "thumb": self._services.thumbnails.thumbnail,
             "trash": self._deleted,
             "lora": lambda name: self._services.lora_previews.picture(name),
+            "embedding": self._embedding,
             "input-thumb": self._input_thumbnail,
         }
 
@@ -79,6 +80,14 @@ class Media:
     def _input_thumbnail(self, file_id: str) -> Path:
         """Thumbnail of a job's input image. Raises `NotFoundError`."""
         return self._services.thumbnails.of_file(self._services.inputs.path(file_id), file_id, 256)
+
+    def _embedding(self, name: str) -> Path:
+        """Small copy of the picture beside an embedding. Raises `NotFoundError`."""
+        found = (each.preview for each in self._services.registry.embeddings() if each.name == name)
+        preview = next(found, None)
+        if preview is None:
+            raise NotFoundError("There is no such picture.")
+        return self._services.thumbnails.of_file(preview[0], f"embedding/{name}")
 
     def _deleted(self, name: str) -> Path:
         """Thumbnail of an image in the trash: ENTRY/RUN/0.png."""

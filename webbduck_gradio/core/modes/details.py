@@ -21,6 +21,7 @@ from ...errors import GenerationError
 from ...models import detail_admission
 from ...models.catalog.registry import Registry
 from ...models.detectors import Detector
+from ...models.embeddings import Embedding
 from ...models.prompt_resolver import ResolvedPrompt
 from ...request import MAX_SEED, DetailPass, GenerationRequest
 from ...request.detail_requests import prompts_in
@@ -72,15 +73,24 @@ class Details(Pass):
     def stages(self) -> tuple[Stage, ...]:
         return ("detail",)
 
+    @cached_property
+    def _all_words(self) -> list[ResolvedPrompt]:
+        """What the prompt of each region of each pass comes to."""
+        found = (self._wordings(each, prompts_in(each)) for each in self.request.details)
+        return [wording[1] for wordings in found for wording in wordings if wording]
+
+    @property
+    def embeddings(self) -> list[Embedding]:
+        """That the regions' own prompts name."""
+        return [each for words in self._all_words for each in words.embeddings]
+
     def origin(self) -> list[dict[str, str]]:
-        """The detectors, and the LoRAs that the regions' own prompts name, with their stamps."""
-        loras = {
-            lora.name: lora.stamp
-            for each in self.request.details
-            for wording in self._wordings(each, prompts_in(each))
-            for lora, _ in (wording[1].loras if wording else ())
-        }
-        named = [(each.name, each.stamp) for each in self.detectors] + sorted(loras.items())
+        """The detectors, and the LoRAs and embeddings that the regions' own prompts name, with their
+        stamps."""
+        loras = {lora.name: lora.stamp for words in self._all_words for lora, _ in words.loras}
+        embeddings = {each.name: each.stamp for each in self.embeddings}
+        named = [(each.name, each.stamp) for each in self.detectors]
+        named += sorted(loras.items()) + sorted(embeddings.items())
         return [{"name": name, "stamp": stamp} for name, stamp in named]
 
     def draw(self, run: SamplingRun, before: Drawn | None, saved: Unfinished | None) -> Drawn:

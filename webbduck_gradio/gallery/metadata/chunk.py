@@ -7,7 +7,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     index      position in the batch, from 0
     batch      {"seed", "num_images", "variation_seed"} of the batch; `batch_request` rebuilds its request
     kind, job_id, created (ISO 8601 with offset), versions, warnings
-    facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
+    facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes, embedding_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
     stage, stage_of    in a kept stage: its name (`request.stages`) and the id of the final picture
 
@@ -30,7 +30,7 @@ from ... import __version__
 from ...errors import RequestError, StorageError
 from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
-from . import exif, infotext, infotext_redraw, png_text, stealth_alpha
+from . import exif, infotext, infotext_embeddings, infotext_redraw, png_text, stealth_alpha
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
@@ -168,6 +168,8 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
     request = request.model_copy(update=resolved)
     model_hash, lora_hashes = facts.get("model_hash"), dict(facts.get("lora_hashes") or {})
     hashes = {f"lora:{name}": value for name, value in lora_hashes.items()}
+    embeddings = infotext_embeddings.written(facts)
+    hashes |= infotext_embeddings.for_civitai(embeddings)
     if facts.get("vae_hash"):
         hashes = {"vae": facts["vae_hash"], **hashes}
     if model_hash:
@@ -181,7 +183,8 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
         extras={
             **({"Schedule type": facts["schedule"]} if "schedule" in facts else {}),
             "VAE hash": facts.get("vae_hash"),
-            "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
+            "Lora hashes": infotext.hash_pairs(lora_hashes),
+            infotext_embeddings.KEY: infotext.hash_pairs(embeddings),
             "Hashes": hashes,
             **(more or {}),
         },
@@ -327,15 +330,17 @@ def _well_typed(chunk: Mapping[str, Any], name: str, problems: list[str]) -> dic
     good = {**chunk, "facts": dict(facts) if isinstance(facts, dict) else {}}
     wrong = [] if facts is None or isinstance(facts, dict) else ["facts"]
     for table, key, kind in ((good, "warnings", list), (good["facts"], "lora_hashes", dict),
+                             (good["facts"], "embedding_hashes", dict),
                              (good["facts"], "model_hash", str),
                              (good["facts"], "vae_hash", str)):  # fmt: skip
         if table.get(key) is not None and not isinstance(table[key], kind):
             wrong.append(key)
             del table[key]
-    hashes = good["facts"].get("lora_hashes") or {}
-    if not all(isinstance(value, str) for value in hashes.values()):
-        wrong.append("lora_hashes")
-        del good["facts"]["lora_hashes"]
+    for key in ("lora_hashes", "embedding_hashes"):
+        hashes = good["facts"].get(key) or {}
+        if not all(isinstance(value, str) for value in hashes.values()):
+            wrong.append(key)
+            del good["facts"][key]
     if wrong:
         problems.append(f"Of the record inside {name} this is damaged and was left out: {', '.join(wrong)}.")
     return good

@@ -342,8 +342,9 @@ def inpainting(fields: Mapping[str, str]) -> dict[str, str]:
     return {**defaults, "inpaint_area": "whole", "soft_inpainting": "off", **told}
 
 
-def lora_hash_pairs(hashes: Mapping[str, str]) -> str | None:
-    """`Lora hashes` in A1111's format: 'name: hash12, name2: hash12', names without ',' and ':'."""
+def hash_pairs(hashes: Mapping[str, str]) -> str | None:
+    """`Lora hashes` and `TI hashes` in A1111's format: 'name: hash12, name2: hash12', names without ',' and
+    ':'."""
     return ", ".join(f"{_tag_name(name)}: {value}" for name, value in hashes.items()) or None
 
 

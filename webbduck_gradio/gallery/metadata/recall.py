@@ -13,7 +13,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext_details, infotext_redraw, reproducibility
+from . import infotext_details, infotext_embeddings, infotext_redraw, reproducibility
 from .other_tools import soft_inpainting, values
 from .recall_catalog import Catalog, InputImages, Model, Upscaler
 
@@ -27,11 +27,11 @@ RESET_VALUES: dict[str, Any] = {
 IGNORED_INFOTEXT_KEYS = {
     *(setting.infotext.key.casefold() for setting in SETTINGS.values() if setting.infotext),
     *(name.casefold() for name in (
-        "Version", "Lora hashes", "Hashes", "Model hash", "VAE hash", "RNG", "Sampler", "Schedule type",
-        "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
-        "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
-        "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1",
-        "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
+        "Version", "Lora hashes", infotext_embeddings.KEY, "Hashes", "Model hash", "VAE hash", "RNG",
+        "Sampler", "Schedule type", "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds",
+        "Metadata Scheme", "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled",
+        "dynthres_enabled", "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
+        "Hires resize-1", "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
@@ -99,6 +99,8 @@ def _for_form(
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
+    prompts = [text for key, text in fields.items() if key.endswith("prompt") or key == "prompt_2"]
+    notes += infotext_embeddings.notes(said["embeddings"], prompts, catalog.embeddings())
     if found["request"] is None:
         notes += _not_taken_over(found)
     for key, what in (("image", "input picture"), ("mask", "mask")):
@@ -184,6 +186,7 @@ def _understand(
     model_hash = wanted.pop("model_hash", None) or facts.get("model_hash")
     vae_hash = wanted.pop("vae_hash", None) or facts.get("vae_hash")
     lora_hashes = wanted.pop("lora_hashes", None) or facts.get("lora_hashes") or {}
+    embedding_hashes = wanted.pop("embedding_hashes", None) or facts.get("embedding_hashes") or {}
     paths = wanted.pop("paths", {})
     for key in ("base_model", "second_pass_model", "hires_model"):
         if checkpoints is None:
@@ -205,6 +208,7 @@ def _understand(
         "tool": found["tool"],
         "fields": _valid(wanted, problems),
         "problems": problems,
+        "embeddings": embedding_hashes,
         "raw": found["parameters"] or "\n".join(found["texts"].values()),
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...models.catalog.lookup import Named
+from ...models.embeddings import Embedding
 
 
 class Model(Protocol):
@@ -35,6 +36,9 @@ class Catalog(Protocol):
 
     def loras(self) -> Sequence[Model]:
         """All LoRAs."""
+
+    def embeddings(self) -> Sequence[Embedding]:
+        """All embeddings."""
 
     def upscalers(self) -> Sequence[Upscaler]:
         """All upscalers."""

@@ -2,6 +2,7 @@
 
 AutoV2, shown for checkpoints: the first 10 digits of the file's SHA-256 (AUTOMATIC1111's "Model hash").
 AutoV3, shown for LoRAs: the first 12 digits of the SHA-256 of the data after the safetensors header.
+Embeddings are shown with the first 12 digits of the file's SHA-256, as AUTOMATIC1111's "TI hashes".
 Both are stored in full for every file, since other programs and sites use either.
 The hash stated in a file's metadata (`sshs_model_hash`) is not trusted, as it can be wrong.
 """
@@ -20,13 +21,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..embeddings import Embedding
 from ..scan import stamp_of
 from .catalog_db import CatalogCache
 from .entries import Checkpoint, Lora
 
 log = logging.getLogger(__name__)
 
-Entry = TypeVar("Entry", Checkpoint, Lora)
+Entry = TypeVar("Entry", Checkpoint, Lora, Embedding)
 
 AUTOV2, AUTOV3 = 10, 12
 """Number of hex digits."""
@@ -85,6 +87,8 @@ class Hashes:
         """The entry with the known hashes of its file."""
         digests = self._of(entry.path, entry.stamp)
         hashes = tuple((digests or "").split())
+        if isinstance(entry, Embedding):
+            return replace(entry, hashes=hashes)
         return replace(entry, hash=_short_hash(digests, isinstance(entry, Lora)), hashes=hashes)
 
     def of_file(self, path: Path, stamp: str) -> tuple[str | None, tuple[str, ...]]:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..embeddings import Embedding
 from ..probe import pool
-from ..probe.checkpoint import CheckpointInfo
-from ..probe.lora import LoraInfo
 from ..scan import NOTES, Candidate, Folders, Unread
 from .catalog_db import CatalogCache, Row
 from .entries import Checkpoint, Lora
@@ -23,7 +22,7 @@ PATIENCE = 3.0
 """Seconds without a change after which a file counts as complete, and after which an unreadable one is listed
 with the reason."""
 
-Entry = TypeVar("Entry", Checkpoint, Lora)
+Entry = TypeVar("Entry", Checkpoint, Lora, Embedding)
 Key = tuple[str, str]
 """(kind, path)."""
 
@@ -71,7 +70,7 @@ class ScanPass:
         candidates: Sequence[Candidate],
         listed: Mapping[str, Entry],
         kind_of: Callable[[Candidate], str],
-    ) -> dict[str, CheckpointInfo | LoraInfo | str | Entry]:
+    ) -> dict[str, pool.Info | str | Entry]:
         """Name -> probe result, or the reason why there is none, or the old entry of a file being written.
 
         New files that are still being written are left out.
@@ -84,7 +83,7 @@ class ScanPass:
                 strict=True,
             )
         )
-        found: dict[str, CheckpointInfo | LoraInfo | str | Entry] = {}
+        found: dict[str, pool.Info | str | Entry] = {}
         for each in candidates:
             key: Key = (kind_of(each), str(each.path))
             self.met.add(key)
@@ -146,7 +145,7 @@ class ScanPass:
     def read_sidecars(
         self, candidates: Sequence[Candidate], not_this: Path, problems: list[str]
     ) -> dict[str, dict[str, Any]]:
-        """LoRA name -> data from its sidecar files. `not_this` is loras.json itself."""
+        """Model name -> data from its sidecar files. `not_this` is loras.json itself."""
         notes = [
             (each.name, path, stamp)
             for each in candidates

@@ -12,6 +12,7 @@ from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..captioners import Captioner, find_captioners
 from ..detectors import Detector, find_detectors
+from ..embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
 from ..hf_cache import hub_checkpoints, hub_loras
 from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
@@ -25,6 +26,7 @@ from .catalog_db import CatalogCache
 from .config_file import ModelConfigFile
 from .defaults import new_checkpoint_entry, new_lora_entry
 from .edit_schemas import check_seen, checked_defaults, checked_lora_changes
+from .embedding_entries import Hashed, list_embeddings
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
 from .hashes import Hashes
 from .lookup import Found, Way, find, quoted, unknown
@@ -35,7 +37,7 @@ __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 STARTER = "webbduck-starter"
 """The bundled checkpoint; user checkpoints take precedence as default."""
 
-OTHERS = ("upscale", "caption", "detect", "vae", "wildcards")
+OTHERS = ("upscale", "caption", "detect", "vae", "wildcards", "embedding")
 """Folders in checkpoint/ without checkpoints."""
 
 
@@ -65,6 +67,9 @@ class Registry:
         self._vaes = Listing("VAE", settings, find_vaes)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
+        self._embeddings: dict[str, Embedding] = {}
+        self.embedding_index: EmbeddingIndex = NO_EMBEDDINGS
+        """All embeddings, to find those that a prompt names."""
         self._others: object = None
         self.refresh()
 
@@ -80,13 +85,17 @@ class Registry:
             self.unread.look()
             checkpoints = self._list_checkpoints(scan, problems)
             loras = self._list_loras(scan, problems)
+            embeddings = list_embeddings(
+                self.settings, loras.values(), scan, self._embeddings, self.unread, problems
+            )
+            embeddings = {name: self.hashes.filled(each) for name, each in embeddings.items()}
             scan.keep(self.unread)
             self._probe_cache.finish(scan)
             self.unread.unread += scan.unread
             listed = [each.look() for each in (self._upscalers, self._captioners, self._detectors)]
             unread = self.unread.unread + [each for some, _ in listed for each in some]
             paths = [each for _, some in listed for each in some]
-            paths += [each.path for some in (checkpoints, loras) for each in some.values()]
+            paths += [each.path for some in (checkpoints, loras, embeddings) for each in some.values()]
             problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
@@ -95,12 +104,14 @@ class Registry:
                 *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
             )
             missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
-            state = (checkpoints, loras, tuple(problems), (others, missing))
+            state = (checkpoints, loras, tuple(problems), (others, missing, embeddings))
             changed = state != (self._checkpoints, self._loras, self.problems, self._others)
             if changed or self.version == 0:
                 self._checkpoints, self._loras, self.problems, self._others = state
                 self.version += 1
-                everything: list[Checkpoint | Lora] = [*checkpoints.values(), *loras.values()]
+                self._embeddings = embeddings
+                self.embedding_index = EmbeddingIndex(self.embeddings())
+                everything: list[Hashed] = [*checkpoints.values(), *loras.values(), *embeddings.values()]
                 for each in everything:
                     if each.hash is None and each.path.is_file() and not each.unusable:
                         self.hashes.schedule(each.path, each.stamp)
@@ -113,6 +124,8 @@ class Registry:
                 self._checkpoints[name] = self.hashes.filled(model)
             for name, lora in self._loras.items():
                 self._loras[name] = self.hashes.filled(lora)
+            for name, embedding in self._embeddings.items():
+                self._embeddings[name] = self.hashes.filled(embedding)
             self.version += 1
 
     @property
@@ -232,6 +245,10 @@ class Registry:
         if lora.unusable:
             raise ModelError(lora.unusable)
         return lora
+
+    def embeddings(self) -> tuple[Embedding, ...]:
+        """All embeddings, including unusable ones, sorted by name."""
+        return tuple(sorted(self._embeddings.values(), key=lambda each: each.name.casefold()))
 
     def has_checkpoint(self, name: str) -> bool:
         return name in self._checkpoints

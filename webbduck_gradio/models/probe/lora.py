@@ -18,6 +18,7 @@ from ...errors import ModelError
 from ..catalog.lookup import HASH
 from ..triggers import phrase, readable
 from .detect import LORA_KEY, architecture, lora_kind
+from .embedding import is_embedding
 from .lora_alpha import peft_configs
 from .lora_faults import faults
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
@@ -40,7 +41,7 @@ NAMES = {
 """Display names of architectures."""
 
 EMBEDDING = "is an embedding (textual inversion)"
-"""Beginning of the reason why an embedding is unusable."""
+"""Beginning of the reason why an embedding among the LoRAs is none."""
 EMPTY_HASH = "e3b0c442"
 """Beginning of the SHA-256 of an empty file, which some programs write."""
 MOST_TENSORS = 100_000
@@ -84,7 +85,6 @@ _DEEP = re.compile(
 _SECOND = re.compile(r"^(?:lora_te2_|text_encoder_2\.|text_encoders\.clip_g\.|clip_g\.)", re.MULTILINE)
 _FIRST = re.compile(r"^(?:lora_te1_|text_encoder\.|text_encoders\.clip_l\.|clip_l\.)", re.MULTILINE)
 _BLOCKS = re.compile(r"(?:(?:down|up|input|output)_blocks|(?:mid|middle)_block)[._]")
-_EMBEDDING = frozenset({"clip_l", "clip_g", "emb_params", "string_to_param", "string_to_token", "*"})
 # Patterns are matched against all names at once, one per line: there are thousands of names and files.
 
 
@@ -107,10 +107,8 @@ def inspect_lora(path: Path) -> LoraInfo:
         shared["faults"] = faults(header) if plain else ("", ())
     if not shared["lora"]:
         arch = architecture(header)
-        if header.tensors.keys() <= _EMBEDDING:
-            raise ModelError(
-                f"{path.name} {EMBEDDING}, which cannot be applied yet; move it out of the lora folder."
-            )
+        if is_embedding(header):
+            raise ModelError(f"{path.name} {EMBEDDING}, not a LoRA; write its name into the prompt.")
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
     certain, likely, context = shared["shape"]

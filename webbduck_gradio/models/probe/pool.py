@@ -23,6 +23,7 @@ from typing import Any
 
 from ...errors import ModelError, UnreadableModelError
 from .checkpoint import CheckpointInfo, inspect_file, inspect_folder
+from .embedding import EmbeddingInfo, inspect_embedding
 from .lora import LoraInfo, embedded_picture, inspect_lora, training_metadata
 from .safetensors_header import clear_layout_cache, header_bytes
 from .sidecars import read_sidecar
@@ -37,9 +38,11 @@ Wanted = tuple[str, str]
 
 INSPECT: dict[str, Callable[[Path], Any]] = {
     "lora": inspect_lora,
+    "embedding": inspect_embedding,
     "file": inspect_file,
     "folder": inspect_folder,
 }
+Info = CheckpointInfo | LoraInfo | EmbeddingInfo
 QUERIES: dict[str, Callable[[Path], Any]] = {"training": training_metadata, "picture": embedded_picture}
 """Queries about a single LoRA."""
 WORTH_A_PROCESS = 150
@@ -72,11 +75,13 @@ def read_one(kind: str, path: str) -> Result:
         return {"reason": f"{Path(path).name} could not be inspected; the log has the details."}
 
 
-def findings(kind: str, result: Result) -> CheckpointInfo | LoraInfo | str:
+def findings(kind: str, result: Result) -> Info | str:
     """A result as the object that `INSPECT` returns, or the reason as text."""
     if "reason" in result:
         return str(result["reason"])
     found = dict(result["found"])
+    if kind == "embedding":
+        return EmbeddingInfo(**found | {"widths": tuple(found["widths"])})
     if kind != "lora":
         return CheckpointInfo(**found | {"notes": tuple(found["notes"])})
     return LoraInfo(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})

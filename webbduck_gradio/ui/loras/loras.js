@@ -1,5 +1,5 @@
 // @ts-check
-// The LoRAs tab: searchable cards of LoRAs and checkpoints, and their details.
+// The LoRAs tab: searchable cards of LoRAs, embeddings and checkpoints, and details of LoRAs.
 import { last, publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
@@ -11,6 +11,7 @@ import { openTab } from "../shared/tabs.js";
 import { loraUrl } from "../shared/urls.js";
 import { checkpointCard } from "./checkpoints.js";
 import { makeDetails } from "./details.js";
+import { drawEmbeddings } from "./embeddings.js";
 import { badge, copyButton, date, picture } from "./parts.js";
 import { addModelCard, toolCard } from "./tools.js";
 
@@ -18,6 +19,7 @@ import { addModelCard, toolCard } from "./tools.js";
 export default function start({ element, trigger, server }) {
   const find = (selector) => element.querySelector(selector);
   const cards = find(".cards");
+  const embeddings = find(".embeddings");
   const models = find(".models");
   const tools = find(".tools-of-models");
   const problem = find(".problem");
@@ -135,8 +137,11 @@ export default function start({ element, trigger, server }) {
     );
   }
 
+  /** What is searched for. */
+  const words = () => box.value.toLowerCase().split(/\s+/).filter(Boolean);
+
   function chosen() {
-    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const typed = words();
     const model = base();
     const found = catalog.loras.filter((lora) => {
       if (only.getAttribute("aria-pressed") === "true" && !lora.favourite) return false;
@@ -144,7 +149,7 @@ export default function start({ element, trigger, server }) {
       if (fit.value.startsWith("arch:") && lora.arch !== fit.value.slice(5)) return false;
       const text =
         `${lora.name} ${lora.trigger} ${lora.tags.join(" ")} ${lora.description} ${lora.kind}`.toLowerCase();
-      return words.every((word) => text.includes(word));
+      return typed.every((word) => text.includes(word));
     });
     if (sort.value === "newest") found.sort((one, other) => other.modified - one.modified);
     if (sort.value === "largest") found.sort((one, other) => other.size_bytes - one.size_bytes);
@@ -198,19 +203,23 @@ export default function start({ element, trigger, server }) {
     openTab("studio");
   }
 
+  function drawEmbeddingCards() {
+    count.textContent = drawEmbeddings(embeddings, catalog, words(), base());
+  }
+
   function drawTools() {
-    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const typed = words();
     const shown = catalog.tools.filter(({ title, models: found }) =>
-      words.every((word) => [title, ...found.map(({ name }) => name)].join(" ").toLowerCase().includes(word)),
+      typed.every((word) => [title, ...found.map(({ name }) => name)].join(" ").toLowerCase().includes(word)),
     );
     put(tools, shown.length ? shown.map(toolCard) : h("p", { class: "nothing" }, "No tool matches."));
     count.textContent = `${shown.length}`;
   }
 
   function drawModels() {
-    const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const typed = words();
     const shown = catalog.checkpoints.filter((each) =>
-      words.every((word) => `${each.name} ${architectureName(each)}`.toLowerCase().includes(word)),
+      typed.every((word) => `${each.name} ${architectureName(each)}`.toLowerCase().includes(word)),
     );
     const known = new Map([...models.children].map((each) => [each.dataset.key, each]));
     put(
@@ -251,13 +260,16 @@ export default function start({ element, trigger, server }) {
     if (!catalog) return;
     const loras = section === "loras";
     cards.hidden = !loras;
+    embeddings.hidden = section !== "embeddings";
     models.hidden = section !== "checkpoints";
     tools.hidden = section !== "tools";
     for (const each of [lists, only]) each.hidden = !loras;
     for (const each of element.querySelectorAll(".segments button")) {
       each.setAttribute("aria-pressed", String(each.dataset.section === section));
     }
-    ({ loras: drawCards, checkpoints: drawModels, tools: drawTools })[section]();
+    ({ loras: drawCards, embeddings: drawEmbeddingCards, checkpoints: drawModels, tools: drawTools })[
+      section
+    ]();
     const file = { loras: "loras.json", checkpoints: "models.json" }[section];
     const gone = catalog.missing?.[file] ?? [];
     const entries = gone.length === 1 ? "an entry" : `${gone.length} entries`;

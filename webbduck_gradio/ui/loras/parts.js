@@ -15,17 +15,20 @@ export const copyButton = (text, label) =>
     { class: "quiet", title: `Copy “${text}”` },
   );
 
-/** The preview over a placeholder, the name's first letter, which is seen if there is no preview. */
-export function picture(lora, url) {
+/**
+ * The preview over a placeholder, the name's first letter, which is seen if there is no preview.
+ *
+ * @param {string | null} url null where it is known that there is none
+ */
+export function picture(model, url) {
+  const placeholder = h(
+    "span",
+    { class: "none", "aria-hidden": "true" },
+    [...(model.name.split("/").pop() || "?")][0].toUpperCase(),
+  );
+  if (!url) return [placeholder];
   const image = h("img", { alt: "", loading: "lazy", decoding: "async" });
   image.onerror = () => image.remove();
   image.src = url;
-  return [
-    h(
-      "span",
-      { class: "none", "aria-hidden": "true" },
-      [...(lora.name.split("/").pop() || "?")][0].toUpperCase(),
-    ),
-    image,
-  ];
+  return [placeholder, image];
 }

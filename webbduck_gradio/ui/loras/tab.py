@@ -111,4 +111,4 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-TAB = Tab("LoRAs", ("loras/loras.css",), build)
+TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css"), build)

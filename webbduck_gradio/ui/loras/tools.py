@@ -95,6 +95,7 @@ def folders_view(settings: Settings) -> dict[str, str]:
         "checkpoint": settings.checkpoints / "sdxl",
         "lora": settings.loras,
         "vae": settings.checkpoints / "vae",
+        "embedding": settings.checkpoints / "embedding",
         "upscale": settings.checkpoints / "upscale",
     }
     return {kind: _told(settings, folder) for kind, folder in folders.items()}

@@ -6,8 +6,8 @@ const MOST_HEADER = 32 * 2 ** 20;
 export const isModelFile = (name) => /\.(safetensors|ckpt|pth?|bin|gguf)$/i.test(name);
 
 /**
- * What a safetensors file holds, by the names of its tensors: "checkpoint", "lora", "vae", "upscale", or ""
- * where they do not tell.
+ * What a safetensors file holds, by the names of its tensors: "checkpoint", "lora", "vae", "upscale",
+ * "embedding", or "" where they do not tell.
  *
  * @param {string[]} names
  */
@@ -19,6 +19,7 @@ export function kindOfTensors(names) {
   if (own.length && own.every((name) => /^(first_stage_model\.)?(en|de)coder\.|quant_conv\./.test(name))) {
     return "vae";
   }
+  if (own.length && own.every((name) => /^clip_[lg]$/.test(name))) return "embedding";
   return some(/^(conv_first|RRDB_trunk|body\.\d|model\.\d)/) ? "upscale" : "";
 }
 
@@ -35,7 +36,13 @@ export async function kindOfFile(file) {
 
 export const isLoadable = (name) => /\.safetensors$/i.test(name);
 
-const NAMES = { checkpoint: "a checkpoint", lora: "a LoRA", vae: "a VAE", upscale: "an upscaler" };
+const NAMES = {
+  checkpoint: "a checkpoint",
+  lora: "a LoRA",
+  vae: "a VAE",
+  upscale: "an upscaler",
+  embedding: "an embedding",
+};
 
 /**
  * Where a model file goes, in a sentence. `folders`: paths by kind.

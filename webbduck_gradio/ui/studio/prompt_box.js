@@ -7,6 +7,7 @@ import { callOrToast, callServer } from "../shared/server_call.js";
 import { selectedTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { isCovered, menu } from "../shared/widgets.js";
+import { takeWords } from "./added_words.js";
 import * as form from "./form.js";
 import { loraTags } from "./lora_completion.js";
 import { keepHistory } from "./prompt_history.js";
@@ -158,6 +159,7 @@ export default function start({ element, server }) {
   });
 
   keepHistory();
+  takeWords();
   completeIn("#prompt textarea, #prompt-2 textarea", [loraTags]);
 
   // Pasting a `parameters` text, as A1111 copies it, fills the whole form; outside the prompt it is offered.

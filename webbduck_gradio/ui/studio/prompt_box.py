@@ -10,7 +10,8 @@ import gradio as gr
 from ...api.gradio_helpers import error_as_dict
 from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
-from ...models.catalog.registry import Registry
+from ...models.catalog.registry import Checkpoint, Registry
+from ...models.embeddings import NO_EMBEDDINGS, EmbeddingIndex
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
@@ -109,16 +110,20 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     brackets = bracket_notes(texts)
     problem = None
     unknown = ""
+    name = asked.get("base_model")
+    checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
+    embeddings = registry.embedding_index.fitting(checkpoint)
     try:
-        request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
+        model = checkpoint.name if checkpoint else "any"
+        request = GenerationRequest.validated(base_model=model, loras=to_request(asked.get("loras")), **texts)
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:
         texts = {name: getattr(resolved, name) for name in PROMPTS}
         added = list(resolved.notes)
-        unknown = _unknown(registry, asked.get("base_model"), resolved)
-    return {name: _count(text) for name, text in texts.items()} | {
+        unknown = _unknown(checkpoint, resolved)
+    return {name: _count(text, embeddings) for name, text in texts.items()} | {
         "added": added,
         "brackets": brackets,
         "unknown": unknown,
@@ -126,13 +131,13 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _unknown(registry: Registry, name: Any, resolved: prompt_resolver.ResolvedPrompt) -> str:
-    checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
+def _unknown(checkpoint: Checkpoint | None, resolved: prompt_resolver.ResolvedPrompt) -> str:
     if checkpoint is None or checkpoint.vocabulary is None:
         return ""
-    triggers = [lora.trigger for lora, _ in resolved.loras]
-    return checkpoint.vocabulary.warning((resolved.prompt, resolved.prompt_2), triggers)
+    known = [lora.trigger for lora, _ in resolved.loras]
+    known += [f"embedding {each.name}" for each in resolved.embeddings]
+    return checkpoint.vocabulary.warning((resolved.prompt, resolved.prompt_2), known)
 
 
-def _count(text: str) -> dict[str, Any]:
-    return {**tokens.count(text), "split": tokens.is_split(text)}
+def _count(text: str, embeddings: EmbeddingIndex = NO_EMBEDDINGS) -> dict[str, Any]:
+    return {**tokens.count(text, embeddings), "split": tokens.is_split(text, embeddings)}

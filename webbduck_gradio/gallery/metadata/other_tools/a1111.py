@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .. import infotext, infotext_details, infotext_models, infotext_passes
+from .. import infotext, infotext_details, infotext_embeddings, infotext_models, infotext_passes
 from . import soft_inpainting, values
 from .values import ForeignSettings
 
@@ -66,6 +66,9 @@ def read(text: str) -> ForeignSettings:
         **infotext_models.fields(fields),
         "loras": loras,
         "lora_hashes": hashes or None,
+        "embedding_hashes": infotext_embeddings.read(
+            fields, values.table(values.json_value(fields.get("hashes")))
+        ),
         **infotext_passes.hires(fields, single),
         "details": infotext_details.read(fields, notes),
     }

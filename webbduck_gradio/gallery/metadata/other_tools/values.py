@@ -28,8 +28,9 @@ class ForeignSettings:
     """Settings that another program recorded in an image.
 
     `settings`: keys as in `GenerationRequest`, as far as recorded, plus `schedule` (the schedule type, if
-    separate from the sampler), `model_hash`, `lora_hashes` (by name), `paths` (name -> name with folder) and
-    `clip_skip` as A1111 counts it. `notes`: a sentence for everything left out or different here.
+    separate from the sampler), `model_hash`, `lora_hashes` and `embedding_hashes` (by name), `paths`
+    (name -> name with folder) and `clip_skip` as A1111 counts it. `notes`: a sentence for everything left out
+    or different here.
     """
 
     tool: str | None = None
@@ -89,7 +90,7 @@ def _checked(key: str, value: object, notes: list[str]) -> Any:
         return _loras(value, notes)
     if key == "details":
         return [_detail(table(each), notes) for each in rows(value)]
-    if key == "lora_hashes":
+    if key in ("lora_hashes", "embedding_hashes"):
         return {text(name): text(each) for name, each in table(value).items() if isinstance(each, str)}
     return text(value) if isinstance(value, str) else None
 
