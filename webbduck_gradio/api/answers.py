@@ -36,7 +36,7 @@ class JobAnswer(TypedDict):
     suspending: bool
     can_continue: bool
     """Whether /continue lets it go on."""
-    continues_at: dict[str, int | None] | None
+    continues_at: dict[str, float | None] | None
     """Where it goes on: `image` (from 0), `step` (0: that image begins anew), `total`."""
     seconds_left: float | None
     seconds_per_step: float | None

@@ -59,6 +59,9 @@ class Outpaint(Mode):
     def parts(self, model: ModelContext) -> int:
         return len(self._windows(model))
 
+    def pixels(self, request: GenerationRequest, model: ModelContext) -> int:
+        return sum((right - left) * (bottom - top) for left, top, right, bottom in self._windows(model))
+
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         box = self._windows(model)[run.part.number]
         image = (run.part.canvas or self._original).crop(box)
