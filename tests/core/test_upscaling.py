@@ -20,6 +20,7 @@ from webbduck_gradio.errors import CancelledError, ModelError, RequestError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.upscalers import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
+from webbduck_gradio.settings import HOME
 
 
 def needs_spandrel(test: Callable[..., None]) -> Callable[..., None]:

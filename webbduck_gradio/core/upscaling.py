@@ -64,7 +64,7 @@ def upscale(
     tiling: str = "none",
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """`image` at `scale` (1 or more) times its size, and warnings. `model` None: Lanczos. `tile_size`: in
-    input pixels; None = `TILE`. `tiling`: the borders over which it is seamless, which they stay. At scale 1 it
+    input pixels; None = `TILE`. `tiling`: the borders over which it is seamless, and stays so. At scale 1 it
     is left as it is.
 
     A model of a smaller scale is applied repeatedly as long as the result is not too large; any difference
@@ -100,10 +100,8 @@ def _upscaled_seamless(
     work: Callable[[Image.Image], tuple[Image.Image, tuple[str, ...]]],
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """`work(image)`, upscaled with a margin of what lies at the opposite border, which is cut off again."""
-    x, y = (
-        min(SEAM, side) if tiling in (axis, "both") else 0
-        for axis, side in zip("xy", image.size, strict=True)
-    )
+    x = min(SEAM, image.width) if tiling in ("x", "both") else 0
+    y = min(SEAM, image.height) if tiling in ("y", "both") else 0
     width, height = size_of((image.width + 2 * x, image.height + 2 * y), scale)
     if width * height > MAX_UPSCALED_PIXELS:
         upscaled, warnings = work(image)
