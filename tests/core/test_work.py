@@ -99,4 +99,4 @@ def test_redrawing_in_tiles_is_one_bar_from_the_upscaler_to_the_last_tile(
     generator.redraw(Image.new("RGB", (64, 48), "teal"), request, starter, upscaler, recorder)
     shares = [share for share, _ in recorder.work]
     assert shares == sorted(shares) and shares[0] > 0 and 0.9 < shares[-1] < 1
-    assert len(set(shares)) > 3 * tiles.count
+    assert len(set(shares)) > 2 * tiles.count  # of reading, of each step, of decoding
