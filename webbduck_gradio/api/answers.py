@@ -151,7 +151,7 @@ class DetectAnswer(TypedDict):
     """The answer of /detect; `regions`, size and `preview` are None until the job has ended."""
 
     regions: list[dict[str, Any]] | None
-    """Each {class, confidence, box}, the most confident first."""
+    """Each {class, confidence, box, mask}, the most confident first."""
     detector: str
     confidence: float
     width: int | None
