@@ -86,8 +86,8 @@ def test_an_outline_is_a_picture_that_can_be_a_mask(client: Client, studio, tmp_
     with Image.open(studio.services.inputs.path(region["mask"])) as mask:
         assert (mask.size, mask.mode, mask.getbbox()) == ((128, 64), "L", (32, 16, 48, 32))
     (drawn,), _ = client.predict(
-        "a duck", image=handle_file(picture), mask=region["mask"], steps=2, strength=0.5, width=128, height=64,
-        mask_blur=0, seed=1, api_name="/generate",
+        "a duck", image=handle_file(picture), mask=region["mask"], steps=2, strength=0.5, width=128,
+        height=64, mask_blur=0, seed=1, api_name="/generate",
     )  # fmt: skip
     with Image.open(drawn) as after:
         assert ImageChops.difference(after.convert("RGB"), image).getbbox() == (32, 16, 48, 32)

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ..errors import NotFoundError, RequestError
 from ..gallery.run_layout import is_image_id
+from ..jobs.context import is_input
 from ..services import Services, inside
 from .gradio_internals import upload_folder
 

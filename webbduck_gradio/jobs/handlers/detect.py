@@ -32,8 +32,8 @@ class DetectHandler(JobHandler):
 
     def run(self, context: JobContext, running: RunningJob) -> None:
         """Sets the result {regions, detector, confidence, image, width, height}; a region is {class,
-        confidence, box, mask}. A mask is the id of an input picture, white inside, of the picture's size; None
-        where the detector knows boxes only."""
+        confidence, box, mask}. A mask is the id of an input picture, white inside, of the picture's size;
+        None where the detector knows boxes only."""
         from ...core.image_ops import read
 
         request = running.job.request
