@@ -66,3 +66,40 @@ def test_all_of_it_can_be_cancelled_on_a_phone(
     expect(panel).to_contain_text("not completed")
     expect(panel.get_by_role("button", name="Close")).to_be_visible()
     assert studio.services.store.counts()["queued"] == 0
+
+
+# A script cannot drop a real folder, and the browser's own tool drops one that cannot be read.
+DROP = """([pictures, text]) => {
+    const entry = (name, type) => ({
+        fullPath: `/pond/${name}`, file: (use) => use(new File(["x"], name, { type })),
+    });
+    const children = [...pictures.map((name) => entry(name, "image/png")), entry(text, "text/plain")];
+    const createReader = () => ({ readEntries: (use) => use(children.splice(0)) });
+    const folder = { isDirectory: true, fullPath: "/pond", createReader };
+    const event = new Event("drop", { bubbles: true, cancelable: true });
+    const items = [{ webkitGetAsEntry: () => folder }];
+    Object.defineProperty(event, "dataTransfer", { value: { types: ["Files"], files: [], items } });
+    document.body.dispatchEvent(event);
+}"""
+
+
+def test_a_folder_is_dropped_or_chosen_with_the_pictures_below_it(
+    kept_page: Page, pictures: list[Path]
+) -> None:
+    folder = pictures[0].parent
+    (folder / "more").mkdir()
+    pictures[2].rename(folder / "more" / "pond 2.png")
+    (folder / "notes.txt").write_text("no picture")
+    panel = kept_page.locator(".folder-batch")
+    kept_page.wait_for_function("Boolean(document.querySelector('#image-input .folder')?.onchange)")
+    kept_page.evaluate(DROP, [[each.name for each in (pictures[0], pictures[1])], "notes.txt"])
+    expect(panel).to_contain_text("Img2img of 2 pictures")
+    expect(kept_page.locator(".toast")).to_contain_text("1 file that is no picture left out.")
+    panel.get_by_role("button", name="Close").click()
+
+    kept_page.evaluate("webbduck.form.unfold('image')")
+    with kept_page.expect_file_chooser() as chooser:
+        kept_page.get_by_role("button", name="Choose a folder").press("Enter")
+    chooser.value.set_files(folder)
+    expect(panel).to_contain_text("Img2img of 3 pictures")
+    panel.get_by_role("button", name="Close").click()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from barriers import violations
 from form_page import choose, expect_form
 from playwright.sync_api import Page, expect
@@ -30,6 +32,16 @@ def test_from_the_form_the_viewer_and_the_gallery(kept_page: Page, studio) -> No
     choose(page, "Upscaler", "Latent (nearest)")
     expect(page.locator("#hires-sampler input")).to_be_visible()
     expect_form(page, hires_scale=1.5, hires_upscaler="Latent (nearest)")
+    karras = page.get_by_role("option", name="Karras", exact=True)
+    for sampler, schedules in (("DPM fast", 0), ("As in the first pass", 1)):
+        page.locator("#hires-sampler input").click()
+        page.get_by_role("option", name=sampler, exact=True).click()
+        expect_form(page, hires_sampler="" if schedules else sampler)
+        expect(page.locator("#hires-schedule")).not_to_have_class(re.compile("pending"))
+        page.locator("#hires-schedule input").click()
+        expect(page.get_by_role("option", name="As in the first pass", exact=True)).to_be_visible()
+        expect(karras).to_have_count(schedules)
+        page.keyboard.press("Escape")
     found = violations(page, "hires fix", RULES)
     assert found == []
     draw(page, studio, "#generate")

@@ -15,7 +15,11 @@ class Recorder:
         self.steps: list[tuple[int, int, int]] = []
         self.previews: list[Image.Image] = []
         self.texts: list[str] = []
+        self.work: list[tuple[float, str]] = []
         self.wanted, self.cancel_after = previews, cancel_after
+
+    def worked(self, pictures: float, name: str) -> None:
+        self.work.append((pictures, name))
 
     def step(self, image_index: int, step: int, total: int) -> None:
         self.steps.append((image_index, step, total))

@@ -149,8 +149,8 @@ def test_each_region_has_its_own_prompt_and_noise(draw, flock, folders) -> None:
     assert len(found(same)) == 3
     lefts = [region["box"][0] for region in found(same)]
     assert lefts == sorted(lefts)
-    assert [text for text in reporter.texts if text.startswith("Details: region")] == [
-        f"Details: region {number} of 3" for number in (1, 2, 3)
+    assert [text for text in reporter.texts if text.startswith("Details, region")] == [
+        f"Details, region {number} of 3" for number in (1, 2, 3)
     ]
     # The second stays, the third gets other words; the first is as before to the bit.
     (own,) = draw(**fields, details=[passes | {"prompt": "a duck [SEP] [SKIP] [SEP] a blue cat"}])
@@ -177,7 +177,7 @@ def test_three_passes_follow_one_another(draw, detailed) -> None:
     (picture,) = draw(reporter, details=details)
     assert found(picture) == found(detailed)
     assert len(picture.facts["details"]) == 3
-    assert any(text.startswith("Details, pass 1: region 1 of") for text in reporter.texts)
+    assert any(text.startswith("Details, pass 1, region 1 of") for text in reporter.texts)
     assert not numpy.array_equal(pixels(picture.image), pixels(detailed.image))
 
 

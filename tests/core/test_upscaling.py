@@ -20,6 +20,7 @@ from webbduck_gradio.errors import CancelledError, ModelError, RequestError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.upscalers import has_spandrel
 from webbduck_gradio.request import UpscaleRequest
+from webbduck_gradio.settings import HOME
 
 
 def needs_spandrel(test: Callable[..., None]) -> Callable[..., None]:
@@ -84,6 +85,31 @@ def test_another_scale_than_the_models_is_said(tmp_path, picture) -> None:
     assert recorder.steps == [(0, 1, 2), (0, 2, 2)]  # counted over both
     grown, warnings = upscale(small, 4, write(tmp_path / "3.safetensors", 3, 0), "cpu", Recorder())
     assert grown.size == (160, 120) and "upscales 3x" in warnings[0]
+
+
+@pytest.mark.parametrize("by_model", [True, False])
+@pytest.mark.parametrize("tiling", ["x", "y", "both"])
+def test_a_seamless_picture_stays_seamless(picture, by_model: bool, tiling: str) -> None:
+    path = HOME / "checkpoint" / "upscale" / "webbduck-starter-x2.safetensors" if by_model else None
+    image = picture.resize((64, 64)).convert("RGBA")
+    axes = [axis for axis, name in enumerate("yx") if tiling in (name, "both")]
+    # Moved by half its sides, what was at the borders lies in the middle and is upscaled with all around it.
+    moved = Image.fromarray(numpy.roll(numpy.asarray(image), [32] * len(axes), axes))
+    around, _ = upscaling.upscale(moved, 2, path, "cpu", Recorder(), tiling=tiling)
+    there = numpy.roll(numpy.asarray(around), [-64] * len(axes), axes).astype(int)
+    ways = {
+        way: upscaling.upscale(image, 2, path, "cpu", Recorder(), tiling=way)[0] for way in ("none", tiling)
+    }
+    plain, wrapped = (numpy.abs(numpy.asarray(each).astype(int) - there).max() for each in ways.values())
+    assert {each.size for each in ways.values()} == {(128, 128)}
+    assert wrapped <= 1 and plain > 8
+
+
+def test_a_seamless_picture_that_is_too_large_says_so(monkeypatch) -> None:
+    monkeypatch.setattr(upscaling, "MAX_UPSCALED_PIXELS", 130 * 130)
+    image = Image.new("RGB", (64, 64), "red")
+    upscaled, warnings = upscaling.upscale(image, 2, None, "cpu", Recorder(), tiling="x")
+    assert upscaled.size == (128, 128) and upscaling.NOT_SEAMLESS in warnings
 
 
 def test_without_a_model_lanczos_is_said(picture) -> None:

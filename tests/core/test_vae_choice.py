@@ -43,6 +43,25 @@ def test_all_layouts_draw_the_same_and_the_own_vae_comes_back_unchanged(
     assert numpy.array_equal(paint()[0], before)
 
 
+def test_both_vaes_count_while_one_takes_the_place_of_the_other(
+    paint: Paint, generator: ImageGenerator, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator.free()
+    paint(steps=1)
+    (loaded,) = generator.pipelines.in_use
+    alone = loaded.size
+    paint(steps=1, vae="other")
+    own = sum(each.numel() * each.element_size() for each in loaded.own_vae.parameters())
+    assert loaded.pipe.vae is not loaded.own_vae and loaded.size == alone + own
+    # There is room for both checkpoints, but not for the VAE beside them.
+    refiner = registry.checkpoint("refiner")
+    budget = loaded.size + refiner.size_bytes * 2 + own // 2
+    monkeypatch.setattr(generator.pipelines, "budget", budget)
+    generator.pipelines.get(refiner, lambda text: None)
+    assert generator.pipelines.names == ["refiner"]
+    generator.free()
+
+
 def test_it_encodes_the_input_picture_and_decodes_the_second_pass(paint: Paint, image: str) -> None:
     second = {"second_pass_model": "webbduck-starter", "second_pass_mode": "img2img"}
     for beside in ({"image": image, "strength": 0.5}, second, {"second_pass_model": "refiner"}):

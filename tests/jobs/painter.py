@@ -48,6 +48,7 @@ class Found:
 
     name: str
     box: tuple[float, float, float, float]
+    mask: Image.Image | None = None
 
     def told(self) -> dict[str, Any]:
         return {"class": self.name, "confidence": 0.87, "box": list(self.box)}

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from webbduck_gradio.api.serializers import status_line
 from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs import queries, schema, suspension
@@ -440,11 +441,28 @@ def test_the_time_between_images_counts_once_it_was_measured() -> None:
 def test_a_second_pass_with_its_own_steps_does_not_spoil_the_pace() -> None:
     live = JobProgress()
     for step in range(1, 4):
+        live.worked(step / 8, "First pass")
         live.stepped(0, step, 3, now=float(step))
+    live.worked(4 / 8, "Second pass")
     live.stepped(0, 1, 5, now=50.0)  # starts again at 1: loading lies between
+    live.worked(5 / 8, "Second pass")
     live.stepped(0, 2, 5, now=51.0)
     assert live.seconds_per_step() == 1.0
     assert live.seconds_left(1) == pytest.approx(3.0)
+
+
+def test_the_share_of_a_job_never_falls(store: JobStore, ask) -> None:
+    job = store.submit(ask(steps=4, num_images=2))
+    store.claim()
+    shares = []
+    # The second picture is begun anew, as when memory ran out; a picture's second pass counts from 1 again.
+    reports = [(0.5, "", 4), (0.75, "Hires fix", 1), (1.5, "", 4), (1.25, "", 1), (1.75, "Hires fix", 2)]
+    for pictures, name, step in reports:
+        store.worked(job.id, pictures, name)
+        store.progress(job.id, int(pictures), step, 4)
+        shares.append(store.get(job.id).progress)
+    assert shares == [0.25, 0.375, 0.75, 0.75, 0.875]
+    assert status_line(store.get(job.id)).startswith("Image 2 of 2, hires fix, step 2 of 4")
 
 
 def test_times_of_a_job(store: JobStore, ask) -> None:

@@ -184,6 +184,23 @@ def test_a_file_that_cannot_be_opened_for_a_moment(
     assert catalog.problems == ()
 
 
+def test_a_vae_that_cannot_be_read_for_a_moment_is_a_problem(
+    catalog: Registry, refusing: Callable[..., None]
+) -> None:
+    starter = catalog.settings.checkpoints / "sdxl" / STARTER
+    folder = catalog.settings.checkpoints / "vae"
+    shutil.copytree((starter / "vae").resolve(), folder / "mine", copy_function=shutil.copyfile)
+    catalog.refresh()
+    assert catalog.vae("mine") is not None and catalog.problems == ()
+    refusing(folder, errno.EIO, "list")
+    catalog.refresh()
+    (problem,) = catalog.problems
+    assert "input/output error" in problem and "vae" in problem
+    refusing(None)
+    catalog.refresh()
+    assert catalog.problems == ()
+
+
 def test_a_checkpoint_whose_files_cannot_be_opened_for_a_moment(
     catalog: Registry, refusing: Callable[..., None]
 ) -> None:

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
+import onnx_files
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from PIL import Image
+from PIL import Image, ImageChops
 from running import starter_detector, wait_until
 
 from webbduck_gradio.gallery import metadata
+from webbduck_gradio.models.detectors import has_onnxruntime
 from webbduck_gradio.starter.drawing.scenes import Attributes, draw
 
+needs_runtime = pytest.mark.skipif(not has_onnxruntime(), reason="onnxruntime is not installed")
 DETECTOR = "webbduck-starter-detector"
 
 
@@ -65,6 +68,29 @@ def test_without_waiting_the_job_has_the_result(client: Client, duck: Path) -> N
     assert info["regions"] is None is info["preview"]
     wait_until(lambda: client.predict(info["job_id"], api_name="/job")["status"] == "completed")
     assert client.predict(info["job_id"], api_name="/job")["result"]["regions"]
+
+
+@needs_runtime
+def test_an_outline_is_a_picture_that_can_be_a_mask(client: Client, studio, tmp_path: Path) -> None:
+    folder = studio.services.settings.checkpoints / "detect"
+    file = onnx_files.yolo(folder / "outlines.onnx", masks=True, box=32)
+    picture = tmp_path / "red.png"
+    image = Image.new("RGB", (128, 64), "black")
+    image.paste("red", (32, 16, 48, 32))
+    image.save(picture)
+    try:
+        asked = {"detector": "outlines", "confidence": 0.5, "api_name": "/detect"}
+        (region,) = client.predict(handle_file(picture), **asked)["regions"]
+    finally:
+        file.unlink()
+    with Image.open(studio.services.inputs.path(region["mask"])) as mask:
+        assert (mask.size, mask.mode, mask.getbbox()) == ((128, 64), "L", (32, 16, 48, 32))
+    (drawn,), _ = client.predict(
+        "a duck", image=handle_file(picture), mask=region["mask"], steps=2, strength=0.5, width=128,
+        height=64, mask_blur=0, seed=1, api_name="/generate",
+    )  # fmt: skip
+    with Image.open(drawn) as after:
+        assert ImageChops.difference(after.convert("RGB"), image).getbbox() == (32, 16, 48, 32)
 
 
 def test_what_cannot_be_asked(client: Client, duck: Path) -> None:

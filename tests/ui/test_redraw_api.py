@@ -10,6 +10,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.metadata import infotext_redraw, recall
@@ -88,6 +89,22 @@ def test_a_file_without_a_prompt_is_drawn_without_one_and_says_so(client, studio
     run, _, name = info["images"][0].partition("/")
     assert name == "0.png"
     assert json.loads((studio.services.outputs.root / run / "meta.json").read_text())["kind"] == "redraw"
+
+
+def test_a_seamless_picture_is_upscaled_over_its_borders_but_not_redrawn_so(client, studio, tmp_path) -> None:
+    info = PngInfo()
+    info.add_text("parameters", "a duck\nSteps: 2, Sampler: Euler, Seed: 5, Size: 64x48, Tiling: True")
+    path = tmp_path / "seamless.png"
+    Image.linear_gradient("L").resize((64, 48)).convert("RGB").save(path, pnginfo=info)
+    (file,), told = client.predict(handle_file(path), scale=2, upscaler="Lanczos", api_name="/upscale")
+    assert told["request"]["tiling"] == "both"
+    assert metadata.read(Path(file))["upscaled"]["facts"] == {"tiling": "both"}
+    first, last = (Image.open(file).getpixel((9, row))[0] for row in (0, 95))
+    assert first > 20 and last < 235, "each border is blended with the opposite one"
+    _, redrawn = client.predict(handle_file(path), steps=2, scale=1, **QUICK)
+    assert any("The picture is seamless" in each for each in redrawn["warnings"])
+    (again,) = studio.services.outputs.images_of(redrawn["images"][0].split("/")[0])
+    assert recall.tiling_of(studio.services.outputs.resolve(again)) == "none"
 
 
 @pytest.mark.parametrize(

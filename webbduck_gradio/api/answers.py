@@ -36,7 +36,7 @@ class JobAnswer(TypedDict):
     suspending: bool
     can_continue: bool
     """Whether /continue lets it go on."""
-    continues_at: dict[str, int | None] | None
+    continues_at: dict[str, float | None] | None
     """Where it goes on: `image` (from 0), `step` (0: that image begins anew), `total`."""
     seconds_left: float | None
     seconds_per_step: float | None
@@ -151,7 +151,7 @@ class DetectAnswer(TypedDict):
     """The answer of /detect; `regions`, size and `preview` are None until the job has ended."""
 
     regions: list[dict[str, Any]] | None
-    """Each {class, confidence, box}, the most confident first."""
+    """Each {class, confidence, box, mask}, the most confident first."""
     detector: str
     confidence: float
     width: int | None

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ..errors import NotFoundError, RequestError
 from ..gallery.run_layout import is_image_id
+from ..jobs.context import is_input
 from ..services import Services, inside
 from .gradio_internals import upload_folder
 
@@ -20,7 +21,8 @@ def media_url(kind: str, name: str) -> str:
 
 
 def client_file(services: Services, value: Any) -> Path:
-    """The file of an image parameter sent by a client: an upload, or a gallery image by id.
+    """The file of an image parameter sent by a client: an upload, or a gallery image or an input picture by
+    id.
 
     Raises `RequestError` for any other path, since {"path": ...} could name any file on the server.
     """
@@ -31,10 +33,10 @@ def client_file(services: Services, value: Any) -> Path:
         path = Path(name)
         if path.is_absolute() and inside(path, upload_folder()) and path.resolve().is_file():
             return path.resolve()
-        return services.outputs.resolve(name)
+        return services.inputs.path(name) if is_input(name) else services.outputs.resolve(name)
     except NotFoundError as missing:
         # Also one that was deleted between a client's look at the gallery and its request.
-        raise RequestError(str(missing) if is_image_id(name) else NOT_OURS) from None
+        raise RequestError(str(missing) if is_image_id(name) or is_input(name) else NOT_OURS) from None
     except (OSError, ValueError):
         raise RequestError(NOT_OURS) from None
 

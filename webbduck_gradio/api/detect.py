@@ -58,8 +58,9 @@ async def detect(
     """Find regions of a picture, such as faces, as the details of /generate do.
 
     image: the id of a gallery picture, or a file. detector: a name of /detectors, None = the first usable
-    one. confidence: 0.01 to 1. Returns {regions: [{class, confidence, box}], detector, confidence, width,
-    height, preview, job_id, status, headline, warnings}; a box is [left, top, right, bottom] in pixels,
+    one. confidence: 0.01 to 1. Returns {regions: [{class, confidence, box, mask}], detector, confidence,
+    width, height, preview, job_id, status, headline, warnings}; a box is [left, top, right, bottom] in
+    pixels, mask the id of a stored picture that /generate takes as mask (None from detectors of boxes),
     preview the picture with the boxes as a data: URL (JPEG). With wait_for_result=False immediately and
     without regions, which /job returns as `result` after the job has ended."""
     check_wait(wait_for_result)

@@ -92,12 +92,7 @@ async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
             if job.ended or job.state == "suspended":
                 return job
             if job.total:
-                done = job.image_index * job.total + job.step
-                progress(
-                    (done, job.total * max(1, job.images_asked)),
-                    desc=serializers.status_line(job),
-                    unit="steps",
-                )
+                progress(job.progress, desc=serializers.status_line(job))
             reported = time.monotonic()
             await changed.wait()
             # Progress is throttled; a change of the list, such as the job's end, is handled at once.

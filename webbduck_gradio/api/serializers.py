@@ -80,9 +80,12 @@ def status_line(job: Job) -> str:
             return "Putting aside after this step"
         if job.status or not job.total:
             return job.status or "Starting"
-        text = f"{handler_of(job.kind).step_name} {job.step} of {job.total}"
-        if count > 1:
-            text = f"Image {job.image_index + 1} of {count}, step {job.step} of {job.total}"
+        parts = [f"Image {job.image_index + 1} of {count}"] if count > 1 else []
+        parts += [
+            *filter(None, [job.pass_name]),
+            f"{handler_of(job.kind).step_name} {job.step} of {job.total}",
+        ]
+        text = ", ".join([parts[0], *(each[0].lower() + each[1:] for each in parts[1:])])
         if job.seconds_left is not None:
             text += time_left(job.seconds_left)
         return text
@@ -126,7 +129,7 @@ def job_view(services: Services, job: Job) -> JobAnswer:
         "step": job.step,
         "total": job.total,
         "image_index": job.image_index,
-        "progress": progress(job),
+        "progress": job.progress,
         "preview": job.preview,
         "cancelling": job.cancel_requested,
         "cancel_after_image": job.cancel_after_image,
@@ -196,16 +199,6 @@ def second_pass_of(services: Services, request: Mapping[str, Any]) -> SecondPass
     return applicability.second_pass(request, arch)
 
 
-def progress(job: Job) -> float:
-    """Completed fraction of the whole job, 0 to 1; never decreases while the job runs."""
-    image, step, total = job.image_index, job.step, job.total
-    if job.state == "suspended" and job.continues_at:
-        image, step, total = job.continues_at.image, job.continues_at.step, job.continues_at.total or 0
-    elif job.state != "running":
-        return 1.0 if job.state == "completed" else 0.0
-    return min(1.0, (image + (step / total if total else 0.0)) / max(1, job.images_asked))
-
-
 def queue_view(services: Services) -> QueueAnswer:
     """The answer of /queue, which every page renders too."""
     store = services.store
@@ -239,7 +232,7 @@ def live_view(services: Services) -> LiveAnswer:
     return {
         "job_id": running.id,
         "headline": status_line(running),
-        "progress": progress(running),
+        "progress": running.progress,
         "preview": running.preview,
         "images": list(running.images),
         "cancelling": running.cancel_requested,

@@ -296,7 +296,8 @@ class CheckpointCache:
     def _make_room(self, checkpoint: Checkpoint, keep: set[Key]) -> None:
         for key in [key for key in self._loaded if key[0] == str(checkpoint.path)]:
             del self._loaded[key]  # loaded from an older version of the file
-        dtype, wanted = self.dtype_of(checkpoint.is_large), self._bytes_of(checkpoint)
+        dtype = self.dtype_of(checkpoint.is_large)
+        wanted = self._bytes_of(checkpoint) + self._vae.bytes_beside(dtype)
         for key in [key for key in self._loaded if key not in keep]:
             if sum(each.size for each in self._loaded.values()) + wanted > self.budget:
                 del self._loaded[key]

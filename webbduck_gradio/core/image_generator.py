@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -215,9 +216,14 @@ class ImageGenerator:
         reporter: ProgressReporter,
     ) -> GeneratedImage:
         """The upscaled image. Unloads all other models first. Raises what `generate` raises."""
-        upscaled, warnings = self.upscaled(image, request.scale, upscaler, reporter, request.tile_size)
+        upscaled, warnings = self.upscaled(
+            image, request.scale, upscaler, reporter, request.tile_size, request.tiling
+        )
         method = upscaler.name if upscaler else LANCZOS
-        return GeneratedImage(0, 0, upscaled, warnings, {"upscaler": method, "scale": request.scale})
+        facts: dict[str, Any] = {"upscaler": method, "scale": request.scale}
+        if request.tiling != "none":
+            facts["tiling"] = request.tiling
+        return GeneratedImage(0, 0, upscaled, warnings, facts)
 
     def upscaled(
         self,
@@ -226,6 +232,7 @@ class ImageGenerator:
         upscaler: Upscaler | None,
         reporter: ProgressReporter,
         tile_size: int | None = None,
+        tiling: str = "none",
     ) -> tuple[Image.Image, tuple[str, ...]]:
         """As `upscaling.upscale`, with all other models unloaded."""
         self._settle()
@@ -234,7 +241,7 @@ class ImageGenerator:
         reporter.status("Upscaling")
         model = upscaler.path if upscaler else None
         try:
-            return upscale(image, scale, model, self.pipelines.device, reporter, tile_size)
+            return upscale(image, scale, model, self.pipelines.device, reporter, tile_size, tiling)
         finally:
             self.free()
 

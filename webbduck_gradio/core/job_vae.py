@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import torch
+
 from ..models.vaes import Vae
 from . import vae_files
 from .cards import Card
@@ -43,6 +45,11 @@ class JobVae:
     def precision_with(self, checkpoint: Hashable) -> DecodingPrecision | None:
         """What it decodes in with a checkpoint; None before the first time."""
         return self._precisions.get((checkpoint, self._key))
+
+    def bytes_beside(self, dtype: torch.dtype) -> int:
+        """What it takes in memory beside a checkpoint's own, which stays there, in weights of `dtype`. A file
+        in half precision is taken to be one."""
+        return 0 if self.chosen is None else self.chosen.size_bytes * dtype.itemsize // 2
 
     @property
     def _key(self) -> VaeKey:

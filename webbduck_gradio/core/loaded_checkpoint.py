@@ -70,6 +70,9 @@ class LoadedCheckpoint:
 
     @property
     def size(self) -> int:
-        """Bytes of its weights."""
-        models = (part for part in self.pipe.components.values() if isinstance(part, torch.nn.Module))
-        return sum(each.numel() * each.element_size() for model in models for each in model.parameters())
+        """Bytes of its weights, with those of its own VAE while another one is in its place."""
+        models = {id(each): each for each in (*self.pipe.components.values(), self.own_vae)}.values()
+        weights = (
+            each for model in models if isinstance(model, torch.nn.Module) for each in model.parameters()
+        )
+        return sum(each.numel() * each.element_size() for each in weights)

@@ -20,7 +20,7 @@ from .modes.details import Details
 from .modes.finishing import Finishing
 from .modes.first_pass import FirstPass
 from .modes.hires import HiresPass
-from .modes.passes import Pass, too_large_message
+from .modes.passes import Pass, spans, too_large_message
 from .modes.second_pass import SecondPass
 from .origin import Origin
 from .progress import ProgressReporter
@@ -118,20 +118,23 @@ def _drawn(
     count: int,
 ) -> Finished:
     run = SamplingRun(plan.request, index, reporter, plan.origin, memory_warnings, slow_steps, count)
-    passes, drawn = list(plan.passes), None
+    parts = spans(plan.passes, plan.request)
+    has_several = sum(begin < end for begin, end in parts) > 1
+    passes, drawn = list(zip(plan.passes, parts, strict=True)), None
     if saved is not None:
-        while passes and saved.stage not in passes[0].stages:
+        while passes and saved.stage not in passes[0][0].stages:
             del passes[0]
         if not passes:
             raise GenerationError(FOREIGN)
         run.warnings += [*saved.warnings, *plan.caveats]
         run.stages |= saved.stages
     while passes:
-        each = passes.pop(0)
+        each, run.span = passes.pop(0)
+        run.pass_name = each.name if has_several else ""
         if each.status:
             reporter.status(each.status)
         drawn, saved = each.draw(run, drawn, saved), None
-        if each.keeps and any(later.keeps for later in passes) and plan.request.keep_stages == "on":
+        if each.keeps and any(later.keeps for later, _ in passes) and plan.request.keep_stages == "on":
             (image,) = drawn.images
             run.stages[each.keeps] = plan.mode.finish(image)
     assert drawn is not None

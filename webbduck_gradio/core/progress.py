@@ -33,7 +33,8 @@ class UnfinishedState(Protocol):
 
     def write(self, file: BinaryIO) -> None:
         """Write it as safetensors. The header's `__metadata__` has "index", "step" and "total" as decimal
-        texts, and "format": `UNFINISHED_FORMAT`."""
+        texts, "share" of the image's work that is done (0 to 1; it may be missing), and "format":
+        `UNFINISHED_FORMAT`."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,12 @@ class Continuation:
 class ProgressReporter(Protocol):
     """Receives the progress of a job. Called from the generating thread."""
 
+    def worked(self, pictures: float, name: str) -> None:
+        """How many of the job's pictures are done, the current one by the share of its planned work, and the
+        pass that draws; "" where a picture has only one. Called before `step`, and after each tile."""
+
     def step(self, image_index: int, step: int, total: int) -> None:
-        """Called after denoising step `step` (from 1) of this image's `total` steps."""
+        """Called after denoising step `step` (from 1) of `total` in a pass of this image."""
 
     def preview(self, image: Image) -> None:
         """A small RGB preview of the image being generated."""
@@ -79,6 +84,7 @@ class ProgressReporter(Protocol):
 class SilentReporter:
     """A `ProgressReporter` that ignores everything."""
 
+    def worked(self, pictures: float, name: str) -> None: ...
     def step(self, image_index: int, step: int, total: int) -> None: ...
     def preview(self, image: Image) -> None: ...
     def wants_preview(self) -> bool:

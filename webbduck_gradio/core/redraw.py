@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy
 import torch
@@ -30,13 +30,14 @@ from .one_image import PreparedJob, translate_errors
 from .origin import digest
 from .progress import Continuation, GeneratedImage, ProgressReporter
 from .sampling.guidance import guidance_of
-from .sampling.loop import SamplingRun
+from .sampling.loop import SamplingRun, within
 from .sampling.tiled import parts
 from .slow_steps import SlowSteps
+from .tile_reporter import TileReporter
 from .unfinished import FOREIGN, Unfinished
 
-if TYPE_CHECKING:
-    from .progress import UnfinishedState
+ENLARGED, READ, DRAWN = 0.04, 0.08, 0.92
+"""About what share of the work is done after the upscaler, after encoding and after the steps."""
 
 
 class Generator(Protocol):
@@ -75,7 +76,10 @@ def redrawn(
     """As `ImageGenerator.redraw`."""
     saved = unfinished.read(continuation.state) if continuation.state else None
     enlarged, notes = generator.upscaled(
-        image, request.scale, upscaler, StatusReporter(reporter, "Upscaling")
+        image,
+        request.scale,
+        upscaler,
+        TileReporter(reporter, "Upscaling", lambda share: reporter.worked(share * ENLARGED, "")),
     )
     alpha = enlarged.getchannel("A") if enlarged.mode == "RGBA" else None
     enlarged = enlarged.convert("RGB")
@@ -155,6 +159,7 @@ class _Redrawing:
         run = SamplingRun(
             plan.request, 0, self._reporter, plan.origin, self._memory_warnings, self._slow_steps
         )
+        run.span = READ, DRAWN
         run.warnings += self._warnings
         if saved is not None:
             run.warnings += [*saved.warnings, *plan.caveats]
@@ -182,7 +187,7 @@ class _Redrawing:
         width, height = (side // 8 for side in self.tiles.canvas)
         latents = torch.zeros(1, 4, height, width)
         for number, part in enumerate(parts(self.tiles)):
-            self._begin("Reading", number)
+            self._begin(run, "Reading", number, (ENLARGED, READ))
             left, top, right, bottom = self.tiles.box(number)
             tile = Image.fromarray(self._canvas[top:bottom, left:right])
             part.add(latents, encoded(run, plan.first, tile).cpu())
@@ -194,43 +199,16 @@ class _Redrawing:
         device = plan.first.loaded.device
 
         def tile(number: int) -> numpy.ndarray:
-            self._begin("Decoding", number)
+            self._begin(run, "Decoding", number, (DRAWN, 1.0))
             (image,) = decoded(run, plan.first, places[number].of(latents).to(device))
             return numpy.asarray(image)
 
         tile_blending.blend(self._canvas, self.tiles, tile)
 
-    def _begin(self, what: str, number: int) -> None:
+    def _begin(self, run: SamplingRun, what: str, number: int, span: tuple[float, float]) -> None:
         self._reporter.check()
+        self._reporter.worked(within(span, number / self.tiles.count), run.pass_name)
         self._reporter.status(f"{what}, tile {number + 1} of {self.tiles.count}")
-
-
-class StatusReporter:
-    """Reports the steps of what comes before the picture's own steps as its status. `reporter`: the job's."""
-
-    def __init__(self, reporter: ProgressReporter, name: str):
-        self._reporter, self._name = reporter, name
-
-    def step(self, image_index: int, step: int, total: int) -> None:
-        self._reporter.status(f"{self._name}, tile {step} of {total}")
-
-    def status(self, text: str) -> None:
-        self._reporter.status(text)
-
-    def check(self) -> None:
-        self._reporter.check()
-
-    def wants_preview(self) -> bool:
-        return False
-
-    def preview(self, image: Image.Image) -> None:
-        """Never called."""
-
-    def wants_state(self) -> bool:
-        return False
-
-    def state(self, state: UnfinishedState) -> None:
-        """Never called."""
 
 
 def _extended(image: Image.Image, size: tuple[int, int]) -> numpy.ndarray:

@@ -75,6 +75,8 @@ class Unfinished:
     """Of `step`, those of the parts before."""
     canvas: Image.Image | None = None
     """What the parts before have drawn (RGB); None in the first part."""
+    share: float = 0.0
+    """Of the image's work that is done, 0 to 1."""
     stages: Mapping[str, Image.Image] = dataclasses.field(default_factory=dict)
     """The pictures that are kept so far (RGB), by stage."""
     warnings: tuple[str, ...]
@@ -94,6 +96,7 @@ class Unfinished:
             "index": str(self.index),
             "step": str(self.step),
             "total": str(self.total),
+            "share": str(self.share),
             "stage": self.stage,
             "part": str(self.part),
             "steps_before": str(self.steps_before),
@@ -220,6 +223,7 @@ def _of(texts: Mapping[str, str], tensors: Tensors) -> Unfinished:
         part=part,
         steps_before=before,
         canvas=canvas,
+        share=float(texts.get("share", 0)),
         stages={
             name.removeprefix(STAGE): _picture(each)
             for name, each in tensors.items()

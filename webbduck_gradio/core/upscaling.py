@@ -9,7 +9,7 @@ import importlib
 import logging
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,6 +36,9 @@ TILE, MIN_TILE, OVERLAP = 256, 64, 32
 """Side of a tile, its minimum when memory is short, and the overlap of tiles, in input pixels."""
 MIN_SIDE = 32
 """Smaller images are padded to this many pixels at the right and bottom, and cropped afterwards."""
+SEAM = OVERLAP
+"""Margin of a seamless picture, in input pixels."""
+NOT_SEAMLESS = "The picture is too large to be upscaled with its seamless borders; they may show."
 FRINGE = 4
 """Blur radius, in input pixels, that spreads colours into fully transparent areas."""
 
@@ -58,9 +61,11 @@ def upscale(
     device: str,
     reporter: ProgressReporter,
     tile_size: int | None = None,
+    tiling: str = "none",
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """`image` at `scale` (1 or more) times its size, and warnings. `model` None: Lanczos. `tile_size`: in
-    input pixels; None = `TILE`. At scale 1 it is left as it is.
+    input pixels; None = `TILE`. `tiling`: the borders over which it is seamless, and stays so. At scale 1 it
+    is left as it is.
 
     A model of a smaller scale is applied repeatedly as long as the result is not too large; any difference
     that remains is resized with Lanczos, with a warning. The result is RGBA if `image` is: models process
@@ -73,6 +78,10 @@ def upscale(
         image = image.convert("RGB")
     if wanted == image.size:
         return image, ()
+    if tiling != "none":
+        return _upscaled_seamless(
+            image, scale, tiling, lambda wider: upscale(wider, scale, model, device, reporter, tile_size)
+        )
     if model is None:
         warning = f"Upscaled with {LANCZOS}; without a model no detail is added."
         return image.resize(wanted, Image.Resampling.LANCZOS), (warning,)
@@ -82,6 +91,25 @@ def upscale(
     upscaled, warnings = _by_network(_with_filled_colours(image), scale, work)
     upscaled.putalpha(image.getchannel("A").resize(wanted, Image.Resampling.LANCZOS))
     return upscaled, (*warnings, f"The picture's transparency was upscaled with {LANCZOS}.")
+
+
+def _upscaled_seamless(
+    image: Image.Image,
+    scale: float,
+    tiling: str,
+    work: Callable[[Image.Image], tuple[Image.Image, tuple[str, ...]]],
+) -> tuple[Image.Image, tuple[str, ...]]:
+    """`work(image)`, upscaled with a margin of what lies at the opposite border, which is cut off again."""
+    x = min(SEAM, image.width) if tiling in ("x", "both") else 0
+    y = min(SEAM, image.height) if tiling in ("y", "both") else 0
+    width, height = size_of((image.width + 2 * x, image.height + 2 * y), scale)
+    if width * height > MAX_UPSCALED_PIXELS:
+        upscaled, warnings = work(image)
+        return upscaled, (*warnings, NOT_SEAMLESS)
+    pixels = numpy.pad(numpy.asarray(image), ((y, y), (x, x), (0, 0)), mode="wrap")
+    upscaled, warnings = work(Image.fromarray(pixels))
+    (width, height), (left, top) = size_of(image.size, scale), size_of((x, y), scale)
+    return upscaled.crop((left, top, left + width, top + height)), warnings
 
 
 def size_of(size: tuple[int, int], scale: float) -> tuple[int, int]:

@@ -28,6 +28,14 @@ class ContinuesAt:
     image: int
     step: int = 0
     total: int | None = None
+    share: float | None = None
+    """Of the image's work, 0 to 1; None = that of the steps."""
+
+    @property
+    def pictures(self) -> float:
+        """How many of the job's pictures are done, this one by its share."""
+        of_steps = self.step / self.total if self.total else 0.0
+        return self.image + (of_steps if self.share is None else self.share)
 
 
 @dataclass(frozen=True)
@@ -63,6 +71,10 @@ class Job:
     cancel_requested: bool
     seconds_per_step: float | None = None
     """Measured in this job; None before enough steps were measured."""
+    pictures: float = 0.0
+    """While it runs, how many of its pictures are done, the current one by the share of its work."""
+    pass_name: str = ""
+    """What draws, where a picture has several passes."""
     seconds_left: float | None = None
     """Estimate from this job's measured steps; None before enough were measured."""
     cancel_after_image: bool = False
@@ -99,6 +111,17 @@ class Job:
     def images_asked(self) -> int:
         """Number of images that the job makes if it completes; 0 for a caption or a detection."""
         return self.request.images_asked
+
+    @property
+    def progress(self) -> float:
+        """Completed fraction of the whole job, 0 to 1; it never falls while the job runs."""
+        if self.state == "suspended" and self.continues_at:
+            pictures = self.continues_at.pictures
+        elif self.state == "running":
+            pictures = self.pictures
+        else:
+            return 1.0 if self.state == "completed" else 0.0
+        return min(1.0, pictures / max(1, self.images_asked))
 
     @property
     def finished_images(self) -> int:

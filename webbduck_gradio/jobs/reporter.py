@@ -43,6 +43,9 @@ class StoreReporter:
         self._state: UnfinishedState | None = None
         """The state after the last step, if it was asked for."""
 
+    def worked(self, pictures: float, name: str) -> None:
+        self._store.worked(self.job.id, pictures, name)
+
     def step(self, image_index: int, step: int, total: int) -> None:
         self._is_in_image, self._state = True, None
         self._store.progress(self.job.id, image_index, step, total)

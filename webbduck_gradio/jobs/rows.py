@@ -134,6 +134,8 @@ def job_of(row: sqlite3.Row, position: int | None, live: JobProgress | None) -> 
         step=live.step,
         total=live.total,
         image_index=live.image_index,
+        pictures=live.pictures,
+        pass_name=live.pass_name,
         status=live.status,
         preview=live.preview,
         seconds_per_step=live.seconds_per_step(),

@@ -283,25 +283,6 @@ class JobStore(Suspension):
         live = self._live.get(job_id)
         return live is not None and (live.cancel.is_set() or live.cancel_after_image.is_set())
 
-    def progress(self, job_id: str, image_index: int, step: int, total: int) -> None:
-        """Record a denoising step, in memory only."""
-        if live := self._live.get(job_id):
-            live.stepped(image_index, step, total)
-            live.status = ""
-            self.database.notify()
-
-    def status(self, job_id: str, text: str) -> None:
-        """Record the running job's current activity, in memory only."""
-        if live := self._live.get(job_id):
-            live.status = text
-            self.database.notify()
-
-    def new_preview(self, job_id: str) -> None:
-        """Record that the preview file was replaced, in memory only."""
-        if live := self._live.get(job_id):
-            live.preview += 1
-            self.database.notify()
-
     def run_started(self, job_id: str, run: str) -> None:
         """Record the run that the job's images are saved in."""
         with self.database.writing() as db:

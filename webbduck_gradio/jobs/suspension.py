@@ -12,8 +12,9 @@ from ..core.progress import Continuation
 from ..errors import QueueFullError, RequestError
 from .handlers import handler_of
 from .job import ContinuesAt, Job
+from .live import LiveProgress
 from .progress import JobProgress
-from .queries import JobQueries, row_of
+from .queries import row_of
 from .rows import job_of
 
 LAST_PLACE = "SELECT COUNT(*), COALESCE(MAX(place), 0) FROM jobs WHERE state = 'queued'"
@@ -21,7 +22,7 @@ FIRST_PLACE = "SELECT COALESCE(MIN(place), 1) - 1 FROM jobs WHERE state = 'queue
 UNFINISHED = "SELECT id FROM jobs WHERE state IN ('queued', 'running', 'suspended', 'interrupted')"
 
 
-class Suspension(JobQueries):
+class Suspension(LiveProgress):
     """The part of the job store that concerns jobs which are put aside."""
 
     def __init__(self, path: Path, max_queued: int):
@@ -108,7 +109,7 @@ class Suspension(JobQueries):
     def progress_at_start(self, job: Job) -> JobProgress:
         """The progress of a job that is being claimed."""
         at = self.where_to_go_on(job) or ContinuesAt(0)
-        return JobProgress(step=at.step, total=at.total or 0, image_index=at.image)
+        return JobProgress(step=at.step, total=at.total or 0, image_index=at.image, pictures=at.pictures)
 
     def set_aside(self, job_id: str, images: Sequence[str] = ()) -> Job | None:
         """Record that the running job was put aside; its state is on the disk. Returns None, and changes

@@ -134,11 +134,12 @@ class StateSaver:
 def _read(path: Path) -> ContinuesAt | None:
     try:
         about = read_header(path).metadata
-        numbers = [int(about[name]) for name in ("index", "step", "total")]
+        index, step, total = (int(about[name]) for name in ("index", "step", "total"))
+        share = float(about["share"]) if "share" in about else None
     except (ModelError, KeyError, ValueError) as error:
         log.warning("The state %s cannot be used: %s", path, error)
         return None
-    if about.get("format") != UNFINISHED_FORMAT or min(numbers) < 0:
+    if about.get("format") != UNFINISHED_FORMAT or min(index, step, total) < 0 or not 0 <= (share or 0) <= 1:
         log.warning("The state %s is of another version of the studio", path)
         return None
-    return ContinuesAt(*numbers)
+    return ContinuesAt(index, step, total, share)

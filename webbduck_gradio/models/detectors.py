@@ -18,11 +18,11 @@ from typing import Any, Literal
 
 from ..errors import ModelError, UnreadableModelError
 from ..settings import Settings
-from .listing import bundled_last
+from .listing import bundled_last, model_folders
 from .probe.checkpoint import read_json, weight_files
 from .probe.onnx_header import OnnxHeader, read_onnx
 from .probe.safetensors_header import PICKLE_ENDINGS, read_header
-from .scan import ENDINGS, Folders, Unread, candidates, is_text, stamp_of
+from .scan import ENDINGS, Folders, Unread, candidates, stamp_of
 
 Kind = Literal["onnx", "folder", "starter"]
 
@@ -70,19 +70,12 @@ def find_detectors(settings: Settings, known: Folders) -> tuple[Detector, ...]:
     """Files and folders in `checkpoint/detect`, the bundled one last. What cannot be read is noted in
     `known`."""
     root = settings.checkpoints / "detect"
-    folders = _folders(root, known)
+    folders = model_folders(root, known)
     found = [_from_folder(name, folder, known) for name, folder in folders.items()]
     for each in candidates(root, folders=False, known=known, endings=ENDINGS | {".onnx"}):
         if not any(each.path.is_relative_to(folder) for folder in folders.values()):
             found.append(_from_file(each.name, each.path, each.size, each.stamp, known))
     return bundled_last(sorted(found, key=lambda each: each.name))
-
-
-def _folders(root: Path, known: Folders) -> dict[str, Path]:
-    """The folders directly below `root` that hold a model."""
-    listed = sorted((known.names(root) or {}).items())
-    return {name: Path(entry.path) for name, entry in listed
-            if is_text(name) and (Path(entry.path) / "config.json").is_file()}  # fmt: skip
 
 
 def _from_file(name: str, path: Path, size: int, stamp: str, known: Folders) -> Detector:

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from ..errors import ModelError
 from ..settings import Settings
 from .catalog.lookup import find, unknown
-from .scan import Folders, Unread
+from .scan import Folders, Unread, is_text
 
 BUNDLED = "webbduck-starter"
 """How the names of the bundled models begin."""
@@ -32,6 +32,14 @@ Search = Callable[[Settings, Folders], tuple[Model, ...]]
 def bundled_last(models: Iterable[Model]) -> tuple[Model, ...]:
     """The models in their order, but what somebody put there is taken before what came with the studio."""
     return tuple(sorted(models, key=lambda each: each.name.startswith(BUNDLED)))
+
+
+def model_folders(root: Path, known: Folders) -> dict[str, Path]:
+    """The folders directly below `root` that hold a model, by name. What cannot be read is noted in
+    `known`."""
+    listed = sorted((known.names(root) or {}).items())
+    return {name: Path(entry.path) for name, entry in listed
+            if is_text(name) and (Path(entry.path) / "config.json").is_file()}  # fmt: skip
 
 
 class Listing(Generic[Model]):

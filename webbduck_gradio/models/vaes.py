@@ -8,11 +8,11 @@ from typing import Literal
 
 from ..errors import ModelError, UnreadableModelError
 from ..settings import Settings
-from .listing import bundled_last
+from .listing import bundled_last, model_folders
 from .probe import vae
 from .probe.folder_files import weight_files
 from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON
-from .scan import Folders, Unread, candidates, is_text, stamp_of
+from .scan import Folders, Unread, candidates, stamp_of
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,7 @@ def find_vaes(settings: Settings, known: Folders) -> tuple[Vae, ...]:
         reason = _why_unusable(each.path, known)
         stamp = stamp_of(each.path)
         found.append(Vae(each.name, each.path, "single_file", each.size, reason, each.path, stamp))
-    for config in sorted(root.glob("*/config.json")):
-        folder = config.parent
-        if not is_text(folder.name):
-            continue
+    for folder in model_folders(root, known).values():
         files = weight_files(folder)
         size = sum(file.stat().st_size for file in files)
         stamp = "+".join(map(stamp_of, files))

@@ -20,6 +20,8 @@ class UpscaleRequest(JobRequest):
     """A model's name or "Lanczos"; None = the first model installed, else Lanczos."""
     tile_size: UpscalerTile | None = None
     """Side in input pixels of the tiles that a model works on; None = 256. Smaller ones take less memory."""
+    tiling: Literal["none", "x", "y", "both"] = "none"
+    """Over which borders the picture continues at the opposite one, as it records itself."""
 
 
 class CaptionRequest(JobRequest):

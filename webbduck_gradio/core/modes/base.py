@@ -37,6 +37,10 @@ class Mode(ABC):
         over the whole image."""
         return 0
 
+    def pixels(self, request: GenerationRequest, model: ModelContext) -> int:
+        """How many the first pass draws in all, which tells how long it takes."""
+        return request.width * request.height
+
     def end(self, run: SamplingRun, model: ModelContext, image: Image.Image) -> Image.Image:
         """The picture so far with what the part that just ended has drawn (RGB, decoded)."""
         return image

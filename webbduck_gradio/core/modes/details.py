@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Protocol
 
 import numpy
@@ -24,11 +25,11 @@ from ...models.detectors import Detector
 from ...models.embeddings import Embedding
 from ...models.prompt_resolver import ResolvedPrompt
 from ...request import MAX_SEED, DetailPass, GenerationRequest
-from ...request.detail_requests import prompts_in
+from ...request.detail_requests import detail_request, prompts_in
 from .. import seamless
 from ..detection import Region
 from ..sampling.denoiser import ModelContext
-from ..sampling.loop import SamplingRun
+from ..sampling.loop import SamplingRun, within
 from ..sampling.noise import Seeds
 from ..sampling.samplers.base import State
 from ..unfinished import FOREIGN, DetailState, Stage, Unfinished
@@ -61,13 +62,21 @@ class Details(Pass):
     limit: Image.Image | None = None
     """What of the picture may change (L, of its size); None = all."""
 
-    status = "Details"
+    status = name = "Details"
     keeps = "detailed"
 
     @cached_property
     def detectors(self) -> list[Detector]:
         """One for each pass."""
         return detail_admission.detectors_of(self.catalog, self.request)
+
+    def work(self, request: GenerationRequest) -> float:
+        """As if each pass found as many regions as it may, or one."""
+        return sum(map(self._work, request.details))
+
+    def _work(self, each: DetailPass) -> float:
+        steps = detail_request(self.request, each).first_pass_steps.drawn
+        return max(1, each.count) * steps * self.request.width * self.request.height
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -142,16 +151,20 @@ class Details(Pass):
         wordings = self._wordings(each, count)
         if saved is not None and wordings[start.region] is None:
             raise GenerationError(FOREIGN)
+        span = self._span(run, start.number)
         for region in range(start.region, count):
             wording = wordings[region]
             if wording is None or start.masks[region].getbbox() is None:
                 continue
             of_pass = f", pass {start.number + 1}" if len(self.detectors) > 1 else ""
-            run.reporter.status(f"Details{of_pass}: region {region + 1} of {count}")
+            of_region = f"{self.name}{of_pass}, region {region + 1} of {count}"
+            run.reporter.status(of_region)
             request, words = wording
             model = self.load(request, wording=words)
             mode = self._mode(request, picture, start.masks[region])
             regional = RegionRun(run, request, replace(start, region=region), picture)
+            regional.span = within(span, region / count), within(span, (region + 1) / count)
+            regional.pass_name = of_region
             with seamless.unwrapped(model.loaded.pipe.unet, model.loaded.pipe.vae):  # a region has borders
                 sampling = mode.begin(regional, model)
                 if saved is not None:
@@ -159,6 +172,12 @@ class Details(Pass):
                     saved = None
                 picture = mode.finish(decoded(regional, model, sampling.sample(model))[0])
         return picture
+
+    def _span(self, run: SamplingRun, number: int) -> tuple[float, float]:
+        """The part of the picture's work that this detail pass is."""
+        reached = list(accumulate(map(self._work, self.request.details), initial=0.0))
+        begin, end = (within(run.span, each / reached[-1]) for each in reached[number : number + 2])
+        return begin, end
 
     def _mode(self, request: GenerationRequest, picture: Image.Image, mask: Image.Image) -> inpaint.Inpaint:
         if self.limit is not None:  # the feathered edge lies inside, so that what is kept stays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...errors import GenerationError
+from ...request import GenerationRequest
 from ..sampling.denoiser import ModelContext
 from ..sampling.loop import Part, SamplingPass, SamplingRun
 from ..unfinished import FOREIGN, Stage, Unfinished
@@ -12,10 +13,14 @@ from .passes import Drawn, Pass, of_image, of_latents
 
 class FirstPass(Pass):
     status = "Generating"
+    name = "First pass"
     keeps = "base"
 
     def __init__(self, mode: Mode, model: ModelContext, refiner: ModelContext | None = None):
         self._mode, self._model, self._refiner = mode, model, refiner
+
+    def work(self, request: GenerationRequest) -> float:
+        return request.first_pass_steps.drawn * self._mode.pixels(request, self._model)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -50,6 +55,7 @@ class FirstPass(Pass):
             latents = sampling.sample(self._model, run.request.refiner_switch if self._refiner else 1.0)
         if self._refiner is None:
             return sampling, of_latents(run, self._model, latents)
-        run.reporter.status("Second pass")
+        run.pass_name = "Second pass"
+        run.reporter.status(run.pass_name)
         run.stage = "refiner"
         return sampling, of_latents(run, self._refiner, sampling.sample(self._refiner))

@@ -11,7 +11,8 @@ from ...request import GenerationRequest
 from ...request.hires_fields import LATENT_UPSCALERS
 from .. import upscaling
 from ..sampling.denoiser import ModelContext
-from ..sampling.loop import LATENT_PIXELS, SamplingRun
+from ..sampling.loop import LATENT_PIXELS, SamplingRun, within
+from ..tile_reporter import TileReporter
 from ..unfinished import Stage, Unfinished
 from .img2img import encoded
 from .passes import Drawn, Pass, of_latents
@@ -26,6 +27,8 @@ INTERPOLATION = {
 }
 """torch's mode, and whether it is antialiased, of AUTOMATIC1111's upscalers of latents
 (modules/shared_items.py)."""
+ENLARGING = 0.1
+"""About what share of the pass an upscaling model takes."""
 assert tuple(INTERPOLATION) == LATENT_UPSCALERS
 
 
@@ -34,6 +37,7 @@ class HiresPass(Pass):
     the same seeds, and img2img. At a scale of 1 that is the noise of the first pass once more."""
 
     status = "Hires pass"
+    name = "Hires fix"
     keeps = "hires"
 
     def __init__(self, request: GenerationRequest, model: ModelContext, upscaler: str | Upscaler | None):
@@ -42,12 +46,18 @@ class HiresPass(Pass):
         self._network: upscaling.Network | None = None
         """Loaded for the first image, and kept for the job."""
 
+    def work(self, request: GenerationRequest) -> float:
+        width, height = request.hires_size
+        return request.hires_pass_steps.drawn * width * height
+
     @property
     def stages(self) -> tuple[Stage, ...]:
         return ("hires",)
 
     def draw(self, run: SamplingRun, before: Drawn | None, saved: Unfinished | None) -> Drawn:
         latents = None if before is None else self._enlarged(run, before)
+        if isinstance(self._upscaler, Upscaler):
+            run.span = within(run.span, ENLARGING), run.span[1]
         run.stage, run.picture = "hires", None
         sampling = run.begin(
             self._model,
@@ -92,9 +102,10 @@ class HiresPass(Pass):
         device = str(self._model.loaded.device)
         if self._network is None:
             self._network = upscaling.load(self._upscaler.path, device)
-        return upscaling.enlarge(
-            picture, self._request.hires_cover, self._network, device, run.reporter, index
-        )
+        number = index - run.index
+        span = number / run.count * ENLARGING, (number + 1) / run.count * ENLARGING
+        reporter = TileReporter(run.reporter, "Enlarging", lambda share: run.worked(within(span, share)))
+        return upscaling.enlarge(picture, self._request.hires_cover, self._network, device, reporter)
 
 
 def _cut(latents: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

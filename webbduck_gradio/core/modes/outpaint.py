@@ -9,7 +9,7 @@ from typing import Self
 import numpy
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageFilter
 from scipy.ndimage import distance_transform_edt
 
 from ...models.input_checks import InputImages
@@ -24,6 +24,9 @@ from .base import Mode
 from .img2img import encoded
 from .inpaint import INPAINTING_CHANNELS
 
+BLUR, SHARP = 0.08, 0.1
+"""Radius by which the mirrored picture is blurred, and distance from the known part from which on that is all
+of it, in native sizes: what is seen twice, such as a sun, would be drawn twice."""
 FADE = 0.5
 """Distance from the known part, in native sizes, at which the mirrored picture has turned into noise."""
 HELD, HOLD = 0.7, 0.25
@@ -59,11 +62,15 @@ class Outpaint(Mode):
     def parts(self, model: ModelContext) -> int:
         return len(self._windows(model))
 
+    def pixels(self, request: GenerationRequest, model: ModelContext) -> int:
+        return sum((right - left) * (bottom - top) for left, top, right, bottom in self._windows(model))
+
     def begin(self, run: SamplingRun, model: ModelContext) -> SamplingPass:
         box = self._windows(model)[run.part.number]
         image = (run.part.canvas or self._original).crop(box)
         new = self._unknown(run, model).crop(box)
-        image = mirrored(image, new)
+        native = model.loaded.checkpoint.native_size
+        image = blurred(mirrored(image, new), new, native)
         run.part = replace(run.part, placed=_placing(run.part.canvas or self._original, box))
         latents, masked = encoded(run, model, image), None
         area = masks.cells(new)
@@ -72,7 +79,6 @@ class Outpaint(Mode):
             masked = encoded(run, model, image_ops.blanked(image, area))
         _, channels, height, width = latents.shape
         noise = run.starting_noise((channels, height, width)).to(latents)
-        native = model.loaded.checkpoint.native_size
         held = HELD * (1 - distances * masks.CELL / (HOLD * native)).clamp(min=0)
         share = (distances * masks.CELL / (FADE * native)).clamp(max=1)
         latents = latents + (noise - latents) * share.to(latents)
@@ -144,6 +150,14 @@ def mirrored(image: Image.Image, new: Image.Image) -> Image.Image:
     pixels = numpy.asarray(image)
     source = pixels[numpy.where(is_known, rows, nearest[0]), numpy.where(is_known, columns, nearest[1])]
     return Image.fromarray(source)
+
+
+def blurred(image: Image.Image, new: Image.Image, native: int) -> Image.Image:
+    """`image` (RGB), where `new` (L) is white the more blurred the farther it is from the known part.
+    `native`: the checkpoint's side in pixels."""
+    distances = distance_transform_edt(numpy.asarray(new) > 0)
+    share = Image.fromarray((255 * numpy.clip(distances / (SHARP * native), 0, 1)).astype(numpy.uint8))
+    return Image.composite(image.filter(ImageFilter.GaussianBlur(BLUR * native)), image, share)
 
 
 def _folded(values: NDArray[numpy.int64], within: NDArray[numpy.int64]) -> NDArray[numpy.int64]:

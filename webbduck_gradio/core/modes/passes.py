@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from itertools import accumulate, pairwise
 
 import torch
 from PIL import Image
 
 from ...errors import OutOfMemoryError
+from ...request import GenerationRequest
 from .. import devices, vae
 from ..sampling.denoiser import ModelContext
 from ..sampling.loop import LATENT_PIXELS, SamplingRun
@@ -36,8 +38,15 @@ class Pass(ABC):
     status = ""
     """What the job does meanwhile, in a few words; "" if it takes no time worth mentioning."""
 
+    name = ""
+    """In what is told of the progress of an image that has several passes."""
+
     keeps = ""
     """Its name in `request.stages.PASSES`; "" if its result is no stage of the picture."""
+
+    def work(self, request: GenerationRequest) -> float:
+        """How much it has to do, in steps times pixels; 0 if it takes no time worth mentioning."""
+        return 0
 
     @property
     @abstractmethod
@@ -51,6 +60,12 @@ class Pass(ABC):
 
         Raises `CancelledError` from the reporter, `GenerationError`, and whatever torch raises.
         """
+
+
+def spans(passes: Sequence[Pass], request: GenerationRequest) -> list[tuple[float, float]]:
+    """Which part of an image's work each pass is: from and to, 0 to 1."""
+    reached = list(accumulate((each.work(request) for each in passes), initial=0.0))
+    return list(pairwise(each / (reached[-1] or 1) for each in reached))
 
 
 def of_latents(run: SamplingRun, model: ModelContext, latents: torch.Tensor) -> Drawn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...request import GenerationRequest
 from ..sampling.denoiser import ModelContext
 from ..sampling.loop import SamplingRun
 from ..unfinished import Stage, Unfinished
@@ -12,11 +13,14 @@ from .passes import Drawn, Pass, of_latents
 class SecondPass(Pass):
     """Over one image at a time, at `refinement_strength`."""
 
-    status = "Second pass"
+    status = name = "Second pass"
     keeps = "redrawn"
 
     def __init__(self, model: ModelContext):
         self._model = model
+
+    def work(self, request: GenerationRequest) -> float:
+        return request.img2img_pass_steps.drawn * request.width * request.height
 
     @property
     def stages(self) -> tuple[Stage, ...]:

@@ -95,6 +95,11 @@ class SamplingRun:
         self.part = Part()
         self.stages: dict[str, Image.Image] = {}
         """Finished pictures on the way to the final one, where the request asks for them."""
+        self.span = 0.0, 1.0
+        """The part of the image's work that the current pass is, from and to."""
+        self.pass_name = ""
+        """Of the current pass; "" where the image has only one."""
+        self._share = 0.0
         self.slow_steps = slow_steps
         self._origin, self._memory_warnings = origin, memory_warnings
 
@@ -125,6 +130,11 @@ class SamplingRun:
         return SamplingPass(
             self, request or self.request, model, size, seeds, steps, latents, inpainted, tiles
         )
+
+    def worked(self, share: float) -> None:
+        """Report that this share of the current pass is done."""
+        self._share = within(self.span, share)
+        self.reporter.worked(self.index + self.count * self._share, self.pass_name)
 
     def seed_noise(self, size: tuple[int, int]) -> torch.Tensor:
         """Noise of unit variance, (count, 4, height / 8, width / 8), of the images' seeds alone, without a
@@ -167,6 +177,7 @@ class SamplingRun:
             part=part.number,
             steps_before=part.steps_before,
             canvas=part.canvas,
+            share=self._share,
             stage=self.stage,
             state=on(state, "cpu", copy=True),
             noise=noise,
@@ -177,6 +188,12 @@ class SamplingRun:
             memory_warnings=tuple(self._memory_warnings),
             origin=self._origin(),
         )
+
+
+def within(span: tuple[float, float], share: float) -> float:
+    """What `share` (0 to 1) of a span is in the whole."""
+    begin, end = span
+    return begin + (end - begin) * share
 
 
 class SamplingPass:
@@ -250,6 +267,7 @@ class SamplingPass:
         def begin_tile(number: int) -> None:
             assert tiles is not None
             self._run.reporter.check()
+            self._run.worked((state.step + number / tiles.count) / max(total, state.step + 1))
             self._run.reporter.status(
                 f"Step {state.step + 1} of {max(total, state.step + 1)}, tile {number + 1} of {tiles.count}"
             )
@@ -284,6 +302,7 @@ class SamplingPass:
         total += part.steps_before + (part.count - part.number - 1) * planned
         if slow_steps and (warning := slow_steps.step()):
             self._run.warnings.append(warning)
+        self._run.worked((part.steps_before + state.step) / total)
         reporter.step(self._run.index, part.steps_before + state.step, total)
         if shown is not None and reporter.wants_preview():
             reporter.preview(part.placed(previews.latents_to_rgb(shown, rgb)))

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import Named, find
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
+from ...request.applicability import without_effect
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
@@ -148,6 +149,16 @@ def understand(
     could be read). Raises `StorageError` where the file is no readable picture.
     """
     return _understand(metadata.read(path), _models(checkpoints), _models(loras))
+
+
+def tiling_of(path: Path) -> str:
+    """Over which borders a picture says that it is seamless, as the setting `tiling`. One that was redrawn in
+    tiles is not. Raises as `understand`."""
+    found = metadata.read(path)
+    request, upscaled = found["request"], found["upscaled"] or {}
+    if "redraw" in upscaled or (request and "tiling" in without_effect(request)):
+        return "none"
+    return str(_understand(found, None, None)["fields"].get("tiling", "none"))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,11 @@ NO_PROMPT = (
     "describes the picture."
 )
 
+NOT_SEAMLESS = (
+    "The picture is seamless, but its tiles are not drawn over its borders, so the result is not; upscale it "
+    "without detail to keep it so."
+)
+
 
 class RedrawHandler(JobHandler):
     request_type = RedrawRequest
@@ -63,6 +68,8 @@ class RedrawHandler(JobHandler):
         seen = probe(path, PICTURE)
         warnings = seen.notes(PICTURE)
         wanted = {name: asked.pop(name) for name in DRAWN_BY if name in asked}
+        if recall.tiling_of(path) != "none":
+            warnings.append(NOT_SEAMLESS)
         own = recorded.get("drawing") or _recorded(context, path, warnings, wanted)
         drawing = _drawing(context, {name: own[name] for name in DRAWN_BY if name in own}, wanted, warnings)
         fields = {**{name: value for name, value in recorded.items() if name != "drawing"}, **asked}

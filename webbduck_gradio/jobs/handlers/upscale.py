@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from ...errors import RequestError
+from ...gallery.metadata import recall
 from ...models.upscalers import LANCZOS, MAX_UPSCALED_PIXELS
 from ...request import JobRequest, UpscaleRequest
 from ...storage.images import probe
@@ -24,9 +25,11 @@ class UpscaleHandler(JobHandler):
         """The request with the upscaler resolved.
 
         `asked`: `image`, `scale` (2 or 4), `upscaler` (a name, "Lanczos", None = the first model installed).
+        A picture that records that it is seamless stays so.
         """
         request = UpscaleRequest.validated(**given(asked))
-        seen = probe(context.picture_path(request.image), PICTURE)
+        path = context.picture_path(request.image)
+        seen = probe(path, PICTURE)
         width, height = (side * request.scale for side in seen.size)
         if width * height > MAX_UPSCALED_PIXELS:
             raise RequestError(
@@ -37,7 +40,8 @@ class UpscaleHandler(JobHandler):
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
         if model is None and request.upscaler != LANCZOS:
             warnings.append("There is no usable upscaling model in checkpoint/upscale; Lanczos is used.")
-        return request.model_copy(update={"upscaler": model.name if model else LANCZOS}), warnings
+        resolved = {"upscaler": model.name if model else LANCZOS, "tiling": recall.tiling_of(path)}
+        return request.model_copy(update=resolved), warnings
 
     def run(self, context: JobContext, running: RunningJob) -> None:
         """Saves the result beside its original as N_upscaled.png, or in a new run for an input image."""

@@ -92,7 +92,8 @@ class Registry:
             scan.keep(self.unread)
             self._probe_cache.finish(scan)
             self.unread.unread += scan.unread
-            listed = [each.look() for each in (self._upscalers, self._captioners, self._detectors)]
+            kinds = (self._upscalers, self._captioners, self._detectors, self._vaes)
+            listed = [each.look() for each in kinds]
             unread = self.unread.unread + [each for some, _ in listed for each in some]
             paths = [each for _, some in listed for each in some]
             paths += [each.path for some in (checkpoints, loras, embeddings) for each in some.values()]

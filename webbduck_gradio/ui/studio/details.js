@@ -4,7 +4,9 @@ import { publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { toast } from "../shared/toast.js";
 import { makeRegions } from "./detail_regions.js";
+import * as form from "./form.js";
 
 /** @type {Record<string, any>} declarations of the fields of a pass, in their order */
 const SETTINGS = webbduckFacts.detail_settings;
@@ -71,7 +73,16 @@ export default function start({ element, props, trigger, watch }) {
 
   // -- controls ----------------------------------------------------------------------------------------
 
-  function listChoices(name) {
+  /** Whether the pass's sampler, or else the picture's, supports a schedule. */
+  const supports = (pass, schedule) =>
+    webbduckFacts.schedules[pass.sampler || form.state().sampler]?.includes(schedule) ?? true;
+
+  function listChoices(pass, name) {
+    if (name === "schedule") {
+      return Object.entries(SETTINGS.schedule.choices)
+        .filter(([value]) => !value || supports(pass, value))
+        .map(([value, label]) => ({ value, label }));
+    }
     if (name !== "detector") {
       return Object.entries(SETTINGS[name].choices).map(([value, label]) => ({ value, label }));
     }
@@ -141,11 +152,15 @@ export default function start({ element, props, trigger, watch }) {
     }
     const box = makeCombobox({
       label,
-      choices: listChoices(name),
+      choices: listChoices(pass, name),
       value: pass[name] ?? "",
       onchange(value) {
         pass[name] = value;
-        if (name === "detector") draw();
+        if (name === "sampler" && pass.schedule && !supports(pass, pass.schedule)) {
+          toast(`${value || "The picture’s sampler"} does not support the schedule ${pass.schedule}.`);
+          pass.schedule = "";
+        }
+        if (name === "detector" || name === "sampler") draw();
         save();
       },
     });

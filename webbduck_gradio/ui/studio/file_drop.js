@@ -5,7 +5,9 @@ import { h, home, isTyping, listenerSignal } from "../shared/dom.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { takeFiles } from "./folder_batch.js";
+import { takeFolders } from "./folder_files.js";
 import { isPicture } from "./folder_progress.js";
+import { entriesOf } from "./folder_walk.js";
 import { isLoadable, isModelFile, kindOfFile, placeOfModel } from "./model_file.js";
 import { readSettings } from "./settings_menu.js";
 
@@ -68,6 +70,8 @@ export function listenForFiles(use) {
       clearTimeout(leaving);
       dropper.hidden = true;
       if (isCovered()) return;
+      const entries = entriesOf(event.dataTransfer);
+      if (entries.some((each) => each.isDirectory)) return takeFolders(entries);
       const [dropped, ...more] = event.dataTransfer.files;
       if (!dropped) return;
       if (more.length) {

@@ -23,12 +23,11 @@ from ...request import (
     upgrade_stored_request,
 )
 from ...request.applicability import without_effect
-from ...request.samplers import AUTOMATIC, DEFAULT_SAMPLER, sampler_named, schedules_of
 from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..shared.numbers import read, shown
-from . import details, lora_stack
+from . import details, lora_stack, schedules
 from .controls import list_entries
 from .outpaint import sides_of, sides_text
 
@@ -197,18 +196,6 @@ class Form:
             return [*shown, gr.skip()]
         return [*shown, notification(done=chosen.name, said=_taken_over(chosen.name, changed))]
 
-    def choose_sampler(self, sampler: Any, schedule: Any) -> list[Any]:
-        """The user selected a sampler: the schedules that it supports, and a notification if the current one
-        is not among them."""
-        supported = _schedules(sampler)
-        if schedule in supported:
-            return [gr.update(choices=_schedule_entries(supported)), gr.skip()]
-        message = f"{sampler} does not support the schedule {schedule}; the schedule is now {AUTOMATIC}."
-        return [
-            gr.update(choices=_schedule_entries(supported), value=AUTOMATIC),
-            notification(error=message),
-        ]
-
     def opened(self, remembered: Any) -> list[Any]:
         """Values of `outputs` for a page that was just opened: the stored form over the defaults."""
         default = self.services.registry.default_checkpoint()
@@ -295,21 +282,9 @@ def shown_as(name: str, value: Any) -> Any:
 
 def _shown_beside(name: str, values: Mapping[str, Any]) -> Any:
     """As `shown_as`; a schedule comes with the choices that its sampler supports."""
-    if name == "schedule" and isinstance(values.get("sampler"), str):
-        supported = _schedules(values["sampler"])
-        value = values[name] if values[name] in supported else AUTOMATIC
-        return gr.update(choices=_schedule_entries(supported), value=value)
+    if name in schedules.CHOSEN_BY and isinstance(values.get("sampler"), str):
+        return schedules.shown(name, values)
     return shown_as(name, values[name])
-
-
-def _schedules(sampler: Any) -> tuple[str, ...]:
-    """The schedules that can be chosen with a sampler; those of the default for an unknown one."""
-    is_known = isinstance(sampler, str) and sampler in SETTINGS["sampler"].choices
-    return schedules_of(sampler_named(sampler if is_known else DEFAULT_SAMPLER))
-
-
-def _schedule_entries(schedules: tuple[str, ...]) -> list[dict[str, str]]:
-    return list_entries(SETTINGS["schedule"], schedules)
 
 
 def _taken_over(checkpoint: str, fields: list[str]) -> str:

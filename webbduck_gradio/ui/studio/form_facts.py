@@ -9,6 +9,7 @@ from ...request import DETAIL_SETTINGS, MAX_PIXELS, MAX_PROMPT, SETTINGS, SIDE_S
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...request.fields import FOLDS
 from ...request.modes import MODE_RULES
+from ...request.samplers import SAMPLERS, schedules_of
 from ..layouts import LAYOUTS
 from .tooltips import BUTTONS
 
@@ -28,6 +29,7 @@ def facts() -> dict[str, Any]:
     return {
         "presets": PRESETS,
         "detail_settings": {setting.name: setting_facts(setting) for setting in DETAIL_SETTINGS.values()},
+        "schedules": {each.name: schedules_of(each) for each in SAMPLERS},
         "side_step": SIDE_STEP,
         "max_pixels": MAX_PIXELS,
         "max_prompt": MAX_PROMPT,

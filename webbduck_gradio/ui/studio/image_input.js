@@ -9,6 +9,7 @@ import { menu } from "../shared/widgets.js";
 import { showContentHint } from "./content_hint.js";
 import { listenForFiles } from "./file_drop.js";
 import { takeFiles } from "./folder_batch.js";
+import { folderChooser } from "./folder_files.js";
 import * as form from "./form.js";
 import { removeInput, removeMask } from "./input_removal.js";
 import { editMask } from "./mask_editor.js";
@@ -90,11 +91,12 @@ export default function start({ element, props, trigger, server, upload }) {
     file.value = "";
   };
 
+  const fromFolder = folderChooser(element);
   const recent = recentInputs({
     use: (id) => take(callServer(() => server.webbduck_store(id))),
     hasInput: () => Boolean(shown.image),
   });
-  chooser.after(recent);
+  fromFolder.after(recent);
 
   /** Why the input picture had to be removed. */
   let lost = "";

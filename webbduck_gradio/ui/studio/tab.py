@@ -23,6 +23,7 @@ from . import (
     image_input,
     prompt_box,
     recent,
+    schedules,
     second_pass,
     settings_menu,
     submitter,
@@ -126,8 +127,7 @@ def build(parts: PageParts) -> None:
     form.checkpoint.input(
         form.choose, [form.checkpoint, *by_checkpoint], [*by_checkpoint, outcome], **BACKGROUND_EVENT
     )
-    both = [fields["sampler"], fields["schedule"]]
-    fields["sampler"].input(form.choose_sampler, both, [fields["schedule"], outcome], **BACKGROUND_EVENT)
+    schedules.wire(fields, outcome)
     viewer.wire(services, stage, form, outcome)
 
 
