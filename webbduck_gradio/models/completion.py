@@ -1,7 +1,7 @@
 """What the word before the caret in a prompt can be completed to.
 
-The page does the same without asking, in ui/shared/completion_rules.js; tests/rules/completion.json holds both
-to the same cases.
+The page does the same without asking, in ui/shared/completion_rules.js; tests/rules/completion.json holds
+both to the same cases.
 """
 
 from __future__ import annotations
@@ -74,18 +74,18 @@ def complete(text: str, position: int, words: Words) -> Completion:
     none: Completion = {"from": position, "to": position, "options": []}
     if found := _LORA.search(before):
         closed = re.match(r"[^<>\n]*>", after)
-        end = position + (closed.end() if closed else 0)
-        return {"from": found.start(), "to": end, "options": _loras(words.loras, found[1])}
+        to = position + (closed.end() if closed else 0)
+        return {"from": found.start(), "to": to, "options": _loras(words.loras, found[1])}
     if _IN_ANGLES.search(before):
         return none
-    start = wildcard_start(before)
-    if start is not None:
-        end = position + (2 if after.startswith("__") else 0)
+    wildcard = wildcard_start(before)
+    if wildcard is not None:
+        to = position + (2 if after.startswith("__") else 0)
         options = [
             _option("wildcard", each, f"__{each.name}__")
-            for each in named(words.wildcards, before[start + 2 :], True)
+            for each in named(words.wildcards, before[wildcard + 2 :], True)
         ]
-        return {"from": start, "to": end, "options": options}
+        return {"from": wildcard, "to": to, "options": options}
     if found := _EMBEDDING.search(before):
         end = _end(before[: found.start()], after)
         options = [
@@ -196,7 +196,7 @@ def _tag(found: Match, end: str) -> CompletionOption:
         label=found.alias or name,
         insert=escaped(name) + end,
         detail=found.note or found.category,
-        count=found.count,
+        count=found.uses,
         alias_of=name if found.alias else None,
     )
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from ..settings import Settings
 from ..storage.reading import read_regular
-from .scan import candidates, stamp_of
+from .scan import candidates
 
 MAX_FILE = 32 * 2**20
 """Bytes; the largest lists that are passed around have 10 MiB."""
@@ -56,11 +56,11 @@ FIELD = "\x1f"
 
 
 class Tag(NamedTuple):
-    """`count`: how many pictures have it, None where the list does not say; `note`: what it says instead."""
+    """`uses`: how many pictures have it, None where the list does not say; `note`: what it says instead."""
 
     name: str
     category: str
-    count: int | None
+    uses: int | None
     note: str
     aliases: tuple[str, ...]
 
@@ -70,7 +70,7 @@ class Match(NamedTuple):
 
     name: str
     category: str
-    count: int | None
+    uses: int | None
     note: str
     alias: str
 
@@ -100,7 +100,7 @@ class TagList:
 
     It begins with a line break, then has a line for each tag, the most frequent first: the tag and its
     aliases as they are typed (`typed_form`), with tabs between; then, after `FIELD` each, the number of its
-    category, its count or "", its note, and its name where that is not the first word with underscores.
+    category, its uses or "", its note, and its name where that is not the first word with underscores.
     """
 
     text: str = "\n"
@@ -163,9 +163,9 @@ def _has_word(text: str, typed: str) -> bool:
 
 
 def _match(key: str, facts: list[str], alias: str) -> Match:
-    category, count, note, name = facts
+    category, uses, note, name = facts
     return Match(
-        name or key.replace(" ", "_"), CATEGORIES[int(category)], int(count) if count else None, note, alias
+        name or key.replace(" ", "_"), CATEGORIES[int(category)], int(uses) if uses else None, note, alias
     )
 
 
@@ -252,10 +252,10 @@ def read_tags(text: str, is_e621: bool = False) -> tuple[list[Tag], int]:
         kind = _category(category, by_number)
         if kind is None or not _is_word(name):
             continue
-        number = int(count) if count.isascii() and count.isdigit() and len(count) < 13 else None
-        note = count if number is None and _is_word(count) else ""
+        uses = int(count) if count.isascii() and count.isdigit() and len(count) < 13 else None
+        note = count if uses is None and _is_word(count) else ""
         others = (each.strip() for each in aliases.split(","))
-        tags.append(Tag(name, kind, number, note, tuple(each for each in others if _is_word(each))))
+        tags.append(Tag(name, kind, uses, note, tuple(each for each in others if _is_word(each))))
     return tags, len(rows) - len(tags)
 
 
@@ -314,12 +314,12 @@ def merged(lists: Iterable[Iterable[Tag]]) -> TagList:
 
 
 def _weight(tag: Tag) -> int:
-    return -1 if tag.count is None else tag.count
+    return -1 if tag.uses is None else tag.uses
 
 
 def _line(tag: Tag) -> str:
     key = typed_form(tag.name)
     words = dict.fromkeys((key, *map(typed_form, tag.aliases)))
     name = "" if key.replace(" ", "_") == tag.name else tag.name
-    count = "" if tag.count is None else str(tag.count)
-    return FIELD.join(["\t".join(words), str(CATEGORIES.index(tag.category)), count, tag.note, name])
+    uses = "" if tag.uses is None else str(tag.uses)
+    return FIELD.join(["\t".join(words), str(CATEGORIES.index(tag.category)), uses, tag.note, name])

@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..api import serializers
+from ..api.complete import completion_view
 from ..api.detect import detectors_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ..request import SCHEDULERS
@@ -41,6 +42,7 @@ def build(services: Services) -> gr.HTML:
             "checkpoints": [serializers.checkpoint_view(c) for c in registry.checkpoints()],
             "loras": serializers.loras_view(services, None),
             "detectors": detectors_view(services),
+            "completion": completion_view(registry),
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),
             "vaes": vae_list.entries(registry),

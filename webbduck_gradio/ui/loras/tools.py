@@ -104,6 +104,7 @@ def folders_view(settings: Settings) -> dict[str, str]:
         "lora": settings.loras,
         "vae": settings.checkpoints / "vae",
         "upscale": settings.checkpoints / "upscale",
+        "tags": settings.tags,
     }
     return {kind: _told(settings, folder) for kind, folder in folders.items()}
 

@@ -21,7 +21,6 @@
  *
  * @typedef {{
  *   kind: Kind, label: string, insert: string, detail: string, count: number | null, alias_of: string | null,
- *   category?: string,
  * }} Option
  *
  * `opened`: whether a sign such as `__` asks for this kind, so that its first option is meant.
@@ -101,8 +100,8 @@ function wildcardStart(before) {
 }
 
 /**
- * Where the words begin that end at the caret, the longest first, and whether it is the last word: "a long ha"
- * can be meant to begin a tag as a whole, or "long ha", or "ha".
+ * Where the words begin that end at the caret, the longest first, and whether it is the last word: "a long
+ * ha" can be meant to begin a tag as a whole, or "long ha", or "ha".
  *
  * @returns {[number, boolean][]}
  */
@@ -155,8 +154,12 @@ function endOf(before, after) {
   return /^\s/.test(after) ? "," : ", ";
 }
 
-/** `isLast`: also words of names that begin so, not the names alone. */
-function byWord({ embeddings = [], styles = [], tags = "", keepsUnderscores }, typed, end, isLast) {
+/**
+ * `isLast`: also words of names that begin so, not the names alone.
+ *
+ * @param {Words} words
+ */
+function byWord({ embeddings = [], styles = [], tags = "", keepsUnderscores = false }, typed, end, isLast) {
   const how = { onlyBeginnings: !isLast };
   return [
     ...named(embeddings, typed, how).map((each) => option("embedding", each, escaped(each.name) + end)),
@@ -185,7 +188,6 @@ function tagOption({ name, category, count, note, alias }, end, keepsUnderscores
     detail: note || category,
     count,
     alias_of: alias ? words : null,
-    category,
   };
 }
 
@@ -242,8 +244,8 @@ function hasWord(text, typed) {
 }
 
 /**
- * The tags for what was typed: those that begin with it, those with an alias that does, then those with a word
- * that does, and those with a word of an alias; each most frequent first.
+ * The tags for what was typed: those that begin with it, those with an alias that does, then those with a
+ * word that does, and those with a word of an alias; each most frequent first.
  *
  * @param {string} text all tags, see `TagList` of models/tags.py
  * @param {string} what
@@ -271,7 +273,11 @@ export function findTags(text, what, most, onlyBeginnings = false) {
   return ranked.flat().slice(0, most);
 }
 
-/** Null where it was found in the facts about the tag alone. */
+/**
+ * Null where it was found in the facts about the tag alone.
+ *
+ * @param {string[]} words
+ */
 function rank([name, ...aliases], typed) {
   if (name.startsWith(typed)) return { group: 0, alias: "" };
   const begins = aliases.find((each) => each.startsWith(typed));
@@ -281,9 +287,10 @@ function rank([name, ...aliases], typed) {
   return has === undefined ? null : { group: 3, alias: has };
 }
 
+/** @type {(key: string, facts: string[], alias: string) => any} */
 const match = (key, [category, count, note, name], alias) => ({
   name: name || key.replaceAll(" ", "_"),
-  category: CATEGORIES[category],
+  category: CATEGORIES[Number(category)],
   count: count ? Number(count) : null,
   note,
   alias,

@@ -11,4 +11,6 @@ export const inputUrl = (id) => (id.includes("/") ? thumbUrl(id) : `media/input-
 export const inputFileUrl = (id) => `media/input/${pathOf(id)}`;
 export const previewUrl = (job) => `media/preview/${job.job_id}.jpg?v=${job.preview}`;
 export const loraUrl = (name, version) => `media/lora/${pathOf(name)}?v=${encodeURIComponent(version)}`;
+/** All tags that are completed, as models/tags.py writes them. */
+export const tagsUrl = (version) => `tags/${version}`;
 export const trashUrl = (entry, id) => `media/trash/${entry}/${pathOf(id)}`;
