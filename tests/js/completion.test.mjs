@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { complete } from "../../webbduck_gradio/ui/shared/completion_rules.js";
+import { TagIndex } from "../../webbduck_gradio/ui/shared/tag_index.js";
 
 const rules = JSON.parse(readFileSync(new URL("../rules/completion.json", import.meta.url), "utf8"));
-const words = { ...rules.words, tags: rules.tag_text };
+const words = { ...rules.words, tags: new TagIndex(rules.tag_text) };
 
 test("these texts are completed to this", () => {
   for (const { text, from, to, options } of rules.cases) {

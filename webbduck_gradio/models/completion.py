@@ -11,14 +11,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypedDict
 
-from .tags import Match, TagList, is_in_word, typed_form
+from .tags import LEAST_TYPED, Match, TagList, is_in_word, typed_form
 
 Kind = Literal["lora", "embedding", "wildcard", "style", "tag"]
 
 MOST = 30
 """Most options of one kind."""
-LEAST_TYPED = 2
-"""Characters after which words are completed that no sign announces."""
 MOST_WORDS = 5
 """Most words of a tag as part of a sentence."""
 

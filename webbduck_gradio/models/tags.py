@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,8 @@ MAX_FILE = 32 * 2**20
 """Bytes; the largest lists that are passed around have 10 MiB."""
 MOST_TAGS = 300_000
 """Tags that are completed, the most frequent ones."""
+LEAST_TYPED = 2
+"""Characters that are looked for at least."""
 LONGEST = 100
 """Characters of a tag or an alias; longer ones are left out."""
 
@@ -124,35 +127,45 @@ class TagList:
         `only_beginnings`: the first two alone.
         """
         typed = typed_form(typed)
-        if not typed:
+        if len(typed) < LEAST_TYPED:
             return []
-        ranked: list[list[Match]] = [[], [], [], []]
-        text, at = self.text, self.text.find(typed)
-        while at >= 0 and len(ranked[0]) < most:
-            if is_in_word(text[at - 1]):
-                at = text.find(typed, at + 1)
+        found = list(islice(self._beginning(typed), most))
+        if only_beginnings or len(found) == most:
+            return found
+        by_name: list[Match] = []
+        by_alias: list[Match] = []
+        for line, words in self._lines(typed):
+            name, *aliases = words
+            if any(each.startswith(typed) for each in words):
                 continue
-            end = text.index("\n", at)
-            words, *facts = text[text.rindex("\n", 0, at) + 1 : end].split(FIELD)
-            found = _rank(words.split("\t"), typed)
-            if found and not (only_beginnings and found[0] > 1) and len(ranked[found[0]]) < most:
-                ranked[found[0]].append(_match(words.partition("\t")[0], facts, found[1]))
-            at = text.find(typed, end)
-        return [each for group in ranked for each in group][:most]
+            if _has_word(name, typed):
+                by_name.append(_match(line, ""))
+            elif alias := next((each for each in aliases if _has_word(each, typed)), ""):
+                by_alias.append(_match(line, alias))
+            if len(found) + len(by_name) == most:
+                break
+        return [*found, *by_name, *by_alias][:most]
 
+    def _beginning(self, typed: str) -> Iterator[Match]:
+        """Tags that begin so, then those with an alias that does."""
+        for line, _ in self._lines("\n" + typed):
+            yield _match(line, "")
+        for line, (name, *aliases) in self._lines("\t" + typed):
+            if not name.startswith(typed):
+                yield _match(line, next(each for each in aliases if each.startswith(typed)))
 
-def _rank(words: list[str], typed: str) -> tuple[int, str] | None:
-    """(place of the group, alias), or None where it was found in the facts about the tag alone."""
-    name, *aliases = words
-    if name.startswith(typed):
-        return 0, ""
-    begins = next((each for each in aliases if each.startswith(typed)), None)
-    if begins is not None:
-        return 1, begins
-    if _has_word(name, typed):
-        return 2, ""
-    has = next((each for each in aliases if _has_word(each, typed)), None)
-    return None if has is None else (3, has)
+    def _lines(self, sought: str) -> Iterator[tuple[str, list[str]]]:
+        """(line, its words) where `sought` occurs at the beginning of a word."""
+        text, at = self.text, self.text.find(sought)
+        while at >= 0:
+            if sought[0] not in "\n\t" and is_in_word(text[at - 1]):
+                at = text.find(sought, at + 1)
+                continue
+            begin = text.rindex("\n", 0, at + 1) + 1
+            end = text.index("\n", begin)
+            line = text[begin:end]
+            yield line, line.partition(FIELD)[0].split("\t")
+            at = text.find(sought, end)
 
 
 def _has_word(text: str, typed: str) -> bool:
@@ -162,11 +175,10 @@ def _has_word(text: str, typed: str) -> bool:
     return at > 0
 
 
-def _match(key: str, facts: list[str], alias: str) -> Match:
-    category, uses, note, name = facts
-    return Match(
-        name or key.replace(" ", "_"), CATEGORIES[int(category)], int(uses) if uses else None, note, alias
-    )
+def _match(line: str, alias: str) -> Match:
+    words, category, uses, note, name = line.split(FIELD)
+    name = name or words.partition("\t")[0].replace(" ", "_")
+    return Match(name, CATEGORIES[int(category)], int(uses) if uses else None, note, alias)
 
 
 def is_in_word(character: str) -> bool:

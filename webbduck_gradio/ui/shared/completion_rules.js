@@ -1,6 +1,9 @@
 // @ts-check
-// What the word before the caret can be completed to. models/completion.py and models/tags.py do the same for
-// the API; tests/rules/completion.json holds both to the same cases.
+// What the word before the caret can be completed to. models/completion.py does the same for the API;
+// tests/rules/completion.json holds both to the same cases.
+import { hasWord, isInWord, typedForm } from "./tag_index.js";
+
+/** @typedef {import("./tag_index.js").TagIndex} TagIndex */
 
 /**
  * A name that can be completed. `also`: other words by which it is found.
@@ -8,10 +11,10 @@
  * @typedef {{name: string, detail?: string, also?: string, weight?: number}} Word
  *
  * All that can be completed, each kind in the order in which it is listed; a kind that is missing is not
- * completed. `tags`: the text of all tags as models/tags.py writes it.
+ * completed.
  *
  * @typedef {{
- *   loras?: Word[], embeddings?: Word[], wildcards?: Word[], styles?: Word[], tags?: string,
+ *   loras?: Word[], embeddings?: Word[], wildcards?: Word[], styles?: Word[], tags?: TagIndex | null,
  *   keepsUnderscores?: boolean,
  * }} Words
  *
@@ -34,10 +37,6 @@ const MOST = 30;
 const LEAST_TYPED = 2;
 /** Most words of a tag as part of a sentence. */
 const MOST_WORDS = 5;
-
-const CATEGORIES = ["general", "artist", "copyright", "character", "species", "meta", "lore", "invalid"];
-/** Between the words of a tag's line and what is known of it. */
-const FIELD = "\x1f";
 
 const LORA = /<(?:lora|lyco)\s*:\s*([^<>:]*)$/i;
 const IN_ANGLES = /<[a-z][^<>]*$/i;
@@ -159,12 +158,12 @@ function endOf(before, after) {
  *
  * @param {Words} words
  */
-function byWord({ embeddings = [], styles = [], tags = "", keepsUnderscores = false }, typed, end, isLast) {
+function byWord({ embeddings = [], styles = [], tags, keepsUnderscores = false }, typed, end, isLast) {
   const how = { onlyBeginnings: !isLast };
   return [
     ...named(embeddings, typed, how).map((each) => option("embedding", each, escaped(each.name) + end)),
     ...named(styles, typed, how).map((each) => option("style", each, "")),
-    ...findTags(tags, typed, MOST, !isLast).map((each) => tagOption(each, end, keepsUnderscores)),
+    ...(tags?.find(typed, MOST, !isLast) ?? []).map((each) => tagOption(each, end, keepsUnderscores)),
   ];
 }
 
@@ -223,75 +222,3 @@ function named(words, text, { anywhere = false, onlyBeginnings = false } = {}) {
   }
   return groups.slice(0, onlyBeginnings ? 1 : anywhere ? 3 : 2).flat();
 }
-
-// -- tags ------------------------------------------------------------------------------------------------
-
-/** A tag as it is searched for: small letters, one space between words, none before the first. */
-export function typedForm(text) {
-  const spaced = text.replaceAll("_", " ").toLowerCase();
-  const words = spaced.trim().replace(/\s+/g, " ");
-  return words && /\s$/.test(spaced) ? `${words} ` : words;
-}
-
-/** Whether a word goes on after this character: letters and digits, and all beyond ASCII. */
-const isInWord = (code) =>
-  (code > 96 && code < 123) || (code > 47 && code < 58) || (code > 64 && code < 91) || code > 127;
-
-function hasWord(text, typed) {
-  let at = text.indexOf(typed, 1);
-  while (at > 0 && isInWord(text.charCodeAt(at - 1))) at = text.indexOf(typed, at + 1);
-  return at > 0;
-}
-
-/**
- * The tags for what was typed: those that begin with it, those with an alias that does, then those with a
- * word that does, and those with a word of an alias; each most frequent first.
- *
- * @param {string} text all tags, see `TagList` of models/tags.py
- * @param {string} what
- * @param {number} most
- * @param {boolean} [onlyBeginnings] the first two alone
- */
-export function findTags(text, what, most, onlyBeginnings = false) {
-  const typed = typedForm(what);
-  if (!typed) return [];
-  const ranked = [[], [], [], []];
-  let at = text.indexOf(typed);
-  while (at >= 0 && ranked[0].length < most) {
-    if (isInWord(text.charCodeAt(at - 1))) {
-      at = text.indexOf(typed, at + 1);
-      continue;
-    }
-    const end = text.indexOf("\n", at);
-    const [words, ...facts] = text.slice(text.lastIndexOf("\n", at - 1) + 1, end).split(FIELD);
-    const found = rank(words.split("\t"), typed);
-    if (found && !(onlyBeginnings && found.group > 1) && ranked[found.group].length < most) {
-      ranked[found.group].push(match(words.split("\t", 1)[0], facts, found.alias));
-    }
-    at = text.indexOf(typed, end);
-  }
-  return ranked.flat().slice(0, most);
-}
-
-/**
- * Null where it was found in the facts about the tag alone.
- *
- * @param {string[]} words
- */
-function rank([name, ...aliases], typed) {
-  if (name.startsWith(typed)) return { group: 0, alias: "" };
-  const begins = aliases.find((each) => each.startsWith(typed));
-  if (begins !== undefined) return { group: 1, alias: begins };
-  if (hasWord(name, typed)) return { group: 2, alias: "" };
-  const has = aliases.find((each) => hasWord(each, typed));
-  return has === undefined ? null : { group: 3, alias: has };
-}
-
-/** @type {(key: string, facts: string[], alias: string) => any} */
-const match = (key, [category, count, note, name], alias) => ({
-  name: name || key.replaceAll(" ", "_"),
-  category: CATEGORIES[Number(category)],
-  count: count ? Number(count) : null,
-  note,
-  alias,
-});

@@ -1,12 +1,13 @@
 // @ts-check
 // Completes words in the prompts: LoRAs, embeddings, wildcards, styles and tags.
-import { last, publish } from "../shared/bus.js";
+import { last, publish, subscribe } from "../shared/bus.js";
 import { completeIn } from "../shared/completion.js";
 import { complete } from "../shared/completion_rules.js";
 import { listenerSignal } from "../shared/dom.js";
 import { shortCount } from "../shared/format.js";
 import { blockedReason } from "../shared/lora_fit.js";
 import { getStored, thisTab } from "../shared/preferences.js";
+import { TagIndex } from "../shared/tag_index.js";
 import { toast } from "../shared/toast.js";
 import { loraUrl, tagsUrl } from "../shared/urls.js";
 import { completionChoices, isCompleted } from "./completion_choices.js";
@@ -29,16 +30,20 @@ const TITLES = {
 
 export function completePrompts() {
   completeIn(ALL, { find, take });
-  // A prompt is about to be typed in; nobody else needs the tags.
-  document.addEventListener("focusin", (event) => event.target.matches?.(ALL) && loadTags(), {
-    signal: listenerSignal("prompt_completion"),
-  });
+  // Only who is about to type in a prompt needs the tags.
+  const loadIfFocused = () => document.activeElement?.matches(ALL) && loadTags();
+  document.addEventListener("focusin", loadIfFocused, { signal: listenerSignal("prompt_completion") });
+  subscribe("catalog", loadIfFocused);
 }
 
 // -- tags --------------------------------------------------------------------------------------------------
 
-/** The text of all tags, and the version that it has or, while it is fetched, will have. */
-let tags = { version: "", text: "" };
+/**
+ * All tags, and the version that they have or, while they are fetched, will have.
+ *
+ * @type {{version: string, index: TagIndex | null}}
+ */
+let tags = { version: "", index: null };
 
 async function loadTags() {
   const { version, count } = last.get("catalog")?.completion.tags ?? {};
@@ -47,15 +52,15 @@ async function loadTags() {
   try {
     const answer = await fetch(tagsUrl(version));
     if (!answer.ok) throw new Error(String(answer.status));
-    const text = await answer.text();
-    if (tags.version === version) tags = { version, text };
+    const index = new TagIndex(await answer.text());
+    if (tags.version === version) tags = { version, index };
   } catch {
     // They are asked for again with the next focus; until then words are typed in full.
-    if (tags.version === version) tags = { version: "", text: tags.text };
+    if (tags.version === version) tags = { ...tags, version: "" };
   }
 }
 
-const currentTags = () => (last.get("catalog")?.completion.tags.count ? tags.text : "");
+const currentTags = () => (last.get("catalog")?.completion.tags.count ? tags.index : null);
 
 // -- what is found -----------------------------------------------------------------------------------------
 
@@ -63,14 +68,13 @@ function find(text, caret, area) {
   const catalog = last.get("catalog");
   const choices = completionChoices();
   if (!catalog || !choices.on) return null;
-  loadTags(); // the lists may have changed since the prompt took the focus
   const { wildcards, embeddings, styles } = catalog.completion;
   const found = complete(text, caret, {
     loras: choices.lora && area.matches(`${STACKED}, ${HIRES}`) ? catalog.loras.map(asWord) : [],
     wildcards: choices.wildcard ? wildcards : [],
     embeddings: choices.embedding ? embeddings : [],
     styles: choices.style && area.matches(STYLED) ? styles : [],
-    tags: choices.tag ? currentTags() : "",
+    tags: choices.tag ? currentTags() : null,
     keepsUnderscores: choices.underscores,
   });
   if (!found) return null;
