@@ -10,11 +10,11 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
+import heapq
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -121,41 +121,31 @@ class TagList:
         return gzip.compress(self.text.encode(), 6, mtime=0)
 
     def find(self, typed: str, most: int, only_beginnings: bool = False) -> list[Match]:
-        """The tags for what was typed: those that begin with it, those with an alias that does, then those
-        with a word that does, and those with a word of an alias; each most frequent first.
-
-        `only_beginnings`: the first two alone.
-        """
+        """The tags for what was typed: those that begin with it or have an alias that does, then those in
+        which another word does; each most frequent first. `only_beginnings`: the first alone."""
         typed = typed_form(typed)
         if len(typed) < LEAST_TYPED:
             return []
-        found = list(islice(self._beginning(typed), most))
-        if only_beginnings or len(found) == most:
-            return found
-        by_name: list[Match] = []
-        by_alias: list[Match] = []
-        for line, words in self._lines(typed):
-            name, *aliases = words
-            if any(each.startswith(typed) for each in words):
+        found: list[Match] = []
+        last = 0
+        for begin, line in heapq.merge(self._lines("\n" + typed), self._lines("\t" + typed)):
+            if begin == last:
                 continue
-            if _has_word(name, typed):
-                by_name.append(_match(line, ""))
-            elif alias := next((each for each in aliases if _has_word(each, typed)), ""):
-                by_alias.append(_match(line, alias))
-            if len(found) + len(by_name) == most:
+            last = begin
+            found.append(_match(line, lambda word: word.startswith(typed)))
+            if len(found) == most:
                 break
-        return [*found, *by_name, *by_alias][:most]
+        if only_beginnings:
+            return found
+        for _, line in self._lines(typed):
+            if len(found) == most:
+                break
+            if not f"\t{line}".partition(FIELD)[0].count(f"\t{typed}"):
+                found.append(_match(line, lambda word: _has_word(word, typed)))
+        return found
 
-    def _beginning(self, typed: str) -> Iterator[Match]:
-        """Tags that begin so, then those with an alias that does."""
-        for line, _ in self._lines("\n" + typed):
-            yield _match(line, "")
-        for line, (name, *aliases) in self._lines("\t" + typed):
-            if not name.startswith(typed):
-                yield _match(line, next(each for each in aliases if each.startswith(typed)))
-
-    def _lines(self, sought: str) -> Iterator[tuple[str, list[str]]]:
-        """(line, its words) where `sought` occurs at the beginning of a word."""
+    def _lines(self, sought: str) -> Iterator[tuple[int, str]]:
+        """(where it begins, line) for each line in which `sought` occurs at the beginning of a word."""
         text, at = self.text, self.text.find(sought)
         while at >= 0:
             if sought[0] not in "\n\t" and is_in_word(text[at - 1]):
@@ -163,8 +153,9 @@ class TagList:
                 continue
             begin = text.rindex("\n", 0, at + 1) + 1
             end = text.index("\n", begin)
-            line = text[begin:end]
-            yield line, line.partition(FIELD)[0].split("\t")
+            # Not in what is known of the tag.
+            if at < text.index(FIELD, begin):
+                yield begin, text[begin:end]
             at = text.find(sought, end)
 
 
@@ -175,9 +166,11 @@ def _has_word(text: str, typed: str) -> bool:
     return at > 0
 
 
-def _match(line: str, alias: str) -> Match:
+def _match(line: str, fits: Callable[[str], bool]) -> Match:
     words, category, uses, note, name = line.split(FIELD)
-    name = name or words.partition("\t")[0].replace(" ", "_")
+    key, *aliases = words.split("\t")
+    alias = "" if fits(key) else next(filter(fits, aliases))
+    name = name or key.replace(" ", "_")
     return Match(name, CATEGORIES[int(category)], int(uses) if uses else None, note, alias)
 
 

@@ -59,55 +59,46 @@ export class TagIndex {
   }
 
   /**
-   * The tags for what was typed: those that begin with it, those with an alias that does, then those with a
-   * word that does, and those with a word of an alias; each most frequent first.
+   * The tags for what was typed: those that begin with it or have an alias that does, then those in which
+   * another word does; each most frequent first.
    *
    * @param {string} what
    * @param {number} most
-   * @param {boolean} [onlyBeginnings] the first two alone
-   * @returns {Match[]}
+   * @param {boolean} [onlyBeginnings] the first alone
    */
   find(what, most, onlyBeginnings = false) {
     const { text } = this;
     const typed = typedForm(what);
     if (typed.length < LEAST) return [];
-    /** @type {Match[][]} */
-    const groups = [[], [], [], []];
+    /** @type {Match[]} */
+    const begun = [];
+    /** @type {Match[]} */
+    const others = [];
     let end = 0;
     for (const at of this.places.get(keyOf(typed, 0)) ?? []) {
       if (at < end || !text.startsWith(typed, at)) continue;
       const before = text.charCodeAt(at - 1);
       if (onlyBeginnings && before !== BREAK && before !== TAB) continue;
       end = text.indexOf("\n", at);
-      const line = text.slice(text.lastIndexOf("\n", at - 1) + 1, end);
-      const { group, alias } = rank(line.slice(0, line.indexOf(FIELD)).split("\t"), typed);
-      if (groups[group].length < most) groups[group].push(match(line, alias));
-      if (groups[0].length === most) break;
+      const [key, ...facts] = text.slice(text.lastIndexOf("\n", at - 1) + 1, end).split(FIELD);
+      const words = key.split("\t");
+      const isBegun = words.some((each) => each.startsWith(typed));
+      const group = isBegun ? begun : others;
+      const fits = isBegun ? (word) => word.startsWith(typed) : (word) => hasWord(word, typed);
+      if (group.length < most) group.push(match(words, facts, fits));
+      if (begun.length === most) break;
     }
-    return groups.flat().slice(0, most);
+    return [...begun, ...others].slice(0, most);
   }
 }
 
-/**
- * @param {string[]} words a tag and its aliases, one of which fits
- * @param {string} typed
- */
-function rank([name, ...aliases], typed) {
-  if (name.startsWith(typed)) return { group: 0, alias: "" };
-  const begins = aliases.find((each) => each.startsWith(typed));
-  if (begins !== undefined) return { group: 1, alias: begins };
-  if (hasWord(name, typed)) return { group: 2, alias: "" };
-  return { group: 3, alias: aliases.find((each) => hasWord(each, typed)) ?? "" };
-}
-
-/** @returns {Match} */
-function match(line, alias) {
-  const [words, category, uses, note, name] = line.split(FIELD);
+/** @type {(words: string[], facts: string[], fits: (word: string) => boolean) => Match} */
+function match([key, ...aliases], [category, uses, note, name], fits) {
   return {
-    name: name || words.split("\t", 1)[0].replaceAll(" ", "_"),
+    name: name || key.replaceAll(" ", "_"),
     category: CATEGORIES[Number(category)],
     count: uses ? Number(uses) : null,
     note,
-    alias,
+    alias: fits(key) ? "" : (aliases.find(fits) ?? ""),
   };
 }

@@ -107,7 +107,9 @@ function tagFiles({ count, known }, tools, folder) {
           "ul",
           {},
           files.map(({ name, detail, reason }) =>
-            h("li", { class: reason ? "problem" : null }, h("b", {}, `${name}.csv`), ` ${reason ?? detail}`),
+            reason
+              ? h("li", { class: "problem" }, reason)
+              : h("li", {}, h("b", {}, `${name}.csv`), ` ${detail}`),
           ),
         )
       : null,
