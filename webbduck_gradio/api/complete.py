@@ -44,16 +44,13 @@ def completion_view(registry: Registry) -> dict[str, Any]:
 
 def _words(registry: Registry) -> Words:
     """All that can be completed; a kind that is missing here is completed neither here nor in the page."""
+    lines = {each.name: each.lines for each in registry.wildcards() if not each.unusable}
     return Words(
         loras=[
             Word(each.name, each.trigger or each.kind, " ".join((each.trigger, *each.tags)), each.weight)
             for each in registry.loras()
             if not each.unusable
         ],
-        wildcards=[
-            Word(each.name, f"{each.lines} {'line' if each.lines == 1 else 'lines'}")
-            for each in registry.wildcards()
-            if not each.unusable
-        ],
+        wildcards=[Word(name, f"{n} {'line' if n == 1 else 'lines'}") for name, n in lines.items()],
         tags=registry.tags.tags(),
     )

@@ -296,7 +296,7 @@ def _category(text: str, by_number: dict[int, str]) -> str | None:
 
 
 def _is_word(text: str) -> bool:
-    return 0 < len(text) <= LONGEST and text.isprintable() and bool(typed_form(text).strip())
+    return len(text) <= LONGEST and text.isprintable() and bool(text.strip(" _"))
 
 
 def merged(lists: Iterable[Iterable[Tag]]) -> TagList:
