@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--inputs", type=Path, metavar="DIR", help="folder of input images (default inpaint_input/)"
     )
+    flags.add_argument(
+        "--tags", type=Path, metavar="DIR", help="folder of tag lists for completion (default tags/)"
+    )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
         "--device",
@@ -147,6 +150,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         loras=_folder(asked.loras or defaults.loras),
         outputs=_folder(output),
         inputs=_folder(asked.inputs or defaults.inputs),
+        tags=_folder(asked.tags or defaults.tags),
         plugins=_folder(Path(plugins)) if plugins else None,
         hf_cache=None if asked.no_hf_cache else hf_cache(environment),
         host=host,

@@ -35,6 +35,7 @@ class Settings:
     inputs: Path = HOME / "inpaint_input"
     plugins: Path | None = None
     wildcards: Path = HOME / "wildcards"
+    tags: Path = HOME / "tags"
     hf_cache: Path | None = None
     """The Hugging Face cache, whose models are used in place; None ignores it."""
     host: str = "127.0.0.1"

@@ -9,6 +9,7 @@ from ..services import Services
 from . import (
     caption,
     catalog,
+    complete,
     detect,
     embeddings,
     endpoints,
@@ -25,7 +26,10 @@ from . import (
 def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
-    modules = generate, folder, queue, catalog, embeddings, gallery, upscale, hires, redraw, caption, detect
+    modules = (
+        *(generate, folder, queue, catalog, embeddings, complete),
+        *(gallery, upscale, hires, redraw, caption, detect),
+    )
     endpoints.register(services, *modules)
 
     def run_next_job(services: Services, ticket: str) -> str:

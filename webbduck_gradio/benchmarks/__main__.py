@@ -18,6 +18,7 @@ BENCHMARKS = {
     "catalog-page": "the LoRAs tab with many LoRAs, in Chromium",
     "gallery": "the index of a hundred thousand pictures",
     "gallery-page": "the Gallery tab with as many, in Chromium",
+    "completion": "completing tags in the prompt, in Chromium",
     "page": "what open pages cost the server, and the gap between two jobs",
     "page-load": "how soon the page can be used, in Chromium",
 }

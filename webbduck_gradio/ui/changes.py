@@ -13,6 +13,7 @@ from typing import Any
 import gradio as gr
 
 from ..api import serializers
+from ..api.complete import completion_view
 from ..api.detect import detectors_view
 from ..api.embeddings import embedding_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
@@ -43,6 +44,7 @@ def build(services: Services) -> gr.HTML:
             "loras": serializers.loras_view(services, None),
             "embeddings": [embedding_view(each, None) for each in registry.embeddings()],
             "detectors": detectors_view(services),
+            "completion": completion_view(registry),
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),
             "vaes": vae_list.entries(registry),

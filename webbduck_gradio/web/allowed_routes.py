@@ -47,6 +47,7 @@ ROUTES = (
     # The page and API clients.
     _route("GET HEAD", r"/media/.*"),
     _route("GET HEAD", r"/modules/[0-9a-f]{16}/[a-z_/]{1,64}\.js"),
+    _route("GET HEAD", r"/tags/[0-9a-f]{16}"),
     _route("GET", r"/config/?"),
     _route("GET", rf"{GRADIO}/(info/?|openapi\.json|app_id/?|login_check/?|user/?)"),
     _route("GET", rf"{GRADIO}/heartbeat/[^/]{{1,64}}"),

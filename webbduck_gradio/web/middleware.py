@@ -7,7 +7,8 @@
 - Logins expire (`sessions`); connections of logged-in users have priority (`connections`).
 - Only the server itself may call the endpoint that runs jobs.
 - Images are served by id under /media/ (`media`).
-- The page's scripts are served from memory, by name (`scripts`).
+- The page's scripts are served from memory, by name (`scripts`), and the tags that it completes by version
+  (`tag_list`).
 - Gradio's file route serves only finished images, previews, thumbnails and uploads, never the queue's
   database or HTML files beside them, and fetches no URLs.
 - The page gets a Content-Security-Policy, and any internal error reaches the client as one sentence.
@@ -43,6 +44,7 @@ from .media import Media
 from .origin_check import OriginPolicy
 from .responses import error_response
 from .scripts import script_response
+from .tag_list import tag_list_response
 from .uploads import Upload, UploadSlots
 
 log = logging.getLogger(__name__)
@@ -174,6 +176,11 @@ class SecurityMiddleware:
             return
         elif path.startswith("/modules/"):
             await script_response(path)(scope, receive, send)
+            return
+        elif path.startswith("/tags/"):
+            accepted = headers.get("accept-encoding", "")
+            response = await tag_list_response(path, accepted, self.services.registry.tags)
+            await response(scope, receive, send)
             return
         elif scope["method"] == "POST":
             await self._post(path, scope, receive, send)

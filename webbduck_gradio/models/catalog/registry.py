@@ -18,6 +18,7 @@ from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
 from ..probe.lora import LoraInfo
 from ..scan import Folders, candidates, stamps_below, unreadable_names
+from ..tags import TagLibrary
 from ..upscalers import Upscaler, find_upscalers
 from ..vaes import Vae, find_vaes
 from ..wildcards import Wildcard, find_wildcards
@@ -65,6 +66,7 @@ class Registry:
         self._captioners = Listing("captioner", settings, find_captioners)
         self._detectors = Listing("detector", settings, find_detectors)
         self._vaes = Listing("VAE", settings, find_vaes)
+        self.tags = TagLibrary(settings)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._embeddings: dict[str, Embedding] = {}
@@ -100,9 +102,12 @@ class Registry:
             problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
+            problems += unreadable_names(self.settings.tags, (".csv",))
             self.unsettled = scan.unsettled
             others = stamps_below(
-                *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
+                *(self.settings.checkpoints / each for each in OTHERS),
+                self.settings.wildcards,
+                self.settings.tags,
             )
             missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
             state = (checkpoints, loras, tuple(problems), (others, missing, embeddings))

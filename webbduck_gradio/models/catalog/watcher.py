@@ -42,7 +42,7 @@ class CatalogWatcher(events.FileSystemEventHandler):
         self._registry = registry
         settings = registry.settings
         self._poll = settings.catalog_poll_seconds
-        self._roots = (settings.checkpoints, settings.loras, settings.wildcards)
+        self._roots = (settings.checkpoints, settings.loras, settings.wildcards, settings.tags)
         self._observers: list[BaseObserver] = []
         self._watched: set[Path] = set()
         self._events_failed = False

@@ -64,6 +64,14 @@ TOOL_KINDS = (
         lambda registry: registry.wildcards(),
         lambda wildcard: f"{wildcard.lines} {'line' if wildcard.lines == 1 else 'lines'}",
     ),
+    ToolKind(
+        "Tags",
+        "Words that the prompt completes while you type: lists of tags as CSV files, with rows "
+        "tag,category,count,aliases, as those for danbooru and e621 that a1111-sd-webui-tagcomplete has.",
+        lambda settings: settings.tags,
+        lambda registry: registry.tags.files(),
+        lambda file: file.summary,
+    ),
 )
 
 
@@ -97,6 +105,7 @@ def folders_view(settings: Settings) -> dict[str, str]:
         "vae": settings.checkpoints / "vae",
         "embedding": settings.checkpoints / "embedding",
         "upscale": settings.checkpoints / "upscale",
+        "tags": settings.tags,
     }
     return {kind: _told(settings, folder) for kind, folder in folders.items()}
 

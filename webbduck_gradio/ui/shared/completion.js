@@ -1,44 +1,56 @@
 // @ts-check
-// Completion in a text area: a list below it, from whatever sources know the text before the caret.
+// Completion in a text area: a list beside it of what the word before the caret can become.
 import { h, home, listenerSignal, put, replaceText } from "./dom.js";
 
 /**
  * An entry of the list. `why`: the reason why it cannot be taken, which is shown in place of `detail`.
- *
- * @typedef {{label: string, detail?: string, picture?: string, why?: string | null}} Option
- */
-
-/**
- * Knows one kind of word. `find` returns where in the text before the caret the part begins that would be
- * replaced, and what was typed of it, or null where there is none. `take` returns the text in its place, or
- * null to leave it as it is.
+ * `category`: of a tag, which has its own colour.
  *
  * @typedef {{
- *   title: string,
- *   find: (before: string) => {from: number, typed: string} | null,
- *   options: (typed: string) => Option[],
- *   take: (option: any) => string | null,
+ *   kind?: string, label: string, detail?: string, picture?: string, why?: string | null, category?: string,
+ * }} Option
+ *
+ * What was found at the caret. `from`, `to`: the part of the text that is replaced. `opened`: whether it was
+ * asked for, so that the first entry is marked; else Enter goes on to mean a new line.
+ *
+ * @typedef {{title: string, from: number, to: number, options: Option[], opened: boolean}} Found
+ *
+ * `take` returns the text in place of what was typed, or null to leave it as it is.
+ *
+ * @typedef {{
+ *   find: (text: string, caret: number, area: HTMLTextAreaElement) => Found | null,
+ *   take: (option: any, area: HTMLTextAreaElement) => string | null,
  * }} Source
  */
 
 const MOST = 30;
+const NONE = -1;
 
 /**
  * Complete in the text areas that match `selector`.
  *
- * Arrow keys go through the list, Enter and Tab take an entry, Esc closes the list until something is typed.
+ * Arrow keys go through the list, Tab takes the marked entry or the first, Enter the marked one, Esc closes
+ * the list until something is typed.
  *
  * @param {string} selector
- * @param {Source[]} sources the first that finds something is asked
+ * @param {Source} source
  */
-export function completeIn(selector, sources) {
-  const list = h("ul", { class: "completions", id: "completions", role: "listbox", hidden: true });
+export function completeIn(selector, source) {
+  const list = h("ul", {
+    class: "completions",
+    id: "completions",
+    role: "listbox",
+    hidden: true,
+    // The text area keeps the focus.
+    onpointerdown: (event) => event.preventDefault(),
+  });
   const said = h("span", { class: "visually-hidden", role: "status" });
   /** @type {HTMLTextAreaElement | null} */
   let area = null;
-  /** @type {{source: Source, from: number, to: number, options: Option[]} | null} */
+  /** @type {(Found & {caret: number}) | null} */
   let shown = null;
-  let at = 0;
+  let at = NONE;
+  let isTaking = false;
 
   const usable = (option) => !option.why;
 
@@ -52,30 +64,27 @@ export function completeIn(selector, sources) {
     area = null;
   }
 
-  function find(text, caret) {
-    for (const source of sources) {
-      const found = source.find(text.slice(0, caret));
-      if (found) return { source, from: found.from, to: caret, options: source.options(found.typed) };
-    }
-    return null;
-  }
-
   /** @param {HTMLTextAreaElement} box */
   function open(box) {
-    const found = box.selectionStart === box.selectionEnd ? find(box.value, box.selectionStart) : null;
+    const caret = box.selectionStart;
+    const found = caret === box.selectionEnd ? source.find(box.value, caret, box) : null;
     if (!found?.options.length) return close();
+    if (area !== box) close();
     area = box;
     const left = found.options.length - MOST;
     const more = left > 0 ? [{ label: `${left} more`, why: "Type more of the name." }] : [];
-    shown = { ...found, options: [...found.options.slice(0, MOST), ...more] };
-    at = Math.max(0, shown.options.findIndex(usable));
-    if (!list.isConnected) home().append(list, said);
-    list.setAttribute("aria-label", shown.source.title);
+    shown = { ...found, caret, options: [...found.options.slice(0, MOST), ...more] };
+    at = found.opened ? shown.options.findIndex(usable) : NONE;
+    // What lies outside of an open dialog cannot be used.
+    const parent = box.closest("dialog") ?? home();
+    if (list.parentNode !== parent) parent.append(list, said);
+    list.setAttribute("aria-label", found.title);
     put(list, shown.options.map(entry));
     list.hidden = false;
+    list.scrollTop = 0;
     place();
     mark();
-    said.textContent = `${shown.source.title}: ${found.options.length}`;
+    said.textContent = `${found.title}: ${found.options.length}`;
     area.setAttribute("aria-autocomplete", "list");
     area.setAttribute("aria-controls", list.id);
   }
@@ -86,31 +95,34 @@ export function completeIn(selector, sources) {
       {
         role: "option",
         id: `completion-${index}`,
+        class: option.picture === undefined ? "plain" : null,
+        "data-category": option.category,
         "aria-disabled": String(!usable(option)),
-        // The text area keeps the focus.
-        onpointerdown: (event) => event.preventDefault(),
         onclick: () => take(index),
       },
-      option.picture
-        ? h("img", {
-            src: option.picture,
-            alt: "",
-            loading: "lazy",
-            onerror: (event) => event.target.replaceWith(h("span", { class: "no-picture" })),
-          })
-        : h("span", { class: "no-picture" }),
+      option.picture === undefined ? null : picture(option.picture),
       h("span", { class: "label" }, option.label),
       h("small", {}, option.why ?? option.detail ?? ""),
     );
   }
 
-  /** Below the text area, or above it where there is more room. */
+  const picture = (address) =>
+    h("img", {
+      src: address,
+      alt: "",
+      loading: "lazy",
+      onerror: (event) => event.target.replaceWith(h("span", { class: "no-picture" })),
+    });
+
+  /** Below the text area, or above it where there is more room; never behind an on-screen keyboard. */
   function place() {
     const box = area.getBoundingClientRect();
-    const view = window.visualViewport?.height ?? innerHeight;
-    const below = view - box.bottom - 12;
-    const isBelow = below >= Math.min(200, list.scrollHeight) || below >= box.top - 12;
-    list.style.maxHeight = `${Math.min(320, isBelow ? below : box.top - 12)}px`;
+    const top = window.visualViewport?.offsetTop ?? 0;
+    const bottom = top + (window.visualViewport?.height ?? innerHeight);
+    const below = bottom - box.bottom - 12;
+    const above = box.top - top - 12;
+    const isBelow = below >= Math.min(200, list.scrollHeight) || below >= above;
+    list.style.maxHeight = `${Math.max(48, Math.min(320, isBelow ? below : above))}px`;
     list.style.left = `${box.left}px`;
     list.style.width = `${box.width}px`;
     list.style.top = isBelow ? `${box.bottom + 4}px` : `${box.top - list.offsetHeight - 4}px`;
@@ -120,6 +132,7 @@ export function completeIn(selector, sources) {
     for (const [index, node] of [...list.children].entries()) {
       node.setAttribute("aria-selected", String(index === at && usable(shown.options[index])));
     }
+    if (at === NONE) return area.removeAttribute("aria-activedescendant");
     area.setAttribute("aria-activedescendant", `completion-${at}`);
     list.children[at]?.scrollIntoView({ block: "nearest" });
   }
@@ -127,27 +140,34 @@ export function completeIn(selector, sources) {
   function move(by) {
     const { options } = shown;
     if (!options.some(usable)) return;
+    if (at === NONE && by < 0) at = 0;
     do at = (at + by + options.length) % options.length;
     while (!usable(options[at]));
     mark();
   }
 
   function take(index) {
-    const { source, from, to, options } = shown;
+    const { from, to, options } = shown;
     if (!options[index] || !usable(options[index])) return;
     const box = area;
-    const text = source.take(options[index]);
+    const text = source.take(options[index], box);
     close();
-    if (text !== null) replaceText(box, from, to, text);
     box.focus();
+    if (text === null) return;
+    isTaking = true;
+    replaceText(box, from, to, text);
+    isTaking = false;
   }
+
+  /** The entry that a key would take. */
+  const meant = (key) => (at === NONE && key === "Tab" ? shown.options.findIndex(usable) : at);
 
   const signal = listenerSignal(`completion ${selector}`);
   const keys = {
     ArrowDown: () => move(1),
     ArrowUp: () => move(-1),
-    Enter: () => take(at),
-    Tab: () => take(at),
+    Enter: () => take(meant("Enter")),
+    Tab: () => take(meant("Tab")),
     Escape: close,
   };
   document.addEventListener(
@@ -155,7 +175,8 @@ export function completeIn(selector, sources) {
     (event) => {
       const box = /** @type {any} */ (event.target);
       // What a script writes does not ask for completion.
-      if (box.matches?.(selector) && event instanceof InputEvent && document.activeElement === box) open(box);
+      if (isTaking || !(event instanceof InputEvent)) return;
+      if (box.matches?.(selector) && document.activeElement === box) open(box);
     },
     { signal },
   );
@@ -163,10 +184,11 @@ export function completeIn(selector, sources) {
   document.addEventListener(
     "keydown",
     (event) => {
-      if (!shown || event.target !== area) return;
+      if (!shown || event.target !== area || event.isComposing) return;
       if (event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
       const action = keys[event.key];
-      if (!action || (["Enter", "Tab"].includes(event.key) && !usable(shown.options[at]))) return;
+      const option = shown.options[meant(event.key)];
+      if (!action || (["Enter", "Tab"].includes(event.key) && !(option && usable(option)))) return;
       event.preventDefault();
       event.stopPropagation();
       action();
@@ -176,10 +198,15 @@ export function completeIn(selector, sources) {
   document.addEventListener(
     "selectionchange",
     () => {
-      if (shown && (document.activeElement !== area || area.selectionStart !== shown.to)) close();
+      if (shown && (document.activeElement !== area || area.selectionStart !== shown.caret)) close();
     },
     { signal },
   );
   document.addEventListener("focusout", (event) => event.target === area && close(), { signal });
-  window.addEventListener("resize", () => shown && place(), { signal });
+  const follow = (event) => shown && event.target !== list && place();
+  window.addEventListener("resize", follow, { signal });
+  document.addEventListener("scroll", follow, { signal, capture: true });
+  for (const event of ["resize", "scroll"]) {
+    window.visualViewport?.addEventListener(event, follow, { signal });
+  }
 }

@@ -2,6 +2,8 @@
 // Formats numbers, sizes and times for display.
 
 export const number = (value) => value.toLocaleString("en-US");
+/** "6M", "120K", "99". */
+export const shortCount = (value) => value.toLocaleString("en-US", { notation: "compact" });
 /** "1 picture", "12 pictures". */
 export const many = (count, one, more = `${one}s`) => `${number(count)} ${count === 1 ? one : more}`;
 

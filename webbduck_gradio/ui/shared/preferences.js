@@ -9,6 +9,7 @@ const KEYS = {
   job: "webbduck-job",
   readNotices: "webbduck-read",
   sentPrompts: "webbduck-sent-prompts",
+  completion: "webbduck-completion",
   upscaler: "webbduck-upscaler",
   upscalerTile: "webbduck-upscaler-tile",
   keptPresses: "webbduck-kept-presses",

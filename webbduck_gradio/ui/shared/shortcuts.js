@@ -17,6 +17,8 @@ const KEYS = [
       ["Alt+↑ / Alt+↓", "Earlier or later prompt that was sent from this browser"],
       ["/", "Go to the prompt"],
       ["<lora:", "List the LoRAs; ↑, ↓ and Enter take one into the stack"],
+      ["__", "List the wildcards"],
+      ["↓, Tab", "While words are completed: mark an entry, take the marked or the first one"],
       ["← / →", "Previous or next picture of the batch, with the thumbnails in focus"],
       ["G", "The batch as a grid, or one picture again"],
       ["Arrows", "Go through the recent pictures (wide screens), with one in focus"],

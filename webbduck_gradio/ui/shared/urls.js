@@ -13,4 +13,6 @@ export const previewUrl = (job) => `media/preview/${job.job_id}.jpg?v=${job.prev
 export const loraUrl = (name, version) => `media/lora/${pathOf(name)}?v=${encodeURIComponent(version)}`;
 export const embeddingUrl = (name, version) =>
   `media/embedding/${pathOf(name)}?v=${encodeURIComponent(version)}`;
+/** All tags that are completed, as models/tags.py writes them. */
+export const tagsUrl = (version) => `tags/${version}`;
 export const trashUrl = (entry, id) => `media/trash/${entry}/${pathOf(id)}`;

@@ -1,7 +1,6 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
 import { subscribe } from "../shared/bus.js";
-import { completeIn } from "../shared/completion.js";
 import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
 import { selectedTab } from "../shared/tabs.js";
@@ -9,7 +8,7 @@ import { toast } from "../shared/toast.js";
 import { isCovered, menu } from "../shared/widgets.js";
 import { takeWords } from "./added_words.js";
 import * as form from "./form.js";
-import { loraTags } from "./lora_completion.js";
+import { completePrompts } from "./prompt_completion.js";
 import { keepHistory } from "./prompt_history.js";
 import { makeUnknown } from "./prompt_unknown.js";
 import { changeSettings, fill } from "./settings_menu.js";
@@ -160,7 +159,7 @@ export default function start({ element, server }) {
 
   keepHistory();
   takeWords();
-  completeIn("#prompt textarea, #prompt-2 textarea", [loraTags]);
+  completePrompts();
 
   // Pasting a `parameters` text, as A1111 copies it, fills the whole form; outside the prompt it is offered.
   document.addEventListener(

@@ -7,6 +7,7 @@ import { showShortcuts } from "../shared/shortcuts.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { menu } from "../shared/widgets.js";
+import { showCompletionSettings } from "./completion_settings.js";
 import { LONG } from "./view_settings.js";
 import { deviceName, makeDeviceDialog, usedMemory } from "./viewer_device.js";
 
@@ -82,6 +83,7 @@ export function makeStatusLine({ line, server, props, settings, resume, changed 
       box(`Notify me when a job longer than ${LONG} s ends`, settings.notifies, (event) =>
         settings.turnNotify(event.target),
       ),
+      item("Completion while typing…", showCompletionSettings),
       box("Light theme", !webbduckTheme.isDark(), () => webbduckTheme.toggle()),
       // The status line has no room for these on a phone.
       ...(phone.matches
