@@ -7,6 +7,7 @@ or repeated (Podell et al. 2023, "SDXL", section 2.2).
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from ..request import GenerationRequest
@@ -52,10 +53,10 @@ def fault(
     area = width * height / native**2
     ratio = max(size) / min(size)
     found: tuple[Fault, float] | None = None
-    if largest is not None and width * height > largest**2:
-        found = "too_large", largest
-    elif area > LIMITS["larger"] and (strength is None or strength > LIMITS["kept"]):
+    if area > LIMITS["larger"] and (strength is None or strength > LIMITS["kept"]):
         found = "repeated", area
+    elif largest is not None and width * height > largest**2:
+        found = "too_large", largest
     elif strength is None and area < LIMITS["smaller"]:
         found = "cropped", area
     elif strength is None and ratio > LIMITS["longer"]:
@@ -64,9 +65,15 @@ def fault(
         found = "changed", area
     if found is None:
         return None
-    number = found[1] if found[0] == "too_large" else float(f"{found[1]:.2g}")
+    number = found[1] if found[0] == "too_large" else _rounded(found[1])
     said = TEXTS[found[0]].replace("{n}", f"{number:g}").replace("{strength}", f"{recommended:g}")
     return f"{width} × {height} px {said}"
+
+
+def _rounded(value: float) -> float:
+    """To two digits, halves upwards as JavaScript's toPrecision does."""
+    scale = 10 ** (1 - math.floor(math.log10(value)))
+    return math.floor(value * scale + 0.5) / scale
 
 
 def size_warnings(request: GenerationRequest, checkpoint: Checkpoint, hires: Checkpoint | None) -> list[str]:

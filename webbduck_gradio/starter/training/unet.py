@@ -62,8 +62,8 @@ def noise_loss(
 ) -> torch.Tensor:
     """Error of the predicted noise, weighted so that nearly clean latents do not dominate.
 
-    `timesteps` (count,): spread over all if none are given. At high noise the error is always small, although colour, setting and time of day are decided there: those
-    timesteps are weighted up to ten times.
+    At high noise the error is always small, although colour, setting and time of day are decided there: those
+    timesteps are weighted up to ten times. `timesteps`: (count,), spread over all if none are given.
     """
     count = len(latents)
     steps = spread_timesteps(count) if timesteps is None else timesteps

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ...models.sizes import LIMITS, TEXTS
 from ...request import DETAIL_SETTINGS, MAX_PIXELS, MAX_PROMPT, SETTINGS, SIDE_STEP, Setting, in_form_order
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...request.fields import FOLDS
 from ...request.modes import MODE_RULES
+from ...request.samplers import SAMPLERS
 from ..layouts import LAYOUTS
 from .tooltips import BUTTONS
 
@@ -37,6 +39,8 @@ def facts() -> dict[str, Any]:
         "mode_rules": MODE_RULES,
         "folds": list(FOLDS),
         "button_help": BUTTONS,
+        "automatic_schedules": {each.name: each.automatic for each in SAMPLERS},
+        "sizes": {"limits": LIMITS, "texts": TEXTS},
         "layouts": LAYOUTS,
     }
 
