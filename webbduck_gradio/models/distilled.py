@@ -82,7 +82,7 @@ def by_name(name: str, what: What) -> Distilled | None:
     and in a LoRA's only if there are no others at all, or a number of steps: "lightning storm" is a subject.
     """
     stem = name.rpartition("/")[2].removesuffix(".safetensors")
-    words = [each.casefold() for each in _PARTS.findall(_RUN_TOGETHER.sub(r" \g<0> ", stem))]
+    words = [each.casefold() for each in _PARTS.findall(_RUN_TOGETHER.sub(_apart, stem))]
     steps = _steps(words)
     clear = "PCM" if "pcm" in words else next((_CLEAR[word] for word in words if word in _CLEAR), None)
     plain = all(word in _TECHNICAL or word.isdigit() for word in words)
@@ -90,6 +90,10 @@ def by_name(name: str, what: What) -> Distilled | None:
     if kind is None:
         return None
     return _settings(kind, "name", words, steps, is_merge=what == "checkpoint" and not plain)
+
+
+def _apart(found: re.Match[str]) -> str:
+    return f" {found[0].casefold()} "
 
 
 def _unclear(words: list[str], what: What, plain: bool, steps: int | None) -> str | None:
