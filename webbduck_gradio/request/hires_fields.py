@@ -90,6 +90,7 @@ class HiresFields(SamplingFields):
     hires_strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Hires strength", form_label="Strength", group="hires", control="number", place=30,
         has_slider=True, help="How much the enlarged picture may change.",
+        api_help="None = as its checkpoint recommends.",
         applies=("hires",), reset="checkpoint", lines={"fold": "strength {}"},
         infotext=Pair("Hires denoising strength", is_written=False),
     )] = DEFAULT_HIRES_STRENGTH

@@ -97,7 +97,7 @@ def _checked(base: Defaults, key: str, value: Any) -> Any:
     sizes = {"width": base.width, "height": base.height} if key in ("width", "height") else {}
     if key == "hires_scale":  # the size decides how large it may be, and is not known here
         sizes = {"width": MIN_SIDE, "height": MIN_SIDE}
-    return getattr(GenerationRequest.validated(base_model="any", seed=0, **sizes, **{key: value}), key)
+    return getattr(GenerationRequest.validated(base_model="any", seed=0, **sizes | {key: value}), key)
 
 
 def _named(key: str, name: str, kind: type[BaseRequest], **fields: Any) -> BaseRequest:
