@@ -1,4 +1,4 @@
-"""The settings of a distilled model by one press, and what is said of a hires pass beyond a checkpoint's size."""
+"""One press for the settings of a distilled model; a hires pass that is beyond a checkpoint's size."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lora_files import make_lora
-from model_files import SDXL, checkpoint_shapes, save
+from model_files import checkpoint_shapes, save
 
 from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.advice import advice
@@ -18,8 +18,8 @@ from webbduck_gradio.settings import Settings
 LORAS = {
     "LCM": "lcm-lora-sdxl lcm_sdxl_lora_weights LCM_LoRA_SDXL LCMTurboMix_LCM_Sampler speed/lcm-lora-ssd-1b",
     "Turbo": "sdxl_turbo_lora_v1 sd_xl_turbo_lora SDXL-Turbo-LoRA turbo_xl_lora_rank64 SDTurbo_4step",
-    "Lightning": "sdxl_lightning_2step_lora sdxl_lightning_4step_lora SDXL-Lightning-8Step accel/XL_Lightning "
-    "Lightning_SDXL_8S_LoRA ink_lightning_4steps",
+    "Lightning": "sdxl_lightning_2step_lora sdxl_lightning_4step_lora SDXL-Lightning-8Step "
+    "accel/XL_Lightning Lightning_SDXL_8S_LoRA ink_lightning_4steps",
     "Hyper": "Hyper-SDXL-1step-lora Hyper-SDXL-8steps-lora Hyper-SDXL-8steps-CFG-lora hyper_xl_lora "
     "hyper_sdxl_12steps_CFG_lora",
     "DMD2": "dmd2_sdxl_4step_lora dmd2_sdxl_4step_lora_fp16 DMD2_LoRA",
@@ -133,8 +133,8 @@ def test_settings_far_off_are_said(settings: Settings) -> None:
     assert said(steps=30, cfg=7) == []
     (sentence,) = said(steps=30, cfg=7, loras=loras)
     assert sentence == (
-        "sdxl_lightning_4step looks like a Lightning LoRA (by its name), made for about 4 steps at CFG 1 with "
-        "Euler and SGM Uniform, not 30 at CFG 7."
+        "sdxl_lightning_4step looks like a Lightning LoRA (by its name), made for about 4 steps at CFG 1 "
+        "with Euler and SGM Uniform, not 30 at CFG 7."
     )
     assert said(steps=30, cfg=7, prompt="a duck <lora:sdxl_lightning_4step:0.8>") == [sentence]
     assert said(steps=8, cfg=2, loras=loras) == []

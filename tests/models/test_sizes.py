@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 from model_files import SDXL, save
+from PIL import Image
 
 from webbduck_gradio.errors import RequestError
+from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.gallery.outputs import Outputs
+from webbduck_gradio.jobs.context import JobContext
+from webbduck_gradio.jobs.handlers import HANDLERS
 from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.advice import advice
 from webbduck_gradio.models.catalog.registry import STARTER, Registry
 from webbduck_gradio.models.sizes import redraw_warnings
+from webbduck_gradio.request import RedrawRequest
 from webbduck_gradio.settings import Settings
 
 
@@ -81,6 +87,30 @@ def test_redrawn_tiles_are_judged_too(registry: Registry) -> None:
         "The tiles: 2048 × 2048 px is 4 times the area that the checkpoint was trained on; expect repeated "
         "subjects."
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "strength", "words"),
+    [
+        ({"steps": 40}, 0.05, ""),
+        ({"steps": 4}, 0.25, "above the 0.05 recommended"),  # the least that leaves a step
+        ({"steps": 40, "strength": 0.1}, 0.1, ""),
+    ],
+)
+def test_a_redrawing_takes_what_the_checkpoint_recommends(
+    settings: Settings, registry: Registry, asked: dict, strength: float, words: str
+) -> None:
+    context = JobContext(
+        settings, registry, Outputs(settings), InputImageStore(settings), lambda: pytest.fail()
+    )
+    folder = settings.outputs / "2020-01-01_00-00-00"
+    folder.mkdir()
+    Image.new("RGB", (256, 256)).save(folder / "0.png")
+    fields = {"image": f"{folder.name}/0.png", "base_model": STARTER, "prompt": "a duck", **asked}
+    request, warnings = HANDLERS["redraw"].prepare(context, fields)
+    assert isinstance(request, RedrawRequest)
+    assert (request.scale, request.strength, request.tile_size) == (2.0, strength, 256)
+    assert any(words in each for each in warnings) if words else not any("recom" in each for each in warnings)
 
 
 def test_files_recommend_and_models_json_decides(settings: Settings) -> None:
