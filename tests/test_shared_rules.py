@@ -13,6 +13,7 @@ import pytest
 from webbduck_gradio.gallery.index.search import COLUMNS, FIELDS, TERM, parse
 from webbduck_gradio.models.catalog.defaults import Defaults
 from webbduck_gradio.models.catalog.entries import Checkpoint, Lora
+from webbduck_gradio.models.sizes import LIMITS, TEXTS, fault
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.request.conditions import CONDITIONS, SECOND_PASS_RULES, conditions, second_pass
 from webbduck_gradio.request.modes import MODE_RULES, mode_of
@@ -92,6 +93,14 @@ def test_a_typed_number_means_this(whole: bool) -> None:
         with pytest.raises(ValueError) as error:
             read(text, whole)
         assert str(error.value) == problem
+
+
+def test_these_sizes_are_drawn_badly() -> None:
+    table = rules("sizes")
+    assert (table["limits"], table["texts"]) == (LIMITS, TEXTS)
+    for case in table["cases"]:
+        asked = {name: value for name, value in case.items() if name != "said"}
+        assert fault(**asked | {"size": tuple(case["size"])}) == case["said"], case
 
 
 def test_these_conditions_hold_for_these_requests() -> None:

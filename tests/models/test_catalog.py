@@ -20,6 +20,7 @@ from running import STARTER, wait_until
 from webbduck_gradio.benchmarks.catalog import write_lora
 from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
 from webbduck_gradio.models.catalog.config_file import EditConflictError
+from webbduck_gradio.models.catalog.defaults import NOTED
 from webbduck_gradio.models.catalog.hashes import autov2, autov3
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.probe import pool
@@ -163,7 +164,7 @@ def test_an_installation_of_the_first_version_works_unchanged(settings: Settings
 def test_both_files_are_made_where_they_are_missing(settings: Settings, loras_json: Path) -> None:
     Registry(settings)
     assert table(loras_json) == {}
-    settings_of = {"defaults": dict.fromkeys(("steps", "cfg", "width", "height", "scheduler", "vae"))}
+    settings_of = {"defaults": dict.fromkeys(NOTED)}
     assert table(settings.checkpoints / "sdxl" / "models.json") == {STARTER: settings_of}
     stamp = loras_json.stat().st_mtime_ns
     Registry(settings)

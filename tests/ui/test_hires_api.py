@@ -42,12 +42,18 @@ def test_later_it_is_the_same_as_at_once(client: Client, finished) -> None:
     assert answer["request"]["num_images"] == 1 and answer["status"] == "completed"
 
 
-def test_of_an_uploaded_file_and_without_settings_it_is_twice_as_large(client: Client, finished) -> None:
+def test_of_an_uploaded_file_and_without_settings_as_the_checkpoint_recommends(
+    client: Client, studio, finished
+) -> None:
     files, _ = finished
     (drawn,), answer = client.predict(handle_file(files[0]), api_name="/hires")
     with Image.open(drawn) as image:
-        assert image.size == (128, 128)
-    assert answer["request"]["hires_scale"] == 2
+        assert image.size == (80, 80)
+    usual = studio.services.registry.default_checkpoint().defaults
+    assert (usual.hires_scale, usual.hires_strength) == (1.25, 0.1)
+    asked = answer["request"]
+    assert (asked["hires_scale"], asked["hires_strength"]) == (usual.hires_scale, usual.hires_strength)
+    assert "The hires scale is 1.25, as webbduck-starter recommends." in answer["warnings"]
     assert answer["request"]["hires_upscaler"] == "Lanczos"  # there is no model here
 
 

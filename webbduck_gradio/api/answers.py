@@ -184,6 +184,10 @@ class CheckpointAnswer(TypedDict):
     hash: str | None
     zero_snr: bool
     from_hub: bool
+    largest: int | None
+    distilled: dict[str, Any] | None
+    """Of a model that draws in few steps: kind, by (header, metadata or name), steps, cfg, sampler, schedule;
+    here and below."""
     defaults: dict[str, Any]
     suggested: dict[str, Any]
 
@@ -207,6 +211,7 @@ class LoraAnswer(TypedDict):
     notes: str
     hash: str | None
     from_hub: bool
+    distilled: dict[str, Any] | None
     compatible: bool | None
     reason: str | None
 

@@ -11,13 +11,14 @@ import gradio as gr
 from ..errors import RequestError
 from ..gallery import metadata
 from ..gallery.metadata.recall import read_settings
+from ..request.hires_fields import DEFAULT_HIRES_SCALE
 from ..services import Services
 from .client_files import asked_picture
 from .endpoints import endpoint
 from .generate import Result, finished
 from .job_results import check_wait, owner_of, submit
 
-DEFAULT_SCALE = 2.0
+SCALE_OF = "The hires scale is {:g}, as {} recommends."
 SIZES = ("hires_scale", "hires_width", "hires_height")
 
 
@@ -25,7 +26,8 @@ def with_hires_pass(
     services: Services, image_id: str, wanted: Mapping[str, Any]
 ) -> tuple[dict[str, Any], list[str]]:
     """The request that draws a picture of the studio again, with a hires pass, and notes about what is
-    missing or can differ. `wanted`: its settings; without a scale or size, `DEFAULT_SCALE`.
+    missing or can differ. `wanted`: its settings; without a scale or size, or a strength, those that the
+    checkpoint recommends.
 
     The whole picture is drawn again, so that the result is the one of asking for the hires pass at once:
     latents are not kept, and the file may be lossy. Raises `NotFoundError`, `StorageError`, and
@@ -40,9 +42,15 @@ def with_hires_pass(
         )
     _, notes = read_settings(path, services.registry, services.inputs, services.worker.describe())
     sizes = {name: wanted.get(name) or None for name in SIZES}
+    was_larger = any(recorded.get(name) for name in SIZES)
+    asked = recorded if was_larger else {**recorded, "hires_strength": None}
+    asked = {**asked, **wanted, **sizes, "num_images": 1}
     if not any(sizes.values()):
-        sizes["hires_scale"] = DEFAULT_SCALE
-    return {**recorded, **wanted, **sizes, "num_images": 1}, notes
+        model = services.registry.checkpoint_called(asked.get("hires_model") or asked["base_model"])
+        asked["hires_scale"] = model.defaults.hires_scale
+        if model.defaults.hires_scale != DEFAULT_HIRES_SCALE:
+            notes = [*notes, SCALE_OF.format(model.defaults.hires_scale, model.name)]
+    return asked, notes
 
 
 @endpoint(waits=True)
@@ -53,7 +61,7 @@ async def hires(
     hires_width: int | None = None,
     hires_height: int | None = None,
     hires_upscaler: str | None = None,
-    hires_strength: float = 0.5,
+    hires_strength: float | None = None,
     hires_steps: int | None = None,
     hires_cfg: float | None = None,
     hires_sampler: str | None = None,
@@ -67,7 +75,8 @@ async def hires(
     """Draw a picture of the studio again with a hires pass, in a new run.
 
     image: the id of a gallery picture, or a file, that records its whole request. The result is bit-identical
-    to the one of /generate with that request and these settings; without a scale or a size, the scale is 2.
+    to the one of /generate with that request and these settings. Without a scale or a size, and without a
+    strength, those that the checkpoint recommends are taken.
     Returns what /generate returns."""
     asked = {name: value for name, value in locals().items() if name.startswith("hires_")}
     check_wait(wait_for_result)

@@ -67,10 +67,11 @@ PARAMETERS: dict[str, str] = {
 OF_REDRAW: dict[str, str] = {
     "settings": "What a redrawn picture records (`redraw` in the `upscaled` of /image), to make it "
     "again; what is given beside it replaces it.",
-    "scale": "1 to 8; the result has at most 8192 pixels on the longer side.",
+    "scale": "1 to 8; the result has at most 8192 pixels on the longer side. None = as the checkpoint "
+    "recommends.",
     "tile_size": "Side of the tiles, in pixels of the result: a multiple of 8 from 64 to 2048; None = the "
     "checkpoint's native size.",
-    "strength": "How much is drawn anew, above 0 up to 1.",
+    "strength": "How much is drawn anew, above 0 up to 1. None = as the checkpoint recommends.",
     "captioner": "A name of /captioners, which describes the picture if it records no prompt and none is "
     "given.",
 }

@@ -7,7 +7,6 @@ from typing import Any
 
 import gradio as gr
 
-from ..request.redraw_request import DEFAULT_REDRAW_SCALE, DEFAULT_REDRAW_STRENGTH
 from ..services import Services
 from . import serializers
 from .answers import RedrawAnswer
@@ -21,11 +20,11 @@ from .job_results import check_wait, owner_of, submit
 async def redraw(
     services: Services,
     image: gr.FileData | str,
-    scale: float = DEFAULT_REDRAW_SCALE,
+    scale: float | None = None,
     upscaler: str | None = None,
     tile_size: int | None = None,
     overlap: int | None = None,
-    strength: float = DEFAULT_REDRAW_STRENGTH,
+    strength: float | None = None,
     prompt: str | None = None,
     negative_prompt: str | None = None,
     base_model: str | None = None,
@@ -42,8 +41,9 @@ async def redraw(
 ) -> tuple[list[gr.FileData], RedrawAnswer]:
     """Enlarge a picture and draw its details anew by img2img in tiles, up to 8192 px on the longer side.
 
-    image: the id of a gallery picture, or a file. None for prompt, checkpoint, steps, sampler, seed or LoRAs
-    means what the picture records, else the checkpoint's default. The result is saved beside its original as
+    image: the id of a gallery picture, or a file. None for scale and strength means what the checkpoint
+    recommends; for prompt, checkpoint, steps, sampler, seed or LoRAs, what the picture records, else the
+    checkpoint's default. The result is saved beside its original as
     N_upscaled.png with all its metadata; for a file, in a new run. Returns the file and {job_id, status,
     images, upscaler, scale, warnings, request}; with wait_for_result=False immediately and without a file."""
     check_wait(wait_for_result)
@@ -67,9 +67,6 @@ async def redraw(
         "captioner": captioner,
         "settings": settings,
     }
-    if settings is not None:  # whose values stand where nothing else is asked for
-        usual = {"scale": DEFAULT_REDRAW_SCALE, "strength": DEFAULT_REDRAW_STRENGTH}
-        asked = {name: value for name, value in asked.items() if usual.get(name) != value}
     job = await submit(services, "redraw", asked, owner_of(request), wait_for_result)
     view = serializers.job_view(services, job)
     info: RedrawAnswer = {

@@ -260,6 +260,8 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
         "hash": checkpoint.hash,
         "zero_snr": checkpoint.zero_snr,
         "from_hub": checkpoint.from_hub,
+        "largest": checkpoint.largest,
+        "distilled": asdict(checkpoint.distilled) if checkpoint.distilled else None,
         "defaults": asdict(checkpoint.defaults),
         "suggested": asdict(checkpoint.suggested or checkpoint.defaults),
     }
@@ -283,6 +285,7 @@ def lora_view(lora: Lora, compatible: bool | None) -> LoraAnswer:
         "notes": lora.notes,
         "hash": lora.hash,
         "from_hub": lora.from_hub,
+        "distilled": asdict(lora.distilled) if lora.distilled else None,
         "compatible": compatible,
         "reason": lora.unusable,
     }
@@ -299,10 +302,8 @@ def preview_token(lora: Lora) -> str | None:
 
 def upscalers_view(services: Services) -> list[UpscalerAnswer]:
     """The upscaling models, with the reason if one cannot be used, then Lanczos, which is always there."""
-    models: list[UpscalerAnswer] = [
-        {"name": each.name, "reason": each.unusable} for each in services.registry.upscalers()
-    ]
-    return [*models, {"name": LANCZOS, "reason": None}]
+    models = [(each.name, each.unusable) for each in services.registry.upscalers()]
+    return [{"name": name, "reason": reason} for name, reason in (*models, (LANCZOS, None))]
 
 
 def loras_view(services: Services, base_model: str | None) -> list[LoraAnswer]:
@@ -329,7 +330,6 @@ def gallery_view(
     if after > 0 and order != "newest":
         raise RequestError("after requires the order newest; with another order, put date:>=... into query.")
     found = services.outputs.runs(start, limit, query, order)
-
     return [run_view(run) for run in found if run.created > after]
 
 

@@ -48,9 +48,15 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
+    is_strength_open = fields.get("hires_strength") is None
+    if is_strength_open:
+        fields.pop("hires_strength", None)
     if isinstance(fields.get("vae"), str) and (vae := find(fields["vae"], catalog.vaes()).model):
         fields["vae"] = vae.name
     request = GenerationRequest.validated(**fields)
+    if request.has_hires and is_strength_open:
+        strength = hires_checkpoint(catalog, request).defaults.hires_strength
+        request = request.model_copy(update={"hires_strength": strength})
     if request.has_hires and request.hires_upscaler is None:
         # Recorded, so that the picture can be made again after another model was installed.
         model = catalog.upscaler(None)

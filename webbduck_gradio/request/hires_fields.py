@@ -25,6 +25,8 @@ LATENT_UPSCALERS = (
 )
 """AUTOMATIC1111's upscalers of latents; the first is bilinear."""
 SAME = "As in the first pass"
+DEFAULT_HIRES_SCALE, DEFAULT_HIRES_STRENGTH = 2.0, 0.5
+"""Those of SDXL; a checkpoint may recommend others."""
 
 
 def _none_if_zero(value: Any) -> Any:
@@ -88,9 +90,10 @@ class HiresFields(SamplingFields):
     hires_strength: Annotated[StrictFloat, Field(gt=0, le=1), Setting(
         label="Hires strength", form_label="Strength", group="hires", control="number", place=30,
         has_slider=True, help="How much the enlarged picture may change.",
-        applies=("hires",), reset="kept", lines={"fold": "strength {}"},
+        api_help="None = as its checkpoint recommends.",
+        applies=("hires",), reset="checkpoint", lines={"fold": "strength {}"},
         infotext=Pair("Hires denoising strength", is_written=False),
-    )] = 0.5
+    )] = DEFAULT_HIRES_STRENGTH
     hires_steps: Annotated[_Steps, _number, _unless_zero, Setting(
         label="Hires steps", form_label="Steps", group="hires", control="number", place=40,
         placeholder="The same",

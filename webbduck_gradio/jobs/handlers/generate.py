@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...models import admission
+from ...models.advice import advice
 from ...models.outpaint_size import with_size
 from ...request import GenerationRequest, JobRequest
 from ..context import JobContext
@@ -26,6 +27,7 @@ class GenerateHandler(JobHandler):
         """`asked`: fields of `GenerationRequest`; None or missing = the checkpoint's default."""
         request = admission.build_request(context.registry, with_size(asked, context.inputs))
         warnings = admission.validate_request(context.registry, request, context.inputs)
+        warnings += [each for each in advice(context.registry, request) if each not in warnings]
         # Given by id, they may have been stored by a studio with another output folder.
         context.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
         return request, warnings

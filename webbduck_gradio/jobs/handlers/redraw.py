@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from ...errors import RequestError
 from ...gallery.metadata import recall
 from ...models import admission
+from ...models.advice import distilled_warnings
+from ...models.sizes import redraw_warnings
 from ...models.upscalers import LANCZOS
 from ...request import (
     MIN_SIDE,
@@ -20,6 +23,7 @@ from ...request import (
     RedrawRequest,
 )
 from ...request.redraw_request import MAX_REDRAWN_SIDE, default_overlap
+from ...request.steps import under_strength
 from ...request.tiles import Tiles
 from ...storage.images import probe
 from ..context import JobContext, is_input
@@ -73,8 +77,11 @@ class RedrawHandler(JobHandler):
         own = recorded.get("drawing") or _recorded(context, path, warnings, wanted)
         drawing = _drawing(context, {name: own[name] for name in DRAWN_BY if name in own}, wanted, warnings)
         fields = {**{name: value for name, value in recorded.items() if name != "drawing"}, **asked}
-        native = context.registry.usable_checkpoint(drawing.base_model).native_size
-        fields.setdefault("tile_size", native)
+        checkpoint = context.registry.usable_checkpoint(drawing.base_model)
+        fields.setdefault("tile_size", checkpoint.native_size)
+        fields.setdefault("scale", checkpoint.defaults.redraw_scale)
+        if "strength" not in fields:
+            fields["strength"] = _recommended_strength(checkpoint.defaults.redraw_strength, drawing)
         tile_size = fields["tile_size"]
         if "overlap" not in fields and isinstance(tile_size, int):
             fields["overlap"] = default_overlap(tile_size)
@@ -83,6 +90,8 @@ class RedrawHandler(JobHandler):
         tiles = Tiles.over(size, request.tile_size, request.overlap)
         drawing = drawing.model_copy(update={"width": tiles.width, "height": tiles.height})
         warnings += admission.validate_request(context.registry, drawing, context.inputs)
+        warnings += redraw_warnings(checkpoint, (tiles.width, tiles.height), tiles.count, request.strength)
+        warnings += distilled_warnings(context.registry, drawing, checkpoint)
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
         if model is None and request.upscaler != LANCZOS:
             warnings.append("There is no usable upscaling model in checkpoint/upscale; Lanczos is used.")
@@ -187,6 +196,13 @@ def _drawing(
             warnings.append("LoRAs of the picture that the checkpoint cannot use are left out.")
         fields["loras"] = kept
     return admission.build_request(context.registry, fields)
+
+
+def _recommended_strength(recommended: float, drawing: GenerationRequest) -> float:
+    """A checkpoint's strength, or the least that leaves a step where that is more."""
+    if under_strength(drawing.steps, recommended, drawing.strength_steps).drawn:
+        return recommended
+    return math.ceil(100 / drawing.steps) / 100
 
 
 def _name(context: JobContext, name: Any) -> str:

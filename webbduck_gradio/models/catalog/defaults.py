@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...errors import RequestError
-from ...request import SETTINGS, GenerationRequest
+from ...request import MIN_SIDE, SETTINGS, BaseRequest, GenerationRequest, RedrawRequest
+from ...request.hires_fields import DEFAULT_HIRES_SCALE, DEFAULT_HIRES_STRENGTH
 from ...request.model_fields import OWN_VAE
+from ...request.redraw_request import DEFAULT_REDRAW_SCALE, DEFAULT_REDRAW_STRENGTH
 from ...request.samplers import JOINED
 from ..triggers import readable
 
@@ -30,6 +32,12 @@ class Defaults:
     """Sampler and schedule in one name, as the first version's files have it."""
     vae: str = OWN_VAE
     """A name of `checkpoint/vae`."""
+    hires_scale: float = DEFAULT_HIRES_SCALE
+    """Of a hires pass that is asked for without a size, as /hires does."""
+    hires_strength: float = DEFAULT_HIRES_STRENGTH
+    redraw_scale: float = DEFAULT_REDRAW_SCALE
+    redraw_strength: float = DEFAULT_REDRAW_STRENGTH
+    """Of redrawing in tiles ("Upscale with detail")."""
 
     @property
     def sampler(self) -> str:
@@ -43,8 +51,8 @@ class Defaults:
         """The fields with these defaults where nothing was asked. A sampler that was asked for is not put on
         the schedule of another one."""
         fields = dict(asked)
-        for key in NOTED:
-            if key != "scheduler" and fields.get(key) is None:
+        for key in OF_EVERY_PICTURE:
+            if fields.get(key) is None:
                 fields[key] = getattr(self, key)
         named = {key: fields.pop(key, None) for key in ("scheduler", "sampler", "schedule")}
         named = {key: value for key, value in named.items() if value is not None}
@@ -59,6 +67,8 @@ DEFAULT_FIELDS = tuple(name for name, setting in SETTINGS.items() if setting.res
 """Request fields for which a checkpoint has defaults."""
 NOTED = tuple(each.name for each in dataclasses.fields(Defaults))
 """What models.json may note of them: a sampler and its schedule in one name."""
+OF_EVERY_PICTURE = ("steps", "cfg", "width", "height", "vae")
+"""Those that each request has, beside sampler and schedule; the others belong to a later pass."""
 
 
 def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) -> Defaults:
@@ -72,17 +82,30 @@ def with_defaults(base: Defaults, noted: Any, source: str, problems: list[str]) 
         if noted.get(key) is None:
             continue
         try:
-            checked = GenerationRequest.validated(base_model="any", seed=0, **_least(base, key, noted[key]))
+            base = replace(base, **{key: _checked(base, key, noted[key])})
         except RequestError as error:
             problems.append(f"{source}: {error} It has no effect.")
-            continue
-        base = replace(base, **{key: getattr(checked, key)})
     return base
 
 
-def _least(base: Defaults, key: str, value: Any) -> dict[str, Any]:
+def _checked(base: Defaults, key: str, value: Any) -> Any:
+    """The value as the request has it. Raises `RequestError` for one that no request may have."""
+    if key.startswith("redraw_"):
+        name = key.removeprefix("redraw_")
+        drawing = GenerationRequest(base_model="any", steps=100, strength_steps="a1111")
+        return getattr(_named(key, name, RedrawRequest, image="any", drawing=drawing, **{name: value}), name)
     sizes = {"width": base.width, "height": base.height} if key in ("width", "height") else {}
-    return sizes | {key: value}
+    if key == "hires_scale":  # the size decides how large it may be, and is not known here
+        sizes = {"width": MIN_SIDE, "height": MIN_SIDE}
+    return getattr(GenerationRequest.validated(base_model="any", seed=0, **sizes | {key: value}), key)
+
+
+def _named(key: str, name: str, kind: type[BaseRequest], **fields: Any) -> BaseRequest:
+    """An instance, or a `RequestError` that calls the field `name` by its name in the defaults."""
+    try:
+        return kind.validated(**fields)
+    except RequestError as error:
+        raise RequestError(str(error).replace(name, key, 1), field=key) from None
 
 
 def number(entry: dict[str, Any], key: str, default: float, source: str, problems: list[str]) -> float:

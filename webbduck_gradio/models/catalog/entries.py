@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from ...request.base import MAX_SIDE, MIN_SIDE
+from ..distilled import FULL_LCM, Distilled, by_name, remembered
 from ..probe.checkpoint import SUPPORTED, CheckpointInfo
 from ..probe.lora import NAMES, LoraInfo
 from ..scan import Candidate
@@ -55,6 +57,10 @@ class Checkpoint:
     """Warnings for users of the checkpoint."""
     vocabulary: Vocabulary | None = None
     """The words that it knows; None: not listed, as for most."""
+    largest: int | None = None
+    """Side in pixels of the largest square that it draws well, even from a picture; None: not known."""
+    distilled: Distilled | None = None
+    """What it was distilled for; None: it needs the usual number of steps, as far as is known."""
 
     @property
     def lora_arch(self) -> str:
@@ -103,6 +109,7 @@ class Lora:
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
+    distilled: Distilled | None = None
 
     def is_compatible_with(self, checkpoint: Checkpoint) -> bool:
         if self.context and checkpoint.context:
@@ -140,6 +147,8 @@ def checkpoint_entry(
         latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
         suggested=suggested,
         vocabulary=vocabulary_in(known.extras, name, f"{name}/webbduck.json", problems),
+        largest=_largest(known.extras.get("largest"), f"{name}/webbduck.json", problems),
+        distilled=_distilled(known, name),
         stamp=candidate.stamp,
     )
 
@@ -160,6 +169,21 @@ def _apply_overrides(
         prediction_type=prediction or known.prediction_type,
         zero_snr=known.zero_snr if zero_snr is None else zero_snr,
     )
+
+
+def _distilled(known: CheckpointInfo, name: str) -> Distilled | None:
+    if known.arch == "sdxl-lcm":
+        return FULL_LCM
+    return remembered(known.extras.get("distilled")) or by_name(name, "checkpoint")
+
+
+def _largest(said: Any, source: str, problems: list[str]) -> int | None:
+    if said is None:
+        return None
+    if isinstance(said, bool) or not isinstance(said, int) or not MIN_SIDE <= said <= MAX_SIDE:
+        problems.append(f"{source}: largest must be a side from {MIN_SIDE} to {MAX_SIDE} pixels.")
+        return None
+    return said
 
 
 def usual_defaults(known: CheckpointInfo) -> Defaults:
@@ -235,6 +259,7 @@ def lora_entry(
         stamp=candidate.stamp,
         aliases=(known.output_name,) if known.output_name else (),
         said_hash=known.said_hash,
+        distilled=remembered(known.distilled) or by_name(name, "LoRA"),
     )
 
 

@@ -7,13 +7,14 @@ sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm, playground, sd1, sd2, sd3,
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...errors import ModelError
 from ...storage.reading import read_regular
 from ..catalog.recommended_settings import defaults_from_metadata, defaults_from_scheduler
+from ..distilled import by_scheduler, in_metadata
 from . import completeness, prediction, weight_formats
 from .detect import UNET, architecture, context_width, is_lora
 from .folder_files import read_json, variant, weight_files
@@ -49,8 +50,8 @@ class CheckpointInfo:
     notes: tuple[str, ...] = ()
     """Warnings for users of the checkpoint."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """`webbduck.json` of a checkpoint folder: defaults, latent_rgb, vocabulary. `said`: defaults in a file's
-    metadata."""
+    """`webbduck.json` of a checkpoint folder: defaults, largest, latent_rgb, vocabulary. `said`: defaults in
+    a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler."""
 
 
 def inspect_file(path: Path) -> CheckpointInfo:
@@ -65,6 +66,7 @@ def inspect_file(path: Path) -> CheckpointInfo:
     size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
     context = context_width(header) or 0
     extras = {"said": said} if (said := defaults_from_metadata(header.metadata)) else {}
+    extras |= {"distilled": found} if (found := in_metadata(header.metadata, "checkpoint")) else {}
     refiner = arch == "sdxl-refiner"
     starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
     if arch not in SUPPORTED:
@@ -156,7 +158,9 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
         numbers=whole.numbers,
         stored=_stored(whole.stored),
         notes=(*predicts.notes, *whole.notes),
-        extras=extras | ({"said": said} if (said := defaults_from_scheduler(scheduler)) else {}),
+        extras=extras
+        | ({"said": said} if (said := defaults_from_scheduler(scheduler)) else {})
+        | ({"distilled": asdict(found)} if (found := by_scheduler(scheduler)) else {}),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from ...errors import ModelError
 from ..catalog.lookup import HASH
+from ..distilled import in_metadata
 from ..triggers import phrase, readable
 from .detect import LORA_KEY, architecture, lora_kind
 from .embedding import is_embedding
@@ -71,6 +72,8 @@ class LoraInfo:
     """Why it cannot be used, as a predicate for the file's name; "" if nothing is wrong."""
     caveats: tuple[str, ...] = ()
     """What is ignored or assumed, each as a predicate for the file's name."""
+    distilled: dict[str, Any] | None = None
+    """Fields of `Distilled`, as far as its metadata say so."""
 
 
 _WIDTHS = {2048: "sdxl", 1280: "sdxl-refiner", 768: "sd1", 1024: "sd2"}
@@ -129,6 +132,7 @@ def inspect_lora(path: Path) -> LoraInfo:
         said_hash=said if HASH.fullmatch(said) and not said.startswith(EMPTY_HASH) else "",
         fault=fault,
         caveats=caveats,
+        distilled=in_metadata(metadata, "LoRA"),
     )
 
 

@@ -89,7 +89,8 @@ export function makeActions(act, upscale) {
       found.exact
         ? action(
             "Hires fix",
-            "Generate again and redraw it larger, with the Studio's settings of the hires fix, or at 2 times",
+            "Generate again and redraw it larger, with the Studio's settings of the hires fix, or the " +
+              "checkpoint's",
             () => act("make", { what: "hires", settings: hiresSettings() }),
           )
         : [],

@@ -6,7 +6,7 @@ import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { settings } from "../shared/settings.js";
-import { badge, date } from "./parts.js";
+import { badge, date, distilledBadge } from "./parts.js";
 
 /** @type {[string, string, number][]} */
 const FIELDS = [
@@ -14,7 +14,13 @@ const FIELDS = [
   ["cfg", "CFG", 0.5],
   ["width", "Width, px", 8],
   ["height", "Height, px", 8],
+  ["hires_scale", "Hires scale", 0.25],
+  ["hires_strength", "Hires strength", 0.05],
+  ["redraw_scale", "Redraw scale", 0.25],
+  ["redraw_strength", "Redraw strength", 0.05],
 ];
+
+const WHOLE = new Set(["steps", "width", "height"]);
 
 /** The list of joined names of sampler and schedule, by sampler. */
 function entriesOf(names) {
@@ -46,7 +52,7 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
           value: noted(key),
           placeholder: String(each.suggested[key]),
         }),
-        { step, least: 0, whole: key !== "cfg" },
+        { step, least: 0, whole: WHOLE.has(key) },
       ),
     ),
   );
@@ -84,7 +90,7 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
         const read = FIELDS.map(([key, label]) => ({
           key,
           label,
-          ...readNumber(form.elements[key].value, key !== "cfg"),
+          ...readNumber(form.elements[key].value, WHOLE.has(key)),
         }));
         const wrong = read.find(({ problem }) => problem);
         if (wrong) return showStatus(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
@@ -135,6 +141,7 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
       badge(architectureName(each)),
       badge(each.layout === "diffusers" ? "diffusers folder" : "single file"),
       each.from_hub ? badge("Hugging Face cache") : null,
+      distilledBadge(each),
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,
     each.draws ? h("p", { class: "about" }, each.draws) : null,

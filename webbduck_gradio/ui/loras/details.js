@@ -10,7 +10,7 @@ import { numberField, readNumber } from "../shared/numbers.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { thumbUrl } from "../shared/urls.js";
-import { badge, copyButton } from "./parts.js";
+import { badge, copyButton, distilledBadge } from "./parts.js";
 
 /**
  * The dialog of one LoRA. `edit` saves changes; `base()` returns the selected checkpoint.
@@ -152,6 +152,7 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
         badge(architectureName(lora)),
         lora.kind === "unknown" ? null : badge(lora.kind),
         lora.from_hub ? badge("Hugging Face cache") : null,
+        distilledBadge(lora),
       ),
       incompatible ? h("p", { class: "why" }, incompatible) : null,
       h(

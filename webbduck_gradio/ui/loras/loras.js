@@ -12,7 +12,7 @@ import { loraUrl } from "../shared/urls.js";
 import { checkpointCard } from "./checkpoints.js";
 import { makeDetails } from "./details.js";
 import { drawEmbeddings } from "./embeddings.js";
-import { badge, copyButton, date, picture } from "./parts.js";
+import { badge, copyButton, date, distilledBadge, picture } from "./parts.js";
 import { addModelCard, toolCard } from "./tools.js";
 
 /** @param {GradioView} view */
@@ -105,6 +105,7 @@ export default function start({ element, trigger, server }) {
         badge(architectureName(lora)),
         lora.kind === "unknown" ? null : badge(lora.kind),
         lora.from_hub ? badge("Hugging Face cache") : null,
+        distilledBadge(lora),
       ),
       lora.trigger
         ? h(

@@ -1,10 +1,20 @@
 // @ts-check
 // Elements of the cards and the dialog.
 import { copyText } from "../shared/clipboard.js";
+import { aboutText } from "../shared/distilled.js";
 import { button, h } from "../shared/dom.js";
 
 export const date = (seconds) => new Date(seconds * 1000).toLocaleDateString();
 export const badge = (text, kind = "") => h("span", { class: `badge ${kind}` }, text);
+
+/** Of a model that was distilled for few steps. */
+export const distilledBadge = ({ distilled }) =>
+  distilled &&
+  h(
+    "span",
+    { class: "badge", title: aboutText(distilled) },
+    `${distilled.kind}, ${distilled.steps} ${distilled.steps === 1 ? "step" : "steps"}`,
+  );
 export const copyButton = (text, label) =>
   button(
     label,

@@ -18,6 +18,7 @@ const KEYS = {
   view: "webbduck-view",
   galleryView: "webbduck-gallery-view",
   galleryOrder: "webbduck-gallery-order",
+  distilledDismissed: "webbduck-distilled-dismissed",
   gallerySize: "webbduck-gallery-size",
   scroll: "webbduck-scroll",
 };

@@ -39,8 +39,10 @@ export function openRedraw(anchor, { found, upscaler, start }) {
     max: "1",
     step: "0.05",
     value: String(detail.strength),
+    "aria-describedby": id("recommended"),
   });
   const shownStrength = h("output", { for: id("strength") });
+  const recommended = h("p", { class: "redraw-size", id: id("recommended"), "aria-live": "polite" });
   const upscalers = h(
     "select",
     { id: id("upscaler") },
@@ -76,7 +78,7 @@ export function openRedraw(anchor, { found, upscaler, start }) {
       "form",
       { method: "dialog" },
       field("scale", "Scale", scale, size),
-      field("strength", "Strength", strength, shownStrength),
+      field("strength", "Strength", strength, [shownStrength, recommended]),
       field("upscaler", "Upscaler", upscalers),
       field("tile", "Tile size", tiles),
       field("prompt", "Prompt", prompt),
@@ -101,6 +103,11 @@ export function openRedraw(anchor, { found, upscaler, start }) {
     go.disabled = !isRight;
     described.hidden = !detail.captioner || prompt.value.trim() !== "";
     setText(shownStrength, Number(strength.value).toFixed(2));
+    const isTooStrong = Number(strength.value) > detail.too_strong + 1e-9;
+    const usual = detail.checkpoint && `${detail.checkpoint} recommends ${detail.recommended}`;
+    const expected = isTooStrong ? "; expect the prompt’s subjects in single tiles" : "";
+    setText(recommended, usual ? usual + expected : "");
+    recommended.classList.toggle("warning", isTooStrong);
   }
   dialog.addEventListener("input", draw);
   dialog.addEventListener("click", (event) => {

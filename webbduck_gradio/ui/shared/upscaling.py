@@ -4,20 +4,21 @@ they ask for; Studio and Gallery serve them."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, get_args
 
 from ...api.gradio_helpers import error_as_dict
 from ...api.serializers import upscalers_view
 from ...gallery import metadata
-from ...gallery.metadata import infotext_redraw
+from ...gallery.metadata import infotext_redraw, recall
 from ...jobs.job import Job
+from ...models.catalog.defaults import Defaults
+from ...models.catalog.lookup import find
+from ...models.catalog.registry import Checkpoint
+from ...models.sizes import ABOVE
 from ...models.upscalers import MAX_UPSCALED_PIXELS
 from ...request import UpscaleRequest
-from ...request.redraw_request import (
-    DEFAULT_REDRAW_SCALE,
-    DEFAULT_REDRAW_STRENGTH,
-    MAX_REDRAWN_SIDE,
-)
+from ...request.redraw_request import MAX_REDRAWN_SIDE
 from ...services import Services
 from ...storage.images import probe
 
@@ -43,6 +44,8 @@ def upscale_choices(services: Services) -> Callable[[Any], dict[str, Any]]:
             before = (found["upscaled"] or {}).get("redraw") or infotext_redraw.read(found["fields"])
             if not isinstance(before, Mapping):
                 before = {}
+            drawn_by = _checkpoint_of(services, path)
+            usual = drawn_by.defaults if drawn_by else Defaults
             usable = (each.name for each in services.registry.captioners() if each.unusable is None)
             return {
                 "upscalers": upscalers_view(services),
@@ -53,8 +56,11 @@ def upscale_choices(services: Services) -> Callable[[Any], dict[str, Any]]:
                 "most": MAX_UPSCALED_PIXELS,
                 "detail": {
                     "prompt": found["prompt"],
-                    "scale": before.get("scale", DEFAULT_REDRAW_SCALE),
-                    "strength": before.get("strength", DEFAULT_REDRAW_STRENGTH),
+                    "scale": before.get("scale", usual.redraw_scale),
+                    "strength": before.get("strength", usual.redraw_strength),
+                    "recommended": usual.redraw_strength,
+                    "too_strong": usual.redraw_strength + ABOVE,
+                    "checkpoint": drawn_by.name if drawn_by else None,
                     "tile_size": before.get("tile_size"),
                     "tile_sizes": list(REDRAWN_TILES),
                     "longest": MAX_REDRAWN_SIDE,
@@ -65,6 +71,13 @@ def upscale_choices(services: Services) -> Callable[[Any], dict[str, Any]]:
         return error_as_dict(choices)
 
     return webbduck_upscalers
+
+
+def _checkpoint_of(services: Services, path: Path) -> Checkpoint | None:
+    """The checkpoint that redraws a picture unless another is asked for: its own, else the default one."""
+    told = recall.understand(path)["fields"].get("base_model")
+    own = find(told, services.registry.checkpoints()).model if isinstance(told, str) else None
+    return own if own and not own.unusable else services.registry.default_checkpoint()
 
 
 def submit_upscaling(services: Services, image_id: Any, asked: Mapping[str, Any], owner: str | None) -> Job:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from ...models.sizes import LIMITS, TEXTS
 from ...request import DETAIL_SETTINGS, MAX_PIXELS, MAX_PROMPT, SETTINGS, SIDE_STEP, Setting, in_form_order
 from ...request.conditions import CONDITIONS, SECOND_PASS_RULES
 from ...request.fields import FOLDS
@@ -39,6 +40,8 @@ def facts() -> dict[str, Any]:
         "mode_rules": MODE_RULES,
         "folds": list(FOLDS),
         "button_help": BUTTONS,
+        "automatic_schedules": {each.name: each.automatic for each in SAMPLERS},
+        "sizes": {"limits": LIMITS, "texts": TEXTS},
         "layouts": LAYOUTS,
     }
 

@@ -75,7 +75,7 @@ export default function start({ element }) {
   function warn(values) {
     const row = document.querySelector(".size-row");
     if (row && warning.previousElementSibling !== row) row.after(warning);
-    const text = sizeWarning(values, native, last.get("jobs")?.recent ?? []);
+    const text = sizeWarning(values, last.get("catalog")?.checkpoints ?? [], last.get("jobs")?.recent ?? []);
     publish("size-warning", text);
     setText(warning, text ?? "");
     setHidden(warning, !text);

@@ -1,34 +1,64 @@
 // @ts-check
-// Sizes far from the one that a checkpoint was trained on: what to expect of them.
+// Sizes that a checkpoint draws badly: what to expect of them. The rule is the one of models/sizes.py.
+import { hiresSize } from "../shared/hires.js";
 import { duration, many } from "../shared/format.js";
 
-const LARGER = 2.25;
-const SMALLER = 1 / 4;
-const LONGER = 2.5;
+const { limits, texts } = webbduckFacts.sizes;
 
 /**
- * A sentence about a size far from the checkpoint's native one, or null.
+ * What is to be expected of a pass of this size, without its full stop, or null.
+ *
+ * @param {[number, number]} size width and height in px
+ * @param {{native_size: number, largest?: number | null}} checkpoint
+ * @param {number | null} [strength] how much of a given picture is drawn anew; null: begun from noise alone
+ * @param {number} [recommended] the checkpoint's strength for larger copies
+ * @returns {string | null}
+ */
+export function sizeFault([width, height], { native_size, largest }, strength = null, recommended = 0.5) {
+  const area = (width * height) / native_size ** 2;
+  const ratio = Math.max(width / height, height / width);
+  const fault =
+    area > limits.larger && (strength === null || strength > limits.kept)
+      ? "repeated"
+      : largest && width * height > largest ** 2
+        ? "too_large"
+        : strength === null && area < limits.smaller
+          ? "cropped"
+          : strength === null && ratio > limits.longer
+            ? "stretched"
+            : strength !== null && area > limits.redrawn && strength > recommended
+              ? "changed"
+              : null;
+  if (!fault) return null;
+  const number = { too_large: largest, stretched: rounded(ratio) }[fault] ?? rounded(area);
+  const said = texts[fault].replaceAll("{n}", String(number)).replaceAll("{strength}", String(recommended));
+  return `${width} × ${height} px ${said}`;
+}
+
+/**
+ * Sentences about the sizes that the form asks for, or null.
  *
  * @param {Record<string, any>} values of the form
- * @param {number} native side in px of the square that the checkpoint was trained on
+ * @param {any[]} checkpoints of the catalog
  * @param {any[]} jobs ended jobs, newest first; one of the same checkpoint tells the time of a step
  * @returns {string | null}
  */
-export function sizeWarning(values, native, jobs) {
-  const { width, height, base_model } = values;
+export function sizeWarning(values, checkpoints, jobs) {
+  const { width, height, base_model, image, outpaint } = values;
   if (![width, height].every((side) => Number.isFinite(side) && side > 0)) return null;
-  const area = (width * height) / (native * native);
-  const ratio = Math.max(width / height, height / width);
-  const expected = [
-    area > LARGER &&
-      `is ${rounded(area)} times the area that the checkpoint was trained on; expect repeated subjects`,
-    area < SMALLER &&
-      "is less than a quarter of the area that the checkpoint was trained on; expect cropped subjects",
-    ratio > LONGER &&
-      `has sides of ${rounded(ratio)} to 1, which the checkpoint hardly knows; expect repeated subjects`,
-  ].find(Boolean);
-  if (!expected) return null;
-  return `${width} × ${height} px ${expected}${timeOf(jobs.find(isPaced(base_model)), values)}.`;
+  if (image && outpaint) return null; // drawn in windows near the native size
+  const known = (name) => checkpoints.find((each) => each.name === name) ?? { native_size: 1024 };
+  const recommended = (checkpoint) => checkpoint.defaults?.hires_strength;
+  const base = known(base_model);
+  const first = sizeFault([width, height], base, image ? Number(values.strength) : null, recommended(base));
+  const hires = known(values.hires_model || base_model);
+  const larger = values.mask ? null : hiresSize(values);
+  const second = larger && sizeFault(larger, hires, Number(values.hires_strength), recommended(hires));
+  const said = [
+    first && `${first}${timeOf(jobs.find(isPaced(base_model)), values)}.`,
+    second && `The hires pass: ${second}.`,
+  ].filter(Boolean);
+  return said.join(" ") || null;
 }
 
 const rounded = (value) => Number(value.toPrecision(2));

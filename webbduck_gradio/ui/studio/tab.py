@@ -76,6 +76,13 @@ def build(parts: PageParts) -> None:
                 prompt_box.build(services, fields, presets)
                 fields["loras"] = build_stack(form.checkpoint)
                 _size(fields, start)
+                gr.HTML(
+                    "",
+                    html_template='<div class="distilled-place"></div>',
+                    js_on_load=start_view("studio/distilled.js"),
+                    elem_id="distilled",
+                    apply_default_css=False,
+                )
                 build_group(fields, "sampling", start)
                 _seed(fields)
                 for group, title in FOLDS.items():
