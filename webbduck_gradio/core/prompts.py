@@ -6,12 +6,14 @@ are encoded in chunks of 75 tokens whose embeddings are concatenated, as AUTOMAT
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from ..models.prompt_schedule import PromptSchedule, Texts
 from ..models.tokens import CHUNK, END, START, Chunk, chunks, common_length
 
 TOKENS = CHUNK + 2
@@ -22,13 +24,19 @@ PAD_2 = 0
 
 @dataclass(frozen=True)
 class Embeddings:
-    """`prompt`, `negative`: (1, chunks * 77, widths of the encoders together); `pooled`, `negative_pooled`:
-    (1, width of encoder 2)."""
+    """`prompt`: (n, chunks * 77, widths of the encoders together), n being the number of prompts that AND
+    joins; `negative`: the same of one; `pooled`, `negative_pooled`: (n and 1, width of encoder 2)."""
 
     prompt: torch.Tensor
     negative: torch.Tensor
     pooled: torch.Tensor
     negative_pooled: torch.Tensor
+    weights: tuple[float, ...] = (1.0,)
+    """Of the prompts that AND joins."""
+
+    def at(self, evaluation: int) -> Embeddings:
+        """As `ScheduledEmbeddings.at`."""
+        return self
 
     def arguments(self) -> dict[str, torch.Tensor]:
         """As keyword arguments of diffusers' pipelines."""
@@ -40,72 +48,113 @@ class Embeddings:
         }
 
 
+@dataclass(frozen=True)
+class ScheduledEmbeddings:
+    """Embeddings that change from step to step. `ends`: as `PromptSchedule` has them."""
+
+    embeddings: tuple[Embeddings, ...]
+    ends: tuple[int, ...] = ()
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        return self.embeddings[0].weights
+
+    def at(self, evaluation: int) -> Embeddings:
+        """`evaluation`: how many the pass has had. AUTOMATIC1111 counts them from 0 but the schedule from 1,
+        so that the first text holds for one more than is written."""
+        return self.embeddings[bisect_left(self.ends, evaluation)]
+
+
+@torch.no_grad()
+def encode_schedule(
+    pipe: Any, schedule: PromptSchedule, clip_skip: int = 0, emphasis: str = "mean"
+) -> ScheduledEmbeddings:
+    """As `encode`, for all texts of a schedule; each is encoded once."""
+    encoders = Encoders(pipe, clip_skip, emphasis)
+    found = {texts: _embeddings(encoders, texts, schedule.weights) for texts in set(schedule.texts)}
+    return ScheduledEmbeddings(tuple(found[texts] for texts in schedule.texts), schedule.ends)
+
+
 @torch.no_grad()
 def encode(
     pipe: Any, prompt: str, negative: str, prompt_2: str = "", clip_skip: int = 0, emphasis: str = "mean"
 ) -> Embeddings:
-    """Embeddings for `pipe`'s text encoders. `clip_skip`: layers skipped at the end. `emphasis`: 'mean'
-    restores the mean of weighted embeddings, 'none' does not.
+    """Embeddings of texts that do not change, for `pipe`'s text encoders. `clip_skip`: layers skipped at the
+    end. `emphasis`: 'mean' restores the mean of weighted embeddings, 'none' does not.
 
-    Prompt and negative prompt keep their own lengths, as in AUTOMATIC1111: if they differ, both are repeated
+    Prompts and negative prompt keep their own lengths, as in AUTOMATIC1111: if they differ, all are repeated
     up to a common length, which does not change what the UNet attends to. `prompt` and `prompt_2`, whose
     embeddings are concatenated along the width, are padded to the same length with empty chunks.
 
     An empty negative prompt becomes zeros if the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
     """
-    # A refiner has only the second encoder; the main prompt matters more than `prompt_2`.
-    second = prompt_2 if prompt_2.strip() and pipe.text_encoder is not None else prompt
-    positive = (chunks(prompt), chunks(second))
+    return _embeddings(Encoders(pipe, clip_skip, emphasis), Texts((prompt,), negative, prompt_2), (1.0,))
+
+
+class Encoders:
+    """A checkpoint's text encoders, and what they made of each chunk so far. `clip_skip`, `emphasis`: as
+    `encode` has them."""
+
+    def __init__(self, pipe: Any, clip_skip: int, emphasis: str):
+        self.pipe = pipe
+        self._clip_skip, self._emphasis = clip_skip, emphasis
+        self._known: dict[tuple[int, Chunk], tuple[torch.Tensor, torch.Tensor]] = {}
+
+    def both(self, prompts: Sequence[Sequence[Chunk]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings of both encoders, (1, length * 77, sum of their widths), and the second encoder's pooled
+        output for the first chunk."""
+        own = max(map(len, prompts))
+        rest = length % own
+        widths = []
+        for number, prompt in enumerate(prompts):
+            if self._encoder(number) is None:  # a refiner has only the second
+                continue
+            filled = [*prompt, *chunks("") * (own - len(prompt) + rest)]
+            encoded = [self._encoded(number, chunk) for chunk in filled]
+            states, pooled = torch.cat([state for state, _ in encoded], 1), encoded[0][1]
+            # Repeating all keys does not change attention: softmax splits each key's share between its
+            # copies.
+            widths.append(
+                torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
+            )
+        return torch.cat(widths, dim=-1).to(self.pipe.text_encoder_2.dtype), pooled
+
+    def _encoder(self, number: int) -> Any:
+        return (self.pipe.text_encoder, self.pipe.text_encoder_2)[number]
+
+    def _encoded(self, number: int, chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:
+        """A chunk's states (1, 77, width) and pooled output, by the first encoder or the second."""
+        found = self._known.get((number, chunk))
+        if found is None:
+            encoder, pad, free = self._encoder(number), (END, PAD_2)[number], CHUNK - len(chunk.ids)
+            ids = torch.tensor([[START, *chunk.ids, END, *[pad] * free]], device=encoder.device)
+            output = encoder(ids, output_hidden_states=True)
+            state = output.hidden_states[-(self._clip_skip + 2)]
+            if any(weight != 1 for weight in chunk.weights):
+                weights = torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free])
+                state = _weighted(state, weights, self._emphasis)
+            found = self._known[number, chunk] = state, output[0]
+        return found
+
+
+def _embeddings(encoders: Encoders, texts: Texts, weights: tuple[float, ...]) -> Embeddings:
+    pipe, negative = encoders.pipe, texts.negative
+    # A refiner has only the second encoder; the main prompt matters more than the second one.
+    second = texts.second if texts.second.strip() and pipe.text_encoder is not None else None
+    positives = [(chunks(each), chunks(each if second is None else second)) for each in texts.prompts]
     zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
     unwanted = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
-    lengths = [max(map(len, positive)), max(map(len, unwanted))]
-    length = lengths[0] if zeros else common_length(*lengths)
-    embeds, pooled = _both(pipe, positive, clip_skip, emphasis, length)
+    lengths = {max(map(len, each)) for each in (positives if zeros else [*positives, unwanted])}
+    length = common_length(*lengths)
+    made = [encoders.both(each, length) for each in positives]
+    embeds, pooled = (torch.cat(each) if len(made) > 1 else each[0] for each in zip(*made, strict=True))
     if zeros:
-        return Embeddings(embeds, torch.zeros_like(embeds), pooled, torch.zeros_like(pooled))
+        nothing = torch.zeros_like(embeds[:1]), torch.zeros_like(pooled[:1])
+        return Embeddings(embeds, nothing[0], pooled, nothing[1], weights)
     # diffusers ignores clip_skip for the negative prompt; A1111 applies it to both.
-    negative_embeds, negative_pooled = _both(pipe, unwanted, clip_skip, emphasis, length)
-    return Embeddings(embeds, negative_embeds, pooled, negative_pooled)
-
-
-def _both(
-    pipe: Any, prompts: Sequence[Sequence[Chunk]], clip_skip: int, emphasis: str, length: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Embeddings of both encoders, (1, length * 77, sum of their widths), and the second encoder's pooled
-    output for the first chunk."""
-    own = max(map(len, prompts))
-    rest = length % own
-    widths = []
-    for encoder, prompt, pad in zip(
-        [pipe.text_encoder, pipe.text_encoder_2], prompts, (END, PAD_2), strict=True
-    ):
-        if encoder is None:  # a refiner has only the second
-            continue
-        filled = [*prompt, *chunks("") * (own - len(prompt) + rest)]
-        states, pooled = _encode(encoder, filled, pad, clip_skip, emphasis)
-        # Repeating all keys does not change attention: softmax splits each key's share between its copies.
-        widths.append(
-            torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
-        )
-    return torch.cat(widths, dim=-1).to(pipe.text_encoder_2.dtype), pooled
-
-
-def _encode(
-    encoder: Any, prompt: Sequence[Chunk], pad: int, clip_skip: int, emphasis: str
-) -> tuple[torch.Tensor, torch.Tensor]:
-    states, pooled = [], None
-    for chunk in prompt:
-        free = CHUNK - len(chunk.ids)
-        ids = torch.tensor([[START, *chunk.ids, END, *[pad] * free]], device=encoder.device)
-        output = encoder(ids, output_hidden_states=True)
-        state = output.hidden_states[-(clip_skip + 2)]
-        if any(weight != 1 for weight in chunk.weights):
-            state = _weighted(state, torch.tensor([1.0, *chunk.weights, 1.0, *[1.0] * free]), emphasis)
-        states.append(state)
-        pooled = output[0] if pooled is None else pooled
-    assert pooled is not None  # a prompt has at least one chunk
-    return torch.cat(states, dim=1), pooled
+    negative_embeds, negative_pooled = encoders.both(unwanted, length)
+    return Embeddings(embeds, negative_embeds, pooled, negative_pooled, weights)
 
 
 def _weighted(state: torch.Tensor, weights: torch.Tensor, emphasis: str) -> torch.Tensor:

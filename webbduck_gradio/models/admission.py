@@ -257,18 +257,21 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
 
 
 def _diluted(wording: ResolvedPrompt) -> list[str]:
-    """Two prompts too long to be repeated to one length are filled up with empty chunks."""
+    """Prompts too long to be repeated to one length are filled up with empty chunks."""
     if not wording.negative_prompt.strip():
         return []
-    asked = max(len(chunks(wording.prompt)), len(chunks(wording.prompt_2)))
-    unasked = len(chunks(wording.negative_prompt))
-    length = common_length(asked, unasked)
-    if length % asked == length % unasked == 0:
-        return []
-    return [
-        f"The prompts take {asked} and {unasked} chunks of {CHUNK} tokens, too many to weigh them "
-        "against each other exactly: the shorter one counts a little less. Chunks of equal number avoid that."
-    ]
+    for texts in wording.schedule.texts:
+        second = len(chunks(texts.second))
+        asked = [max(len(chunks(each)), second) for each in texts.prompts]
+        lengths = [*asked, len(chunks(texts.negative))]
+        length = common_length(*lengths)
+        if any(length % each for each in lengths):
+            return [
+                f"The prompts take {' and '.join(map(str, lengths))} chunks of {CHUNK} tokens, too many to "
+                "weigh them against each other exactly: the shorter one counts a little less. Chunks of equal "
+                "number avoid that."
+            ]
+    return []
 
 
 def _lost_on(checkpoint: Checkpoint, wording: ResolvedPrompt, which: str) -> list[str]:

@@ -6,6 +6,7 @@ Done in one place, so that the page can show, and the metadata record, exactly w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import RequestError
@@ -13,6 +14,14 @@ from ..request import MAX_LORAS, GenerationRequest, LoraSelection
 from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
 from .probe.lora import EMBEDDING
+from .prompt_schedule import (
+    PromptSchedule,
+    count_of,
+    is_taken_whole,
+    prompt_schedule,
+    texts_of,
+    with_words,
+)
 from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
 from .tokens import parse
 
@@ -33,6 +42,8 @@ class ResolvedPrompt:
     prompt_2: str
     loras: tuple[tuple[Lora, float], ...]
     notes: tuple[str, ...]
+    schedule: PromptSchedule
+    """What the texts come to in the request's first pass."""
 
 
 def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
@@ -56,13 +67,25 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
     for lora, weight in loras:
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
         if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
-            prompt = f"{prompt.rstrip().rstrip(',')}, {lora.trigger}" if prompt.strip() else lora.trigger
+            prompt = with_words(prompt, lora.trigger)
             notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, request.negative_prompt, request.prompt_2)
-    _check_weights(texts)
-    everything = "\n".join(texts)
-    unread = not_understood(everything) + _embeddings(registry, everything)
-    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes))
+    count = count_of(request)
+    encoded = [texts_of(text, count, joins=text is prompt) for text in texts]
+    _check_weights(encoded)
+    everything = "\n".join(text for each in encoded for text in each)
+    unread = [*not_understood(everything), *_taken_whole(texts), *_embeddings(registry, everything)]
+    schedule = prompt_schedule(*texts, count)
+    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes), schedule)
+
+
+def _taken_whole(texts: Sequence[str]) -> Iterator[str]:
+    for text, name in zip(texts, TEXTS, strict=True):
+        if is_taken_whole(text):
+            yield (
+                f"Nothing in the {name} changes from step to step, since a | outside [ ] or a \\ before nothing "
+                "makes all of it plain words, as in A1111; take that out."
+            )
 
 
 def _embeddings(registry: Registry, text: str) -> list[str]:
@@ -75,11 +98,12 @@ def _embeddings(registry: Registry, text: str) -> list[str]:
     ]
 
 
-def _check_weights(texts: tuple[str, str, str]) -> None:
-    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold."""
+def _check_weights(encoded: Sequence[Sequence[str]]) -> None:
+    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold. `encoded`: what
+    each of `TEXTS` comes to."""
     least, most = WEIGHTS
-    for text, name in zip(texts, TEXTS, strict=True):
-        for piece in parse(text):
+    for texts, name in zip(encoded, TEXTS, strict=True):
+        for piece in (piece for text in texts for piece in parse(text)):
             if piece is not None and piece[1] and not least <= abs(piece[1]) <= most:
                 raise RequestError(
                     f"The {name} gives {quoted(piece[0].strip()[:40])} the weight {piece[1]:.3g}; "

@@ -1,9 +1,9 @@
 """Prompts that change from step to step, and prompts of several parts, as AUTOMATIC1111 reads them.
 
-`[from:to:when]`, `[to:when]` and `[from::when]` change the text once, `[a|b]` at every step; they nest. `when`
-with a point is a share of the steps, without one a step. `AND` in capitals joins prompts, each with a weight
-behind a colon, whose guidance is added (Liu et al. 2022, "Compositional Visual Generation with Composable
-Diffusion Models"). Everything else, emphasis among it, stays in the texts.
+`[from:to:when]`, `[to:when]` and `[from::when]` change the text once, `[a|b]` at every step; they nest.
+`when` with a point is a share of the steps, without one a step. `AND` in capitals joins prompts, each with a
+weight behind a colon, whose guidance is added (Liu et al. 2022, "Compositional Visual Generation with
+Composable Diffusion Models"). Everything else, emphasis among it, stays in the texts.
 
 Steps are counted in evaluations of the model, of which some samplers take two in a step. No model and no
 torch, so it is instant.
@@ -11,9 +11,9 @@ torch, so it is instant.
 
 from __future__ import annotations
 
-import math
+import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,8 +49,8 @@ class Count:
 
 
 def count_of(request: GenerationRequest) -> Count:
-    """Of the first pass. With an input picture, too, it counts all steps, though only the last ones are drawn:
-    what AUTOMATIC1111 does, where the prompt of img2img begins at its beginning and ends in its middle."""
+    """Of the first pass. With an input picture, too, shares are of all steps, though only the last ones are
+    drawn, and the prompt begins at its beginning: as in AUTOMATIC1111."""
     return Count(request.steps * sampler_named(request.sampler).evaluations)
 
 
@@ -75,7 +75,7 @@ class Part(NamedTuple):
 
 
 _AND = re.compile(r"\bAND\b")
-_WEIGHT = re.compile(r":[^\S\n]*([-+]?(?:\d+\.?|\d*\.\d+))\s*\Z", re.ASCII)
+_WEIGHT = re.compile(r":\s*([-+]?(?:\d+\.?|\d*\.\d+))\s*\Z", re.ASCII)
 
 
 def joined_parts(prompt: str) -> tuple[Part, ...]:
@@ -151,6 +151,9 @@ _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.AS
 _PIECES = re.compile(r"(?:[^\\\[\]():|]|\\.)+|[\[\]():|]|\\\Z|\\\n")
 
 
+_CHANGING = re.compile(r"(?<!\\)\[[^\[\]]*(?:\||:\s*[+-]?[\d.]+\s*\])")
+
+
 class _Bracket:
     """An open bracket: its place among the items, and those of the colons and bars in it."""
 
@@ -179,38 +182,51 @@ def _parsed(text: str) -> list[_Item] | None:
         elif piece in ")]" and opened:
             bracket = opened.pop()
             pairs = (bracket.kind == "(") == (piece == ")")
-            found = _meaning(items, bracket) if pairs else None
-            if found is not None:
-                items[bracket.place :] = found
-                if len(found) == 1:
-                    continue
-            elif bracket.bars or any(each.bars for each in opened):
-                return None
-            else:  # a bracket around one that means nothing means nothing
-                opened.clear()
+            if pairs and (node := _node(items, bracket)) is not None:
+                items[bracket.place :] = [node]
+                continue
+            if not pairs or not _is_emphasis(bracket):
+                if bracket.bars or any(each.bars for each in opened):
+                    return None
+                opened.clear()  # a bracket around one that means nothing means nothing
         items.append(piece)
-    return None if any(each.bars for each in opened) else items
+    return None if any(each.bars for each in opened) else _compact(items)
 
 
-def _meaning(items: list[_Item], bracket: _Bracket) -> list[_Item] | None:
-    """What stands from the bracket on: one change or alternation, or the items as they are, an emphasis; None
-    if it means nothing."""
+def _is_emphasis(bracket: _Bracket) -> bool:
+    return not bracket.bars and len(bracket.colons) <= (bracket.kind == "(")
+
+
+def _node(items: list[_Item], bracket: _Bracket) -> _Change | _Alternation | None:
+    """What the bracket, which ends with the items, changes; None if it changes nothing."""
     first, colons, bars = bracket.place, bracket.colons, bracket.bars
-    if bracket.kind == "(":
-        return None if bars or len(colons) > 1 else items[first:]
+    if bracket.kind == "(" or bool(bars) == bool(colons) or len(colons) > 2:
+        return None
     if bars:
-        if colons:
-            return None
         places = [first, *bars, len(items)]
-        return [_Alternation([items[a + 1 : b] for a, b in zip(places, places[1:], strict=False)])]
-    if not colons:
-        return items[first:]
-    number = items[colons[-1] + 1 :]
-    found = _NUMBER.fullmatch("".join(map(str, number))) if all(type(each) is str for each in number) else None
-    if found is None or len(colons) > 2:
+        return _Alternation([_compact(items[a + 1 : b]) for a, b in itertools.pairwise(places)])
+    number = _compact(items[colons[-1] + 1 :])
+    found = _NUMBER.fullmatch(number[0]) if len(number) == 1 and isinstance(number[0], str) else None
+    if found is None:
         return None
     middle = colons[0] if len(colons) == 2 else first
-    return [_Change(items[first + 1 : middle], items[middle + 1 : colons[-1]], found[1])]
+    return _Change(_compact(items[first + 1 : middle]), _compact(items[middle + 1 : colons[-1]]), found[1])
+
+
+def _compact(items: Sequence[_Item]) -> list[_Item]:
+    """The same with neighbouring pieces of text as one."""
+    whole: list[_Item] = []
+    text: list[str] = []
+    for each in (*items, None):
+        if isinstance(each, str):
+            text.append(each)
+            continue
+        if text:
+            whole.append("".join(text))
+            text = []
+        if each is not None:
+            whole.append(each)
+    return whole
 
 
 def _inside(items: Sequence[_Item]) -> Iterator[_Change | _Alternation]:
@@ -265,8 +281,8 @@ def schedule(text: str, count: Count) -> tuple[Entry, ...]:
         distinct.add(found)
         if sum(map(len, distinct)) > MOST_CHARACTERS:
             raise RequestError(
-                f"A prompt comes to more than {MOST_CHARACTERS:,} characters in all its steps together; shorten "
-                "it, or let fewer of its words change."
+                f"A prompt comes to more than {MOST_CHARACTERS:,} characters in all its steps together; "
+                "shorten it, or let fewer of its words change."
             )
         if entries and entries[-1].text == found:
             entries.pop()
@@ -289,8 +305,10 @@ class PromptSchedule:
 
     weights: tuple[float, ...]
     """Of the parts that AND joins."""
-    entries: tuple[tuple[int, Texts], ...]
-    """Each with the evaluation up to which it holds, counted as `Count.last`."""
+    texts: tuple[Texts, ...]
+    """In turn."""
+    ends: tuple[int, ...]
+    """The evaluation up to which each but the last holds, counted as `Count.last`."""
 
 
 def prompt_schedule(prompt: str, negative: str, second: str, count: Count) -> PromptSchedule:
@@ -300,20 +318,24 @@ def prompt_schedule(prompt: str, negative: str, second: str, count: Count) -> Pr
     prompts = [schedule(each.text, count) for each in parts]
     others = [schedule(negative, count), schedule(second, count)]
     ends = sorted({entry.last for each in (*prompts, *others) for entry in each})
-    entries = tuple(
-        (end, Texts(tuple(text_at(each, end) for each in prompts), *(text_at(each, end) for each in others)))
+    texts = tuple(
+        Texts(tuple(_holding(each, end) for each in prompts), *(_holding(each, end) for each in others))
         for end in ends
     )
-    return PromptSchedule(tuple(each.weight for each in parts), entries)
+    return PromptSchedule(tuple(each.weight for each in parts), texts, tuple(ends[:-1]))
 
 
-def text_at(entries: Sequence[Entry], end: int) -> str:
-    """The text that holds at this evaluation, counted as `Count.last`."""
-    return next((each.text for each in entries if end <= each.last), entries[-1].text)
+def _holding(entries: Sequence[Entry], evaluation: int) -> str:
+    return next(each.text for each in entries if evaluation <= each.last)
+
+
+def is_taken_whole(text: str) -> bool:
+    """Whether something in the text would change, were it not for a bar or a backslash elsewhere in it."""
+    return "[" in text and _CHANGING.search(text) is not None and _parsed(text) is None
 
 
 def texts_of(prompt: str, count: Count, *, joins: bool = True) -> tuple[str, ...]:
-    """All texts that a prompt comes to. `joins`: whether AND joins parts of it. Raises what `joined_parts` and
-    `schedule` raise."""
+    """All texts that a prompt comes to. `joins`: whether AND joins parts of it. Raises what `joined_parts`
+    and `schedule` raise."""
     parts = joined_parts(prompt) if joins else (Part(prompt),)
     return tuple(dict.fromkeys(entry.text for part in parts for entry in schedule(part.text, count)))

@@ -2,7 +2,7 @@
 
 Such syntax would otherwise go to the text encoders as words, without a sound. Each kind is looked for by the
 form that its program demands, so that ordinary text (C++, snake__case, "3+ ducks", a smiley) is left alone.
-What is understood here stands in `tokens` and `wording`.
+What is understood here stands in `tokens`, `prompt_schedule` and `wording`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ NOT_UNDERSTOOD: tuple[tuple[re.Pattern[str], str], ...] = (
     # AUTOMATIC1111 and its family, and what its extensions add.
     (
         _pattern(r"(?<!\\)\[[^\[\]]*:\s*(?:[\d.]+\s*,\s*)*(?:\d+(?:\.\d*)?|\.\d+)\s*\]"),
-        "prompt editing is not supported",
+        "words that change are written [from:to:when], with one number",
     ),
-    (_pattern(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), "alternating words is not supported"),
-    (_pattern(r"\bAND(?:_[A-Z]+)?\b"), "AND of several prompts is not supported"),
+    (_pattern(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), "alternating words are written [a|b], without a colon"),
+    (_pattern(r"\bAND_[A-Z]+\b"), "joining prompts in this way is not supported"),
+    (_pattern(r"\bAND\b"), "AND joins parts of the prompt alone"),
     (_pattern(r"\bADD(?:ROW|COL|COMM|BASE)\b"), "regions of the Regional Prompter are not supported"),
     (_pattern(r"\[(?:SEP|SKIP|PROMPT)\]"), "ADetailer's marks are not supported"),
     (_pattern(r"\[/\w+\]"), "Unprompted's shortcodes are not supported"),
