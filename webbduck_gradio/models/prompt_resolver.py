@@ -71,7 +71,7 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
             notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, request.negative_prompt, request.prompt_2)
     count = count_of(request)
-    encoded = [texts_of(text, count, joins=text is prompt) for text in texts]
+    encoded = [texts_of(text, count, joins=name == TEXTS[0]) for text, name in zip(texts, TEXTS, strict=True)]
     _check_weights(encoded)
     everything = "\n".join(text for each in encoded for text in each)
     unread = [*not_understood(everything), *_taken_whole(texts), *_embeddings(registry, everything)]

@@ -100,7 +100,7 @@ def joined_parts(prompt: str) -> tuple[Part, ...]:
             "possible."
         )
     left = [Part(text, weight) for text, weight in weights.items() if weight]
-    return tuple(left or [Part(texts[0], 0.0)])
+    return tuple(left or [Part(next(iter(weights)), 0.0)])
 
 
 def _weighted(part: str) -> Part:
