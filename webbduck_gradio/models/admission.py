@@ -132,7 +132,8 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
         for lora, _ in words.loras:
             _check_lora(lora, checkpoint)
         warnings += [note for note in (*words.notes, *_diluted(words)) if note not in warnings]
-    return warnings + _diluted(wording) + _other_steps(request) + _without_effect(request, second)
+    lost = _without_effect(request, second, is_joined=wording.schedule.weights != (1.0,))
+    return warnings + _diluted(wording) + _other_steps(request) + lost
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -321,8 +322,11 @@ def _other_steps(request: GenerationRequest) -> list[str]:
     return [f"The schedule {request.schedule} takes {taken} steps instead of {request.steps}, as in A1111."]
 
 
-def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> list[str]:
-    """What was asked for beside its default, but plays no part in this request."""
+def _without_effect(
+    request: GenerationRequest, second: Checkpoint | None, is_joined: bool = False
+) -> list[str]:
+    """What was asked for beside its default, but plays no part in this request. `is_joined`: whether AND joins
+    prompts, to which the negative prompt belongs at any CFG."""
     warnings = []
     if (request.mask or request.outpaint) and request.output_format != "png":
         warnings.append(
@@ -341,6 +345,8 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
     fields = request.model_dump()
     way = second_pass(fields, second.arch if second else None)
     for name, when in applicability.without_effect(fields, way).items():
+        if is_joined and name == "negative_prompt":
+            continue
         if fields[name] != GenerationRequest.model_fields[name].default:
             warnings.append(f"{name} has no effect {when}.")
     return warnings

@@ -10,6 +10,8 @@ import gradio as gr
 from ...api.gradio_helpers import error_as_dict
 from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
+from ...models.prompt_schedule import count_of, texts_of
+from ...models.schedule_in_words import in_words
 from ...models.catalog.registry import Registry
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
@@ -20,6 +22,8 @@ from .lora_stack import to_request
 from .preset_store import PresetStore
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_steps")
+"""Settings by which a prompt that changes is counted."""
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
@@ -83,11 +87,11 @@ def bracket_notes(texts: Mapping[str, str]) -> list[str]:
 
 def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     """Token counts of each prompt as the text encoders get it, trigger phrases included: see `tokens.count`,
-    and `split`, see `tokens.is_split`.
+    and `split`, see `tokens.is_split`; of a prompt that comes to several texts the longest one's.
 
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
-    `models.vocabulary`; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
+    `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in characters of each prompt that is
     too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
@@ -101,6 +105,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         return {name: _count(text) for name, text in texts.items()} | {
             "added": [],
             "brackets": [],
+            "steps": [],
             "unknown": "",
             "problem": " ".join(messages),
             "long": long,
@@ -108,30 +113,62 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     added: list[str] = []
     brackets = bracket_notes(texts)
     problem = None
+    steps: list[str] = []
     unknown = ""
+    encoded: dict[str, tuple[str, ...]] = {name: (text,) for name, text in texts.items()}
     try:
-        request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
+        request = _request(asked, texts | {"loras": to_request(asked.get("loras"))})
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:
-        texts = {name: getattr(resolved, name) for name in PROMPTS}
+        count = count_of(request)
+        encoded = {name: texts_of(getattr(resolved, name), count, joins=name == "prompt") for name in PROMPTS}
         added = list(resolved.notes)
-        unknown = _unknown(registry, asked.get("base_model"), resolved)
-    return {name: _count(text) for name, text in texts.items()} | {
+        steps = steps_notes(request, resolved)
+        unknown = _unknown(registry, asked.get("base_model"), resolved, encoded)
+    return {name: _longest(each) for name, each in encoded.items()} | {
         "added": added,
         "brackets": brackets,
+        "steps": steps,
         "unknown": unknown,
         "problem": problem,
     }
 
 
-def _unknown(registry: Registry, name: Any, resolved: prompt_resolver.ResolvedPrompt) -> str:
+def _request(asked: Mapping[str, Any], texts: Mapping[str, Any]) -> GenerationRequest:
+    """A request with these texts, and with what the form says of the steps if that is valid."""
+    counted_by = {name: asked[name] for name in COUNTED_BY if asked.get(name) not in (None, "")}
+    try:
+        return GenerationRequest.validated(base_model="any", **texts, **counted_by)
+    except WebbDuckError:
+        return GenerationRequest.validated(base_model="any", **texts)
+
+
+def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPrompt) -> list[str]:
+    """What the prompts that change come to, see `schedule_in_words`."""
+    notes = []
+    for name in PROMPTS:
+        told = in_words(getattr(resolved, name), request, joins=name == "prompt")
+        notes += told if name == "prompt" else [f"{SETTINGS[name].label}: {each}" for each in told]
+    return notes
+
+
+def _unknown(
+    registry: Registry,
+    name: Any,
+    resolved: prompt_resolver.ResolvedPrompt,
+    encoded: Mapping[str, tuple[str, ...]],
+) -> str:
     checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
     if checkpoint is None or checkpoint.vocabulary is None:
         return ""
     triggers = [lora.trigger for lora, _ in resolved.loras]
-    return checkpoint.vocabulary.warning((resolved.prompt, resolved.prompt_2), triggers)
+    return checkpoint.vocabulary.warning((*encoded["prompt"], *encoded["prompt_2"]), triggers)
+
+
+def _longest(texts: tuple[str, ...]) -> dict[str, Any]:
+    return max(map(_count, texts), key=lambda each: (each["chunks"], each["tokens"]))
 
 
 def _count(text: str) -> dict[str, Any]:
