@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...errors import RequestError
 from ...models.prompt_schedule import count_of, joined_parts, texts_of
 from ...models.tokens import chunks
-from ...errors import RequestError
 from ...request import GenerationRequest
 from ...request.samplers import AUTOMATIC
 
