@@ -269,8 +269,8 @@ def _diluted(wording: ResolvedPrompt) -> list[str]:
         if any(length % each for each in lengths):
             return [
                 f"The prompts take {' and '.join(map(str, lengths))} chunks of {CHUNK} tokens, too many to "
-                "weigh them against each other exactly: the shorter one counts a little less. Chunks of equal "
-                "number avoid that."
+                "weigh them against each other exactly: the shorter one counts a little less. Chunks of "
+                "equal number avoid that."
             ]
     return []
 
@@ -325,8 +325,8 @@ def _other_steps(request: GenerationRequest) -> list[str]:
 def _without_effect(
     request: GenerationRequest, second: Checkpoint | None, is_joined: bool = False
 ) -> list[str]:
-    """What was asked for beside its default, but plays no part in this request. `is_joined`: whether AND joins
-    prompts, to which the negative prompt belongs at any CFG."""
+    """What was asked for beside its default, but plays no part in this request. `is_joined`: whether AND
+    joins prompts, to which the negative prompt belongs at any CFG."""
     warnings = []
     if (request.mask or request.outpaint) and request.output_format != "png":
         warnings.append(

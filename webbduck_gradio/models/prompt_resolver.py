@@ -22,7 +22,7 @@ from .prompt_schedule import (
     texts_of,
     with_words,
 )
-from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
+from .prompt_syntax import CHANGES, LONGEST_SHOWN, LORA_TAG, not_understood
 from .tokens import parse
 
 WEIGHTS = (0.001, 100.0)
@@ -31,6 +31,7 @@ WEIGHTS = (0.001, 100.0)
 TEXTS = ("prompt", "negative prompt", "second prompt")
 
 ADDED = "Added to the prompt: "
+TAKEN_WHOLE = "Nothing in the"
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def _taken_whole(texts: Sequence[str]) -> Iterator[str]:
     for text, name in zip(texts, TEXTS, strict=True):
         if is_taken_whole(text):
             yield (
-                f"Nothing in the {name} changes from step to step, since a | outside [ ] or a \\ before nothing "
-                "makes all of it plain words, as in A1111; take that out."
+                f"{TAKEN_WHOLE} {name} changes from step to step, since a | outside [ ] or a \\ before "
+                "nothing makes all of it plain words, as in A1111; take that out."
             )
 
 
@@ -142,6 +143,11 @@ BY = {
 def is_information(note: str) -> bool:
     """Whether a note only tells how a LoRA was taken that was asked for, so that nobody need be warned."""
     return note.startswith(ADDED) or note.endswith(tuple(f" here, {by}." for by in BY.values()))
+
+
+def is_about_steps(note: str) -> bool:
+    """Whether a note tells that something looks like words that change from step to step, and is none."""
+    return note.startswith(TAKEN_WHOLE) or note.endswith(tuple(f": {each}." for each in CHANGES))
 
 
 def _parts(registry: Registry, body: str) -> tuple[str, list[str]]:

@@ -10,9 +10,9 @@ import gradio as gr
 from ...api.gradio_helpers import error_as_dict
 from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
+from ...models.catalog.registry import Registry
 from ...models.prompt_schedule import count_of, texts_of
 from ...models.schedule_in_words import in_words
-from ...models.catalog.registry import Registry
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
@@ -91,8 +91,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
 
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
-    `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in characters of each prompt that is
-    too long, if there are any.
+    `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in
+    characters of each prompt that is too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
@@ -146,8 +146,8 @@ def _request(asked: Mapping[str, Any], texts: Mapping[str, Any]) -> GenerationRe
 
 
 def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPrompt) -> list[str]:
-    """What the prompts that change come to, see `schedule_in_words`."""
-    notes = []
+    """What the prompts that change come to, see `schedule_in_words`, and what only looks like such a change."""
+    notes = [each for each in resolved.notes if prompt_resolver.is_about_steps(each)]
     for name in PROMPTS:
         told = in_words(getattr(resolved, name), request, joins=name == "prompt")
         notes += told if name == "prompt" else [f"{SETTINGS[name].label}: {each}" for each in told]
