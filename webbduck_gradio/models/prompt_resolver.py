@@ -100,8 +100,8 @@ def _embeddings(registry: Registry, text: str) -> list[str]:
 
 
 def _check_weights(encoded: Sequence[Sequence[str]]) -> None:
-    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold. `encoded`: what
-    each of `TEXTS` comes to."""
+    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold. `encoded`:
+    what each of `TEXTS` comes to."""
     least, most = WEIGHTS
     for texts, name in zip(encoded, TEXTS, strict=True):
         for piece in (piece for text in texts for piece in parse(text)):

@@ -146,7 +146,7 @@ def _request(asked: Mapping[str, Any], texts: Mapping[str, Any]) -> GenerationRe
 
 
 def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPrompt) -> list[str]:
-    """What the prompts that change come to, see `schedule_in_words`, and what only looks like such a change."""
+    """What the prompts that change come to, see `schedule_in_words`, and what only looks like it."""
     notes = [each for each in resolved.notes if prompt_resolver.is_about_steps(each)]
     for name in PROMPTS:
         told = in_words(getattr(resolved, name), request, joins=name == "prompt")
