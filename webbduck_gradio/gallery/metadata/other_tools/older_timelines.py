@@ -24,5 +24,5 @@ def note(fields: Mapping[str, str], prompt: str, negative: str) -> list[str]:
         return []
     return [
         "Its prompt was counted by A1111's older rule (Old prompt editing timelines): 2.0 was the second "
-        "step, and the hires pass began anew; write 2 for a step, and give the hires pass a prompt of its own."
+        "step, and the hires pass began anew; write 2 for a step, and give the hires pass its own prompt."
     ]
