@@ -48,21 +48,24 @@ class Embeddings:
         }
 
 
-@dataclass(frozen=True)
 class ScheduledEmbeddings:
-    """Embeddings that change from step to step. `ends`: as `PromptSchedule` has them."""
+    """Embeddings that change from step to step. What the encoders made of each chunk is kept, and put
+    together when its turn comes: all texts repeated to common lengths would take much memory."""
 
-    embeddings: tuple[Embeddings, ...]
-    ends: tuple[int, ...] = ()
-
-    @property
-    def weights(self) -> tuple[float, ...]:
-        return self.embeddings[0].weights
+    def __init__(self, encoded: EncodedChunks, schedule: PromptSchedule):
+        """`encoded`: of all texts of the schedule."""
+        self.weights = schedule.weights
+        self._encoded, self._texts, self._ends = encoded, schedule.texts, schedule.ends
+        self._latest: tuple[Texts, Embeddings] | None = None
 
     def at(self, evaluation: int) -> Embeddings:
         """`evaluation`: how many the pass has had. AUTOMATIC1111 counts them from 0 but the schedule from 1,
-        so that the first text holds for one more than is written."""
-        return self.embeddings[bisect_left(self.ends, evaluation)]
+        so that the first text holds for one more than is written. Until the text changes, the answer is the
+        same object."""
+        texts = self._texts[bisect_left(self._ends, evaluation)]
+        if self._latest is None or self._latest[0] != texts:
+            self._latest = texts, self._encoded.embeddings(texts, self.weights)
+        return self._latest[1]
 
 
 @torch.no_grad()
@@ -70,9 +73,11 @@ def encode_schedule(
     pipe: Any, schedule: PromptSchedule, clip_skip: int = 0, emphasis: str = "mean"
 ) -> ScheduledEmbeddings:
     """As `encode`, for all texts of a schedule; each is encoded once."""
-    encoders = Encoders(pipe, clip_skip, emphasis)
-    found = {texts: _embeddings(encoders, texts, schedule.weights) for texts in set(schedule.texts)}
-    return ScheduledEmbeddings(tuple(found[texts] for texts in schedule.texts), schedule.ends)
+    encoded = EncodedChunks(pipe, clip_skip, emphasis)
+    for texts in dict.fromkeys(schedule.texts):
+        encoded.embeddings(texts)  # which reads all that it is made of
+    encoded.finish()
+    return ScheduledEmbeddings(encoded, schedule)
 
 
 @torch.no_grad()
@@ -89,45 +94,66 @@ def encode(
     An empty negative prompt becomes zeros if the checkpoint was trained that way, as SDXL was
     (`force_zeros_for_empty_prompt`).
     """
-    return _embeddings(Encoders(pipe, clip_skip, emphasis), Texts((prompt,), negative, prompt_2), (1.0,))
+    return EncodedChunks(pipe, clip_skip, emphasis).embeddings(Texts((prompt,), negative, prompt_2))
 
 
-class Encoders:
-    """A checkpoint's text encoders, and what they made of each chunk so far. `clip_skip`, `emphasis`: as
-    `encode` has them."""
+class EncodedChunks:
+    """What a checkpoint's text encoders made of each chunk so far. `clip_skip`, `emphasis`: as `encode` has
+    them."""
 
     def __init__(self, pipe: Any, clip_skip: int, emphasis: str):
-        self.pipe = pipe
-        self._clip_skip, self._emphasis = clip_skip, emphasis
+        self._pipe, self._clip_skip, self._emphasis = pipe, clip_skip, emphasis
+        # A refiner has only the second encoder.
+        self._encoders = [0, 1] if pipe.text_encoder is not None else [1]
+        self._dtype = pipe.text_encoder_2.dtype
+        self._has_zeros = pipe.config.get("force_zeros_for_empty_prompt", True)
         self._known: dict[tuple[int, Chunk], tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def both(self, prompts: Sequence[Sequence[Chunk]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def finish(self) -> None:
+        """Encode no more, and let go of the checkpoint."""
+        self._pipe = None
+
+    def embeddings(self, texts: Texts, weights: tuple[float, ...] = (1.0,)) -> Embeddings:
+        """`weights`: of the joined prompts."""
+        # For a refiner the main prompt matters more than the second one.
+        second = texts.second if texts.second.strip() and 0 in self._encoders else None
+        positives = [(chunks(each), chunks(each if second is None else second)) for each in texts.prompts]
+        zeros = not texts.negative.strip() and self._has_zeros
+        unwanted = (chunks(""),) * 2 if zeros else (chunks(texts.negative),) * 2
+        lengths = {max(map(len, each)) for each in (positives if zeros else [*positives, unwanted])}
+        length = common_length(*lengths)
+        made = [self._both(each, length) for each in positives]
+        embeds, pooled = (torch.cat(each) if len(made) > 1 else each[0] for each in zip(*made, strict=True))
+        if zeros:
+            nothing = torch.zeros_like(embeds[:1]), torch.zeros_like(pooled[:1])
+            return Embeddings(embeds, nothing[0], pooled, nothing[1], weights)
+        # diffusers ignores clip_skip for the negative prompt; A1111 applies it to both.
+        negative_embeds, negative_pooled = self._both(unwanted, length)
+        return Embeddings(embeds, negative_embeds, pooled, negative_pooled, weights)
+
+    def _both(self, prompts: Sequence[Sequence[Chunk]], length: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings of both encoders, (1, length * 77, sum of their widths), and the second encoder's pooled
         output for the first chunk."""
         own = max(map(len, prompts))
         rest = length % own
         widths = []
-        for number, prompt in enumerate(prompts):
-            if self._encoder(number) is None:  # a refiner has only the second
-                continue
-            filled = [*prompt, *chunks("") * (own - len(prompt) + rest)]
-            encoded = [self._encoded(number, chunk) for chunk in filled]
+        for number in self._encoders:
+            filled = [*prompts[number], *chunks("") * (own - len(prompts[number]) + rest)]
+            encoded = [self._chunk(number, chunk) for chunk in filled]
             states, pooled = torch.cat([state for state, _ in encoded], 1), encoded[0][1]
             # Repeating all keys does not change attention: softmax splits each key's share between its
             # copies.
             widths.append(
                 torch.cat([*[states[:, : own * TOKENS]] * (length // own), states[:, own * TOKENS :]], 1)
             )
-        return torch.cat(widths, dim=-1).to(self.pipe.text_encoder_2.dtype), pooled
+        return torch.cat(widths, dim=-1).to(self._dtype), pooled
 
-    def _encoder(self, number: int) -> Any:
-        return (self.pipe.text_encoder, self.pipe.text_encoder_2)[number]
-
-    def _encoded(self, number: int, chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:
-        """A chunk's states (1, 77, width) and pooled output, by the first encoder or the second."""
+    def _chunk(self, number: int, chunk: Chunk) -> tuple[torch.Tensor, torch.Tensor]:
+        """Its states (1, 77, width) and pooled output, by the first encoder (0) or the second (1)."""
         found = self._known.get((number, chunk))
         if found is None:
-            encoder, pad, free = self._encoder(number), (END, PAD_2)[number], CHUNK - len(chunk.ids)
+            encoder = (self._pipe.text_encoder, self._pipe.text_encoder_2)[number]
+            pad, free = (END, PAD_2)[number], CHUNK - len(chunk.ids)
             ids = torch.tensor([[START, *chunk.ids, END, *[pad] * free]], device=encoder.device)
             output = encoder(ids, output_hidden_states=True)
             state = output.hidden_states[-(self._clip_skip + 2)]
@@ -136,25 +162,6 @@ class Encoders:
                 state = _weighted(state, weights, self._emphasis)
             found = self._known[number, chunk] = state, output[0]
         return found
-
-
-def _embeddings(encoders: Encoders, texts: Texts, weights: tuple[float, ...]) -> Embeddings:
-    pipe, negative = encoders.pipe, texts.negative
-    # A refiner has only the second encoder; the main prompt matters more than the second one.
-    second = texts.second if texts.second.strip() and pipe.text_encoder is not None else None
-    positives = [(chunks(each), chunks(each if second is None else second)) for each in texts.prompts]
-    zeros = not negative.strip() and pipe.config.get("force_zeros_for_empty_prompt", True)
-    unwanted = (chunks(""),) * 2 if zeros else (chunks(negative),) * 2
-    lengths = {max(map(len, each)) for each in (positives if zeros else [*positives, unwanted])}
-    length = common_length(*lengths)
-    made = [encoders.both(each, length) for each in positives]
-    embeds, pooled = (torch.cat(each) if len(made) > 1 else each[0] for each in zip(*made, strict=True))
-    if zeros:
-        nothing = torch.zeros_like(embeds[:1]), torch.zeros_like(pooled[:1])
-        return Embeddings(embeds, nothing[0], pooled, nothing[1], weights)
-    # diffusers ignores clip_skip for the negative prompt; A1111 applies it to both.
-    negative_embeds, negative_pooled = encoders.both(unwanted, length)
-    return Embeddings(embeds, negative_embeds, pooled, negative_pooled, weights)
 
 
 def _weighted(state: torch.Tensor, weights: torch.Tensor, emphasis: str) -> torch.Tensor:

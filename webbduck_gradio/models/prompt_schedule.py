@@ -149,8 +149,6 @@ _Item = str | _Change | _Alternation
 
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*", re.ASCII)
 _PIECES = re.compile(r"(?:[^\\\[\]():|]|\\.)+|[\[\]():|]|\\\Z|\\\n")
-
-
 _CHANGING = re.compile(r"(?<!\\)\[[^\[\]]*(?:\||:\s*[+-]?[\d.]+\s*\])")
 
 
