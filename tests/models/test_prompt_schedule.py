@@ -178,6 +178,7 @@ def test_hostile_brackets(prompt: str) -> None:
     [
         ({}, ['Steps 1-9: "cat"; 10-20: "dog".']),
         ({"sampler": "Heun"}, ['Evaluations (2 in each step) 1-17: "cat"; 18-40: "dog".']),
+        ({"prompt": "[a:b:0.95]"}, ['Steps 1-20: "a"; never: "b".']),
         ({"prompt": "a cat on a pond"}, []),
         (
             {"prompt": "[a:b:0.8] c", "image": "0" * 64 + ".png", "strength": 0.5},
@@ -187,7 +188,7 @@ def test_hostile_brackets(prompt: str) -> None:
             {"prompt": "[a|b] duck AND a pond :0.5"},
             [
                 'Joined by AND: "[a|b] duck" with weight 1; "a pond" with weight 0.5.',
-                'Steps 1-2: "a"; 3: "b"; 4: "a"; 5: "b"; 6: "a"; 7: "b"; and 14 more.',
+                'Steps 1-2: "a"; 3: "b"; 4: "a"; 5: "b"; and 15 more.',
             ],
         ),
     ],

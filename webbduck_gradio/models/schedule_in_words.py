@@ -9,7 +9,7 @@ from ..request import GenerationRequest
 from ..request.samplers import sampler_named
 from .prompt_schedule import Part, count_of, joined_parts, schedule
 
-MOST_SHOWN = 6
+MOST_SHOWN = 4
 """Changes that are listed."""
 LONGEST = 40
 """Characters of a text that are shown."""
@@ -39,15 +39,17 @@ def in_words(prompt: str, request: GenerationRequest, *, joins: bool = True) -> 
 
 def _changes(texts: Sequence[str], ends: Sequence[int], drawn: int) -> str:
     """`ends`: as `PromptSchedule` has them."""
-    shown = []
+    shown, drawn_texts = [], set()
     places = [0, *(end + 1 for end in ends), drawn]
-    for text, first, following in zip(_differing(texts), places, places[1:], strict=False):
-        if first >= drawn:
+    for text, (first, following) in zip(_differing(texts), itertools.pairwise(places), strict=True):
+        if first < drawn:
+            last = min(following, drawn)
+            steps = f"{first + 1}" if last == first + 1 else f"{first + 1}-{last}"
+            shown.append(f"{steps}: {text}")
+            drawn_texts.add(text)
+        elif text not in drawn_texts:
             shown.append(f"never: {text}")
             break
-        last = min(following, drawn)
-        steps = f"{first + 1}" if last == first + 1 else f"{first + 1}-{last}"
-        shown.append(f"{steps}: {text}")
     more = len(shown) - MOST_SHOWN
     ending = f"; and {more} more." if more > 0 else "."
     return "; ".join(shown[:MOST_SHOWN]) + ending
