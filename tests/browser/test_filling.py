@@ -177,6 +177,21 @@ def test_brackets_breaks_and_sizes_are_said_before_generate(form: Page) -> None:
     area.fill("a duck on a pond BREAK at night")
     expect(form.locator(".prompt-foot .counter")).to_have_text(f"{5 + 2} / 150")
     expect(said).to_be_hidden()
+    lines = form.get_by_role("list", name="The prompt by steps").get_by_role("listitem")
+    form.fill("#steps input", "20")
+    area.fill("a [red:blue:0.4] duck AND a pond :0.5")
+    expect(lines).to_have_text(
+        [
+            'Joined by AND: "a [red:blue:0.4] duck" with weight 1; "a pond" with weight 0.5.',
+            'Steps 1-9: "red"; 10-20: "blue".',
+        ]
+    )
+    form.fill("#steps input", "10")
+    expect(lines.last).to_have_text('Steps 1-5: "red"; 6-10: "blue".')
+    area.fill("a [red:blue:0.4] duck | a pond")
+    expect(lines.last).to_contain_text("a | outside [ ]")
+    area.fill("a duck")
+    expect(lines).to_have_count(0)
 
     warning = form.locator(".size-warning")
     form.get_by_label("1:1", exact=True).check(force=True)

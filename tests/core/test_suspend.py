@@ -37,6 +37,7 @@ WIDE = {"width": 576, "height": 64}
 
 MODES: dict[str, dict[str, Any]] = {
     "text2img": {"prompt": "a (red:1.4) duck on a [pond]"},
+    "a prompt that changes": {"prompt": "a [red|blue] duck AND [a pond:fog:0.5] :0.7", "sampler": "DPM2 a"},
     "img2img": {"image": True, "strength": 0.8},
     "inpaint": {"image": True, "mask": True, "strength": 0.9, "masked_content": "original"},
     "soft inpainting": {

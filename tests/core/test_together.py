@@ -56,8 +56,20 @@ def sizes(pictures: list[GeneratedImage]) -> list[int]:
         {"variation_strength": 0.4, "variation_seed": 3},
         {"cfg": 9, "cfg_rescale": 0.5, "mimic_cfg": 4, "pag_scale": 3, "slg_scale": 2, "freeu": "on"},
         {"cfg": 1},
+        {"prompt": "a [red|blue] duck AND [a pond:fog:2] :0.7", "pag_scale": 2},
     ],
-    ids=["noise", "path", "multistep", "img2img", "inpaint", "refiner", "variation", "guidance", "no CFG"],
+    ids=[
+        "noise",
+        "path",
+        "multistep",
+        "img2img",
+        "inpaint",
+        "refiner",
+        "variation",
+        "guidance",
+        "no CFG",
+        "a prompt that changes",
+    ],
 )
 def test_each_is_the_picture_that_is_drawn_alone(draw, fields: dict[str, Any]) -> None:
     """But for roundings: one grey level here and there."""

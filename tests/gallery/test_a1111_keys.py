@@ -176,3 +176,28 @@ def test_what_was_read_makes_a_request_that_writes_the_same_keys(name: str, reca
     request = GenerationRequest.validated(**owned)
     again, _ = recalled(infotext.parameters_text(request, request.seed, version="WebbDuck 1"))
     assert {key: again.get(key) for key in expected} == {key: values.get(key) for key in expected}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "line", "said"),
+    [
+        ("a [cat:dog:2.0]", "Old prompt editing timelines: True, Version: v1.9.4", True),
+        ("a [cat:dog:2.0]", "Version: v1.5.1", True),
+        ("a [cat:dog:2.0]", "Version: v1.6.0", False),
+        ("a [cat:dog:0.5]", "Old prompt editing timelines: True, Version: v1.9.4", False),
+        ("a [cat|dog]", "Old prompt editing timelines: True, Hires upscale: 2, Version: v1.9.4", True),
+        ("a (cat:2.0)", "Old prompt editing timelines: True, Hires upscale: 2, Version: v1.9.4", False),
+    ],
+)
+def test_prompts_that_an_older_rule_counted_are_named(prompt: str, line: str, said: bool, recalled) -> None:
+    values, notes = recalled(f"{prompt}\nSteps: 20, Sampler: Euler, CFG scale: 7, Seed: 5, RNG: CPU, {line}")
+    assert values["prompt"] == prompt
+    assert any("A1111's older rule" in note for note in notes) == said
+    assert not any("Not taken over" in note for note in notes)
+
+
+def test_a_prompt_is_kept_as_it_was_written(recalled) -> None:
+    prompt, negative = "a [cat:dog:0.5] [red|blue|] AND a pond :0.7, \\\\[b", "[fog::5]"
+    request = GenerationRequest.validated(base_model="lake", seed=5, prompt=prompt, negative_prompt=negative)
+    values, _ = recalled(infotext.parameters_text(request, 5, version="WebbDuck 1"))
+    assert (values["prompt"], values["negative_prompt"]) == (prompt, negative)

@@ -190,6 +190,22 @@ def test_only_pictures_with_loras_are_rounded_otherwise(drawing: int, facts, ask
     ] * said
 
 
+@pytest.mark.parametrize(
+    ("asked", "changed"),
+    [
+        ({"prompt": "a [cat:dog:0.5]"}, True),
+        ({"prompt": "a cat AND a dog"}, True),
+        ({"negative_prompt": "[cat|dog]"}, True),
+        ({"prompt": " AND ".join("a" * 20)}, True),
+        ({"prompt": "a [cat], (dog:1.2)", "negative_prompt": "a cat AND a dog"}, False),
+    ],
+)
+def test_prompts_that_were_plain_words_are_said(asked: dict[str, Any], changed: bool) -> None:
+    notes = differences(chunk(**asked) | {"drawing": 5}, HERE)
+    assert ["prompts that change from step to step" in note for note in notes] == [True] * changed
+    assert differences(chunk(**asked), HERE) == []
+
+
 def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
     class Installed:
         def checkpoints(self) -> list[Any]:

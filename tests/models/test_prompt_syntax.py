@@ -8,13 +8,15 @@ from request_checks import validate
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.prompt_schedule import with_words
 from webbduck_gradio.models.prompt_syntax import not_understood
 from webbduck_gradio.settings import Settings
 
 SYNTAX = {
-    "prompt editing": ("[cat:dog:0.5]", "[cat::3]", "[dog:10]", "[cat:dog:2,7]"),
-    "alternating words": ("[cat|dog]", "[|dog]"),
-    "AND of several prompts": ("a cat AND a dog", "a cat AND_PERP a dog"),
+    "words that change": ("[cat:dog:pig:0.5]", "[cat:dog:2,7]"),
+    "alternating words": ("[cat|dog:3]",),
+    "AND joins parts": ("a cat AND a dog",),
+    "joining prompts in this way": ("a cat AND_PERP a dog",),
     "Regional Prompter": ("sky ADDROW sea", "left ADDCOL right"),
     "ADetailer": ("a face [SEP] an eye",),
     "Unprompted": ("[choose]cat|dog[/choose]",),
@@ -115,3 +117,44 @@ def test_weights_that_people_use_are_taken(settings: Settings) -> None:
         "(a:0.01)",
     ):
         assert validate(registry, build_request(registry, {"prompt": text})) == []
+
+
+def test_what_changes_and_what_is_joined_is_understood(settings: Settings) -> None:
+    registry = Registry(settings)
+
+    def said(**texts: str) -> list[str]:
+        return validate(registry, build_request(registry, {"prompt": "", "cfg": 5} | texts))
+
+    changing = "a [cat:dog:0.5], [[big]:3], [red|blue|] ([sky::.2]:1.3)"
+    for field in ("prompt", "negative_prompt", "prompt_2"):
+        assert said(**{field: changing}) == []
+    assert said(prompt=f"{changing} AND a pond :0.5") == []
+    assert said(negative_prompt="a cat AND a dog") == [
+        "AND is read as plain words: AND joins parts of the prompt alone."
+    ]
+    alone, change = said(prompt="a [cat:dog:0.5] | a pond")
+    assert alone.startswith("[cat:dog:0.5] is read as plain words: ")
+    assert change.startswith("Nothing in the prompt changes from step to step, since a | outside [ ]")
+
+
+def test_what_cannot_be_joined_is_refused(settings: Settings) -> None:
+    registry = Registry(settings)
+    for prompt, why in (
+        (" AND ".join(map(str, range(17))), "AND joins 17 prompts; at most 16 are possible."),
+        ("a AND b:101", "A prompt joined by AND has the weight 101; -100 to 100 are possible."),
+        (f"a AND b:{'9' * 400}", "A prompt joined by AND has the weight inf; -100 to 100 are possible."),
+        ("[(a:200):b:0.5]", "The prompt gives 'a' the weight 200; 0 and 0.001 to 100 are possible."),
+        (
+            "|".join(["[" + "x" * 1500, *map(str, range(149)), "]"]) + "y" * 1900,
+            "A prompt comes to more than 200,000 characters in all its steps together; shorten it, or let "
+            "fewer of its words change.",
+        ),
+    ):
+        with pytest.raises(RequestError) as refusal:
+            validate(registry, build_request(registry, {"prompt": prompt, "steps": 150}))
+        assert str(refusal.value) == why
+
+
+def test_a_trigger_goes_into_each_joined_prompt() -> None:
+    assert with_words("a cat, ", "ink") == "a cat, ink"
+    assert with_words("a cat AND a dog :0.5", "ink") == "a cat, ink AND a dog, ink :0.5"

@@ -65,7 +65,7 @@ def works(
 
     def plain() -> None:
         ends[PLAIN] = pipe(
-            **model.embeddings.arguments(),
+            **model.embeddings.at(0).arguments(),
             width=request.width,
             height=request.height,
             sigmas=sigmas,

@@ -92,7 +92,7 @@ class ImageGenerator:
         reporter.check()
         self.pipelines.start_job(
             self._largest_pass(request, checkpoint),
-            rows_of(request),
+            rows_of(request, self.weights(request)),
             self._preparation.checkpoints(request, checkpoint),
             self._preparation.vae(request),
         )
@@ -169,7 +169,7 @@ class ImageGenerator:
             return 1
         room = loaded.placement.room_beside(UNET)
         rows = rows_that_fit(request.largest_size, loaded.pipe.unet.dtype.itemsize, room)
-        return max(1, min(left, rows // rows_of(request)))
+        return max(1, min(left, rows // rows_of(request, self.weights(request))))
 
     def _settle(self) -> None:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
@@ -207,6 +207,10 @@ class ImageGenerator:
     def vae(self, request: GenerationRequest) -> Vae | None:
         """As `Preparation.vae`."""
         return self._preparation.vae(request)
+
+    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]:
+        """As `Preparation.weights`."""
+        return self._preparation.weights(request)
 
     def upscale(
         self,

@@ -13,6 +13,13 @@ from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
 from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
+from ..models.prompt_schedule import (
+    Count,
+    count_of,
+    hires_count,
+    prompt_schedule,
+    second_pass_count,
+)
 from ..models.vaes import Vae
 from ..request import GenerationRequest
 from . import devices
@@ -26,7 +33,7 @@ from .modes.hires import HiresPass
 from .one_image import PreparedJob
 from .origin import Origin, caveats, check, origin_of
 from .progress import ProgressReporter
-from .prompts import Embeddings, encode
+from .prompts import ScheduledEmbeddings, encode_schedule
 from .sampling.denoiser import ModelContext
 from .unfinished import Unfinished
 
@@ -47,7 +54,7 @@ class Preparation:
         """`registry` and `inputs`: as `ImageGenerator` takes them. `threads`: that jobs are drawn with."""
         self._pipelines, self._registry, self._inputs = pipelines, registry, inputs
         self._detectors, self._threads = detectors, threads
-        self._embeddings: dict[Any, Embeddings] = {}
+        self._embeddings: dict[Any, ScheduledEmbeddings] = {}
 
     def forget(self) -> None:
         """Free the embeddings."""
@@ -63,9 +70,7 @@ class Preparation:
     ) -> PreparedJob:
         """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
         that it depends on beside the request's own."""
-        wordings = [self._wording(request)]
-        if request.has_hires:
-            wordings.append(self._wording(request.for_hires_pass()))
+        wordings = self._wordings(request)
         second = self._second(request)
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = self.checkpoints(request, checkpoint)
@@ -91,16 +96,20 @@ class Preparation:
             if saved.origin["tiles"]:
                 self._pipelines.return_to(saved.origin["policy"])
 
-        def model(place: int, wording: ResolvedPrompt) -> ModelContext:
-            return self._load(request, checkpoints[place], wording, reporter, checkpoints[:place])
+        def model(place: int, wording: ResolvedPrompt, count: Count) -> ModelContext:
+            return self._load(
+                request, checkpoints[place], wording, reporter, checkpoints[:place], count=count
+            )
 
-        models = [model(0, wordings[0])]
+        models = [model(0, wordings[0], count_of(request))]
+        continues = second is not None and admission.is_refiner_handoff(request, second)
         if second is not None:
             is_same = key_of(second) == key_of(checkpoint)
-            models.append(models[0] if is_same else model(1, wordings[0]))
+            count = count_of(request) if continues else second_pass_count(request)
+            models.append(model(0 if is_same else 1, wordings[0], count))
         hires = None
         if request.has_hires:
-            models.append(model(len(models), wordings[1]))
+            models.append(model(len(models), wordings[1], hires_count(request)))
             hires = HiresPass(request, models[-1], upscaler)
         notes: tuple[str, ...] = ()
         if saved:
@@ -108,7 +117,6 @@ class Preparation:
                 if each.loaded.decoding is not None:
                     each.loaded.decoding.return_to(name)
             notes = tuple(caveats(saved.origin, origin()))
-        continues = second is not None and admission.is_refiner_handoff(request, second)
         other = models[1] if second is not None else None
         first, last = models[0], models[-1]
         passes = first, other, continues, hires, last, details
@@ -141,7 +149,10 @@ class Preparation:
         wording: ResolvedPrompt,
         reporter: ProgressReporter,
         keep: Sequence[Checkpoint] = (),
+        *,
+        count: Count | None = None,
     ) -> ModelContext:
+        """`count`: of the pass; None = the first pass of the request."""
         loras = [use for use in wording.loras if not keep or use[0].is_compatible_with(checkpoint)]
         try:
             loaded = self._pipelines.get(checkpoint, reporter.status, loras, keep)
@@ -154,7 +165,7 @@ class Preparation:
                 "or choose a memory policy that needs less (--memory)."
             ) from None
         reporter.check()
-        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter), loras)
+        return ModelContext(loaded, self._encoded(request, loaded, wording, loras, reporter, count), loras)
 
     def _encoded(
         self,
@@ -163,25 +174,37 @@ class Preparation:
         wording: ResolvedPrompt,
         uses: Sequence[Use],
         reporter: ProgressReporter,
-    ) -> Embeddings:
+        count: Count | None,
+    ) -> ScheduledEmbeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
+        schedule = prompt_schedule(*texts, count or count_of(request))
         loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
         index = wording.index.fitting(loaded.checkpoint)
-        vectors = tuple((str(each.path), each.stamp) for each in index.used(texts))
-        key = (key_of(loaded.checkpoint), loras, texts, vectors, request.clip_skip, request.emphasis)
+        vectors = tuple((str(each.path), each.stamp) for each in index.used(schedule.every_text))
+        key = (key_of(loaded.checkpoint), loras, schedule, vectors, request.clip_skip, request.emphasis)
         found = self._embeddings.pop(key, None)
         if found is None:
             reporter.status("Encoding the prompt")
             with loaded.placement.encoding():
-                found = encode(loaded.pipe, *texts, request.clip_skip, request.emphasis, index)
+                found = encode_schedule(loaded.pipe, schedule, request.clip_skip, request.emphasis, index)
         self._embeddings[key] = found
         for old in list(self._embeddings)[:-MAX_CACHED_PROMPTS]:
             del self._embeddings[old]
         return found
 
+    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]:
+        """Of the prompts that AND joins, for the first pass and, if there is one, the hires pass."""
+        return [wording.schedule.weights for wording in self._wordings(request)]
+
+    def _wordings(self, request: GenerationRequest) -> list[ResolvedPrompt]:
+        """Of the first pass and, if there is one, of the hires pass."""
+        passes = [request, request.for_hires_pass()] if request.has_hires else [request]
+        return [self._wording(each) for each in passes]
+
     def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
         if self._registry is None and not request.loras:
-            return ResolvedPrompt(request.prompt, request.negative_prompt, request.prompt_2, (), ())
+            texts = (request.prompt, request.negative_prompt, request.prompt_2)
+            return ResolvedPrompt(*texts, (), (), prompt_schedule(*texts, count_of(request)))
         return resolve_prompt(self._catalog(), request)
 
     def _catalog(self) -> Registry:

@@ -29,7 +29,7 @@ from .modes.passes import decoded
 from .one_image import PreparedJob, translate_errors
 from .origin import digest
 from .progress import Continuation, GeneratedImage, ProgressReporter
-from .sampling.guidance import guidance_of
+from .sampling.guidance import rows_of
 from .sampling.loop import SamplingRun, within
 from .sampling.tiled import parts
 from .slow_steps import SlowSteps
@@ -61,6 +61,8 @@ class Generator(Protocol):
 
     def vae(self, request: GenerationRequest) -> Vae | None: ...
 
+    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]: ...
+
     def fall_back(self, decoding: bool) -> str | None: ...
 
 
@@ -86,7 +88,8 @@ def redrawn(
     size, source = enlarged.size, digest(enlarged)
     drawing, pipelines = request.drawing, generator.pipelines
     size_of_tile, vae = (drawing.width, drawing.height), generator.vae(drawing)
-    pipelines.start_job(size_of_tile, guidance_of(drawing).rows, [checkpoint], vae)
+    rows = rows_of(drawing, generator.weights(drawing))
+    pipelines.start_job(size_of_tile, rows, [checkpoint], vae)
     pipelines.compiling.start_job(reporter)
 
     def prepare(saved: Unfinished | None) -> PreparedJob:

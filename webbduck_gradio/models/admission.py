@@ -138,7 +138,8 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
         for lora, _ in words.loras:
             _check_lora(lora, checkpoint)
         warnings += [note for note in (*words.notes, *_diluted(words, checkpoint)) if note not in warnings]
-    return warnings + _diluted(wording, checkpoint) + _other_steps(request) + _without_effect(request, second)
+    lost = _without_effect(request, second, is_joined=wording.schedule.weights != (1.0,))
+    return warnings + _diluted(wording, checkpoint) + _other_steps(request) + lost
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -264,19 +265,22 @@ def _check_second_pass(request: GenerationRequest, first: Checkpoint, second: Ch
 
 
 def _diluted(wording: ResolvedPrompt, checkpoint: Checkpoint) -> list[str]:
-    """Two prompts too long to be repeated to one length are filled up with empty chunks."""
+    """Prompts too long to be repeated to one length are filled up with empty chunks."""
     if not wording.negative_prompt.strip():
         return []
     index = wording.index.fitting(checkpoint)
-    asked = max(len(chunks(wording.prompt, index)), len(chunks(wording.prompt_2, index)))
-    unasked = len(chunks(wording.negative_prompt, index))
-    length = common_length(asked, unasked)
-    if length % asked == length % unasked == 0:
-        return []
-    return [
-        f"The prompts take {asked} and {unasked} chunks of {CHUNK} tokens, too many to weigh them "
-        "against each other exactly: the shorter one counts a little less. Chunks of equal number avoid that."
-    ]
+    for texts in wording.schedule.texts:
+        second = len(chunks(texts.second, index))
+        asked = [max(len(chunks(each, index)), second) for each in texts.prompts]
+        lengths = [*asked, len(chunks(texts.negative, index))]
+        length = common_length(*lengths)
+        if any(length % each for each in lengths):
+            return [
+                f"The prompts take {' and '.join(map(str, lengths))} chunks of {CHUNK} tokens, too many to "
+                "weigh them against each other exactly: the shorter one counts a little less. Chunks of "
+                "equal number avoid that."
+            ]
+    return []
 
 
 def _lost_on(checkpoint: Checkpoint, wording: ResolvedPrompt, which: str) -> list[str]:
@@ -333,8 +337,11 @@ def _other_steps(request: GenerationRequest) -> list[str]:
     return [f"The schedule {request.schedule} takes {taken} steps instead of {request.steps}, as in A1111."]
 
 
-def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> list[str]:
-    """What was asked for beside its default, but plays no part in this request."""
+def _without_effect(
+    request: GenerationRequest, second: Checkpoint | None, is_joined: bool = False
+) -> list[str]:
+    """What was asked for beside its default, but plays no part in this request. `is_joined`: whether AND
+    joins prompts, to which the negative prompt belongs at any CFG."""
     warnings = []
     if (request.mask or request.outpaint) and request.output_format != "png":
         warnings.append(
@@ -353,6 +360,8 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
     fields = request.model_dump()
     way = second_pass(fields, second.arch if second else None)
     for name, when in applicability.without_effect(fields, way).items():
+        if is_joined and name == "negative_prompt":
+            continue
         if fields[name] != GenerationRequest.model_fields[name].default:
             warnings.append(f"{name} has no effect {when}.")
     return warnings

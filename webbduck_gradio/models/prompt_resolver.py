@@ -6,6 +6,7 @@ Done in one place, so that the page can show, and the metadata record, exactly w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..errors import RequestError
@@ -14,7 +15,15 @@ from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
 from .embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
 from .named_embeddings import named_embeddings
-from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
+from .prompt_schedule import (
+    PromptSchedule,
+    count_of,
+    is_taken_whole,
+    prompt_schedule,
+    texts_of,
+    with_words,
+)
+from .prompt_syntax import CHANGES, LONGEST_SHOWN, LORA_TAG, not_understood
 from .tokens import parse
 
 WEIGHTS = (0.001, 100.0)
@@ -23,6 +32,7 @@ WEIGHTS = (0.001, 100.0)
 TEXTS = ("prompt", "negative prompt", "second prompt")
 
 ADDED = "Added to the prompt: "
+TAKEN_WHOLE = "Nothing in the"
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class ResolvedPrompt:
     prompt_2: str
     loras: tuple[tuple[Lora, float], ...]
     notes: tuple[str, ...]
+    schedule: PromptSchedule
+    """What the texts come to in the request's first pass."""
     embeddings: tuple[Embedding, ...] = ()
     """Those that the texts name and the request's checkpoint can use."""
     index: EmbeddingIndex = NO_EMBEDDINGS
@@ -61,22 +73,35 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
     for lora, weight in loras:
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
         if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
-            prompt = f"{prompt.rstrip().rstrip(',')}, {lora.trigger}" if prompt.strip() else lora.trigger
+            prompt = with_words(prompt, lora.trigger)
             notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, request.negative_prompt, request.prompt_2)
-    _check_weights(texts)
-    everything = "\n".join(texts)
-    named = named_embeddings(registry, request.base_model, texts)
-    unread = not_understood(everything) + list(named.notes)
+    count = count_of(request)
+    encoded = [texts_of(text, count, joins=name == TEXTS[0]) for text, name in zip(texts, TEXTS, strict=True)]
+    _check_weights(encoded)
+    every = [text for each in encoded for text in each]
+    named = named_embeddings(registry, request.base_model, every)
+    unread = [*not_understood("\n".join(every)), *_taken_whole(texts), *named.notes]
+    schedule = prompt_schedule(*texts, count)
     index = registry.embedding_index
-    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes), named.embeddings, index)
+    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes), schedule, named.embeddings, index)
 
 
-def _check_weights(texts: tuple[str, str, str]) -> None:
-    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold."""
-    least, most = WEIGHTS
+def _taken_whole(texts: Sequence[str]) -> Iterator[str]:
     for text, name in zip(texts, TEXTS, strict=True):
-        for piece in parse(text):
+        if is_taken_whole(text):
+            yield (
+                f"{TAKEN_WHOLE} {name} changes from step to step, since a | outside [ ] or a \\ before "
+                "nothing makes all of it plain words, as in A1111; take that out."
+            )
+
+
+def _check_weights(encoded: Sequence[Sequence[str]]) -> None:
+    """Raises `RequestError` for a word whose weight is beyond what the text encoders can hold. `encoded`:
+    what each of `TEXTS` comes to."""
+    least, most = WEIGHTS
+    for texts, name in zip(encoded, TEXTS, strict=True):
+        for piece in (piece for text in texts for piece in parse(text)):
             if piece is not None and piece[1] and not least <= abs(piece[1]) <= most:
                 raise RequestError(
                     f"The {name} gives {quoted(piece[0].strip()[:40])} the weight {piece[1]:.3g}; "
@@ -115,6 +140,11 @@ BY = {
 def is_information(note: str) -> bool:
     """Whether a note only tells how a LoRA was taken that was asked for, so that nobody need be warned."""
     return note.startswith(ADDED) or note.endswith(tuple(f" here, {by}." for by in BY.values()))
+
+
+def is_about_steps(note: str) -> bool:
+    """Whether a note tells that something looks like words that change from step to step, and is none."""
+    return note.startswith(TAKEN_WHOLE) or note.endswith(tuple(f": {each}." for each in CHANGES))
 
 
 def _parts(registry: Registry, body: str) -> tuple[str, list[str]]:

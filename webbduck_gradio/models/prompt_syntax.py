@@ -2,7 +2,7 @@
 
 Such syntax would otherwise go to the text encoders as words, without a sound. Each kind is looked for by the
 form that its program demands, so that ordinary text (C++, snake__case, "3+ ducks", a smiley) is left alone.
-What is understood here stands in `tokens` and `wording`.
+What is understood here stands in `tokens`, `prompt_schedule` and `wording`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,22 @@ def _pattern(text: str, flags: int = 0) -> re.Pattern[str]:
     return re.compile(text, flags | re.MULTILINE)
 
 
+CHANGES = (
+    "words that change are written [from:to:when], with one number",
+    "alternating words are written [a|b], without a colon",
+    "AND joins parts of the prompt alone",
+)
+"""What is said of forms that come close to those of `prompt_schedule`."""
+
 NOT_UNDERSTOOD: tuple[tuple[re.Pattern[str], str], ...] = (
     # AUTOMATIC1111 and its family, and what its extensions add.
     (
         _pattern(r"(?<!\\)\[[^\[\]]*:\s*(?:[\d.]+\s*,\s*)*(?:\d+(?:\.\d*)?|\.\d+)\s*\]"),
-        "prompt editing is not supported",
+        CHANGES[0],
     ),
-    (_pattern(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), "alternating words is not supported"),
-    (_pattern(r"\bAND(?:_[A-Z]+)?\b"), "AND of several prompts is not supported"),
+    (_pattern(r"(?<!\\)\[[^\[\]|]*\|[^\[\]]*\]"), CHANGES[1]),
+    (_pattern(r"\bAND_[A-Z]+\b"), "joining prompts in this way is not supported"),
+    (_pattern(r"\bAND\b"), CHANGES[2]),
     (_pattern(r"\bADD(?:ROW|COL|COMM|BASE)\b"), "regions of the Regional Prompter are not supported"),
     (_pattern(r"\[(?:SEP|SKIP|PROMPT)\]"), "ADetailer's marks are not supported"),
     (_pattern(r"\[/\w+\]"), "Unprompted's shortcodes are not supported"),

@@ -276,14 +276,14 @@ def chunks(prompt: str, embeddings: Names | None = None) -> tuple[Chunk, ...]:
     return tuple(done)
 
 
-def common_length(prompt: int, negative: int) -> int:
-    """Chunks to which both are brought: where that is no multiple of either, empty ones fill the rest.
+def common_length(*lengths: int) -> int:
+    """Chunks to which all are brought: where that is no multiple of one, empty ones fill the rest.
 
     Repeating a prompt as a whole changes nothing in what is drawn, an empty chunk behind it dilutes it. The
     least common multiple needs none, but two long prompts may be too long for that.
     """
-    least = math.lcm(prompt, negative)
-    longer = max(prompt, negative)
+    least = math.lcm(*lengths)
+    longer = max(lengths)
     return least if least <= MOST_REPEATED else longer * max(MOST_REPEATED // longer, 1)
 
 

@@ -58,7 +58,8 @@ class PictureFields(JobRequest):
 
     prompt: Annotated[Prompt, Setting(
         label="Prompt", group="prompt", control="text", is_content=True,
-        help="What the picture should show. (word:1.2) weighs more, [word] less.",
+        help="What the picture should show. (word:1.2) weighs more, [word] less; [day:night:0.5] changes at "
+        "half of the steps, [day|night] at each, and AND joins prompts.",
         page_help="Ctrl+Up and Ctrl+Down change a word's weight.",
         placeholder="What should the picture show?",
     )] = ""

@@ -87,6 +87,8 @@ class Sampler:
     """Whether it decides on the number of steps itself."""
     can_be_split: bool = True
     """Whether a refiner can take over in the middle; others place their steps themselves."""
+    evaluations: int = 1
+    """Of the model in each step, as AUTOMATIC1111 counts them for prompts that change."""
     fewest_steps: Mapping[str, int] = field(default_factory=dict)
     """By schedule, the number of steps below which it overshoots and leaves noise."""
     discards_penultimate: bool = False
@@ -138,13 +140,13 @@ SAMPLERS = (
         aliases=("dpmpp_3m_sde", "SamplerDPMPP_3M_SDE"),
     ),
     Sampler(
-        name="DPM++ SDE", family="DPM++", noise="path", eta=1.0,
+        name="DPM++ SDE", family="DPM++", noise="path", eta=1.0, evaluations=2,
         automatic="Karras",
         config_class="DPMSolverSDEScheduler",
         aliases=("dpmpp_sde", "SamplerDPMPP_SDE"),
     ),
     Sampler(
-        name="DPM++ 2S a", family="DPM++", noise="steps", eta=1.0,
+        name="DPM++ 2S a", family="DPM++", noise="steps", eta=1.0, evaluations=2,
         automatic="Karras",
         config_class="DPMSolverSinglestepScheduler",
         aliases=("dpmpp_2s_ancestral", "dpmpp_2s", "SamplerDPMPP_2S_Ancestral"),
@@ -160,20 +162,20 @@ SAMPLERS = (
         aliases=("euler_ancestral", "SamplerEulerAncestral"),
     ),
     Sampler(
-        name="Heun", family="Heun", has_churn=True,
+        name="Heun", family="Heun", has_churn=True, evaluations=2,
         fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},
         config_class="HeunDiscreteScheduler",
     ),
-    Sampler(name="HeunPP2", family="Heun", has_churn=True, aliases=("heunpp2",)),
+    Sampler(name="HeunPP2", family="Heun", has_churn=True, evaluations=3, aliases=("heunpp2",)),
     Sampler(
-        name="DPM2", family="DPM", has_churn=True,
+        name="DPM2", family="DPM", has_churn=True, evaluations=2,
         automatic="Karras",
         discards_penultimate=True,
         config_class="KDPM2DiscreteScheduler",
         aliases=("dpm_2", "kdpm_2"),
     ),
     Sampler(
-        name="DPM2 a", family="DPM", noise="steps", eta=1.0,
+        name="DPM2 a", family="DPM", noise="steps", eta=1.0, evaluations=2,
         automatic="Karras",
         discards_penultimate=True,
         fewest_steps={"Karras": 5, "Exponential": 6, "Polyexponential": 6},
@@ -200,7 +202,7 @@ SAMPLERS = (
         aliases=("dpm_adaptive",),
     ),
     Sampler(
-        name="Restart", family="Heun", noise="steps",
+        name="Restart", family="Heun", noise="steps", evaluations=2,
         automatic="Karras",
         can_be_split=False,
         fewest_steps={**dict.fromkeys(_LOW, 5), BETA: 9},

@@ -12,8 +12,8 @@ import torch
 from ..loaded_checkpoint import LoadedCheckpoint
 from ..lora_adapters import Use
 from ..memory_needs import slice_attention
-from ..prompts import Embeddings
-from .guidance import Guidance, combined, rescaled, thresholded
+from ..prompts import Embeddings, ScheduledEmbeddings
+from .guidance import Guidance, combined, joined, rescaled, thresholded
 from .inpainted import Inpainted
 from .model_sigmas import ModelSigmas
 from .perturbations import Perturbation, changed, without_self_attention, without_transformer
@@ -28,7 +28,7 @@ class ModelContext:
     """A loaded checkpoint with the prompt embeddings for it."""
 
     loaded: LoadedCheckpoint
-    embeddings: Embeddings
+    embeddings: Embeddings | ScheduledEmbeddings
     loras: Sequence[Use] | None = None
     """Those that it draws with; None = those that are active already."""
 
@@ -57,7 +57,7 @@ class UNetDenoiser:
     ):
         """`sigmas`: those that the latents' noise follows. `size`: width and height in pixels. `evaluations`:
         how many this pass has had. `images`: how many are drawn together."""
-        pipe, given = model.loaded.pipe, model.embeddings
+        pipe = model.loaded.pipe
         self._unet, self._sigmas, self._inpainted = pipe.unet, sigmas, inpainted
         self._device, self._dtype = model.loaded.device, pipe.unet.dtype
         self._prediction_type = model.loaded.scheduler["prediction_type"]
@@ -72,32 +72,50 @@ class UNetDenoiser:
             (without_transformer, guidance.slg_scale),
         ]
         self._perturbed = [(perturb, scale) for perturb, scale in perturbed if scale != 0]
-        self._negatives = int(guidance.cfg != 1)
+        self._negatives, self._prompts = int(guidance.has_negative), len(guidance.weights)
         if self._device.type == "mps":
-            slice_attention(self._unet, size, images * (self._negatives + 1 + len(self._perturbed)))
-        # Parts of a batch, each of all images: the negative prompt, the prompt, the prompt with each
-        # perturbation.
-        pairs = [(given.negative, given.prompt), (given.negative_pooled, given.pooled), _size_ids(pipe, size)]
-        self._context, self._pooled, self._size_ids = (
-            torch.cat([*[negative] * self._negatives, *[positive] * (1 + len(self._perturbed))])
-            .repeat_interleave(images, 0)
-            .to(self._device, self._dtype)
-            for negative, positive in pairs
-        )
+            slice_attention(self._unet, size, images * guidance.rows)
+        negative, positive = _size_ids(pipe, size)
+        self._size_ids = self._batch(negative, positive.repeat(self._prompts, 1))
+        self._embeddings, self._given = model.embeddings, model.embeddings.at(evaluations)
+        self._read()
+
+    def _read(self) -> None:
+        given = self._given
+        self._context = self._batch(given.negative, given.prompt)
+        self._pooled = self._batch(given.negative_pooled, given.pooled)
+
+    def _batch(self, negative: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
+        """Parts of a batch, each of all images: the negative prompt, the prompts, the prompts with each
+        perturbation."""
+        parts = [*[negative] * self._negatives, *[positive] * (1 + len(self._perturbed))]
+        return torch.cat(parts).repeat_interleave(self._images, 0).to(self._device, self._dtype)
 
     @torch.no_grad()
     def __call__(self, x: torch.Tensor, sigma: float) -> Prediction:
         guidance, perturbed = self._guidance, self._perturbed
-        first, negatives = 0, self._negatives
-        if not guidance.acts_at(self.share):
-            first, perturbed = negatives, []
+        first, negatives, prompts = 0, self._negatives, self._prompts
+        acts = guidance.acts_at(self.share)
+        if not acts:
+            first, perturbed = 0 if guidance.is_joined else negatives, []
         elif guidance.skips_negative(sigma, self.evaluations):
             first = negatives
+        given = self._embeddings.at(self.evaluations)
+        if given is not self._given:
+            self._given = given
+            self._read()
         self.evaluations += 1
-        parts = self._evaluated(x, sigma, range(first, negatives + 1 + len(perturbed)), perturbed)
+        parts = self._evaluated(x, sigma, range(first, negatives + prompts * (1 + len(perturbed))), perturbed)
         negative = parts.pop(0) if first < negatives else None
-        positive = parts.pop(0)
-        others = [(part, scale) for part, (_, scale) in zip(parts, perturbed, strict=True)]
+        # Where the negative prompt is left out, AUTOMATIC1111 has the first one take its place.
+        base = parts[0] if negative is None else negative
+        positive, *changed_ones = (
+            joined(parts[place : place + prompts], guidance.weights, base)
+            for place in range(0, len(parts), prompts)
+        )
+        if not acts or guidance.cfg == 1:
+            negative = None
+        others = [(part, scale) for part, (_, scale) in zip(changed_ones, perturbed, strict=True)]
 
         def guided(cfg: float) -> torch.Tensor:
             output = combined(negative, positive, others, cfg)
@@ -121,7 +139,8 @@ class UNetDenoiser:
         parts: range,
         perturbed: Sequence[tuple[Perturbation, float]],
     ) -> list[torch.Tensor]:
-        """What the UNet puts out for these parts of the batch; the last ones are perturbed."""
+        """What the UNet puts out for these parts of the batch; the last ones are perturbed, all prompts by
+        each perturbation."""
         sample = (x * (1 / math.sqrt(sigma**2 + 1))).to(self._dtype)
         if self._inpainted is not None and (given := self._inpainted.channels(self.begun_at)):
             given = [each.to(sample).expand(len(x), -1, -1, -1) for each in given]
@@ -131,9 +150,10 @@ class UNetDenoiser:
             sample = torch.cat([sample] * count)
         rows = slice(parts.start * images, parts.stop * images)
         timestep = torch.tensor(self._sigmas.timestep(sigma), dtype=torch.float32, device=self._device)
-        places = range(count - len(perturbed), count)
+        prompts = self._prompts
+        places = range(count - prompts * len(perturbed), count, prompts)
         changes = [
-            (perturb, slice(place * images, (place + 1) * images))
+            (perturb, slice(place * images, (place + prompts) * images))
             for (perturb, _), place in zip(perturbed, places, strict=True)
         ]
         with changed(self._unet, self._guidance.freeu, changes):

@@ -58,11 +58,22 @@ class Guidance:
     """A lower CFG whose range the guided prediction is brought back to; see `thresholded`."""
     mimic_percentile: float = 1.0
     """0 to 1: the share of the values that are not clamped then."""
+    weights: tuple[float, ...] = (1.0,)
+    """Of the prompts that AND joins; see `joined`."""
+
+    @property
+    def is_joined(self) -> bool:
+        return self.weights != (1.0,)
+
+    @property
+    def has_negative(self) -> bool:
+        """Whether the negative prompt is evaluated. Joined prompts are added to it, also at CFG 1."""
+        return self.cfg != 1 or self.is_joined
 
     @property
     def rows(self) -> int:
         """Rows of the UNet's batch for each image, at most."""
-        return 1 + (self.cfg != 1) + (self.pag_scale != 0) + (self.slg_scale != 0)
+        return self.has_negative + len(self.weights) * (1 + (self.pag_scale != 0) + (self.slg_scale != 0))
 
     def acts_at(self, share: float) -> bool:
         """Whether the step that begins at this share of all steps, 0 to 1, is guided."""
@@ -102,10 +113,25 @@ def guidance_of(request: GenerationRequest) -> Guidance:
     )
 
 
-def rows_of(request: GenerationRequest) -> int:
-    """Rows of the UNet's batch for each image, in the pass that has most."""
+def rows_of(request: GenerationRequest, weights: Sequence[tuple[float, ...]]) -> int:
+    """Rows of the UNet's batch for each image, in the pass that has most. `weights`: of the joined prompts of
+    the first pass and, if there is one, of the hires pass."""
     passes = [request, request.for_hires_pass()] if request.has_hires else [request]
-    return max(guidance_of(each).rows for each in passes)
+    return max(
+        replace(guidance_of(each), weights=own).rows for each, own in zip(passes, weights, strict=True)
+    )
+
+
+def joined(predictions: Sequence[torch.Tensor], weights: Sequence[float], base: torch.Tensor) -> torch.Tensor:
+    """The prediction of several prompts together: base + the sum of weight * (prediction - base), `base`
+    being that of the negative prompt (Liu et al. 2022, "Compositional Visual Generation with Composable
+    Diffusion Models", equation 11)."""
+    if len(predictions) == 1 and weights[0] == 1:
+        return predictions[0]
+    whole = base
+    for prediction, weight in zip(predictions, weights, strict=True):
+        whole = whole + (prediction - base) * weight
+    return whole
 
 
 def combined(

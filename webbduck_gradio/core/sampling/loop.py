@@ -214,7 +214,8 @@ class SamplingPass:
         self._inpainted, self._tiles, self._redrawn = inpainted, tiles, latents if tiles else None
         config = model.loaded.scheduler
         self._run, self._size = owner, size
-        self._guidance, self._evaluations = guidance_of(request), 0
+        self._guidance = replace(guidance_of(request), weights=model.embeddings.weights)
+        self._evaluations = 0
         self._model_sigmas = ModelSigmas.from_config(config)
         schedule = sigmas_for(request, config, self._model_sigmas, steps.scheduled)
         # A schedule may have more steps than were asked for.

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...errors import RequestError
+from ...models.prompt_schedule import count_of, joined_parts, texts_of
 from ...models.tokens import chunks
 from ...request import GenerationRequest
 from ...request.samplers import AUTOMATIC
 
-DRAWING = 5
+DRAWING = 6
 """Incremented when the same settings give a different image than before; recorded in each image."""
 
 RESAMPLED = ("DPM++ 3M SDE", "DPM2", "DPM++ SDE")
@@ -28,6 +30,8 @@ LORAS_ROUNDED = (
     "the weights; generated again, {what} can differ slightly."
 )
 """What changed in `DRAWING` 5: single pixels in float32, more in half precision."""
+PER_STEP = "prompts that change from step to step or are joined by AND"
+"""What changed in `DRAWING` 6, before which such prompts were plain words."""
 LIBRARIES = {"cuda": "CUDA", "cudnn": "cuDNN", "hip": "HIP"}
 SLIGHTLY = (
     "It was made by an earlier version, whose samplers rounded differently; generated again, single pixels "
@@ -54,7 +58,7 @@ def differences(
             )
         elif drawing < 3:
             notes.append(SLIGHTLY)
-        elif chunk["request"].get("loras") or facts.get("loras"):
+        elif drawing < 5 and (chunk["request"].get("loras") or facts.get("loras")):
             exact = facts.get("dtype", "float32") == "float32"
             notes.append(LORAS_ROUNDED.format(what="single pixels" if exact else "details"))
     if facts.get("drawn_together"):
@@ -71,13 +75,14 @@ def differences(
 
 def _changed(chunk: Mapping[str, Any], drawing: int) -> list[str]:
     """What changed visibly since the picture was made, by that version of the generation code."""
-    if drawing > 3:
-        return []
     request = GenerationRequest.validated(**chunk["request"])
-    name, changed, facts = request.scheduler, [], chunk.get("facts")
+    name, facts = request.scheduler, chunk.get("facts")
+    changed = [PER_STEP] * _changes(request)
+    if drawing > 3:
+        return changed
     if drawing == 3:
         is_automatic = request.sampler in AUTOMATIC_NOW_KARRAS and request.schedule == AUTOMATIC
-        return [request.sampler] * (is_automatic or request.sampler in LOWER_ORDER)
+        return changed + [request.sampler] * (is_automatic or request.sampler in LOWER_ORDER)
     if request.sampler in REWRITTEN or (drawing < 2 and _was_resampled(name, request.steps)):
         changed.append(name)
     if request.image:
@@ -89,6 +94,24 @@ def _changed(chunk: Mapping[str, Any], drawing: int) -> list[str]:
     if drawing < 2 and request.negative_prompt.strip() and prompts[0] != prompts[1]:
         changed.append("a prompt with a negative prompt of another length")
     return changed
+
+
+def _changes(request: GenerationRequest) -> bool:
+    """Whether one of its prompts is no longer plain words."""
+    count = count_of(request)
+    joining = [request.prompt, request.hires_prompt, *(each.prompt for each in request.details)]
+    others = [
+        request.negative_prompt,
+        request.prompt_2,
+        request.hires_negative_prompt,
+        *(each.negative_prompt for each in request.details),
+    ]
+    try:
+        return any(
+            len(joined_parts(text)) > 1 or texts_of(text, count) != (text,) for text in joining
+        ) or any(texts_of(text, count, joins=False) != (text,) for text in others)
+    except RequestError:  # more than can be drawn now
+        return True
 
 
 def _was_resampled(name: str, steps: int) -> bool:

@@ -10,6 +10,7 @@ import { takeWords } from "./added_words.js";
 import * as form from "./form.js";
 import { completePrompts } from "./prompt_completion.js";
 import { keepHistory } from "./prompt_history.js";
+import { makeSteps, stepsOf } from "./prompt_steps.js";
 import { makeUnknown } from "./prompt_unknown.js";
 import { changeSettings, fill } from "./settings_menu.js";
 
@@ -19,7 +20,8 @@ export default function start({ element, server }) {
   const message = element.querySelector(".prompt-message");
   const saved = element.querySelector(".saved");
   const unknown = makeUnknown();
-  message.after(unknown.node);
+  const steps = makeSteps();
+  message.after(steps.node, unknown.node);
   const beside = {
     negative_prompt: h("span", { class: "counter beside" }),
     prompt_2: h("span", { class: "counter beside" }),
@@ -32,7 +34,7 @@ export default function start({ element, server }) {
   /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
     const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
-    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
+    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras, ...stepsOf(state) });
     clearTimeout(waiting);
     waiting = setTimeout(ask, 200);
   }
@@ -89,6 +91,7 @@ export default function start({ element, server }) {
     );
     const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
     unknown.show(found.unknown);
+    steps.show(found.steps);
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));

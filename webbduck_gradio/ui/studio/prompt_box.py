@@ -12,6 +12,8 @@ from ...errors import WebbDuckError
 from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Checkpoint, Registry
 from ...models.embeddings import NO_EMBEDDINGS, EmbeddingIndex
+from ...models.prompt_schedule import count_of, texts_of
+from ...models.schedule_in_words import in_words
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
@@ -21,6 +23,8 @@ from .lora_stack import to_request
 from .preset_store import PresetStore
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_steps")
+"""Settings by which a prompt that changes is counted."""
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
@@ -84,12 +88,12 @@ def bracket_notes(texts: Mapping[str, str]) -> list[str]:
 
 def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     """Token counts of each prompt as the text encoders get it, trigger phrases included: see `tokens.count`,
-    and `split`, see `tokens.is_split`.
+    and `split`, see `tokens.is_split`; of a prompt that comes to several texts the longest one's.
 
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
-    `models.vocabulary`; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
-    too long, if there are any.
+    `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in
+    characters of each prompt that is too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
@@ -102,6 +106,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         return {name: _count(text) for name, text in texts.items()} | {
             "added": [],
             "brackets": [],
+            "steps": [],
             "unknown": "",
             "problem": " ".join(messages),
             "long": long,
@@ -109,34 +114,68 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     added: list[str] = []
     brackets = bracket_notes(texts)
     problem = None
+    steps: list[str] = []
     unknown = ""
     name = asked.get("base_model")
     checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
     embeddings = registry.embedding_index.fitting(checkpoint)
+    encoded: dict[str, tuple[str, ...]] = {name: (text,) for name, text in texts.items()}
     try:
-        model = checkpoint.name if checkpoint else "any"
-        request = GenerationRequest.validated(base_model=model, loras=to_request(asked.get("loras")), **texts)
+        request = _request(asked, checkpoint, texts | {"loras": to_request(asked.get("loras"))})
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:
-        texts = {name: getattr(resolved, name) for name in PROMPTS}
+        count = count_of(request)
+        encoded = {name: texts_of(getattr(resolved, name), count, joins=name == "prompt") for name in PROMPTS}
         added = list(resolved.notes)
-        unknown = _unknown(checkpoint, resolved)
-    return {name: _count(text, embeddings) for name, text in texts.items()} | {
+        steps = steps_notes(request, resolved)
+        unknown = _unknown(checkpoint, resolved, encoded)
+    return {name: _longest(each, embeddings) for name, each in encoded.items()} | {
         "added": added,
         "brackets": brackets,
+        "steps": steps,
         "unknown": unknown,
         "problem": problem,
     }
 
 
-def _unknown(checkpoint: Checkpoint | None, resolved: prompt_resolver.ResolvedPrompt) -> str:
+def _request(
+    asked: Mapping[str, Any], checkpoint: Checkpoint | None, texts: Mapping[str, Any]
+) -> GenerationRequest:
+    """A request with these texts, and with what the form says of the steps if that is valid."""
+    model = checkpoint.name if checkpoint else "any"
+    counted_by = {name: asked[name] for name in COUNTED_BY if asked.get(name) not in (None, "")}
+    try:
+        return GenerationRequest.validated(base_model=model, **texts, **counted_by)
+    except WebbDuckError:
+        return GenerationRequest.validated(base_model=model, **texts)
+
+
+def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPrompt) -> list[str]:
+    """What the prompts that change come to, see `schedule_in_words`, and what only looks like it."""
+    notes = [each for each in resolved.notes if prompt_resolver.is_about_steps(each)]
+    for name in PROMPTS:
+        told = in_words(getattr(resolved, name), request, joins=name == "prompt")
+        notes += told if name == "prompt" else [f"{SETTINGS[name].label}: {each}" for each in told]
+    return notes
+
+
+def _unknown(
+    checkpoint: Checkpoint | None,
+    resolved: prompt_resolver.ResolvedPrompt,
+    encoded: Mapping[str, tuple[str, ...]],
+) -> str:
     if checkpoint is None or checkpoint.vocabulary is None:
         return ""
     known = [lora.trigger for lora, _ in resolved.loras]
     known += [f"embedding {each.name}" for each in resolved.embeddings]
-    return checkpoint.vocabulary.warning((resolved.prompt, resolved.prompt_2), known)
+    return checkpoint.vocabulary.warning((*encoded["prompt"], *encoded["prompt_2"]), known)
+
+
+def _longest(texts: tuple[str, ...], embeddings: EmbeddingIndex) -> dict[str, Any]:
+    counts = [_count(text, embeddings) for text in texts]
+    return max(counts, key=lambda each: (each["chunks"], each["tokens"]))
 
 
 def _count(text: str, embeddings: EmbeddingIndex = NO_EMBEDDINGS) -> dict[str, Any]:

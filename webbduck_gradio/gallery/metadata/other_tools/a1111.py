@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 
 from .. import infotext, infotext_details, infotext_embeddings, infotext_models, infotext_passes
-from . import soft_inpainting, values
+from . import older_timelines, soft_inpainting, values
 from .values import ForeignSettings
 
 _HASH = re.compile(r" ?([^,:]{1,255}): ([0-9a-fA-F]{8,64})(?=,|$)")
@@ -36,7 +36,7 @@ def read(text: str) -> ForeignSettings:
     tool = "sdnext" if app.casefold().startswith("sd.next") else tool
     prompt, loras, notes = values.lora_tags(parsed.prompt)
     negative, unused, more = values.lora_tags(parsed.negative_prompt)
-    notes += more
+    notes += [*more, *older_timelines.note(fields, prompt, negative)]
     if unused:
         names = values.listed(lora["name"] for lora in unused)
         notes.append(f"The negative prompt names LoRAs, which is not possible here; left out: {names}.")
