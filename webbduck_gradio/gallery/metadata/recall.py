@@ -32,7 +32,8 @@ IGNORED_INFOTEXT_KEYS = {
         "Sampler", "Schedule type", "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds",
         "Metadata Scheme", "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled",
         "dynthres_enabled", "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
-        "Hires resize-1", "Hires resize-2", "Second pass", "Old prompt editing timelines", soft_inpainting.ENABLED,
+        "Hires resize-1", "Hires resize-2", "Second pass", "Old prompt editing timelines",
+        soft_inpainting.ENABLED,
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
