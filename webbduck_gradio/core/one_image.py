@@ -35,10 +35,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """Everything that generating a request needs, shared by the images of the batch."""
+    """Everything that generating a request needs, shared by the images of the batch that have equal texts."""
 
     request: GenerationRequest
-    wording: ResolvedPrompt
+    wordings: tuple[ResolvedPrompt, ...]
+    """What the prompts of the first pass and of the hires pass come to."""
     mode: Mode
     origin: Callable[[], Origin]
     caveats: tuple[str, ...]
@@ -51,6 +52,11 @@ class PreparedJob:
     last: ModelContext | None = None
     """What decodes the finished image; None = the first."""
     details: Details | None = None
+
+    @property
+    def wording(self) -> ResolvedPrompt:
+        """That of the first pass."""
+        return self.wordings[0]
 
     @property
     def passes(self) -> tuple[Pass, ...]:

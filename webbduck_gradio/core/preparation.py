@@ -12,7 +12,7 @@ from ..errors import ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
-from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
+from ..models.prompt_resolver import ResolvedPrompt, details_vary, resolve_prompt, varies
 from ..models.vaes import Vae
 from ..request import GenerationRequest
 from . import devices
@@ -60,12 +60,11 @@ class Preparation:
         reporter: ProgressReporter,
         saved: Unfinished | None,
         inputs: Sequence[str] = (),
+        index: int = 0,
     ) -> PreparedJob:
-        """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
-        that it depends on beside the request's own."""
-        wordings = [self._wording(request)]
-        if request.has_hires:
-            wordings.append(self._wording(request.for_hires_pass()))
+        """Load what draws image `index` of the request and those with the same texts, and check whether
+        `saved` may go on. `inputs`: digests of images that it depends on beside the request's own."""
+        wordings = self._wordings(request, index)
         second = self._second(request)
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = self.checkpoints(request, checkpoint)
@@ -80,7 +79,7 @@ class Preparation:
         details = None
         if request.details:
             load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
-            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit)
+            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit, index)
 
         def origin() -> Origin:
             more = {} if details is None else {"details": details.origin()}
@@ -112,7 +111,16 @@ class Preparation:
         other = models[1] if second is not None else None
         first, last = models[0], models[-1]
         passes = first, other, continues, hires, last, details
-        return PreparedJob(request, wordings[0], mode, origin, notes, *passes)
+        return PreparedJob(request, tuple(wordings), mode, origin, notes, *passes)
+
+    def with_equal_texts(self, plan: PreparedJob, first: int, most: int) -> int:
+        """How many images from `first` on, up to `most`, have the texts of the one that was prepared."""
+        if not varies(plan.request):
+            return most
+        if details_vary(plan.request):
+            return 0
+        equal = (tuple(self._wordings(plan.request, first + count)) == plan.wordings for count in range(most))
+        return next((count for count, is_equal in enumerate(equal) if not is_equal), most)
 
     def checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
         """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
@@ -174,10 +182,16 @@ class Preparation:
             del self._embeddings[old]
         return found
 
-    def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
-        if self._registry is None and not request.loras:
-            return ResolvedPrompt(request.prompt, request.negative_prompt, request.prompt_2, (), ())
-        return resolve_prompt(self._catalog(), request)
+    def _wordings(self, request: GenerationRequest, index: int) -> list[ResolvedPrompt]:
+        """What the prompts of the first pass and of the hires pass come to."""
+        passes = [request, request.for_hires_pass()] if request.has_hires else [request]
+        if self._registry is None and not request.loras and not varies(request):
+            return [
+                ResolvedPrompt(each.prompt, each.negative_prompt, each.prompt_2, (), ()) for each in passes
+            ]
+        catalog = self._catalog()
+        first = resolve_prompt(catalog, request, index)
+        return [first, *(resolve_prompt(catalog, each, index, request, "hires ") for each in passes[1:])]
 
     def _catalog(self) -> Registry:
         if self._registry is None:

@@ -21,7 +21,8 @@ from ...errors import GenerationError
 from ...models import detail_admission
 from ...models.catalog.registry import Registry
 from ...models.detectors import Detector
-from ...models.prompt_resolver import ResolvedPrompt
+from ...models.dynamic_prompts import draw_facts_of_details
+from ...models.prompt_resolver import ResolvedPrompt, details_vary
 from ...request import MAX_SEED, DetailPass, GenerationRequest
 from ...request.detail_requests import prompts_in
 from .. import seamless
@@ -59,6 +60,8 @@ class Details(Pass):
     load: Load
     limit: Image.Image | None = None
     """What of the picture may change (L, of its size); None = all."""
+    index: int = 0
+    """Of the image, whose seed draws the wildcards of its regions' prompts."""
 
     status = "Details"
     keeps = "detailed"
@@ -76,8 +79,8 @@ class Details(Pass):
         """The detectors, and the LoRAs that the regions' own prompts name, with their stamps."""
         loras = {
             lora.name: lora.stamp
-            for each in self.request.details
-            for wording in self._wordings(each, prompts_in(each))
+            for number, each in enumerate(self.request.details)
+            for wording in self._wordings(number, prompts_in(each))
             for lora, _ in (wording[1].loras if wording else ())
         }
         named = [(each.name, each.stamp) for each in self.detectors] + sorted(loras.items())
@@ -99,6 +102,10 @@ class Details(Pass):
             picture = self._redrawn(run, picture, start, saved)
             state = saved = None
         run.facts["details"] = found
+        if details_vary(self.request):
+            wordings = [self._wordings(place, len(each["regions"])) for place, each in enumerate(found)]
+            texts = [[region and (region[0], region[1].drawn) for region in each] for each in wordings]
+            run.facts["details_drawn"] = draw_facts_of_details(self.request, texts)
         return Drawn(lambda: [picture])
 
     def _regions(self, run: SamplingRun, picture: Image.Image, number: int) -> list[Region]:
@@ -116,10 +123,8 @@ class Details(Pass):
             )
         return regions
 
-    def _wordings(
-        self, each: DetailPass, count: int
-    ) -> list[tuple[GenerationRequest, ResolvedPrompt] | None]:
-        return list(detail_admission.region_wordings(self.catalog, self.request, each, count))
+    def _wordings(self, number: int, count: int) -> list[tuple[GenerationRequest, ResolvedPrompt] | None]:
+        return list(detail_admission.region_wordings(self.catalog, self.request, number, count, self.index))
 
     def _limited(self, mask: Image.Image) -> Image.Image:
         return mask if self.limit is None else ImageChops.darker(mask, self.limit)
@@ -128,8 +133,8 @@ class Details(Pass):
         self, run: SamplingRun, picture: Image.Image, start: DetailState, saved: Unfinished | None
     ) -> Image.Image:
         """The picture after the regions of a pass from `start` on. `saved`: the unfinished first of them."""
-        each, count = self.request.details[start.number], len(start.masks)
-        wordings = self._wordings(each, count)
+        count = len(start.masks)
+        wordings = self._wordings(start.number, count)
         if saved is not None and wordings[start.region] is None:
             raise GenerationError(FOREIGN)
         for region in range(start.region, count):

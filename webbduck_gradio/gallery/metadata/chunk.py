@@ -5,7 +5,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
     request    the GenerationRequest for this image alone (its own seed, num_images 1)
     index      position in the batch, from 0
-    batch      {"seed", "num_images", "variation_seed"} of the batch; `batch_request` rebuilds its request
+    batch      the `OF_BATCH` of the batch; `batch_request` rebuilds its request
     kind, job_id, created (ISO 8601 with offset), versions, warnings
     facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
@@ -44,6 +44,8 @@ UPSCALED = "webbduck-upscaled"
 ORIGINAL_PARAMETERS = "parameters-of-original"
 """Chunk of a redrawn image: the `parameters` of the picture that it was made from."""
 SCHEMA = 2
+OF_BATCH = ("seed", "num_images", "variation_seed", "combination")
+"""Settings by which a batch differs from each of its images."""
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 """File extension -> Pillow's format name."""
 QUALITY = 95
@@ -74,7 +76,7 @@ def build_chunk(
         "schema": SCHEMA,
         "request": alone.model_dump(mode="json"),
         "index": index,
-        "batch": {name: getattr(request, name) for name in ("seed", "num_images", "variation_seed")},
+        "batch": {name: getattr(request, name) for name in OF_BATCH},
         "kind": kind,
         "job_id": job_id,
         "created": created or datetime.now().astimezone().isoformat(timespec="seconds"),
