@@ -15,6 +15,7 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,11 @@ class _Content:
     """A file as it was read. `lists`: by the way to them, "" for a text file's."""
 
     stamp: str
-    lists: dict[str, tuple[Value, ...]]
+    lists: dict[str, Values]
     unusable: str | None = None
+
+
+NONE = values_of(())
 
 
 class WildcardFolder:
@@ -75,7 +79,7 @@ class WildcardFolder:
         """All of them, sorted by name, those that cannot be used included."""
         with self._lock:
             return tuple(
-                Wildcard(name, path, len(self._content(path).lists.get(way, ())), unusable, file)
+                Wildcard(name, path, len(self._content(path).lists.get(way, NONE).all), unusable, file)
                 for name, path, way, unusable, file in sorted(self._named(), key=lambda each: each[0])
             )
 
@@ -85,14 +89,13 @@ class WildcardFolder:
             found = self._found(name)
         if not found:
             raise unknown(name, "wildcard", self.lists(), "; the lists are text files in wildcards/")
-        values: list[Value] = []
-        for path, way in found:
-            with self._lock:
-                content = self._content(path)
+        with self._lock:
+            contents = [(self._content(path), way) for path, way in found]
+        for content, _ in contents:
             if content.unusable:
                 raise ModelError(content.unusable)
-            values += content.lists.get(way, ())
-        return values_of(values)
+        lists = [content.lists.get(way, NONE) for content, way in contents]
+        return lists[0] if len(lists) == 1 else _joined(tuple(lists))
 
     def digest(self, file: str) -> str | None:
         """That of a file's values now, by its path below the folder; None if it is not there any more."""
@@ -100,7 +103,12 @@ class WildcardFolder:
             self._look()
             path = self._files.get(file)
             lists = self._content(path).lists if path else {}
-        return next((value.digest for values in lists.values() for value in values), None)
+        return next((value.digest for values in lists.values() for value in values.all), None)
+
+    def forget(self) -> None:
+        """List the files again, after an edit that may have left the folder's time as it was."""
+        with self._lock:
+            self._folders = {}
 
     def _found(self, name: str) -> list[tuple[Path, str]]:
         """The lists of this name, each once, in the order of their names."""
@@ -167,6 +175,11 @@ class WildcardFolder:
         return known
 
 
+@lru_cache(32)
+def _joined(lists: tuple[Values, ...]) -> Values:
+    return values_of([value for each in lists for value in each.all])
+
+
 def is_inside(path: Path, root: Path) -> bool:
     """Whether a path leads to somewhere below a folder, links followed."""
     try:
@@ -214,10 +227,12 @@ def _read(path: Path, root: Path, stamp: str) -> _Content:
         ]
         if len(values) > MAX_VALUES:
             return _Content(stamp, {}, f"{path.name} has more than {MAX_VALUES:,} values; split it.")
-        return _Content(stamp, {"": tuple(values)})
+        return _Content(stamp, {"": values_of(values)})
     try:
         tree = parse_json(text) if path.suffix.casefold() == ".json" else yaml.load(text, _Loader)
-        lists = {way: tuple(_value(each, file, None, digest) for each in leaf) for way, leaf in _leaves(tree)}
+        lists = {
+            way: values_of([_value(each, file, None, digest) for each in leaf]) for way, leaf in _leaves(tree)
+        }
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         why = f" ({error})" if isinstance(error, _TreeError) else ""
         return _Content(stamp, {}, f"{path.name} is not a readable tree of lists{why}; correct it.")

@@ -28,9 +28,10 @@ from PIL.PngImagePlugin import PngInfo
 
 from ... import __version__
 from ...errors import RequestError, StorageError
+from ...models.dynamic_prompts import with_drawn_texts
 from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
-from . import exif, infotext, infotext_redraw, png_text, stealth_alpha
+from . import exif, infotext, infotext_redraw, infotext_templates, png_text, stealth_alpha
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
@@ -162,8 +163,9 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
 
     The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
     """
-    request = GenerationRequest.validated(**chunk["request"])
+    templates = GenerationRequest.validated(**chunk["request"])
     facts = chunk["facts"]
+    request = with_drawn_texts(templates, facts, again=False)
     resolved = {"prompt": facts.get("resolved_prompt", request.prompt)}
     if "loras" in facts:
         resolved["loras"] = tuple(LoraSelection.model_construct(**lora) for lora in facts["loras"])
@@ -185,6 +187,7 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
             "VAE hash": facts.get("vae_hash"),
             "Lora hashes": infotext.lora_hash_pairs(lora_hashes),
             "Hashes": hashes,
+            **infotext_templates.pairs(templates, facts),
             **(more or {}),
         },
     )
@@ -206,9 +209,10 @@ class TextMetadata(TypedDict):
     upscaled: dict[str, Any] | None
     """The record of the upscaling."""
     request: dict[str, Any] | None
-    """The exact request of a picture of the studio."""
+    """The exact request of a picture of the studio, with its templates."""
     settings: dict[str, Any]
-    """The request, else what `other_tools` recognised."""
+    """The request that draws the same picture, with the texts that were drawn; else what `other_tools`
+    recognised."""
     prompt: str
     negative_prompt: str
     parameters: str | None
@@ -269,8 +273,8 @@ def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | Non
     }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], name, found)
-    found["prompt"] = found["settings"].get("prompt") or ""
-    found["negative_prompt"] = found["settings"].get("negative_prompt") or ""
+    for key in ("prompt", "negative_prompt"):
+        found[key] = found[key] or found["settings"].get(key) or ""
     return found
 
 
@@ -312,14 +316,18 @@ def _read_chunk(text: str, name: str, found: TextMetadata) -> None:
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
     stored = upgrade_stored_request(dict(stored))
-    found["webbduck"] = _well_typed({**chunk, "request": stored}, name, found["problems"])
+    chunk = found["webbduck"] = _well_typed({**chunk, "request": stored}, name, found["problems"])
     found["tool"] = "webbduck"
     try:
         request = GenerationRequest.validated(**stored)
     except (RequestError, TypeError) as error:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return
-    found["request"] = found["settings"] = request.model_dump(mode="json")
+    facts = chunk["facts"]
+    found["request"] = request.model_dump(mode="json")
+    found["settings"] = with_drawn_texts(request, facts, again=True).model_dump(mode="json")
+    shown = with_drawn_texts(request, facts, again=False)
+    found["prompt"], found["negative_prompt"] = shown.prompt, shown.negative_prompt
     found["notes"] = []  # about the `parameters` text, which the chunk supersedes
 
 

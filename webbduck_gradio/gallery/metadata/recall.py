@@ -13,7 +13,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext_details, infotext_redraw, reproducibility
+from . import infotext_details, infotext_redraw, infotext_templates, reproducibility
 from .other_tools import soft_inpainting, values
 from .recall_catalog import Catalog, InputImages, Model, Upscaler
 
@@ -31,7 +31,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Size-1", "Size-2", "Size", "User", "Style Selector Enabled", "Pad conds", "Metadata Scheme",
         "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled", "dynthres_enabled",
         "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM", "Hires resize-1",
-        "Hires resize-2", "Second pass", soft_inpainting.ENABLED,
+        "Hires resize-2", "Second pass", soft_inpainting.ENABLED, *infotext_templates.KEYS.values(),
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
@@ -99,6 +99,8 @@ def _for_form(
     fields, notes = said["fields"], said["problems"]
     if not fields:
         return {}, notes
+    if template := infotext_templates.note(found, getattr(catalog, "wildcard_folder", None)):
+        notes.append(template)
     if found["request"] is None:
         notes += _not_taken_over(found)
     for key, what in (("image", "input picture"), ("mask", "mask")):
@@ -174,6 +176,7 @@ def _understand(
         if wanted.get("seed", 0) < 0:
             del wanted["seed"]
             problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
+        infotext_templates.escape(wanted)
         _translate_sampler(wanted, problems)
         _translate_sampler(wanted, problems, "hires_")
         for name, setting in SETTINGS.items():

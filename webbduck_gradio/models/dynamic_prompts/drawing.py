@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from operator import attrgetter
 from typing import Protocol
 
 from ...errors import RequestError
@@ -57,7 +58,7 @@ class Value:
     """Of its file's content."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Values:
     """Those of one or several lists. `cumulative`: the sum of the weights up to and with each."""
 
@@ -329,7 +330,7 @@ class _Drawing:
         left = list(range(len(weights)))
         for _ in range(count):
             self._take_time(len(left))
-            chosen = self._chooser.choose(tuple(accumulate(weights[each] for each in left)))
+            chosen = self._chooser.choose(tuple(accumulate(map(weights.__getitem__, left))))
             index = left.pop(chosen)
             parts.append(text_of(index))
         return self._joined([each for each in parts if each], node.joiner)
@@ -342,7 +343,7 @@ def _wildcard_alone(option: Option) -> Wildcard | None:
 
 
 def values_of(values: Sequence[Value]) -> Values:
-    return Values(tuple(values), tuple(accumulate(each.weight for each in values)))
+    return Values(tuple(values), tuple(accumulate(map(attrgetter("weight"), values))))
 
 
 def draw_texts(

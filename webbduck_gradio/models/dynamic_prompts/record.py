@@ -86,7 +86,7 @@ def with_drawn_texts(request: GenerationRequest, facts: Mapping[str, Any], again
     drawn = {**_texts(facts.get("drawn")), **_texts(_table(facts.get("details_drawn")).get("drawn"))}
 
     def text(name: str, own: str) -> str:
-        found = drawn.get(name, own)
+        found = drawn.get(name, own) if own else own  # a stage's request lacks later passes
         return literal(found) if again else found
 
     changed: dict[str, Any] = {name: text(name, getattr(request, name)) for name in TEXTS}
