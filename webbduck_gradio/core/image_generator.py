@@ -140,8 +140,8 @@ class ImageGenerator:
                 )
                 index += 1
             saved = None
-            if plan is not None and not self._preparation.with_equal_texts(plan, index, 1):
-                plan = None
+            if plan is not None and index < request.num_images:
+                plan = plan if self._preparation.with_equal_texts(plan, index, 1) else None
 
     def fall_back(self, decoding: bool) -> str | None:
         """Take less memory from now on; a warning that says how, None if nothing is left to try."""
