@@ -87,9 +87,7 @@ def test_drawn_together_are_those_with_equal_words(batch, draw) -> None:
 def test_combinations_are_the_pictures_of_the_batch(draw) -> None:
     found = draw(prompt="{a red|a blue} duck", negative_prompt="", combination=0, num_images=2)
     assert [words(each) for each in found] == ["a red duck", "a blue duck"]
-    (alone,) = draw(
-        prompt="{a red|a blue} duck", negative_prompt="", combination=1, seed=8, num_images=1
-    )
+    (alone,) = draw(prompt="{a red|a blue} duck", negative_prompt="", combination=1, seed=8, num_images=1)
     assert pixels(alone) == pixels(found[1])
     with pytest.raises(RequestError, match="There is no combination 2"):
         draw(prompt="{a red|a blue} duck", combination=1, num_images=2)

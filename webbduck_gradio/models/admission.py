@@ -14,6 +14,7 @@ from . import detail_admission
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
+from .dynamic_prompts import is_dynamic
 from .input_checks import InputImages, check_inputs
 from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
@@ -342,6 +343,8 @@ def _without_effect(request: GenerationRequest, second: Checkpoint | None) -> li
             )
     if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
         warnings.append("mimic_cfg has no effect when it is not below cfg.")
+    if request.combination is not None and not is_dynamic(request.prompt):
+        warnings.append("combination has no effect on a prompt without wildcards and variants.")
     fields = request.model_dump()
     way = second_pass(fields, second.arch if second else None)
     for name, when in applicability.without_effect(fields, way).items():

@@ -20,7 +20,7 @@ class WildcardFields(StyleFields):
     # fmt: off
 
     combination: Annotated[
-        Annotated[int, Field(ge=0, lt=MAX_COMBINATIONS)] | None, BeforeValidator(reject_bool), Setting(
+        Annotated[int, Field(ge=0, le=MAX_COMBINATIONS - 1)] | None, BeforeValidator(reject_bool), Setting(
             label="Combination", group="more", control="number", place=90, placeholder="By the seed",
             help="Which combination of the prompt's wildcards and variants the first picture shows, from 0; "
             "each further one shows the next.",

@@ -8,7 +8,8 @@ them (docs/SYNTAX.md there), with SwarmUI's `<random:a|b>` and `<wildcard:name>`
     \\{  \\}  \\|  \\__  \\${     the character itself
 
 syntax    parses a prompt; a text without this syntax stays to the bit as it is
-drawing   chooses, from the seed of the picture or by the number of a combination
+choosing  chooses from the seed of the picture, or by the number of a combination
+drawing   puts together what a prompt comes to
 record    what a picture's metadata keep of its draws
 """
 

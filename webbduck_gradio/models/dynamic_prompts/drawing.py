@@ -8,9 +8,7 @@ main prompt is not drawn anew in those of the hires pass and of regions: it come
 
 from __future__ import annotations
 
-import hashlib
 import re
-from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from typing import Protocol
 from ...errors import RequestError
 from ...request import MAX_PROMPT
 from ...request.wildcard_fields import MAX_COMBINATIONS
+from .choosing import Chooser, Combination, Numbered, RandomChooser, TooManyError
 from .syntax import (
     Assignment,
     Node,
@@ -92,70 +91,6 @@ class Drawn:
     draws: Mapping[str, tuple[Draw, ...]] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """Digest of each file that was read, by its name."""
-
-
-class Chooser(Protocol):
-    def begin(self, source: str, number: int) -> None:
-        """The next choices are those of this construct. `number`: of equal ones before it."""
-
-    def choose(self, cumulative: Sequence[float]) -> int:
-        """An index, by the sums of the weights up to and with each, of which the last is above 0."""
-
-
-class _Random:
-    """Numbers from 0 to 1 by SHA-256 of a key and a counter."""
-
-    def __init__(self, seed: int, stream: str):
-        self._seed, self._stream = seed, stream
-        self.begin("", 0)
-
-    def begin(self, source: str, number: int) -> None:
-        self._key = f"{self._seed}\0{self._stream}\0{number}\0{source}".encode("utf-8", "surrogatepass")
-        self._count = 0
-
-    def choose(self, cumulative: Sequence[float]) -> int:
-        digest = hashlib.sha256(self._key + b"\0%d" % self._count).digest()
-        self._count += 1
-        # 53 bits, as many as a double holds.
-        at = (int.from_bytes(digest[:8], "big") >> 11) / 2**53 * cumulative[-1]
-        return min(bisect_right(cumulative, at), bisect_left(cumulative, cumulative[-1]))
-
-
-class _TooManyError(Exception):
-    """There are more than `MAX_COMBINATIONS`."""
-
-
-class _Combination:
-    """Goes through all choices like an odometer, the last construct fastest."""
-
-    def __init__(self) -> None:
-        self._path: list[int] = []
-        self._sizes: list[int] = []
-        self._at = 0
-
-    def begin(self, source: str, number: int) -> None:
-        """All constructs are parts of one combination."""
-
-    def choose(self, cumulative: Sequence[float]) -> int:
-        if len(cumulative) > MAX_COMBINATIONS:
-            raise _TooManyError
-        before = (0.0, *cumulative)
-        usable = [index for index, sum in enumerate(cumulative) if sum > before[index]]
-        if self._at == len(self._path):
-            self._path.append(0)
-            self._sizes.append(len(usable))
-        self._at += 1
-        return usable[self._path[self._at - 1]]
-
-    def advance(self) -> bool:
-        """Go to the next combination; False after the last one."""
-        self._at = 0
-        while self._path and self._path[-1] + 1 >= self._sizes[-1]:
-            del self._path[-1], self._sizes[-1]
-        if not self._path:
-            return False
-        self._path[-1] += 1
-        return True
 
 
 class _Drawing:
@@ -388,16 +323,8 @@ def draw_texts(
 
 def _chooser(seed: int, stream: str, combination: int | None) -> Chooser:
     if combination is None or stream != "prompt":
-        return _Random(seed, stream)
-    return _Numbered(combination)
-
-
-class _Numbered(_Combination):
-    """The combination of this number."""
-
-    def __init__(self, number: int):
-        super().__init__()
-        self.number = number
+        return RandomChooser(seed, stream)
+    return Numbered(combination)
 
 
 def _drawn(
@@ -407,7 +334,7 @@ def _drawn(
     for each in wildcards_in(nodes):
         if "${" not in each.name:
             lists.values(each.name)
-    if isinstance(chooser, _Numbered):
+    if isinstance(chooser, Numbered):
         _check_number(chooser.number, combinations(lists, text))
         for _ in range(chooser.number):
             _Drawing(lists, chooser, LABELS[name], shared).whole(nodes)
@@ -430,11 +357,11 @@ def _check_number(asked: int, count: int) -> None:
 def combinations(lists: Lists, text: str) -> int:
     """How many combinations a prompt has; `MAX_COMBINATIONS` + 1 for more than can be counted. Raises as
     `draw_texts`."""
-    nodes, odometer, count = parse(text), _Combination(), 0
+    nodes, odometer, count = parse(text), Combination(), 0
     while count <= MAX_COMBINATIONS:
         try:
             _Drawing(lists, odometer, LABELS["prompt"], {}).whole(nodes)
-        except _TooManyError:
+        except TooManyError:
             return MAX_COMBINATIONS + 1
         count += 1
         if not odometer.advance():

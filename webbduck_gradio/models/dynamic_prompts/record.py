@@ -96,7 +96,9 @@ def with_drawn_texts(request: GenerationRequest, facts: Mapping[str, Any], again
         )
         for number, each in enumerate(request.details)
     )
-    return request.model_copy(update={**changed, "combination": None})
+    if drawn:
+        changed["combination"] = None
+    return request.model_copy(update=changed)
 
 
 def files_read(facts: Mapping[str, Any]) -> dict[str, str]:

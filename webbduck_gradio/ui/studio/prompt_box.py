@@ -15,6 +15,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
 from ..theme import asset
+from . import wildcards
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
@@ -46,6 +47,7 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
         apply_default_css=False,
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
     )
+    wildcards.build(services)
     build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
