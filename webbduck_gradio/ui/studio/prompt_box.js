@@ -31,8 +31,8 @@ export default function start({ element, server }) {
 
   /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
-    const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
-    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
+    const { prompt, prompt_2, negative_prompt, base_model, loras, seed } = state;
+    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras, seed });
     clearTimeout(waiting);
     waiting = setTimeout(ask, 200);
   }

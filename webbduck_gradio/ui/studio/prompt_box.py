@@ -112,7 +112,14 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     problem = None
     unknown = ""
     try:
-        request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
+        seed = asked.get("seed")
+        request = GenerationRequest.validated(
+            base_model="any",
+            loras=to_request(asked.get("loras")),
+            # Of a random seed's draws one is counted, the same each time.
+            seed=seed if isinstance(seed, int) and seed >= 0 else 0,
+            **texts,
+        )
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
