@@ -58,7 +58,7 @@ def test_files_are_edited_on_a_phone_and_edits_undone(
     window: Callable[..., Page], studio, folder: Path
 ) -> None:
     page = window(studio.url, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page.get_by_role("button", name="Settings").first.tap()
+    page.locator(".sheet-head").tap()
     page.get_by_role("button", name="Wildcards", exact=True).tap()
     panel = page.get_by_role("dialog", name="Wildcards")
     panel.get_by_role("button", name="hue.txt").tap()

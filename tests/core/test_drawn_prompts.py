@@ -13,7 +13,8 @@ from test_suspend import Saver
 
 from webbduck_gradio.core.progress import Continuation, GeneratedImage
 from webbduck_gradio.errors import GenerationError, NotFoundError, RequestError, SuspendedError
-from webbduck_gradio.models.dynamic_prompts import with_drawn_texts
+from webbduck_gradio.models import detail_admission
+from webbduck_gradio.models.dynamic_prompts import draw_facts_of_details, with_drawn_texts
 from webbduck_gradio.models.prompt_resolver import resolve_prompt
 
 PROMPT = "a __colour__ duck {<lora:whole:1>|in the snow}"
@@ -109,6 +110,23 @@ def test_later_passes_show_what_the_first_one_drew(draw, registry, ask) -> None:
         again = with_drawn_texts(ask(**SMALL | asked), each.facts, again=True).for_single_image(index)
         (alone,) = draw(**{name: getattr(again, name) for name in [*asked, "prompt", "seed", "num_images"]})
         assert pixels(alone) == pixels(each)
+
+
+def test_regions_show_what_the_picture_shows_and_draw_the_rest_apart(registry, ask) -> None:
+    detail = {"detector": "any", "prompt": "[PROMPT], {x|y} [SEP] {x|y|z} [SEP] [SKIP]"}
+    request = ask(prompt="a __colour__ duck", details=[detail], num_images=3)
+    apart = set()
+    for index in range(3):
+        main = resolve_prompt(registry, request, index).prompt
+        regions = list(detail_admission.region_wordings(registry, request, 0, 3, index))
+        first, second = [region[1] for region in regions[:2] if region]
+        assert first.prompt.startswith(f"{main}, ") and regions[2] is None
+        apart.add((first.prompt[-1], second.prompt))
+        drawn = [region and (region[0], region[1].drawn) for region in regions]
+        facts = draw_facts_of_details(request, [drawn])
+        again = with_drawn_texts(request, {"details_drawn": facts}, again=True).details[0]
+        assert again.prompt == f"{first.prompt}[SEP]{second.prompt}[SEP][SKIP]"
+    assert any(one != other for one, other in apart)
 
 
 def test_a_picture_that_goes_on_keeps_its_words_or_is_refused(batch, draw, folders, tmp_path) -> None:

@@ -57,6 +57,7 @@ export function openEditor(anchor, server) {
   async function ask(action, more = {}) {
     const found = await callServer(() => server.webbduck_wildcards({ action, ...more }));
     setText(message, found.error ?? "");
+    if (found.error && !dialog.open) toast(found.error);
     if (found.error) return null;
     if (found.files) {
       files = found.files;
