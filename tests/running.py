@@ -42,6 +42,7 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
         outputs=root / "outputs",
         inputs=root / "inpaint_input",
         tags=root / "tags",
+        wildcards=root / "wildcards",
         **{"preload": False, **more},
     )
     settings.make_folders()

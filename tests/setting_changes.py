@@ -70,6 +70,7 @@ CHANGES: dict[str, Change] = {
     "clip_skip": Change(1),
     "emphasis": Change("none", {"prompt": "a (red:1.6) duck"}),
     "noise_source": Change("nv"),
+    "combination": Change(0, {"prompt": "a {red duck|blue boat}"}, no_pair="the drawn prompt stands there"),
     "variation_strength": Change(0.3),
     "variation_seed": Change(9, {"variation_strength": 0.3}),
     "seed_resize_width": Change(96, RESIZED),

@@ -77,6 +77,9 @@ def parser() -> argparse.ArgumentParser:
     )
     flags.add_argument("--loras", type=Path, metavar="DIR", help="folder of LoRAs (default lora/)")
     flags.add_argument(
+        "--wildcards", type=Path, metavar="DIR", help="folder of lists of words (default wildcards/)"
+    )
+    flags.add_argument(
         "--inputs", type=Path, metavar="DIR", help="folder of input images (default inpaint_input/)"
     )
     flags.add_argument(
@@ -148,6 +151,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
     return Settings(
         checkpoints=_folder(asked.checkpoints or defaults.checkpoints),
         loras=_folder(asked.loras or defaults.loras),
+        wildcards=_folder(asked.wildcards or defaults.wildcards),
         outputs=_folder(output),
         inputs=_folder(asked.inputs or defaults.inputs),
         tags=_folder(asked.tags or defaults.tags),

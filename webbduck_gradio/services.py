@@ -14,9 +14,11 @@ import psutil
 from . import __version__
 from .core.device_state import DeviceState
 from .core.memory_policies import POLICIES
-from .errors import RequestError
+from .errors import RequestError, StorageError
+from .gallery import metadata
 from .gallery.input_images import InputImageStore
 from .gallery.lora_previews import LoraPreviews
+from .gallery.metadata.infotext_templates import changed_files
 from .gallery.outputs import Outputs
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
@@ -27,6 +29,7 @@ from .jobs.job import Job, Kind
 from .jobs.store import JobStore
 from .jobs.worker import Worker
 from .models.catalog.registry import Registry
+from .models.wildcard_edits import WildcardEditor
 from .settings import MEMORY, Settings
 
 if TYPE_CHECKING:
@@ -129,6 +132,10 @@ class Services:
     def lora_previews(self) -> LoraPreviews:
         return LoraPreviews(self.settings, self.registry, self.outputs, self.thumbnails)
 
+    @functools.cached_property
+    def wildcard_editor(self) -> WildcardEditor:
+        return WildcardEditor(self.registry.wildcard_folder, self.settings.data_dir / "wildcard-versions")
+
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
         """Validate and queue a job; page and API both submit through here.
 
@@ -146,6 +153,18 @@ class Services:
         """
         job = self.store.get(job_id)
         return self.submit({**job.generation_request.model_dump(), "seed": None}, job.kind, owner)
+
+    def retry(self, job_id: str, owner: str | None = None) -> Job:
+        """As `JobStore.retry`, with a warning if wildcards that its images were drawn from have changed."""
+        changed: list[str] = []
+        for image in self.store.get(job_id).images:
+            try:
+                chunk = metadata.read(self.outputs.resolve(image))["webbduck"] or {}
+            except (RequestError, StorageError):
+                continue  # deleted, or damaged
+            if files := changed_files(self.registry.wildcard_folder, chunk.get("facts") or {}):
+                changed.append(f"The prompt may come to other words than before: {files}.")
+        return self.store.retry(job_id, owner, list(dict.fromkeys(changed)))
 
     def cancel_call(self, call: str) -> bool:
         """Cancel the job of a call that its client abandoned. False if the call waits for no job."""

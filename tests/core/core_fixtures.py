@@ -27,7 +27,11 @@ def folders(starter_checkpoints: Path, tmp_path_factory: pytest.TempPathFactory)
     """A studio with the starter, an inpainting one and a refiner made from it, and LoRAs that fit it."""
     folder = tmp_path_factory.mktemp("studio")
     settings = Settings(
-        checkpoints=folder / "checkpoint", loras=folder / "lora", outputs=folder / "out", inputs=folder / "in"
+        checkpoints=folder / "checkpoint",
+        loras=folder / "lora",
+        outputs=folder / "out",
+        inputs=folder / "in",
+        wildcards=folder / "wildcards",
     )
     settings.make_folders()
     sdxl, starter = settings.checkpoints / "sdxl", starter_checkpoints / "sdxl" / "webbduck-starter"

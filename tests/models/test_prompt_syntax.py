@@ -27,9 +27,6 @@ SYNTAX = {
         "<random[2]:cat|dog>", "<wildcard:animal>", "<preset:soft>", "<setvar[x]:cat>",
         "<region:0,0,1,1,0.5> a", "<fromto[0.5]:cat,dog>", "<trigger>", "<break>", "<cat-toy>",
     ),
-    "a wildcard": ("a __colour__ duck", "__animals/b*__", "__~colours_warm__", "__tpl(x=winter)__"),
-    "a variable": ("${x}", "${x=cat}"),
-    "variants": ("a {red|blue} duck", "{2$$a|b|c}", "{a:0.6|b}", "{a|\nb}"),
     "braces": ("{{duck}}", "{duck}"),
     "Fooocus": ("[[red, blue]] duck",),
     "a comment": ("a duck /* or two */", "a duck // red", "# birds\na duck"),
@@ -70,13 +67,13 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 
 def test_it_is_said_with_the_job_for_each_of_the_texts(settings: Settings) -> None:
     registry = Registry(settings)
-    words = "__colour__ is read as plain words: a wildcard is not supported."
+    words = "ADDROW is read as plain words: regions of the Regional Prompter are not supported."
     for field in ("prompt", "negative_prompt", "prompt_2"):
-        asked = {"prompt": "", "cfg": 5, field: "a __colour__ duck, a __size__ duck"}
+        asked = {"prompt": "", "cfg": 5, field: "a duck ADDROW a pond ADDCOL a boat"}
         assert validate(registry, build_request(registry, asked)) == [words], "one sentence for each kind"
-    long = "a {" + "duck|" * 100 + "}"
+    long = "a {" + "duck, " * 100 + "}"
     (sentence,) = validate(registry, build_request(registry, {"prompt": long}))
-    assert sentence.startswith("{duck|duck") and len(sentence) < 150
+    assert sentence.startswith("{duck, duck") and len(sentence) < 150
 
 
 @pytest.mark.parametrize(

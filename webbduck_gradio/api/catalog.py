@@ -107,7 +107,8 @@ def vaes(services: Services) -> list[VaeAnswer]:
 
 @endpoint()
 def wildcards(services: Services) -> list[WildcardAnswer]:
-    """The wildcard lists in wildcards/: name and number of lines."""
+    """The lists of words in wildcards/, which a prompt names as __name__: name, number of values (`lines`),
+    and the reason if one cannot be used."""
     return [
         {"name": each.name, "lines": each.lines, "reason": each.unusable}
         for each in services.registry.wildcards()

@@ -34,8 +34,9 @@ def with_hires_pass(
     `RequestError` for a picture that does not record its whole request.
     """
     path = services.worker.context.picture_path(image_id)
-    recorded = metadata.read(path)["request"]
-    if recorded is None:
+    found = metadata.read(path)
+    recorded = found["settings"]  # what was drawn, whatever became of the wildcards
+    if found["request"] is None:
         raise RequestError(
             "A hires pass draws the picture again, and this one does not record how this studio made it; "
             "upscale it, or use it as input picture."

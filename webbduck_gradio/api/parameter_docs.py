@@ -41,11 +41,13 @@ PARAMETERS: dict[str, str] = {
     "None = 256. Smaller ones take less memory.",
     "overlap": "How far tiles overlap, in pixels of the result: a multiple of 8, at most half of tile_size; "
     "None = an eighth of it.",
+    "styles": "Names of styles, see /styles, whose text is put into the prompts.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
     "detector": "A name of /detectors; None = the first usable one.",
     "confidence": "How sure the detector has to be.",
     "max_tokens": "Maximum length of the caption.",
+    "n": "Number of texts, 1 to 100.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
     "which": "Which prompt it is.",
     "start": "Number of runs to skip.",
@@ -79,7 +81,7 @@ OF_REDRAW: dict[str, str] = {
 AS_RECORDED = " None = as the picture records it, else the checkpoint's default."
 API_PAGE = HOME / "docs" / "api.md"
 TABLE_STARTS, TABLE_ENDS = "<!-- settings -->", "<!-- end of settings -->"
-GENERATION_ENDPOINTS = ("generate", "test")
+GENERATION_ENDPOINTS = ("generate", "test", "resolve")
 
 
 def describe(page: gr.Blocks) -> None:

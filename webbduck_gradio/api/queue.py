@@ -39,7 +39,7 @@ def cancel(services: Services, job_id: str, after_image: bool = False) -> JobAns
 @endpoint()
 def retry(services: Services, job_id: str, request: gr.Request | None = None) -> JobAnswer:
     """Run a failed, cancelled or interrupted job again with the same seeds, as a new job."""
-    return serializers.job_view(services, services.store.retry(job_id, owner_of(request)))
+    return serializers.job_view(services, services.retry(job_id, owner_of(request)))
 
 
 @endpoint()

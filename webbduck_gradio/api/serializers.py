@@ -382,7 +382,7 @@ def effective_settings_of_picture(services: Services, found: metadata.TextMetada
     facts = chunk.get("facts")
     kind = facts.get("second_pass") if isinstance(facts, dict) else None
     known: SecondPass | None = kind if kind in ("refiner", "img2img") else second_pass_of(services, request)
-    return effective_settings(request, known)
+    return effective_settings(found["settings"], known)
 
 
 def check_span(start: Any, limit: Any, most: int) -> None:

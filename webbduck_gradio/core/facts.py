@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..models.dynamic_prompts import draw_facts
 from ..models.embeddings import contents
 from ..request.samplers import resolved_schedule, sampler_named
 from . import devices
@@ -37,6 +38,7 @@ def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count:
         facts["schedule"] = in_use
     if plan.wording.prompt != plan.request.prompt:
         facts["resolved_prompt"] = plan.wording.prompt
+    facts |= draw_facts(plan.request, *(each.drawn for each in plan.wordings))
     if plan.wording.loras:
         facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
     if plan.embeddings:

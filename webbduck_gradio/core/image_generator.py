@@ -108,7 +108,8 @@ class ImageGenerator:
             while True:
                 try:
                     plan = plan or translate_errors(
-                        request, partial(self.prepare, request, checkpoint, reporter, saved)
+                        request,
+                        partial(self.prepare, request, checkpoint, reporter, saved, index=index),
                     )
                     reporter.check()
                     count = self._count(plan, index, together, saved)
@@ -140,6 +141,8 @@ class ImageGenerator:
                 )
                 index += 1
             saved = None
+            if plan is not None and index < request.num_images:
+                plan = plan if self._preparation.with_equal_texts(plan, index, 1) else None
 
     def fall_back(self, decoding: bool) -> str | None:
         """Take less memory from now on; a warning that says how, None if nothing is left to try."""
@@ -169,7 +172,8 @@ class ImageGenerator:
             return 1
         room = loaded.placement.room_beside(UNET)
         rows = rows_that_fit(request.largest_size, loaded.pipe.unet.dtype.itemsize, room)
-        return max(1, min(left, rows // rows_of(request, self.weights(request))))
+        most = min(left, rows // rows_of(request, [each.schedule.weights for each in plan.wordings]))
+        return max(1, self._preparation.with_equal_texts(plan, index, most))
 
     def _settle(self) -> None:
         """Make the calling thread as all others: a picture must not depend on which thread of a pool runs the
@@ -200,9 +204,10 @@ class ImageGenerator:
         reporter: ProgressReporter,
         saved: Unfinished | None,
         inputs: Sequence[str] = (),
+        index: int = 0,
     ) -> PreparedJob:
         """As `Preparation.prepare`."""
-        return self._preparation.prepare(request, checkpoint, reporter, saved, inputs)
+        return self._preparation.prepare(request, checkpoint, reporter, saved, inputs, index)
 
     def vae(self, request: GenerationRequest) -> Vae | None:
         """As `Preparation.vae`."""

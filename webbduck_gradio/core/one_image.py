@@ -36,10 +36,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class PreparedJob:
-    """Everything that generating a request needs, shared by the images of the batch."""
+    """Everything that generating a request needs, shared by the images of the batch that have equal texts."""
 
     request: GenerationRequest
-    wording: ResolvedPrompt
+    wordings: tuple[ResolvedPrompt, ...]
+    """What the prompts of the first pass and of the hires pass come to."""
     mode: Mode
     origin: Callable[[], Origin]
     caveats: tuple[str, ...]
@@ -54,6 +55,11 @@ class PreparedJob:
     details: Details | None = None
     embeddings: tuple[Embedding, ...] = ()
     """That the prompts of all passes name."""
+
+    @property
+    def wording(self) -> ResolvedPrompt:
+        """That of the first pass."""
+        return self.wordings[0]
 
     @property
     def passes(self) -> tuple[Pass, ...]:

@@ -101,7 +101,7 @@ def check(before: Origin, now: Origin) -> None:
             _check_models("upscaler", [before["upscaler"]], [now["upscaler"]])
         _check_models("detector, LoRA or embedding", before.get("details", ()), now.get("details", ()))
         if before["texts"] != now["texts"]:
-            raise GenerationError(f"The triggers of the LoRAs have changed since this job began; {AGAIN}")
+            raise GenerationError(f"A LoRA's trigger or a wildcard has changed since this job began; {AGAIN}")
         if len(before["vae"]) != len(now["vae"]):
             raise GenerationError(FOREIGN)
         if before["inputs"] != now["inputs"]:

@@ -12,7 +12,7 @@ from ..errors import ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
-from ..models.prompt_resolver import ResolvedPrompt, resolve_prompt
+from ..models.prompt_resolver import ResolvedPrompt, details_vary, resolve_prompt, varies
 from ..models.prompt_schedule import (
     Count,
     count_of,
@@ -67,10 +67,11 @@ class Preparation:
         reporter: ProgressReporter,
         saved: Unfinished | None,
         inputs: Sequence[str] = (),
+        index: int = 0,
     ) -> PreparedJob:
-        """Load what draws the request, and check whether `saved` may go on. `inputs`: digests of images
-        that it depends on beside the request's own."""
-        wordings = self._wordings(request)
+        """Load what draws image `index` of the request and those with the same texts, and check whether
+        `saved` may go on. `inputs`: digests of images that it depends on beside the request's own."""
+        wordings = self._wordings(request, index)
         second = self._second(request)
         mode = MODES[request.mode].prepare(request, self._inputs)
         checkpoints = self.checkpoints(request, checkpoint)
@@ -85,7 +86,7 @@ class Preparation:
         details = None
         if request.details:
             load = partial(self._load, checkpoint=checkpoint, reporter=reporter, keep=checkpoints)
-            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit)
+            details = Details(request, self._catalog(), self._detectors.find, load, mode.limit, index)
 
         def origin() -> Origin:
             more = {} if details is None else {"details": details.origin()}
@@ -123,7 +124,16 @@ class Preparation:
         named = [each for wording in wordings for each in wording.embeddings]
         named += details.embeddings if details is not None else []
         embeddings = tuple(dict.fromkeys(named))
-        return PreparedJob(request, wordings[0], mode, origin, notes, *passes, embeddings)
+        return PreparedJob(request, tuple(wordings), mode, origin, notes, *passes, embeddings)
+
+    def with_equal_texts(self, plan: PreparedJob, first: int, most: int) -> int:
+        """How many images from `first` on, up to `most`, have the texts of the one that was prepared."""
+        if not varies(plan.request):
+            return most
+        if details_vary(plan.request):
+            return 0
+        equal = (tuple(self._wordings(plan.request, first + count)) == plan.wordings for count in range(most))
+        return next((count for count, is_equal in enumerate(equal) if not is_equal), most)
 
     def checkpoints(self, request: GenerationRequest, first: Checkpoint) -> list[Checkpoint]:
         """Those of the passes in turn; the first pass's, the second's and the hires pass's."""
@@ -193,21 +203,27 @@ class Preparation:
         return found
 
     def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]:
-        """Of the prompts that AND joins, for the first pass and, if there is one, the hires pass."""
-        return [wording.schedule.weights for wording in self._wordings(request)]
+        """Of the prompts that AND joins, for the first pass and, if there is one, the hires pass, of each
+        image that has texts of its own."""
+        images = range(request.num_images if varies(request) else 1)
+        wordings = (wording for index in images for wording in self._wordings(request, index))
+        return list(dict.fromkeys(wording.schedule.weights for wording in wordings))
 
-    def _wordings(self, request: GenerationRequest) -> list[ResolvedPrompt]:
-        """Of the first pass and, if there is one, of the hires pass."""
+    def _wordings(self, request: GenerationRequest, index: int) -> list[ResolvedPrompt]:
+        """What the prompts of the first pass and of the hires pass come to."""
         passes = [request, request.for_hires_pass()] if request.has_hires else [request]
-        return [self._wording(each) for each in passes]
-
-    def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
-        if self._registry is None and not request.loras:
-            texts = (request.prompt, request.negative_prompt, request.prompt_2)
-            return ResolvedPrompt(*texts, (), (), prompt_schedule(*texts, count_of(request)))
-        return resolve_prompt(self._catalog(), request)
+        if self._registry is None and not request.loras and not varies(request):
+            return [_as_typed(each) for each in passes]
+        catalog = self._catalog()
+        first = resolve_prompt(catalog, request, index)
+        return [first, *(resolve_prompt(catalog, each, index, request, "hires ") for each in passes[1:])]
 
     def _catalog(self) -> Registry:
         if self._registry is None:
             raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
         return self._registry
+
+
+def _as_typed(request: GenerationRequest) -> ResolvedPrompt:
+    texts = (request.prompt, request.negative_prompt, request.prompt_2)
+    return ResolvedPrompt(*texts, (), (), prompt_schedule(*texts, count_of(request)))

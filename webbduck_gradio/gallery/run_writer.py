@@ -112,6 +112,8 @@ class Run:
             "height": image.height,
             "warnings": list(warnings),
         }
+        if drawn := (facts or {}).get("drawn"):
+            self._meta["images"][name]["drawn"] = drawn
         if source := (facts or {}).get("source_name"):
             self._meta["images"][name]["source"] = source
         self._meta["seeds"] = [entry["seed"] for entry in self._meta["images"].values()]

@@ -14,10 +14,11 @@ from . import detail_admission
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
+from .dynamic_prompts import is_dynamic
 from .input_checks import InputImages, check_inputs
 from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
-from .prompt_resolver import ResolvedPrompt, resolve_prompt
+from .prompt_resolver import ResolvedPrompt, resolve_prompt, varies
 from .tokens import CHUNK, chunks, common_length
 from .upscalers import Upscaler
 
@@ -118,28 +119,35 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     checkpoint = catalog.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
     catalog.vae(request.vae)
-    wording = resolve_prompt(catalog, request)
-    for lora, _ in wording.loras:
+    # Wildcards and variants may give each image another prompt, with other LoRAs.
+    images = range(request.num_images if varies(request) else 1)
+    wordings = [resolve_prompt(catalog, request, index) for index in images]
+    loras = list(dict.fromkeys(lora for each in wordings for lora, _ in each.loras))
+    for lora in loras:
         _check_lora(lora, checkpoint)
-    warnings = [*wording.notes, *checkpoint.notes, *check_inputs(inputs, request)]
-    warnings += [f"The LoRA {lora.name} {caveat}." for lora, _ in wording.loras for caveat in lora.caveats]
+    warnings = [note for each in wordings for note in each.notes]
+    warnings += [*checkpoint.notes, *check_inputs(inputs, request)]
+    warnings += [f"The LoRA {lora.name} {caveat}." for lora in loras for caveat in lora.caveats]
     second = second_pass_checkpoint(catalog, request)
     if second is not None:
         _check_second_pass(request, checkpoint, second)
-        for lora, _ in wording.loras:
+        for lora in loras:
             if lora.is_compatible_with(second):
                 _check_parts(lora, second)
-        warnings += [note for note in second.notes if note not in warnings]
-        warnings += _lost_on(second, wording, "second")
-    if request.has_hires:
-        warnings += [note for note in _hires_warnings(catalog, request) if note not in warnings]
-    for region, words in detail_admission.checked(catalog, request):
-        _check_sampler(region, checkpoint, region.steps)
-        for lora, _ in words.loras:
-            _check_lora(lora, checkpoint)
-        warnings += [note for note in (*words.notes, *_diluted(words, checkpoint)) if note not in warnings]
-    lost = _without_effect(request, second, is_joined=wording.schedule.weights != (1.0,))
-    return warnings + _diluted(wording, checkpoint) + _other_steps(request) + lost
+        warnings += second.notes
+        warnings += [note for each in wordings for note in _lost_on(second, each, "second")]
+    for index in images:
+        if request.has_hires:
+            warnings += _hires_warnings(catalog, request, index)
+        for region, words in detail_admission.checked(catalog, request, index):
+            _check_sampler(region, checkpoint, region.steps)
+            for lora, _ in words.loras:
+                _check_lora(lora, checkpoint)
+            warnings += (*words.notes, *_diluted(words, checkpoint))
+    warnings += [note for each in wordings for note in _diluted(each, checkpoint)]
+    joined = any(each.schedule.weights != (1.0,) for each in wordings)
+    lost = _without_effect(request, second, is_joined=joined)
+    return list(dict.fromkeys(warnings + _other_steps(request) + lost))
 
 
 def is_refiner_handoff(request: GenerationRequest, second: Checkpoint) -> bool:
@@ -162,8 +170,9 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         paths = [model.path for model in models]
         if vae := catalog.vae(request.vae):
             paths.append(vae.path)
-        wording = resolve_prompt(catalog, request)
-        paths += [lora.path for lora, _ in wording.loras] + [each.path for each in wording.embeddings]
+        for index in range(request.num_images if varies(request) else 1):
+            wording = resolve_prompt(catalog, request, index)
+            paths += [lora.path for lora, _ in wording.loras] + [each.path for each in wording.embeddings]
     except WebbDuckError:
         return None
     for path in paths:
@@ -298,14 +307,14 @@ def _lost_on(checkpoint: Checkpoint, wording: ResolvedPrompt, which: str) -> lis
     return said
 
 
-def _hires_warnings(catalog: Registry, request: GenerationRequest) -> list[str]:
-    """Warnings about the hires pass. Raises as `validate_request` does."""
+def _hires_warnings(catalog: Registry, request: GenerationRequest, index: int) -> list[str]:
+    """Warnings about the hires pass of image `index`. Raises as `validate_request` does."""
     checkpoint = hires_checkpoint(catalog, request)
     hires_upscaler(catalog, request)
     own = request.for_hires_pass()
     _check_clip_skip(own, checkpoint)
     _check_sampler(own, checkpoint, own.steps)
-    wording = resolve_prompt(catalog, own)
+    wording = resolve_prompt(catalog, own, index, request, "hires ")
     for lora, _ in wording.loras:
         if lora.is_compatible_with(checkpoint):
             _check_parts(lora, checkpoint)
@@ -357,6 +366,8 @@ def _without_effect(
             )
     if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
         warnings.append("mimic_cfg has no effect when it is not below cfg.")
+    if request.combination is not None and not is_dynamic(request.prompt):
+        warnings.append("combination has no effect on a prompt without wildcards and variants.")
     fields = request.model_dump()
     way = second_pass(fields, second.arch if second else None)
     for name, when in applicability.without_effect(fields, way).items():

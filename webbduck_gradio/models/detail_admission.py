@@ -31,25 +31,29 @@ def detectors_of(catalog: Registry, request: GenerationRequest) -> list[Detector
 
 
 def region_wordings(
-    catalog: Registry, request: GenerationRequest, each: DetailPass, count: int
+    catalog: Registry, request: GenerationRequest, number: int, count: int, index: int = 0
 ) -> Iterator[tuple[GenerationRequest, ResolvedPrompt] | None]:
-    """The request of each of `count` regions of a pass and what its prompt comes to; None for a region that
-    stays as it is. Raises what `resolve_prompt` raises."""
-    for region in region_requests(request, each, count):
-        yield None if region is None else (region, resolve_prompt(catalog, region))
+    """The request of each of `count` regions of pass `number` (from 0) of image `index`, and what its prompt
+    comes to; None for a region that stays as it is. Raises what `resolve_prompt` raises."""
+    for place, region in enumerate(region_requests(request, request.details[number], count)):
+        if region is None:
+            yield None
+            continue
+        yield region, resolve_prompt(catalog, region, index, request, f"details {number} {place} ")
 
 
 def checked(
-    catalog: Registry, request: GenerationRequest
+    catalog: Registry, request: GenerationRequest, index: int = 0
 ) -> Iterator[tuple[GenerationRequest, ResolvedPrompt]]:
-    """Each request that the passes draw regions with, and what its prompt comes to.
+    """Each request that the passes draw regions of image `index` with, and what its prompt comes to.
 
     Raises `NotFoundError`, `ModelError` or `RequestError` for a detector, a class or a prompt that cannot be
     used.
     """
-    for each, detector in zip(request.details, detectors_of(catalog, request), strict=True):
+    detectors = detectors_of(catalog, request)
+    for number, (each, detector) in enumerate(zip(request.details, detectors, strict=True)):
         _check_classes(each, detector)
-        for wording in region_wordings(catalog, request, each, prompts_in(each)):
+        for wording in region_wordings(catalog, request, number, prompts_in(each), index):
             if wording is not None:
                 yield wording
 

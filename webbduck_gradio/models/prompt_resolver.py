@@ -1,4 +1,5 @@
-"""What a prompt as typed comes to: `<lora:name:weight>` taken out, trigger phrases put in.
+"""What a prompt as typed comes to: wildcards and variants drawn, `<lora:name:weight>` taken out, trigger
+phrases put in.
 
 Done in one place, so that the page can show, and the metadata record, exactly what the text encoders get.
 """
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 
 from ..errors import RequestError
 from ..request import MAX_LORAS, GenerationRequest, LoraSelection
+from . import dynamic_prompts
 from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
+from .dynamic_prompts import Drawn
 from .embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
 from .named_embeddings import named_embeddings
 from .prompt_schedule import (
@@ -50,18 +53,41 @@ class ResolvedPrompt:
     """Those that the texts name and the request's checkpoint can use."""
     index: EmbeddingIndex = NO_EMBEDDINGS
     """All that were installed when the prompt was resolved."""
+    drawn: Drawn | None = None
+    """What wildcards and variants came to, before LoRA tags were taken out; None without any."""
 
 
-def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
-    """Raises `NotFoundError`, `ModelError`, `RequestError` (a LoRA asked for twice, a tag out of place)."""
-    for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
+def resolve_prompt(
+    registry: Registry,
+    request: GenerationRequest,
+    index: int = 0,
+    main: GenerationRequest | None = None,
+    stream: str = "",
+) -> ResolvedPrompt:
+    """What image `index` of the batch gets. `main`: the picture's request, if this is the one of its hires
+    pass or of a region; `stream` distinguishes these.
+
+    Raises `NotFoundError` (also for a wildcard), `ModelError`, `RequestError` (a LoRA asked for twice, a tag
+    out of place).
+    """
+    typed = _texts_of(request)
+    drawn = dynamic_prompts.draw_texts(
+        registry.wildcard_folder,
+        typed,
+        request.seed_of(index),
+        None if request.combination is None else request.combination + index,
+        None if main is None else _texts_of(main),
+        stream,
+    )
+    prompt, negative_prompt, prompt_2 = (drawn.texts[name] for name in typed)
+    for text, name in zip((negative_prompt, prompt_2), TEXTS[1:], strict=True):
         found = LORA_TAG.search(text)
         if found:
             raise RequestError(
                 f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
             )
-    notes: list[str] = []
-    prompt, tagged = _without_tags(registry, request.prompt, notes)
+    notes: list[str] = [note for text in typed.values() for note in dynamic_prompts.problems(text)]
+    prompt, tagged = _without_tags(registry, prompt, notes)
     stack = [(registry.lora(use.name), use.weight) for use in request.loras]
     loras = stack + tagged
     names = [lora.name for lora, _ in loras]
@@ -72,10 +98,10 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
         raise RequestError(f"{len(loras)} LoRAs are asked for; at most {MAX_LORAS} are possible.")
     for lora, weight in loras:
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
-        if lora.trigger and weight > 0 and not _holds(f"{prompt}, {request.prompt_2}", lora.trigger):
+        if lora.trigger and weight > 0 and not _holds(f"{prompt}, {prompt_2}", lora.trigger):
             prompt = with_words(prompt, lora.trigger)
             notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
-    texts = (prompt, request.negative_prompt, request.prompt_2)
+    texts = (prompt, negative_prompt, prompt_2)
     count = count_of(request)
     encoded = [texts_of(text, count, joins=name == TEXTS[0]) for text, name in zip(texts, TEXTS, strict=True)]
     _check_weights(encoded)
@@ -83,8 +109,27 @@ def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPr
     named = named_embeddings(registry, request.base_model, every)
     unread = [*not_understood("\n".join(every)), *_taken_whole(texts), *named.notes]
     schedule = prompt_schedule(*texts, count)
-    index = registry.embedding_index
-    return ResolvedPrompt(*texts, tuple(loras), tuple(unread + notes), schedule, named.embeddings, index)
+    there = registry.embedding_index
+    kept = drawn if dict(drawn.texts) != typed else None
+    notes = [*unread, *notes]
+    return ResolvedPrompt(*texts, tuple(loras), tuple(notes), schedule, named.embeddings, there, kept)
+
+
+def _texts_of(request: GenerationRequest) -> dict[str, str]:
+    return {name: getattr(request, name) for name in dynamic_prompts.LABELS}
+
+
+def varies(request: GenerationRequest) -> bool:
+    """Whether each image of the batch may have texts of its own."""
+    own = (*_texts_of(request).values(), request.hires_prompt, request.hires_negative_prompt)
+    return any(map(dynamic_prompts.is_dynamic, own)) or details_vary(request)
+
+
+def details_vary(request: GenerationRequest) -> bool:
+    """Whether the detail passes of each image may have texts of their own."""
+    return any(
+        dynamic_prompts.is_dynamic(f"{each.prompt}\n{each.negative_prompt}") for each in request.details
+    )
 
 
 def _taken_whole(texts: Sequence[str]) -> Iterator[str]:

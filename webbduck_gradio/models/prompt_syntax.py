@@ -2,7 +2,7 @@
 
 Such syntax would otherwise go to the text encoders as words, without a sound. Each kind is looked for by the
 form that its program demands, so that ordinary text (C++, snake__case, "3+ ducks", a smiley) is left alone.
-What is understood here stands in `tokens`, `prompt_schedule` and `wording`.
+What is understood here stands in `tokens`, `dynamic_prompts`, `prompt_schedule` and `prompt_resolver`.
 """
 
 from __future__ import annotations
@@ -56,10 +56,7 @@ NOT_UNDERSTOOD: tuple[tuple[re.Pattern[str], str], ...] = (
         "a tag of this kind is not supported",
     ),
     (_pattern(r"(?<!\\)</?[^\W\d_][\w-]+>"), "a tag of this kind is not supported"),
-    # Wildcards, variants and variables: sd-dynamic-prompts, ComfyUI, Fooocus, SD.Next.
-    (_pattern(r"(?<![\w\\])__(?=[^\s_])[^\n,<>]{0,79}?[^\s_,<>]__(?!\w)"), "a wildcard is not supported"),
-    (_pattern(r"(?<!\\)\$\{[^{}\n]*\}?"), "a variable is not supported"),
-    (_pattern(r"(?<![\\$])\{[^{}]*\|[^{}]*\}"), "variants to choose from are not supported"),
+    # Braces and lists that `dynamic_prompts` leaves: NovelAI, Fooocus.
     (_pattern(r"(?<![\\${])\{+[^{}|]+\}+"), "braces, NovelAI's weights among them, are not supported"),
     (_pattern(r"(?<!\\)\[\[[^\[\]|:]*,[^\[\]|:]*\]\]"), "Fooocus' list of pictures is not supported"),
     (_pattern(r"(?:^|(?<=\s))(?:/\*[\s\S]*?\*/|//\s*\w.*$)"), "a comment is not left out"),

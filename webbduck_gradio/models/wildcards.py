@@ -1,38 +1,272 @@
-"""Lists of words, in `wildcards`."""
+"""The lists of words in `wildcards/`, from which prompts draw.
+
+A text file is one list, with a value in each line, `#` for comments and `0.5::` before a value as its weight.
+A YAML or JSON file is a tree whose leaves are lists, named by the way to them, with or without the file's own
+name: `artists/dutch` or `people/artists/dutch`, as sd-dynamic-prompts names them. What lies outside the
+folder is not read, links to it included.
+"""
 
 from __future__ import annotations
 
+import fnmatch
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-from ..settings import Settings
-from ..storage.reading import read_regular
-from .scan import is_text
+import yaml
+
+from ..errors import ModelError
+from ..storage.reading import parse_json, read_regular
+from .catalog.lookup import unknown
+from .dynamic_prompts.drawing import Value, Values, values_of
+from .scan import is_text, stamp_of
+
+ENDINGS = (".txt", ".yaml", ".yml", ".json")
+MAX_BYTES = 8 * 2**20
+MAX_TREE_BYTES = 2 * 2**20
+"""Largest text file, and YAML or JSON file, in bytes."""
+MAX_VALUES = 200_000
+"""Values of one file."""
+MAX_FILES = 20_000
+MAX_DEPTH = 16
+"""Levels of a tree."""
+_WEIGHT = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*::")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
 class Wildcard:
-    """A text file in `wildcards`, one choice in a line; comments begin with #."""
+    """A list. `lines`: number of its values; `file`: its path below the folder, several for a name that
+    several trees share are lists of their own."""
 
     name: str
     path: Path
     lines: int
     unusable: str | None
+    file: str = ""
 
 
-def find_wildcards(settings: Settings) -> tuple[Wildcard, ...]:
-    """By their path below `wildcards`, without `.txt`."""
-    root = settings.wildcards
-    found = []
-    for path in sorted(root.rglob("*.txt")):
-        name = path.relative_to(root).as_posix().removesuffix(".txt")
-        if not is_text(name):
-            continue
+@dataclass(frozen=True)
+class _Content:
+    """A file as it was read. `lists`: by the way to them, "" for a text file's."""
+
+    stamp: str
+    lists: dict[str, Values]
+    unusable: str | None = None
+
+
+NONE = values_of(())
+
+
+class WildcardFolder:
+    """All lists of a folder; a file is read again when its stamp has changed. Thread-safe."""
+
+    def __init__(self, root: Path):
+        self.root = root
+        self._lock = threading.Lock()
+        self._contents: dict[Path, _Content] = {}
+        self._folders: dict[Path, int] = {}
+        """When each folder was changed, in nanoseconds, when its files were listed."""
+        self._files: dict[str, Path] = {}
+
+    def lists(self) -> tuple[Wildcard, ...]:
+        """All of them, sorted by name, those that cannot be used included."""
+        with self._lock:
+            return tuple(
+                Wildcard(name, path, len(self._content(path).lists.get(way, NONE).all), unusable, file)
+                for name, path, way, unusable, file in sorted(self._named(), key=lambda each: each[0])
+            )
+
+    def values(self, name: str) -> Values:
+        """As `Lists.values`. Names are told apart by capitals only where both are there."""
+        with self._lock:
+            found = self._found(name)
+        if not found:
+            raise unknown(name, "wildcard", self.lists(), "; the lists are text files in wildcards/")
+        with self._lock:
+            contents = [(self._content(path), way) for path, way in found]
+        for content, _ in contents:
+            if content.unusable:
+                raise ModelError(content.unusable)
+        lists = [content.lists.get(way, NONE) for content, way in contents]
+        return lists[0] if len(lists) == 1 else _joined(tuple(lists))
+
+    def digest(self, file: str) -> str | None:
+        """That of a file's values now, by its path below the folder; None if it is not there any more."""
+        with self._lock:
+            self._look()
+            path = self._files.get(file)
+            lists = self._content(path).lists if path else {}
+        return next((value.digest for values in lists.values() for value in values.all), None)
+
+    def forget(self) -> None:
+        """List the files again, after an edit that may have left the folder's time as it was."""
+        with self._lock:
+            self._folders = {}
+
+    def _found(self, name: str) -> list[tuple[Path, str]]:
+        """The lists of this name, each once, in the order of their names."""
+        text = _text_file(self.root, name)
+        if text is not None:  # without listing the folder
+            return [(text, "")]
+        names: dict[str, list[tuple[Path, str]]] = {}
+        for each, path, way, _, file in sorted(self._named(), key=lambda each: (each[0], each[4])):
+            names.setdefault(each, []).append((path, way))
+            if way:
+                own = file.rpartition(".")[0]
+                names.setdefault(f"{own}/{way}", []).append((path, way))
+        if name in names:
+            return names[name]
+        if "*" in name or "?" in name:
+            pattern = re.compile(fnmatch.translate(name.casefold().replace("[", "[[]")))
+            matching = [lists for each, lists in names.items() if pattern.match(each.casefold())]
+        else:
+            matching = [lists for each, lists in names.items() if each.casefold() == name.casefold()]
+        return list(dict.fromkeys(one for lists in matching for one in lists))
+
+    def _named(self) -> Iterator[tuple[str, Path, str, str | None, str]]:
+        """Name, path, way inside the file, why it cannot be used, and path below the folder of each list."""
+        self._look()
+        for file, path in self._files.items():
+            own = file.rpartition(".")[0]
+            if file.casefold().endswith(".txt"):
+                yield own, path, "", self._content(path).unusable, file
+                continue
+            content, folder = self._content(path), own.rpartition("/")[0]
+            if content.unusable:
+                yield own, path, "", content.unusable, file
+            for way in content.lists:
+                yield "/".join(filter(None, (folder, way))) if way else own, path, way, None, file
+
+    def _look(self) -> None:
+        """List the files, if any folder has changed."""
+        if self._folders and all(_modified(each) == then for each, then in self._folders.items()):
+            return
+        self._folders = {self.root: _modified(self.root)}
+        files: dict[str, Path] = {}
+        for folder, folders, names in os.walk(self.root):
+            here = Path(folder)
+            self._folders[here] = _modified(here)
+            folders[:] = sorted(each for each in folders if not each.startswith("."))
+            for name in sorted(names):
+                path = here / name
+                file = path.relative_to(self.root).as_posix()
+                if name.startswith(".") or not name.casefold().endswith(ENDINGS) or not is_text(file):
+                    continue
+                if len(files) < MAX_FILES and is_inside(path, self.root):
+                    files[file] = path
+        self._files = files
+        self._contents = {path: each for path, each in self._contents.items() if path in set(files.values())}
+
+    def _content(self, path: Path) -> _Content:
         try:
-            lines = read_regular(path).decode("utf-8-sig").splitlines()
-        except (OSError, ValueError):
-            found.append(Wildcard(name, path, 0, f"{path.name} cannot be read as text; save it as UTF-8."))
-            continue
-        choices = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
-        found.append(Wildcard(name, path, len(choices), None))
-    return tuple(found)
+            stamp = stamp_of(path)
+        except OSError:
+            stamp = ""
+        known = self._contents.get(path)
+        if known is None or known.stamp != stamp:
+            known = self._contents[path] = _read(path, self.root, stamp)
+        return known
+
+
+@lru_cache(32)
+def _joined(lists: tuple[Values, ...]) -> Values:
+    return values_of([value for each in lists for value in each.all])
+
+
+def is_inside(path: Path, root: Path) -> bool:
+    """Whether a path leads to somewhere below a folder, links followed."""
+    try:
+        return path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
+def _text_file(root: Path, name: str) -> Path | None:
+    """The text file of this very name."""
+    parts = name.split("/")
+    if any(each.startswith(".") or not each for each in parts) or re.search(r"[*?\\:\0]", name):
+        return None
+    path = root.joinpath(*parts[:-1], f"{parts[-1]}.txt")
+    try:
+        return path if path.is_file() and is_inside(path, root) else None
+    except (OSError, ValueError):
+        return None
+
+
+def _modified(folder: Path) -> int:
+    try:
+        return folder.stat().st_mtime_ns
+    except OSError:
+        return -1
+
+
+def _read(path: Path, root: Path, stamp: str) -> _Content:
+    file, is_tree = path.relative_to(root).as_posix(), path.suffix.casefold() != ".txt"
+    limit = MAX_TREE_BYTES if is_tree else MAX_BYTES
+    try:
+        if not is_inside(path, root):
+            raise OSError("a link that leads out of the folder")
+        if path.stat().st_size > limit:
+            return _Content(stamp, {}, f"{path.name} is larger than {limit // 2**20} MiB; split it.")
+        data = read_regular(path, limit)
+        text = data.decode("utf-8-sig")
+    except (OSError, ValueError):
+        return _Content(stamp, {}, f"{path.name} cannot be read as text; save it as UTF-8.")
+    digest = hashlib.sha256(data).hexdigest()[:16]
+    if not is_tree:
+        lines = [(line.strip(), number) for number, line in enumerate(text.splitlines(), 1)]
+        values = [
+            _value(line, file, number, digest) for line, number in lines if line and not line.startswith("#")
+        ]
+        if len(values) > MAX_VALUES:
+            return _Content(stamp, {}, f"{path.name} has more than {MAX_VALUES:,} values; split it.")
+        return _Content(stamp, {"": values_of(values)})
+    try:
+        tree = parse_json(text) if path.suffix.casefold() == ".json" else yaml.load(text, _Loader)
+        lists = {
+            way: values_of([_value(each, file, None, digest) for each in leaf]) for way, leaf in _leaves(tree)
+        }
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        why = f" ({error})" if isinstance(error, _TreeError) else ""
+        return _Content(stamp, {}, f"{path.name} is not a readable tree of lists{why}; correct it.")
+    return _Content(stamp, lists)
+
+
+class _TreeError(ValueError):
+    """Why a tree is not read."""
+
+
+def _leaves(tree: Any) -> Iterator[tuple[str, list[str]]]:
+    """The lists of a tree with the way to them; what is neither a list nor a branch is left out."""
+    left = MAX_VALUES
+    stack: list[tuple[tuple[str, ...], Any]] = [((), tree)]
+    while stack:
+        way, node = stack.pop()
+        left -= 1
+        if isinstance(node, dict):
+            if len(way) >= MAX_DEPTH:
+                raise _TreeError(f"more than {MAX_DEPTH} levels")
+            stack += [((*way, str(key)), child) for key, child in node.items()]
+        elif isinstance(node, list):
+            left -= len(node)
+            words = (
+                each for each in node if isinstance(each, str | int | float) and not isinstance(each, bool)
+            )
+            if leaf := [text for each in words if (text := str(each).strip())]:
+                yield "/".join(way), leaf
+        if left - len(stack) < 0:
+            raise _TreeError(f"more than {MAX_VALUES:,} values")
+
+
+def _value(text: str, file: str, line: int | None, digest: str) -> Value:
+    weight = _WEIGHT.match(text)
+    if weight:
+        return Value(text[weight.end() :].strip(), float(weight[1]), file, line, digest)
+    return Value(text, 1.0, file, line, digest)

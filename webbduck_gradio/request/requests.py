@@ -149,6 +149,8 @@ class GenerationRequest(WildcardFields):
         alone: dict[str, Any] = {"seed": self.seed_of(index), "num_images": 1}
         if self.variation_strength and self.variation_seed is not None:
             alone["variation_seed"] = (self.variation_seed + index) % (MAX_SEED + 1)
+        if self.combination is not None:
+            alone["combination"] = self.combination + index
         return self.model_copy(update=alone)
 
 

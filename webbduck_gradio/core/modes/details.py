@@ -22,8 +22,9 @@ from ...errors import GenerationError
 from ...models import detail_admission
 from ...models.catalog.registry import Registry
 from ...models.detectors import Detector
+from ...models.dynamic_prompts import draw_facts_of_details
 from ...models.embeddings import Embedding
-from ...models.prompt_resolver import ResolvedPrompt
+from ...models.prompt_resolver import ResolvedPrompt, details_vary
 from ...request import MAX_SEED, DetailPass, GenerationRequest
 from ...request.detail_requests import detail_request, prompts_in
 from .. import seamless
@@ -61,6 +62,8 @@ class Details(Pass):
     load: Load
     limit: Image.Image | None = None
     """What of the picture may change (L, of its size); None = all."""
+    index: int = 0
+    """Of the image, whose seed draws the wildcards of its regions' prompts."""
 
     status = name = "Details"
     keeps = "detailed"
@@ -85,7 +88,8 @@ class Details(Pass):
     @cached_property
     def _all_words(self) -> list[ResolvedPrompt]:
         """What the prompt of each region of each pass comes to."""
-        found = (self._wordings(each, prompts_in(each)) for each in self.request.details)
+        passes = enumerate(self.request.details)
+        found = (self._wordings(number, prompts_in(each)) for number, each in passes)
         return [wording[1] for wordings in found for wording in wordings if wording]
 
     @property
@@ -118,6 +122,10 @@ class Details(Pass):
             picture = self._redrawn(run, picture, start, saved)
             state = saved = None
         run.facts["details"] = found
+        if details_vary(self.request):
+            wordings = [self._wordings(place, len(each["regions"])) for place, each in enumerate(found)]
+            texts = [[region and (region[0], region[1].drawn) for region in each] for each in wordings]
+            run.facts["details_drawn"] = draw_facts_of_details(self.request, texts)
         return Drawn(lambda: [picture])
 
     def _regions(self, run: SamplingRun, picture: Image.Image, number: int) -> list[Region]:
@@ -135,10 +143,8 @@ class Details(Pass):
             )
         return regions
 
-    def _wordings(
-        self, each: DetailPass, count: int
-    ) -> list[tuple[GenerationRequest, ResolvedPrompt] | None]:
-        return list(detail_admission.region_wordings(self.catalog, self.request, each, count))
+    def _wordings(self, number: int, count: int) -> list[tuple[GenerationRequest, ResolvedPrompt] | None]:
+        return list(detail_admission.region_wordings(self.catalog, self.request, number, count, self.index))
 
     def _limited(self, mask: Image.Image) -> Image.Image:
         return mask if self.limit is None else ImageChops.darker(mask, self.limit)
@@ -147,8 +153,8 @@ class Details(Pass):
         self, run: SamplingRun, picture: Image.Image, start: DetailState, saved: Unfinished | None
     ) -> Image.Image:
         """The picture after the regions of a pass from `start` on. `saved`: the unfinished first of them."""
-        each, count = self.request.details[start.number], len(start.masks)
-        wordings = self._wordings(each, count)
+        count = len(start.masks)
+        wordings = self._wordings(start.number, count)
         if saved is not None and wordings[start.region] is None:
             raise GenerationError(FOREIGN)
         span = self._span(run, start.number)

@@ -62,7 +62,9 @@ def _from_meta(meta: Mapping[str, Any], one: Mapping[str, Any], tool: str) -> Im
     width, height = _int64(one.get("width")), _int64(one.get("height"))
     seed = _int64(one.get("seed"))
     request = meta.get("request")
-    settings = {**meta, **request} if isinstance(request, dict) else meta
+    settings = {**meta, **request} if isinstance(request, dict) else dict(meta)
+    drawn = one.get("drawn")
+    settings |= drawn if isinstance(drawn, dict) else {}
     names = _names(settings)
     return ImageFacts(
         width, height, seed, None, _texts(settings, names, tool, width, height, seed), _pairs(names)

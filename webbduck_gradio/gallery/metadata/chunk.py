@@ -5,7 +5,7 @@ The `webbduck` chunk is lossless JSON (ASCII, so that it fits a plain tEXt chunk
     schema     2; in 1, `inpainting_fill` "keep" meant what is now `masked_content` "original"
     request    the GenerationRequest for this image alone (its own seed, num_images 1)
     index      position in the batch, from 0
-    batch      {"seed", "num_images", "variation_seed"} of the batch; `batch_request` rebuilds its request
+    batch      the `OF_BATCH` of the batch; `batch_request` rebuilds its request
     kind, job_id, created (ISO 8601 with offset), versions, warnings
     facts      from the core: device, gpu, threads, dtype, model_hash, lora_hashes, embedding_hashes ...
     drawing    version of the generation code, see `reproducibility.DRAWING`
@@ -28,9 +28,18 @@ from PIL.PngImagePlugin import PngInfo
 
 from ... import __version__
 from ...errors import RequestError, StorageError
+from ...models.dynamic_prompts import with_drawn_texts
 from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
-from . import exif, infotext, infotext_embeddings, infotext_redraw, png_text, stealth_alpha
+from . import (
+    exif,
+    infotext,
+    infotext_embeddings,
+    infotext_redraw,
+    infotext_templates,
+    png_text,
+    stealth_alpha,
+)
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
@@ -44,6 +53,8 @@ UPSCALED = "webbduck-upscaled"
 ORIGINAL_PARAMETERS = "parameters-of-original"
 """Chunk of a redrawn image: the `parameters` of the picture that it was made from."""
 SCHEMA = 2
+OF_BATCH = ("seed", "num_images", "variation_seed", "combination")
+"""Settings by which a batch differs from each of its images."""
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP"}
 """File extension -> Pillow's format name."""
 QUALITY = 95
@@ -74,7 +85,7 @@ def build_chunk(
         "schema": SCHEMA,
         "request": alone.model_dump(mode="json"),
         "index": index,
-        "batch": {name: getattr(request, name) for name in ("seed", "num_images", "variation_seed")},
+        "batch": {name: getattr(request, name) for name in OF_BATCH},
         "kind": kind,
         "job_id": job_id,
         "created": created or datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -160,8 +171,9 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
 
     The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
     """
-    request = GenerationRequest.validated(**chunk["request"])
+    templates = GenerationRequest.validated(**chunk["request"])
     facts = chunk["facts"]
+    request = with_drawn_texts(templates, facts, again=False)
     resolved = {"prompt": facts.get("resolved_prompt", request.prompt)}
     if "loras" in facts:
         resolved["loras"] = tuple(LoraSelection.model_construct(**lora) for lora in facts["loras"])
@@ -186,6 +198,7 @@ def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = Non
             "Lora hashes": infotext.hash_pairs(lora_hashes),
             infotext_embeddings.KEY: infotext.hash_pairs(embeddings),
             "Hashes": hashes,
+            **infotext_templates.pairs(templates, facts),
             **(more or {}),
         },
     )
@@ -207,9 +220,10 @@ class TextMetadata(TypedDict):
     upscaled: dict[str, Any] | None
     """The record of the upscaling."""
     request: dict[str, Any] | None
-    """The exact request of a picture of the studio."""
+    """The exact request of a picture of the studio, with its templates."""
     settings: dict[str, Any]
-    """The request, else what `other_tools` recognised."""
+    """The request that draws the same picture, with the texts that were drawn; else what `other_tools`
+    recognised."""
     prompt: str
     negative_prompt: str
     parameters: str | None
@@ -270,8 +284,8 @@ def parse_texts(texts: Mapping[str, str], name: str, size: tuple[int, int] | Non
     }
     if CHUNK in texts:
         _read_chunk(texts[CHUNK], name, found)
-    found["prompt"] = found["settings"].get("prompt") or ""
-    found["negative_prompt"] = found["settings"].get("negative_prompt") or ""
+    for key in ("prompt", "negative_prompt"):
+        found[key] = found[key] or found["settings"].get(key) or ""
     return found
 
 
@@ -313,14 +327,18 @@ def _read_chunk(text: str, name: str, found: TextMetadata) -> None:
         found["problems"].append(f"The settings inside {name} are damaged and were left out.")
         return
     stored = upgrade_stored_request(dict(stored))
-    found["webbduck"] = _well_typed({**chunk, "request": stored}, name, found["problems"])
+    chunk = found["webbduck"] = _well_typed({**chunk, "request": stored}, name, found["problems"])
     found["tool"] = "webbduck"
     try:
         request = GenerationRequest.validated(**stored)
     except (RequestError, TypeError) as error:
         found["problems"].append(f"The settings inside {name} do not fit this version: {error}")
         return
-    found["request"] = found["settings"] = request.model_dump(mode="json")
+    facts = chunk["facts"]
+    found["request"] = request.model_dump(mode="json")
+    found["settings"] = with_drawn_texts(request, facts, again=True).model_dump(mode="json")
+    shown = with_drawn_texts(request, facts, again=False)
+    found["prompt"], found["negative_prompt"] = shown.prompt, shown.negative_prompt
     found["notes"] = []  # about the `parameters` text, which the chunk supersedes
 
 

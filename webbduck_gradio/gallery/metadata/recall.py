@@ -14,7 +14,13 @@ from ...request.applicability import without_effect
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext_details, infotext_embeddings, infotext_redraw, reproducibility
+from . import (
+    infotext_details,
+    infotext_embeddings,
+    infotext_redraw,
+    infotext_templates,
+    reproducibility,
+)
 from .other_tools import soft_inpainting, values
 from .recall_catalog import Catalog, InputImages, Model, Upscaler
 
@@ -33,7 +39,7 @@ IGNORED_INFOTEXT_KEYS = {
         "Metadata Scheme", "Lora weights", "Scheduler", "App", "Parser", "Backend", "pag_enabled",
         "dynthres_enabled", "Tiling axis", "Seed resize from-1", "Seed resize from-2", "Eta DDIM",
         "Hires resize-1", "Hires resize-2", "Second pass", "Old prompt editing timelines",
-        soft_inpainting.ENABLED,
+        soft_inpainting.ENABLED, *infotext_templates.KEYS.values(),
     )),
     *infotext_details.KEYS,
 }  # fmt: skip
@@ -103,6 +109,8 @@ def _for_form(
         return {}, notes
     prompts = [text for key, text in fields.items() if key.endswith("prompt") or key == "prompt_2"]
     notes += infotext_embeddings.notes(said["embeddings"], prompts, catalog.embeddings())
+    if template := infotext_templates.note(found, getattr(catalog, "wildcard_folder", None)):
+        notes.append(template)
     if found["request"] is None:
         notes += _not_taken_over(found)
     for key, what in (("image", "input picture"), ("mask", "mask")):
@@ -188,6 +196,7 @@ def _understand(
         if wanted.get("seed", 0) < 0:
             del wanted["seed"]
             problems.append("It says that the seed was a random one, not which; the seed of the form stays.")
+        infotext_templates.escape(wanted)
         _translate_sampler(wanted, problems)
         _translate_sampler(wanted, problems, "hires_")
         for name, setting in SETTINGS.items():

@@ -21,7 +21,7 @@ from ..scan import Folders, candidates, stamps_below, unreadable_names
 from ..tags import TagLibrary
 from ..upscalers import Upscaler, find_upscalers
 from ..vaes import Vae, find_vaes
-from ..wildcards import Wildcard, find_wildcards
+from ..wildcards import ENDINGS, Wildcard, WildcardFolder
 from . import unreadable
 from .catalog_db import CatalogCache
 from .config_file import ModelConfigFile
@@ -67,6 +67,7 @@ class Registry:
         self._detectors = Listing("detector", settings, find_detectors)
         self._vaes = Listing("VAE", settings, find_vaes)
         self.tags = TagLibrary(settings)
+        self.wildcard_folder = WildcardFolder(settings.wildcards)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._embeddings: dict[str, Embedding] = {}
@@ -101,7 +102,7 @@ class Registry:
             paths += [each.path for some in (checkpoints, loras, embeddings) for each in some.values()]
             problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
-            problems += unreadable_names(self.settings.wildcards, (".txt",))
+            problems += unreadable_names(self.settings.wildcards, ENDINGS)
             problems += unreadable_names(self.settings.tags, (".csv",))
             self.unsettled = scan.unsettled
             others = stamps_below(
@@ -300,8 +301,8 @@ class Registry:
         return replace(vae, hash=short, hashes=hashes)
 
     def wildcards(self) -> tuple[Wildcard, ...]:
-        """The text files in `wildcards`."""
-        return find_wildcards(self.settings)
+        """The lists of words in `wildcards`, including unusable ones."""
+        return self.wildcard_folder.lists()
 
     def known_hashes(self, base_model: str, loras: Iterable[str], vae: str = OWN_VAE) -> dict[str, Any]:
         """`model_hash` and `vae_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as

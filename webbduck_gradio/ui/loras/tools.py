@@ -58,11 +58,11 @@ TOOL_KINDS = (
     ),
     ToolKind(
         "Wildcards",
-        "Lists of words: text files with one choice in each line. They are listed only; prompts cannot use "
-        "them yet.",
+        "Lists of words, which a prompt names as __name__: text files with one value in each line, YAML and "
+        "JSON files with a tree of lists. The button Wildcards below the prompt edits them.",
         lambda settings: settings.wildcards,
         lambda registry: registry.wildcards(),
-        lambda wildcard: f"{wildcard.lines} {'line' if wildcard.lines == 1 else 'lines'}",
+        lambda wildcard: f"{wildcard.lines} {'value' if wildcard.lines == 1 else 'values'}",
     ),
     ToolKind(
         "Tags",

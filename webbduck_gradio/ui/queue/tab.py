@@ -89,7 +89,7 @@ def steer(services: Services, asked: dict[str, Any], owner: str | None) -> tuple
         "cancel_after_image": lambda job: store.cancel(job, after_image=True),
         "suspend": store.suspend,
         "continue": store.continue_job,
-        "retry": lambda job: store.retry(job, owner),
+        "retry": lambda job: services.retry(job, owner),
         "again": lambda job: services.submit_again(job, owner),
         "remove": store.remove,
     }

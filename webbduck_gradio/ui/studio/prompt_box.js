@@ -33,8 +33,9 @@ export default function start({ element, server }) {
 
   /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
-    const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
-    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras, ...stepsOf(state) });
+    const { prompt, prompt_2, negative_prompt, base_model, loras, seed } = state;
+    const words = { prompt, prompt_2, negative_prompt };
+    asked = JSON.stringify({ ...words, base_model, loras, seed, ...stepsOf(state) });
     clearTimeout(waiting);
     waiting = setTimeout(ask, 200);
   }

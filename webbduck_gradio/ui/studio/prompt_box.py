@@ -18,6 +18,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
 from ..theme import asset
+from . import wildcards
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
@@ -51,6 +52,7 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
         apply_default_css=False,
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
     )
+    wildcards.build(services)
     build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
@@ -121,7 +123,11 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     embeddings = registry.embedding_index.fitting(checkpoint)
     encoded: dict[str, tuple[str, ...]] = {name: (text,) for name, text in texts.items()}
     try:
-        request = _request(asked, checkpoint, texts | {"loras": to_request(asked.get("loras"))})
+        seed = asked.get("seed")
+        # Of a random seed's draws one is counted, the same each time.
+        seed = seed if isinstance(seed, int) and seed >= 0 else 0
+        own = texts | {"loras": to_request(asked.get("loras")), "seed": seed}
+        request = _request(asked, checkpoint, own)
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)

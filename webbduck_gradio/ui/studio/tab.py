@@ -231,6 +231,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/details.css",
+        "studio/wildcards.css",
         "studio/input_chip.css",
         "studio/outpaint.css",
         "studio/folder_batch.css",

@@ -119,7 +119,7 @@ def wire(services: Services, stage: gr.HTML, form: Form, outcome: gr.HTML) -> No
 
     def retry(event: gr.EventData, request: gr.Request) -> str:
         try:
-            job = services.store.retry(str(event_data(event).get("job_id", "")), request.username)
+            job = services.retry(str(event_data(event).get("job_id", "")), request.username)
         except WebbDuckError as error:
             return notification(error=str(error))
         return notification(job_id=job.id)
