@@ -41,6 +41,7 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
         loras=root / "lora",
         outputs=root / "outputs",
         inputs=root / "inpaint_input",
+        styles=root / "styles.csv",
         **{"preload": False, **more},
     )
     settings.make_folders()

@@ -79,6 +79,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--inputs", type=Path, metavar="DIR", help="folder of input images (default inpaint_input/)"
     )
+    flags.add_argument(
+        "--styles",
+        type=Path,
+        metavar="FILE",
+        help="styles, in the format of AUTOMATIC1111's styles.csv; NAME_*.csv beside it are read too (default "
+        "styles.csv)",
+    )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
         "--device",
@@ -147,6 +154,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         loras=_folder(asked.loras or defaults.loras),
         outputs=_folder(output),
         inputs=_folder(asked.inputs or defaults.inputs),
+        styles=_folder(asked.styles or defaults.styles),
         plugins=_folder(Path(plugins)) if plugins else None,
         hf_cache=None if asked.no_hf_cache else hf_cache(environment),
         host=host,

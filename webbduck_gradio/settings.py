@@ -35,6 +35,8 @@ class Settings:
     inputs: Path = HOME / "inpaint_input"
     plugins: Path | None = None
     wildcards: Path = HOME / "wildcards"
+    styles: Path = HOME / "styles.csv"
+    """Further files are `styles_*.csv` beside it."""
     hf_cache: Path | None = None
     """The Hugging Face cache, whose models are used in place; None ignores it."""
     host: str = "127.0.0.1"

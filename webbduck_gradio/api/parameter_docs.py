@@ -48,6 +48,7 @@ PARAMETERS: dict[str, str] = {
     "max_tokens": "Maximum length of the caption.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
     "which": "Which prompt it is.",
+    "styles": "Names of /styles that are put around it.",
     "start": "Number of runs to skip.",
     "limit": "Maximum number of runs, 1 to 200.",
     "after": "Only runs created after this time, in seconds since 1970.",

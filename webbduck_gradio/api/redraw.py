@@ -38,12 +38,13 @@ async def redraw(
     captioner: str | None = None,
     settings: dict[str, Any] | None = None,
     wait_for_result: bool = True,
+    styles: list[Any] | None = None,
     request: gr.Request | None = None,
 ) -> tuple[list[gr.FileData], RedrawAnswer]:
     """Enlarge a picture and draw its details anew by img2img in tiles, up to 8192 px on the longer side.
 
-    image: the id of a gallery picture, or a file. None for prompt, checkpoint, steps, sampler, seed or LoRAs
-    means what the picture records, else the checkpoint's default. The result is saved beside its original as
+    image: the id of a gallery picture, or a file. None for prompt, styles, checkpoint, steps, sampler, seed or
+    LoRAs means what the picture records, else the checkpoint's default. The result is saved beside its original as
     N_upscaled.png with all its metadata; for a file, in a new run. Returns the file and {job_id, status,
     images, upscaler, scale, warnings, request}; with wait_for_result=False immediately and without a file."""
     check_wait(wait_for_result)
@@ -64,6 +65,7 @@ async def redraw(
         "schedule": schedule,
         "seed": seed,
         "loras": loras,
+        "styles": styles,
         "captioner": captioner,
         "settings": settings,
     }

@@ -6,13 +6,26 @@ import gradio as gr
 
 from ..jobs import dispatcher
 from ..services import Services
-from . import caption, catalog, detect, endpoints, folder, gallery, generate, hires, queue, redraw, upscale
+from . import (
+    caption,
+    catalog,
+    detect,
+    endpoints,
+    folder,
+    gallery,
+    generate,
+    hires,
+    queue,
+    redraw,
+    styles,
+    upscale,
+)
 
 
 def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
-    modules = generate, folder, queue, catalog, gallery, upscale, hires, redraw, caption, detect
+    modules = generate, folder, queue, catalog, styles, gallery, upscale, hires, redraw, caption, detect
     endpoints.register(services, *modules)
 
     def run_next_job(services: Services, ticket: str) -> str:

@@ -175,11 +175,11 @@ class Preparation:
         return found
 
     def _wording(self, request: GenerationRequest) -> ResolvedPrompt:
-        if self._registry is None and not request.loras:
+        if self._registry is None and not request.loras and not request.styles:
             return ResolvedPrompt(request.prompt, request.negative_prompt, request.prompt_2, (), ())
         return resolve_prompt(self._catalog(), request)
 
     def _catalog(self) -> Registry:
         if self._registry is None:
-            raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
+            raise ModelError("This generator has no catalog; give it one to use styles, LoRAs or a second pass.")
         return self._registry

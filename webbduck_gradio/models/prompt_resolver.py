@@ -1,4 +1,4 @@
-"""What a prompt as typed comes to: `<lora:name:weight>` taken out, trigger phrases put in.
+"""What a prompt as typed comes to: styles put in, `<lora:name:weight>` taken out, trigger phrases put in.
 
 Done in one place, so that the page can show, and the metadata record, exactly what the text encoders get.
 """
@@ -14,6 +14,7 @@ from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
 from .probe.lora import EMBEDDING
 from .prompt_syntax import LONGEST_SHOWN, LORA_TAG, not_understood
+from .styles import put_in
 from .tokens import parse
 
 WEIGHTS = (0.001, 100.0)
@@ -36,14 +37,14 @@ class ResolvedPrompt:
 
 
 def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
-    """Raises `NotFoundError`, `ModelError`, `RequestError` (a LoRA asked for twice, a tag out of place)."""
+    """Raises `NotFoundError`, `ModelError`, `RequestError` (an unknown style, a LoRA asked for twice, a tag out of place)."""
+    request, notes = put_in(registry.styles, request)
     for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
         found = LORA_TAG.search(text)
         if found:
             raise RequestError(
                 f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
             )
-    notes: list[str] = []
     prompt, tagged = _without_tags(registry, request.prompt, notes)
     stack = [(registry.lora(use.name), use.weight) for use in request.loras]
     loras = stack + tagged

@@ -30,7 +30,7 @@ from ... import __version__
 from ...errors import RequestError, StorageError
 from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
-from . import exif, infotext, infotext_redraw, png_text, stealth_alpha
+from . import exif, infotext, infotext_redraw, infotext_styles, png_text, stealth_alpha
 from .infotext import parameters_text
 from .other_tools import reader
 from .reproducibility import DRAWING
@@ -158,9 +158,10 @@ def png_info(chunk: Mapping[str, Any]) -> PngInfo:
 def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> str:
     """The A1111 text for `chunk`. `more`: pairs that are added, or replace others.
 
-    The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
+    The prompts are the finished ones, with styles, wildcards and trigger phrases filled in, as A1111 writes
+    them.
     """
-    request = GenerationRequest.validated(**chunk["request"])
+    request = infotext_styles.finished(GenerationRequest.validated(**chunk["request"]))
     facts = chunk["facts"]
     resolved = {"prompt": facts.get("resolved_prompt", request.prompt)}
     if "loras" in facts:

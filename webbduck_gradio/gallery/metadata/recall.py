@@ -13,7 +13,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
 from .. import metadata
-from . import infotext_details, infotext_redraw, reproducibility
+from . import infotext_details, infotext_redraw, infotext_styles, reproducibility
 from .other_tools import soft_inpainting, values
 from .recall_catalog import Catalog, InputImages, Model, Upscaler
 
@@ -101,6 +101,7 @@ def _for_form(
         return {}, notes
     if found["request"] is None:
         notes += _not_taken_over(found)
+    notes += infotext_styles.recall(found, fields, catalog.styles)
     for key, what in (("image", "input picture"), ("mask", "mask")):
         if fields.get(key):
             try:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ...models.catalog.lookup import Named
+from ...models.style_book import StyleBook
 
 
 class Model(Protocol):
@@ -29,6 +30,9 @@ class Upscaler(Protocol):
 
 class Catalog(Protocol):
     """The part of `models.catalog.registry.Registry` used here."""
+
+    @property
+    def styles(self) -> StyleBook: ...
 
     def checkpoints(self) -> Sequence[Model]:
         """All checkpoints."""

@@ -17,6 +17,7 @@ from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
 from ..probe.lora import LoraInfo
 from ..scan import Folders, candidates, stamps_below, unreadable_names
+from ..style_book import StyleBook
 from ..upscalers import Upscaler, find_upscalers
 from ..vaes import Vae, find_vaes
 from ..wildcards import Wildcard, find_wildcards
@@ -63,6 +64,7 @@ class Registry:
         self._captioners = Listing("captioner", settings, find_captioners)
         self._detectors = Listing("detector", settings, find_detectors)
         self._vaes = Listing("VAE", settings, find_vaes)
+        self.styles = StyleBook(settings.styles)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._others: object = None
@@ -90,12 +92,13 @@ class Registry:
             problems += unreadable.sentences(unread, paths, self.settings)
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, (".txt",))
+            problems += self.styles.look()
             self.unsettled = scan.unsettled
             others = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS), self.settings.wildcards
             )
             missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
-            state = (checkpoints, loras, tuple(problems), (others, missing))
+            state = (checkpoints, loras, tuple(problems), (others, missing, self.styles.stamps))
             changed = state != (self._checkpoints, self._loras, self.problems, self._others)
             if changed or self.version == 0:
                 self._checkpoints, self._loras, self.problems, self._others = state

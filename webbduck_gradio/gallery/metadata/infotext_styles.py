@@ -1,0 +1,79 @@
+"""Styles in A1111's `parameters` text, which holds the finished prompts and no names.
+
+Names are found again as A1111 does: by what the styles of styles.csv add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ...models import styles
+from ...models.style_book import StyleBook
+from ...request import DetailPass, GenerationRequest
+from ...request.region_fields import MAIN_PROMPT, SEPARATOR, SKIPPED
+from ...request.style_fields import StyleUse
+from .other_tools.values import listed
+
+FINISHED_BY = ("a1111", "sdnext", "webbduck")
+"""Programs whose text holds finished prompts."""
+
+
+def finished(request: GenerationRequest) -> GenerationRequest:
+    """The request without styles, with what they make of each of its prompts."""
+    if not request.styles:
+        return request
+    prompts = [use.prompt or "" for use in request.styles]
+    negatives = [use.negative_prompt or "" for use in request.styles]
+    more: dict[str, Any] = {
+        "details": tuple(_finished_pass(request, each, prompts, negatives) for each in request.details)
+    }
+    if request.hires_prompt:
+        more["hires_prompt"] = styles.applied(prompts, request.hires_prompt)
+    if request.hires_negative_prompt:
+        more["hires_negative_prompt"] = styles.applied(negatives, request.hires_negative_prompt)
+    return styles.finished(request).model_copy(update=more)
+
+
+def _finished_pass(
+    request: GenerationRequest, each: DetailPass, prompts: list[str], negatives: list[str]
+) -> DetailPass:
+    def around(text: str, main: str, texts: list[str]) -> str:
+        parts = (part.strip() for part in text.split(SEPARATOR))
+        return f" {SEPARATOR} ".join(
+            part if part in ("", SKIPPED) else styles.applied(texts, part.replace(MAIN_PROMPT, main))
+            for part in parts
+        )
+
+    return each.model_copy(
+        update={
+            "prompt": around(each.prompt, request.prompt, prompts),
+            "negative_prompt": around(each.negative_prompt, request.negative_prompt, negatives),
+        }
+    )
+
+
+def recall(found: Mapping[str, Any], fields: dict[str, Any], book: StyleBook) -> list[str]:
+    """Find the styles of another program's picture in its prompts, into `fields`; for one of our own, what has
+    changed since. Returns a sentence for each."""
+    if found["request"] is not None:
+        uses = [StyleUse.model_validate(each) for each in fields.get("styles") or ()]
+        return styles.changes(book, uses)
+    if found["tool"] not in FINISHED_BY:
+        return []
+    uses_found, prompt, negative = styles.extracted(
+        book.styles(), fields.get("prompt") or "", fields.get("negative_prompt") or ""
+    )
+    if not uses_found:
+        return []
+    fields |= {
+        "prompt": prompt,
+        "negative_prompt": negative,
+        "styles": [use.model_dump(mode="json") for use in uses_found],
+    }
+    names = listed([use.name for use in uses_found])
+    one = len(uses_found) == 1
+    return [
+        f"Its prompt holds what the style{'' if one else 's'} {names} add{'s' if one else ''}, which "
+        f"{'is' if one else 'are'} chosen instead; the finished prompt is the same."
+    ]
