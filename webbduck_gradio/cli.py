@@ -83,8 +83,8 @@ def parser() -> argparse.ArgumentParser:
         "--styles",
         type=Path,
         metavar="FILE",
-        help="styles, in the format of AUTOMATIC1111's styles.csv; NAME_*.csv beside it are read too (default "
-        "styles.csv)",
+        help="styles, in the format of AUTOMATIC1111's styles.csv (default styles.csv); styles_*.csv beside "
+        "it are read too",
     )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(

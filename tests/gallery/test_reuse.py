@@ -39,6 +39,8 @@ class Shelf:
     def loras(self) -> list[Installed]:
         return self._loras
 
+    styles = StyleBook(Path("no such folder/styles.csv"))
+
     def upscalers(self) -> list[Installed]:
         return []
 

@@ -123,7 +123,8 @@ def tokenize(
     which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
     styles: list[Any] | None = None,
 ) -> tokens.TokenCount:
-    """Count the tokens of a prompt with its styles: {tokens, limit (of one chunk), over (more than one chunk), chunks}."""
+    """Count the tokens of a prompt with its styles: {tokens, limit (of one chunk), over (more than one
+    chunk), chunks}."""
     if not isinstance(text, str) or len(text) > MAX_PROMPT:
         raise RequestError(f"text must be a text of at most {MAX_PROMPT:,} characters.")
     if which not in PROMPTS:
@@ -131,6 +132,8 @@ def tokenize(
     check_name("base_model", base_model)
     if base_model is not None:
         services.registry.checkpoint_called(base_model)
+    if styles is not None and not isinstance(styles, list):
+        raise RequestError("styles must be a list.")
     used = [recorded(services.registry.styles, each) for each in styles or ()]
     asked = GenerationRequest.validated(base_model="any", **{"prompt": "", which: text, "styles": used})
     text = getattr(finished(asked), which)

@@ -43,10 +43,11 @@ async def redraw(
 ) -> tuple[list[gr.FileData], RedrawAnswer]:
     """Enlarge a picture and draw its details anew by img2img in tiles, up to 8192 px on the longer side.
 
-    image: the id of a gallery picture, or a file. None for prompt, styles, checkpoint, steps, sampler, seed or
-    LoRAs means what the picture records, else the checkpoint's default. The result is saved beside its original as
-    N_upscaled.png with all its metadata; for a file, in a new run. Returns the file and {job_id, status,
-    images, upscaler, scale, warnings, request}; with wait_for_result=False immediately and without a file."""
+    image: the id of a gallery picture, or a file. None for prompt, styles, checkpoint, steps, sampler, seed
+    or LoRAs means what the picture records, else the checkpoint's default. The result is saved beside its
+    original as N_upscaled.png with all its metadata; for a file, in a new run. Returns the file and {job_id,
+    status, images, upscaler, scale, warnings, request}; with wait_for_result=False immediately and without a
+    file."""
     check_wait(wait_for_result)
     picture = await asyncio.to_thread(asked_picture, services, image)
     asked: dict[str, Any] = {

@@ -22,6 +22,6 @@ def style_view(style: Style) -> StyleAnswer:
 @endpoint()
 def styles(services: Services) -> list[StyleAnswer]:
     """The styles of styles.csv and styles_*.csv, in their order: `name`, the texts `prompt` and
-    `negative_prompt`, in which {prompt} is the place of the prompt, `group`, the divider above it, `file`, and
-    the `reason` if one cannot be used."""
+    `negative_prompt`, in which {prompt} is the place of the prompt, `group`, the divider above it, `file`,
+    and the `reason` if one cannot be used."""
     return [style_view(each) for each in services.registry.styles.styles()]

@@ -181,5 +181,7 @@ class Preparation:
 
     def _catalog(self) -> Registry:
         if self._registry is None:
-            raise ModelError("This generator has no catalog; give it one to use styles, LoRAs or a second pass.")
+            raise ModelError(
+                "This generator has no catalog; give it one to use styles, LoRAs or a second pass."
+            )
         return self._registry

@@ -37,7 +37,7 @@ class ResolvedPrompt:
 
 
 def resolve_prompt(registry: Registry, request: GenerationRequest) -> ResolvedPrompt:
-    """Raises `NotFoundError`, `ModelError`, `RequestError` (an unknown style, a LoRA asked for twice, a tag out of place)."""
+    """Raises `NotFoundError`, `ModelError`, `RequestError` (a LoRA asked for twice, a tag out of place)."""
     request, notes = put_in(registry.styles, request)
     for text, name in zip((request.negative_prompt, request.prompt_2), TEXTS[1:], strict=True):
         found = LORA_TAG.search(text)

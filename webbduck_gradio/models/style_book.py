@@ -30,14 +30,14 @@ BACKUP = ".bak"
 
 @dataclass(frozen=True)
 class Style:
-    """A named pair of texts. In both, `{prompt}` is the place of the prompt; without it the text is appended."""
+    """A named pair of texts. In both, `{prompt}` is the prompt's place; without it the text is appended."""
 
     name: str
     prompt: str
     negative_prompt: str
     group: str
-    """The divider above it, a row without texts, as people write them to arrange a long list; else the name of
-    its file, "" for the first one."""
+    """The divider above it, a row without texts, as people write them to arrange a long list; else the name
+    of its file, "" for the first one."""
     file: Path
     unusable: str | None = None
 
@@ -50,7 +50,7 @@ class _Listed:
 
 
 class StyleBook:
-    """The styles of `path` and, as A1111 takes them with --styles-file styles*.csv, of `styles_*.csv` beside it.
+    """The styles of `path`, and of `styles_*.csv` beside it, as A1111 takes them with --styles-file.
 
     Of styles with the same name the last one holds, as there. Thread-safe.
     """
@@ -59,23 +59,26 @@ class StyleBook:
         self.path = path
         self._lock = threading.RLock()
         self._listed = _Listed({}, (), ())
+        self._catalogued = self._listed.stamps
         self._undo: dict[str, tuple[Path, str, bytes]] = {}
         """Id of a change -> the file, the digest of what was written, and what was there before."""
         self._changes = 0
 
     def look(self) -> tuple[str, ...]:
-        """Read what has changed. Returns a sentence for each file or row that cannot be used."""
-        return self._look().problems
+        """Read what has changed, for the catalog. Returns a sentence for each file that cannot be used."""
+        listed = self._look()
+        self._catalogued = listed.stamps
+        return listed.problems
 
     @property
     def stamps(self) -> tuple[tuple[str, str], ...]:
-        """(path, stamp) of the files as they were read last."""
+        """(path, stamp) of the files as they were read."""
         return self._listed.stamps
 
     @property
     def is_stale(self) -> bool:
-        """Whether a file is another one than the one that was read last."""
-        return self._stamps_now() != self._listed.stamps
+        """Whether a file has changed since the catalog's last `look`."""
+        return self._stamps_now() != self._catalogued
 
     def styles(self) -> tuple[Style, ...]:
         """All styles in the order of the files, including unusable ones."""
@@ -214,7 +217,7 @@ class StyleBook:
             styles[row.name] = Style(row.name, row.prompt, row.negative_prompt, group, path, reason)
         if twice:
             problems.append(
-                f"{path.name} has {quoted(twice[0])} twice{_more(twice)}; of the same names the last row holds."
+                f"{path.name} has {quoted(twice[0])} twice{_more(twice)}; of equal names the last row holds."
             )
 
     def _content(self, path: Path) -> bytes:
@@ -283,7 +286,9 @@ def _checked(name: object, prompt: object, negative: object) -> tuple[str, str, 
     if not called:
         raise RequestError("A style needs a name.")
     if called.startswith(COMMENT):
-        raise RequestError(f"The name of a style cannot begin with {COMMENT}, which marks a comment in the file.")
+        raise RequestError(
+            f"The name of a style cannot begin with {COMMENT}, which marks a comment in the file."
+        )
     if not text.strip() and not other.strip():
         raise RequestError(f"The style {quoted(called)} has no text; write a prompt or a negative prompt.")
     reason = _reason(called, text, other)

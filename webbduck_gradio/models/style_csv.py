@@ -63,7 +63,9 @@ class StyleFile:
             return cls.parse(EMPTY)
         found = cls(tuple(records), tuple(fields), header, data.startswith(codecs.BOM_UTF8))
         if found._at(NAME) is None or found._prompt_at is None:
-            raise ValueError("has no columns name and prompt; its first line must be name,prompt,negative_prompt")
+            raise ValueError(
+                "has no columns name and prompt; its first line must be name,prompt,negative_prompt"
+            )
         return found
 
     def encode(self) -> bytes:
@@ -83,7 +85,11 @@ class StyleFile:
         at = max((row.index for row in found.rows() if row.name == replacing), default=None)
         old = found.fields[at] if at is not None else ()
         row = list(old) + [""] * (len(found.fields[found.header]) - len(old))
-        for column, value in ((found._at(NAME), name), (found._prompt_at, prompt), (found._at(NEGATIVE), negative)):
+        for column, value in (
+            (found._at(NAME), name),
+            (found._prompt_at, prompt),
+            (found._at(NEGATIVE), negative),
+        ):
             if column is not None:
                 row[column] = value
         record = _written(row) + found._break

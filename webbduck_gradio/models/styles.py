@@ -1,7 +1,7 @@
 """Styles: what they make of a prompt, and finding them again in a finished one.
 
-Both as AUTOMATIC1111 does (modules/styles.py). The second prompt stays as it is; the hires pass and the regions
-of detail passes get the styles of the picture around their own prompts.
+Both as AUTOMATIC1111 does (modules/styles.py). The second prompt stays as it is; the hires pass and the
+regions of detail passes get the styles of the picture around their own prompts.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ def applied(texts: Sequence[str], prompt: str, called: str = "prompt") -> str:
         length = len(text) + places * (len(prompt) - len(PLACE)) if places else len(text) + len(prompt)
         if length > MAX_FINISHED:
             raise RequestError(
-                f"The {called} with its styles has more than {MAX_FINISHED:,} characters; leave out a style or "
-                "shorten it.",
+                f"The {called} with its styles has more than {MAX_FINISHED:,} characters; leave out a style "
+                "or shorten it.",
                 field="styles",
             )
         prompt = merged(text, prompt)
@@ -70,8 +70,8 @@ def merged(text: str, prompt: str) -> str:
 
 
 def recorded(book: StyleBook, style: object) -> object:
-    """A style of a request as it was asked for, with its name and texts as the file has them. What is no style
-    is passed on for validation to refuse. Raises `NotFoundError`, `ModelError`."""
+    """A style of a request as it was asked for, with its name and texts as the file has them. What is no
+    style is passed on for validation to refuse. Raises `NotFoundError`, `ModelError`."""
     if isinstance(style, StyleUse):
         style = style.model_dump()
     if isinstance(style, str):
@@ -81,7 +81,11 @@ def recorded(book: StyleBook, style: object) -> object:
     if style.get("prompt") is None and style.get("negative_prompt") is None:
         found = book.named(style["name"])
         return {"name": found.name, "prompt": found.prompt, "negative_prompt": found.negative_prompt}
-    return {**style, "prompt": style.get("prompt") or "", "negative_prompt": style.get("negative_prompt") or ""}
+    return {
+        **style,
+        "prompt": style.get("prompt") or "",
+        "negative_prompt": style.get("negative_prompt") or "",
+    }
 
 
 def _looked_up(book: StyleBook, use: StyleUse) -> StyleUse:
@@ -104,9 +108,7 @@ def changes(book: StyleBook, uses: Sequence[StyleUse]) -> list[str]:
     return said
 
 
-def extracted(
-    styles: Sequence[Style], prompt: str, negative: str
-) -> tuple[tuple[StyleUse, ...], str, str]:
+def extracted(styles: Sequence[Style], prompt: str, negative: str) -> tuple[tuple[StyleUse, ...], str, str]:
     """The styles that are found in finished prompts, in their order, and the prompts without them.
 
     Taken only if the styles make exactly these prompts again; otherwise none.

@@ -17,8 +17,8 @@ StyleText = Annotated[str, Field(max_length=MAX_PROMPT)]
 
 
 class StyleUse(BaseRequest):
-    """A style of the prompt. Its texts are recorded when the request is built, so that the picture can be made
-    again after the style was edited or deleted; None until then."""
+    """A style of the prompt. Its texts are recorded when the request is built, so that the picture can be
+    made again after the style was edited or deleted; None until then."""
 
     name: Name
     prompt: StyleText | None = None
@@ -42,11 +42,11 @@ class StyleFields(RegionFields):
         Field(max_length=MAX_STYLES),
         Setting(
             label="Styles", group="prompt", control="styles",
-            help="Saved texts that are put around the prompt and the negative prompt, in this order; the second "
-            "prompt stays as it is.",
-            api_help=f"Names of /styles, at most {MAX_STYLES}. `request` lists each as an object with `name` and "
-            "the texts `prompt` and `negative_prompt` that it had; such an object can be given instead of a "
-            "name, so that a style which was edited or deleted since means the same.",
+            help="Saved texts that are put around the prompt and the negative prompt, in this order; the "
+            "second prompt stays as it is.",
+            api_help=f"Names of /styles, at most {MAX_STYLES}. `request` lists each as an object with `name` "
+            "and the texts `prompt` and `negative_prompt` that it had; such an object can be given instead "
+            "of a name, so that a style that was edited or deleted since means the same.",
             lines={"queue": "{}", "sheet": "{}"},
         ),
     ] = ()

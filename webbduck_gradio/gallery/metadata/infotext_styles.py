@@ -54,8 +54,8 @@ def _finished_pass(
 
 
 def recall(found: Mapping[str, Any], fields: dict[str, Any], book: StyleBook) -> list[str]:
-    """Find the styles of another program's picture in its prompts, into `fields`; for one of our own, what has
-    changed since. Returns a sentence for each."""
+    """Find the styles of another program's picture in its prompts, into `fields`; for one of our own, what
+    has changed since. Returns a sentence for each."""
     if found["request"] is not None:
         uses = [StyleUse.model_validate(each) for each in fields.get("styles") or ()]
         return styles.changes(book, uses)

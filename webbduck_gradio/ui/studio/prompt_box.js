@@ -1,6 +1,6 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
-import { subscribe } from "../shared/bus.js";
+import { publish, subscribe } from "../shared/bus.js";
 import { completeIn } from "../shared/completion.js";
 import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
@@ -31,8 +31,8 @@ export default function start({ element, server }) {
 
   /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
-    const { prompt, prompt_2, negative_prompt, base_model, loras } = state;
-    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras });
+    const { prompt, prompt_2, negative_prompt, base_model, loras, styles } = state;
+    asked = JSON.stringify({ prompt, prompt_2, negative_prompt, base_model, loras, styles });
     clearTimeout(waiting);
     waiting = setTimeout(ask, 200);
   }
@@ -89,6 +89,7 @@ export default function start({ element, server }) {
     );
     const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
     unknown.show(found.unknown);
+    publish("finished", found.finished ?? null);
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));

@@ -15,6 +15,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
 from ..theme import asset
+from . import styles
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
@@ -23,7 +24,7 @@ PROMPTS = ("prompt", "prompt_2", "negative_prompt")
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
-    """Build the prompt, the row below it, and the negative prompt."""
+    """Build the prompt, what is below it, and the negative prompt."""
 
     def webbduck_tokens(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
@@ -46,6 +47,7 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
         apply_default_css=False,
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
     )
+    styles.build(services, fields)
     build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
@@ -85,6 +87,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     """Token counts of each prompt as the text encoders get it, trigger phrases included: see `tokens.count`,
     and `split`, see `tokens.is_split`.
 
+    `finished`: these prompts, where styles are chosen, else None;
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
     `models.vocabulary`; `brackets`: see `bracket_notes`; `long`: length in characters of each prompt that is
@@ -103,26 +106,31 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
             "brackets": [],
             "unknown": "",
             "problem": " ".join(messages),
+            "finished": None,
             "long": long,
         }
     added: list[str] = []
+    finished = None
     brackets = bracket_notes(texts)
     problem = None
     unknown = ""
     try:
-        request = GenerationRequest.validated(base_model="any", loras=to_request(asked.get("loras")), **texts)
+        chosen = {"loras": to_request(asked.get("loras")), "styles": styles.to_request(asked.get("styles"))}
+        request = GenerationRequest.validated(base_model="any", **chosen, **texts)
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
     else:
         texts = {name: getattr(resolved, name) for name in PROMPTS}
         added = list(resolved.notes)
+        finished = texts if request.styles else None
         unknown = _unknown(registry, asked.get("base_model"), resolved)
     return {name: _count(text) for name, text in texts.items()} | {
         "added": added,
         "brackets": brackets,
         "unknown": unknown,
         "problem": problem,
+        "finished": finished,
     }
 
 

@@ -224,6 +224,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/lora_stack.css",
         "studio/details.css",
+        "studio/styles.css",
         "studio/input_chip.css",
         "studio/outpaint.css",
         "studio/folder_batch.css",
