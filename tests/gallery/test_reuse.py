@@ -15,6 +15,7 @@ from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata.recall import RESET_VALUES, read_settings, read_text
 from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.style_book import StyleBook
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 

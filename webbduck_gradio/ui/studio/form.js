@@ -202,8 +202,9 @@ function prepare() {
     );
   }
   for (const [name, { help, control: kind }] of Object.entries(settings)) {
-    if (!["file", "sides", "loras", "details", "styles"].includes(kind))
-      {addTooltip(control(name), name, help);}
+    if (!["file", "sides", "loras", "details", "styles"].includes(kind)) {
+      addTooltip(control(name), name, help);
+    }
   }
   for (const [name, text] of Object.entries(webbduckFacts.button_help)) {
     const button = document.getElementById(name);

@@ -9,8 +9,8 @@ import { search } from "./style_texts.js";
 /** More are named, not listed, so that thousands of styles stay fast. */
 const MOST_SHOWN = 100;
 const EMPTY =
-  "No styles yet. Save the current prompt as one, or put AUTOMATIC1111's styles.csv beside app.py; it appears " +
-  "here automatically.";
+  "No styles yet. Save the current prompt as one, or put AUTOMATIC1111's styles.csv beside app.py; it " +
+  "appears here automatically.";
 
 let redraw = () => {};
 subscribe("style-list", () => redraw());
@@ -99,7 +99,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
     const all = list();
     const matching = search(all, box.value);
     const shown = matching.slice(0, MOST_SHOWN);
-    const focused = document.activeElement?.closest(".style-list li")?.dataset.name;
+    const focused = /** @type {any} */ (document.activeElement)?.closest(".style-list li")?.dataset.name;
     const lines = [];
     let group = "";
     for (const each of shown) {
@@ -197,8 +197,9 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
     const text = await given.text();
     const made = await callOrToast(() => server.webbduck_import_styles({ text }));
     if (!made) return;
+    const few = made.taken.slice(0, 3).join(", ");
     const taken = made.taken.length
-      ? ` ${made.taken.length} left out, since there are others of these names: ${made.taken.slice(0, 3).join(", ")}.`
+      ? ` ${made.taken.length} left out, since there are others of these names: ${few}.`
       : "";
     await after(`${made.added.length} styles imported.${taken}`, made.change);
   }

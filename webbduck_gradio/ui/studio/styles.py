@@ -46,8 +46,9 @@ def build(services: Services, fields: dict[str, Any]) -> None:
 
         def save(style: dict[str, Any]) -> dict[str, Any]:
             replacing = style.get("replacing")
-            texts = (style.get(part) for part in PARTS)
-            return {"change": book.save(*texts, str(replacing) if replacing is not None else None)}
+            name, prompt, negative = (style.get(part) for part in PARTS)
+            over = str(replacing) if replacing is not None else None
+            return {"change": book.save(name, prompt, negative, over)}
 
         return changed(save, asked)
 
