@@ -18,6 +18,7 @@ from .errors import RequestError
 from .gallery.input_images import InputImageStore
 from .gallery.lora_previews import LoraPreviews
 from .gallery.outputs import Outputs
+from .gallery.style_previews import StylePreviews
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
 from .jobs.context import JobContext
@@ -128,6 +129,10 @@ class Services:
     @functools.cached_property
     def lora_previews(self) -> LoraPreviews:
         return LoraPreviews(self.settings, self.registry, self.outputs, self.thumbnails)
+
+    @functools.cached_property
+    def style_previews(self) -> StylePreviews:
+        return StylePreviews(self.settings, self.outputs, self.thumbnails)
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
         """Validate and queue a job; page and API both submit through here.

@@ -260,6 +260,8 @@ class StyleAnswer(TypedDict):
     group: str
     """The divider above it in its file, or the name of a further file."""
     file: str
+    preview: str | None
+    """URL of its picture, relative to the studio's."""
     reason: str | None
 
 

@@ -32,6 +32,7 @@ class Media:
             "thumb": self._services.thumbnails.thumbnail,
             "trash": self._deleted,
             "lora": lambda name: self._services.lora_previews.picture(name),
+            "style": lambda name: self._services.style_previews.picture(name),
             "input-thumb": self._input_thumbnail,
         }
 

@@ -1,6 +1,6 @@
 // @ts-check
 // The dialog of the styles: search, choose, and edit them.
-import { subscribe } from "../shared/bus.js";
+import { last, subscribe } from "../shared/bus.js";
 import { button, h, home, put, setText } from "../shared/dom.js";
 import { callOrToast } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
@@ -42,8 +42,8 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
     h(
       "div",
       { class: "style-buttons" },
-      button("New from the prompt", () => edit({ name: "", ...prompts() }, null)),
-      button("Import a file", () => file.click(), { title: "styles.csv, or Fooocus' JSON" }),
+      button("New from prompt", () => edit({ name: "", ...prompts() }, null)),
+      button("Import", () => file.click(), { title: "A styles.csv, or Fooocus' JSON" }),
       button("Done", () => dialog.close(), { class: "primary" }),
       file,
     ),
@@ -79,6 +79,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
         "label",
         {},
         check,
+        each.preview ? h("img", { src: each.preview, alt: "", loading: "lazy" }) : null,
         h(
           "span",
           {},
@@ -142,6 +143,10 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
       if (over !== null && over !== saved) renamed(over, saved);
       await after("Style saved.", made.change);
     };
+    const picture = async () => {
+      const asked = { name: replacing, image: last.get("shown") };
+      if (await callOrToast(() => server.webbduck_style_picture(asked))) await after("Picture chosen.", null);
+    };
     const drop = async () => {
       const made = await callOrToast(() => server.webbduck_delete_style({ name: replacing }));
       if (!made) return;
@@ -158,6 +163,11 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
         "div",
         { class: "style-buttons" },
         button("Back", () => browse()),
+        replacing === null || !last.get("shown")
+          ? null
+          : button("Use the picture", picture, {
+              title: "Let the picture that is shown stand for this style",
+            }),
         replacing === null ? null : button("Delete", drop),
         replacing === null ? null : button("Save as new", () => keep(null)),
         h("button", { type: "submit", class: "primary" }, "Save"),

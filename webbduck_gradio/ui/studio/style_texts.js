@@ -32,6 +32,9 @@ export function search(styles, query) {
   return [...found.filter(named), ...found.filter((each) => !named(each))];
 }
 
+/** Whether a chosen style has texts that a picture recorded. */
+export const isRecorded = (chosen) => chosen.prompt !== undefined || chosen.negative_prompt !== undefined;
+
 /**
  * How a chosen style stands to the list: "" if it is there as it is, "gone" or "changed" where a picture
  * recorded other texts, "missing" where there are none to use.
@@ -40,9 +43,8 @@ export function search(styles, query) {
  * @param {Record<string, string> | undefined} known
  */
 export function stateOf(chosen, known) {
-  const isRecorded = chosen.prompt !== undefined || chosen.negative_prompt !== undefined;
-  if (!known) return isRecorded ? "gone" : "missing";
-  if (!isRecorded) return "";
+  if (!known) return isRecorded(chosen) ? "gone" : "missing";
+  if (!isRecorded(chosen)) return "";
   const isSame =
     (chosen.prompt ?? "") === known.prompt && (chosen.negative_prompt ?? "") === known.negative_prompt;
   return isSame ? "" : "changed";

@@ -6,7 +6,7 @@ import { callOrToast } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import * as form from "./form.js";
 import { openStyles } from "./style_dialog.js";
-import { applied, stateOf } from "./style_texts.js";
+import { applied, isRecorded, stateOf } from "./style_texts.js";
 
 const SAID = {
   changed: "As the picture recorded it; the style was changed since.",
@@ -39,7 +39,7 @@ export default function start({ element, props, trigger, server, watch }) {
   let all = null;
   let version = "";
   let shownVersion = "";
-  let isAsking = false;
+  let asking = 0;
 
   const known = (name) => all?.find((each) => each.name === name);
   const opener = () => document.querySelector(".open-styles");
@@ -65,32 +65,30 @@ export default function start({ element, props, trigger, server, watch }) {
     }
     if (!Array.isArray(found)) return;
     chosen = found.filter((each) => typeof each?.name === "string").slice(0, props.most);
-    settle();
-    if (chosen.length) load();
+    draw();
+    save();
+    // Recorded texts are compared with the styles as they are at this moment.
+    if (chosen.length) load(chosen.some(isRecorded));
   }
 
   /** Leave out the recorded texts that the styles have anyway, so that they follow later changes. */
   function settle() {
-    if (all) {
-      chosen = chosen.map((each) => (stateOf(each, known(each.name)) === "" ? { name: each.name } : each));
-    }
+    chosen = chosen.map((each) => (stateOf(each, known(each.name)) === "" ? { name: each.name } : each));
     draw();
     save();
   }
 
-  /** Ask for the styles if they have changed. */
-  async function load() {
-    if (isAsking || (all && shownVersion === version)) return;
-    isAsking = true;
+  /** Ask for the styles if they have changed, or in any case. */
+  async function load(anyway = false) {
+    if (!anyway && all && shownVersion === version) return;
     const asked = version;
+    const number = ++asking;
     const found = await callOrToast(() => server.webbduck_styles({}));
-    isAsking = false;
-    if (!found) return;
+    if (!found || number !== asking) return; // a later answer is on its way
     all = found.styles;
-    shownVersion = asked || found.version;
+    shownVersion = asked;
     settle();
     publish("style-list", all);
-    if (asked !== version) load();
   }
 
   function row(each, place) {
@@ -201,11 +199,7 @@ export default function start({ element, props, trigger, server, watch }) {
       renamed(from, to) {
         chosen = chosen.map((each) => (each.name === from ? { ...each, name: to } : each));
       },
-      async reload() {
-        version = "";
-        shownVersion = "-";
-        await load();
-      },
+      reload: () => load(true),
     });
   }
 

@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 
 from ...api.gradio_helpers import error_as_dict, page_json
-from ...api.styles import style_view
+from ...api.styles import styles_view
 from ...models import style_import
 from ...models.catalog.registry import Registry
 from ...request.style_fields import MAX_STYLES
@@ -37,9 +37,7 @@ def build(services: Services, fields: dict[str, Any]) -> None:
         return error_as_dict(make)
 
     def webbduck_styles(_: Any) -> dict[str, Any]:
-        return error_as_dict(
-            lambda: {"styles": [style_view(each) for each in book.styles()], **state(registry)}
-        )
+        return error_as_dict(lambda: {"styles": styles_view(services), **state(registry)})
 
     def webbduck_save_style(asked: Any) -> dict[str, Any]:
         """`replacing`: the name of the style that is edited, None for a new one."""
@@ -48,12 +46,23 @@ def build(services: Services, fields: dict[str, Any]) -> None:
             replacing = style.get("replacing")
             name, prompt, negative = (style.get(part) for part in PARTS)
             over = str(replacing) if replacing is not None else None
-            return {"change": book.save(name, prompt, negative, over)}
+            change = book.save(name, prompt, negative, over)
+            if over is not None and over != name:
+                services.style_previews.renamed(over, " ".join(str(name).split()))
+            return {"change": change}
 
         return changed(save, asked)
 
     def webbduck_delete_style(asked: Any) -> dict[str, Any]:
         return changed(lambda style: {"change": book.delete(str(style.get("name")))}, asked)
+
+    def webbduck_style_picture(asked: Any) -> dict[str, Any]:
+        def choose(style: dict[str, Any]) -> dict[str, Any]:
+            name = book.named(str(style.get("name"))).name
+            services.style_previews.choose(name, str(style.get("image")))
+            return {"done": True}
+
+        return changed(choose, asked)
 
     def webbduck_import_styles(asked: Any) -> dict[str, Any]:
         def add(file: dict[str, Any]) -> dict[str, Any]:
@@ -80,6 +89,7 @@ def build(services: Services, fields: dict[str, Any]) -> None:
             webbduck_styles,
             webbduck_save_style,
             webbduck_delete_style,
+            webbduck_style_picture,
             webbduck_import_styles,
             webbduck_undo_styles,
         ],
