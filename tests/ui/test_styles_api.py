@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -87,6 +88,15 @@ def test_a1111s_text_holds_the_finished_prompt_and_finds_them_again(studio, draw
         found["parameters"].replace("fog, pond", "fog"), studio.services.registry, studio.services.inputs
     )
     assert other["prompt"] == "a duck, red at night" and other["styles"] == []
+
+
+def test_a_picture_can_stand_for_a_style(client: Client, studio, drawn) -> None:
+    _, info, _ = drawn
+    studio.services.style_previews.choose("Night", info["images"][0])
+    night, red = client.predict(api_name="/styles")
+    answer = httpx.get(f"{studio.url}/{night['preview']}")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/webp")
+    assert red["preview"] is None and httpx.get(f"{studio.url}/media/style/Red").status_code == 404
 
 
 @pytest.mark.parametrize(
