@@ -150,6 +150,15 @@ def test_a_file_that_cannot_be_read_is_said_and_left_alone(
     assert styles_of.path.read_bytes() == content
 
 
+def test_a_quotation_mark_that_is_never_closed_takes_in_no_new_row(tmp_path: Path) -> None:
+    content = b'name,prompt\nA,"words\n'
+    styles_of = book(tmp_path, content)
+    assert names(styles_of) == ["A"]
+    with pytest.raises(ModelError, match="is never closed"):
+        styles_of.save("B", "x", "")
+    assert styles_of.path.read_bytes() == content
+
+
 def test_odd_rows_are_said_and_refused(tmp_path: Path) -> None:
     rows = f"A,one,\nA,two,\nNone,,\nLong,{'x' * 4001},\nNul,a\0b,\n,no name,\n"
     styles_of = book(tmp_path, f"name,prompt,negative_prompt\n{rows}".encode())
@@ -315,6 +324,19 @@ def test_styles_are_found_in_a_finished_prompt(
 ) -> None:
     uses, *left = styles.extracted((PHOTO, TAIL, BAD, TWICE), prompt, negative)
     assert ([use.name for use in uses], tuple(left)) == (found, bare)
+
+
+def test_other_prompts_lose_the_styles_too_or_none_are_taken(tmp_path: Path) -> None:
+    details = [{"detector": "d", "prompt": "face, sharp [SEP] [SKIP]", "negative_prompt": ""}]
+    fields = {"prompt": "a duck, sharp", "hires_prompt": "a hen, sharp", "details": details}
+    found = {"request": None, "tool": "a1111"}
+    told = dict(fields)
+    (note,) = infotext_styles.recall(found, told, book(tmp_path))
+    assert "what the style Plain adds, which is chosen instead" in note
+    assert (told["prompt"], told["hires_prompt"]) == ("a duck", "a hen")
+    assert told["details"][0]["prompt"] == "face [SEP] [SKIP]"
+    told = fields | {"hires_prompt": "a hen"}
+    assert infotext_styles.recall(found, told, book(tmp_path)) == [] and told["prompt"] == "a duck, sharp"
 
 
 def test_a1111s_text_holds_each_finished_prompt() -> None:

@@ -231,11 +231,16 @@ class StyleBook:
             raise ModelError(f"{path.name} cannot be read, so nothing was changed.") from None
 
     def _write(self, path: Path, before: bytes, file: StyleFile) -> str:
+        content = file.encode()
+        if StyleFile.parse(content).fields != file.fields:
+            raise ModelError(
+                f"A quotation mark of {path.name} is never closed and takes in the rows behind it; close it "
+                "first. Nothing was changed."
+            )
         target = path.resolve()  # a link stays one
         if target.exists():
             backup = target.with_name(target.name + BACKUP)
             write_atomically(backup, lambda out: out.write(before), target.parent)
-        content = file.encode()
         write_atomically(target, lambda out: out.write(content), target.parent)
         self._changes += 1
         change = str(self._changes)

@@ -82,7 +82,8 @@ class StyleFile:
     def with_style(self, name: str, prompt: str, negative: str, replacing: str | None = None) -> StyleFile:
         """The file with this style, in the place of the one named `replacing`, else at the end."""
         found = self if self._at(NEGATIVE) is not None or not negative else self._with_negative_column()
-        at = max((row.index for row in found.rows() if row.name == replacing), default=None)
+        same = (row.index for row in found.rows() if row.name == replacing) if replacing is not None else ()
+        at = max(same, default=None)
         old = found.fields[at] if at is not None else ()
         row = list(old) + [""] * (len(found.fields[found.header]) - len(old))
         for column, value in (

@@ -135,6 +135,16 @@ def extracted(styles: Sequence[Style], prompt: str, negative: str) -> tuple[tupl
     return tuple(found), *bare
 
 
+def taken_out(texts: Sequence[str], prompt: str) -> str | None:
+    """The prompt around which the styles' texts are; None if they do not make exactly this prompt again."""
+    bare: str | None = prompt
+    for text in reversed(texts):
+        bare = _taken_out(text, bare or "")
+        if bare is None:
+            return None
+    return bare if applied(texts, bare or "").strip() == prompt.strip() else None
+
+
 def _without(style: Style, prompt: str, negative: str) -> tuple[str, str] | None:
     bare = _taken_out(style.prompt, prompt), _taken_out(style.negative_prompt, negative)
     return None if bare[0] is None or bare[1] is None else (bare[0], bare[1])
