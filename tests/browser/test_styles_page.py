@@ -84,6 +84,11 @@ def test_styles_are_chosen_ordered_edited_and_put_into_the_prompt(
 
     # A picture's styles come back with the texts that it recorded.
     page.wait_for_function("webbduck.last.get('shown')")
+    open_styles(page)
+    page.get_by_role("button", name="Edit Late").click()
+    page.get_by_role("button", name="Set preview").click()
+    expect(page.locator(".style-list li[data-name=Late] img")).to_be_visible()
+    page.get_by_role("button", name="Done").click()
     file.write_text(ROWS.replace("Night,{prompt} at night", "Late,now"))
     page.evaluate(USE_SETTINGS)
     expect(page.locator(".style-rows .hint")).to_contain_text("the style was changed since")

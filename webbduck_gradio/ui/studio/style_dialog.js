@@ -145,7 +145,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
     };
     const picture = async () => {
       const asked = { name: replacing, image: last.get("shown") };
-      if (await callOrToast(() => server.webbduck_style_picture(asked))) await after("Picture chosen.", null);
+      if (await callOrToast(() => server.webbduck_style_picture(asked))) await after("Preview set.", null);
     };
     const drop = async () => {
       const made = await callOrToast(() => server.webbduck_delete_style({ name: replacing }));
@@ -165,9 +165,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
         button("Back", () => browse()),
         replacing === null || !last.get("shown")
           ? null
-          : button("Use the picture", picture, {
-              title: "Let the picture that is shown stand for this style",
-            }),
+          : button("Set preview", picture, { title: "The picture that is shown becomes its preview" }),
         replacing === null ? null : button("Delete", drop),
         replacing === null ? null : button("Save as new", () => keep(null)),
         h("button", { type: "submit", class: "primary" }, "Save"),
