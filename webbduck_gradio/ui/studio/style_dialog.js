@@ -65,7 +65,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
     const check = h("input", {
       type: "checkbox",
       checked: isChosen,
-      disabled: Boolean(each.reason) || (!isChosen && names.length >= most),
+      disabled: !isChosen && (Boolean(each.reason) || names.length >= most),
       onchange: () => {
         choose(each.name, check.checked);
         draw();
