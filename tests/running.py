@@ -43,6 +43,7 @@ def studio_settings(root: Path, starter_checkpoints: Path, **more: Any) -> Setti
         inputs=root / "inpaint_input",
         tags=root / "tags",
         wildcards=root / "wildcards",
+        styles=root / "styles.csv",
         **{"preload": False, **more},
     )
     settings.make_folders()

@@ -32,6 +32,7 @@ RESIZED = {"seed_resize_width": 80, "seed_resize_height": 72}
 KARRAS = {"sampler": "DPM++ 2M", "schedule": "Karras"}
 DETAILS = [{"detector": "webbduck-starter-detector", "strength": 0.8, "confidence": 0.01}]
 """So unsure that something is found in any picture."""
+STYLES = [{"name": "Night", "prompt": "{prompt} at night", "negative_prompt": "pond"}]
 NO_PLACE = "A1111 has no pair for it"
 HAS_OWN_PLACE = "the panel shows it by itself"
 
@@ -102,6 +103,7 @@ CHANGES: dict[str, Change] = {
     "freeu_s1": Change(0.6, {"freeu": "on"}),
     "freeu_s2": Change(0.6, {"freeu": "on"}),
     "details": Change(DETAILS, {"width": 128, "height": 128}, no_row="a row for each pass"),
+    "styles": Change(STYLES, no_pair="the prompts hold what they add", no_row="a row for each style"),
     "batch_mode": Change(
         "together", {"num_images": 2}, no_core="the pictures are the same up to rounding", no_pair=NO_PLACE
     ),

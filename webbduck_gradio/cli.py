@@ -85,6 +85,13 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument(
         "--tags", type=Path, metavar="DIR", help="folder of tag lists for completion (default tags/)"
     )
+    flags.add_argument(
+        "--styles",
+        type=Path,
+        metavar="FILE",
+        help="styles, in the format of AUTOMATIC1111's styles.csv (default styles.csv); styles_*.csv beside "
+        "it are read too",
+    )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
         "--device",
@@ -155,6 +162,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         outputs=_folder(output),
         inputs=_folder(asked.inputs or defaults.inputs),
         tags=_folder(asked.tags or defaults.tags),
+        styles=_folder(asked.styles or defaults.styles),
         plugins=_folder(Path(plugins)) if plugins else None,
         hf_cache=None if asked.no_hf_cache else hf_cache(environment),
         host=host,

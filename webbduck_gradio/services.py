@@ -20,6 +20,7 @@ from .gallery.input_images import InputImageStore
 from .gallery.lora_previews import LoraPreviews
 from .gallery.metadata.infotext_templates import changed_files
 from .gallery.outputs import Outputs
+from .gallery.style_previews import StylePreviews
 from .gallery.thumbnails import Thumbnails
 from .gallery.trash import Trash
 from .jobs.context import JobContext
@@ -135,6 +136,10 @@ class Services:
     @functools.cached_property
     def wildcard_editor(self) -> WildcardEditor:
         return WildcardEditor(self.registry.wildcard_folder, self.settings.data_dir / "wildcard-versions")
+
+    @functools.cached_property
+    def style_previews(self) -> StylePreviews:
+        return StylePreviews(self.settings, self.outputs, self.thumbnails)
 
     def submit(self, asked: Mapping[str, Any], kind: Kind, owner: str | None = None) -> Job:
         """Validate and queue a job; page and API both submit through here.

@@ -36,6 +36,8 @@ class Settings:
     plugins: Path | None = None
     wildcards: Path = HOME / "wildcards"
     tags: Path = HOME / "tags"
+    styles: Path = HOME / "styles.csv"
+    """Further files are `styles_*.csv` beside it."""
     hf_cache: Path | None = None
     """The Hugging Face cache, whose models are used in place; None ignores it."""
     host: str = "127.0.0.1"

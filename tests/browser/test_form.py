@@ -117,7 +117,7 @@ def settings_that_need(*conditions: str) -> dict[str, Any]:
         for setting in in_form_order(SETTINGS)
         if setting.applies[:1] == conditions[:1]
         and set(conditions) <= set(setting.applies)
-        and setting.control not in ("file", "sides", "loras", "details")
+        and setting.control not in ("file", "sides", "loras", "details", "styles")
     }
 
 
@@ -125,7 +125,7 @@ PLAIN = {
     setting.name: CHANGES[setting.name].value
     for setting in in_form_order(SETTINGS)
     if setting.applies in ((), ("guidance",))
-    and setting.control not in ("model", "file", "loras", "details")
+    and setting.control not in ("model", "file", "loras", "details", "styles")
     and setting.group != "hires"
 }
 STAGES = {"keep_stages": PLAIN.pop("keep_stages")}
@@ -157,6 +157,7 @@ WITH_PICTURE = settings_that_need("image") | settings_that_need("partial")
 WITH_MASK = settings_that_need("mask") | settings_that_need("soft_border")
 BY_OTHER_TESTS = {
     "loras": "test_stack.py", "outpaint": "test_outpaint.py", "details": "test_details_page.py",
+    "styles": "test_styles_page.py",
     "image": "below", "mask": "below", "base_model": "below",
 }  # fmt: skip
 

@@ -208,6 +208,8 @@ def test_prompts_that_were_plain_words_are_said(asked: dict[str, Any], changed: 
 
 def test_it_is_said_where_the_settings_are_read(tmp_path) -> None:
     class Installed:
+        styles = None  # asked for only where a picture has any
+
         def checkpoints(self) -> list[Any]:
             return []
 
@@ -242,6 +244,8 @@ def test_the_precision_here_is_that_of_the_installed_checkpoint(tmp_path, is_lar
         name, hash = "any", None
 
     class Installed:
+        styles = None
+
         def checkpoints(self) -> list[Any]:
             return [Checkpoint]
 

@@ -15,6 +15,7 @@ from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.input_images import InputImageStore
 from webbduck_gradio.gallery.metadata.recall import RESET_VALUES, read_settings, read_text
 from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.style_book import StyleBook
 from webbduck_gradio.request import GenerationRequest
 from webbduck_gradio.settings import Settings
 
@@ -38,6 +39,8 @@ class Shelf:
 
     def loras(self) -> list[Installed]:
         return self._loras
+
+    styles = StyleBook(Path("no such folder/styles.csv"))
 
     def upscalers(self) -> list[Installed]:
         return []

@@ -188,6 +188,28 @@ NOT_DETAILS: list[Any] = [
     [{"detector": "face", "__class__": "x"}],
     [{"detector": "face"}] * 4,
 ]
+NOT_STYLES: list[Any] = [
+    "Night",
+    5,
+    True,
+    {"name": "Night"},
+    [1],
+    [None],
+    [""],
+    [[]],
+    [{}],
+    [{"name": 5}],
+    ["a" * 300],
+    ["../../etc/passwd"],
+    ["no such style\0"],
+    [{"name": "x", "prompt": "a" * 4001}],
+    [{"name": "x", "prompt": 5}],
+    [{"name": "x", "prompt": "a\0b"}],
+    [{"name": "x", "prompt": "a", "__class__": "x"}],
+    [{"name": "x", "prompt": "a"}] * 2,
+    [{"name": f"{n}", "prompt": "a"} for n in range(21)],
+    [{"name": f"{n}", "prompt": "{prompt}" * 400} for n in range(20)],
+]
 NOT_SIDES: list[Any] = [
     "left",
     5,

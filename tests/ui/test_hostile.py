@@ -184,6 +184,8 @@ def of_field(name: str) -> list[Any]:
         return attacks.NOT_LORAS
     if setting.control == "details":
         return attacks.NOT_DETAILS
+    if setting.control == "styles":
+        return attacks.NOT_STYLES
     if setting.control == "sides":
         return attacks.NOT_SIDES
     assert setting.control == "file", f"{name} has no attacks yet"
@@ -522,6 +524,7 @@ FIELDS = [
     ("loras", "base_model"),
     ("generate", "loras"),
     ("generate", "details"),
+    ("generate", "styles"),
     ("generate", "steps"),
     ("generate", "image"),
     ("generate", "second_pass_mode"),

@@ -256,6 +256,20 @@ class VaeAnswer(TypedDict):
     reason: str | None
 
 
+class StyleAnswer(TypedDict):
+    """A style, as /styles lists it."""
+
+    name: str
+    prompt: str
+    negative_prompt: str
+    group: str
+    """The divider above it in its file, or the name of a further file."""
+    file: str
+    preview: str | None
+    """URL of its picture, relative to the studio's."""
+    reason: str | None
+
+
 class WildcardAnswer(TypedDict):
     name: str
     lines: int

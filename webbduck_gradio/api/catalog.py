@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import RequestError
 from ..models import tokens
 from ..models.captioners import STYLES
 from ..models.prompt_resolver import without_tags
-from ..request import MAX_PROMPT, SCHEDULERS
+from ..models.styles import finished, recorded
+from ..request import MAX_PROMPT, SCHEDULERS, GenerationRequest
 from ..request.samplers import SAMPLERS, SCHEDULES, schedules_of
 from ..services import DeviceSettings, FreedMemory, Services
 from . import serializers
@@ -121,9 +122,10 @@ def tokenize(
     text: str,
     base_model: str | None = None,
     which: Literal["prompt", "prompt_2", "negative_prompt"] = "prompt",
+    styles: list[Any] | None = None,
 ) -> tokens.TokenCount:
-    """Count the tokens of a prompt: {tokens, limit (of one chunk), over (more than one chunk), chunks}. The
-    name of an embedding that fits `base_model` counts as its vectors."""
+    """Count the tokens of a prompt with its styles: {tokens, limit (of one chunk), over (more than one
+    chunk), chunks}. The name of an embedding that fits `base_model` counts as its vectors."""
     if not isinstance(text, str) or len(text) > MAX_PROMPT:
         raise RequestError(f"text must be a text of at most {MAX_PROMPT:,} characters.")
     if which not in PROMPTS:
@@ -131,6 +133,11 @@ def tokenize(
     check_name("base_model", base_model)
     registry = services.registry
     known = registry.default_checkpoint() if base_model is None else registry.checkpoint_called(base_model)
+    if styles is not None and not isinstance(styles, list):
+        raise RequestError("styles must be a list.")
+    used = [recorded(registry.styles, each) for each in styles or ()]
+    asked = GenerationRequest.validated(base_model="any", **{"prompt": "", which: text, "styles": used})
+    text = getattr(finished(asked), which)
     # All SDXL checkpoints use CLIP's vocabulary, in both text encoders.
     return tokens.count(without_tags(text), registry.embedding_index.fitting(known))
 

@@ -234,6 +234,8 @@ def rows(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> list[list[str
             listed.append([MORE_LABELS.get(name, name.replace("_", " ").capitalize()), str(value)])
         elif setting.control == "loras":
             listed += [["LoRA", _lora_text(lora)] for lora in value]
+        elif setting.control == "styles":
+            listed += [["Style", style["name"]] for style in value]
         elif setting.control == "details":
             listed += [[setting.label, text] for text in _detail_texts(value, facts.get("details"))]
         else:

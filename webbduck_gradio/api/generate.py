@@ -69,6 +69,8 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
     setting = SETTINGS[name]
     if setting.control in ("loras", "details"):
         return None, list[dict[str, Any]] | None
+    if setting.control == "styles":
+        return None, list[Any] | None
     if setting.control == "sides":
         return None, dict[str, Any] | None
     if setting.reset == "checkpoint" or setting.default is None:
@@ -80,7 +82,7 @@ async def _run(
     services: Services, kind: Kind, asked: dict[str, Any], request: gr.Request | None, wait_for_result: Any
 ) -> Result:
     check_wait(wait_for_result)
-    for field in ("loras", "details"):
+    for field in ("loras", "details", "styles"):
         if asked[field] is None:
             asked[field] = ()
     for field in IMAGE_FIELDS:

@@ -41,7 +41,6 @@ PARAMETERS: dict[str, str] = {
     "None = 256. Smaller ones take less memory.",
     "overlap": "How far tiles overlap, in pixels of the result: a multiple of 8, at most half of tile_size; "
     "None = an eighth of it.",
-    "styles": "Names of styles, see /styles, whose text is put into the prompts.",
     "style": "One of /caption_styles.",
     "captioner": "A name of /captioners; None = the first usable one.",
     "detector": "A name of /detectors; None = the first usable one.",
@@ -50,6 +49,7 @@ PARAMETERS: dict[str, str] = {
     "n": "Number of texts, 1 to 100.",
     "text": f"The prompt; at most {MAX_PROMPT:,} characters.",
     "which": "Which prompt it is.",
+    "styles": "Names of /styles that are put around it.",
     "start": "Number of runs to skip.",
     "limit": "Maximum number of runs, 1 to 200.",
     "after": "Only runs created after this time, in seconds since 1970.",

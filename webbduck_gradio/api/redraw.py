@@ -37,6 +37,7 @@ async def redraw(
     captioner: str | None = None,
     settings: dict[str, Any] | None = None,
     wait_for_result: bool = True,
+    styles: list[Any] | None = None,
     request: gr.Request | None = None,
 ) -> tuple[list[gr.FileData], RedrawAnswer]:
     """Enlarge a picture and draw its details anew by img2img in tiles, up to 8192 px on the longer side.
@@ -64,6 +65,7 @@ async def redraw(
         "schedule": schedule,
         "seed": seed,
         "loras": loras,
+        "styles": styles,
         "captioner": captioner,
         "settings": settings,
     }

@@ -19,6 +19,7 @@ from . import (
     hires,
     queue,
     redraw,
+    styles,
     upscale,
     wildcards,
 )
@@ -28,7 +29,7 @@ def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
     modules = (
-        *(generate, folder, queue, catalog, embeddings, wildcards, complete),
+        *(generate, folder, queue, catalog, embeddings, styles, wildcards, complete),
         *(gallery, upscale, hires, redraw, caption, detect),
     )
     endpoints.register(services, *modules)

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 from ..errors import RequestError
 from ..models import dynamic_prompts, prompt_resolver
 from ..models.catalog.registry import Registry
+from ..models.styles import put_in
 from ..request import GenerationRequest
 from ..services import Services
 from .endpoints import endpoint
@@ -83,7 +84,7 @@ def resolve(
 
 def resolved(registry: Registry, asked: dict[str, Any], n: int) -> ResolveAnswer:
     """The answer of /resolve. `asked`: fields of `GenerationRequest`. Raises what `resolve_prompt` raises."""
-    request = GenerationRequest.validated(**{"base_model": "any", **asked})
+    request, _ = put_in(registry.styles, GenerationRequest.validated(**{"base_model": "any", **asked}))
     count = dynamic_prompts.combinations(registry.wildcard_folder, request.prompt)
     if request.combination is not None:
         n = max(1, min(n, count - request.combination))

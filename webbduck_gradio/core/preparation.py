@@ -212,7 +212,8 @@ class Preparation:
     def _wordings(self, request: GenerationRequest, index: int) -> list[ResolvedPrompt]:
         """What the prompts of the first pass and of the hires pass come to."""
         passes = [request, request.for_hires_pass()] if request.has_hires else [request]
-        if self._registry is None and not request.loras and not varies(request):
+        has_own_texts = request.loras or request.styles or varies(request)
+        if self._registry is None and not has_own_texts:
             return [_as_typed(each) for each in passes]
         catalog = self._catalog()
         first = resolve_prompt(catalog, request, index)
@@ -220,7 +221,9 @@ class Preparation:
 
     def _catalog(self) -> Registry:
         if self._registry is None:
-            raise ModelError("This generator has no catalog; give it one to use LoRAs or a second pass.")
+            raise ModelError(
+                "This generator has no catalog; give it one to use styles, LoRAs or a second pass."
+            )
         return self._registry
 
 

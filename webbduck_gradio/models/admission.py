@@ -19,6 +19,7 @@ from .input_checks import InputImages, check_inputs
 from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt, varies
+from .styles import recorded
 from .tokens import CHUNK, chunks, common_length
 from .upscalers import Upscaler
 
@@ -47,6 +48,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
     if isinstance(fields.get("details"), list | tuple):
         fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
+    if isinstance(fields.get("styles"), list | tuple):
+        fields["styles"] = [recorded(catalog.styles, each) for each in fields["styles"]]
     if isinstance(fields["base_model"], str):
         fields = catalog.usable_checkpoint(fields["base_model"]).defaults.filled_in(fields)
     is_strength_open = fields.get("hires_strength") is None

@@ -1,4 +1,4 @@
-"""What a prompt as typed comes to: wildcards and variants drawn, `<lora:name:weight>` taken out, trigger
+"""What a prompt as typed comes to: styles put in, wildcards drawn, `<lora:name:weight>` taken out, trigger
 phrases put in.
 
 Done in one place, so that the page can show, and the metadata record, exactly what the text encoders get.
@@ -27,6 +27,7 @@ from .prompt_schedule import (
     with_words,
 )
 from .prompt_syntax import CHANGES, LONGEST_SHOWN, LORA_TAG, not_understood
+from .styles import all_finished, put_in
 from .tokens import parse
 
 WEIGHTS = (0.001, 100.0)
@@ -70,13 +71,14 @@ def resolve_prompt(
     Raises `NotFoundError` (also for a wildcard), `ModelError`, `RequestError` (a LoRA asked for twice, a tag
     out of place).
     """
+    request, notes = put_in(registry.styles, request)
     typed = _texts_of(request)
     drawn = dynamic_prompts.draw_texts(
         registry.wildcard_folder,
         typed,
         request.seed_of(index),
         None if request.combination is None else request.combination + index,
-        None if main is None else _texts_of(main),
+        None if main is None else _texts_of(put_in(registry.styles, main)[0]),
         stream,
     )
     prompt, negative_prompt, prompt_2 = (drawn.texts[name] for name in typed)
@@ -86,7 +88,7 @@ def resolve_prompt(
             raise RequestError(
                 f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
             )
-    notes: list[str] = [note for text in typed.values() for note in dynamic_prompts.problems(text)]
+    notes += [note for text in typed.values() for note in dynamic_prompts.problems(text)]
     prompt, tagged = _without_tags(registry, prompt, notes)
     stack = [(registry.lora(use.name), use.weight) for use in request.loras]
     loras = stack + tagged
@@ -121,15 +123,15 @@ def _texts_of(request: GenerationRequest) -> dict[str, str]:
 
 def varies(request: GenerationRequest) -> bool:
     """Whether each image of the batch may have texts of its own."""
+    request = all_finished(request)
     own = (*_texts_of(request).values(), request.hires_prompt, request.hires_negative_prompt)
     return any(map(dynamic_prompts.is_dynamic, own)) or details_vary(request)
 
 
 def details_vary(request: GenerationRequest) -> bool:
     """Whether the detail passes of each image may have texts of their own."""
-    return any(
-        dynamic_prompts.is_dynamic(f"{each.prompt}\n{each.negative_prompt}") for each in request.details
-    )
+    details = all_finished(request).details
+    return any(dynamic_prompts.is_dynamic(f"{each.prompt}\n{each.negative_prompt}") for each in details)
 
 
 def _taken_whole(texts: Sequence[str]) -> Iterator[str]:

@@ -29,7 +29,7 @@ FOLDS: dict[Group, str] = {
     "more": "More settings",
 }
 """Titles of the collapsible groups."""
-Control = Literal["number", "text", "choice", "list", "model", "loras", "details", "file", "sides"]
+Control = Literal["number", "text", "choice", "list", "model", "loras", "details", "styles", "file", "sides"]
 """How a value is entered: "choice" shows all values side by side, "list" is a combobox; the value of "file"
 is the id of a stored input image, "sides" are pixels on each side of the picture."""
 Reset = Literal["default", "checkpoint", "kept"]

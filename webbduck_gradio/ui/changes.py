@@ -21,7 +21,7 @@ from ..request import SCHEDULERS
 from ..services import Services
 from .loras.tools import folders_view, tools_view
 from .modules import call, start_view
-from .studio import vae_list
+from .studio import styles, vae_list
 
 TICK_SECONDS = 0.5
 
@@ -48,6 +48,7 @@ def build(services: Services) -> gr.HTML:
             "problems": list(registry.problems),
             "samplers": list(SCHEDULERS),
             "vaes": vae_list.entries(registry),
+            "styles": styles.state(registry),
             "folders": folders_view(services.settings),
             "tools": tools_view(registry),
             "missing": {

@@ -33,6 +33,7 @@ class Media:
             "trash": self._deleted,
             "lora": lambda name: self._services.lora_previews.picture(name),
             "embedding": self._embedding,
+            "style": lambda name: self._services.style_previews.picture(name),
             "input-thumb": self._input_thumbnail,
         }
 

@@ -29,6 +29,7 @@ from PIL.PngImagePlugin import PngInfo
 from ... import __version__
 from ...errors import RequestError, StorageError
 from ...models.dynamic_prompts import with_drawn_texts
+from ...models.styles import all_finished
 from ...request import GenerationRequest, LoraSelection, stages, upgrade_stored_request
 from ...storage.images import WITH_TEXTS, open_picture
 from . import (
@@ -169,9 +170,10 @@ def png_info(chunk: Mapping[str, Any]) -> PngInfo:
 def parameters_of(chunk: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> str:
     """The A1111 text for `chunk`. `more`: pairs that are added, or replace others.
 
-    The prompt is the resolved one, with wildcards and trigger phrases filled in, as A1111 writes it.
+    The prompts are the finished ones, with styles, wildcards and trigger phrases filled in, as A1111 writes
+    them.
     """
-    templates = GenerationRequest.validated(**chunk["request"])
+    templates = all_finished(GenerationRequest.validated(**chunk["request"]))
     facts = chunk["facts"]
     request = with_drawn_texts(templates, facts, again=False)
     resolved = {"prompt": facts.get("resolved_prompt", request.prompt)}

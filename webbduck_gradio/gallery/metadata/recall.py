@@ -18,6 +18,7 @@ from . import (
     infotext_details,
     infotext_embeddings,
     infotext_redraw,
+    infotext_styles,
     infotext_templates,
     reproducibility,
 )
@@ -113,6 +114,7 @@ def _for_form(
         notes.append(template)
     if found["request"] is None:
         notes += _not_taken_over(found)
+    notes += infotext_styles.recall(found, fields, catalog.styles)
     for key, what in (("image", "input picture"), ("mask", "mask")):
         if fields.get(key):
             try:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ...models.catalog.lookup import Named
 from ...models.embeddings import Embedding
+from ...models.style_book import StyleBook
 
 
 class Model(Protocol):
@@ -30,6 +31,9 @@ class Upscaler(Protocol):
 
 class Catalog(Protocol):
     """The part of `models.catalog.registry.Registry` used here."""
+
+    @property
+    def styles(self) -> StyleBook: ...
 
     def checkpoints(self) -> Sequence[Model]:
         """All checkpoints."""

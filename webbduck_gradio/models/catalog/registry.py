@@ -10,18 +10,12 @@ from typing import Any
 from ...errors import ModelError, NotFoundError
 from ...request.model_fields import OWN_VAE
 from ...settings import Settings
-from ..captioners import Captioner, find_captioners
-from ..detectors import Detector, find_detectors
 from ..embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
 from ..hf_cache import hub_checkpoints, hub_loras
-from ..listing import Listing
 from ..probe.checkpoint import CheckpointInfo
 from ..probe.lora import LoraInfo
 from ..scan import Folders, candidates, stamps_below, unreadable_names
-from ..tags import TagLibrary
-from ..upscalers import Upscaler, find_upscalers
-from ..vaes import Vae, find_vaes
-from ..wildcards import ENDINGS, Wildcard, WildcardFolder
+from ..wildcards import ENDINGS
 from . import unreadable
 from .catalog_db import CatalogCache
 from .config_file import ModelConfigFile
@@ -31,6 +25,7 @@ from .embedding_entries import Hashed, list_embeddings
 from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
 from .hashes import Hashes
 from .lookup import Found, Way, find, quoted, unknown
+from .other_models import OtherModels
 from .probe_cache import ProbeCache, ScanPass
 
 __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
@@ -42,18 +37,17 @@ OTHERS = ("upscale", "caption", "detect", "vae", "wildcards", "embedding")
 """Folders in checkpoint/ without checkpoints."""
 
 
-class Registry:
+class Registry(OtherModels):
     """The installed models. Scans the folders on creation and with `refresh`. Thread-safe."""
 
     def __init__(self, settings: Settings):
-        self.settings = settings
+        self._memory = CatalogCache(settings.data_dir / "catalog.sqlite3")
+        super().__init__(settings, Hashes(self._memory))
         self.version = 0
         self.problems: tuple[str, ...] = ()
         self.unsettled = False
         """Whether files are still being written, so that another scan is needed soon."""
         self._lock = threading.Lock()
-        self._memory = CatalogCache(settings.data_dir / "catalog.sqlite3")
-        self.hashes = Hashes(self._memory)
         self.hashes.found = self._hashes_found
         self._probe_cache = ProbeCache(self._memory)
         self._checkpoint_notes = ModelConfigFile(
@@ -62,12 +56,6 @@ class Registry:
         self._lora_notes = ModelConfigFile(settings.loras / "loras.json", new_lora_entry)
         self.unread = Folders()
         """Folders and files that could not be read in the last scan."""
-        self._upscalers = Listing("upscaler", settings, find_upscalers)
-        self._captioners = Listing("captioner", settings, find_captioners)
-        self._detectors = Listing("detector", settings, find_detectors)
-        self._vaes = Listing("VAE", settings, find_vaes)
-        self.tags = TagLibrary(settings)
-        self.wildcard_folder = WildcardFolder(settings.wildcards)
         self._checkpoints: dict[str, Checkpoint] = {}
         self._loras: dict[str, Lora] = {}
         self._embeddings: dict[str, Embedding] = {}
@@ -104,6 +92,7 @@ class Registry:
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, ENDINGS)
             problems += unreadable_names(self.settings.tags, (".csv",))
+            problems += self.styles.look()
             self.unsettled = scan.unsettled
             others = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS),
@@ -111,7 +100,7 @@ class Registry:
                 self.settings.tags,
             )
             missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
-            state = (checkpoints, loras, tuple(problems), (others, missing, embeddings))
+            state = (checkpoints, loras, tuple(problems), (others, missing, embeddings, self.styles.stamps))
             changed = state != (self._checkpoints, self._loras, self.problems, self._others)
             if changed or self.version == 0:
                 self._checkpoints, self._loras, self.problems, self._others = state
@@ -282,28 +271,6 @@ class Registry:
         usable = (each for each in self.checkpoints() if not each.unusable)
         return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
 
-    def vaes(self) -> tuple[Vae, ...]:
-        """All VAEs in `checkpoint/vae`, including unusable ones."""
-        return tuple(map(self._hashed, self._vaes.models()))
-
-    def vae(self, name: str) -> Vae | None:
-        """A VAE by name in any spelling; None for the checkpoint's own. Raises `NotFoundError` or
-        `ModelError`."""
-        return None if name == OWN_VAE else self._hashed(self._vaes.get(name))
-
-    def _hashed(self, vae: Vae) -> Vae:
-        """The VAE with its hashes, which are computed in the background the first time."""
-        if vae.weights is None:
-            return vae
-        short, hashes = self.hashes.of_file(vae.weights, vae.stamp)
-        if short is None and vae.unusable is None:
-            self.hashes.schedule(vae.weights, vae.stamp)
-        return replace(vae, hash=short, hashes=hashes)
-
-    def wildcards(self) -> tuple[Wildcard, ...]:
-        """The lists of words in `wildcards`, including unusable ones."""
-        return self.wildcard_folder.lists()
-
     def known_hashes(self, base_model: str, loras: Iterable[str], vae: str = OWN_VAE) -> dict[str, Any]:
         """`model_hash` and `vae_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as
         known."""
@@ -316,36 +283,6 @@ class Registry:
             | ({"lora_hashes": hashes} if hashes else {})
             | ({"vae_hash": vae_hash} if vae_hash else {})
         )
-
-    def upscalers(self) -> tuple[Upscaler, ...]:
-        """All upscalers in `checkpoint/upscale`, including unusable ones."""
-        return self._upscalers.models()
-
-    def upscaler(self, name: str | None) -> Upscaler | None:
-        """An upscaler by name; for None the first usable one, or None (Lanczos) if there is none."""
-        return self._upscalers.usable() if name is None else self._upscalers.get(name)
-
-    def captioners(self) -> tuple[Captioner, ...]:
-        """All plug-ins and captioners in `checkpoint/caption`, including unusable ones."""
-        return self._captioners.models()
-
-    def captioner(self, name: str | None) -> Captioner:
-        """A captioner by name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
-        usable = self._captioners.usable() if name is None else self._captioners.get(name)
-        if usable is None:
-            raise ModelError("There is no captioner; put a model's folder into checkpoint/caption.")
-        return usable
-
-    def detectors(self) -> tuple[Detector, ...]:
-        """All detectors in `checkpoint/detect`, including unusable ones."""
-        return self._detectors.models()
-
-    def detector(self, name: str | None) -> Detector:
-        """A detector by name; for None the first usable one. Raises `NotFoundError` or `ModelError`."""
-        usable = self._detectors.usable() if name is None else self._detectors.get(name)
-        if usable is None:
-            raise ModelError("There is no detector; put a YOLO v8 or v11 .onnx file into checkpoint/detect.")
-        return usable
 
     # -- listing ---------------------------------------------------------------------------------------
 

@@ -106,6 +106,9 @@ class CatalogWatcher(events.FileSystemEventHandler):
                 return
             if not self._must_poll and not self._is_receiving_events():
                 return
+            # The folder of the styles is not observed, since it holds the whole studio.
+            if registry.styles.is_stale:
+                return
         self._wake.clear()
         first = time.monotonic()
         while not self._ended.is_set():

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...request import GenerationRequest
 from ...request.region_fields import SEPARATOR, SKIPPED
+from ..styles import all_finished
 from .drawing import Drawn
 from .syntax import is_dynamic, literal
 
@@ -25,6 +26,7 @@ Region = tuple[GenerationRequest, Drawn | None] | None
 def draw_facts(request: GenerationRequest, first: Drawn | None, hires: Drawn | None = None) -> dict[str, Any]:
     """The facts of a picture. `first`, `hires`: what the texts of its passes came to."""
     record = _Record()
+    request = all_finished(request)
     for found, names in ((first, {name: name for name in TEXTS}), (hires, OF_HIRES)):
         for field, text in (found.texts if found else {}).items():
             name = names.get(field)
@@ -40,13 +42,14 @@ def draw_facts_of_details(request: GenerationRequest, passes: Sequence[Sequence[
     """As `draw_facts`, of the regions of each detail pass. A prompt that names the same text for all of them
     comes to one for each."""
     record = _Record()
+    request = all_finished(request)
     for number, regions in enumerate(passes):
         for field in OF_DETAILS:
             if not is_dynamic(getattr(request.details[number], field)):
                 continue
             name, parts = f"details.{number}.{field}", []
             for region in regions:
-                own, found = region or (None, None)
+                own, found = (all_finished(region[0]), region[1]) if region else (None, None)
                 parts.append(SKIPPED if own is None else found.texts[field] if found else getattr(own, field))
                 record.add(name, found, field)
             record.drawn[name] = SEPARATOR.join(parts)
@@ -84,6 +87,9 @@ def with_drawn_texts(request: GenerationRequest, facts: Mapping[str, Any], again
     A request whose picture was made before there were draws has texts that were taken as they stood.
     """
     drawn = {**_texts(facts.get("drawn")), **_texts(_table(facts.get("details_drawn")).get("drawn"))}
+
+    if drawn:
+        request = all_finished(request)  # the drawn texts have the styles in them
 
     def text(name: str, own: str) -> str:
         found = drawn.get(name, own) if own else own  # a stage's request lacks later passes

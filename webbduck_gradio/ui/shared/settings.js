@@ -86,9 +86,16 @@ function detectorsOf(details) {
   return passes.map((each) => each.detector).join(", ");
 }
 
+/** The names of chosen styles, also as the form holds them (studio/styles.py). */
+function namesOf(styles) {
+  const chosen = typeof styles === "string" ? JSON.parse(styles || "[]") : styles;
+  return chosen.map((each) => each.name).join(", ");
+}
+
 /** A value as text, without its unit. */
 export function valueText(name, value) {
   if (settings[name]?.control === "details") return detectorsOf(value);
+  if (settings[name]?.control === "styles") return namesOf(value);
   if (Array.isArray(value)) {
     return value.map((each) => (each.name ? `${each.name} ${each.weight}` : String(each))).join(", ");
   }

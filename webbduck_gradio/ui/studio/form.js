@@ -202,7 +202,9 @@ function prepare() {
     );
   }
   for (const [name, { help, control: kind }] of Object.entries(settings)) {
-    if (!["file", "sides", "loras", "details"].includes(kind)) addTooltip(control(name), name, help);
+    if (!["file", "sides", "loras", "details", "styles"].includes(kind)) {
+      addTooltip(control(name), name, help);
+    }
   }
   for (const [name, text] of Object.entries(webbduckFacts.button_help)) {
     const button = document.getElementById(name);
@@ -295,7 +297,7 @@ function check() {
  */
 export function showProblem(field, text, kind = "server", near = []) {
   const block = control(field);
-  const input = settings[field]?.control === "details" ? null : entry(field);
+  const input = ["details", "styles"].includes(settings[field]?.control) ? null : entry(field);
   if (!block || settings[field]?.control === "loras") return false; // the stack shows its own errors
   const place = block.closest(".fields") ?? block;
   const id = `problem-${field}`;

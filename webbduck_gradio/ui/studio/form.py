@@ -17,7 +17,6 @@ from ...errors import RequestError, WebbDuckError
 from ...models.catalog.defaults import DEFAULT_FIELDS
 from ...models.catalog.registry import Checkpoint
 from ...request import (
-    MAX_PROMPT,
     SETTINGS,
     GenerationRequest,
     upgrade_stored_request,
@@ -27,12 +26,14 @@ from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..shared.numbers import read, shown
-from . import details, lora_stack, schedules
+from . import details, lora_stack, schedules, styles
 from .controls import list_entries
 from .outpaint import sides_of, sides_text
 
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
-LISTS: dict[str, ModuleType] = {"loras": lora_stack, "details": details}  # what converts the page's JSON
+LISTS: dict[str, ModuleType] = {"loras": lora_stack, "details": details, "styles": styles}
+"""What converts the page's JSON."""
+LONGEST_LIST = 2**20  # characters: 20 styles with texts of full length
 EMPTY = tuple(
     name for name, each in SETTINGS.items()
     if each.control in ("model", "file", "sides") or (each.control == "list" and each.is_optional)
@@ -315,7 +316,7 @@ def may_be(name: str, value: Any) -> bool:
     submit."""
     setting = SETTINGS[name]
     if name in LISTS:
-        return isinstance(value, str) and len(value) <= MAX_PROMPT * 4
+        return isinstance(value, str) and len(value) <= LONGEST_LIST
     if setting.choices:
         return isinstance(value, str) and value in setting.choices
     if setting.is_number:

@@ -1,6 +1,6 @@
 // @ts-check
 // Below the prompt: token counts, prompt warnings, and saved prompts.
-import { subscribe } from "../shared/bus.js";
+import { publish, subscribe } from "../shared/bus.js";
 import { h, isTyping, listenerSignal } from "../shared/dom.js";
 import { callOrToast, callServer } from "../shared/server_call.js";
 import { selectedTab } from "../shared/tabs.js";
@@ -33,8 +33,8 @@ export default function start({ element, server }) {
 
   /** Debounced; only one request is in flight, and the latest state is always counted in the end. */
   function count(state) {
-    const { prompt, prompt_2, negative_prompt, base_model, loras, seed } = state;
-    const words = { prompt, prompt_2, negative_prompt };
+    const { prompt, prompt_2, negative_prompt, base_model, loras, seed, styles } = state;
+    const words = { prompt, prompt_2, negative_prompt, styles };
     asked = JSON.stringify({ ...words, base_model, loras, seed, ...stepsOf(state) });
     clearTimeout(waiting);
     waiting = setTimeout(ask, 200);
@@ -93,6 +93,7 @@ export default function start({ element, server }) {
     const text = [found.problem, ...found.brackets, ...parts].filter(Boolean).join(" ");
     unknown.show(found.unknown);
     steps.show(found.steps);
+    publish("finished", found.finished ?? null);
     message.hidden = !text;
     message.textContent = text;
     message.classList.toggle("wrong", Boolean(found.problem));

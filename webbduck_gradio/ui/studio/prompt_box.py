@@ -18,7 +18,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
 from ..theme import asset
-from . import wildcards
+from . import styles, wildcards
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
@@ -29,7 +29,7 @@ COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_ste
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
-    """Build the prompt, the row below it, and the negative prompt."""
+    """Build the prompt, what is below it, and the negative prompt."""
 
     def webbduck_tokens(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: counted(services.registry, asked if isinstance(asked, dict) else {}))
@@ -53,6 +53,7 @@ def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> N
         server_functions=[webbduck_tokens, webbduck_prompts, webbduck_keep_prompt, webbduck_drop_prompt],
     )
     wildcards.build(services)
+    styles.build(services, fields)
     build_one(fields, SETTINGS["negative_prompt"], lines=1)
 
 
@@ -92,6 +93,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     """Token counts of each prompt as the text encoders get it, trigger phrases included: see `tokens.count`,
     and `split`, see `tokens.is_split`; of a prompt that comes to several texts the longest one's.
 
+    `finished`: these prompts, where styles are chosen, else None;
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
     `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in
@@ -111,9 +113,11 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
             "steps": [],
             "unknown": "",
             "problem": " ".join(messages),
+            "finished": None,
             "long": long,
         }
     added: list[str] = []
+    finished = None
     brackets = bracket_notes(texts)
     problem = None
     steps: list[str] = []
@@ -126,8 +130,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         seed = asked.get("seed")
         # Of a random seed's draws one is counted, the same each time.
         seed = seed if isinstance(seed, int) and seed >= 0 else 0
-        own = texts | {"loras": to_request(asked.get("loras")), "seed": seed}
-        request = _request(asked, checkpoint, own)
+        chosen = {"loras": to_request(asked.get("loras")), "styles": styles.to_request(asked.get("styles"))}
+        request = _request(asked, checkpoint, texts | chosen | {"seed": seed})
         resolved = prompt_resolver.resolve_prompt(registry, request)
     except WebbDuckError as error:
         problem = str(error)
@@ -136,6 +140,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         encoded = {name: texts_of(getattr(resolved, name), count, joins=name == "prompt") for name in PROMPTS}
         added = list(resolved.notes)
         steps = steps_notes(request, resolved)
+        finished = {each: getattr(resolved, each) for each in PROMPTS} if request.styles else None
         unknown = _unknown(checkpoint, resolved, encoded)
     return {name: _longest(each, embeddings) for name, each in encoded.items()} | {
         "added": added,
@@ -143,6 +148,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         "steps": steps,
         "unknown": unknown,
         "problem": problem,
+        "finished": finished,
     }
 
 

@@ -29,7 +29,7 @@ export function shownValues(before) {
     const kind = settings[field]?.control;
     const box = entry(field);
     if (kind === "loras") shown[field] = getStored("loraStack", before[field], thisTab);
-    else if (kind === "details") shown[field] = last.get("details") ?? before[field];
+    else if (kind === "details" || kind === "styles") shown[field] = last.get(kind) ?? before[field];
     else if (kind === "choice") {
       const name = control(field)?.querySelector("input:checked")?.value;
       shown[field] = name ?? before[field];

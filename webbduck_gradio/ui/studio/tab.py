@@ -232,6 +232,7 @@ TAB = Tab(
         "studio/lora_stack.css",
         "studio/details.css",
         "studio/wildcards.css",
+        "studio/styles.css",
         "studio/input_chip.css",
         "studio/outpaint.css",
         "studio/folder_batch.css",
