@@ -9,12 +9,17 @@ import numpy
 import pytest
 import torch
 from embedding_files import of_words
+from making import store
+from PIL import Image
 from recorder import Recorder
 from safetensors.torch import load_file, save_file
 
+from webbduck_gradio.core.progress import GeneratedImage
 from webbduck_gradio.core.prompts import encode
 from webbduck_gradio.errors import ModelError
 from webbduck_gradio.models.embeddings import EmbeddingIndex, contents
+from webbduck_gradio.starter.drawing.scenes import Attributes
+from webbduck_gradio.starter.drawing.scenes import draw as draw_scene
 
 WORDS = "a red party hat"
 
@@ -70,6 +75,21 @@ def test_the_whole_way_and_what_is_recorded(paint, generator, starter, ask, regi
     assert picture.facts["embedding_hashes"] == {"partyhat": contents(hat.path, hat.stamp).hash}
     (plain,) = generator.generate(ask(steps=1), starter, Recorder())
     assert "embedding_hashes" not in plain.facts
+
+
+def test_the_prompt_of_a_region(folders, generator, starter, ask) -> None:
+    duck = draw_scene(Attributes("duck", "red", "pond", "day", "right", "top hat", "blue"), 5, 128, 128)
+    image = store(folders, Image.fromarray(duck))
+    head = {"detector": "webbduck-starter-detector", "classes": ["duck head"], "strength": 0.8, "steps": 4}
+
+    def drawn(words: str) -> GeneratedImage:
+        details = [head | {"prompt": f"a duck with {words}"}]
+        request = ask(image=image, strength=0.05, steps=20, width=128, height=128, details=details)
+        return next(iter(generator.generate(request, starter, Recorder())))
+
+    named, spelled = drawn("partyhat"), drawn(WORDS)
+    assert numpy.array_equal(named.image, spelled.image)
+    assert named.facts["details"][0]["regions"] and "partyhat" in named.facts["embedding_hashes"]
 
 
 def test_numbers_that_are_none_are_refused_before_drawing(registry, paint, starter) -> None:

@@ -261,6 +261,7 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("tokenize", "base_model", [*attacks.TRAVERSAL, 5, [], {}], {"text": "a"}),
         ("tokenize", "which", [*attacks.NOT_A_CHOICE, None], {"text": "a"}),
         ("loras", "base_model", [*(each for each in attacks.TRAVERSAL if each), 5, [1], {"a": 1}], {}),
+        ("embeddings", "base_model", [*attacks.TRAVERSAL, 5, [1], {"a": 1}], {}),
         ("job", "job_id", IDS, {}),
         ("cancel", "job_id", IDS, {}),
         ("cancel", "after_image", [*attacks.NOT_A_SWITCH, None], {"job_id": "0" * 16}),
@@ -475,7 +476,8 @@ def test_files_that_are_not_given_out(target: StudioServer, route: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["image", "thumb", "trash", "export", "lora", "input", "input-thumb", "preview", "other"]
+    "kind",
+    ["image", "thumb", "trash", "export", "lora", "embedding", "input", "input-thumb", "preview", "other"],
 )
 def test_media_by_hostile_ids(target: StudioServer, kind: str) -> None:
     for attack in attacks.TRAVERSAL:

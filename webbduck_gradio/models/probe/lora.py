@@ -111,7 +111,7 @@ def inspect_lora(path: Path) -> LoraInfo:
     if not shared["lora"]:
         arch = architecture(header)
         if is_embedding(header):
-            raise ModelError(f"{path.name} {EMBEDDING}, not a LoRA; write its name into the prompt.")
+            raise ModelError(f"{path.name} {EMBEDDING}, not a LoRA; it is listed with the embeddings.")
         what = f"a {NAMES[arch]} checkpoint" if arch in NAMES else "of an unknown kind, not a LoRA"
         raise ModelError(f"{path.name} is {what}; move it out of the lora folder.")
     certain, likely, context = shared["shape"]
