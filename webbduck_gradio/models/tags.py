@@ -140,7 +140,7 @@ class TagList:
         for _, line in self._lines(typed):
             if len(found) == most:
                 break
-            if not f"\t{line}".partition(FIELD)[0].count(f"\t{typed}"):
+            if f"\t{typed}" not in "\t" + line.partition(FIELD)[0]:
                 found.append(_match(line, lambda word: _has_word(word, typed)))
         return found
 

@@ -80,6 +80,7 @@ class CatalogWatcher(events.FileSystemEventHandler):
             try:
                 self._observe()
                 self._registry.refresh(patient=True)
+                self._registry.tags.tags()  # which takes a second for a long list, so that no page waits
                 self.looks += 1
             except Exception:
                 log.exception("the model folders could not be read")
