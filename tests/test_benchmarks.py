@@ -1,5 +1,10 @@
 """The benchmarks start, and those that need neither a browser nor a large model measure something."""
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 
 from webbduck_gradio.benchmarks.__main__ import BENCHMARKS, main
@@ -63,3 +68,13 @@ def test_gpu_compares_with_its_goals(capsys: pytest.CaptureFixture[str]) -> None
         "peak 52.0% met",
         "+5.3% not met",
     ]
+
+
+@pytest.mark.slow
+def test_redrawing_to_8192_pixels_takes_less_than_6_gb_above_idle() -> None:
+    """In a process of its own, which has taken no memory before."""
+    command = [sys.executable, "-m", "webbduck_gradio.benchmarks", "redraw"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found = re.search(r"8192 x 8192 px.* at most (\d+) MiB above", done.stdout)
+    assert found and int(found[1]) < 6000

@@ -7,7 +7,7 @@ import re
 from barriers import violations
 from form_page import choose, expect_form
 from playwright.sync_api import Page, expect
-from running import wait_until
+from running import STARTER, wait_until
 
 RULES = ("label", "aria-input-field-name", "button-name", "color-contrast", "aria-required-children")
 
@@ -69,3 +69,29 @@ def test_from_the_form_the_viewer_and_the_gallery(kept_page: Page, studio) -> No
     expect(page.locator(".toast")).to_contain_text("The hires pass is queued")
     wait_until(lambda: any(job.id not in before and job.images for job in store.recent(50)))
     assert store.recent(1)[0].request == at_once.request
+
+
+def test_any_two_stages_are_compared_by_keyboard(kept_page: Page, studio) -> None:
+    page = kept_page
+    asked = {"prompt": "a duck", "width": 64, "height": 64, "steps": 2, "seed": 3, "keep_stages": "on"}
+    passes = {"hires_scale": 1.5, "second_pass_model": STARTER, "refinement_strength": 0.9}
+    job = studio.services.submit({**asked, **passes, "second_pass_mode": "img2img"}, "generate")
+    wait_until(lambda: studio.services.store.get(job.id).state == "completed")
+    run = studio.services.store.get(job.id).run
+    expect(page.locator(f'.canvas img[src*="{run}/0.png"]').first).to_be_visible()
+    page.locator(".canvas").hover()
+    page.locator(".tool.compare").press("Enter")
+    expect(page.get_by_role("slider", name="Compare: share of the left picture")).to_be_focused()
+    sides = (
+        ("Compare with", ".other:not(.under)", "redrawn", "after the second pass"),
+        ("Right side", ".under", "base", "after the first pass"),
+    )
+    for side, picture, stage, name in sides:
+        picker = page.get_by_role("combobox", name=side, exact=True)
+        picker.press("ArrowDown")
+        picker.press_sequentially(f"the picture {name}")
+        picker.press("Enter")
+        expect(page.locator(f".comparing {picture}")).to_have_attribute("src", re.compile(f"_{stage}"))
+    expect(page.locator(".comparing .under")).to_be_visible()
+    page.locator(".tool.compare").press("Enter")
+    expect(page.locator(".comparing")).to_have_count(0)

@@ -8,11 +8,11 @@ from typing import Any
 import numpy
 import pytest
 from making import store
-from PIL import Image
+from PIL import Image, ImageDraw
 from recorder import Recorder
 
 from webbduck_gradio.core import image_ops
-from webbduck_gradio.core.modes.outpaint import mirrored
+from webbduck_gradio.core.modes.outpaint import blurred, mirrored
 from webbduck_gradio.core.outpaint_plan import LARGEST, LONGEST, NEW, windows
 from webbduck_gradio.errors import CancelledError, RequestError
 from webbduck_gradio.starter.drawing.scenes import SETTINGS, Attributes, draw
@@ -61,6 +61,20 @@ def test_the_new_area_begins_as_the_mirrored_picture() -> None:
     expected = numpy.pad(ramp, ((8, 8), (40, 10), (0, 0)), mode="reflect")[..., 0]
     assert (seen[8:24] == expected[8:24]).all()
     assert (seen[:, 40:70] == expected[:, 40:70]).all()
+
+
+def test_what_is_seen_in_the_mirror_is_blurred_beyond_the_seam() -> None:
+    canvas = Image.new("RGB", (160, 64), "black")
+    ImageDraw.Draw(canvas).ellipse((60, 22, 80, 42), fill="white")
+    new = Image.new("L", canvas.size, 255)
+    new.paste(0, (0, 0, 100, 64))
+    sharp = mirrored(canvas, new)
+    soft = numpy.asarray(blurred(sharp, new, 128)).astype(int)
+    before = numpy.asarray(sharp).astype(int)
+    assert before[:, 118:140].max() == 255, "there is a second disc"
+    assert soft[:, 118:140].max() < 128
+    assert (soft[:, :100] == before[:, :100]).all()
+    assert numpy.abs(soft[:, 100:102] - before[:, 100:102]).max() < 40, "nothing begins at the seam"
 
 
 SIZES: list[dict[str, Any]] = [

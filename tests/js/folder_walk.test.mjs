@@ -41,7 +41,7 @@ test("a folder without end is left after so many files", async () => {
     readEntries: (resolve) => resolve([entry("/a/1.png"), entry("/a/2.png")]),
   });
   const { found, isMore } = await filesIn([endless, entry("/b.png")]);
-  assert.equal(found.length, MOST_FILES);
+  assert.equal(found.length, MOST_FILES - 1); // the folder itself was looked at, too
   assert.ok(isMore);
 });
 

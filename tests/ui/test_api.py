@@ -172,7 +172,7 @@ def test_progress_is_reported(client: Client) -> None:
             seen.add((unit.index, unit.length))
         time.sleep(0.02)
     assert len(seen) >= 3
-    assert all(length == 150 and 0 < index <= 150 for index, length in seen)
+    assert all(length == 100 and 0 <= index <= 100 for index, length in seen)
 
 
 def test_a_job_is_answered_at_once_followed_and_cancelled(client: Client) -> None:

@@ -92,7 +92,8 @@ async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
             if job.ended or job.state == "suspended":
                 return job
             if job.total:
-                progress(job.progress, desc=serializers.status_line(job))
+                percent = int(100 * job.progress)
+                progress((percent, 100), desc=serializers.status_line(job), unit="%")
             reported = time.monotonic()
             await changed.wait()
             # Progress is throttled; a change of the list, such as the job's end, is handled at once.

@@ -47,8 +47,8 @@ class JobVae:
         return self._precisions.get((checkpoint, self._key))
 
     def bytes_beside(self, dtype: torch.dtype) -> int:
-        """What it takes in memory beside a checkpoint's own, which stays there, in weights of `dtype`. A file
-        in half precision is taken to be one."""
+        """What it takes in memory beside a checkpoint's own, which stays there, in weights of `dtype`; its
+        file is taken to be in half precision."""
         return 0 if self.chosen is None else self.chosen.size_bytes * dtype.itemsize // 2
 
     @property

@@ -136,11 +136,9 @@ def enlarge(
     network: Network,
     device: str,
     reporter: ProgressReporter,
-    index: int = 0,
 ) -> Image.Image:
     """An RGB image at exactly `size`, width and height in pixels that are not below its own: the network is
-    applied until both are reached, and the result resized with Lanczos, as AUTOMATIC1111 does. `index`: of
-    the image whose progress this is.
+    applied until both are reached, and the result resized with Lanczos, as AUTOMATIC1111 does.
 
     Raises `OutOfMemoryError`, `RequestError`, and what the reporter raises.
     """
@@ -148,7 +146,7 @@ def enlarge(
     while any(side * network.scale**passes < wanted for side, wanted in zip(image.size, size, strict=True)):
         passes += 1
     if passes:
-        image = _applied(image, passes, _TiledUpscale(network, device, reporter, TILE, index))
+        image = _applied(image, passes, _TiledUpscale(network, device, reporter, TILE))
     return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
 
@@ -261,8 +259,6 @@ class _TiledUpscale:
     device: str
     reporter: ProgressReporter
     size: int
-    index: int = 0
-    """The image that is reported."""
     done: int = 0
     total: int = 0
     _sizes: list[tuple[int, int]] = field(default_factory=list)
@@ -315,7 +311,7 @@ class _TiledUpscale:
             total[area] += result * weight
             weights[area] += weight
             self.done += 1
-            self.reporter.step(self.index, self.done, self.total)
+            self.reporter.step(0, self.done, self.total)
         return total.div_(weights)
 
 

@@ -35,9 +35,9 @@ class InpaintFields(HiresFields):
     )] = "off"
     outpaint: Annotated[OutpaintSides | None, AfterValidator(_none_if_zero), Setting(
         label="Outpaint", group="image", control="sides", place=15, unit="px", is_content=True,
-        help="How far the input picture is extended on each side. The new area begins from the mirrored "
-        "picture and noise, and is drawn in several passes if it is large; the old pixels stay as they are, "
-        "but for a border that the mask blur makes wider. Strength 0.9 or more suits it best.",
+        help="How far the input picture is extended on each side. The new area begins from the mirrored, "
+        "blurred picture and noise, and is drawn in several passes if it is large; the old pixels stay as "
+        "they are, but for a border that the mask blur makes wider. Strength 0.9 or more suits it best.",
         api_help='{"left", "right", "top", "bottom"} in px, or in percent of the picture as "25%", to '
         "the nearest 8 px. width and height are the size of the result; None = the picture's with these "
         "sides.",

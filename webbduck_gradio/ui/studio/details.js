@@ -157,10 +157,16 @@ export default function start({ element, props, trigger, watch }) {
       onchange(value) {
         pass[name] = value;
         if (name === "sampler" && pass.schedule && !supports(pass, pass.schedule)) {
-          toast(`${value || "The picture’s sampler"} does not support the schedule ${pass.schedule}.`);
+          const sampler = value || "The picture’s sampler";
+          const now = SETTINGS.schedule.choices[""];
+          toast(`${sampler} does not support the schedule ${pass.schedule}; it is now: ${now}.`);
           pass.schedule = "";
         }
-        if (name === "detector" || name === "sampler") draw();
+        if (name === "detector" || name === "sampler") {
+          const hadFocus = box.node.contains(document.activeElement);
+          draw();
+          if (hadFocus) cards.children[place].querySelector(`.detail-field.${name} input`).focus();
+        }
         save();
       },
     });

@@ -35,15 +35,15 @@ export const entriesOf = (dropped) =>
   [...(dropped?.items ?? [])].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
 
 /**
- * All files in these entries and the folders below them, at most `MOST_FILES`; `isMore`: whether there are
- * others; `unread`: how many files and folders could not be read.
+ * All files in these entries and the folders below them, of which at most `MOST_FILES` are looked at;
+ * `isMore`: whether there are others; `unread`: how many files and folders could not be read.
  */
 export async function filesIn(entries) {
   /** @type {Found[]} */
   const found = [];
   const open = [...entries];
   let unread = 0;
-  while (open.length && found.length < MOST_FILES) {
+  for (let looked = 0; open.length && looked < MOST_FILES; looked += 1) {
     const entry = open.shift();
     try {
       if (entry.isDirectory) open.push(...(await childrenOf(entry)));
