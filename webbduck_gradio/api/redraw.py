@@ -44,9 +44,9 @@ async def redraw(
 
     image: the id of a gallery picture, or a file. None for scale and strength means what the checkpoint
     recommends; for prompt, checkpoint, steps, sampler, seed or LoRAs, what the picture records, else the
-    checkpoint's default. The result is saved beside its original as
-    N_upscaled.png with all its metadata; for a file, in a new run. Returns the file and {job_id, status,
-    images, upscaler, scale, warnings, request}; with wait_for_result=False immediately and without a file."""
+    checkpoint's default. The result is saved beside its original as N_upscaled.png with all its metadata; for
+    a file, in a new run. Returns the file and {job_id, status, images, upscaler, scale, warnings, request};
+    with wait_for_result=False immediately and without a file."""
     check_wait(wait_for_result)
     picture = await asyncio.to_thread(asked_picture, services, image)
     asked: dict[str, Any] = {

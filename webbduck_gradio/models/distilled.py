@@ -139,12 +139,14 @@ def _settings(kind: str, by: By, words: list[str], steps: int | None, is_merge: 
 
 _SAYING = ("modelspec.title", "ss_output_name")
 """Metadata in which its trainer names the model itself."""
+LONGEST_NAME = 255
+"""Characters of such a name that are read."""
 
 
 def in_metadata(metadata: Mapping[str, str], what: What) -> dict[str, Any] | None:
     """The fields of what a file's metadata says in the model's own name; None where it does not say it."""
     for key in _SAYING:
-        if found := by_name(metadata.get(key, ""), what):
+        if found := by_name(metadata.get(key, "")[:LONGEST_NAME], what):
             return asdict(replace(found, by="metadata"))
     return None
 

@@ -160,7 +160,7 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
         notes=(*predicts.notes, *whole.notes),
         extras=extras
         | ({"said": said} if (said := defaults_from_scheduler(scheduler)) else {})
-        | ({"distilled": asdict(found)} if (found := by_scheduler(scheduler)) else {}),
+        | {"distilled": asdict(found) if (found := by_scheduler(scheduler)) else None},
     )
 
 

@@ -42,7 +42,7 @@ export function openRedraw(anchor, { found, upscaler, start }) {
     "aria-describedby": id("recommended"),
   });
   const shownStrength = h("output", { for: id("strength") });
-  const recommended = h("p", { class: "redraw-size", id: id("recommended"), "aria-live": "polite" });
+  const recommended = h("p", { class: "redraw-recommended", id: id("recommended"), "aria-live": "polite" });
   const upscalers = h(
     "select",
     { id: id("upscaler") },

@@ -77,7 +77,7 @@ def _checkpoint_of(services: Services, path: Path) -> Checkpoint | None:
     """The checkpoint that redraws a picture unless another is asked for: its own, else the default one."""
     told = recall.understand(path)["fields"].get("base_model")
     own = find(told, services.registry.checkpoints()).model if isinstance(told, str) else None
-    return own if own and not own.unusable else services.registry.default_checkpoint()
+    return own if own and not own.unusable and own.arch == "sdxl" else services.registry.default_checkpoint()
 
 
 def submit_upscaling(services: Services, image_id: Any, asked: Mapping[str, Any], owner: str | None) -> Job:

@@ -41,7 +41,7 @@ export default function start({ element }) {
   function use({ name, wanted }) {
     const before = form.typedState();
     changeSettings("restore", { values: wanted });
-    offerUndo(`Set as suits ${name}: ${settingsText(wanted)}.`, before);
+    offerUndo(`Set for ${name}: ${settingsText(wanted)}.`, before);
     focusAction();
   }
 

@@ -229,6 +229,7 @@ TAB = Tab(
         "studio/viewer_grid.css",
         "studio/viewer_device.css",
         "studio/form.css",
+        "studio/distilled.css",
         "studio/lora_stack.css",
         "studio/details.css",
         "studio/wildcards.css",
