@@ -222,6 +222,7 @@ TAB = Tab(
         "studio/viewer_grid.css",
         "studio/viewer_device.css",
         "studio/form.css",
+        "studio/prompt_steps.css",
         "studio/lora_stack.css",
         "studio/details.css",
         "studio/input_chip.css",
