@@ -230,6 +230,7 @@ TAB = Tab(
         "studio/viewer_device.css",
         "studio/form.css",
         "studio/distilled.css",
+        "studio/prompt_steps.css",
         "studio/lora_stack.css",
         "studio/details.css",
         "studio/wildcards.css",
