@@ -218,6 +218,11 @@ def test_where_each_value_came_from(lists: WildcardFolder) -> None:
     assert all(lists.digest(file) == digest for file, digest in found.files.items())
 
 
+@pytest.mark.parametrize("text", ["{a|" * 30 + "b" + "}" * 30, "{3-2$$a|b}", "{a|b} \\|"])
+def test_what_would_be_refused_can_be_escaped(lists: WildcardFolder, text: str) -> None:
+    assert drawn(lists, dynamic_prompts.literal(text)).texts["prompt"] == text
+
+
 @given(st.text(alphabet="ab \n,|${}\\_:x#<>random0123=!", max_size=60))
 def test_escaped_text_comes_to_itself(text: str) -> None:
     nothing = WildcardFolder(Path("/nonexistent"))

@@ -49,7 +49,7 @@ def test_what_is_listed_and_what_is_seen_when_it_changes(root: Path, lists: Wild
     (root / "sub" / "bird.txt").write_text("only swans\n")
     assert texts(lists, "sub/bird") == ["only swans"]
     (root / "sub" / "bird.txt").rename(root / "sub" / "new.txt")
-    with pytest.raises(NotFoundError, match="sub/new"):
+    with pytest.raises(NotFoundError, match="no wildcard named"):
         lists.values("sub/bird")
 
 
@@ -87,8 +87,8 @@ def test_nothing_outside_is_read(root: Path, lists: WildcardFolder, editor: Wild
 
 
 NAMES = [
-    "../x.txt", "a/../../x.txt", "/x.txt", "x\0.txt", ".x.txt", "a/.b/x.txt", "x.exe.", "C:x.txt", "a\\x.txt",
-    "folder/x.txt", "a__b.txt", "", " ", "x" * 300, 5, None, "con|.txt", "x .txt/y ",
+    "../x.txt", "a/../../x.txt", "/x.txt", "x\0.txt", ".x.txt", "a/.b/x.txt", "C:x.txt", "a\\x.txt",
+    "folder/x.txt", "a__b.txt", "", " ", "x" * 300, 5, None, "con|.txt",
 ]  # fmt: skip
 
 

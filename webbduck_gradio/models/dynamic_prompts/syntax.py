@@ -117,8 +117,11 @@ def parse(text: str) -> Nodes:
 
 
 def is_dynamic(text: str) -> bool:
-    """Whether a text is anything but itself: it holds this syntax, or an escape."""
-    return parse(text) != ((text,) if text else ())
+    """Whether a text is anything but itself: it holds this syntax, or an escape. Never raises."""
+    try:
+        return parse(text) != ((text,) if text else ())
+    except RequestError:
+        return True
 
 
 def literal(text: str) -> str:

@@ -118,7 +118,6 @@ export function openEditor(anchor, server) {
   function leave() {
     if (isChanged() && (text.value.trim() || !isNew())) {
       setText(message, "The changes are not saved: save them, or press Discard.");
-      discard.hidden = false;
       return false;
     }
     shut();
@@ -127,7 +126,6 @@ export function openEditor(anchor, server) {
 
   function shut() {
     opened = null;
-    discard.hidden = true;
     setText(message, "");
     layout();
   }
@@ -145,6 +143,7 @@ export function openEditor(anchor, server) {
   }
 
   function buttons() {
+    setHidden(discard, !isChanged());
     save.disabled = !isChanged() || (isNew() && !title.value.trim());
     rename.disabled = opened === null || title.value.trim() === opened.file || text.value !== opened.text;
   }
@@ -183,7 +182,6 @@ export function openEditor(anchor, server) {
   }
 
   function done(found, said, undo) {
-    discard.hidden = true;
     edit(found.opened);
     toast(said, async () => {
       const undone = await undo();
