@@ -35,8 +35,8 @@ def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count:
         facts["schedule"] = in_use
     if plan.wording.prompt != plan.request.prompt:
         facts["resolved_prompt"] = plan.wording.prompt
-    if plan.wording.loras:
-        facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+    if plan.wording.uses:
+        facts["loras"] = [use.settings for use in plan.wording.uses]
     if plan.second is not None:
         facts["second_pass"] = "refiner" if plan.continues else "img2img"
     if count > 1:
