@@ -117,9 +117,8 @@ def test_swarmuis_other_settings():
         clipstopatlayer=-3, variationseed=4, vae="x.vae", controlnetmodel="canny", loratencweights=["0.2"]
     )
     assert told.settings["clip_skip"] == 3
-    assert said(told, "variationseed 4", "vae x.vae", "controlnetmodel canny") and said(
-        told, "party-hat", "0.2", "0.8"
-    )
+    assert said(told, "variationseed 4", "vae x.vae", "controlnetmodel canny")
+    assert told.settings["loras"] == [{"name": "party-hat", "weight": 0.8, "te_weight": 0.2}]
     told = swarm(loras="party-hat,ink", loraweights="0.8,1", lorasectionconfinement="0,3")
     assert told.settings["loras"] == [{"name": "party-hat", "weight": 0.8}] and said(told, "ink", "left out")
     assert "strength" not in swarm(initimagecreativity=0).settings
