@@ -75,7 +75,9 @@ def loha(shape: tuple[int, ...]) -> Made:
     a, b, c, d = draws(shape[0], 3) / 2, draws(3, rest), draws(shape[0], 3) / 3, draws(3, rest) / 2
     tensors = {"hada_w1_a": a, "hada_w1_b": b, "hada_w2_a": c, "hada_w2_b": d}
     total = sum(
-        numpy.outer(wide(a[:, i]) * wide(c[:, j]), wide(b[i]) * wide(d[j])) for i in range(3) for j in range(3)
+        numpy.outer(wide(a[:, i]) * wide(c[:, j]), wide(b[i]) * wide(d[j]))
+        for i in range(3)
+        for j in range(3)
     )
     return tensors | {"alpha": numpy.float32(1).reshape(())}, lambda weight: total.reshape(shape) / 3
 
@@ -177,9 +179,7 @@ def boft(shape: tuple[int, ...]) -> Made:
         order = numpy.arange(out).reshape(-1, 2, apart).transpose(0, 2, 1).reshape(-1)
         moved = numpy.eye(out)[order]
         whole = moved.T @ turned @ moved @ whole
-    return {"oft_blocks": blocks}, lambda weight: (
-        (whole @ weight.reshape(out, -1)).reshape(shape) - weight
-    )
+    return {"oft_blocks": blocks}, lambda weight: (whole @ weight.reshape(out, -1)).reshape(shape) - weight
 
 
 def glora(shape: tuple[int, ...], is_old: bool = False) -> Made:

@@ -137,7 +137,10 @@ def test_tags_of_loras(prompt: str, words: str, loras: list[tuple[str, float]], 
         ("0.5:0.5:lbw=outall", {"weight": 0.5, "blocks": "OUTALL"}),
         ("0.5:MIDD:start=6:stop=12", {"weight": 0.5, "blocks": "MIDD", "start": 0.25, "end": 0.55}),
         ("1:step=1-0.5", {"weight": 1.0, "start": 0.0, "end": 0.45}),
-        ("1:lbw=1,0,0,0,0,0.5,1,1,1,1,1,-1", {"weight": 1.0, "blocks": (1, 0, 0, 0, 0, 0.5, 1, 1, 1, 1, 1, -1)}),
+        (
+            "1:lbw=1,0,0,0,0,0.5,1,1,1,1,1,-1",
+            {"weight": 1.0, "blocks": (1, 0, 0, 0, 0, 0.5, 1, 1, 1, 1, 1, -1)},
+        ),
     ],
 )
 def test_all_that_a_tag_says(tag: str, said: dict):

@@ -430,7 +430,7 @@ def test_what_has_no_counterpart_is_counted_where_it_is_too_much_to_name(tmp_pat
 
 def test_the_gallery_shows_no_note_as_damage(tmp_path):
     path = save_png(
-        tmp_path / "x.png", {"parameters": "a <lora:x:1:2> duck\nSteps: 20, Sampler: Euler, Seed: 5"}
+        tmp_path / "x.png", {"parameters": "a <lora:x:1:dyn=2> duck\nSteps: 20, Sampler: Euler, Seed: 5"}
     )
     found = metadata.read(path)
     assert found["problems"] == [] and found["notes"]
