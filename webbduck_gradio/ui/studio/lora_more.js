@@ -68,7 +68,7 @@ export function moreFields(item, presets, changed) {
     const input = numberField(
       h("input", {
         type: "text",
-        class: "typed-number",
+        class: "more-input",
         value: item[key] ?? "",
         placeholder: { te_weight: "As weight", start: "0", end: "1" }[key],
         title: HELP[key],
@@ -87,7 +87,7 @@ export function moreFields(item, presets, changed) {
   const isOwn = () => item.blocks !== undefined && !presets.includes(item.blocks);
   const list = h("input", {
     type: "text",
-    class: "typed-number",
+    class: "more-input",
     value: isOwn() ? item.blocks : "",
     placeholder: "12, 17, 20 or 26 numbers with commas",
     title:

@@ -117,7 +117,7 @@ function more(item, presets, opened, changed) {
   return h(
     "details",
     {
-      class: "more",
+      class: "lora-more",
       open: opened.has(item.name),
       ontoggle: (event) => (event.target.open ? opened.add(item.name) : opened.delete(item.name)),
     },
