@@ -48,14 +48,14 @@ def measure(options: argparse.Namespace) -> None:
         layered.load_lora_weights(load_file(path), adapter_name="it")
         adapters = unlisted(pipe).adapters
         adapters.activate([LoraUse(lora, 1.0)])
-    weights = cycle((0.5, 1.0))
+    merged, scaled = cycle((0.5, 1.0)), cycle((0.5, 1.0))
 
     def merge() -> None:
-        adapters.activate([LoraUse(lora, next(weights))])
+        adapters.activate([LoraUse(lora, next(merged))])
         sdxl.synchronize(pipe.unet.device)
 
     def scale() -> None:
-        layered.set_adapters("it", next(weights))
+        layered.set_adapters("it", next(scaled))
         sdxl.synchronize(pipe.unet.device)
 
     def step(model: Any) -> Work:

@@ -42,14 +42,27 @@ def weight_change(tensors: Tensors, weight: torch.Size, scale_of: ScaleOf) -> Ch
     if kind is LORA:
         change = _low_rank(tensors, "down", "mid", "up", scale_of(shapes["down"][0]))
     elif kind is LOHA:
-        factors = (tensors[f"hada_{name}"] for name in ("w1_a", "w1_b", "w2_a", "w2_b"))
-        cores = tensors.get("hada_t1"), tensors.get("hada_t2")
-        change = Hadamard(*factors, *cores, scale_of(shapes["hada_w1_b"][0]))
+        change = Hadamard(
+            tensors["hada_w1_a"],
+            tensors["hada_w1_b"],
+            tensors["hada_w2_a"],
+            tensors["hada_w2_b"],
+            tensors.get("hada_t1"),
+            tensors.get("hada_t2"),
+            scale_of(shapes["hada_w1_b"][0]),
+        )
     elif kind is LOKR:
-        names = "w1", "w1_a", "w1_b", "w2", "w2_a", "w2_b", "t2"
         factored = [shapes[role][0] for role in ("lokr_w2_b", "lokr_w1_b") if role in shapes]
-        scale = scale_of(factored[0]) if factored else 1.0
-        change = Kronecker(*(tensors.get(f"lokr_{name}") for name in names), scale)
+        change = Kronecker(
+            tensors.get("lokr_w1"),
+            tensors.get("lokr_w1_a"),
+            tensors.get("lokr_w1_b"),
+            tensors.get("lokr_w2"),
+            tensors.get("lokr_w2_a"),
+            tensors.get("lokr_w2_b"),
+            tensors.get("lokr_t2"),
+            scale_of(factored[0]) if factored else 1.0,
+        )
     elif kind is IA3:
         change = _rescaling(tensors, weight)
     elif kind is OFT:
@@ -57,9 +70,10 @@ def weight_change(tensors: Tensors, weight: torch.Size, scale_of: ScaleOf) -> Ch
         # Both trainers multiply the constraint by the number of outputs.
         change = Rotation(tensors["oft_blocks"], tensors.get("rescale"), alpha * weight[0])
     elif kind is GLORA:
-        names = ("a1", "a2", "b2", "bm", "b1") if is_new_glora(shapes) else ("a2", "a1", "b1", "bm", "b2")
-        first, second = tensors[names[0]], tensors[names[1]]
-        change = Generalised(first, second, _low_rank(tensors, *names[2:], 1.0), scale_of(first.shape[1]))
+        is_new = is_new_glora(shapes)
+        first, second = (tensors[name] for name in (("a1", "a2") if is_new else ("a2", "a1")))
+        down, up = ("b2", "b1") if is_new else ("b1", "b2")
+        change = Generalised(first, second, _low_rank(tensors, down, "bm", up, 1.0), scale_of(first.shape[1]))
     else:
         assert kind is FULL
         change = Difference(tensors["diff"] if "diff" in tensors else tensors["w_norm"])

@@ -70,8 +70,8 @@ def _roles_fault(parts: Mapping[str, Mapping[str, str]]) -> str:
         if kinds and (role := kinds[0].lacks(roles)):
             return f"is incomplete: {role} of {_shown(module)} is missing; get it again"
         if not kinds and (not roles.keys() & set(BIAS_ROLES) or roles.keys() & set(NORMALISED)):
-            alone = _shown(next(iter(roles.values())))
-            return f"is incomplete: what {alone} belongs to is missing; get it again"
+            lone = _shown(next(iter(roles.values())))
+            return f"is incomplete: what {lone} belongs to is missing; get it again"
     return ""
 
 

@@ -61,7 +61,9 @@ def read_names(names: Iterable[str]) -> LoraNames:
     """Parse the names of a file's tensors."""
     modules: dict[str, dict[str, str]] = {}
     embeddings: dict[str, None] = {}
-    unknown, twice, plain = [], [], []
+    unknown: list[str] = []
+    twice: list[str] = []
+    plain: list[str] = []
     for name in names:
         module, _, rest = name.partition(".")
         role = _KOHYA.get(rest)  # fast path for nearly all files

@@ -21,7 +21,6 @@ from ..modules import call, start_view
 from ..shared.numbers import read
 from ..theme import asset
 
-
 NUMBERS = {"weight": "weight", "te_weight": "text encoder weight", "start": "start", "end": "end"}
 """Keys of an entry that hold typed numbers, and what messages call them."""
 
