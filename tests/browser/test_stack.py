@@ -79,3 +79,30 @@ def test_the_stack_is_what_is_asked(page: Page, loras: Path) -> None:
     expect(page.locator(".stack .incompatible-note")).to_contain_text("crayon cannot be used")
     page.click("#generate")
     expect(page.locator(".notice.error")).to_contain_text("no LoRA named 'crayon'")
+
+
+def test_more_of_a_lora_is_asked_and_comes_back(page: Page, loras: Path) -> None:
+    page.fill("#prompt textarea", "a duck")
+    add(page, "crayon")
+    row = page.locator(".stack ol li")
+    row.locator("summary").press("Enter")
+    row.get_by_label("Text encoder weight of crayon").fill("0,5")
+    row.get_by_label("Start of crayon").fill("0.25")
+    row.get_by_role("combobox", name="Blocks of crayon").fill("OUTD")
+    page.keyboard.press("Enter")
+    expect(row.locator(".more-summary")).to_have_text("text 0.5 · OUTD · steps 0.25 to 1")
+    use = {"name": "crayon", "weight": 1, "te_weight": 0.5, "blocks": "OUTD", "start": 0.25}
+    assert asked(page, "511") == [use]
+    page.reload()
+    expect(row.locator(".more-summary")).to_have_text("text 0.5 · OUTD · steps 0.25 to 1")
+    row.locator("summary").press("Enter")
+    row.get_by_role("combobox", name="Blocks of crayon").fill("Own")
+    page.keyboard.press("Enter")
+    row.get_by_label("Block weights of crayon, numbers").fill("1,0,0.5")
+    page.click("#generate")
+    expect(page.locator(".notice.error")).to_contain_text("12, 17, 20 or 26 numbers")
+    row.get_by_label("Block weights of crayon, numbers").fill("1,0,0.5,1,1,1,1,1,1,1,1,1")
+    row.get_by_label("Start of crayon").fill("")
+    row.get_by_label("Text encoder weight of crayon").fill("")
+    numbers = [1, 0, 0.5, *[1] * 9]
+    assert asked(page, "512") == [{"name": "crayon", "weight": 1, "blocks": numbers}]

@@ -17,13 +17,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from webbduck_gradio.core import checkpoint_files, devices, interruptible
 from webbduck_gradio.core.interruptible import Interruptible
-from webbduck_gradio.core.lora_adapters import LoraAdapters, Use
+from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.errors import CancelledError, ModelError, OutOfMemoryError
 from webbduck_gradio.models.catalog.registry import Checkpoint, Registry
+from webbduck_gradio.models.lora_uses import LoraUse
 from webbduck_gradio.settings import HOME, Settings
 
 INK, PIXEL = "webbduck-starter-ink", "webbduck-starter-pixel"
-Uses = Callable[..., list[Use]]
+Uses = Callable[..., list[LoraUse]]
 Place = tuple[str, str]
 
 
@@ -47,7 +48,7 @@ def catalog(folders: Settings, loras: Path) -> Registry:
 @pytest.fixture(scope="module")
 def uses(catalog: Registry) -> Uses:
     """What `LoraAdapters.activate` takes."""
-    return lambda *asked: [(catalog.lora(name), weight) for name, weight in asked]
+    return lambda *asked: [LoraUse(catalog.lora(name), weight) for name, weight in asked]
 
 
 @pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
@@ -194,11 +195,11 @@ def test_no_more_is_kept_than_the_replaced_weights_and_the_files(
     alone, before = held(), bits(stored)
     adapters.activate([ink])
     replaced = sum(weights(stored)[place].nbytes for place in changed(before, bits(stored)))
-    assert replaced < held() - alone <= replaced + ink[0].path.stat().st_size
-    adapters.activate([(ink[0], 0.5)])
-    assert held() - alone <= replaced + ink[0].path.stat().st_size
+    assert replaced < held() - alone <= replaced + ink.lora.path.stat().st_size
+    adapters.activate([LoraUse(ink.lora, 0.5)])
+    assert held() - alone <= replaced + ink.lora.path.stat().st_size
     adapters.activate(())
-    assert 0 < held() - alone <= ink[0].path.stat().st_size
+    assert 0 < held() - alone <= ink.lora.path.stat().st_size
     del adapters
     assert held() == alone
 

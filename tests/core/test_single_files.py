@@ -144,6 +144,8 @@ def test_every_modules_name_and_size_is_told_by_the_header(catalog, parts, kind:
             if isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
                 sizes = tuple(weight.shape[:2]) if weight[0, 0].numel() == 1 else tuple(weight.shape)
                 expected[mark + name.removeprefix("text_model.").replace(".", "_")] = sizes
+            elif isinstance(module, (torch.nn.GroupNorm, torch.nn.LayerNorm)):
+                expected[mark + name.removeprefix("text_model.").replace(".", "_")] = tuple(weight.shape)
     found = checkpoint_modules(catalog.checkpoint(kind).path, 2)
     assert {name: found.get(name) for name in expected} == expected
 

@@ -65,6 +65,9 @@ MODES: dict[str, dict[str, Any]] = {
         "hires_steps": 2,
     },
     "LoRA": {"loras": [{"name": "whole", "weight": 0.7}]},
+    "LoRA of some steps": {
+        "loras": [{"name": "whole", "weight": 0.7, "blocks": "OUTALL", "start": 0.25, "end": 0.75}]
+    },
     "guidance": {"sampler": "Euler", "ngms": 4.0, "pag_scale": 2.0, "guidance_start": 0.2, "mimic_cfg": 3.0},
     "noise of NVIDIA's cards": {"sampler": "Euler a", "noise_source": "nv", "ensd": 5, "s_noise": 0.9},
     "variation": {

@@ -112,9 +112,8 @@ TAGS = [
     ("a duck <lora:hat>", "a duck", [("hat", 1.0)], None),
     ("a duck <LORA:hat:1> <lyco:ink:-0.5>", "a duck", [("hat", 1.0), ("ink", -0.5)], None),
     ("a duck <lora:hat:0.8:0.8>", "a duck", [("hat", 0.8)], None),
-    ("a duck <lora:hat:0.5:0.9>", "a duck", [("hat", 0.9)], "0.5 for the text encoders and 0.9"),
-    ("a duck <lora:hat:te=0.5:unet=0.9>", "a duck", [("hat", 0.9)], "0.5 for the text encoders and 0.9"),
-    ("a duck <lora:hat:0.5:0.5:lbw=OUTALL>", "a duck", [("hat", 0.5)], "lbw=OUTALL"),
+    ("a duck <lora:hat:0.5:0.5:dyn=8>", "a duck", [("hat", 0.5)], "dyn=8"),
+    ("a duck <lora:hat:1:lbw=OUT>", "a duck", [], "block weights that cannot be read"),
     ("a duck <lora:hat:much>", "a duck", [], "not a number"),
     ("a duck <hypernet:old:1>", "a duck", [], "hypernetworks"),
     ("a duck <b>", "a duck <b>", [], None),
@@ -127,6 +126,26 @@ def test_tags_of_loras(prompt: str, words: str, loras: list[tuple[str, float]], 
     assert told.settings["prompt"] == words
     assert told.settings.get("loras", []) == [{"name": name, "weight": weight} for name, weight in loras]
     assert (note in told.notes[0]) if note else told.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "said"),
+    [
+        ("0.5:0.9", {"weight": 0.9, "te_weight": 0.5}),
+        ("te=0.5:unet=0.9", {"weight": 0.9, "te_weight": 0.5}),
+        ("unet=0.9", {"weight": 0.9, "te_weight": 1.0}),
+        ("0.5:0.5:lbw=outall", {"weight": 0.5, "blocks": "OUTALL"}),
+        ("0.5:MIDD:start=6:stop=12", {"weight": 0.5, "blocks": "MIDD", "start": 0.25, "end": 0.55}),
+        ("1:step=1-0.5", {"weight": 1.0, "start": 0.0, "end": 0.45}),
+        (
+            "1:lbw=1,0,0,0,0,0.5,1,1,1,1,1,-1",
+            {"weight": 1.0, "blocks": (1, 0, 0, 0, 0, 0.5, 1, 1, 1, 1, 1, -1)},
+        ),
+    ],
+)
+def test_all_that_a_tag_says(tag: str, said: dict):
+    told = reader.read({"parameters": f"a duck <lora:hat:{tag}>\nSteps: 20, {LINE.partition(', ')[2]}"})
+    assert told.settings["loras"] == [{"name": "hat", **said}] and told.notes == ()
 
 
 def test_loras_of_the_negative_prompt_are_named():

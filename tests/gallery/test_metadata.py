@@ -168,6 +168,20 @@ def test_the_line_is_in_a1111s_order_and_form():
     )
 
 
+def test_all_of_a_lora_comes_back(tmp_path: Path):
+    """From our own chunk as it was asked, from A1111's text by lists and steps."""
+    use = {"name": "hat", "weight": 0.8, "te_weight": 0.5, "blocks": "OUTD", "start": 0.25, "end": 0.5}
+    asked = request(loras=[use], steps=20)
+    path = save(tmp_path, asked)
+    found = metadata.read(path)
+    assert found["settings"]["loras"] == [use]
+    prompt = a1111(found["parameters"])[0]
+    assert prompt == "a duck <lora:hat:0.5:0.8:lbw=1,0,0,0,0,0,0,0,0,0,0,1,1,1,0,0,0,0,0,0:start=6:stop=11>"
+    numbers = (1, *[0] * 10, 1, 1, 1, *[0] * 6)
+    told = metadata.parse_texts({metadata.PARAMETERS: found["parameters"]}, "the text")
+    assert told["settings"]["loras"] == [use | {"blocks": numbers}]
+
+
 def test_loras_stand_in_the_prompt_and_in_the_hashes(tmp_path: Path):
     asked = request(loras=[{"name": "hat", "weight": 0.8}, {"name": "a, b: c", "weight": -1}])
     facts = {"lora_hashes": {"hat": "0123456789ab", "a, b: c": "ba9876543210"}, "model_hash": "31e35c80fc"}

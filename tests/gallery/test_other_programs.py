@@ -117,9 +117,8 @@ def test_swarmuis_other_settings():
         clipstopatlayer=-3, variationseed=4, vae="x.vae", controlnetmodel="canny", loratencweights=["0.2"]
     )
     assert told.settings["clip_skip"] == 3
-    assert said(told, "variationseed 4", "vae x.vae", "controlnetmodel canny") and said(
-        told, "party-hat", "0.2", "0.8"
-    )
+    assert said(told, "variationseed 4", "vae x.vae", "controlnetmodel canny")
+    assert told.settings["loras"] == [{"name": "party-hat", "weight": 0.8, "te_weight": 0.2}]
     told = swarm(loras="party-hat,ink", loraweights="0.8,1", lorasectionconfinement="0,3")
     assert told.settings["loras"] == [{"name": "party-hat", "weight": 0.8}] and said(told, "ink", "left out")
     assert "strength" not in swarm(initimagecreativity=0).settings
@@ -431,7 +430,7 @@ def test_what_has_no_counterpart_is_counted_where_it_is_too_much_to_name(tmp_pat
 
 def test_the_gallery_shows_no_note_as_damage(tmp_path):
     path = save_png(
-        tmp_path / "x.png", {"parameters": "a <lora:x:1:2> duck\nSteps: 20, Sampler: Euler, Seed: 5"}
+        tmp_path / "x.png", {"parameters": "a <lora:x:1:dyn=2> duck\nSteps: 20, Sampler: Euler, Seed: 5"}
     )
     found = metadata.read(path)
     assert found["problems"] == [] and found["notes"]

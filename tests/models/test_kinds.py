@@ -60,13 +60,25 @@ KINDS = {
         "lora_unet_input_blocks_1_0_in_layers_2.lora_down.weight": (4, 8, 3, 3),
         "lora_unet_input_blocks_1_0_in_layers_2.lora_up.weight": (8, 4, 1, 1),
     },
-    "LoHa": {f"{PLACE}.hada_w1_a": (8, 4), f"{PLACE}.hada_w1_b": (4, 2048)},
+    "LoHa": {f"{PLACE}.hada_w{n}_a": (8, 4) for n in (1, 2)}
+    | {f"{PLACE}.hada_w{n}_b": (4, 2048) for n in (1, 2)},
     "LoKr": {f"{PLACE}.lokr_w1": (4, 4), f"{PLACE}.lokr_w2": (2, 512)},
-    "IA3": {f"{PLACE}.weight": (2048, 1), f"{PLACE}.on_input": ()},
+    "IA3": {f"{PLACE}.weight": (2048,), f"{PLACE}.on_input": ()},
     "DoRA": kohya(2048) | {f"{PLACE}.dora_scale": (8, 1)},
     "OFT": {f"{PLACE}.oft_blocks": (2, 4, 4)},
     "full difference": {f"{PLACE}.diff": (8, 2048)},
-    "CP-LoCon": kohya(2048) | {f"{PLACE}.lora_mid.weight": (4, 4, 3, 3)},
+    "BOFT": {f"{PLACE}.oft_blocks": (2, 4, 2, 2)},
+    "GLoRA": {
+        f"{PLACE}.{name}.weight": shape
+        for name, shape in {"a1": (2048, 4), "a2": (4, 2048), "b1": (8, 4), "b2": (4, 2048)}.items()
+    },
+    "LoRA with normalisation layers": kohya(2048)
+    | {f"lora_unet_input_blocks_1_0_in_layers_0.{name}_norm": (8,) for name in "wb"},
+    "CP-LoCon": {
+        f"{PLACE}.lora_down.weight": (4, 2048, 1, 1),
+        f"{PLACE}.lora_mid.weight": (4, 4, 3, 3),
+        f"{PLACE}.lora_up.weight": (8, 4, 1, 1),
+    },
 }
 
 
@@ -74,11 +86,9 @@ KINDS = {
 def test_every_kind_is_recognised(settings: Settings, kind: str) -> None:
     save(settings.loras / "a.safetensors", KINDS[kind], {"ss_base_model_version": "sdxl_base_v1-0"})
     (lora,) = Registry(settings).loras()
-    assert (lora.kind, lora.arch) == (kind, "sdxl")
-    if kind in ("LoRA", "LoCon"):
-        assert lora.unusable is None
-    elif lora.unusable is not None:
-        assert kind in lora.unusable
+    assert (lora.kind, lora.arch, lora.unusable) == (kind, "sdxl", None)
+    if kind in ("LoHa", "LoKr", "GLoRA", "full difference", "DoRA"):  # whose shapes tell it
+        assert lora.context == 2048
 
 
 @pytest.mark.parametrize(

@@ -163,9 +163,12 @@ def test_names_that_are_hard_to_write_in_a_tag(registry: Registry) -> None:
         ("<lora:imk:1>", "no LoRA named 'imk'; did you mean pens/ink?"),
         ("<lora::1>", "names no LoRA"),
         ("<lora: :1>", "names no LoRA"),
-        ("<lora:ink:te=1:unet=0.5>", "sets te=1, unet=0.5, which is not possible; write <lora:pens/ink:1>"),
-        ("<lora:ink:1:0.5>", "has more than one weight"),
-        (f"<lora:ink:{'1' * 39}>", "must be a number from -2 to 2"),
+        ("<lora:ink:1:dyn=4>", "sets dyn=4, which is not possible; write it as <lora:pens/ink:1>"),
+        ("<lora:ink:1:0.5:0.5>", "has more than two weights"),
+        ("<lora:ink:1:lbw=1,2,3>", "has block weights that cannot be read: lbw must be one of ALL, NONE"),
+        ("<lora:ink:1:start=9:stop=4>", "acts in no step"),
+        ("<lora:ink:1:step=4>", "write step=FIRST-LAST"),
+        (f"<lora:ink:{'1' * 39}>", "has a weight that is not a number from -2 to 2"),
     ],
 )
 def test_tags_that_are_refused(registry: Registry, prompt: str, words: str) -> None:

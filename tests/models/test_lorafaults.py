@@ -69,19 +69,29 @@ REFUSED = {
         "and another tensor for the same module",
     ),
     "scales of weights": (pair(FLAT) | {f"{FLAT}.lora_down.weight_scale": ()}, "which is of an unknown kind"),
-    "norms": (
-        pair(FLAT) | {"lora_unet_down_blocks_0_resnets_0_norm1.w_norm": (8,)},
-        "with normalisation layers",
+    "half a LoHa": (
+        {f"{FLAT}.hada_w1_a": (8, 4), f"{FLAT}.hada_w1_b": (4, 8)},
+        "is incomplete: hada_w2_a of .*to_k is missing",
     ),
-    "norms alone": ({"lora_unet_down_blocks_0_resnets_0_norm1.b_norm": (8,)}, "with normalisation layers"),
-    "biases": (peft(PLACE, 8) | {f"unet.{PLACE}.lora_B.bias": (2,)}, "LoRA with biases, which"),
+    "a LoHa of two sizes": (
+        {f"{FLAT}.hada_w{n}_a": (8, 4) for n in (1, 2)} | {f"{FLAT}.hada_w{n}_b": (4, 7 + n) for n in (1, 2)},
+        "is damaged: the tensors of .*to_k do not fit each other",
+    ),
+    "a LoKr without its first half": ({f"{FLAT}.lokr_w2": (4, 4)}, "is incomplete: lokr_w1 of"),
+    "half a GLoRA": ({f"{FLAT}.{half}.weight": (4, 4) for half in ("a1", "a2", "b1")}, "b2 of .* is missing"),
+    "blocks that are not square": ({f"{FLAT}.oft_blocks": (2, 4, 3)}, "do not fit each other"),
+    "two kinds at once": (
+        pair(FLAT) | {f"{FLAT}.diff": (8, 8)},
+        "is ambiguous: .*to_k is of the kinds LoRA and full difference at once",
+    ),
+    "norms of nothing": ({f"{FLAT}.dora_scale": (8, 1)}, "is incomplete: what .*dora_scale belongs to"),
+    "a bias of the inner half": (peft(PLACE, 8) | {f"unet.{PLACE}.lora_A.bias": (4,)}, "of an unknown kind"),
     "token embeddings": (
         peft(PLACE, 8) | {"text_encoder.text_model.embeddings.token_embedding.lora_embedding_A": (4, 9)},
         "LoRA with token embeddings, which",
     ),
-    "peft's dora": (peft(PLACE, 8) | {f"unet.{PLACE}.lora_magnitude_vector": (2,)}, "DoRA, which"),
-    "glora": ({f"{FLAT}.{half}.weight": (4, 4) for half in ("a1", "a2", "b1", "b2")}, "GLoRA, which"),
-    "boft": ({f"unet.{PLACE}.boft_R": (2, 4, 4)}, "BOFT, which"),
+    "peft's boft": ({f"unet.{PLACE}.boft_R": (2, 4, 4)}, "of the kind peft BOFT, which cannot be applied"),
+    "peft's oft": ({f"unet.{PLACE}.oft_R": (2, 6)}, "of the kind peft OFT, which"),
 }
 
 
@@ -105,7 +115,7 @@ CONFIGURED = [
         "an alpha in its configuration is not a number",
     ),
     ('{"unet.lora_alpha": 8, "unet.alpha_pattern": {"(a+)+b": 1}}', "which is not a module name"),
-    ('{"unet.lora_alpha": 8, "unet.use_dora": true}', "DoRA, which"),
+    ('{"unet.lora_alpha": 8, "unet.use_dora": true}', "is a DoRA without magnitudes"),
     ('{"unet.peft_type": "LOHA"}', "LOHA, which"),
 ]
 

@@ -340,7 +340,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
         ({"loras": [{"name": "none"}]}, "no LoRA named 'none'"),
         ({"loras": [{"name": "old"}]}, "old is made for Stable Diffusion 1"),
         ({"loras": [{"name": "real"}]}, "made for SDXL of another size"),
-        ({"loras": [{"name": "odd"}]}, "of the kind LoHa"),
+        ({"loras": [{"name": "odd"}]}, "odd is incomplete"),
         (
             {"loras": [{"name": "misfit"}]},
             "misfit does not fit webbduck-starter: 1 of its 2 parts have no counterpart",
@@ -349,7 +349,7 @@ def test_loras_are_checked_before_queueing(settings: Settings) -> None:
         ({"prompt": "<lora:crayon:3>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:x>"}, "from -2 to 2"),
         ({"prompt": "<lora:crayon:nan>"}, "from -2 to 2"),
-        ({"prompt": "<lora:crayon:1:0.5>"}, "more than one weight"),
+        ({"prompt": "<lora:crayon:1:0.5:1>"}, "more than two weights"),
         ({"negative_prompt": "<lora:crayon>"}, "The negative prompt holds <lora:crayon>"),
     ):
         with pytest.raises((RequestError, ModelError), match=words):

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from webbduck_gradio.core.lora_adapters import LoraAdapters
 from webbduck_gradio.models.catalog.registry import Registry
+from webbduck_gradio.models.lora_uses import LoraUse
 from webbduck_gradio.models.probe.lora import inspect_lora
 from webbduck_gradio.settings import Settings
 from webbduck_gradio.starter.evaluation.inference import generate, open_pipeline
@@ -82,9 +83,9 @@ def test_both_layouts_do_the_same_in_the_core(
     pipeline = open_pipeline(bundled)
     adapters = LoraAdapters(pipeline)
     plain = _small(pipeline)
-    adapters.activate([(lora, 0.0)])
+    adapters.activate([LoraUse(lora, 0.0)])
     assert np.array_equal(_small(pipeline), plain)
-    adapters.activate([(lora, 1.0)])
+    adapters.activate([LoraUse(lora, 1.0)])
     changed = _small(pipeline)
     assert not np.array_equal(changed, plain)
     assert np.abs(changed.astype(int) - _by_hand(bundled, weights)).max() <= 2

@@ -256,8 +256,17 @@ def _place(name: str) -> float:
 
 
 def _lora_text(lora: Mapping[str, Any]) -> str:
-    weight = lora.get("weight")
-    return lora["name"] if weight is None else f"{lora['name']} × {weight:g}"
+    weight, te = lora.get("weight"), lora.get("te_weight")
+    parts = [lora["name"] if weight is None else f"{lora['name']} × {weight:g}"]
+    if te is not None:
+        parts.append(f"text encoders × {te:g}")
+    if blocks := lora.get("blocks"):
+        parts.append("blocks " + (blocks if isinstance(blocks, str) else " ".join(f"{n:g}" for n in blocks)))
+    if lora.get("start") or lora.get("end") is not None:
+        parts.append(
+            f"steps {lora.get('start') or 0:.0%} to {1 if lora.get('end') is None else lora['end']:.0%}"
+        )
+    return ", ".join(parts)
 
 
 def _detail_texts(details: Sequence[Mapping[str, Any]], found: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ BENCHMARKS = {
     "gpu": "a graphics card with SDXL: policies, batches, compiling, decoding, beside plain diffusers",
     "core": "the loop beside diffusers' own pipeline and the UNet alone",
     "first-picture": "the first picture of a new studio beside the second",
+    "loras": "changing a LoRA's weight and a step with it, beside peft's layers, at SDXL's widths",
     "generation": "pictures through the API beside the bare pipeline, switching models, full-size SDXL",
     "redraw": "a picture enlarged and redrawn in tiles: memory and time per megapixel",
     "full-size-files": "loading and drawing with 7 GB files of random weights",

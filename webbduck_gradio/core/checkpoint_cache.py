@@ -14,13 +14,13 @@ from transformers.utils import logging as transformers_logging
 
 from ..errors import OutOfMemoryError, SettingsError
 from ..models.catalog.registry import Checkpoint
+from ..models.lora_uses import LoraUse
 from ..models.vaes import Vae
 from . import cards, checkpoint_files, devices
 from .compiling import Compiling
 from .interruptible import Interruptible
 from .job_vae import JobVae
 from .loaded_checkpoint import LoadedCheckpoint
-from .lora_adapters import Use
 from .memory_needs import (
     Order,
     Weights,
@@ -91,10 +91,12 @@ class CheckpointCache:
         self,
         checkpoint: Checkpoint,
         status: Callable[[str], None],
-        loras: Sequence[Use] = (),
+        loras: Sequence[LoraUse] = (),
         keep: Sequence[Checkpoint] = (),
+        check: Callable[[], None] = lambda: None,
     ) -> LoadedCheckpoint:
         """The checkpoint with the job's VAE and exactly these LoRAs active; those in `keep` are not evicted.
+        `check` is called now and then while LoRAs are added, and may raise to stop.
 
         Raises `ModelError`, `OutOfMemoryError`.
         """
@@ -114,7 +116,7 @@ class CheckpointCache:
             devices.set_vae_tiling(each.pipe.vae, self.tiled)
         if loras or loaded.adapters.active:
             status("Applying LoRAs")
-        loaded.use(loras)
+        loaded.use(loras, check)
         return loaded
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:

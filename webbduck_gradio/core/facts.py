@@ -39,8 +39,8 @@ def facts_of(plan: PreparedJob, pipelines: CheckpointCache, threads: int, count:
     if plan.wording.prompt != plan.request.prompt:
         facts["resolved_prompt"] = plan.wording.prompt
     facts |= draw_facts(plan.request, *(each.drawn for each in plan.wordings))
-    if plan.wording.loras:
-        facts["loras"] = [{"name": lora.name, "weight": weight} for lora, weight in plan.wording.loras]
+    if plan.wording.uses:
+        facts["loras"] = [use.settings for use in plan.wording.uses]
     if plan.embeddings:
         facts["embedding_hashes"] = {
             each.name: contents(each.path, each.stamp).hash for each in plan.embeddings

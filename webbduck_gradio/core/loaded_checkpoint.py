@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from ..models.catalog.registry import Checkpoint
+from ..models.lora_uses import LoraUse
 from . import devices
 from .job_vae import OWN, VaeKey
-from .lora_adapters import LoraAdapters, Use
+from .lora_adapters import LoraAdapters
 from .memory_needs import MARGIN, TILE, decoding_bytes, sampling_bytes
 from .placement import UNET, VAE, Placement
 from .vae import DecodingPrecision
@@ -40,17 +41,24 @@ class LoadedCheckpoint:
             "rescale_betas_zero_snr": self.checkpoint.zero_snr,
         }
 
-    def use(self, loras: Sequence[Use]) -> None:
-        """Have exactly these LoRAs active. Raises `ModelError`, `OutOfMemoryError`."""
+    def use(self, loras: Sequence[LoraUse], check: Callable[[], None] = lambda: None) -> None:
+        """Have exactly these LoRAs active. `check` is called now and then meanwhile, and may raise to stop.
+        Raises `ModelError`, `OutOfMemoryError`, and what `check` raises."""
         if self.adapters.differ(loras):
             with self.placement.changing():
-                self.adapters.activate(loras)
+                self.adapters.activate(loras, check)
 
-    def for_sampling(self, size: tuple[int, int], rows: int, loras: Sequence[Use] | None = None) -> None:
+    def for_sampling(
+        self,
+        size: tuple[int, int],
+        rows: int,
+        loras: Sequence[LoraUse] | None = None,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         """Have the UNet on the device, and room for what it computes. `size`: in pixels; `rows`: of its
-        batch; `loras`: that are to be active, None = those that are."""
+        batch; `loras`: that are to be active, None = those that are; `check`: as `use` takes it."""
         if loras is not None:
-            self.use(loras)
+            self.use(loras, check)
         working = sampling_bytes(size, rows, self.pipe.unet.dtype.itemsize)
         self.placement.bring(UNET, working=working)
 

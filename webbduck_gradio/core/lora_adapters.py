@@ -15,26 +15,27 @@ import torch
 
 from ..errors import ModelError, OutOfMemoryError
 from ..models.catalog.registry import Lora
+from ..models.lora_uses import LoraUse, block_of
 from . import devices
 from .cards import GIB
 from .load_errors import translated_load_errors
-from .lora_weights import Change, Place, changes_of
+from .lora_kinds import Change
+from .lora_weights import Place, changes_of
 
 MAX_IDLE_ADAPTERS = 16
 """LoRAs that stay in main memory while none of them is active, so that using one again needs no loading."""
 
-Use = tuple[Lora, float]
 Key = tuple[str, str]
 """(path, stamp): a file that changed on disk is loaded again."""
 Recipe = tuple[tuple[Key, float], ...]
-"""The LoRAs that are added to a module's weights, and how often each."""
+"""The LoRAs that are added to a parameter, and how often each."""
 Pristine = Callable[[str, str], torch.Tensor]
 """(model of the pipeline, dotted name of a parameter in it) -> the checkpoint's own values, on the CPU."""
 
 
 @dataclass(frozen=True)
 class _Merged:
-    """A module that has LoRAs in its weights."""
+    """A parameter that has LoRAs in it."""
 
     pristine: torch.Tensor
     recipe: Recipe
@@ -44,8 +45,8 @@ class LoraAdapters:
     """The LoRAs of one pipeline.
 
     With none active, all weights are the checkpoint's own to the bit; on the CPU they are the same tensors as
-    before, so that what was mapped from a file is mapped again. With some active, a module's weights are its
-    own plus the LoRAs', added in float32 and rounded once, whatever was active before.
+    before, so that what was mapped from a file is mapped again. With some active, a parameter is its own
+    value plus the LoRAs', added in float32 and rounded once, whatever was active before.
     """
 
     def __init__(self, pipe: Any, device: torch.device | None = None, pristine: Pristine | None = None):
@@ -58,36 +59,53 @@ class LoraAdapters:
         self._merged: dict[Place, _Merged] = {}
         self.active: tuple[tuple[str, float], ...] = ()
         """(name, weight) of the active LoRAs."""
-        self._keys: Recipe | None = ()
-        """The same by their files; None after an error."""
+        self._keys: tuple[Any, ...] | None = ()
+        """`LoraUse.key` of each; None after an error."""
 
-    def differ(self, wanted: Sequence[Use]) -> bool:
+    def differ(self, wanted: Sequence[LoraUse]) -> bool:
         """Whether other LoRAs, or weights, are active."""
-        return tuple((_key(lora), weight) for lora, weight in wanted) != self._keys
+        return tuple(use.key for use in wanted) != self._keys
 
-    def activate(self, wanted: Sequence[Use]) -> None:
-        """Make exactly these LoRAs active, with these weights, in whatever order.
+    def activate(self, wanted: Sequence[LoraUse], check: Callable[[], None] = lambda: None) -> None:
+        """Make exactly these LoRAs active, with these weights, in whatever order. `check` is called between
+        parameters, and may raise to stop.
 
         Raises `ModelError` naming a LoRA that is incompatible or cannot be read, and `OutOfMemoryError`. If
         an error stops the replacing of weights, none is active.
         """
-        for lora, _ in wanted:
-            key = _key(lora)
-            self._changes[key] = self._changes.pop(key) if key in self._changes else self._load(lora)
+        for use in wanted:
+            key = _key(use.lora)
+            if key in self._changes:
+                self._changes[key] = self._changes.pop(key)
+            else:
+                check()
+                self._changes[key] = self._load(use.lora)
         # A sum's last bit depends on the order.
-        uses = sorted((use for use in wanted if use[1]), key=lambda use: (use[0].name, *_key(use[0]), use[1]))
+        uses = sorted(wanted, key=lambda use: (use.lora.name, *_key(use.lora), use.weight))
         recipes: dict[Place, Recipe] = {}
-        for lora, weight in uses:
-            for place in self._changes[_key(lora)]:
-                recipes[place] = (*recipes.get(place, ()), (_key(lora), weight))
+        for use in uses:
+            for place in self._changes[_key(use.lora)]:
+                if strength := self._strength(use, place):
+                    recipes[place] = (*recipes.get(place, ()), (_key(use.lora), strength))
         with self._undone_after_an_error(), torch.no_grad():
             for place in self._merged.keys() - recipes.keys():
                 self._restore(place)
             if changed := {place: each for place, each in recipes.items() if each != self._recipe_of(place)}:
-                self._merge(changed, [lora for lora, _ in uses])
-        self.active = tuple((lora.name, weight) for lora, weight in wanted)
-        self._keys = tuple((_key(lora), weight) for lora, weight in wanted)
-        self._evict({_key(lora) for lora, _ in wanted})
+                added = {key for recipe in changed.values() for key, _ in recipe}
+                self._merge(changed, [use.lora for use in uses if _key(use.lora) in added], check)
+        self.active = tuple((use.lora.name, use.weight) for use in wanted)
+        self._keys = tuple(use.key for use in wanted)
+        self._evict({_key(use.lora) for use in wanted})
+
+    def _strength(self, use: LoraUse, place: Place) -> float:
+        """How often a LoRA is added to a parameter."""
+        part, name = place
+        if part != "unet":
+            return use.encoder_strength
+        if use.blocks is None:
+            return use.unet_strength(None)
+        config = self._pipe.unet.config
+        return use.unet_strength(block_of(name, config.layers_per_block, len(config.block_out_channels)))
 
     def _load(self, lora: Lora) -> dict[Place, Change]:
         with translated_load_errors(
@@ -106,10 +124,13 @@ class LoraAdapters:
                 )
             return changes
 
-    def _merge(self, recipes: Mapping[Place, Recipe], loras: Sequence[Lora]) -> None:
+    def _merge(
+        self, recipes: Mapping[Place, Recipe], loras: Sequence[Lora], check: Callable[[], None]
+    ) -> None:
         self._check_room(recipes, loras)
         try:
             for place, recipe in recipes.items():
+                check()
                 weight, pristine = self._weight(place), self._pristine_of(place)
                 changes = [(self._changes[key][place], by) for key, by in recipe]
                 value = _sum(pristine.to(self._device or weight.device), changes, weight.dtype)
@@ -170,9 +191,8 @@ class LoraAdapters:
     def _pristine_of(self, place: Place) -> torch.Tensor:
         if place in self._merged:
             return self._merged[place].pristine
-        part, module = place
         if self._pristine is not None:
-            return self._pristine(part, f"{module}.weight")
+            return self._pristine(*place)
         own = self._weight(place).data
         if own.is_cpu:
             return own
@@ -184,9 +204,9 @@ class LoraAdapters:
         return self._merged[place].recipe if place in self._merged else ()
 
     def _weight(self, place: Place) -> torch.Tensor:
-        part, module = place
-        weight: torch.Tensor = getattr(self._pipe, part).get_submodule(module).weight
-        return weight
+        part, name = place
+        found: torch.Tensor = getattr(self._pipe, part).get_parameter(name)
+        return found
 
     def _evict(self, wanted: set[Key]) -> None:
         idle = [key for key in self._changes if key not in wanted]

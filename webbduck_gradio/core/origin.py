@@ -65,11 +65,7 @@ def origin_of(
             }
             for each in checkpoints
         ],
-        "loras": [
-            {"name": lora.name, "stamp": lora.stamp, "weight": weight}
-            for wording in wordings
-            for lora, weight in wording.loras
-        ],
+        "loras": [{**use.settings, "stamp": use.lora.stamp} for wording in wordings for use in wording.uses],
         "vae_files": [] if vae is None else [{"name": vae.name, "stamp": vae.stamp}],
         "inputs": [each if isinstance(each, str) else digest(each) for each in inputs],
         "dtype": [devices.name_of(pipelines.dtype_of(each.is_large)) for each in checkpoints],

@@ -12,6 +12,7 @@ from ..errors import ModelError, OutOfMemoryError
 from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
+from ..models.lora_uses import LoraUse
 from ..models.prompt_resolver import ResolvedPrompt, details_vary, resolve_prompt, varies
 from ..models.prompt_schedule import (
     Count,
@@ -26,7 +27,6 @@ from . import devices
 from .checkpoint_cache import CheckpointCache, key_of
 from .detection import Detectors
 from .loaded_checkpoint import LoadedCheckpoint
-from .lora_adapters import Use
 from .modes import MODES
 from .modes.details import Details
 from .modes.hires import HiresPass
@@ -38,6 +38,9 @@ from .sampling.denoiser import ModelContext
 from .unfinished import Unfinished
 
 MAX_CACHED_PROMPTS = 16
+MOST_STEPS = 1000
+"""What acts in the first of so many steps is added before the prompt is encoded, the rest when its step
+comes."""
 
 
 class Preparation:
@@ -163,9 +166,10 @@ class Preparation:
         count: Count | None = None,
     ) -> ModelContext:
         """`count`: of the pass; None = the first pass of the request."""
-        loras = [use for use in wording.loras if not keep or use[0].is_compatible_with(checkpoint)]
+        loras = [use for use in wording.uses if not keep or use.lora.is_compatible_with(checkpoint)]
         try:
-            loaded = self._pipelines.get(checkpoint, reporter.status, loras, keep)
+            first = [use.at(0, MOST_STEPS) for use in loras]
+            loaded = self._pipelines.get(checkpoint, reporter.status, first, keep, reporter.check)
         except (RuntimeError, MemoryError, OSError) as error:
             if not devices.is_out_of_memory(error):
                 raise
@@ -182,13 +186,13 @@ class Preparation:
         request: GenerationRequest,
         loaded: LoadedCheckpoint,
         wording: ResolvedPrompt,
-        uses: Sequence[Use],
+        uses: Sequence[LoraUse],
         reporter: ProgressReporter,
         count: Count | None,
     ) -> ScheduledEmbeddings:
         texts = (wording.prompt, wording.negative_prompt, wording.prompt_2)
         schedule = prompt_schedule(*texts, count or count_of(request))
-        loras = tuple((str(lora.path), lora.stamp, weight) for lora, weight in uses)
+        loras = tuple((str(use.lora.path), use.lora.stamp, use.encoder_strength) for use in uses)
         index = wording.index.fitting(loaded.checkpoint)
         vectors = tuple((str(each.path), each.stamp) for each in index.used(schedule.every_text))
         key = (key_of(loaded.checkpoint), loras, schedule, vectors, request.clip_skip, request.emphasis)

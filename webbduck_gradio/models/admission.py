@@ -10,7 +10,7 @@ from ..request import SIDE_STEP, GenerationRequest, LoraSelection, applicability
 from ..request.applicability import second_pass
 from ..request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ..request.samplers import fewest_steps, sampler_named, schedule_record, steps_taken
-from . import detail_admission
+from . import detail_admission, lora_warnings
 from .catalog import unreadable
 from .catalog.lookup import find
 from .catalog.registry import Checkpoint, Lora, Registry
@@ -131,6 +131,8 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     warnings = [note for each in wordings for note in each.notes]
     warnings += [*checkpoint.notes, *check_inputs(inputs, request)]
     warnings += [f"The LoRA {lora.name} {caveat}." for lora in loras for caveat in lora.caveats]
+    steps = request.first_pass_steps.drawn
+    warnings += [note for each in wordings for note in lora_warnings.without_effect(each.uses, steps)]
     second = second_pass_checkpoint(catalog, request)
     if second is not None:
         _check_second_pass(request, checkpoint, second)

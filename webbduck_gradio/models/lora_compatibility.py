@@ -15,16 +15,21 @@ from ..storage.reading import read_json
 from .probe.checkpoint import weight_files
 from .probe.detect import UNET
 from .probe.lora_keys import canonical, counterpart, diffusers_name, read_names, weighted
+from .probe.lora_kinds import BIAS_ROLES, kernel, kinds_of, norms_fit
 from .probe.safetensors_header import Header, read_header
 
 __all__ = ["checkpoint_modules", "diffusers_name", "kernel", "unmatched_modules"]
 
 Sizes = tuple[int, ...]
-"""What goes out of a module and what goes in, and the sides of its kernel where it has one."""
+"""What goes out of a module and what goes in, and the sides of its kernel where it has one; of a layer that
+normalises, the number of its weights alone."""
 
 _CLIP = "conditioner.embedders.0.transformer.text_model."
 _PROJECTION = re.compile(r"conditioner\.embedders\.[01]\.model\.text_projection(\.weight)?$")
 _OPEN_CLIP = re.compile(r"conditioner\.embedders\.[01]\.model\.transformer\.resblocks\.(\d+)\.(.*)_?weight$")
+_OPEN_CLIP_NORM = re.compile(
+    r"conditioner\.embedders\.[01]\.model\.transformer\.resblocks\.(\d+)\.ln_([12])\.weight$"
+)
 _OPEN_CLIP_PARTS = {"attn.out_proj.": "self_attn_out_proj", "mlp.c_fc.": "mlp_fc1", "mlp.c_proj.": "mlp_fc2"}
 
 
@@ -45,7 +50,7 @@ def unmatched_modules(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
         if name is not None and _part_of(name) not in known:
             continue
         found = counterpart(name, there)
-        if found is None or not _same(there[found], _sizes(header, tensors)):
+        if found is None or not _fits(header, tensors, there[found]):
             missing.append(module)
     return missing, len(parts)
 
@@ -54,22 +59,16 @@ def _part_of(name: str) -> str:
     return name[:4] if name.startswith(("te1_", "te2_")) else "unet"
 
 
-def _sizes(header: Header, tensors: Mapping[str, str]) -> tuple[int, ...]:
-    """What a module of the LoRA changes: (out, in) and the sizes of a kernel; -1 = not known."""
-    down = header.tensors[tensors["down"]].shape if "down" in tensors else ()
-    up = header.tensors[tensors["up"]].shape if "up" in tensors else ()
-    return up[0] if up else -1, down[1] if len(down) > 1 else -1, *kernel(down)
-
-
-def kernel(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Sizes of a kernel; one of a single point is as good as none."""
-    return () if all(side == 1 for side in shape[2:]) else shape[2:]
-
-
-def _same(there: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    return all(a == b or b == -1 for a, b in zip(there[:2], wanted[:2], strict=True)) and (
-        wanted[2:] == there[2:] or -1 in wanted[:2]
-    )
+def _fits(header: Header, tensors: Mapping[str, str], there: Sizes) -> bool:
+    """Whether a module of the LoRA fits one of these sizes."""
+    shapes = {role: header.tensors[name].shape for role, name in tensors.items()}
+    kinds = kinds_of(tensors)
+    if not kinds:
+        return all(shapes[role] == there[:1] for role in BIAS_ROLES if role in shapes)
+    if kinds[0].lacks(tensors):
+        return True  # a fault of the file itself, which is told where files are listed
+    outline = kinds[0].outline(shapes)
+    return outline is not None and outline.fits(there) and norms_fit(shapes, there)
 
 
 def checkpoint_modules(path: Path, layers: int) -> dict[str, Sizes]:
@@ -81,7 +80,7 @@ def _of_folder(path: Path) -> Iterator[tuple[str, Sizes]]:
     for part, mark in (("unet", ""), ("text_encoder", "te1_"), ("text_encoder_2", "te2_")):
         for file in weight_files(path / part):
             for key, tensor in read_header(file).tensors.items():
-                if key.endswith(".weight") and len(tensor.shape) >= 2 and "embeddings." not in key:
+                if key.endswith(".weight") and "embeddings." not in key:
                     name = key.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
                     yield mark + name, (*tensor.shape[:2], *kernel(tensor.shape))
 
@@ -89,6 +88,8 @@ def _of_folder(path: Path) -> Iterator[tuple[str, Sizes]]:
 def _of_file(header: Header, layers: int) -> Iterator[tuple[str, Sizes]]:
     for key, tensor in header.tensors.items():
         if len(tensor.shape) < 2:
+            if key.endswith(".weight") and (name := _normalising(key, layers)):
+                yield name, tensor.shape
             continue
         out, into = tensor.shape[:2]
         if found := _PROJECTION.match(key):
@@ -108,6 +109,18 @@ def _of_file(header: Header, layers: int) -> Iterator[tuple[str, Sizes]]:
                     yield f"{layer}self_attn_{which}_proj", (out // 3, into)
             elif found[2] in _OPEN_CLIP_PARTS:
                 yield layer + _OPEN_CLIP_PARTS[found[2]], (out, into)
+
+
+def _normalising(key: str, layers: int) -> str:
+    """The name of a layer of a single file that has one weight for each channel; "" if it is unknown."""
+    if key.startswith(UNET):
+        return diffusers_name(key.removeprefix(UNET).removesuffix(".weight").replace(".", "_"), layers)
+    if key.startswith(_CLIP):
+        return "te1_" + key.removeprefix(_CLIP).removesuffix(".weight").replace(".", "_")
+    if key.endswith(".model.ln_final.weight"):
+        return "te2_final_layer_norm"
+    found = _OPEN_CLIP_NORM.match(key)
+    return f"te2_encoder_layers_{found[1]}_layer_norm{found[2]}" if found else ""
 
 
 def _layers_per_block(checkpoint: Path) -> int:

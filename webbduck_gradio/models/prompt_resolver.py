@@ -12,11 +12,12 @@ from dataclasses import dataclass
 
 from ..errors import RequestError
 from ..request import MAX_LORAS, GenerationRequest, LoraSelection
-from . import dynamic_prompts
+from . import dynamic_prompts, lora_tags
 from .catalog.lookup import quoted
 from .catalog.registry import Lora, Registry
 from .dynamic_prompts import Drawn
 from .embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
+from .lora_uses import LoraUse
 from .named_embeddings import named_embeddings
 from .prompt_schedule import (
     PromptSchedule,
@@ -46,7 +47,7 @@ class ResolvedPrompt:
     prompt: str
     negative_prompt: str
     prompt_2: str
-    loras: tuple[tuple[Lora, float], ...]
+    uses: tuple[LoraUse, ...]
     notes: tuple[str, ...]
     schedule: PromptSchedule
     """What the texts come to in the request's first pass."""
@@ -56,6 +57,11 @@ class ResolvedPrompt:
     """All that were installed when the prompt was resolved."""
     drawn: Drawn | None = None
     """What wildcards and variants came to, before LoRA tags were taken out; None without any."""
+
+    @property
+    def loras(self) -> tuple[tuple[Lora, float], ...]:
+        """The LoRAs with their weights in the UNet."""
+        return tuple((use.lora, use.weight) for use in self.uses)
 
 
 def resolve_prompt(
@@ -89,18 +95,18 @@ def resolve_prompt(
                 f"The {name} holds {_short(found[0])}; LoRAs belong into the prompt or the stack."
             )
     notes += [note for text in typed.values() for note in dynamic_prompts.problems(text)]
-    prompt, tagged = _without_tags(registry, prompt, notes)
-    stack = [(registry.lora(use.name), use.weight) for use in request.loras]
-    loras = stack + tagged
-    names = [lora.name for lora, _ in loras]
+    prompt, tagged = _without_tags(registry, request.model_copy(update={"prompt": prompt}), notes)
+    uses = [LoraUse.of(registry.lora(chosen.name), chosen) for chosen in request.loras] + tagged
+    names = [use.lora.name for use in uses]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise RequestError(f"The LoRA {twice} is asked for twice; keep one, in the stack or in the prompt.")
-    if len(loras) > MAX_LORAS:
-        raise RequestError(f"{len(loras)} LoRAs are asked for; at most {MAX_LORAS} are possible.")
-    for lora, weight in loras:
+    if len(uses) > MAX_LORAS:
+        raise RequestError(f"{len(uses)} LoRAs are asked for; at most {MAX_LORAS} are possible.")
+    for use in uses:
+        lora = use.lora
         # At weight 0 nothing of it is used, and a negative one turns it away: no trigger is wanted.
-        if lora.trigger and weight > 0 and not _holds(f"{prompt}, {prompt_2}", lora.trigger):
+        if lora.trigger and use.weight > 0 and not _holds(f"{prompt}, {prompt_2}", lora.trigger):
             prompt = with_words(prompt, lora.trigger)
             notes.append(f"{ADDED}{lora.trigger} (the trigger of {lora.name}).")
     texts = (prompt, negative_prompt, prompt_2)
@@ -114,7 +120,7 @@ def resolve_prompt(
     there = registry.embedding_index
     kept = drawn if dict(drawn.texts) != typed else None
     notes = [*unread, *notes]
-    return ResolvedPrompt(*texts, tuple(loras), tuple(notes), schedule, named.embeddings, there, kept)
+    return ResolvedPrompt(*texts, tuple(uses), tuple(notes), schedule, named.embeddings, there, kept)
 
 
 def _texts_of(request: GenerationRequest) -> dict[str, str]:
@@ -163,18 +169,30 @@ def without_tags(prompt: str) -> str:
     return re.sub(r"[ \t]{2,}", " ", re.sub(r"\s+,", ",", LORA_TAG.sub(" ", prompt))).strip()
 
 
-def _without_tags(registry: Registry, prompt: str, notes: list[str]) -> tuple[str, list[tuple[Lora, float]]]:
+def _without_tags(
+    registry: Registry, request: GenerationRequest, notes: list[str]
+) -> tuple[str, list[LoraUse]]:
     tagged = []
-    for found in LORA_TAG.finditer(prompt):
+    for found in LORA_TAG.finditer(request.prompt):
         tag = _short(found[0])
-        name, weights = _parts(registry, found[1])
+        name, parts = _parts(registry, found[1])
         if not name.strip():
             raise RequestError(f"{tag} names no LoRA; write it as <lora:NAME:WEIGHT>.")
         lora, by = registry.lora_called(name)
         if by != "name":
             notes.append(f"{tag} is {lora.name} here, {BY[by]}.")
-        tagged.append((lora, _weight(tag, lora.name, weights) if weights else lora.weight))
-    return without_tags(prompt), tagged
+        try:
+            told = {"weight": lora.weight, **lora_tags.settings_of(parts, request.steps)}
+        except ValueError as error:
+            raise RequestError(f"{tag} {error}; write it as <lora:{lora.name}:1>.") from None
+        use = LoraUse.of(lora, LoraSelection.validated(name=lora.name, **told))
+        if use.te_weight is not None:
+            notes.append(
+                f"{tag} has the weight {use.te_weight:g} in the text encoders and {use.weight:g} in the UNet"
+                f"{AS_A1111}"
+            )
+        tagged.append(use)
+    return without_tags(request.prompt), tagged
 
 
 BY = {
@@ -184,9 +202,12 @@ BY = {
 }
 
 
+AS_A1111 = ", in AUTOMATIC1111's order."
+
+
 def is_information(note: str) -> bool:
     """Whether a note only tells how a LoRA was taken that was asked for, so that nobody need be warned."""
-    return note.startswith(ADDED) or note.endswith(tuple(f" here, {by}." for by in BY.values()))
+    return note.startswith(ADDED) or note.endswith((AS_A1111, *(f" here, {by}." for by in BY.values())))
 
 
 def is_about_steps(note: str) -> bool:
@@ -195,27 +216,13 @@ def is_about_steps(note: str) -> bool:
 
 
 def _parts(registry: Registry, body: str) -> tuple[str, list[str]]:
-    """Name and weights of a tag. A name may hold colons itself where there is a LoRA of that name."""
+    """A tag's name, and what follows it. The name may hold colons itself where a LoRA has such a name."""
     parts = body.split(":")
     for end in range(len(parts), 1, -1):
         name = ":".join(parts[:end])
         if registry.has_lora(name):
             return name, parts[end:]
     return parts[0], parts[1:]
-
-
-def _weight(tag: str, name: str, texts: list[str]) -> float:
-    named = [text.strip() for text in texts if "=" in text]
-    if named:
-        raise RequestError(f"{tag} sets {', '.join(named)}, which is not possible; write <lora:{name}:1>.")
-    try:
-        # AUTOMATIC1111 takes the first for the text encoders, the second for the UNet.
-        weights = {LoraSelection.validated(name="tag", weight=float(text)).weight for text in texts}
-    except (ValueError, RequestError):
-        raise RequestError(f"The weight in {tag} must be a number from -2 to 2.") from None
-    if len(weights) > 1 or len(texts) > 2:
-        raise RequestError(f"{tag} has more than one weight; write it as <lora:{name}:1>.")
-    return weights.pop()
 
 
 def _short(tag: str) -> str:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from ..errors import RequestError
+from . import lora_blocks
 from .fields import limits_of
 
 MAX_INPUT_BYTES = 64 * 2**20
@@ -62,11 +72,39 @@ class OutpaintSides(BaseRequest):
         return any((self.left, self.right, self.top, self.bottom))
 
 
+Strength = Annotated[StrictFloat, Field(ge=-2, le=2)]
+Share = Annotated[StrictFloat, Field(ge=0, le=1)]
+
+
+def _blocks(value: Any) -> Any:
+    return None if value is None else lora_blocks.parsed(value)
+
+
 class LoraSelection(BaseRequest):
     """One LoRA of the stack. `weight` scales its effect; a negative one inverts it."""
 
     name: Name
-    weight: Annotated[StrictFloat, Field(ge=-2, le=2)] = 1.0
+    weight: Strength = 1.0
+    te_weight: Strength | None = None
+    """The weight in the text encoders; None = `weight`."""
+    blocks: Annotated[lora_blocks.Blocks | None, BeforeValidator(_blocks)] = None
+    """By which both weights are multiplied in each block (`lora_blocks`); None = 1 everywhere."""
+    start: Share = 0.0
+    end: Share = 1.0
+    """Between which shares of a pass's steps it acts in the UNet."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"need a start below the end, not {self.start:g} and {self.end:g}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _short(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what is at its default, but for the weight."""
+        defaults = {name: field.default for name, field in type(self).model_fields.items()}
+        told = serialize(self)
+        return {key: value for key, value in told.items() if key == "weight" or value != defaults[key]}
 
 
 MOST_NAMED = 4

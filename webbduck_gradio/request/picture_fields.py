@@ -123,7 +123,8 @@ class PictureFields(JobRequest):
     loras: Annotated[tuple[LoraSelection, ...], Field(max_length=MAX_LORAS), Setting(
         label="LoRAs", group="loras", control="loras", element="stack",
         help="Small additions to the checkpoint: a style, a subject, a look.",
-        api_help=f'At most {MAX_LORAS} of {{"name": see /loras, "weight": -2 to 2}}; without a weight, 1.',
+        api_help=f'At most {MAX_LORAS} of {{"name": see /loras, "weight": -2 to 2}}; without a weight, 1. '
+        "More keys of each, all with defaults: te_weight, blocks, start, end (see LoRAs).",
         lines={"queue": "{}", "sheet": "{}"},
     )] = ()
     second_pass_model: Annotated[Name | None, Setting(

@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from ...models.lora_uses import LoraUse
 from ..loaded_checkpoint import LoadedCheckpoint
-from ..lora_adapters import Use
 from ..memory_needs import slice_attention
 from ..prompts import Embeddings, ScheduledEmbeddings
 from .guidance import Guidance, combined, joined, rescaled, thresholded
@@ -29,7 +29,7 @@ class ModelContext:
 
     loaded: LoadedCheckpoint
     embeddings: Embeddings | ScheduledEmbeddings
-    loras: Sequence[Use] | None = None
+    loras: Sequence[LoraUse] | None = None
     """Those that it draws with; None = those that are active already."""
 
 

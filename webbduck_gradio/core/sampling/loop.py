@@ -259,11 +259,11 @@ class SamplingPass:
         count, evaluations = self._run.count, self._evaluations
         tiles = self._tiles
         size = (tiles.width, tiles.height) if tiles else self._size
-        model.loaded.for_sampling(size, self._guidance.rows * self._run.count, model.loras)
+        total = len(self._sigmas) - 1
+        self._use_loras(model, size, self._state.step, total)
         one = UNetDenoiser(model, self._model_sigmas, self._guidance, size, inpainted, evaluations, count)
         denoise: UNetDenoiser | TiledDenoiser = one
         state = on(self._state, device)
-        total = len(self._sigmas) - 1
 
         def begin_tile(number: int) -> None:
             assert tiles is not None
@@ -275,11 +275,13 @@ class SamplingPass:
 
         if tiles is not None and self._redrawn is not None:
             denoise = TiledDenoiser(one, tiles, self._redrawn.to(device), begin_tile)
-        last = int(total * until)
+        last, limited = int(total * until), any(use.is_limited for use in model.loras or ())
         if self._run.slow_steps:
             self._run.slow_steps.begin()
         while not self._solver.is_finished(state, self._sigmas) and (until == 1 or state.step < last):
             denoise.share = state.step / total
+            if limited:
+                self._use_loras(model, size, state.step, total)
             begun_at = denoise.begun_at = self._solver.sigma(state, self._sigmas)
             state = self._solver.step(state, self._sigmas, denoise, self._noise, self._options)
             shown = state.denoised
@@ -293,6 +295,12 @@ class SamplingPass:
         # For another checkpoint earlier predictions mean nothing; multistep samplers begin anew.
         self._state = State(state.x, state.step)
         return state.x
+
+    def _use_loras(self, model: ModelContext, size: tuple[int, int], step: int, total: int) -> None:
+        """Have the UNet on the device, with the LoRAs that act in this step."""
+        loras = None if model.loras is None else [use.at(step, total) for use in model.loras]
+        rows = self._guidance.rows * self._run.count
+        model.loaded.for_sampling(size, rows, loras, self._run.reporter.check)
 
     def _report(
         self, state: State, total: int, shown: torch.Tensor | None, rgb: Sequence[Sequence[float]] | None

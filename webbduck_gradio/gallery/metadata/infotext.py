@@ -14,7 +14,7 @@ Limits of the format, and what its readers see instead (our own chunk is lossles
 - A prompt line that starts with "Steps:" is not changed. A1111 and sd-parsers read it correctly,
   stable-diffusion-prompt-reader mistakes it for the settings.
 - `prompt_2`, the ids of input images, `resize_mode` and the batch size cannot be expressed.
-- LoRAs are appended to the prompt as `<lora:NAME:WEIGHT>`, as in A1111.
+- LoRAs are appended to the prompt as A1111 and its extension LoRA Block Weight read them (`lora_tags`).
 
 Sources: A1111 modules/infotext_utils.py and processing.py, sd-parsers 0.6, stable-diffusion-prompt-reader.
 """
@@ -28,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...models import lora_tags
 from ...request import SETTINGS, GenerationRequest
 from ...request.applicability import without_effect
 from ...request.samplers import resolved_schedule, sampler_named
@@ -250,7 +251,7 @@ def steps_for(drawn: int, strength: float) -> int:
 
 def _with_lora_tags(request: GenerationRequest) -> str:
     tags = [
-        f"<lora:{_tag_name(lora.name)}:{number(lora.weight)}>"
+        f"<lora:{_tag_name(lora.name)}{lora_tags.written(lora, request.steps)}>"
         for lora in request.loras
         if f"<lora:{_tag_name(lora.name)}:" not in request.prompt
     ]

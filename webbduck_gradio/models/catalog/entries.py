@@ -264,7 +264,4 @@ def lora_entry(
 
 
 def _why_no_lora(name: str, known: LoraInfo) -> str | None:
-    if known.kind not in ("LoRA", "LoCon"):
-        what = f"is of the kind {known.kind}, which cannot be applied yet"
-        return f"The LoRA {name} {what}; choose a LoRA or LoCon."
     return f"The LoRA {name} {known.fault}." if known.fault else None

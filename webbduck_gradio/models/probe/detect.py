@@ -10,22 +10,26 @@ from .safetensors_header import Header
 UNET = "model.diffusion_model."
 
 LORA_KINDS = (
+    (r"\.lora_embedding_[AB]", "LoRA with token embeddings"),
+    (r"\.lora_E(?:\.|$)", "AdaLoRA"),
+    (r"\.vera_lambda_", "VeRA"),
+    (r"\.set_weight$|\.reshape_weight$", "LoRA with replaced weights"),
+    (r"\.boft_", "peft BOFT"),
+    (r"\.oft_(?!blocks)", "peft OFT"),
     (r"\.hada_[wt]", "LoHa"),
     (r"\.lokr_[wt]", "LoKr"),
     (r"\.on_input$|\.ia3_l(?:\.|$)", "IA3"),
     (r"dora_scale|lora_magnitude_vector", "DoRA"),
-    (r"\.boft_", "BOFT"),
-    (r"\.oft_|oft_blocks", "OFT"),
+    (r"oft_blocks", "OFT"),
     (r"lora_mid", "CP-LoCon"),
     (r"^(?:lora|lycoris)_.*\.[ab][12]\.weight$", "GLoRA"),
     (r"\.[wb]_norm$", "LoRA with normalisation layers"),
-    (r"\.diff(?:_b)?$|\.set_weight$|\.reshape_weight$", "full difference"),
-    (r"\.lora_embedding_[AB]", "LoRA with token embeddings"),
+    (r"\.diff(?:_b)?$", "full difference"),
     (r"(?:lora_[AB]|lora_(?:up|down))(?:\.[^.\n]+)?\.bias$", "LoRA with biases"),
-    (r"\.lora_E(?:\.|$)", "AdaLoRA"),
-    (r"\.vera_lambda_", "VeRA"),
 )
 """(pattern of tensor names, kind), in order of precedence."""
+REFUSED_KINDS = frozenset(kind for _, kind in LORA_KINDS[:6])
+"""Those that cannot be applied."""
 _OTHER = re.compile("|".join(f"(?:{mark})" for mark, _ in LORA_KINDS), re.MULTILINE)
 LORA_KEY = re.compile(
     r"lora_down|lora_up|lora_A|lora_B|lora\.down|lora\.up|lora_linear_layer|" + _OTHER.pattern, re.MULTILINE
@@ -96,7 +100,9 @@ def is_lora(header: Header) -> bool:
 def lora_kind(header: Header, names: str) -> str:
     """'LoRA', 'LoCon' (convolutions too), or another of LyCORIS' kinds. `names`: of the tensors, by line."""
     if _OTHER.search(names):
-        return next(kind for mark, kind in LORA_KINDS if re.search(mark, names, re.MULTILINE))
+        kind = next(kind for mark, kind in LORA_KINDS if re.search(mark, names, re.MULTILINE))
+        blocks = (len(tensor.shape) for name, tensor in header.tensors.items() if "oft_blocks" in name)
+        return "BOFT" if kind == "OFT" and 4 in blocks else kind
     convolutions = 4 in header.axes and any(
         len(tensor.shape) == 4 and max(tensor.shape[2:]) > 1 and LORA_KEY.search(name)
         for name, tensor in header.tensors.items()

@@ -18,10 +18,12 @@ from ...errors import ModelError
 from ..catalog.lookup import HASH
 from ..distilled import in_metadata
 from ..triggers import phrase, readable
-from .detect import LORA_KEY, architecture, lora_kind
+from .detect import LORA_KEY, REFUSED_KINDS, architecture, lora_kind
 from .embedding import is_embedding
 from .lora_alpha import peft_configs
 from .lora_faults import faults
+from .lora_keys import read_names
+from .lora_kinds import kinds_of
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
 from .sidecars import shortened
 
@@ -43,6 +45,7 @@ NAMES = {
 
 EMBEDDING = "is an embedding (textual inversion)"
 """Beginning of the reason why an embedding among the LoRAs is none."""
+CANNOT_BE_APPLIED = "is of the kind {}, which cannot be applied; choose another file"
 EMPTY_HASH = "e3b0c442"
 """Beginning of the SHA-256 of an empty file, which some programs write."""
 MOST_TENSORS = 100_000
@@ -82,6 +85,8 @@ _DOWN = re.compile(
     r"(?:\.weight)?$",
     re.MULTILINE,
 )
+_CONTEXT = re.compile(r"attn2[._](?:processor[._])?to_[kv]$")
+_OTHER_WIDTHS = re.compile(r"attn2[._]to_[kv]\.(?:hada|lokr|diff|[ab][12]\.)")
 _DEEP = re.compile(
     r"(?:attentions[._]\d+|(?:in|out)put_blocks[._]\d+[._]1|middle_block[._]1)[._]transformer_blocks[._][1-9]"
 )
@@ -106,8 +111,10 @@ def inspect_lora(path: Path) -> LoraInfo:
         shared["lora"] = LORA_KEY.search(names) is not None
         shared["kind"] = lora_kind(header, names) if shared["lora"] else ""
         shared["shape"] = _shape(header, names)
-        plain = shared["kind"] in ("LoRA", "LoCon")
-        shared["faults"] = faults(header) if plain else ("", ())
+        if shared["kind"] in REFUSED_KINDS:
+            shared["faults"] = CANNOT_BE_APPLIED.format(shared["kind"]), ()
+        else:
+            shared["faults"] = faults(header)
     if not shared["lora"]:
         arch = architecture(header)
         if is_embedding(header):
@@ -145,12 +152,19 @@ def _with_peft_config(
     except ValueError as error:
         return kind, fault or f"cannot be used: {error}; get it again", caveats
     other = next((config.kind for config in configs.values() if config.kind), None)
+    if other is not None and other.upper() == kind == "IA3":
+        other = None
     by_peft = any(name.startswith("base_model.model.") for name in header.tensors)
     if by_peft and not configs and not any(name.endswith(".alpha") for name in header.tensors):
         caveats += (
             "has no alpha, which peft stores in adapter_config.json; alpha is assumed to equal the rank",
         )
-    return (other or kind) if kind in ("LoRA", "LoCon") else kind, fault, caveats
+    if other == "DoRA":
+        if kind != "DoRA":
+            fault = fault or "is incomplete: it is a DoRA without magnitudes; get it again"
+    elif other is not None:
+        kind, fault = other, fault or CANNOT_BE_APPLIED.format(other)
+    return kind, fault, caveats
 
 
 def _shape(header: Header, names: str) -> tuple[str, str, int]:
@@ -165,12 +179,28 @@ def _shape(header: Header, names: str) -> tuple[str, str, int]:
         shape = header.tensors[found[0]].shape
         if len(shape) >= 2:
             return _WIDTHS.get(shape[1], ""), "sdxl" if sdxl else "unknown", shape[1]
+    if width := _width_of_others(header, names):
+        return _WIDTHS.get(width, ""), "sdxl" if sdxl else "unknown", width
     if sdxl:
         return "sdxl", "sdxl", 0
     if "lora_te_" in names:  # kohya's name for the single text encoder of older models
         return "", "sd1", 0
     # Convolutions or the first text encoder only: probably SDXL; shapes are checked against the checkpoint.
     return "", "sdxl" if _FIRST.search(names) or _BLOCKS.search(names) else "unknown", 0
+
+
+def _width_of_others(header: Header, names: str) -> int:
+    """Width of the cross-attention that a LyCORIS file of another kind is made for; 0 if unknown."""
+    if not _OTHER_WIDTHS.search(names):
+        return 0
+    for module, roles in read_names(header.tensors).modules.items():
+        kinds = kinds_of(roles)
+        if not _CONTEXT.search(module) or not kinds or kinds[0].lacks(roles):
+            continue
+        outline = kinds[0].outline({role: header.tensors[name].shape for role, name in roles.items()})
+        if outline is not None and outline.rest > 0:
+            return outline.rest
+    return 0
 
 
 def _declared_architecture(metadata: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .lora_keys import LoraNames, read_names, weighted
+from .lora_kinds import BIAS_ROLES, LORA, NORMALISED, kinds_of
 from .safetensors_header import Header, Tensor
 
 Faults = tuple[str, tuple[str, ...]]
@@ -18,10 +19,10 @@ _FLOAT_TYPES = frozenset({"F16", "BF16", "F32", "F64", "F8_E4M3", "F8_E5M2", "F8
 
 
 def faults(header: Header) -> Faults:
-    """Faults of a LoRA or LoCon file."""
+    """Faults of a LoRA file of any kind that can be applied."""
     names = read_names(header.tensors)
     parts = weighted(names)
-    fault = _names_fault(names, parts) or _pairs_fault(parts) or _tensors_fault(header, parts)
+    fault = _names_fault(names, parts) or _roles_fault(parts) or _tensors_fault(header, parts)
     caveats = []
     if names.embeddings:
         several = len(names.embeddings) > 1
@@ -52,38 +53,51 @@ def _names_fault(names: LoraNames, parts: Mapping[str, Mapping[str, str]]) -> st
         # An unknown tensor of a known module may change the meaning of its weights.
         ends = [place for place, letter in enumerate(name) if letter == "."]
         if any(name[:end] in parts for end in ends):
-            return f"contains {_shown(name)}, which is of an unknown kind; choose a plain LoRA or LoCon"
+            return f"contains {_shown(name)}, which is of an unknown kind; choose another file"
     return ""
 
 
-def _pairs_fault(parts: Mapping[str, Mapping[str, str]]) -> str:
+def _roles_fault(parts: Mapping[str, Mapping[str, str]]) -> str:
     for half, other in (("up", "down"), ("down", "up")):
-        alone = [roles[other] for roles in parts.values() if half not in roles]
+        alone = [roles[other] for roles in parts.values() if half not in roles and other in roles]
         if alone:
             return f"is incomplete: the other half of {_some(alone)} is missing; get it again"
+    for module, roles in parts.items():
+        kinds = kinds_of(roles)
+        if len(kinds) > 1:
+            both = " and ".join(kind.name for kind in kinds[:2])
+            return f"is ambiguous: {_shown(module)} is of the kinds {both} at once; get it again"
+        if kinds and (role := kinds[0].lacks(roles)):
+            return f"is incomplete: {role} of {_shown(module)} is missing; get it again"
+        if not kinds and (not roles.keys() & set(BIAS_ROLES) or roles.keys() & set(NORMALISED)):
+            lone = _shown(next(iter(roles.values())))
+            return f"is incomplete: what {lone} belongs to is missing; get it again"
     return ""
 
 
 def _tensors_fault(header: Header, parts: Mapping[str, Mapping[str, str]]) -> str:
     for module, roles in parts.items():
-        down, up = header.tensors[roles["down"]], header.tensors[roles["up"]]
-        for tensor in (down, up):
-            if tensor.dtype not in _FLOAT_TYPES:
+        tensors = {role: header.tensors[name] for role, name in roles.items()}
+        for role, tensor in tensors.items():
+            if tensor.dtype not in _FLOAT_TYPES and role not in ("alpha", "on_input"):
                 return f"has weights of the type {tensor.dtype}, which is not supported; get it as F16"
-        if not _fit(down, up):
-            return (
-                f"is damaged: the halves of {_shown(module)} do not fit each other ({_shape_text(down)} and "
-                f"{_shape_text(up)}); get it again"
-            )
-        if "alpha" in roles and any(side != 1 for side in header.tensors[roles["alpha"]].shape):
+        shapes = {role: tensor.shape for role, tensor in tensors.items()}
+        kind = next(iter(kinds_of(roles)), None)
+        if kind is LORA and "mid" not in roles and not _fit(tensors["down"], tensors["up"]):
+            both = f"{_shape_text(tensors['down'])} and {_shape_text(tensors['up'])}"
+            return f"is damaged: the halves of {_shown(module)} do not fit each other ({both}); get it again"
+        is_empty = any(0 in shape for shape in shapes.values())
+        if is_empty or (kind is not None and kind.outline(shapes) is None):
+            return f"is damaged: the tensors of {_shown(module)} do not fit each other; get it again"
+        if "alpha" in roles and any(side != 1 for side in shapes["alpha"]):
             return f"is damaged: {_shown(roles['alpha'])} is not one number; get it again"
     return ""
 
 
 def _fit(down: Tensor, up: Tensor) -> bool:
     """Whether the shapes match: (rank, in, ...) and (out, rank, 1 ...)."""
-    plain = len(down.shape) >= 2 and len(up.shape) >= 2 and 0 not in (*down.shape, *up.shape)
-    return plain and down.shape[0] == up.shape[1] and all(side == 1 for side in up.shape[2:])
+    plain = 0 not in (*down.shape, *up.shape)
+    return plain and LORA.outline({"down": down.shape, "up": up.shape}) is not None
 
 
 def _shape_text(tensor: Tensor) -> str:

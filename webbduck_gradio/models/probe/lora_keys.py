@@ -6,6 +6,7 @@ after `lora_unet_`, `lora_te1_` and `lora_te2_`):
 * kohya's sd-scripts, LyCORIS, OneTrainer: `MODULE.lora_down.weight`, `.lora_up.weight`, `.alpha`
 * peft and diffusers: `MODULE.lora_A.weight`, `.lora_B.weight`, with an adapter's name before `.weight` too
 * older diffusers: `MODULE.lora.down.weight`, `MODULE_lora.down.weight`, `.lora_linear_layer.down.weight`
+* other kinds: after `MODULE`, LyCORIS' names (`.hada_w1_a`, `.diff`) or peft's (`.lora_magnitude_vector`)
 """
 
 from __future__ import annotations
@@ -17,7 +18,25 @@ from dataclasses import dataclass
 BUNDLED = "bundle_emb."
 """Name prefix of embeddings bundled in a LoRA file."""
 
-_KOHYA = {"lora_down.weight": "down", "lora_up.weight": "up", "alpha": "alpha"}
+_KOHYA = {
+    "lora_down.weight": "down",
+    "lora_up.weight": "up",
+    "lora_mid.weight": "mid",
+    **{f"{name}.weight": name for name in ("a1", "a2", "b1", "b2", "bm")},
+    **{
+        name: name
+        for name in (
+            *("hada_w1_a", "hada_w1_b", "hada_w2_a", "hada_w2_b", "hada_t1", "hada_t2"),
+            *("lokr_w1", "lokr_w1_a", "lokr_w1_b", "lokr_w2", "lokr_w2_a", "lokr_w2_b", "lokr_t2"),
+            *("on_input", "ia3_l", "oft_blocks", "rescale", "diff", "diff_b", "w_norm", "b_norm"),
+            *("dora_scale", "alpha"),
+        )
+    },
+}
+"""What follows a module's name, and the role that it tells."""
+_SUFFIXED = re.compile(rf"(.+)\.({'|'.join(map(re.escape, _KOHYA))})$")
+_MAGNITUDE = re.compile(r"(.+)\.lora_magnitude_vector(?:\.[^.]+)?(?:\.weight)?$")
+_BIAS = re.compile(r"(.+)\.lora_(?:B|up)(?:\.[^.]+)?\.bias$")
 _PAIR = re.compile(
     r"(.+?)(?:\.lora_|[._]lora\.|\.lora_linear_layer\.)(A|B|down|up)(?:(?:\.([^.]+))?\.weight)?$"
 )
@@ -27,7 +46,7 @@ _ROLES = {"A": "down", "B": "up", "down": "down", "up": "up"}
 
 @dataclass(frozen=True)
 class LoraNames:
-    """`modules`: module as spelled in the file -> role ('down', 'up', 'alpha') -> tensor name."""
+    """`modules`: module as spelled in the file -> role ('down', 'up', 'alpha', ...) -> tensor name."""
 
     modules: dict[str, dict[str, str]]
     embeddings: tuple[str, ...] = ()
@@ -42,7 +61,9 @@ def read_names(names: Iterable[str]) -> LoraNames:
     """Parse the names of a file's tensors."""
     modules: dict[str, dict[str, str]] = {}
     embeddings: dict[str, None] = {}
-    unknown, twice = [], []
+    unknown: list[str] = []
+    twice: list[str] = []
+    plain: list[str] = []
     for name in names:
         module, _, rest = name.partition(".")
         role = _KOHYA.get(rest)  # fast path for nearly all files
@@ -54,17 +75,29 @@ def read_names(names: Iterable[str]) -> LoraNames:
                 module, role = found[1], _ROLES[found[2]]
             elif found := _ALPHA.match(name):
                 module, role = found[1], "alpha"
+            elif found := _SUFFIXED.match(name):
+                module, role = found[1], _KOHYA[found[2]]
+            elif found := _MAGNITUDE.match(name):
+                module, role = found[1], "magnitude"
+            elif found := _BIAS.match(name):
+                module, role = found[1], "up_bias"
             else:
-                unknown.append(name)
+                (plain if name.endswith(".weight") else unknown).append(name)
                 continue
         if modules.setdefault(module, {}).setdefault(role, name) != name:
             twice.append(name)
+    for name in plain:  # (IA)3 has a `weight` of its own; others are a model's
+        roles = modules.get(name.removesuffix(".weight"), {})
+        if "on_input" in roles:
+            roles["weight"] = name
+        else:
+            unknown.append(name)
     return LoraNames(modules, tuple(embeddings), tuple(unknown), tuple(twice))
 
 
 def weighted(names: LoraNames) -> dict[str, dict[str, str]]:
     """The modules that have weights, not just an alpha."""
-    return {module: roles for module, roles in names.modules.items() if roles.keys() & {"down", "up"}}
+    return {module: roles for module, roles in names.modules.items() if roles.keys() != {"alpha"}}
 
 
 def _embedding(name: str) -> str:
@@ -104,6 +137,7 @@ _RESNET = {
 }
 _SINGLE = {
     "input_blocks_0_0": "conv_in",
+    "out_0": "conv_norm_out",
     "out_2": "conv_out",
     "time_embed_0": "time_embedding_linear_1",
     "time_embed_2": "time_embedding_linear_2",

@@ -2,10 +2,11 @@
 // The LoRA stack: search, weights, on and off, order, and what each LoRA adds to the prompt.
 import { openLayer } from "../shared/address.js";
 import { last, subscribe } from "../shared/bus.js";
-import { h, listenerSignal, phone, put } from "../shared/dom.js";
+import { h, listenerSignal, phone, put, setText } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
-import { numberField, readNumber } from "../shared/numbers.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
+import { MORE, problemOf, summary } from "./lora_more.js";
+import { makeRow } from "./lora_row.js";
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, watch }) {
@@ -18,6 +19,8 @@ export default function start({ element, props, trigger, watch }) {
   const list = find("ul");
   const incompatibleNote = find(".incompatible-note");
   let items = [];
+  /** Names of the LoRAs that show more than their weight. @type {Set<string>} */
+  const opened = new Set();
   let catalog = null;
   let checkpoint = null;
   let at = 0;
@@ -76,112 +79,18 @@ export default function start({ element, props, trigger, watch }) {
     if (!Array.isArray(found)) return;
     items = found
       .filter((each) => typeof each?.name === "string")
-      .map(({ name, weight, on }) => ({ name, weight, on: on !== false }));
+      .map((each) => {
+        const more = MORE.filter((key) => each[key] !== undefined && each[key] !== null);
+        const kept = Object.fromEntries(more.map((key) => [key, each[key]]));
+        return { name: each.name, weight: each.weight, ...kept, on: each.on !== false };
+      });
     draw();
     save();
   }
 
-  function row(item) {
-    const number = numberField(
-      h("input", {
-        type: "text",
-        class: "typed-number",
-        value: item.weight ?? "",
-        "aria-label": `Weight of ${item.name}`,
-      }),
-      { step: 0.05, least: -2, most: 2 },
-    );
-    const slider = h("input", {
-      type: "range",
-      min: "-2",
-      max: "2",
-      step: "0.05",
-      value: String(Number(item.weight) || 0),
-      "aria-label": `Weight of ${item.name}, slider`,
-    });
-    const shade = () =>
-      slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
-    const weigh = (text, other) => {
-      const { value, problem } = readNumber(text);
-      item.weight = problem ? text : value; // invalid text stays, and the server refuses it
-      if (other !== slider || typeof value === "number") {
-        other.value = other === slider ? String(value) : text;
-      }
-      number.setAttribute(
-        "aria-invalid",
-        String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)),
-      );
-      shade();
-      save();
-    };
-    number.oninput = () => weigh(number.value, slider);
-    slider.oninput = () => weigh(slider.value, number);
-    shade();
-    const place = items.indexOf(item);
-    return h(
-      "li",
-      { class: item.on ? "" : "disabled", "data-name": item.name },
-      h(
-        "label",
-        { class: "name" },
-        h("input", {
-          type: "checkbox",
-          checked: item.on,
-          "aria-label": `Use ${item.name}`,
-          onchange: (event) => {
-            item.on = event.target.checked;
-            event.target.closest("li").classList.toggle("disabled", !item.on);
-            save();
-          },
-        }),
-        h("span", { title: item.name }, item.name),
-      ),
-      h(
-        "div",
-        { class: "order" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "up",
-            "aria-label": `Move ${item.name} up`,
-            title: "Move up",
-            disabled: place === 0,
-            onclick: () => move(place, -1),
-          },
-          "↑",
-        ),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "down",
-            "aria-label": `Move ${item.name} down`,
-            title: "Move down",
-            disabled: place === items.length - 1,
-            onclick: () => move(place, 1),
-          },
-          "↓",
-        ),
-        h(
-          "button",
-          {
-            type: "button",
-            class: "remove",
-            "aria-label": `Remove ${item.name}`,
-            title: "Remove",
-            onclick: () => remove(item),
-          },
-          "×",
-        ),
-      ),
-      slider,
-      number,
-      h("p", { class: "hint" }),
-    );
-  }
-
+  const actions = { save, move, remove };
   function draw() {
+    const row = (item, place) => makeRow(item, place, items.length, props.presets, opened, actions);
     put(rows, items.map(row));
     hints();
   }
@@ -194,11 +103,12 @@ export default function start({ element, props, trigger, watch }) {
       const hint = promptHint(item);
       if (!line) continue;
       line.classList.toggle("incompatible", Boolean(why));
-      const { problem } = readNumber(item.weight ?? "");
+      const problem = problemOf(item);
       put(
         line.querySelector(".hint"),
-        why ? [why] : problem ? [`Its weight ${problem}.`] : hint ? [hint[0], h("b", {}, hint[1])] : [],
+        why ? [why] : problem ? [problem] : hint ? [hint[0], h("b", {}, hint[1])] : [],
       );
+      setText(line.querySelector(".more-summary"), summary(item));
     }
     const unusable = items.filter((item) => item.on && reasonAgainst(item.name));
     put(

@@ -16,9 +16,13 @@ import gradio as gr
 from ...api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ...errors import RequestError
 from ...request import MAX_LORAS
+from ...request.lora_blocks import PRESETS
 from ..modules import call, start_view
 from ..shared.numbers import read
 from ..theme import asset
+
+NUMBERS = {"weight": "weight", "te_weight": "text encoder weight", "start": "start", "end": "end"}
+"""Keys of an entry that hold typed numbers, and what messages call them."""
 
 
 def build_stack(checkpoint: gr.HTML) -> gr.HTML:
@@ -29,6 +33,7 @@ def build_stack(checkpoint: gr.HTML) -> gr.HTML:
         js_on_load=start_view("studio/lora_stack.js"),
         elem_id="stack",
         most=MAX_LORAS,
+        presets=list(PRESETS),
     )
     publish: dict[str, Any] = {
         "js": call("shared/bus.js", "module.publish('checkpoint', { name })", "name"),
@@ -52,15 +57,20 @@ def to_request(payload: Any) -> Any:
         return payload
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         return entries
-    return [
-        {
-            key: _weight(entry[key]) if key == "weight" else entry[key]
-            for key in ("name", "weight")
-            if key in entry
-        }
-        for entry in entries
-        if entry.get("on", True)
-    ]
+    return [_selection(entry) for entry in entries if entry.get("on", True)]
+
+
+def _selection(entry: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: entry[key] for key in ("name", "blocks") if entry.get(key) not in (None, "")}
+    for key, label in NUMBERS.items():
+        if key in entry:
+            try:
+                value = read(entry[key])
+            except ValueError as error:
+                raise RequestError(f"The {label} of a LoRA {error}.", field="loras") from None
+            if value is not None or key == "weight":
+                found[key] = value
+    return found
 
 
 def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
@@ -73,17 +83,19 @@ def renamed(payload: Any, name_of: Callable[[str], str]) -> Any:
         return payload
 
 
-def _weight(typed: Any) -> Any:
-    try:
-        return read(typed)
-    except ValueError as error:
-        raise RequestError(f"The weight of a LoRA {error}.", field="loras") from None
-
-
 def to_control(loras: Any) -> str:
     """The page's value of a stack that holds these LoRAs, all turned on."""
     if isinstance(loras, str) or loras is None:
         return loras or ""
     uses: Iterable[Any] = loras
     entries = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
-    return page_json([{"name": use["name"], "weight": use["weight"], "on": True} for use in entries])
+    return page_json([_entry(use) for use in entries])
+
+
+def _entry(use: Mapping[str, Any]) -> dict[str, Any]:
+    """A LoRA as the page holds it: without what is at its default, its block weights as they are typed."""
+    usual = {"te_weight": None, "blocks": None, "start": 0, "end": 1}
+    told = {key: use[key] for key, value in usual.items() if use.get(key, value) not in (None, value)}
+    if isinstance(told.get("blocks"), list | tuple):
+        told["blocks"] = ", ".join(f"{number:g}" for number in told["blocks"])
+    return {"name": use["name"], "weight": use["weight"], **told, "on": True}

@@ -34,7 +34,7 @@ def read(text: str) -> ForeignSettings:
     version, app = fields.get("version", ""), fields.get("app", "")
     tool = "webbduck" if version.startswith("WebbDuck") else "fooocus" if "Fooocus" in version else "a1111"
     tool = "sdnext" if app.casefold().startswith("sd.next") else tool
-    prompt, loras, notes = values.lora_tags(parsed.prompt)
+    prompt, loras, notes = values.lora_tags(parsed.prompt, values.whole(fields.get("steps")) or 0)
     negative, unused, more = values.lora_tags(parsed.negative_prompt)
     notes += [*more, *older_timelines.note(fields, prompt, negative)]
     if unused:

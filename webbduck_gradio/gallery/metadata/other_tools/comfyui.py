@@ -62,7 +62,7 @@ def _read(graph: Graph, size: tuple[int, int] | None) -> ForeignSettings:
     prompts = Prompts.of_sampler(graph, first, notes)
     settings |= {
         "base_model": model.checkpoint,
-        "loras": model.loras_with(prompts.clip, notes),
+        "loras": model.loras_with(prompts.clip),
         "clip_skip": prompts.clip_skip,
         "prompt": prompts.prompt,
         "negative_prompt": prompts.negative,

@@ -122,4 +122,4 @@ def _tagged_loras(node: Node, notes: list[str]) -> list[Lora]:
         return []
     _, loras, tag_notes = values.lora_tags(values.text(text))
     notes += tag_notes
-    return [Lora(each["name"], each["weight"], None, node.id) for each in loras]
+    return [Lora(each["name"], each["weight"], each.get("te_weight"), node.id) for each in loras]

@@ -24,21 +24,16 @@ class Models:
     loras: tuple[Lora, ...]
     """In order of application."""
 
-    def loras_with(self, encoders: Collection[str] | None, notes: list[str]) -> list[dict[str, Any]]:
-        """The LoRAs with one weight each. `encoders`: ids of the nodes between checkpoint and text encoder;
+    def loras_with(self, encoders: Collection[str] | None) -> list[dict[str, Any]]:
+        """The LoRAs with their weights. `encoders`: ids of the nodes between checkpoint and text encoder;
         None if unknown."""
         found = []
         for lora in self.loras:
-            name = values.shown(values.model_path(lora.name) or "")
             clip = lora.weight if lora.encoders is None else lora.encoders
             if encoders is not None and lora.node not in encoders:
                 clip = 0.0
-            if clip != lora.weight:
-                notes.append(
-                    f"The LoRA {name} had the weight {clip:g} in the text encoders and {lora.weight:g} in "
-                    f"the UNet; here a LoRA has one weight, and {lora.weight:g} was taken."
-                )
-            found.append({"name": lora.name, "weight": lora.weight})
+            own = {} if clip == lora.weight else {"te_weight": clip}
+            found.append({"name": lora.name, "weight": lora.weight, **own})
         return found
 
 

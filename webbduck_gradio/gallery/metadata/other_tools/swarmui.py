@@ -125,12 +125,9 @@ def _loras(own: Mapping[str, Any], notes: list[str]) -> list[dict[str, Any]]:
             notes.append(f"The LoRA {values.shown(name)} applied to one part or pass only and was left out.")
             continue
         own_encoders = encoders[index] if index < len(encoders) else weight
-        if values.number(own_encoders) != values.number(weight):
-            notes.append(
-                f"The LoRA {values.shown(name)} had the weight {values.shown(own_encoders)} for the text "
-                f"encoders; here a LoRA has one weight, and {values.shown(weight)} was taken."
-            )
-        found.append({"name": name, "weight": weight})
+        own_weight = values.number(own_encoders)
+        differs = own_weight is not None and own_weight != values.number(weight)
+        found.append({"name": name, "weight": weight, **({"te_weight": own_weight} if differs else {})})
     return found
 
 

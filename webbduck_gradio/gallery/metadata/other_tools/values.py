@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from ....models.lora_tags import NAMED as TAG_KEYS
+from ....models.lora_tags import settings_of as settings_of_tag
 from ....request import DETAIL_SETTINGS, SETTINGS
 
 MAX_TEXT = 2**20
 """Maximum length of a text to be parsed, in characters."""
 MAX_LORAS = 64
+UNKNOWN_STEPS = 30
+"""Where a tag counts steps and nobody says of how many."""
 MODEL_ENDINGS = (".safetensors", ".sft", ".ckpt", ".gguf", ".pth", ".pt", ".bin", ".onnx")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _LORA_TAG = re.compile(
@@ -106,7 +110,8 @@ def _loras(value: object, notes: list[str]) -> list[dict[str, Any]]:
         if weight is None:
             notes.append(f"The weight of the LoRA {name} cannot be read; its default is used.")
         if len(kept) < MAX_LORAS:
-            kept.setdefault(name, {"name": name, "weight": weight})
+            more = {key: lora[key] for key in ("te_weight", "blocks", "start", "end") if key in lora}
+            kept.setdefault(name, {"name": name, "weight": weight, **more})
         elif name not in kept:
             notes.append(f"The picture names more than {MAX_LORAS} LoRAs; the others were left out.")
             break
@@ -202,11 +207,11 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(once[:most]) + more
 
 
-def lora_tags(prompt: str) -> tuple[str, list[dict[str, Any]], list[str]]:
-    """The prompt without `<lora:NAME:WEIGHT>` tags, the LoRAs with their weights, and notes.
+def lora_tags(prompt: str, steps: int = 0) -> tuple[str, list[dict[str, Any]], list[str]]:
+    """The prompt without `<lora:NAME:...>` tags, the LoRAs with what the tags say, and notes.
 
-    `<lyco:...>` and `<locon:...>` are equivalent, as in AUTOMATIC1111. The default weight is 1. If a tag has
-    two weights (text encoders, UNet), the UNet's is used, with a note.
+    `<lyco:...>` and `<locon:...>` are equivalent, as in AUTOMATIC1111. The default weight is 1. `steps`: of
+    the first pass, 0 = unknown.
     """
     loras: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -215,22 +220,16 @@ def lora_tags(prompt: str) -> tuple[str, list[dict[str, Any]], list[str]]:
         if kind.casefold() == "hypernet":
             notes.append(f"{shown(tag[0])} was left out: there are no hypernetworks here.")
             continue
-        named = dict(part.split("=", 1) for part in parts if "=" in part)
-        plain = [part for part in parts if "=" not in part]
-        encoders = number(named.pop("te", plain[0] if plain else 1.0))
-        unet = number(named.pop("unet", plain[1] if len(plain) > 1 else encoders))
-        if unet is None or encoders is None:
-            notes.append(f"{shown(tag[0])} was left out: its weight is not a number.")
+        known = [part for part in parts if "=" not in part or part.split("=")[0].strip() in TAG_KEYS]
+        left = [part for part in parts if part not in known]
+        try:
+            told = settings_of_tag(known, steps or UNKNOWN_STEPS)
+        except ValueError as error:
+            notes.append(f"{shown(tag[0])} was left out: it {error}.")
             continue
-        if unet != encoders:
-            notes.append(
-                f"{shown(tag[0])} has the weight {encoders:g} for the text encoders and {unet:g} for the "
-                f"UNet; here a LoRA has one weight, and {unet:g} was taken."
-            )
-        if named or len(plain) > 2:
-            more = [f"{key}={value}" for key, value in named.items()] + plain[2:]
-            notes.append(f"Of {shown(tag[0])} this was left out: {shown(listed(more))}.")
-        loras.append({"name": name, "weight": unet})
+        if left:
+            notes.append(f"Of {shown(tag[0])} this was left out: {shown(listed(left))}.")
+        loras.append({"name": name, "weight": 1.0, **told})
     if not _LORA_TAG.search(prompt):
         return prompt, [], []
     words = re.sub(r"[ \t]{1,8}(?=,|$)", "", _LORA_TAG.sub("", prompt))

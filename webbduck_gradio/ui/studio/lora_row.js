@@ -1,0 +1,127 @@
+// @ts-check
+// A LoRA of the stack: whether it is on, its weight, its place, and more of its settings.
+import { h } from "../shared/dom.js";
+import { numberField, readNumber } from "../shared/numbers.js";
+import { moreFields } from "./lora_more.js";
+
+/**
+ * @param {any} item it is changed by what is set
+ * @param {number} place from 0
+ * @param {number} count of all rows
+ * @param {string[]} presets names of the presets of block weights
+ * @param {Set<string>} opened names of the LoRAs that show more of their settings
+ * @param {{save: () => void, move: (place: number, by: number) => void, remove: (item: any) => void}} actions
+ */
+export function makeRow(item, place, count, presets, opened, actions) {
+  const number = numberField(
+    h("input", {
+      type: "text",
+      class: "typed-number",
+      value: item.weight ?? "",
+      "aria-label": `Weight of ${item.name}`,
+    }),
+    { step: 0.05, least: -2, most: 2 },
+  );
+  const slider = h("input", {
+    type: "range",
+    min: "-2",
+    max: "2",
+    step: "0.05",
+    value: String(Number(item.weight) || 0),
+    "aria-label": `Weight of ${item.name}, slider`,
+  });
+  const shade = () =>
+    slider.style.setProperty("--at", `${(Math.min(2, Math.max(-2, Number(item.weight) || 0)) + 2) * 25}%`);
+  const weigh = (text, other) => {
+    const { value, problem } = readNumber(text);
+    item.weight = problem ? text : value; // invalid text stays, and the server refuses it
+    if (other !== slider || typeof value === "number") {
+      other.value = other === slider ? String(value) : text;
+    }
+    number.setAttribute(
+      "aria-invalid",
+      String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)),
+    );
+    shade();
+    actions.save();
+  };
+  number.oninput = () => weigh(number.value, slider);
+  slider.oninput = () => weigh(slider.value, number);
+  shade();
+  return h(
+    "li",
+    { class: item.on ? "" : "disabled", "data-name": item.name },
+    h(
+      "label",
+      { class: "name" },
+      h("input", {
+        type: "checkbox",
+        checked: item.on,
+        "aria-label": `Use ${item.name}`,
+        onchange: (event) => {
+          item.on = event.target.checked;
+          event.target.closest("li").classList.toggle("disabled", !item.on);
+          actions.save();
+        },
+      }),
+      h("span", { title: item.name }, item.name),
+    ),
+    h(
+      "div",
+      { class: "order" },
+      h(
+        "button",
+        {
+          type: "button",
+          class: "up",
+          "aria-label": `Move ${item.name} up`,
+          title: "Move up",
+          disabled: place === 0,
+          onclick: () => actions.move(place, -1),
+        },
+        "↑",
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "down",
+          "aria-label": `Move ${item.name} down`,
+          title: "Move down",
+          disabled: place === count - 1,
+          onclick: () => actions.move(place, 1),
+        },
+        "↓",
+      ),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "remove",
+          "aria-label": `Remove ${item.name}`,
+          title: "Remove",
+          onclick: () => actions.remove(item),
+        },
+        "×",
+      ),
+    ),
+    slider,
+    number,
+    more(item, presets, opened, actions.save),
+    h("p", { class: "hint" }),
+  );
+}
+
+function more(item, presets, opened, changed) {
+  const fields = moreFields(item, presets, changed);
+  return h(
+    "details",
+    {
+      class: "lora-more",
+      open: opened.has(item.name),
+      ontoggle: (event) => (event.target.open ? opened.add(item.name) : opened.delete(item.name)),
+    },
+    h("summary", { "aria-label": `More of ${item.name}` }, "More", h("span", { class: "more-summary" })),
+    fields,
+  );
+}
