@@ -12,6 +12,9 @@ from ..request import MAX_PROMPT
 from ..services import Services
 from .endpoints import endpoint
 
+LONGEST_DETAIL = 80
+"""Characters of a style's text beside its name."""
+
 
 @endpoint()
 def complete(services: Services, text: str, position: int | None = None) -> Completion:
@@ -51,6 +54,20 @@ def _words(registry: Registry) -> Words:
             for each in registry.loras()
             if not each.unusable
         ],
+        embeddings=[
+            Word(each.trigger, f"{each.vectors} {'token' if each.vectors == 1 else 'tokens'}", each.name)
+            for each in registry.embeddings()
+            if not each.unusable
+        ],
+        styles=[
+            Word(each.name, _shortened(each.prompt or each.negative_prompt))
+            for each in registry.styles.styles()
+            if not each.unusable
+        ],
         wildcards=[Word(name, f"{n} {'line' if n == 1 else 'lines'}") for name, n in lines.items()],
         tags=registry.tags.tags(),
     )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_DETAIL else f"{text[: LONGEST_DETAIL - 3]}..."

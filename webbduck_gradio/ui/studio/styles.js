@@ -220,6 +220,16 @@ export default function start({ element, props, trigger, server, watch }) {
     if (all || chosen.length) load();
   });
   subscribe("form", showCount);
+  subscribe("add-style", ({ name }) => {
+    if (chosen.some((each) => each.name === name)) return;
+    if (chosen.length >= props.most) {
+      toast(`At most ${props.most} styles can be used; remove one first.`);
+      return;
+    }
+    chosen.push({ name });
+    draw();
+    save();
+  });
   subscribe("finished", (texts) => {
     whole.hidden = !texts;
     setText(prompt, texts?.prompt || "Empty");
