@@ -48,7 +48,7 @@ def test_one_press_and_back_again(page: Page, fast_lora: str) -> None:
 def test_a_hires_pass_beyond_the_checkpoint(page: Page) -> None:
     warning = page.locator(".size-warning")
     expect(warning).to_be_hidden()
-    page.evaluate("webbduck.form.set('hires_scale', 2)")
-    expect(warning).to_contain_text("The hires pass: 512 × 512 px is larger than the 320 × 320 px")
+    page.evaluate("webbduck.form.set('hires_scale', 4)")
+    expect(warning).to_contain_text("The hires pass: 1024 × 1024 px is larger than the")
     page.evaluate("webbduck.form.set('hires_scale', '')")
     expect(warning).to_be_hidden()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,17 @@ from webbduck_gradio.models.sizes import redraw_warnings
 from webbduck_gradio.request import RedrawRequest
 from webbduck_gradio.settings import Settings
 
+SMALL = "small"
+
 
 @pytest.fixture
 def registry(settings: Settings) -> Registry:
-    """The starter, and an SDXL file that recommends nothing."""
-    save(settings.checkpoints / "sdxl" / "large.safetensors", SDXL)
+    """A checkpoint for small pictures with settings of its own, and an SDXL file that recommends nothing."""
+    folder = settings.checkpoints / "sdxl"
+    save(folder / "large.safetensors", SDXL)
+    shutil.copytree((folder / STARTER).resolve(), folder / SMALL, copy_function=shutil.copyfile)
+    own = {"hires_scale": 1.25, "hires_strength": 0.1, "redraw_strength": 0.05}
+    (folder / SMALL / "webbduck.json").write_text(json.dumps({"defaults": own, "largest": 320}))
     return Registry(settings)
 
 
@@ -52,28 +59,27 @@ def test_each_pass_is_judged_by_its_own_size_and_strength(registry: Registry) ->
 
 
 def test_a_checkpoint_says_how_large_it_draws(registry: Registry) -> None:
-    starter = registry.checkpoint(STARTER)
-    assert starter.largest == 320
-    fields = {"base_model": STARTER, "hires_scale": 2, "hires_strength": 0.05}
+    assert registry.checkpoint(SMALL).largest == 320
+    fields = {"base_model": SMALL, "hires_scale": 2, "hires_strength": 0.05}
     assert said(registry, **fields) == [
         "The hires pass: 512 × 512 px is larger than the 320 × 320 px up to which the checkpoint keeps "
         "shapes; expect distorted ones at any strength."
     ]
-    assert said(registry, base_model=STARTER, hires_scale=1.25) == []
+    assert said(registry, base_model=SMALL, hires_scale=1.25) == []
 
 
 def test_the_strength_of_a_hires_pass_is_its_checkpoints(registry: Registry) -> None:
-    recommended = registry.checkpoint(STARTER).defaults.hires_strength
+    recommended = registry.checkpoint(SMALL).defaults.hires_strength
     assert recommended != 0.5
 
     def strength(**fields) -> float:
         return build_request(registry, {"prompt": "a duck", **fields}).hires_strength
 
-    assert strength(base_model=STARTER, hires_scale=2) == recommended
-    assert strength(base_model=STARTER, hires_scale=2, hires_strength=0.4) == 0.4
-    assert strength(base_model=STARTER, hires_scale=2, hires_model="large") == 0.5
-    assert strength(base_model="large", hires_scale=2, hires_model=STARTER) == recommended
-    assert strength(base_model=STARTER) == 0.5  # without a hires pass it is the request's own default
+    assert strength(base_model=SMALL, hires_scale=2) == recommended
+    assert strength(base_model=SMALL, hires_scale=2, hires_strength=0.4) == 0.4
+    assert strength(base_model=SMALL, hires_scale=2, hires_model="large") == 0.5
+    assert strength(base_model="large", hires_scale=2, hires_model=SMALL) == recommended
+    assert strength(base_model=SMALL) == 0.5  # without a hires pass it is the request's own default
 
 
 def test_redrawn_tiles_are_judged_too(registry: Registry) -> None:
@@ -106,7 +112,7 @@ def test_a_redrawing_takes_what_the_checkpoint_recommends(
     folder = settings.outputs / "2020-01-01_00-00-00"
     folder.mkdir()
     Image.new("RGB", (256, 256)).save(folder / "0.png")
-    fields = {"image": f"{folder.name}/0.png", "base_model": STARTER, "prompt": "a duck", **asked}
+    fields = {"image": f"{folder.name}/0.png", "base_model": SMALL, "prompt": "a duck", **asked}
     request, warnings = HANDLERS["redraw"].prepare(context, fields)
     assert isinstance(request, RedrawRequest)
     assert (request.scale, request.strength, request.tile_size) == (2.0, strength, 256)

@@ -15,6 +15,7 @@ from transformers import CLIPTokenizer
 from webbduck_gradio.starter.evaluation.inference import generate, open_pipeline
 from webbduck_gradio.starter.training.export import (
     MAX_BYTES,
+    RECOMMENDED,
     export_parts,
     export_vae,
     folder_bytes,
@@ -67,8 +68,14 @@ def test_the_folder_is_small_and_complete(exported: Path) -> None:
     assert len(about["latent_rgb"]["factors"]) == 4
     assert about["native_size"] == 256
     assert about["provenance"] == "made by a test"
+    assert {name: about[name] for name in RECOMMENDED} == RECOMMENDED
     assert "duck" in about["vocabulary"]["words"]
     assert not [path for path in exported.rglob("*.json") if '"_name_or_path"' in path.read_text()]
+
+
+def test_the_bundled_folder_recommends_the_same(starter_checkpoints: Path) -> None:
+    about = json.loads((starter_checkpoints / "sdxl" / "webbduck-starter" / "webbduck.json").read_text())
+    assert {name: about[name] for name in RECOMMENDED} == RECOMMENDED
 
 
 def test_a_plain_pipeline_loads_and_paints(pipeline: StableDiffusionXLPipeline) -> None:
