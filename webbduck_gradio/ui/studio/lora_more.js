@@ -30,12 +30,13 @@ const PRESET_LABELS = {
 
 /** The first problem of what was typed, as a sentence; null if there is none. */
 export function problemOf(item) {
-  for (const [key, label] of Object.entries({ weight: "Weight", ...LABELS })) {
+  for (const [key, label] of Object.entries({ weight: "weight", ...LABELS })) {
     const { value, problem } = readNumber(item[key] ?? "");
-    if (problem) return `${label} ${problem}.`;
+    const subject = `Its ${label.toLowerCase()}`;
+    if (problem) return `${subject} ${problem}.`;
     if (typeof value !== "number") continue;
     const [least, most] = key === "start" || key === "end" ? [0, 1] : [-2, 2];
-    if (value < least || value > most) return `${label} must be from ${least} to ${most}.`;
+    if (value < least || value > most) return `${subject} must be from ${least} to ${most}.`;
   }
   return null;
 }
