@@ -13,6 +13,7 @@ from test_suspend import Saver
 
 from webbduck_gradio.core.progress import Continuation, GeneratedImage
 from webbduck_gradio.errors import GenerationError, NotFoundError, RequestError, SuspendedError
+from webbduck_gradio.gallery.metadata import chunk as metadata
 from webbduck_gradio.models import detail_admission
 from webbduck_gradio.models.dynamic_prompts import draw_facts_of_details, with_drawn_texts
 from webbduck_gradio.models.prompt_resolver import resolve_prompt
@@ -110,6 +111,24 @@ def test_later_passes_show_what_the_first_one_drew(draw, registry, ask) -> None:
         again = with_drawn_texts(ask(**SMALL | asked), each.facts, again=True).for_single_image(index)
         (alone,) = draw(**{name: getattr(again, name) for name in [*asked, "prompt", "seed", "num_images"]})
         assert pixels(alone) == pixels(each)
+
+
+def test_styles_are_drawn_with_the_prompt_and_recorded_once(draw, ask) -> None:
+    style = {"name": "bright", "prompt": "{prompt}, {sunny|clear} day", "negative_prompt": "{fog|rain}"}
+    asked = {"styles": [style], "num_images": 2, "negative_prompt": "boat"}
+    for index, each in enumerate(draw(**asked)):
+        drawn = each.facts["drawn"]
+        assert drawn["prompt"].endswith(" day") and drawn["prompt"].count(" day") == 1
+        assert drawn["negative_prompt"] in ("boat, fog", "boat, rain")
+        finished = with_drawn_texts(ask(**SMALL | asked), each.facts, again=True)
+        assert finished.styles == () and finished.prompt == drawn["prompt"]
+        texts = {"prompt": finished.prompt, "negative_prompt": finished.negative_prompt}
+        (again,) = draw(**texts, seed=7 + index, num_images=1)
+        assert pixels(again) == pixels(each) and "drawn" not in again.facts
+        recorded = {"request": ask(**SMALL | asked).for_single_image(index).model_dump(), "facts": each.facts}
+        first, second, *_ = metadata.parameters_of(recorded).split("\n")
+        assert first.removesuffix(" <lora:whole:1>") == each.facts["resolved_prompt"]
+        assert second == f"Negative prompt: {drawn['negative_prompt']}"
 
 
 def test_regions_show_what_the_picture_shows_and_draw_the_rest_apart(registry, ask) -> None:

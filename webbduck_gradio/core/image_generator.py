@@ -92,7 +92,7 @@ class ImageGenerator:
         reporter.check()
         self.pipelines.start_job(
             self._largest_pass(request, checkpoint),
-            rows_of(request, self.weights(request)),
+            self.rows(request),
             self._preparation.checkpoints(request, checkpoint),
             self._preparation.vae(request),
         )
@@ -213,9 +213,9 @@ class ImageGenerator:
         """As `Preparation.vae`."""
         return self._preparation.vae(request)
 
-    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]:
-        """As `Preparation.weights`."""
-        return self._preparation.weights(request)
+    def rows(self, request: GenerationRequest) -> int:
+        """As `Preparation.rows`."""
+        return self._preparation.rows(request)
 
     def upscale(
         self,

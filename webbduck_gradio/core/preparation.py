@@ -35,6 +35,7 @@ from .origin import Origin, caveats, check, origin_of
 from .progress import ProgressReporter
 from .prompts import ScheduledEmbeddings, encode_schedule
 from .sampling.denoiser import ModelContext
+from .sampling.guidance import rows_of
 from .unfinished import Unfinished
 
 MAX_CACHED_PROMPTS = 16
@@ -206,12 +207,11 @@ class Preparation:
             del self._embeddings[old]
         return found
 
-    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]:
-        """Of the prompts that AND joins, for the first pass and, if there is one, the hires pass, of each
-        image that has texts of its own."""
+    def rows(self, request: GenerationRequest) -> int:
+        """Rows of the UNet's batch for the image that has most, see `rows_of`."""
         images = range(request.num_images if varies(request) else 1)
-        wordings = (wording for index in images for wording in self._wordings(request, index))
-        return list(dict.fromkeys(wording.schedule.weights for wording in wordings))
+        wordings = (self._wordings(request, index) for index in images)
+        return max(rows_of(request, [each.schedule.weights for each in passes]) for passes in wordings)
 
     def _wordings(self, request: GenerationRequest, index: int) -> list[ResolvedPrompt]:
         """What the prompts of the first pass and of the hires pass come to."""

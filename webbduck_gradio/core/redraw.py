@@ -29,7 +29,6 @@ from .modes.passes import decoded
 from .one_image import PreparedJob, translate_errors
 from .origin import digest
 from .progress import Continuation, GeneratedImage, ProgressReporter
-from .sampling.guidance import rows_of
 from .sampling.loop import SamplingRun, within
 from .sampling.tiled import parts
 from .slow_steps import SlowSteps
@@ -61,7 +60,7 @@ class Generator(Protocol):
 
     def vae(self, request: GenerationRequest) -> Vae | None: ...
 
-    def weights(self, request: GenerationRequest) -> list[tuple[float, ...]]: ...
+    def rows(self, request: GenerationRequest) -> int: ...
 
     def fall_back(self, decoding: bool) -> str | None: ...
 
@@ -88,7 +87,7 @@ def redrawn(
     size, source = enlarged.size, digest(enlarged)
     drawing, pipelines = request.drawing, generator.pipelines
     size_of_tile, vae = (drawing.width, drawing.height), generator.vae(drawing)
-    rows = rows_of(drawing, generator.weights(drawing))
+    rows = generator.rows(drawing)
     pipelines.start_job(size_of_tile, rows, [checkpoint], vae)
     pipelines.compiling.start_job(reporter)
 
