@@ -32,7 +32,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Iterator[StudioServer]:
     root = tmp_path_factory.mktemp("completion")
-    settings = studio_settings(root, starter_checkpoints, port=free_port(), wildcards=root / "wildcards")
+    settings = studio_settings(root, starter_checkpoints, port=free_port())
     settings.tags.mkdir()
     more = "\n".join(f"{'ab'[number % 2]}_tag_{number},0,{number}," for number in range(2000))
     (settings.tags / "danbooru.csv").write_text(KNOWN + more)

@@ -73,6 +73,7 @@ def test_from_the_form_the_viewer_and_the_gallery(kept_page: Page, studio) -> No
 
 def test_any_two_stages_are_compared_by_keyboard(kept_page: Page, studio) -> None:
     page = kept_page
+    page.get_by_role("tab", name="Studio").click()
     asked = {"prompt": "a duck", "width": 64, "height": 64, "steps": 2, "seed": 3, "keep_stages": "on"}
     passes = {"hires_scale": 1.5, "second_pass_model": STARTER, "refinement_strength": 0.9}
     job = studio.services.submit({**asked, **passes, "second_pass_mode": "img2img"}, "generate")

@@ -52,7 +52,7 @@ from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.settings import Settings
 
 class Quiet:
-    step = preview = status = lambda self, *_: None
+    step = preview = status = worked = lambda self, *_: None
     wants_preview = lambda self: True
     wants_state = lambda self: False
     check = lambda self: None
