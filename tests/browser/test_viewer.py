@@ -41,7 +41,7 @@ def window(chromium: Browser, server: StudioServer) -> Iterator[Page]:
     windows = Windows(chromium)
     page = windows.open(server.url, **WIDE)
     for name in ("#width", "#height"):
-        page.fill(f"{name} input", "64")
+        page.fill(f"{name} input", "128")
     page.fill("#steps input", "2")
     yield page
     windows.close()

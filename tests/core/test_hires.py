@@ -177,14 +177,31 @@ def test_together_they_are_as_alone_up_to_rounding(paint, monkeypatch) -> None:
         assert numpy.abs(one - other).mean() < 0.5
 
 
-@pytest.mark.parametrize("after", [2, 3, 6])
+TILED = HIRES | {"hires_upscaler": UPSCALER, "width": 72, "height": 72, "steps": 2}
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
 def test_cancelling_acts_at_once(paint, monkeypatch, after: int) -> None:
-    """In the first pass, between the four tiles of the upscaler, and in the hires pass."""
+    """In the first pass, before the upscaler's tiles, and in the hires pass."""
     monkeypatch.setattr(upscaling, "TILE", 64)
     recorder = Recorder(cancel_after=after)
     with pytest.raises(CancelledError):
-        paint(recorder, **HIRES | {"hires_upscaler": UPSCALER, "width": 72, "height": 72, "steps": 2})
+        paint(recorder, **TILED)
     assert len(recorder.steps) == after
+    assert any("tile" in text for text in recorder.texts) == (after == 3)
+
+
+def test_cancelling_acts_between_the_tiles_of_the_upscaler(paint, monkeypatch) -> None:
+    class AtTheThird(Recorder):
+        def check(self) -> None:
+            if any("tile 3 of 4" in text for text in self.texts):
+                raise CancelledError("Stopped.")
+
+    monkeypatch.setattr(upscaling, "TILE", 64)
+    recorder = AtTheThird()
+    with pytest.raises(CancelledError):
+        paint(recorder, **TILED)
+    assert len(recorder.steps) == 2 and not any("tile 4" in text for text in recorder.texts)
 
 
 SIZES = [
