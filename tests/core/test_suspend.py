@@ -323,7 +323,7 @@ def test_a_model_that_was_written_again_is_refused(studio, unfinished) -> None:
 
 def test_a_changed_lora_is_refused(studio, unfinished, folders) -> None:
     studio.registry.edit_lora("style", {"trigger": "in oil"})
-    with pytest.raises(GenerationError, match="triggers of the LoRAs have changed"):
+    with pytest.raises(GenerationError, match="trigger or a wildcard has changed"):
         studio.draw(on=unfinished)
     studio.registry.edit_lora("style", {"trigger": None})
     studio.lora.write_bytes((folders.loras / "whole.safetensors").read_bytes())

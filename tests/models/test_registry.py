@@ -382,14 +382,14 @@ def test_what_a1111_reads_otherwise_is_said(settings: Settings) -> None:
         return validate(registry, build_request(registry, asked))
 
     for text, words in (
-        ("a [cat:dog:0.5]", "[cat:dog:0.5] is read as plain words: prompt editing"),
-        ("a [dog:10]", "[dog:10] is read as plain words: prompt editing"),
-        ("a [cat|dog]", "[cat|dog] is read as plain words: alternating words"),
-        ("a cat AND a dog", "AND is read as plain words"),
+        ("a cat ADDROW a dog", "ADDROW is read as plain words: regions"),
+        ("a {{cat}}", "{{cat}} is read as plain words: braces"),
     ):
         assert notes(prompt=text) == [each for each in notes(prompt=text) if each.startswith(words)] != []
         assert notes(prompt="a", negative_prompt=text)[0].startswith(words)
-    for text in (r"a \[cat:dog:0.5\]", "a [cat], and (a dog:1.2)", "[[a]]"):
+    joined = notes(prompt="a", negative_prompt="a cat AND a dog")
+    assert joined[0].startswith("AND is read as plain words")
+    for text in (r"a \[cat:dog:0.5\]", "a [cat], and (a dog:1.2)", "[[a]]", "[cat:dog:0.5] AND [a|b]"):
         assert notes(prompt=text) == []
 
 

@@ -33,7 +33,7 @@ def listed(client: Client, studio) -> Iterator[dict[str, Any]]:
     def answer() -> dict[str, Any]:
         return {each["name"]: each for each in client.predict(STARTER, api_name="/embeddings")}
 
-    wait_until(lambda: answer().get("party-hat", {}).get("hash"))
+    wait_until(lambda: answer().get("party-hat", {}).get("hash") and "old.pt" in answer())
     yield answer()
     for path in filter(Path.is_file, root.rglob("*")):
         path.unlink()

@@ -17,7 +17,7 @@ from webbduck_gradio.gallery import metadata
 from webbduck_gradio.gallery.metadata.recall import read_settings, read_text
 
 ROWS = "name,prompt,negative_prompt\nNight,{prompt} at night,pond\nRed,red,\n"
-SMALL = {"width": 64, "height": 64, "steps": 2, "seed": 11, "cfg": 4.0}
+SMALL = {"width": 128, "height": 128, "steps": 2, "seed": 11, "cfg": 4.0}
 NIGHT = {"name": "Night", "prompt": "{prompt} at night", "negative_prompt": "pond"}
 RED = {"name": "Red", "prompt": "red", "negative_prompt": ""}
 
