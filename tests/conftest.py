@@ -33,9 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Two processes more than there are cores: much of the time a test waits for its server or browser. Only
+    """One process more than there are cores: much of the time a test waits for its server or browser. Only
     one where a graphics card is tested, since each would take all of its memory."""
-    return 0 if config.option.markexpr == "gpu" else (os.cpu_count() or 1) + 2
+    return 0 if config.option.markexpr == "gpu" else (os.cpu_count() or 1) + 1
 
 
 LONGEST_FIRST = ("browser", "jobs", "starter", "core", "tests", "ui")
