@@ -279,6 +279,7 @@ def test_on_a_phone(chromium: Browser, studio, album: list[str]) -> None:
     tab = context.new_page()
     tab.goto(studio.url)
     tab.wait_for_selector(".statusline .device")
+    tab.wait_for_function("window.webbduck?.form.state()")  # what is typed earlier is lost on a slow machine
     tab.get_by_role("tab", name="Gallery").click()
     search(tab, "albumword")
     expect(tab.locator(".g-count")).to_have_text("11 pictures in 6 runs")
