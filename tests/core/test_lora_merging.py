@@ -86,9 +86,11 @@ def changed(before: dict[Place, Any], after: dict[Place, Any]) -> set[Place]:
 
 
 def held() -> int:
-    """Bytes of all tensors in memory."""
+    """Bytes of all tensors in memory. What a compiler left in this process has no memory, and cannot be
+    asked."""
     gc.collect()
-    storages = [each.untyped_storage() for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    kinds = torch.Tensor, torch.nn.Parameter
+    storages = [each.untyped_storage() for each in gc.get_objects() if type(each) in kinds]
     return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
 
 
