@@ -1,0 +1,1 @@
+"""Folders of models that belong to other programs, read where they lie and never written to."""
