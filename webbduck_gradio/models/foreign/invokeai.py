@@ -34,7 +34,7 @@ KINDS: dict[str, Kind] = {
 MAX_MODELS = 20_000
 MAX_RECORD = 1_000_000
 """Largest record that is read, in characters."""
-MAX_STEPS = 20_000
+MAX_STEPS = 3_000
 """Thousands of steps of SQLite's machine after which a query is given up."""
 
 

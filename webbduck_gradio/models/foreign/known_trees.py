@@ -221,20 +221,14 @@ class ForeignTrees:
 
     def _without_doubles(self, trees: Iterable[Tree]) -> tuple[Tree, ...]:
         own = [_real(each) for each in _own(self._settings)]
-        earlier: list[tuple[Kind, Path, str]] = []
+        labels: dict[tuple[Kind, Path], str] = {}
         found = []
         for tree in trees:
             kept, problems = [], list(tree.problems)
             for each in tree.folders:
                 real = _real(each.path)
-                other = next(
-                    (
-                        label
-                        for kind, path, label in earlier
-                        if kind == each.kind and real.is_relative_to(path)
-                    ),
-                    "",
-                )
+                ways = ((each.kind, path) for path in (real, *real.parents))
+                other = next((labels[way] for way in ways if way in labels), "")
                 if any(real.is_relative_to(path) or path.is_relative_to(real) for path in own):
                     problems.append(
                         f"{each.path.name} is the studio's own folder or holds it; it is left out."
@@ -243,11 +237,8 @@ class ForeignTrees:
                     problems.append(f"{each.path.name} ({each.kind}) is read already, as {other}.")
                 else:
                     kept.append(each)
-            earlier += [
-                (each.kind, _real(each.path), tree.label)
-                for each in kept
-                if each.only is None and not each.skip
-            ]
+            whole = (each for each in kept if each.only is None and not each.skip)
+            labels |= {(each.kind, _real(each.path)): tree.label for each in whole}
             found.append(replace(tree, folders=tuple(kept), problems=tuple(dict.fromkeys(problems))))
         return tuple(found)
 

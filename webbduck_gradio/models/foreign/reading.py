@@ -38,17 +38,16 @@ class Reading:
         """Stamp of each path that was looked at."""
         self._listed: dict[Path, list[str]] = {}
         self._folders: list[ModelFolder] = []
+        self._whole: set[tuple[Kind, Path]] = set()
+        """Folders of which everything is listed, links followed."""
         self._problems: dict[str, None] = {}
 
     def tree(self, program: str) -> Tree:
         """What was found. A folder inside another one of the same kind is left out, since it is listed
         with that one."""
-        whole = {
-            (each.kind, _real(each.path)) for each in self._folders if each.only is None and not each.skip
-        }
 
         def is_inside(each: ModelFolder) -> bool:
-            return any((each.kind, parent) in whole for parent in _real(each.path).parents)
+            return any((each.kind, parent) in self._whole for parent in _real(each.path).parents)
 
         folders = tuple(replace(each, origin=self.label) for each in self._folders if not is_inside(each))
         return Tree(self.root, program, self.label, folders, tuple(self._problems))
@@ -60,7 +59,8 @@ class Reading:
 
     def problem(self, sentence: str) -> None:
         if len(self._problems) < MAX_PROBLEMS:
-            self._problems[sentence] = None
+            shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in sentence)
+            self._problems[shown] = None
 
     # -- looking ---------------------------------------------------------------------------------------
 
@@ -189,18 +189,20 @@ class Reading:
         if not is_text(str(path)) or len(self._folders) >= MAX_FOLDERS:
             self.problem(f"{self.shown(path)} is left out.")
             return False
-        real = _real(path)
-        if "only" in details or all((each.kind, _real(each.path)) != (kind, real) for each in self._folders):
-            self._folders.append(ModelFolder(kind, path, "", **details))
+        folder = ModelFolder(kind, path, "", **details)
+        real = kind, _real(path)
+        if folder.only is not None or real not in self._whole:
+            self._folders.append(folder)
+        if folder.only is None and not folder.skip:
+            self._whole.add(real)
         return True
 
-    def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> set[Kind]:
-        """List those of these that are there, by their ways below a folder. Returns the kinds listed."""
-        return {
-            kind
-            for way, kind in ways
-            if (path := self.below(folder, way)) is not None and self.add(kind, path)
-        }
+    def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> None:
+        """List those of these that are there, by their ways below a folder."""
+        for way, kind in ways:
+            path = self.below(folder, way)
+            if path is not None:
+                self.add(kind, path)
 
     def shown(self, path: Path) -> str:
         """A path in a sentence: below the root, or else whole."""
@@ -208,8 +210,7 @@ class Reading:
             shown = path.relative_to(self.root).as_posix()
         except ValueError:
             shown = str(path)
-        shown = self.root.name or str(self.root) if shown == "." else shown
-        return os.fsencode(shown).decode("utf-8", "backslashreplace")
+        return self.root.name or str(self.root) if shown == "." else shown
 
 
 def changed(stamps: dict[Path, str]) -> bool:
