@@ -23,7 +23,7 @@ from ...storage.reading import read_json
 from ..catalog.lookup import quoted
 from ..scan import is_text, why
 from .folders import Kind, ModelFolder, Tree
-from .layouts import FOLDER, default_label, read
+from .layouts import default_label, read
 from .reading import changed
 
 log = logging.getLogger(__name__)
@@ -210,13 +210,24 @@ class ForeignTrees:
         return known is None or known.tree.label != place.label or changed(known.stamps)
 
     def _look(self, place: _Place) -> _Read:
+        """Read a tree. A folder on a drive that is away stays in it, so that what is known of its models
+        stays until it can be looked at again."""
         tree, stamps = read(place.path, place.label)
-        before = self._read.get(place.path)
-        if before and before.tree.program != FOLDER and tree.program == FOLDER and _is_empty(place.path):
-            # A drive that is away: what is known stays until the folders can be looked at again.
-            sentence = f"{place.path.name} is empty or not there; what was read before is kept."
-            folders = tuple(replace(each, origin=place.label) for each in before.tree.folders)
-            tree = replace(before.tree, label=place.label, folders=folders, problems=(sentence,))
+        before = self._read[place.path].tree.folders if place.path in self._read else ()
+        now = {(each.kind, each.path) for each in tree.folders}
+        is_gone = not place.path.exists()
+        away = [
+            replace(each, origin=place.label)
+            for each in before
+            if (each.kind, each.path) not in now and (is_gone or _is_away(each.path))
+        ]
+        if away and len(away) == len(before):
+            sentence = f"{place.path.name} is empty or not there; what was known of it is kept."
+            program = self._read[place.path].tree.program
+            tree = replace(tree, program=program, folders=tuple(away), problems=(sentence,))
+        elif away:
+            said = (f"{each.path.name} is not there now; what was known of it is kept." for each in away)
+            tree = replace(tree, folders=(*tree.folders, *away), problems=(*tree.problems, *said))
         return _Read(tree, stamps)
 
     def _without_doubles(self, trees: Iterable[Tree]) -> tuple[Tree, ...]:
@@ -287,8 +298,20 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_empty(path: Path) -> bool:
+def _is_away(path: Path) -> bool:
+    """Whether a folder that is not there lies on a drive that is away: behind a link that leads nowhere, or
+    in an empty folder, where a drive would be mounted. Otherwise it was removed."""
+    for folder in (path, *path.parents):
+        if os.path.islink(folder) and not folder.exists():
+            return True
+        if folder.is_dir():
+            return folder != path and not _holds_anything(folder)
+    return False
+
+
+def _holds_anything(folder: Path) -> bool:
     try:
-        return not any(os.scandir(path))
+        with os.scandir(folder) as entries:
+            return any(entries)
     except OSError:
-        return True
+        return False
