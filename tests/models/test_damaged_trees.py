@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -136,7 +137,10 @@ def test_records_of_invokeai_that_make_no_sense(tmp_path: Path) -> None:
         database.executemany("INSERT INTO models VALUES (?, ?)", records)
     database.close()
     tree = read_tree(root)
-    assert tree.problems == ("The file of Gone is not at the place that InvokeAI notes.",)
+    assert tree.problems == (
+        "a\\x00b, named in databases/invokeai.db, is not a path that can be read.",
+        "The file of Gone is not at the place that InvokeAI notes.",
+    )
     (folder,) = tree.folders
     assert (folder.kind, list(folder.names.values())) == ("checkpoint", ["-..-g"])
 
@@ -160,11 +164,14 @@ def test_links_that_lead_in_circles_or_nowhere(tmp_path: Path) -> None:
     (root / "models" / "vae").symlink_to(tmp_path / "unmounted")
     (root / "models" / "wildcards").symlink_to(root / "models" / "wildcards")
     (root / "ComfyUI").symlink_to(root)
+    shutil.rmtree(root / "custom_nodes")
+    (root / "custom_nodes").symlink_to(tmp_path / "unmounted")
     tree = read_tree(root)
     assert [each.path.name for each in tree.folders if each.kind in ("vae", "lora")] == ["loras"]
     assert tree.problems == (
         "models/vae leads to something that is not there.",
         "models/wildcards leads to something that is not there.",
+        "custom_nodes leads to something that is not there.",
     )
 
 

@@ -240,7 +240,8 @@ class ForeignTrees:
                 real = _real(each.path)
                 ways = ((each.kind, path) for path in (real, *real.parents))
                 other = next((labels[way] for way in ways if way in labels), "")
-                if any(real.is_relative_to(path) or path.is_relative_to(real) for path in own):
+                is_own = any(real.is_relative_to(path) for path in own)
+                if is_own or (each.only is None and any(path.is_relative_to(real) for path in own)):
                     problems.append(
                         f"{each.path.name} is the studio's own folder or holds it; it is left out."
                     )

@@ -82,9 +82,11 @@ class Reading:
         names: list[str] = []
         try:
             names = sorted(filter(is_text, os.listdir(folder)))[:MAX_NAMES]
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.islink(folder):
+                self.problem(f"{self.shown(folder)} leads to something that is not there.")
         except OSError as error:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                self.problem(f"{self.shown(folder)} {why(error)}.")
+            self.problem(f"{self.shown(folder)} {why(error)}.")
         self._listed[folder] = names
         return names
 
@@ -143,9 +145,9 @@ class Reading:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def configured(self, text: Any, base: Path, source: Path) -> Path | None:
+    def configured(self, text: Any, base: Path, source: Path, expand: bool = True) -> Path | None:
         """A path as the settings file `source` writes it, relative to `base`; None, with a problem, if it
-        cannot be one here."""
+        cannot be one here. `expand`: whether ~ and variables of the environment stand for what they mean."""
         if not isinstance(text, str) or not text.strip():
             return None
         text = text.strip()
@@ -153,8 +155,8 @@ class Reading:
         if os.name != "nt" and WINDOWS_PATH.match(text):
             self.problem(f"{shown} is not on this computer.")
             return None
-        path = os.path.expandvars(os.path.expanduser(text))
-        if re.search(r"\$\w|\$\{|%\w+%", path) or "\0" in path or not is_text(path):
+        path = os.path.expandvars(os.path.expanduser(text)) if expand else text
+        if "\0" in path or not is_text(path):
             self.problem(f"{shown} is not a path that can be read.")
             return None
         if os.name != "nt" and not os.path.lexists(base / path):
