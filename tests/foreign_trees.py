@@ -56,7 +56,11 @@ def embedding(path: Path, width: int = 768) -> Path:
 
 
 def vae(path: Path) -> Path:
-    return save(path, {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)})
+    """That of `checkpoint` as a file of its own."""
+    part = "first_stage_model."
+    return save(
+        path, {name.removeprefix(part): shape for name, shape in SDXL.items() if name.startswith(part)}
+    )
 
 
 def upscaler(path: Path) -> Path:

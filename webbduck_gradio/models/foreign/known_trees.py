@@ -76,12 +76,6 @@ class ForeignTrees:
         """What is wrong with the file itself; what is wrong with a tree is said by the tree."""
         return (self._broken,) if self._broken else ()
 
-    @property
-    def stamps(self) -> dict[Path, str]:
-        """All that was looked at, with its stamp then."""
-        with self._lock:
-            return {path: stamp for each in self._read.values() for path, stamp in each.stamps.items()}
-
     def is_stale(self) -> bool:
         """Whether anything of it has changed since `trees` was last called."""
         with self._lock:
