@@ -5,6 +5,7 @@ import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { settings } from "../shared/settings.js";
 import { badge, date, distilledBadge } from "./parts.js";
 
@@ -134,10 +135,11 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
   return h(
     "article",
     { class: `card model${each.reason ? " unusable" : ""}`, "aria-label": each.name },
-    h("h3", {}, each.name),
+    h("h3", { title: each.name }, bareName(each)),
     h(
       "p",
       { class: "badges" },
+      originBadge(each),
       badge(architectureName(each)),
       badge(each.layout === "diffusers" ? "diffusers folder" : "single file"),
       each.from_hub ? badge("Hugging Face cache") : null,
