@@ -98,8 +98,8 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="folder of another program (AUTOMATIC1111, Forge, ComfyUI, Fooocus, InvokeAI, SwarmUI, Stability "
-        "Matrix) whose models are used where they lie, read only; repeat the flag for more",
+        help="folder of another program (AUTOMATIC1111, Forge, ComfyUI, Fooocus, InvokeAI, SwarmUI, "
+        "Stability Matrix) whose models are used where they lie, read only; repeat the flag for more",
     )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
