@@ -125,6 +125,13 @@ def test_the_core_is_loaded_beforehand_unless_asked_otherwise() -> None:
     assert not settings_from(["--no-preload"], {}).preload
 
 
+def test_folders_of_other_programs_are_named_each_once(tmp_path: Path) -> None:
+    one, two = str(tmp_path / "ComfyUI"), str(tmp_path / "Fooocus")
+    chosen = settings_from(["--models-from", one, "--models-from", two, "--models-from", one], {})
+    assert chosen.models_from == (Path(one), Path(two))
+    assert settings_from([], {}).models_from == ()
+
+
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
     environment = {"WEBBDUCK_OUTPUT_DIR": str(tmp_path / "environment"), "WEBBDUCK_THUMB_CONCURRENCY": "5"}
     assert settings_from([], environment).outputs == tmp_path / "environment"

@@ -92,6 +92,15 @@ def parser() -> argparse.ArgumentParser:
         help="styles, in the format of AUTOMATIC1111's styles.csv (default styles.csv); styles_*.csv beside "
         "it are read too",
     )
+    flags.add_argument(
+        "--models-from",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of another program (AUTOMATIC1111, Forge, ComfyUI, Fooocus, InvokeAI, SwarmUI, "
+        "Stability Matrix) whose models are used where they lie, read only; repeat the flag for more",
+    )
     flags.add_argument("--no-hf-cache", action="store_true", help="ignore models in the Hugging Face cache")
     flags.add_argument(
         "--device",
@@ -164,6 +173,7 @@ def settings_from(arguments: Sequence[str], environment: Mapping[str, str]) -> S
         tags=_folder(asked.tags or defaults.tags),
         styles=_folder(asked.styles or defaults.styles),
         plugins=_folder(Path(plugins)) if plugins else None,
+        models_from=tuple(dict.fromkeys(map(_folder, asked.models_from))),
         hf_cache=None if asked.no_hf_cache else hf_cache(environment),
         host=host,
         port=asked.port,

@@ -38,6 +38,8 @@ class Settings:
     tags: Path = HOME / "tags"
     styles: Path = HOME / "styles.csv"
     """Further files are `styles_*.csv` beside it."""
+    models_from: tuple[Path, ...] = ()
+    """Other programs' folders, whose models are used in place and never changed."""
     hf_cache: Path | None = None
     """The Hugging Face cache, whose models are used in place; None ignores it."""
     host: str = "127.0.0.1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     "checkpoint", "lora", "vae", "embedding", "upscale", "detect", "controlnet", "wildcards", "styles"
@@ -27,6 +27,10 @@ class ModelFolder:
     """Paths below `path`, with `/`, that alone are models of this kind; None = all."""
     names: Mapping[str, str] = field(default_factory=dict)
     """Names that the program gives to files, by their path below `path` with `/`."""
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the program's database says of files, by the same paths, with the keys of `read_sidecar`."""
+    pictures: Mapping[str, Path] = field(default_factory=dict)
+    """Previews that lie elsewhere than beside the file, by the same paths."""
 
 
 @dataclass(frozen=True)

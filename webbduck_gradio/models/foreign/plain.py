@@ -1,0 +1,67 @@
+"""A folder of models that no program laid out, told by the names of its folders.
+
+Where no name tells, the folder is read as checkpoints and as LoRAs, and each file's header says which it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ..scan import ENDINGS
+from .folders import Kind
+from .reading import Reading
+
+NAMES: dict[str, Kind] = {
+    "checkpoint": "checkpoint",
+    "ckpt": "checkpoint",
+    "stablediffusion": "checkpoint",
+    "diffuser": "checkpoint",
+    "lora": "lora",
+    "locon": "lora",
+    "lycori": "lora",
+    "vae": "vae",
+    "embedding": "embedding",
+    "textualinversion": "embedding",
+    "upscale": "upscale",
+    "upscaler": "upscale",
+    "upscalemodel": "upscale",
+    "esrgan": "upscale",
+    "realesrgan": "upscale",
+    "swinir": "upscale",
+    "dat": "upscale",
+    "hat": "upscale",
+    "controlnet": "controlnet",
+    "adetailer": "detect",
+    "afterdetailer": "detect",
+    "ultralytic": "detect",
+    "wildcard": "wildcards",
+}
+"""By the folder's name in lower case, letters alone, without the plural's s."""
+PARTS = frozenset({"unet", "diffusionmodel", "clip", "clipvision", "textencoder", "hypernetwork"})
+"""Folders of parts of checkpoints, by the same names."""
+
+
+def read(look: Reading) -> None:
+    if kind := NAMES.get(_plain(look.root.name)):
+        look.add(kind, look.root)
+        return
+    known: set[str] = set()
+    for folder in (look.root, look.below(look.root, "models")):
+        for name in look.names(folder) if folder else ():
+            plain = _plain(name)
+            if plain in NAMES and folder is not None and look.add(NAMES[plain], folder / name):
+                known.add(name if folder == look.root else folder.name)
+            elif plain in PARTS and folder == look.root:
+                known.add(name)
+    has_files = any(os.path.splitext(name)[1].lower() in ENDINGS for name in look.names(look.root))
+    if has_files or not look.found:
+        for kind in ("checkpoint", "lora"):
+            look.add(kind, look.root, skip=frozenset(known))
+    for name in look.names(look.root):
+        if re.fullmatch(r"styles(?:_.*)?\.csv", name, re.IGNORECASE):
+            look.add("styles", look.root / name)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z]", "", name.casefold()).removesuffix("s")
