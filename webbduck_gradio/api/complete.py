@@ -38,8 +38,7 @@ def completion_view(registry: Registry) -> dict[str, Any]:
 
     def listed(kind: str) -> list[dict[str, str]]:
         return [
-            {"name": each.name, "detail": each.detail, "origin": each.origin}
-            for each in getattr(words, kind)
+            {"name": each.name, "detail": each.detail, "origin": each.origin} for each in getattr(words, kind)
         ]
 
     tags = words.tags

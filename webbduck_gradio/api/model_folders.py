@@ -46,7 +46,9 @@ def model_folders(services: Services) -> list[ModelFolderAnswer]:
     (named by --models-from), `found`, how many models by kind, and `problems`, sentences about what cannot be
     read."""
     counted = services.registry.foreign_counts()
-    return [_view(services, each, dict(counted.get(each.label, {}))) for each in services.registry.foreign.trees()]
+    return [
+        _view(services, each, dict(counted.get(each.label, {}))) for each in services.registry.foreign.trees()
+    ]
 
 
 @endpoint()

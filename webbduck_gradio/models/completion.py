@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypedDict
 
+from .foreign.candidates import bare_name
 from .tags import LEAST_TYPED, Match, TagList, is_in_word, typed_form
 
 Kind = Literal["lora", "embedding", "wildcard", "style", "tag"]
@@ -59,7 +60,7 @@ class Word(NamedTuple):
     @property
     def bare_name(self) -> str:
         """The name without the origin."""
-        return self.name.removeprefix(f"{self.origin}/") if self.origin else self.name
+        return bare_name(self.name, self.origin)
 
 
 @dataclass(frozen=True)

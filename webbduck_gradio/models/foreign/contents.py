@@ -9,8 +9,9 @@ from types import MappingProxyType
 
 from ...storage.reading import read_regular
 from .. import wildcards
-from ..scan import ENDINGS, candidates
+from ..scan import ENDINGS, Folders
 from ..style_csv import StyleFile
+from .candidates import foreign_candidates
 from .folders import Kind, ModelFolder, Tree
 
 EITHER = "file"
@@ -36,9 +37,8 @@ def _models(folder: ModelFolder) -> Iterable[str]:
     if folder.kind == "styles":
         return _styles(folder.path)
     endings = _ENDINGS.get(folder.kind, ENDINGS)
-    listed = candidates(folder.path, folders=True, skip=folder.skip, endings=endings)
-    paths = [(each.path, each.path.relative_to(folder.path).as_posix()) for each in listed]
-    return [str(path) for path, name in paths if folder.only is None or name in folder.only]
+    found = foreign_candidates([folder], (), Folders(), folders=True, endings=endings)
+    return [str(each.real) for each in found]
 
 
 def _styles(file: Path) -> list[str]:

@@ -69,7 +69,7 @@ function card(each, why, all) {
  * @param {any} catalog
  * @param {string[]} words
  * @param {any} model
- * @param {ReturnType<import("./origin_filter.js").makeOriginFilter>} origins
+ * @param {ReturnType<typeof import("./origin_filter.js").makeOriginFilter>} origins
  * @returns {string} how many there are, for the counter
  */
 export function drawEmbeddings(home, { embeddings: all, folders }, words, model, origins) {

@@ -1,7 +1,7 @@
 // @ts-check
 // What the word before the caret can be completed to. models/completion.py does the same for the API;
 // tests/rules/completion.json holds both to the same cases.
-import { bareName } from "./origins.js";
+import { bareName } from "./origin_names.js";
 import { hasWord, isInWord, typedForm } from "./tag_index.js";
 
 /** @typedef {import("./tag_index.js").TagIndex} TagIndex */

@@ -1,20 +1,12 @@
 // @ts-check
-// Models in the folders of other programs (models/foreign/): their names begin with the folder's label, which
-// the page shows beside the name.
+// Where a model of another program lies, shown beside its name.
 import { h } from "./dom.js";
+import { bareName } from "./origin_names.js";
 
-/** @typedef {{name: string, origin?: string}} Named `origin`: the label, "" in the studio's own folders */
-
-/**
- * The name without the label.
- *
- * @param {Named} model
- */
-export const bareName = ({ name, origin }) =>
-  origin && name.startsWith(`${origin}/`) ? name.slice(origin.length + 1) : name;
+export { bareName };
 
 /**
- * The label; null for a model in the studio's own folders.
+ * The label of the folder; null for a model in the studio's own folders.
  *
  * @param {{origin?: string}} model
  */
@@ -24,6 +16,6 @@ export const originBadge = ({ origin }) =>
 /**
  * Name and badge, for a list.
  *
- * @param {Named} model
+ * @param {import("./origin_names.js").Named} model
  */
 export const nameWithOrigin = (model) => [bareName(model), originBadge(model)];

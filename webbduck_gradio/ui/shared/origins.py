@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ...models.foreign.candidates import bare_name
+
 
 class Found(Protocol):
     """A model of the catalog. `origin`: label of the folder that it lies in, "" in the studio's own."""
@@ -17,10 +19,5 @@ class Found(Protocol):
 
 def entry(model: Found, group: str = "") -> dict[str, str]:
     """A model as an entry of a list (shared/choices.js)."""
-    found = {"value": model.name, "label": bare_name(model)}
+    found = {"value": model.name, "label": bare_name(model.name, model.origin)}
     return found | ({"group": group} if group else {}) | ({"origin": model.origin} if model.origin else {})
-
-
-def bare_name(model: Found) -> str:
-    """The name without the origin, with which it begins."""
-    return model.name.removeprefix(f"{model.origin}/") if model.origin else model.name

@@ -2,7 +2,7 @@
 // The dialog "Upscale with detail": the enlarged picture is redrawn in tiles.
 import { button, h, home, setText } from "./dom.js";
 import { number } from "./format.js";
-import { bareName } from "./origins.js";
+import { bareName } from "./origin_names.js";
 
 const MOST_SCALE = 8;
 
