@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from ..errors import RequestError
+from ..models.foreign import layouts
 from ..models.foreign.contents import counts
 from ..models.foreign.folders import Tree
-from ..models.foreign.layouts import likely_trees
 from ..services import Services
 from .endpoints import endpoint
 
@@ -64,7 +64,10 @@ def add_model_folder(services: Services, path: str, label: str = "") -> ModelFol
     StabilityMatrix) or in any folder. It is read only, now and after a restart, and its files stay as they
     are. label: the first part of its models' names; "" = after the program. Refused where the studio can be
     opened from other computers."""
-    tree = services.registry.foreign.add(_allowed(services, path), label)
+    asked = _allowed(services, path)
+    if not isinstance(label, str):
+        raise RequestError("label must be a text.")
+    tree = services.registry.foreign.add(asked, label)
     services.registry.refresh()
     return _view(services, tree, dict(services.registry.foreign_counts().get(tree.label, {})))
 
@@ -87,7 +90,9 @@ def suggestions(services: Services) -> list[str]:
     if not services.settings.is_loopback_only:
         return []
     used = {each.root for each in services.registry.foreign.trees()}
-    return [str(each) for each in likely_trees(Path.home()) if each not in used]
+    return [
+        str(each) for each in getattr(layouts, "likely_trees", lambda _: [])(Path.home()) if each not in used
+    ]
 
 
 def _check_allowed(services: Services) -> None:
@@ -95,19 +100,12 @@ def _check_allowed(services: Services) -> None:
         raise RequestError(ONLY_AT_START)
 
 
-def _allowed(services: Services, path: object) -> Path:
+def _allowed(services: Services, path: object) -> str:
     """The path that a client sent. Raises `RequestError`."""
     _check_allowed(services)
-    if not isinstance(path, str) or len(path) > LONGEST_PATH or "\0" in path:
+    if not isinstance(path, str) or len(path) > LONGEST_PATH:
         raise RequestError("path must be the path of a folder.")
-    text = path.strip().strip("\"'")
-    try:
-        folder = Path(text).expanduser()
-    except RuntimeError:  # ~ of someone who is not there
-        folder = Path(text)
-    if not folder.is_absolute():
-        raise RequestError("Write the whole path of the folder, from / or the drive on.")
-    return folder
+    return path
 
 
 def _view(services: Services, tree: Tree, found: dict[str, int]) -> ModelFolderAnswer:
