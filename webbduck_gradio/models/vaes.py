@@ -63,9 +63,7 @@ def _is_part(path: Path, roots: Collection[Path]) -> bool:
 def _of_file(each: Candidate, known: Folders) -> Vae:
     reason = known.probed(each.path, each.stamp, lambda: _why_unusable(each.path, known))
     stamp = stamp_of(each.path)
-    return Vae(
-        each.name, each.path, "single_file", each.size, reason, each.path, stamp, origin=each.origin
-    )
+    return Vae(each.name, each.path, "single_file", each.size, reason, each.path, stamp, origin=each.origin)
 
 
 def _of_folder(folder: Path, origin: str, known: Folders) -> Vae:
