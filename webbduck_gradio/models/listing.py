@@ -58,8 +58,8 @@ class Listing(Generic[Model]):
         search: Search[Model],
         foreign: Callable[[], Sequence[ModelFolder]] = tuple,
     ):
-        """`kind`: the word for one of them. `search` notes in the folders what cannot be read. `foreign`: other
-        programs' folders as they are now."""
+        """`kind`: the word for one of them. `search` notes in the folders what cannot be read.
+        `foreign`: other programs' folders as they are now."""
         self._kind, self._settings, self._search, self._foreign = kind, settings, search, foreign
         self._lock = threading.Lock()
         self._folders = Folders()
@@ -92,7 +92,7 @@ class Listing(Generic[Model]):
             raise ModelError(model.unusable)
         return model
 
-    def look(self) -> tuple[Folders, list[Path]]:
-        """Look again: what cannot be read, and where the models lie."""
-        paths = [each.path for each in self.models()]
-        return self._folders, paths
+    def look(self) -> tuple[Folders, tuple[Model, ...]]:
+        """Look again: what was noted of the folders, and the models."""
+        models = self.models()
+        return self._folders, models

@@ -52,6 +52,8 @@ class Candidate:
     """Its path with all links followed."""
     origin: str = ""
     """Label of the other program's folder that it lies in; "" = our own."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What that program's database says of it, as `read_sidecar` has it."""
 
     def preview(self) -> tuple[Path, str] | None:
         """The picture beside it, with its stamp."""
@@ -135,14 +137,13 @@ class Folders:
     def probed(self, path: Path, stamp: str, probe: Callable[[], Found]) -> Found:
         """What `probe` says of a file. It is not asked again while the stamp stays, unless it noted that the
         file cannot be read now."""
-        known = self._probed.get(path)
-        if known is not None and known[0] == stamp:
-            return known[1]  # type: ignore[no-any-return]
-        failed = len(self.unread)
-        result = probe()
-        if len(self.unread) == failed:
-            self._probed[path] = (stamp, result)
-        return result
+        known: tuple[str, Found] | None = self._probed.get(path)
+        if known is None or known[0] != stamp:
+            failed = len(self.unread)
+            known = (stamp, probe())
+            if len(self.unread) == failed:
+                self._probed[path] = known
+        return known[1]
 
     def cannot_read(self, path: Path, error: OSError) -> None:
         self.unread.append(Unread(path, why(error)))

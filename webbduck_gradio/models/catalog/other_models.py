@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...errors import ModelError
@@ -9,6 +11,8 @@ from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..captioners import Captioner, find_captioners
 from ..detectors import Detector, find_detectors
+from ..foreign.folders import Kind, ModelFolder, Tree
+from ..foreign.known_trees import ForeignTrees
 from ..listing import Listing
 from ..style_book import StyleBook
 from ..tags import TagLibrary
@@ -17,19 +21,50 @@ from ..vaes import Vae, find_vaes
 from ..wildcards import Wildcard, WildcardFolder
 from .hashes import Hashes
 
+OtherModel = Upscaler | Captioner | Detector | Vae
+log = logging.getLogger(__name__)
+
 
 class OtherModels:
     """Base of the registry."""
 
     def __init__(self, settings: Settings, hashes: Hashes):
         self.settings, self.hashes = settings, hashes
-        self._upscalers = Listing("upscaler", settings, find_upscalers)
+        self.foreign = ForeignTrees(settings)
+        """Folders of other programs."""
+        self.trees: tuple[Tree, ...] = ()
+        """What was read of them in the last scan."""
+        self._upscalers = Listing("upscaler", settings, find_upscalers, self._folders_of("upscale"))
         self._captioners = Listing("captioner", settings, find_captioners)
-        self._detectors = Listing("detector", settings, find_detectors)
-        self._vaes = Listing("VAE", settings, find_vaes)
+        self._detectors = Listing("detector", settings, find_detectors, self._folders_of("detect"))
+        self._vaes = Listing("VAE", settings, find_vaes, self._folders_of("vae"))
         self.tags = TagLibrary(settings)
         self.wildcard_folder = WildcardFolder(settings.wildcards)
         self.styles = StyleBook(settings.styles)
+
+    def foreign_folders(self, kind: Kind | None = None) -> tuple[ModelFolder, ...]:
+        """The other programs' folders of a kind of model, None = of all, as they were read in the last
+        scan."""
+        return tuple(
+            each for tree in self.trees for each in tree.folders if kind is None or each.kind == kind
+        )
+
+    def _folders_of(self, kind: Kind) -> Callable[[], tuple[ModelFolder, ...]]:
+        return lambda: self.foreign_folders(kind)
+
+    def _look_at_trees(self) -> list[str]:
+        """Look what other programs' folders there are. Returns sentences about what of them cannot be read;
+        with paths only if the server is local."""
+        before, self.trees = self.trees, self.foreign.trees()
+        self.wildcard_folder.use(self.foreign_folders("wildcards"))
+        self.styles.use(self.foreign_folders("styles"))
+        troubled = [tree for tree in self.trees if tree.problems]
+        if self.settings.is_loopback_only:
+            return [f"{tree.label}: {problem}" for tree in troubled for problem in tree.problems]
+        if self.trees != before:
+            for tree in troubled:
+                log.warning("%s: %s", tree.root, " ".join(tree.problems))
+        return [f"Some of {tree.label} cannot be read; the studio's log says what." for tree in troubled]
 
     def vaes(self) -> tuple[Vae, ...]:
         """All VAEs in `checkpoint/vae`, including unusable ones."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from ..scan import ENDINGS, Candidate, Folders, candidates
+from ..scan import ENDINGS, PICTURES, Candidate, Folders, candidates, stamp_of
 from .folders import ModelFolder
 
 
 def foreign_candidates(
     found: Iterable[ModelFolder],
-    own: Iterable[Candidate],
+    own: Collection[Candidate],
     known: Folders,
     folders: bool = False,
     endings: Collection[str] = ENDINGS,
@@ -25,7 +25,7 @@ def foreign_candidates(
     was found before, also through links, is left out. What cannot be read is noted in `known`.
     """
     seen = {each.real for each in own}
-    names: set[str] = set()
+    names = {each.name for each in own}
     listed = []
     for folder in found:
         for each in candidates(folder.path, folders, folder.skip, known, endings):
@@ -34,13 +34,25 @@ def foreign_candidates(
             seen.add(each.real)
             name = next(free for free in _names(folder, entry, each.name) if free not in names)
             names.add(name)
-            listed.append(replace(each, name=name, origin=folder.origin))
+            told = folder.notes.get(entry, {})
+            listed.append(
+                replace(each, name=name, origin=folder.origin, told=told, beside=_beside(folder, entry, each))
+            )
     return listed
 
 
 def bare_name(name: str, origin: str) -> str:
     """A model's name without the label of its folder."""
     return name.removeprefix(f"{origin}/") if origin else name
+
+
+def _beside(folder: ModelFolder, entry: str, each: Candidate) -> Mapping[str, tuple[Path, str]]:
+    """What lies beside it, and the picture that its program keeps elsewhere."""
+    picture = folder.pictures.get(entry)
+    if picture is None or each.preview() is not None:
+        return each.beside
+    stamp = stamp_of(picture)
+    return each.beside if stamp == "gone" else {**each.beside, PICTURES[0]: (picture, stamp)}
 
 
 def _entry(folder: ModelFolder, each: Candidate) -> str | None:
