@@ -43,7 +43,7 @@ def contents(root: Path) -> dict[str, bytes]:
 def test_a_folder_is_looked_at_added_and_removed(ask: Callable[..., Any], comfyui: Path) -> None:
     before = contents(comfyui)
     checked = ask("check_model_folder", str(comfyui))
-    assert (checked["program"], checked["path"], checked["problems"]) == ("ComfyUI", str(comfyui), [])
+    assert (checked["program"], checked["folder"], checked["problems"]) == ("ComfyUI", str(comfyui), [])
     weights = {"checkpoint": 1, "lora": 2, "vae": 1, "embedding": 1, "upscale": 1, "controlnet": 1}
     assert checked["found"] == weights | {"wildcards": 1}
     assert ask("model_folders") == []
@@ -85,7 +85,7 @@ def test_others_get_no_paths_and_can_name_none(studio, ask: Callable[..., Any], 
             refused()
     dialog = server_function(services)
     told = dialog({"action": "list"})
-    assert told["folders"][0]["path"] is None and told["suggestions"] == []
+    assert told["folders"][0]["folder"] is None and told["suggestions"] == []
     assert told["refusal"] == model_folders.ONLY_AT_START
     assert str(comfyui.parent) not in json.dumps(told)
     assert dialog({"action": "remove", "label": "ComfyUI"}) == {"error": model_folders.ONLY_AT_START}

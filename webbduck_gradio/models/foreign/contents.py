@@ -12,7 +12,7 @@ from .. import wildcards
 from ..scan import ENDINGS, Folders
 from ..style_csv import StyleFile
 from .candidates import foreign_candidates
-from .folders import Kind, ModelFolder, Tree
+from .folders import Kind, ModelFolder
 
 EITHER = "file"
 """Stands for the kinds of a model that lies where there are models of several; its header tells which it
@@ -23,10 +23,10 @@ _ENDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Of the kinds whose files are other ones than those with weights."""
 
 
-def counts(tree: Tree) -> dict[str, int]:
+def counts(folders: Iterable[ModelFolder]) -> dict[str, int]:
     """How many models of each kind there are, or of `EITHER`; kinds without any are left out."""
     kinds: dict[str, set[Kind]] = defaultdict(set)
-    for folder in tree.folders:
+    for folder in folders:
         for each in _models(folder):
             kinds[each].add(folder.kind)
     return dict(Counter(next(iter(each)) if len(each) == 1 else EITHER for each in kinds.values()))

@@ -1,6 +1,6 @@
 // @ts-check
 // How many models of each kind another program's folder has, in words.
-import { many } from "../shared/format.js";
+import { many, number } from "../shared/format.js";
 
 /** @type {Record<string, [string, string]>} one and several of a kind, in the order in which they are told */
 const KINDS = {
@@ -24,12 +24,14 @@ const listed = (found, kinds) =>
     .join(", ");
 
 /**
- * "214 checkpoints, 1,020 LoRAs, 3 VAEs; not used: 12 ControlNets".
+ * "214 checkpoints, 1,020 LoRAs, 3 VAEs; not usable here: 812; not used: 12 ControlNets".
  *
- * @param {Record<string, number>} found
+ * @param {{found: Record<string, number>, unusable: number | null}} folder
  */
-export function countsText(found) {
+export function countsText({ found, unusable }) {
   const used = listed(found, KINDS) || "no models";
   const others = listed(found, NOT_USED);
-  return others ? `${used}; not used: ${others}` : used;
+  return [used, unusable && `not usable here: ${number(unusable)}`, others && `not used: ${others}`]
+    .filter(Boolean)
+    .join("; ");
 }

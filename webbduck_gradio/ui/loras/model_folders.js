@@ -87,7 +87,7 @@ export function openModelFolders(anchor, server) {
   }
 
   function row(folder) {
-    const { label, program, path: place, found: models, given, problems } = folder;
+    const { label, program, folder: place, given, problems } = folder;
     return h(
       "li",
       { "data-label": label },
@@ -96,7 +96,7 @@ export function openModelFolders(anchor, server) {
         {},
         h("h3", {}, label, label.startsWith(program) ? null : h("small", {}, program)),
         place ? h("code", {}, place) : null,
-        h("p", {}, countsText(models)),
+        h("p", {}, countsText(folder)),
         problems.map((each) => h("p", { class: "why" }, each)),
         given ? h("p", { class: "muted" }, "Given by --models-from when the studio was started.") : null,
       ),
@@ -109,7 +109,7 @@ export function openModelFolders(anchor, server) {
     put(
       result,
       folder && [
-        h("p", {}, h("b", {}, nameOf(folder)), ` · ${countsText(folder.found)}`),
+        h("p", {}, h("b", {}, nameOf(folder)), ` · ${countsText(folder)}`),
         folder.problems.map((each) => h("p", { class: "why" }, each)),
         button("Add", () => add(folder), { class: "primary", "aria-label": `Add ${nameOf(folder)}` }),
       ],
@@ -128,16 +128,16 @@ export function openModelFolders(anchor, server) {
 
   async function add(folder) {
     put(result, h("p", { class: "muted" }, "Reading the models"));
-    const answer = await ask("add", { path: folder.path });
+    const answer = await ask("add", { path: folder.folder });
     found(answer ? null : folder);
     if (!answer) return;
     path.value = "";
     path.focus();
-    const { label, found: models } = answer.added;
-    toast(`${label} added: ${countsText(models)}.`, () => ask("remove", { label }));
+    const { label } = answer.added;
+    toast(`${label} added: ${countsText(answer.added)}.`, () => ask("remove", { label }));
   }
 
-  async function remove({ label, path: place }) {
+  async function remove({ label, folder: place }) {
     const answer = await ask("remove", { label });
     if (!answer) return;
     (list.querySelector("button") ?? path).focus();
