@@ -56,15 +56,18 @@ class OtherModels:
         """Look what other programs' folders there are. Returns sentences about what of them cannot be read;
         with paths only if the server is local."""
         before, self.trees = self.trees, self.foreign.trees()
+        own = list(self.foreign.problems)
         self.wildcard_folder.use(self.foreign_folders("wildcards"))
         self.styles.use(self.foreign_folders("styles"))
         troubled = [tree for tree in self.trees if tree.problems]
         if self.settings.is_loopback_only:
-            return [f"{tree.label}: {problem}" for tree in troubled for problem in tree.problems]
+            return own + [f"{tree.label}: {problem}" for tree in troubled for problem in tree.problems]
         if self.trees != before:
             for tree in troubled:
                 log.warning("%s: %s", tree.root, " ".join(tree.problems))
-        return [f"Some of {tree.label} cannot be read; the studio's log says what." for tree in troubled]
+        return own + [
+            f"Some of {tree.label} cannot be read; the studio's log says what." for tree in troubled
+        ]
 
     def vaes(self) -> tuple[Vae, ...]:
         """All VAEs in `checkpoint/vae`, including unusable ones."""
