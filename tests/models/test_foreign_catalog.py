@@ -1,4 +1,4 @@
-"""Other programs' folders in the catalog: what is listed, how it is called, and that nothing of it changes."""
+"""Other programs' folders in the catalog: what is listed, what it is called, and that none of it changes."""
 
 from __future__ import annotations
 
