@@ -6,7 +6,9 @@ fit the starter, checkpoints are narrow ones without weights, other files are as
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -126,3 +128,166 @@ def lora_manager_notes() -> dict[str, Any]:
         "usage_tips": '{"strength": 0.8}',
         "civitai": {"trainedWords": ["very detailed"], "baseModel": "SDXL 1.0"},
     }
+
+
+def fooocus(root: Path, config: Mapping[str, Any] | str = "") -> Path:
+    """Fooocus; `config`: content of config.txt, none where it is empty."""
+    for marker in ("fooocus_version.py", "entry_with_update.py", "modules/config.py", "sdxl_styles/a.json"):
+        text(root / marker, "[]" if marker.endswith("json") else "")
+    models = root / "models"
+    checkpoint(models / "checkpoints" / "xl.safetensors")
+    lora(models / "loras" / "ink.safetensors")
+    embedding(models / "embeddings" / "easy.safetensors")
+    for empty in ("vae", "upscale_models", "controlnet"):
+        (models / empty).mkdir()
+    text(root / "wildcards" / "animal.txt", "fox\nowl\n")
+    if config:
+        text(root / "config.txt", config)
+    return root
+
+
+def invokeai(root: Path, in_place: Path | None = None, wal: bool = False) -> Path:
+    """InvokeAI 6: a folder for each model, called after its key, and the database that knows their names.
+
+    `in_place`: folder of a LoRA that is used where it lies. `wal`: the database keeps a write-ahead log, as
+    that of newer versions, which is written back when InvokeAI ends.
+    """
+    text(root / "invokeai.yaml", "# Internal metadata\nschema_version: 4.0.2\nmodels_dir: models\n")
+    models = root / "models"
+    keys = {kind: f"{number:08d}-aaaa-4bbb-8ccc-000000000000" for number, kind in enumerate(("main", "lora"))}
+    checkpoint(models / keys["main"] / "xl.safetensors")
+    lora(models / keys["lora"] / "ink_v1.safetensors")
+    (models / "model_images").mkdir()
+    (models / "model_images" / f"{keys['lora']}.webp").write_bytes(PNG)
+    records = [
+        {"key": keys["main"], "type": "main", "base": "sdxl", "name": "My XL", "format": "checkpoint"}
+        | {"path": f"{keys['main']}/xl.safetensors", "description": "A checkpoint", "trigger_phrases": None},
+        {"key": keys["lora"], "type": "lora", "base": "sdxl", "name": "Ink/Wash", "format": "lycoris"}
+        | {
+            "path": f"{keys['lora']}/ink_v1.safetensors",
+            "description": "Ink",
+            "default_settings": {"weight": 0.7},
+        }
+        | {"trigger_phrases": ["ink wash", "sumi-e"]},
+        {
+            "key": "t5",
+            "type": "t5_encoder",
+            "base": "any",
+            "name": "T5",
+            "path": "t5",
+            "format": "t5_encoder",
+        },
+    ]
+    if in_place is not None:
+        path = lora(in_place / "wash.safetensors")
+        records.append({"key": "p", "type": "lora", "base": "sdxl", "name": "Wash", "path": str(path)})
+    database = root / "databases" / "invokeai.db"
+    database.parent.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        if wal:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(
+            "CREATE TABLE models (id TEXT NOT NULL PRIMARY KEY, config TEXT NOT NULL,"
+            " name TEXT GENERATED ALWAYS AS (json_extract(config, '$.name')) VIRTUAL NOT NULL)"
+        )
+        for record in records:
+            connection.execute(
+                "INSERT INTO models (id, config) VALUES (?, ?)", (record["key"], json.dumps(record))
+            )
+        connection.commit()
+    return root
+
+
+def invokeai_3(root: Path) -> Path:
+    """InvokeAI 3, whose models lie by base and type."""
+    text(root / "invokeai.yaml", "InvokeAI:\n  Paths:\n    models_dir: models\n")
+    checkpoint(root / "models" / "sdxl" / "main" / "xl.safetensors")
+    lora(root / "models" / "sdxl" / "lora" / "ink.safetensors")
+    embedding(root / "models" / "sd-1" / "embedding" / "old.safetensors", width=1024)
+    (root / "models" / "any" / "clip_vision").mkdir(parents=True)
+    return root
+
+
+def swarmui(root: Path, settings: str = "") -> Path:
+    """SwarmUI; `settings`: the section `Paths` of Data/Settings.fds, each line indented by a tab."""
+    for marker in ("SwarmUI.sln", "src/SwarmUI.csproj", "launch-linux.sh"):
+        text(root / marker, "")
+    models = root / "Models"
+    checkpoint(models / "Stable-Diffusion" / "xl.safetensors")
+    lora(models / "Lora" / "ink.safetensors")
+    text(models / "Lora" / "ink.swarm.json", swarm_notes())
+    (models / "Lora" / "ink.jpg").write_bytes(PNG)
+    embedding(models / "Embeddings" / "easy.safetensors")
+    upscaler(models / "upscale_models" / "4x.safetensors")
+    (models / "VAE").mkdir()
+    (models / "controlnet").mkdir()
+    text(root / "Data" / "Wildcards" / "place.txt", "pond\nforest\n")
+    if settings:
+        text(
+            root / "Data" / "Settings.fds",
+            f"#Settings related to file paths.\nPaths:\n{settings}Network:\n\tPort: 7801\n",
+        )
+    return root
+
+
+def swarm_notes() -> dict[str, Any]:
+    """NAME.swarm.json of SwarmUI."""
+    return {
+        "modelspec.name": "ink.safetensors",
+        "modelspec.title": "Ink",
+        "modelspec.description": "Ink <b>wash</b>",
+        "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
+        "modelspec.class": "Stable Diffusion XL 1.0-Base LoRA",
+        "modelspec.usage_hint": "low weights",
+        "modelspec.trigger_phrase": "ink wash",
+        "modelspec.tags": ["ink", "style"],
+        "modelspec.lora_default_weight": "0.65",
+    }
+
+
+def stability_matrix(root: Path, portable: bool = True) -> Path:
+    """StabilityMatrix with ComfyUI, whose LoRAs are a link to the shared ones; `root` is the program's folder
+    where it is portable, and otherwise its library."""
+    library = root / "Data" if portable else root
+    if portable:
+        text(library / ".sm-portable", "")
+    text(library / "settings.json", {"Version": 1, "InstalledPackages": []})
+    models = library / "Models"
+    checkpoint(models / "StableDiffusion" / "xl.safetensors")
+    lora(models / "Lora" / "ink.safetensors")
+    text(models / "Lora" / "ink.cm-info.json", matrix_notes())
+    (models / "Lora" / "ink.preview.jpeg").write_bytes(PNG)
+    embedding(models / "Embeddings" / "easy.safetensors")
+    upscaler(models / "RealESRGAN" / "4x.safetensors")
+    for empty in ("LyCORIS", "VAE", "ControlNet", "Ultralytics/bbox", "TextEncoders", "DiffusionModels"):
+        (models / empty).mkdir(parents=True)
+    package = library / "Packages" / "ComfyUI"
+    for marker in ("main.py", "folder_paths.py", "comfy/sd.py", "models/checkpoints/own.txt"):
+        text(package / marker, "")
+    (package / "models" / "loras").symlink_to(models / "Lora")
+    return root
+
+
+def matrix_notes() -> dict[str, Any]:
+    """NAME.cm-info.json of StabilityMatrix."""
+    return {
+        "ModelId": 1,
+        "ModelName": "Ink",
+        "ModelDescription": "<p>Ink wash</p>",
+        "Nsfw": False,
+        "Tags": ["ink", "style"],
+        "ModelType": "LORA",
+        "BaseModel": "SDXL 1.0",
+        "TrainedWords": ["ink wash", "sumi-e"],
+    }
+
+
+PROGRAMS = {
+    "A1111": a1111,
+    "ComfyUI": comfyui,
+    "Fooocus": fooocus,
+    "InvokeAI": invokeai,
+    "SwarmUI": swarmui,
+    "StabilityMatrix": stability_matrix,
+}
+"""What makes a tree of each program, by the program's name; each takes the root alone."""

@@ -29,10 +29,21 @@ PICTURES = (
     ".jpeg",
     ".preview.webp",
     ".webp",
+    ".thumb.jpg",
+    ".thumb.png",
 )
 """Endings of a preview beside NAME.safetensors, the best first."""
-NOTES = (".json", ".civitai.info")
-"""Endings of what other programs note beside NAME.safetensors, the one to believe first."""
+NOTES = (
+    ".json",
+    ".metadata.json",
+    ".swarm.json",
+    ".cm-info.json",
+    ".civitai.info",
+    ".txt",
+    ".description.txt",
+)
+"""Endings of what other programs note beside NAME.safetensors, the one to believe first: what the user wrote
+there comes before what was downloaded. `read_sidecar` knows whose each is."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +21,6 @@ from ..wildcards import Wildcard, WildcardFolder
 from .hashes import Hashes
 
 OtherModel = Upscaler | Captioner | Detector | Vae
-log = logging.getLogger(__name__)
 
 
 class OtherModels:
@@ -53,18 +51,17 @@ class OtherModels:
         return lambda: self.foreign_folders(kind)
 
     def _look_at_trees(self) -> list[str]:
-        """Look what other programs' folders there are. Returns sentences about what of them cannot be read;
-        with paths only if the server is local."""
-        before, self.trees = self.trees, self.foreign.trees()
+        """Look what other programs' folders there are. Returns sentences about those of which nothing can be
+        read, with paths only if the server is local; what else a tree says is told with it."""
+        self.trees = self.foreign.trees()
         self.wildcard_folder.use(self.foreign_folders("wildcards"))
         self.styles.use(self.foreign_folders("styles"))
-        troubled = [tree for tree in self.trees if tree.problems]
-        if self.settings.is_loopback_only:
-            return [f"{tree.label}: {problem}" for tree in troubled for problem in tree.problems]
-        if self.trees != before:
-            for tree in troubled:
-                log.warning("%s: %s", tree.root, " ".join(tree.problems))
-        return [f"Some of {tree.label} cannot be read; the studio's log says what." for tree in troubled]
+        said = list(self.foreign.problems)
+        for tree in self.trees:
+            if not tree.folders:
+                told = tree.problems if self.settings.is_loopback_only else ()
+                said += [f"{tree.label}: {each}" for each in told or ("No folder of models is found in it.",)]
+        return said
 
     def vaes(self) -> tuple[Vae, ...]:
         """All VAEs in `checkpoint/vae`, including unusable ones."""

@@ -95,9 +95,9 @@ def read(look: Reading) -> None:
     if look.has("installer.py"):
         config = look.root / "config.json"
         for key, value in look.json(config).items():
-            path = look.configured(value, look.root, config) if key in CONFIG else None
-            if path is not None:
-                look.add(CONFIG[key], path, config)
+            found = look.configured(value, look.root, config) if key in CONFIG else None
+            if found is not None:
+                look.add(CONFIG[key], found, config)
 
 
 def _read_root(look: Reading, root: Path) -> None:

@@ -52,8 +52,9 @@ def read(look: Reading) -> None:
         _read_block(look, path, block)
     look.add_below(look.root, (("wildcards", "wildcards"),))
     nodes = look.below(look.root, "custom_nodes")
-    for name in look.names(nodes) if nodes else ():
-        look.add_below(nodes / name, ((each, "wildcards") for each in WILDCARDS))
+    if nodes is not None:
+        for name in look.names(nodes):
+            look.add_below(nodes / name, ((each, "wildcards") for each in WILDCARDS))
 
 
 def read_yaml_alone(look: Reading, path: Path) -> None:

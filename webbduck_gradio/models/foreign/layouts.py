@@ -10,13 +10,17 @@ import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from . import a1111, comfyui, plain
+from . import a1111, comfyui, fooocus, invokeai, plain, stability_matrix, swarmui
 from .folders import Tree
+from .likely import likely_places
 from .reading import Reading
 
 FOLDER = "folder"
 """What `Tree.program` says where no program is recognised."""
 PROGRAMS: tuple[tuple[Callable[[Reading], str | None], Callable[[Reading], None]], ...] = (
+    (swarmui.recognised, swarmui.read),
+    (invokeai.recognised, invokeai.read),
+    (fooocus.recognised, fooocus.read),
     (comfyui.recognised, comfyui.read),
     (a1111.recognised, a1111.read),
 )
@@ -26,14 +30,17 @@ INNER = ("ComfyUI", "webui", "Fooocus", "SwarmUI", "invokeai", "stable-diffusion
 
 
 def read_tree(root: Path, label: str = "") -> Tree:
-    """What lies where in a program's folder, or in a YAML file of ComfyUI's kind. `label`: "" = one made of
-    the program's name. Never raises; what cannot be read is among the tree's problems."""
+    """What lies where in a program's folder, or in the folders that a YAML file of ComfyUI's kind names.
+
+    `label`: "" = one made of the program's name. Never raises; what cannot be read is among the tree's
+    problems.
+    """
     return read(root, label)[0]
 
 
 def read(root: Path, label: str = "") -> tuple[Tree, dict[Path, str]]:
     """`read_tree`, and the stamps of all that was looked at."""
-    look = Reading(Path(os.path.abspath(root)), label)
+    look = Reading(Path(os.path.abspath(root)))
     if look.root.suffix.casefold() in (".yaml", ".yml") and look.is_file(look.root):
         look.label = label or default_label("ComfyUI", ())
         comfyui.read_yaml_alone(look, look.root)
@@ -42,23 +49,55 @@ def read(root: Path, label: str = "") -> tuple[Tree, dict[Path, str]]:
         look.label = label or default_label(look.root.name, ())
         look.problem(f"{look.shown(look.root)} is not there.")
         return look.tree(FOLDER), look.stamps
+    program = _matrix(look) or _program(look)
+    look.label = label or default_label(program or look.root.name, ())
+    if program is None:
+        plain.read(look)
+    return look.tree(program or FOLDER), look.stamps
+
+
+def _matrix(look: Reading) -> str | None:
+    """StabilityMatrix, with the programs that it installed; most of their folders are links to its own."""
+    program = stability_matrix.recognised(look)
+    if program is not None:
+        stability_matrix.read(look)
+        root = look.root
+        for package in list(stability_matrix.packages(look)):
+            look.root = package
+            _program(look)
+        look.root = root
+    return program
+
+
+def _program(look: Reading, read: bool = True) -> str | None:
+    """Which program's folder this is, or has it inside, which is read; None if it is no program's."""
     asked = look.root
-    for way in ("", *INNER):
-        inner = look.below(asked, way) if way else asked
-        if inner is None or not look.is_folder(inner):
-            continue
-        look.root = inner
-        for recognised, read_program in PROGRAMS:
-            program = recognised(look)
-            if program is not None:
-                look.label = label or default_label(program, ())
-                read_program(look)
-                look.root = asked
-                return look.tree(program), look.stamps
-    look.root = asked
-    look.label = label or default_label(look.root.name, ())
-    plain.read(look)
-    return look.tree(FOLDER), look.stamps
+    try:
+        for way in ("", *INNER):
+            inner = look.below(asked, way) if way else asked
+            if inner is not None and look.is_folder(inner):
+                look.root = inner
+                for recognised, read_program in PROGRAMS:
+                    if (program := recognised(look)) is not None:
+                        if read:
+                            read_program(look)
+                        return program
+        return None
+    finally:
+        look.root = asked
+
+
+def likely_trees(home: Path) -> list[Path]:
+    """Folders of programs that lie where people usually keep them; `home`: a person's own folder.
+
+    Cheap: no folder is searched to its depths.
+    """
+    found: dict[str, Path] = {}
+    for place in likely_places(home):
+        look = Reading(place)
+        if look.is_folder(place) and (stability_matrix.recognised(look) or _program(look, read=False)):
+            found.setdefault(os.path.realpath(place), place)
+    return list(found.values())
 
 
 def default_label(name: str, taken: Collection[str]) -> str:

@@ -43,8 +43,9 @@ PARTS = frozenset({"unet", "diffusionmodel", "clip", "clipvision", "textencoder"
 
 
 def read(look: Reading) -> None:
-    if kind := NAMES.get(_plain(look.root.name)):
-        look.add(kind, look.root)
+    own_kind = NAMES.get(_plain(look.root.name))
+    if own_kind is not None:
+        look.add(own_kind, look.root)
         return
     known: set[str] = set()
     for folder in (look.root, look.below(look.root, "models")):
@@ -56,8 +57,8 @@ def read(look: Reading) -> None:
                 known.add(name)
     has_files = any(os.path.splitext(name)[1].lower() in ENDINGS for name in look.names(look.root))
     if has_files or not look.found:
-        for kind in ("checkpoint", "lora"):
-            look.add(kind, look.root, skip=frozenset(known))
+        look.add("checkpoint", look.root, skip=frozenset(known))
+        look.add("lora", look.root, skip=frozenset(known))
     for name in look.names(look.root):
         if re.fullmatch(r"styles(?:_.*)?\.csv", name, re.IGNORECASE):
             look.add("styles", look.root / name)

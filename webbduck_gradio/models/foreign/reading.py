@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,9 @@ WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 class Reading:
     """One look at a program's folder."""
 
-    def __init__(self, root: Path, label: str):
-        self.root, self.label = root, label
+    def __init__(self, root: Path):
+        self.root = root
+        self.label = ""
         self.stamps: dict[Path, str] = {}
         """Stamp of each path that was looked at."""
         self._listed: dict[Path, list[str]] = {}
@@ -48,7 +50,7 @@ class Reading:
         def is_inside(each: ModelFolder) -> bool:
             return any((each.kind, parent) in whole for parent in _real(each.path).parents)
 
-        folders = tuple(each for each in self._folders if not is_inside(each))
+        folders = tuple(replace(each, origin=self.label) for each in self._folders if not is_inside(each))
         return Tree(self.root, program, self.label, folders, tuple(self._problems))
 
     @property
@@ -67,6 +69,10 @@ class Reading:
 
     def is_file(self, path: Path) -> bool:
         return _mode(path, self.stamps, stat.S_ISREG)
+
+    def note(self, path: Path) -> None:
+        """Remember a file that others read for this tree."""
+        self.stamps[path] = stamp_of(path)
 
     def names(self, folder: Path) -> list[str]:
         """Names in a folder, sorted; none, and a problem, where it cannot be listed."""
@@ -185,7 +191,7 @@ class Reading:
             return False
         real = _real(path)
         if "only" in details or all((each.kind, _real(each.path)) != (kind, real) for each in self._folders):
-            self._folders.append(ModelFolder(kind, path, self.label, **details))
+            self._folders.append(ModelFolder(kind, path, "", **details))
         return True
 
     def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> set[Kind]:
