@@ -23,7 +23,7 @@ from ...storage.reading import read_json
 from ..catalog.lookup import quoted
 from ..scan import is_text, why
 from .folders import Kind, ModelFolder, Tree
-from .layouts import FOLDER, default_label, read
+from .layouts import default_label, read
 from .reading import changed
 
 log = logging.getLogger(__name__)
@@ -75,12 +75,6 @@ class ForeignTrees:
     def problems(self) -> tuple[str, ...]:
         """What is wrong with the file itself; what is wrong with a tree is said by the tree."""
         return (self._broken,) if self._broken else ()
-
-    @property
-    def stamps(self) -> dict[Path, str]:
-        """All that was looked at, with its stamp then."""
-        with self._lock:
-            return {path: stamp for each in self._read.values() for path, stamp in each.stamps.items()}
 
     def is_stale(self) -> bool:
         """Whether anything of it has changed since `trees` was last called."""
@@ -210,32 +204,38 @@ class ForeignTrees:
         return known is None or known.tree.label != place.label or changed(known.stamps)
 
     def _look(self, place: _Place) -> _Read:
+        """Read a tree. A folder on a drive that is away stays in it, so that what is known of its models
+        stays until it can be looked at again."""
         tree, stamps = read(place.path, place.label)
-        before = self._read.get(place.path)
-        if before and before.tree.program != FOLDER and tree.program == FOLDER and _is_empty(place.path):
-            # A drive that is away: what is known stays until the folders can be looked at again.
-            sentence = f"{place.path.name} is empty or not there; what was read before is kept."
-            folders = tuple(replace(each, origin=place.label) for each in before.tree.folders)
-            tree = replace(before.tree, label=place.label, folders=folders, problems=(sentence,))
+        before = self._read[place.path].tree.folders if place.path in self._read else ()
+        now = {(each.kind, each.path) for each in tree.folders}
+        is_gone = not place.path.exists()
+        away = [
+            replace(each, origin=place.label)
+            for each in before
+            if (each.kind, each.path) not in now and (is_gone or _is_away(each.path))
+        ]
+        if away and len(away) == len(before):
+            sentence = f"{place.path.name} is empty or not there; what was known of it is kept."
+            program = self._read[place.path].tree.program
+            tree = replace(tree, program=program, folders=tuple(away), problems=(sentence,))
+        elif away:
+            said = (f"{each.path.name} is not there now; what was known of it is kept." for each in away)
+            tree = replace(tree, folders=(*tree.folders, *away), problems=(*tree.problems, *said))
         return _Read(tree, stamps)
 
     def _without_doubles(self, trees: Iterable[Tree]) -> tuple[Tree, ...]:
         own = [_real(each) for each in _own(self._settings)]
-        earlier: list[tuple[Kind, Path, str]] = []
+        labels: dict[tuple[Kind, Path], str] = {}
         found = []
         for tree in trees:
             kept, problems = [], list(tree.problems)
             for each in tree.folders:
                 real = _real(each.path)
-                other = next(
-                    (
-                        label
-                        for kind, path, label in earlier
-                        if kind == each.kind and real.is_relative_to(path)
-                    ),
-                    "",
-                )
-                if any(real.is_relative_to(path) or path.is_relative_to(real) for path in own):
+                ways = ((each.kind, path) for path in (real, *real.parents))
+                other = next((labels[way] for way in ways if way in labels), "")
+                is_own = any(real.is_relative_to(path) for path in own)
+                if is_own or (each.only is None and any(path.is_relative_to(real) for path in own)):
                     problems.append(
                         f"{each.path.name} is the studio's own folder or holds it; it is left out."
                     )
@@ -243,11 +243,8 @@ class ForeignTrees:
                     problems.append(f"{each.path.name} ({each.kind}) is read already, as {other}.")
                 else:
                     kept.append(each)
-            earlier += [
-                (each.kind, _real(each.path), tree.label)
-                for each in kept
-                if each.only is None and not each.skip
-            ]
+            whole = (each for each in kept if each.only is None and not each.skip)
+            labels |= {(each.kind, _real(each.path)): tree.label for each in whole}
             found.append(replace(tree, folders=tuple(kept), problems=tuple(dict.fromkeys(problems))))
         return tuple(found)
 
@@ -296,8 +293,20 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_empty(path: Path) -> bool:
+def _is_away(path: Path) -> bool:
+    """Whether a folder that is not there lies on a drive that is away: behind a link that leads nowhere, or
+    in an empty folder, where a drive would be mounted. Otherwise it was removed."""
+    for folder in (path, *path.parents):
+        if os.path.islink(folder) and not folder.exists():
+            return True
+        if folder.is_dir():
+            return folder != path and not _holds_anything(folder)
+    return False
+
+
+def _holds_anything(folder: Path) -> bool:
     try:
-        return not any(os.scandir(path))
+        with os.scandir(folder) as entries:
+            return any(entries)
     except OSError:
-        return True
+        return False

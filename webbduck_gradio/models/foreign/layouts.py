@@ -103,7 +103,7 @@ def likely_trees(home: Path) -> list[Path]:
 def default_label(name: str, taken: Collection[str]) -> str:
     """A label made of a program's or folder's name, which is none of `taken`: with a number, if need be.
 
-    Letters, digits, points and hyphens only, since labels become part of names in prompts.
+    Letters, digits, points, hyphens and underscores only, since labels become part of names in prompts.
     """
     label = re.sub(r"[^\w.]+", "-", name).strip("-._")[:40] or "models"
     known = {each.casefold() for each in taken}
