@@ -13,9 +13,9 @@ from typing import Any, TypedDict
 
 from ..errors import RequestError
 from ..models.catalog.registry import Registry
-from ..models.foreign import layouts
 from ..models.foreign.contents import counts
 from ..models.foreign.folders import Kind, Tree
+from ..models.foreign.layouts import likely_trees
 from ..services import Services
 from .endpoints import endpoint
 
@@ -95,7 +95,7 @@ def suggestions(services: Services) -> list[str]:
     if not services.settings.is_loopback_only:
         return []
     used = {each.root for each in services.registry.foreign.trees()}
-    likely = getattr(layouts, "likely_trees", lambda _: [])(Path.home())
+    likely = likely_trees(Path.home())
     return [str(each) for each in likely if each not in used]
 
 

@@ -10,6 +10,7 @@ from ...errors import ModelError, NotFoundError
 from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
+from ..foreign.candidates import by_bare_name
 from ..scan import misnamed_sentences, stamps_below, unreadable_names
 from ..wildcards import ENDINGS
 from . import unreadable
@@ -292,7 +293,7 @@ class Registry(ModelLists):
 
 
 def _sorted(models: Mapping[str, M]) -> Models[M]:
-    return Models(sorted(models.values(), key=lambda each: each.name.casefold()))
+    return Models(sorted(models.values(), key=by_bare_name))
 
 
 def _is_file(model: Hashed) -> bool:

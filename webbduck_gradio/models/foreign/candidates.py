@@ -6,9 +6,19 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from ..scan import ENDINGS, PICTURES, Candidate, Folders, candidates, stamp_of
 from .folders import ModelFolder
+
+
+class Named(Protocol):
+    """A model of the catalog. `origin`: label of its program's folder, "" in the studio's own folders."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
 
 
 def foreign_candidates(
@@ -44,6 +54,11 @@ def foreign_candidates(
 def bare_name(name: str, origin: str) -> str:
     """A model's name without the label of its folder."""
     return name.removeprefix(f"{origin}/") if origin else name
+
+
+def by_bare_name(model: Named) -> tuple[str, str]:
+    """Key that sorts models by the names that the page shows; of equal ones our own comes first."""
+    return bare_name(model.name, model.origin).casefold(), model.origin
 
 
 def _beside(folder: ModelFolder, entry: str, each: Candidate) -> Mapping[str, tuple[Path, str]]:

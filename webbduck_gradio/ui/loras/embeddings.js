@@ -89,7 +89,7 @@ export function drawEmbeddings(home, { embeddings: all, folders }, words, model,
     return node;
   });
   const nothing = all.length
-    ? "No embedding matches. Shorten the search."
+    ? origins.noneUsable() || "No embedding matches. Shorten the search."
     : `No embeddings yet. Put a .safetensors file for SDXL into ${folders.embedding}; ` +
       "it appears here automatically.";
   put(home, nodes.length ? nodes : h("p", { class: "nothing" }, nothing));

@@ -185,6 +185,7 @@ export default function start({ element, trigger, server }) {
         "it appears here automatically."
       );
     }
+    if (origins.noneUsable()) return origins.noneUsable();
     return fit.value === "fits" && !box.value
       ? "No LoRA fits this checkpoint. Choose “All architectures” to see the others."
       : "No LoRA matches. Shorten the search, or choose “All architectures”.";
@@ -265,7 +266,9 @@ export default function start({ element, trigger, server }) {
         : h(
             "p",
             { class: "nothing" },
-            catalog.checkpoints.length ? "No checkpoint matches." : "No checkpoints yet.",
+            catalog.checkpoints.length
+              ? origins.noneUsable() || "No checkpoint matches."
+              : "No checkpoints yet.",
           ),
     );
     count.textContent = `${shown.length}`;

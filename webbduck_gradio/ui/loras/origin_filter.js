@@ -58,5 +58,8 @@ export function makeOriginFilter(changed) {
       const usable = found.filter((each) => !unusable.has(each));
       return isPressed() ? [...usable, ...unusable] : usable;
     },
+
+    /** What is said in place of a list without models: the button has them. "" where it has none. */
+    noneUsable: () => (too.hidden ? "" : `None of these can be used here. “${too.textContent}” shows them.`),
   };
 }

@@ -3,21 +3,10 @@ name."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from ...models.foreign.candidates import bare_name
+from ...models.foreign.candidates import Named, bare_name
 
 
-class Found(Protocol):
-    """A model of the catalog. `origin`: label of the folder that it lies in, "" in the studio's own."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def origin(self) -> str: ...
-
-
-def entry(model: Found, group: str = "") -> dict[str, str]:
+def entry(model: Named, group: str = "") -> dict[str, str]:
     """A model as an entry of a list (shared/choices.js)."""
     found = {"value": model.name, "label": bare_name(model.name, model.origin)}
     return found | ({"group": group} if group else {}) | ({"origin": model.origin} if model.origin else {})
