@@ -78,6 +78,14 @@ class Header:
     odd: tuple[str, ...] = ()
     """Keys of metadata values that are not text; the safetensors library rejects such files."""
 
+    @property
+    def all_names(self) -> str:
+        """The names of its tensors, one per line."""
+        derived = self.tensors.derived if isinstance(self.tensors, Tensors) else {}
+        if "names" not in derived:
+            derived["names"] = "\n".join(self.tensors)
+        return str(derived["names"])
+
     def width(self, name: str) -> int | None:
         """Size of the last axis of tensor `name`; None if there is no such tensor."""
         tensor = self.tensors.get(name)
