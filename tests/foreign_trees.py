@@ -11,10 +11,11 @@ import json
 import sqlite3
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lora_files import make_lora
+from lora_files import lora_bytes
 from running import STARTER
 
 sys.path.append(str(Path(__file__).parent / "models"))
@@ -32,7 +33,14 @@ PNG = bytes.fromhex(
 
 def lora(path: Path, metadata: dict[str, str] | None = None) -> Path:
     """One that fits the starter checkpoint."""
-    return make_lora(path, HOME / "checkpoint" / "sdxl" / STARTER, metadata)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_lora(tuple((metadata or {}).items())))
+    return path
+
+
+@cache
+def _lora(metadata: tuple[tuple[str, str], ...]) -> bytes:
+    return lora_bytes(HOME / "checkpoint" / "sdxl" / STARTER, dict(metadata))
 
 
 def checkpoint(path: Path) -> Path:
@@ -48,7 +56,11 @@ def embedding(path: Path, width: int = 768) -> Path:
 
 
 def vae(path: Path) -> Path:
-    return save(path, {"encoder.conv_in.weight": (128, 3, 3, 3), "decoder.conv_in.weight": (512, 4, 3, 3)})
+    """That of `checkpoint` as a file of its own."""
+    part = "first_stage_model."
+    return save(
+        path, {name.removeprefix(part): shape for name, shape in SDXL.items() if name.startswith(part)}
+    )
 
 
 def upscaler(path: Path) -> Path:

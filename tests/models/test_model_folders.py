@@ -25,7 +25,8 @@ def test_folders_are_given_added_and_removed(settings: Settings, tmp_path: Path)
     given, other = foreign_trees.comfyui(tmp_path / "c"), foreign_trees.comfyui(tmp_path / "c2")
     settings = dataclasses.replace(settings, models_from=(given,))
     trees = ForeignTrees(settings)
-    assert trees.check(other).program == "ComfyUI" and len(trees.trees()) == 1
+    checked = trees.check(other)
+    assert (checked.program, checked.label) == ("ComfyUI", "ComfyUI-2") and len(trees.trees()) == 1
     assert trees.add(other).label == "ComfyUI-2"
     assert [each.label for each in trees.trees()] == ["ComfyUI", "ComfyUI-2"]
     assert [each.origin for each in trees.folders("lora")] == ["ComfyUI", "ComfyUI-2"]
@@ -131,7 +132,44 @@ def test_what_was_read_stays_while_a_drive_is_away(settings: Settings, tmp_path:
     assert trees.trees()[0].folders == folders and not trees.trees()[0].problems
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"folders": [{"path": "a", "label": "b", "added": true}]}'])
+def test_a_drive_of_a_part_of_the_models(settings: Settings, tmp_path: Path) -> None:
+    """Behind a link and a settings file; a folder that was removed is none that is away."""
+    disk, mounted = tmp_path / "disk", tmp_path / "mounted"
+    (disk / "checkpoints").mkdir(parents=True)
+    (disk / "loras").mkdir()
+    (disk / "vae").mkdir()
+    comfyui = foreign_trees.comfyui(tmp_path / "c", f"mine:\n  base_path: {mounted}\n  loras: loras\n")
+    shutil.rmtree(comfyui / "models" / "checkpoints")
+    (comfyui / "models" / "checkpoints").symlink_to(mounted / "checkpoints")
+    os.rename(disk, mounted)
+    trees = ForeignTrees(dataclasses.replace(settings, models_from=(comfyui,)))
+    whole = trees.trees()[0].folders
+    os.rename(mounted, disk)
+    mounted.mkdir()
+    shutil.rmtree(comfyui / "models" / "vae")
+    (tree,) = trees.trees()
+    assert {each.path for each in whole} - {each.path for each in tree.folders} == {
+        comfyui / "models" / "vae"
+    }
+    assert "loras is not there now; what was known of it is kept." in tree.problems
+    mounted.rmdir()
+    os.rename(disk, mounted)
+    (tree,) = trees.trees()
+    assert not tree.problems and {each.path for each in tree.folders} < {each.path for each in whole}
+
+
+ENTRY = '{"path": "/a", "label": "b", "added": true}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"folders": [{"path": "a", "label": "b", "added": true}]}',
+        f'{{"folders": [{ENTRY}, {ENTRY}]}}',
+    ],
+)
 def test_a_damaged_file_is_kept(settings: Settings, tmp_path: Path, content: str) -> None:
     file = foreign_trees.text(settings.data_dir / "model-folders.json", content)
     trees = ForeignTrees(dataclasses.replace(settings, models_from=(foreign_trees.comfyui(tmp_path / "c"),)))

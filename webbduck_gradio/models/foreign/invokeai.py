@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from ..probe.sidecars import notes_of_invokeai
-from ..scan import is_text
 from .folders import Kind
 from .reading import Reading
 
@@ -34,7 +33,7 @@ KINDS: dict[str, Kind] = {
 MAX_MODELS = 20_000
 MAX_RECORD = 1_000_000
 """Largest record that is read, in characters."""
-MAX_STEPS = 20_000
+MAX_STEPS = 3_000
 """Thousands of steps of SQLite's machine after which a query is given up."""
 
 
@@ -60,14 +59,18 @@ def read(look: Reading) -> None:
     databases = look.configured(settings.get("db_dir") or "databases", look.root, source)
     if models is None:
         return
-    records = _records(look, databases / "invokeai.db") if databases else None
-    if records is None:
+    database = databases / "invokeai.db" if databases else None
+    records = _records(look, database) if database else None
+    if database is None or records is None:
         _read_older(look, models)
         return
-    for folder, group in _grouped(look, models, records):
+    for folder, group in _grouped(look, models, database, records):
+        # The rest need not be searched: models used in place may lie where a person keeps everything.
+        parts = {each.partition("/")[0] for each in group.only}
         look.add(
             group.kind,
             folder,
+            skip=frozenset(look.names(folder)) - parts,
             only=frozenset(group.only),
             names=group.names,
             notes=group.notes,
@@ -89,17 +92,16 @@ def _read_older(look: Reading, models: Path) -> None:
 
 
 def _grouped(
-    look: Reading, models: Path, records: list[tuple[str, dict[str, Any]]]
+    look: Reading, models: Path, database: Path, records: list[tuple[str, dict[str, Any]]]
 ) -> Iterator[tuple[Path, _Group]]:
     """(folder, its models of one kind): those below models/, and those used in place by their folders."""
     groups: dict[tuple[Path, Kind], _Group] = {}
     taken: dict[Kind, set[str]] = {}
+    pictures = set(look.names(models / "model_images"))
     for key, record in records:
         kind, text = KINDS.get(str(record.get("type"))), record.get("path")
-        if kind is None or not isinstance(text, str) or not is_text(text) or "\0" in text:
-            continue
-        path = look.configured(text, models, models)
-        if path is None:
+        path = look.configured(text, models, database, expand=False) if kind else None
+        if kind is None or path is None or path == models:
             continue
         if not look.is_file(path) and not look.is_folder(path):
             name = str(record.get("name") or path.name)[:100]
@@ -112,10 +114,8 @@ def _grouped(
         group.names[below] = _name(record, key, taken.setdefault(kind, set()))
         if notes := notes_of_invokeai(record):
             group.notes[below] = notes
-        picture = models / "model_images" / f"{key}.webp"
-        if re.fullmatch(r"[\w-]+", key) and picture.is_file():
-            group.pictures[below] = picture
-    look.is_folder(models / "model_images")
+        if f"{key}.webp" in pictures:
+            group.pictures[below] = models / "model_images" / f"{key}.webp"
     for (folder, _), group in groups.items():
         yield folder, group
 

@@ -23,7 +23,7 @@ from ...storage.reading import read_json
 from ..catalog.lookup import quoted
 from ..scan import is_text, why
 from .folders import Kind, ModelFolder, Tree
-from .layouts import FOLDER, default_label, read
+from .layouts import default_label, read
 from .reading import changed
 
 log = logging.getLogger(__name__)
@@ -76,12 +76,6 @@ class ForeignTrees:
         """What is wrong with the file itself; what is wrong with a tree is said by the tree."""
         return (self._broken,) if self._broken else ()
 
-    @property
-    def stamps(self) -> dict[Path, str]:
-        """All that was looked at, with its stamp then."""
-        with self._lock:
-            return {path: stamp for each in self._read.values() for path, stamp in each.stamps.items()}
-
     def is_stale(self) -> bool:
         """Whether anything of it has changed since `trees` was last called."""
         with self._lock:
@@ -106,20 +100,16 @@ class ForeignTrees:
     def check(self, path: str | os.PathLike[str]) -> Tree:
         """What adding a folder would give. Raises `RequestError` if it would be refused."""
         with self._lock:
-            return self._checked(path)[1]
+            return self._checked(path)
 
     def add(self, path: str | os.PathLike[str], label: str = "") -> Tree:
         """Read this folder from now on, under `label` where it is free and can be one. Raises `RequestError`
         if it is refused, `StorageError` if it cannot be remembered."""
         with self._lock:
-            place, tree = self._checked(path)
-            stored = self._labels.pop(str(place), "")  # of a time when it was given
-            taken = self._taken()
-            wishes = (label, stored, default_label(tree.label, taken))
-            label = next(each for each in wishes if each and default_label(each, taken) == each)
-            self._save(self._labels | {str(place): label}, [*self._added, str(place)])
+            tree = self._checked(path, label)
+            self._save(self._labels | {str(tree.root): tree.label}, [*self._added, str(tree.root)])
             self._places = self._placed()
-            return next(each for each in self.trees() if each.label == label)
+            return next(each for each in self.trees() if each.root == tree.root)
 
     def remove(self, label: str) -> Path:
         """Read this folder no more; its files stay. Returns its path. Raises `NotFoundError` for an unknown
@@ -144,28 +134,19 @@ class ForeignTrees:
         given = list(dict.fromkeys(_absolute(each) for each in self._settings.models_from))
         added = [path for each in self._added if (path := Path(each)) not in given]
         fresh = [path for path in given if str(path) not in self._labels]
-        self._places = [
-            _Place(path, self._labels[str(path)], path in given)
-            for path in [*given, *added]
-            if path not in fresh
-        ]
         for path in fresh:
-            label = default_label(read(path)[0].label, self._taken())
-            self._labels[str(path)] = label
-            self._places.append(_Place(path, label, True))
+            self._labels[str(path)] = default_label(read(path)[0].label, self._taken(path))
         if fresh and not self._broken:
             try:
                 self._save(self._labels, self._added)
             except StorageError:
                 log.warning("The labels of the model folders could not be kept", exc_info=True)
-        return sorted(self._places, key=lambda each: [*given, *added].index(each.path))
+        return [_Place(path, self._labels[str(path)], path in given) for path in [*given, *added]]
 
-    def _taken(self) -> set[str]:
-        return {*(each.label for each in self._places), *self._labels.values(), *self._reserved()}
-
-    def _reserved(self) -> set[str]:
-        """Names below our own folders, so that names of our own models stay apart from foreign ones."""
-        names = {HUB}
+    def _taken(self, path: Path) -> set[str]:
+        """Labels that a folder cannot have: those of others, and names below our own folders, so that names
+        of our own models stay apart from foreign ones."""
+        names = {HUB, *(label for other, label in self._labels.items() if other != str(path))}
         for folder in (self._settings.checkpoints / "sdxl", self._settings.loras, self._settings.wildcards):
             try:
                 names.update(os.listdir(folder))
@@ -173,7 +154,8 @@ class ForeignTrees:
                 continue
         return names
 
-    def _checked(self, asked: str | os.PathLike[str]) -> tuple[Path, Tree]:
+    def _checked(self, asked: str | os.PathLike[str], label: str = "") -> Tree:
+        """As `add` would make it."""
         self._refuse_broken()
         text = os.fspath(asked).strip().strip("\"'")
         if not text or "\0" in text or not is_text(text) or not os.path.isabs(os.path.expanduser(text)):
@@ -200,8 +182,12 @@ class ForeignTrees:
                 raise RequestError(f"{name} lies in a folder that is read already, as {tree.label}.")
         if len(self._added) >= MOST:
             raise RequestError(f"{MOST} folders are added already; remove one of them first.")
-        tree, _ = read(path)
-        return path, self._without_doubles([*self.trees(), tree])[-1]
+        taken = self._taken(path)
+        # The second is that of a time when `--models-from` gave it.
+        wishes = (label, self._labels.get(str(path), ""))
+        free = (each for each in wishes if each and default_label(each, taken) == each)
+        label = next(free, "") or default_label(read(path)[0].label, taken)
+        return self._without_doubles([*self.trees(), read(path, label)[0]])[-1]
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -210,32 +196,38 @@ class ForeignTrees:
         return known is None or known.tree.label != place.label or changed(known.stamps)
 
     def _look(self, place: _Place) -> _Read:
+        """Read a tree. A folder on a drive that is away stays in it, so that what is known of its models
+        stays until it can be looked at again."""
         tree, stamps = read(place.path, place.label)
-        before = self._read.get(place.path)
-        if before and before.tree.program != FOLDER and tree.program == FOLDER and _is_empty(place.path):
-            # A drive that is away: what is known stays until the folders can be looked at again.
-            sentence = f"{place.path.name} is empty or not there; what was read before is kept."
-            folders = tuple(replace(each, origin=place.label) for each in before.tree.folders)
-            tree = replace(before.tree, label=place.label, folders=folders, problems=(sentence,))
+        before = self._read[place.path].tree.folders if place.path in self._read else ()
+        now = {(each.kind, each.path) for each in tree.folders}
+        is_gone = not place.path.exists()
+        away = [
+            replace(each, origin=place.label)
+            for each in before
+            if (each.kind, each.path) not in now and (is_gone or _is_away(each.path))
+        ]
+        if away and len(away) == len(before):
+            sentence = f"{place.path.name} is empty or not there; what was known of it is kept."
+            program = self._read[place.path].tree.program
+            tree = replace(tree, program=program, folders=tuple(away), problems=(sentence,))
+        elif away:
+            said = (f"{each.path.name} is not there now; what was known of it is kept." for each in away)
+            tree = replace(tree, folders=(*tree.folders, *away), problems=(*tree.problems, *said))
         return _Read(tree, stamps)
 
     def _without_doubles(self, trees: Iterable[Tree]) -> tuple[Tree, ...]:
         own = [_real(each) for each in _own(self._settings)]
-        earlier: list[tuple[Kind, Path, str]] = []
+        labels: dict[tuple[Kind, Path], str] = {}
         found = []
         for tree in trees:
             kept, problems = [], list(tree.problems)
             for each in tree.folders:
                 real = _real(each.path)
-                other = next(
-                    (
-                        label
-                        for kind, path, label in earlier
-                        if kind == each.kind and real.is_relative_to(path)
-                    ),
-                    "",
-                )
-                if any(real.is_relative_to(path) or path.is_relative_to(real) for path in own):
+                ways = ((each.kind, path) for path in (real, *real.parents))
+                other = next((labels[way] for way in ways if way in labels), "")
+                is_own = any(real.is_relative_to(path) for path in own)
+                if is_own or (each.only is None and any(path.is_relative_to(real) for path in own)):
                     problems.append(
                         f"{each.path.name} is the studio's own folder or holds it; it is left out."
                     )
@@ -243,11 +235,8 @@ class ForeignTrees:
                     problems.append(f"{each.path.name} ({each.kind}) is read already, as {other}.")
                 else:
                     kept.append(each)
-            earlier += [
-                (each.kind, _real(each.path), tree.label)
-                for each in kept
-                if each.only is None and not each.skip
-            ]
+            whole = (each for each in kept if each.only is None and not each.skip)
+            labels |= {(each.kind, _real(each.path)): tree.label for each in whole}
             found.append(replace(tree, folders=tuple(kept), problems=tuple(dict.fromkeys(problems))))
         return tuple(found)
 
@@ -258,8 +247,9 @@ class ForeignTrees:
             content = read_json(self._file)
             entries = content["folders"]
             folders = [(str(each["path"]), str(each["label"]), each["added"] is True) for each in entries]
-            if not all(_LABEL.fullmatch(label) and os.path.isabs(path) for path, label, _ in folders):
-                raise ValueError
+            labels = {label.casefold() for _, label, _ in folders if _LABEL.fullmatch(label)}
+            if len(labels) < len(folders) or not all(os.path.isabs(path) for path, _, _ in folders):
+                raise ValueError("a label or path that cannot be one")
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError):
@@ -289,15 +279,27 @@ def _own(settings: Settings) -> tuple[Path, ...]:
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _is_empty(path: Path) -> bool:
+def _is_away(path: Path) -> bool:
+    """Whether a folder that is not there lies on a drive that is away: behind a link that leads nowhere, or
+    in an empty folder, where a drive would be mounted. Otherwise it was removed."""
+    for folder in (path, *path.parents):
+        if os.path.islink(folder) and not folder.exists():
+            return True
+        if folder.is_dir():
+            return folder != path and not _holds_anything(folder)
+    return False
+
+
+def _holds_anything(folder: Path) -> bool:
     try:
-        return not any(os.scandir(path))
+        with os.scandir(folder) as entries:
+            return any(entries)
     except OSError:
-        return True
+        return False

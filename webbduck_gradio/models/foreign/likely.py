@@ -31,8 +31,12 @@ NAMES = (
     "automatic",
     "sdnext",
     "fooocus",
+    "invokeai",
+    "swarmui",
+    "stableswarmui",
+    "stabilitymatrix",
+    "stability matrix",
 )
-NAMES += ("invokeai", "swarmui", "stableswarmui", "stabilitymatrix", "stability matrix")
 """What names of their folders begin with, in small letters."""
 SETTINGS = (".config", "AppData/Roaming", "Library/Application Support")
 """Where settings of programs lie below a person's own folder."""
@@ -53,8 +57,8 @@ def likely_places(home: Path) -> Iterator[Path]:
     for settings in (home / each for each in SETTINGS):
         yield settings / "ComfyUI"
         try:
-            library = read_json(settings / "StabilityMatrix" / "library.json", 10_000)["LibraryPath"]
-            yield Path(library)
+            library = Path(read_json(settings / "StabilityMatrix" / "library.json", 10_000)["LibraryPath"])
+            yield from [library] if library.is_absolute() else []
         except (OSError, ValueError, TypeError, KeyError):
             continue
 

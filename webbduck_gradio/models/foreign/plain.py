@@ -48,10 +48,10 @@ def read(look: Reading) -> None:
         look.add(own_kind, look.root)
         return
     known: set[str] = set()
-    for folder in (look.root, look.below(look.root, "models")):
-        for name in look.names(folder) if folder else ():
+    for folder in filter(None, (look.root, look.below(look.root, "models"))):
+        for name in look.names(folder):
             plain = _plain(name)
-            if plain in NAMES and folder is not None and look.add(NAMES[plain], folder / name):
+            if plain in NAMES and look.add(NAMES[plain], folder / name):
                 known.add(name if folder == look.root else folder.name)
             elif plain in PARTS and folder == look.root:
                 known.add(name)

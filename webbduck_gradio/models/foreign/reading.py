@@ -38,20 +38,22 @@ class Reading:
         """Stamp of each path that was looked at."""
         self._listed: dict[Path, list[str]] = {}
         self._folders: list[ModelFolder] = []
+        self._whole: set[tuple[Kind, Path]] = set()
+        """Folders of which everything is listed, links followed."""
         self._problems: dict[str, None] = {}
+        self._more = 0
+        """Number of problems beyond those that are kept."""
 
     def tree(self, program: str) -> Tree:
         """What was found. A folder inside another one of the same kind is left out, since it is listed
         with that one."""
-        whole = {
-            (each.kind, _real(each.path)) for each in self._folders if each.only is None and not each.skip
-        }
 
         def is_inside(each: ModelFolder) -> bool:
-            return any((each.kind, parent) in whole for parent in _real(each.path).parents)
+            return any((each.kind, parent) in self._whole for parent in _real(each.path).parents)
 
         folders = tuple(replace(each, origin=self.label) for each in self._folders if not is_inside(each))
-        return Tree(self.root, program, self.label, folders, tuple(self._problems))
+        more = (f"{self._more} more such things are not listed.",) if self._more else ()
+        return Tree(self.root, program, self.label, folders, (*self._problems, *more))
 
     @property
     def found(self) -> bool:
@@ -59,8 +61,11 @@ class Reading:
         return bool(self._folders)
 
     def problem(self, sentence: str) -> None:
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in sentence)
         if len(self._problems) < MAX_PROBLEMS:
-            self._problems[sentence] = None
+            self._problems[shown] = None
+        elif shown not in self._problems:
+            self._more += 1
 
     # -- looking ---------------------------------------------------------------------------------------
 
@@ -82,9 +87,11 @@ class Reading:
         names: list[str] = []
         try:
             names = sorted(filter(is_text, os.listdir(folder)))[:MAX_NAMES]
+        except (FileNotFoundError, NotADirectoryError):
+            if os.path.islink(folder):
+                self.problem(f"{self.shown(folder)} leads to something that is not there.")
         except OSError as error:
-            if not isinstance(error, FileNotFoundError | NotADirectoryError):
-                self.problem(f"{self.shown(folder)} {why(error)}.")
+            self.problem(f"{self.shown(folder)} {why(error)}.")
         self._listed[folder] = names
         return names
 
@@ -143,9 +150,9 @@ class Reading:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def configured(self, text: Any, base: Path, source: Path) -> Path | None:
+    def configured(self, text: Any, base: Path, source: Path, expand: bool = True) -> Path | None:
         """A path as the settings file `source` writes it, relative to `base`; None, with a problem, if it
-        cannot be one here."""
+        cannot be one here. `expand`: whether ~ and variables of the environment stand for what they mean."""
         if not isinstance(text, str) or not text.strip():
             return None
         text = text.strip()
@@ -153,8 +160,8 @@ class Reading:
         if os.name != "nt" and WINDOWS_PATH.match(text):
             self.problem(f"{shown} is not on this computer.")
             return None
-        path = os.path.expandvars(os.path.expanduser(text))
-        if re.search(r"\$\w|\$\{|%\w+%", path) or "\0" in path or not is_text(path):
+        path = os.path.expandvars(os.path.expanduser(text)) if expand else text
+        if "\0" in path or not is_text(path):
             self.problem(f"{shown} is not a path that can be read.")
             return None
         if os.name != "nt" and not os.path.lexists(base / path):
@@ -189,18 +196,20 @@ class Reading:
         if not is_text(str(path)) or len(self._folders) >= MAX_FOLDERS:
             self.problem(f"{self.shown(path)} is left out.")
             return False
-        real = _real(path)
-        if "only" in details or all((each.kind, _real(each.path)) != (kind, real) for each in self._folders):
-            self._folders.append(ModelFolder(kind, path, "", **details))
+        folder = ModelFolder(kind, path, "", **details)
+        real = kind, _real(path)
+        if folder.only is not None or real not in self._whole:
+            self._folders.append(folder)
+        if folder.only is None and not folder.skip:
+            self._whole.add(real)
         return True
 
-    def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> set[Kind]:
-        """List those of these that are there, by their ways below a folder. Returns the kinds listed."""
-        return {
-            kind
-            for way, kind in ways
-            if (path := self.below(folder, way)) is not None and self.add(kind, path)
-        }
+    def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> None:
+        """List those of these that are there, by their ways below a folder."""
+        for way, kind in ways:
+            path = self.below(folder, way)
+            if path is not None:
+                self.add(kind, path)
 
     def shown(self, path: Path) -> str:
         """A path in a sentence: below the root, or else whole."""
@@ -208,8 +217,7 @@ class Reading:
             shown = path.relative_to(self.root).as_posix()
         except ValueError:
             shown = str(path)
-        shown = self.root.name or str(self.root) if shown == "." else shown
-        return os.fsencode(shown).decode("utf-8", "backslashreplace")
+        return self.root.name or str(self.root) if shown == "." else shown
 
 
 def changed(stamps: dict[Path, str]) -> bool:

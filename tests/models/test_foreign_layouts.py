@@ -235,6 +235,7 @@ def test_settings_of_swarmui(tmp_path: Path) -> None:
 
 def test_models_of_invokeai(tmp_path: Path) -> None:
     """By the database: its names, what it notes, its pictures, and what lies elsewhere."""
+    (tmp_path / "mine" / "pictures").mkdir(parents=True)
     root = foreign_trees.invokeai(tmp_path / "i", in_place=tmp_path / "mine")
     checkpoints, loras, in_place = read_tree(root).folders
     (path,) = loras.only or ()
@@ -248,11 +249,13 @@ def test_models_of_invokeai(tmp_path: Path) -> None:
     }
     assert loras.pictures[path].read_bytes() == foreign_trees.PNG
     assert list(checkpoints.names.values()) == ["My XL"] and checkpoints.kind == "checkpoint"
-    assert (in_place.path, in_place.only, in_place.names) == (
+    assert (in_place.path, in_place.only, in_place.names, in_place.skip) == (
         tmp_path / "mine",
         {"wash.safetensors"},
         {"wash.safetensors": "Wash"},
+        {"pictures"},
     )
+    assert checkpoints.skip == {path.split("/")[0], "model_images"}
 
 
 def test_older_invokeai(tmp_path: Path) -> None:
