@@ -8,7 +8,15 @@ const named = (...names) => names.map((name) => ({ name, weight: 1 }));
 test("entries come, go and change at their places", () => {
   const before = named("a", "b", "c", "d");
   const now = [{ name: "0", weight: 1 }, ...named("a"), { name: "c", weight: 2 }, ...named("d", "e")];
-  const change = { gone: ["b"], put: [[0, now[0]], [2, now[2]], [4, now[4]]], count: 5 };
+  const change = {
+    gone: ["b"],
+    put: [
+      [0, now[0]],
+      [2, now[2]],
+      [4, now[4]],
+    ],
+    count: 5,
+  };
   assert.deepEqual(changedList(before, change), now);
   assert.deepEqual(changedList(before, { gone: [], put: [], count: 4 }), before);
 });

@@ -12,7 +12,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
@@ -50,7 +50,7 @@ class Tensors(Mapping[str, Tensor]):
 
     def __init__(self, raw: dict[str, dict[str, Any]]):
         self._raw = raw
-        self.derived: dict[str, Any] = {}
+        self.derived: dict[Hashable, Any] = {}
         """Cache of facts derived from these tensors, for files that share them."""
 
     def __getitem__(self, name: str) -> Tensor:
@@ -81,7 +81,7 @@ class Header:
     @property
     def all_names(self) -> str:
         """The names of its tensors, one per line."""
-        derived = self.tensors.derived if isinstance(self.tensors, Tensors) else {}
+        derived: dict[Hashable, Any] = self.tensors.derived if isinstance(self.tensors, Tensors) else {}
         if "names" not in derived:
             derived["names"] = "\n".join(self.tensors)
         return str(derived["names"])

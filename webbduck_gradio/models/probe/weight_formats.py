@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import ModelError
@@ -54,7 +54,7 @@ def check(name: str, header: Header, parts: Mapping[str, str]) -> dict[str, Scal
 
     `parts`: name prefix -> display name of the part. Raises `ModelError` for unsupported formats.
     """
-    shared = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
+    shared: dict[Hashable, Any] = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
     of_parts = ("formats", tuple(parts))
     if of_parts not in shared:
         shared[of_parts] = _stored(header.tensors, tuple(parts))
