@@ -204,7 +204,11 @@ def test_what_is_found_is_bounded(tmp_path: Path) -> None:
         (tmp_path / "many" / str(number)).mkdir(parents=True)
         lines += f"    many/{number}\n    none/{number}\n"
     tree = read_tree(foreign_trees.text(tmp_path / "paths.yaml", f"a:\n  loras: |\n{lines}"))
-    assert len(tree.folders) == MAX_FOLDERS and len(tree.problems) == MAX_PROBLEMS
+    assert len(tree.folders) == MAX_FOLDERS and len(tree.problems) == MAX_PROBLEMS + 1
+    assert (
+        tree.problems[-1]
+        == f"{2 * (MAX_FOLDERS + 20) - MAX_FOLDERS - MAX_PROBLEMS} more such things are not listed."
+    )
 
 
 def test_mutated_settings_never_raise(tmp_path: Path) -> None:
@@ -228,5 +232,5 @@ def test_mutated_settings_never_raise(tmp_path: Path) -> None:
                 data[at : at + rng.randint(0, 3)] = rng.randbytes(rng.randint(0, 4))
             (root / name).write_bytes(data)
             tree = read_tree(root)
-            assert tree.label and len(tree.problems) <= MAX_PROBLEMS, data
+            assert tree.label and len(tree.problems) <= MAX_PROBLEMS + 1, data
             "".join(tree.problems).encode()

@@ -25,7 +25,8 @@ def test_folders_are_given_added_and_removed(settings: Settings, tmp_path: Path)
     given, other = foreign_trees.comfyui(tmp_path / "c"), foreign_trees.comfyui(tmp_path / "c2")
     settings = dataclasses.replace(settings, models_from=(given,))
     trees = ForeignTrees(settings)
-    assert trees.check(other).program == "ComfyUI" and len(trees.trees()) == 1
+    checked = trees.check(other)
+    assert (checked.program, checked.label) == ("ComfyUI", "ComfyUI-2") and len(trees.trees()) == 1
     assert trees.add(other).label == "ComfyUI-2"
     assert [each.label for each in trees.trees()] == ["ComfyUI", "ComfyUI-2"]
     assert [each.origin for each in trees.folders("lora")] == ["ComfyUI", "ComfyUI-2"]
@@ -157,7 +158,18 @@ def test_a_drive_of_a_part_of_the_models(settings: Settings, tmp_path: Path) -> 
     assert not tree.problems and {each.path for each in tree.folders} < {each.path for each in whole}
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"folders": [{"path": "a", "label": "b", "added": true}]}'])
+ENTRY = '{"path": "/a", "label": "b", "added": true}'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "{",
+        "[]",
+        '{"folders": [{"path": "a", "label": "b", "added": true}]}',
+        f'{{"folders": [{ENTRY}, {ENTRY}]}}',
+    ],
+)
 def test_a_damaged_file_is_kept(settings: Settings, tmp_path: Path, content: str) -> None:
     file = foreign_trees.text(settings.data_dir / "model-folders.json", content)
     trees = ForeignTrees(dataclasses.replace(settings, models_from=(foreign_trees.comfyui(tmp_path / "c"),)))

@@ -109,6 +109,7 @@ def test_broken_notes(tmp_path: Path, ending: str, content: str, why: str) -> No
             {"base": "sdxl"},
         ),
         ({"trigger_phrases": "ink", "default_settings": {"weight": True}, "description": ["x"]}, {}),
+        ({"trigger_phrases": [3, ""], "default_settings": {"weight": 10**400}}, {}),
     ],
 )
 def test_records_of_invokeai(record: dict[str, Any], found: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ..models.probe import single_file_config
 from .catalog import write_lora
@@ -68,7 +69,7 @@ def sdxl() -> dict[str, tuple[int, ...]]:
     words = {"vocab_size": 49408, "max_position_embeddings": 77}
     small = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072}
     large = {"num_hidden_layers": 32, "hidden_size": 1280, "intermediate_size": 5120}
-    parts = {
+    parts: dict[str, dict[str, Any]] = {
         "unet": unet,
         "vae": vae,
         "text_encoder": {**words, **small, "num_attention_heads": 12, "projection_dim": 768},

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -214,17 +214,21 @@ def candidates(
         _found(root, folders, set(), known, skip, endings), key=lambda each: (not each[1], str(each[0]))
     )
     for path, is_folder, listed, real in found:
-        relative = path.relative_to(root).as_posix()
+        relative = below(path, root)
         name = relative if is_folder else relative.removesuffix(".safetensors").removesuffix(".onnx")
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)
         try:
-            candidate = _folder(name, path) if is_folder else _file(name, path, listed)
-            named.append(replace(candidate, real=real))
+            named.append(_folder(name, path, real) if is_folder else _file(name, path, listed, real))
         except OSError as error:
             known.cannot_read(path, error)
     return named
+
+
+def below(path: Path, root: Path) -> str:
+    """A path below a folder, with `/`: what `relative_to` gives, and fast enough for thousands."""
+    return os.fspath(path)[len(os.fspath(root)) :].lstrip(os.sep).replace(os.sep, "/")
 
 
 def model_entries(root: Path, folders: bool) -> Iterator[tuple[str, Path]]:
@@ -284,16 +288,18 @@ def _real(entry: os.DirEntry[str], folder: Path) -> str:
     return os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(folder, entry.name)
 
 
-def _file(name: str, path: Path, listed: Listed) -> Candidate:
+def _file(name: str, path: Path, listed: Listed, real: str) -> Candidate:
+    file = path.name
+    stem = os.path.splitext(file)[0]
     try:
-        status = _status(listed[path.name])
+        status = _status(listed[file])
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ELOOP):
             raise
-        return Candidate(name, path, False, "gone", 0, 0.0)
+        return Candidate(name, path, False, "gone", 0, 0.0, real=real)
     beside = {}
     for ending in (*NOTES, *PICTURES, ".yaml"):
-        entry = listed.get(path.stem + ending)
+        entry = listed.get(stem + ending)
         if entry is not None:
             try:
                 of_it = _status(entry)
@@ -305,12 +311,12 @@ def _file(name: str, path: Path, listed: Listed) -> Candidate:
     stamp = _stamp(status)
     if ".yaml" in beside:
         stamp += "+" + beside[".yaml"][1]
-    if path.stem == "adapter_model" and "adapter_config.json" in listed:  # peft's, which tells a LoRA's alpha
+    if stem == "adapter_model" and "adapter_config.json" in listed:  # peft's, which tells a LoRA's alpha
         stamp += "+" + stamp_of(Path(listed["adapter_config.json"].path))
-    return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside)
+    return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside, real)
 
 
-def _folder(name: str, path: Path) -> Candidate:
+def _folder(name: str, path: Path, real: str) -> Candidate:
     """Its stamp is that of all JSON and weight files inside. Raises `OSError` where a part is not listed."""
     digest, size, modified = hashlib.sha256(), 0, 0.0
     for relative, entry in sorted(_parts(path)):
@@ -321,7 +327,7 @@ def _folder(name: str, path: Path) -> Candidate:
         digest.update(f"{relative}\0{_stamp(status)}\0".encode("utf-8", "surrogatepass"))
         size += status.st_size if os.path.splitext(relative)[1] in ENDINGS else 0
         modified = max(modified, status.st_mtime)
-    return Candidate(name, path, True, digest.hexdigest()[:32], size, modified)
+    return Candidate(name, path, True, digest.hexdigest()[:32], size, modified, real=real)
 
 
 def _parts(path: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

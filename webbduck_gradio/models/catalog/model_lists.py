@@ -105,7 +105,9 @@ class ModelLists(OtherModels):
                 listed[each.name] = result
             elif isinstance(result, CheckpointInfo | str):
                 made = checkpoint_entry(each, result, notes.of(each.name), problems)
-                listed[each.name] = self.hashes.filled(replace(made, from_hub=each.name in hub))
+                if each.name in hub:
+                    made = replace(made, from_hub=True)
+                listed[each.name] = self.hashes.filled(made)
         return listed | {each.name: each for each in kept}
 
     def _list_loras(
@@ -144,7 +146,8 @@ class ModelLists(OtherModels):
                 made = lora_entry(each, result, sidecar, note, problems)
                 owners = notes.called(each.name, files.get(each.name))
                 aliases = (*made.aliases, *filter(None, [owners]))
-                made = replace(made, from_hub=each.name in hub, aliases=aliases)
+                if each.name in hub or owners:
+                    made = replace(made, from_hub=each.name in hub, aliases=aliases)
                 listed[each.name] = self.hashes.filled(made)
                 taken.add(each.real)
         return listed | {each.name: each for each in kept}, taken

@@ -38,9 +38,11 @@ def sentences(
     """One sentence per folder or file that could not be read in a scan. `paths`: the listed models;
     `foreign`: other programs' folders."""
     said = []
+    there = [os.fspath(path) for path in paths]
     for each in unread:
         above = any(other.path != each.path and each.path.is_relative_to(other.path) for other in unread)
-        stays = any(path.is_relative_to(each.path) for path in paths)
+        at = os.fspath(each.path)
+        stays = any(path == at or path.startswith(at + os.sep) for path in there)
         if above or (not stays and not each.why.startswith("cannot be read")):
             continue
         rest = "its known models stay listed, and it is read again automatically when it is back"

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from ..scan import ENDINGS, PICTURES, Candidate, Folders, candidates, stamp_of
+from ..scan import ENDINGS, PICTURES, Candidate, Folders, below, candidates, stamp_of
 from .folders import ModelFolder
 
 
@@ -73,10 +73,10 @@ def _beside(folder: ModelFolder, entry: str, each: Candidate) -> Mapping[str, tu
 def _entry(folder: ModelFolder, each: Candidate) -> str | None:
     """The path below the folder by which its program knows a file or the folder that holds it; None for what
     is not of this kind."""
-    relative = PurePosixPath(each.path.relative_to(folder.path).as_posix())
+    relative = below(each.path, folder.path)
     if folder.only is None:
-        return str(relative)
-    ways = (str(way) for way in (relative, *relative.parents))
+        return relative
+    ways = (relative, *map(str, PurePosixPath(relative).parents))
     return next((way for way in ways if way in folder.only), None)
 
 

@@ -100,20 +100,16 @@ class ForeignTrees:
     def check(self, path: str | os.PathLike[str]) -> Tree:
         """What adding a folder would give. Raises `RequestError` if it would be refused."""
         with self._lock:
-            return self._checked(path)[1]
+            return self._checked(path)
 
     def add(self, path: str | os.PathLike[str], label: str = "") -> Tree:
         """Read this folder from now on, under `label` where it is free and can be one. Raises `RequestError`
         if it is refused, `StorageError` if it cannot be remembered."""
         with self._lock:
-            place, tree = self._checked(path)
-            stored = self._labels.pop(str(place), "")  # of a time when it was given
-            taken = self._taken()
-            wishes = (label, stored, default_label(tree.label, taken))
-            label = next(each for each in wishes if each and default_label(each, taken) == each)
-            self._save(self._labels | {str(place): label}, [*self._added, str(place)])
+            tree = self._checked(path, label)
+            self._save(self._labels | {str(tree.root): tree.label}, [*self._added, str(tree.root)])
             self._places = self._placed()
-            return next(each for each in self.trees() if each.label == label)
+            return next(each for each in self.trees() if each.root == tree.root)
 
     def remove(self, label: str) -> Path:
         """Read this folder no more; its files stay. Returns its path. Raises `NotFoundError` for an unknown
@@ -138,28 +134,19 @@ class ForeignTrees:
         given = list(dict.fromkeys(_absolute(each) for each in self._settings.models_from))
         added = [path for each in self._added if (path := Path(each)) not in given]
         fresh = [path for path in given if str(path) not in self._labels]
-        self._places = [
-            _Place(path, self._labels[str(path)], path in given)
-            for path in [*given, *added]
-            if path not in fresh
-        ]
         for path in fresh:
-            label = default_label(read(path)[0].label, self._taken())
-            self._labels[str(path)] = label
-            self._places.append(_Place(path, label, True))
+            self._labels[str(path)] = default_label(read(path)[0].label, self._taken(path))
         if fresh and not self._broken:
             try:
                 self._save(self._labels, self._added)
             except StorageError:
                 log.warning("The labels of the model folders could not be kept", exc_info=True)
-        return sorted(self._places, key=lambda each: [*given, *added].index(each.path))
+        return [_Place(path, self._labels[str(path)], path in given) for path in [*given, *added]]
 
-    def _taken(self) -> set[str]:
-        return {*(each.label for each in self._places), *self._labels.values(), *self._reserved()}
-
-    def _reserved(self) -> set[str]:
-        """Names below our own folders, so that names of our own models stay apart from foreign ones."""
-        names = {HUB}
+    def _taken(self, path: Path) -> set[str]:
+        """Labels that a folder cannot have: those of others, and names below our own folders, so that names
+        of our own models stay apart from foreign ones."""
+        names = {HUB, *(label for other, label in self._labels.items() if other != str(path))}
         for folder in (self._settings.checkpoints / "sdxl", self._settings.loras, self._settings.wildcards):
             try:
                 names.update(os.listdir(folder))
@@ -167,7 +154,8 @@ class ForeignTrees:
                 continue
         return names
 
-    def _checked(self, asked: str | os.PathLike[str]) -> tuple[Path, Tree]:
+    def _checked(self, asked: str | os.PathLike[str], label: str = "") -> Tree:
+        """As `add` would make it."""
         self._refuse_broken()
         text = os.fspath(asked).strip().strip("\"'")
         if not text or "\0" in text or not is_text(text) or not os.path.isabs(os.path.expanduser(text)):
@@ -194,8 +182,12 @@ class ForeignTrees:
                 raise RequestError(f"{name} lies in a folder that is read already, as {tree.label}.")
         if len(self._added) >= MOST:
             raise RequestError(f"{MOST} folders are added already; remove one of them first.")
-        tree, _ = read(path)
-        return path, self._without_doubles([*self.trees(), tree])[-1]
+        taken = self._taken(path)
+        # The second is that of a time when `--models-from` gave it.
+        wishes = (label, self._labels.get(str(path), ""))
+        free = (each for each in wishes if each and default_label(each, taken) == each)
+        label = next(free, "") or default_label(read(path)[0].label, taken)
+        return self._without_doubles([*self.trees(), read(path, label)[0]])[-1]
 
     # -- reading ---------------------------------------------------------------------------------------
 
@@ -255,8 +247,9 @@ class ForeignTrees:
             content = read_json(self._file)
             entries = content["folders"]
             folders = [(str(each["path"]), str(each["label"]), each["added"] is True) for each in entries]
-            if not all(_LABEL.fullmatch(label) and os.path.isabs(path) for path, label, _ in folders):
-                raise ValueError
+            labels = {label.casefold() for _, label, _ in folders if _LABEL.fullmatch(label)}
+            if len(labels) < len(folders) or not all(os.path.isabs(path) for path, _, _ in folders):
+                raise ValueError("a label or path that cannot be one")
         except FileNotFoundError:
             return
         except (OSError, ValueError, TypeError, KeyError):
@@ -286,7 +279,7 @@ def _own(settings: Settings) -> tuple[Path, ...]:
 
 
 def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path.expanduser()))
+    return Path(os.path.abspath(os.path.expanduser(path)))
 
 
 def _real(path: Path) -> Path:

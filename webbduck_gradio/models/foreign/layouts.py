@@ -5,6 +5,7 @@ A program is told by files that only it has, not by the name of its folder: peop
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Collection
@@ -14,6 +15,8 @@ from . import a1111, comfyui, fooocus, invokeai, plain, stability_matrix, swarmu
 from .folders import Tree
 from .likely import likely_places
 from .reading import Reading
+
+log = logging.getLogger(__name__)
 
 FOLDER = "folder"
 """What `Tree.program` says where no program is recognised."""
@@ -41,19 +44,28 @@ def read_tree(root: Path, label: str = "") -> Tree:
 def read(root: Path, label: str = "") -> tuple[Tree, dict[Path, str]]:
     """`read_tree`, and the stamps of all that was looked at."""
     look = Reading(Path(os.path.abspath(root)))
-    if look.root.suffix.casefold() in (".yaml", ".yml") and look.is_file(look.root):
-        look.label = label or default_label("ComfyUI", ())
-        comfyui.read_yaml_alone(look, look.root)
-        return look.tree("ComfyUI"), look.stamps
-    if not look.is_folder(look.root):
-        look.label = label or default_label(look.root.name, ())
-        look.problem(f"{look.shown(look.root)} is not there.")
-        return look.tree(FOLDER), look.stamps
-    program = _matrix(look) or _program(look)
+    try:
+        program = _read(look)
+    except Exception:  # whatever is in another program's folder, the studio starts
+        log.exception("%s could not be read", root)
+        look.problem(f"{look.shown(look.root)} could not be read further; the log has the details.")
+        program = None
     look.label = label or default_label(program or look.root.name, ())
+    return look.tree(program or FOLDER), look.stamps
+
+
+def _read(look: Reading) -> str | None:
+    """Read what lies at the root, and say whose it is."""
+    if look.root.suffix.casefold() in (".yaml", ".yml") and look.is_file(look.root):
+        comfyui.read_yaml_alone(look, look.root)
+        return "ComfyUI"
+    if not look.is_folder(look.root):
+        look.problem(f"{look.shown(look.root)} is not there.")
+        return None
+    program = _matrix(look) or _program(look)
     if program is None:
         plain.read(look)
-    return look.tree(program or FOLDER), look.stamps
+    return program
 
 
 def _matrix(look: Reading) -> str | None:

@@ -41,6 +41,8 @@ class Reading:
         self._whole: set[tuple[Kind, Path]] = set()
         """Folders of which everything is listed, links followed."""
         self._problems: dict[str, None] = {}
+        self._more = 0
+        """Number of problems beyond those that are kept."""
 
     def tree(self, program: str) -> Tree:
         """What was found. A folder inside another one of the same kind is left out, since it is listed
@@ -50,7 +52,8 @@ class Reading:
             return any((each.kind, parent) in self._whole for parent in _real(each.path).parents)
 
         folders = tuple(replace(each, origin=self.label) for each in self._folders if not is_inside(each))
-        return Tree(self.root, program, self.label, folders, tuple(self._problems))
+        more = (f"{self._more} more such things are not listed.",) if self._more else ()
+        return Tree(self.root, program, self.label, folders, (*self._problems, *more))
 
     @property
     def found(self) -> bool:
@@ -58,9 +61,11 @@ class Reading:
         return bool(self._folders)
 
     def problem(self, sentence: str) -> None:
+        shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in sentence)
         if len(self._problems) < MAX_PROBLEMS:
-            shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in sentence)
             self._problems[shown] = None
+        elif shown not in self._problems:
+            self._more += 1
 
     # -- looking ---------------------------------------------------------------------------------------
 

@@ -189,7 +189,12 @@ def shortened(text: str, most: int = MAX_TEXT) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a number of hundreds of digits
+        return False
 
 
 def _html_to_text(markup: str) -> str:
