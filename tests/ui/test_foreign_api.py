@@ -10,7 +10,6 @@ import foreign_trees
 import httpx
 import pytest
 from gradio_client import Client
-from running import STARTER
 
 
 @pytest.fixture
@@ -41,20 +40,15 @@ def test_answers_say_where_models_lie_and_take_their_names(studio, webui: Path) 
         assert all(
             origin == ("A1111" if each.startswith("A1111/") else "") for each, origin in origins.items()
         )
-    _, answer = client.predict(
+    found = client.predict(
         "a __colour__ duck <lora:wash:0.4>",
-        base_model=STARTER,
         loras=[{"name": "ink"}],
         styles=["A1111 oil"],
-        width=64,
-        height=64,
-        steps=1,
-        api_name="/generate",
+        api_name="/resolve",
     )
-    assert answer["status"] == "completed" and answer["request"]["loras"] == [
-        {**answer["request"]["loras"][0], "name": "A1111/ink"}
-    ]
-    assert answer["request"]["styles"][0]["name"] == "A1111/A1111 oil"
+    assert [each["name"] for each in found["texts"][0]["loras"]] == ["A1111/ink", "A1111/style/wash"]
+    assert found["texts"][0]["draws"][0]["file"] == "A1111/colour.txt"
+    assert "oil painting of a " in found["texts"][0]["prompt"]
     preview = httpx.get(f"{studio.url}/media/lora/{quote('A1111/ink', safe='')}")
     assert preview.status_code == 200 and preview.headers["content-type"] == "image/webp"
     picture = webui / "models" / "Lora" / "ink.preview.png"
