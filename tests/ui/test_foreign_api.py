@@ -42,7 +42,7 @@ def test_answers_say_where_models_lie_and_take_their_names(studio, webui: Path) 
         )
     found = client.predict(
         "a __colour__ duck <lora:wash:0.4>",
-        loras=[{"name": "ink"}],
+        loras=[{"name": "A1111/ink"}],
         styles=["A1111 oil"],
         api_name="/resolve",
     )

@@ -19,6 +19,7 @@ import psutil
 from ..models.catalog.lookup import find
 from ..models.catalog.registry import Registry
 from ..settings import Settings
+from .catalog_trees import write_trees
 from .common import Taken, parser, temporary_settings, timed
 
 Change = Callable[[int], object]
@@ -110,10 +111,8 @@ def main(arguments: Sequence[str]) -> int:
 
 def measure_trees(count: int, runs: int) -> int:
     """Print how long each takes with `count` models over three programs' folders."""
-    from .catalog_trees import write_trees
-
     with tempfile.TemporaryDirectory(prefix="webbduck-trees-") as folder:
-        trees = write_trees(Path(folder), count)
+        trees = write_trees(Path(folder), count, write_lora)
         fresh = trees[1] / "models" / "loras" / "shelf 0" / "fresh.safetensors"
         changes: dict[str, Change] = {
             "one added": lambda run: write_lora(fresh, run, 4),

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..models.probe import single_file_config
-from .catalog import write_lora
 
 MARKERS = {
     "A1111": ("webui.py", "modules/sd_models.py"),
@@ -98,8 +97,8 @@ def sd1(lora: bool) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def write_trees(root: Path, count: int) -> list[Path]:
-    """The programs' folders, with `count` models in all."""
+def write_trees(root: Path, count: int, write_lora: Callable[[Path, int, int], None]) -> list[Path]:
+    """The programs' folders, with `count` models in all. `write_lora`: as in `catalog`."""
     originals = root / "originals"
     originals.mkdir(parents=True)
     xl = sdxl()

@@ -3,7 +3,7 @@
 Events come in bursts, so a scan waits for a short quiet period; `probe_cache` recognises files that are still
 being written. Network file systems do not report changes by other computers, and links lead out of the
 watched folders: in these cases, and if the system's watch limit is reached, folders are scanned every
-`catalog_poll_seconds`.
+`catalog_poll_seconds`. Other programs' folders are observed like our own, each folder of models for itself.
 """
 
 from __future__ import annotations
