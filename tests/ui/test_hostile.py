@@ -216,6 +216,7 @@ FILES = [
 UPSCALED = {"image": f"{RUN}/0.png", "wait_for_result": False}
 FOLDER = {"images": [f"{RUN}/0.png"], "settings": {"prompt": "a duck"}}
 IDS = [*attacks.TRAVERSAL, *attacks.NOT_AN_ID]
+PLACES = [*attacks.TRAVERSAL, *attacks.NOT_TEXT, None]
 TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
 
 
@@ -272,6 +273,10 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("resolve", "loras", [5, "x", [5], [{"name": 5}], [{"name": "../x"}]], {"prompt": "a"}),
         ("resolve", "styles", attacks.NOT_STYLES, {"prompt": "a"}),
         ("resolve", "combination", [*attacks.NOT_WHOLE, -1, 1000], {"prompt": "{a|b}"}),
+        ("check_model_folder", "path", PLACES, {}),
+        ("add_model_folder", "path", PLACES, {}),
+        ("add_model_folder", "label", [*attacks.NOT_TEXT[:-2], None], {"path": "/nowhere"}),
+        ("remove_model_folder", "label", [*attacks.NOT_TEXT, *attacks.TRAVERSAL, None], {}),
         ("loras", "base_model", [*(each for each in attacks.TRAVERSAL if each), 5, [1], {"a": 1}], {}),
         ("embeddings", "base_model", [*attacks.TRAVERSAL, 5, [1], {"a": 1}], {}),
         ("job", "job_id", IDS, {}),

@@ -167,6 +167,8 @@ class CheckpointAnswer(TypedDict):
     """A checkpoint, as /models lists it."""
 
     name: str
+    origin: str
+    """Label of the other program's folder that it lies in, "" of our own; here and below."""
     arch: str
     lora_arch: str
     context: int
@@ -196,6 +198,7 @@ class LoraAnswer(TypedDict):
     """A LoRA, as /loras lists it."""
 
     name: str
+    origin: str
     description: str
     weight: float
     trigger: str
@@ -224,6 +227,7 @@ class SamplerAnswer(TypedDict):
 
 class UpscalerAnswer(TypedDict):
     name: str
+    origin: str
     reason: str | None
 
 
@@ -235,6 +239,7 @@ class CaptionerAnswer(TypedDict):
 
 class DetectorAnswer(TypedDict):
     name: str
+    origin: str
     kind: str
     classes: list[str]
     masks: bool
@@ -251,6 +256,7 @@ class FolderAnswer(TypedDict):
 
 class VaeAnswer(TypedDict):
     name: str
+    origin: str
     size_bytes: int
     hash: str | None
     reason: str | None
@@ -260,6 +266,7 @@ class StyleAnswer(TypedDict):
     """A style, as /styles lists it."""
 
     name: str
+    origin: str
     prompt: str
     negative_prompt: str
     group: str
@@ -272,6 +279,7 @@ class StyleAnswer(TypedDict):
 
 class WildcardAnswer(TypedDict):
     name: str
+    origin: str
     lines: int
     reason: str | None
 

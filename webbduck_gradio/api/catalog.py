@@ -101,7 +101,13 @@ def vaes(services: Services) -> list[VaeAnswer]:
     """The VAEs in checkpoint/vae, for `vae`: `hash` is the first 10 digits of the file's SHA-256 (null until
     computed), `reason` says why one cannot be used."""
     return [
-        {"name": each.name, "size_bytes": each.size_bytes, "hash": each.hash, "reason": each.unusable}
+        {
+            "name": each.name,
+            "origin": each.origin,
+            "size_bytes": each.size_bytes,
+            "hash": each.hash,
+            "reason": each.unusable,
+        }
         for each in services.registry.vaes()
     ]
 
@@ -111,7 +117,7 @@ def wildcards(services: Services) -> list[WildcardAnswer]:
     """The lists of words in wildcards/, which a prompt names as __name__: name, number of values (`lines`),
     and the reason if one cannot be used."""
     return [
-        {"name": each.name, "lines": each.lines, "reason": each.unusable}
+        {"name": each.name, "origin": each.origin, "lines": each.lines, "reason": each.unusable}
         for each in services.registry.wildcards()
     ]
 

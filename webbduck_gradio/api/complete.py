@@ -37,7 +37,9 @@ def completion_view(registry: Registry) -> dict[str, Any]:
     words = _words(registry)
 
     def listed(kind: str) -> list[dict[str, str]]:
-        return [{"name": each.name, "detail": each.detail} for each in getattr(words, kind)]
+        return [
+            {"name": each.name, "detail": each.detail, "origin": each.origin} for each in getattr(words, kind)
+        ]
 
     tags = words.tags
     return {kind: listed(kind) for kind in ("wildcards", "embeddings", "styles")} | {
@@ -47,10 +49,16 @@ def completion_view(registry: Registry) -> dict[str, Any]:
 
 def _words(registry: Registry) -> Words:
     """All that can be completed; a kind that is missing here is completed neither here nor in the page."""
-    lines = {each.name: each.lines for each in registry.wildcards() if not each.unusable}
+    wildcards = {each.name: each for each in registry.wildcards() if not each.unusable}
     return Words(
         loras=[
-            Word(each.name, each.trigger or each.kind, " ".join((each.trigger, *each.tags)), each.weight)
+            Word(
+                each.name,
+                each.trigger or each.kind,
+                " ".join((each.trigger, *each.tags)),
+                each.weight,
+                each.origin,
+            )
             for each in registry.loras()
             if not each.unusable
         ],
@@ -60,11 +68,14 @@ def _words(registry: Registry) -> Words:
             if not each.unusable
         ],
         styles=[
-            Word(each.name, _shortened(each.prompt or each.negative_prompt))
+            Word(each.name, _shortened(each.prompt or each.negative_prompt), origin=each.origin)
             for each in registry.styles.styles()
             if not each.unusable
         ],
-        wildcards=[Word(name, f"{n} {'line' if n == 1 else 'lines'}") for name, n in lines.items()],
+        wildcards=[
+            Word(name, f"{each.lines} {'line' if each.lines == 1 else 'lines'}", origin=each.origin)
+            for name, each in wildcards.items()
+        ],
         tags=registry.tags.tags(),
     )
 

@@ -37,6 +37,7 @@ def detectors_view(services: Services) -> list[DetectorAnswer]:
     return [
         {
             "name": each.name,
+            "origin": each.origin,
             "kind": each.kind,
             "classes": list(each.classes),
             "masks": each.finds_masks,

@@ -14,6 +14,8 @@ class EmbeddingAnswer(TypedDict):
     """An embedding, as /embeddings lists it."""
 
     name: str
+    origin: str
+    """Label of the other program's folder that it lies in, "" of our own."""
     trigger: str
     """What stands for it in a prompt."""
     vectors: int
@@ -36,6 +38,7 @@ class EmbeddingAnswer(TypedDict):
 def embedding_view(embedding: Embedding, compatible: bool | None) -> EmbeddingAnswer:
     return {
         "name": embedding.name,
+        "origin": embedding.origin,
         "trigger": embedding.trigger,
         "vectors": embedding.vectors,
         "arch": embedding.arch,

@@ -62,6 +62,9 @@ PARAMETERS: dict[str, str] = {
     '"" = unchanged.',
     "compile": "Whether the UNet is compiled, which draws faster after a slow first picture; "
     "None = unchanged.",
+    "path": "Of a folder on the studio's computer, from / or the drive on.",
+    "label": 'The first part of the names of a folder\'s models, as /model_folders returns it; "" = made of '
+    "the program's name.",
     "entry_id": "The id that /delete_image or /delete_run returned.",
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of

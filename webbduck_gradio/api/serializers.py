@@ -245,6 +245,7 @@ def live_view(services: Services) -> LiveAnswer:
 def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
     return {
         "name": checkpoint.name,
+        "origin": checkpoint.origin,
         "arch": checkpoint.arch,
         "lora_arch": checkpoint.lora_arch,
         "context": checkpoint.context,
@@ -270,6 +271,7 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
 def lora_view(lora: Lora, compatible: bool | None) -> LoraAnswer:
     return {
         "name": lora.name,
+        "origin": lora.origin,
         "description": lora.description,
         "weight": lora.weight,
         "trigger": lora.trigger,
@@ -302,8 +304,11 @@ def preview_token(lora: Lora) -> str | None:
 
 def upscalers_view(services: Services) -> list[UpscalerAnswer]:
     """The upscaling models, with the reason if one cannot be used, then Lanczos, which is always there."""
-    models = [(each.name, each.unusable) for each in services.registry.upscalers()]
-    return [{"name": name, "reason": reason} for name, reason in (*models, (LANCZOS, None))]
+    models = [(each.name, each.origin, each.unusable) for each in services.registry.upscalers()]
+    return [
+        {"name": name, "origin": origin, "reason": reason}
+        for name, origin, reason in (*models, (LANCZOS, "", None))
+    ]
 
 
 def loras_view(services: Services, base_model: str | None) -> list[LoraAnswer]:

@@ -20,6 +20,7 @@ def styles_view(services: Services) -> list[StyleAnswer]:
 def _view(style: Style, version: str | None) -> StyleAnswer:
     return {
         "name": style.name,
+        "origin": style.origin,
         "prompt": style.prompt,
         "negative_prompt": style.negative_prompt,
         "group": style.group,

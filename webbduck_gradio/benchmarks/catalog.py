@@ -10,13 +10,21 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
+from ..models.catalog.lookup import find
 from ..models.catalog.registry import Registry
 from ..settings import Settings
+from .catalog_trees import write_trees
 from .common import Taken, parser, temporary_settings, timed
 
+Change = Callable[[int], object]
+"""Of the files, given the number of the run."""
+LOOKUPS = 100
 UNET = {
     **dict.fromkeys(("input_blocks_4_1", "input_blocks_5_1"), (2, 640)),
     **dict.fromkeys(("input_blocks_7_1", "input_blocks_8_1", "middle_block_1"), (10, 1280)),
@@ -81,45 +89,75 @@ def main(arguments: Sequence[str]) -> int:
     asked = parser("catalog", __doc__)
     asked.add_argument("--loras", type=int, default=2000, help="how many files (default 2000)")
     asked.add_argument("--runs", type=int, default=3, help="runs of each measurement (default 3)")
+    asked.add_argument(
+        "--foreign",
+        type=int,
+        default=0,
+        metavar="N",
+        help="instead, N models in the folders of A1111, ComfyUI and SwarmUI (catalog_trees.py)",
+    )
     asked.add_argument("--kinds", type=int, default=12, help="different shapes among them (default 12)")
     wanted = asked.parse_args(arguments)
+    if wanted.foreign:
+        return measure_trees(wanted.foreign, wanted.runs)
     with temporary_settings(with_checkpoints=False) as settings:
         for number in range(wanted.loras):
             write_lora(settings.loras / f"lora {number:04}.safetensors", number, 4 + number % wanted.kinds)
         print(f"{wanted.loras} LoRAs, {sum(1 for _ in layers()) * 3} tensors each, {wanted.kinds} shapes")
-        measure(settings, wanted.runs)
+        replaced = settings.loras / "lora 0000.safetensors"
+        measure(settings, wanted.runs, {"one replaced": lambda run: write_lora(replaced, 10_000 + run, 4)})
     return 0
 
 
-def measure(settings: Settings, runs: int) -> None:
+def measure_trees(count: int, runs: int) -> int:
+    """Print how long each takes with `count` models over three programs' folders."""
+    with tempfile.TemporaryDirectory(prefix="webbduck-trees-") as folder:
+        trees = write_trees(Path(folder), count, write_lora)
+        fresh = trees[1] / "models" / "loras" / "shelf 0" / "fresh.safetensors"
+        changes: dict[str, Change] = {
+            "one added": lambda run: write_lora(fresh, run, 4),
+            "one removed": lambda run: fresh.unlink(),
+        }
+        with temporary_settings(with_checkpoints=False, models_from=tuple(trees)) as settings:
+            print(f"{count} models in the folders of A1111, ComfyUI and SwarmUI")
+            before = psutil.Process().memory_info().rss
+            registry = measure(settings, runs, changes)
+            grown = psutil.Process().memory_info().rss - before
+            names = [f"shelf {number}/none" for number in range(LOOKUPS)]
+            took = timed(lambda: [find(name, registry.loras()) for name in names])[1]
+            print(f"{LOOKUPS} unknown names looked up: {1000 * took.work:.0f} ms of CPU")
+            print(f"memory of the process: {grown / 2**20:.0f} MiB more than before the first scan")
+    return 0
+
+
+def measure(settings: Settings, runs: int, changes: Mapping[str, Change]) -> Registry:
+    """Print the medians, and answer the last registry."""
     memory = settings.data_dir / "catalog.sqlite3"
-    cold: list[Taken] = []
-    warm: list[Taken] = []
-    nothing: list[Taken] = []
-    single: list[Taken] = []
+    rows: dict[str, list[Taken]] = {}
     reads: dict[str, int] = {}
     for run in range(runs):
         for file in settings.data_dir.glob("catalog.sqlite3*"):
             file.unlink()
         registry, took = timed(lambda: Registry(settings))
-        cold.append(took)
+        rows.setdefault("cold", []).append(took)
         reads["cold"] = registry.headers_read
         assert memory.exists()
         registry, took = timed(lambda: Registry(settings))
-        warm.append(took)
+        rows.setdefault("warm", []).append(took)
         reads["warm"] = registry.headers_read
-        nothing.append(timed(registry.refresh)[1])
+        rows.setdefault("nothing changed", []).append(timed(registry.refresh)[1])
         reads["nothing changed"] = registry.headers_read - reads["warm"]
-        before = registry.headers_read
-        write_lora(settings.loras / "lora 0000.safetensors", 10_000 + run, 4)
-        changed, took = timed(registry.refresh)
-        assert changed
-        single.append(took)
-        reads["one replaced"] = registry.headers_read - before
+        for name, change in changes.items():
+            before = registry.headers_read
+            change(run)
+            changed, took = timed(registry.refresh)
+            assert changed
+            rows.setdefault(name, []).append(took)
+            reads[name] = registry.headers_read - before
     print("wall and CPU seconds (all processes), medians:")
-    rows = {"cold": cold, "warm": warm, "nothing changed": nothing, "one replaced": single}
     for name, times in rows.items():
         print(f"{name:16} {middle(times, 0):7.2f} {middle(times, 1):7.2f}, {reads[name]} headers read")
+    return registry
 
 
 def middle(times: list[Taken], which: int) -> float:

@@ -182,7 +182,7 @@ def obstacle(catalog: Registry, request: GenerationRequest) -> str | None:
         return None
     for path in paths:
         if (reason := unreadable.away(path, catalog.unread)) is not None:
-            folder = unreadable.called(path.parent, catalog.settings)
+            folder = unreadable.called(path.parent, catalog.settings, catalog.foreign_folders())
             return f"{folder} {reason}; the queue resumes automatically when it is available again."
     return None
 

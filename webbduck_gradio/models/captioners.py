@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ModelError, UnreadableModelError
 from ..settings import HOME, Settings
+from .foreign.folders import ModelFolder
 from .listing import bundled_last
 from .probe.checkpoint import read_json, weight_files
 from .probe.safetensors_header import read_header
@@ -29,8 +31,10 @@ class Captioner:
     unusable: str | None
 
 
-def find_captioners(settings: Settings, known: Folders) -> tuple[Captioner, ...]:
-    """Plug-ins first, then folders in `checkpoint/caption`, the bundled one last.
+def find_captioners(
+    settings: Settings, known: Folders, foreign: Sequence[ModelFolder] = ()
+) -> tuple[Captioner, ...]:
+    """Plug-ins first, then folders in `checkpoint/caption`, the bundled one last. Other programs have none.
 
     A name stands for the first one that has it. What cannot be read is noted in `known`.
     """

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypedDict
 
+from .foreign.candidates import bare_name
 from .tags import LEAST_TYPED, Match, TagList, is_in_word, typed_form
 
 Kind = Literal["lora", "embedding", "wildcard", "style", "tag"]
@@ -47,12 +48,19 @@ Completion = TypedDict("Completion", {"from": int, "to": int, "options": list[Co
 
 
 class Word(NamedTuple):
-    """A name that can be completed. `also`: other words by which it is found."""
+    """A name that can be completed. `also`: other words by which it is found; `origin`: label of the folder
+    that it lies in, with which its name begins."""
 
     name: str
     detail: str = ""
     also: str = ""
     weight: float = 1.0
+    origin: str = ""
+
+    @property
+    def bare_name(self) -> str:
+        """The name without the origin."""
+        return bare_name(self.name, self.origin)
 
 
 @dataclass(frozen=True)
@@ -204,7 +212,7 @@ def _loras(loras: Sequence[Word], typed: str) -> list[CompletionOption]:
     parts = typed.lower().split()
     first = parts[0] if parts else ""
     fitting = [each for each in loras if all(part in f"{each.name} {each.also}".lower() for part in parts)]
-    fitting.sort(key=lambda each: not each.name.lower().startswith(first))
+    fitting.sort(key=lambda each: not each.bare_name.lower().startswith(first))
     return [_option("lora", each, f"<lora:{each.name}:{each.weight:g}>") for each in fitting[:MOST]]
 
 
@@ -218,7 +226,7 @@ def named(words: Sequence[Word], typed: str, anywhere: bool, only_beginnings: bo
         at = name.find(typed)
         if at < 0:
             continue
-        if at == 0:
+        if at == 0 or typed_form(word.bare_name).startswith(typed):
             groups[0].append(word)
             continue
         while at > 0 and is_in_word(name[at - 1]):

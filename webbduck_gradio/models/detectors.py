@@ -11,13 +11,15 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 from ..errors import ModelError, UnreadableModelError
 from ..settings import Settings
+from .foreign.candidates import foreign_candidates
+from .foreign.folders import ModelFolder
 from .listing import bundled_last, model_folders
 from .probe.checkpoint import read_json, weight_files
 from .probe.onnx_header import OnnxHeader, read_onnx
@@ -64,17 +66,24 @@ class Detector:
     unusable: str | None
     finds_masks: bool = False
     """Whether it finds the outline of a region, and not its box alone."""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
 
-def find_detectors(settings: Settings, known: Folders) -> tuple[Detector, ...]:
-    """Files and folders in `checkpoint/detect`, the bundled one last. What cannot be read is noted in
-    `known`."""
+def find_detectors(
+    settings: Settings, known: Folders, foreign: Sequence[ModelFolder] = ()
+) -> tuple[Detector, ...]:
+    """Files and folders in `checkpoint/detect`, the bundled one last, then files of other programs' folders.
+    What cannot be read is noted in `known`."""
     root = settings.checkpoints / "detect"
     folders = model_folders(root, known)
     found = [_from_folder(name, folder, known) for name, folder in folders.items()]
-    for each in candidates(root, folders=False, known=known, endings=ENDINGS | {".onnx"}):
+    endings = ENDINGS | {".onnx"}
+    own = candidates(root, folders=False, known=known, endings=endings)
+    for each in own + foreign_candidates(foreign, own, known, endings=endings):
         if not any(each.path.is_relative_to(folder) for folder in folders.values()):
-            found.append(_from_file(each.name, each.path, each.size, each.stamp, known))
+            detector = _from_file(each.name, each.path, each.size, each.stamp, known)
+            found.append(replace(detector, origin=each.origin))
     return bundled_last(sorted(found, key=lambda each: each.name))
 
 

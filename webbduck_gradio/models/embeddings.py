@@ -21,6 +21,7 @@ import safetensors
 from ..errors import ModelError
 from ..storage.reading import read_regular
 from .catalog.lookup import ENDINGS
+from .foreign.candidates import bare_name
 from .probe.lora import NAMES
 
 HASH_DIGITS = 12
@@ -61,6 +62,8 @@ class Embedding:
     preview: tuple[Path, str] | None = None
     """Preview image beside the file, and its stamp."""
     stamp: str = ""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
 
@@ -163,8 +166,8 @@ class EmbeddingIndex:
         for each in self.embeddings:
             _enter(self._plain, each.trigger, each)
             _enter(self._paths, each.trigger, each)
-            if each.name != each.trigger:
-                _enter(self._paths, each.name, each)
+            for name in {each.name, bare_name(each.name, each.origin)} - {each.trigger}:
+                _enter(self._paths, name, each)
         for entries in (*self._plain.values(), *self._paths.values()):
             # The longest name first; of equal ones that of the embedding that is listed first.
             entries.sort(key=lambda entry: -len(entry[0]))

@@ -11,10 +11,10 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from .probe.safetensors_header import PICKLE_ENDINGS
 
@@ -59,6 +59,12 @@ class Candidate:
     """Seconds since 1970 of the last change; 0 where it cannot be told."""
     beside: Mapping[str, tuple[Path, str]] = field(default_factory=dict)
     """Files of the same name with another ending: ending -> (path, stamp)."""
+    real: str = field(default="", compare=False)
+    """Its path with all links followed."""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+    """What that program's database says of it, as `read_sidecar` has it."""
 
     def preview(self) -> tuple[Path, str] | None:
         """The picture beside it, with its stamp."""
@@ -76,19 +82,32 @@ _NOT_TEXT = re.compile("[\ud800-\udfff]")
 
 def unreadable_names(root: Path, endings: Collection[str] = ENDINGS) -> list[str]:
     """A sentence for each such file, and each folder, below `root` that is left out because of its name."""
-    said: list[str] = []
+    misnamed: list[Path] = []
     seen: set[str] = set()
     for path, folders, files in os.walk(root, followlinks=True):
-        for name in folders + [each for each in files if os.path.splitext(each)[1].lower() in endings]:
-            if not is_text(name):
-                shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-                where = Path(path).relative_to(root.parent).as_posix()
-                said.append(f"The name {shown} in {where} is not UTF-8; rename it to use it.")
+        names = folders + [each for each in files if _ending(each) in endings]
+        misnamed += [Path(path, name) for name in names if not is_text(name)]
         # Links may lead in a circle.
         real = {name: os.path.realpath(os.path.join(path, name)) for name in folders if is_text(name)}
         folders[:] = [name for name in real if not name.startswith(".") and real[name] not in seen]
         seen.update(real.values())
+    return misnamed_sentences(misnamed, (root,))
+
+
+def misnamed_sentences(paths: Iterable[Path], roots: Iterable[Path]) -> list[str]:
+    """A sentence for each path whose name is not UTF-8; it is told from the root on that it lies below."""
+    roots = list(roots)
+    said = set()
+    for path in paths:
+        root = next((each for each in roots if path.is_relative_to(each)), path.parent)
+        shown = os.fsencode(path.name).decode("utf-8", "backslashreplace")
+        where = path.parent.relative_to(root.parent).as_posix()
+        said.add(f"The name {shown} in {where} is not UTF-8; rename it to use it.")
     return sorted(said)
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()
 
 
 @dataclass(frozen=True)
@@ -107,6 +126,7 @@ class _OnDisk(Protocol):
 
 
 Model = TypeVar("Model", bound=_OnDisk)
+Found = TypeVar("Found")
 
 
 class Folders:
@@ -115,12 +135,26 @@ class Folders:
     def __init__(self) -> None:
         self.unread: list[Unread] = []
         """In this look."""
+        self.misnamed: list[Path] = []
+        """Files and folders that are left out in this look because their names are not UTF-8."""
         self._devices: dict[Path, int] = {}
+        self._probed: dict[Path, tuple[str, Any]] = {}
 
     def look(self) -> Folders:
         """Begin a look."""
-        self.unread = []
+        self.unread, self.misnamed = [], []
         return self
+
+    def probed(self, path: Path, stamp: str, probe: Callable[[], Found]) -> Found:
+        """What `probe` says of a file. It is not asked again while the stamp stays, unless it noted that the
+        file cannot be read now."""
+        known: tuple[str, Found] | None = self._probed.get(path)
+        if known is None or known[0] != stamp:
+            failed = len(self.unread)
+            known = (stamp, probe())
+            if len(self.unread) == failed:
+                self._probed[path] = known
+        return known[1]
 
     def cannot_read(self, path: Path, error: OSError) -> None:
         self.unread.append(Unread(path, why(error)))
@@ -139,6 +173,9 @@ class Folders:
             self.unread.append(Unread(folder, "is empty, because its drive is not mounted"))
             return None
         self._devices[folder] = device
+        for name, entry in listed.items():
+            if not is_text(name) and (_ending(name) in ENDINGS or entry.is_dir()):
+                self.misnamed.append(Path(entry.path))
         return listed
 
     def is_unread(self, path: Path) -> bool:
@@ -176,17 +213,22 @@ def candidates(
     found = sorted(
         _found(root, folders, set(), known, skip, endings), key=lambda each: (not each[1], str(each[0]))
     )
-    for path, is_folder, listed in found:
-        relative = path.relative_to(root).as_posix()
+    for path, is_folder, listed, real in found:
+        relative = below(path, root)
         name = relative if is_folder else relative.removesuffix(".safetensors").removesuffix(".onnx")
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)
         try:
-            named.append(_folder(name, path) if is_folder else _file(name, path, listed))
+            named.append(_folder(name, path, real) if is_folder else _file(name, path, listed, real))
         except OSError as error:
             known.cannot_read(path, error)
     return named
+
+
+def below(path: Path, root: Path) -> str:
+    """A path below a folder, with `/`: what `relative_to` gives, and fast enough for thousands."""
+    return os.fspath(path)[len(os.fspath(root)) :].lstrip(os.sep).replace(os.sep, "/")
 
 
 def model_entries(root: Path, folders: bool) -> Iterator[tuple[str, Path]]:
@@ -204,8 +246,8 @@ def _found(
     known: Folders,
     skip: Collection[str],
     endings: Collection[str],
-) -> Iterator[tuple[Path, bool, Listed]]:
-    """(path, whether it is a folder, what lies beside it)."""
+) -> Iterator[tuple[Path, bool, Listed, str]]:
+    """(path, whether it is a folder, what lies beside it, real path)."""
     try:
         real = folder.resolve()
     except (OSError, RuntimeError):  # a loop of links
@@ -232,25 +274,32 @@ def _found(
             if name in skip:
                 continue
             if index:
-                yield path, True, {}
+                yield path, True, {}, os.path.realpath(path)
             else:
                 yield from _found(path, folders, seen, known, (), endings)
-        elif os.path.splitext(name)[1].lower() in endings:
-            yield path, False, listed or {}
+        elif _ending(name) in endings:
+            yield path, False, listed or {}, _real(entry, real)
         elif entry.is_symlink() and not os.path.exists(path):
             known.unread.append(Unread(path, "leads to something that is not there"))
 
 
-def _file(name: str, path: Path, listed: Listed) -> Candidate:
+def _real(entry: os.DirEntry[str], folder: Path) -> str:
+    """Real path of an entry of a real folder."""
+    return os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(folder, entry.name)
+
+
+def _file(name: str, path: Path, listed: Listed, real: str) -> Candidate:
+    file = path.name
+    stem = os.path.splitext(file)[0]
     try:
-        status = _status(listed[path.name])
+        status = _status(listed[file])
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ELOOP):
             raise
-        return Candidate(name, path, False, "gone", 0, 0.0)
+        return Candidate(name, path, False, "gone", 0, 0.0, real=real)
     beside = {}
     for ending in (*NOTES, *PICTURES, ".yaml"):
-        entry = listed.get(path.stem + ending)
+        entry = listed.get(stem + ending)
         if entry is not None:
             try:
                 of_it = _status(entry)
@@ -262,12 +311,12 @@ def _file(name: str, path: Path, listed: Listed) -> Candidate:
     stamp = _stamp(status)
     if ".yaml" in beside:
         stamp += "+" + beside[".yaml"][1]
-    if path.stem == "adapter_model" and "adapter_config.json" in listed:  # peft's, which tells a LoRA's alpha
+    if stem == "adapter_model" and "adapter_config.json" in listed:  # peft's, which tells a LoRA's alpha
         stamp += "+" + stamp_of(Path(listed["adapter_config.json"].path))
-    return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside)
+    return Candidate(name, path, False, stamp, status.st_size, status.st_mtime, beside, real)
 
 
-def _folder(name: str, path: Path) -> Candidate:
+def _folder(name: str, path: Path, real: str) -> Candidate:
     """Its stamp is that of all JSON and weight files inside. Raises `OSError` where a part is not listed."""
     digest, size, modified = hashlib.sha256(), 0, 0.0
     for relative, entry in sorted(_parts(path)):
@@ -278,7 +327,7 @@ def _folder(name: str, path: Path) -> Candidate:
         digest.update(f"{relative}\0{_stamp(status)}\0".encode("utf-8", "surrogatepass"))
         size += status.st_size if os.path.splitext(relative)[1] in ENDINGS else 0
         modified = max(modified, status.st_mtime)
-    return Candidate(name, path, True, digest.hexdigest()[:32], size, modified)
+    return Candidate(name, path, True, digest.hexdigest()[:32], size, modified, real=real)
 
 
 def _parts(path: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -1,4 +1,8 @@
-"""The styles of styles.csv and of the files beside it: listed, edited, and watched like the model folders."""
+"""The styles of styles.csv and of the files beside it: listed, edited, and watched like the model folders.
+
+Those of other programs' files are listed behind them, with the program's label before their names; they are
+never changed. A changed one becomes a style of one's own.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import hashlib
 import logging
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +19,8 @@ from ..request import MAX_PROMPT
 from ..storage.atomic import write_atomically
 from ..storage.reading import read_regular, whole_text
 from .catalog.lookup import quoted, unknown
+from .foreign.candidates import bare_name
+from .foreign.folders import ModelFolder
 from .scan import is_text, stamp_of
 from .style_csv import COMMENT, EMPTY, StyleFile
 
@@ -40,6 +47,8 @@ class Style:
     of its file, "" for the first one."""
     file: Path
     unusable: str | None = None
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,16 @@ class StyleBook:
     def __init__(self, path: Path):
         self.path = path
         self._lock = threading.RLock()
+        self._foreign: tuple[ModelFolder, ...] = ()
         self._listed = _Listed({}, (), ())
         self._catalogued = self._listed.stamps
         self._undo: dict[str, tuple[Path, str, bytes]] = {}
         """Id of a change -> the file, the digest of what was written, and what was there before."""
         self._changes = 0
+
+    def use(self, foreign: tuple[ModelFolder, ...]) -> None:
+        """List the styles of these other programs' files as well."""
+        self._foreign = foreign
 
     def look(self) -> tuple[str, ...]:
         """Read what has changed, for the catalog. Returns a sentence for each file that cannot be used."""
@@ -88,10 +102,8 @@ class StyleBook:
         """A style by name, also written with other capitals. Raises `NotFoundError` with similar names, or
         `ModelError` with the reason if it is unusable."""
         styles = self._look().styles
-        found = styles.get(name)
-        if found is None:
-            same = [each for each in styles.values() if each.name.casefold() == name.strip().casefold()]
-            found = same[0] if len(same) == 1 else None
+        found = styles.get(name) or _only(name, [each for each in styles.values() if not each.origin])
+        found = found or _only(name, styles.values())
         if found is None:
             where = f"; there are none in {self.path.name}" if not styles else ""
             raise unknown(name, "style", styles.values(), where)
@@ -112,6 +124,8 @@ class StyleBook:
             styles = self._look().styles
             if replacing is not None and replacing not in styles:
                 raise _gone(replacing)
+            if replacing is not None and (origin := styles[replacing].origin):
+                called, replacing = called.removeprefix(f"{origin}/"), None
             if called in styles and called != replacing:
                 raise RequestError(f"There is a style named {quoted(called)} already; choose another name.")
             path = styles[replacing].file if replacing is not None else self.path
@@ -125,6 +139,10 @@ class StyleBook:
             style = self._look().styles.get(name)
             if style is None:
                 raise _gone(name)
+            if style.origin:
+                raise RequestError(
+                    f"{quoted(name)} belongs to {style.origin}, whose files are never changed."
+                )
             before = self._content(style.file)
             return self._write(style.file, before, _parsed(style.file, before).without(name))
 
@@ -174,7 +192,8 @@ class StyleBook:
         return [self.path, *(self.path.parent / each for each in beside if is_text(each))]
 
     def _stamps_now(self) -> tuple[tuple[str, str], ...]:
-        return tuple((str(path), stamp_of(path)) for path in self._files())
+        paths = (*self._files(), *(each.path for each in self._foreign))
+        return tuple((str(path), stamp_of(path)) for path in paths)
 
     def _look(self) -> _Listed:
         with self._lock:
@@ -186,6 +205,7 @@ class StyleBook:
     def _read(self, stamps: tuple[tuple[str, str], ...]) -> _Listed:
         styles: dict[str, Style] = {}
         problems: list[str] = []
+        origins = {str(each.path): each.origin for each in self._foreign}
         for path in (Path(each) for each, _ in stamps):
             try:
                 file = StyleFile.parse(read_regular(path))
@@ -198,11 +218,13 @@ class StyleBook:
                 reason = str(error).removeprefix(f"{path.name} ")
                 problems.append(f"The styles of {path.name} are left out: it {reason}.")
                 continue
-            self._add(file, path, styles, problems)
+            self._add(file, path, origins.get(str(path), ""), styles, problems)
         return _Listed(styles, tuple(problems), stamps)
 
-    def _add(self, file: StyleFile, path: Path, styles: dict[str, Style], problems: list[str]) -> None:
-        group = "" if path == self.path else path.stem
+    def _add(
+        self, file: StyleFile, path: Path, origin: str, styles: dict[str, Style], problems: list[str]
+    ) -> None:
+        group = "" if path == self.path else origin or path.stem
         seen: set[str] = set()
         twice: list[str] = []
         for row in file.rows():
@@ -213,8 +235,9 @@ class StyleBook:
             if row.name in seen:
                 twice.append(row.name)
             seen.add(row.name)
+            name = f"{origin}/{row.name}" if origin else row.name
             reason = _reason(row.name, row.prompt, row.negative_prompt)
-            styles[row.name] = Style(row.name, row.prompt, row.negative_prompt, group, path, reason)
+            styles[name] = Style(name, row.prompt, row.negative_prompt, group, path, reason, origin)
         if twice:
             problems.append(
                 f"{path.name} has {quoted(twice[0])} twice{_more(twice)}; of equal names the last row holds."
@@ -249,6 +272,17 @@ class StyleBook:
             del self._undo[old]
         self._look()
         return change
+
+
+def _only(name: str, styles: Iterable[Style]) -> Style | None:
+    """The only one that has this name in any case, without its label."""
+    wanted = name.strip().casefold()
+    same = [
+        each
+        for each in styles
+        if wanted in (each.name.casefold(), bare_name(each.name, each.origin).casefold())
+    ]
+    return same[0] if len(same) == 1 else None
 
 
 def _parsed(path: Path, content: bytes) -> StyleFile:

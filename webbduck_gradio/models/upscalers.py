@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib.util
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ModelError, UnreadableModelError
 from ..request.hires_fields import LANCZOS as LANCZOS
 from ..settings import Settings
+from .foreign.candidates import foreign_candidates
+from .foreign.folders import ModelFolder
 from .listing import bundled_last
 from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
-from .scan import Folders, Unread, candidates
+from .scan import Candidate, Folders, Unread, candidates
 
 MAX_UPSCALED_PIXELS = 8192 * 8192
 
@@ -27,19 +29,32 @@ class Upscaler:
     path: Path
     size_bytes: int
     unusable: str | None
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
 
-def find_upscalers(settings: Settings, known: Folders) -> tuple[Upscaler, ...]:
-    """By name, the bundled one last: what somebody put there is taken before it. What cannot be read is noted
-    in `known`."""
+def find_upscalers(
+    settings: Settings, known: Folders, foreign: Sequence[ModelFolder] = ()
+) -> tuple[Upscaler, ...]:
+    """By name, the bundled one last: what somebody put there is taken before it. Then those of other
+    programs' folders, which are never taken unasked. What cannot be read is noted in `known`."""
+    own = candidates(settings.checkpoints / "upscale", folders=False, known=known)
     found = [
-        Upscaler(each.name, each.path, each.size, _why_broken(each.path, known))
-        for each in candidates(settings.checkpoints / "upscale", folders=False, known=known)
+        Upscaler(each.name, each.path, each.size, _why_unusable(each, known), each.origin)
+        for each in own + foreign_candidates(foreign, own, known)
     ]
     return bundled_last(found)
 
 
-def _why_broken(path: Path, known: Folders) -> str | None:
+def _why_unusable(each: Candidate, known: Folders) -> str | None:
+    reason = known.probed(each.path, each.stamp, lambda: _probed(each.path, known))
+    if reason == OTHER_KIND:
+        return None if has_spandrel() else f"{each.path.name} {OTHER_KIND}. {NEEDS_SPANDREL}"
+    return reason
+
+
+def _probed(path: Path, known: Folders) -> str | None:
+    """None for a Compact model, `OTHER_KIND`, or why it cannot be used."""
     if path.suffix.lower() in PICKLE_ENDINGS:
         return f"{path.name} {PICKLE_REASON}."
     try:
@@ -49,11 +64,10 @@ def _why_broken(path: Path, known: Folders) -> str | None:
         return str(error)
     except ModelError as error:
         return str(error)
-    if is_compact({name: tensor.shape for name, tensor in header.tensors.items()}):
-        return None
-    return None if has_spandrel() else f"{path.name} is of another kind than Compact. {NEEDS_SPANDREL}"
+    return None if is_compact({name: tensor.shape for name, tensor in header.tensors.items()}) else OTHER_KIND
 
 
+OTHER_KIND = "is of another kind than Compact"
 NEEDS_SPANDREL = (
     "Other upscaling models than Compact ones need a package; add it with "
     f"`{sys.executable} -m pip install --no-deps spandrel==0.4.2 einops==0.8.2`."

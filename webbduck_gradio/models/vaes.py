@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ModelError, UnreadableModelError
 from ..settings import Settings
+from .foreign.candidates import foreign_candidates
+from .foreign.folders import ModelFolder
 from .listing import bundled_last, model_folders
 from .probe import vae
 from .probe.folder_files import weight_files
 from .probe.safetensors_header import PICKLE_ENDINGS, PICKLE_REASON
-from .scan import Folders, Unread, candidates, stamp_of
+from .scan import Candidate, Folders, Unread, candidates, stamp_of
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,45 @@ class Vae:
     """AutoV2 of `weights`, once computed."""
     hashes: tuple[str, ...] = ()
     """SHA-256 of `weights` and of what follows its header, once computed."""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
 
-def find_vaes(settings: Settings, known: Folders) -> tuple[Vae, ...]:
-    """By name. What cannot be read is noted in `known`."""
+def find_vaes(settings: Settings, known: Folders, foreign: Sequence[ModelFolder] = ()) -> tuple[Vae, ...]:
+    """Those in `checkpoint/vae` by name, then those of other programs' folders. What cannot be read is noted
+    in `known`."""
     root = settings.checkpoints / "vae"
-    found = []
-    for each in candidates(root, folders=False, known=known):
-        if each.path.parent != root and (each.path.parent / "config.json").is_file():
-            continue  # a folder in diffusers layout, below
-        reason = _why_unusable(each.path, known)
-        stamp = stamp_of(each.path)
-        found.append(Vae(each.name, each.path, "single_file", each.size, reason, each.path, stamp))
-    for folder in model_folders(root, known).values():
-        files = weight_files(folder)
-        size = sum(file.stat().st_size for file in files)
-        stamp = "+".join(map(stamp_of, files))
-        weights = files[0] if len(files) == 1 else None
-        reason = _why_unusable(folder, known)
-        found.append(Vae(folder.name, folder, "diffusers", size, reason, weights, stamp))
+    own = candidates(root, folders=False, known=known)
+    roots = {root, *(folder.path for folder in foreign)}
+    found = [
+        _of_file(each, known)
+        for each in own + foreign_candidates(foreign, own, known)
+        if not _is_part(each.path, roots)
+    ]
+    for origin, folder in [("", root), *((each.origin, each.path) for each in foreign)]:
+        found += [_of_folder(path, origin, known) for path in model_folders(folder, known).values()]
     return bundled_last(found)
+
+
+def _is_part(path: Path, roots: Collection[Path]) -> bool:
+    """Whether a file belongs to a folder in diffusers layout."""
+    return path.parent not in roots and (path.parent / "config.json").is_file()
+
+
+def _of_file(each: Candidate, known: Folders) -> Vae:
+    reason = known.probed(each.path, each.stamp, lambda: _why_unusable(each.path, known))
+    stamp = stamp_of(each.path)
+    return Vae(each.name, each.path, "single_file", each.size, reason, each.path, stamp, origin=each.origin)
+
+
+def _of_folder(folder: Path, origin: str, known: Folders) -> Vae:
+    files = weight_files(folder)
+    size = sum(file.stat().st_size for file in files)
+    stamp = "+".join(map(stamp_of, files))
+    weights = files[0] if len(files) == 1 else None
+    name = f"{origin}/{folder.name}" if origin else folder.name
+    reason = _why_unusable(folder, known)
+    return Vae(name, folder, "diffusers", size, reason, weights, stamp, origin=origin)
 
 
 def _why_unusable(path: Path, known: Folders) -> str | None:

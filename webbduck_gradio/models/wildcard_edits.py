@@ -51,8 +51,9 @@ class WildcardEditor:
         self._folder, self._kept = folder, kept
 
     def read(self, file: object) -> WildcardFile:
-        """A file's content."""
-        path, name = self._existing(file)
+        """A file's content, also of another program's."""
+        foreign = self._folder.foreign_file(file) if isinstance(file, str) else None
+        path, name = (foreign[0], str(file)) if foreign else self._existing(file)
         data = _data(path, name)
         try:
             return WildcardFile(name, data.decode("utf-8-sig"), _stamp(data))
@@ -133,6 +134,10 @@ class WildcardEditor:
             raise RequestError(
                 f"{quoted(name)} cannot be the name of a wildcard file; use letters, digits, spaces, - and "
                 "single _, and / for folders."
+            )
+        if foreign := self._folder.foreign_file("/".join(parts)):
+            raise RequestError(
+                f"{quoted(name)} belongs to {foreign[1]}, whose files are never changed; choose another name."
             )
         path = self._folder.root.joinpath(*parts)
         if not is_inside(path, self._folder.root):

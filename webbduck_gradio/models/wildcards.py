@@ -4,6 +4,9 @@ A text file is one list, with a value in each line, `#` for comments and `0.5::`
 A YAML or JSON file is a tree whose leaves are lists, named by the way to them, with or without the file's own
 name: `artists/dutch` or `people/artists/dutch`, as sd-dynamic-prompts names them. What lies outside the
 folder is not read, links to it included.
+
+Other programs' folders are read as well, with the program's label before their names. Without it a name means
+one of them where no own list has it.
 """
 
 from __future__ import annotations
@@ -13,11 +16,11 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -25,6 +28,7 @@ from ..errors import ModelError
 from ..storage.reading import parse_json, read_regular
 from .catalog.lookup import unknown
 from .dynamic_prompts.drawing import Value, Values, values_of
+from .foreign.folders import ModelFolder
 from .scan import is_text, stamp_of
 
 ENDINGS = (".txt", ".yaml", ".yml", ".json")
@@ -50,6 +54,8 @@ class Wildcard:
     lines: int
     unusable: str | None
     file: str = ""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
 
 @dataclass(frozen=True)
@@ -61,26 +67,59 @@ class _Content:
     unusable: str | None = None
 
 
+class _File(NamedTuple):
+    """`id`: its path below its folder, behind the folder's label."""
+
+    id: str
+    path: Path
+    root: Path
+    origin: str = ""
+
+
+_List = tuple[_File, str]
+"""A file, and the way to one of its lists."""
 NONE = values_of(())
 
 
 class WildcardFolder:
-    """All lists of a folder; a file is read again when its stamp has changed. Thread-safe."""
+    """All lists of a folder, and of other programs' folders; a file is read again when its stamp has changed.
+    Thread-safe."""
 
     def __init__(self, root: Path):
         self.root = root
+        self._foreign: tuple[ModelFolder, ...] = ()
         self._lock = threading.Lock()
         self._contents: dict[Path, _Content] = {}
         self._folders: dict[Path, int] = {}
         """When each folder was changed, in nanoseconds, when its files were listed."""
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, _File] = {}
+
+    def use(self, foreign: tuple[ModelFolder, ...]) -> None:
+        """Read these other programs' folders as well."""
+        with self._lock:
+            if foreign != self._foreign:
+                self._foreign, self._folders = foreign, {}
+
+    def foreign_file(self, file: str) -> tuple[Path, str] | None:
+        """Path and origin of another program's file, by its id; None for an own one, or an unknown one."""
+        with self._lock:
+            self._look()
+            found = self._files.get(file)
+        return (found.path, found.origin) if found and found.origin else None
 
     def lists(self) -> tuple[Wildcard, ...]:
         """All of them, sorted by name, those that cannot be used included."""
         with self._lock:
             return tuple(
-                Wildcard(name, path, len(self._content(path).lists.get(way, NONE).all), unusable, file)
-                for name, path, way, unusable, file in sorted(self._named(), key=lambda each: each[0])
+                Wildcard(
+                    name,
+                    file.path,
+                    len(self._content(file).lists.get(way, NONE).all),
+                    unusable,
+                    file.id,
+                    file.origin,
+                )
+                for name, file, way, unusable in sorted(self._named(), key=lambda each: each[0])
             )
 
     def values(self, name: str) -> Values:
@@ -90,7 +129,7 @@ class WildcardFolder:
         if not found:
             raise unknown(name, "wildcard", self.lists(), "; the lists are text files in wildcards/")
         with self._lock:
-            contents = [(self._content(path), way) for path, way in found]
+            contents = [(self._content(each), way) for each, way in found]
         for content, _ in contents:
             if content.unusable:
                 raise ModelError(content.unusable)
@@ -101,8 +140,8 @@ class WildcardFolder:
         """That of a file's values now, by its path below the folder; None if it is not there any more."""
         with self._lock:
             self._look()
-            path = self._files.get(file)
-            lists = self._content(path).lists if path else {}
+            found = self._files.get(file)
+            lists = self._content(found).lists if found else {}
         return next((value.digest for values in lists.values() for value in values.all), None)
 
     def forget(self) -> None:
@@ -110,69 +149,94 @@ class WildcardFolder:
         with self._lock:
             self._folders = {}
 
-    def _found(self, name: str) -> list[tuple[Path, str]]:
+    def _found(self, name: str) -> list[_List]:
         """The lists of this name, each once, in the order of their names."""
         text = _text_file(self.root, name)
         if text is not None:  # without listing the folder
-            return [(text, "")]
-        names: dict[str, list[tuple[Path, str]]] = {}
-        for each, path, way, _, file in sorted(self._named(), key=lambda each: (each[0], each[4])):
-            names.setdefault(each, []).append((path, way))
+            return [(_File(f"{name}.txt", text, self.root), "")]
+        names: dict[str, dict[str, list[_List]]] = {"": {}}
+        for each, file, way, _ in sorted(self._named(), key=lambda each: (each[0], each[1].id)):
+            lists = names.setdefault(file.origin, {})
+            lists.setdefault(each, []).append((file, way))
             if way:
-                own = file.rpartition(".")[0]
-                names.setdefault(f"{own}/{way}", []).append((path, way))
-        if name in names:
-            return names[name]
-        if "*" in name or "?" in name:
-            pattern = re.compile(fnmatch.translate(name.casefold().replace("[", "[[]")))
-            matching = [lists for each, lists in names.items() if pattern.match(each.casefold())]
-        else:
-            matching = [lists for each, lists in names.items() if each.casefold() == name.casefold()]
-        return list(dict.fromkeys(one for lists in matching for one in lists))
+                own = file.id.rpartition(".")[0]
+                lists.setdefault(f"{own}/{way}", []).append((file, way))
+        found = _matching(name, names.pop(""))
+        if found or not names:
+            return found
+        whole = [each for lists in names.values() for each in _matching(name, lists)]
+        if whole:
+            return whole
+        bare = [_matching(f"{origin}/{name}", lists) for origin, lists in names.items()]
+        bare = [lists for lists in bare if lists]
+        # The same name in several programs' folders is refused, where it does not stand for all that match.
+        return [] if len(bare) > 1 and not _is_pattern(name) else [each for lists in bare for each in lists]
 
-    def _named(self) -> Iterator[tuple[str, Path, str, str | None, str]]:
-        """Name, path, way inside the file, why it cannot be used, and path below the folder of each list."""
+    def _named(self) -> Iterator[tuple[str, _File, str, str | None]]:
+        """Name, file, way inside the file, and why it cannot be used, of each list."""
         self._look()
-        for file, path in self._files.items():
-            own = file.rpartition(".")[0]
-            if file.casefold().endswith(".txt"):
-                yield own, path, "", self._content(path).unusable, file
+        for file in self._files.values():
+            own = file.id.rpartition(".")[0]
+            if file.id.casefold().endswith(".txt"):
+                yield own, file, "", self._content(file).unusable
                 continue
-            content, folder = self._content(path), own.rpartition("/")[0]
+            content, folder = self._content(file), own.rpartition("/")[0]
             if content.unusable:
-                yield own, path, "", content.unusable, file
+                yield own, file, "", content.unusable
             for way in content.lists:
-                yield "/".join(filter(None, (folder, way))) if way else own, path, way, None, file
+                yield "/".join(filter(None, (folder, way))) if way else own, file, way, None
 
     def _look(self) -> None:
         """List the files, if any folder has changed."""
         if self._folders and all(_modified(each) == then for each, then in self._folders.items()):
             return
-        self._folders = {self.root: _modified(self.root)}
-        files: dict[str, Path] = {}
-        for folder, folders, names in os.walk(self.root):
+        self._folders = {}
+        self._files = {}
+        for root, origin in ((self.root, ""), *((each.path, each.origin) for each in self._foreign)):
+            self._list(root, origin)
+        paths = {each.path for each in self._files.values()}
+        self._contents = {path: each for path, each in self._contents.items() if path in paths}
+
+    def _list(self, root: Path, origin: str) -> None:
+        """List the files of one folder."""
+        self._folders[root] = _modified(root)
+        for folder, folders, names in os.walk(root):
             here = Path(folder)
             self._folders[here] = _modified(here)
             folders[:] = sorted(each for each in folders if not each.startswith("."))
             for name in sorted(names):
                 path = here / name
-                file = path.relative_to(self.root).as_posix()
+                file = "/".join(filter(None, (origin, path.relative_to(root).as_posix())))
                 if name.startswith(".") or not name.casefold().endswith(ENDINGS) or not is_text(file):
                     continue
-                if len(files) < MAX_FILES and is_inside(path, self.root):
-                    files[file] = path
-        self._files = files
-        self._contents = {path: each for path, each in self._contents.items() if path in set(files.values())}
+                if len(self._files) < MAX_FILES and file not in self._files and is_inside(path, root):
+                    self._files[file] = _File(file, path, root, origin)
 
-    def _content(self, path: Path) -> _Content:
+    def _content(self, file: _File) -> _Content:
         try:
-            stamp = stamp_of(path)
+            stamp = stamp_of(file.path)
         except OSError:
             stamp = ""
-        known = self._contents.get(path)
+        known = self._contents.get(file.path)
         if known is None or known.stamp != stamp:
-            known = self._contents[path] = _read(path, self.root, stamp)
+            known = self._contents[file.path] = _read(file, stamp)
         return known
+
+
+def _is_pattern(name: str) -> bool:
+    return "*" in name or "?" in name
+
+
+def _matching(name: str, names: Mapping[str, list[_List]]) -> list[_List]:
+    """The lists that a name or pattern stands for."""
+    if name in names:
+        return names[name]
+    if _is_pattern(name):
+        pattern = re.compile(fnmatch.translate(name.casefold().replace("[", "[[]")))
+        matching = [lists for each, lists in names.items() if pattern.match(each.casefold())]
+    else:
+        matching = [lists for each, lists in names.items() if each.casefold() == name.casefold()]
+    return list(dict.fromkeys(one for lists in matching for one in lists))
 
 
 @lru_cache(32)
@@ -207,8 +271,9 @@ def _modified(folder: Path) -> int:
         return -1
 
 
-def _read(path: Path, root: Path, stamp: str) -> _Content:
-    file, is_tree = path.relative_to(root).as_posix(), path.suffix.casefold() != ".txt"
+def _read(listed: _File, stamp: str) -> _Content:
+    file, path, root, _ = listed
+    is_tree = path.suffix.casefold() != ".txt"
     limit = MAX_TREE_BYTES if is_tree else MAX_BYTES
     try:
         if not is_inside(path, root):

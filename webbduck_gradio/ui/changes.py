@@ -19,6 +19,7 @@ from ..api.embeddings import embedding_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
 from ..request import SCHEDULERS
 from ..services import Services
+from .catalog_changes import CatalogChanges
 from .loras.tools import folders_view, tools_view
 from .modules import call, start_view
 from .studio import styles, vae_list
@@ -57,6 +58,8 @@ def build(services: Services) -> gr.HTML:
             },
         }
 
+    catalogs = CatalogChanges(catalog)
+
     def webbduck_changes(known: Any) -> str:
         """JSON: the versions now, and the views whose version is not the `known` one. "studio" tells one
         start of the server from the next."""
@@ -69,13 +72,18 @@ def build(services: Services) -> gr.HTML:
             "catalog": str(registry.version),
             "gallery": str(outputs.version),
         }
+        seen = known if isinstance(known, dict) else {}
+
+        def catalog_change() -> Any:
+            change, versions["catalog"] = catalogs.view(seen.get("catalog"), versions["catalog"])
+            return change
+
         views: dict[str, Callable[[], Any]] = {
             "jobs": jobs,
             "live": live,
-            "catalog": catalog,
+            "catalog": catalog_change,
             "gallery": lambda: {"version": versions["gallery"]},
         }
-        seen = known if isinstance(known, dict) else {}
         changed = {name: view() for name, view in views.items() if seen.get(name) != versions[name]}
         return page_json({"studio": studio, "versions": versions, "changed": changed})
 

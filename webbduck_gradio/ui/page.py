@@ -26,7 +26,7 @@ from .tab import PageParts
 from .theme import asset
 
 TABS = (STUDIO, GALLERY, QUEUE, LORAS)
-SHARED_STYLES = ("shared/common.css", "shared/combobox.css", "shared/upscale_menu.css")
+SHARED_STYLES = ("shared/common.css", "shared/combobox.css", "shared/upscale_menu.css", "shared/origins.css")
 OVERRIDING_STYLES = ("shared/phone.css", "shared/side.css", "shared/outage.css", "shared/completion.css")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -105,10 +105,12 @@ class ModelConfigFile:
         renamed: Mapping[str, str],
         problems: list[str],
         all_seen: bool = True,
+        elsewhere: Collection[str] = (),
     ) -> None:
         """Add entries for new models (name, file), mark missing ones, and rename those of renamed models.
 
-        `all_seen` False: some folder could not be read, so nothing is marked as missing.
+        `elsewhere`: models that are not in the studio's own folders; they have an entry only where the user
+        noted something. `all_seen` False: some folder could not be read, so nothing is marked as missing.
         """
         if self._broken or not self.path.parent.is_dir():
             return
@@ -128,8 +130,11 @@ class ModelConfigFile:
             elif name in renamed.values() and file is not None and "file" in entries.get(key, {}):
                 entries[key]["file"] = file
             kept.add(key)
+        for name in elsewhere:
+            if name in renamed.values() and name in entries:
+                entries[name].pop("file", None)
         for key, entry in entries.items():
-            if key in kept:
+            if key in kept or key in elsewhere:
                 entry.pop(MISSING, None)
             elif all_seen:
                 entry[MISSING] = True

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ...settings import Settings
 from ..embeddings import Embedding, why_unusable
+from ..foreign.candidates import foreign_candidates
+from ..foreign.folders import ModelFolder
 from ..probe.embedding import EmbeddingInfo
 from ..probe.lora import EMBEDDING
 from ..scan import Candidate, Folders, candidates
@@ -23,16 +25,19 @@ NO_FILE = Path()
 
 def list_embeddings(
     settings: Settings,
+    foreign: Sequence[ModelFolder],
     loras: Iterable[Lora],
     scan: ScanPass,
     before: Mapping[str, Embedding],
     unread: Folders,
     problems: list[str],
 ) -> dict[str, Embedding]:
-    """By name. One among the `loras` whose name another has is called `lora/NAME`."""
+    """By name. One among the `loras` whose name another has is called `lora/NAME`. `foreign`: other programs'
+    folders of embeddings."""
     root = settings.checkpoints / "embedding"
     # The folder is made when somebody needs it; where its drive is away, the folder above says so.
     found = candidates(root, folders=False, known=unread) if root.is_dir() else []
+    found += foreign_candidates(foreign, found, unread)
     names = {each.name for each in found}
     among = {
         f"lora/{lora.name}" if lora.name in names else lora.name: lora
@@ -40,7 +45,7 @@ def list_embeddings(
         if lora.unusable and EMBEDDING in lora.unusable
     }
     found += [
-        Candidate(name, lora.path, False, lora.stamp, lora.size_bytes, lora.modified)
+        Candidate(name, lora.path, False, lora.stamp, lora.size_bytes, lora.modified, origin=lora.origin)
         for name, lora in among.items()
     ]
     results = scan.read(found, before, lambda each: "embedding")
@@ -51,7 +56,7 @@ def list_embeddings(
         if isinstance(result, Embedding):  # the old entry, until the file is complete
             listed[each.name] = result
         elif isinstance(result, EmbeddingInfo | str):
-            listed[each.name] = embedding_entry(each, result, beside.get(each.name, {}))
+            listed[each.name] = embedding_entry(each, result, {**each.told, **beside.get(each.name, {})})
         if each.name in listed and each.name in among:
             listed[each.name] = _with_notes(listed[each.name], among[each.name])
     return listed | {each.name: each for each in unread.kept(before.values(), listed)}
@@ -92,4 +97,5 @@ def embedding_entry(
         tags=tuple(sidecar.get("tags", ())),
         preview=candidate.preview(),
         stamp=candidate.stamp,
+        origin=candidate.origin,
     )

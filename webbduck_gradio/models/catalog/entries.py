@@ -61,6 +61,8 @@ class Checkpoint:
     """Side in pixels of the largest square that it draws well, even from a picture; None: not known."""
     distilled: Distilled | None = None
     """What it was distilled for; None: it needs the usual number of steps, as far as is known."""
+    origin: str = ""
+    """Label of the other program's folder that it lies in; "" = our own."""
 
     @property
     def lora_arch(self) -> str:
@@ -110,6 +112,8 @@ class Lora:
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
     from_hub: bool = False
     distilled: Distilled | None = None
+    origin: str = ""
+    """As of a checkpoint."""
 
     def is_compatible_with(self, checkpoint: Checkpoint) -> bool:
         if self.context and checkpoint.context:
@@ -149,6 +153,7 @@ def checkpoint_entry(
         vocabulary=vocabulary_in(known.extras, name, f"{name}/webbduck.json", problems),
         largest=_largest(known.extras.get("largest"), f"{name}/webbduck.json", problems),
         distilled=_distilled(known, name),
+        origin=candidate.origin,
         stamp=candidate.stamp,
     )
 
@@ -260,6 +265,7 @@ def lora_entry(
         aliases=(known.output_name,) if known.output_name else (),
         said_hash=known.said_hash,
         distilled=remembered(known.distilled) or by_name(name, "LoRA"),
+        origin=candidate.origin,
     )
 
 

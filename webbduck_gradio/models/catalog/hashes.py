@@ -86,6 +86,8 @@ class Hashes:
     def filled(self, entry: Entry) -> Entry:
         """The entry with the known hashes of its file."""
         digests = self._of(entry.path, entry.stamp)
+        if digests is None and not entry.hashes:
+            return entry
         hashes = tuple((digests or "").split())
         if isinstance(entry, Embedding):
             return replace(entry, hashes=hashes)

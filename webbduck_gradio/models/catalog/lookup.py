@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from ...errors import NotFoundError
@@ -38,7 +38,7 @@ Way = Literal["name", "folder", "alias", "hash", ""]
 
 class Named(Protocol):
     """An installed model. Optional attributes: `hash`, `hashes` (full, of the file and of its weights),
-    `said_hash`, `aliases` (other names)."""
+    `said_hash`, `aliases` (other names), `origin` (label of another program's folder)."""
 
     @property
     def name(self) -> str: ...
@@ -62,12 +62,46 @@ class Found(Generic[M]):
     another: bool = False
 
 
+class Models(tuple[M, ...]):
+    """Models in an order, with an index that makes finding one among thousands quick."""
+
+    @cached_property
+    def _index(self) -> tuple[dict[str, list[M]], dict[str, list[M]]]:
+        """Models by the loosest reading of their last name or alias, and by the beginning of a hash."""
+        named: dict[str, list[M]] = {}
+        hashed: dict[str, list[M]] = {}
+        for model in self:
+            for key in dict.fromkeys(map(_last, (model.name, *_aliases(model)))):
+                named.setdefault(key, []).append(model)
+            for digits in dict.fromkeys(each[:SHORTEST_HASH] for each in _known_hashes(model)):
+                hashed.setdefault(digits, []).append(model)
+        return named, hashed
+
+    @cached_property
+    def own(self) -> Models[M]:
+        """Those of the studio's own folders."""
+        return Models(model for model in self if not _origin(model))
+
+    def perhaps(self, asked: str) -> list[M]:
+        """Those that any reading of a name may mean, in their order."""
+        return self._index[0].get(_last(asked), [])
+
+    def of_hash(self, hash: str) -> list[M]:
+        """Those of which a hash equals this one."""
+        digits = _digits(hash)[:SHORTEST_HASH]
+        return [model for model in self._index[1].get(digits, ()) if same_hash(hash, model)]
+
+
 def find(asked: str, models: Iterable[M], hash: str | None = None) -> Found[M]:
-    """Find a model. A given `hash` takes precedence over the name."""
-    models = list(models)
+    """Find a model. A given `hash` takes precedence over the name.
+
+    Other programs' folders change nothing of what a name means without them: their models are found by the
+    whole name, with the folder's label, and otherwise where no own model has the name.
+    """
+    models = models if isinstance(models, Models) else Models(models)
     titled = HASH_BEHIND.match(asked)
     hash = hash or (titled[2] if titled else None)
-    same = [model for model in models if hash and same_hash(hash, model)]
+    same = models.of_hash(hash) if hash else []
     for by, group in _groups(asked, titled[1] if titled else "", models):
         named = [model for model in group if model in same]
         if named:
@@ -78,15 +112,29 @@ def find(asked: str, models: Iterable[M], hash: str | None = None) -> Found[M]:
             return Found(several=tuple(group))
         return Found(group[0], by, another=bool(hash) and _differs(hash or "", group[0]))
     if not same and HASH.fullmatch(asked):
-        same = [model for model in models if same_hash(asked, model)]
-    # Several copies of one file: any of them.
-    return Found(min(same, key=lambda model: model.name), "hash") if same else Found()
+        same = models.of_hash(asked)
+    # Several copies of one file: any of them, an own one first.
+    first = min(same, key=lambda model: (bool(_origin(model)), model.name), default=None)
+    return Found(first, "hash") if first else Found()
 
 
-def _groups(asked: str, titled: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
+def _groups(asked: str, titled: str, models: Models[M]) -> Iterator[tuple[Way, list[M]]]:
     """Matching models for each reading of a name, strictest first, without empty groups."""
-    readings = (reading for wanted in (asked, titled) if wanted for reading in _readings(wanted, models))
-    return ((by, group) for by, group in readings if group)
+    for wanted in filter(None, (asked, titled)):
+        everything, own = models.perhaps(wanted), models.own.perhaps(wanted)
+        readings: Iterable[tuple[Way, list[M]]] = _readings(wanted, own)
+        if len(own) < len(everything):
+            foreign = [model for model in everything if _origin(model)]
+            readings = (*_whole_names(wanted, everything, foreign), *readings, *_readings(wanted, foreign))
+        yield from ((by, group) for by, group in readings if group)
+
+
+def _whole_names(wanted: str, everything: Sequence[M], foreign: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
+    """The readings that name another program's model with the label of its folder."""
+    yield "name", [model for model in everything if model.name == wanted]
+    for key in KEYS:
+        if name := key(wanted):
+            yield "name", [model for model in foreign if key(model.name) == name]
 
 
 def _readings(wanted: str, models: Sequence[M]) -> Iterator[tuple[Way, list[M]]]:
@@ -135,17 +183,35 @@ def _aliases(model: Named) -> tuple[str, ...]:
     return tuple(getattr(model, "aliases", ()))
 
 
+def _origin(model: Named) -> str:
+    return str(getattr(model, "origin", ""))
+
+
+@lru_cache(CACHE_SIZE)
+def _last(name: str) -> str:
+    """The last part of a name in a form that is equal wherever any reading of two names is."""
+    return _as_in_tags(name).rpartition("/")[2].strip()
+
+
 def _hashes(model: Named) -> list[str]:
     computed = (getattr(model, "hash", None), *getattr(model, "hashes", ()))
     return [each.casefold() for each in computed if each]
 
 
+def _known_hashes(model: Named) -> list[str]:
+    """Also the one that is stated in its file."""
+    return [*_hashes(model), *filter(None, [getattr(model, "said_hash", "")])]
+
+
+def _digits(hash: str) -> str:
+    return hash.strip().casefold().removeprefix("0x")
+
+
 def same_hash(hash: str, model: Named) -> bool:
     """Whether one of the model's hashes, including the one stated in its file, equals this one up to the
     shorter length."""
-    wanted = hash.strip().casefold().removeprefix("0x")
-    known = filter(None, (*_hashes(model), getattr(model, "said_hash", "")))
-    shared = ((wanted, each, min(len(wanted), len(each))) for each in known)
+    wanted = _digits(hash)
+    shared = ((wanted, each, min(len(wanted), len(each))) for each in _known_hashes(model))
     return any(length >= SHORTEST_HASH and one[:length] == other[:length] for one, other, length in shared)
 
 
@@ -155,7 +221,7 @@ def _differs(hash: str, model: Named) -> bool:
     The kind follows from the length, unless all kinds are known in full. Eight digits may be AUTOMATIC1111's
     oldest hash, which is not computed here.
     """
-    wanted = hash.strip().casefold().removeprefix("0x")
+    wanted = _digits(hash)
     if len(wanted) <= SHORTEST_HASH or not HASH.fullmatch(wanted) or same_hash(wanted, model):
         return False
     return any(len(each) in (len(wanted), WHOLE) for each in _hashes(model))

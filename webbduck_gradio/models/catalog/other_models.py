@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from ...errors import ModelError
@@ -9,6 +10,8 @@ from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..captioners import Captioner, find_captioners
 from ..detectors import Detector, find_detectors
+from ..foreign.folders import Kind, ModelFolder, Tree
+from ..foreign.known_trees import ForeignTrees
 from ..listing import Listing
 from ..style_book import StyleBook
 from ..tags import TagLibrary
@@ -17,19 +20,48 @@ from ..vaes import Vae, find_vaes
 from ..wildcards import Wildcard, WildcardFolder
 from .hashes import Hashes
 
+OtherModel = Upscaler | Captioner | Detector | Vae
+
 
 class OtherModels:
     """Base of the registry."""
 
     def __init__(self, settings: Settings, hashes: Hashes):
         self.settings, self.hashes = settings, hashes
-        self._upscalers = Listing("upscaler", settings, find_upscalers)
+        self.foreign = ForeignTrees(settings)
+        """Folders of other programs."""
+        self.trees: tuple[Tree, ...] = ()
+        """What was read of them in the last scan."""
+        self._upscalers = Listing("upscaler", settings, find_upscalers, self._folders_of("upscale"))
         self._captioners = Listing("captioner", settings, find_captioners)
-        self._detectors = Listing("detector", settings, find_detectors)
-        self._vaes = Listing("VAE", settings, find_vaes)
+        self._detectors = Listing("detector", settings, find_detectors, self._folders_of("detect"))
+        self._vaes = Listing("VAE", settings, find_vaes, self._folders_of("vae"))
         self.tags = TagLibrary(settings)
         self.wildcard_folder = WildcardFolder(settings.wildcards)
         self.styles = StyleBook(settings.styles)
+
+    def foreign_folders(self, kind: Kind | None = None) -> tuple[ModelFolder, ...]:
+        """The other programs' folders of a kind of model, None = of all, as they were read in the last
+        scan."""
+        return tuple(
+            each for tree in self.trees for each in tree.folders if kind is None or each.kind == kind
+        )
+
+    def _folders_of(self, kind: Kind) -> Callable[[], tuple[ModelFolder, ...]]:
+        return lambda: self.foreign_folders(kind)
+
+    def _look_at_trees(self) -> list[str]:
+        """Look what other programs' folders there are. Returns sentences about those of which nothing can be
+        read, with paths only if the server is local; what else a tree says is told with it."""
+        self.trees = self.foreign.trees()
+        self.wildcard_folder.use(self.foreign_folders("wildcards"))
+        self.styles.use(self.foreign_folders("styles"))
+        said = list(self.foreign.problems)
+        for tree in self.trees:
+            if not tree.folders:
+                told = tree.problems if self.settings.is_loopback_only else ()
+                said += [f"{tree.label}: {each}" for each in told or ("No folder of models is found in it.",)]
+        return said
 
     def vaes(self) -> tuple[Vae, ...]:
         """All VAEs in `checkpoint/vae`, including unusable ones."""

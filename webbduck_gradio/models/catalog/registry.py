@@ -4,40 +4,35 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ...errors import ModelError, NotFoundError
 from ...request.model_fields import OWN_VAE
 from ...settings import Settings
 from ..embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
-from ..hf_cache import hub_checkpoints, hub_loras
-from ..probe.checkpoint import CheckpointInfo
-from ..probe.lora import LoraInfo
-from ..scan import Folders, candidates, stamps_below, unreadable_names
+from ..foreign.candidates import by_bare_name
+from ..scan import misnamed_sentences, stamps_below, unreadable_names
 from ..wildcards import ENDINGS
 from . import unreadable
 from .catalog_db import CatalogCache
-from .config_file import ModelConfigFile
-from .defaults import new_checkpoint_entry, new_lora_entry
 from .edit_schemas import check_seen, checked_defaults, checked_lora_changes
 from .embedding_entries import Hashed, list_embeddings
-from .entries import Checkpoint, Lora, checkpoint_entry, lora_entry
+from .entries import Checkpoint, Lora
 from .hashes import Hashes
-from .lookup import Found, Way, find, quoted, unknown
-from .other_models import OtherModels
-from .probe_cache import ProbeCache, ScanPass
+from .lookup import Found, Models, Way, find, quoted, unknown
+from .model_lists import OTHERS, ModelLists
+from .other_models import OtherModel
+from .probe_cache import ProbeCache
+
+M = TypeVar("M", bound=Hashed)
 
 __all__ = ["STARTER", "Checkpoint", "Lora", "Registry"]
 
 STARTER = "webbduck-starter"
 """The bundled checkpoint; user checkpoints take precedence as default."""
 
-OTHERS = ("upscale", "caption", "detect", "vae", "wildcards", "embedding")
-"""Folders in checkpoint/ without checkpoints."""
 
-
-class Registry(OtherModels):
+class Registry(ModelLists):
     """The installed models. Scans the folders on creation and with `refresh`. Thread-safe."""
 
     def __init__(self, settings: Settings):
@@ -50,18 +45,11 @@ class Registry(OtherModels):
         self._lock = threading.Lock()
         self.hashes.found = self._hashes_found
         self._probe_cache = ProbeCache(self._memory)
-        self._checkpoint_notes = ModelConfigFile(
-            settings.checkpoints / "sdxl" / "models.json", new_checkpoint_entry
-        )
-        self._lora_notes = ModelConfigFile(settings.loras / "loras.json", new_lora_entry)
-        self.unread = Folders()
-        """Folders and files that could not be read in the last scan."""
-        self._checkpoints: dict[str, Checkpoint] = {}
-        self._loras: dict[str, Lora] = {}
         self._embeddings: dict[str, Embedding] = {}
+        self._sort()
         self.embedding_index: EmbeddingIndex = NO_EMBEDDINGS
         """All embeddings, to find those that a prompt names."""
-        self._others: object = None
+        self._rest: object = None
         self.refresh()
 
     def refresh(self, patient: bool = False) -> bool:
@@ -74,42 +62,59 @@ class Registry(OtherModels):
             problems: list[str] = []
             scan = self._probe_cache.start_scan(patient)
             self.unread.look()
-            checkpoints = self._list_checkpoints(scan, problems)
-            loras = self._list_loras(scan, problems)
+            problems += self._look_at_trees()
+            checkpoints, loras = self._list_models(scan, problems)
             embeddings = list_embeddings(
-                self.settings, loras.values(), scan, self._embeddings, self.unread, problems
+                self.settings,
+                self.foreign_folders("embedding"),
+                loras.values(),
+                scan,
+                self._embeddings,
+                self.unread,
+                problems,
             )
             embeddings = {name: self.hashes.filled(each) for name, each in embeddings.items()}
             scan.keep(self.unread)
             self._probe_cache.finish(scan)
             self.unread.unread += scan.unread
-            kinds = (self._upscalers, self._captioners, self._detectors, self._vaes)
-            listed = [each.look() for each in kinds]
-            unread = self.unread.unread + [each for some, _ in listed for each in some]
-            paths = [each for _, some in listed for each in some]
-            paths += [each.path for some in (checkpoints, loras, embeddings) for each in some.values()]
-            problems += unreadable.sentences(unread, paths, self.settings)
-            problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
+            looks = [self.unread]
+            others: list[OtherModel] = []
+            for kind in (self._upscalers, self._captioners, self._detectors, self._vaes):
+                folders, models = kind.look()
+                looks.append(folders)
+                others += models
+            everything: list[Hashed] = [*checkpoints.values(), *loras.values(), *embeddings.values()]
+            paths = [each.path for each in (*others, *everything)]
+            unread = [each for folders in looks for each in folders.unread]
+            problems += unreadable.sentences(unread, paths, self.settings, self.foreign_folders())
+            misnamed = [each for folders in looks for each in folders.misnamed]
+            roots = (each.path for each in self.foreign_folders())
+            problems += misnamed_sentences(misnamed, (self.settings.checkpoints, self.settings.loras, *roots))
             problems += unreadable_names(self.settings.wildcards, ENDINGS)
             problems += unreadable_names(self.settings.tags, (".csv",))
             problems += self.styles.look()
             self.unsettled = scan.unsettled
-            others = stamps_below(
+            stamps = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS),
                 self.settings.wildcards,
+                *(each.path for each in self.foreign_folders("wildcards")),
                 self.settings.tags,
             )
             missing = (self._checkpoint_notes.missing, self._lora_notes.missing)
-            state = (checkpoints, loras, tuple(problems), (others, missing, embeddings, self.styles.stamps))
-            changed = state != (self._checkpoints, self._loras, self.problems, self._others)
+            rest = (stamps, missing, embeddings, self.styles.stamps, others, self.trees)
+            state = (checkpoints, loras, tuple(problems), rest)
+            changed = state != (self._checkpoints, self._loras, self.problems, self._rest)
             if changed or self.version == 0:
-                self._checkpoints, self._loras, self.problems, self._others = state
-                self.version += 1
+                self._checkpoints, self._loras, self.problems, self._rest = state
                 self._embeddings = embeddings
-                self.embedding_index = EmbeddingIndex(self.embeddings())
-                everything: list[Hashed] = [*checkpoints.values(), *loras.values(), *embeddings.values()]
-                for each in everything:
-                    if each.hash is None and each.path.is_file() and not each.unusable:
+                self._sort()
+                self.embedding_index = EmbeddingIndex(
+                    sorted(self.embeddings(), key=lambda each: bool(each.origin))
+                )
+                self.version += 1
+                # Our own first: the others may be many.
+                for each in sorted(everything, key=lambda each: bool(each.origin)):
+                    if each.hash is None and not each.unusable and _is_file(each):
                         self.hashes.schedule(each.path, each.stamp)
             return changed
 
@@ -122,7 +127,13 @@ class Registry(OtherModels):
                 self._loras[name] = self.hashes.filled(lora)
             for name, embedding in self._embeddings.items():
                 self._embeddings[name] = self.hashes.filled(embedding)
+            self._sort()
             self.version += 1
+
+    def _sort(self) -> None:
+        self._sorted_checkpoints = _sorted(self._checkpoints)
+        self._sorted_loras = _sorted(self._loras)
+        self._sorted_embeddings = _sorted(self._embeddings)
 
     @property
     def headers_read(self) -> int:
@@ -187,14 +198,9 @@ class Registry(OtherModels):
         """A LoRA by name, including unusable ones. Raises `NotFoundError`."""
         return self._known_lora(name)
 
-    def _file_of(self, lora: Lora) -> str | None:
-        if lora.from_hub:
-            return None
-        return lora.path.relative_to(self.settings.loras).as_posix()
-
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         """All checkpoints, including unusable ones, sorted by name."""
-        return tuple(sorted(self._checkpoints.values(), key=lambda each: each.name.casefold()))
+        return self._sorted_checkpoints
 
     def checkpoint(self, name: str) -> Checkpoint:
         """A checkpoint by name, including unusable ones. Raises `NotFoundError`."""
@@ -223,15 +229,16 @@ class Registry(OtherModels):
         return "".join(f". {each.removesuffix('.')}" for each in said[:2])
 
     def default_checkpoint(self) -> Checkpoint | None:
-        """The first usable base checkpoint, user checkpoints before the bundled one, or None."""
+        """The first usable base checkpoint, or None: the user's own ones, then those of other programs'
+        folders, then the bundled one."""
         usable = [each for each in self.checkpoints() if not each.unusable and each.arch == "sdxl"]
-        return min(usable, key=lambda each: each.name == STARTER, default=None)
+        return min(usable, key=lambda each: (each.name == STARTER, bool(each.origin)), default=None)
 
     def loras(self, base_model: str | None = None) -> tuple[Lora, ...]:
         """All LoRAs sorted by name; with `base_model`, the usable ones compatible with that checkpoint."""
-        loras = sorted(self._loras.values(), key=lambda each: each.name.casefold())
+        loras = self._sorted_loras
         if base_model is None:
-            return tuple(loras)
+            return loras
         checkpoint = self.checkpoint_called(base_model)
         return tuple(lora for lora in loras if not lora.unusable and lora.is_compatible_with(checkpoint))
 
@@ -244,7 +251,7 @@ class Registry(OtherModels):
 
     def embeddings(self) -> tuple[Embedding, ...]:
         """All embeddings, including unusable ones, sorted by name."""
-        return tuple(sorted(self._embeddings.values(), key=lambda each: each.name.casefold()))
+        return self._sorted_embeddings
 
     def has_checkpoint(self, name: str) -> bool:
         return name in self._checkpoints
@@ -284,60 +291,10 @@ class Registry(OtherModels):
             | ({"vae_hash": vae_hash} if vae_hash else {})
         )
 
-    # -- listing ---------------------------------------------------------------------------------------
 
-    def _list_checkpoints(self, scan: ScanPass, problems: list[str]) -> dict[str, Checkpoint]:
-        root, notes, unread = self.settings.checkpoints, self._checkpoint_notes, self.unread
-        own = candidates(root / "sdxl", folders=True, known=unread)
-        taken = {each.name for each in own}
-        for each in candidates(root, folders=True, skip=frozenset({"sdxl", *OTHERS}), known=unread):
-            own.append(replace(each, name=f"checkpoint/{each.name}") if each.name in taken else each)
-        hub = hub_checkpoints(self.settings.hf_cache, unread)
-        found = scan.read(own + hub, self._checkpoints, lambda each: "folder" if each.is_folder else "file")
-        listed = {}
-        kept = unread.kept(self._checkpoints.values(), {each.name: each for each in own + hub})
-        if not unread.is_unread(root / "sdxl"):
-            notes.read(problems)
-            present = [
-                (each.name, None) for each in own if each.name in found or each.name in self._checkpoints
-            ]
-            present += [(each.name, None) for each in kept if not each.from_hub]
-            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.sync(present, scan.renamed(own, self._checkpoints), problems, all_seen)
-        for each in own + hub:
-            result = found.get(each.name)
-            if isinstance(result, Checkpoint):  # the old entry, until the file is complete
-                listed[each.name] = result
-            elif isinstance(result, CheckpointInfo | str):
-                made = checkpoint_entry(each, result, notes.of(each.name), problems)
-                listed[each.name] = self.hashes.filled(replace(made, from_hub=each in hub))
-        return listed | {each.name: each for each in kept}
+def _sorted(models: Mapping[str, M]) -> Models[M]:
+    return Models(sorted(models.values(), key=by_bare_name))
 
-    def _list_loras(self, scan: ScanPass, problems: list[str]) -> dict[str, Lora]:
-        root, notes, unread = self.settings.loras, self._lora_notes, self.unread
-        own = candidates(root, folders=False, known=unread)
-        hub = hub_loras(self.settings.hf_cache, unread)
-        found = scan.read(own + hub, self._loras, lambda each: "lora")
-        beside = scan.read_sidecars(own + hub, notes.path, problems)
-        files: dict[str, str | None] = {each.name: each.path.relative_to(root).as_posix() for each in own}
-        kept = unread.kept(self._loras.values(), {each.name: each for each in own + hub})
-        if not unread.is_unread(root):
-            notes.read(problems)
-            there = files | {each.name: self._file_of(each) for each in kept if not each.from_hub}
-            present = [(name, file) for name, file in there.items() if name in found or name in self._loras]
-            all_seen = not any(each.path.is_relative_to(root) for each in unread.unread)
-            notes.sync(present, scan.renamed(own, self._loras), problems, all_seen)
-        listed = {}
-        hub_names = {each.name for each in hub}
-        for each in own + hub:
-            result = found.get(each.name)
-            if isinstance(result, Lora):
-                listed[each.name] = result
-            elif isinstance(result, LoraInfo) or (isinstance(result, str) and each.name in files):
-                note = notes.of(each.name, files.get(each.name))
-                made = lora_entry(each, result, beside.get(each.name, {}), note, problems)
-                owners = notes.called(each.name, files.get(each.name))
-                aliases = (*made.aliases, *filter(None, [owners]))
-                made = replace(made, from_hub=each.name in hub_names, aliases=aliases)
-                listed[each.name] = self.hashes.filled(made)
-        return listed | {each.name: each for each in kept}
+
+def _is_file(model: Hashed) -> bool:
+    return not (isinstance(model, Checkpoint) and model.layout == "diffusers") and model.stamp != "gone"

@@ -3,7 +3,7 @@
 Events come in bursts, so a scan waits for a short quiet period; `probe_cache` recognises files that are still
 being written. Network file systems do not report changes by other computers, and links lead out of the
 watched folders: in these cases, and if the system's watch limit is reached, folders are scanned every
-`catalog_poll_seconds`.
+`catalog_poll_seconds`. Other programs' folders are observed like our own, each folder of models for itself.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from watchdog import events
 from watchdog.observers.api import BaseObserver
 
 from ...storage import file_watching
+from ..foreign.folders import Tree
 from ..scan import UNFINISHED
 from .registry import Registry
 
@@ -29,6 +31,9 @@ MAX_QUIET = 1.5
 """Seconds without an event before a scan, and maximum delay of a scan."""
 RESCAN_UNSETTLED = 0.5
 """Seconds between scans while a file is still being written."""
+PAUSE = 10
+"""Least pause between scans, in lengths of a scan, so that looking through many thousand models by polling
+does not keep a core busy."""
 SCAN_EVERY = 60.0
 """Seconds between scans if file system events arrive."""
 SILENT = ("nfs", "cifs", "smb", "9p", "afp", "ncp", "vboxsf", "prl_fs", "virtiofs", "fuse.", "davfs", "drvfs")
@@ -42,9 +47,12 @@ class CatalogWatcher(events.FileSystemEventHandler):
         self._registry = registry
         settings = registry.settings
         self._poll = settings.catalog_poll_seconds
-        self._roots = (settings.checkpoints, settings.loras, settings.wildcards, settings.tags)
-        self._observers: list[BaseObserver] = []
-        self._watched: set[Path] = set()
+        self._own = (settings.checkpoints, settings.loras, settings.wildcards, settings.tags)
+        self._observers: dict[Path, BaseObserver | None] = {}
+        """By real folder; None where there are no events."""
+        self._seen: tuple[Tree, ...] = ()
+        """Other programs' folders that are observed."""
+        self._scan_took = 0.0
         self._events_failed = False
         self._must_poll = True
         self._wake = threading.Event()
@@ -79,13 +87,15 @@ class CatalogWatcher(events.FileSystemEventHandler):
         while not self._ended.is_set():
             try:
                 self._observe()
+                begun = time.monotonic()
                 self._registry.refresh(patient=True)
+                self._scan_took = time.monotonic() - begun
                 self._registry.tags.tags()  # which takes a second for a long list, so that no page waits
                 self.looks += 1
             except Exception:
                 log.exception("the model folders could not be read")
             self._wait_for_change()
-        for observer in self._observers:
+        for observer in self._observers.values():
             file_watching.stop_observer(observer)
 
     def _wait_for_change(self) -> None:
@@ -100,15 +110,18 @@ class CatalogWatcher(events.FileSystemEventHandler):
             or bool(registry.unread.unread)
             or any("cannot be read" in reason for reason in reasons if reason)
         )
-        wait = RESCAN_UNSETTLED if self._registry.unsettled else self._poll if often else SCAN_EVERY
+        wait = max(self._poll, PAUSE * self._scan_took) if often else SCAN_EVERY
+        if registry.unsettled:
+            wait = max(RESCAN_UNSETTLED, self._scan_took)
         until = time.monotonic() + wait
         while not self._wake.wait(min(self._poll, max(0.0, until - time.monotonic()))):
             if time.monotonic() >= until:
                 return
             if not self._must_poll and not self._is_receiving_events():
                 return
-            # The folder of the styles is not observed, since it holds the whole studio.
-            if registry.styles.is_stale:
+            # The folder of the styles is not observed, since it holds the whole studio, nor are those of
+            # other programs' settings.
+            if registry.styles.is_stale or registry.foreign.is_stale() or registry.trees != self._seen:
                 return
         self._wake.clear()
         first = time.monotonic()
@@ -119,43 +132,56 @@ class CatalogWatcher(events.FileSystemEventHandler):
             self._ended.wait(QUIET)
 
     def _is_receiving_events(self) -> bool:
-        return all(file_watching.is_receiving_events(observer) for observer in self._observers)
+        observers = filter(None, self._observers.values())
+        return all(file_watching.is_receiving_events(observer) for observer in observers)
 
     def _observe(self) -> None:
         """Observe the existing roots, and determine whether events cover everything."""
         if self._observers and not self._is_receiving_events():
             log.warning("file system events of the model folders no longer arrive; scanning instead")
-            for observer in self._observers:
+            for observer in self._observers.values():
                 file_watching.stop_observer(observer)
             self._observers.clear()
             self._events_failed = True
         if self._events_failed:
             self._must_poll = True
             return
-        for root in self._roots:
-            real = root.resolve()
-            if real not in self._watched and real.is_dir():
-                self._watched.add(real)
-                found = None if _is_silent(real) else file_watching.observe(real, self)
-                self._observers += [found] if found is not None else []
-        here = {root.resolve() for root in self._roots if root.is_dir()}
+        self._seen = self._registry.trees
+        roots = {root.resolve() for root in self._roots() if root.is_dir()}
+        # A folder in another one is observed with it.
+        roots = {root for root in roots if not any(root.is_relative_to(each) for each in roots - {root})}
+        for gone in self._observers.keys() - roots:
+            file_watching.stop_observer(self._observers.pop(gone))
+        for root in sorted(roots - self._observers.keys()):
+            self._observers[root] = None if _is_silent(root) else file_watching.observe(root, self)
         needed = (self._registry.settings.checkpoints, self._registry.settings.loras)
         self._must_poll = (
-            len(self._observers) < len(here)
-            or not all(root.is_dir() for root in needed)
-            or self._has_outside_links()
+            None in self._observers.values() or not all(root.is_dir() for root in needed) or _leads_out(roots)
         )
 
-    def _has_outside_links(self) -> bool:
-        """Whether a link leads out of the watched folders."""
-        for root in self._roots:
-            real = root.resolve()
-            for folder, folders, files in os.walk(real):
-                for name in (*folders, *files):
-                    path = os.path.join(folder, name)
-                    if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(real):
-                        return True
-        return False
+    def _roots(self) -> list[Path]:
+        """Our own folders of models, and other programs' ones."""
+        # Styles are a file, and the folder that it lies in is the whole program's.
+        folders = (each for tree in self._seen for each in tree.folders if each.kind != "styles")
+        return [*self._own, *(each.path for each in folders)]
+
+
+def _leads_out(roots: Collection[Path]) -> bool:
+    """Whether a link below these real folders leads out of them."""
+    below = [os.fspath(root) for root in roots]
+    while below:
+        try:
+            with os.scandir(below.pop()) as entries:
+                for entry in entries:
+                    if entry.is_symlink():
+                        target = Path(os.path.realpath(entry.path))
+                        if not any(target.is_relative_to(root) for root in roots):
+                            return True
+                    elif entry.is_dir():
+                        below.append(entry.path)
+        except OSError:
+            continue
+    return False
 
 
 def _is_silent(folder: Path) -> bool:

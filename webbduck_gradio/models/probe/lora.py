@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,7 +105,7 @@ def inspect_lora(path: Path) -> LoraInfo:
         raise ModelError(
             f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; download it again."
         )
-    shared = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
+    shared: dict[Hashable, Any] = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
     if not shared:
         names = "\n".join(header.tensors)
         shared["lora"] = LORA_KEY.search(names) is not None

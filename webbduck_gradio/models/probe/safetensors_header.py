@@ -12,7 +12,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
@@ -50,7 +50,7 @@ class Tensors(Mapping[str, Tensor]):
 
     def __init__(self, raw: dict[str, dict[str, Any]]):
         self._raw = raw
-        self.derived: dict[str, Any] = {}
+        self.derived: dict[Hashable, Any] = {}
         """Cache of facts derived from these tensors, for files that share them."""
 
     def __getitem__(self, name: str) -> Tensor:
@@ -77,6 +77,14 @@ class Header:
     """Numbers of dimensions of its tensors, a quick check for 4-D ones."""
     odd: tuple[str, ...] = ()
     """Keys of metadata values that are not text; the safetensors library rejects such files."""
+
+    @property
+    def all_names(self) -> str:
+        """The names of its tensors, one per line."""
+        derived: dict[Hashable, Any] = self.tensors.derived if isinstance(self.tensors, Tensors) else {}
+        if "names" not in derived:
+            derived["names"] = "\n".join(self.tensors)
+        return str(derived["names"])
 
     def width(self, name: str) -> int | None:
         """Size of the last axis of tensor `name`; None if there is no such tensor."""

@@ -99,8 +99,9 @@ def config_overrides(header: Header) -> dict[str, Config]:
 
 
 def _count(header: Header, pattern: str) -> int:
-    found = (re.match(pattern, key) for key in header.tensors)
-    return max((int(match[1]) + 1 for match in found if match), default=0)
+    # All names at once, one per line: matching thousands one by one takes a hundred times as long.
+    found = re.finditer(f"^{pattern}", header.all_names, re.MULTILINE)
+    return max((int(match[1]) + 1 for match in found), default=0)
 
 
 def _first(header: Header, *keys: str) -> int:

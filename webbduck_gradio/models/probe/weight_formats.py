@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import ModelError
-from .safetensors_header import Header, Tensor
+from .safetensors_header import Header, Tensor, Tensors
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FLOAT8 = frozenset({"F8_E4M3", "F8_E5M2"})
@@ -33,7 +33,9 @@ UNSUPPORTED = (
     (r"zero_point$|weight_zp$", "whole numbers with zero points"),
 )
 """(pattern of tensors that only a quantised file has, name of the quantisation)."""
-_UNSUPPORTED = re.compile("|".join(f"(?P<kind{n}>{pattern})" for n, (pattern, _) in enumerate(UNSUPPORTED)))
+_UNSUPPORTED = re.compile(
+    "|".join(f"(?P<kind{n}>{pattern})" for n, (pattern, _) in enumerate(UNSUPPORTED)), re.MULTILINE
+)
 
 _SCALE = re.compile(r"^(?:(.*\.)scale_weight|(.*weight)(?:_scale|_scale_inv|\.scale|\.scale_inv))$")
 _IGNORED = re.compile(r"(?:^|\.)(?:scale_input|input_scale|scaled_fp8|comfy_quant)$")
@@ -52,24 +54,39 @@ def check(name: str, header: Header, parts: Mapping[str, str]) -> dict[str, Scal
 
     `parts`: name prefix -> display name of the part. Raises `ModelError` for unsupported formats.
     """
-    tensors = header.tensors
-    part_keys = [key for key in tensors if key.startswith(tuple(parts))]
-    for key in part_keys:
-        if found := _UNSUPPORTED.search(key):
-            raise refused(name, UNSUPPORTED[int(found.lastgroup.removeprefix("kind"))][1])  # type: ignore[union-attr]
+    shared: dict[Hashable, Any] = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
+    of_parts = ("formats", tuple(parts))
+    if of_parts not in shared:
+        shared[of_parts] = _stored(header.tensors, tuple(parts))
+    part_keys, unsupported, scales, odd = shared[of_parts]
+    if unsupported:
+        raise refused(name, unsupported)
     _check_metadata(name, header.metadata)
-    scales = {_weight_of(key): key for key in part_keys if _SCALE.match(key)}
-    helpers = {*scales.values(), *(key for key in part_keys if _IGNORED.search(key))}
-    for key in part_keys:
-        dtype = tensors[key].dtype
-        if key in helpers or dtype in FLOATS or dtype in FLOAT8 or is_index(key):
-            continue
-        kind = "float" if dtype.startswith("F") else "integers" if dtype[0] in "IUB" else "values"
-        raise refused(name, f"{dtype} ({kind} in {key})")
+    if odd:
+        raise refused(name, odd)
     if any(key.endswith("comfy_quant") for key in part_keys) and not scales:
         raise refused(name, "an unknown one of ComfyUI (comfy_quant without scales)")
     _check_complete(name, header, part_keys, scales, parts)
     return _blocks(name, header, scales)
+
+
+def _stored(
+    tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]
+) -> tuple[list[str], str, dict[str, str], str]:
+    """Names of the parts' tensors, a format that is told by a name, weight name -> name of its scales, and a
+    type that is not supported; "" where there is none."""
+    keys = [key for key in tensors if key.startswith(prefixes)]
+    found = _UNSUPPORTED.search("\n".join(keys))
+    unsupported = UNSUPPORTED[int(str(found.lastgroup).removeprefix("kind"))][1] if found else ""
+    scales = {_weight_of(key): key for key in keys if "scale" in key and _SCALE.match(key)}
+    helpers = {*scales.values(), *(key for key in keys if _IGNORED.search(key))}
+    for key in keys:
+        dtype = tensors[key].dtype
+        if key in helpers or dtype in FLOATS or dtype in FLOAT8 or is_index(key):
+            continue
+        kind = "float" if dtype.startswith("F") else "integers" if dtype[0] in "IUB" else "values"
+        return keys, unsupported, scales, f"{dtype} ({kind} in {key})"
+    return keys, unsupported, scales, ""
 
 
 def is_index(key: str) -> bool:

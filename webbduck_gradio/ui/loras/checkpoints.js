@@ -5,6 +5,7 @@ import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { settings } from "../shared/settings.js";
 import { badge, date, distilledBadge } from "./parts.js";
 
@@ -30,14 +31,12 @@ function entriesOf(names) {
 }
 
 /**
- * The card of a checkpoint.
+ * The form of a checkpoint's defaults.
  *
  * @param {any} each
- * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
- *   in the Studio, unless it `isUsed` there
+ * @param {any} actions as of `checkpointCard`
  */
-export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, use, isUsed }) {
-  const isRefiner = each.arch === "sdxl-refiner";
+function defaultsForm(each, { samplers, vaes, save: store, useCurrent }) {
   const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
   const inputs = FIELDS.map(([key, label, step]) =>
     h(
@@ -120,6 +119,30 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
     ),
     status,
   );
+  return form;
+}
+
+/** Closed, and not made before it is opened, for other programs' models, of which there may be hundreds. */
+function defaultsPart(each, actions) {
+  const part = h("details", {}, h("summary", {}, "Defaults"));
+  const fill = () => part.children.length > 1 || part.append(defaultsForm(each, actions));
+  part.addEventListener("toggle", fill);
+  if (!each.origin) {
+    fill();
+    part.open = true;
+  }
+  return part;
+}
+
+/**
+ * The card of a checkpoint.
+ *
+ * @param {any} each
+ * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
+ *   in the Studio, unless it `isUsed` there
+ */
+export function checkpointCard(each, { use, isUsed, ...actions }) {
+  const isRefiner = each.arch === "sdxl-refiner";
   const facts = [
     ["Prediction", each.prediction_type + (each.zero_snr ? ", zero terminal SNR" : "")],
     ["Native size", `${each.native_size} px`],
@@ -134,10 +157,11 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
   return h(
     "article",
     { class: `card model${each.reason ? " unusable" : ""}`, "aria-label": each.name },
-    h("h3", {}, each.name),
+    h("h3", { title: each.name }, bareName(each)),
     h(
       "p",
       { class: "badges" },
+      originBadge(each),
       badge(architectureName(each)),
       badge(each.layout === "diffusers" ? "diffusers folder" : "single file"),
       each.from_hub ? badge("Hugging Face cache") : null,
@@ -161,6 +185,6 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
       { class: "details" },
       facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     ),
-    each.reason ? null : h("details", { open: true }, h("summary", {}, "Defaults"), form),
+    each.reason ? null : defaultsPart(each, actions),
   );
 }

@@ -7,6 +7,7 @@ import { bytes } from "../shared/format.js";
 import { icon } from "../shared/icons.js";
 import { architectureName, blockedReason } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { thumbUrl } from "../shared/urls.js";
@@ -145,10 +146,11 @@ export function makeDetails({ server, edit, base, previewUrl, addToStudio }) {
     put(
       sheet,
       hero(lora),
-      h("h2", {}, lora.name),
+      h("h2", { title: lora.name }, bareName(lora)),
       h(
         "p",
         { class: "badges" },
+        originBadge(lora),
         badge(architectureName(lora)),
         lora.kind === "unknown" ? null : badge(lora.kind),
         lora.from_hub ? badge("Hugging Face cache") : null,

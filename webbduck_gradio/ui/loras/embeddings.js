@@ -4,6 +4,7 @@ import { publish } from "../shared/bus.js";
 import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName, blockedReason } from "../shared/lora_fit.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { openTab } from "../shared/tabs.js";
 import { embeddingUrl } from "../shared/urls.js";
 import { badge, date, picture } from "./parts.js";
@@ -29,10 +30,11 @@ function card(each, why, all) {
     "article",
     { class: `card${why ? " unusable" : ""}`, "aria-label": each.name },
     h("div", { class: "pic" }, picture(each, each.preview && embeddingUrl(each.name, each.preview))),
-    h("h3", { title: each.name }, each.name),
+    h("h3", { title: each.name }, bareName(each)),
     h(
       "p",
       { class: "badges" },
+      originBadge(each),
       each.arch === "unknown" ? null : badge(architectureName(each)),
       each.vectors ? badge(each.vectors === 1 ? "1 token" : `${each.vectors} tokens`) : null,
     ),
@@ -63,14 +65,20 @@ function card(each, why, all) {
  * Draw the cards of the embeddings that match `words`, those that the checkpoint `model` can use first; cards
  * whose content is as before are kept.
  *
+ * @param {any} home
+ * @param {any} catalog
+ * @param {string[]} words
+ * @param {any} model
+ * @param {ReturnType<typeof import("./origin_filter.js").makeOriginFilter>} origins
  * @returns {string} how many there are, for the counter
  */
-export function drawEmbeddings(home, { embeddings: all, folders }, words, model) {
-  const found = all
-    .filter((each) => {
-      const text = `${each.name} ${each.description} ${each.notes} ${each.tags.join(" ")}`.toLowerCase();
-      return words.every((word) => text.includes(word));
-    })
+export function drawEmbeddings(home, { embeddings: all, folders }, words, model, origins) {
+  const matching = all.filter((each) => {
+    const text = `${each.name} ${each.description} ${each.notes} ${each.tags.join(" ")}`.toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  const found = origins
+    .shown(matching, (each) => blockedReason(each, model))
     .map((each) => ({ each, why: blockedReason(each, model) }))
     .sort((one, other) => Number(Boolean(one.why)) - Number(Boolean(other.why)));
   const known = new Map([...home.children].map((node) => [node.dataset.key, node]));
@@ -81,7 +89,7 @@ export function drawEmbeddings(home, { embeddings: all, folders }, words, model)
     return node;
   });
   const nothing = all.length
-    ? "No embedding matches. Shorten the search."
+    ? origins.noneUsable() || "No embedding matches. Shorten the search."
     : `No embeddings yet. Put a .safetensors file for SDXL into ${folders.embedding}; ` +
       "it appears here automatically.";
   put(home, nodes.length ? nodes : h("p", { class: "nothing" }, nothing));

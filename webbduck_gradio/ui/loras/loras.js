@@ -9,9 +9,12 @@ import { architectureName, blockedReason, isCompatible } from "../shared/lora_fi
 import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { loraUrl } from "../shared/urls.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { checkpointCard } from "./checkpoints.js";
 import { makeDetails } from "./details.js";
 import { drawEmbeddings } from "./embeddings.js";
+import { openModelFolders } from "./model_folders.js";
+import { makeOriginFilter } from "./origin_filter.js";
 import { badge, copyButton, date, distilledBadge, picture } from "./parts.js";
 import { addModelCard, toolCard } from "./tools.js";
 
@@ -38,8 +41,12 @@ export default function start({ element, trigger, server }) {
     ],
     onchange: () => draw(),
   });
+  const origins = makeOriginFilter(() => draw());
   const lists = find(".lists");
   put(lists, fit.node, sort.node);
+  find(".origins").append(origins.node, origins.too);
+  const folders = find(".model-folders-button");
+  const openFolders = (anchor = folders) => openModelFolders(anchor, server);
   put(only, icon("heart"));
   const NOTHING_CHANGED = "The server did not answer; nothing was changed.";
   let catalog = null;
@@ -98,10 +105,11 @@ export default function start({ element, trigger, server }) {
         picture(lora, previewUrl(lora)),
       ),
       heart(lora),
-      h("h3", { title: lora.name }, lora.name),
+      h("h3", { title: lora.name }, bareName(lora)),
       h(
         "p",
         { class: "badges" },
+        originBadge(lora),
         badge(architectureName(lora)),
         lora.kind === "unknown" ? null : badge(lora.kind),
         lora.from_hub ? badge("Hugging Face cache") : null,
@@ -154,7 +162,8 @@ export default function start({ element, trigger, server }) {
     });
     if (sort.value === "newest") found.sort((one, other) => other.modified - one.modified);
     if (sort.value === "largest") found.sort((one, other) => other.size_bytes - one.size_bytes);
-    return found.sort((one, other) => other.favourite - one.favourite);
+    found.sort((one, other) => other.favourite - one.favourite);
+    return origins.shown(found, (lora) => blockedReason(lora, model));
   }
 
   function filters() {
@@ -176,6 +185,7 @@ export default function start({ element, trigger, server }) {
         "it appears here automatically."
       );
     }
+    if (origins.noneUsable()) return origins.noneUsable();
     return fit.value === "fits" && !box.value
       ? "No LoRA fits this checkpoint. Choose “All architectures” to see the others."
       : "No LoRA matches. Shorten the search, or choose “All architectures”.";
@@ -205,7 +215,7 @@ export default function start({ element, trigger, server }) {
   }
 
   function drawEmbeddingCards() {
-    count.textContent = drawEmbeddings(embeddings, catalog, words(), base());
+    count.textContent = drawEmbeddings(embeddings, catalog, words(), base(), origins);
   }
 
   function drawTools() {
@@ -219,14 +229,19 @@ export default function start({ element, trigger, server }) {
 
   function drawModels() {
     const typed = words();
-    const shown = catalog.checkpoints.filter((each) =>
+    const found = catalog.checkpoints.filter((each) =>
       typed.every((word) => `${each.name} ${architectureName(each)}`.toLowerCase().includes(word)),
     );
+    const shown = origins.shown(found, ({ reason }) => reason);
     const known = new Map([...models.children].map((each) => [each.dataset.key, each]));
     put(
       models,
       known.get("add") ??
-        h("div", { class: "add-place", "data-key": "add" }, addModelCard(catalog.folders.checkpoint)),
+        h(
+          "div",
+          { class: "add-place", "data-key": "add" },
+          addModelCard(catalog.folders.checkpoint, openFolders),
+        ),
       shown.length
         ? shown.map((each) => {
             const isUsed = each.name === checkpoint;
@@ -251,7 +266,9 @@ export default function start({ element, trigger, server }) {
         : h(
             "p",
             { class: "nothing" },
-            catalog.checkpoints.length ? "No checkpoint matches." : "No checkpoints yet.",
+            catalog.checkpoints.length
+              ? origins.noneUsable() || "No checkpoint matches."
+              : "No checkpoints yet.",
           ),
     );
     count.textContent = `${shown.length}`;
@@ -265,6 +282,7 @@ export default function start({ element, trigger, server }) {
     models.hidden = section !== "checkpoints";
     tools.hidden = section !== "tools";
     for (const each of [lists, only]) each.hidden = !loras;
+    find(".origins").hidden = section === "tools";
     for (const each of element.querySelectorAll(".segments button")) {
       each.setAttribute("aria-pressed", String(each.dataset.section === section));
     }
@@ -294,6 +312,7 @@ export default function start({ element, trigger, server }) {
     box.value = "";
     draw();
   });
+  folders.onclick = () => openFolders();
   let typing = null;
   box.oninput = () => {
     clearTimeout(typing);
@@ -307,6 +326,7 @@ export default function start({ element, trigger, server }) {
     catalog = value;
     problem.textContent = value.problems.join(" ");
     filters();
+    origins.offer([...catalog.loras, ...catalog.embeddings, ...catalog.checkpoints]);
     draw();
   });
   subscribe("checkpoint", (value) => {

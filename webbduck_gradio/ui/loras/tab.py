@@ -22,6 +22,7 @@ from ..modules import start_view
 from ..studio.form import number_of
 from ..tab import PageParts, Tab
 from ..theme import asset
+from . import model_folders
 
 
 def build(parts: PageParts) -> None:
@@ -65,7 +66,12 @@ def build(parts: PageParts) -> None:
         html_template=asset("loras/loras.html"),
         js_on_load=start_view("loras/loras.js", "use_current"),
         elem_id="loras-view",
-        server_functions=[webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint],
+        server_functions=[
+            webbduck_lora,
+            webbduck_edit_lora,
+            webbduck_edit_checkpoint,
+            model_folders.server_function(services),
+        ],
     )
 
     def use_current(event: gr.EventData, *values: Any) -> str:
@@ -111,4 +117,4 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css"), build)
+TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css", "loras/model_folders.css"), build)

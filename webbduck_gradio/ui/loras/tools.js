@@ -3,6 +3,7 @@
 import { copyText } from "../shared/clipboard.js";
 import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
+import { bareName, originBadge } from "../shared/origins.js";
 import { badge } from "./parts.js";
 
 /** The path of a folder with a button that copies it. */
@@ -17,8 +18,8 @@ const folderRow = (path) =>
     }),
   );
 
-/** The card that tells how to add a checkpoint. */
-export const addModelCard = (folder) =>
+/** The card that tells how to add a checkpoint; `openFolders` opens the dialog of other programs' folders. */
+export const addModelCard = (folder, openFolders) =>
   h(
     "article",
     { class: "card add-model", "aria-label": "Add a model" },
@@ -30,6 +31,12 @@ export const addModelCard = (folder) =>
         "It appears here by itself, and the Studio can use it at once.",
     ),
     folderRow(folder),
+    h("p", {}, "Models of ComfyUI, Forge and other programs can stay where they are."),
+    h(
+      "div",
+      { class: "actions" },
+      button("Model folders", (event) => openFolders(event.currentTarget), { "aria-haspopup": "dialog" }),
+    ),
   );
 
 /** The card of one kind of models. */
@@ -44,11 +51,12 @@ export const toolCard = ({ title, about, folder, models }) =>
       ? h(
           "ul",
           {},
-          models.map(({ name, detail, size_bytes: size, reason }) =>
+          models.map(({ name, origin, detail, size_bytes: size, reason }) =>
             h(
               "li",
-              {},
-              h("b", {}, name),
+              { title: origin ? name : null },
+              h("b", {}, bareName({ name, origin })),
+              originBadge({ origin }),
               detail ? badge(detail) : null,
               size ? badge(bytes(size)) : null,
               reason ? h("span", { class: "why" }, reason) : null,

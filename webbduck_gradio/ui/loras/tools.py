@@ -76,8 +76,8 @@ TOOL_KINDS = (
 
 
 def tools_view(registry: Registry) -> list[dict[str, Any]]:
-    """Each kind with its folder and its models: {title, about, folder, models: [{name, detail, size_bytes,
-    reason}]}."""
+    """Each kind with its folder and its models: {title, about, folder, models: [{name, origin, detail,
+    size_bytes, reason}]}."""
     return [
         {
             "title": kind.title,
@@ -86,6 +86,7 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
             "models": [
                 {
                     "name": model.name,
+                    "origin": model.origin,
                     "detail": kind.detail(model),
                     "size_bytes": getattr(model, "size_bytes", None),
                     "reason": model.unusable,

@@ -2,13 +2,17 @@
 // The server's state: asks for what changed at each tick of the page's timer, and publishes it on the bus.
 import * as form from "../studio/form.js";
 import { publish } from "./bus.js";
+import { changedCatalog } from "./catalog_changes.js";
 import { isLost, lose } from "./connection.js";
 
 /** @type {((known: object) => Promise<string | undefined>) | undefined} */
 let ask;
 let followCatalog = () => {};
 let isCatalogNew = false;
+/** @type {Record<string, string>} */
 let known = {};
+/** @type {Record<string, any> | undefined} */
+let catalog;
 let studio = "";
 let asking = false;
 
@@ -40,6 +44,14 @@ function take(found) {
   if (isLost() || (studio && studio !== found.studio)) location.reload();
   studio = found.studio;
   known = found.versions;
+  if (found.changed.catalog) {
+    const whole = changedCatalog(catalog, found.changed.catalog);
+    if (whole) found.changed.catalog = catalog = whole;
+    else {
+      delete found.changed.catalog;
+      delete known.catalog; // the next answer has the whole
+    }
+  }
   for (const [name, value] of Object.entries(found.changed)) publish(name, value);
   if (found.changed.catalog) isCatalogNew = true;
   // Not before the form has its values: the answer would bring back those that the page was built with.

@@ -1,20 +1,24 @@
 // @ts-check
 // The entries of a list to choose from, and which of them a typed text finds.
 
-/** @typedef {{value: any, label: string, group?: string}} Choice entries of one group stand together */
+/**
+ * Entries of one group stand together. `origin`: label of the folder that a model lies in (origins.js).
+ *
+ * @typedef {{value: any, label: string, group?: string, origin?: string}} Choice
+ */
 
 const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 /**
- * The entries whose label and group contain every word of the text, in any case and without accents.
+ * The entries whose label, group and origin contain every word of the text, in any case and without accents.
  *
  * @param {Choice[]} choices
  * @param {string} text
  */
 export function matching(choices, text) {
   const words = plain(text).split(/\s+/).filter(Boolean);
-  return choices.filter(({ label, group = "" }) => {
-    const all = plain(`${group} ${label}`);
+  return choices.filter(({ label, group = "", origin = "" }) => {
+    const all = plain(`${group} ${origin} ${label}`);
     return words.every((word) => all.includes(word));
   });
 }

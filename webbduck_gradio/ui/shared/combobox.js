@@ -4,6 +4,7 @@
 // (https://www.w3.org/WAI/ARIA/apg/patterns/combobox/).
 import { byGroup, likeliest, matching } from "./choices.js";
 import { button, h, phone, put, setText } from "./dom.js";
+import { originBadge } from "./origins.js";
 
 const MANY = 8; // entries from which on a list opened by touch has a search field
 const PAGE = 8; // entries that Page Up and Page Down go over
@@ -56,7 +57,11 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
   /** The side of the open list, which stays when the list becomes shorter. @type {boolean | null} */
   let isBelow = null;
 
-  const labelOf = (some) => choices.find((choice) => choice.value === some)?.label ?? String(some ?? "");
+  function labelOf(some) {
+    const choice = choices.find((each) => each.value === some);
+    if (!choice) return String(some ?? "");
+    return choice.origin ? `${choice.label} · ${choice.origin}` : choice.label;
+  }
   function showValue() {
     input.value = labelOf(value);
     input.classList.toggle("long", input.value.length > LONG);
@@ -89,6 +94,7 @@ export function makeCombobox({ label, choices = [], value = "", className = "", 
               },
             },
             entry.label,
+            originBadge(entry),
           );
         });
         if (!group) return rows;

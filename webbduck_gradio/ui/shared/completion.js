@@ -1,13 +1,15 @@
 // @ts-check
 // Completion in a text area: a list beside it of what the word before the caret can become.
 import { h, home, listenerSignal, put, replaceText } from "./dom.js";
+import { nameWithOrigin } from "./origins.js";
 
 /**
  * An entry of the list. `why`: the reason why it cannot be taken, which is shown in place of `detail`.
- * `category`: of a tag, which has its own colour.
+ * `category`: of a tag, which has its own colour. `origin`: of a model, with which its label begins.
  *
  * @typedef {{
  *   kind?: string, label: string, detail?: string, picture?: string, why?: string | null, category?: string,
+ *   origin?: string,
  * }} Option
  *
  * What was found at the caret. `from`, `to`: the part of the text that is replaced. `opened`: whether it was
@@ -101,7 +103,7 @@ export function completeIn(selector, source) {
         onclick: () => take(index),
       },
       option.picture === undefined ? null : picture(option.picture),
-      h("span", { class: "label" }, option.label),
+      h("span", { class: "label" }, nameWithOrigin({ name: option.label, origin: option.origin })),
       h("small", {}, option.why ?? option.detail ?? ""),
     );
   }

@@ -1,14 +1,16 @@
 // @ts-check
 // What the word before the caret can be completed to. models/completion.py does the same for the API;
 // tests/rules/completion.json holds both to the same cases.
+import { bareName } from "./origin_names.js";
 import { hasWord, isInWord, typedForm } from "./tag_index.js";
 
 /** @typedef {import("./tag_index.js").TagIndex} TagIndex */
 
 /**
- * A name that can be completed. `also`: other words by which it is found.
+ * A name that can be completed. `also`: other words by which it is found; `origin`: label of the folder that
+ * it lies in, with which its name begins.
  *
- * @typedef {{name: string, detail?: string, also?: string, weight?: number}} Word
+ * @typedef {{name: string, detail?: string, also?: string, weight?: number, origin?: string}} Word
  *
  * All that can be completed, each kind in the order in which it is listed; a kind that is missing is not
  * completed.
@@ -193,7 +195,10 @@ function tagOption({ name, category, count, note, alias }, end, keepsUnderscores
 /** Those in whose name or other words each typed word occurs; names that begin with it first. */
 function loras(all, typed) {
   const parts = typed.toLowerCase().split(/\s+/).filter(Boolean);
-  const begins = (each) => each.name.toLowerCase().startsWith(parts[0] ?? "");
+  const begins = (each) =>
+    bareName(each)
+      .toLowerCase()
+      .startsWith(parts[0] ?? "");
   return all
     .filter(({ name, also = "" }) => {
       const text = `${name} ${also}`.toLowerCase();
@@ -217,7 +222,7 @@ function named(words, text, { anywhere = false, onlyBeginnings = false } = {}) {
   for (const word of words) {
     const name = typedForm(word.name);
     const at = name.indexOf(typed);
-    if (at === 0) groups[0].push(word);
+    if (at === 0 || typedForm(bareName(word)).startsWith(typed)) groups[0].push(word);
     else if (at > 0) groups[hasWord(name, typed) ? 1 : 2].push(word);
   }
   return groups.slice(0, onlyBeginnings ? 1 : anywhere ? 3 : 2).flat();

@@ -2,6 +2,7 @@
 // The dialog "Upscale with detail": the enlarged picture is redrawn in tiles.
 import { button, h, home, setText } from "./dom.js";
 import { number } from "./format.js";
+import { bareName } from "./origin_names.js";
 
 const MOST_SCALE = 8;
 
@@ -46,8 +47,12 @@ export function openRedraw(anchor, { found, upscaler, start }) {
   const upscalers = h(
     "select",
     { id: id("upscaler") },
-    found.upscalers.map(({ name, reason }) =>
-      h("option", { value: name, selected: name === upscaler, disabled: Boolean(reason) }, name),
+    found.upscalers.map((each) =>
+      h(
+        "option",
+        { value: each.name, selected: each.name === upscaler, disabled: Boolean(each.reason) },
+        each.origin ? `${bareName(each)} (${each.origin})` : each.name,
+      ),
     ),
   );
   const sizes = [...new Set([...detail.tile_sizes, ...(detail.tile_size ? [detail.tile_size] : [])])];

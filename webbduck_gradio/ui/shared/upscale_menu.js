@@ -2,13 +2,14 @@
 // The menu that upscales a picture: which upscaler, in which tiles, and how large the result is.
 import { h } from "./dom.js";
 import { number } from "./format.js";
+import { bareName, originBadge } from "./origins.js";
 import { getPref, setPref } from "./preferences.js";
 import { openRedraw } from "./redraw_dialog.js";
 import { menu } from "./widgets.js";
 
 /** Radio buttons as a part of the menu; `pick(value)` is called with the value of the chosen one. */
 function radios(title, name, options, chosen, pick) {
-  const radio = ({ value, text, reason }) =>
+  const radio = ({ value, text, reason, origin }) =>
     h(
       "label",
       { class: "menu-check" },
@@ -20,6 +21,7 @@ function radios(title, name, options, chosen, pick) {
         onchange: () => pick(value),
       }),
       h("span", {}, text, reason ? h("small", {}, reason) : null),
+      originBadge({ origin }),
     );
   return [
     h("p", { class: "menu-title", "aria-hidden": "true" }, title),
@@ -62,7 +64,7 @@ export function upscaleMenu(anchor, { list, start }) {
         ` ${number(width)} × ${number(height)} px${isTooLarge ? ", too large" : ""}`,
       );
     };
-    const upscalers = found.upscalers.map(({ name, reason }) => ({ value: name, text: name, reason }));
+    const upscalers = found.upscalers.map((each) => ({ ...each, value: each.name, text: bareName(each) }));
     const sizes = found.tile_sizes.map((size) => ({ value: size, text: `${size} px` }));
     return [
       radios("Upscaler", "upscaler", upscalers, chosen, (name) => {

@@ -4,6 +4,7 @@ import { publish, subscribe } from "../shared/bus.js";
 import { makeCombobox } from "../shared/combobox.js";
 import { button, h, put } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
+import { bareName } from "../shared/origins.js";
 import { toast } from "../shared/toast.js";
 import { makeRegions } from "./detail_regions.js";
 import * as form from "./form.js";
@@ -86,7 +87,7 @@ export default function start({ element, props, trigger, watch }) {
     if (name !== "detector") {
       return Object.entries(SETTINGS[name].choices).map(([value, label]) => ({ value, label }));
     }
-    return usable().map((each) => ({ value: each.name, label: each.name }));
+    return usable().map((each) => ({ value: each.name, label: bareName(each), origin: each.origin }));
   }
 
   function labelled(name, input, ...more) {

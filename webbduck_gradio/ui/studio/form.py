@@ -26,8 +26,8 @@ from ...services import Services
 from ...storage.images import open_picture, upright_size
 from .. import modules
 from ..shared.numbers import read, shown
+from ..shared.origins import entry
 from . import details, lora_stack, schedules, styles
-from .controls import list_entries
 from .outpaint import sides_of, sides_text
 
 NUMBERS = tuple(name for name, setting in SETTINGS.items() if setting.is_number)
@@ -121,7 +121,10 @@ class Form:
 
     def usable(self) -> list[str]:
         """Names of the checkpoints that can be selected."""
-        return [c.name for c in self.services.registry.checkpoints() if not c.unusable and _is_base(c)]
+        return [each.name for each in self._usable()]
+
+    def _usable(self) -> list[Checkpoint]:
+        return [each for each in self.services.registry.checkpoints() if not each.unusable and _is_base(each)]
 
     def choices(self, chosen: str | None, second: str | None = "") -> list[Any]:
         """Both lists of models after the catalog changed; a selection that still exists is kept.
@@ -139,16 +142,13 @@ class Form:
         return [first, gr.update(choices=models, value="") if gone else gr.update(choices=models)]
 
     def checkpoint_entries(self) -> list[dict[str, str]]:
-        """The list of checkpoints, as `list_entries`."""
-        return list_entries(SETTINGS["base_model"], self.usable())
+        """The choices of the list of checkpoints (shared/choices.js)."""
+        return [entry(each) for each in self._usable()]
 
     def second_entries(self) -> list[dict[str, str]]:
-        """The list of models for a second pass, as `list_entries`: "Off", then refiners, then the others."""
+        """Those of the list of models for a second pass: "Off", then refiners, then the others."""
         models = self.services.registry.second_pass_models()
-        entries = [
-            {"value": each.name, "label": each.name, "group": "Checkpoints" if _is_base(each) else "Refiners"}
-            for each in models
-        ]
+        entries = [entry(each, "Checkpoints" if _is_base(each) else "Refiners") for each in models]
         entries.sort(key=lambda each: each["group"], reverse=True)
         return [{"value": "", "label": "Off"}, *entries]
 

@@ -8,6 +8,7 @@ import gradio as gr
 
 from ...models.catalog.registry import Registry
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS, SAME
+from ..shared.origins import entry
 from .controls import build_group
 from .form import Form
 
@@ -29,20 +30,22 @@ def choices(registry: Registry) -> list[Any]:
 
 
 def _entries(registry: Registry) -> dict[str, list[dict[str, str]]]:
-    models = [each.name for each in registry.upscalers() if not each.unusable]
+    of_pictures = "Of pictures"
+    models = [entry(each, of_pictures) for each in registry.upscalers() if not each.unusable]
     bases = [
-        each.name
+        entry(each)
         for each in registry.checkpoints()
         if not each.unusable and each.arch not in ("sdxl-refiner", "sdxl-inpaint")
     ]
     return {
         "hires_upscaler": [
             {"value": "", "label": AUTOMATIC},
-            *({"value": each, "label": each, "group": "Of pictures"} for each in (*models, LANCZOS)),
+            *models,
+            {"value": LANCZOS, "label": LANCZOS, "group": of_pictures},
             *({"value": each, "label": each, "group": "Of latents"} for each in LATENT_UPSCALERS),
         ],
         "hires_model": [
             {"value": "", "label": SAME},
-            *({"value": each, "label": each} for each in bases),
+            *bases,
         ],
     }

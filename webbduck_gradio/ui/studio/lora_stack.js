@@ -4,6 +4,7 @@ import { openLayer } from "../shared/address.js";
 import { last, subscribe } from "../shared/bus.js";
 import { h, listenerSignal, phone, put, setText } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
+import { nameWithOrigin } from "../shared/origins.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
 import { MORE, problemOf, summary } from "./lora_more.js";
 import { makeRow } from "./lora_row.js";
@@ -104,6 +105,7 @@ export default function start({ element, props, trigger, watch }) {
       if (!line) continue;
       line.classList.toggle("incompatible", Boolean(why));
       const problem = problemOf(item);
+      put(line.querySelector(".name > span"), nameWithOrigin(lora(item.name) ?? item));
       put(
         line.querySelector(".hint"),
         why ? [why] : problem ? [problem] : hint ? [hint[0], h("b", {}, hint[1])] : [],
@@ -207,7 +209,7 @@ export default function start({ element, props, trigger, watch }) {
                   title: why ?? each.description ?? "",
                   onclick: why ? null : () => choose(each.name),
                 },
-                h("span", {}, each.name),
+                h("span", {}, nameWithOrigin(each)),
                 h("small", {}, why ? why : each.trigger || each.kind),
               ),
             )

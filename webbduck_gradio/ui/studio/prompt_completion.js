@@ -81,12 +81,15 @@ function find(text, caret, area) {
   const kinds = new Set(found.options.map(({ kind }) => kind));
   const [kind] = kinds;
   const options =
-    kind === "lora" ? withFit(found.options, catalog) : found.options.map((each) => shown(each, kinds));
+    kind === "lora"
+      ? withFit(found.options, catalog)
+      : found.options.map((each) => ({ ...shown(each, kinds), origin: originOf(each, catalog.completion) }));
   return { ...found, options, title: kinds.size === 1 ? TITLES[kind] : "Words" };
 }
 
-const asWord = ({ name, trigger, kind, tags: of = [], weight }) => ({
+const asWord = ({ name, origin, trigger, kind, tags: of = [], weight }) => ({
   name,
+  origin,
   detail: trigger || kind,
   also: `${trigger} ${of.join(" ")}`,
   weight,
@@ -100,10 +103,14 @@ function withFit(options, { checkpoints, loras }) {
     .map((option) => {
       const lora = byName.get(option.label);
       const picture = loraUrl(lora.name, lora.preview ?? "");
-      return { ...option, picture, why: blockedReason(lora, base) };
+      return { ...option, picture, origin: lora.origin, why: blockedReason(lora, base) };
     })
     .sort((one, other) => Number(Boolean(one.why)) - Number(Boolean(other.why)));
 }
+
+/** The label of the folder that a wildcard or a style lies in. */
+const originOf = ({ kind, label }, { wildcards, styles }) =>
+  ({ wildcard: wildcards, style: styles })[kind]?.find(({ name }) => name === label)?.origin;
 
 /** With what is said of it beside its name. */
 function shown(option, kinds) {

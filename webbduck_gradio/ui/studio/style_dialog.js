@@ -2,6 +2,7 @@
 // The dialog of the styles: search, choose, and edit them.
 import { last, subscribe } from "../shared/bus.js";
 import { button, h, home, put, setText } from "../shared/dom.js";
+import { bareName, nameWithOrigin } from "../shared/origins.js";
 import { callOrToast } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import { search } from "./style_texts.js";
@@ -83,7 +84,7 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
         h(
           "span",
           {},
-          h("b", {}, each.name),
+          h("b", { title: each.name }, nameWithOrigin(each)),
           h(
             "small",
             { class: each.reason ? "reason" : "" },
@@ -91,7 +92,12 @@ export function openStyles(anchor, { server, most, list, prompts, chosen, choose
           ),
         ),
       ),
-      button("Edit", () => edit(each, each.name), { "aria-label": `Edit ${each.name}` }),
+      // Those of other programs stay as they are.
+      each.origin
+        ? button("Copy", () => edit({ ...each, name: bareName(each) }, null), {
+            "aria-label": `Copy ${each.name}`,
+          })
+        : button("Edit", () => edit(each, each.name), { "aria-label": `Edit ${each.name}` }),
     );
   }
 

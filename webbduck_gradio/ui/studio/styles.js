@@ -2,6 +2,7 @@
 // The chosen styles, below the prompt: their order, and what they make of it.
 import { publish, subscribe } from "../shared/bus.js";
 import { button, h, listenerSignal, put, setText } from "../shared/dom.js";
+import { nameWithOrigin } from "../shared/origins.js";
 import { callOrToast } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import * as form from "./form.js";
@@ -112,7 +113,7 @@ export default function start({ element, props, trigger, server, watch }) {
     return h(
       "li",
       { class: state ? "differs" : "", "data-name": each.name },
-      h("span", { class: "name", title: each.name }, each.name),
+      h("span", { class: "name", title: each.name }, nameWithOrigin(known(each.name) ?? each)),
       h("span", { class: "order" }, order(-1, "↑", "Move up"), order(1, "↓", "Move down"), remove),
       state
         ? h(

@@ -8,14 +8,15 @@ import gradio as gr
 
 from ...models.catalog.registry import Registry
 from ...request.model_fields import OWN_VAE
+from ..shared.origins import entry
 
 OWN = "The checkpoint’s own"
 
 
 def entries(registry: Registry) -> list[dict[str, str]]:
     """The choices of the list (shared/choices.js): the checkpoint's own, then the usable ones by name."""
-    names = [each.name for each in registry.vaes() if each.unusable is None]
-    return [{"value": OWN_VAE, "label": OWN}, *({"value": name, "label": name} for name in names)]
+    usable = (each for each in registry.vaes() if each.unusable is None)
+    return [{"value": OWN_VAE, "label": OWN}, *map(entry, usable)]
 
 
 def options(registry: Registry) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 // @ts-check
 // The dialog "Wildcards": the files with lists of words, each to be edited, renamed, deleted, and restored.
 import { button, h, home, put, setHidden, setText } from "../shared/dom.js";
+import { nameWithOrigin } from "../shared/origins.js";
 import { callServer } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 
@@ -52,6 +53,8 @@ export function openEditor(anchor, server) {
 
   const isChanged = () => opened !== null && (text.value !== opened.text || title.value !== opened.file);
   const isNew = () => opened?.stamp === "";
+  /** The label of the other program's folder that the open file lies in, "" for the studio's own. */
+  const origin = () => files.find(({ file }) => file === opened?.file)?.origin ?? "";
 
   /** Call the server; null after an error, which is shown. */
   async function ask(action, more = {}) {
@@ -86,7 +89,7 @@ export function openEditor(anchor, server) {
               "aria-current": opened?.file === each.file ? "true" : null,
               onclick: () => open(each.file),
             },
-            h("span", {}, each.file),
+            h("span", {}, nameWithOrigin({ name: each.file, origin: each.origin })),
             h(
               "span",
               { class: "muted" },
@@ -135,6 +138,9 @@ export function openEditor(anchor, server) {
 
   function layout() {
     dialog.classList.toggle("editing", opened !== null);
+    for (const each of [title, text]) each.readOnly = Boolean(origin());
+    setHidden(save.parentElement, Boolean(origin()));
+    if (origin()) setText(message, `This file lies in the folder ${origin()}, which is only read.`);
     setHidden(editor, opened === null);
     setHidden(rename, opened === null || isNew());
     setHidden(remove, opened === null || isNew());

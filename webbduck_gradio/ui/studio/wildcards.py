@@ -85,9 +85,11 @@ def _told(file: WildcardFile) -> dict[str, Any]:
 
 
 def _files(services: Services) -> list[dict[str, Any]]:
-    """Each file with the lists in it: {file, lists: [{name, values}], reason}."""
+    """Each file with the lists in it: {file, origin, lists: [{name, values}], reason}."""
     files: dict[str, dict[str, Any]] = {}
     for each in services.registry.wildcards():
-        entry = files.setdefault(each.file, {"file": each.file, "lists": [], "reason": each.unusable})
+        entry = files.setdefault(
+            each.file, {"file": each.file, "origin": each.origin, "lists": [], "reason": each.unusable}
+        )
         entry["lists"].append({"name": each.name, "values": each.lines})
     return sorted(files.values(), key=lambda each: each["file"].casefold())

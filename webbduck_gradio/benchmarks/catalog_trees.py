@@ -1,0 +1,142 @@
+"""Three other programs' folders with thousands of models, for the benchmark of the catalog.
+
+Seven in ten are LoRAs of SDXL, one in ten a LoRA of SD 1.5, the others checkpoints, half of them SD 1.5 ones,
+and embeddings. Each kind has a few files with the full header of a real one, to which all names are hard
+links: they are read one by one all the same. Every second LoRA has the notes of its program beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..models.probe import single_file_config
+
+MARKERS = {
+    "A1111": ("webui.py", "modules/sd_models.py"),
+    "ComfyUI": ("main.py", "folder_paths.py", "comfy/sd.py"),
+    "SwarmUI": ("SwarmUI.sln", "src/SwarmUI.csproj"),
+}
+FOLDERS = {
+    "A1111": ("models/Stable-diffusion", "models/Lora", "embeddings"),
+    "ComfyUI": ("models/checkpoints", "models/loras", "models/embeddings"),
+    "SwarmUI": ("Models/Stable-Diffusion", "Models/Lora", "Models/Embeddings"),
+}
+"""Of checkpoints, LoRAs and embeddings."""
+NOTES = {"A1111": ".json", "ComfyUI": ".metadata.json", "SwarmUI": ".swarm.json"}
+PER_FOLDER = 50
+"""Models in each subfolder."""
+DIFFERENT = 12
+"""Files of each kind with a shape of their own."""
+
+
+def write_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """A file in half precision whose weights are a hole."""
+    header, at = {}, 0
+    for name, shape in shapes.items():
+        size = 2 * math.prod(shape)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
+        at += size
+    text = json.dumps(header).encode()
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + at)
+
+
+def sdxl() -> dict[str, tuple[int, ...]]:
+    """Every tensor of SDXL in the original layout."""
+    unet = {
+        "addition_time_embed_dim": 256,
+        "attention_head_dim": [5, 10, 20],
+        "block_out_channels": [320, 640, 1280],
+        "cross_attention_dim": 2048,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "in_channels": 4,
+        "layers_per_block": 2,
+        "out_channels": 4,
+        "projection_class_embeddings_input_dim": 2816,
+        "transformer_layers_per_block": [1, 2, 10],
+        "use_linear_projection": True,
+    }
+    vae = {"block_out_channels": [128, 256, 512, 512], "in_channels": 3, "latent_channels": 4}
+    vae |= {"layers_per_block": 2, "out_channels": 3}
+    words = {"vocab_size": 49408, "max_position_embeddings": 77}
+    small = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072}
+    large = {"num_hidden_layers": 32, "hidden_size": 1280, "intermediate_size": 5120}
+    parts: dict[str, dict[str, Any]] = {
+        "unet": unet,
+        "vae": vae,
+        "text_encoder": {**words, **small, "num_attention_heads": 12, "projection_dim": 768},
+        "text_encoder_2": {**words, **large, "num_attention_heads": 20, "projection_dim": 1280},
+    }
+    return {
+        name: shape
+        for each in single_file_config.tensors(parts, False).values()
+        for name, shape in each.items()
+    }
+
+
+def sd1(lora: bool) -> dict[str, tuple[int, ...]]:
+    """As many tensors as a file for SD 1.5 has, by which it is told."""
+    before, ending = ("lora_unet_", "_lora_down.weight") if lora else ("model.diffusion_model.", ".weight")
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block in range(1, 12):
+        for index in range(8):
+            name = f"input_blocks.{block}.1.transformer_blocks.0.attn2.to_k"
+            if lora:
+                key = f"lora_unet_{name.replace('.', '_')}"
+                shapes |= {f"{key}.lora_down.weight": (4, 768), f"{key}.lora_up.weight": (320, 4)}
+            else:
+                shapes[f"{before}{name}{ending}"] = (320, 768)
+                shapes[f"{before}output_blocks.{block}.{index}.weight"] = (320, 320)
+    return shapes
+
+
+def write_trees(root: Path, count: int, write_lora: Callable[[Path, int, int], None]) -> list[Path]:
+    """The programs' folders, with `count` models in all. `write_lora`: as in `catalog`."""
+    originals = root / "originals"
+    originals.mkdir(parents=True)
+    xl = sdxl()
+    kinds: dict[str, list[Path]] = {}
+    for number in range(DIFFERENT):
+        for kind in ("lora", "old lora", "checkpoint", "old checkpoint", "embedding"):
+            path = originals / f"{kind} {number}.safetensors"
+            kinds.setdefault(kind, []).append(path)
+            if kind == "lora":
+                write_lora(path, number, 4 + number)
+            elif kind == "embedding":
+                write_header(path, {"clip_l": (1 + number, 768), "clip_g": (1 + number, 1280)})
+            else:
+                write_header(path, xl if kind == "checkpoint" else sd1("lora" in kind))
+    places = [(program, root / program) for program in MARKERS]
+    for program, folder in places:
+        for marker in MARKERS[program]:
+            (folder / marker).parent.mkdir(parents=True, exist_ok=True)
+            (folder / marker).touch()
+    note = json.dumps({"activation text": "in ink", "description": "Ink on paper.", "notes": "x" * 300})
+    for number in range(count):
+        program, folder = places[number % len(places)]
+        turn = number // len(places)
+        kind, where = _kind(turn % 20)
+        below = folder / FOLDERS[program][where] / f"shelf {turn // PER_FOLDER}"
+        below.mkdir(parents=True, exist_ok=True)
+        os.link(kinds[kind][turn % DIFFERENT], below / f"{kind} {turn}.safetensors")
+        if where == 1 and turn % 2:
+            (below / f"{kind} {turn}{NOTES[program]}").write_text(note)
+    return [folder for _, folder in places]
+
+
+def _kind(turn: int) -> tuple[str, int]:
+    """Of the models of 20, and which of a program's folders they lie in."""
+    if turn < 14:
+        return "lora", 1
+    if turn < 16:
+        return "old lora", 1
+    if turn < 19:
+        return ("checkpoint", "old checkpoint")[turn % 2], 0
+    return "embedding", 2
