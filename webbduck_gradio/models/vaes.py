@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +33,15 @@ class Vae:
     """AutoV2 of `weights`, once computed."""
     hashes: tuple[str, ...] = ()
     """SHA-256 of `weights` and of what follows its header, once computed."""
+
+
+def missing_vae(checkpoint: str, installed: Sequence[Vae]) -> ModelError:
+    """The error for a checkpoint without a VAE where none was chosen."""
+    names = [each.name for each in installed if each.unusable is None]
+    if not names:
+        return ModelError(f"{checkpoint} has no VAE of its own; put one for SDXL into checkpoint/vae.")
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ModelError(f"{checkpoint} has no VAE of its own; choose one (vae): {', '.join(names[:8])}{more}.")
 
 
 def find_vaes(settings: Settings, known: Folders) -> tuple[Vae, ...]:

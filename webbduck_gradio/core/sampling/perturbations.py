@@ -32,7 +32,7 @@ def without_self_attention(unet: Any, rows: slice) -> list[RemovableHandle]:
         output[rows] = values
         return output
 
-    blocks = [block for each in unet.mid_block.attentions for block in each.transformer_blocks]
+    blocks = [block for each in _middle_transformers(unet) for block in each.transformer_blocks]
     return [block.attn1.register_forward_hook(replace) for block in blocks]
 
 
@@ -45,7 +45,12 @@ def without_transformer(unet: Any, rows: slice) -> list[RemovableHandle]:
         output[0][rows] = arguments[0][rows]
         return output
 
-    return [each.register_forward_hook(replace) for each in unet.mid_block.attentions]
+    return [each.register_forward_hook(replace) for each in _middle_transformers(unet)]
+
+
+def _middle_transformers(unet: Any) -> list[Any]:
+    """None in SSD-1B and Vega."""
+    return [each for each in unet.mid_block.attentions if each is not None]
 
 
 @contextmanager
