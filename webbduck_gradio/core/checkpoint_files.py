@@ -159,8 +159,8 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
 
 
 def _unet(tensors: Mapping[str, torch.Tensor], config: Config, prefix: str, dtype: torch.dtype) -> Any:
-    """diffusers' own conversion leaves out an input for CFG. `tensors`: by their names in the file; `prefix`: with
-    which these begin."""
+    """Not by diffusers' conversion, which leaves out an input for CFG. `tensors`: by their names in the file,
+    which begin with `prefix`."""
     with init_empty_weights():
         unet: Any = UNet2DConditionModel.from_config(config)
     names = original_names.unet_names(unet.state_dict(), config)

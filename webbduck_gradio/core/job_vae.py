@@ -31,7 +31,7 @@ class JobVae:
 
     def give_to(self, loaded: Any, checkpoint: Hashable, status: Callable[[str], None]) -> None:
         """Let a checkpoint (`checkpoint_cache.LoadedCheckpoint`) use it; UNet and text encoders stay as they
-        are. Raises `ModelError`."""
+        are. Raises `ModelError`, and `RequestError` if it needs one and none is chosen."""
         key = self._key
         if self.chosen is None and not loaded.checkpoint.has_vae:
             raise missing_vae(loaded.checkpoint.name, ())

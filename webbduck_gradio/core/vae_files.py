@@ -51,8 +51,8 @@ def read(vae: Vae, dtype: torch.dtype, own: Any) -> Any:
 
 
 def stand_in(said: Mapping[str, Any], dtype: torch.dtype) -> Any:
-    """A small model in the place of the VAE that a checkpoint has not, so that every pipeline has the same parts.
-    `job_vae.JobVae` sees to it that another VAE is used. `said`: what the checkpoint says of its latents."""
+    """A small model in the place of a VAE that is missing, so that all pipelines have the same parts;
+    `job_vae.JobVae` has another one used. `said`: what the checkpoint says of its latents."""
     return AutoencoderKL(
         block_out_channels=(32,) * 4,
         down_block_types=("DownEncoderBlock2D",) * 4,

@@ -158,7 +158,7 @@ def by_scheduler(config: Mapping[str, Any]) -> Distilled | None:
 
 
 FULL_LCM = Distilled("LCM", "header", 4, 8.0, "LCM")
-"""A UNet that is told the guidance scale, which only full LCM checkpoints have: CFG as their authors use it."""
+"""A UNet that is told the guidance scale, which only full LCM checkpoints have. CFG is their authors'."""
 
 
 def remembered(found: Any) -> Distilled | None:

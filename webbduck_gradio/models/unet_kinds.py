@@ -27,7 +27,9 @@ def _with_cfg_as_input(request: GenerationRequest, checkpoint: Checkpoint) -> li
     if not changed:
         return []
     verb = "has" if len(changed) == 1 else "have"
-    return [f"{', '.join(changed)} {verb} no effect with {checkpoint.name}, whose UNet takes CFG as an input."]
+    return [
+        f"{', '.join(changed)} {verb} no effect with {checkpoint.name}, whose UNet takes CFG as an input."
+    ]
 
 
 def _without_middle(request: GenerationRequest, checkpoint: Checkpoint) -> list[str]:

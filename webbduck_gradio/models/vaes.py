@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import ModelError, UnreadableModelError
+from ..errors import ModelError, RequestError, UnreadableModelError
 from ..settings import Settings
 from .listing import bundled_last, model_folders
 from .probe import vae
@@ -35,13 +35,15 @@ class Vae:
     """SHA-256 of `weights` and of what follows its header, once computed."""
 
 
-def missing_vae(checkpoint: str, installed: Sequence[Vae]) -> ModelError:
+def missing_vae(checkpoint: str, installed: Sequence[Vae]) -> RequestError:
     """The error for a checkpoint without a VAE where none was chosen."""
     names = [each.name for each in installed if each.unusable is None]
     if not names:
-        return ModelError(f"{checkpoint} has no VAE of its own; put one for SDXL into checkpoint/vae.")
+        text = f"{checkpoint} has no VAE of its own; put one for SDXL into checkpoint/vae."
+        return RequestError(text, field="vae")
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ModelError(f"{checkpoint} has no VAE of its own; choose one (vae): {', '.join(names[:8])}{more}.")
+    text = f"{checkpoint} has no VAE of its own; choose one (vae): {', '.join(names[:8])}{more}."
+    return RequestError(text, field="vae")
 
 
 def find_vaes(settings: Settings, known: Folders) -> tuple[Vae, ...]:

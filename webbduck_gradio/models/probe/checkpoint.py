@@ -1,8 +1,8 @@
 """Probes checkpoints by their headers and configurations, never by name and without reading weights.
 
 Supports the original (LDM) key layout and diffusers folders. Architectures: sdxl, sdxl-inpaint, sdxl-refiner,
-sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm (takes CFG as an input of its UNet), playground, sd1, sd2,
-sd3, flux, unknown.
+sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm (CFG is an input of its UNet), playground, sd1, sd2, sd3,
+flux, unknown.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from pathlib import Path
 from .safetensors_header import PICKLE_ENDINGS, Tensor
 
 EMA, TRAINING, FOREIGN, BUFFERS = "EMA weights", "training state", "tensors of other models", "buffers"
-"""Kinds of tensors that have no effect on what a checkpoint draws. Moving averages of the weights are left out
-because the weights beside them are those that every program draws with."""
+"""Kinds of tensors that have no effect on what a checkpoint draws. A moving average of the weights (EMA) is
+left out because A1111, ComfyUI and diffusers, too, draw with the weights beside it."""
 _KINDS = (
     (EMA, r"^model_ema\.|^(?:ema|ema_model|ema_unet)\.|^first_stage_model\.(?:model_ema|ema)\."),
     (
@@ -23,8 +23,8 @@ _KINDS = (
     ),
     (
         FOREIGN,
-        # The text encoder of Stable Diffusion 1 and 2, embeddings in training, LoRAs; CLIP's unused projection
-        # and its image encoder.
+        # The text encoder of Stable Diffusion 1 and 2, embeddings in training, LoRAs; CLIP's image encoder and
+        # unused projection.
         r"^cond_stage_model\.|^embedding_manager\.|^lora_(?:unet|te\d?)_"
         r"|^conditioner\.embedders\.0\.(?:transformer\.|model\.)?text_projection(?:\.weight)?$"
         r"|^conditioner\.embedders\.[01]\.model\.visual\.",
@@ -67,7 +67,8 @@ def formats(parts: Mapping[str, Iterable[Tensor]], scaled: bool = False) -> str:
         for each in tensors:
             weights[_FORMATS.get(each.dtype, each.dtype)] += math.prod(each.shape)
         named.setdefault(" and ".join(name for name, _ in weights.most_common()), []).append(part)
-    told = list(named)[0] if len(named) == 1 else "; ".join(f"{_joined(p)}: {f}" for f, p in named.items())
+    listed = "; ".join(f"{_joined(each)}: {name}" for name, each in named.items())
+    told = next(iter(named)) if len(named) == 1 else listed
     return f"{told}, with scales" if scaled else told
 
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+_CONTROL_NET = "is a ControlNet, not a checkpoint"
+_DIFFUSERS = "has diffusers’ names, which no program loads from one file; get the folder or another version"
 _UNET = "holds only a UNet, without text encoders; get the complete checkpoint"
+_VAE = "is a VAE, not a checkpoint; move it to checkpoint/vae"
+_TEXT = "holds only text encoders; get the complete checkpoint"
 _KINDS = (
-    (r"^(?:control_model|controlnet)\.|(?:^|\.)(?:controlnet_cond_embedding|input_hint_block)\.", "is a ControlNet, not a checkpoint"),
-    (r"^unet\.down_blocks\.", "has diffusers’ names in a single file, which no program loads; get it as a folder or in the original layout"),
+    (
+        r"^(?:control_model|controlnet)\.|(?:^|\.)(?:controlnet_cond_embedding|input_hint_block)\.",
+        _CONTROL_NET,
+    ),
+    (r"^unet\.down_blocks\.", _DIFFUSERS),
     (r"^(?:diffusion_model\.|model\.)?input_blocks\.\d+\.", _UNET),
     (r"^down_blocks\.\d+\.(?:resnets|attentions)\.", _UNET),
-    (r"^(?:first_stage_model\.|vae\.)?decoder\.(?:up|mid|up_blocks|mid_block)\.", "is a VAE, not a checkpoint; move it to checkpoint/vae"),
-    (r"^(?:[\w.]*\.)?(?:text_model\.encoder\.layers|transformer\.resblocks)\.", "holds only text encoders; get the complete checkpoint"),
-)  # fmt: skip
+    (r"^(?:first_stage_model\.|vae\.)?decoder\.(?:up|mid|up_blocks|mid_block)\.", _VAE),
+    (r"^(?:[\w.]*\.)?(?:text_model\.encoder\.layers|transformer\.resblocks)\.", _TEXT),
+)
 """(pattern of tensor names, what the file is), in order of precedence."""
 
 

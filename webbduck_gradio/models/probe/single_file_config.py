@@ -34,8 +34,8 @@ CUT_DEPTHS = {
     "vega": ([1, [1, 1], [2, 2]], [[2, 2, 2], [1, 1, 1], 1]),
 }
 """Numbers of transformer blocks of the distilled UNets, by level and layer: on the way down, and up (Gupta et
-al. 2024, "Progressive Knowledge Distillation Of Stable Diffusion XL Using Layer Level Loss"). Not read from the
-file, in which a missing block could not be told from one that was cut."""
+al. 2024, "Progressive Knowledge Distillation Of Stable Diffusion XL Using Layer Level Loss"). Not read from
+the file, in which a missing block could not be told from one that was cut."""
 HEAD_WIDTH = 64
 """Width of an attention head in all of SDXL's parts."""
 
@@ -43,8 +43,8 @@ Config = dict[str, Any]
 
 
 def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr: bool) -> dict[str, Config]:
-    """model_index and the configuration of each part. Raises `ModelError` naming the missing parts; only a VAE
-    may be missing, and has no configuration then.
+    """model_index and the configuration of each part. Raises `ModelError` naming the missing parts; a VAE may
+    be missing, and has no configuration then.
 
     If only some tensors of a part are missing, its configuration is derived from the others.
     """
@@ -84,7 +84,8 @@ def prefixes(refiner: bool) -> dict[str, str]:
 
 
 def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Part -> names and shapes of its tensors, for the configured ones. Raises `expected_tensors.UnbuildableError` naming the part."""
+    """Part -> names and shapes of its tensors, for those with a configuration. Raises
+    `expected_tensors.UnbuildableError` naming the part."""
     part_prefixes = prefixes(refiner)
     found = {}
     for part, prefix in part_prefixes.items():

@@ -78,7 +78,9 @@ def probe_folder(folder: Path) -> VaeInfo:
         raise _made_for_sd1(name)
     if weight_formats.check(name, Header(tensors), {"": PARTS["vae"]}):
         raise weight_formats.refused(name, "scaled float8")
-    _check_tensors(name, wanted, {key: each for key, each in tensors.items() if not without_effect(VAE + key)})
+    _check_tensors(
+        name, wanted, {key: each for key, each in tensors.items() if not without_effect(VAE + key)}
+    )
     return VaeInfo(config)
 
 
