@@ -1,5 +1,5 @@
-"""Pictures of the same weights in other forms, of UNets that differ from SDXL's, and of a checkpoint without a
-VAE."""
+"""Pictures of one checkpoint in several forms, of UNets that differ from SDXL's, and with a VAE that was not
+in the file."""
 
 from __future__ import annotations
 
@@ -156,6 +156,7 @@ def test_folders(tmp_path: Path, starter, draw_with) -> None:
     """The starter without its VAE, which lies in a folder of its own; and with a UNet cut as SSD-1B's is."""
     whole = copy_of(starter.path, tmp_path / "checkpoint" / "sdxl" / "whole")
     bare = copy_of(starter.path, tmp_path / "checkpoint" / "sdxl" / "bare")
+    (tmp_path / "checkpoint" / "vae").mkdir()
     (bare / "vae").rename(tmp_path / "checkpoint" / "vae" / "own")
     cut = copy_of(starter.path, tmp_path / "checkpoint" / "sdxl" / "cut")
     config = json.loads((whole / "unet" / "config.json").read_text()) | {

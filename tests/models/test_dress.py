@@ -1,5 +1,5 @@
-"""The forms that checkpoints come in, told by their headers: what is loaded, what is left out and said so, and
-what is refused with one sentence."""
+"""The forms that checkpoints come in, told by their headers: what is loaded, what is left out and said so,
+and what is refused with one sentence."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def of(prefix: str, dtype: str) -> dict[str, str]:
             {UNET + "out.2.scale_weight": ()},
             {UNET + "out.2.weight": "F8_E4M3", UNET + "out.2.scale_weight": "F32"},
             (
-                "UNet: float16 and float8 (e4m3); VAE, first text encoder and second text encoder: float16, with "
-                "scales",
+                "UNet: float16 and float8 (e4m3); VAE, first text encoder and second text encoder: float16, "
+                "with scales",
             ),
         ),
         (EMA, {}, ("float16", f"EMA weights left out ({len(EMA):,} tensors)")),

@@ -159,8 +159,8 @@ def candidates(
     """Every model below `root`, nested ones too, sorted by path: files with one of `endings`.
 
     The name is the path below `root` with `/`, without `.safetensors`, `.sft` or `.onnx`. With `folders`, a
-    folder with a model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
-    names folders directly below `root` to leave out. What cannot be read is noted in `known`.
+    folder with a model_index.json is one model (diffusers layout). Links are followed, each real folder
+    once. `skip` names folders directly below `root` to leave out. What cannot be read is noted in `known`.
     """
     known = Folders() if known is None else known
     taken: set[str] = set()

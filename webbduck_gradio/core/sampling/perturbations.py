@@ -21,6 +21,11 @@ NEARLY_ZERO = 1e-30
 """Stands for a factor of 0, which would switch all of diffusers' FreeU off."""
 
 
+def can_be_perturbed(unet: Any) -> bool:
+    """Whether its middle block has a transformer, which SSD-1B's and Vega's lack."""
+    return getattr(unet.mid_block, "has_cross_attention", False)
+
+
 def without_self_attention(unet: Any, rows: slice) -> list[RemovableHandle]:
     """The middle block's self-attention maps replaced by the identity: each position attends to itself alone
     (Ahn et al. 2024)."""
@@ -32,7 +37,7 @@ def without_self_attention(unet: Any, rows: slice) -> list[RemovableHandle]:
         output[rows] = values
         return output
 
-    blocks = [block for each in _middle_transformers(unet) for block in each.transformer_blocks]
+    blocks = [block for each in unet.mid_block.attentions for block in each.transformer_blocks]
     return [block.attn1.register_forward_hook(replace) for block in blocks]
 
 
@@ -45,12 +50,7 @@ def without_transformer(unet: Any, rows: slice) -> list[RemovableHandle]:
         output[0][rows] = arguments[0][rows]
         return output
 
-    return [each.register_forward_hook(replace) for each in _middle_transformers(unet)]
-
-
-def _middle_transformers(unet: Any) -> list[Any]:
-    """None in SSD-1B and Vega."""
-    return [each for each in unet.mid_block.attentions if each is not None]
+    return [each.register_forward_hook(replace) for each in unet.mid_block.attentions]
 
 
 @contextmanager

@@ -23,8 +23,8 @@ _KINDS = (
     ),
     (
         FOREIGN,
-        # The text encoder of Stable Diffusion 1 and 2, embeddings in training, LoRAs; CLIP's image encoder and
-        # unused projection.
+        # The text encoder of Stable Diffusion 1 and 2, embeddings in training, LoRAs; CLIP's image encoder
+        # and unused projection.
         r"^cond_stage_model\.|^embedding_manager\.|^lora_(?:unet|te\d?)_"
         r"|^conditioner\.embedders\.0\.(?:transformer\.|model\.)?text_projection(?:\.weight)?$"
         r"|^conditioner\.embedders\.[01]\.model\.visual\.",
