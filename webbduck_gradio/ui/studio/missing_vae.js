@@ -2,24 +2,12 @@
 // Above steps and sampler: a checkpoint without a VAE of its own was chosen, and no VAE.
 import { last, subscribe } from "../shared/bus.js";
 import { button, h, put, setHidden } from "../shared/dom.js";
+import { needsVae } from "../shared/missing_vae.js";
 import { focusAction } from "../shared/toast.js";
 import * as form from "./form.js";
 import { changeSettings, offerUndo } from "./settings_menu.js";
 
 const MOST_BUTTONS = 3;
-
-/**
- * The first of the form's checkpoints that needs a VAE where none is chosen, or null.
- *
- * @param {Record<string, any>} values of the form
- * @param {any[]} checkpoints of the catalog
- * @returns {string | null}
- */
-export function needsVae(values, checkpoints) {
-  if (values.vae) return null;
-  const used = [values.base_model, values.second_pass_model, values.hires_scale ? values.hires_model : null];
-  return used.find((name) => checkpoints.find((each) => each.name === name)?.has_vae === false) ?? null;
-}
 
 /** @param {GradioView} view */
 export default function start({ element }) {
