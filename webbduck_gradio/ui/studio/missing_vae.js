@@ -14,6 +14,8 @@ export default function start({ element }) {
   const note = h("div", { class: "missing-vae notice", role: "status", hidden: true });
   element.querySelector(".missing-vae-place").append(note);
   let shown = "";
+  /** @type {string | null} the checkpoint that the control's message is about */
+  let marked = null;
 
   function draw() {
     const values = form.typedState();
@@ -21,7 +23,10 @@ export default function start({ element }) {
     if (!values || !catalog) return;
     const name = needsVae(values, catalog.checkpoints);
     setHidden(note, name === null);
-    form.showProblem("vae", name && `${name} has no VAE of its own; choose one here.`, "live");
+    if (name !== marked) {
+      form.showProblem("vae", name && `${name} has no VAE of its own; choose one here.`, "live");
+      marked = name;
+    }
     const names = catalog.vaes.map(({ value }) => value).filter(Boolean);
     const key = JSON.stringify([name, names]);
     if (name === null || key === shown) return;
