@@ -4,6 +4,7 @@ not have. Only headers are read, so that problems are reported when the checkpoi
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -109,7 +110,7 @@ def check_folder(folder: Path, refiner: bool) -> Completeness:
 
 def lacks_vae(folder: Path) -> bool:
     """Whether a folder comes without a VAE, and not with half of one."""
-    return not (folder / "vae").is_dir()
+    return not os.path.lexists(folder / "vae")
 
 
 def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:

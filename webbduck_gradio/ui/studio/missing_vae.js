@@ -11,7 +11,7 @@ const MOST_BUTTONS = 3;
 
 /** @param {GradioView} view */
 export default function start({ element }) {
-  const note = h("div", { class: "missing-vae notice", role: "status", hidden: true });
+  const note = h("div", { class: "missing-vae about-models notice", role: "status", hidden: true });
   element.querySelector(".missing-vae-place").append(note);
   let shown = "";
   /** @type {string | null} the checkpoint that the control's message is about */
