@@ -1,18 +1,21 @@
-"""One press for the settings of a distilled model; a hires pass that is beyond a checkpoint's size."""
+"""What the form says of the chosen models: settings of a distilled one, a size beyond it, a missing VAE."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
 from barriers import violations
-from form_page import expect_form
+from form_page import choose, expect_form, unfold_all
 from lora_files import make_lora
+from model_files import SDXL, save
 from playwright.sync_api import Page, expect
 from running import STARTER, wait_until
 
 RULES = ("label", "button-name", "color-contrast")
 NAME = "sdxl_lightning_8step"
+VAE = "first_stage_model."
 
 
 @pytest.fixture
@@ -52,3 +55,41 @@ def test_a_hires_pass_beyond_the_checkpoint(page: Page) -> None:
     expect(warning).to_contain_text("The hires pass: 1024 × 1024 px is larger than the")
     page.evaluate("webbduck.form.set('hires_scale', '')")
     expect(warning).to_be_hidden()
+
+
+@pytest.fixture
+def bare(studio) -> Iterator[str]:
+    """A checkpoint without a VAE, and a VAE."""
+    folder = studio.settings.checkpoints
+    shapes = {key: shape for key, shape in SDXL.items() if not key.startswith(VAE)}
+    beside = {key: shape for key, shape in SDXL.items() if key.startswith(VAE)}
+    files = (
+        save(folder / "sdxl" / "bare.safetensors", shapes),
+        save(folder / "vae" / "mine.safetensors", beside),
+    )
+    registry = studio.services.registry
+    wait_until(lambda: registry.has_checkpoint("bare") and registry.vaes())
+    yield "bare"
+    for file in files:
+        file.unlink()
+    wait_until(lambda: not registry.has_checkpoint("bare") and not registry.vaes())
+
+
+def test_a_checkpoint_without_a_vae_asks_for_one(page: Page, bare: str) -> None:
+    note = page.locator(".missing-vae.notice")
+    expect(note).to_be_hidden()
+    choose(page, "Checkpoint", bare)
+    expect(note).to_contain_text("bare has no VAE of its own; choose one to draw with it.")
+    unfold_all(page)
+    expect(page.locator("#problem-vae")).to_have_text(
+        re.compile("bare has no VAE of its own; choose one here")
+    )
+    assert violations(page, "a checkpoint without a VAE", RULES) == []
+    page.get_by_role("button", name="Generate", exact=True).click()
+    expect(page.locator("#problem-vae")).to_contain_text(
+        "bare has no VAE of its own; choose one (vae): mine."
+    )
+    note.get_by_role("button", name="Use mine").press("Enter")
+    expect_form(page, vae="mine", base_model=bare)
+    expect(note).to_be_hidden()
+    expect(page.locator("#problem-vae")).to_have_count(0)

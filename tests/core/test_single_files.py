@@ -188,12 +188,15 @@ def test_a_locon_in_the_original_numbering_is_applied_whole(studio, parts, draw,
 @pytest.mark.parametrize(
     ("prefix", "words"),
     [
-        ("first_stage_model.", "has no VAE"),
         ("conditioner.embedders.0.", "has no first text encoder"),
         ("conditioner.embedders.1.", "has no second text encoder"),
+        ("conditioner.", "has no first text encoder and no second text encoder"),
+        (("conditioner.", "first_stage_model."), "has no VAE and no first .* and no second text encoder"),
     ],
 )
-def test_incomplete_files_say_what_is_missing(tmp_path: Path, catalog, prefix: str, words: str) -> None:
+def test_incomplete_files_say_what_is_missing(
+    tmp_path: Path, catalog, prefix: str | tuple[str, ...], words: str
+) -> None:
     from safetensors.torch import load_file, save_file
 
     from webbduck_gradio.models.probe.checkpoint import inspect_file

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from lora_files import make_lora
-from model_files import checkpoint_shapes, save
+from model_files import SDXL, save
 
 from webbduck_gradio.models.admission import build_request
 from webbduck_gradio.models.advice import advice
@@ -103,8 +103,8 @@ def test_a_scheduler_for_distilled_models_says_it_too() -> None:
 def test_the_catalog_knows_by_what(settings: Settings) -> None:
     """By the header, the metadata, which come before the name, and the name."""
     sdxl = settings.checkpoints / "sdxl"
-    cond = {"model.diffusion_model.time_embed.cond_proj.weight": (320, 256)}
-    save(sdxl / "fast.safetensors", {**checkpoint_shapes(2048, 2816), **cond})
+    cond = {"model.diffusion_model.time_embed.cond_proj.weight": (32, 256)}
+    save(sdxl / "fast.safetensors", SDXL | cond)
     starter = sdxl / STARTER
     make_lora(settings.loras / "quick.safetensors", starter, {"ss_output_name": "SDXL-Lightning-4step"})
     make_lora(settings.loras / "sdxl_lightning_8step.safetensors", starter)

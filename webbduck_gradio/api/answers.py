@@ -177,6 +177,10 @@ class CheckpointAnswer(TypedDict):
     native_size: int
     size_bytes: int
     notes: list[str]
+    dress: list[str]
+    """The form in which it comes, in phrases: the format of its weights, and what is left out."""
+    has_vae: bool
+    """False: it draws only with a VAE (`vae`)."""
     draws: str
     """What it draws, in one sentence, where it lists the few words that it knows; else ""."""
     usable: bool

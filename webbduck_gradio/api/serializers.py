@@ -254,6 +254,8 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
         "native_size": checkpoint.native_size,
         "size_bytes": checkpoint.file_bytes,
         "notes": list(checkpoint.notes),
+        "dress": list(checkpoint.dress),
+        "has_vae": checkpoint.has_vae,
         "draws": checkpoint.vocabulary.note if checkpoint.vocabulary else "",
         "usable": checkpoint.unusable is None,
         "reason": checkpoint.unusable,

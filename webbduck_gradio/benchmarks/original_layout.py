@@ -25,6 +25,7 @@ RESNET = {
 UNET = {
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "time_embedding.cond_proj": "time_embed.cond_proj",
     "add_embedding.linear_1": "label_emb.0.0",
     "add_embedding.linear_2": "label_emb.0.2",
     "conv_in": "input_blocks.0.0",
@@ -141,8 +142,9 @@ def open_clip(model: CLIPTextModelWithProjection, prefix: str) -> dict[str, torc
     return {f"{prefix}model.{key}": value for key, value in tensors.items()}
 
 
-def small(kind: str) -> dict[str, Any]:
-    """The parts of an SDXL checkpoint with random weights and SDXL's structure, a thousandth of its size."""
+def small(kind: str, **changes: Any) -> dict[str, Any]:
+    """The parts of an SDXL checkpoint with random weights and SDXL's structure, a thousandth of its size.
+    `changes`: of the UNet's configuration."""
     torch.manual_seed(0)
     refiner = kind == "refiner"
     clip_config: dict[str, Any] = {
@@ -170,20 +172,21 @@ def small(kind: str) -> dict[str, Any]:
         parts["text_encoder"] = CLIPTextModel(config)
     config = CLIPTextConfig(**clip_config, **second, hidden_act="gelu")
     parts["text_encoder_2"] = CLIPTextModelWithProjection(config)
-    parts["unet"] = UNet2DConditionModel(
-        in_channels=9 if kind == "inpaint" else 4,
-        addition_embed_type="text_time",
-        addition_time_embed_dim=32,
-        attention_head_dim=[1, 1, 2],
-        block_out_channels=[64, 64, 128],
-        cross_attention_dim=128 if refiner else 192,
-        down_block_types=["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-        up_block_types=["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-        projection_class_embeddings_input_dim=128 + 32 * (5 if refiner else 6),
-        transformer_layers_per_block=[1, 1, 2],
-        use_linear_projection=True,
-        sample_size=128,
-    )
+    unet: dict[str, Any] = {
+        "in_channels": 9 if kind == "inpaint" else 4,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 32,
+        "attention_head_dim": [1, 1, 2],
+        "block_out_channels": [64, 64, 128],
+        "cross_attention_dim": 128 if refiner else 192,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "projection_class_embeddings_input_dim": 128 + 32 * (5 if refiner else 6),
+        "transformer_layers_per_block": [1, 1, 2],
+        "use_linear_projection": True,
+        "sample_size": 128,
+    }
+    parts["unet"] = UNet2DConditionModel(**unet | changes)
     parts["vae"] = AutoencoderKL(
         block_out_channels=[32, 32, 64, 64],
         down_block_types=["DownEncoderBlock2D"] * 4,

@@ -120,12 +120,12 @@ class CheckpointCache:
         return loaded
 
     def preload(self, checkpoint: Checkpoint, check: Callable[[], None]) -> None:
-        """Load a checkpoint before it is needed, unless another one is in memory or it takes more memory than
-        is free. `check` is called again and again meanwhile, and may raise to stop.
+        """Load a checkpoint before it is needed, unless another one is in memory, or it takes more memory
+        than is free, or has no VAE. `check` is called again and again meanwhile, and may raise to stop.
 
         Raises what `get` and `check` raise.
         """
-        if self._loaded:
+        if self._loaded or not checkpoint.has_vae:
             return
         wanted = self._bytes_of(checkpoint)
         if wanted > devices.free_bytes("cpu" if self.policy.offloads else self.device):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from diffusers import (
     AutoencoderKL,
     EulerDiscreteScheduler,
@@ -23,18 +24,21 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from ..errors import ModelError, WebbDuckError
 from ..models.catalog.entries import Checkpoint
+from ..models.probe import original_names
 from ..models.probe.folder_files import variant
 from ..models.probe.safetensors_header import read_header
 from ..models.probe.single_file_config import (
     PARTS,
     PROJECTION,
     PROJECTION_TRANSPOSED,
+    Config,
+    config_overrides,
     configs,
     open_clip_prefix,
     prefixes,
 )
 from ..models.probe.weight_formats import Scale, check, is_helper
-from . import devices
+from . import devices, vae_files
 from .load_errors import unreadable
 
 log = logging.getLogger(__name__)
@@ -96,6 +100,9 @@ def _from_folder(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
     """A folder in diffusers layout; each part in the variant (fp16 ...) that exists."""
     parts = {}
     for part in prefixes(checkpoint.arch == "sdxl-refiner"):
+        if part == "vae" and not checkpoint.has_vae:
+            parts[part] = vae_files.stand_in({}, dtype)
+            continue
         parts[part] = CLASSES[part].from_pretrained(
             checkpoint.path / part,
             dtype=dtype,
@@ -123,6 +130,9 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
     components: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="webbduck-") as folder:
         for part, prefix in starts.items():
+            if part not in parts:
+                components[part] = vae_files.stand_in(config_overrides(header).get(part, {}), dtype)
+                continue
             path = Path(folder, part, "config.json")
             path.parent.mkdir()
             path.write_text(json.dumps(parts[part]), "utf-8")
@@ -131,7 +141,10 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
                 for key in tensors
                 if key.startswith(prefix) and not is_helper(key)
             }
-            components[part] = _part(part, own, folder, dtype)
+            if part == "unet":
+                components[part] = _unet(own, parts[part], prefix, dtype)
+            else:
+                components[part] = _part(part, own, folder, dtype)
     index = parts["model_index"]
     settings = {"requires_aesthetics_score": True} if refiner else {}
     return kind(
@@ -143,6 +156,17 @@ def _from_file(checkpoint: Checkpoint, kind: Any, dtype: torch.dtype) -> Any:
         add_watermarker=False,
         **settings,
     )
+
+
+def _unet(tensors: Mapping[str, torch.Tensor], config: Config, prefix: str, dtype: torch.dtype) -> Any:
+    """Not by diffusers' conversion, which leaves out an input for CFG. `tensors`: by their names in the file,
+    which begin with `prefix`."""
+    with init_empty_weights():
+        unet: Any = UNet2DConditionModel.from_config(config)
+    names = original_names.unet_names(unet.state_dict(), config)
+    weights = {name: tensors[prefix + original].to(dtype) for name, original in names.items()}
+    unet.load_state_dict(weights, assign=True)
+    return unet
 
 
 def _part(part: str, tensors: dict[str, torch.Tensor], folder: str, dtype: torch.dtype) -> Any:

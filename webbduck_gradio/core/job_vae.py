@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ..models.vaes import Vae
+from ..models.vaes import Vae, missing_vae
 from . import vae_files
 from .cards import Card
 from .vae import DecodingPrecision
@@ -31,8 +31,10 @@ class JobVae:
 
     def give_to(self, loaded: Any, checkpoint: Hashable, status: Callable[[str], None]) -> None:
         """Let a checkpoint (`checkpoint_cache.LoadedCheckpoint`) use it; UNet and text encoders stay as they
-        are. Raises `ModelError`."""
+        are. Raises `ModelError`, and `RequestError` if it needs one and none is chosen."""
         key = self._key
+        if self.chosen is None and not loaded.checkpoint.has_vae:
+            raise missing_vae(loaded.checkpoint.name, ())
         if key != loaded.vae_key:
             vae = loaded.own_vae
             if self.chosen is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,20 @@ def read(vae: Vae, dtype: torch.dtype, own: Any) -> Any:
         raise ModelError(f"The VAE {vae.name} could not be loaded ({reason}); copy it again.") from None
     finally:
         torch.set_default_dtype(usual)  # diffusers changes it, and leaves it changed after an error
-    model.register_to_config(**{key: own.config.get(key) for key in OF_THE_CHECKPOINT})
+    if own.config.scaling_factor is not None:  # else it has no VAE, and says nothing about its latents
+        model.register_to_config(**{key: own.config.get(key) for key in OF_THE_CHECKPOINT})
     return model
+
+
+def stand_in(said: Mapping[str, Any], dtype: torch.dtype) -> Any:
+    """A small model in the place of a VAE that is missing, so that all pipelines have the same parts;
+    `job_vae.JobVae` has another one used. `said`: what the checkpoint says of its latents."""
+    return AutoencoderKL(
+        block_out_channels=(32,) * 4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        **{"scaling_factor": None} | {key: said[key] for key in OF_THE_CHECKPOINT if key in said},
+    ).to(dtype)
 
 
 def _from_folder(folder: Path, dtype: torch.dtype) -> Any:

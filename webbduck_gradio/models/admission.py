@@ -21,7 +21,9 @@ from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt, varies
 from .styles import recorded
 from .tokens import CHUNK, chunks, common_length
+from .unet_kinds import unet_warnings
 from .upscalers import Upscaler
+from .vaes import missing_vae
 
 WRAPPED = 64
 """Sides in pixels that a UNet with four levels halves without a remainder, as seamless borders need."""
@@ -121,7 +123,13 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     """
     checkpoint = catalog.usable_checkpoint(request.base_model)
     _check_base(checkpoint, request)
-    catalog.vae(request.vae)
+    second = second_pass_checkpoint(catalog, request)
+    hires = hires_checkpoint(catalog, request) if request.has_hires else None
+    drawing = [each for each in (checkpoint, second, hires) if each is not None]
+    if catalog.vae(request.vae) is None:
+        for each in drawing:
+            if not each.has_vae:
+                raise missing_vae(each.name, catalog.vaes())
     # Wildcards and variants may give each image another prompt, with other LoRAs.
     images = range(request.num_images if varies(request) else 1)
     wordings = [resolve_prompt(catalog, request, index) for index in images]
@@ -133,7 +141,7 @@ def validate_request(catalog: Registry, request: GenerationRequest, inputs: Inpu
     warnings += [f"The LoRA {lora.name} {caveat}." for lora in loras for caveat in lora.caveats]
     steps = request.first_pass_steps.drawn
     warnings += [note for each in wordings for note in lora_warnings.without_effect(each.uses, steps)]
-    second = second_pass_checkpoint(catalog, request)
+    warnings += unet_warnings(request, drawing)
     if second is not None:
         _check_second_pass(request, checkpoint, second)
         for lora in loras:

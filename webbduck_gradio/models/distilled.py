@@ -157,8 +157,8 @@ def by_scheduler(config: Mapping[str, Any]) -> Distilled | None:
     return _settings(kind, "metadata", [], None, is_merge=False) if kind else None
 
 
-FULL_LCM = Distilled("LCM", "header", 4, 1.0, "LCM")
-"""A UNet that is told the guidance scale, which only full LCM checkpoints have."""
+FULL_LCM = Distilled("LCM", "header", 4, 8.0, "LCM")
+"""A UNet that is told the guidance scale, which only full LCM checkpoints have. CFG is their authors'."""
 
 
 def remembered(found: Any) -> Distilled | None:

@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from .probe.safetensors_header import PICKLE_ENDINGS
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".aria2", ".download", ".opdownload", ".incomplete")
-ENDINGS = PICKLE_ENDINGS | {".safetensors"}
+ENDINGS = PICKLE_ENDINGS | {".safetensors", ".sft"}
 PICTURES = (
     ".preview.png",
     ".png",
@@ -118,6 +118,9 @@ class Unread:
     why: str
 
 
+_ENDING = re.compile(r"\.(?:safetensors|sft|onnx)$", re.IGNORECASE)
+
+
 class _OnDisk(Protocol):
     @property
     def name(self) -> str: ...
@@ -203,9 +206,9 @@ def candidates(
 ) -> list[Candidate]:
     """Every model below `root`, nested ones too, sorted by path: files with one of `endings`.
 
-    The name is the path below `root` with `/`, without `.safetensors` or `.onnx`. With `folders`, a folder
-    with a model_index.json is one model (diffusers layout). Links are followed, each real folder once. `skip`
-    names folders directly below `root` to leave out. What cannot be read is noted in `known`.
+    The name is the path below `root` with `/`, without `.safetensors`, `.sft` or `.onnx`. With `folders`, a
+    folder with a model_index.json is one model (diffusers layout). Links are followed, each real folder
+    once. `skip` names folders directly below `root` to leave out. What cannot be read is noted in `known`.
     """
     known = Folders() if known is None else known
     taken: set[str] = set()
@@ -215,7 +218,7 @@ def candidates(
     )
     for path, is_folder, listed, real in found:
         relative = below(path, root)
-        name = relative if is_folder else relative.removesuffix(".safetensors").removesuffix(".onnx")
+        name = relative if is_folder else _ENDING.sub("", relative)
         if name in taken:  # "a/" and "a.safetensors": the file keeps its ending
             name = relative
         taken.add(name)

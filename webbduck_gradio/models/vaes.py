@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ..errors import ModelError, UnreadableModelError
+from ..errors import ModelError, RequestError, UnreadableModelError
 from ..settings import Settings
 from .foreign.candidates import foreign_candidates
 from .foreign.folders import ModelFolder
@@ -37,6 +37,17 @@ class Vae:
     """SHA-256 of `weights` and of what follows its header, once computed."""
     origin: str = ""
     """Label of the other program's folder that it lies in; "" = our own."""
+
+
+def missing_vae(checkpoint: str, installed: Sequence[Vae]) -> RequestError:
+    """The error for a checkpoint without a VAE where none was chosen."""
+    names = [each.name for each in installed if each.unusable is None]
+    if not names:
+        text = f"{checkpoint} has no VAE of its own; put one for SDXL into checkpoint/vae."
+        return RequestError(text, field="vae")
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    text = f"{checkpoint} has no VAE of its own; choose one (vae): {', '.join(names[:8])}{more}."
+    return RequestError(text, field="vae")
 
 
 def find_vaes(settings: Settings, known: Folders, foreign: Sequence[ModelFolder] = ()) -> tuple[Vae, ...]:

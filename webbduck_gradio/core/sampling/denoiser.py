@@ -16,7 +16,13 @@ from ..prompts import Embeddings, ScheduledEmbeddings
 from .guidance import Guidance, combined, joined, rescaled, thresholded
 from .inpainted import Inpainted
 from .model_sigmas import ModelSigmas
-from .perturbations import Perturbation, changed, without_self_attention, without_transformer
+from .perturbations import (
+    Perturbation,
+    can_be_perturbed,
+    changed,
+    without_self_attention,
+    without_transformer,
+)
 from .samplers.base import Prediction
 
 AESTHETIC_SCORE, NEGATIVE_AESTHETIC_SCORE = 6.0, 2.5
@@ -67,6 +73,8 @@ class UNetDenoiser:
         cfg = guidance.cfg
         self._strength = _guidance_embedding(cfg, width).to(self._device, self._dtype) if width else None
         self._guidance = guidance = replace(guidance, cfg=1.0) if width else guidance
+        if not can_be_perturbed(self._unet):
+            self._guidance = guidance = replace(guidance, pag_scale=0.0, slg_scale=0.0)
         perturbed: list[tuple[Perturbation, float]] = [
             (without_self_attention, guidance.pag_scale),
             (without_transformer, guidance.slg_scale),

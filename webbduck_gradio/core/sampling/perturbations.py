@@ -21,6 +21,11 @@ NEARLY_ZERO = 1e-30
 """Stands for a factor of 0, which would switch all of diffusers' FreeU off."""
 
 
+def can_be_perturbed(unet: Any) -> bool:
+    """Whether its middle block has a transformer, which SSD-1B's and Vega's lack."""
+    return getattr(unet.mid_block, "has_cross_attention", False)
+
+
 def without_self_attention(unet: Any, rows: slice) -> list[RemovableHandle]:
     """The middle block's self-attention maps replaced by the identity: each position attends to itself alone
     (Ahn et al. 2024)."""

@@ -11,6 +11,7 @@ from ...request.base import MAX_SIDE, MIN_SIDE
 from ..distilled import FULL_LCM, Distilled, by_name, remembered
 from ..probe.checkpoint import SUPPORTED, CheckpointInfo
 from ..probe.lora import NAMES, LoraInfo
+from ..probe.single_file_config import CUT_DEPTHS
 from ..scan import Candidate
 from ..triggers import phrase
 from ..vocabulary import Vocabulary, vocabulary_in
@@ -55,6 +56,10 @@ class Checkpoint:
     """Data type of the UNet's weights, as named by safetensors; "" if mixed."""
     notes: tuple[str, ...] = ()
     """Warnings for users of the checkpoint."""
+    dress: tuple[str, ...] = ()
+    """The form in which it comes, in phrases: the format of its weights, and what is left out."""
+    has_vae: bool = True
+    """False: it draws only with a VAE that the request, or its defaults, name."""
     vocabulary: Vocabulary | None = None
     """The words that it knows; None: not listed, as for most."""
     largest: int | None = None
@@ -67,7 +72,17 @@ class Checkpoint:
     @property
     def lora_arch(self) -> str:
         """Architecture of compatible LoRAs."""
-        return self.arch.removesuffix("-inpaint")
+        return self.arch.removesuffix("-inpaint").removesuffix("-lcm")
+
+    @property
+    def takes_cfg(self) -> bool:
+        """Whether CFG is an input of its UNet, in place of a second prediction for the negative prompt."""
+        return self.arch == "sdxl-lcm"
+
+    @property
+    def has_middle_transformer(self) -> bool:
+        """Whether its UNet has what PAG and SLG perturb."""
+        return self.arch not in CUT_DEPTHS
 
     @property
     def is_large(self) -> bool:
@@ -142,6 +157,8 @@ def checkpoint_entry(
         file_bytes=candidate.size,
         stored=known.stored,
         notes=known.notes,
+        dress=known.dress,
+        has_vae=known.has_vae,
         modified=candidate.modified,
         defaults=with_defaults(suggested, note.get("defaults"), f"models.json, {name}", problems),
         unusable=unusable,
@@ -200,6 +217,8 @@ def usual_defaults(known: CheckpointInfo) -> Defaults:
         defaults = Defaults(25, 7.0, size, size, "DPM++ 2M Karras")
     elif known.prediction_type == "v_prediction":
         defaults = Defaults(28, 5.0, size, size, "Euler")
+    elif known.arch == "sdxl-lcm":
+        defaults = Defaults(FULL_LCM.steps, FULL_LCM.cfg, size, size, FULL_LCM.sampler)
     else:
         defaults = Defaults(30, 6.0, size, size, "DPM++ 2M Karras")
     return with_defaults(defaults, known.extras.get("said"), "metadata", [])

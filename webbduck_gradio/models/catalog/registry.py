@@ -229,10 +229,19 @@ class Registry(ModelLists):
         return "".join(f". {each.removesuffix('.')}" for each in said[:2])
 
     def default_checkpoint(self) -> Checkpoint | None:
-        """The first usable base checkpoint, or None: the user's own ones, then those of other programs'
-        folders, then the bundled one."""
-        usable = [each for each in self.checkpoints() if not each.unusable and each.arch == "sdxl"]
-        return min(usable, key=lambda each: (each.name == STARTER, bool(each.origin)), default=None)
+        """The first usable base checkpoint, or None: one that has a VAE, or a default for it, before others, the
+        user's own before those of other programs' folders, and the bundled one last."""
+        usable = [
+            each
+            for each in self.checkpoints()
+            if not each.unusable and each.arch not in ("sdxl-refiner", "sdxl-inpaint")
+        ]
+
+        def is_last(each: Checkpoint) -> tuple[bool, bool, bool, bool]:
+            has_vae = each.has_vae or each.defaults.vae != OWN_VAE
+            return not has_vae, each.name == STARTER, bool(each.origin), each.arch != "sdxl"
+
+        return min(usable, key=is_last, default=None)
 
     def loras(self, base_model: str | None = None) -> tuple[Lora, ...]:
         """All LoRAs sorted by name; with `base_model`, the usable ones compatible with that checkpoint."""
@@ -276,7 +285,7 @@ class Registry(ModelLists):
     def second_pass_models(self) -> tuple[Checkpoint, ...]:
         """Checkpoints that can be used for a second pass."""
         usable = (each for each in self.checkpoints() if not each.unusable)
-        return tuple(each for each in usable if each.arch in ("sdxl", "sdxl-refiner"))
+        return tuple(each for each in usable if each.arch != "sdxl-inpaint")
 
     def known_hashes(self, base_model: str, loras: Iterable[str], vae: str = OWN_VAE) -> dict[str, Any]:
         """`model_hash` and `vae_hash` (AutoV2) and `lora_hashes` (AutoV3) for image metadata, as far as

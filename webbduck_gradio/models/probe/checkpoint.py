@@ -1,7 +1,8 @@
 """Probes checkpoints by their headers and configurations, never by name and without reading weights.
 
 Supports the original (LDM) key layout and diffusers folders. Architectures: sdxl, sdxl-inpaint, sdxl-refiner,
-sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm, playground, sd1, sd2, sd3, flux, unknown.
+sdxl-edit (instruct-pix2pix), ssd-1b, vega, sdxl-lcm (CFG is an input of its UNet), playground, sd1, sd2, sd3,
+flux, unknown.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from ...errors import ModelError
 from ...storage.reading import read_regular
 from ..catalog.recommended_settings import defaults_from_metadata, defaults_from_scheduler
 from ..distilled import by_scheduler, in_metadata
-from . import completeness, prediction, weight_formats
+from . import completeness, fragments, prediction, weight_formats
 from .detect import UNET, architecture, context_width, is_lora
+from .expected_tensors import SHORT_MIDDLE
 from .folder_files import read_json, variant, weight_files
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
 from .single_file_config import PARTS, configs, prefixes
@@ -30,7 +32,7 @@ __all__ = [
     "weight_files",
 ]
 
-SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner"})
+SUPPORTED = frozenset({"sdxl", "sdxl-inpaint", "sdxl-refiner", "sdxl-lcm", "ssd-1b", "vega"})
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class CheckpointInfo:
     """Data type of the UNet's weights, as named by safetensors; "" if mixed."""
     notes: tuple[str, ...] = ()
     """Warnings for users of the checkpoint."""
+    dress: tuple[str, ...] = ()
+    """The form in which it comes, in phrases: the format of its weights, and what is left out."""
+    has_vae: bool = True
+    """False: it draws only with a VAE of its own that the request names."""
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, largest, latent_rgb, vocabulary. `said`: defaults in
     a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler."""
@@ -63,6 +69,8 @@ def inspect_file(path: Path) -> CheckpointInfo:
     arch = architecture(header)
     if arch == "unknown" and is_lora(header):
         raise ModelError(f"{path.name} is a LoRA, not a checkpoint; move it to the lora folder.")
+    if arch == "unknown" and (what := fragments.what_it_is(header.tensors)):
+        raise ModelError(f"{path.name} {what}.")
     size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
     context = context_width(header) or 0
     extras = {"said": said} if (said := defaults_from_metadata(header.metadata)) else {}
@@ -81,7 +89,7 @@ def inspect_file(path: Path) -> CheckpointInfo:
     predicts = prediction.of_file(path.name, header, _sidecar(path))
     scales = weight_formats.check(path.name, header, starts)
     parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
-    notes, numbers = completeness.check_file(path.name, header, parts, scales)
+    whole = completeness.check_file(path.name, header, parts, scales)
     layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
     return CheckpointInfo(
         arch=arch,
@@ -90,9 +98,11 @@ def inspect_file(path: Path) -> CheckpointInfo:
         clip_layers=min(layers),
         native_size=size,
         context=context,
-        numbers=numbers,
-        stored=_stored(each.dtype for key, each in header.tensors.items() if key.startswith(UNET)),
-        notes=(*predicts.notes, *notes),
+        numbers=whole.numbers,
+        stored=_stored(whole.stored),
+        notes=(*predicts.notes, *whole.notes),
+        dress=whole.dress,
+        has_vae="vae" in parts,
         extras=extras,
     )
 
@@ -143,8 +153,10 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
     if pipeline and not pipeline.startswith("StableDiffusionXL"):
         raise ModelError(f"{folder.name} is for {pipeline}, not for SDXL; choose an SDXL checkpoint.")
     refiner = arch == "sdxl-refiner"
+    has_vae = not completeness.lacks_vae(folder)
     for part in _PARTS["sdxl-refiner" if refiner else "sdxl"]:
-        _check_part(folder, part)
+        if part != "vae" or has_vae:
+            _check_part(folder, part)
     scheduler = read_json(folder / "scheduler" / "scheduler_config.json", folder.name)
     predicts = prediction.of_folder(folder.name, scheduler)
     whole = completeness.check_folder(folder, refiner)
@@ -158,6 +170,8 @@ def inspect_folder(folder: Path) -> CheckpointInfo:
         numbers=whole.numbers,
         stored=_stored(whole.stored),
         notes=(*predicts.notes, *whole.notes),
+        dress=whole.dress,
+        has_vae=has_vae,
         extras=extras
         | ({"said": said} if (said := defaults_from_scheduler(scheduler)) else {})
         | {"distilled": asdict(found) if (found := by_scheduler(scheduler)) else None},
@@ -185,9 +199,10 @@ def folder_architecture(unet: dict[str, Any], index: dict[str, Any]) -> str:
         return "sdxl-lcm"
     if channels in (8, 9):
         return {8: "sdxl-edit", 9: "sdxl-inpaint"}[channels]
-    depths = unet.get("transformer_layers_per_block")
-    deepest = depths[-1] if isinstance(depths, list) and depths else depths
-    if width == 2048:
+    deepest = unet.get("transformer_layers_per_block")
+    while isinstance(deepest, list) and deepest:  # by level, or by level and layer
+        deepest = deepest[-1]
+    if width == 2048 or unet.get("mid_block_type") == SHORT_MIDDLE:
         return {4: "ssd-1b", 2: "vega"}.get(deepest if isinstance(deepest, int) else 0, "sdxl")
     return "sdxl"
 

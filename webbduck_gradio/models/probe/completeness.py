@@ -4,45 +4,35 @@ not have. Only headers are read, so that problems are reported when the checkpoi
 from __future__ import annotations
 
 import math
-import re
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import ModelError
-from . import expected_tensors, original_names, prediction, single_file_config, weight_formats
-from .folder_files import read_json, weights_of
+from . import dress, expected_tensors, original_names, prediction, single_file_config, weight_formats
+from .folder_files import Weights, read_json, weights_of
 from .safetensors_header import Header, Tensor, read_header
 from .single_file_config import PARTS, PROJECTION, PROJECTION_TRANSPOSED, Config
 
-_IGNORED = re.compile(
-    # Buffers that are not needed: positions, CLIP's temperature, batch counters of normalisation.
-    r"(?:^|\.)(?:position_ids|logit_scale|logit_bias|attn_mask|num_batches_tracked)$"
-    # An exponential moving average of the weights from training.
-    r"|^model_ema\.|^(?:ema|ema_model|ema_unet)\.|^first_stage_model\.(?:model_ema|ema)\."
-    # The VAE's training losses and discriminator; CLIP's unused projection and its image encoder.
-    r"|^first_stage_model\.(?:loss|discriminator|lpips)\."
-    r"|^conditioner\.embedders\.0\.(?:transformer\.|model\.)?text_projection(?:\.weight)?$"
-    r"|^conditioner\.embedders\.[01]\.model\.visual\."
-    # SDXL's noise schedule.
-    r"|^denoiser\.(?:sigmas|log_sigmas)$|^(?:model_sampling\.)?(?:log_)?sigmas$|^(?:betas|logvar|scale_factor)$"
-    r"|^(?:(?:sqrt_|log_)?(?:one_minus_|recip_|recipm1_)?alphas_cumprod(?:_prev)?)$"
-    r"|^posterior_(?:variance|log_variance_clipped|mean_coef[12])$"
-    # Training state.
-    r"|^(?:global_step|epoch|step|iteration|num_updates)$|^(?:optimizer|lr_scheduler|loss|callbacks)\."
-)
 MARK_SIZE = 64
 """An unknown tensor with at most this many elements is a marker that may change the meaning of the others."""
 
 
+class Completeness(NamedTuple):
+    """Result: number of parameters, data types of the UNet's weights, notes, and `CheckpointInfo.dress`."""
+
+    numbers: int
+    stored: frozenset[str]
+    notes: tuple[str, ...]
+    dress: tuple[str, ...]
+
+
 def check_file(
     name: str, header: Header, parts: Mapping[str, Config], scales: Mapping[str, weight_formats.Scale]
-) -> tuple[tuple[str, ...], int]:
-    """(notes about ignored tensors, number of parameters).
-
-    `parts`: from `single_file_config.configs`. Raises `ModelError`.
-    """
+) -> Completeness:
+    """Check a single file. `parts`: from `single_file_config.configs`. Raises `ModelError`."""
     refiner = "text_encoder" not in parts
     try:
         wanted = single_file_config.tensors(dict(parts), refiner)
@@ -50,6 +40,7 @@ def check_file(
     except expected_tensors.UnbuildableError as error:
         raise ModelError(f"{name} cannot be loaded: {error}; get another version of it.") from None
     known: set[str] = {key for key in header.tensors if weight_formats.is_helper(key)}
+    weights: dict[str, list[Tensor]] = {}
     for part, shapes in wanted.items():
         found: dict[str, Tensor] = {key: header.tensors[key] for key in shapes if key in header.tensors}
         if part == "text_encoder_2":
@@ -60,16 +51,14 @@ def check_file(
                 known.add(prefix + PROJECTION_TRANSPOSED)
         compare(name, PARTS[part], shapes, found)
         known.update(shapes)
-    notes = _check_remaining(name, [key for key in header.tensors if key not in known], header, refiner)
-    return notes, sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values())
-
-
-class Completeness(NamedTuple):
-    """Result for a folder: number of parameters, data types of the UNet's weights, notes."""
-
-    numbers: int
-    stored: frozenset[str]
-    notes: tuple[str, ...]
+        weights[PARTS[part]] = [*found.values()]
+    rest = [key for key in header.tensors if key not in known and not prediction.is_marker(key)]
+    return Completeness(
+        sum(math.prod(shape) for shapes in wanted.values() for shape in shapes.values()),
+        frozenset(each.dtype for each in weights[PARTS["unet"]]),
+        _check_remaining(name, rest, header, refiner),
+        (dress.formats(weights, scaled=bool(scales)), *dress.left_out(rest)),
+    )
 
 
 _OLD_ATTENTION = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out.0"}
@@ -79,8 +68,13 @@ def check_folder(folder: Path, refiner: bool) -> Completeness:
     """Check a folder in diffusers layout that has all configurations. Raises `ModelError`."""
     name = folder.name
     configs: dict[str, Config] = {}
-    numbers, stored, notes = 0, frozenset[str](), []
+    numbers, stored = 0, frozenset[str]()
+    weights: dict[str, list[Tensor]] = {}
+    files: dict[str, Weights] = {}
+    rest: list[str] = []
     for part in single_file_config.prefixes(refiner):
+        if part == "vae" and lacks_vae(folder):
+            continue
         config = configs[part] = read_json(folder / part / "config.json", f"{name}/{part}")
         if method := config.get("quantization_config") or config.get("compression_config"):
             kind = method.get("quant_method", "unknown") if isinstance(method, dict) else method
@@ -91,13 +85,16 @@ def check_folder(folder: Path, refiner: bool) -> Completeness:
             raise ModelError(
                 f"{name}/{part} cannot be loaded: {error}; get another version of the checkpoint."
             ) from None
-        tensors, where = _tensors_of(folder, part)
+        files[part] = weights_of(folder / part, folder.name)
+        tensors, where = _tensors_of(folder, part, files[part].files)
         header = Header(tensors)
         if weight_formats.check(where, header, {"": PARTS[part]}):
             raise weight_formats.refused(where, "scaled float8 in a folder")
         compare(where, PARTS[part], wanted, tensors)
-        rest = [key for key in tensors if key not in wanted and not weight_formats.is_helper(key)]
-        notes += _check_remaining_in_folder(where, part, rest)
+        more = [key for key in tensors if key not in wanted and not weight_formats.is_helper(key)]
+        _check_remaining_in_folder(where, part, more)
+        rest += more
+        weights[PARTS[part]] = [tensors[key] for key in wanted]
         numbers += sum(map(math.prod, wanted.values()))
         if part == "unet":
             stored = frozenset(each.dtype for each in tensors.values())
@@ -107,7 +104,13 @@ def check_folder(folder: Path, refiner: bool) -> Completeness:
         raise ModelError(
             f"{name} does not fit together: {error}; copy the checkpoint folder again."
         ) from None
-    return Completeness(numbers, stored, tuple(notes))
+    phrases = dress.formats(weights), *dress.of_folder(folder, files), *dress.left_out(rest)
+    return Completeness(numbers, stored, (), phrases)
+
+
+def lacks_vae(folder: Path) -> bool:
+    """Whether a folder comes without a VAE, and not with half of one."""
+    return not os.path.lexists(folder / "vae")
 
 
 def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
@@ -129,9 +132,8 @@ def _folder_shapes(part: str, config: Config) -> expected_tensors.Shapes:
     )
 
 
-def _tensors_of(folder: Path, part: str) -> tuple[dict[str, Tensor], str]:
+def _tensors_of(folder: Path, part: str, files: tuple[Path, ...]) -> tuple[dict[str, Tensor], str]:
     """All tensors of a part under current names, and their location for messages."""
-    files = weights_of(folder / part, folder.name).files
     tensors: dict[str, Tensor] = {}
     for file in files:
         header = read_header(file)
@@ -162,13 +164,8 @@ def current_vae_name(key: str) -> str:
     return f"{start}.{_OLD_ATTENTION[layer]}.{ending}" if layer in _OLD_ATTENTION else key
 
 
-def is_ignored(key: str) -> bool:
-    """Whether a tensor has no effect on what a checkpoint draws."""
-    return bool(_IGNORED.search(key))
-
-
-def _check_remaining_in_folder(where: str, part: str, rest: list[str]) -> list[str]:
-    unknown = [key for key in rest if not _IGNORED.search(key)]
+def _check_remaining_in_folder(where: str, part: str, rest: list[str]) -> None:
+    unknown = [key for key in rest if not dress.without_effect(key)]
     if part == "text_encoder":  # may include a projection, which only the second one needs
         unknown = [key for key in unknown if key != "text_projection.weight"]
     if unknown:
@@ -176,7 +173,6 @@ def _check_remaining_in_folder(where: str, part: str, rest: list[str]) -> list[s
             f"{where} is of a kind that is not known: it has {unknown[0]}{_more(unknown)}, which SDXL's "
             f"{PARTS[part]} has not; choose an SDXL checkpoint."
         )
-    return []
 
 
 def compare(name: str, part: str, wanted: expected_tensors.Shapes, found: Mapping[str, Tensor]) -> None:
@@ -213,7 +209,7 @@ def _check_remaining(name: str, rest: Iterable[str], header: Header, refiner: bo
     groups: dict[str, list[str]] = defaultdict(list)
     prefixes = {prefix: PARTS[part] for part, prefix in single_file_config.prefixes(refiner).items()}
     for key in rest:
-        if _IGNORED.search(key) or prediction.is_marker(key):
+        if dress.without_effect(key):
             continue
         for prefix, part in prefixes.items():
             if key.startswith(prefix):

@@ -68,7 +68,14 @@ def architecture(header: Header) -> str:
     if channels == 8:
         return "sdxl-edit"
     depth = _depth(keys, re.compile(re.escape(UNET) + r"input_blocks\.[78]\.1\.transformer_blocks\.(\d+)\."))
-    return {4: "ssd-1b", 2: "vega"}.get(depth, "sdxl") if width == 2048 else "sdxl"
+    is_cut = width == 2048 or _has_short_middle(keys)
+    return {4: "ssd-1b", 2: "vega"}.get(depth, "sdxl") if is_cut else "sdxl"
+
+
+def _has_short_middle(keys: Iterable[str]) -> bool:
+    """Whether the UNet's middle block is one residual block, as in SSD-1B and Vega."""
+    middle = {key.removeprefix(UNET).split(".")[1] for key in keys if key.startswith(UNET + "middle_block.")}
+    return middle == {"0"}
 
 
 def _depth(keys: Iterable[str], pattern: re.Pattern[str]) -> int:

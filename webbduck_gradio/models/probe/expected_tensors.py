@@ -28,12 +28,14 @@ _SDXL_UNET: dict[str, Any] = {
     "num_class_embeds": None,
     "only_cross_attention": False,
     "resnet_time_scale_shift": "default",
-    "reverse_transformer_layers_per_block": None,
-    "time_cond_proj_dim": None,
     "time_embedding_dim": None,
     "time_embedding_type": "positional",
 }
 """Options that change a UNet's layers, with SDXL's values."""
+
+
+MIDDLE, SHORT_MIDDLE = "UNetMidBlock2DCrossAttn", "UNetMidBlock2D"
+"""Middle blocks: SDXL's, and that of SSD-1B and Vega, which is one residual block without a transformer."""
 
 
 class UnbuildableError(ValueError):
@@ -48,14 +50,15 @@ def unet(config: Config) -> Shapes:
     widths = _numbers(config, "block_out_channels")
     count = len(widths)
     layers = _each(config, "layers_per_block", 2, count)
-    depths = _each(config, "transformer_layers_per_block", 1, count)
+    down_depths, up_depths = _depths(config, layers)
     heads = _each(config, "num_attention_heads", None, count, "attention_head_dim")
     down, up = config.get("down_block_types", []), config.get("up_block_types", [])
     if not len(down) == len(up) == count:
         raise UnbuildableError("its lists of blocks have different lengths")
     if not {*down, *up} <= {"DownBlock2D", "UpBlock2D", "CrossAttnDownBlock2D", "CrossAttnUpBlock2D"}:
         raise UnbuildableError("it has blocks that SDXL does not have")
-    if config.get("mid_block_type", "UNetMidBlock2DCrossAttn") != "UNetMidBlock2DCrossAttn":
+    middle = config.get("mid_block_type", MIDDLE)
+    if middle not in (MIDDLE, SHORT_MIDDLE):
         raise UnbuildableError("it has no middle block as SDXL has")
     _check_groups(widths, config)
     cross, linear = _number(config, "cross_attention_dim"), config.get("use_linear_projection") is True
@@ -63,6 +66,8 @@ def unet(config: Config) -> Shapes:
     label = _number(config, "projection_class_embeddings_input_dim")
     shapes = dict(_conv("conv_in", _number(config, "in_channels"), widths[0]))
     shapes |= _mlp("time_embedding", widths[0], time) | _mlp("add_embedding", label, time)
+    if config.get("time_cond_proj_dim"):  # the strength of guidance, in full LCM checkpoints
+        shapes["time_embedding.cond_proj.weight"] = (widths[0], _number(config, "time_cond_proj_dim"))
     out = widths[0]
     for level, width in enumerate(widths):
         name, inputs, out = f"down_blocks.{level}", out, width
@@ -70,12 +75,13 @@ def unet(config: Config) -> Shapes:
             shapes |= _resnet(f"{name}.resnets.{layer}", inputs if layer == 0 else out, out, time)
             if down[level].startswith("CrossAttn"):
                 at = f"{name}.attentions.{layer}"
-                shapes |= _transformer(at, out, heads[level], depths[level], cross, linear)
+                shapes |= _transformer(at, out, heads[level], down_depths[level][layer], cross, linear)
         if level < count - 1:
             shapes |= _conv(f"{name}.downsamplers.0.conv", out, out)
-    for layer in range(2):
+    for layer in range(2 if middle == MIDDLE else 1):
         shapes |= _resnet(f"mid_block.resnets.{layer}", out, out, time)
-    shapes |= _transformer("mid_block.attentions.0", out, heads[-1], depths[-1], cross, linear)
+    if middle == MIDDLE:
+        shapes |= _transformer("mid_block.attentions.0", out, heads[-1], down_depths[-1][0], cross, linear)
     for level in range(count):
         name, place = f"up_blocks.{level}", count - 1 - level
         before, out, inputs = out, widths[place], widths[max(place - 1, 0)]
@@ -84,7 +90,7 @@ def unet(config: Config) -> Shapes:
             shapes |= _resnet(f"{name}.resnets.{layer}", (before if layer == 0 else out) + left, out, time)
             if up[level].startswith("CrossAttn"):
                 at = f"{name}.attentions.{layer}"
-                shapes |= _transformer(at, out, heads[place], depths[place], cross, linear)
+                shapes |= _transformer(at, out, heads[place], up_depths[level][layer], cross, linear)
         if level < count - 1:
             shapes |= _conv(f"{name}.upsamplers.0.conv", out, out)
     return shapes | _pair("conv_norm_out", (out,)) | _conv("conv_out", out, _number(config, "out_channels"))
@@ -155,8 +161,9 @@ def clip(config: Config, projection: bool) -> Shapes:
 
 
 def check_together(configs: Mapping[str, Config]) -> None:
-    """Check that the widths of text encoders, UNet and VAE match. Raises `UnbuildableError`."""
-    unet, vae, second = configs["unet"], configs["vae"], configs["text_encoder_2"]
+    """Check that the widths of text encoders, UNet and VAE, if there is one, match. Raises
+    `UnbuildableError`."""
+    unet, vae, second = configs["unet"], configs.get("vae"), configs["text_encoder_2"]
     first = configs.get("text_encoder")
     context = _number(second, "hidden_size") + (_number(first, "hidden_size") if first else 0)
     wanted = _number(unet, "cross_attention_dim")
@@ -171,6 +178,8 @@ def check_together(configs: Mapping[str, Config]) -> None:
             f"the UNet expects {unet['projection_class_embeddings_input_dim']} values for pooled prompt and "
             f"sizes, and gets {label}"
         )
+    if vae is None:
+        return
     latent = _number(vae, "latent_channels")
     if latent != _number(unet, "out_channels", 4):
         raise UnbuildableError(f"the UNet has {unet['out_channels']} output channels, and the VAE {latent}")
@@ -264,6 +273,30 @@ def _each(config: Config, key: str, default: int | None, count: int, fallback_ke
     if len(values) != count:
         raise UnbuildableError(f"its {key} has {len(values)} numbers for {count} levels")
     return [_number({key: each}, key) for each in values]
+
+
+def _depths(config: Config, layers: list[int]) -> tuple[list[list[int]], list[list[int]]]:
+    """Numbers of transformer blocks on the way down and up, by level and layer. `layers`: per level, on the
+    way down; one more on the way up."""
+    down = _nested(config, "transformer_layers_per_block", layers, 1)
+    more = [number + 1 for number in reversed(layers)]
+    if config.get("reverse_transformer_layers_per_block") is not None:
+        return down, _nested(config, "reverse_transformer_layers_per_block", more)
+    if any({*level} != {level[0]} for level in down):
+        raise UnbuildableError("it has no reverse_transformer_layers_per_block")
+    return down, [[level[0]] * number for level, number in zip(reversed(down), more, strict=True)]
+
+
+def _nested(config: Config, key: str, layers: list[int], default: int | None = None) -> list[list[int]]:
+    """A number per level and layer, given as one value, as a list by level, or as a list by layer in it."""
+    value = config.get(key, default)
+    values = value if isinstance(value, list) else [value] * len(layers)
+    if len(values) != len(layers):
+        raise UnbuildableError(f"its {key} has {len(values)} numbers for {len(layers)} levels")
+    return [
+        _each({key: each if each != 0 else 1}, key, None, number)  # 0: a level without transformers
+        for each, number in zip(values, layers, strict=True)
+    ]
 
 
 def _check_groups(widths: list[int], config: Config) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .expected_tensors import Shapes
@@ -19,6 +19,7 @@ _RESNET = {
 _SINGLE = {
     "time_embedding.linear_1": "time_embed.0",
     "time_embedding.linear_2": "time_embed.2",
+    "time_embedding.cond_proj": "time_embed.cond_proj",
     "add_embedding.linear_1": "label_emb.0.0",
     "add_embedding.linear_2": "label_emb.0.2",
     "conv_in": "input_blocks.0.0",
@@ -39,9 +40,14 @@ _OPEN_CLIP = {
 
 def unet(shapes: Shapes, config: Mapping[str, Any]) -> Shapes:
     """`config` as for `expected_tensors.unet`, with the same number of layers on all levels."""
+    return {original: shapes[name] for name, original in unet_names(shapes, config).items()}
+
+
+def unet_names(names: Iterable[str], config: Mapping[str, Any]) -> dict[str, str]:
+    """diffusers' names -> the original ones; `config` as for `unet`."""
     per_level = config["layers_per_block"] + 1
     crossed = [block.startswith("CrossAttn") for block in config["up_block_types"]]
-    return {_unet_name(name, per_level, crossed): shape for name, shape in shapes.items()}
+    return {name: _unet_name(name, per_level, crossed) for name in names}
 
 
 def _unet_name(name: str, per_level: int, crossed: list[bool]) -> str:

@@ -83,7 +83,7 @@ def findings(kind: str, result: Result) -> Info | str:
     if kind == "embedding":
         return EmbeddingInfo(**found | {"widths": tuple(found["widths"])})
     if kind != "lora":
-        return CheckpointInfo(**found | {"notes": tuple(found["notes"])})
+        return CheckpointInfo(**found | {"notes": tuple(found["notes"]), "dress": tuple(found["dress"])})
     return LoraInfo(**found | {"tags": tuple(found["tags"]), "caveats": tuple(found["caveats"])})
 
 

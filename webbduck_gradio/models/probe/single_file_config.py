@@ -29,6 +29,13 @@ PROJECTION, PROJECTION_TRANSPOSED = "text_projection", "text_projection.weight"
 """The second text encoder's projection in OpenCLIP, and as some programs write it (transposed)."""
 VOCAB_SIZE = 49408
 """Size of CLIP's vocabulary."""
+CUT_DEPTHS = {
+    "ssd-1b": ([1, [2, 2], [4, 4]], [[4, 4, 10], [2, 1, 1], 1]),
+    "vega": ([1, [1, 1], [2, 2]], [[2, 2, 2], [1, 1, 1], 1]),
+}
+"""Numbers of transformer blocks of the distilled UNets, by level and layer: on the way down, and up (Gupta et
+al. 2024, "Progressive Knowledge Distillation Of Stable Diffusion XL Using Layer Level Loss"). Not read from
+the file, in which a missing block could not be told from one that was cut."""
 HEAD_WIDTH = 64
 """Width of an attention head in all of SDXL's parts."""
 
@@ -36,19 +43,30 @@ Config = dict[str, Any]
 
 
 def configs(name: str, header: Header, arch: str, prediction_type: str, zero_snr: bool) -> dict[str, Config]:
-    """model_index and the configuration of each part. Raises `ModelError` naming a missing part.
+    """model_index and the configuration of each part. Raises `ModelError` naming the missing parts; a VAE may
+    be missing, and has no configuration then.
 
     If only some tensors of a part are missing, its configuration is derived from the others.
     """
     refiner = arch == "sdxl-refiner"
-    parts: dict[str, Config] = {"vae": vae(header), "unet": {}}
+    parts: dict[str, Config] = {"unet": {}}
+    if any(key.startswith(VAE) for key in header.tensors):
+        parts["vae"] = vae(header)
     if not refiner:
         parts["text_encoder"] = _clip(header, CLIP)
     parts["text_encoder_2"] = _open_clip(header, open_clip_prefix(refiner))
     parts["unet"] = _unet(header, parts["text_encoder_2"].get("projection_dim", 0), 5 if refiner else 6)
+    missing = [PARTS[part] for part in prefixes(refiner) if not parts.get(part)]
+    if missing and (missing != [PARTS["vae"]] or "vae" in parts):
+        raise ModelError(f"{name} has no {' and no '.join(missing)}; get the complete file.")
+    if arch in CUT_DEPTHS:
+        down, up = CUT_DEPTHS[arch]
+        parts["unet"] |= {
+            "mid_block_type": expected_tensors.SHORT_MIDDLE,
+            "reverse_transformer_layers_per_block": up,
+            "transformer_layers_per_block": down,
+        }
     for part, config in parts.items():
-        if not config:
-            raise ModelError(f"{name} has no {PARTS[part]}; get the complete file.")
         config |= config_overrides(header).get(part, {})
     parts["scheduler"] = scheduler(prediction_type, zero_snr)
     parts["model_index"] = _index(refiner)
@@ -66,10 +84,13 @@ def prefixes(refiner: bool) -> dict[str, str]:
 
 
 def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Part -> names and shapes of its tensors. Raises `expected_tensors.UnbuildableError` naming the part."""
+    """Part -> names and shapes of its tensors, for those with a configuration. Raises
+    `expected_tensors.UnbuildableError` naming the part."""
     part_prefixes = prefixes(refiner)
     found = {}
     for part, prefix in part_prefixes.items():
+        if part not in parts:
+            continue
         config = parts[part]
         try:
             if part == "unet":
@@ -144,6 +165,7 @@ def _unet(header: Header, pooled: int, sizes: int) -> Config:
     down = ["CrossAttnDownBlock2D" if depth else "DownBlock2D" for depth in depths]
     # diffusers takes the middle block's depth from the last level, even if that level has no attention.
     depths[-1] = depths[-1] or middle
+    strength = header.width(UNET + "time_embed.cond_proj.weight")
     return {
         "_class_name": "UNet2DConditionModel",
         "act_fn": "silu",
@@ -161,8 +183,18 @@ def _unet(header: Header, pooled: int, sizes: int) -> Config:
         "sample_size": 128,
         "transformer_layers_per_block": [max(1, depth) for depth in depths],
         "up_block_types": [block.replace("Down", "Up") for block in reversed(down)],
-        "use_linear_projection": len(_shape(header, UNET + "middle_block.1.proj_in.weight")) == 2,
-    }
+        "use_linear_projection": _has_linear_projection(header),
+    } | ({"time_cond_proj_dim": strength} if strength else {})
+
+
+def _has_linear_projection(header: Header) -> bool:
+    """Whether transformers are entered by a matrix, as in SDXL, not by a 1x1 convolution."""
+    found = (
+        tensor.shape
+        for key, tensor in header.tensors.items()
+        if key.startswith(UNET) and key.endswith(".1.proj_in.weight")
+    )
+    return len(_shape(header, UNET + "middle_block.1.proj_in.weight") or next(found, ())) == 2
 
 
 def _shape(header: Header, key: str) -> tuple[int, ...]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from ...errors import ModelError
 from . import expected_tensors, original_names, weight_formats
-from .completeness import compare, current_vae_name, is_ignored
+from .completeness import compare, current_vae_name
+from .dress import without_effect
 from .folder_files import read_json, weights_of
 from .safetensors_header import Header, Tensor, read_header
 from .single_file_config import PARTS, UNET, VAE, Config, config_overrides, vae
@@ -52,7 +53,7 @@ def probe_file(path: Path) -> VaeInfo:
         header.metadata.get("modelspec.architecture", "").strip().lower()
     ):
         raise _made_for_sd1(path.name)
-    names = {key: VAE + _original(name, bare) for key, name in bare.items() if not is_ignored(VAE + name)}
+    names = {key: VAE + _original(name, bare) for key, name in bare.items() if not without_effect(VAE + name)}
     tensors = {name: header.tensors[key] for key, name in names.items()}
     if weight_formats.check(path.name, Header(tensors, header.metadata), {VAE: PARTS["vae"]}):
         raise weight_formats.refused(path.name, "scaled float8")
@@ -77,7 +78,9 @@ def probe_folder(folder: Path) -> VaeInfo:
         raise _made_for_sd1(name)
     if weight_formats.check(name, Header(tensors), {"": PARTS["vae"]}):
         raise weight_formats.refused(name, "scaled float8")
-    _check_tensors(name, wanted, {key: each for key, each in tensors.items() if not is_ignored(VAE + key)})
+    _check_tensors(
+        name, wanted, {key: each for key, each in tensors.items() if not without_effect(VAE + key)}
+    )
     return VaeInfo(config)
 
 

@@ -146,6 +146,7 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
   const facts = [
     ["Prediction", each.prediction_type + (each.zero_snr ? ", zero terminal SNR" : "")],
     ["Native size", `${each.native_size} px`],
+    ["Weights", each.dress.join("; ") || "unknown"],
     ["Size", bytes(each.size_bytes)],
     ["Date", date(each.modified)],
     [
@@ -165,6 +166,7 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
       badge(architectureName(each)),
       badge(each.layout === "diffusers" ? "diffusers folder" : "single file"),
       each.from_hub ? badge("Hugging Face cache") : null,
+      each.has_vae ? null : badge("no VAE"),
       distilledBadge(each),
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,

@@ -13,7 +13,7 @@ const MOST_DISMISSED = 100;
 
 /** @param {GradioView} view */
 export default function start({ element }) {
-  const note = h("div", { class: "distilled notice information", role: "status", hidden: true });
+  const note = h("div", { class: "distilled about-models notice information", role: "status", hidden: true });
   element.querySelector(".distilled-place").append(note);
   let shown = "";
 

@@ -3,7 +3,7 @@
 
 const MOST_HEADER = 32 * 2 ** 20;
 
-export const isModelFile = (name) => /\.(safetensors|ckpt|pth?|bin|gguf)$/i.test(name);
+export const isModelFile = (name) => /\.(safetensors|sft|ckpt|pth?|bin|gguf)$/i.test(name);
 
 /**
  * What a safetensors file holds, by the names of its tensors: "checkpoint", "lora", "vae", "upscale",
@@ -34,7 +34,7 @@ export async function kindOfFile(file) {
   }
 }
 
-export const isLoadable = (name) => /\.safetensors$/i.test(name);
+export const isLoadable = (name) => /\.(safetensors|sft)$/i.test(name);
 
 const NAMES = {
   checkpoint: "a checkpoint",

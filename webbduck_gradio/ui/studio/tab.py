@@ -78,6 +78,13 @@ def build(parts: PageParts) -> None:
                 _size(fields, start)
                 gr.HTML(
                     "",
+                    html_template='<div class="missing-vae-place"></div>',
+                    js_on_load=start_view("studio/missing_vae.js"),
+                    elem_id="missing-vae",
+                    apply_default_css=False,
+                )
+                gr.HTML(
+                    "",
                     html_template='<div class="distilled-place"></div>',
                     js_on_load=start_view("studio/distilled.js"),
                     elem_id="distilled",
