@@ -62,6 +62,9 @@ PARAMETERS: dict[str, str] = {
     '"" = unchanged.',
     "compile": "Whether the UNet is compiled, which draws faster after a slow first picture; "
     "None = unchanged.",
+    "kind": 'Kind of model: "checkpoint", "lora", "vae", "embedding" or "upscale".',
+    "name": "Name of a pickle, as the list of its kind has it.",
+    "conversion_id": "The `id` that /convert returned.",
     "entry_id": "The id that /delete_image or /delete_run returned.",
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of

@@ -10,6 +10,7 @@ from . import (
     caption,
     catalog,
     complete,
+    conversion,
     detect,
     embeddings,
     endpoints,
@@ -29,7 +30,7 @@ def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
     modules = (
-        *(generate, folder, queue, catalog, embeddings, styles, wildcards, complete),
+        *(generate, folder, queue, catalog, embeddings, styles, wildcards, complete, conversion),
         *(gallery, upscale, hires, redraw, caption, detect),
     )
     endpoints.register(services, *modules)

@@ -91,8 +91,8 @@ def find_pickle(registry: Registry, kind: object, name: object) -> Pickle:
 
 
 def _pickle(settings: Settings, kind: Kind, name: str, path: Path) -> Pickle:
-    """Beside the pickle, where that is in a folder of ours; else in our own folder of its kind, since nothing is
-    written into another program's."""
+    """The result goes beside the pickle, where that is in a folder of ours; else into our own folder of its
+    kind, since nothing is written into another program's."""
     own = (settings.loras if kind == "lora" else settings.checkpoints).resolve()
     folder = path.parent if path.parent.resolve().is_relative_to(own) else _FOLDERS[kind](settings)
     target = folder / f"{path.stem}.safetensors"
@@ -130,8 +130,8 @@ class Verdict:
 
 
 def verdict(kind: Kind, path: Path) -> Verdict:
-    """Judge a converted file by the catalog's own probe. One for another base model is kept, what is no model of
-    this kind is not."""
+    """Judge a converted file by the catalog's own probe. One for another base model is kept, what is no model
+    of this kind is not."""
     try:
         return _PROBES[kind](path)
     except ModelError as error:

@@ -61,6 +61,8 @@ class Embedding:
     preview: tuple[Path, str] | None = None
     """Preview image beside the file, and its stamp."""
     stamp: str = ""
+    converted_from: str = ""
+    """Name of the pickle that it was made from."""
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from .probe.converted import is_converted
 from .probe.safetensors_header import PICKLE_ENDINGS
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".aria2", ".download", ".opdownload", ".incomplete")
@@ -225,9 +226,18 @@ def _found(
             else:
                 yield from _found(path, folders, seen, known, (), endings)
         elif os.path.splitext(name)[1].lower() in endings:
-            yield path, False, listed or {}
+            if not _is_replaced(path, listed or {}):
+                yield path, False, listed or {}
         elif entry.is_symlink() and not os.path.exists(path):
             known.unread.append(Unread(path, "leads to something that is not there"))
+
+
+def _is_replaced(path: Path, listed: Listed) -> bool:
+    """Whether a pickle was converted to the safetensors file beside it, which is listed in its place."""
+    if path.suffix.lower() not in PICKLE_ENDINGS:
+        return False
+    converted = path.with_suffix(".safetensors")
+    return converted.name in listed and is_converted(path, converted)
 
 
 def _file(name: str, path: Path, listed: Listed) -> Candidate:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import io
 import json
 import os
+import pickle
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Any, BinaryIO, TypedDict
 
@@ -25,6 +26,10 @@ from .refusal import AGAIN, RefusedError, translated
 Progress = Callable[[int, int], None]
 MOST_NAMES = 20
 """Of what is left out, in the answer."""
+
+
+STEPS = 200
+"""Messages about the progress, at most."""
 
 
 class Order(TypedDict):
@@ -43,6 +48,14 @@ def main() -> None:
     for stream in (0, 1, 2):  # what a library prints must not get among the weights or the messages
         os.dup2(nothing, stream)
 
+    told = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal told
+        if done - told >= total / STEPS or done >= total:
+            told = done
+            say({"progress": done, "total": total})
+
     def say(message: Mapping[str, Any]) -> None:
         messages.write(json.dumps(message).encode() + b"\n")
         messages.flush()
@@ -52,13 +65,7 @@ def main() -> None:
     guards.bound(size, order["cpu_seconds"])
     guards.seal([order["source"]])
     try:
-        facts = convert(
-            order["source"],
-            out,
-            order["kind"],
-            order["metadata"],
-            lambda done, total: say({"progress": done, "total": total}),
-        )
+        facts = convert(order["source"], out, order["kind"], order["metadata"], progress)
         out.flush()
         say({"done": facts})
         status = 0
@@ -101,10 +108,14 @@ def convert(
     """
     with open(source, "rb") as file:
         size = os.fstat(file.fileno()).st_size
-        layout, members = container.check(file, size)
+        harmless = torch._weights_only_unpickler._get_allowed_globals()
+        layout, members = container.check(file, size, harmless)
         digest = container.checksums(file, members, lambda done: progress(done, 2 * size))
-    # The only call that interprets the file. Anything but torch's list of harmless functions is refused by it.
-    loaded = torch.load(source, map_location="cpu", weights_only=True, mmap=layout == "zip")
+    # The only call that interprets the file. It refuses all but torch's own list of harmless functions.
+    try:
+        loaded = torch.load(source, map_location="cpu", weights_only=True, mmap=layout == "zip")
+    except pickle.UnpicklingError as error:
+        raise RefusedError(_first_harmful(source, members, harmless) or translated(error)) from None
     found = contents.weights(loaded, kind)
     total = writer.total_bytes(found.tensors)
     if total > guards.most_written(size):
@@ -119,6 +130,16 @@ def convert(
         "left_out_count": len(found.left_out),
         "copied": copied,
     }
+
+
+def _first_harmful(source: str, members: list[container.Member], harmless: Collection[str]) -> str | None:
+    """What a zip file's pickle asks for, also where torch's reader stopped before that."""
+    place = next((each for each in members if each.name.endswith("/data.pkl")), None)
+    if place is None:
+        return None
+    with open(source, "rb") as file:
+        file.seek(place.start)
+        return container.first_harmful(io.BytesIO(file.read(place.size)), harmless)
 
 
 def _details(error: BaseException) -> str:

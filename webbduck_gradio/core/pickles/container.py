@@ -6,13 +6,14 @@ torch's own layouts: since 1.6 a zip file whose members are stored uncompressed 
 
 from __future__ import annotations
 
+import encodings.cp437  # noqa: F401 (zipfile reads names with it, and imports it late)
 import hashlib
 import pickletools
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import BinaryIO, Literal, NamedTuple
 
 from .refusal import AGAIN, RefusedError, asks_for
@@ -35,20 +36,20 @@ class Member(NamedTuple):
     crc: int
 
 
-def check(file: BinaryIO, size: int) -> tuple[Container, list[Member]]:
-    """The kind of a file of `size` bytes and the members of a zip file, by their place. Raises
-    `RefusedError`."""
+def check(file: BinaryIO, size: int, harmless: Collection[str]) -> tuple[Container, list[Member]]:
+    """The kind of a file of `size` bytes and the members of a zip file, by their place. `harmless`: names of
+    what weights need. Raises `RefusedError`."""
     start = file.read(512)
     if start.startswith(b"PK\x03\x04"):
         return "zip", _members(file, size)
     if len(start) > 262 and start[257:262] == b"ustar":
         raise RefusedError(f"is a tar archive of a PyTorch before 0.2, which is not read; {AGAIN}")
     if start.startswith(b"\x80") or start[:1] in (b"c", b"(", b"}", b"]"):
-        if not start.startswith(_LEGACY) and not (found := first_global(file)):
-            raise RefusedError(f"is a pickle, but holds no weights of PyTorch; {AGAIN}")
-        elif not start.startswith(_LEGACY) and found:
-            raise RefusedError(found)
-        return "legacy", []
+        if start.startswith(_LEGACY):
+            return "legacy", []
+        file.seek(0)
+        found = first_harmful(file, harmless)
+        raise RefusedError(found or f"is a pickle, but holds no weights of PyTorch; {AGAIN}")
     raise RefusedError(f"is no file that PyTorch wrote; {AGAIN}")
 
 
@@ -94,7 +95,9 @@ def _check_entry(entry: zipfile.ZipInfo) -> None:
     if entry.flag_bits & 0x1:
         raise RefusedError(f"has encrypted parts, which PyTorch does not write; {AGAIN}")
     if inner == ["data.pkl"] and entry.file_size > MOST_PICKLE:
-        raise RefusedError(f"describes its weights in {entry.file_size:,} bytes, far more than any model; {AGAIN}")
+        raise RefusedError(
+            f"describes its weights in {entry.file_size:,} bytes, far more than any model; {AGAIN}"
+        )
 
 
 def _data_start(file: BinaryIO, entry: zipfile.ZipInfo, size: int) -> int:
@@ -135,27 +138,26 @@ def checksums(file: BinaryIO, members: list[Member], progress: Callable[[int], N
     return whole.hexdigest()
 
 
-def first_global(file: BinaryIO) -> str | None:
-    """The predicate about the first function or class that a bare pickle asks for; None if it asks for none,
-    or cannot be read."""
-    file.seek(0)
+def first_harmful(stream: BinaryIO, harmless: Collection[str]) -> str | None:
+    """The predicate about the first function or class that a pickle asks for beside the `harmless` ones; None
+    if there is none. For a better sentence only: torch's reader decides."""
     try:
-        for module, name in _globals(file):
-            return asks_for(f"{module}.{name}")
-    except Exception:  # a scan for a better sentence only
+        for name in _globals(stream):
+            if name not in harmless:
+                return asks_for(name)
+    except Exception:
         return None
     return None
 
 
-def _globals(file: BinaryIO) -> Iterator[tuple[str, str]]:
+def _globals(stream: BinaryIO) -> Iterator[str]:
     texts: list[str] = []
-    for opcode, argument, position in pickletools.genops(file):
+    for opcode, argument, position in pickletools.genops(stream):
         if position is not None and position > MOST_PICKLE:
             return
         if isinstance(argument, str) and "UNICODE" in opcode.name:
             texts = [*texts[-1:], argument]
         if opcode.name in ("GLOBAL", "INST") and isinstance(argument, str):
-            module, _, name = argument.partition(" ")
-            yield module, name
+            yield argument.replace(" ", ".", 1)
         elif opcode.name == "STACK_GLOBAL" and len(texts) == 2:
-            yield texts[0], texts[1]
+            yield ".".join(texts)

@@ -120,7 +120,9 @@ def _check(name: str, tensor: torch.Tensor) -> None:
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter) or tensor.device.type != "cpu":
         raise RefusedError(f"has weights of a special kind ({shown}), which safetensors cannot hold")
     if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
-        raise RefusedError(f"has sparse, quantised or nested weights ({shown}), which safetensors cannot hold")
+        raise RefusedError(
+            f"has sparse, quantised or nested weights ({shown}), which safetensors cannot hold"
+        )
 
 
 def _is_dict(value: object) -> bool:

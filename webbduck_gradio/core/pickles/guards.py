@@ -45,7 +45,7 @@ _HARMLESS = frozenset(
 
 
 def detach(parent: int) -> None:
-    """Linux: end with the parent, gain no rights, have no network. To be called before torch starts threads."""
+    """Linux: end with the parent, gain no rights, have no network."""
     if sys.platform != "linux":
         return
     import ctypes

@@ -24,7 +24,9 @@ from .guards import FREE_MEMORY
 
 log = logging.getLogger(__name__)
 
-START = "import sys; sys.path.append(sys.argv[1]); from webbduck_gradio.core.pickles.child import main; main()"
+START = (
+    "import sys; sys.path.append(sys.argv[1]); from webbduck_gradio.core.pickles.child import main; main()"
+)
 """With -I, which leaves out this computer's settings for Python, the package has to be named."""
 ROOT = Path(__file__).parents[3]
 KEPT_VARIABLES = ("SYSTEMROOT", "WINDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")

@@ -32,7 +32,7 @@ def translated(error: BaseException) -> str:
     """The predicate for an error of torch's reader."""
     text = str(error)
     if guards.forbidden:
-        return f"made its reader ask for `{guards.forbidden[0]}`, which it may not; it was not opened any further"
+        return f"made its reader ask for `{guards.forbidden[0]}`, which is refused; it is not converted"
     if isinstance(error, RefusedError):
         return text
     if isinstance(error, MemoryError) or _MEMORY.search(text):
@@ -41,8 +41,8 @@ def translated(error: BaseException) -> str:
         return asks_for(found[1] or found[2])
     if found := _OPERAND.search(text):
         return (
-            f"uses an instruction of pickle ({int(found[1]):#04x}) that torch's reader of plain weights does not "
-            f"take; {AGAIN}"
+            f"uses an instruction of pickle ({int(found[1]):#04x}) that torch's reader of plain weights does "
+            f"not take; {AGAIN}"
         )
     if isinstance(error, RecursionError):
         return f"is nested too deeply to hold plain weights; {AGAIN}"

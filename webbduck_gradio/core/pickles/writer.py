@@ -46,13 +46,16 @@ def write(
     metadata: Mapping[str, str],
     progress: Callable[[int], None],
 ) -> None:
-    """The tensors in the order of the safetensors library: larger types first, then by name.
+    """Write the tensors as the safetensors library does: larger types first, then by name.
 
-    `progress(bytes)` after each chunk. Raises `RefusedError` for a type that the format has not, and `OSError`.
+    `progress(bytes)` after each chunk. Raises `RefusedError` for a type that the format has not, and
+    `OSError`.
     """
     for tensor in tensors.values():
         if tensor.dtype not in DTYPES:
-            raise RefusedError(f"holds numbers of the type {tensor.dtype}, which safetensors has not; {AGAIN}")
+            raise RefusedError(
+                f"holds numbers of the type {tensor.dtype}, which safetensors has not; {AGAIN}"
+            )
     names = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     begin = 0
@@ -81,4 +84,4 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
     if tensor.numel() == 0:
         return memoryview(b"")
     plain = tensor.resolve_conj().resolve_neg().contiguous().reshape(-1)
-    return memoryview(plain.view(torch.uint8).numpy())
+    return plain.view(torch.uint8).numpy().data

@@ -18,7 +18,7 @@ from ...storage import sqlite
 
 log = logging.getLogger(__name__)
 
-FORMAT = 5
+FORMAT = 6
 """Incremented whenever probing changes, which invalidates the cache."""
 
 Row = tuple[str, str, str, dict[str, Any]]

@@ -92,4 +92,5 @@ def embedding_entry(
         tags=tuple(sidecar.get("tags", ())),
         preview=candidate.preview(),
         stamp=candidate.stamp,
+        converted_from=known.converted_from,
     )

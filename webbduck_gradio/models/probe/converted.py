@@ -32,6 +32,15 @@ def is_converted(pickle: Path, result: Path) -> bool:
     return said == (pickle.name, str(size))
 
 
+def source_of(path: Path) -> str:
+    """As `source_in`, of a file; "" also where it cannot be read."""
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return _said(path, status.st_mtime_ns, status.st_size)[0] if path.suffix == ".safetensors" else ""
+
+
 @lru_cache(512)
 def _said(path: Path, _modified: int, _size: int) -> tuple[str, str]:
     """Name and size of its source, by its header, which is read once."""

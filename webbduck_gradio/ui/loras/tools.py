@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.catalog.registry import Registry
+from ...models.probe.converted import source_of
 from ...settings import HOME, Settings
 
 
@@ -76,8 +77,8 @@ TOOL_KINDS = (
 
 
 def tools_view(registry: Registry) -> list[dict[str, Any]]:
-    """Each kind with its folder and its models: {title, about, folder, models: [{name, detail, size_bytes,
-    reason}]}."""
+    """Each kind with its folder and its models: {title, about, folder, models: [{name, detail,
+    converted_from, size_bytes, reason}]}."""
     return [
         {
             "title": kind.title,
@@ -87,6 +88,7 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
                 {
                     "name": model.name,
                     "detail": kind.detail(model),
+                    "converted_from": "" if model.unusable else source_of(model.path),
                     "size_bytes": getattr(model, "size_bytes", None),
                     "reason": model.unusable,
                 }
