@@ -5,6 +5,7 @@ The conversion itself is in `core/pickles`.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -115,9 +116,9 @@ def check(pickle: Pickle) -> None:
         reason = (error.strerror or type(error).__name__).lower()
         raise RequestError(f"{pickle.path.name} cannot be read ({reason}).") from None
     if free < size + RESERVE:
-        missing = (size + RESERVE - free) / 2**20
+        missing = math.ceil((size + RESERVE - free) / 2**20)
         raise RequestError(
-            f"The disk has no room for the converted copy of {pickle.path.name}; free {missing:,.0f} MB."
+            f"The disk has no room for the converted copy of {pickle.path.name}; free {missing:,} MiB."
         )
 
 

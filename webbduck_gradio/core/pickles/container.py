@@ -158,6 +158,7 @@ def _globals(stream: BinaryIO) -> Iterator[str]:
         if isinstance(argument, str) and "UNICODE" in opcode.name:
             texts = [*texts[-1:], argument]
         if opcode.name in ("GLOBAL", "INST") and isinstance(argument, str):
-            yield argument.replace(" ", ".", 1)
+            # Protocol 2 has the names of Python 2.
+            yield argument.replace(" ", ".", 1).replace("__builtin__.", "builtins.", 1)
         elif opcode.name == "STACK_GLOBAL" and len(texts) == 2:
             yield ".".join(texts)

@@ -6,6 +6,7 @@ import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { settings } from "../shared/settings.js";
+import { convertPart } from "./conversions.js";
 import { badge, date, distilledBadge } from "./parts.js";
 
 /** @type {[string, string, number][]} */
@@ -125,6 +126,7 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
     ["Native size", `${each.native_size} px`],
     ["Size", bytes(each.size_bytes)],
     ["Date", date(each.modified)],
+    ...(each.converted_from ? [["Converted from", each.converted_from]] : []),
     [
       "AutoV2",
       each.hash ??
@@ -144,6 +146,7 @@ export function checkpointCard(each, { samplers, vaes, save: store, useCurrent, 
       distilledBadge(each),
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,
+    each.reason ? convertPart("checkpoint", each.name) : null,
     each.draws ? h("p", { class: "about" }, each.draws) : null,
     each.reason
       ? null

@@ -6,6 +6,7 @@ import { bytes } from "../shared/format.js";
 import { architectureName, blockedReason } from "../shared/lora_fit.js";
 import { openTab } from "../shared/tabs.js";
 import { embeddingUrl } from "../shared/urls.js";
+import { convertPart } from "./conversions.js";
 import { badge, date, picture } from "./parts.js";
 
 /** What names it in a prompt: the file's name, or all of it where another in some folder has that too. */
@@ -34,6 +35,7 @@ function card(each, why, all) {
       "p",
       { class: "badges" },
       each.arch === "unknown" ? null : badge(architectureName(each)),
+      each.converted_from ? badge(`converted from ${each.converted_from}`) : null,
       each.vectors ? badge(each.vectors === 1 ? "1 token" : `${each.vectors} tokens`) : null,
     ),
     why
@@ -41,6 +43,7 @@ function card(each, why, all) {
       : each.description
         ? h("p", { class: "about" }, each.description)
         : null,
+    each.reason ? convertPart("embedding", each.name) : null,
     each.tags.length ? h("p", { class: "tags" }, each.tags.join(" · ")) : null,
     h(
       "footer",

@@ -22,6 +22,7 @@ from ..modules import start_view
 from ..studio.form import number_of
 from ..tab import PageParts, Tab
 from ..theme import asset
+from . import conversions
 
 
 def build(parts: PageParts) -> None:
@@ -65,7 +66,10 @@ def build(parts: PageParts) -> None:
         html_template=asset("loras/loras.html"),
         js_on_load=start_view("loras/loras.js", "use_current"),
         elem_id="loras-view",
-        server_functions=[webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint],
+        server_functions=[
+            *(webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint),
+            *conversions.server_functions(services),
+        ],
     )
 
     def use_current(event: gr.EventData, *values: Any) -> str:
@@ -111,4 +115,4 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css"), build)
+TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css", "loras/conversions.css"), build)

@@ -3,6 +3,7 @@
 import { copyText } from "../shared/clipboard.js";
 import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
+import { convertPart } from "./conversions.js";
 import { badge } from "./parts.js";
 
 /** The path of a folder with a button that copies it. */
@@ -33,7 +34,7 @@ export const addModelCard = (folder) =>
   );
 
 /** The card of one kind of models. */
-export const toolCard = ({ title, about, folder, models }) =>
+export const toolCard = ({ title, kind, about, folder, models }) =>
   h(
     "article",
     { class: "card tool-kind", "aria-label": title },
@@ -44,14 +45,16 @@ export const toolCard = ({ title, about, folder, models }) =>
       ? h(
           "ul",
           {},
-          models.map(({ name, detail, size_bytes: size, reason }) =>
+          models.map(({ name, detail, converted_from: source, size_bytes: size, reason }) =>
             h(
               "li",
               {},
               h("b", {}, name),
               detail ? badge(detail) : null,
               size ? badge(bytes(size)) : null,
+              source ? badge(`converted from ${source}`) : null,
               reason ? h("span", { class: "why" }, reason) : null,
+              reason ? convertPart(kind, name) : null,
             ),
           ),
         )
