@@ -14,7 +14,7 @@ const KINDS = {
   tools: ["upscale", "vae"],
 };
 const WHAT_HAPPENS =
-  "Conversion writes a .safetensors copy of the numbers in a pickle. A separate process reads it, which runs " +
+  "Conversion writes a .safetensors copy of a pickle’s numbers. A separate process reads it, which runs " +
   "nothing that the file asks for and has no network; the file itself stays unchanged.";
 
 /** @type {{ pickles: any[], conversions: any[] }} */
