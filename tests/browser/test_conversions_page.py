@@ -46,7 +46,7 @@ def test_all_of_a_section(page: Page, window, folder: Path) -> None:
     expect(offer).to_contain_text("2 pickles here.")
     assert violations(page, "pickles") == []
     offer.get_by_role("button", name="Convert all (2)").press("Enter")
-    told = page.get_by_role("list", name="Conversions")
+    told = page.get_by_role("status", name="Conversions")
     expect(told).to_contain_text("sharp.pth was converted to sharp.safetensors.")
     expect(told).to_contain_text("evil.pth asks for `posix.system`")
     expect(card.get_by_text("sharp", exact=True)).to_be_visible()
@@ -62,8 +62,8 @@ def test_all_of_a_section(page: Page, window, folder: Path) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
     assert violations(phone, "pickles on a phone") == []
     phone.get_by_role("button", name="Clear the list").tap()
-    expect(phone.get_by_role("list", name="Conversions")).to_have_text("")
+    expect(phone.get_by_role("status", name="Conversions")).to_have_text("")
     again.tap()
     expect(phone.get_by_role("button", name="Cancel the conversion of evil.pth")).to_be_visible()
-    expect(phone.get_by_role("list", name="Conversions")).to_contain_text("evil.pth asks for `posix.system`")
+    expect(phone.get_by_role("status", name="Conversions")).to_contain_text("evil.pth asks for `posix.system`")
     assert not (folder / "evil.safetensors").exists()

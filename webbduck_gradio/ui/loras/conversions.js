@@ -118,9 +118,15 @@ export function drawConversions(shown) {
         )
       : null,
     h(
-      "ul",
+      "div",
       { role: "status", "aria-label": "Conversions" },
-      ended.map((each) => h("li", { class: each.state }, each.text)),
+      ended.length
+        ? h(
+            "ul",
+            {},
+            ended.map((each) => h("li", { class: each.state }, each.text)),
+          )
+        : null,
     ),
     ended.length
       ? h(
