@@ -65,5 +65,7 @@ def test_all_of_a_section(page: Page, window, folder: Path) -> None:
     expect(phone.get_by_role("status", name="Conversions")).to_have_text("")
     again.tap()
     expect(phone.get_by_role("button", name="Cancel the conversion of evil.pth")).to_be_visible()
-    expect(phone.get_by_role("status", name="Conversions")).to_contain_text("evil.pth asks for `posix.system`")
+    expect(phone.get_by_role("status", name="Conversions")).to_contain_text(
+        "evil.pth asks for `posix.system`"
+    )
     assert not (folder / "evil.safetensors").exists()

@@ -47,7 +47,7 @@ def test_a_pickle_that_is_no_lora_is_not_kept(client: Client, studio) -> None:
     [
         ("/convert", ("lora", "../old.pt"), "There is no pickle of the kind lora named '../old.pt'"),
         ("/convert", ("detect", "old.pt"), "kind must be one of: checkpoint, lora, vae, embedding, upscale"),
-        ("/cancel_conversion", (999,), "There is no conversion 999"),
+        ("/cancel_conversion", (999,), "There is no conversion '999'"),
     ],
 )
 def test_what_is_not_there_is_one_sentence(client: Client, endpoint: str, asked: tuple, words: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, TypedDict
 
 import torch
 
+from ...models.probe.converted import SOURCE_SHA256
 from . import container, contents, guards, writer
 from .refusal import AGAIN, RefusedError, translated
 
@@ -121,7 +122,7 @@ def convert(
     if total > guards.most_written(size):
         raise RefusedError(f"claims {total:,} bytes of weights in a file of {size:,}; {AGAIN}")
     copied = len(list(contents.shared(found.tensors)))
-    said = found.notes | dict(metadata) | {"webbduck.source_sha256": digest}
+    said = found.notes | dict(metadata) | {SOURCE_SHA256: digest}
     writer.write(out, found.tensors, said, lambda done: progress(size + done, size + total))
     return {
         "sha256": digest,

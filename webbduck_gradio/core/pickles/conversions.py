@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from ...errors import CancelledError, NotFoundError, RequestError, WebbDuckError
 from ...models import conversion
+from ...models.catalog.lookup import quoted
 from ...models.catalog.registry import Registry
 from ...models.conversion import Kind, Pickle
 from ...models.probe.safetensors_header import read_header
@@ -76,10 +77,11 @@ class Conversions:
         pickle = conversion.find_pickle(self.registry, kind, name)
         conversion.check(pickle)
         with self._lock:
+            again = (pickle.kind, pickle.name)
             same = (each for each in self._items.values() if each.is_open)
-            if any((each.kind, each.name) == (pickle.kind, pickle.name) for each in same):
+            if any((each.kind, each.name) == again for each in same):
                 raise RequestError(f"{pickle.path.name} is being converted already.")
-            self._forget([key for key, each in self._items.items() if each.name == pickle.name])
+            self._forget([key for key, each in self._items.items() if (each.kind, each.name) == again])
             ended = [key for key, each in self._items.items() if not each.is_open]
             self._forget(ended[: max(0, len(ended) - MOST_KEPT)])
             added = Conversion(next(self._ids), pickle.kind, pickle.name)
@@ -98,9 +100,10 @@ class Conversions:
     def get(self, id: object) -> Conversion:
         """Raises `NotFoundError`."""
         with self._lock:
-            found = self._items.get(id) if isinstance(id, int) else None
+            is_number = isinstance(id, int) and not isinstance(id, bool)
+            found = self._items.get(id) if is_number else None
         if found is None:
-            raise NotFoundError(f"There is no conversion {id!r}.")
+            raise NotFoundError(f"There is no conversion {quoted(id)}.")
         return found
 
     def cancel(self, id: object) -> Conversion:
@@ -215,6 +218,8 @@ def _written(
         found = conversion.verdict(pickle.kind, part)
         if not found.keep:
             raise RequestError(f"{found.reason} The converted file was not kept.")
+        if is_over():
+            raise CancelledError(f"The conversion of {pickle.path.name} was cancelled.")
         move_to_free_name(part, pickle.target)
         sync_folder(folder)
     finally:
