@@ -100,8 +100,7 @@ class Conversions:
     def get(self, id: object) -> Conversion:
         """Raises `NotFoundError`."""
         with self._lock:
-            is_number = isinstance(id, int) and not isinstance(id, bool)
-            found = self._items.get(id) if is_number else None
+            found = self._items.get(id) if isinstance(id, int) and not isinstance(id, bool) else None
         if found is None:
             raise NotFoundError(f"There is no conversion {quoted(id)}.")
         return found
