@@ -91,7 +91,10 @@ def nested(levels: int) -> bytes:
 
 
 def _script(path: Path) -> None:
-    torch.jit.script(torch.nn.Linear(2, 2)).save(str(path))
+    """By the names that torch.jit.save gives its parts."""
+    program = b"class Linear(Module):\n  pass\n"
+    parts = {"archive/constants.pkl": pickled(()), "archive/code/__torch__.py": program}
+    archive(path, pickled({}), parts)
 
 
 def _tar(path: Path) -> None:
@@ -184,6 +187,10 @@ def attacks(canary: Path) -> dict[str, tuple[Callable[[Path], object], str]]:
         "list": (lambda path: torch.save([torch.ones(2)], path), "holds no list of named weights"),
         "numbers as names": (lambda path: torch.save({1: torch.ones(2)}, path), "no usual text"),
         "header's name": (lambda path: torch.save({"__metadata__": torch.ones(2)}, path), "no usual text"),
+        "safetensors": (
+            lambda path: path.write_bytes(b"\2" + bytes(7) + b"{}"),
+            "is a safetensors file already",
+        ),
         "text": (lambda path: path.write_bytes(b"hello"), "is no file that PyTorch wrote"),
         "nothing": (lambda path: path.write_bytes(b""), "is no file that PyTorch wrote"),
     }

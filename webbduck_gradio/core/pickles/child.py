@@ -145,7 +145,3 @@ def _first_harmful(source: str, members: list[container.Member], harmless: Colle
 
 def _details(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))[-4000:]
-
-
-if __name__ == "__main__":
-    main()

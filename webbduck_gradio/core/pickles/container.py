@@ -42,6 +42,8 @@ def check(file: BinaryIO, size: int, harmless: Collection[str]) -> tuple[Contain
     start = file.read(512)
     if start.startswith(b"PK\x03\x04"):
         return "zip", _members(file, size)
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= size:
+        raise RefusedError("is a safetensors file already; give it the ending .safetensors")
     if len(start) > 262 and start[257:262] == b"ustar":
         raise RefusedError(f"is a tar archive of a PyTorch before 0.2, which is not read; {AGAIN}")
     if start.startswith(b"\x80") or start[:1] in (b"c", b"(", b"}", b"]"):
