@@ -14,6 +14,7 @@ import psutil
 from . import __version__
 from .core.device_state import DeviceState
 from .core.memory_policies import POLICIES
+from .core.pickles.conversions import Conversions
 from .errors import RequestError, StorageError
 from .gallery import metadata
 from .gallery.input_images import InputImageStore
@@ -132,6 +133,10 @@ class Services:
     @functools.cached_property
     def lora_previews(self) -> LoraPreviews:
         return LoraPreviews(self.settings, self.registry, self.outputs, self.thumbnails)
+
+    @functools.cached_property
+    def conversions(self) -> Conversions:
+        return Conversions(self.registry)
 
     @functools.cached_property
     def wildcard_editor(self) -> WildcardEditor:

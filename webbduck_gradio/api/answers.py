@@ -190,6 +190,8 @@ class CheckpointAnswer(TypedDict):
     hash: str | None
     zero_snr: bool
     from_hub: bool
+    converted_from: str
+    """Name of the pickle that it was made from, or ""."""
     largest: int | None
     distilled: dict[str, Any] | None
     """Of a model that draws in few steps: kind, by (header, metadata or name), steps, cfg, sampler, schedule;

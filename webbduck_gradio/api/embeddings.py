@@ -31,6 +31,8 @@ class EmbeddingAnswer(TypedDict):
     modified: float
     preview: str | None
     hash: str | None
+    converted_from: str
+    """Name of the pickle that it was made from, or ""."""
     compatible: bool | None
     reason: str | None
 
@@ -51,6 +53,7 @@ def embedding_view(embedding: Embedding, compatible: bool | None) -> EmbeddingAn
         "modified": embedding.modified,
         "preview": embedding.preview[1] if embedding.preview else None,
         "hash": embedding.hash,
+        "converted_from": embedding.converted_from,
         "compatible": compatible,
         "reason": embedding.unusable,
     }

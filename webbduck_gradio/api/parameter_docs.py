@@ -65,6 +65,9 @@ PARAMETERS: dict[str, str] = {
     "path": "Of a folder on the studio's computer, from / or the drive on.",
     "label": 'The first part of the names of a folder\'s models, as /model_folders returns it; "" = made of '
     "the program's name.",
+    "kind": 'Kind of model: "checkpoint", "lora", "vae", "embedding" or "upscale".',
+    "name": "Name of a pickle, as the list of its kind has it.",
+    "conversion_id": "The `id` that /convert returned.",
     "entry_id": "The id that /delete_image or /delete_run returned.",
 }
 """Parameters other than generation settings, by name; each means the same in every endpoint. The settings of

@@ -10,6 +10,7 @@ from . import (
     caption,
     catalog,
     complete,
+    conversion,
     detect,
     embeddings,
     endpoints,
@@ -30,7 +31,8 @@ def register(services: Services, ticket_secret: str) -> None:
     """Add every endpoint to the Blocks being built. To be called before the page's own events are added:
     Gradio silently renames the later of two equal names."""
     modules = (
-        *(generate, folder, queue, catalog, model_folders, embeddings, styles, wildcards, complete),
+        *(generate, folder, queue, catalog, model_folders, conversion),
+        *(embeddings, styles, wildcards, complete),
         *(gallery, upscale, hires, redraw, caption, detect),
     )
     endpoints.register(services, *modules)

@@ -263,6 +263,7 @@ def checkpoint_view(checkpoint: Checkpoint) -> CheckpointAnswer:
         "hash": checkpoint.hash,
         "zero_snr": checkpoint.zero_snr,
         "from_hub": checkpoint.from_hub,
+        "converted_from": checkpoint.converted_from,
         "largest": checkpoint.largest,
         "distilled": asdict(checkpoint.distilled) if checkpoint.distilled else None,
         "defaults": asdict(checkpoint.defaults),

@@ -64,6 +64,8 @@ class Embedding:
     stamp: str = ""
     origin: str = ""
     """Label of the other program's folder that it lies in; "" = our own."""
+    converted_from: str = ""
+    """Name of the pickle that it was made from."""
     hashes: tuple[str, ...] = field(default=(), compare=False)
     """SHA-256 of the file and of its weights, as soon as they have been computed."""
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from .probe.converted import is_converted
 from .probe.safetensors_header import PICKLE_ENDINGS
 
 UNFINISHED = (".part", ".partial", ".tmp", ".crdownload", ".aria2", ".download", ".opdownload", ".incomplete")
@@ -281,7 +282,8 @@ def _found(
             else:
                 yield from _found(path, folders, seen, known, (), endings)
         elif _ending(name) in endings:
-            yield path, False, listed or {}, _real(entry, real)
+            if not _is_replaced(path, listed or {}):
+                yield path, False, listed or {}, _real(entry, real)
         elif entry.is_symlink() and not os.path.exists(path):
             known.unread.append(Unread(path, "leads to something that is not there"))
 
@@ -289,6 +291,14 @@ def _found(
 def _real(entry: os.DirEntry[str], folder: Path) -> str:
     """Real path of an entry of a real folder."""
     return os.path.realpath(entry.path) if entry.is_symlink() else os.path.join(folder, entry.name)
+
+
+def _is_replaced(path: Path, listed: Listed) -> bool:
+    """Whether a pickle was converted to the safetensors file beside it, which is listed in its place."""
+    if path.suffix.lower() not in PICKLE_ENDINGS:
+        return False
+    converted = path.with_suffix(".safetensors")
+    return converted.name in listed and is_converted(path, converted)
 
 
 def _file(name: str, path: Path, listed: Listed, real: str) -> Candidate:

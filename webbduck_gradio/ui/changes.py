@@ -14,6 +14,7 @@ import gradio as gr
 
 from ..api import serializers
 from ..api.complete import completion_view
+from ..api.conversion import conversions_view
 from ..api.detect import detectors_view
 from ..api.embeddings import embedding_view
 from ..api.gradio_helpers import BACKGROUND_EVENT, page_json
@@ -71,6 +72,7 @@ def build(services: Services) -> gr.HTML:
             "live": str(store.version),
             "catalog": str(registry.version),
             "gallery": str(outputs.version),
+            "conversions": f"{registry.version}+{services.conversions.version}",
         }
         seen = known if isinstance(known, dict) else {}
 
@@ -83,6 +85,7 @@ def build(services: Services) -> gr.HTML:
             "live": live,
             "catalog": catalog_change,
             "gallery": lambda: {"version": versions["gallery"]},
+            "conversions": lambda: conversions_view(services),
         }
         changed = {name: view() for name, view in views.items() if seen.get(name) != versions[name]}
         return page_json({"studio": studio, "versions": versions, "changed": changed})

@@ -169,6 +169,7 @@ class StudioServer:
             self._dispatcher.stop()
         self._catalog_watcher.stop()
         self.services.housekeeping.stop()
+        self.services.conversions.stop()
         core_stopped = self.services.worker.shutdown()
         close_tunnels()
         if self._page:

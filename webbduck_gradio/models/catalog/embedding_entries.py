@@ -98,4 +98,5 @@ def embedding_entry(
         preview=candidate.preview(),
         stamp=candidate.stamp,
         origin=candidate.origin,
+        converted_from=known.converted_from,
     )

@@ -64,6 +64,8 @@ class Checkpoint:
     """The words that it knows; None: not listed, as for most."""
     largest: int | None = None
     """Side in pixels of the largest square that it draws well, even from a picture; None: not known."""
+    converted_from: str = ""
+    """Name of the pickle that it was made from."""
     distilled: Distilled | None = None
     """What it was distilled for; None: it needs the usual number of steps, as far as is known."""
     origin: str = ""
@@ -169,6 +171,7 @@ def checkpoint_entry(
         suggested=suggested,
         vocabulary=vocabulary_in(known.extras, name, f"{name}/webbduck.json", problems),
         largest=_largest(known.extras.get("largest"), f"{name}/webbduck.json", problems),
+        converted_from=str(known.extras.get("converted_from", "")),
         distilled=_distilled(known, name),
         origin=candidate.origin,
         stamp=candidate.stamp,

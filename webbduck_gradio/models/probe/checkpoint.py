@@ -17,6 +17,7 @@ from ...storage.reading import read_regular
 from ..catalog.recommended_settings import defaults_from_metadata, defaults_from_scheduler
 from ..distilled import by_scheduler, in_metadata
 from . import completeness, fragments, prediction, weight_formats
+from .converted import source_in
 from .detect import UNET, architecture, context_width, is_lora
 from .expected_tensors import SHORT_MIDDLE
 from .folder_files import read_json, variant, weight_files
@@ -57,7 +58,8 @@ class CheckpointInfo:
     """False: it draws only with a VAE of its own that the request names."""
     extras: dict[str, Any] = field(default_factory=dict)
     """`webbduck.json` of a checkpoint folder: defaults, largest, latent_rgb, vocabulary. `said`: defaults in
-    a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler."""
+    a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler. `converted_from`: name of
+    the pickle that a file was made from."""
 
 
 def inspect_file(path: Path) -> CheckpointInfo:
@@ -73,8 +75,9 @@ def inspect_file(path: Path) -> CheckpointInfo:
         raise ModelError(f"{path.name} {what}.")
     size = {"sd1": 512, "sd2": 768}.get(arch, 1024)
     context = context_width(header) or 0
-    extras = {"said": said} if (said := defaults_from_metadata(header.metadata)) else {}
+    extras: dict[str, Any] = {"said": said} if (said := defaults_from_metadata(header.metadata)) else {}
     extras |= {"distilled": found} if (found := in_metadata(header.metadata, "checkpoint")) else {}
+    extras |= {"converted_from": source} if (source := source_in(header.metadata)) else {}
     refiner = arch == "sdxl-refiner"
     starts = {prefix: PARTS[part] for part, prefix in prefixes(refiner).items()}
     if arch not in SUPPORTED:

@@ -6,11 +6,12 @@ of the second). Older ones hold one tensor, whose width tells the model.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import ModelError
 from ..tokens import CHUNK
+from .converted import source_in
 from .detect import LORA_KEY
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
 
@@ -32,6 +33,8 @@ class EmbeddingInfo:
     widths: tuple[int, int]
     fault: str = ""
     """Why it cannot be used, as a predicate for its name; "" if nothing is wrong."""
+    converted_from: str = ""
+    """Name of the pickle that the file was made from."""
 
 
 def is_embedding(header: Header) -> bool:
@@ -45,6 +48,10 @@ def inspect_embedding(path: Path) -> EmbeddingInfo:
     if path.suffix.lower() in PICKLE_ENDINGS:
         raise ModelError(f"{path.name} {PICKLE_REASON}.")
     header = read_header(path)
+    return replace(_by_shapes(path, header), converted_from=source_in(header.metadata))
+
+
+def _by_shapes(path: Path, header: Header) -> EmbeddingInfo:
     shapes = {name: tensor.shape for name, tensor in header.tensors.items()}
     known = is_embedding(header)
     if not known and (len(shapes) != 1 or len(next(iter(shapes.values()))) not in (1, 2)):

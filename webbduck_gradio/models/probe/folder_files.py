@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ...errors import ModelError, UnreadableModelError
 from ...storage.reading import parse_json, read_regular
-from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON
+from .safetensors_header import PICKLE_ENDINGS, PICKLE_PART_REASON
 
 _STEMS = ("diffusion_pytorch_model", "model")
 _STEMS_OF = {
@@ -43,7 +43,7 @@ def weights_of(part: Path, owner: str) -> Weights:
     if stem is None:
         pickles = sorted(name for name in names if Path(name).suffix in PICKLE_ENDINGS)
         if pickles:
-            raise ModelError(f"{where}/{pickles[0]} {PICKLE_REASON}.")
+            raise ModelError(f"{where}/{pickles[0]} {PICKLE_PART_REASON}.")
         raise ModelError(f"{owner} has no weights in {part.name}; copy the checkpoint folder again.")
     for variant in (None, *_variants(stem, names)):
         whole = f"{stem}.{variant}.safetensors" if variant else f"{stem}.safetensors"

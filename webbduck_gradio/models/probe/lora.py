@@ -18,6 +18,7 @@ from ...errors import ModelError
 from ..catalog.lookup import HASH
 from ..distilled import in_metadata
 from ..triggers import phrase, readable
+from .converted import SOURCE
 from .detect import LORA_KEY, REFUSED_KINDS, architecture, lora_kind
 from .embedding import is_embedding
 from .lora_alpha import peft_configs
@@ -237,6 +238,7 @@ def training_tags(metadata: Mapping[str, str]) -> list[tuple[str, int]]:
 
 
 FACTS = {
+    SOURCE: "Converted from",
     "ss_base_model_version": "Base",
     "ss_sd_model_name": "Trained on",
     "ss_network_module": "Network",

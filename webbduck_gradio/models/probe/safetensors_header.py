@@ -27,9 +27,10 @@ MAX_HEADER = 100_000_000
 """Maximum header size in bytes, as in the safetensors library."""
 
 PICKLE_ENDINGS = frozenset({".ckpt", ".pt", ".pth", ".bin", ".pkl"})
-PICKLE_REASON = (
-    "is a pickle file, which could run arbitrary code when loaded; get or convert it to .safetensors"
-)
+_PICKLE = "is a pickle file, which could run arbitrary code when loaded; "
+PICKLE_REASON = _PICKLE + "press Convert beside it in the LoRAs tab, or get it as .safetensors"
+PICKLE_PART_REASON = _PICKLE + "get it as .safetensors"
+"""Of a part of a folder, which is not converted by itself."""
 
 _BITS = {
     "BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -153,7 +154,7 @@ def _other_file_type(start: bytes) -> str | None:
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "is a web page, probably an error or log-in page that was saved instead; download it again"
     if start.startswith(b"PK\x03\x04") or start[:2] in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        return PICKLE_REASON
+        return _PICKLE + "name it .ckpt and convert it, or get it as .safetensors"
     if start.startswith(b"GGUF"):
         return "is a GGUF file, which is not supported; get the safetensors version"
     return None

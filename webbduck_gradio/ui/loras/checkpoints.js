@@ -7,6 +7,7 @@ import { architectureName } from "../shared/lora_fit.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { bareName, originBadge } from "../shared/origins.js";
 import { settings } from "../shared/settings.js";
+import { convertPart } from "./conversions.js";
 import { badge, date, distilledBadge } from "./parts.js";
 
 /** @type {[string, string, number][]} */
@@ -149,6 +150,7 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
     ["Weights", each.dress.join("; ") || "unknown"],
     ["Size", bytes(each.size_bytes)],
     ["Date", date(each.modified)],
+    ...(each.converted_from ? [["Converted from", each.converted_from]] : []),
     [
       "AutoV2",
       each.hash ??
@@ -170,6 +172,7 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
       distilledBadge(each),
     ),
     each.reason ? h("p", { class: "why" }, each.reason) : null,
+    each.reason ? convertPart("checkpoint", each.name) : null,
     each.draws ? h("p", { class: "about" }, each.draws) : null,
     each.reason
       ? null

@@ -7,6 +7,7 @@ import { architectureName, blockedReason } from "../shared/lora_fit.js";
 import { bareName, originBadge } from "../shared/origins.js";
 import { openTab } from "../shared/tabs.js";
 import { embeddingUrl } from "../shared/urls.js";
+import { convertPart } from "./conversions.js";
 import { badge, date, picture } from "./parts.js";
 
 /** What names it in a prompt: the file's name, or all of it where another in some folder has that too. */
@@ -36,6 +37,7 @@ function card(each, why, all) {
       { class: "badges" },
       originBadge(each),
       each.arch === "unknown" ? null : badge(architectureName(each)),
+      each.converted_from ? badge(`converted from ${each.converted_from}`) : null,
       each.vectors ? badge(each.vectors === 1 ? "1 token" : `${each.vectors} tokens`) : null,
     ),
     why
@@ -43,6 +45,7 @@ function card(each, why, all) {
       : each.description
         ? h("p", { class: "about" }, each.description)
         : null,
+    each.reason ? convertPart("embedding", each.name) : null,
     each.tags.length ? h("p", { class: "tags" }, each.tags.join(" · ")) : null,
     h(
       "footer",

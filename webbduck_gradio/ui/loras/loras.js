@@ -11,6 +11,7 @@ import { openTab } from "../shared/tabs.js";
 import { loraUrl } from "../shared/urls.js";
 import { bareName, originBadge } from "../shared/origins.js";
 import { checkpointCard } from "./checkpoints.js";
+import { convertPart, drawConversions, startConversions } from "./conversions.js";
 import { makeDetails } from "./details.js";
 import { drawEmbeddings } from "./embeddings.js";
 import { openModelFolders } from "./model_folders.js";
@@ -128,6 +129,7 @@ export default function start({ element, trigger, server }) {
         : lora.description
           ? h("p", { class: "about" }, lora.description)
           : null,
+      lora.reason ? convertPart("lora", lora.name) : null,
       tags.length ? h("p", { class: "tags" }, tags.join(" · ")) : null,
       h(
         "footer",
@@ -289,12 +291,15 @@ export default function start({ element, trigger, server }) {
     ({ loras: drawCards, embeddings: drawEmbeddingCards, checkpoints: drawModels, tools: drawTools })[
       section
     ]();
+    drawConversions(section);
     const file = { loras: "loras.json", checkpoints: "models.json" }[section];
     const gone = catalog.missing?.[file] ?? [];
     const entries = gone.length === 1 ? "an entry" : `${gone.length} entries`;
     const names = gone.slice(0, 20).join(", ") + (gone.length > 20 ? " …" : ".");
     missing.textContent = gone.length ? `${file} has ${entries} without a file: ${names}` : "";
   }
+
+  startConversions(server, find(".conversions"));
 
   // -- events and channels -----------------------------------------------------------------------------
 

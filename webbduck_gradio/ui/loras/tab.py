@@ -22,7 +22,7 @@ from ..modules import start_view
 from ..studio.form import number_of
 from ..tab import PageParts, Tab
 from ..theme import asset
-from . import model_folders
+from . import conversions, model_folders
 
 
 def build(parts: PageParts) -> None:
@@ -67,10 +67,9 @@ def build(parts: PageParts) -> None:
         js_on_load=start_view("loras/loras.js", "use_current"),
         elem_id="loras-view",
         server_functions=[
-            webbduck_lora,
-            webbduck_edit_lora,
-            webbduck_edit_checkpoint,
+            *(webbduck_lora, webbduck_edit_lora, webbduck_edit_checkpoint),
             model_folders.server_function(services),
+            *conversions.server_functions(services),
         ],
     )
 
@@ -117,4 +116,5 @@ def lora_details(services: Services, name: str) -> dict[str, Any]:
     }
 
 
-TAB = Tab("LoRAs", ("loras/loras.css", "loras/embeddings.css", "loras/model_folders.css"), build)
+STYLES = ("loras.css", "embeddings.css", "model_folders.css", "conversions.css")
+TAB = Tab("LoRAs", tuple(f"loras/{each}" for each in STYLES), build)

@@ -4,6 +4,7 @@ import { copyText } from "../shared/clipboard.js";
 import { button, h } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { bareName, originBadge } from "../shared/origins.js";
+import { convertPart } from "./conversions.js";
 import { badge } from "./parts.js";
 
 /** The path of a folder with a button that copies it. */
@@ -40,7 +41,7 @@ export const addModelCard = (folder, openFolders) =>
   );
 
 /** The card of one kind of models. */
-export const toolCard = ({ title, about, folder, models }) =>
+export const toolCard = ({ title, kind, about, folder, models }) =>
   h(
     "article",
     { class: "card tool-kind", "aria-label": title },
@@ -51,7 +52,7 @@ export const toolCard = ({ title, about, folder, models }) =>
       ? h(
           "ul",
           {},
-          models.map(({ name, origin, detail, size_bytes: size, reason }) =>
+          models.map(({ name, origin, detail, converted_from: source, size_bytes: size, reason }) =>
             h(
               "li",
               { title: origin ? name : null },
@@ -59,7 +60,9 @@ export const toolCard = ({ title, about, folder, models }) =>
               originBadge({ origin }),
               detail ? badge(detail) : null,
               size ? badge(bytes(size)) : null,
+              source ? badge(`converted from ${source}`) : null,
               reason ? h("span", { class: "why" }, reason) : null,
+              reason ? convertPart(kind, name) : null,
             ),
           ),
         )

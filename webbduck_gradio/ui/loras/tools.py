@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ...models.catalog.registry import Registry
+from ...models.conversion import Kind
+from ...models.probe.converted import source_of
 from ...settings import HOME, Settings
 
 
@@ -23,6 +25,8 @@ class ToolKind:
     """Each has a `name` and `unusable`, None or the reason in one sentence; some have `size_bytes`."""
     detail: Callable[[Any], str] = lambda _model: ""
     """A fact about a model, beside its name."""
+    kind: Kind | None = None
+    """What its pickles are converted as; None = they are not."""
 
 
 TOOL_KINDS = (
@@ -32,6 +36,7 @@ TOOL_KINDS = (
         "package spandrel.",
         lambda settings: settings.checkpoints / "upscale",
         lambda registry: registry.upscalers(),
+        kind="upscale",
     ),
     ToolKind(
         "Captioners",
@@ -55,6 +60,7 @@ TOOL_KINDS = (
         lambda settings: settings.checkpoints / "vae",
         lambda registry: registry.vaes(),
         lambda vae: "diffusers folder" if vae.layout == "diffusers" else "",
+        kind="vae",
     ),
     ToolKind(
         "Wildcards",
@@ -76,11 +82,12 @@ TOOL_KINDS = (
 
 
 def tools_view(registry: Registry) -> list[dict[str, Any]]:
-    """Each kind with its folder and its models: {title, about, folder, models: [{name, origin, detail,
-    size_bytes, reason}]}."""
+    """Each kind with its folder and its models: {title, kind, about, folder, models: [{name, origin, detail,
+    converted_from, size_bytes, reason}]}."""
     return [
         {
             "title": kind.title,
+            "kind": kind.kind,
             "about": kind.about,
             "folder": _told(registry.settings, kind.folder(registry.settings)),
             "models": [
@@ -88,6 +95,7 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
                     "name": model.name,
                     "origin": model.origin,
                     "detail": kind.detail(model),
+                    "converted_from": "" if model.unusable else source_of(model.path),
                     "size_bytes": getattr(model, "size_bytes", None),
                     "reason": model.unusable,
                 }
