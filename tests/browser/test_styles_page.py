@@ -67,6 +67,10 @@ def test_styles_are_chosen_ordered_edited_and_put_into_the_prompt(
     expect(rows).to_have_text(["Red", "Night"])
     expect(page.get_by_role("button", name="Move down: Red")).to_be_focused()
     expect(page.locator(".style-finished p").first).to_have_text("a duck, red at night")
+    grips = page.locator(".style-rows .grip")
+    for names in (["Night", "Red"], ["Red", "Night"]):
+        grips.nth(1).drag_to(grips.nth(0), target_position={"x": 9, "y": 1})
+        expect(rows).to_have_text(names)
 
     # Edited: the chosen one follows, and the change can be undone.
     open_styles(page)

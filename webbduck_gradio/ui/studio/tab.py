@@ -232,6 +232,7 @@ TAB = Tab(
         "studio/distilled.css",
         "studio/prompt_steps.css",
         "studio/lora_stack.css",
+        "studio/ordered_rows.css",
         "studio/details.css",
         "studio/wildcards.css",
         "studio/styles.css",
