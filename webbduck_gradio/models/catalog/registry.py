@@ -92,7 +92,7 @@ class Registry(OtherModels):
             problems += unreadable_names(self.settings.checkpoints) + unreadable_names(self.settings.loras)
             problems += unreadable_names(self.settings.wildcards, ENDINGS)
             problems += unreadable_names(self.settings.tags, (".csv",))
-            problems += self.styles.look()
+            problems += self.styles.look() + self.wildcard_folder.problems()
             self.unsettled = scan.unsettled
             others = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS),
