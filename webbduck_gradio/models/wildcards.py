@@ -104,13 +104,13 @@ class WildcardFolder:
         lists = [content.lists.get(way, NONE) for content, way in contents]
         return lists[0] if len(lists) == 1 else _joined(tuple(lists))
 
-    def problems(self) -> list[str]:
+    def problems(self) -> tuple[str, ...]:
         """A sentence for each reason why something in the folder is left out."""
         with self._lock:
             self._look()
             trees = [path for file, path in self._files.items() if not _is_plain(file)]
             found = [problem for path in trees if (problem := self._content(path).problem)]
-            return [self._too_many(), *found] if self._left_out else found
+            return (self._too_many(), *found) if self._left_out else tuple(found)
 
     def _too_many(self) -> str:
         first, more = self._left_out[0], len(self._left_out) - 1
