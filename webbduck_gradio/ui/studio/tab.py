@@ -231,6 +231,7 @@ TAB = Tab(
         "studio/form.css",
         "studio/distilled.css",
         "studio/prompt_steps.css",
+        "studio/prompt_unknown.css",
         "studio/lora_stack.css",
         "studio/ordered_rows.css",
         "studio/details.css",
