@@ -13,7 +13,7 @@ from running import STARTER
 def test_words_that_the_starter_does_not_know_are_named_below_the_prompt(kept_page: Page) -> None:
     said = kept_page.locator(".prompt-unknown")
     below = kept_page.locator("#size")
-    expect(said).to_have_class("prompt-unknown nothing")
+    expect(said).to_have_class("prompt-unknown silent")
     place = below.bounding_box()
     kept_page.fill("#prompt textarea", "photo of an astronaut riding a horse on mars, 8k")
     expect(said.get_by_role("status")).to_contain_text(

@@ -14,13 +14,13 @@ export function makeUnknown() {
   const text = h("p", { role: "status" });
   const node = h(
     "div",
-    { class: "prompt-unknown nothing", hidden: true },
+    { class: "prompt-unknown silent", hidden: true },
     text,
     button("Add a model", showCheckpoints),
   );
   let waiting;
   function say(sentence) {
-    node.classList.toggle("nothing", !sentence);
+    node.classList.toggle("silent", !sentence);
     setText(text, sentence);
     // It is cut off in its line, and whole under the pointer or with the focus.
     text.tabIndex = sentence ? 0 : -1;
