@@ -303,7 +303,7 @@ class _TreeError(ValueError):
     """Why a tree is not read."""
 
 
-class _TreeLoader(_SafeLoader):  # type: ignore[misc]
+class _TreeLoader(_SafeLoader):
     """Reads YAML whose merges (`<<`) add at most `MAX_VALUES` keys in all."""
 
     _merged = 0

@@ -5,9 +5,9 @@ import { last, subscribe } from "../shared/bus.js";
 import { h, listenerSignal, phone, put, setText } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
+import { listIn, setValue } from "./list_value.js";
 import { MORE, problemOf, summary } from "./lora_more.js";
 import { makeRow } from "./lora_row.js";
-import { listIn, setValue } from "./list_value.js";
 import { makeOrderedRows } from "./ordered_rows.js";
 
 /** @param {GradioView} view */
