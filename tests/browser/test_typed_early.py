@@ -24,7 +24,7 @@ def test_what_is_typed_before_the_modules_come_is_kept(chromium: Browser, studio
     page.locator("#prompt textarea").press_sequentially("a duck")
     page.locator("#steps input").fill("7")
     page.get_by_role("tab", name="Gallery").click()
-    page.locator(".g-search input").press_sequentially("nosuchword")
+    page.locator(".g-query").press_sequentially("nosuchword")
     assert held
     is_ready = True
     for route in held:
@@ -34,5 +34,5 @@ def test_what_is_typed_before_the_modules_come_is_kept(chromium: Browser, studio
         "return form?.prompt === 'a duck' && form.steps === 7; }"
     )
     expect(page.get_by_text("Nothing matches this search.")).to_be_visible()
-    expect(page.locator(".g-search input")).to_have_value("nosuchword")
+    expect(page.locator(".g-query")).to_have_value("nosuchword")
     context.close()
