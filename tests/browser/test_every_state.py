@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import pytest
 from barriers import violations
+from embedding_files import of_words
 from form_page import unfold_all
 from gallery_page import cell, search
 from lora_files import make_lora
@@ -78,6 +79,26 @@ class Looks:
 
 
 @pytest.fixture
+def words(studio) -> Iterator[None]:
+    """A style, a wildcard and an embedding."""
+    settings, registry = studio.settings, studio.services.registry
+    made = [
+        settings.styles,
+        settings.wildcards / "hue.txt",
+        settings.checkpoints / "embedding" / "pond.safetensors",
+    ]
+    made[1].parent.mkdir(exist_ok=True)
+    made[0].write_text("name,prompt,negative_prompt\nNight,{prompt} at night,pond\n")
+    made[1].write_text("red\nblue\n")
+    of_words(settings.checkpoints / "sdxl" / STARTER, made[2], "a pond")
+    wait_until(lambda: registry.refresh() or registry.embeddings())
+    yield
+    for each in made:
+        each.unlink()
+    wait_until(lambda: registry.refresh() or not registry.embeddings())
+
+
+@pytest.fixture
 def opened(window, studio) -> Iterator[Callable[[str], Page]]:
     file = studio.settings.loras / "ink.safetensors"
     make_lora(file, studio.settings.checkpoints / "sdxl" / STARTER)
@@ -132,6 +153,30 @@ def see_the_studio(looks: Looks) -> None:
     looks.away()
 
 
+def see_the_words(looks: Looks) -> None:
+    page = looks.page
+    page.fill("#prompt textarea", "a __hue__ duck")
+    looks.at("draws", looks.button("Preview draws"), ".draws li")
+    looks.away()
+    looks.at("wildcards", looks.button("Wildcards"), ".wildcard-files li")
+    looks.at("a wildcard", page.locator(".wildcard-files button").first.click, ".wildcard-dialog textarea")
+    looks.away()
+    looks.at("styles", looks.button("Styles"), ".style-list li")
+    looks.at("a style", looks.button("Edit Night"), ".style-editor textarea")
+    looks.button("Back")()
+    page.locator(".style-list input[type=checkbox]").first.check()
+    looks.button("Done")()
+    looks.at("chosen styles", page.get_by_text("Finished prompt").click, ".style-rows li")
+    looks.button("Add", "#stack")()
+    page.locator("#stack [role=option]").first.click()
+    looks.at("more of a LoRA", page.locator(".lora-more summary").click, ".more-fields")
+    page.get_by_role("combobox", name="Blocks of ink").fill("Own")
+    page.keyboard.press("Enter")
+    looks.at("block weights", lambda: None, ".more-fields > input")
+    for name in ("ink", "Night"):
+        looks.button(f"Remove: {name}")()
+
+
 def see_the_other_tabs(looks: Looks, picture: str) -> None:
     page = looks.page
     page.get_by_role("tab", name="Gallery").click()
@@ -149,12 +194,14 @@ def see_the_other_tabs(looks: Looks, picture: str) -> None:
     looks.at("LoRAs", lambda: None, ".cards .card")
     looks.at("a LoRA", page.locator(".cards .card .pic").first.click, "dialog[open]")
     looks.away()
-    for section in ("Checkpoints", "Tools"):
+    for section in ("Embeddings", "Checkpoints", "Tools"):
         looks.at(section, looks.button(section), "#tab-loras")
 
 
-def test_no_barrier_in_any_state(opened, painted, album: list[str]) -> None:
+@pytest.mark.usefixtures("painted", "words")
+def test_no_barrier_in_any_state(opened, album: list[str]) -> None:
     looks = Looks(opened("dark"))
+    see_the_words(looks)
     see_the_studio(looks)
     see_the_other_tabs(looks, album[0])
     looks.at("outage", lambda: looks.page.context.set_offline(True), ".outage-banner")

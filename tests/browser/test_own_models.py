@@ -12,10 +12,14 @@ from running import STARTER
 
 def test_words_that_the_starter_does_not_know_are_named_below_the_prompt(kept_page: Page) -> None:
     said = kept_page.locator(".prompt-unknown")
+    below = kept_page.locator("#size")
+    expect(said).to_have_class("prompt-unknown silent")
+    place = below.bounding_box()
     kept_page.fill("#prompt textarea", "photo of an astronaut riding a horse on mars, 8k")
     expect(said.get_by_role("status")).to_contain_text(
         "The starter model does not know: astronaut, horse, mars."
     )
+    assert below.bounding_box() == place  # it has a line of its own, whether it says something or not
     kept_page.fill("#prompt textarea", "a photo of the red duck with a hat, which is swimming on a pond")
     expect(said).to_be_hidden()
     kept_page.fill("#prompt textarea", "a dragon")

@@ -56,6 +56,9 @@ def test_styles_are_chosen_ordered_edited_and_put_into_the_prompt(
     search.fill("red")
     expect(page.locator(".style-list li")).to_have_count(1)
     search.press("Enter")
+    check = page.locator(".style-list input")
+    expect(check).to_be_checked()
+    expect(check).to_have_css("appearance", "auto")  # it has a tick only if somebody draws it
     page.get_by_role("button", name="Done").click()
     expect(page.locator(".open-styles")).to_have_text("Styles (2)")
     expect(page.locator(".open-styles")).to_be_focused()
@@ -67,6 +70,10 @@ def test_styles_are_chosen_ordered_edited_and_put_into_the_prompt(
     expect(rows).to_have_text(["Red", "Night"])
     expect(page.get_by_role("button", name="Move down: Red")).to_be_focused()
     expect(page.locator(".style-finished p").first).to_have_text("a duck, red at night")
+    grips = page.locator(".style-rows .grip")
+    for names in (["Night", "Red"], ["Red", "Night"]):
+        grips.nth(1).drag_to(grips.nth(0), target_position={"x": 9, "y": 1})
+        expect(rows).to_have_text(names)
 
     # Edited: the chosen one follows, and the change can be undone.
     open_styles(page)

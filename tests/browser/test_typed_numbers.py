@@ -126,3 +126,34 @@ def test_weights_and_defaults(kept_page: Page, studio, lora: Path) -> None:
     assert studio.services.registry.checkpoint(STARTER).defaults.steps == 15
     card.get_by_role("button", name="Reset to suggested").click()
     wait_until(lambda: studio.services.registry.checkpoint(STARTER).defaults.cfg != 6.5)
+
+
+def test_what_is_typed_survives_a_change_of_the_catalog(kept_page: Page, studio) -> None:
+    registry, another = studio.services.registry, studio.settings.checkpoints / "sdxl" / "another.safetensors"
+    kept_page.get_by_role("tab", name="LoRAs").click()
+    kept_page.get_by_role("button", name="Checkpoints", exact=True).click()
+    card = kept_page.get_by_label(STARTER, exact=True)
+    cfg, width = card.locator("[name=cfg]"), card.locator("[name=width]")
+    type_into(cfg, "6,")
+    try:
+        another.write_bytes(b"no model")
+        expect(kept_page.get_by_label("another", exact=True)).to_be_visible()
+        registry.edit_checkpoint(STARTER, {"width": 512})
+        expect(width).to_have_value("512")
+        kept_page.keyboard.type("5")
+        expect(cfg).to_have_value("6,5")
+        card.get_by_role("button", name="Save defaults").click()
+        wait_until(lambda: registry.checkpoint(STARTER).defaults.cfg == 6.5)
+        expect(card.locator(".form-status")).to_have_text("Saved to models.json.")
+
+        # Another change of the same default is said, and replaced by the next save.
+        type_into(cfg, "7,5")
+        registry.edit_checkpoint(STARTER, {"cfg": 3.0})
+        card.get_by_role("button", name="Save defaults").click()
+        expect(card.locator(".form-status")).to_contain_text("3")
+        card.get_by_role("button", name="Save defaults").click()
+        wait_until(lambda: registry.checkpoint(STARTER).defaults.cfg == 7.5)
+    finally:
+        another.unlink()
+        registry.edit_checkpoint(STARTER, {"cfg": None, "width": None})
+    expect(cfg).to_have_value("")

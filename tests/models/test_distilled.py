@@ -137,6 +137,9 @@ def test_settings_far_off_are_said(settings: Settings) -> None:
         "with Euler and SGM Uniform, not 30 at CFG 7."
     )
     assert said(steps=30, cfg=7, prompt="a duck <lora:sdxl_lightning_4step:0.8>") == [sentence]
+    either = "a duck {at dawn|<lora:sdxl_lightning_4step:1>}"
+    assert said(steps=30, cfg=7, prompt=either, combination=0, num_images=2) == [sentence]
+    assert said(steps=30, cfg=7, prompt=either, combination=0) == []
     assert said(steps=8, cfg=2, loras=loras) == []
     assert said(steps=30, cfg=7, loras=[{**loras[0], "weight": 0}]) == []
     assert len(said(steps=4, cfg=7, loras=loras)) == 1

@@ -76,6 +76,19 @@ def test_parts_of_another_size_do_not_fit(tmp_path: Path, file: Path, folder: Pa
     assert unmatched_modules(lora, file) == unmatched_modules(lora, folder) == ([f"lora_unet_{ours}"], 1)
 
 
+def test_a_bias_needs_one_in_the_checkpoint(tmp_path: Path, folder: Path) -> None:
+    (with_bias, there), (without, _) = PLACES[:2]
+    shapes = {f"{UNET}{ours}.weight": (2, 2) for ours, _ in PLACES}
+    file = save(tmp_path / "c.safetensors", {**shapes, f"{UNET}{with_bias}.bias": (2,)})
+    unet = {f"{theirs}.weight": (2, 2) for _, theirs in PLACES}
+    save(folder / "unet" / "diffusion_pytorch_model.safetensors", {**unet, f"{there}.bias": (2,)})
+    sound, lone = (f"lora_unet_{each.replace('.', '_')}" for each in (with_bias, without))
+    both = {"diff": (2, 2), "diff_b": (2,)}
+    changes = {f"{name}.{role}": shape for name in (sound, lone) for role, shape in both.items()}
+    lora = save(tmp_path / "biases.safetensors", changes)
+    assert unmatched_modules(lora, file) == unmatched_modules(lora, folder) == ([lone], 2)
+
+
 # (original numbering, diffusers' names) beside attention
 OTHERS = [
     ("input_blocks_0_0", "conv_in"),

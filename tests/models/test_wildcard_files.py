@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from webbduck_gradio.errors import ModelError, NotFoundError, RequestError
+from webbduck_gradio.models import wildcards
 from webbduck_gradio.models.wildcard_edits import MAX_EDITED, WildcardEditor
 from webbduck_gradio.models.wildcards import MAX_BYTES, WildcardFolder
 
@@ -44,6 +45,8 @@ def test_what_is_listed_and_what_is_seen_when_it_changes(root: Path, lists: Wild
         ("list", 2, "list.json"),
         ("sub/bird", 2, "sub/bird.txt"),
     ]
+    (said,) = lists.problems()
+    assert said == "tree.yml: c, a/b/3, a/b/4 are left out; a tree holds lists of words only."
     duck, goose = lists.values("sub/bird").all
     assert (duck.text, duck.weight, duck.line, goose.text, goose.line) == ("duck", 0.5, 1, "goose", 3)
     (root / "sub" / "bird.txt").write_text("only swans\n")
@@ -64,6 +67,10 @@ def test_what_is_listed_and_what_is_seen_when_it_changes(root: Path, lists: Wild
         ("a.yaml", b"a: &a [x]\n" + b"".join(
             b"%c: &%c {p: *%c, q: *%c}\n" % (n, n, n - 1, n - 1) for n in range(ord("b"), ord("z"))
         ), "more than"),
+        ("a.yaml", b"a: &a {" + b"".join(b"%d: [x], " % n for n in range(20_000)) + b"}\n" + b"".join(
+            b"%d: {<<: *a}\n" % n for n in range(20_000)
+        ), "more than"),
+        ("a.yaml", b"a: &a {<<: *a}", "a.yaml is not a readable tree"),
         ("a.json", b"[" * 100_000, "a.json is not a readable tree of lists; correct it."),
     ],
 )  # fmt: skip
@@ -73,6 +80,22 @@ def test_what_cannot_be_used(root: Path, lists: WildcardFolder, file: str, conte
     assert found.name == "a" and said in (found.unusable or "")
     with pytest.raises(ModelError, match=r"^a\."):
         lists.values("a")
+
+
+def test_files_beyond_the_most_are_said(
+    root: Path, lists: WildcardFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wildcards, "MAX_FILES", 2)
+    for name in ("a.txt", "b.txt", "c.txt", "d.yaml"):
+        (root / name).write_text("- x\n")
+    (said,) = lists.problems()
+    assert said.startswith("wildcards/ has more than 2 files, so c.txt and 1 more are left out")
+    assert texts(lists, "a") == ["- x"] and texts(lists, "c") == ["- x"]
+    for name in ("d", "*"):
+        with pytest.raises(ModelError, match="more than 2 files"):
+            lists.values(name)
+    with pytest.raises(NotFoundError):
+        lists.values("e")
 
 
 def test_nothing_outside_is_read(root: Path, lists: WildcardFolder, editor: WildcardEditor) -> None:

@@ -95,8 +95,13 @@ def connect(path: Path) -> sqlite3.Connection:
 def _open(path: Path) -> sqlite3.Connection:
     connection = None
     try:
+        is_new = not path.exists()
+        if not is_new and not path.stat().st_size:  # SQLite would take it for a new one
+            raise DamagedDatabaseError("it is empty")
         connection = connect(path)
         sqlite.check_pages(connection)
+        if not is_new and sqlite.version_of(connection) == 0:
+            raise DamagedDatabaseError("it holds no queue")
         migrate(connection)
         sqlite.check_schema(connection, MIGRATIONS)
         return connection

@@ -6,7 +6,7 @@ from ..request import GenerationRequest
 from .admission import hires_checkpoint
 from .catalog.registry import Checkpoint, Registry
 from .distilled import far_off
-from .prompt_resolver import resolve_prompt
+from .prompt_resolver import resolve_prompt, varies
 from .sizes import size_warnings
 
 
@@ -18,13 +18,14 @@ def advice(catalog: Registry, request: GenerationRequest) -> list[str]:
 
 
 def distilled_warnings(catalog: Registry, request: GenerationRequest, checkpoint: Checkpoint) -> list[str]:
-    """A warning if steps or CFG are far from what a distilled LoRA, or else the checkpoint, is made for."""
-    loras = (lora for lora, weight in resolve_prompt(catalog, request).loras if weight > 0)
-    distilled = next((lora for lora in loras if lora.distilled), None)
-    if distilled is not None and distilled.distilled:
-        said = far_off(request, distilled.name, "LoRA", distilled.distilled)
-    elif checkpoint.distilled:
-        said = far_off(request, checkpoint.name, "checkpoint", checkpoint.distilled)
-    else:
-        said = None
-    return [said] if said else []
+    """A warning for each distilled LoRA of any picture, or else for the checkpoint, if steps or CFG are far
+    from what it is made for. Of a picture's LoRAs the first one counts."""
+    found: dict[str, str | None] = {}
+    for index in range(request.num_images if varies(request) else 1):
+        loras = (lora for lora, weight in resolve_prompt(catalog, request, index).loras if weight > 0)
+        lora = next((each for each in loras if each.distilled), None)
+        if lora is not None and lora.distilled:
+            found[lora.name] = far_off(request, lora.name, "LoRA", lora.distilled)
+        elif checkpoint.distilled:
+            found[""] = far_off(request, checkpoint.name, "checkpoint", checkpoint.distilled)
+    return [said for said in found.values() if said]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ModelError
@@ -16,7 +17,7 @@ from .probe.checkpoint import weight_files
 from .probe.detect import UNET
 from .probe.lora_keys import canonical, counterpart, diffusers_name, read_names, weighted
 from .probe.lora_kinds import BIAS_ROLES, kernel, kinds_of, norms_fit
-from .probe.safetensors_header import Header, read_header
+from .probe.safetensors_header import Header, Tensor, read_header
 
 __all__ = ["checkpoint_modules", "diffusers_name", "kernel", "unmatched_modules"]
 
@@ -40,6 +41,7 @@ def unmatched_modules(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
     """
     layers = _layers_per_block(checkpoint)
     there = checkpoint_modules(checkpoint, layers)
+    biased = modules_with_bias(checkpoint, layers)
     # Of a part of the checkpoint whose names say nothing, nothing is said; loading will tell.
     known = {_part_of(name) for name in there}
     header = read_header(lora)
@@ -50,7 +52,7 @@ def unmatched_modules(lora: Path, checkpoint: Path) -> tuple[list[str], int]:
         if name is not None and _part_of(name) not in known:
             continue
         found = counterpart(name, there)
-        if found is None or not _fits(header, tensors, there[found]):
+        if found is None or not _fits(header, tensors, there[found], found in biased):
             missing.append(module)
     return missing, len(parts)
 
@@ -59,14 +61,14 @@ def _part_of(name: str) -> str:
     return name[:4] if name.startswith(("te1_", "te2_")) else "unet"
 
 
-def _fits(header: Header, tensors: Mapping[str, str], there: Sizes) -> bool:
-    """Whether a module of the LoRA fits one of these sizes."""
+def _fits(header: Header, tensors: Mapping[str, str], there: Sizes, has_bias: bool) -> bool:
+    """Whether a module of the LoRA fits one of these sizes, and changes a bias only where there is one."""
     shapes = {role: header.tensors[name].shape for role, name in tensors.items()}
+    if any(not has_bias or shapes[role] != there[:1] for role in BIAS_ROLES if role in shapes):
+        return False
     kinds = kinds_of(tensors)
-    if not kinds:
-        return all(shapes[role] == there[:1] for role in BIAS_ROLES if role in shapes)
-    if kinds[0].lacks(tensors):
-        return True  # a fault of the file itself, which is told where files are listed
+    if not kinds or kinds[0].lacks(tensors):
+        return True  # what lacks is a fault of the file itself, which is told where files are listed
     outline = kinds[0].outline(shapes)
     return outline is not None and outline.fits(there) and norms_fit(shapes, there)
 
@@ -76,13 +78,32 @@ def checkpoint_modules(path: Path, layers: int) -> dict[str, Sizes]:
     return dict(_of_file(read_header(path), layers) if path.is_file() else _of_folder(path))
 
 
-def _of_folder(path: Path) -> Iterator[tuple[str, Sizes]]:
+def modules_with_bias(path: Path, layers: int) -> set[str]:
+    """The names of those of `checkpoint_modules` that have one."""
+    if path.is_file():
+        header = read_header(path)
+        sound = {
+            key: tensor
+            for key, tensor in header.tensors.items()
+            if f"{key.removesuffix('weight')}bias" in header.tensors
+        }
+        return {name for name, _ in _of_file(replace(header, tensors=sound), layers)}
+    return {name for name, _ in _keys_of_folder(path, ".bias")}
+
+
+def _keys_of_folder(path: Path, ending: str) -> Iterator[tuple[str, Tensor]]:
+    """Canonical name of its module, and tensor, of each tensor whose name has this ending."""
     for part, mark in (("unet", ""), ("text_encoder", "te1_"), ("text_encoder_2", "te2_")):
         for file in weight_files(path / part):
             for key, tensor in read_header(file).tensors.items():
-                if key.endswith(".weight") and "embeddings." not in key:
-                    name = key.removesuffix(".weight").removeprefix("text_model.").replace(".", "_")
-                    yield mark + name, (*tensor.shape[:2], *kernel(tensor.shape))
+                if key.endswith(ending) and "embeddings." not in key:
+                    name = key.removesuffix(ending).removeprefix("text_model.").replace(".", "_")
+                    yield mark + name, tensor
+
+
+def _of_folder(path: Path) -> Iterator[tuple[str, Sizes]]:
+    for name, tensor in _keys_of_folder(path, ".weight"):
+        yield name, (*tensor.shape[:2], *kernel(tensor.shape))
 
 
 def _of_file(header: Header, layers: int) -> Iterator[tuple[str, Sizes]]:

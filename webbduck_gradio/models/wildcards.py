@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -41,7 +41,9 @@ MAX_FILES = 20_000
 MAX_DEPTH = 16
 """Levels of a tree."""
 _WEIGHT = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*::")
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+NAMED = 5
+"""Left-out values of a tree that a sentence names."""
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,8 @@ class _Content:
     stamp: str
     lists: dict[str, Values]
     unusable: str | None = None
+    problem: str = ""
+    """A sentence about what of it is left out."""
 
 
 class _File(NamedTuple):
@@ -93,6 +97,8 @@ class WildcardFolder:
         self._folders: dict[Path, int] = {}
         """When each folder was changed, in nanoseconds, when its files were listed."""
         self._files: dict[str, _File] = {}
+        self._left_out: list[str] = []
+        """Ids of files beyond `MAX_FILES`."""
 
     def use(self, foreign: tuple[ModelFolder, ...]) -> None:
         """Read these other programs' folders as well."""
@@ -126,6 +132,7 @@ class WildcardFolder:
         """As `Lists.values`. Names are told apart by capitals only where both are there."""
         with self._lock:
             found = self._found(name)
+            self._check_left_out(name, found)
         if not found:
             raise unknown(name, "wildcard", self.lists(), "; the lists are text files in wildcards/")
         with self._lock:
@@ -135,6 +142,31 @@ class WildcardFolder:
                 raise ModelError(content.unusable)
         lists = [content.lists.get(way, NONE) for content, way in contents]
         return lists[0] if len(lists) == 1 else _joined(tuple(lists))
+
+    def problems(self) -> tuple[str, ...]:
+        """A sentence for each reason why something in the folder is left out."""
+        with self._lock:
+            self._look()
+            trees = [file for file in self._files.values() if not _is_plain(file.id)]
+            found = [problem for file in trees if (problem := self._content(file).problem)]
+            return (self._too_many(), *found) if self._left_out else tuple(found)
+
+    def _too_many(self) -> str:
+        first, more = self._left_out[0], len(self._left_out) - 1
+        files = f"{first} and {more:,} more are" if more else f"{first} is"
+        return (
+            f"{self.root.name}/ has more than {MAX_FILES:,} files, so {files} left out; remove some, or join "
+            "lists in a YAML file."
+        )
+
+    def _check_left_out(self, name: str, found: list[_List]) -> None:
+        """Raises `ModelError` if a file that is left out belongs to what the name stands for. Text files are
+        found by their own names among any number of others."""
+        if not self._left_out or (found and not is_pattern(name)):
+            return
+        matches = _matcher(name)
+        if any(matches(file.rpartition(".")[0]) for file in self._left_out):
+            raise ModelError(f"The wildcard {name} cannot be drawn from: {self._too_many()}")
 
     def digest(self, file: str) -> str | None:
         """That of a file's values now, by its path below the folder; None if it is not there any more."""
@@ -170,14 +202,14 @@ class WildcardFolder:
         bare = [_matching(f"{origin}/{name}", lists) for origin, lists in names.items()]
         bare = [lists for lists in bare if lists]
         # The same name in several programs' folders is refused, where it does not stand for all that match.
-        return [] if len(bare) > 1 and not _is_pattern(name) else [each for lists in bare for each in lists]
+        return [] if len(bare) > 1 and not is_pattern(name) else [each for lists in bare for each in lists]
 
     def _named(self) -> Iterator[tuple[str, _File, str, str | None]]:
         """Name, file, way inside the file, and why it cannot be used, of each list."""
         self._look()
         for file in self._files.values():
             own = file.id.rpartition(".")[0]
-            if file.id.casefold().endswith(".txt"):
+            if _is_plain(file.id):
                 yield own, file, "", self._content(file).unusable
                 continue
             content, folder = self._content(file), own.rpartition("/")[0]
@@ -191,7 +223,7 @@ class WildcardFolder:
         if self._folders and all(_modified(each) == then for each, then in self._folders.items()):
             return
         self._folders = {}
-        self._files = {}
+        self._files, self._left_out = {}, []
         for root, origin in ((self.root, ""), *((each.path, each.origin) for each in self._foreign)):
             self._list(root, origin)
         paths = {each.path for each in self._files.values()}
@@ -209,7 +241,9 @@ class WildcardFolder:
                 file = "/".join(filter(None, (origin, path.relative_to(root).as_posix())))
                 if name.startswith(".") or not name.casefold().endswith(ENDINGS) or not is_text(file):
                     continue
-                if len(self._files) < MAX_FILES and file not in self._files and is_inside(path, root):
+                if len(self._files) == MAX_FILES:
+                    self._left_out.append(file)
+                elif file not in self._files and is_inside(path, root):
                     self._files[file] = _File(file, path, root, origin)
 
     def _content(self, file: _File) -> _Content:
@@ -223,25 +257,35 @@ class WildcardFolder:
         return known
 
 
-def _is_pattern(name: str) -> bool:
-    return "*" in name or "?" in name
-
-
 def _matching(name: str, names: Mapping[str, list[_List]]) -> list[_List]:
     """The lists that a name or pattern stands for."""
     if name in names:
         return names[name]
-    if _is_pattern(name):
-        pattern = re.compile(fnmatch.translate(name.casefold().replace("[", "[[]")))
-        matching = [lists for each, lists in names.items() if pattern.match(each.casefold())]
-    else:
-        matching = [lists for each, lists in names.items() if each.casefold() == name.casefold()]
+    matches = _matcher(name)
+    matching = [lists for each, lists in names.items() if matches(each)]
     return list(dict.fromkeys(one for lists in matching for one in lists))
 
 
 @lru_cache(32)
 def _joined(lists: tuple[Values, ...]) -> Values:
     return values_of([value for each in lists for value in each.all])
+
+
+def is_pattern(name: str) -> bool:
+    """Whether it stands for all lists that it matches."""
+    return "*" in name or "?" in name
+
+
+def _matcher(name: str) -> Callable[[str], bool]:
+    """Whether a list has this name, in any case, or matches it."""
+    if not is_pattern(name):
+        return lambda each: each.casefold() == name.casefold()
+    pattern = re.compile(fnmatch.translate(name.casefold().replace("[", "[[]")))
+    return lambda each: pattern.match(each.casefold()) is not None
+
+
+def _is_plain(file: str) -> bool:
+    return file.casefold().endswith(".txt")
 
 
 def is_inside(path: Path, root: Path) -> bool:
@@ -273,7 +317,7 @@ def _modified(folder: Path) -> int:
 
 def _read(listed: _File, stamp: str) -> _Content:
     file, path, root, _ = listed
-    is_tree = path.suffix.casefold() != ".txt"
+    is_tree = not _is_plain(file)
     limit = MAX_TREE_BYTES if is_tree else MAX_BYTES
     try:
         if not is_inside(path, root):
@@ -294,22 +338,50 @@ def _read(listed: _File, stamp: str) -> _Content:
             return _Content(stamp, {}, f"{path.name} has more than {MAX_VALUES:,} values; split it.")
         return _Content(stamp, {"": values_of(values)})
     try:
-        tree = parse_json(text) if path.suffix.casefold() == ".json" else yaml.load(text, _Loader)
+        tree = parse_json(text) if path.suffix.casefold() == ".json" else yaml.load(text, _TreeLoader)
+        skipped: list[str] = []
         lists = {
-            way: values_of([_value(each, file, None, digest) for each in leaf]) for way, leaf in _leaves(tree)
+            way: values_of([_value(each, file, None, digest) for each in leaf])
+            for way, leaf in _leaves(tree, skipped)
         }
     except (ValueError, yaml.YAMLError, RecursionError) as error:
         why = f" ({error})" if isinstance(error, _TreeError) else ""
         return _Content(stamp, {}, f"{path.name} is not a readable tree of lists{why}; correct it.")
-    return _Content(stamp, lists)
+    return _Content(stamp, lists, problem=_skipped(file, skipped))
+
+
+def _skipped(file: str, ways: list[str]) -> str:
+    if not ways:
+        return ""
+    more = f" and {len(ways) - NAMED:,} more" if len(ways) > NAMED else ""
+    are = "are" if len(ways) > 1 else "is"
+    return f"{file}: {', '.join(ways[:NAMED])}{more} {are} left out; a tree holds lists of words only."
 
 
 class _TreeError(ValueError):
     """Why a tree is not read."""
 
 
-def _leaves(tree: Any) -> Iterator[tuple[str, list[str]]]:
-    """The lists of a tree with the way to them; what is neither a list nor a branch is left out."""
+class _TreeLoader(_SafeLoader):
+    """Reads YAML whose merges (`<<`) add at most `MAX_VALUES` keys in all."""
+
+    _merged = 0
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        for key, value in node.value:
+            if key.tag == "tag:yaml.org,2002:merge":
+                for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if isinstance(each, yaml.MappingNode):
+                        self.flatten_mapping(each)
+                        self._merged += len(each.value)
+                    if self._merged > MAX_VALUES:
+                        raise _TreeError(f"more than {MAX_VALUES:,} values")
+        super().flatten_mapping(node)
+
+
+def _leaves(tree: Any, skipped: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The lists of a tree with the way to them; the ways to what is neither a list nor a branch, and so is
+    left out, go into `skipped`."""
     left = MAX_VALUES
     stack: list[tuple[tuple[str, ...], Any]] = [((), tree)]
     while stack:
@@ -321,11 +393,17 @@ def _leaves(tree: Any) -> Iterator[tuple[str, list[str]]]:
             stack += [((*way, str(key)), child) for key, child in node.items()]
         elif isinstance(node, list):
             left -= len(node)
-            words = (
-                each for each in node if isinstance(each, str | int | float) and not isinstance(each, bool)
-            )
-            if leaf := [text for each in words if (text := str(each).strip())]:
+            leaf = []
+            for number, each in enumerate(node, 1):
+                if isinstance(each, bool) or not isinstance(each, str | int | float):
+                    if each is not None:
+                        skipped.append("/".join((*way, str(number))))
+                elif text := str(each).strip():
+                    leaf.append(text)
+            if leaf:
                 yield "/".join(way), leaf
+        elif node is not None:
+            skipped.append("/".join(way) or "its content")
         if left - len(stack) < 0:
             raise _TreeError(f"more than {MAX_VALUES:,} values")
 

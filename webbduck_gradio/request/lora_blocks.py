@@ -93,7 +93,7 @@ def parsed(value: object) -> Blocks:
         raise ValueError(WANTED)
     try:
         numbers = tuple(float(each) for each in value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError(WANTED) from None
     if not all(LEAST <= each <= MOST for each in numbers):
         raise ValueError(WANTED)

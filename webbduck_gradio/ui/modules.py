@@ -35,12 +35,14 @@ def digest() -> str:
 
 
 def head_scripts(facts: Mapping[str, object]) -> tuple[str, ...]:
-    """Scripts of the page's head: the request's `facts`, the theme, and the module loader."""
+    """Scripts of the page's head: the request's `facts`, the theme, what is typed early, and the module
+    loader."""
     base = f"{ROUTE}/{digest()}/"
     load = f"(name) => import(new URL({json.dumps(base)} + name, document.baseURI).href)"
     return (
         f"window.webbduckFacts = {json.dumps(facts)};",
         asset("shared/theme.js"),
+        asset("shared/typed_early.js"),
         f"window.webbduckModule = {load};",
     )
 

@@ -92,7 +92,7 @@ class Registry(ModelLists):
             problems += misnamed_sentences(misnamed, (self.settings.checkpoints, self.settings.loras, *roots))
             problems += unreadable_names(self.settings.wildcards, ENDINGS)
             problems += unreadable_names(self.settings.tags, (".csv",))
-            problems += self.styles.look()
+            problems += self.styles.look() + self.wildcard_folder.problems()
             self.unsettled = scan.unsettled
             stamps = stamps_below(
                 *(self.settings.checkpoints / each for each in OTHERS),

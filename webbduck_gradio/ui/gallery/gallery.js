@@ -362,7 +362,8 @@ export default function start({ element, trigger, server }) {
     query.value = address().query;
     if (started) search();
   };
-  followAddress(); // the page may have been opened with a search in its address
+  // The page may have been opened with a search in its address; what was typed before this ran goes first.
+  if (!query.value.trim()) followAddress();
   subscribe("address", followAddress);
   listenForOutcomes(box);
   subscribe("gallery", (value) => {

@@ -1,149 +1,55 @@
 // @ts-check
-// A checkpoint's card, with a form for its defaults.
-import { makeCombobox } from "../shared/combobox.js";
-import { button, h } from "../shared/dom.js";
+// A checkpoint's card.
+import { button, h, put } from "../shared/dom.js";
 import { bytes } from "../shared/format.js";
 import { architectureName } from "../shared/lora_fit.js";
-import { numberField, readNumber } from "../shared/numbers.js";
 import { bareName, originBadge } from "../shared/origins.js";
-import { settings } from "../shared/settings.js";
 import { convertPart } from "./conversions.js";
+import { makeDefaultsForm } from "./defaults_form.js";
 import { badge, date, distilledBadge } from "./parts.js";
 
-/** @type {[string, string, number][]} */
-const FIELDS = [
-  ["steps", "Steps", 1],
-  ["cfg", "CFG", 0.5],
-  ["width", "Width, px", 8],
-  ["height", "Height, px", 8],
-  ["hires_scale", "Hires scale", 0.25],
-  ["hires_strength", "Hires strength", 0.05],
-  ["redraw_scale", "Redraw scale", 0.25],
-  ["redraw_strength", "Redraw strength", 0.05],
-];
-
-const WHOLE = new Set(["steps", "width", "height"]);
-
-/** The list of joined names of sampler and schedule, by sampler. */
-function entriesOf(names) {
-  const samplers = Object.keys(settings.sampler?.choices ?? {}).sort((a, b) => b.length - a.length);
-  const samplerOf = (name) => samplers.find((each) => name === each || name.startsWith(`${each} `)) ?? name;
-  return names.map((name) => ({ value: name, label: name, group: samplerOf(name) }));
-}
-
 /**
- * The form of a checkpoint's defaults.
+ * The card of a checkpoint. Returns its `node`, and `update(checkpoint, isUsed, lists)`.
  *
- * @param {any} each
- * @param {any} actions as of `checkpointCard`
+ * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `useCurrent` saves
+ *   the Studio's settings; `use(checkpoint)` selects it in the Studio
  */
-function defaultsForm(each, { samplers, vaes, save: store, useCurrent }) {
-  const noted = (key) => (each.defaults[key] === each.suggested[key] ? "" : each.defaults[key]);
-  const inputs = FIELDS.map(([key, label, step]) =>
-    h(
-      "label",
-      {},
-      label,
-      numberField(
-        h("input", {
-          type: "text",
-          class: "typed-number",
-          name: key,
-          value: noted(key),
-          placeholder: String(each.suggested[key]),
-        }),
-        { step, least: 0, whole: WHOLE.has(key) },
-      ),
-    ),
-  );
-  const sampler = makeCombobox({
-    label: "Sampler",
-    choices: [{ value: "", label: `${each.suggested.scheduler} (suggested)` }, ...entriesOf(samplers)],
-    value: noted("scheduler"),
-  });
-  const vae = makeCombobox({
-    label: "VAE",
-    choices: vaes.map((one) => (one.value ? one : { ...one, label: `${one.label} (suggested)` })),
-    value: noted("vae"),
-  });
-  const status = h("p", { class: "form-status muted", role: "status" });
-  const showStatus = (text, isError) => {
-    status.textContent = text;
-    status.classList.toggle("problem", isError);
-  };
-  const save = async (changes) => {
-    if (!Object.keys(changes).length) return showStatus("No changes.", false);
-    const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, each.defaults[key]]));
-    const done = await store(changes, seen);
-    // Record what was saved, so that a second save before the next catalog update is not a conflict.
-    if (!done.error) {
-      for (const [key, value] of Object.entries(changes)) each.defaults[key] = value ?? each.suggested[key];
-    }
-    showStatus(done.error ?? "Saved to models.json.", Boolean(done.error));
-  };
-  const form = h(
-    "form",
-    {
-      class: "defaults",
-      onsubmit: (event) => {
-        event.preventDefault();
-        const read = FIELDS.map(([key, label]) => ({
-          key,
-          label,
-          ...readNumber(form.elements[key].value, WHOLE.has(key)),
-        }));
-        const wrong = read.find(({ problem }) => problem);
-        if (wrong) return showStatus(`${wrong.label.replace(", px", "")} ${wrong.problem}.`, true);
-        const now = [
-          ...read.map(({ key, value }) => [key, value]),
-          ["scheduler", sampler.value || null],
-          ["vae", vae.value || null],
-        ];
-        save(
-          Object.fromEntries(now.filter(([key, value]) => value !== (noted(key) === "" ? null : noted(key)))),
-        );
-      },
-    },
-    inputs,
-    h("div", { class: "wide" }, h("span", {}, "Sampler"), sampler.node),
-    h("div", { class: "wide" }, h("span", {}, "VAE"), vae.node),
-    h(
-      "div",
-      { class: "actions" },
-      h("button", { type: "submit" }, "Save defaults"),
-      button("Use the Studio’s settings", useCurrent),
-      button("Reset to suggested", () =>
-        save(
-          Object.fromEntries([...FIELDS.map(([key]) => key), "scheduler", "vae"].map((key) => [key, null])),
-        ),
-      ),
-    ),
-    status,
-  );
-  return form;
-}
+export function makeCheckpointCard({ save, useCurrent, use }) {
+  const node = h("article", {});
+  const defaults = h("details", {}, h("summary", {}, "Defaults"));
+  /** @type {ReturnType<typeof makeDefaultsForm> | null} */
+  let form = null;
+  let latest = null;
+  let drawn = "";
 
-/** Closed, and not made before it is opened, for other programs' models, of which there may be hundreds. */
-function defaultsPart(each, actions) {
-  const part = h("details", {}, h("summary", {}, "Defaults"));
-  const fill = () => part.children.length > 1 || part.append(defaultsForm(each, actions));
-  part.addEventListener("toggle", fill);
-  if (!each.origin) {
-    fill();
-    part.open = true;
+  function addForm() {
+    if (form) return;
+    form = makeDefaultsForm({ save, useCurrent });
+    form.update(latest.each, latest.lists);
+    defaults.append(form.node);
   }
-  return part;
+  defaults.addEventListener("toggle", addForm);
+
+  function update(each, isUsed, lists) {
+    const now = JSON.stringify([each, isUsed, lists]);
+    if (now === drawn) return;
+    drawn = now;
+    latest = { each, lists };
+    if (!each.reason) form?.update(each, lists);
+    // Other programs' models, of which there may be hundreds, get their form when it is opened.
+    if (!form && !each.reason && !each.origin) {
+      addForm();
+      defaults.open = true;
+    }
+    node.className = `card model${each.reason ? " unusable" : ""}`;
+    node.setAttribute("aria-label", each.name);
+    put(node, content(each, isUsed, use), each.reason ? null : defaults);
+  }
+  return { node, update };
 }
 
-/**
- * The card of a checkpoint.
- *
- * @param {any} each
- * @param {any} actions `save(changes, seen)` resolves to {error} if the server refused it; `use` selects it
- *   in the Studio, unless it `isUsed` there
- */
-export function checkpointCard(each, { use, isUsed, ...actions }) {
-  const isRefiner = each.arch === "sdxl-refiner";
+/** All of a card but the form, which stays while it is in use. */
+function content(each, isUsed, use) {
   const facts = [
     ["Prediction", each.prediction_type + (each.zero_snr ? ", zero terminal SNR" : "")],
     ["Native size", `${each.native_size} px`],
@@ -157,9 +63,7 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
         (each.layout === "diffusers" ? "none for a folder" : each.reason ? "not computed" : "being computed"),
     ],
   ];
-  return h(
-    "article",
-    { class: `card model${each.reason ? " unusable" : ""}`, "aria-label": each.name },
+  return [
     h("h3", { title: each.name }, bareName(each)),
     h(
       "p",
@@ -180,8 +84,12 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
           "div",
           { class: "actions" },
           button(
-            isUsed ? "In use in the Studio" : isRefiner ? "Use for the second pass" : "Use in the Studio",
-            use,
+            isUsed
+              ? "In use in the Studio"
+              : each.arch === "sdxl-refiner"
+                ? "Use for the second pass"
+                : "Use in the Studio",
+            () => use(each),
             { class: "use", disabled: isUsed },
           ),
         ),
@@ -190,6 +98,5 @@ export function checkpointCard(each, { use, isUsed, ...actions }) {
       { class: "details" },
       facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]),
     ),
-    each.reason ? null : defaultsPart(each, actions),
-  );
+  ];
 }

@@ -10,7 +10,7 @@ import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { loraUrl } from "../shared/urls.js";
 import { bareName, originBadge } from "../shared/origins.js";
-import { checkpointCard } from "./checkpoints.js";
+import { makeCheckpointCard } from "./checkpoints.js";
 import { convertPart, drawConversions, startConversions } from "./conversions.js";
 import { makeDetails } from "./details.js";
 import { drawEmbeddings } from "./embeddings.js";
@@ -54,6 +54,9 @@ export default function start({ element, trigger, server }) {
   let checkpoint = null;
   let gallery = 0;
   let section = "loras";
+  /** By name, with what is typed into them. @type {Map<string, ReturnType<typeof makeCheckpointCard>>} */
+  const modelCards = new Map();
+  let addPlace = null;
 
   const base = () => catalog?.checkpoints.find((each) => each.name === checkpoint);
   const previewUrl = (lora) => loraUrl(lora.name, lora.preview ?? `g${gallery}`);
@@ -229,41 +232,34 @@ export default function start({ element, trigger, server }) {
     count.textContent = `${shown.length}`;
   }
 
+  const modelCard = (name) =>
+    makeCheckpointCard({
+      save: (changes, seen) =>
+        callServer(() => server.webbduck_edit_checkpoint({ name, changes, seen }), NOTHING_CHANGED),
+      use: useModel,
+      useCurrent: () => trigger("use_current", { name }),
+    });
+
   function drawModels() {
     const typed = words();
     const found = catalog.checkpoints.filter((each) =>
       typed.every((word) => `${each.name} ${architectureName(each)}`.toLowerCase().includes(word)),
     );
     const shown = origins.shown(found, ({ reason }) => reason);
-    const known = new Map([...models.children].map((each) => [each.dataset.key, each]));
+    const lists = { samplers: catalog.samplers, vaes: catalog.vaes };
     put(
       models,
-      known.get("add") ??
-        h(
-          "div",
-          { class: "add-place", "data-key": "add" },
-          addModelCard(catalog.folders.checkpoint, openFolders),
-        ),
+      (addPlace ??= h(
+        "div",
+        { class: "add-place" },
+        addModelCard(catalog.folders.checkpoint, openFolders),
+      )),
       shown.length
         ? shown.map((each) => {
-            const isUsed = each.name === checkpoint;
-            const key = JSON.stringify([each, isUsed, catalog.vaes]);
-            const node =
-              known.get(key) ??
-              checkpointCard(each, {
-                samplers: catalog.samplers,
-                vaes: catalog.vaes,
-                save: (changes, seen) =>
-                  callServer(
-                    () => server.webbduck_edit_checkpoint({ name: each.name, changes, seen }),
-                    NOTHING_CHANGED,
-                  ),
-                isUsed,
-                use: () => useModel(each),
-                useCurrent: () => trigger("use_current", { name: each.name }),
-              });
-            node.dataset.key = key;
-            return node;
+            const made = modelCards.get(each.name) ?? modelCard(each.name);
+            modelCards.set(each.name, made);
+            made.update(each, each.name === checkpoint, lists);
+            return made.node;
           })
         : h(
             "p",

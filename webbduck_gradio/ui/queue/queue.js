@@ -2,12 +2,12 @@
 // The Queue tab: rows are keyed by job, so that a redraw keeps scroll position, open details and selection.
 import { publish, subscribe } from "../shared/bus.js";
 import { h, setHidden, setText } from "../shared/dom.js";
+import { makeDragging } from "../shared/drag.js";
 import { goOnLabel, many } from "../shared/format.js";
 import { callOrToast } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { toast } from "../shared/toast.js";
 import { keepForUndo } from "../studio/settings_menu.js";
-import { makeDragging } from "./drag.js";
 import { followJobs } from "./job_address.js";
 import {
   actsOf,
@@ -330,10 +330,10 @@ export default function start({ element, trigger, server }) {
 
   const dragging = makeDragging({
     rows,
-    isQueued: (id) => jobOf(id)?.status === "queued",
-    queuedIds,
+    ids: queuedIds,
     movedWith: (id) => (chosen.has(id) ? chosenQueued() : [id]),
-    announce: (text) => setText($(".announcement"), text),
+    announce: (place, { length }) =>
+      setText($(".announcement"), `${length > 1 ? `${length} jobs` : "Job"} to position ${place}.`),
     /** Show the new order at once; the server's answer confirms or corrects it. */
     reordered(order, movedIds, place) {
       const by = new Map(state.jobs.map((job) => [job.job_id, job]));

@@ -23,9 +23,20 @@ export function h(tag, attributes = {}, ...children) {
   return node;
 }
 
-/** Replace the children of `node`; null children are skipped. */
+/**
+ * Make these the children of `node`; null children are skipped. Those that are there already stay where they
+ * are, so that they keep the focus and what is being typed.
+ */
 export function put(node, ...children) {
-  node.replaceChildren(...children.flat().filter((child) => child !== null && child !== undefined));
+  const wanted = children.flat().filter((child) => child !== null && child !== undefined);
+  if (!wanted.some((child) => child.parentNode === node)) return node.replaceChildren(...wanted);
+  const kept = new Set(wanted);
+  for (const child of [...node.childNodes]) if (!kept.has(child)) child.remove();
+  let next = node.firstChild;
+  for (const child of wanted) {
+    if (child === next) next = next.nextSibling;
+    else node.insertBefore(typeof child === "object" ? child : document.createTextNode(child), next);
+  }
 }
 
 /** Set a node's text if it differs, so that a redraw keeps the user's text selection. */

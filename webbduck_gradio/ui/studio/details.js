@@ -8,6 +8,7 @@ import { bareName } from "../shared/origins.js";
 import { toast } from "../shared/toast.js";
 import { makeRegions } from "./detail_regions.js";
 import * as form from "./form.js";
+import { listIn, setValue, valueOf } from "./list_value.js";
 
 /** @type {Record<string, any>} declarations of the fields of a pass, in their order */
 const SETTINGS = webbduckFacts.detail_settings;
@@ -31,21 +32,14 @@ export default function start({ element, props, trigger, watch }) {
   const usable = () => detectors.filter((each) => !each.reason);
 
   function save() {
-    const value = passes.length ? JSON.stringify(passes) : "";
+    const value = valueOf(passes);
     publish("details", value);
-    if (props.value === value) return;
-    props.value = value;
-    trigger("change");
+    setValue({ props, trigger }, value);
   }
 
-  function take(text) {
-    let found;
-    try {
-      found = JSON.parse(text || "[]");
-    } catch {
-      return;
-    }
-    if (!Array.isArray(found)) return;
+  function take(value) {
+    const found = listIn(value);
+    if (!found) return;
     passes = found.filter((each) => typeof each?.detector === "string").slice(0, props.most);
     draw();
     save();
@@ -239,8 +233,7 @@ export default function start({ element, props, trigger, watch }) {
   // -- updates -----------------------------------------------------------------------------------------
 
   watch("value", () => {
-    const now = passes.length ? JSON.stringify(passes) : "";
-    if ((props.value ?? "") !== now) take(props.value);
+    if ((props.value ?? "") !== valueOf(passes)) take(props.value);
   });
   subscribe("catalog", (catalog) => {
     if (JSON.stringify(catalog.detectors) === JSON.stringify(detectors)) return;

@@ -6,8 +6,6 @@ from the `details` of a request (`to_request`, `to_control`), as with the LoRA s
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -19,6 +17,7 @@ from ...request import DETAIL_SETTINGS, MAX_DETAILS
 from ...services import Services
 from ..modules import start_view
 from ..shared.numbers import read
+from . import list_values
 
 
 def build(services: Services, fields: dict[str, Any], outcome: gr.HTML) -> None:
@@ -49,18 +48,10 @@ def build(services: Services, fields: dict[str, Any], outcome: gr.HTML) -> None:
 def to_request(payload: Any) -> Any:
     """The request's `details` from the page's value. Anything malformed is passed on for validation to
     refuse."""
-    if not payload:
-        return []
-    try:
-        entries = json.loads(payload)
-    except (TypeError, ValueError, RecursionError):
-        return payload
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return entries
-    return [
-        {name: _typed(name, value) for name, value in entry.items() if name in DETAIL_SETTINGS}
-        for entry in entries
-    ]
+    return list_values.to_request(
+        payload,
+        lambda entry: {name: _typed(name, value) for name, value in entry.items() if name in DETAIL_SETTINGS},
+    )
 
 
 def _typed(name: str, value: Any) -> Any:
@@ -84,6 +75,5 @@ def to_control(details: Any) -> str:
     """The page's value of these passes."""
     if isinstance(details, str) or not details:
         return details or ""
-    passes: Iterable[Any] = details
-    entries = [each if isinstance(each, Mapping) else each.model_dump(mode="json") for each in passes]
+    entries = list_values.as_entries(details)
     return page_json([{**each, "classes": ", ".join(each.get("classes") or ())} for each in entries])

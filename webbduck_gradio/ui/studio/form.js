@@ -79,7 +79,18 @@ export function open(fields, shown) {
   opened = true;
   prepare();
   changed(fields, shown);
+  keepTyped();
   check();
+}
+
+/** Put back what was typed before there was a form to take it. */
+function keepTyped() {
+  const typed = window.webbduckTypedEarly.end();
+  if (!typed.size) return;
+  for (const field of Object.keys(settings)) {
+    const text = ["text", "number"].includes(settings[field].control) ? typed.get(entry(field)) : undefined;
+    if (text !== undefined && text !== entry(field).value) set(field, text);
+  }
 }
 
 let remembering = null;

@@ -1,18 +1,17 @@
 // @ts-check
-// A LoRA of the stack: whether it is on, its weight, its place, and more of its settings.
+// A LoRA of the stack: whether it is on, its weight, and more of its settings.
 import { h } from "../shared/dom.js";
 import { numberField, readNumber } from "../shared/numbers.js";
 import { moreFields } from "./lora_more.js";
 
 /**
  * @param {any} item it is changed by what is set
- * @param {number} place from 0
- * @param {number} count of all rows
+ * @param {{grip: any, buttons: any}} order what moves and removes it
  * @param {string[]} presets names of the presets of block weights
  * @param {Set<string>} opened names of the LoRAs that show more of their settings
- * @param {{save: () => void, move: (place: number, by: number) => void, remove: (item: any) => void}} actions
+ * @param {() => void} changed
  */
-export function makeRow(item, place, count, presets, opened, actions) {
+export function makeRow(item, { grip, buttons }, presets, opened, changed) {
   const number = numberField(
     h("input", {
       type: "text",
@@ -43,7 +42,7 @@ export function makeRow(item, place, count, presets, opened, actions) {
       String(!(typeof item.weight === "number" && Math.abs(item.weight) <= 2)),
     );
     shade();
-    actions.save();
+    changed();
   };
   number.oninput = () => weigh(number.value, slider);
   slider.oninput = () => weigh(slider.value, number);
@@ -52,62 +51,29 @@ export function makeRow(item, place, count, presets, opened, actions) {
     "li",
     { class: item.on ? "" : "disabled", "data-name": item.name },
     h(
-      "label",
-      { class: "name" },
-      h("input", {
-        type: "checkbox",
-        checked: item.on,
-        "aria-label": `Use ${item.name}`,
-        onchange: (event) => {
-          item.on = event.target.checked;
-          event.target.closest("li").classList.toggle("disabled", !item.on);
-          actions.save();
-        },
-      }),
-      h("span", { title: item.name }, item.name),
-    ),
-    h(
       "div",
-      { class: "order" },
+      { class: "draggable" },
+      grip,
       h(
-        "button",
-        {
-          type: "button",
-          class: "up",
-          "aria-label": `Move ${item.name} up`,
-          title: "Move up",
-          disabled: place === 0,
-          onclick: () => actions.move(place, -1),
-        },
-        "↑",
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "down",
-          "aria-label": `Move ${item.name} down`,
-          title: "Move down",
-          disabled: place === count - 1,
-          onclick: () => actions.move(place, 1),
-        },
-        "↓",
-      ),
-      h(
-        "button",
-        {
-          type: "button",
-          class: "remove",
-          "aria-label": `Remove ${item.name}`,
-          title: "Remove",
-          onclick: () => actions.remove(item),
-        },
-        "×",
+        "label",
+        { class: "name" },
+        h("input", {
+          type: "checkbox",
+          checked: item.on,
+          "aria-label": `Use ${item.name}`,
+          onchange: (event) => {
+            item.on = event.target.checked;
+            event.target.closest("li").classList.toggle("disabled", !item.on);
+            changed();
+          },
+        }),
+        h("span", { title: item.name }, item.name),
       ),
     ),
+    buttons,
     slider,
     number,
-    more(item, presets, opened, actions.save),
+    more(item, presets, opened, changed),
     h("p", { class: "hint" }),
   );
 }

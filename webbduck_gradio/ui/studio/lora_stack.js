@@ -6,8 +6,10 @@ import { h, listenerSignal, phone, put, setText } from "../shared/dom.js";
 import { blockedReason } from "../shared/lora_fit.js";
 import { nameWithOrigin } from "../shared/origins.js";
 import { getStored, setStored, thisTab } from "../shared/preferences.js";
+import { listIn, setValue } from "./list_value.js";
 import { MORE, problemOf, summary } from "./lora_more.js";
 import { makeRow } from "./lora_row.js";
+import { makeOrderedRows } from "./ordered_rows.js";
 
 /** @param {GradioView} view */
 export default function start({ element, props, trigger, watch }) {
@@ -59,10 +61,7 @@ export default function start({ element, props, trigger, watch }) {
     const value = JSON.stringify(items);
     setStored("loraStack", value);
     setStored("loraStack", value, thisTab);
-    if (props.value !== value) {
-      props.value = value;
-      trigger("change");
-    }
+    setValue({ props, trigger }, value);
     hints();
   }
 
@@ -70,14 +69,9 @@ export default function start({ element, props, trigger, watch }) {
     take(getStored("loraStack", null, thisTab) ?? getStored("loraStack", "[]"));
   }
 
-  function take(text) {
-    let found;
-    try {
-      found = JSON.parse(text || "[]");
-    } catch {
-      return;
-    }
-    if (!Array.isArray(found)) return;
+  function take(value) {
+    const found = listIn(value);
+    if (!found) return;
     items = found
       .filter((each) => typeof each?.name === "string")
       .map((each) => {
@@ -89,10 +83,18 @@ export default function start({ element, props, trigger, watch }) {
     save();
   }
 
-  const actions = { save, move, remove };
+  const ordered = makeOrderedRows({
+    rows,
+    list: () => items,
+    row: (item, order) => makeRow(item, order, props.presets, opened, save),
+    opener: () => add,
+    changed: () => {
+      draw();
+      save();
+    },
+  });
   function draw() {
-    const row = (item, place) => makeRow(item, place, items.length, props.presets, opened, actions);
-    put(rows, items.map(row));
+    ordered.draw();
     hints();
   }
 
@@ -138,23 +140,6 @@ export default function start({ element, props, trigger, watch }) {
           ]
         : [],
     );
-  }
-
-  function move(place, by) {
-    items.splice(place + by, 0, ...items.splice(place, 1));
-    draw();
-    save();
-    const moved = rows.children[place + by];
-    const again = moved.querySelector(by < 0 ? ".up" : ".down");
-    (again.disabled ? moved.querySelector(by < 0 ? ".down" : ".up") : again).focus();
-  }
-
-  function remove(item) {
-    const place = items.indexOf(item);
-    items.splice(place, 1);
-    draw();
-    save();
-    (rows.children[Math.min(place, items.length - 1)]?.querySelector(".remove") ?? add).focus();
   }
 
   function insert(name, weight) {

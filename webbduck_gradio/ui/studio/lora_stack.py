@@ -8,7 +8,7 @@ component cannot do that itself, since Gradio recreates it for a session that it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -20,6 +20,7 @@ from ...request.lora_blocks import PRESETS
 from ..modules import call, start_view
 from ..shared.numbers import read
 from ..theme import asset
+from . import list_values
 
 NUMBERS = {"weight": "weight", "te_weight": "text encoder weight", "start": "start", "end": "end"}
 """Keys of an entry that hold typed numbers, and what messages call them."""
@@ -49,15 +50,7 @@ def build_stack(checkpoint: gr.HTML) -> gr.HTML:
 def to_request(payload: Any) -> Any:
     """The request's `loras` from the page's value. Anything malformed is passed on for validation to
     refuse."""
-    if not payload:
-        return []
-    try:
-        entries = json.loads(payload)
-    except (TypeError, ValueError, RecursionError):
-        return payload
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return entries
-    return [_selection(entry) for entry in entries if entry.get("on", True)]
+    return list_values.to_request(payload, lambda entry: _selection(entry) if entry.get("on", True) else None)
 
 
 def _selection(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,9 +80,7 @@ def to_control(loras: Any) -> str:
     """The page's value of a stack that holds these LoRAs, all turned on."""
     if isinstance(loras, str) or loras is None:
         return loras or ""
-    uses: Iterable[Any] = loras
-    entries = [use if isinstance(use, Mapping) else use.model_dump() for use in uses]
-    return page_json([_entry(use) for use in entries])
+    return page_json([_entry(use) for use in list_values.as_entries(loras)])
 
 
 def _entry(use: Mapping[str, Any]) -> dict[str, Any]:

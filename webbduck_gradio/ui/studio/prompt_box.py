@@ -14,6 +14,7 @@ from ...models.catalog.registry import Checkpoint, Registry
 from ...models.embeddings import NO_EMBEDDINGS, EmbeddingIndex
 from ...models.prompt_schedule import count_of, texts_of
 from ...models.schedule_in_words import in_words
+from ...models.vocabulary import Vocabulary
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
 from ..modules import start_view
@@ -96,8 +97,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     `finished`: these prompts, where styles are chosen, else None;
     `problem`: the error that Generate would give for these prompts, or None; `added`: notes about what is
     added to the prompt; `unknown`: what the checkpoint says of words that it does not know, or "", see
-    `models.vocabulary`; `brackets`: see `bracket_notes`; `steps`: see `steps_notes`; `long`: length in
-    characters of each prompt that is too long, if there are any.
+    `models.vocabulary`; None if it has no vocabulary; `brackets`: see `bracket_notes`; `steps`: see
+    `steps_notes`; `long`: length in characters of each prompt that is too long, if there are any.
     """
     texts = {name: str(asked.get(name) or "") for name in PROMPTS}
     long = {name: len(text) for name, text in texts.items() if len(text) > MAX_PROMPT}
@@ -111,7 +112,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
             "added": [],
             "brackets": [],
             "steps": [],
-            "unknown": "",
+            "unknown": None,
             "problem": " ".join(messages),
             "finished": None,
             "long": long,
@@ -121,9 +122,10 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
     brackets = bracket_notes(texts)
     problem = None
     steps: list[str] = []
-    unknown = ""
     name = asked.get("base_model")
     checkpoint = next((each for each in registry.checkpoints() if each.name == name), None)
+    vocabulary = checkpoint.vocabulary if checkpoint else None
+    unknown = "" if vocabulary else None
     embeddings = registry.embedding_index.fitting(checkpoint)
     encoded: dict[str, tuple[str, ...]] = {name: (text,) for name, text in texts.items()}
     try:
@@ -141,7 +143,8 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         added = list(resolved.notes)
         steps = steps_notes(request, resolved)
         finished = {each: getattr(resolved, each) for each in PROMPTS} if request.styles else None
-        unknown = _unknown(checkpoint, resolved, encoded)
+        if vocabulary:
+            unknown = _unknown(vocabulary, resolved, encoded)
     return {name: _longest(each, embeddings) for name, each in encoded.items()} | {
         "added": added,
         "brackets": brackets,
@@ -174,15 +177,13 @@ def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPr
 
 
 def _unknown(
-    checkpoint: Checkpoint | None,
+    vocabulary: Vocabulary,
     resolved: prompt_resolver.ResolvedPrompt,
     encoded: Mapping[str, tuple[str, ...]],
 ) -> str:
-    if checkpoint is None or checkpoint.vocabulary is None:
-        return ""
     known = [lora.trigger for lora, _ in resolved.loras]
     known += [f"embedding {each.name}" for each in resolved.embeddings]
-    return checkpoint.vocabulary.warning((*encoded["prompt"], *encoded["prompt_2"]), known)
+    return vocabulary.warning((*encoded["prompt"], *encoded["prompt_2"]), known)
 
 
 def _longest(texts: tuple[str, ...], embeddings: EmbeddingIndex) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import { nameWithOrigin } from "../shared/origins.js";
 import { callOrToast } from "../shared/server_call.js";
 import { toast } from "../shared/toast.js";
 import * as form from "./form.js";
+import { listIn, setValue, valueOf } from "./list_value.js";
+import { makeOrderedRows } from "./ordered_rows.js";
 import { openStyles } from "./style_dialog.js";
 import { applied, isRecorded, stateOf } from "./style_texts.js";
 
@@ -50,21 +52,14 @@ export default function start({ element, props, trigger, server, watch }) {
   };
 
   function save() {
-    const value = chosen.length ? JSON.stringify(chosen) : "";
+    const value = valueOf(chosen);
     publish("styles", value);
-    if (props.value === value) return;
-    props.value = value;
-    trigger("change");
+    setValue({ props, trigger }, value);
   }
 
-  function take(text) {
-    let found;
-    try {
-      found = JSON.parse(text || "[]");
-    } catch {
-      return;
-    }
-    if (!Array.isArray(found)) return;
+  function take(value) {
+    const found = listIn(value);
+    if (!found) return;
     chosen = found.filter((each) => typeof each?.name === "string").slice(0, props.most);
     draw();
     save();
@@ -92,29 +87,22 @@ export default function start({ element, props, trigger, server, watch }) {
     publish("style-list", all);
   }
 
-  function row(each, place) {
+  function row(each, { grip, buttons }) {
     const state = all ? stateOf(each, known(each.name)) : "";
-    const order = (by, text, label) =>
-      button(text, () => move(place, by), {
-        class: by < 0 ? "up" : "down",
-        title: label,
-        "aria-label": `${label}: ${each.name}`,
-        disabled: place + by < 0 || place + by >= chosen.length,
-      });
-    const remove = button("×", () => takeOut(each.name), {
-      class: "remove",
-      title: "Remove",
-      "aria-label": `Remove: ${each.name}`,
-    });
     const use = () => {
-      chosen[place] = { name: each.name };
+      chosen = chosen.map((other) => (other === each ? { name: each.name } : other));
       settle();
     };
     return h(
       "li",
       { class: state ? "differs" : "", "data-name": each.name },
-      h("span", { class: "name", title: each.name }, nameWithOrigin(known(each.name) ?? each)),
-      h("span", { class: "order" }, order(-1, "↑", "Move up"), order(1, "↓", "Move down"), remove),
+      h(
+        "div",
+        { class: "draggable" },
+        grip,
+        h("span", { class: "name", title: each.name }, nameWithOrigin(known(each.name) ?? each)),
+      ),
+      buttons,
       state
         ? h(
             "p",
@@ -126,31 +114,24 @@ export default function start({ element, props, trigger, server, watch }) {
     );
   }
 
+  const ordered = makeOrderedRows({
+    rows,
+    list: () => chosen,
+    row,
+    opener,
+    changed: () => {
+      draw();
+      save();
+    },
+  });
   function draw() {
-    put(rows, chosen.map(row));
+    ordered.draw();
     showCount();
   }
 
   function showCount() {
     const node = opener();
     if (node) setText(node, chosen.length ? `Styles (${chosen.length})` : "Styles");
-  }
-
-  function move(place, by) {
-    chosen.splice(place + by, 0, ...chosen.splice(place, 1));
-    draw();
-    save();
-    const moved = rows.children[place + by];
-    const again = moved.querySelector(by < 0 ? ".up" : ".down");
-    (again.disabled ? moved.querySelector(by < 0 ? ".down" : ".up") : again).focus();
-  }
-
-  function takeOut(name) {
-    const place = chosen.findIndex((each) => each.name === name);
-    chosen.splice(place, 1);
-    draw();
-    save();
-    (rows.children[Math.min(place, chosen.length - 1)]?.querySelector(".remove") ?? opener())?.focus();
   }
 
   /** The texts become part of the prompts, and no style is chosen; the finished prompts stay the same. */
@@ -213,8 +194,7 @@ export default function start({ element, props, trigger, server, watch }) {
     { signal: listenerSignal("styles") },
   );
   watch("value", () => {
-    const now = chosen.length ? JSON.stringify(chosen) : "";
-    if ((props.value ?? "") !== now) take(props.value);
+    if ((props.value ?? "") !== valueOf(chosen)) take(props.value);
   });
   subscribe("catalog", (catalog) => {
     version = catalog.styles.version;

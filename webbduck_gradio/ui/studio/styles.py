@@ -7,8 +7,7 @@ of a request (`to_request`, `to_control`), as with the LoRA stack.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -20,6 +19,7 @@ from ...models.catalog.registry import Registry
 from ...request.style_fields import MAX_STYLES
 from ...services import Services
 from ..modules import start_view
+from . import list_values
 
 PARTS = ("name", "prompt", "negative_prompt")
 
@@ -104,21 +104,14 @@ def state(registry: Registry) -> dict[str, Any]:
 def to_request(payload: Any) -> Any:
     """The request's `styles` from the page's value. Anything malformed is passed on for validation to
     refuse."""
-    if not payload:
-        return []
-    try:
-        entries = json.loads(payload)
-    except (TypeError, ValueError, RecursionError):
-        return payload
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        return entries
-    return [{key: value for key, value in entry.items() if key in PARTS} for entry in entries]
+    return list_values.to_request(
+        payload, lambda entry: {key: value for key, value in entry.items() if key in PARTS}
+    )
 
 
 def to_control(styles: Any) -> str:
     """The page's value of these styles."""
     if isinstance(styles, str) or not styles:
         return styles or ""
-    uses: Iterable[Any] = styles
-    entries = [use if isinstance(use, Mapping) else use.model_dump(mode="json") for use in uses]
+    entries = list_values.as_entries(styles)
     return page_json([{key: value for key, value in each.items() if value is not None} for each in entries])
