@@ -101,7 +101,10 @@ def nothing_outside(target: StudioServer) -> Iterator[None]:
     places = [target.settings.outputs.parent, HOME / "webbduck_gradio", HOME / "checkpoint", HOME / "lora"]
 
     def seen() -> list[set[str]]:
-        return [tree(place) for place in places] + [set(os.listdir("/")), set(os.listdir(HOME))]
+        return [tree(place) for place in places] + [
+            set(os.listdir("/")),
+            set(os.listdir(HOME)) - NOT_LOOKED_AT,
+        ]
 
     before = seen()
     yield
