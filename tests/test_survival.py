@@ -168,7 +168,7 @@ settings = Settings(
 )
 studio = server.StudioServer(settings)
 studio.start()
-status = httpx.get(studio.url).status_code
+status = httpx.get(studio.url, timeout=300).status_code
 for thread in threading.enumerate():
     if thread.name == "warm-up":
         thread.join()
