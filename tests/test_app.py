@@ -69,7 +69,9 @@ def test_a_port_that_is_taken_while_the_studio_starts_is_the_same_sentence(setti
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    sentence = refused(run("--output", str(tmp_path / "file" / "outputs")))
+    with pytest.raises(SettingsError) as refusal:
+        StudioServer(settings_from(["--output", str(tmp_path / "file" / "outputs")], {}))
+    sentence = str(refusal.value)
     assert sentence.startswith(f"The folder {tmp_path / 'file' / 'outputs'} is not writable")
 
 

@@ -5,14 +5,26 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from running import starter_detector
+from running import STARTER, starter_detector
 
 from webbduck_gradio.settings import HOME
 
 LOCAL = "http://127.0.0.1:7860"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small(studio) -> Iterator[None]:
+    """The examples leave size and steps to the checkpoint, whose defaults are small while they run."""
+    starter = studio.services.registry.checkpoint(STARTER)
+    asked: dict[str, Any] = {"width": 128, "height": 128, "steps": 4}
+    studio.services.registry.edit_checkpoint(starter.name, asked)
+    yield
+    studio.services.registry.edit_checkpoint(starter.name, dict.fromkeys(asked))
 
 
 def blocks(page: Path, language: str) -> list[str]:

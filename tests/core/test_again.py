@@ -57,7 +57,7 @@ MODES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def remake(tmp_path, folders, generator, registry, ask, image, mask):
-    """Draw a batch into a gallery; then each wanted picture alone, from its file. Pairs of pixels."""
+    """Draw a batch into a gallery; then each wanted picture alone, from its file."""
     settings = Settings(
         checkpoints=folders.checkpoints, loras=folders.loras, outputs=tmp_path / "out", inputs=folders.inputs
     )
@@ -95,12 +95,12 @@ def remake(tmp_path, folders, generator, registry, ask, image, mask):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_of_four_is_made_again_alone(remake, mode: str) -> None:
-    remake((3, 1, 0, 2), num_images=4, **MODES[mode])
+def test_each_of_a_batch_is_made_again_alone(remake, mode: str) -> None:
+    remake((1, 0), num_images=2, **MODES[mode])
 
 
 @pytest.mark.parametrize("scheduler", EACH_SAMPLER)
 def test_with_every_sampler(remake, scheduler: str) -> None:
     sampler, schedule = JOINED[scheduler]
     steps = max(3, fewest_steps(sampler_named(sampler), schedule))
-    remake((1,), num_images=2, scheduler=scheduler, negative_prompt="hat", steps=steps)
+    remake((0,), scheduler=scheduler, negative_prompt="hat", steps=steps)

@@ -49,10 +49,9 @@ def silent(text: str) -> None: ...
 
 @pytest.mark.parametrize("error", SHORTAGES, ids=lambda error: type(error).__name__)
 def test_shortage_while_drawing_is_met_once_and_said(
-    registry, starter, ask, paint, monkeypatch, error
+    generator, starter, ask, paint, monkeypatch, error
 ) -> None:
     (expected,) = paint(steps=1)
-    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", error, 1)
     (picture,) = generator.generate(ask(steps=1), starter, Recorder())
     assert numpy.array_equal(picture.image, expected)
@@ -86,10 +85,9 @@ def test_a_decode_that_was_thought_to_fit_is_done_again_in_tiles(registry, start
 
 
 def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
-    registry, starter, ask, paint, monkeypatch
+    generator, starter, ask, paint, monkeypatch
 ) -> None:
     (expected,) = paint(steps=1)
-    generator = ImageGenerator("cpu", registry)
     failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 2)
     with pytest.raises(
         OutOfMemoryError, match=r"^There is not enough memory for 64 x 64 pixels; choose a smaller size"
@@ -99,8 +97,7 @@ def test_where_nothing_is_left_to_save_one_job_fails_with_what_to_lower(
     assert numpy.array_equal(picture.image, expected)
 
 
-def test_a_smaller_picture_is_drawn_with_the_usual_policy_again(registry, starter, ask, monkeypatch) -> None:
-    generator = ImageGenerator("cpu", registry)
+def test_a_smaller_picture_is_drawn_with_the_usual_policy_again(generator, starter, ask, monkeypatch) -> None:
     failing(monkeypatch, UNet2DConditionModel, "forward", CPU_SHORTAGE, 1)
     list(generator.generate(ask(steps=1, width=128), starter, Recorder()))
     assert generator.describe()["policy"] == "tiled"
@@ -110,9 +107,8 @@ def test_a_smaller_picture_is_drawn_with_the_usual_policy_again(registry, starte
     assert generator.describe()["policy"] == "resident" and "memory_policy" not in picture.facts
 
 
-def test_what_ran_short_is_let_go_before_it_is_tried_again(registry, starter, ask, monkeypatch) -> None:
+def test_what_ran_short_is_let_go_before_it_is_tried_again(generator, starter, ask, monkeypatch) -> None:
     """The error of the first try holds all of its tensors: kept, they would make the second one fail too."""
-    generator = ImageGenerator("cpu", registry)
     held: list[weakref.ref[torch.Tensor]] = []
     alive: list[bool] = []
     inner = UNet2DConditionModel.forward

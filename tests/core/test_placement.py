@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from typing import Any
 
 import numpy
 import pytest
@@ -33,6 +34,7 @@ from webbduck_gradio.core.memory_policies import AUTOMATIC, MemoryPolicy, policy
 from webbduck_gradio.core.placement import UNET, VAE, Part, Placement
 from webbduck_gradio.core.prompts import encode
 from webbduck_gradio.gallery.input_images import InputImageStore
+from webbduck_gradio.request import GenerationRequest
 
 SIDE, ROWS = 1024, 2
 
@@ -171,19 +173,26 @@ def on_a_card(name: str, registry) -> ImageGenerator:
     return generator
 
 
-@pytest.mark.parametrize("name", [each.name for each in AUTOMATIC if each.offloads])
-def test_each_policy_draws_the_same(registry, starter, ask, paint, image, mask, name) -> None:
-    generator = on_a_card(name, registry)
-    for asked in (
+@pytest.fixture(scope="module")
+def usual(ask, paint, starter, image, mask) -> list[tuple[GenerationRequest, list[numpy.ndarray]]]:
+    """Requests of all kinds, and their pictures without a policy."""
+    asked: list[dict[str, Any]] = [
         {},
         {"image": image, "mask": mask, "width": 96, "height": 80},
         {"loras": [{"name": "whole", "weight": 1}]},
         {"second_pass_model": starter.name, "refinement_strength": 0.5},
         {"second_pass_model": "refiner", "num_images": 2},
         {"pag_scale": 2.0, "slg_scale": 1.0},
-    ):
-        pictures = [each.image for each in generator.generate(ask(steps=2, **asked), starter, Recorder())]
-        assert numpy.array_equal(pictures, paint(steps=2, **asked))
+    ]
+    return [(ask(steps=2, **each), paint(steps=2, **each)) for each in asked]
+
+
+@pytest.mark.parametrize("name", [each.name for each in AUTOMATIC if each.offloads])
+def test_each_policy_draws_the_same(registry, starter, usual, name) -> None:
+    generator = on_a_card(name, registry)
+    for request, expected in usual:
+        pictures = [each.image for each in generator.generate(request, starter, Recorder())]
+        assert numpy.array_equal(pictures, expected)
     assert generator.describe()["policy"] == name
 
 

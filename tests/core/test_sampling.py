@@ -72,6 +72,15 @@ def names_of(sampler: Sampler) -> list[str]:
     return [name for name, both in JOINED.items() if both[0] == sampler.name]
 
 
+def some_names_of(sampler: Sampler) -> list[str]:
+    """On Automatic and on a fourth of the others, another fourth for the next sampler: a solver sees noise
+    levels, not where they come from, and that it works on each schedule is shown by
+    `test_a_known_distribution_is_recovered`."""
+    automatic = joined_name(sampler.name, AUTOMATIC)
+    others = [name for name in names_of(sampler) if name != automatic]
+    return [automatic, *others[SAMPLERS.index(sampler) % 4 :: 4]]
+
+
 each_sampler = pytest.mark.parametrize("sampler", SAMPLERS, ids=lambda each: each.name)
 
 
@@ -85,7 +94,7 @@ def test_a_known_distribution_is_recovered(sampler: Sampler) -> None:
 
 @each_sampler
 def test_it_is_recovered_from_a_picture_too(sampler: Sampler) -> None:
-    for name in names_of(sampler):
+    for name in some_names_of(sampler):
         for steps, strength in ((30, 0.6), (20, 0.3)):
             end = Trial(name, steps, strength).end()
             assert float(end.mean()) == pytest.approx(MEAN, abs=0.04), name
@@ -94,7 +103,7 @@ def test_it_is_recovered_from_a_picture_too(sampler: Sampler) -> None:
 
 @each_sampler
 def test_a_split_schedule_loses_nothing_where_it_is_allowed(sampler: Sampler) -> None:
-    for name in names_of(sampler) if sampler.can_be_split else []:
+    for name in some_names_of(sampler) if sampler.can_be_split else []:
         _, whole = spread(name)
         for switch in (0.8, 0.5):
             assert float(Trial(name, 30).end_in_two(switch).std()) == pytest.approx(whole, abs=0.05), name
@@ -103,7 +112,7 @@ def test_a_split_schedule_loses_nothing_where_it_is_allowed(sampler: Sampler) ->
 @each_sampler
 def test_few_steps_never_overshoot(sampler: Sampler) -> None:
     """With few steps the spread may be too small (a blurred mean), but neither the mean nor noise is left."""
-    for name in names_of(sampler):
+    for name in some_names_of(sampler):
         for steps in (1, 2, 3, 5, 9, 12):
             if steps >= fewest(name):
                 end = Trial(name, steps).end()

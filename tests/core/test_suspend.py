@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import random
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -183,7 +183,8 @@ def test_each_sampler_goes_on_after_a_restart(draw, restarted, tmp_path, name: s
 
 @pytest.mark.parametrize("mode", MODES)
 def test_each_mode_goes_on_after_each_step(draw, tmp_path, mode: str) -> None:
-    asked = {"sampler": "DPM++ 3M SDE", "steps": 6} | MODES[mode]
+    asked = {"sampler": "DPM++ 3M SDE"} | MODES[mode]
+    asked["steps"] = max(4, fewest(asked["sampler"]))
     expected = seen(draw(**asked))
     saver = Saver(tmp_path)
     assert seen(draw(saver, **asked)) == expected
@@ -301,10 +302,10 @@ def studio(folders, tmp_path_factory) -> Studio:
     return Studio(tmp_path_factory.mktemp("changing"), folders)
 
 
-@pytest.fixture
-def unfinished(studio, tmp_path) -> Continuation:
-    """A job of it that was put aside."""
-    saver = Saver(tmp_path, 1)
+@pytest.fixture(scope="module")
+def unfinished(studio, tmp_path_factory) -> Continuation:
+    """A job of it that was put aside. What a test changes of the studio it changes back."""
+    saver = Saver(tmp_path_factory.mktemp("unfinished"), 1)
     with pytest.raises(SuspendedError):
         studio.draw(saver)
     return Continuation(0, saver.files[0])
@@ -326,9 +327,11 @@ def test_a_changed_lora_is_refused(studio, unfinished, folders) -> None:
     with pytest.raises(GenerationError, match="trigger or a wildcard has changed"):
         studio.draw(on=unfinished)
     studio.registry.edit_lora("style", {"trigger": None})
-    studio.lora.write_bytes((folders.loras / "whole.safetensors").read_bytes())
+    own = studio.lora.rename(studio.lora.with_suffix(".own"))
+    shutil.copyfile(folders.loras / "whole.safetensors", studio.lora)
     with pytest.raises(ModelError, match=r"^The LoRA style has changed since this job began; retry"):
         studio.draw(on=unfinished)
+    own.replace(studio.lora)
 
 
 def test_another_input_picture_is_refused(studio, unfinished) -> None:
@@ -341,10 +344,8 @@ def test_another_input_picture_is_refused(studio, unfinished) -> None:
 
 
 def test_another_version_is_refused(studio, unfinished, monkeypatch) -> None:
-    true = importlib.metadata.version
-    monkeypatch.setattr(
-        importlib.metadata, "version", lambda name: "9.9" if name == "diffusers" else true(name)
-    )
+    true = origin.version_of
+    monkeypatch.setattr(origin, "version_of", lambda name: "9.9" if name == "diffusers" else true(name))
     with pytest.raises(
         GenerationError, match=r"^diffusers was .* when this job began, now it is 9\.9; retry"
     ):
@@ -451,6 +452,15 @@ def test_loras_of_an_earlier_version_are_said(draw, put_aside, monkeypatch, lora
 # Files that are none
 
 
+@pytest.fixture(scope="module")
+def whole_state(draw, tmp_path_factory) -> bytes:
+    """The file of a job that was put aside after its second step."""
+    saver = Saver(tmp_path_factory.mktemp("whole"), 2)
+    with pytest.raises(SuspendedError):
+        draw(saver)
+    return saver.files[-1].read_bytes()
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -464,11 +474,10 @@ def test_loras_of_an_earlier_version_are_said(draw, put_aside, monkeypatch, lora
         lambda data: b"not a state at all " * 100,
     ],
 )
-def test_damaged_files_are_refused(draw, put_aside, damage: Callable[[bytes], bytes]) -> None:
-    state = put_aside()
-    before = state.read_bytes()
-    state.write_bytes(damage(before))
-    assert state.read_bytes() != before
+def test_damaged_files_are_refused(draw, whole_state, tmp_path, damage: Callable[[bytes], bytes]) -> None:
+    state = tmp_path / "state"
+    state.write_bytes(damage(whole_state))
+    assert state.read_bytes() != whole_state
     with pytest.raises(GenerationError, match=f"^{DAMAGED}$"):
         draw(on=Continuation(0, state))
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from gallery_helpers import finished_run, old_run, picture, request
+from running import studio_settings
 
 from webbduck_gradio.errors import RequestError
 from webbduck_gradio.gallery.index.index import MAX_SHOWN
@@ -38,9 +40,11 @@ ALPHABET = (
 CHECKPOINTS = ("starter", "Alpha", "beta")
 
 
-@pytest.fixture
-def mixed(outputs: Outputs) -> Outputs:
-    """Runs of one to three pictures, of all sizes, prompts and checkpoints, some with an upscaled copy."""
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, starter_checkpoints: Path) -> Outputs:
+    """Runs of one to three pictures, of all sizes, prompts and checkpoints, some with an upscaled copy. The
+    tests only look at them."""
+    outputs = Outputs(studio_settings(tmp_path_factory.mktemp("mixed"), starter_checkpoints))
     chance = random.Random(5)
     for number in range(24):
         asked = request(

@@ -65,9 +65,10 @@ def test_a_client_of_the_first_version_names_what_is_painted(
 
 
 def test_the_picture_follows_the_prompt_and_comes_again(client: Client) -> None:
-    (first,), info = client.predict("a red duck on a pond", seed=7, api_name="/generate")
-    (again,), _ = client.predict("a red duck on a pond", seed=7, api_name="/generate")
-    (other,), _ = client.predict("a blue duck on a pond", seed=7, api_name="/generate")
+    asked = {"seed": 7, "steps": 8, "api_name": "/generate"}
+    (first,), info = client.predict("a red duck on a pond", **asked)
+    (again,), _ = client.predict("a red duck on a pond", **asked)
+    (other,), _ = client.predict("a blue duck on a pond", **asked)
     assert np.array_equal(pixels(first), pixels(again))
     assert reddish(pixels(first)) > 0.04
     assert reddish(pixels(first)) > 3 * reddish(pixels(other))
@@ -94,7 +95,7 @@ def test_a_joined_name_makes_the_same_picture_as_its_parts(client: Client) -> No
 
 
 def test_a_sampler_alone_is_on_its_own_schedule(client: Client) -> None:
-    _, info = client.predict("a duck", sampler="DPM2", steps=4, api_name="/generate")
+    _, info = client.predict("a duck", sampler="DPM2", steps=4, **SMALL, api_name="/generate")
     assert (info["request"]["schedule"], info["request"]["scheduler"]) == ("Automatic", "DPM2 Karras")
 
 
@@ -113,10 +114,11 @@ def test_test_makes_one_picture(client: Client) -> None:
 
 
 def test_no_seed_is_a_random_one_and_zero_is_zero(client: Client) -> None:
-    seeds = [client.predict("a duck", steps=1, api_name="/generate")[1]["seeds"][0] for _ in range(2)]
+    one_step = {"steps": 1, **SMALL, "api_name": "/generate"}
+    seeds = [client.predict("a duck", **one_step)[1]["seeds"][0] for _ in range(2)]
     assert seeds[0] != seeds[1]
-    assert client.predict("a duck", seed=0, steps=1, api_name="/generate")[1]["seeds"] == [0]
-    assert client.predict("a duck", seed=-1, steps=1, api_name="/generate")[1]["seeds"] != [-1]
+    assert client.predict("a duck", seed=0, **one_step)[1]["seeds"] == [0]
+    assert client.predict("a duck", seed=-1, **one_step)[1]["seeds"] != [-1]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +217,7 @@ def test_lists_and_health(client: Client) -> None:
 
 
 def test_the_gallery_lists_what_was_made(client: Client) -> None:
-    _, info = client.predict('a duck, "quoted", <b>bold</b>', seed=3, steps=1, api_name="/generate")
+    _, info = client.predict('a duck, "quoted", <b>bold</b>', steps=1, **SMALL, api_name="/generate")
     newest = client.predict(api_name="/gallery")[0]
     assert newest["run"] == info["run"]
     assert newest["meta"]["prompt"] == 'a duck, "quoted", <b>bold</b>'
@@ -250,7 +252,7 @@ def test_cancelling_the_call_never_lets_two_jobs_run(studio, client: Client) -> 
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    client.predict("a boat", steps=4, seed=6, api_name="/generate")
+    client.predict("a boat", steps=4, seed=6, **SMALL, api_name="/generate")
     done.set()
     watcher.join()
     assert most == 1
@@ -270,7 +272,7 @@ def test_tokenize_counts_as_the_encoders_do(client: Client) -> None:
 
 
 def test_delete_and_restore(client: Client) -> None:
-    file, info = client.predict("a duck", seed=9, steps=1, num_images=2, api_name="/generate")
+    file, info = client.predict("a duck", steps=1, num_images=2, **SMALL, api_name="/generate")
     gone, kept = info["images"]
     deleted = client.predict(gone, api_name="/delete_image")
     assert deleted["images"] == [gone]
@@ -282,7 +284,7 @@ def test_delete_and_restore(client: Client) -> None:
 
 
 def test_the_gallery_after_a_time(client: Client) -> None:
-    _, info = client.predict("the newest duck", seed=9, steps=1, api_name="/generate")
+    _, info = client.predict("the newest duck", steps=1, **SMALL, api_name="/generate")
     newest = client.predict(api_name="/gallery")[0]
     assert newest["run"] == info["run"]
     assert client.predict(0, 50, newest["created"], api_name="/gallery") == []

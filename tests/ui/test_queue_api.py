@@ -83,7 +83,7 @@ def test_the_33rd_is_refused_and_nothing_is_lost(client: Client) -> None:
 def test_a_clients_cancel_cancels_its_job_alone(studio, client: Client) -> None:
     # Eight pictures: what runs goes on until the end of the test, however slow the test is.
     calls = [
-        client.submit(f"a duck {n}", steps=150, num_images=8, seed=n, **SMALL, api_name="/generate")
+        client.submit(f"a duck {n}", steps=60, num_images=8, seed=n, **SMALL, api_name="/generate")
         for n in range(2)
     ]
     store = studio.services.store
@@ -102,7 +102,7 @@ def test_a_clients_cancel_cancels_its_job_alone(studio, client: Client) -> None:
 
 
 def test_cancel_after_the_image_keeps_it(client: Client) -> None:
-    running = submit(client, "a duck", steps=150, num_images=8)
+    running = submit(client, "a duck", steps=50, num_images=8)
     wait_until(lambda: job(client, running)["step"] > 0)
     client.predict(running, True, api_name="/cancel")
     wait_until(lambda: job(client, running)["status"] == "cancelled")

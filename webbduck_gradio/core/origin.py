@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from importlib import metadata
 from typing import Any
 
@@ -35,9 +36,16 @@ AGAIN = "retry the job from the start."
 CAN_DIFFER = "single pixels can differ slightly from a picture drawn in one go."
 
 
+@cache
+def version_of(package: str) -> str:
+    """Installed version. Read once: an update takes effect with the next start, and to read it takes as long
+    as a small step."""
+    return metadata.version(package)
+
+
 def versions() -> dict[str, str]:
     """Installed version of each of `PACKAGES`."""
-    return {package: metadata.version(package) for package in PACKAGES}
+    return {package: version_of(package) for package in PACKAGES}
 
 
 def origin_of(
@@ -53,7 +61,7 @@ def origin_of(
     """`wordings`: of the first pass and of the hires pass; `checkpoints`: of all passes; `vae`: None = their
     own; `upscaler`: of the hires pass; `inputs`: images as the mode uses them, or the `digest` of such."""
     origin = {
-        "versions": {"WebbDuck": __version__, "torchsde": metadata.version("torchsde"), **versions()},
+        "versions": {"WebbDuck": __version__, "torchsde": version_of("torchsde"), **versions()},
         "request": request.model_dump(mode="json", exclude=IRRELEVANT),
         "texts": [text for each in wordings for text in (each.prompt, each.negative_prompt, each.prompt_2)],
         "checkpoints": [
