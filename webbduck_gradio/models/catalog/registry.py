@@ -229,8 +229,8 @@ class Registry(ModelLists):
         return "".join(f". {each.removesuffix('.')}" for each in said[:2])
 
     def default_checkpoint(self) -> Checkpoint | None:
-        """The first usable base checkpoint, or None: one that has a VAE, or a default for it, before others, the
-        user's own before those of other programs' folders, and the bundled one last."""
+        """The first usable base checkpoint, or None: one that has a VAE, or a default for it, before others,
+        the user's own before those of other programs' folders, and the bundled one last."""
         usable = [
             each
             for each in self.checkpoints()
