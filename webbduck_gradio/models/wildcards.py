@@ -20,30 +20,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
+from typing import NamedTuple
 
 from ..errors import ModelError
-from ..storage.reading import parse_json, read_regular
+from ..storage.reading import read_regular
+from . import wildcard_trees
 from .catalog.lookup import unknown
 from .dynamic_prompts.drawing import Value, Values, values_of
 from .foreign.folders import ModelFolder
 from .scan import is_text, stamp_of
+from .wildcard_trees import MAX_VALUES
 
 ENDINGS = (".txt", ".yaml", ".yml", ".json")
 MAX_BYTES = 8 * 2**20
 MAX_TREE_BYTES = 2 * 2**20
 """Largest text file, and YAML or JSON file, in bytes."""
-MAX_VALUES = 200_000
-"""Values of one file."""
 MAX_FILES = 20_000
-MAX_DEPTH = 16
-"""Levels of a tree."""
 _WEIGHT = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})\s*::")
-NAMED = 5
-"""Left-out values of a tree that a sentence names."""
-_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -338,74 +331,13 @@ def _read(listed: _File, stamp: str) -> _Content:
             return _Content(stamp, {}, f"{path.name} has more than {MAX_VALUES:,} values; split it.")
         return _Content(stamp, {"": values_of(values)})
     try:
-        tree = parse_json(text) if path.suffix.casefold() == ".json" else yaml.load(text, _TreeLoader)
-        skipped: list[str] = []
-        lists = {
-            way: values_of([_value(each, file, None, digest) for each in leaf])
-            for way, leaf in _leaves(tree, skipped)
-        }
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
-        why = f" ({error})" if isinstance(error, _TreeError) else ""
-        return _Content(stamp, {}, f"{path.name} is not a readable tree of lists{why}; correct it.")
-    return _Content(stamp, lists, problem=_skipped(file, skipped))
-
-
-def _skipped(file: str, ways: list[str]) -> str:
-    if not ways:
-        return ""
-    more = f" and {len(ways) - NAMED:,} more" if len(ways) > NAMED else ""
-    are = "are" if len(ways) > 1 else "is"
-    return f"{file}: {', '.join(ways[:NAMED])}{more} {are} left out; a tree holds lists of words only."
-
-
-class _TreeError(ValueError):
-    """Why a tree is not read."""
-
-
-class _TreeLoader(_SafeLoader):
-    """Reads YAML whose merges (`<<`) add at most `MAX_VALUES` keys in all."""
-
-    _merged = 0
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        for key, value in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                    if isinstance(each, yaml.MappingNode):
-                        self.flatten_mapping(each)
-                        self._merged += len(each.value)
-                    if self._merged > MAX_VALUES:
-                        raise _TreeError(f"more than {MAX_VALUES:,} values")
-        super().flatten_mapping(node)
-
-
-def _leaves(tree: Any, skipped: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """The lists of a tree with the way to them; the ways to what is neither a list nor a branch, and so is
-    left out, go into `skipped`."""
-    left = MAX_VALUES
-    stack: list[tuple[tuple[str, ...], Any]] = [((), tree)]
-    while stack:
-        way, node = stack.pop()
-        left -= 1
-        if isinstance(node, dict):
-            if len(way) >= MAX_DEPTH:
-                raise _TreeError(f"more than {MAX_DEPTH} levels")
-            stack += [((*way, str(key)), child) for key, child in node.items()]
-        elif isinstance(node, list):
-            left -= len(node)
-            leaf = []
-            for number, each in enumerate(node, 1):
-                if isinstance(each, bool) or not isinstance(each, str | int | float):
-                    if each is not None:
-                        skipped.append("/".join((*way, str(number))))
-                elif text := str(each).strip():
-                    leaf.append(text)
-            if leaf:
-                yield "/".join(way), leaf
-        elif node is not None:
-            skipped.append("/".join(way) or "its content")
-        if left - len(stack) < 0:
-            raise _TreeError(f"more than {MAX_VALUES:,} values")
+        leaves, skipped = wildcard_trees.read(text, path.suffix.casefold() == ".json")
+    except ValueError as error:
+        return _Content(stamp, {}, f"{path.name} is not a readable tree of lists{error}; correct it.")
+    lists = {
+        way: values_of([_value(each, file, None, digest) for each in leaf]) for way, leaf in leaves.items()
+    }
+    return _Content(stamp, lists, problem=wildcard_trees.left_out(file, skipped))
 
 
 def _value(text: str, file: str, line: int | None, digest: str) -> Value:

@@ -249,11 +249,7 @@ export default function start({ element, trigger, server }) {
     const lists = { samplers: catalog.samplers, vaes: catalog.vaes };
     put(
       models,
-      (addPlace ??= h(
-        "div",
-        { class: "add-place" },
-        addModelCard(catalog.folders.checkpoint, openFolders),
-      )),
+      (addPlace ??= h("div", { class: "add-place" }, addModelCard(catalog.folders.checkpoint, openFolders))),
       shown.length
         ? shown.map((each) => {
             const made = modelCards.get(each.name) ?? modelCard(each.name);
