@@ -22,7 +22,7 @@ from .detect import UNET, architecture, context_width, is_lora
 from .expected_tensors import SHORT_MIDDLE
 from .folder_files import read_json, variant, weight_files
 from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, read_header
-from .single_file_config import PARTS, configs, prefixes
+from .single_file_config import OVERRIDES, PARTS, configs, prefixes
 
 __all__ = [
     "CheckpointInfo",
@@ -91,8 +91,14 @@ def inspect_file(path: Path) -> CheckpointInfo:
         )
     predicts = prediction.of_file(path.name, header, _sidecar(path))
     scales = weight_formats.check(path.name, header, starts)
-    parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
-    whole = completeness.check_file(path.name, header, parts, scales)
+    of_table = ("checkpoint", arch, predicts.kind, predicts.zero_snr, header.metadata.get(OVERRIDES))
+    checked = header.derived.get(of_table)
+    if checked is None:
+        parts = configs(path.name, header, arch, predicts.kind, predicts.zero_snr)
+        checked = parts, completeness.check_file(path.name, header, parts, scales)
+        if not checked[1].notes:  # which name the file
+            header.derived[of_table] = checked
+    parts, whole = checked
     layers = [parts[name]["num_hidden_layers"] for name in parts if name.startswith("text_encoder")]
     return CheckpointInfo(
         arch=arch,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from .lora_alpha import peft_configs
 from .lora_faults import faults
 from .lora_keys import read_names
 from .lora_kinds import kinds_of
-from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, Tensors, read_header
+from .safetensors_header import PICKLE_ENDINGS, PICKLE_REASON, Header, read_header
 from .sidecars import shortened
 
 NAMES = {
@@ -106,8 +106,8 @@ def inspect_lora(path: Path) -> LoraInfo:
         raise ModelError(
             f"{path.name} has {len(header.tensors):,} tensors, far more than any LoRA; download it again."
         )
-    shared: dict[Hashable, Any] = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
-    if not shared:
+    shared = header.derived
+    if "lora" not in shared:
         names = "\n".join(header.tensors)
         shared["lora"] = LORA_KEY.search(names) is not None
         shared["kind"] = lora_kind(header, names) if shared["lora"] else ""

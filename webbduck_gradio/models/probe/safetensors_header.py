@@ -80,9 +80,14 @@ class Header:
     """Keys of metadata values that are not text; the safetensors library rejects such files."""
 
     @property
+    def derived(self) -> dict[Hashable, Any]:
+        """What was derived from its tensors: shared by files of the same table, so without their names."""
+        return self.tensors.derived if isinstance(self.tensors, Tensors) else {}
+
+    @property
     def all_names(self) -> str:
         """The names of its tensors, one per line."""
-        derived: dict[Hashable, Any] = self.tensors.derived if isinstance(self.tensors, Tensors) else {}
+        derived = self.derived
         if "names" not in derived:
             derived["names"] = "\n".join(self.tensors)
         return str(derived["names"])

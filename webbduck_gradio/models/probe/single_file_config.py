@@ -27,6 +27,8 @@ PARTS = {
 """Display names of the parts of a checkpoint."""
 PROJECTION, PROJECTION_TRANSPOSED = "text_projection", "text_projection.weight"
 """The second text encoder's projection in OpenCLIP, and as some programs write it (transposed)."""
+OVERRIDES = "webbduck.config"
+"""Key of the metadata that say more than shapes do."""
 VOCAB_SIZE = 49408
 """Size of CLIP's vocabulary."""
 CUT_DEPTHS = {
@@ -111,7 +113,7 @@ def tensors(parts: dict[str, Config], refiner: bool) -> dict[str, dict[str, tupl
 def config_overrides(header: Header) -> dict[str, Config]:
     """Part -> what the file's own metadata say of its configuration."""
     try:
-        overrides = json.loads(header.metadata.get("webbduck.config", "{}"))
+        overrides = json.loads(header.metadata.get(OVERRIDES, "{}"))
     except (ValueError, RecursionError):
         return {}
     if not isinstance(overrides, dict):

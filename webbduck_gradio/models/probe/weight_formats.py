@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import ModelError
-from .safetensors_header import Header, Tensor, Tensors
+from .safetensors_header import Header, Tensor
 
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
 FLOAT8 = frozenset({"F8_E4M3", "F8_E5M2"})
@@ -54,7 +54,7 @@ def check(name: str, header: Header, parts: Mapping[str, str]) -> dict[str, Scal
 
     `parts`: name prefix -> display name of the part. Raises `ModelError` for unsupported formats.
     """
-    shared: dict[Hashable, Any] = header.tensors.derived if isinstance(header.tensors, Tensors) else {}
+    shared = header.derived
     of_parts = ("formats", tuple(parts))
     if of_parts not in shared:
         shared[of_parts] = _stored(header.tensors, tuple(parts))
