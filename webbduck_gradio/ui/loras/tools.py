@@ -22,7 +22,8 @@ class ToolKind:
     """What it is for, and which files it can be, in one or two sentences."""
     folder: Callable[[Settings], Path]
     models: Callable[[Registry], Iterable[Any]]
-    """Each has a `name` and `unusable`, None or the reason in one sentence; some have `size_bytes`."""
+    """Each has a `name` and `unusable`, None or the reason in one sentence; some have `size_bytes` and
+    `origin`."""
     detail: Callable[[Any], str] = lambda _model: ""
     """A fact about a model, beside its name."""
     kind: Kind | None = None
@@ -93,9 +94,9 @@ def tools_view(registry: Registry) -> list[dict[str, Any]]:
             "models": [
                 {
                     "name": model.name,
-                    "origin": model.origin,
+                    "origin": getattr(model, "origin", ""),
                     "detail": kind.detail(model),
-                    "converted_from": "" if model.unusable else source_of(model.path),
+                    "converted_from": source_of(model.path) if kind.kind and not model.unusable else "",
                     "size_bytes": getattr(model, "size_bytes", None),
                     "reason": model.unusable,
                 }
