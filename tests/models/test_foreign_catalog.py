@@ -52,14 +52,14 @@ def test_every_kind_is_listed_once_under_its_label(given: Settings) -> None:
     assert registry.problems == ()
     assert named(registry.checkpoints()) == [
         ("A1111/anime/pony", "A1111"),
+        (STARTER, ""),
         ("A1111/xl", "A1111"),
         ("ComfyUI/xl", "ComfyUI"),
-        (STARTER, ""),
     ]
     assert named(registry.loras()) == [
         ("A1111/ink", "A1111"),
-        ("A1111/style/wash", "A1111"),
         ("ComfyUI/ink", "ComfyUI"),
+        ("A1111/style/wash", "A1111"),
         ("ComfyUI/sub/detail", "ComfyUI"),
     ]
     assert named(registry.embeddings()) == [("A1111/easy", "A1111"), ("ComfyUI/easy", "ComfyUI")]
