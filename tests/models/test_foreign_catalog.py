@@ -22,6 +22,7 @@ from webbduck_gradio.models.admission import build_request, obstacle
 from webbduck_gradio.models.catalog import hashes
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.models.catalog.watcher import CatalogWatcher
+from webbduck_gradio.models.probe.converted import SOURCE, SOURCE_BYTES
 from webbduck_gradio.models.prompt_resolver import resolve_prompt
 from webbduck_gradio.models.wildcard_edits import WildcardEditor
 from webbduck_gradio.request import GenerationRequest
@@ -303,3 +304,16 @@ def test_what_cannot_be_used_says_why(given: Settings, webui: Path) -> None:
     registry = Registry(given)
     with pytest.raises(ModelError, match="pickle"):
         registry.checkpoint_called("old")
+
+
+def test_a_pickle_that_was_converted_is_listed_by_what_it_became(given: Settings, webui: Path) -> None:
+    pickle = webui / "models" / "Lora" / "old.pt"
+    pickle.write_bytes(b"\x80\x02}.")
+    registry = Registry(given)
+    assert "A1111/old.pt" in [each.name for each in registry.loras()]
+    foreign_trees.lora(given.loras / "old.safetensors", {SOURCE: "old.pt", SOURCE_BYTES: "4"})
+    registry.refresh()
+    assert [each.name for each in registry.loras() if "old" in each.name] == ["old"]
+    pickle.write_bytes(b"\x80\x02]q.")  # another one, under the same name
+    registry.refresh()
+    assert "A1111/old.pt" in [each.name for each in registry.loras()]

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
+from ..probe.converted import is_converted
+from ..probe.safetensors_header import PICKLE_ENDINGS
 from ..scan import ENDINGS, PICTURES, Candidate, Folders, below, candidates, stamp_of
 from .folders import ModelFolder
 
@@ -32,15 +34,21 @@ def foreign_candidates(
     `scan.candidates`.
 
     Their names begin with the label of their program's folder. A file that is among the `own` ones, or that
-    was found before, also through links, is left out. What cannot be read is noted in `known`.
+    was found before, also through links, is left out, and so is a pickle that was converted to one of the
+    `own`. What cannot be read is noted in `known`.
     """
     seen = {each.real for each in own}
     names = {each.name for each in own}
+    files = {each.path.name: each.path for each in own}
     listed = []
     for folder in found:
         for each in candidates(folder.path, folders, folder.skip, known, endings):
             if each.real in seen or (entry := _entry(folder, each)) is None:
                 continue
+            if each.path.suffix.lower() in PICKLE_ENDINGS:
+                ours = files.get(f"{each.path.stem}.safetensors")
+                if ours is not None and is_converted(each.path, ours):
+                    continue
             seen.add(each.real)
             name = next(free for free in _names(folder, entry, each.name) if free not in names)
             names.add(name)
