@@ -14,6 +14,7 @@ def test_words_that_the_starter_does_not_know_are_named_below_the_prompt(kept_pa
     said = kept_page.locator(".prompt-unknown")
     below = kept_page.locator("#size")
     expect(said).to_have_class("prompt-unknown silent")
+    expect(said).to_have_js_property("hidden", False)  # which its first answer says of a checkpoint
     place = below.bounding_box()
     kept_page.fill("#prompt textarea", "photo of an astronaut riding a horse on mars, 8k")
     expect(said.get_by_role("status")).to_contain_text(
