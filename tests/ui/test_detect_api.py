@@ -40,7 +40,14 @@ def duck(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_detectors_are_listed(client: Client) -> None:
     assert client.predict(api_name="/detectors") == [
-        {"name": DETECTOR, "kind": "starter", "classes": ["duck head", "hat"], "masks": False, "reason": None}
+        {
+            "name": DETECTOR,
+            "origin": "",
+            "kind": "starter",
+            "classes": ["duck head", "hat"],
+            "masks": False,
+            "reason": None,
+        }
     ]
 
 

@@ -154,6 +154,6 @@ def test_what_does_not_fit_is_refused_before_it_is_queued(client, painted, endpo
 
 
 def test_what_there_is(client: Client) -> None:
-    assert client.predict(api_name="/upscalers") == [{"name": "Lanczos", "reason": None}]
+    assert client.predict(api_name="/upscalers") == [{"name": "Lanczos", "origin": "", "reason": None}]
     assert [each["name"] for each in client.predict(api_name="/captioners")][:1] == ["told"]
     assert client.predict(api_name="/caption_styles")[0] == "detailed"

@@ -25,7 +25,7 @@ def client(studio) -> Iterator[Client]:
 
 
 def test_what_it_comes_to_is_what_is_drawn(client: Client) -> None:
-    assert {"name": "hue", "lines": 2, "reason": None} in client.predict(api_name="/wildcards")
+    assert {"name": "hue", "origin": "", "lines": 2, "reason": None} in client.predict(api_name="/wildcards")
     found = client.predict(PROMPT, seed=5, n=4, negative_prompt="{boat|hat}", api_name="/resolve")
     assert [each["seed"] for each in found["texts"]] == [5, 6, 7, 8] and found["combinations"] == 4
     first = found["texts"][0]
