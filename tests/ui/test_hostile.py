@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -189,14 +190,21 @@ def direct(target: StudioServer) -> Iterator[Direct]:
             asked = parse_json(json.dumps(values).encode(), is_own_file=lambda path: True)
             check_call(f"/gradio_api/call/v2/{endpoint}", asked, {endpoint: Signature(names, frozenset())})
             given = defaults | asked | {"request": None}
-            return "answered", runner.run(answer(handler, [given[name] for name in defaults]))
+            asking = answer(handler, [given[name] for name in defaults])
+            return "answered", asyncio.run_coroutine_threadsafe(asking, loop).result()
         except WebbDuckError as error:
             return "refused", str(error)
         except gr.Error as error:
             return "refused", error.message
 
-    with asyncio.Runner() as runner:
-        yield call
+    # In a thread of its own: where browser tests ran before, this one's loop is Playwright's.
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield call
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 SAMPLE = 8
