@@ -31,8 +31,14 @@ def no_folders(studio) -> Iterator[None]:
     wait_until(lambda: not [each for each in registry.loras() if each.origin])
 
 
-def open_dialog(page: Page) -> None:
+def open_tab(page: Page) -> None:
+    """And wait for its script, which answers clicks from then on."""
     page.get_by_role("tab", name="LoRAs").click()
+    expect(page.locator(".catalog .count")).not_to_be_empty()
+
+
+def open_dialog(page: Page) -> None:
+    open_tab(page)
     page.get_by_role("button", name="Model folders").first.click()
     expect(page.get_by_label("Path of a folder")).to_be_visible()
 
@@ -75,10 +81,10 @@ def test_added_used_and_removed(page: Page, painted: None, comfyui: Path) -> Non
     page.fill("#prompt textarea", "a duck")
     page.fill("#steps input", "1")
     page.click("#generate")
-    done = page.wait_for_function(
-        "() => webbduck.last.get('jobs')?.recent.find(({ status }) => status === 'completed') ?? null"
+    page.wait_for_function(
+        """() => webbduck.last.get('jobs')?.recent.some(({ status, request }) =>
+            status === 'completed' && request.loras?.some(({ name }) => name === 'ComfyUI/sub/detail'))"""
     )
-    assert [each["name"] for each in done.json_value()["request"]["loras"]] == ["ComfyUI/sub/detail"]
 
     open_dialog(page)
     row.get_by_role("button", name="Remove ComfyUI").click()
@@ -95,7 +101,7 @@ def test_on_a_phone(window, studio, comfyui: Path) -> None:
     studio.services.registry.foreign.add(comfyui)
     studio.services.registry.refresh()
     page = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page.get_by_role("tab", name="LoRAs").click()
+    open_tab(page)
     page.get_by_role("button", name="Checkpoints", exact=True).tap()
     expect(page.get_by_role("article", name="ComfyUI/xl")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
