@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from barriers import violations
+from loras_page import open_loras
 from playwright.sync_api import Page, expect
 from running import wait_until
 from safetensors.torch import load_file
@@ -35,7 +36,7 @@ def folder(studio, starter_checkpoints: Path) -> Iterator[Path]:
 
 
 def test_all_of_a_section(page: Page, window, folder: Path) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
+    open_loras(page)
     page.get_by_role("button", name="Tools", exact=True).click()
     card = page.get_by_role("article", name="Upscalers")
     expect(card).to_contain_text(
@@ -54,7 +55,7 @@ def test_all_of_a_section(page: Page, window, folder: Path) -> None:
     expect(card.get_by_role("button", name="Convert")).to_have_count(1)
 
     phone = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    phone.get_by_role("tab", name="LoRAs").click()
+    open_loras(phone)
     phone.get_by_role("button", name="Tools", exact=True).click()
     again = phone.get_by_role("button", name="Convert evil.pth to safetensors")
     box = again.bounding_box()

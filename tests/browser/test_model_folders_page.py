@@ -8,6 +8,7 @@ from pathlib import Path
 import foreign_trees
 import pytest
 from barriers import violations
+from loras_page import open_loras
 from playwright.sync_api import Page, expect
 from running import wait_until
 
@@ -31,14 +32,8 @@ def no_folders(studio) -> Iterator[None]:
     wait_until(lambda: not [each for each in registry.loras() if each.origin])
 
 
-def open_tab(page: Page) -> None:
-    """And wait for its script, which answers clicks from then on."""
-    page.get_by_role("tab", name="LoRAs").click()
-    expect(page.locator(".catalog .count")).not_to_be_empty()
-
-
 def open_dialog(page: Page) -> None:
-    open_tab(page)
+    open_loras(page)
     page.get_by_role("button", name="Model folders").first.click()
     expect(page.get_by_label("Path of a folder")).to_be_visible()
 
@@ -101,7 +96,7 @@ def test_on_a_phone(window, studio, comfyui: Path) -> None:
     studio.services.registry.foreign.add(comfyui)
     studio.services.registry.refresh()
     page = window(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    open_tab(page)
+    open_loras(page)
     page.get_by_role("button", name="Checkpoints", exact=True).tap()
     expect(page.get_by_role("article", name="ComfyUI/xl")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390

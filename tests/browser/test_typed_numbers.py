@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from form_page import unfold_all
 from lora_files import make_lora
+from loras_page import open_loras
 from playwright.sync_api import Locator, Page, expect
 from running import STARTER, wait_until
 
@@ -130,7 +131,7 @@ def test_weights_and_defaults(kept_page: Page, studio, lora: Path) -> None:
 
 def test_what_is_typed_survives_a_change_of_the_catalog(kept_page: Page, studio) -> None:
     registry, another = studio.services.registry, studio.settings.checkpoints / "sdxl" / "another.safetensors"
-    kept_page.get_by_role("tab", name="LoRAs").click()
+    open_loras(kept_page)
     kept_page.get_by_role("button", name="Checkpoints", exact=True).click()
     card = kept_page.get_by_label(STARTER, exact=True)
     cfg, width = card.locator("[name=cfg]"), card.locator("[name=width]")
@@ -149,6 +150,11 @@ def test_what_is_typed_survives_a_change_of_the_catalog(kept_page: Page, studio)
         # Another change of the same default is said, and replaced by the next save.
         type_into(cfg, "7,5")
         registry.edit_checkpoint(STARTER, {"cfg": 3.0})
+        kept_page.wait_for_function(  # that the page knows of it already, which keeps what is typed
+            """name => webbduck.last.get("catalog").checkpoints.some(
+                (each) => each.name === name && each.defaults.cfg === 3)""",
+            arg=STARTER,
+        )
         card.get_by_role("button", name="Save defaults").click()
         expect(card.locator(".form-status")).to_contain_text("3")
         card.get_by_role("button", name="Save defaults").click()

@@ -86,15 +86,19 @@ export function makeDefaultsForm({ save: store, useCurrent }) {
     }
     const seen = Object.fromEntries(Object.keys(changes).map((key) => [key, shown[key]]));
     const done = await store(changes, seen);
-    wasRefused = Boolean(done.error);
-    if (!wasRefused) {
+    const isRefused = Boolean(done.error);
+    // The catalog's update with the other change may have come before the refusal.
+    const isKnown = Object.entries(seen).some(([key, value]) => latest.defaults[key] !== value);
+    if (isRefused && isKnown) shown = { ...latest.defaults };
+    wasRefused = isRefused && !isKnown;
+    if (!isRefused) {
       // The catalog's next update has them; until then a second save is not a conflict.
       for (const [key, value] of Object.entries(changes)) {
         shown[key] = latest.defaults[key] = value ?? latest.suggested[key];
       }
     }
-    showStatus(done.error ?? "Saved to models.json.", wasRefused);
-    return !wasRefused;
+    showStatus(done.error ?? "Saved to models.json.", isRefused);
+    return !isRefused;
   }
 
   function submit(event) {
