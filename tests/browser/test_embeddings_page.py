@@ -9,6 +9,7 @@ import pytest
 from barriers import violations
 from embedding_files import for_sdxl, of_words
 from form_page import expect_form
+from loras_page import open_loras
 from playwright.sync_api import Page, expect
 from running import STARTER, wait_until
 
@@ -27,7 +28,7 @@ def folder(studio) -> Iterator[Path]:
 
 
 def open_cards(page: Page) -> None:
-    page.get_by_role("tab", name="LoRAs").click()
+    open_loras(page)
     page.get_by_role("button", name="Embeddings", exact=True).click()
     # What the checkpoint can use comes first.
     expect(page.locator(".embeddings h3")).to_have_text(["moods/calm pond", "alien"])
