@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from webbduck_gradio.api.serializers import status_line
+from webbduck_gradio.api.status_line import status_line
 from webbduck_gradio.errors import NotFoundError, QueueFullError, RequestError, StorageError
 from webbduck_gradio.gallery.outputs import Outputs
 from webbduck_gradio.jobs import queries, schema, suspension

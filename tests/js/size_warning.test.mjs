@@ -23,8 +23,9 @@ const jobs = [
 ];
 
 test("the rule is the one of Python", () => {
-  for (const { size, native, strength, recommended, largest, said } of sizes.cases) {
-    assert.equal(sizeFault(size, { native_size: native, largest }, strength, recommended), said);
+  for (const { size, native, strength, recommended, largest, redrawn, said } of sizes.cases) {
+    const checkpoint = { native_size: native, largest, largest_redrawn: redrawn };
+    assert.equal(sizeFault(size, checkpoint, strength, recommended), said);
   }
 });
 

@@ -32,7 +32,9 @@ def registry(settings: Settings) -> Registry:
     save(folder / "large.safetensors", SDXL)
     shutil.copytree((folder / STARTER).resolve(), folder / SMALL, copy_function=shutil.copyfile)
     own = {"hires_scale": 1.25, "hires_strength": 0.1, "redraw_strength": 0.05}
-    (folder / SMALL / "webbduck.json").write_text(json.dumps({"defaults": own, "largest": 320}))
+    (folder / SMALL / "webbduck.json").write_text(
+        json.dumps({"defaults": own, "largest": 320, "largest_redrawn": 400})
+    )
     return Registry(settings)
 
 
@@ -60,12 +62,17 @@ def test_each_pass_is_judged_by_its_own_size_and_strength(registry: Registry) ->
 
 def test_a_checkpoint_says_how_large_it_draws(registry: Registry) -> None:
     assert registry.checkpoint(SMALL).largest == 320
+    assert registry.checkpoint(SMALL).largest_redrawn == 400
+    shapes = "up to which the checkpoint keeps shapes"
     fields = {"base_model": SMALL, "hires_scale": 2, "hires_strength": 0.05}
     assert said(registry, **fields) == [
-        "The hires pass: 512 × 512 px is larger than the 320 × 320 px up to which the checkpoint keeps "
-        "shapes; expect distorted ones at any strength."
+        f"The hires pass: 512 × 512 px is larger than the 400 × 400 px {shapes}; expect distorted ones."
     ]
-    assert said(registry, base_model=SMALL, hires_scale=1.25) == []
+    assert said(registry, base_model=SMALL, hires_scale=1.5) == []
+    assert said(registry, base_model=SMALL, hires_scale=1.5, hires_strength=0.2) == [
+        f"The hires pass: 384 × 384 px is larger than the 320 × 320 px {shapes} above strength 0.1; expect "
+        "distorted ones."
+    ]
 
 
 def test_the_strength_of_a_hires_pass_is_its_checkpoints(registry: Registry) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from webbduck_gradio.api import serializers
+from webbduck_gradio.api import serializers, status_line
 from webbduck_gradio.jobs.store import JobStore
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import GenerationRequest
@@ -30,7 +30,7 @@ from webbduck_gradio.ui.studio.form import Form
     ],
 )
 def test_ordinals(number: int, text: str) -> None:
-    assert serializers.ordinal(number) == text
+    assert status_line.ordinal(number) == text
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_ordinals(number: int, text: str) -> None:
     ],
 )
 def test_durations(value: float, text: str) -> None:
-    assert serializers.seconds(value) == text
+    assert status_line.seconds(value) == text
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_durations(value: float, text: str) -> None:
     ],
 )
 def test_an_estimate_is_in_whole_seconds_and_never_of_none(value: float, text: str) -> None:
-    assert serializers.time_left(value) == text
+    assert status_line.time_left(value) == text
 
 
 def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> None:
@@ -70,8 +70,8 @@ def test_a_clock_that_was_set_back_gives_no_duration_below_nothing(settings) -> 
     store.finish(job.id, "completed")
     ended = store.get(job.id)
     store.close()
-    assert serializers.status_line(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
-    assert serializers.status_line(replace(ended, started=3700.0, finished=100.0)) == "Done"
+    assert status_line.status_line(replace(ended, started=100.0, finished=103.0)) == "Done in 3.0 s"
+    assert status_line.status_line(replace(ended, started=3700.0, finished=100.0)) == "Done"
 
 
 def test_settings_without_a_say_are_not_shown() -> None:

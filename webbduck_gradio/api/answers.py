@@ -193,6 +193,7 @@ class CheckpointAnswer(TypedDict):
     converted_from: str
     """Name of the pickle that it was made from, or ""."""
     largest: int | None
+    largest_redrawn: int | None
     distilled: dict[str, Any] | None
     """Of a model that draws in few steps: kind, by (header, metadata or name), steps, cfg, sampler, schedule;
     here and below."""

@@ -14,8 +14,8 @@ from ..errors import RequestError
 from ..jobs.job import Job, Kind
 from ..jobs.store import JobStore
 from ..services import Services
-from . import serializers
 from .gradio_internals import current_call
+from .status_line import status_line
 
 REPORT_SECONDS = 0.25
 """Minimum time between two progress reports of a job."""
@@ -45,7 +45,7 @@ async def submit(
         return job
     job = await wait_with_progress(services, job)
     if job.state != "completed" and not job.images:
-        reason = job.error or serializers.status_line(job)
+        reason = job.error or status_line(job)
         if job.state == "suspended":
             reason = (
                 f"The job {job.id} was put aside; /continue lets it go on, and /job tells when it has ended."
@@ -93,7 +93,7 @@ async def wait_for_end(store: JobStore, job: Job, progress: gr.Progress) -> Job:
                 return job
             if job.total:
                 percent = int(100 * job.progress)
-                progress((percent, 100), desc=serializers.status_line(job), unit="%")
+                progress((percent, 100), desc=status_line(job), unit="%")
             reported = time.monotonic()
             await changed.wait()
             # Progress is throttled; a change of the list, such as the job's end, is handled at once.

@@ -13,7 +13,7 @@ from typing import Literal
 from ..request import GenerationRequest
 from .catalog.entries import Checkpoint
 
-Fault = Literal["repeated", "cropped", "stretched", "changed", "too_large"]
+Fault = Literal["repeated", "cropped", "stretched", "changed", "too_large", "too_strong"]
 
 LIMITS = {"larger": 2.25, "smaller": 0.25, "longer": 2.5, "redrawn": 4.0, "kept": 0.75}
 """`larger`, `smaller`: areas, in squares of the native size, beyond which the first pass is warned of, and
@@ -22,13 +22,14 @@ checkpoint recommends; from the strength `kept` on, `larger` holds for it as wel
 is left."""
 
 TRAINED = "the area that the checkpoint was trained on"
+LARGER = "is larger than the {n} × {n} px up to which the checkpoint keeps shapes"
 TEXTS: dict[Fault, str] = {
     "repeated": f"is {{n}} times {TRAINED}; expect repeated subjects",
     "cropped": f"is less than a quarter of {TRAINED}; expect cropped subjects",
     "stretched": "has sides of {n} to 1, which the checkpoint hardly knows; expect repeated subjects",
     "changed": f"is {{n}} times {TRAINED}; above strength {{strength}} expect repeated subjects",
-    "too_large": "is larger than the {n} × {n} px up to which the checkpoint keeps shapes; expect distorted "
-    "ones at any strength",
+    "too_large": f"{LARGER}; expect distorted ones",
+    "too_strong": f"{LARGER} above strength {{strength}}; expect distorted ones",
 }
 """What follows "512 × 512 px"."""
 ABOVE = 0.15
@@ -41,22 +42,27 @@ def fault(
     strength: float | None = None,
     recommended: float = 0.5,
     largest: int | None = None,
+    redrawn: int | None = None,
 ) -> str | None:
     """What is to be expected of a pass of this size (width, height), in one sentence without its full stop;
     None: nothing bad.
 
     `native`: side in pixels of the square that the checkpoint was trained on. `strength`: how much of a given
     picture is drawn anew; None = begun from noise alone. `recommended`: the checkpoint's strength for larger
-    copies. `largest`: side of the largest square that it draws well at any strength; None = not known.
+    copies. `largest`: side of the largest square that it draws well; None = not known. `redrawn`: the same
+    from a picture, up to the recommended strength; None = `largest`.
     """
     width, height = size
     area = width * height / native**2
     ratio = max(size) / min(size)
+    gentle = strength is not None and strength <= recommended
+    bound = (gentle and redrawn) or largest
     found: tuple[Fault, float] | None = None
     if area > LIMITS["larger"] and (strength is None or strength > LIMITS["kept"]):
         found = "repeated", area
-    elif largest is not None and width * height > largest**2:
-        found = "too_large", largest
+    elif bound is not None and width * height > bound**2:
+        too_strong = strength is not None and not gentle and redrawn is not None
+        found = "too_strong" if too_strong else "too_large", bound
     elif strength is None and area < LIMITS["smaller"]:
         found = "cropped", area
     elif strength is None and ratio > LIMITS["longer"]:
@@ -65,7 +71,7 @@ def fault(
         found = "changed", area
     if found is None:
         return None
-    number = found[1] if found[0] == "too_large" else _rounded(found[1])
+    number = found[1] if found[0].startswith("too_") else _rounded(found[1])
     said = TEXTS[found[0]].replace("{n}", f"{number:g}").replace("{strength}", f"{recommended:g}")
     return f"{width} × {height} px {said}"
 
@@ -107,6 +113,11 @@ def _of_pass(
     checkpoint: Checkpoint, size: tuple[int, int], strength: float | None, which: str = ""
 ) -> str | None:
     said = fault(
-        size, checkpoint.native_size, strength, checkpoint.defaults.hires_strength, checkpoint.largest
+        size,
+        checkpoint.native_size,
+        strength,
+        checkpoint.defaults.hires_strength,
+        checkpoint.largest,
+        checkpoint.largest_redrawn,
     )
     return which + said if said else None

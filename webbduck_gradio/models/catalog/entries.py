@@ -63,7 +63,9 @@ class Checkpoint:
     vocabulary: Vocabulary | None = None
     """The words that it knows; None: not listed, as for most."""
     largest: int | None = None
-    """Side in pixels of the largest square that it draws well, even from a picture; None: not known."""
+    """Side in pixels of the largest square that it draws well; None: not known."""
+    largest_redrawn: int | None = None
+    """The same for a picture that is drawn over, up to the recommended strength; None: `largest`."""
     converted_from: str = ""
     """Name of the pickle that it was made from."""
     distilled: Distilled | None = None
@@ -170,7 +172,8 @@ def checkpoint_entry(
         latent_rgb=_latent_rgb(known.extras.get("latent_rgb"), f"{name}/webbduck.json", problems),
         suggested=suggested,
         vocabulary=vocabulary_in(known.extras, name, f"{name}/webbduck.json", problems),
-        largest=_largest(known.extras.get("largest"), f"{name}/webbduck.json", problems),
+        largest=_side(known.extras, "largest", name, problems),
+        largest_redrawn=_side(known.extras, "largest_redrawn", name, problems),
         converted_from=str(known.extras.get("converted_from", "")),
         distilled=_distilled(known, name),
         origin=candidate.origin,
@@ -202,11 +205,12 @@ def _distilled(known: CheckpointInfo, name: str) -> Distilled | None:
     return remembered(known.extras.get("distilled")) or by_name(name, "checkpoint")
 
 
-def _largest(said: Any, source: str, problems: list[str]) -> int | None:
+def _side(extras: Mapping[str, Any], key: str, name: str, problems: list[str]) -> int | None:
+    said = extras.get(key)
     if said is None:
         return None
     if isinstance(said, bool) or not isinstance(said, int) or not MIN_SIDE <= said <= MAX_SIDE:
-        problems.append(f"{source}: largest must be a side from {MIN_SIDE} to {MAX_SIDE} pixels.")
+        problems.append(f"{name}/webbduck.json: {key} must be a side from {MIN_SIDE} to {MAX_SIDE} pixels.")
         return None
     return said
 

@@ -57,9 +57,9 @@ class CheckpointInfo:
     has_vae: bool = True
     """False: it draws only with a VAE of its own that the request names."""
     extras: dict[str, Any] = field(default_factory=dict)
-    """`webbduck.json` of a checkpoint folder: defaults, largest, latent_rgb, vocabulary. `said`: defaults in
-    a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler. `converted_from`: name of
-    the pickle that a file was made from."""
+    """`webbduck.json` of a checkpoint folder: defaults, largest, largest_redrawn, latent_rgb, vocabulary.
+    `said`: defaults in a file's metadata. `distilled`: fields of `Distilled` by metadata or scheduler.
+    `converted_from`: name of the pickle that a file was made from."""
 
 
 def inspect_file(path: Path) -> CheckpointInfo:

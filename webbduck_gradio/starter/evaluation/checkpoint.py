@@ -79,7 +79,7 @@ def section(context: EvalContext) -> Section:
         context.pictures,
     )
     shares, misses = score(pictures, asked, classifier)
-    seeds = max(4, min(8, context.prompts // 4))
+    seeds = max(4, min(20, context.prompts // 4))
     shares["negative prompt removes"], _ = removal_share(pipeline, classifier, seeds)
     rows = [Row.share(name, shares[name], bar) for name, bar in BARS.items()]
     mean, worst = held_out_psnr(pipeline.vae)

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -29,11 +29,12 @@ VOCABULARY = {
 }
 """What the page says of words that the checkpoint does not know (`models.vocabulary`)."""
 RECOMMENDED = {
-    "defaults": {"hires_scale": 1.25, "hires_strength": 0.1, "redraw_scale": 2.0, "redraw_strength": 0.05},
+    "defaults": {"hires_scale": 2.0, "hires_strength": 0.3, "redraw_scale": 2.0, "redraw_strength": 0.25},
     "largest": 320,
+    "largest_redrawn": 512,
 }
-"""Settings of larger copies, and the side of the largest square in which shapes hold (`models.sizes`): looked
-at on three scenes. Above them the checkpoint, trained at 256 px, draws second subjects into the first."""
+"""Settings of larger copies, and the sides of the largest squares in which shapes hold, drawn at once and
+redrawn from a picture (`models.sizes`): as `evaluation.larger` finds."""
 
 _TOKENIZER_CONFIG: dict[str, Any] = {
     "bos_token": "<|startoftext|>",
@@ -86,15 +87,30 @@ def export_vae(vae: AutoencoderKL, folder: Path, share: float = 0.6) -> None:
             raise ValueError(
                 f"{folder} was made with another encoder; its UNet would not understand this one"
             )
-    theirs = there.state_dict()
-    mixed = {name: theirs[name] * (1 - share) + new * share for name, new in vae.float().state_dict().items()}
+    _replace_weights(_mean(there, vae, share), folder / "vae")
+
+
+def export_unet(unet: UNet2DConditionModel, folder: Path, share: float = 0.55) -> None:
+    """Merge `unet` into the UNet of a checkpoint folder.
+
+    `share` (0..1) is the weight of the new one: the mean redraws enlarged pictures nearly as well as the UNet
+    that was trained on them, and draws small ones nearly as the old one does.
+    """
+    there = UNet2DConditionModel.from_pretrained(folder / "unet", local_files_only=True).float()
+    _replace_weights(_mean(there, unet, share), folder / "unet")
+
+
+Trained = TypeVar("Trained", AutoencoderKL, UNet2DConditionModel)
+
+
+def _mean(there: Trained, new: Trained, share: float) -> Trained:
+    """`there` with the mean of its own weights and those of `new`, weighted `share` (0..1)."""
+    own = there.state_dict()
+    mixed = {
+        name: own[name] * (1 - share) + value * share for name, value in new.float().state_dict().items()
+    }
     there.load_state_dict(mixed)
-    _replace_weights(there, folder / "vae")
-
-
-def export_unet(unet: UNet2DConditionModel, folder: Path) -> None:
-    """Replace the weights of a checkpoint folder's UNet."""
-    _replace_weights(unet, folder / "unet")
+    return there
 
 
 def _replace_weights(model: AutoencoderKL | UNet2DConditionModel, folder: Path) -> None:

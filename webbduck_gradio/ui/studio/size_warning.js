@@ -9,19 +9,24 @@ const { limits, texts } = webbduckFacts.sizes;
  * What is to be expected of a pass of this size, without its full stop, or null.
  *
  * @param {[number, number]} size width and height in px
- * @param {{native_size: number, largest?: number | null}} checkpoint
+ * @param {{native_size: number, largest?: number | null, largest_redrawn?: number | null}} checkpoint
  * @param {number | null} [strength] how much of a given picture is drawn anew; null: begun from noise alone
  * @param {number} [recommended] the checkpoint's strength for larger copies
  * @returns {string | null}
  */
-export function sizeFault([width, height], { native_size, largest }, strength = null, recommended = 0.5) {
+export function sizeFault([width, height], checkpoint, strength = null, recommended = 0.5) {
+  const { native_size, largest, largest_redrawn: redrawn } = checkpoint;
+  const gentle = strength !== null && strength <= recommended;
+  const bound = (gentle && redrawn) || largest;
   const area = (width * height) / native_size ** 2;
   const ratio = Math.max(width / height, height / width);
   const fault =
     area > limits.larger && (strength === null || strength > limits.kept)
       ? "repeated"
-      : largest && width * height > largest ** 2
-        ? "too_large"
+      : bound && width * height > bound ** 2
+        ? strength !== null && !gentle && redrawn
+          ? "too_strong"
+          : "too_large"
         : strength === null && area < limits.smaller
           ? "cropped"
           : strength === null && ratio > limits.longer
@@ -30,7 +35,7 @@ export function sizeFault([width, height], { native_size, largest }, strength = 
               ? "changed"
               : null;
   if (!fault) return null;
-  const number = { too_large: largest, stretched: rounded(ratio) }[fault] ?? rounded(area);
+  const number = { too_large: bound, too_strong: bound, stretched: rounded(ratio) }[fault] ?? rounded(area);
   const said = texts[fault].replaceAll("{n}", String(number)).replaceAll("{strength}", String(recommended));
   return `${width} × ${height} px ${said}`;
 }
