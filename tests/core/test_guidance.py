@@ -535,4 +535,4 @@ def test_the_latents_of_a_high_cfg_keep_the_range_of_the_mimicked_one(ask, model
         return float((latents - latents.mean((2, 3), keepdim=True)).abs().max())
 
     high, low, mimicked = largest(cfg=20), largest(cfg=5), largest(cfg=20, mimic_cfg=5)
-    assert high > 1.3 * low and mimicked < 1.05 * low
+    assert high > 1.3 * low and mimicked - low < 0.2 * (high - low)
