@@ -43,6 +43,8 @@ class ResolvedText(TypedDict):
     typed: dict[str, str]
     """The three texts as a request that comes to them, LoRA tags included and without what is added."""
     loras: list[ResolvedLora]
+    embeddings: list[str]
+    """Those that the texts name."""
     draws: list[DrawAnswer]
     notes: list[str]
 
@@ -104,6 +106,7 @@ def _text(registry: Registry, request: GenerationRequest, index: int) -> Resolve
         "prompt_2": found.prompt_2,
         "typed": {name: getattr(again, name) for name in dynamic_prompts.LABELS},
         "loras": [{"name": lora.name, "weight": weight} for lora, weight in found.loras],
+        "embeddings": [each.name for each in found.embeddings],
         "draws": facts.get("draws", []),
         "notes": list(found.notes),
     }
