@@ -7,12 +7,18 @@ from typing import Any, TypedDict
 from ..errors import RequestError
 from ..models import dynamic_prompts, prompt_resolver
 from ..models.catalog.registry import Registry
+from ..models.steps_notes import steps_notes
 from ..models.styles import put_in
-from ..request import GenerationRequest
+from ..request import SETTINGS, GenerationRequest
 from ..services import Services
 from .endpoints import endpoint
 from .gradio_helpers import whole_number
 
+COUNTED_BY = frozenset(
+    ("base_model", "steps", "sampler", "schedule", "width", "height")
+    + tuple(name for name in SETTINGS if name.startswith("hires_"))
+)
+"""Settings by which the steps are counted."""
 MAX_RESOLVED = 100
 """Texts that one call resolves."""
 
@@ -46,6 +52,8 @@ class ResolvedText(TypedDict):
     embeddings: list[str]
     """Those that the texts name."""
     draws: list[DrawAnswer]
+    steps: list[str]
+    """What the texts come to from step to step, a sentence each, if they change."""
     notes: list[str]
 
 
@@ -66,10 +74,11 @@ def resolve(
     loras: list[dict[str, Any]] | None = None,
     styles: list[str] | None = None,
     combination: int | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> ResolveAnswer:
     """What a prompt comes to with the seeds seed, seed + 1, ..., or with the combinations from `combination`
-    on: its finished texts with wildcards, variants, styles and triggers, and where each came from. At most
-    100 at once; seed None or -1 is random."""
+    on: its finished texts with wildcards, variants, styles and triggers, where each came from, and at which
+    steps, also of the hires pass, those that change do. At most 100 at once; seed None or -1 is random."""
     n = whole_number(n)
     if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MAX_RESOLVED:
         raise RequestError(f"n must be a whole number from 1 to {MAX_RESOLVED}.")
@@ -81,7 +90,10 @@ def resolve(
         "combination": whole_number(combination),
         "seed": whole_number(seed),
     }
-    return resolved(services.registry, asked | ({"styles": styles} if styles else {}), n)
+    if settings is not None and (not isinstance(settings, dict) or not settings.keys() <= COUNTED_BY):
+        raise RequestError(f"settings can hold {', '.join(sorted(COUNTED_BY))}.")
+    counted_by = {name: value for name, value in (settings or {}).items() if value is not None}
+    return resolved(services.registry, counted_by | asked | ({"styles": styles} if styles else {}), n)
 
 
 def resolved(registry: Registry, asked: dict[str, Any], n: int) -> ResolveAnswer:
@@ -109,4 +121,5 @@ def _text(registry: Registry, request: GenerationRequest, index: int) -> Resolve
         "embeddings": [each.name for each in found.embeddings],
         "draws": facts.get("draws", []),
         "notes": list(found.notes),
+        "steps": steps_notes(registry, request, found, index),
     }

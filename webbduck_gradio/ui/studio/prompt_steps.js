@@ -2,9 +2,16 @@
 // Below the prompt: what a prompt comes to that changes from step to step, or that AND joins.
 import { h } from "../shared/dom.js";
 
-/** What of the form says how the steps of the first pass are counted. */
-export function stepsOf({ steps, sampler, schedule, image, strength, strength_steps }) {
-  return { steps, sampler, schedule, image, strength, strength_steps };
+const COUNTED_BY = ["steps", "sampler", "schedule", "image", "strength", "strength_steps"];
+const HIRES_COUNTED_BY = [
+  ...["width", "height", "hires_scale", "hires_width", "hires_height", "hires_steps", "hires_strength"],
+  ...["hires_sampler", "hires_schedule", "hires_prompt", "hires_negative_prompt"],
+];
+
+/** What of the form says how the steps of the first pass and of the hires pass are counted. */
+export function stepsOf(state) {
+  const names = state.mask || state.outpaint ? COUNTED_BY : [...COUNTED_BY, ...HIRES_COUNTED_BY];
+  return Object.fromEntries(names.map((name) => [name, state[name]]));
 }
 
 /** The element, and `show(sentences)`, which shows a line for each. */
