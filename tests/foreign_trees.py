@@ -150,7 +150,12 @@ FOOOCUS_STYLES = [
 
 def fooocus(root: Path, config: Mapping[str, Any] | str = "") -> Path:
     """Fooocus; `config`: content of config.txt, none where it is empty."""
-    for marker in ("fooocus_version.py", "entry_with_update.py", "modules/config.py", "sdxl_styles/fooocus.json"):
+    for marker in (
+        "fooocus_version.py",
+        "entry_with_update.py",
+        "modules/config.py",
+        "sdxl_styles/fooocus.json",
+    ):
         text(root / marker, json.dumps(FOOOCUS_STYLES) if marker.endswith("json") else "")
     models = root / "models"
     checkpoint(models / "checkpoints" / "xl.safetensors")

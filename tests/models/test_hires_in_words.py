@@ -8,7 +8,14 @@ from webbduck_gradio.models.prompt_schedule import hires_count, schedule
 from webbduck_gradio.models.schedule_in_words import hires_in_words
 from webbduck_gradio.request import GenerationRequest
 
-ASKED = {"base_model": "any", "seed": 1, "steps": 20, "sampler": "Euler", "hires_scale": 1.5, "hires_steps": 10}
+ASKED = {
+    "base_model": "any",
+    "seed": 1,
+    "steps": 20,
+    "sampler": "Euler",
+    "hires_scale": 1.5,
+    "hires_steps": 10,
+}
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from .endpoints import endpoint
 from .gradio_helpers import whole_number
 
 COUNTED_BY = frozenset(
-    ("base_model", "steps", "sampler", "schedule", "width", "height")
-    + tuple(name for name in SETTINGS if name.startswith("hires_"))
+    name
+    for name in SETTINGS
+    if name in ("base_model", "steps", "sampler", "schedule", "width", "height") or name.startswith("hires_")
 )
 """Settings by which the steps are counted."""
 MAX_RESOLVED = 100

@@ -48,9 +48,7 @@ class Thumbnails:
         """As `of_file`, for a picture beside a model, which may be a GIF; of an animation the first frame."""
         return self.of_file(source, name, formats=WITH_GIF)
 
-    def of_file(
-        self, source: Path, name: str, side: int = 384, formats: tuple[str, ...] = FORMATS
-    ) -> Path:
+    def of_file(self, source: Path, name: str, side: int = 384, formats: tuple[str, ...] = FORMATS) -> Path:
         """As `thumbnail`, for a file that the caller has already checked; `name` is for messages."""
         if side not in SIDES:
             raise StorageError(f"Thumbnails are {' or '.join(map(str, SIDES))} pixels wide, not {side}.")

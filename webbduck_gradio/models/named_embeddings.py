@@ -13,7 +13,6 @@ from .catalog.registry import Checkpoint, Registry
 from .embeddings import Embedding, EmbeddingIndex, Mention, contents
 from .tokens import parse
 
-
 UNLISTED = " is read as plain words: the embedding {} is not among the embeddings of the request."
 
 

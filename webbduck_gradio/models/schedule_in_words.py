@@ -32,9 +32,7 @@ def in_words(prompt: str, request: GenerationRequest, *, joins: bool = True) -> 
     return sentences
 
 
-def hires_in_words(
-    prompt: str, request: GenerationRequest, *, first: str, joins: bool = True
-) -> list[str]:
+def hires_in_words(prompt: str, request: GenerationRequest, *, first: str, joins: bool = True) -> list[str]:
     """As `in_words`, of the hires pass, in which a share counts from 1 to 2 and a whole number goes on from
     the first pass; also a sentence for what is drawn at all of its steps, where that changed in the first
     pass. `first`: the prompt there."""

@@ -1,7 +1,7 @@
 """The styles of styles.csv and of the files beside it: listed, edited, and watched like the model folders.
 
-Those of other programs' files, in CSV or JSON, are listed behind them, with the program's label before their names; they are
-never changed. A changed one becomes a style of one's own.
+Those of other programs' files, in CSV or JSON, are listed behind them, with the program's label before their
+names; they are never changed. A changed one becomes a style of one's own.
 """
 
 from __future__ import annotations

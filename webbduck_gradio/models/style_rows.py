@@ -1,4 +1,5 @@
-"""The styles of a file, in A1111's CSV or in JSON: Fooocus' lists, and SD.Next's files with one style each.
+"""The styles of a file, in A1111's CSV or in JSON: Fooocus' lists, SD.Next's files with one style each, and
+collections by name.
 
 Sources: Fooocus modules/sdxl_styles, SD.Next modules/styles.py.
 """
@@ -36,15 +37,22 @@ def read_rows(path: Path) -> StyleRows:
     data = read_regular(path)
     if path.suffix.casefold() != JSON:
         return StyleRows(tuple(StyleFile.parse(data).rows()))
+    return json_rows(data, path.stem)
+
+
+def json_rows(data: bytes | str, stem: str = "") -> StyleRows:
+    """Those of a file in JSON; one without a name is called `stem`. Raises as `read_rows`."""
     try:
         content = parse_json(data)
     except ValueError:
         raise ValueError("is not valid JSON") from None
+    is_one = isinstance(content, dict) and bool({NAME, PROMPT} & content.keys())
+    if isinstance(content, dict) and not is_one:
+        content = [{NAME: name, **each} if isinstance(each, dict) else each for name, each in content.items()]
     entries = content if isinstance(content, list) else [content]
-    found = list(_rows(entries, path.stem))
-    settings = (each for each in entries if isinstance(each, dict) and str(each.get(EXTRA) or "").strip())
-    is_list = isinstance(content, list)
-    return StyleRows(tuple(found), len(entries) - len(found), len(list(settings)), is_list)
+    found = tuple(_rows(entries, stem))
+    settings = sum(isinstance(each, dict) and bool(str(each.get(EXTRA) or "").strip()) for each in entries)
+    return StyleRows(found, len(entries) - len(found), settings, not is_one)
 
 
 def _rows(entries: list[Any], stem: str) -> Iterator[Row]:

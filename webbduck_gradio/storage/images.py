@@ -91,8 +91,8 @@ def open_picture(
     """Open a PNG, JPEG or WebP lazily; only the header is read at first.
 
     `formats` is `WITH_TEXTS` for reading metadata without decoding, `WITH_GIF` for a preview, otherwise the
-    default. `name` is used in messages. Raises `StorageError` if the file is missing, broken, too large or of another format, also for
-    errors while the block decodes it.
+    default. `name` is used in messages. Raises `StorageError` if the file is missing, broken, too large or of
+    another format, also for errors while the block decodes it.
     """
     try:
         with Image.open(path, formats=formats) as image:

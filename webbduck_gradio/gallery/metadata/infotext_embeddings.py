@@ -47,11 +47,9 @@ def usable(names: Iterable[str], installed: Sequence[Embedding]) -> list[str]:
     return [each.name for each in found if each is not None and not each.unusable]
 
 
-def new_names(
-    listed: Sequence[str], texts: Iterable[str], installed: Sequence[Embedding]
-) -> Iterator[str]:
-    """A sentence for each embedding that a picture's prompts name now, but did not when it was made. `listed`:
-    those that they named then."""
+def new_names(listed: Sequence[str], texts: Iterable[str], installed: Sequence[Embedding]) -> Iterator[str]:
+    """A sentence for each embedding that a picture's prompts name now, but did not when it was made.
+    `listed`: those that they named then."""
     index = EmbeddingIndex(each for each in installed if not each.unusable)
     then = {each.rpartition("/")[2].casefold() for each in listed}
     for each in index.used(texts):

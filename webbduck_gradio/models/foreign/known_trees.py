@@ -103,9 +103,11 @@ class ForeignTrees:
             return self._checked(path)
 
     def add(self, path: str | os.PathLike[str], label: str = "") -> Tree:
-        """Read this folder from now on, under `label`, or one made of the program's name. Raises `RequestError`
-        if it is refused, `NameTakenError` for a label that another has, `StorageError` if it cannot be
-        remembered."""
+        """Read this folder from now on, under `label`, or one made of the program's name.
+
+        Raises `RequestError` if it is refused, `NameTakenError` for a label that another has, `StorageError`
+        if it cannot be remembered.
+        """
         with self._lock:
             tree = self._checked(path, label)
             self._save(self._labels | {str(tree.root): tree.label}, [*self._added, str(tree.root)])

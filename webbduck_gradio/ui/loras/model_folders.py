@@ -13,8 +13,8 @@ from ...services import Services
 
 def server_function(services: Services) -> Callable[[Any], dict[str, Any]]:
     """The view's function. Its `action` is list, check, add or remove, with the `path` and `label` of the
-    endpoints; all but check return `folders`, `suggestions`, and the `refusal` where none can be added. Where a label is
-    refused, the answer's `label` is one that is possible."""
+    endpoints; all but check return `folders`, `suggestions`, and the `refusal` where none can be added. Where
+    a label is refused, the answer's `label` is one that is possible."""
 
     def webbduck_model_folders(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: _done(services, asked if isinstance(asked, dict) else {}))

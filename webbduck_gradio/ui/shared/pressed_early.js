@@ -4,7 +4,7 @@
 window.webbduckPressedEarly = (() => {
   /** Elements whose buttons have no script yet, and selectors of buttons that a module answers anywhere.
    * @type {Set<Element | string>} */
-  const waiting = new Set([".fold-head", ".sheet-head"]);
+  const waiting = new Set([".fold-head", ".sheet-head", ".open-styles"]);
   /** @type {Map<HTMLButtonElement, Element | string>} */
   const pressed = new Map();
   const isOf = (owner, button) =>
