@@ -101,9 +101,9 @@ def read(look: Reading) -> None:
             found = look.configured(value, look.root, config) if key in CONFIG else None
             if found is not None:
                 look.add(CONFIG[key], found, config)
-        named = look.configured(settings.get(STYLES), look.root, config)
-        styles = named if named is not None and look.is_there(named, config) else None
-        styles = styles or look.below(look.root, "models/styles")
+        styles = look.configured(settings.get(STYLES), look.root, config)
+        if styles is None or not look.is_there(styles, config):
+            styles = look.below(look.root, "models/styles")
         if styles is not None:
             look.add_styles(styles, deep=True)
 
