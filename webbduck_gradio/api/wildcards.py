@@ -7,18 +7,14 @@ from typing import Any, TypedDict
 from ..errors import RequestError
 from ..models import dynamic_prompts, prompt_resolver
 from ..models.catalog.registry import Registry
-from ..models.steps_notes import steps_notes
+from ..models.steps_notes import HIRES_COUNTED_BY, steps_notes
 from ..models.styles import put_in
-from ..request import SETTINGS, GenerationRequest
+from ..request import GenerationRequest
 from ..services import Services
 from .endpoints import endpoint
 from .gradio_helpers import whole_number
 
-COUNTED_BY = frozenset(
-    name
-    for name in SETTINGS
-    if name in ("base_model", "steps", "sampler", "schedule", "width", "height") or name.startswith("hires_")
-)
+MORE = frozenset(("base_model", "steps", "sampler", "schedule", *HIRES_COUNTED_BY))
 """Settings by which the steps are counted."""
 MAX_RESOLVED = 100
 """Texts that one call resolves."""
@@ -91,23 +87,27 @@ def resolve(
         "combination": whole_number(combination),
         "seed": whole_number(seed),
     }
-    if settings is not None and (not isinstance(settings, dict) or not settings.keys() <= COUNTED_BY):
-        raise RequestError(f"settings can hold {', '.join(sorted(COUNTED_BY))}.")
+    if settings is not None and (not isinstance(settings, dict) or not settings.keys() <= MORE):
+        raise RequestError(f"settings can hold {', '.join(sorted(MORE))}.")
     counted_by = {name: value for name, value in (settings or {}).items() if value is not None}
     return resolved(services.registry, counted_by | asked | ({"styles": styles} if styles else {}), n)
 
 
 def resolved(registry: Registry, asked: dict[str, Any], n: int) -> ResolveAnswer:
     """The answer of /resolve. `asked`: fields of `GenerationRequest`. Raises what `resolve_prompt` raises."""
-    request, _ = put_in(registry.styles, GenerationRequest.validated(**{"base_model": "any", **asked}))
+    whole = GenerationRequest.validated(**{"base_model": "any", **asked})
+    request, _ = put_in(registry.styles, whole)
     count = dynamic_prompts.combinations(registry.wildcard_folder, request.prompt)
     if request.combination is not None:
         n = max(1, min(n, count - request.combination))
-    texts = [_text(registry, request, index) for index in range(n)]
+    texts = [_text(registry, whole, request, index) for index in range(n)]
     return {"texts": texts, "combinations": count if count <= dynamic_prompts.MAX_COMBINATIONS else None}
 
 
-def _text(registry: Registry, request: GenerationRequest, index: int) -> ResolvedText:
+def _text(
+    registry: Registry, whole: GenerationRequest, request: GenerationRequest, index: int
+) -> ResolvedText:
+    """`request`: the whole one with its styles put in."""
     found = prompt_resolver.resolve_prompt(registry, request, index)
     facts = dynamic_prompts.draw_facts(request, found.drawn)
     again = dynamic_prompts.with_drawn_texts(request, facts, again=True)
@@ -122,5 +122,5 @@ def _text(registry: Registry, request: GenerationRequest, index: int) -> Resolve
         "embeddings": [each.name for each in found.embeddings],
         "draws": facts.get("draws", []),
         "notes": list(found.notes),
-        "steps": steps_notes(registry, request, found, index),
+        "steps": steps_notes(registry, whole, found, index),
     }

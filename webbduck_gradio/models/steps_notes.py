@@ -8,6 +8,10 @@ from .prompt_resolver import ResolvedPrompt, is_about_steps, resolve_prompt
 from .schedule_in_words import hires_in_words, in_words
 
 PROMPTS = ("prompt", "prompt_2", "negative_prompt")
+COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_steps")
+"""Settings by which a prompt that changes is counted."""
+HIRES_COUNTED_BY = ("width", "height", *(name for name in SETTINGS if name.startswith("hires_")))
+"""And in the hires pass."""
 
 
 def steps_notes(

@@ -14,7 +14,7 @@ from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Checkpoint, Registry
 from ...models.embeddings import NO_EMBEDDINGS, EmbeddingIndex
 from ...models.prompt_schedule import count_of, texts_of
-from ...models.steps_notes import PROMPTS, steps_notes
+from ...models.steps_notes import COUNTED_BY, HIRES_COUNTED_BY, PROMPTS, steps_notes
 from ...models.vocabulary import Vocabulary
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
@@ -24,14 +24,6 @@ from . import styles, wildcards
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
-
-COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_steps")
-"""Settings by which a prompt that changes is counted."""
-HIRES_COUNTED_BY = (
-    *("width", "height", "hires_scale", "hires_width", "hires_height", "hires_steps", "hires_strength"),
-    *("hires_sampler", "hires_schedule", "hires_prompt", "hires_negative_prompt"),
-)
-"""And in the hires pass."""
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:

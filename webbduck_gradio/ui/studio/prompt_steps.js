@@ -3,14 +3,11 @@
 import { h } from "../shared/dom.js";
 
 const COUNTED_BY = ["steps", "sampler", "schedule", "image", "strength", "strength_steps"];
-const HIRES_COUNTED_BY = [
-  ...["width", "height", "hires_scale", "hires_width", "hires_height", "hires_steps", "hires_strength"],
-  ...["hires_sampler", "hires_schedule", "hires_prompt", "hires_negative_prompt"],
-];
 
 /** What of the form says how the steps of the first pass and of the hires pass are counted. */
 export function stepsOf(state) {
-  const names = state.mask || state.outpaint ? COUNTED_BY : [...COUNTED_BY, ...HIRES_COUNTED_BY];
+  const hires = Object.keys(state).filter((name) => /^(?:width|height|hires_.*)$/.test(name));
+  const names = state.mask || state.outpaint ? COUNTED_BY : [...COUNTED_BY, ...hires];
   return Object.fromEntries(names.map((name) => [name, state[name]]));
 }
 
