@@ -57,8 +57,8 @@ export function openModelFolders(anchor, server) {
   );
 
   /**
-   * Call the server and show the folders as they are then. An `error` of the answer is shown in the dialog, or
-   * as a toast once that is closed.
+   * Call the server and show the folders as they are then. An `error` of the answer is shown in the dialog,
+   * or as a toast once that is closed.
    */
   async function ask(action, more = {}) {
     const answer = await callServer(() => server.webbduck_model_folders({ action, ...more }));
