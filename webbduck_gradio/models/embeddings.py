@@ -168,7 +168,7 @@ class EmbeddingIndex:
         self._paths: dict[str, list[tuple[str, int, Embedding]]] = {}
         self._fitting: dict[tuple[str, int], EmbeddingIndex] = {}
         self._listed: dict[tuple[str, ...], EmbeddingIndex] = {}
-        self._explicit_paths = (self._paths,)
+        self._explicit_paths: tuple[dict[str, list[tuple[str, int, Embedding]]], ...] = (self._paths,)
         for each in self.embeddings:
             _enter(self._plain, each.trigger, each)
             _enter(self._paths, each.trigger, each)
@@ -221,11 +221,11 @@ class EmbeddingIndex:
                 end = found.end
 
     def _explicit(self, text: str, lower: str, start: int, after: int) -> Mention:
-        word = _WORD.search(lower, after)
-        for paths in self._explicit_paths if word else ():
-            found = _match(paths, lower, word.start(), word[0], after, _NAME_END)
-            if found and found.start == after:
-                return Mention(start, found.end, found.embedding, found.asked, True)
+        if word := _WORD.search(lower, after):
+            for paths in self._explicit_paths:
+                found = _match(paths, lower, word.start(), word[0], after, _NAME_END)
+                if found and found.start == after:
+                    return Mention(start, found.end, found.embedding, found.asked, True)
         asked = _ASKED.match(text, after)
         assert asked is not None  # by the pattern of the prefix
         return Mention(start, asked.end(), None, asked[0].rstrip(".;!?"), True)
