@@ -10,7 +10,10 @@ const DYNAMIC = /\{[^}]*[|{$_]|\$\{|(?:^|[^\w\\])__[^\s_]|<(?:random|wildcard)[:
 
 /** @param {GradioView} view */
 export default function start({ server }) {
-  const preview = button("Preview draws", () => openDraws(preview, server), { "aria-haspopup": "dialog" });
+  const preview = button("Draws", () => openDraws(preview, server), {
+    "aria-haspopup": "dialog",
+    "aria-label": "Preview draws",
+  });
   const edit = button("Wildcards", () => openEditor(edit, server), { "aria-haspopup": "dialog" });
   preview.title = "What this prompt comes to with ten seeds";
   edit.title = "Lists of words, which a prompt names as __name__";
