@@ -142,10 +142,21 @@ def lora_manager_notes() -> dict[str, Any]:
     }
 
 
+FOOOCUS_STYLES = [
+    {"name": "sai-origami", "prompt": "origami style {prompt}", "negative_prompt": "photo"},
+    {"name": "Fooocus Sharp", "prompt": "sharp {prompt}"},
+]
+
+
 def fooocus(root: Path, config: Mapping[str, Any] | str = "") -> Path:
     """Fooocus; `config`: content of config.txt, none where it is empty."""
-    for marker in ("fooocus_version.py", "entry_with_update.py", "modules/config.py", "sdxl_styles/a.json"):
-        text(root / marker, "[]" if marker.endswith("json") else "")
+    for marker in (
+        "fooocus_version.py",
+        "entry_with_update.py",
+        "modules/config.py",
+        "sdxl_styles/fooocus.json",
+    ):
+        text(root / marker, json.dumps(FOOOCUS_STYLES) if marker.endswith("json") else "")
     models = root / "models"
     checkpoint(models / "checkpoints" / "xl.safetensors")
     lora(models / "loras" / "ink.safetensors")

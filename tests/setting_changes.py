@@ -104,6 +104,12 @@ CHANGES: dict[str, Change] = {
     "freeu_s2": Change(0.6, {"freeu": "on"}),
     "details": Change(DETAILS, {"width": 128, "height": 128}, no_row="a row for each pass"),
     "styles": Change(STYLES, no_pair="the prompts hold what they add", no_row="a row for each style"),
+    "embeddings": Change(
+        ["bad"],
+        no_core="no word of the prompt is the name of an embedding",
+        no_pair="TI hashes name those that were used",
+        no_row="a row for each with its hash",
+    ),
     "batch_mode": Change(
         "together", {"num_images": 2}, no_core="the pictures are the same up to rounding", no_pair=NO_PLACE
     ),

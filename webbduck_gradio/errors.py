@@ -4,6 +4,7 @@
     ├── SettingsError                invalid settings; the studio cannot start (exit code 2)
     ├── RequestError                 invalid request, refused before it is queued
     │   ├── NotFoundError            an unknown checkpoint, LoRA, job or image
+    │   ├── NameTakenError           something else has this name
     │   └── QueueFullError           the limit of waiting jobs is reached
     ├── ModelError                   a model file is missing, damaged or not supported
     │   └── UnreadableModelError     it cannot be read at the moment
@@ -51,6 +52,14 @@ class RequestError(WebbDuckError):
 
 class NotFoundError(RequestError):
     """An unknown name or id."""
+
+
+class NameTakenError(RequestError):
+    """Something else has this name, or it can be none. `free`: one that is possible."""
+
+    def __init__(self, text: str, free: str):
+        super().__init__(text)
+        self.free = free
 
 
 class QueueFullError(RequestError):

@@ -117,7 +117,7 @@ def settings_that_need(*conditions: str) -> dict[str, Any]:
         for setting in in_form_order(SETTINGS)
         if setting.applies[:1] == conditions[:1]
         and set(conditions) <= set(setting.applies)
-        and setting.control not in ("file", "sides", "loras", "details", "styles")
+        and setting.control not in ("file", "sides", "loras", "details", "styles", "recorded")
     }
 
 
@@ -125,7 +125,7 @@ PLAIN = {
     setting.name: CHANGES[setting.name].value
     for setting in in_form_order(SETTINGS)
     if setting.applies in ((), ("guidance",))
-    and setting.control not in ("model", "file", "loras", "details", "styles")
+    and setting.control not in ("model", "file", "loras", "details", "styles", "recorded")
     and setting.group != "hires"
 }
 STAGES = {"keep_stages": PLAIN.pop("keep_stages")}

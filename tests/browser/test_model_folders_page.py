@@ -50,7 +50,14 @@ def test_added_used_and_removed(page: Page, painted: None, comfyui: Path) -> Non
     path.press("Enter")
     expect(dialog.locator(".model-folder-found")).to_contain_text("2 checkpoints, 2 LoRAs, 1 VAE")
     assert violations(page, "a folder that was looked at") == []
-    # The button has the focus.
+    add = dialog.get_by_role("button", name="Add ComfyUI")
+    expect(add).to_be_focused()
+    name = dialog.get_by_label("Name, before those of its models")
+    name.fill("hf")
+    add.click()
+    expect(dialog.locator(".model-folders-status")).to_have_text("The label hf is taken; hf-2 is free.")
+    expect(name).to_have_value("hf-2")
+    name.fill("ComfyUI")
     page.keyboard.press("Enter")
     row = dialog.locator("li[data-label=ComfyUI]")
     expect(row).to_contain_text(str(comfyui))

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from webbduck_gradio.benchmarks.full_size_sdxl import UNET, VAE
+from webbduck_gradio.benchmarks.sdxl import UNET, VAE
 from webbduck_gradio.core import devices, fp8_storage
 
 META, CPU = torch.device("meta"), torch.device("cpu")

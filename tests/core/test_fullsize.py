@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 
 from webbduck_gradio.benchmarks import full_size_sdxl
+from webbduck_gradio.benchmarks.sdxl import UNET, VAE
 
-SMALL_UNET = full_size_sdxl.UNET | {
+SMALL_UNET = UNET | {
     "attention_head_dim": [1, 1, 1],
     "block_out_channels": [32, 32, 32],
     "cross_attention_dim": 48,
@@ -14,7 +15,7 @@ SMALL_UNET = full_size_sdxl.UNET | {
     "projection_class_embeddings_input_dim": 48 + 16,
     "transformer_layers_per_block": [1, 1, 1],
 }
-SMALL_VAE = full_size_sdxl.VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
+SMALL_VAE = VAE | {"block_out_channels": [32] * 4, "layers_per_block": 1}
 
 
 def test_both_works_run_and_the_peak_is_a_number(monkeypatch) -> None:
@@ -41,5 +42,5 @@ def test_the_full_size_is_sdxls_own() -> None:
     from diffusers import UNet2DConditionModel
 
     with init_empty_weights():
-        model = UNet2DConditionModel(**full_size_sdxl.UNET)
+        model = UNet2DConditionModel(**UNET)
     assert round(sum(each.numel() for each in model.parameters()) / 1e5) == 25675

@@ -8,23 +8,10 @@ from typing import Any
 
 import pytest
 
+from webbduck_gradio.benchmarks.sdxl import UNET
 from webbduck_gradio.models.probe import expected_tensors
 
-SDXL_UNET: dict[str, Any] = {
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "attention_head_dim": [5, 10, 20],
-    "block_out_channels": [320, 640, 1280],
-    "cross_attention_dim": 2048,
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-    "in_channels": 4,
-    "out_channels": 4,
-    "layers_per_block": 2,
-    "projection_class_embeddings_input_dim": 2816,
-    "transformer_layers_per_block": [1, 2, 10],
-    "use_linear_projection": True,
-}
+SDXL_UNET: dict[str, Any] = UNET | {"in_channels": 4, "out_channels": 4, "layers_per_block": 2}
 UNETS = {
     "base": SDXL_UNET,
     "refiner": SDXL_UNET

@@ -65,6 +65,7 @@ USUAL = {
         "upscale": ["models/upscale_models"],
         "controlnet": ["models/controlnet"],
         "wildcards": ["wildcards"],
+        "styles": ["sdxl_styles/fooocus.json"],
     },
     "InvokeAI": {"checkpoint": ["models"], "lora": ["models"]},
     "SwarmUI": {

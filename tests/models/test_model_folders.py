@@ -11,7 +11,7 @@ from pathlib import Path
 import foreign_trees
 import pytest
 
-from webbduck_gradio.errors import NotFoundError, RequestError
+from webbduck_gradio.errors import NameTakenError, NotFoundError, RequestError
 from webbduck_gradio.models.foreign.known_trees import ForeignTrees
 from webbduck_gradio.settings import Settings
 
@@ -51,8 +51,12 @@ def test_folders_are_given_added_and_removed(settings: Settings, tmp_path: Path)
 def test_a_label_is_free_and_can_be_one(settings: Settings, tmp_path: Path) -> None:
     (settings.loras / "A1111").mkdir(parents=True)
     trees = ForeignTrees(settings)
-    assert trees.add(foreign_trees.a1111(tmp_path / "a"), "a1111").label == "A1111-2"  # as an own folder's
-    assert trees.add(foreign_trees.a1111(tmp_path / "b"), "a/b:<c>").label == "A1111-3"
+    folder = foreign_trees.a1111(tmp_path / "a")
+    for label, free in (("a1111", "a1111-2"), ("a/b:<c>", "a-b-c"), ("x" * 61, "x" * 40)):
+        with pytest.raises(NameTakenError, match=f"; {free} is (free|possible)\\.$") as refused:
+            trees.add(folder, label)
+        assert refused.value.free == free
+    assert trees.add(folder).label == "A1111-2"  # as an own folder has the other
     assert trees.add(foreign_trees.a1111(tmp_path / "c"), "Mine").label == "Mine"
 
 

@@ -188,6 +188,7 @@ NOT_DETAILS: list[Any] = [
     [{"detector": "face", "__class__": "x"}],
     [{"detector": "face"}] * 4,
 ]
+NOT_EMBEDDINGS: list[Any] = ["bad", 5, True, {}, [1], [None], [""], [[]], ["a" * 300], ["../../etc/passwd"]]
 NOT_STYLES: list[Any] = [
     "Night",
     5,

@@ -64,3 +64,19 @@ def test_a_picture_tells_which_it_was_made_with(client: Client, listed: dict[str
     assert facts["embedding_hashes"] == {"party-hat": hash}
     with pytest.raises(AppError, match="no embedding named 'party-hut'; did you mean party-hat"):
         client.predict("embedding:party-hut", **quick, api_name="/generate")
+
+
+def test_a_queued_job_fails_if_the_file_of_a_plain_word_is_gone(
+    client: Client, studio, listed: dict[str, Any]
+) -> None:
+    quick = {"steps": 1, "width": 64, "height": 64, "seed": 5, "base_model": STARTER}
+    studio.services.store.pause()
+    try:
+        _, info = client.predict("a duck, party-hat", **quick, wait_for_result=False, api_name="/generate")
+        assert info["request"]["embeddings"] == ["party-hat"]
+        (studio.settings.checkpoints / "embedding" / "party-hat.safetensors").unlink()
+        wait_until(lambda: "party-hat" not in {each.name for each in studio.services.registry.embeddings()})
+    finally:
+        studio.services.store.resume()
+    wait_until(lambda: studio.services.store.get(info["job_id"]).state == "failed")
+    assert studio.services.store.get(info["job_id"]).error == "There is no embedding named 'party-hat'."

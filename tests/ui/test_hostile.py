@@ -260,6 +260,8 @@ def of_field(name: str) -> list[Any]:
         return attacks.NOT_DETAILS
     if setting.control == "styles":
         return attacks.NOT_STYLES
+    if setting.control == "recorded":
+        return attacks.NOT_EMBEDDINGS
     if setting.control == "sides":
         return attacks.NOT_SIDES
     assert setting.control == "file", f"{name} has no attacks yet"

@@ -43,6 +43,12 @@ def test_what_it_comes_to_is_what_is_drawn(client: Client) -> None:
         assert told["request"]["prompt"] == PROMPT and told["settings"]["prompt"] == text["typed"]["prompt"]
 
 
+def test_the_steps_of_both_passes_are_told(client: Client) -> None:
+    settings = {"steps": 10, "sampler": "Euler", "hires_scale": 2}
+    found = client.predict("a [cat:dog:0.5]", settings=settings, api_name="/resolve")
+    assert found["texts"][0]["steps"] == ['Steps 1-6: "cat"; 7-10: "dog".', 'Hires pass: all steps: "dog".']
+
+
 def test_combinations(client: Client) -> None:
     found = client.predict(PROMPT, combination=1, n=9, api_name="/resolve")
     assert [(each["combination"], each["prompt"]) for each in found["texts"]] == [
@@ -62,6 +68,7 @@ def test_combinations(client: Client) -> None:
         ({"prompt": PROMPT, "n": 101}, "n must be a whole number from 1 to 100"),
         ({"prompt": PROMPT, "n": True}, "n must be a whole number"),
         ({"prompt": 5}, "prompt must be text"),
+        ({"prompt": PROMPT, "settings": {"cfg": 5}}, "settings can hold base_model, height, hires_"),
         ({"prompt": "${a=xx}" + "${b=${a}${a}}" * 3 + "${c}"}, "The variable c of the prompt has no value"),
     ],
 )

@@ -33,7 +33,7 @@ MORE_LABELS = {"model_hash": "Checkpoint hash", "schedule": "Schedule", "size": 
 """Labels of listed values that are not settings of a request."""
 PLACES = {setting.name: place for place, setting in enumerate(in_form_order(SETTINGS))}
 UNLISTED = {"prompt", "negative_prompt", "width", "height", "image", "mask", "num_images", "lora_hashes",
-            "embedding_hashes", "paths"}  # fmt: skip
+            "embedding_hashes", "embeddings", "paths"}  # fmt: skip
 
 
 def is_flat(asked: Any) -> bool:

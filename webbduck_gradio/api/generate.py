@@ -71,6 +71,8 @@ def _default_and_type(name: str, field: FieldInfo) -> tuple[Any, Any]:
         return None, list[dict[str, Any]] | None
     if setting.control == "styles":
         return None, list[Any] | None
+    if setting.control == "recorded":
+        return None, list[str] | None
     if setting.control == "sides":
         return None, dict[str, Any] | None
     if setting.reset == "checkpoint" or setting.default is None:

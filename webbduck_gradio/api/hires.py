@@ -46,6 +46,9 @@ def with_hires_pass(
     was_larger = any(recorded.get(name) for name in SIZES)
     asked = recorded if was_larger else {**recorded, "hires_strength": None}
     asked = {**asked, **wanted, **sizes, "num_images": 1}
+    prompts = [wanted.get(name) or "" for name in ("hires_prompt", "hires_negative_prompt")]
+    named = [each.name for each in services.registry.embedding_index.fitting(None).used(prompts)]
+    asked["embeddings"] = [*recorded["embeddings"], *named]
     if not any(sizes.values()):
         model = services.registry.checkpoint_called(asked.get("hires_model") or asked["base_model"])
         asked["hires_scale"] = model.defaults.hires_scale

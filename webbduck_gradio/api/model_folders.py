@@ -67,8 +67,8 @@ def check_model_folder(services: Services, path: str) -> ModelFolderAnswer:
 def add_model_folder(services: Services, path: str, label: str = "") -> ModelFolderAnswer:
     """Use the models in the folder of another program (A1111, Forge, SD.Next, ComfyUI, Fooocus, InvokeAI,
     SwarmUI, Stability Matrix) or in any folder. It is read only, now and after a restart, and its files stay
-    as they are. label: the first part of its models' names; "" = after the program. Refused where the studio
-    can be opened from other computers."""
+    as they are. label: the first part of its models' names, refused if it is taken; "" = after the program.
+    Refused where the studio can be opened from other computers."""
     asked = _allowed(services, path)
     if not isinstance(label, str):
         raise RequestError("label must be a text.")

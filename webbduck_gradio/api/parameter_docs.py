@@ -64,7 +64,7 @@ PARAMETERS: dict[str, str] = {
     "None = unchanged.",
     "path": "Of a folder on the studio's computer, from / or the drive on.",
     "label": 'The first part of the names of a folder\'s models, as /model_folders returns it; "" = made of '
-    "the program's name.",
+    "the program's name. One that is taken is refused.",
     "kind": 'Kind of model: "checkpoint", "lora", "vae", "embedding" or "upscale".',
     "name": "Name of a pickle, as the list of its kind has it.",
     "conversion_id": "The `id` that /convert returned.",

@@ -21,6 +21,7 @@ from ..models.catalog.registry import Registry
 from ..settings import Settings
 from .catalog_trees import write_trees
 from .common import Taken, parser, temporary_settings, timed
+from .sdxl import write_header
 
 Change = Callable[[int], object]
 """Of the files, given the number of the run."""
@@ -60,29 +61,18 @@ def layers() -> Iterator[tuple[str, int, int]]:
 def write_lora(path: Path, number: int, rank: int) -> None:
     """A LoRA file with a full header, metadata of its own and a hole for weights."""
     tags = {f"tag {tag} of {number}": 200 - tag for tag in range(150)}
-    header: dict[str, object] = {
-        "__metadata__": {
-            "ss_base_model_version": "sdxl_base_v1-0",
-            "ss_network_module": "networks.lora",
-            "ss_network_dim": str(rank),
-            "ss_output_name": f"lora {number}",
-            "ss_tag_frequency": json.dumps({"10_pictures": tags}),
-        }
+    metadata = {
+        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(rank),
+        "ss_output_name": f"lora {number}",
+        "ss_tag_frequency": json.dumps({"10_pictures": tags}),
     }
-    at = 0
+    shapes: dict[str, tuple[int, ...]] = {}
     for name, into, out in layers():
-        for part, shape in (
-            ("alpha", []),
-            ("lora_down.weight", [rank, into]),
-            ("lora_up.weight", [out, rank]),
-        ):
-            size = 2 * (shape[0] * shape[1] if shape else 1)
-            header[f"{name}.{part}"] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
-            at += size
-    text = json.dumps(header).encode()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + at)
+        shapes |= {f"{name}.alpha": (), f"{name}.lora_down.weight": (rank, into)}
+        shapes[f"{name}.lora_up.weight"] = (out, rank)
+    write_header(path, shapes, metadata)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -8,13 +8,13 @@ links: they are read one by one all the same. Every second LoRA has the notes of
 from __future__ import annotations
 
 import json
-import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..models.probe import single_file_config
+from .sdxl import CLIP, OPEN_CLIP, UNET, VAE, write_header
 
 MARKERS = {
     "A1111": ("webui.py", "modules/sd_models.py"),
@@ -34,45 +34,15 @@ DIFFERENT = 12
 """Files of each kind with a shape of their own."""
 
 
-def write_header(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """A file in half precision whose weights are a hole."""
-    header, at = {}, 0
-    for name, shape in shapes.items():
-        size = 2 * math.prod(shape)
-        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [at, at + size]}
-        at += size
-    text = json.dumps(header).encode()
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + at)
-
-
 def sdxl() -> dict[str, tuple[int, ...]]:
     """Every tensor of SDXL in the original layout."""
-    unet = {
-        "addition_time_embed_dim": 256,
-        "attention_head_dim": [5, 10, 20],
-        "block_out_channels": [320, 640, 1280],
-        "cross_attention_dim": 2048,
-        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-        "in_channels": 4,
-        "layers_per_block": 2,
-        "out_channels": 4,
-        "projection_class_embeddings_input_dim": 2816,
-        "transformer_layers_per_block": [1, 2, 10],
-        "use_linear_projection": True,
-    }
-    vae = {"block_out_channels": [128, 256, 512, 512], "in_channels": 3, "latent_channels": 4}
-    vae |= {"layers_per_block": 2, "out_channels": 3}
     words = {"vocab_size": 49408, "max_position_embeddings": 77}
-    small = {"num_hidden_layers": 12, "hidden_size": 768, "intermediate_size": 3072}
-    large = {"num_hidden_layers": 32, "hidden_size": 1280, "intermediate_size": 5120}
+    whole = {"in_channels": 4, "out_channels": 4, "layers_per_block": 2}
     parts: dict[str, dict[str, Any]] = {
-        "unet": unet,
-        "vae": vae,
-        "text_encoder": {**words, **small, "num_attention_heads": 12, "projection_dim": 768},
-        "text_encoder_2": {**words, **large, "num_attention_heads": 20, "projection_dim": 1280},
+        "unet": UNET | whole,
+        "vae": VAE | {"in_channels": 3, "out_channels": 3},
+        "text_encoder": {**words, **CLIP, "projection_dim": 768},
+        "text_encoder_2": {**words, **OPEN_CLIP, "projection_dim": 1280},
     }
     return {
         name: shape

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from functools import cache
 from math import prod
 from pathlib import Path
-from typing import Any
 
 import numpy
 import torch
@@ -29,20 +28,9 @@ from ..models.admission import build_request, validate_request
 from ..models.catalog.registry import Registry
 from ..settings import Settings
 from . import common, original_layout
+from .sdxl import CLIP, OPEN_CLIP, UNET, VAE
 
 GIB = 2**30
-CLIP: dict[str, Any] = {
-    "num_hidden_layers": 12,
-    "hidden_size": 768,
-    "intermediate_size": 3072,
-    "num_attention_heads": 12,
-}
-OPEN_CLIP: dict[str, Any] = {
-    "num_hidden_layers": 32,
-    "hidden_size": 1280,
-    "intermediate_size": 5120,
-    "num_attention_heads": 20,
-}
 REFINER = {
     "attention_head_dim": [6, 12, 24, 24],
     "block_out_channels": [384, 768, 1536, 1536],
@@ -58,8 +46,6 @@ def weightless(kind: str) -> dict[str, torch.Tensor]:
     """Names and shapes of a file of `kind`: base, inpaint, refiner or v."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-    from .full_size_sdxl import UNET, VAE
 
     refiner = kind == "refiner"
     config = UNET | {"in_channels": 9 if kind == "inpaint" else 4} | (REFINER if refiner else {})

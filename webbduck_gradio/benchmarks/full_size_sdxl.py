@@ -22,32 +22,10 @@ from ..models.catalog.registry import Checkpoint
 from ..models.probe.single_file_config import scheduler
 from ..request import GenerationRequest
 from . import common
+from .sdxl import UNET, VAE
 
 FORWARD = {512: 1.59e12, 768: 3.64e12, 1024: 6.76e12}
 """Floating-point operations of one forward of SDXL's UNet by the picture's side in pixels."""
-
-UNET: dict[str, Any] = {
-    "addition_embed_type": "text_time",
-    "addition_time_embed_dim": 256,
-    "attention_head_dim": [5, 10, 20],
-    "block_out_channels": [320, 640, 1280],
-    "cross_attention_dim": 2048,
-    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-    "projection_class_embeddings_input_dim": 2816,
-    "sample_size": 128,
-    "transformer_layers_per_block": [1, 2, 10],
-    "use_linear_projection": True,
-}
-VAE: dict[str, Any] = {
-    "block_out_channels": [128, 256, 512, 512],
-    "down_block_types": ["DownEncoderBlock2D"] * 4,
-    "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "layers_per_block": 2,
-    "latent_channels": 4,
-    "sample_size": 1024,
-    "scaling_factor": 0.13025,
-}
 
 
 def pipeline(device: str, dtype: torch.dtype, unet: dict[str, Any] = UNET, vae: dict[str, Any] = VAE) -> Any:

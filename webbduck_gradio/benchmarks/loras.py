@@ -17,6 +17,7 @@ from typing import Any
 
 from ..settings import PRECISION
 from .common import Taken, Work, begin, in_turns, parser, show, temporary_settings
+from .sdxl import UNET
 
 MERGED, LAYERS = "added to the weights", "in peft's layers"
 
@@ -32,7 +33,7 @@ def measure(options: argparse.Namespace) -> None:
     from . import full_size_sdxl as sdxl
 
     device, dtype = options.device or best_device(), getattr(torch, options.precision)
-    config = sdxl.UNET | {"transformer_layers_per_block": [1, min(2, options.depth), options.depth]}
+    config = UNET | {"transformer_layers_per_block": [1, min(2, options.depth), options.depth]}
     pipe = sdxl.pipeline(device, dtype, config)
     with temporary_settings() as settings:
         path = settings.loras / "benchmark.safetensors"

@@ -13,6 +13,7 @@ from ..models import admission
 from ..models.catalog.registry import Checkpoint, Registry
 from ..models.input_checks import InputImages
 from ..models.lora_uses import LoraUse
+from ..models.named_embeddings import is_unlisted
 from ..models.prompt_resolver import ResolvedPrompt, details_vary, resolve_prompt, varies
 from ..models.prompt_schedule import (
     Count,
@@ -116,12 +117,13 @@ class Preparation:
         if request.has_hires:
             models.append(model(len(models), wordings[1], hires_count(request)))
             hires = HiresPass(request, models[-1], upscaler)
-        notes: tuple[str, ...] = ()
+        # Words that a wildcard gives since it was edited, or files that came since the job was queued.
+        notes = tuple(each for wording in wordings for each in wording.notes if is_unlisted(each))
         if saved:
             for each, name in zip(models, saved.origin["vae"], strict=False):
                 if each.loaded.decoding is not None:
                     each.loaded.decoding.return_to(name)
-            notes = tuple(caveats(saved.origin, origin()))
+            notes += tuple(caveats(saved.origin, origin()))
         other = models[1] if second is not None else None
         first, last = models[0], models[-1]
         passes = first, other, continues, hires, last, details

@@ -89,7 +89,7 @@ class LoraPreviews:
     def _beside(self, lora: Lora) -> Path | None:
         if lora.preview is None:
             return None
-        return self._thumbnails.of_file(lora.preview[0], f"lora/{lora.name}")
+        return self._thumbnails.of_preview(lora.preview[0], f"lora/{lora.name}")
 
     def _inside(self, lora: Lora) -> Path | None:
         if not lora.thumbnail:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import StorageError
 from ..settings import Settings
 from ..storage.atomic import write_atomically
-from ..storage.images import open_picture, shrunk
+from ..storage.images import FORMATS, WITH_GIF, open_picture, shrunk
 from ..storage.reading import read_regular
 from .outputs import Outputs
 
@@ -44,7 +44,11 @@ class Thumbnails:
         """
         return self.of_file(self._outputs.resolve(image_id), image_id, side)
 
-    def of_file(self, source: Path, name: str, side: int = 384) -> Path:
+    def of_preview(self, source: Path, name: str) -> Path:
+        """As `of_file`, for a picture beside a model, which may be a GIF; of an animation the first frame."""
+        return self.of_file(source, name, formats=WITH_GIF)
+
+    def of_file(self, source: Path, name: str, side: int = 384, formats: tuple[str, ...] = FORMATS) -> Path:
         """As `thumbnail`, for a file that the caller has already checked; `name` is for messages."""
         if side not in SIDES:
             raise StorageError(f"Thumbnails are {' or '.join(map(str, SIDES))} pixels wide, not {side}.")
@@ -53,7 +57,7 @@ class Thumbnails:
             return target
         with self._one_at_a_time(target), self._slots:
             if not _is_intact(target):
-                self._make(source, name, side, target)
+                self._make(source, name, side, target, formats)
         return target
 
     def _target(self, source: Path, name: str, side: int) -> Path:
@@ -64,8 +68,8 @@ class Thumbnails:
         key = hashlib.sha256(f"{name}\0{stat.st_mtime_ns}\0{stat.st_size}\0{side}".encode()).hexdigest()
         return self._folder / key[:2] / f"{key[2:34]}.webp"
 
-    def _make(self, source: Path, name: str, side: int, target: Path) -> None:
-        with open_picture(source, name) as image:
+    def _make(self, source: Path, name: str, side: int, target: Path, formats: tuple[str, ...]) -> None:
+        with open_picture(source, name, formats) as image:
             small = shrunk(image, side, name)
         buffer = io.BytesIO()
         small.save(buffer, format="WEBP", quality=QUALITY, method=2)

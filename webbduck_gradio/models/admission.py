@@ -19,6 +19,7 @@ from .input_checks import InputImages, check_inputs
 from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt, varies
+from .recorded_embeddings import with_catalog_names
 from .styles import recorded
 from .tokens import CHUNK, chunks, common_length
 from .unet_kinds import unet_warnings
@@ -50,6 +51,8 @@ def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequ
         fields["loras"] = [_with_catalog_name(catalog, use) for use in fields["loras"]]
     if isinstance(fields.get("details"), list | tuple):
         fields["details"] = [detail_admission.with_catalog_name(catalog, each) for each in fields["details"]]
+    if isinstance(fields.get("embeddings"), list | tuple):
+        fields["embeddings"] = with_catalog_names(catalog, fields["embeddings"])
     if isinstance(fields.get("styles"), list | tuple):
         fields["styles"] = [recorded(catalog.styles, each) for each in fields["styles"]]
     if isinstance(fields["base_model"], str):

@@ -11,7 +11,7 @@ from ..request.detail_requests import prompts_in, region_requests
 from .catalog.lookup import find, near, quoted
 from .catalog.registry import Registry
 from .detectors import Detector
-from .prompt_resolver import ResolvedPrompt, resolve_prompt
+from .prompt_resolver import ResolvedPrompt, details_vary, resolve_prompt
 
 
 def with_catalog_name(catalog: Registry, each: Any) -> Any:
@@ -39,6 +39,8 @@ def region_wordings(
         if region is None:
             yield None
             continue
+        if details_vary(request):  # each region draws words of its own, which were not listed before
+            region = region.model_copy(update={"embeddings": None})
         yield region, resolve_prompt(catalog, region, index, request, f"details {number} {place} ")
 
 

@@ -26,6 +26,8 @@ from .probe.lora import NAMES
 
 HASH_DIGITS = 12
 """Of an embedding's hash as AUTOMATIC1111 writes it, the beginning of the file's SHA-256."""
+MOST_LISTS = 16
+"""Requests whose indexes are kept, since the images of a batch and the passes of each ask for the same."""
 MAX_BYTES = 4_000_000
 """Of a file: 75 vectors for SDXL in double precision take 1.2 MB."""
 
@@ -165,6 +167,8 @@ class EmbeddingIndex:
         self._plain: dict[str, list[tuple[str, int, Embedding]]] = {}
         self._paths: dict[str, list[tuple[str, int, Embedding]]] = {}
         self._fitting: dict[tuple[str, int], EmbeddingIndex] = {}
+        self._listed: dict[tuple[str, ...], EmbeddingIndex] = {}
+        self._explicit_paths: tuple[dict[str, list[tuple[str, int, Embedding]]], ...] = (self._paths,)
         for each in self.embeddings:
             _enter(self._plain, each.trigger, each)
             _enter(self._paths, each.trigger, each)
@@ -173,6 +177,15 @@ class EmbeddingIndex:
         for entries in (*self._plain.values(), *self._paths.values()):
             # The longest name first; of equal ones that of the embedding that is listed first.
             entries.sort(key=lambda entry: -len(entry[0]))
+
+    def listed(self, names: tuple[str, ...]) -> EmbeddingIndex:
+        """The index for a request that lists its embeddings: a name alone stands for one of these, and
+        `embedding:NAME` for another only if none of these has this name."""
+        if names not in self._listed:
+            if len(self._listed) >= MOST_LISTS:
+                self._listed.clear()
+            self._listed[names] = _ListedIndex(self, names)
+        return self._listed[names]
 
     def fitting(self, checkpoint: Encoders | None) -> EmbeddingIndex:
         """Those that a checkpoint can use; with None, all that any can."""
@@ -208,10 +221,11 @@ class EmbeddingIndex:
                 end = found.end
 
     def _explicit(self, text: str, lower: str, start: int, after: int) -> Mention:
-        word = _WORD.search(lower, after)
-        found = _match(self._paths, lower, word.start(), word[0], after, _NAME_END) if word else None
-        if found and found.start == after:
-            return Mention(start, found.end, found.embedding, found.asked, True)
+        if word := _WORD.search(lower, after):
+            for paths in self._explicit_paths:
+                found = _match(paths, lower, word.start(), word[0], after, _NAME_END)
+                if found and found.start == after:
+                    return Mention(start, found.end, found.embedding, found.asked, True)
         asked = _ASKED.match(text, after)
         assert asked is not None  # by the pattern of the prefix
         return Mention(start, asked.end(), None, asked[0].rstrip(".;!?"), True)
@@ -241,6 +255,20 @@ class EmbeddingIndex:
 
 
 NO_EMBEDDINGS = EmbeddingIndex()
+
+
+class _ListedIndex(EmbeddingIndex):
+    """See `EmbeddingIndex.listed`."""
+
+    def __init__(self, everything: EmbeddingIndex, names: tuple[str, ...]):
+        wanted = set(names)
+        super().__init__(each for each in everything.embeddings if each.name in wanted)
+        self.embeddings = everything.embeddings
+        self._explicit_paths = (self._paths, everything._paths)
+        self._everything, self._names = everything, names
+
+    def fitting(self, checkpoint: Encoders | None) -> EmbeddingIndex:
+        return self._everything.fitting(checkpoint).listed(self._names)
 
 
 def _enter(index: dict[str, list[tuple[str, int, Embedding]]], name: str, embedding: Embedding) -> None:

@@ -18,7 +18,7 @@ from .catalog.registry import Lora, Registry
 from .dynamic_prompts import Drawn
 from .embeddings import NO_EMBEDDINGS, Embedding, EmbeddingIndex
 from .lora_uses import LoraUse
-from .named_embeddings import named_embeddings
+from .named_embeddings import index_of, named_embeddings
 from .prompt_schedule import (
     PromptSchedule,
     count_of,
@@ -54,7 +54,7 @@ class ResolvedPrompt:
     embeddings: tuple[Embedding, ...] = ()
     """Those that the texts name and the request's checkpoint can use."""
     index: EmbeddingIndex = NO_EMBEDDINGS
-    """All that were installed when the prompt was resolved."""
+    """All that its texts could name when the prompt was resolved."""
     drawn: Drawn | None = None
     """What wildcards and variants came to, before LoRA tags were taken out; None without any."""
 
@@ -114,10 +114,11 @@ def resolve_prompt(
     encoded = [texts_of(text, count, joins=name == TEXTS[0]) for text, name in zip(texts, TEXTS, strict=True)]
     _check_weights(encoded)
     every = [text for each in encoded for text in each]
-    named = named_embeddings(registry, request.base_model, every)
+    is_own = main is None or main.base_model == request.base_model
+    named = named_embeddings(registry, request, every, is_own)
     unread = [*not_understood("\n".join(every)), *_taken_whole(texts), *named.notes]
     schedule = prompt_schedule(*texts, count)
-    there = registry.embedding_index
+    there = index_of(registry, request)
     kept = drawn if dict(drawn.texts) != typed else None
     notes = [*unread, *notes]
     return ResolvedPrompt(*texts, tuple(uses), tuple(notes), schedule, named.embeddings, there, kept)

@@ -32,6 +32,8 @@ PICTURES = (
     ".webp",
     ".thumb.jpg",
     ".thumb.png",
+    ".preview.gif",
+    ".gif",
 )
 """Endings of a preview beside NAME.safetensors, the best first."""
 NOTES = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ..request import GenerationRequest
 from ..request.samplers import sampler_named
-from .prompt_schedule import Part, count_of, joined_parts, schedule
+from .prompt_schedule import Entry, Part, count_of, hires_count, joined_parts, schedule
 
 MOST_SHOWN = 4
 """Changes that are listed."""
@@ -24,23 +24,46 @@ def in_words(prompt: str, request: GenerationRequest, *, joins: bool = True) -> 
     parts = joined_parts(prompt) if joins else (Part(prompt),)
     count, each_step = count_of(request), sampler_named(request.sampler).evaluations
     drawn = request.first_pass_steps.drawn * each_step
-    unit = "Steps" if each_step == 1 else f"Evaluations ({each_step} in each step)"
-    sentences = []
-    if len(parts) > 1 or parts[0].weight != 1:
-        named = (f'"{_short(each.text)}" with weight {each.weight:g}' for each in parts)
-        sentences.append(f"Joined by AND: {'; '.join(named)}.")
+    sentences = _joined(parts)
     for each in parts:
         entries = schedule(each.text, count)
         if len(entries) > 1:
-            places = [entry.last for entry in entries[:-1]]
-            sentences.append(f"{unit} {_changes([entry.text for entry in entries], places, drawn)}")
+            sentences.append(f"{_unit(each_step)} {_changes(entries, drawn)}")
     return sentences
 
 
-def _changes(texts: Sequence[str], ends: Sequence[int], drawn: int) -> str:
-    """`ends`: as `PromptSchedule` has them."""
+def hires_in_words(prompt: str, request: GenerationRequest, *, first: str, joins: bool = True) -> list[str]:
+    """As `in_words`, of the hires pass, in which a share counts from 1 to 2 and a whole number goes on from
+    the first pass; also a sentence for what is drawn at all of its steps, where that changed in the first
+    pass. `first`: the prompt there."""
+    parts = joined_parts(prompt) if joins else (Part(prompt),)
+    count, each_step = hires_count(request), sampler_named(request.for_hires_pass().sampler).evaluations
+    told = [] if prompt == first else _joined(parts)
+    for each in parts:
+        entries = schedule(each.text, count)
+        before = [entry.text for entry in schedule(each.text, count_of(request))]
+        if len(entries) > 1:
+            told.append(f"{_unit(each_step)} {_changes(entries, count.evaluations)}")
+        elif before != [entries[0].text]:
+            told.append(f"All steps: {[*_differing([*before, entries[0].text])][-1]}.")
+    return [f"Hires pass: {each[:1].lower()}{each[1:]}" for each in told]
+
+
+def _joined(parts: Sequence[Part]) -> list[str]:
+    if len(parts) == 1 and parts[0].weight == 1:
+        return []
+    named = (f'"{_short(each.text)}" with weight {each.weight:g}' for each in parts)
+    return [f"Joined by AND: {'; '.join(named)}."]
+
+
+def _unit(each_step: int) -> str:
+    return "Steps" if each_step == 1 else f"Evaluations ({each_step} in each step)"
+
+
+def _changes(entries: Sequence[Entry], drawn: int) -> str:
+    texts = [entry.text for entry in entries]
     shown, drawn_texts = [], set()
-    places = [0, *(end + 1 for end in ends), drawn]
+    places = [0, *(entry.last + 1 for entry in entries[:-1]), drawn]
     for text, (first, following) in zip(_differing(texts), itertools.pairwise(places), strict=True):
         if first < drawn:
             last = min(following, drawn)

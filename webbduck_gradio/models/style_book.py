@@ -1,7 +1,7 @@
 """The styles of styles.csv and of the files beside it: listed, edited, and watched like the model folders.
 
-Those of other programs' files are listed behind them, with the program's label before their names; they are
-never changed. A changed one becomes a style of one's own.
+Those of other programs' files, in CSV or JSON, are listed behind them, with the program's label before their
+names; they are never changed. A changed one becomes a style of one's own.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from .foreign.candidates import bare_name
 from .foreign.folders import ModelFolder
 from .scan import is_text, stamp_of
 from .style_csv import COMMENT, EMPTY, StyleFile
+from .style_rows import JSON, StyleRows, read_rows
 
 log = logging.getLogger(__name__)
 
@@ -205,10 +207,11 @@ class StyleBook:
     def _read(self, stamps: tuple[tuple[str, str], ...]) -> _Listed:
         styles: dict[str, Style] = {}
         problems: list[str] = []
+        with_settings: Counter[str] = Counter()
         origins = {str(each.path): each.origin for each in self._foreign}
         for path in (Path(each) for each, _ in stamps):
             try:
-                file = StyleFile.parse(read_regular(path))
+                found = read_rows(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
@@ -218,17 +221,25 @@ class StyleBook:
                 reason = str(error).removeprefix(f"{path.name} ")
                 problems.append(f"The styles of {path.name} are left out: it {reason}.")
                 continue
-            self._add(file, path, origins.get(str(path), ""), styles, problems)
+            self._add(found, path, origins.get(str(path), ""), styles, problems)
+            if found.with_settings:
+                with_settings[origins[str(path)]] += found.with_settings
+        for origin, count in with_settings.items():
+            problems.append(
+                f"{count} styles of {origin} have settings beside their texts, which are not used."
+            )
         return _Listed(styles, tuple(problems), stamps)
 
     def _add(
-        self, file: StyleFile, path: Path, origin: str, styles: dict[str, Style], problems: list[str]
+        self, found: StyleRows, path: Path, origin: str, styles: dict[str, Style], problems: list[str]
     ) -> None:
-        group = "" if path == self.path else origin or path.stem
+        is_json = path.suffix.casefold() == JSON
+        of_file = not origin or (is_json and found.is_list)
+        group = "" if path == self.path else path.stem if of_file else origin
         seen: set[str] = set()
         twice: list[str] = []
-        for row in file.rows():
-            if not row.prompt.strip() and not row.negative_prompt.strip():
+        for row in found.rows:
+            if not is_json and not row.prompt.strip() and not row.negative_prompt.strip():
                 if row.name != NO_STYLE:
                     group = row.name.strip("-=_*#~ ") or row.name
                 continue
@@ -237,7 +248,11 @@ class StyleBook:
             seen.add(row.name)
             name = f"{origin}/{row.name}" if origin else row.name
             reason = _reason(row.name, row.prompt, row.negative_prompt)
+            if not row.prompt.strip() and not row.negative_prompt.strip():
+                reason = f"The style {quoted(row.name)} has no texts; choose another."
             styles[name] = Style(name, row.prompt, row.negative_prompt, group, path, reason, origin)
+        if found.others:
+            problems.append(f"Entries of {path.name} that are no styles are left out ({found.others}).")
         if twice:
             problems.append(
                 f"{path.name} has {quoted(twice[0])} twice{_more(twice)}; of equal names the last row holds."

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import RequestError
-from ..storage.reading import MAX_TEXT, parse_json
-from .style_csv import StyleFile
+from ..storage.reading import MAX_TEXT
+from .style_csv import Row, StyleFile
+from .style_rows import json_rows
 
 Texts = tuple[str, str, str]
 
@@ -19,7 +21,7 @@ def styles_in(text: Any) -> list[Texts]:
     if not isinstance(text, str) or len(text) > MAX_TEXT:
         raise RequestError(f"A file of styles must be a text of at most {MAX_TEXT // 2**20} MB.")
     try:
-        found = _of_json(text) if text.lstrip("\ufeff \r\n\t").startswith(("[", "{")) else _of_csv(text)
+        found = [(row.name, row.prompt, row.negative_prompt) for row in _rows(text)]
     except ValueError as error:
         raise RequestError(f"The file {error}.") from None
     styles = [each for each in found if each[0].strip() and (each[1].strip() or each[2].strip())]
@@ -28,24 +30,8 @@ def styles_in(text: Any) -> list[Texts]:
     return styles
 
 
-def _of_csv(text: str) -> list[Texts]:
-    rows = StyleFile.parse(text.encode("utf-8", "replace")).rows()
-    return [(row.name, row.prompt, row.negative_prompt) for row in rows]
-
-
-def _of_json(text: str) -> list[Texts]:
-    try:
-        content = parse_json(text.lstrip("\ufeff"))
-    except ValueError:
-        raise ValueError("is no valid JSON") from None
-    if isinstance(content, dict):  # SD.Next and some collections: {name: {"prompt", "negative_prompt"}}
-        content = [{"name": name, **each} for name, each in content.items() if isinstance(each, dict)]
-    return [
-        (each["name"], _text(each.get("prompt")), _text(each.get("negative_prompt")))
-        for each in content
-        if isinstance(each, dict) and isinstance(each.get("name"), str)
-    ]
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+def _rows(text: str) -> Iterable[Row]:
+    text = text.lstrip("\ufeff")
+    if text.lstrip().startswith(("[", "{")):
+        return json_rows(text).rows
+    return StyleFile.parse(text.encode("utf-8", "replace")).rows()

@@ -29,9 +29,12 @@ FOLDS: dict[Group, str] = {
     "more": "More settings",
 }
 """Titles of the collapsible groups."""
-Control = Literal["number", "text", "choice", "list", "model", "loras", "details", "styles", "file", "sides"]
+Control = Literal[
+    "number", "text", "choice", "list", "model", "loras", "details", "styles", "file", "sides", "recorded"
+]  # fmt: skip
 """How a value is entered: "choice" shows all values side by side, "list" is a combobox; the value of "file"
-is the id of a stored input image, "sides" are pixels on each side of the picture."""
+is the id of a stored input image, "sides" are pixels on each side of the picture. "recorded" has no control
+in the page: the value is found out and recorded when a job is queued."""
 Reset = Literal["default", "checkpoint", "kept"]
 """What resets a setting: "default", recalling an image whose metadata does not mention it (its neutral value
 is its default); "checkpoint", choosing another checkpoint; "kept", neither. Settings that have no effect

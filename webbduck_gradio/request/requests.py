@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import field_validator, model_validator
 
+from .embedding_fields import EmbeddingFields
 from .fields import Setting, declared
 from .modes import Mode, mode_of
 from .picture_fields import MAX_PIXELS, MAX_SEED, random_if_none
@@ -27,7 +28,6 @@ from .samplers import (
     split_scheduler,
 )
 from .steps import Steps, of_second_pass, under_strength
-from .wildcard_fields import WildcardFields
 
 SCHEDULERS = tuple(JOINED)
 """A sampler and its schedule in one name: "DPM++ 2M Karras"."""
@@ -35,7 +35,7 @@ SCHEDULERS = tuple(JOINED)
 DEFAULT_SCHEDULER = joined_name(DEFAULT_SAMPLER, DEFAULT_SCHEDULE)
 
 
-class GenerationRequest(WildcardFields):
+class GenerationRequest(EmbeddingFields):
     """All settings of an image. Sizes in pixels; image i of a batch uses seed + i.
 
     Each field is declared once, in one of the base classes: its type, range and default, and in `Setting`

@@ -48,6 +48,8 @@ MAX_PICTURE_PIXELS = 178_956_970
 """Largest image that is opened: Pillow's own limit for errors, twice that for warnings."""
 FORMATS = ("PNG", "JPEG", "WEBP")
 """Pillow decoders in use. The JPEG decoder also opens MPO, multi-picture files from cameras."""
+WITH_GIF = (*FORMATS, "GIF")
+"""Formats of the previews that other programs write beside models."""
 WITH_TEXTS = (*FORMATS, "AVIF")
 """Formats whose metadata is read."""
 BUDGET = PixelBudget(64 * 10**6)
@@ -88,9 +90,9 @@ def open_picture(
 ) -> Iterator[Image.Image]:
     """Open a PNG, JPEG or WebP lazily; only the header is read at first.
 
-    `formats` is `WITH_TEXTS` for reading metadata without decoding, otherwise the default. `name` is used in
-    messages. Raises `StorageError` if the file is missing, broken, too large or of another format, also for
-    errors while the block decodes it.
+    `formats` is `WITH_TEXTS` for reading metadata without decoding, `WITH_GIF` for a preview, otherwise the
+    default. `name` is used in messages. Raises `StorageError` if the file is missing, broken, too large or of
+    another format, also for errors while the block decodes it.
     """
     try:
         with Image.open(path, formats=formats) as image:

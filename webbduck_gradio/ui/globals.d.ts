@@ -22,6 +22,7 @@ declare const webbduckTheme: { isDark: () => boolean; toggle: () => void };
 
 interface Window {
   webbduckTheme: typeof webbduckTheme;
+  webbduckPressedEarly: { wait: (owner: Element) => void; end: (owner: Element | string) => void };
   webbduckTypedEarly: { end: () => Map<EventTarget | null, string> };
   webbduck: any;
 }

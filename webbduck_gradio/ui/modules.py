@@ -35,14 +35,15 @@ def digest() -> str:
 
 
 def head_scripts(facts: Mapping[str, object]) -> tuple[str, ...]:
-    """Scripts of the page's head: the request's `facts`, the theme, what is typed early, and the module
-    loader."""
+    """Scripts of the page's head: the request's `facts`, the theme, what is typed and pressed early, and
+    the module loader."""
     base = f"{ROUTE}/{digest()}/"
     load = f"(name) => import(new URL({json.dumps(base)} + name, document.baseURI).href)"
     return (
         f"window.webbduckFacts = {json.dumps(facts)};",
         asset("shared/theme.js"),
         asset("shared/typed_early.js"),
+        asset("shared/pressed_early.js"),
         f"window.webbduckModule = {load};",
     )
 
@@ -52,7 +53,8 @@ def start_view(module: str, *events: str) -> str:
     connects only events whose names occur in the script."""
     named = f"/* events: {json.dumps(events)} */ " if events else ""
     return (
-        f"{named}Promise.all([webbduckModule('shared/view.js'), webbduckModule({json.dumps(module)})])"
+        f"{named}webbduckPressedEarly.wait(element);"
+        f" Promise.all([webbduckModule('shared/view.js'), webbduckModule({json.dumps(module)})])"
         ".then(([shared, view]) => shared.start(view, { element, props, trigger, server, upload, watch }));"
     )
 

@@ -88,7 +88,7 @@ class Media:
         preview = next(found, None)
         if preview is None:
             raise NotFoundError("There is no such picture.")
-        return self._services.thumbnails.of_file(preview[0], f"embedding/{name}")
+        return self._services.thumbnails.of_preview(preview[0], f"embedding/{name}")
 
     def _deleted(self, name: str) -> Path:
         """Thumbnail of an image in the trash: ENTRY/RUN/0.png."""

@@ -342,6 +342,8 @@ def _read_chunk(text: str, name: str, found: TextMetadata) -> None:
     facts = chunk["facts"]
     found["request"] = request.model_dump(mode="json")
     found["settings"] = with_drawn_texts(request, facts, again=True).model_dump(mode="json")
+    if request.embeddings is None:  # of a version that did not list them in the request
+        found["settings"]["embeddings"] = list(facts.get("embedding_hashes") or ())
     shown = with_drawn_texts(request, facts, again=False)
     found["prompt"], found["negative_prompt"] = shown.prompt, shown.negative_prompt
     found["notes"] = []  # about the `parameters` text, which the chunk supersedes

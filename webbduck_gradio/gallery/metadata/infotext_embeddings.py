@@ -41,6 +41,25 @@ def read(fields: Mapping[str, str], hashes: Mapping[str, object]) -> dict[str, s
     return found | dict(_PAIR.findall(fields.get(KEY.casefold(), "")))
 
 
+def usable(names: Iterable[str], installed: Sequence[Embedding]) -> list[str]:
+    """Those of `names` that can be used here, as they are called here."""
+    found = (find(name, installed).model for name in names)
+    return [each.name for each in found if each is not None and not each.unusable]
+
+
+def new_names(listed: Sequence[str], texts: Iterable[str], installed: Sequence[Embedding]) -> Iterator[str]:
+    """A sentence for each embedding that a picture's prompts name now, but did not when it was made.
+    `listed`: those that they named then."""
+    index = EmbeddingIndex(each for each in installed if not each.unusable)
+    then = {each.rpartition("/")[2].casefold() for each in listed}
+    for each in index.used(texts):
+        if each.trigger.casefold() not in then:
+            yield (
+                f"{each.trigger} was read as words when the picture was made; now it is the name of the "
+                f"embedding {each.name}."
+            )
+
+
 def notes(recorded: Mapping[str, str], texts: Iterable[str], installed: Sequence[Embedding]) -> Iterator[str]:
     """A sentence for each embedding of a picture that is not here as it was. `texts`: its prompts, where
     `embedding:` can stand before one of which no hash is recorded, as in ComfyUI."""

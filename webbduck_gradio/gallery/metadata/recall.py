@@ -110,6 +110,9 @@ def _for_form(
         return {}, notes
     prompts = [text for key, text in fields.items() if key.endswith("prompt") or key == "prompt_2"]
     notes += infotext_embeddings.notes(said["embeddings"], prompts, catalog.embeddings())
+    if "embeddings" in fields:
+        notes += infotext_embeddings.new_names(fields["embeddings"], prompts, catalog.embeddings())
+        fields["embeddings"] = infotext_embeddings.usable(fields["embeddings"], catalog.embeddings())
     if template := infotext_templates.note(found, getattr(catalog, "wildcard_folder", None)):
         notes.append(template)
     if found["request"] is None:

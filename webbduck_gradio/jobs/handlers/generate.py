@@ -8,6 +8,7 @@ from typing import Any
 from ...models import admission
 from ...models.advice import advice
 from ...models.outpaint_size import with_size
+from ...models.recorded_embeddings import with_embeddings
 from ...request import GenerationRequest, JobRequest
 from ..context import JobContext
 from ..job import Job
@@ -28,6 +29,7 @@ class GenerateHandler(JobHandler):
         request = admission.build_request(context.registry, with_size(asked, context.inputs))
         warnings = admission.validate_request(context.registry, request, context.inputs)
         warnings += [each for each in advice(context.registry, request) if each not in warnings]
+        request = with_embeddings(context.registry, request)
         # Given by id, they may have been stored by a studio with another output folder.
         context.inputs.owners.mark(*(each for each in (request.image, request.mask) if each))
         return request, warnings

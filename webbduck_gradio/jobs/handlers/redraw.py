@@ -12,6 +12,7 @@ from ...errors import RequestError
 from ...gallery.metadata import recall
 from ...models import admission
 from ...models.advice import distilled_warnings
+from ...models.recorded_embeddings import with_embeddings
 from ...models.sizes import redraw_warnings
 from ...models.upscalers import LANCZOS
 from ...request import (
@@ -90,6 +91,7 @@ class RedrawHandler(JobHandler):
         tiles = Tiles.over(size, request.tile_size, request.overlap)
         drawing = drawing.model_copy(update={"width": tiles.width, "height": tiles.height})
         warnings += admission.validate_request(context.registry, drawing, context.inputs)
+        drawing = with_embeddings(context.registry, drawing)
         warnings += redraw_warnings(checkpoint, (tiles.width, tiles.height), tiles.count, request.strength)
         warnings += distilled_warnings(context.registry, drawing, checkpoint)
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
@@ -178,6 +180,11 @@ def _recorded(
     missing = len(told.get("loras") or ()) - len(values.get("loras") or ())
     if missing and "loras" not in wanted:
         warnings.append(f"{missing} of the picture's LoRAs cannot be used here; its tiles go without.")
+    gone = [name for name in told.get("embeddings") or () if name not in (values.get("embeddings") or ())]
+    if gone and "prompt" not in wanted:
+        warnings.append(
+            f"The picture's embeddings {', '.join(gone)} cannot be used here; their names are read as words."
+        )
     return values
 
 
@@ -188,6 +195,8 @@ def _drawing(
     own = dict(own)
     if "sampler" in wanted and "schedule" not in wanted:
         own.pop("schedule", None)  # which may not suit the other sampler
+    if wanted.keys() & {"prompt", "negative_prompt", "styles", "base_model"}:
+        own.pop("embeddings", None)  # what other prompts name, and another checkpoint can use
     fields = {**own, **wanted, "width": MIN_SIDE, "height": MIN_SIDE}
     if "base_model" in wanted and "loras" not in wanted and own.get("loras"):
         usable = {lora.name for lora in context.registry.loras(_name(context, wanted["base_model"]))}

@@ -262,6 +262,15 @@ class Registry(ModelLists):
         """All embeddings, including unusable ones, sorted by name."""
         return self._sorted_embeddings
 
+    def usable_embedding(self, name: str) -> Embedding:
+        """An embedding by name. Raises the same errors as `lora`."""
+        embedding = self._embeddings.get(name)
+        if embedding is None:
+            raise unknown(name, "embedding", self.embeddings(), self._unseen())
+        if embedding.unusable:
+            raise ModelError(embedding.unusable)
+        return embedding
+
     def has_checkpoint(self, name: str) -> bool:
         return name in self._checkpoints
 

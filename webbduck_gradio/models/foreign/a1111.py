@@ -70,6 +70,8 @@ CONFIG: dict[str, Kind] = {
     "wildcards_dir": "wildcards",
 }
 """Keys of SD.Next's config.json."""
+STYLES = "styles_dir"
+"""Its key of the folder with styles in JSON, which may have folders in it."""
 _ARGUMENT = re.compile(r"""--([a-z0-9-]+)(?:\s*=\s*|\s+)(?:"([^"]*)"|'([^']*)'|([^\s"'-]\S*))""")
 """Its name, and its value in one of three groups."""
 _COMMENT = re.compile(r"\s*(?:#|::|@?rem\b)", re.IGNORECASE)
@@ -94,10 +96,16 @@ def read(look: Reading) -> None:
             (_read_models if name == "models-dir" else _read_root)(look, path)
     if look.has("installer.py"):
         config = look.root / "config.json"
-        for key, value in look.json(config).items():
+        settings = look.json(config)
+        for key, value in settings.items():
             found = look.configured(value, look.root, config) if key in CONFIG else None
             if found is not None:
                 look.add(CONFIG[key], found, config)
+        styles = look.configured(settings.get(STYLES), look.root, config)
+        if styles is None or not look.is_there(styles, config):
+            styles = look.below(look.root, "models/styles")
+        if styles is not None:
+            look.add_styles(styles, deep=True)
 
 
 def _read_root(look: Reading, root: Path) -> None:

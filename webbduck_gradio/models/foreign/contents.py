@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from ...storage.reading import read_regular
 from .. import wildcards
 from ..scan import ENDINGS, Folders
-from ..style_csv import StyleFile
+from ..style_rows import read_rows
 from .candidates import foreign_candidates
 from .folders import Kind, ModelFolder
 
@@ -43,7 +42,7 @@ def _models(folder: ModelFolder) -> Iterable[str]:
 
 def _styles(file: Path) -> list[str]:
     try:
-        rows = StyleFile.parse(read_regular(file)).rows()
+        rows = read_rows(file).rows
     except (OSError, ValueError):
         return []
     return [f"{file}\n{row.name}" for row in rows if row.prompt or row.negative_prompt]

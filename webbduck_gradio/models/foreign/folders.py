@@ -14,7 +14,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A folder with models of one kind; for "styles" a CSV file."""
+    """A folder with models of one kind; for "styles" a file."""
 
     kind: Kind
     path: Path

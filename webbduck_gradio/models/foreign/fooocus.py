@@ -21,6 +21,9 @@ def recognised(look: Reading) -> str | None:
     return "Fooocus" if look.has("fooocus_version.py") else None
 
 
+STYLES = "sdxl_styles"
+
+
 def read(look: Reading) -> None:
     source = look.root / "config.txt"
     config = look.json(source)
@@ -33,3 +36,5 @@ def read(look: Reading) -> None:
         # Fooocus takes its usual place where a folder that it names is missing.
         if not [path for path in named if path is not None and look.add(kind, path, source)]:
             look.add_below(look.root, ((usual, kind),))
+    if (styles := look.below(look.root, STYLES)) is not None:
+        look.add_styles(styles)

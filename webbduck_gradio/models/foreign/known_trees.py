@@ -11,12 +11,12 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import NotFoundError, RequestError, StorageError
+from ...errors import NameTakenError, NotFoundError, RequestError, StorageError
 from ...settings import Settings
 from ...storage.atomic import write_atomically
 from ...storage.reading import read_json
@@ -103,8 +103,11 @@ class ForeignTrees:
             return self._checked(path)
 
     def add(self, path: str | os.PathLike[str], label: str = "") -> Tree:
-        """Read this folder from now on, under `label` where it is free and can be one. Raises `RequestError`
-        if it is refused, `StorageError` if it cannot be remembered."""
+        """Read this folder from now on, under `label`, or one made of the program's name.
+
+        Raises `RequestError` if it is refused, `NameTakenError` for a label that another has, `StorageError`
+        if it cannot be remembered.
+        """
         with self._lock:
             tree = self._checked(path, label)
             self._save(self._labels | {str(tree.root): tree.label}, [*self._added, str(tree.root)])
@@ -183,10 +186,12 @@ class ForeignTrees:
         if len(self._added) >= MOST:
             raise RequestError(f"{MOST} folders are added already; remove one of them first.")
         taken = self._taken(path)
-        # The second is that of a time when `--models-from` gave it.
-        wishes = (label, self._labels.get(str(path), ""))
-        free = (each for each in wishes if each and default_label(each, taken) == each)
-        label = next(free, "") or default_label(read(path)[0].label, taken)
+        if label:
+            _check_label(label, taken)
+        else:
+            label = self._labels.get(str(path), "")  # of a time when `--models-from` gave it
+            if not label or default_label(label, taken) != label:
+                label = default_label(read(path)[0].label, taken)
         return self._without_doubles([*self.trees(), read(path, label)[0]])[-1]
 
     # -- reading ---------------------------------------------------------------------------------------
@@ -272,6 +277,19 @@ class ForeignTrees:
         text = json.dumps({"folders": folders}, indent=2, ensure_ascii=False).encode()
         write_atomically(self._file, lambda file: file.write(text), self._file.parent / "tmp")
         self._labels, self._added = labels, added
+
+
+def _check_label(label: str, taken: Collection[str]) -> None:
+    """Raises `NameTakenError`."""
+    free = default_label(label, taken)
+    if not _LABEL.fullmatch(label):
+        raise NameTakenError(
+            f"{quoted(label)} cannot be the label of a folder, which has up to 60 letters, digits, points, "
+            f"hyphens and underscores; {free} is possible.",
+            free,
+        )
+    if label.casefold() in {each.casefold() for each in taken}:
+        raise NameTakenError(f"The label {label} is taken; {free} is free.", free)
 
 
 def _own(settings: Settings) -> tuple[Path, ...]:

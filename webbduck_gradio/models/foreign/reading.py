@@ -24,6 +24,8 @@ MAX_SETTINGS = 2**20
 MAX_NAMES = 10_000
 """Names of one folder that are looked at."""
 MAX_FOLDERS = 500
+MAX_STYLES = 1_000
+"""Files of styles in JSON."""
 MAX_PROBLEMS = 50
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 
@@ -178,7 +180,7 @@ class Reading:
     # -- model folders ---------------------------------------------------------------------------------
 
     def add(self, kind: Kind, path: Path, source: Path | None = None, **details: Any) -> bool:
-        """List a folder, or a CSV file of styles. Where it is not there, this is a problem if the settings
+        """List a folder, or a file of styles. Where it is not there, this is a problem if the settings
         file `source` names it. Returns whether it is listed."""
         there = self.is_file(path) if kind == "styles" else self.is_folder(path)
         if not there:
@@ -193,7 +195,7 @@ class Reading:
                 os.scandir(path).close()
             except OSError as error:  # listed all the same: what was known of it stays until it can be read
                 self.problem(f"{self.shown(path)} {why(error)}.")
-        if not is_text(str(path)) or len(self._folders) >= MAX_FOLDERS:
+        if not is_text(str(path)) or len(self._folders) >= MAX_FOLDERS + MAX_STYLES * (kind == "styles"):
             self.problem(f"{self.shown(path)} is left out.")
             return False
         folder = ModelFolder(kind, path, "", **details)
@@ -203,6 +205,26 @@ class Reading:
         if folder.only is None and not folder.skip:
             self._whole.add(real)
         return True
+
+    def add_styles(self, folder: Path, deep: bool = False) -> None:
+        """List the JSON files of styles in a folder; `deep`: and in those below it."""
+        waiting, count = [folder], 0
+        seen = set()
+        while waiting:
+            folder = waiting.pop(0)
+            if (real := _real(folder)) in seen:
+                continue
+            seen.add(real)
+            for name in self.names(folder):
+                path = folder / name
+                if name.casefold().endswith(".json"):
+                    count += 1
+                    if count <= MAX_STYLES:
+                        self.add("styles", path)
+                elif deep and len(waiting) + len(seen) < MAX_FOLDERS and self.is_folder(path):
+                    waiting.append(path)
+        if count > MAX_STYLES:
+            self.problem(f"{count - MAX_STYLES} files of styles are left out, since there are {count:,}.")
 
     def add_below(self, folder: Path, ways: Iterable[tuple[str, Kind]]) -> None:
         """List those of these that are there, by their ways below a folder."""

@@ -81,17 +81,24 @@ def _automatic1111(data_fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _civitai(data_fields: Mapping[str, Any]) -> dict[str, Any]:
-    model = data_fields.get("model")
-    model = model if isinstance(model, dict) else {}
-    trigger, more = _words(data_fields.get("trainedWords"))
+    model = _object(data_fields.get("model"))
+    return _downloaded(
+        data_fields.get("trainedWords"),
+        _text(data_fields.get("description")) or _text(model.get("description")),
+        data_fields.get("baseModel"),
+        model.get("tags"),
+    )
+
+
+def _downloaded(words: object, description: str, base: object, tags: object) -> dict[str, Any]:
+    """What Civitai says of a model."""
+    trigger, more = _words(words)
     return {
         "trigger": trigger,
         "notes": more,
-        "description": _html_to_text(
-            _text(data_fields.get("description")) or _text(model.get("description"))
-        ),
-        "base": _text(data_fields.get("baseModel")),
-        "tags": _tags(model.get("tags")),
+        "description": _html_to_text(description),
+        "base": _text(base),
+        "tags": _tags(tags),
     }
 
 
@@ -110,16 +117,12 @@ def _lora_manager(data_fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stability_matrix(data_fields: Mapping[str, Any]) -> dict[str, Any]:
-    trigger, more = _words(data_fields.get("TrainedWords"))
-    return {
-        "trigger": trigger,
-        "notes": more,
-        "description": _html_to_text(
-            _text(data_fields.get("ModelDescription")) or _text(data_fields.get("VersionDescription"))
-        ),
-        "base": _text(data_fields.get("BaseModel")),
-        "tags": _tags(data_fields.get("Tags")),
-    }
+    return _downloaded(
+        data_fields.get("TrainedWords"),
+        _text(data_fields.get("ModelDescription")) or _text(data_fields.get("VersionDescription")),
+        data_fields.get("BaseModel"),
+        data_fields.get("Tags"),
+    )
 
 
 def _swarmui(data_fields: Mapping[str, Any]) -> dict[str, Any]:

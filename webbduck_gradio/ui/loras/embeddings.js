@@ -73,9 +73,10 @@ function card(each, why, all) {
  * @param {string[]} words
  * @param {any} model
  * @param {ReturnType<typeof import("./origin_filter.js").makeOriginFilter>} origins
+ * @param {{part: (found: any[]) => any[], more: (found: any[]) => any}} batches
  * @returns {string} how many there are, for the counter
  */
-export function drawEmbeddings(home, { embeddings: all, folders }, words, model, origins) {
+export function drawEmbeddings(home, { embeddings: all, folders }, words, model, origins, batches) {
   const matching = all.filter((each) => {
     const text = `${each.name} ${each.description} ${each.notes} ${each.tags.join(" ")}`.toLowerCase();
     return words.every((word) => text.includes(word));
@@ -85,7 +86,7 @@ export function drawEmbeddings(home, { embeddings: all, folders }, words, model,
     .map((each) => ({ each, why: blockedReason(each, model) }))
     .sort((one, other) => Number(Boolean(one.why)) - Number(Boolean(other.why)));
   const known = new Map([...home.children].map((node) => [node.dataset.key, node]));
-  const nodes = found.map(({ each, why }) => {
+  const nodes = batches.part(found).map(({ each, why }) => {
     const key = JSON.stringify([each, why]);
     const node = known.get(key) ?? card(each, why, all);
     node.dataset.key = key;
@@ -95,6 +96,6 @@ export function drawEmbeddings(home, { embeddings: all, folders }, words, model,
     ? origins.noneUsable() || "No embedding matches. Shorten the search."
     : `No embeddings yet. Put a .safetensors file for SDXL into ${folders.embedding}; ` +
       "it appears here automatically.";
-  put(home, nodes.length ? nodes : h("p", { class: "nothing" }, nothing));
-  return nodes.length === all.length ? `${nodes.length}` : `${nodes.length} of ${all.length}`;
+  put(home, nodes.length ? nodes : h("p", { class: "nothing" }, nothing), batches.more(found));
+  return found.length === all.length ? `${found.length}` : `${found.length} of ${all.length}`;
 }

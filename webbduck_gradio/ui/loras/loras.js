@@ -10,6 +10,7 @@ import { callServer } from "../shared/server_call.js";
 import { openTab } from "../shared/tabs.js";
 import { loraUrl } from "../shared/urls.js";
 import { bareName, originBadge } from "../shared/origins.js";
+import { makeBatches } from "./batches.js";
 import { makeCheckpointCard } from "./checkpoints.js";
 import { convertPart, drawConversions, startConversions } from "./conversions.js";
 import { makeDetails } from "./details.js";
@@ -43,6 +44,7 @@ export default function start({ element, trigger, server }) {
     onchange: () => draw(),
   });
   const origins = makeOriginFilter(() => draw());
+  const batches = makeBatches(() => draw());
   const lists = find(".lists");
   put(lists, fit.node, sort.node);
   find(".origins").append(origins.node, origins.too);
@@ -154,16 +156,27 @@ export default function start({ element, trigger, server }) {
   /** What is searched for. */
   const words = () => box.value.toLowerCase().split(/\s+/).filter(Boolean);
 
+  const isOnly = () => only.getAttribute("aria-pressed") === "true";
+
+  /** What is searched in. @type {WeakMap<object, string>} */
+  const texts = new WeakMap();
+  function searched(lora) {
+    let text = texts.get(lora);
+    if (text === undefined) {
+      text = `${lora.name} ${lora.trigger} ${lora.tags.join(" ")} ${lora.description} ${lora.kind}`;
+      texts.set(lora, (text = text.toLowerCase()));
+    }
+    return text;
+  }
+
   function chosen() {
     const typed = words();
     const model = base();
     const found = catalog.loras.filter((lora) => {
-      if (only.getAttribute("aria-pressed") === "true" && !lora.favourite) return false;
+      if (isOnly() && !lora.favourite) return false;
       if (fit.value === "fits" && model && !lora.reason && !isCompatible(lora, model)) return false;
       if (fit.value.startsWith("arch:") && lora.arch !== fit.value.slice(5)) return false;
-      const text =
-        `${lora.name} ${lora.trigger} ${lora.tags.join(" ")} ${lora.description} ${lora.kind}`.toLowerCase();
-      return typed.every((word) => text.includes(word));
+      return !typed.length || typed.every((word) => searched(lora).includes(word));
     });
     if (sort.value === "newest") found.sort((one, other) => other.modified - one.modified);
     if (sort.value === "largest") found.sort((one, other) => other.size_bytes - one.size_bytes);
@@ -196,18 +209,25 @@ export default function start({ element, trigger, server }) {
       : "No LoRA matches. Shorten the search, or choose “All architectures”.";
   }
 
+  /** The cards of a list that are shown; another search or filter shows another list. */
+  const part = (found) =>
+    batches.part(
+      found,
+      JSON.stringify([section, box.value, fit.value, sort.value, isOnly(), origins.state()]),
+    );
+
   /** Reuse the cards whose content has not changed. */
   function drawCards() {
     const model = base();
     const known = new Map([...cards.children].map((each) => [each.dataset.key, each]));
     const shown = chosen();
-    const nodes = shown.map((lora) => {
+    const nodes = part(shown).map((lora) => {
       const key = JSON.stringify([lora, model?.name, model?.context, lora.preview ? 0 : gallery]);
       const node = known.get(key) ?? card(lora, model);
       node.dataset.key = key;
       return node;
     });
-    put(cards, nodes.length ? nodes : h("p", { class: "nothing" }, nothing()));
+    put(cards, nodes.length ? nodes : h("p", { class: "nothing" }, nothing()), batches.more(shown));
     count.textContent =
       shown.length === catalog.loras.length
         ? `${shown.length}`
@@ -220,7 +240,10 @@ export default function start({ element, trigger, server }) {
   }
 
   function drawEmbeddingCards() {
-    count.textContent = drawEmbeddings(embeddings, catalog, words(), base(), origins);
+    count.textContent = drawEmbeddings(embeddings, catalog, words(), base(), origins, {
+      part,
+      more: batches.more,
+    });
   }
 
   function drawTools() {
@@ -251,7 +274,7 @@ export default function start({ element, trigger, server }) {
       models,
       (addPlace ??= h("div", { class: "add-place" }, addModelCard(catalog.folders.checkpoint, openFolders))),
       shown.length
-        ? shown.map((each) => {
+        ? part(shown).map((each) => {
             const made = modelCards.get(each.name) ?? modelCard(each.name);
             modelCards.set(each.name, made);
             made.update(each, each.name === checkpoint, lists);
@@ -264,6 +287,7 @@ export default function start({ element, trigger, server }) {
               ? origins.noneUsable() || "No checkpoint matches."
               : "No checkpoints yet.",
           ),
+      batches.more(shown),
     );
     count.textContent = `${shown.length}`;
   }

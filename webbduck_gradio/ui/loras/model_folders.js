@@ -57,14 +57,13 @@ export function openModelFolders(anchor, server) {
   );
 
   /**
-   * Call the server and show the folders as they are then; null after an error, which is shown in the dialog,
+   * Call the server and show the folders as they are then. An `error` of the answer is shown in the dialog,
    * or as a toast once that is closed.
    */
   async function ask(action, more = {}) {
     const answer = await callServer(() => server.webbduck_model_folders({ action, ...more }));
     if (answer.error && !dialog.open) toast(answer.error);
     setText(status, answer.error ?? "");
-    if (answer.error) return null;
     if (answer.folders) draw(answer);
     return answer;
   }
@@ -104,14 +103,31 @@ export function openModelFolders(anchor, server) {
     );
   }
 
-  /** Show what was found at the path, with the button that adds it; null for nothing. */
+  /** Show what was found at the path, with its name and the button that adds it; null for nothing. */
   function found(folder) {
+    const name = h("input", {
+      type: "text",
+      value: folder?.label ?? "",
+      maxlength: 60,
+      spellcheck: "false",
+      autocomplete: "off",
+      autocapitalize: "off",
+      onkeydown: (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault(); // which would look at the path again
+        add(folder, name.value.trim());
+      },
+    });
     put(
       result,
       folder && [
         h("p", {}, h("b", {}, nameOf(folder)), ` · ${countsText(folder)}`),
         folder.problems.map((each) => h("p", { class: "why" }, each)),
-        button("Add", () => add(folder), { class: "primary", "aria-label": `Add ${nameOf(folder)}` }),
+        h("label", {}, "Name, before those of its models", name),
+        button("Add", () => add(folder, name.value.trim()), {
+          class: "primary",
+          "aria-label": `Add ${nameOf(folder)}`,
+        }),
       ],
     );
   }
@@ -122,15 +138,19 @@ export function openModelFolders(anchor, server) {
     put(result, h("p", { class: "muted" }, "Looking at the folder"));
     const answer = await ask("check", { path: asked });
     if (path.value !== asked) return;
-    found(answer?.checked ?? null);
+    found(answer.checked ?? null);
     result.querySelector("button")?.focus();
   }
 
-  async function add(folder) {
+  async function add(folder, name) {
     put(result, h("p", { class: "muted" }, "Reading the models"));
-    const answer = await ask("add", { path: folder.folder });
-    found(answer ? null : folder);
-    if (!answer) return;
+    const answer = await ask("add", { path: folder.folder, label: name === folder.label ? "" : name });
+    if (answer.error) {
+      found({ ...folder, label: answer.label ?? name });
+      result.querySelector("input").focus();
+      return;
+    }
+    found(null);
     path.value = "";
     path.focus();
     const { label } = answer.added;
@@ -139,7 +159,7 @@ export function openModelFolders(anchor, server) {
 
   async function remove({ label, folder: place }) {
     const answer = await ask("remove", { label });
-    if (!answer) return;
+    if (answer.error) return;
     (list.querySelector("button") ?? path).focus();
     toast(`${label} removed; its files stay as they are.`, () => ask("add", { path: place, label }));
   }

@@ -7,13 +7,14 @@ from typing import Any
 
 from ...api import model_folders
 from ...api.gradio_helpers import error_as_dict
-from ...errors import RequestError
+from ...errors import NameTakenError, RequestError
 from ...services import Services
 
 
 def server_function(services: Services) -> Callable[[Any], dict[str, Any]]:
     """The view's function. Its `action` is list, check, add or remove, with the `path` and `label` of the
-    endpoints; all but check return `folders`, `suggestions`, and the `refusal` where none can be added."""
+    endpoints; all but check return `folders`, `suggestions`, and the `refusal` where none can be added. Where
+    a label is refused, the answer's `label` is one that is possible."""
 
     def webbduck_model_folders(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: _done(services, asked if isinstance(asked, dict) else {}))
@@ -27,7 +28,10 @@ def _done(services: Services, asked: dict[str, Any]) -> dict[str, Any]:
     if action == "check":
         return {"checked": model_folders.check_model_folder(services, path)}  # type: ignore[arg-type]
     if action == "add":
-        done["added"] = model_folders.add_model_folder(services, path, label or "")  # type: ignore[arg-type]
+        try:
+            done["added"] = model_folders.add_model_folder(services, path, label or "")  # type: ignore[arg-type]
+        except NameTakenError as error:
+            return {"error": str(error), "label": error.free}
     elif action == "remove":
         model_folders.remove_model_folder(services, label)  # type: ignore[arg-type]
     elif action != "list":

@@ -59,6 +59,9 @@ export function makeOriginFilter(changed) {
       return isPressed() ? [...usable, ...unusable] : usable;
     },
 
+    /** Tells what is chosen from other choices. */
+    state: () => `${isPressed()} ${box.value}`,
+
     /** What is said in place of a list without models: the button has them. "" where it has none. */
     noneUsable: () => (too.hidden ? "" : `None of these can be used here. “${too.textContent}” shows them.`),
   };

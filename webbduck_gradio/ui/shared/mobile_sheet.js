@@ -62,6 +62,7 @@ subscribe("form", showSummary);
 document.addEventListener("click", (event) => {
   if (event.target.closest?.(".sheet-head")) openSheet(!isOpen());
 });
+window.webbduckPressedEarly.end(".sheet-head");
 document.addEventListener(
   "pointerdown",
   (event) => {

@@ -6,4 +6,7 @@ import { unlessLost } from "./connection.js";
  * @param {{default: (view: GradioView) => void}} module
  * @param {GradioView} view
  */
-export const start = (module, view) => module.default({ ...view, trigger: unlessLost(view.trigger) });
+export function start(module, view) {
+  module.default({ ...view, trigger: unlessLost(view.trigger) });
+  window.webbduckPressedEarly.end(view.element);
+}

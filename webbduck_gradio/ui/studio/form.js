@@ -189,6 +189,7 @@ document.addEventListener("click", (event) => {
   const head = event.target.closest?.(".fold-head");
   if (head) unfold(head.dataset.fold, head.getAttribute("aria-expanded") !== "true");
 });
+window.webbduckPressedEarly.end(".fold-head");
 
 /** Adds what Gradio's controls lack: sliders, tooltips and number keys. Called once the controls exist. */
 function prepare() {

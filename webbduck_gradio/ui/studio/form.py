@@ -84,7 +84,13 @@ class Form:
         usual = GenerationRequest(base_model=request.base_model, seed=request.seed).model_dump(mode="json")
         asked = request.model_dump(mode="json")
         values = effective_settings(asked, second_pass_of(self.services, asked))
-        missing = [name for name in values if name not in self.fields and values[name] != usual[name]]
+        missing = [
+            name
+            for name, setting in SETTINGS.items()
+            if name in values.keys() - self.fields.keys()
+            and setting.control != "recorded"
+            and values[name] != usual[name]
+        ]
         names = ", ".join(missing).replace("_", " ")
         return [f"Ignored, because the Studio has no control for it: {names}."] if missing else []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,7 @@ from ...models import prompt_resolver, tokens
 from ...models.catalog.registry import Checkpoint, Registry
 from ...models.embeddings import NO_EMBEDDINGS, EmbeddingIndex
 from ...models.prompt_schedule import count_of, texts_of
-from ...models.schedule_in_words import in_words
+from ...models.steps_notes import COUNTED_BY, HIRES_COUNTED_BY, PROMPTS, steps_notes
 from ...models.vocabulary import Vocabulary
 from ...request import MAX_PROMPT, SETTINGS, GenerationRequest
 from ...services import Services
@@ -23,10 +24,6 @@ from . import styles, wildcards
 from .controls import build_one
 from .lora_stack import to_request
 from .preset_store import PresetStore
-
-PROMPTS = ("prompt", "prompt_2", "negative_prompt")
-COUNTED_BY = ("steps", "sampler", "schedule", "image", "strength", "strength_steps")
-"""Settings by which a prompt that changes is counted."""
 
 
 def build(services: Services, fields: dict[str, Any], presets: PresetStore) -> None:
@@ -141,7 +138,7 @@ def counted(registry: Registry, asked: dict[str, Any]) -> dict[str, Any]:
         count = count_of(request)
         encoded = {name: texts_of(getattr(resolved, name), count, joins=name == "prompt") for name in PROMPTS}
         added = list(resolved.notes)
-        steps = steps_notes(request, resolved)
+        steps = steps_notes(registry, request, resolved)
         finished = {each: getattr(resolved, each) for each in PROMPTS} if request.styles else None
         if vocabulary:
             unknown = _unknown(vocabulary, resolved, encoded)
@@ -160,20 +157,12 @@ def _request(
 ) -> GenerationRequest:
     """A request with these texts, and with what the form says of the steps if that is valid."""
     model = checkpoint.name if checkpoint else "any"
-    counted_by = {name: asked[name] for name in COUNTED_BY if asked.get(name) not in (None, "")}
-    try:
-        return GenerationRequest.validated(base_model=model, **texts, **counted_by)
-    except WebbDuckError:
-        return GenerationRequest.validated(base_model=model, **texts)
-
-
-def steps_notes(request: GenerationRequest, resolved: prompt_resolver.ResolvedPrompt) -> list[str]:
-    """What the prompts that change come to, see `schedule_in_words`, and what only looks like it."""
-    notes = [each for each in resolved.notes if prompt_resolver.is_about_steps(each)]
-    for name in PROMPTS:
-        told = in_words(getattr(resolved, name), request, joins=name == "prompt")
-        notes += told if name == "prompt" else [f"{SETTINGS[name].label}: {each}" for each in told]
-    return notes
+    given = {name: value for name, value in asked.items() if value not in (None, "")}
+    for names in ((*COUNTED_BY, *HIRES_COUNTED_BY), COUNTED_BY):
+        counted_by = {name: given[name] for name in names if name in given}
+        with contextlib.suppress(WebbDuckError):
+            return GenerationRequest.validated(base_model=model, **texts, **counted_by)
+    return GenerationRequest.validated(base_model=model, **texts)
 
 
 def _unknown(

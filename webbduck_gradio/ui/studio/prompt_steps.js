@@ -2,9 +2,13 @@
 // Below the prompt: what a prompt comes to that changes from step to step, or that AND joins.
 import { h } from "../shared/dom.js";
 
-/** What of the form says how the steps of the first pass are counted. */
-export function stepsOf({ steps, sampler, schedule, image, strength, strength_steps }) {
-  return { steps, sampler, schedule, image, strength, strength_steps };
+const COUNTED_BY = ["steps", "sampler", "schedule", "image", "strength", "strength_steps"];
+
+/** What of the form says how the steps of the first pass and of the hires pass are counted. */
+export function stepsOf(state) {
+  const hires = Object.keys(state).filter((name) => /^(?:width|height|hires_.*)$/.test(name));
+  const names = state.mask || state.outpaint ? COUNTED_BY : [...COUNTED_BY, ...hires];
+  return Object.fromEntries(names.map((name) => [name, state[name]]));
 }
 
 /** The element, and `show(sentences)`, which shows a line for each. */

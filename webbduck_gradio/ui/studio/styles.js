@@ -193,6 +193,7 @@ export default function start({ element, props, trigger, server, watch }) {
     },
     { signal: listenerSignal("styles") },
   );
+  window.webbduckPressedEarly.end(".open-styles");
   watch("value", () => {
     if ((props.value ?? "") !== valueOf(chosen)) take(props.value);
   });

@@ -9,15 +9,18 @@ import { openEditor } from "./wildcard_editor.js";
 const DYNAMIC = /\{[^}]*[|{$_]|\$\{|(?:^|[^\w\\])__[^\s_]|<(?:random|wildcard)[:[]/;
 
 /** @param {GradioView} view */
-export default function start({ element, server }) {
-  const row = element.querySelector(".wildcard-row");
-  const preview = button("Preview draws", () => openDraws(preview, server), { "aria-haspopup": "dialog" });
+export default function start({ server }) {
+  const preview = button("Draws", () => openDraws(preview, server), {
+    "aria-haspopup": "dialog",
+    "aria-label": "Preview draws",
+  });
   const edit = button("Wildcards", () => openEditor(edit, server), { "aria-haspopup": "dialog" });
   preview.title = "What this prompt comes to with ten seeds";
   edit.title = "Lists of words, which a prompt names as __name__";
-  put(row, edit, preview);
   setHidden(preview, true);
   subscribe("form", (state) => {
+    const row = document.querySelector(".wildcard-row");
+    if (row && edit.parentNode !== row) put(row, edit, preview);
     const texts = [state.prompt, state.negative_prompt, state.prompt_2];
     setHidden(preview, !texts.some((text) => DYNAMIC.test(text ?? "")));
   });

@@ -23,7 +23,7 @@ TEXTS = ("prompt", "negative_prompt", "prompt_2")
 
 
 def build(services: Services) -> None:
-    """Build the row; it stands below the prompt."""
+    """Build the view of the buttons below the prompt, which it puts beside that of the styles."""
 
     def webbduck_draws(asked: Any) -> dict[str, Any]:
         return error_as_dict(lambda: _draws(services, asked if isinstance(asked, dict) else {}))
@@ -34,10 +34,10 @@ def build(services: Services) -> None:
 
     gr.HTML(
         "",
-        html_template='<div class="wildcard-row"></div>',
+        html_template="<i></i>",
         js_on_load=start_view("studio/wildcards.js"),
-        elem_id="wildcard-row",
-        apply_default_css=False,
+        elem_id="wildcards",
+        elem_classes="channel",
         server_functions=[webbduck_draws, webbduck_wildcards],
     )
 
