@@ -105,3 +105,17 @@ def _local_parts() -> bytes:
     """The script and style tags of Gradio's local page."""
     page = Path(gr.__file__).parent / "templates" / "frontend" / "index.html"
     return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))
+
+
+class Page(gr.Blocks):
+    """Blocks whose page leaves out the endpoints' parameters and answers, which it does not show. They are
+    most of its components, and the page's scripts walk through all of them for each value that they read."""
+
+    def get_config_file(self) -> Any:
+        config = super().get_config_file()
+        unseen = {number for number, block in self.blocks.items() if isinstance(block, Api)}
+        for page in config["page"].values():
+            page["components"] = [each for each in page["components"] if each not in unseen]
+            layout = page["layout"]
+            layout["children"] = [each for each in layout["children"] if each["id"] not in unseen]
+        return config
