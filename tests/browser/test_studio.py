@@ -11,6 +11,7 @@ from form_page import expect_form, put_away
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
+from windows import WIDE
 
 from webbduck_gradio.ui.studio.form_facts import PRESETS
 
@@ -320,13 +321,25 @@ def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:
     expect(kept_page.locator(".card")).to_have_count(0)
 
 
-def test_a_page_at_rest_asks_for_changes_and_does_nothing_else(reset_page: Page) -> None:
-    expect(reset_page.locator("#problem")).to_be_hidden()
-    asked: list[str] = []
-    reset_page.on("request", lambda request: asked.append(request.url))
-    for _ in range(3):
-        with reset_page.expect_response("**/component_server/**"):
+FRAMES = """const request = window.requestAnimationFrame.bind(window);
+window.framesAsked = 0;
+window.requestAnimationFrame = (callback) => { window.framesAsked += 1; return request(callback); };"""
+
+
+def test_a_page_at_rest_asks_for_changes_and_does_nothing_else(window) -> None:
+    page = window(script=FRAMES, **WIDE)
+    expect(page.locator("#problem")).to_be_hidden()
+
+    def frames() -> int:
+        with page.expect_response("**/component_server/**"):
             pass
+        return page.evaluate("framesAsked")
+
+    wait_until(lambda: frames() == frames())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(3):
+        frames()
     assert {url.rpartition("/gradio_api/")[2] for url in asked} == {"component_server/"}
 
 

@@ -31,6 +31,14 @@ HttpServer = http_server.Server
 LAUNCH_OPTIONS: dict[str, Any] = {"_frontend": False}
 """Gradio uses `_frontend` only to abort the start if the page takes more than three seconds to respond."""
 SHARED_SCRIPT = re.compile(rb'<script type="module"[^>]*src="https://[^"]*"></script>')
+COUNTED_FRAMES = b"""<script>{
+    const request = window.requestAnimationFrame.bind(window);
+    const counts = (callback) => /performance\\.now\\(\\).*\\/1e3/.test(String(callback));
+    window.requestAnimationFrame = (callback) => (counts(callback) ? 0 : request(callback));
+}</script>"""
+"""Gradio's indicator of loading counts seconds in every frame, and goes on with it for as long as the page is
+open if it was removed while something loaded, as at each start of a page. The page shows no such count, so
+that the browser is spared these frames."""
 LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="stylesheet"[^>]*>')
 
 
@@ -94,9 +102,11 @@ def http_server_replaced(server: type[HttpServer]) -> Iterator[None]:
 
 
 def page_served_locally(html: bytes) -> bytes:
-    """Gradio's page with local scripts instead of those that a share link loads from Gradio's servers, and
-    with relative URLs instead of those from /, which are wrong behind a proxy with a path prefix."""
+    """Gradio's page with local scripts instead of those that a share link loads from Gradio's servers, with
+    relative URLs instead of those from /, which are wrong behind a proxy with a path prefix, and without
+    `COUNTED_FRAMES`."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
+    html = html.replace(b"<head>", b"<head>" + COUNTED_FRAMES, 1)  # before the scripts that keep the function
     return html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
 
 
