@@ -55,6 +55,10 @@ def test_a_call_copies_no_configuration_of_the_page(studio) -> None:
     assert len(newest.blocks_config.blocks) >= len(page.blocks), "the page itself is there"
 
 
+def test_a_server_at_rest_wakes_a_hundred_times_a_second_at_most(studio) -> None:
+    assert studio._page._queue.sleep_when_free == 0.01 and not studio._page._queue.stopped
+
+
 def test_the_page_leaves_out_what_only_the_api_has(studio) -> None:
     every = httpx.get(f"{studio.url}/config").json()
     shown = httpx.get(f"{studio.url}/config", params={"page": ""}).json()

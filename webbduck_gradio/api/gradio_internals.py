@@ -85,6 +85,12 @@ def keep_sessions_small() -> None:
     state_holder.SessionState = _Session  # type: ignore[misc]
 
 
+def ask_the_queue_less_often(page: gr.Blocks) -> None:
+    """Make Gradio's queue look for new events every ten milliseconds instead of every one, which takes 6 % of
+    a core for as long as the server runs."""
+    page._queue.sleep_when_free = 0.01
+
+
 def close_tunnels() -> None:
     """End the processes of share links, which would outlive a forced exit."""
     for tunnel in CURRENT_TUNNELS:
