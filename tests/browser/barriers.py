@@ -40,16 +40,22 @@ FAINT = """least => {
 }"""
 
 
-def violations(page: Page, where: str, rules: Sequence[str] = ()) -> list[str]:
+RUN = """async ([rules, part]) => {
+    const options = { resultTypes: ['violations'] };
+    if (rules.length) options.runOnly = { type: 'rule', values: rules };
+    const { violations } = await axe.run(part || document, options);
+    return violations.map(({ id, impact, nodes }) => ({ id, impact, html: nodes[0].html }));
+}"""
+
+
+def violations(page: Page, where: str, rules: Sequence[str] = (), part: str = "") -> list[str]:
     """What axe finds on the page that is more than minor, by these rules or, without any, by all; `where`
-    begins each line."""
-    options: dict[str, object] = {"resultTypes": ["violations"]}
-    if rules:
-        options["runOnly"] = {"type": "rule", "values": list(rules)}
-    found = Axe().run(page, options=options).response["violations"]
+    begins each line. `part`: a selector of the only part to look at."""
+    if not page.evaluate("'axe' in window"):  # half a megabyte, once for each load of the page
+        page.evaluate(Axe().axe_script)
     return [
-        f"{where}: {each['id']} ({each['impact']}) at {each['nodes'][0]['html'][:160]}"
-        for each in found
+        f"{where}: {each['id']} ({each['impact']}) at {each['html'][:160]}"
+        for each in page.evaluate(RUN, [list(rules), part])
         if each["impact"] != "minor"
     ]
 

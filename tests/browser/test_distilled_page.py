@@ -27,33 +27,33 @@ def fast_lora(studio) -> Iterator[str]:
     path.unlink()
 
 
-def test_one_press_and_back_again(page: Page, fast_lora: str) -> None:
-    note = page.locator(".distilled.notice")
-    page.fill("#steps input", "20")
+def test_one_press_and_back_again(kept_page: Page, fast_lora: str) -> None:
+    note = kept_page.locator(".distilled.notice")
+    kept_page.fill("#steps input", "20")
     expect(note).to_be_hidden()
-    page.fill("#prompt textarea", f"a duck <lora:{fast_lora}:1>")
+    kept_page.fill("#prompt textarea", f"a duck <lora:{fast_lora}:1>")
     expect(note).to_contain_text(f"{fast_lora} looks like a Lightning LoRA (by its name).")
-    assert violations(page, "suggestion for a distilled LoRA", RULES) == []
+    assert violations(kept_page, "suggestion for a distilled LoRA", RULES) == []
 
-    page.get_by_role("button", name="Use 8 steps, CFG 1, Euler, SGM Uniform").press("Enter")
-    expect_form(page, steps=8, cfg=1, sampler="Euler", schedule="SGM Uniform")
+    kept_page.get_by_role("button", name="Use 8 steps, CFG 1, Euler, SGM Uniform").press("Enter")
+    expect_form(kept_page, steps=8, cfg=1, sampler="Euler", schedule="SGM Uniform")
     expect(note).to_be_hidden()
-    page.get_by_role("button", name="Undo").press("Enter")
-    expect_form(page, steps=20, cfg=5, schedule="Uniform")
+    kept_page.get_by_role("button", name="Undo").press("Enter")
+    expect_form(kept_page, steps=20, cfg=5, schedule="Uniform")
     expect(note).to_be_visible()
     note.get_by_role("button", name="Dismiss").click()
     expect(note).to_be_hidden()
-    page.fill("#steps input", "21")
-    expect_form(page, steps=21)
+    kept_page.fill("#steps input", "21")
+    expect_form(kept_page, steps=21)
     expect(note).to_be_hidden()
 
 
-def test_a_hires_pass_beyond_the_checkpoint(page: Page) -> None:
-    warning = page.locator(".size-warning")
+def test_a_hires_pass_beyond_the_checkpoint(kept_page: Page) -> None:
+    warning = kept_page.locator(".size-warning")
     expect(warning).to_be_hidden()
-    page.evaluate("webbduck.form.set('hires_scale', 4)")
+    kept_page.evaluate("webbduck.form.set('hires_scale', 4)")
     expect(warning).to_contain_text("The hires pass: 1024 × 1024 px is larger than the")
-    page.evaluate("webbduck.form.set('hires_scale', '')")
+    kept_page.evaluate("webbduck.form.set('hires_scale', '')")
     expect(warning).to_be_hidden()
 
 
@@ -75,21 +75,22 @@ def bare(studio) -> Iterator[str]:
     wait_until(lambda: not registry.has_checkpoint("bare") and not registry.vaes())
 
 
-def test_a_checkpoint_without_a_vae_asks_for_one(page: Page, bare: str) -> None:
-    note = page.locator(".missing-vae.notice")
+def test_a_checkpoint_without_a_vae_asks_for_one(kept_page: Page, bare: str) -> None:
+    note = kept_page.locator(".missing-vae.notice")
     expect(note).to_be_hidden()
-    choose(page, "Checkpoint", bare)
+    kept_page.fill("#prompt textarea", "a duck")
+    choose(kept_page, "Checkpoint", bare)
     expect(note).to_contain_text("bare has no VAE of its own; choose one to draw with it.")
-    unfold_all(page)
-    expect(page.locator("#problem-vae")).to_have_text(
+    unfold_all(kept_page)
+    expect(kept_page.locator("#problem-vae")).to_have_text(
         re.compile("bare has no VAE of its own; choose one here")
     )
-    assert violations(page, "a checkpoint without a VAE", RULES) == []
-    page.get_by_role("button", name="Generate", exact=True).click()
-    expect(page.locator("#problem-vae")).to_contain_text(
+    assert violations(kept_page, "a checkpoint without a VAE", RULES) == []
+    kept_page.get_by_role("button", name="Generate", exact=True).click()
+    expect(kept_page.locator("#problem-vae")).to_contain_text(
         "bare has no VAE of its own; choose one (vae): mine."
     )
     note.get_by_role("button", name="Use mine").press("Enter")
-    expect_form(page, vae="mine", base_model=bare)
+    expect_form(kept_page, vae="mine", base_model=bare)
     expect(note).to_be_hidden()
-    expect(page.locator("#problem-vae")).to_have_count(0)
+    expect(kept_page.locator("#problem-vae")).to_have_count(0)

@@ -56,10 +56,18 @@ class Looks:
 
     def at(self, state: str, open_it: Callable[[], Any], seen: str) -> None:
         """`seen`: a selector of what the state shows. It is closed with Escape by whoever comes next."""
+        self._at(state, open_it, seen, "")
+
+    def above(self, state: str, open_it: Callable[[], Any], part: str, seen: str = "") -> None:
+        """The same of a part that opens above the page, which stays as it is: in the themes that are asked
+        for their colours alone, only the part is looked at. `seen` lies in it."""
+        self._at(state, open_it, f"{part} {seen}".strip(), part)
+
+    def _at(self, state: str, open_it: Callable[[], Any], seen: str, part: str) -> None:
         open_it()
         expect(self.page.locator(seen).first).to_be_visible()
-        for theme in THEMES:
-            self.found += self.in_theme(theme, state)
+        for theme, (rules, _, _) in THEMES.items():
+            self.found += self.in_theme(theme, state, part if rules else "")
         self.dressed("dark")
 
     def dressed(self, theme: str) -> None:
@@ -67,9 +75,9 @@ class Looks:
         self.page.evaluate(COLOURS, theme)
         self.page.wait_for_function(STILL)
 
-    def in_theme(self, theme: str, state: str) -> list[str]:
+    def in_theme(self, theme: str, state: str, part: str = "") -> list[str]:
         self.dressed(theme)
-        return violations(self.page, f"{theme}, {state}", THEMES[theme][0])
+        return violations(self.page, f"{theme}, {state}", THEMES[theme][0], part)
 
     def away(self) -> None:
         self.page.keyboard.press("Escape")
@@ -120,19 +128,19 @@ def see_the_studio(looks: Looks) -> None:
     looks.at("unknown words", lambda: page.fill("#prompt textarea", "a horse on mars"), ".prompt-unknown")
     page.fill("#prompt textarea", "")
     page.focus("#prompt textarea")
-    looks.at("completion", lambda: page.keyboard.type("a <lora:"), ".completions")
+    looks.above("completion", lambda: page.keyboard.type("a <lora:"), ".completions")
     looks.away()
-    looks.at("samplers", lambda: page.click("#sampler input"), ".combobox-list [role=option]")
+    looks.above("samplers", lambda: page.click("#sampler input"), ".combobox-list", "[role=option]")
     looks.away()
-    looks.at("presets", looks.button("Presets"), MENU)
+    looks.above("presets", looks.button("Presets"), MENU)
     looks.away()
-    looks.at("saved prompts", looks.button("Saved prompts"), MENU)
+    looks.above("saved prompts", looks.button("Saved prompts"), MENU)
     looks.away()
-    looks.at("view", looks.button("View"), MENU)
+    looks.above("view", looks.button("View"), MENU)
     looks.away()
-    looks.at("device", lambda: page.click(".statusline .device"), "dialog[open] #device-title")
+    looks.above("device", lambda: page.click(".statusline .device"), "dialog[open]", "#device-title")
     looks.away()
-    looks.at("LoRAs to add", looks.button("Add", "#stack"), "#stack [role=option]")
+    looks.above("LoRAs to add", looks.button("Add", "#stack"), "#stack", "[role=option]")
     looks.away()
     page.fill("#prompt textarea", "a duck to be read aloud")
     page.fill("#steps input", "2")
@@ -142,14 +150,14 @@ def see_the_studio(looks: Looks) -> None:
     unfold_all(page)
     looks.at("a value that cannot be", lambda: page.fill("#width input", "250"), "#problem-width")
     page.fill("#width input", "256")
-    looks.at("upscaling", lambda: page.locator("#stage .tool.upscale").click(), MENU)
+    looks.above("upscaling", lambda: page.locator("#stage .tool.upscale").click(), MENU)
     looks.away()
-    looks.at("about", lambda: page.locator("#stage .tool.about").click(), MENU)
+    looks.above("about", lambda: page.locator("#stage .tool.about").click(), MENU)
     looks.away()
-    looks.at("grid", lambda: page.locator("#stage img.main").press("g"), ".batch-grid")
+    looks.above("grid", lambda: page.locator("#stage img.main").press("g"), ".batch-grid")
     page.keyboard.press("g")
     looks.at("input picture", lambda: page.locator("#stage .tool.input").click(), ".input-chip")
-    looks.at("mask editor", lambda: page.locator("#stage .tool.inpaint").click(), ".mask-editor .paper img")
+    looks.above("mask editor", page.locator("#stage .tool.inpaint").click, ".mask-editor", ".paper img")
     looks.away()
 
 
@@ -158,11 +166,11 @@ def see_the_words(looks: Looks) -> None:
     page.fill("#prompt textarea", "a __hue__ duck")
     looks.at("draws", looks.button("Preview draws"), ".draws li")
     looks.away()
-    looks.at("wildcards", looks.button("Wildcards"), ".wildcard-files li")
-    looks.at("a wildcard", page.locator(".wildcard-files button").first.click, ".wildcard-dialog textarea")
+    looks.above("wildcards", looks.button("Wildcards"), "dialog[open]", ".wildcard-files li")
+    looks.above("a wildcard", page.locator(".wildcard-files button").first.click, "dialog[open]", "textarea")
     looks.away()
-    looks.at("styles", looks.button("Styles"), ".style-list li")
-    looks.at("a style", looks.button("Edit Night"), ".style-editor textarea")
+    looks.above("styles", looks.button("Styles"), "dialog[open]", ".style-list li")
+    looks.above("a style", looks.button("Edit Night"), "dialog[open]", ".style-editor textarea")
     looks.button("Back")()
     page.locator(".style-list input[type=checkbox]").first.check()
     looks.button("Done")()
@@ -182,17 +190,17 @@ def see_the_other_tabs(looks: Looks, picture: str) -> None:
     page.get_by_role("tab", name="Gallery").click()
     search(page, "albumword")
     looks.at("gallery", lambda: None, ".cell img.there")
-    looks.at("filters", looks.button("Filters"), ".g-filters")
+    looks.above("filters", looks.button("Filters"), ".g-filters")
     looks.away()
-    looks.at("lightbox", cell(page, picture).locator("img").click, ".lightbox[open] .info h3")
-    looks.at("upscaling there", looks.button("Upscale", ".lightbox"), MENU)
+    looks.above("lightbox", cell(page, picture).locator("img").click, ".lightbox[open]", ".info h3")
+    looks.above("upscaling there", looks.button("Upscale", ".lightbox"), MENU)
     looks.away()
     looks.away()
     page.get_by_role("tab", name="Queue").click()
     looks.at("queue", lambda: None, ".job")
     page.get_by_role("tab", name="LoRAs").click()
     looks.at("LoRAs", lambda: None, ".cards .card")
-    looks.at("a LoRA", page.locator(".cards .card .pic").first.click, "dialog[open]")
+    looks.above("a LoRA", page.locator(".cards .card .pic").first.click, "dialog[open]")
     looks.away()
     for section in ("Embeddings", "Checkpoints", "Tools"):
         looks.at(section, looks.button(section), "#tab-loras")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from form_page import expect_form
+from form_page import expect_form, put_away
 from gallery_page import cell, expect_shown
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -47,6 +47,16 @@ def generated(page: Page, studio) -> str:
         arg=before,
     )
     return studio.services.store.recent(1)[0].images[0]
+
+
+@pytest.fixture
+def page(kept_page: Page) -> Page:
+    """The Studio without an input picture."""
+    put_away(kept_page)
+    kept_page.get_by_role("tab", name="Studio").click()
+    kept_page.evaluate("for (const each of ['mask', 'image']) webbduck.form.set(each, '')")
+    kept_page.wait_for_function("!webbduck.form.state().image && !webbduck.form.state().mask")
+    return kept_page
 
 
 # Four rounds take each of the ways once, and a mask after another one; ten repeat them.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 
+import httpx
 import numpy as np
 import pytest
 from form_page import expect_form, put_away
 from PIL import Image
 from playwright.sync_api import Page, expect
 from running import wait_until
+from windows import WIDE
 
 from webbduck_gradio.ui.studio.form_facts import PRESETS
 
@@ -55,9 +57,9 @@ def generate(page: Page, prompt: str, **fields: str) -> np.ndarray:
     return shown(page)
 
 
-def test_type_generate_and_see_the_colour(page: Page) -> None:
-    red = generate(page, "a red duck on a pond")
-    blue = generate(page, "a yellow duck on a pond")
+def test_type_generate_and_see_the_colour(reset_page: Page) -> None:
+    red = generate(reset_page, "a red duck on a pond")
+    blue = generate(reset_page, "a yellow duck on a pond")
     clearly_red = [
         ((p[..., 0] > 120) & (p[..., 0] > p[..., 1] + 60) & (p[..., 0] > p[..., 2] + 60)).mean()
         for p in (red, blue)
@@ -166,15 +168,15 @@ def test_five_jobs_and_close(window, studio, painted: None) -> None:
     assert [len(job.images) for job in mine] == [1] * 5
 
 
-def test_reload_while_running_finds_the_job_again(page: Page, painted: None) -> None:
-    fill(page, "a duck over a reload", steps="150", batch="4")
-    page.click("#generate")
-    page.wait_for_selector(".now[data-state=running]")
-    page.reload()
-    page.wait_for_selector(".now[data-state=running]")
-    page.wait_for_function("document.querySelector('img.main')?.alt.includes('a duck over a reload')")
-    page.click(".now .cancel")
-    page.wait_for_selector(".now[data-state=cancelled]")
+def test_reload_while_running_finds_the_job_again(reset_page: Page, painted: None) -> None:
+    fill(reset_page, "a duck over a reload", steps="150", batch="4")
+    reset_page.click("#generate")
+    reset_page.wait_for_selector(".now[data-state=running]")
+    reset_page.reload()
+    reset_page.wait_for_selector(".now[data-state=running]")
+    reset_page.wait_for_function("document.querySelector('img.main')?.alt.includes('a duck over a reload')")
+    reset_page.click(".now .cancel")
+    reset_page.wait_for_selector(".now[data-state=cancelled]")
 
 
 def test_queue_and_gallery_show_what_there_is(reset_page: Page) -> None:
@@ -190,38 +192,40 @@ def test_queue_and_gallery_show_what_there_is(reset_page: Page) -> None:
     expect(reset_page.locator(".lightbox")).not_to_be_visible()
 
 
-def test_delete_undo_and_use_the_settings(page: Page) -> None:
-    generate(page, "a duck that stays", seed="76", steps="2")
-    generate(page, "a duck to delete", seed="77", steps="2")
-    page.get_by_role("tab", name="Gallery").click()
-    page.locator(".cell").first.click()
-    expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")
-    page.get_by_role("button", name="Delete", exact=True).click()
-    expect(page.locator(".lightbox h3")).not_to_have_text("a duck to delete")
-    page.get_by_role("button", name="Undo").click()
-    expect(page.locator(".lightbox h3")).to_have_text("a duck to delete")
-    page.get_by_role("button", name="Use all settings").click()
-    expect(page.locator("#prompt textarea")).to_have_value("a duck to delete")
-    expect(page.locator("#seed textarea, #seed input")).to_have_value("77")
+def test_delete_undo_and_use_the_settings(reset_page: Page) -> None:
+    generate(reset_page, "a duck that stays", seed="76", steps="2")
+    generate(reset_page, "a duck to delete", seed="77", steps="2")
+    reset_page.get_by_role("tab", name="Gallery").click()
+    reset_page.locator(".cell").first.click()
+    expect(reset_page.locator(".lightbox h3")).to_have_text("a duck to delete")
+    reset_page.get_by_role("button", name="Delete", exact=True).click()
+    expect(reset_page.locator(".lightbox h3")).not_to_have_text("a duck to delete")
+    reset_page.get_by_role("button", name="Undo").click()
+    expect(reset_page.locator(".lightbox h3")).to_have_text("a duck to delete")
+    reset_page.get_by_role("button", name="Use all settings").click()
+    expect(reset_page.locator("#prompt textarea")).to_have_value("a duck to delete")
+    expect(reset_page.locator("#seed textarea, #seed input")).to_have_value("77")
 
 
-def test_without_the_live_preview(page: Page, painted: None) -> None:
+def test_without_the_live_preview(reset_page: Page, painted: None) -> None:
     def preview(on: bool) -> None:
-        page.get_by_role("button", name="View", exact=True).click()
-        page.get_by_label("Show a live preview").set_checked(on)
-        page.keyboard.press("Escape")
+        reset_page.get_by_role("button", name="View", exact=True).click()
+        reset_page.get_by_label("Show a live preview").set_checked(on)
+        reset_page.keyboard.press("Escape")
 
     preview(False)
-    fill(page, "a duck that nobody watches", steps="150", batch="2")
-    page.click("#generate")
+    fill(reset_page, "a duck that nobody watches", steps="150", batch="2")
+    reset_page.click("#generate")
     is_preview = "document.querySelector('img.main')?.getAttribute('src')?.startsWith('media/preview/')"
-    page.wait_for_function("webbduck.last.get('live')?.preview && webbduck.last.get('live').progress > 0.05")
-    assert not page.evaluate(is_preview)
-    expect(page.locator(".now .headline")).to_contain_text("step")
+    reset_page.wait_for_function(
+        "webbduck.last.get('live')?.preview && webbduck.last.get('live').progress > 0.05"
+    )
+    assert not reset_page.evaluate(is_preview)
+    expect(reset_page.locator(".now .headline")).to_contain_text("step")
     preview(True)
-    page.wait_for_function(is_preview)
-    page.click(".now .cancel")
-    page.wait_for_selector(".now[data-state=cancelled]")
+    reset_page.wait_for_function(is_preview)
+    reset_page.click(".now .cancel")
+    reset_page.wait_for_selector(".now[data-state=cancelled]")
 
 
 def test_how_a_picture_was_made_and_its_settings_again(reset_page: Page) -> None:
@@ -317,19 +321,31 @@ def test_a_new_lora_appears_by_itself(kept_page: Page, studio) -> None:
     expect(kept_page.locator(".card")).to_have_count(0)
 
 
-def test_a_page_at_rest_asks_for_changes_and_does_nothing_else(reset_page: Page) -> None:
-    expect(reset_page.locator("#problem")).to_be_hidden()
-    asked: list[str] = []
-    reset_page.on("request", lambda request: asked.append(request.url))
-    for _ in range(3):
-        with reset_page.expect_response("**/component_server/**"):
+FRAMES = """const request = window.requestAnimationFrame.bind(window);
+window.framesAsked = 0;
+window.requestAnimationFrame = (callback) => { window.framesAsked += 1; return request(callback); };"""
+
+
+def test_a_page_at_rest_asks_for_changes_and_does_nothing_else(window) -> None:
+    page = window(script=FRAMES, **WIDE)
+    expect(page.locator("#problem")).to_be_hidden()
+
+    def frames() -> int:
+        with page.expect_response("**/component_server/**"):
             pass
+        return page.evaluate("framesAsked")
+
+    wait_until(lambda: frames() == frames())
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for _ in range(3):
+        frames()
     assert {url.rpartition("/gradio_api/")[2] for url in asked} == {"component_server/"}
 
 
-def test_the_page_keeps_no_status_of_its_components(page: Page) -> None:
+def test_the_page_keeps_no_status_of_its_components(studio) -> None:
     """Updating them is most of what an event costs in the browser."""
-    config = page.request.get(f"{page.url.split('?')[0]}config").json()
+    config = httpx.get(f"{studio.url}/config").json()
     own = [each for each in config["dependencies"] if each["queue"] is False]
     assert len(own) > 20
     assert [each["show_progress_on"] for each in own] == [[]] * len(own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -27,6 +28,8 @@ class Windows:
         context.add_init_script(script)
         context.set_default_timeout(PATIENCE)
         tab = context.new_page()
+        # Twenty times a second, not in each frame, which it would make the page draw.
+        tab.wait_for_function = partial(tab.wait_for_function, polling=50)  # type: ignore[method-assign]
         tab.on("pageerror", lambda error: self._errors.append(str(error)))
         tab.goto(url)
         tab.wait_for_selector(".statusline .device", state="attached")  # an address may open another tab

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -53,6 +53,26 @@ def test_a_call_copies_no_configuration_of_the_page(studio) -> None:
     newest = next(reversed(holder.session_data.values()))
     assert len(newest.config_values) < len(page.blocks) / 2
     assert len(newest.blocks_config.blocks) >= len(page.blocks), "the page itself is there"
+
+
+def test_a_server_at_rest_wakes_a_hundred_times_a_second_at_most(studio) -> None:
+    assert studio._page._queue.sleep_when_free == 0.01 and not studio._page._queue.stopped
+
+
+def test_the_page_leaves_out_what_only_the_api_has(studio) -> None:
+    every = httpx.get(f"{studio.url}/config").json()
+    shown = httpx.get(f"{studio.url}/config", params={"page": ""}).json()
+    types = {each["id"]: each["type"] for each in every["components"]}
+    assert "api" in types.values(), "programs read the endpoints there"
+    assert [each["id"] for each in shown["components"]] == [key for key in types if types[key] != "api"]
+
+    def placed(node: dict[str, Any]) -> Iterator[str]:
+        for child in node.get("children", []):
+            yield types[child["id"]]
+            yield from placed(child)
+
+    assert "api" in placed(every["layout"]) and "api" not in placed(shown["layout"])
+    assert len(shown["dependencies"]) == len(every["dependencies"]), '"Use via API" shows all of them'
 
 
 def server(lifespan: Any) -> http_server.Server:

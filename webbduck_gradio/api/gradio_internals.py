@@ -31,6 +31,14 @@ HttpServer = http_server.Server
 LAUNCH_OPTIONS: dict[str, Any] = {"_frontend": False}
 """Gradio uses `_frontend` only to abort the start if the page takes more than three seconds to respond."""
 SHARED_SCRIPT = re.compile(rb'<script type="module"[^>]*src="https://[^"]*"></script>')
+COUNTED_FRAMES = b"""<script>{
+    const request = window.requestAnimationFrame.bind(window);
+    const counts = (callback) => /performance\\.now\\(\\).*\\/1e3/.test(String(callback));
+    window.requestAnimationFrame = (callback) => (counts(callback) ? 0 : request(callback));
+}</script>"""
+"""Gradio's indicator of loading counts seconds in every frame, and goes on with it for as long as the page is
+open if it was removed while something loaded, as at each start of a page. The page shows no such count, so
+that the browser is spared these frames."""
 LOCAL_PARTS = re.compile(rb'<script type="module"[^>]*></script>|<link rel="stylesheet"[^>]*>')
 
 
@@ -77,6 +85,12 @@ def keep_sessions_small() -> None:
     state_holder.SessionState = _Session  # type: ignore[misc]
 
 
+def ask_the_queue_less_often(page: gr.Blocks) -> None:
+    """Make Gradio's queue look for new events every ten milliseconds instead of every one, which takes 6 % of
+    a core for as long as the server runs."""
+    page._queue.sleep_when_free = 0.01
+
+
 def close_tunnels() -> None:
     """End the processes of share links, which would outlive a forced exit."""
     for tunnel in CURRENT_TUNNELS:
@@ -94,9 +108,11 @@ def http_server_replaced(server: type[HttpServer]) -> Iterator[None]:
 
 
 def page_served_locally(html: bytes) -> bytes:
-    """Gradio's page with local scripts instead of those that a share link loads from Gradio's servers, and
-    with relative URLs instead of those from /, which are wrong behind a proxy with a path prefix."""
+    """Gradio's page with local scripts instead of those that a share link loads from Gradio's servers, with
+    relative URLs instead of those from /, which are wrong behind a proxy with a path prefix, and without
+    `COUNTED_FRAMES`."""
     html = SHARED_SCRIPT.sub(_local_parts().replace(b"\\", b"\\\\"), html)
+    html = html.replace(b"<head>", b"<head>" + COUNTED_FRAMES, 1)  # before the scripts that keep the function
     return html.replace(b'rel="manifest" href="/', b'rel="manifest" href="./')
 
 
@@ -105,3 +121,17 @@ def _local_parts() -> bytes:
     """The script and style tags of Gradio's local page."""
     page = Path(gr.__file__).parent / "templates" / "frontend" / "index.html"
     return b"\n".join(LOCAL_PARTS.findall(page.read_bytes()))
+
+
+class Page(gr.Blocks):
+    """Blocks whose page leaves out the endpoints' parameters and answers, which it does not show. They are
+    most of its components, and the page's scripts walk through all of them for each value that they read."""
+
+    def get_config_file(self) -> Any:
+        config = super().get_config_file()
+        unseen = {number for number, block in self.blocks.items() if isinstance(block, Api)}
+        for page in config["page"].values():
+            page["components"] = [each for each in page["components"] if each not in unseen]
+            layout = page["layout"]
+            layout["children"] = [each for each in layout["children"] if each["id"] not in unseen]
+        return config

@@ -12,6 +12,7 @@ import gradio as gr
 
 from ..api import parameter_docs, registration
 from ..api.gradio_helpers import BACKGROUND_EVENT, notification
+from ..api.gradio_internals import Page
 from ..services import Services
 from . import changes
 from .gallery.tab import TAB as GALLERY
@@ -64,7 +65,7 @@ def build(services: Services, ticket_secret: str) -> gr.Blocks:
             notification(**lost) if lost else gr.skip(),
         ]
 
-    with gr.Blocks(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
+    with Page(title="WebbDuck", analytics_enabled=False, fill_width=True) as page:
         # The API first: Gradio silently renames the later of two endpoints with the same name.
         registration.register(services, ticket_secret)
         parameter_docs.describe(page)

@@ -16,7 +16,13 @@ from urllib.parse import urlsplit
 import gradio as gr
 from starlette.middleware import Middleware
 
-from ..api.gradio_internals import LAUNCH_OPTIONS, close_tunnels, disable_analytics, keep_sessions_small
+from ..api.gradio_internals import (
+    LAUNCH_OPTIONS,
+    ask_the_queue_less_often,
+    close_tunnels,
+    disable_analytics,
+    keep_sessions_small,
+)
 from ..errors import SettingsError
 from ..jobs.dispatcher import GPU_ENDPOINT, Dispatcher
 from ..models.catalog.watcher import CatalogWatcher
@@ -85,6 +91,7 @@ class StudioServer:
         keep_sessions_small()
         page = self._page = build(self.services, self._secret)
         page.queue(api_open=False, default_concurrency_limit=1)
+        ask_the_queue_less_often(page)
         head = page_head()
         context = SecurityContext(
             self.services,

@@ -47,10 +47,19 @@ function typedAs(field, text) {
   return problem ? text : value;
 }
 
-/** Gradio reports the values of all controls. Nothing is stored before the page has restored its settings. */
+let reported = null;
+/** Gradio reports values of controls, each alone also where one answer of the server changes many: what comes
+ * together is taken at once. Nothing is stored before the page has restored its settings. */
 export function changed(fields, shown) {
   if (!opened) return;
-  take(Object.fromEntries(fields.map((name, index) => [name, shown[index]])));
+  if (!reported) setTimeout(takeReported);
+  reported = { ...reported, ...Object.fromEntries(fields.map((name, index) => [name, shown[index]])) };
+}
+function takeReported() {
+  if (!reported) return;
+  const shown = reported;
+  reported = null;
+  take(shown);
   remember();
   // Gradio may report a value after the check that its input asked for.
   if (!checking) checkIn(900);
@@ -70,6 +79,7 @@ function take(shown) {
 /** Take what the controls show in place of what Gradio reports, and store it at once. */
 export function takeShown(shown) {
   if (!values) return;
+  takeReported();
   take(shown);
   keep();
 }
@@ -79,6 +89,7 @@ export function open(fields, shown) {
   opened = true;
   prepare();
   changed(fields, shown);
+  takeReported();
   keepTyped();
   check();
 }
@@ -98,15 +109,10 @@ function remember() {
   clearTimeout(remembering);
   remembering = setTimeout(keep, 250);
 }
-const keep = () => {
-  if (values) {
-    setPref("form", values);
-  }
-};
+const keep = () => values && setPref("form", values);
+window.addEventListener("pagehide", takeReported);
 window.addEventListener("pagehide", keep);
-export function recalled() {
-  return getPref("form");
-}
+export const recalled = () => getPref("form");
 
 /** Set a text or number control as if the value had been typed. */
 export function set(field, value) {

@@ -60,9 +60,10 @@ class Form:
         """Every control that a stored request sets, and the signal."""
         return [*self.fields.values(), self.signal]
 
-    def script(self, call: str) -> str:
-        """JavaScript of an event whose inputs are all controls: calls `call` of studio/form.js with them."""
-        names = json.dumps(list(self.fields))
+    def script(self, call: str, *fields: str) -> str:
+        """JavaScript of an event whose inputs are the controls of these fields, or all: calls `call` of
+        studio/form.js with their names and values."""
+        names = json.dumps(fields or list(self.fields))
         return modules.call("studio/form.js", f"module.{call}({names}, values), []", "...values")
 
     # -- into the form -----------------------------------------------------------------------------------
