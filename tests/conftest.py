@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-gc.disable()  # until all tests are collected
-
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     # Several test processes at once, with the servers that they start: each takes its share of the cores.
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
@@ -25,6 +23,8 @@ from webbduck_gradio.settings import HOME, Settings
 
 if TYPE_CHECKING:
     from webbduck_gradio.web.server import StudioServer
+
+gc.disable()  # until all tests are collected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
