@@ -135,7 +135,7 @@ def test_zero_terminal_snr_starts_from_pure_noise_where_the_schedule_suits(sampl
 
 
 def test_each_sampler_draws_its_own_finite_picture(paint) -> None:
-    pictures = {name: paint(scheduler=name, steps=12)[0] for name in OF_EACH_SAMPLER}
+    pictures = {name: paint(scheduler=name, steps=max(6, fewest(name)))[0] for name in OF_EACH_SAMPLER}
     # Without new noise DDIM is Euler's method; what the two start with is their difference.
     assert len({picture.tobytes() for picture in pictures.values()}) == len(OF_EACH_SAMPLER)
     reference = pictures["Euler"].astype(float)
@@ -145,13 +145,12 @@ def test_each_sampler_draws_its_own_finite_picture(paint) -> None:
         assert numpy.abs(picture - reference).mean() < 60, name
 
 
-@pytest.mark.parametrize("steps", [1, 2])
 @pytest.mark.parametrize("name", OF_EACH_SAMPLER)
-def test_each_sampler_draws_with_hardly_any_steps(paint, name: str, steps: int) -> None:
-    if steps < fewest(name):
-        with pytest.raises(RequestError, match=f"at least {fewest(name)} steps, not {steps}"):
-            paint(scheduler=name, steps=steps)
-        return
+def test_each_sampler_draws_with_hardly_any_steps(paint, name: str) -> None:
+    steps = fewest(name)
+    if steps > 1:
+        with pytest.raises(RequestError, match=f"at least {steps} steps, not {steps - 1}"):
+            paint(scheduler=name, steps=steps - 1)
     assert paint(scheduler=name, steps=steps)[0].shape == (64, 64, 3)
 
 

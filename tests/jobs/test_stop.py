@@ -142,7 +142,9 @@ def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path,
 
 
 def client_of(log: Path) -> Client:
-    return Client(re.findall(r"WebbDuck is at (\S+)", log.read_text())[0], verbose=False)
+    url = re.findall(r"WebbDuck is at (\S+)", log.read_text())[0]
+    # It shares the processor with what is painted.
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 def stop(server: subprocess.Popen[bytes], how: int, log: Path) -> None:
