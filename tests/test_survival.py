@@ -134,7 +134,9 @@ def test_the_default_checkpoint_is_loaded_without_a_job_and_without_any_network(
         patch.setenv("PYTHONPATH", str(guard.parent))
         with process(settings, port, preload=True):
             assert (guard.parent / "loaded").exists(), "the guard stood"
-            client = Client(f"http://127.0.0.1:{port}", verbose=False)
+            # While torch is imported the studio answers slowly.
+            patient = {"timeout": PATIENCE}
+            client = Client(f"http://127.0.0.1:{port}", verbose=False, httpx_kwargs=patient)
             wait_until(lambda: client.predict(api_name="/health")["loaded"] == STARTER)
             assert sum(client.predict(api_name="/health")["queue"].values()) == 0
             images, _ = client.predict("a duck", steps=2, width=64, height=64, api_name="/generate")
