@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,12 +19,11 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from running import STARTER, free_port, studio_settings
 
+from webbduck_gradio import collector
 from webbduck_gradio.settings import HOME, Settings
 
 if TYPE_CHECKING:
     from webbduck_gradio.web.server import StudioServer
-
-gc.disable()  # until all tests are collected
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,13 +51,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """The modules and tests that collecting made stay to the end: the garbage collector, which is called
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The modules and tests that collecting makes stay to the end: the garbage collector, which is called
     whenever a model is loaded, need not go through half a million objects of theirs each time."""
+    with collector.paused():
+        collected = yield
     gc.collect()
     gc.freeze()
-    gc.enable()
+    return collected
 
 
 @pytest.fixture(scope="session")

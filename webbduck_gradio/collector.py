@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def paused() -> Iterator[None]:
-    """Do without it while many objects are made that stay. Importing a large package takes a tenth to a fifth
-    less so. The whole process does without; what other threads let go of is collected afterwards."""
+    """Do without it while many objects are made that stay, as by the import of a large package, which it
+    slows down. The whole process does without; what other threads let go of is collected afterwards."""
     enabled = gc.isenabled()
     gc.disable()
     try:
